@@ -1,0 +1,1 @@
+//! The YAML file of modules: parsing, the closed list of probers, and reload.

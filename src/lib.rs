@@ -1,0 +1,27 @@
+//! A Prometheus exporter that probes a target when it is scraped.
+//!
+//! The modules in reading order, which is also the order of the layers: each uses only those above
+//! it, and `tests/it/architecture.rs` holds that.
+//!
+//! What everything speaks in:
+//! - [`metrics`]: a probe's metrics as plain data, and their text.
+//! - [`settings`]: YAML values that several sections share; one that exists is right.
+//! - [`evidence`]: what a probe notes while it runs: its log, its phases, why it failed.
+//!
+//! What a probe does:
+//! - [`net`]: connections, and what is learned while making them.
+//! - [`probers`]: one protocol each, whole: settings, measurements, probe, metrics.
+//!
+//! What makes it a program:
+//! - [`config`]: the YAML file of modules, and its reload.
+//! - [`probe`]: one probe from request to report.
+//! - [`server`]: the web face.
+
+pub mod config;
+pub mod evidence;
+pub mod metrics;
+pub mod net;
+pub mod probe;
+pub mod probers;
+pub mod server;
+pub mod settings;

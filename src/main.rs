@@ -1,0 +1,3 @@
+//! The `probe_exporter` binary.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Metrics of one probe as plain data, and their rendering.

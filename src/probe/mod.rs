@@ -1,0 +1,1 @@
+//! One probe from request to report.

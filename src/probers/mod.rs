@@ -1,0 +1,1 @@
+//! One protocol per module, whole: settings, measurements, probe and metrics.

@@ -1,0 +1,1 @@
+//! YAML values that several sections share; a value that exists is right.
