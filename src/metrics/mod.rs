@@ -1,1 +1,165 @@
 //! Metrics of one probe as plain data, and their rendering.
+//!
+//! A [`Metric`] is declared once, as a constant beside the type that owns the fact; a [`MetricSet`]
+//! holds the values of one probe. There is no registry and nothing that can panic on a repetition:
+//! a sample that is added again replaces the earlier one.
+
+mod number;
+mod text;
+
+use std::borrow::Cow;
+
+pub use number::format_number;
+
+/// Name, help and labels of a gauge; every metric of a probe is a gauge, as upstream's are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Metric<const LABELS: usize = 0> {
+    /// The full name, such as `probe_success`.
+    pub name: &'static str,
+    /// One sentence for the `# HELP` line.
+    pub help: &'static str,
+    /// The label names; a sample gives their values in this order.
+    pub labels: [&'static str; LABELS],
+}
+
+impl<const LABELS: usize> Metric<LABELS> {
+    /// Declares a metric.
+    #[must_use]
+    pub const fn new(
+        name: &'static str,
+        help: &'static str,
+        labels: [&'static str; LABELS],
+    ) -> Self {
+        Self { name, help, labels }
+    }
+}
+
+/// Facts that can be shown as metrics.
+pub trait Export {
+    /// Adds what is known to `metrics`.
+    fn export(&self, metrics: &mut MetricSet);
+}
+
+/// The metrics of one probe.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct MetricSet {
+    families: Vec<Family>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+struct Family {
+    name: &'static str,
+    help: &'static str,
+    samples: Vec<Sample>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+struct Sample {
+    labels: Vec<(Cow<'static, str>, String)>,
+    value: f64,
+}
+
+impl MetricSet {
+    /// Sets one sample of `metric`; `labels` are the values in the order of its label names.
+    pub fn add<const LABELS: usize>(
+        &mut self,
+        metric: &Metric<LABELS>,
+        labels: [&str; LABELS],
+        value: impl Into<f64>,
+    ) {
+        let labels = metric
+            .labels
+            .into_iter()
+            .zip(labels)
+            .map(|(name, value)| (Cow::Borrowed(name), value.to_owned()))
+            .collect();
+        self.insert(metric.name, metric.help, Sample { labels, value: value.into() });
+    }
+
+    /// Sets one sample whose label names come from the configuration, as those of
+    /// `probe_expect_info` do.
+    pub fn add_dynamic(
+        &mut self,
+        metric: &Metric,
+        labels: Vec<(String, String)>,
+        value: impl Into<f64>,
+    ) {
+        let labels = labels.into_iter().map(|(name, value)| (Cow::Owned(name), value)).collect();
+        self.insert(metric.name, metric.help, Sample { labels, value: value.into() });
+    }
+
+    /// The names of all families that have a sample.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> {
+        self.families.iter().map(|family| family.name)
+    }
+
+    /// The text format 0.0.4: families by name, samples by label values, labels by name.
+    #[must_use]
+    pub fn render(&self) -> String {
+        text::render(&self.families)
+    }
+
+    fn insert(&mut self, name: &'static str, help: &'static str, mut sample: Sample) {
+        sample.labels.sort();
+        match self.families.iter_mut().find(|family| family.name == name) {
+            Some(family) => family.set(sample),
+            None => self.families.push(Family { name, help, samples: vec![sample] }),
+        }
+    }
+}
+
+impl Family {
+    fn set(&mut self, sample: Sample) {
+        match self.samples.iter_mut().find(|known| known.labels == sample.labels) {
+            Some(known) => known.value = sample.value,
+            None => self.samples.push(sample),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SUCCESS: Metric = Metric::new("probe_success", "Whether the probe succeeded.", []);
+    const PHASE: Metric<1> = Metric::new("probe_phase_seconds", "Time by phase.", ["phase"]);
+    const INFO: Metric = Metric::new("probe_info", "Labels from \\ a\nfile.", []);
+
+    #[test]
+    fn families_and_samples_are_sorted() {
+        let mut metrics = MetricSet::default();
+        metrics.add(&SUCCESS, [], 1.0);
+        metrics.add(&PHASE, ["tls"], 0.25);
+        metrics.add(&PHASE, ["connect"], 1e-5);
+        assert_eq!(
+            metrics.render(),
+            "# HELP probe_phase_seconds Time by phase.\n\
+             # TYPE probe_phase_seconds gauge\n\
+             probe_phase_seconds{phase=\"connect\"} 1e-05\n\
+             probe_phase_seconds{phase=\"tls\"} 0.25\n\
+             # HELP probe_success Whether the probe succeeded.\n\
+             # TYPE probe_success gauge\n\
+             probe_success 1\n"
+        );
+    }
+
+    #[test]
+    fn a_repeated_sample_replaces_the_earlier_one() {
+        let mut metrics = MetricSet::default();
+        metrics.add(&SUCCESS, [], 0.0);
+        metrics.add(&SUCCESS, [], 1.0);
+        assert!(metrics.render().ends_with("\nprobe_success 1\n"));
+    }
+
+    #[test]
+    fn text_is_escaped_and_odd_label_names_are_made_legal() {
+        let mut metrics = MetricSet::default();
+        metrics.add_dynamic(&INFO, vec![("a-b".into(), "x\"y\\z\n".into())], 1);
+        assert_eq!(
+            metrics.render(),
+            "# HELP probe_info Labels from \\\\ a\\nfile.\n\
+             # TYPE probe_info gauge\n\
+             probe_info{a_b=\"x\\\"y\\\\z\\n\"} 1\n"
+        );
+    }
+}

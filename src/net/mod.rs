@@ -1,1 +1,8 @@
 //! Connections, and what is learned while making them.
+//!
+//! Nothing here knows of modules or probers.
+
+pub mod context;
+pub mod resolve;
+
+pub use context::Context;

@@ -1,1 +1,35 @@
 //! One protocol per module, whole: settings, measurements, probe and metrics.
+//!
+//! A prober knows nothing of other probers, of the exporter's web face, or of what becomes of its
+//! measurements.
+
+use std::future::Future;
+
+use crate::{evidence::Failure, metrics::Export, net::Context};
+
+/// What is to be probed, as the request names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// The `target` parameter.
+    pub name: String,
+    /// The `hostname` parameter; each prober says what it makes of it.
+    pub hostname: Option<String>,
+}
+
+/// One protocol's way of deciding whether a target is up.
+///
+/// Implemented by the settings of the matching YAML section.
+pub trait Prober: Sync {
+    /// What is learned on the way, kept even when the probe fails or is cut off.
+    type Measurements: Default + Export + Send;
+
+    /// Probes `target`, noting each fact in `seen` as soon as it is known.
+    ///
+    /// The future is dropped at the deadline, wherever it stands.
+    fn probe(
+        &self,
+        context: &Context,
+        target: &Target,
+        seen: &mut Self::Measurements,
+    ) -> impl Future<Output = Result<(), Failure>> + Send;
+}

@@ -1,0 +1,70 @@
+//! The log of one probe: a value in its report, not lines of the process's log.
+
+use std::{
+    fmt::Display,
+    sync::{Mutex, PoisonError},
+    time::SystemTime,
+};
+
+use log::Level;
+
+/// One line of a probe's log.
+#[derive(Debug, Clone)]
+pub struct LogEntry {
+    /// When it was noted.
+    pub time: SystemTime,
+    /// How much it matters to whoever reads the log of this probe.
+    pub level: Level,
+    /// What happened.
+    pub message: String,
+    /// The particulars, in order.
+    pub fields: Vec<(&'static str, String)>,
+}
+
+/// The log of one probe.
+///
+/// It is bounded: a peer must not be able to fill memory by making the prober talk.
+#[derive(Debug, Default)]
+pub struct ProbeLog {
+    entries: Mutex<Vec<LogEntry>>,
+}
+
+/// Entries beyond this many are dropped; no honest probe comes near it.
+const MOST_ENTRIES: usize = 1_000;
+
+impl ProbeLog {
+    /// Notes what only matters to somebody who looks closely.
+    pub fn debug(&self, message: impl Into<String>, fields: &[(&'static str, &dyn Display)]) {
+        self.note(Level::Debug, message.into(), fields);
+    }
+
+    /// Notes a step of the probe.
+    pub fn info(&self, message: impl Into<String>, fields: &[(&'static str, &dyn Display)]) {
+        self.note(Level::Info, message.into(), fields);
+    }
+
+    /// Notes what is odd, but does not decide the probe.
+    pub fn warn(&self, message: impl Into<String>, fields: &[(&'static str, &dyn Display)]) {
+        self.note(Level::Warn, message.into(), fields);
+    }
+
+    /// Notes what decides that the probe failed.
+    pub fn error(&self, message: impl Into<String>, fields: &[(&'static str, &dyn Display)]) {
+        self.note(Level::Error, message.into(), fields);
+    }
+
+    /// Takes all entries out.
+    #[must_use]
+    pub fn take(&self) -> Vec<LogEntry> {
+        std::mem::take(&mut *self.entries.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn note(&self, level: Level, message: String, fields: &[(&'static str, &dyn Display)]) {
+        let fields = fields.iter().map(|(key, value)| (*key, value.to_string())).collect();
+        let entry = LogEntry { time: SystemTime::now(), level, message, fields };
+        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        if entries.len() < MOST_ENTRIES {
+            entries.push(entry);
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! How long the named parts of a probe took.
+
+use std::{future::Future, time::Duration};
+
+use tokio::time::Instant;
+
+use crate::metrics::{Metric, MetricSet};
+
+/// The closed list of a prober's phases; the labels of its `..._duration_seconds{phase}`.
+pub trait Phase: Copy + Eq + Send + 'static {
+    /// The value of the label.
+    fn label(self) -> &'static str;
+}
+
+/// Time by phase. A phase that was not begun has no sample; repeats, as of redirects, add up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Phases<P> {
+    spent: Vec<(P, Duration)>,
+}
+
+impl<P> Default for Phases<P> {
+    fn default() -> Self {
+        Self { spent: Vec::new() }
+    }
+}
+
+impl<P: Phase> Phases<P> {
+    /// Makes the phase known, with no time spent in it yet.
+    pub fn begin(&mut self, phase: P) {
+        self.add(phase, Duration::ZERO);
+    }
+
+    /// Adds time to a phase.
+    pub fn add(&mut self, phase: P, time: Duration) {
+        match self.spent.iter_mut().find(|(known, _)| *known == phase) {
+            Some((_, spent)) => *spent += time,
+            None => self.spent.push((phase, time)),
+        }
+    }
+
+    /// Charges the time that `work` takes to a phase; nothing is charged when it is cut off.
+    pub async fn charge<T>(&mut self, phase: P, work: impl Future<Output = T>) -> T {
+        let start = Instant::now();
+        let result = work.await;
+        self.add(phase, start.elapsed());
+        result
+    }
+
+    /// The time spent in a phase so far, if it was begun.
+    #[must_use]
+    pub fn spent(&self, phase: P) -> Option<Duration> {
+        self.spent.iter().find(|(known, _)| *known == phase).map(|(_, spent)| *spent)
+    }
+
+    /// Adds a sample for each phase that was begun.
+    pub fn export(&self, metric: &Metric<1>, metrics: &mut MetricSet) {
+        for (phase, spent) in &self.spent {
+            metrics.add(metric, [phase.label()], spent.as_secs_f64());
+        }
+    }
+}

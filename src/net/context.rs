@@ -1,0 +1,42 @@
+//! What every part of one probe shares: its deadline, its log, the resolver.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use crate::{
+    evidence::{ProbeLog, Stage, failure::StageMark},
+    net::resolve::Resolver,
+};
+
+/// One per probe; whatever a probe does is handed a reference to it.
+#[derive(Debug)]
+pub struct Context {
+    /// When the probe is cut off. Held by `probe::run`; here for those who must tell others, such
+    /// as a computation that cannot be cancelled.
+    pub deadline: Instant,
+    /// Resolves the names that the probe meets.
+    pub resolver: Arc<Resolver>,
+    /// The probe's own log.
+    pub log: ProbeLog,
+    stage: StageMark,
+}
+
+impl Context {
+    /// The context of a probe that begins now.
+    #[must_use]
+    pub fn new(deadline: Instant, resolver: Arc<Resolver>) -> Self {
+        Self { deadline, resolver, log: ProbeLog::default(), stage: StageMark::default() }
+    }
+
+    /// Notes that `stage` begins; a timeout is charged to the stage entered last.
+    pub fn enter(&self, stage: Stage) {
+        self.stage.enter(stage);
+    }
+
+    /// The stage entered last.
+    #[must_use]
+    pub fn stage(&self) -> Stage {
+        self.stage.current()
+    }
+}
