@@ -25,8 +25,7 @@ fn finite(out: &mut String, value: f64) {
     }
     let scientific = format!("{value:e}");
     let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
-    let (sign, digits) =
-        exponent.strip_prefix('-').map_or(('+', exponent), |digits| ('-', digits));
+    let (sign, digits) = exponent.strip_prefix('-').map_or(('+', exponent), |digits| ('-', digits));
     let _ = write!(out, "{mantissa}e{sign}{digits:0>2}");
 }
 

@@ -1,1 +1,4 @@
 //! YAML values that several sections share; a value that exists is right.
+
+pub mod cel;
+pub mod regexp;
