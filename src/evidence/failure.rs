@@ -12,7 +12,8 @@ pub const FAILURE_INFO: Metric<2> = Metric::new(
     "probe_failure_info",
     "Stage and reason of the failure; present only when the probe failed.",
     ["stage", "reason"],
-);
+)
+.extra();
 
 /// Declares an enum whose variants are label values, so that neither list can be left out of step.
 macro_rules! labels {

@@ -8,6 +8,8 @@ use std::{
 
 use log::Level;
 
+use crate::evidence::logfmt;
+
 /// One line of a probe's log.
 #[derive(Debug, Clone)]
 pub struct LogEntry {
@@ -19,6 +21,21 @@ pub struct LogEntry {
     pub message: String,
     /// The particulars, in order.
     pub fields: Vec<(&'static str, String)>,
+}
+
+impl LogEntry {
+    /// The entry as one line of logfmt, without a line end.
+    #[must_use]
+    pub fn to_logfmt(&self) -> String {
+        let mut line = String::new();
+        logfmt::push_pair(&mut line, "time", &logfmt::timestamp(self.time));
+        logfmt::push_pair(&mut line, "level", self.level.as_str());
+        logfmt::push_pair(&mut line, "msg", &self.message);
+        for (key, value) in &self.fields {
+            logfmt::push_pair(&mut line, key, value);
+        }
+        line
+    }
 }
 
 /// The log of one probe.

@@ -2,6 +2,7 @@
 
 pub mod failure;
 pub mod log;
+pub mod logfmt;
 pub mod phases;
 
 pub use failure::{Failure, Reason, Stage};

@@ -20,6 +20,21 @@ pub struct Metric<const LABELS: usize = 0> {
     pub help: &'static str,
     /// The label names; a sample gives their values in this order.
     pub labels: [&'static str; LABELS],
+    /// Whether upstream lacks it; such a metric goes when a module says `extra_metrics: false`.
+    pub extra: bool,
+}
+
+/// What a [`Metric`] says of itself, whatever its number of labels; for lists of metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Description {
+    /// The full name.
+    pub name: &'static str,
+    /// One sentence.
+    pub help: &'static str,
+    /// The label names.
+    pub labels: &'static [&'static str],
+    /// Whether upstream lacks it.
+    pub extra: bool,
 }
 
 impl<const LABELS: usize> Metric<LABELS> {
@@ -30,7 +45,19 @@ impl<const LABELS: usize> Metric<LABELS> {
         help: &'static str,
         labels: [&'static str; LABELS],
     ) -> Self {
-        Self { name, help, labels }
+        Self { name, help, labels, extra: false }
+    }
+
+    /// Marks a metric that upstream does not have.
+    #[must_use]
+    pub const fn extra(self) -> Self {
+        Self { extra: true, ..self }
+    }
+
+    /// The entry of a list of metrics.
+    #[must_use]
+    pub const fn describe(&'static self) -> Description {
+        Description { name: self.name, help: self.help, labels: &self.labels, extra: self.extra }
     }
 }
 
@@ -50,6 +77,7 @@ pub struct MetricSet {
 struct Family {
     name: &'static str,
     help: &'static str,
+    extra: bool,
     samples: Vec<Sample>,
 }
 
@@ -73,7 +101,7 @@ impl MetricSet {
             .zip(labels)
             .map(|(name, value)| (Cow::Borrowed(name), value.to_owned()))
             .collect();
-        self.insert(metric.name, metric.help, Sample { labels, value: value.into() });
+        self.insert(metric, Sample { labels, value: value.into() });
     }
 
     /// Sets one sample whose label names come from the configuration, as those of
@@ -85,7 +113,7 @@ impl MetricSet {
         value: impl Into<f64>,
     ) {
         let labels = labels.into_iter().map(|(name, value)| (Cow::Owned(name), value)).collect();
-        self.insert(metric.name, metric.help, Sample { labels, value: value.into() });
+        self.insert(metric, Sample { labels, value: value.into() });
     }
 
     /// The names of all families that have a sample.
@@ -99,11 +127,19 @@ impl MetricSet {
         text::render(&self.families)
     }
 
-    fn insert(&mut self, name: &'static str, help: &'static str, mut sample: Sample) {
+    /// Leaves only what upstream has too.
+    pub fn remove_extras(&mut self) {
+        self.families.retain(|family| !family.extra);
+    }
+
+    fn insert<const LABELS: usize>(&mut self, metric: &Metric<LABELS>, mut sample: Sample) {
         sample.labels.sort();
-        match self.families.iter_mut().find(|family| family.name == name) {
-            Some(family) => family.set(sample),
-            None => self.families.push(Family { name, help, samples: vec![sample] }),
+        let known = self.families.iter_mut().find(|family| family.name == metric.name);
+        if let Some(family) = known {
+            family.set(sample);
+        } else {
+            let Metric { name, help, extra, .. } = *metric;
+            self.families.push(Family { name, help, extra, samples: vec![sample] });
         }
     }
 }

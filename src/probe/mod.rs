@@ -1,1 +1,191 @@
 //! One probe from request to report.
+//!
+//! Here a probe gets its one deadline, and here a defect of a prober becomes a failed probe
+//! instead of a lost answer. Nothing here knows of HTTP requests of the exporter's own server.
+
+pub mod history;
+pub mod report;
+pub mod request;
+
+use std::{
+    panic::AssertUnwindSafe,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use futures_util::FutureExt as _;
+use tokio::time::Instant;
+
+use crate::{
+    evidence::{Failure, Reason, Stage},
+    metrics::{Description, Export, MetricSet},
+    net::{Context, resolve::Resolver},
+    probers::{Prober, Target},
+};
+
+pub use history::History;
+pub use report::ProbeReport;
+pub use request::{BadRequest, ProbeRequest};
+
+/// Runs the probe that was asked for, to its end or to its deadline.
+///
+/// Never fails: whatever goes wrong is in the report.
+pub async fn run(request: ProbeRequest, resolver: Arc<Resolver>) -> ProbeReport {
+    let module = Arc::clone(&request.module);
+    match module.prober {}
+}
+
+/// Every metric that a probe can export, by prober and in no order.
+#[must_use]
+pub fn catalogue() -> Vec<Description> {
+    [report::METRICS].concat()
+}
+
+/// Runs one prober under its deadline and gathers everything it learned.
+async fn run_prober<P: Prober>(
+    prober: &P,
+    request: ProbeRequest,
+    resolver: Arc<Resolver>,
+) -> ProbeReport {
+    let ProbeRequest { module_name, module, target, timeout } = request;
+    let started = SystemTime::now();
+    let start = Instant::now();
+    let context = Context::new(start + timeout, resolver);
+    context.log.debug(
+        "Beginning probe",
+        &[("probe", &module.prober_name()), ("timeout_seconds", &timeout.as_secs_f64())],
+    );
+    let mut seen = P::Measurements::default();
+    let verdict = judge(prober, &context, &target, timeout, &mut seen).await;
+    let duration = start.elapsed();
+    let seconds = duration.as_secs_f64();
+    match &verdict {
+        Ok(()) => context.log.debug("Probe succeeded", &[("duration_seconds", &seconds)]),
+        Err(failure) => context.log.error(
+            "Probe failed",
+            &[
+                ("stage", &failure.stage),
+                ("reason", &failure.reason),
+                ("err", failure),
+                ("duration_seconds", &seconds),
+            ],
+        ),
+    }
+    let mut measured = MetricSet::default();
+    seen.export(&mut measured);
+    ProbeReport {
+        module_name,
+        module,
+        target: target.name,
+        started,
+        duration,
+        timeout,
+        verdict,
+        measured,
+        log: context.log.take(),
+    }
+}
+
+/// The verdict of a prober, or of its deadline, or of a defect in it.
+async fn judge<P: Prober>(
+    prober: &P,
+    context: &Context,
+    target: &Target,
+    timeout: Duration,
+    seen: &mut P::Measurements,
+) -> Result<(), Failure> {
+    let probe = AssertUnwindSafe(prober.probe(context, target, seen)).catch_unwind();
+    #[expect(clippy::disallowed_methods, reason = "the one place that holds the deadline")]
+    let verdict = tokio::time::timeout_at(context.deadline, probe).await;
+    match verdict {
+        Ok(Ok(verdict)) => verdict,
+        Ok(Err(panic)) => Err(internal_failure(context, panic.as_ref())),
+        Err(_) => Err(timeout_failure(context, timeout)),
+    }
+}
+
+fn timeout_failure(context: &Context, timeout: Duration) -> Failure {
+    let stage = context.stage();
+    let message = format!("Probe cut off after {}s in stage {stage}", timeout.as_secs_f64());
+    Failure::new(stage, Reason::Timeout, message)
+}
+
+/// A panic is a defect of the exporter, and the process lives on: the caught payload is named so
+/// that the defect can be reported.
+fn internal_failure(context: &Context, panic: &(dyn std::any::Any + Send)) -> Failure {
+    let text = panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no message");
+    Failure::new(context.stage(), Reason::Internal, format!("The prober panicked: {text}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a scripted prober does.
+    enum Script {
+        Panic,
+        Hang,
+        Succeed,
+    }
+
+    #[derive(Default)]
+    struct Seen(bool);
+
+    impl Export for Seen {
+        fn export(&self, _metrics: &mut MetricSet) {}
+    }
+
+    impl Prober for Script {
+        type Measurements = Seen;
+
+        async fn probe(
+            &self,
+            context: &Context,
+            _target: &Target,
+            seen: &mut Seen,
+        ) -> Result<(), Failure> {
+            context.enter(Stage::Tls);
+            seen.0 = true;
+            match self {
+                Self::Panic => panic!("a defect"),
+                Self::Hang => std::future::pending().await,
+                Self::Succeed => Ok(()),
+            }
+        }
+    }
+
+    async fn verdict_of(script: Script) -> (Result<(), Failure>, bool) {
+        let timeout = Duration::from_secs(5);
+        let context = Context::new(Instant::now() + timeout, Arc::default());
+        let target = Target { name: "target".into(), hostname: None };
+        let mut seen = Seen::default();
+        let verdict = judge(&script, &context, &target, timeout, &mut seen).await;
+        (verdict, seen.0)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_probe_that_hangs_is_cut_off_and_keeps_what_it_saw() {
+        let (verdict, seen) = verdict_of(Script::Hang).await;
+        let failure = verdict.unwrap_err();
+        assert_eq!((failure.stage, failure.reason), (Stage::Tls, Reason::Timeout));
+        assert!(seen);
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_a_failed_probe_and_not_a_lost_answer() {
+        let (verdict, seen) = verdict_of(Script::Panic).await;
+        let failure = verdict.unwrap_err();
+        assert_eq!((failure.stage, failure.reason), (Stage::Tls, Reason::Internal));
+        assert!(failure.message.contains("a defect"), "{failure}");
+        assert!(seen);
+    }
+
+    #[tokio::test]
+    async fn a_probe_that_ends_well_is_a_success() {
+        assert_eq!(verdict_of(Script::Succeed).await, (Ok(()), true));
+    }
+}

@@ -1,0 +1,95 @@
+//! Key-value pairs as logfmt, quoted the way Go's text log handler quotes them.
+
+use std::{fmt::Write as _, time::SystemTime};
+
+use chrono::{DateTime, Local, SecondsFormat};
+
+/// Appends ` key=value`, or `key=value` to an empty text.
+pub fn push_pair(out: &mut String, key: &str, value: &str) {
+    if !out.is_empty() && !out.ends_with('\n') {
+        out.push(' ');
+    }
+    push_text(out, key);
+    out.push('=');
+    push_text(out, value);
+}
+
+/// A point in time as RFC 3339 with milliseconds and the local offset.
+#[must_use]
+pub fn timestamp(time: SystemTime) -> String {
+    DateTime::<Local>::from(time).to_rfc3339_opts(SecondsFormat::Millis, true)
+}
+
+fn push_text(out: &mut String, text: &str) {
+    let plain = |character: char| {
+        character.is_ascii_graphic() && !matches!(character, '"' | '=')
+            || (!character.is_ascii() && character.is_alphanumeric())
+    };
+    // Go leaves a backslash alone unless something else asks for quotes.
+    if !text.is_empty() && text.chars().all(plain) {
+        out.push_str(text);
+    } else {
+        push_quoted(out, text);
+    }
+}
+
+/// Appends `text` between double quotes, as Go's `strconv.Quote` writes it.
+pub fn push_quoted(out: &mut String, text: &str) {
+    out.push('"');
+    for character in text.chars() {
+        // Writing to a String cannot fail.
+        let _ = match character {
+            '"' => write!(out, "\\\""),
+            '\\' => write!(out, "\\\\"),
+            '\n' => write!(out, "\\n"),
+            '\r' => write!(out, "\\r"),
+            '\t' => write!(out, "\\t"),
+            '\u{7}' => write!(out, "\\a"),
+            '\u{8}' => write!(out, "\\b"),
+            '\u{c}' => write!(out, "\\f"),
+            '\u{b}' => write!(out, "\\v"),
+            control if control.is_ascii_control() => write!(out, "\\x{:02x}", u32::from(control)),
+            control if control.is_control() => write!(out, "\\u{:04x}", u32::from(control)),
+            // What would make a line look different from what it says.
+            '\u{ad}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{feff}' => write!(out, "\\u{:04x}", u32::from(character)),
+            other => write!(out, "{other}"),
+        };
+    }
+    out.push('"');
+}
+
+/// `text` between double quotes, as Go's `%q` prints it.
+#[must_use]
+pub fn quoted(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 2);
+    push_quoted(&mut out, text);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_quoted_when_they_would_be_misread() {
+        let cases = [
+            ("plain", "key=plain"),
+            ("", "key=\"\""),
+            ("two words", "key=\"two words\""),
+            ("a=b", "key=\"a=b\""),
+            ("C:\\dir", "key=C:\\dir"),
+            ("line\nbreak\u{1}", "key=\"line\\nbreak\\x01\""),
+            ("\u{202e}txt", "key=\"\\u202etxt\""),
+            ("grün", "key=grün"),
+        ];
+        for (value, expected) in cases {
+            let mut out = String::new();
+            push_pair(&mut out, "key", value);
+            assert_eq!(out, expected);
+        }
+    }
+}

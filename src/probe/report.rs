@@ -1,0 +1,89 @@
+//! What a probe learned, as plain data, and its renderings.
+
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use crate::{
+    config::Module,
+    evidence::{Failure, log::LogEntry},
+    metrics::{Description, Export, Metric, MetricSet},
+};
+
+const SUCCESS: Metric =
+    Metric::new("probe_success", "Whether the probe was a success: 1, or 0.", []);
+const DURATION: Metric =
+    Metric::new("probe_duration_seconds", "How long the probe took, in seconds.", []);
+const TIMEOUT: Metric =
+    Metric::new("probe_timeout_seconds", "How long the probe was allowed to take, in seconds.", []);
+
+/// The metrics that every probe has, whatever the prober.
+pub(super) const METRICS: &[Description] = &[
+    SUCCESS.describe(),
+    DURATION.describe(),
+    TIMEOUT.describe(),
+    crate::evidence::failure::FAILURE_INFO.describe(),
+];
+
+/// One finished probe.
+#[derive(Debug, Clone)]
+pub struct ProbeReport {
+    /// The module's name.
+    pub module_name: String,
+    /// The module that was in force.
+    pub module: Arc<Module>,
+    /// What was probed.
+    pub target: String,
+    /// When it began.
+    pub started: SystemTime,
+    /// How long it took.
+    pub duration: Duration,
+    /// How long it was allowed to take.
+    pub timeout: Duration,
+    /// Whether the target is up, or why not.
+    pub verdict: Result<(), Failure>,
+    /// What the prober measured.
+    pub measured: MetricSet,
+    /// What it noted on the way.
+    pub log: Vec<LogEntry>,
+}
+
+impl ProbeReport {
+    /// All metrics of the probe.
+    #[must_use]
+    pub fn metrics(&self) -> MetricSet {
+        let mut metrics = self.measured.clone();
+        self.export(&mut metrics);
+        if !self.module.extra_metrics {
+            metrics.remove_extras();
+        }
+        metrics
+    }
+
+    /// What `debug=true` and `/logs` answer: the log, the metrics, and the module.
+    #[must_use]
+    pub fn debug_text(&self) -> String {
+        let mut text = String::from("Logs for the probe:\n");
+        for entry in &self.log {
+            text.push_str(&entry.to_logfmt());
+            text.push('\n');
+        }
+        text.push_str("\n\n\nMetrics that would have been returned:\n");
+        text.push_str(&self.metrics().render());
+        text.push_str("\n\n\nModule configuration:\n");
+        text.push_str(&self.module.to_yaml());
+        text
+    }
+}
+
+impl Export for ProbeReport {
+    fn export(&self, metrics: &mut MetricSet) {
+        metrics.add(&SUCCESS, [], f64::from(u8::from(self.verdict.is_ok())));
+        metrics.add(&DURATION, [], self.duration.as_secs_f64());
+        metrics.add(&TIMEOUT, [], self.timeout.as_secs_f64());
+        if let Err(failure) = &self.verdict {
+            failure.export(metrics);
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! What a request for a probe means: module, target, hostname and deadline, all decided here.
+
+use std::{sync::Arc, time::Duration};
+
+use thiserror::Error;
+
+use crate::{
+    config::{Config, Module},
+    evidence::logfmt::quoted,
+    probers::Target,
+};
+
+/// The module of a request that names none.
+const DEFAULT_MODULE: &str = "http_2xx";
+
+/// How long a probe may take when neither the scraper nor the module says.
+const DEFAULT_SCRAPE_TIMEOUT: f64 = 120.0;
+
+/// The longest timeout that is taken literally: a hundred years still fits every clock.
+const LONGEST_TIMEOUT: Duration = Duration::from_hours(100 * 365 * 24);
+
+/// A probe that can be run; nothing about it is in doubt any more.
+#[derive(Debug, Clone)]
+pub struct ProbeRequest {
+    /// The name of the module, as asked for.
+    pub module_name: String,
+    /// The module as it was configured when the request came in.
+    pub module: Arc<Module>,
+    /// What to probe.
+    pub target: Target,
+    /// How long the probe may take.
+    pub timeout: Duration,
+}
+
+/// The parts of a request as they were received, each `None` when absent.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct RawRequest<'a> {
+    /// The query string of the URL, still percent-encoded.
+    pub query: &'a str,
+    /// The header `X-Prometheus-Scrape-Timeout-Seconds`.
+    pub scrape_timeout: Option<&'a str>,
+}
+
+/// What is wrong with a request; the texts are upstream's.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum BadRequest {
+    /// The configuration has no such module.
+    #[error("Unknown module {}", quoted(.0))]
+    UnknownModule(String),
+    /// The header is not a positive number.
+    #[error("Failed to parse timeout from Prometheus header: {0}")]
+    ScrapeTimeout(String),
+    /// There is no target.
+    #[error("Target parameter is missing")]
+    MissingTarget,
+    /// The module sets another Host header.
+    #[error(
+        "host header defined both in module configuration ({configured}) and with URL-parameter 'hostname' ({asked})"
+    )]
+    HostConflict {
+        /// As the module says.
+        configured: String,
+        /// As the request says.
+        asked: String,
+    },
+}
+
+impl ProbeRequest {
+    /// Reads a request. `offset` is what is taken off the scraper's timeout, in seconds, so that
+    /// the answer still reaches it in time.
+    pub fn parse(raw: RawRequest<'_>, config: &Config, offset: f64) -> Result<Self, BadRequest> {
+        let parameter = |wanted: &str| {
+            url::form_urlencoded::parse(raw.query.as_bytes())
+                .find(|(name, _)| name == wanted)
+                .map(|(_, value)| value.into_owned())
+                .filter(|value| !value.is_empty())
+        };
+        let module_name = parameter("module").unwrap_or_else(|| DEFAULT_MODULE.to_owned());
+        let Some(module) = config.module(&module_name) else {
+            return Err(BadRequest::UnknownModule(module_name));
+        };
+        let scrape_timeout = parse_scrape_timeout(raw.scrape_timeout)?;
+        let name = parameter("target").ok_or(BadRequest::MissingTarget)?;
+        let hostname = parameter("hostname");
+        if let (Some(asked), Some(configured)) = (&hostname, module.configured_host())
+            && asked != configured
+        {
+            let (configured, asked) = (configured.to_owned(), asked.clone());
+            return Err(BadRequest::HostConflict { configured, asked });
+        }
+        let timeout = probe_timeout(scrape_timeout, offset, module.timeout);
+        let target = Target { name: decode_again(name), hostname };
+        Ok(Self { module_name, module, target, timeout })
+    }
+}
+
+/// The scraper's timeout in seconds; absent, empty and 0 mean that it did not say.
+fn parse_scrape_timeout(header: Option<&str>) -> Result<Option<f64>, BadRequest> {
+    let Some(text) = header.filter(|text| !text.is_empty()) else { return Ok(None) };
+    let refuse = |why: &str| BadRequest::ScrapeTimeout(format!("parsing {}: {why}", quoted(text)));
+    let seconds: f64 = text.parse().map_err(|_| refuse("invalid syntax"))?;
+    // Unlike upstream, which takes these for numbers and then fails every probe.
+    if !seconds.is_finite() || seconds < 0.0 {
+        return Err(refuse("not a positive number of seconds"));
+    }
+    Ok(Some(seconds).filter(|seconds| *seconds > 0.0))
+}
+
+/// The smaller of what the scraper leaves and what the module allows.
+///
+/// Unlike upstream, the offset is left out when nothing would remain, and it never lengthens the
+/// scraper's own timeout.
+fn probe_timeout(scrape: Option<f64>, offset: f64, module: Option<Duration>) -> Duration {
+    let scrape = scrape.unwrap_or(DEFAULT_SCRAPE_TIMEOUT);
+    let remaining = scrape - offset;
+    let seconds = if remaining > 0.0 { remaining.min(scrape) } else { scrape };
+    let allowed = Duration::try_from_secs_f64(seconds).unwrap_or(LONGEST_TIMEOUT);
+    let allowed = allowed.min(LONGEST_TIMEOUT);
+    module.filter(|module| !module.is_zero()).map_or(allowed, |module| module.min(allowed))
+}
+
+/// Some scrapers encode the target twice, which upstream answers by decoding twice, at the cost of
+/// every target that holds an encoded character of its own (`?x=1%2B2`).
+///
+/// Unlike upstream, the second decoding happens only to targets that make no sense as they are:
+/// those whose host part holds a percent-encoded character.
+fn decode_again(target: String) -> String {
+    let rest = target.split_once("://").map_or(target.as_str(), |(_, rest)| rest);
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    if !holds_escape(authority) {
+        return target;
+    }
+    let decoded =
+        url::form_urlencoded::parse(format!("t={}", target.replace('&', "%26")).as_bytes())
+            .find(|(name, _)| name == "t")
+            .map(|(_, value)| value.into_owned());
+    decoded.unwrap_or(target)
+}
+
+/// Whether `text` holds `%` and two hexadecimal digits; the zone of `fe80::1%eth0` does not count.
+fn holds_escape(text: &str) -> bool {
+    let is_escape = |window: &[u8]| matches!(window, [b'%', high, low] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit());
+    text.as_bytes().windows(3).any(is_escape)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_timeout_is_the_smaller_of_scraper_and_module() {
+        // (scrape timeout, offset, module timeout, expected), in seconds; 0 = not given.
+        let cases = [
+            (0.0, 0.5, 0.0, 119.5),
+            (10.0, 0.5, 0.0, 9.5),
+            (15.0, 0.5, 20.0, 14.5),
+            (15.0, 0.5, 5.0, 5.0),
+            (0.3, 0.5, 0.0, 0.3),
+            (0.3, 0.5, 2.0, 0.3),
+            (0.5, 0.5, 0.0, 0.5),
+            (10.0, -5.0, 0.0, 10.0),
+            (10.0, 0.0, 0.0, 10.0),
+            (1e300, 0.5, 3.0, 3.0),
+        ];
+        for (scrape, offset, module, expected) in cases {
+            let given = |seconds: f64| Some(seconds).filter(|seconds| *seconds > 0.0);
+            let module = given(module).map(Duration::from_secs_f64);
+            let timeout = probe_timeout(given(scrape), offset, module);
+            assert!(
+                (timeout.as_secs_f64() - expected).abs() < 1e-9,
+                "{scrape} {offset} {module:?}: {timeout:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn scrape_timeouts_that_are_no_numbers_are_refused() {
+        for text in ["5s", "abc", "NaN", "inf", "-inf", "-3", "0x10", " 5"] {
+            assert!(parse_scrape_timeout(Some(text)).is_err(), "{text}");
+        }
+        for text in [None, Some(""), Some("0"), Some("0.0")] {
+            assert_eq!(parse_scrape_timeout(text), Ok(None), "{text:?}");
+        }
+        assert_eq!(parse_scrape_timeout(Some("1e1")), Ok(Some(10.0)));
+    }
+
+    #[test]
+    fn targets_are_decoded_again_only_when_they_make_no_sense() {
+        let cases = [
+            ("http://h/a%2Fb?x=1%2B2", "http://h/a%2Fb?x=1%2B2"),
+            ("http://h/?q=a+b&c=100%25", "http://h/?q=a+b&c=100%25"),
+            ("https%3A%2F%2Fh%2Fpath%3Fa%3Db", "https://h/path?a=b"),
+            ("h%3A80", "h:80"),
+            ("%5B::1%5D:80", "[::1]:80"),
+            ("fe80::1%eth0", "fe80::1%eth0"),
+            ("plain.example:25", "plain.example:25"),
+        ];
+        for (given, expected) in cases {
+            assert_eq!(decode_again(given.to_owned()), expected, "{given}");
+        }
+    }
+}
