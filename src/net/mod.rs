@@ -4,5 +4,6 @@
 
 pub mod context;
 pub mod resolve;
+pub mod tls;
 
 pub use context::Context;

@@ -2,3 +2,5 @@
 
 pub mod cel;
 pub mod regexp;
+pub mod secret;
+pub mod tls;

@@ -1,0 +1,186 @@
+//! One X.509 certificate, with the fields that verification and metrics need.
+
+use boring::{error::ErrorStack, sha::sha256, x509::X509};
+use x509_parser::{
+    certificate::X509Certificate,
+    extensions::{GeneralName, ParsedExtension},
+    prelude::FromDer as _,
+};
+
+use crate::net::tls::name;
+
+/// A certificate.
+///
+/// Two are equal when they are the same to the byte.
+#[derive(Debug, Clone)]
+pub struct Certificate {
+    der: Vec<u8>,
+    /// The names as they are encoded: a chain is followed by comparing these bytes.
+    pub(super) subject: Vec<u8>,
+    pub(super) issuer: Vec<u8>,
+    pub(super) subject_key_id: Option<Vec<u8>>,
+    pub(super) authority_key_id: Option<Vec<u8>>,
+    not_before: i64,
+    not_after: i64,
+}
+
+impl Certificate {
+    /// Reads a certificate in DER; `None` if it is not one.
+    #[must_use]
+    pub fn from_der(der: &[u8]) -> Option<Self> {
+        let parsed = parse(der)?;
+        let mut subject_key_id = None;
+        let mut authority_key_id = None;
+        for extension in parsed.extensions() {
+            match extension.parsed_extension() {
+                ParsedExtension::SubjectKeyIdentifier(id) => subject_key_id = Some(id.0.to_vec()),
+                ParsedExtension::AuthorityKeyIdentifier(id) => {
+                    authority_key_id = id.key_identifier.as_ref().map(|id| id.0.to_vec());
+                }
+                _ => {}
+            }
+        }
+        Some(Self {
+            subject: parsed.subject().as_raw().to_vec(),
+            issuer: parsed.issuer().as_raw().to_vec(),
+            subject_key_id,
+            authority_key_id,
+            not_before: parsed.validity().not_before.timestamp(),
+            not_after: parsed.validity().not_after.timestamp(),
+            der: der.to_vec(),
+        })
+    }
+
+    /// The certificate as it was sent.
+    #[must_use]
+    pub fn der(&self) -> &[u8] {
+        &self.der
+    }
+
+    /// When it begins to be valid, in Unix time.
+    #[must_use]
+    pub fn not_before(&self) -> i64 {
+        self.not_before
+    }
+
+    /// When it ceases to be valid, in Unix time.
+    #[must_use]
+    pub fn not_after(&self) -> i64 {
+        self.not_after
+    }
+
+    /// The SHA-256 of the DER, in lower-case hexadecimal.
+    #[must_use]
+    pub fn fingerprint_sha256(&self) -> String {
+        hexadecimal(&sha256(&self.der))
+    }
+
+    /// Whose certificate it is, as Go prints a name.
+    #[must_use]
+    pub fn subject(&self) -> String {
+        parse(&self.der).map(|parsed| name::format(parsed.subject())).unwrap_or_default()
+    }
+
+    /// Who signed it, as Go prints a name.
+    #[must_use]
+    pub fn issuer(&self) -> String {
+        parse(&self.der).map(|parsed| name::format(parsed.issuer())).unwrap_or_default()
+    }
+
+    /// The DNS names it is for, in the certificate's order.
+    #[must_use]
+    pub fn dns_names(&self) -> Vec<String> {
+        self.alternative_names().0
+    }
+
+    /// The bytes of the serial number's magnitude, in lower-case hexadecimal; empty for 0.
+    #[must_use]
+    pub fn serial_number(&self) -> String {
+        parse(&self.der)
+            .map(|parsed| hexadecimal(&magnitude(parsed.raw_serial())))
+            .unwrap_or_default()
+    }
+
+    /// The DNS names and the IP addresses (4 or 16 bytes) it is for.
+    pub(super) fn alternative_names(&self) -> (Vec<String>, Vec<Vec<u8>>) {
+        let mut names = (Vec::new(), Vec::new());
+        let Some(parsed) = parse(&self.der) else { return names };
+        for extension in parsed.extensions() {
+            let ParsedExtension::SubjectAlternativeName(alternative) = extension.parsed_extension()
+            else {
+                continue;
+            };
+            for general in &alternative.general_names {
+                match general {
+                    GeneralName::DNSName(name) => names.0.push((*name).to_owned()),
+                    GeneralName::IPAddress(address) => names.1.push(address.to_vec()),
+                    _ => {}
+                }
+            }
+        }
+        names
+    }
+
+    /// The same certificate, as BoringSSL reads it.
+    pub(super) fn to_x509(&self) -> Result<X509, ErrorStack> {
+        X509::from_der(&self.der)
+    }
+}
+
+impl PartialEq for Certificate {
+    fn eq(&self, other: &Self) -> bool {
+        self.der == other.der
+    }
+}
+
+impl Eq for Certificate {}
+
+pub(super) fn parse(der: &[u8]) -> Option<X509Certificate<'_>> {
+    X509Certificate::from_der(der).ok().map(|(_, parsed)| parsed)
+}
+
+pub(super) fn hexadecimal(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// The absolute value of a big-endian number in two's complement, without leading zero bytes.
+fn magnitude(number: &[u8]) -> Vec<u8> {
+    let mut bytes = number.to_vec();
+    if number.first().is_some_and(|first| *first >= 0x80) {
+        let mut carry = true;
+        for byte in bytes.iter_mut().rev() {
+            let (negated, overflowed) = (!*byte).overflowing_add(u8::from(carry));
+            *byte = negated;
+            carry = overflowed;
+        }
+    }
+    let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
+    bytes.split_off(zeros)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_serial_number_is_shown_by_the_bytes_of_its_magnitude() {
+        let cases: [(&[u8], &str); 7] = [
+            (&[0], ""),
+            (&[0x0a], "0a"),
+            (&[0x00, 0xff], "ff"),
+            (&[0x01, 0x00], "0100"),
+            (&[0x00, 0x80, 0x00], "8000"),
+            (&[0xff], "01"),
+            (&[0xff, 0x00], "0100"),
+        ];
+        for (number, expected) in cases {
+            assert_eq!(hexadecimal(&magnitude(number)), expected, "{number:02x?}");
+        }
+    }
+}

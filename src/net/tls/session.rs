@@ -1,0 +1,169 @@
+//! What a TLS handshake taught about the peer, and the metrics that show it.
+
+use std::sync::Arc;
+
+use crate::{
+    metrics::{Export, Metric, MetricSet},
+    net::tls::certificate::Certificate,
+    settings::tls::TlsVersion,
+};
+
+/// When the first of the certificates that the server sent ends.
+pub const EARLIEST_CERT_EXPIRY: Metric = Metric::new(
+    "probe_ssl_earliest_cert_expiry",
+    "Unix time at which the first of the certificates that the server sent expires.",
+    [],
+);
+
+/// When the last of the verified chains ends.
+pub const LAST_CHAIN_EXPIRY: Metric = Metric::new(
+    "probe_ssl_last_chain_expiry_timestamp_seconds",
+    "Unix time at which the last of the verified certificate chains expires.",
+    [],
+);
+
+/// Who the server says it is.
+pub const LAST_CHAIN_INFO: Metric<5> = Metric::new(
+    "probe_ssl_last_chain_info",
+    "The server's own certificate.",
+    ["fingerprint_sha256", "subject", "issuer", "subjectalternative", "serialnumber"],
+);
+
+/// The version of TLS that was agreed on.
+pub const VERSION_INFO: Metric<1> =
+    Metric::new("probe_tls_version_info", "The TLS version that was agreed on.", ["version"]);
+
+/// The cipher that was agreed on.
+pub const CIPHER_INFO: Metric<1> =
+    Metric::new("probe_tls_cipher_info", "The TLS cipher that was agreed on.", ["cipher"]);
+
+/// Whether the certificate was found good.
+pub const VERIFY_INFO: Metric<1> = Metric::new(
+    "probe_ssl_verify_info",
+    "Result of verifying the server's certificate, also when the module accepts any.",
+    ["result"],
+);
+
+/// What was learned from a handshake; there is one as soon as the server has sent certificates.
+#[derive(Debug, Clone)]
+pub struct TlsSession {
+    /// The version agreed on; absent until the handshake is complete.
+    pub version: Option<TlsVersion>,
+    /// The cipher agreed on, by its name in the IANA registry; absent until the handshake is
+    /// complete.
+    pub cipher: Option<String>,
+    /// The application protocol agreed on.
+    pub alpn: Option<Vec<u8>>,
+    /// The certificates that the server sent, its own first.
+    pub peer_chain: Vec<Arc<Certificate>>,
+    /// Every chain from the server's certificate to a trusted one, both included.
+    pub verified_chains: Vec<Vec<Arc<Certificate>>>,
+    /// The verdict on the certificate, also when the module accepts any.
+    pub verify_result: VerifyResult,
+}
+
+impl TlsSession {
+    /// Whether the handshake was completed; upstream shows nothing otherwise.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.version.is_some()
+    }
+
+    /// When the first of the certificates that the server sent expires, in Unix time.
+    #[must_use]
+    pub fn earliest_expiry(&self) -> Option<i64> {
+        self.peer_chain.iter().map(|certificate| certificate.not_after()).min()
+    }
+
+    /// When the last of the verified chains expires, in Unix time; each ends with its first
+    /// certificate that does, the trusted one included.
+    #[must_use]
+    pub fn last_chain_expiry(&self) -> Option<i64> {
+        self.verified_chains
+            .iter()
+            .filter_map(|chain| chain.iter().map(|certificate| certificate.not_after()).min())
+            .max()
+    }
+}
+
+impl Export for TlsSession {
+    /// Unlike upstream: without a verified chain its expiry is absent rather than in the year 1,
+    /// and what is known is shown after a failed handshake too.
+    fn export(&self, metrics: &mut MetricSet) {
+        metrics.add(&VERIFY_INFO, [self.verify_result.label()], 1);
+        if let Some(expiry) = self.earliest_expiry() {
+            metrics.add(&EARLIEST_CERT_EXPIRY, [], seconds(expiry));
+        }
+        if let Some(expiry) = self.last_chain_expiry() {
+            metrics.add(&LAST_CHAIN_EXPIRY, [], seconds(expiry));
+        }
+        if let Some(leaf) = self.peer_chain.first() {
+            let labels = [
+                leaf.fingerprint_sha256(),
+                leaf.subject(),
+                leaf.issuer(),
+                leaf.dns_names().join(","),
+                leaf.serial_number(),
+            ];
+            metrics.add(&LAST_CHAIN_INFO, labels.each_ref().map(String::as_str), 1);
+        }
+        if let Some(version) = self.version {
+            metrics.add(&VERSION_INFO, [&version.to_string()], 1);
+        }
+        if let Some(cipher) = &self.cipher {
+            metrics.add(&CIPHER_INFO, [cipher], 1);
+        }
+    }
+}
+
+/// The verdict on a server's certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum VerifyResult {
+    /// A chain to a trusted authority, valid now and for this name.
+    Ok,
+    /// A certificate has expired.
+    Expired,
+    /// A certificate is not valid yet.
+    NotYetValid,
+    /// The certificate is for other names.
+    WrongHost,
+    /// No chain to a trusted authority.
+    UnknownAuthority,
+    /// A signature of the chain uses SHA-1 or MD5.
+    WeakSignature,
+    /// Another rule is broken, such as a name constraint.
+    Invalid,
+}
+
+impl VerifyResult {
+    /// Every value, in the order of the documentation.
+    pub const ALL: &'static [Self] = &[
+        Self::Ok,
+        Self::Expired,
+        Self::NotYetValid,
+        Self::WrongHost,
+        Self::UnknownAuthority,
+        Self::WeakSignature,
+        Self::Invalid,
+    ];
+
+    /// The value of the label `result`.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Expired => "expired",
+            Self::NotYetValid => "not_yet_valid",
+            Self::WrongHost => "wrong_host",
+            Self::UnknownAuthority => "unknown_authority",
+            Self::WeakSignature => "weak_signature",
+            Self::Invalid => "invalid",
+        }
+    }
+}
+
+/// Seconds as a sample's value; the dates that X.509 can express are exact in it.
+#[expect(clippy::cast_precision_loss, clippy::as_conversions, reason = "below 2^53")]
+fn seconds(time: i64) -> f64 {
+    time as f64
+}

@@ -1,0 +1,312 @@
+//! The 13 keys of `tls_config`, which every section that can speak TLS shares.
+
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use crate::settings::secret::Secret;
+
+/// Whom to trust, who to be, and which versions to speak, when probing over TLS.
+///
+/// The default trusts the system's authorities, has no client certificate and speaks TLS 1.2
+/// and 1.3.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "RawTlsSettings")]
+pub struct TlsSettings {
+    /// PEM text of the authorities to trust instead of the system's.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub ca: String,
+    /// PEM text of the client certificate and its chain.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub cert: String,
+    /// PEM text of the client certificate's key.
+    #[serde(skip_serializing_if = "Secret::is_empty")]
+    pub key: Secret,
+    /// File with the authorities to trust instead of the system's.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub ca_file: String,
+    /// File with the client certificate and its chain.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub cert_file: String,
+    /// File with the client certificate's key.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub key_file: String,
+    /// Name to ask for and to check; empty for the target's host.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub server_name: String,
+    /// Whether any certificate will do.
+    pub insecure_skip_verify: bool,
+    /// Lowest version to offer; TLS 1.2 when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub min_version: Option<TlsVersion>,
+    /// Highest version to offer; TLS 1.3 when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_version: Option<TlsVersion>,
+}
+
+impl TlsSettings {
+    /// The lowest version to offer.
+    #[must_use]
+    pub fn lowest_version(&self) -> TlsVersion {
+        self.min_version.unwrap_or(TlsVersion::Tls12)
+    }
+
+    /// The highest version to offer.
+    #[must_use]
+    pub fn highest_version(&self) -> TlsVersion {
+        self.max_version.unwrap_or(TlsVersion::Tls13)
+    }
+}
+
+/// A version of TLS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum TlsVersion {
+    /// RFC 2246.
+    Tls10,
+    /// RFC 4346.
+    Tls11,
+    /// RFC 5246.
+    Tls12,
+    /// RFC 8446.
+    Tls13,
+}
+
+impl TlsVersion {
+    const ALL: [Self; 4] = [Self::Tls10, Self::Tls11, Self::Tls12, Self::Tls13];
+
+    /// As it is written in a configuration: `TLS10`.
+    #[must_use]
+    pub const fn keyword(self) -> &'static str {
+        match self {
+            Self::Tls10 => "TLS10",
+            Self::Tls11 => "TLS11",
+            Self::Tls12 => "TLS12",
+            Self::Tls13 => "TLS13",
+        }
+    }
+}
+
+impl fmt::Display for TlsVersion {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Tls10 => "TLS 1.0",
+            Self::Tls11 => "TLS 1.1",
+            Self::Tls12 => "TLS 1.2",
+            Self::Tls13 => "TLS 1.3",
+        })
+    }
+}
+
+impl Serialize for TlsVersion {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.keyword())
+    }
+}
+
+impl<'de> Deserialize<'de> for TlsVersion {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::ALL.into_iter().find(|version| version.keyword() == text).ok_or_else(|| {
+            de::Error::custom(format!(
+                "unknown TLS version: {text} (one of TLS10, TLS11, TLS12, TLS13)"
+            ))
+        })
+    }
+}
+
+/// The keys as they are written, before the rules across them.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct RawTlsSettings {
+    ca: String,
+    cert: String,
+    key: Secret,
+    ca_file: String,
+    cert_file: String,
+    key_file: String,
+    ca_ref: String,
+    cert_ref: String,
+    key_ref: String,
+    server_name: String,
+    insecure_skip_verify: bool,
+    min_version: Option<TlsVersion>,
+    max_version: Option<TlsVersion>,
+}
+
+impl TryFrom<RawTlsSettings> for TlsSettings {
+    type Error = String;
+
+    fn try_from(raw: RawTlsSettings) -> Result<Self, String> {
+        raw.check_sources()?;
+        raw.check_references()?;
+        let settings = Self {
+            ca: raw.ca,
+            cert: raw.cert,
+            key: raw.key,
+            ca_file: raw.ca_file,
+            cert_file: raw.cert_file,
+            key_file: raw.key_file,
+            server_name: raw.server_name,
+            insecure_skip_verify: raw.insecure_skip_verify,
+            min_version: raw.min_version,
+            max_version: raw.max_version,
+        };
+        settings.check_versions()?;
+        Ok(settings)
+    }
+}
+
+impl RawTlsSettings {
+    fn check_sources(&self) -> Result<(), String> {
+        let given = |sources: [bool; 3]| sources.into_iter().filter(|given| *given).count();
+        let authorities =
+            given([!self.ca.is_empty(), !self.ca_file.is_empty(), !self.ca_ref.is_empty()]);
+        let certificates =
+            given([!self.cert.is_empty(), !self.cert_file.is_empty(), !self.cert_ref.is_empty()]);
+        let keys =
+            given([!self.key.is_empty(), !self.key_file.is_empty(), !self.key_ref.is_empty()]);
+        let message = if authorities > 1 {
+            "at most one of ca, ca_file & ca_ref must be configured"
+        } else if certificates > 1 {
+            "at most one of cert, cert_file & cert_ref must be configured"
+        } else if keys > 1 {
+            "at most one of key and key_file must be configured"
+        } else if certificates == 1 && keys == 0 {
+            "exactly one of key or key_file must be configured when a client certificate is \
+             configured"
+        } else if keys == 1 && certificates == 0 {
+            "exactly one of cert or cert_file must be configured when a client key is configured"
+        } else {
+            return Ok(());
+        };
+        Err(message.to_owned())
+    }
+
+    /// Unlike upstream: refused at load, where upstream's probes all fail.
+    fn check_references(&self) -> Result<(), String> {
+        let references = [("ca", &self.ca_ref), ("cert", &self.cert_ref), ("key", &self.key_ref)];
+        match references.into_iter().find(|(_, reference)| !reference.is_empty()) {
+            Some((key, _)) => Err(format!(
+                "{key}_ref cannot be used: there is no secret manager to ask; use {key} or \
+                 {key}_file"
+            )),
+            None => Ok(()),
+        }
+    }
+}
+
+impl TlsSettings {
+    /// Unlike upstream: refused at load, where upstream's probes all fail.
+    fn check_versions(&self) -> Result<(), String> {
+        if self.lowest_version() <= self.highest_version() {
+            return Ok(());
+        }
+        let highest = self.highest_version().keyword();
+        Err(match self.min_version {
+            Some(lowest) => format!(
+                "min_version {} is above max_version {highest}: no TLS version remains",
+                lowest.keyword()
+            ),
+            None => format!(
+                "max_version {highest} leaves no TLS version, since min_version is TLS12 when \
+                 it is not given; set min_version to {highest} or lower"
+            ),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn parse(value: Value) -> Result<TlsSettings, String> {
+        serde_json::from_value(value).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn good_settings_load_and_print_back() {
+        let settings = parse(json!({
+            "ca_file": "ca.pem", "cert": "C", "key": "K", "server_name": "Example.org",
+            "insecure_skip_verify": true, "min_version": "TLS10", "max_version": "TLS11",
+        }))
+        .unwrap();
+        assert_eq!(settings.lowest_version(), TlsVersion::Tls10);
+        assert_eq!(
+            serde_json::to_string(&settings).unwrap(),
+            "{\"cert\":\"C\",\"key\":\"<secret>\",\"ca_file\":\"ca.pem\",\
+             \"server_name\":\"Example.org\",\"insecure_skip_verify\":true,\
+             \"min_version\":\"TLS10\",\"max_version\":\"TLS11\"}"
+        );
+    }
+
+    #[test]
+    fn an_empty_section_is_the_default() {
+        let settings = parse(json!({})).unwrap();
+        assert_eq!(settings, TlsSettings::default());
+        assert_eq!(settings.lowest_version(), TlsVersion::Tls12);
+        assert_eq!(settings.highest_version(), TlsVersion::Tls13);
+        assert_eq!(serde_json::to_string(&settings).unwrap(), "{\"insecure_skip_verify\":false}");
+    }
+
+    #[test]
+    fn an_empty_reference_is_none() {
+        assert!(parse(json!({"ca_ref": "", "ca_file": "ca.pem"})).is_ok());
+    }
+
+    #[test]
+    fn bad_settings_say_what_is_wrong() {
+        let cases = [
+            (
+                json!({"ca": "x", "ca_file": "y"}),
+                "at most one of ca, ca_file & ca_ref must be configured",
+            ),
+            (
+                json!({"ca": "x", "ca_ref": "y"}),
+                "at most one of ca, ca_file & ca_ref must be configured",
+            ),
+            (
+                json!({"cert": "x", "cert_file": "y", "key": "k"}),
+                "at most one of cert, cert_file & cert_ref must be configured",
+            ),
+            (
+                json!({"cert": "x", "key": "k", "key_file": "y"}),
+                "at most one of key and key_file must be configured",
+            ),
+            (
+                json!({"cert_file": "x"}),
+                "exactly one of key or key_file must be configured when a client certificate is configured",
+            ),
+            (
+                json!({"key_file": "x"}),
+                "exactly one of cert or cert_file must be configured when a client key is configured",
+            ),
+            (
+                json!({"ca_ref": "x"}),
+                "ca_ref cannot be used: there is no secret manager to ask; use ca or ca_file",
+            ),
+            (
+                json!({"cert": "x", "key_ref": "y"}),
+                "key_ref cannot be used: there is no secret manager to ask; use key or key_file",
+            ),
+            (
+                json!({"min_version": "TLS14"}),
+                "unknown TLS version: TLS14 (one of TLS10, TLS11, TLS12, TLS13)",
+            ),
+            (
+                json!({"min_version": "TLS13", "max_version": "TLS12"}),
+                "min_version TLS13 is above max_version TLS12: no TLS version remains",
+            ),
+            (
+                json!({"max_version": "TLS11"}),
+                "max_version TLS11 leaves no TLS version, since min_version is TLS12 when it is \
+                 not given; set min_version to TLS11 or lower",
+            ),
+        ];
+        for (value, expected) in cases {
+            assert_eq!(parse(value.clone()).unwrap_err(), expected, "{value}");
+        }
+        assert!(parse(json!({"verify": true})).unwrap_err().contains("unknown field `verify`"));
+    }
+}
