@@ -3,6 +3,8 @@
 //! A prober knows nothing of other probers, of the exporter's web face, or of what becomes of its
 //! measurements.
 
+pub mod dns;
+
 use std::future::Future;
 
 use crate::{evidence::Failure, metrics::Export, net::Context};

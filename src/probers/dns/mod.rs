@@ -1,0 +1,3 @@
+//! The dns prober: one question, one answer, and what its records must be.
+
+pub mod mnemonics;
