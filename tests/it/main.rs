@@ -1,0 +1,11 @@
+//! The integration tests: one binary, so that the crate is linked once.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+mod architecture;
