@@ -1,3 +1,6 @@
 //! The dns prober: one question, one answer, and what its records must be.
 
+pub mod message;
 pub mod mnemonics;
+mod presentation;
+pub mod wire;

@@ -1,0 +1,283 @@
+//! An answer, from octets to facts and text.
+//!
+//! Read by hand rather than by a library: records have to be read exactly as leniently as upstream
+//! does it and written as users' patterns expect them, with the case of names, the place of the OPT
+//! record and unknown types kept, which a general decoder does not do.
+
+use super::{
+    mnemonics::{Rcode, RecordType},
+    presentation::{self, Header, opt},
+    wire::{Malformed, Reader},
+};
+
+/// An answer that could be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// Whether it says that it was cut to fit.
+    pub truncated: bool,
+    /// The response code, with the bits of an OPT record.
+    pub rcode: Rcode,
+    /// The answer section.
+    pub answer: Vec<Record>,
+    /// The authority section.
+    pub authority: Vec<Record>,
+    /// The additional section, OPT records included.
+    pub additional: Vec<Record>,
+    /// The serial number of the last SOA record of the answer section.
+    pub serial: Option<u32>,
+}
+
+/// A record of an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// Its type.
+    pub kind: RecordType,
+    /// Its text, as upstream's DNS library writes it.
+    pub text: String,
+}
+
+/// Octets of a message's header.
+const HEADER: usize = 12;
+
+/// Bits of the header.
+const TRUNCATED: u16 = 1 << 9;
+const RCODE: u16 = 0xf;
+
+/// Octets of text that the records of one answer may come to. Compression lets 64 KiB unfold into
+/// some thirty times as much as honest answers do.
+const LONGEST_TEXT: usize = 4 << 20;
+
+/// The identifier of a message, if it is long enough to have one.
+#[must_use]
+pub fn identifier(message: &[u8]) -> Option<u16> {
+    message.first_chunk().copied().map(u16::from_be_bytes)
+}
+
+impl Message {
+    /// Reads a message.
+    ///
+    /// As upstream does it: whether it is a response and what it says was asked does not matter, a
+    /// message that ends before the records it announced is fine if it ends between two of them, and
+    /// what follows the last record is ignored.
+    pub fn decode(message: &[u8]) -> Result<Self, Malformed> {
+        let mut reader = Reader::new(message, 0);
+        if message.len() < HEADER {
+            return Err(Malformed("it is shorter than a header"));
+        }
+        reader.u16()?;
+        let flags = reader.u16()?;
+        let questions = reader.u16()?;
+        let counts = [reader.u16()?, reader.u16()?, reader.u16()?];
+        let is_bare = reader.is_at_end();
+
+        for _ in 0..if is_bare { 0 } else { questions } {
+            skip_question(&mut reader)?;
+        }
+        let mut sections =
+            Sections { reader, text_left: LONGEST_TEXT, serial: None, opt_ttl: None };
+        let [answers, authorities, additionals] = counts;
+        let answer = sections.read(answers)?;
+        let serial = sections.serial;
+        let authority = sections.read(authorities)?;
+        sections.opt_ttl = None;
+        let additional = sections.read(additionals)?;
+        if additional.last().is_some_and(|record| record.kind == RecordType::TSIG) {
+            return Err(Malformed("it is signed with a key that the module does not have"));
+        }
+        let extended = sections.opt_ttl.map(opt::extended_rcode).unwrap_or_default();
+        Ok(Self {
+            truncated: flags & TRUNCATED != 0,
+            rcode: Rcode((flags & RCODE) | extended),
+            answer,
+            authority,
+            additional,
+            serial,
+        })
+    }
+}
+
+/// A question may end after its name or its type if the message does.
+fn skip_question(reader: &mut Reader<'_>) -> Result<(), Malformed> {
+    reader.name()?;
+    reader.optional(Reader::u16)?;
+    reader.optional(Reader::u16)?;
+    Ok(())
+}
+
+/// What reading the sections leaves behind.
+struct Sections<'m> {
+    reader: Reader<'m>,
+    text_left: usize,
+    serial: Option<u32>,
+    opt_ttl: Option<u32>,
+}
+
+impl Sections<'_> {
+    fn read(&mut self, count: u16) -> Result<Vec<Record>, Malformed> {
+        let mut records = Vec::new();
+        for _ in 0..count {
+            if self.reader.is_at_end() {
+                break;
+            }
+            records.push(self.record()?);
+        }
+        Ok(records)
+    }
+
+    fn record(&mut self) -> Result<Record, Malformed> {
+        let reader = &mut self.reader;
+        let header = Header {
+            owner: reader.name()?,
+            kind: RecordType(reader.u16()?),
+            class: reader.u16()?,
+            ttl: reader.u32()?,
+        };
+        let length = reader.u16()?;
+        let data = reader.part(length.into())?;
+        match header.kind {
+            RecordType::SOA => self.serial = Some(serial(data)?),
+            RecordType::OPT => self.opt_ttl = Some(header.ttl),
+            _ => {}
+        }
+        let mut text = String::new();
+        presentation::write_record(&mut text, &header, data)?;
+        self.text_left = self
+            .text_left
+            .checked_sub(text.len())
+            .ok_or(Malformed("its records unfold into too much text"))?;
+        Ok(Record { kind: header.kind, text })
+    }
+}
+
+fn serial(mut soa: Reader<'_>) -> Result<u32, Malformed> {
+    soa.optional(Reader::name)?;
+    soa.optional(Reader::name)?;
+    soa.optional(Reader::u32)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// A message with these flags, counts and octets after the header.
+    fn message(flags: u16, counts: [u16; 4], rest: &[u8]) -> Vec<u8> {
+        let header = [[7, flags].as_slice(), &counts].concat();
+        let mut message: Vec<u8> = header.iter().flat_map(|word| word.to_be_bytes()).collect();
+        message.extend(rest);
+        message
+    }
+
+    const QUESTION: &[u8] = b"\x07example\x03com\x00\x00\x06\x00\x01";
+    const A: &[u8] = b"\xc0\x0c\x00\x01\x00\x01\x00\x00\x0e\x10\x00\x04\x7f\x00\x00\x01";
+    const SOA: &[u8] = b"\xc0\x0c\x00\x06\x00\x01\x00\x00\x00\x05\x00\x18\xc0\x0c\xc0\x0c\
+        \x78\x00\x00\x01\x00\x00\x00\x02\x00\x00\x00\x03\x00\x00\x00\x04\x00\x00\x00\x05";
+    const OPT: &[u8] = b"\x00\x00\x29\x04\xd0\x01\x00\x00\x00\x00\x00";
+
+    #[test]
+    fn sections_are_told_apart() {
+        let rest = [QUESTION, A, SOA, A, OPT].concat();
+        let decoded = Message::decode(&message(0x8203, [1, 2, 1, 1], &rest)).unwrap();
+        assert_eq!(decoded.answer.len(), 2);
+        assert_eq!(decoded.answer[0].text, "example.com.\t3600\tIN\tA\t127.0.0.1");
+        assert_eq!(
+            decoded.answer[1].text,
+            "example.com.\t5\tIN\tSOA\texample.com. example.com. 2013265921 2 3 4 5"
+        );
+        assert_eq!(decoded.serial, Some(2_013_265_921));
+        assert_eq!(decoded.authority.len(), 1);
+        assert_eq!(decoded.additional[0].kind, RecordType::OPT);
+        assert_eq!(
+            decoded.additional[0].text,
+            "\n;; OPT PSEUDOSECTION:\n; EDNS: version 0; flags:; udp: 1232"
+        );
+        assert!(decoded.truncated);
+        assert_eq!(decoded.rcode, Rcode(0x13));
+    }
+
+    #[test]
+    fn a_message_may_end_between_records() {
+        for (what, rest, records) in [
+            ("bare header", &b""[..], 0),
+            ("question only", QUESTION, 0),
+            ("one of two", &[QUESTION, A].concat(), 1),
+            ("more than announced", &[QUESTION, A, A, A].concat(), 2),
+        ] {
+            let decoded = Message::decode(&message(0x8000, [1, 2, 0, 0], rest));
+            assert_eq!(decoded.unwrap().answer.len(), records, "{what}");
+        }
+    }
+
+    #[test]
+    fn a_serial_comes_from_the_answer_alone() {
+        let decoded = Message::decode(&message(0x8000, [0, 0, 1, 0], &SOA.replace_pointers()));
+        assert_eq!(decoded.unwrap().serial, None);
+    }
+
+    trait ReplacePointers {
+        fn replace_pointers(&self) -> Vec<u8>;
+    }
+
+    impl ReplacePointers for &[u8] {
+        /// The record on its own, with the root for each name.
+        fn replace_pointers(&self) -> Vec<u8> {
+            let mut record = b"\x00".to_vec();
+            record.extend(&self[2..10]);
+            record.extend(b"\x00\x16\x00\x00");
+            record.extend(&self[16..]);
+            record
+        }
+    }
+
+    #[test]
+    fn bad_messages_are_refused() {
+        let tsig = b"\x00\x00\xfa\x00\xff\x00\x00\x00\x00\x00\x00";
+        for (what, bad) in [
+            ("short", vec![0; 11]),
+            ("missing question", message(0, [2, 0, 0, 0], QUESTION)),
+            ("record cut short", message(0, [1, 1, 0, 0], &[QUESTION, &A[..15]].concat())),
+            (
+                "data too long",
+                message(
+                    0,
+                    [0, 1, 0, 0],
+                    b"\x00\x00\x01\x00\x01\x00\x00\x00\x00\x00\x05\x01\x02\x03\x04\x05",
+                ),
+            ),
+            ("signed", message(0, [0, 0, 0, 1], tsig)),
+        ] {
+            assert!(Message::decode(&bad).is_err(), "{what}");
+        }
+    }
+
+    #[test]
+    fn text_cannot_grow_without_bound() {
+        // A name of 127 labels, each of an octet that takes four characters, and pointers to it.
+        let mut rest = [b"\x01\x07".repeat(126), b"\x00\x00\x01\x00\x01".to_vec()].concat();
+        for _ in 0..4500 {
+            rest.extend(b"\xc0\x0c\x00\x02\x00\x01\x00\x00\x00\x00\x00\x02\xc0\x0c");
+        }
+        assert_eq!(
+            Message::decode(&message(0, [1, 4500, 0, 0], &rest)),
+            Err(Malformed("its records unfold into too much text"))
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_panics(octets in prop::collection::vec(any::<u8>(), 0..300)) {
+            drop(Message::decode(&octets));
+        }
+
+        #[test]
+        fn no_record_panics(kind in 0_u16..300, data in prop::collection::vec(any::<u8>(), 0..120)) {
+            let mut rest = b"\x01a\x00".to_vec();
+            rest.extend(kind.to_be_bytes());
+            rest.extend(b"\x00\x01\x00\x00\x00\x00");
+            rest.extend(u16::try_from(data.len()).unwrap().to_be_bytes());
+            rest.extend(data);
+            drop(Message::decode(&message(0, [0, 1, 0, 0], &rest)));
+        }
+    }
+}

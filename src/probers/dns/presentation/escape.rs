@@ -1,0 +1,249 @@
+//! How single values of a record are written as text.
+
+use std::{
+    fmt::Write as _,
+    net::{IpAddr, Ipv6Addr},
+};
+
+use chrono::{DateTime, Datelike, Timelike};
+
+/// Pushes an octet that has no character of its own as `\DDD`.
+fn decimal(text: &mut String, octet: u8) {
+    text.push('\\');
+    for digit in [octet / 100, octet / 10 % 10, octet % 10] {
+        text.push(char::from(b'0' + digit));
+    }
+}
+
+/// Pushes `octets`, with a backslash before those that `special` names, and `\DDD` for what is not
+/// printable ASCII.
+fn escaped(text: &mut String, octets: &[u8], special: impl Fn(u8) -> bool) {
+    for octet in octets.iter().copied() {
+        if special(octet) {
+            text.push('\\');
+            text.push(char::from(octet));
+        } else if matches!(octet, b' '..=b'~') {
+            text.push(char::from(octet));
+        } else {
+            decimal(text, octet);
+        }
+    }
+}
+
+/// A label of a name.
+pub(in crate::probers::dns) fn label(text: &mut String, octets: &[u8]) {
+    escaped(text, octets, |octet| {
+        matches!(octet, b'.' | b' ' | b'\'' | b'@' | b';' | b'(' | b')' | b'"' | b'\\')
+    });
+}
+
+/// A character string without quotes.
+pub(super) fn string(text: &mut String, octets: &[u8]) {
+    escaped(text, octets, |octet| matches!(octet, b'"' | b'\\'));
+}
+
+/// A character string in quotes.
+pub(super) fn quoted(text: &mut String, octets: &[u8]) {
+    text.push('"');
+    string(text, octets);
+    text.push('"');
+}
+
+/// The value of a service parameter.
+pub(super) fn parameter(text: &mut String, octets: &[u8]) {
+    escaped(text, octets, |octet| matches!(octet, b'"' | b';' | b' ' | b'\\'));
+}
+
+/// One protocol of an `alpn` parameter, whose commas and backslashes are escaped twice.
+pub(super) fn alpn(text: &mut String, octets: &[u8]) {
+    for octet in octets.iter().copied() {
+        match octet {
+            b',' => text.push_str(r"\\\044"),
+            b'\\' => text.push_str(r"\\\092"),
+            _ => parameter(text, &[octet]),
+        }
+    }
+}
+
+/// The value of a CAA or URI record, in quotes.
+///
+/// Upstream's library takes backslashes in it for escapes, although they are plain octets on the
+/// wire; so do users' patterns.
+pub(super) fn octets_with_escapes(text: &mut String, octets: &[u8]) {
+    text.push('"');
+    let mut rest = octets;
+    loop {
+        rest = match rest {
+            [] => break,
+            [b'\\', b'.', after @ ..] => {
+                text.push_str("\\.");
+                after
+            }
+            [b'\\', a @ b'0'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9', after @ ..] => {
+                let digits = [(a, 100), (b, 10), (c, 1)];
+                let octet = digits.iter().fold(0_u8, |sum, (digit, weight)| {
+                    sum.wrapping_add((*digit - b'0').wrapping_mul(*weight))
+                });
+                string(text, &[octet]);
+                after
+            }
+            [b'\\', octet, after @ ..] | [octet, after @ ..] if rest != [b'\\'] => {
+                string(text, &[*octet]);
+                after
+            }
+            [_, after @ ..] => after,
+        };
+    }
+    text.push('"');
+}
+
+/// Octets as hexadecimal digits, in lower case.
+pub(super) fn hex(text: &mut String, octets: &[u8]) {
+    for octet in octets {
+        text.extend([octet >> 4, octet & 0xf].map(|nibble| digit(nibble, b'a')));
+    }
+}
+
+/// Octets as hexadecimal digits, in upper case.
+pub(super) fn hex_upper(text: &mut String, octets: &[u8]) {
+    for octet in octets {
+        text.extend([octet >> 4, octet & 0xf].map(|nibble| digit(nibble, b'A')));
+    }
+}
+
+/// Octets in base 32 with the extended hexadecimal alphabet, without padding (RFC 4648).
+pub(super) fn base32(text: &mut String, octets: &[u8]) {
+    let mut bits = 0_u16;
+    let mut held = 0_u8;
+    for octet in octets {
+        bits = (bits << 8) | u16::from(*octet);
+        held += 8;
+        while held >= 5 {
+            held -= 5;
+            text.push(five_bits(bits >> held));
+        }
+    }
+    if held > 0 {
+        text.push(five_bits(bits << (5 - held)));
+    }
+}
+
+fn five_bits(bits: u16) -> char {
+    let [_, low] = bits.to_be_bytes();
+    digit(low & 0x1f, b'A')
+}
+
+fn digit(value: u8, ten: u8) -> char {
+    char::from(if value < 10 { b'0' + value } else { ten + (value - 10) })
+}
+
+/// Octets in base 64 with padding.
+pub(super) fn base64(text: &mut String, octets: &[u8]) {
+    use base64::Engine as _;
+    base64::engine::general_purpose::STANDARD.encode_string(octets, text);
+}
+
+/// Seconds since 1970 as `YYYYMMDDHHMMSS`; beyond any calendar, as the number.
+pub(super) fn time(text: &mut String, seconds: u64) -> std::fmt::Result {
+    let time = i64::try_from(seconds).ok().and_then(|seconds| DateTime::from_timestamp(seconds, 0));
+    match time {
+        None => write!(text, "{seconds}"),
+        Some(time) => write!(
+            text,
+            "{:04}{:02}{:02}{:02}{:02}{:02}",
+            time.year(),
+            time.month(),
+            time.day(),
+            time.hour(),
+            time.minute(),
+            time.second()
+        ),
+    }
+}
+
+/// An IPv6 address that Go would print; an IPv4 address mapped into IPv6 loses its prefix there.
+pub(super) fn go_address(address: Ipv6Addr) -> IpAddr {
+    IpAddr::V6(address).to_canonical()
+}
+
+/// Octets as a Go string meets a pattern: what is not UTF-8 counts as U+FFFD, octet by octet.
+pub(super) fn raw(text: &mut String, octets: &[u8]) {
+    for chunk in octets.utf8_chunks() {
+        text.push_str(chunk.valid());
+        text.extend(chunk.invalid().iter().map(|_| char::REPLACEMENT_CHARACTER));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(write: impl Fn(&mut String, &[u8]), octets: &[u8]) -> String {
+        let mut text = String::new();
+        write(&mut text, octets);
+        text
+    }
+
+    #[test]
+    fn octets_are_escaped_as_their_place_needs() {
+        assert_eq!(of(label, b"a.b@c \x07\xff'"), r"a\.b\@c\ \007\255\'");
+        assert_eq!(of(quoted, b"a\"b\\c;\n"), r#""a\"b\\c;\010""#);
+        assert_eq!(of(parameter, b"a b;c\\\x7f"), r"a\ b\;c\\\127");
+        assert_eq!(of(alpn, b"h2,x\\y\x01"), r"h2\\\044x\\\092y\001");
+    }
+
+    #[test]
+    fn backslashes_in_octets_are_escapes() {
+        for (octets, text) in [
+            (&b"plain"[..], r#""plain""#),
+            (br"a\.b", r#""a\.b""#),
+            (br"\065\x", r#""Ax""#),
+            (br"\999", r#""\231""#),
+            (br"\06", r#""06""#),
+            (b"\\", r#""""#),
+            (b"a\\", r#""a""#),
+            (br"\\", r#""\\""#),
+            (b"a\"\xe9", r#""a\"\233""#),
+        ] {
+            assert_eq!(of(octets_with_escapes, octets), text, "{}", octets.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn digits_of_every_base() {
+        assert_eq!(of(hex, &[0, 0xab, 0xff]), "00abff");
+        assert_eq!(of(hex_upper, &[0, 0xab, 0xff]), "00ABFF");
+        for (octets, text) in [
+            (&b""[..], ""),
+            (b"f", "CO"),
+            (b"fo", "CPNG"),
+            (b"foo", "CPNMU"),
+            (b"foob", "CPNMUOG"),
+            (b"fooba", "CPNMUOJ1"),
+            (b"foobar", "CPNMUOJ1E8"),
+        ] {
+            assert_eq!(of(base32, octets), text);
+        }
+        assert_eq!(of(base64, b"foob"), "Zm9vYg==");
+    }
+
+    #[test]
+    fn times_are_digits() {
+        for (seconds, text) in [
+            (0, "19700101000000"),
+            (1_752_444_130, "20250713220210"),
+            (u64::from(u32::MAX), "21060207062815"),
+            (253_402_300_800, "100000101000000"),
+            (u64::MAX, "18446744073709551615"),
+        ] {
+            let mut written = String::new();
+            time(&mut written, seconds).unwrap();
+            assert_eq!(written, text);
+        }
+    }
+
+    #[test]
+    fn every_octet_that_is_not_text_counts() {
+        assert_eq!(of(raw, b"a\xe2\x82b\xff\xc3\xa9"), "a\u{fffd}\u{fffd}b\u{fffd}é");
+    }
+}
