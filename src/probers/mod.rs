@@ -4,6 +4,13 @@
 //! measurements.
 
 pub mod dns;
+pub mod grpc;
+pub mod http;
+pub mod icmp;
+pub mod query_response;
+pub mod tcp;
+pub mod unix;
+pub mod websocket;
 
 use std::future::Future;
 

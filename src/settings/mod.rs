@@ -1,6 +1,13 @@
 //! YAML values that several sections share; a value that exists is right.
 
+pub mod bytes;
 pub mod cel;
+pub mod duration;
+pub mod header;
+pub mod http_client;
+pub mod ip;
 pub mod regexp;
+pub mod rule;
 pub mod secret;
+pub mod size;
 pub mod tls;

@@ -3,4 +3,7 @@
 pub mod message;
 pub mod mnemonics;
 mod presentation;
+mod settings;
 pub mod wire;
+
+pub use settings::{DnsProber, RecordRules, Transport};

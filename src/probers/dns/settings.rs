@@ -1,0 +1,352 @@
+//! The section `dns`.
+
+use std::net::IpAddr;
+
+use serde::{Deserialize, Deserializer, Serialize, de};
+
+use crate::{
+    net::tls::TlsClient,
+    probers::dns::mnemonics::{Rcode, RecordClass, RecordType},
+    settings::{
+        ip::{self, IpSettings, PreferredIpProtocol},
+        regexp::Regexp,
+        rule::RuleError,
+    },
+};
+
+/// Asks one question and checks the answer's code and records.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "DnsKeys", into = "DnsKeys")]
+pub struct DnsProber {
+    /// Which address of the server is probed.
+    pub ip: IpSettings,
+    /// Whether the question goes over TLS, which needs TCP.
+    pub dns_over_tls: bool,
+    /// How TLS is spoken.
+    pub tls_config: TlsClient,
+    /// The address to ask from.
+    pub source_ip_address: Option<IpAddr>,
+    /// What carries the question.
+    pub transport_protocol: Transport,
+    /// The class that is asked for.
+    pub query_class: RecordClass,
+    /// The name that is asked for, as written and with any escapes (`\.`, `\065`).
+    ///
+    /// It is empty only when there is no section `dns`, and then the root is meant.
+    pub query_name: String,
+    /// The type that is asked for.
+    pub query_type: RecordType,
+    /// Whether the server is asked to look further.
+    pub recursion_desired: bool,
+    /// The codes that the answer may have; an empty list means that none will do.
+    pub valid_rcodes: Vec<Rcode>,
+    /// Rules over the records of the answer section.
+    pub validate_answer_rrs: RecordRules,
+    /// Rules over the records of the authority section.
+    pub validate_authority_rrs: RecordRules,
+    /// Rules over the records of the additional section.
+    pub validate_additional_rrs: RecordRules,
+}
+
+/// What carries a question.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Transport {
+    /// TCP, and TLS on it.
+    Tcp,
+    /// UDP.
+    #[default]
+    Udp,
+}
+
+/// Rules over the records of one section, as patterns over their presentation text.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RecordRules {
+    /// Fails when a record matches one of these.
+    pub fail_if_matches_regexp: Vec<Regexp>,
+    /// Fails when not all records match all of these: the opposite of what the key says, as
+    /// upstream has it.
+    pub fail_if_all_match_regexp: Vec<Regexp>,
+    /// Fails when a record does not match one of these.
+    pub fail_if_not_matches_regexp: Vec<Regexp>,
+    /// Fails when no record matches any of these.
+    pub fail_if_none_matches_regexp: Vec<Regexp>,
+}
+
+/// The section as it is written.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct DnsKeys {
+    preferred_ip_protocol: PreferredIpProtocol,
+    ip_protocol_fallback: bool,
+    dns_over_tls: bool,
+    tls_config: TlsClient,
+    #[serde(deserialize_with = "ip::source_address")]
+    source_ip_address: Option<IpAddr>,
+    transport_protocol: Transport,
+    #[serde(deserialize_with = "query_class")]
+    query_class: RecordClass,
+    query_name: String,
+    #[serde(deserialize_with = "query_type")]
+    query_type: RecordType,
+    recursion_desired: bool,
+    valid_rcodes: Vec<Rcode>,
+    validate_answer_rrs: RecordRules,
+    validate_authority_rrs: RecordRules,
+    validate_additional_rrs: RecordRules,
+}
+
+impl Default for DnsProber {
+    fn default() -> Self {
+        Self {
+            ip: IpSettings::default(),
+            dns_over_tls: false,
+            tls_config: TlsClient::default(),
+            source_ip_address: None,
+            transport_protocol: Transport::default(),
+            query_class: RecordClass::IN,
+            query_name: String::new(),
+            query_type: RecordType::ANY,
+            recursion_desired: true,
+            valid_rcodes: vec![Rcode::NOERROR],
+            validate_answer_rrs: RecordRules::default(),
+            validate_authority_rrs: RecordRules::default(),
+            validate_additional_rrs: RecordRules::default(),
+        }
+    }
+}
+
+impl DnsProber {
+    /// What is surprising about the settings.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        let mut warnings: Vec<_> = self.ip.preferred_ip_protocol.warning().into_iter().collect();
+        if self.query_name.is_empty() {
+            warnings.push(
+                "without a section dns the probe asks for the root name '.' and type ANY"
+                    .to_owned(),
+            );
+        }
+        if self.valid_rcodes.is_empty() {
+            warnings.push("valid_rcodes is empty, so no answer is ever valid".to_owned());
+        }
+        warnings
+    }
+}
+
+impl Default for DnsKeys {
+    fn default() -> Self {
+        DnsProber::default().into()
+    }
+}
+
+impl TryFrom<DnsKeys> for DnsProber {
+    type Error = RuleError;
+
+    fn try_from(keys: DnsKeys) -> Result<Self, RuleError> {
+        if keys.query_name.is_empty() {
+            return Err(RuleError::new("query name must be set for DNS module"));
+        }
+        check_name(&keys.query_name).map_err(|what| {
+            RuleError::at("query_name", format!("query name '{}' {what}", keys.query_name))
+        })?;
+        if keys.dns_over_tls && keys.transport_protocol != Transport::Tcp {
+            let message = "DNS over TLS needs TCP: set transport_protocol to tcp";
+            return Err(RuleError::at("dns_over_tls", message));
+        }
+        Ok(Self {
+            ip: IpSettings {
+                preferred_ip_protocol: keys.preferred_ip_protocol,
+                ip_protocol_fallback: keys.ip_protocol_fallback,
+            },
+            dns_over_tls: keys.dns_over_tls,
+            tls_config: keys.tls_config,
+            source_ip_address: keys.source_ip_address,
+            transport_protocol: keys.transport_protocol,
+            query_class: keys.query_class,
+            query_name: keys.query_name,
+            query_type: keys.query_type,
+            recursion_desired: keys.recursion_desired,
+            valid_rcodes: keys.valid_rcodes,
+            validate_answer_rrs: keys.validate_answer_rrs,
+            validate_authority_rrs: keys.validate_authority_rrs,
+            validate_additional_rrs: keys.validate_additional_rrs,
+        })
+    }
+}
+
+impl From<DnsProber> for DnsKeys {
+    fn from(prober: DnsProber) -> Self {
+        Self {
+            preferred_ip_protocol: prober.ip.preferred_ip_protocol,
+            ip_protocol_fallback: prober.ip.ip_protocol_fallback,
+            dns_over_tls: prober.dns_over_tls,
+            tls_config: prober.tls_config,
+            source_ip_address: prober.source_ip_address,
+            transport_protocol: prober.transport_protocol,
+            query_class: prober.query_class,
+            query_name: prober.query_name,
+            query_type: prober.query_type,
+            recursion_desired: prober.recursion_desired,
+            valid_rcodes: prober.valid_rcodes,
+            validate_answer_rrs: prober.validate_answer_rrs,
+            validate_authority_rrs: prober.validate_authority_rrs,
+            validate_additional_rrs: prober.validate_additional_rrs,
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Transport {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match String::deserialize(deserializer)?.as_str() {
+            "" | "udp" => Ok(Self::Udp),
+            "tcp" => Ok(Self::Tcp),
+            other => Err(de::Error::custom(format!(
+                "transport protocol '{other}' is not valid: it is udp or tcp"
+            ))),
+        }
+    }
+}
+
+/// Reads `query_class`; an empty text means the default.
+fn query_class<'de, D: Deserializer<'de>>(deserializer: D) -> Result<RecordClass, D::Error> {
+    match String::deserialize(deserializer)?.as_str() {
+        "" => Ok(RecordClass::IN),
+        name => RecordClass::deserialize(de::value::StrDeserializer::new(name)),
+    }
+}
+
+/// Reads `query_type`; an empty text means the default.
+fn query_type<'de, D: Deserializer<'de>>(deserializer: D) -> Result<RecordType, D::Error> {
+    match String::deserialize(deserializer)?.as_str() {
+        "" => Ok(RecordType::ANY),
+        name => RecordType::deserialize(de::value::StrDeserializer::new(name)),
+    }
+}
+
+/// The longest part of a name between two dots, in bytes (RFC 1035, 2.3.4).
+const LONGEST_LABEL: usize = 63;
+
+/// The longest name on the wire, in bytes (RFC 1035, 2.3.4).
+const LONGEST_NAME: usize = 255;
+
+/// Says what is wrong with a name, if it cannot be asked for.
+///
+/// Upstream finds this only when it probes.
+fn check_name(name: &str) -> Result<(), String> {
+    if name == "." {
+        return Ok(());
+    }
+    let mut label = 0;
+    // The root's length byte.
+    let mut total = 1;
+    let mut bytes = name.bytes();
+    loop {
+        let byte = bytes.next();
+        match byte {
+            // A dot at the end makes a name absolute, which it is anyway.
+            None if label == 0 && total > 1 => {}
+            None | Some(b'.') => {
+                if label == 0 {
+                    return Err("has an empty label".to_owned());
+                }
+                if label > LONGEST_LABEL {
+                    return Err(format!("has a label of more than {LONGEST_LABEL} bytes"));
+                }
+                total += label + 1;
+                label = 0;
+            }
+            Some(b'\\') => {
+                skip_escape(&mut bytes)?;
+                label += 1;
+            }
+            Some(_) => label += 1,
+        }
+        if byte.is_none() {
+            break;
+        }
+    }
+    if total > LONGEST_NAME {
+        return Err(format!("is longer than {LONGEST_NAME} bytes"));
+    }
+    Ok(())
+}
+
+/// Passes what follows a backslash: three digits up to 255, or any other byte.
+fn skip_escape(bytes: &mut impl Iterator<Item = u8>) -> Result<(), String> {
+    let wrong = || "has a backslash that escapes nothing".to_owned();
+    let first = bytes.next().ok_or_else(wrong)?;
+    if first.is_ascii_digit() {
+        let mut value = u16::from(first - b'0');
+        for _ in 0..2 {
+            let digit = bytes.next().filter(u8::is_ascii_digit).ok_or_else(wrong)?;
+            value = value * 10 + u16::from(digit - b'0');
+        }
+        u8::try_from(value).map_err(|_| wrong())?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn parse(value: Value) -> Result<DnsProber, String> {
+        serde_json::from_value(value).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn defaults_are_upstreams() {
+        let prober =
+            parse(json!({"query_name": "a", "query_type": "", "query_class": ""})).unwrap();
+        assert_eq!(prober, DnsProber { query_name: "a".to_owned(), ..DnsProber::default() });
+        let empty = parse(json!({"query_name": "a", "valid_rcodes": []})).unwrap();
+        assert!(empty.valid_rcodes.is_empty());
+    }
+
+    #[test]
+    fn what_cannot_be_asked_is_refused() {
+        let long = "a".repeat(64);
+        for (value, expected) in [
+            (json!({}), "query name must be set for DNS module".to_owned()),
+            (
+                json!({"query_name": "a", "dns_over_tls": true}),
+                "dns_over_tls: DNS over TLS needs TCP: set transport_protocol to tcp".to_owned(),
+            ),
+            (
+                json!({"query_name": "a", "transport_protocol": "TCP"}),
+                "transport protocol 'TCP' is not valid: it is udp or tcp".to_owned(),
+            ),
+            (
+                json!({"query_name": "a", "query_type": "TYPE65"}),
+                "query type 'TYPE65' is not valid".to_owned(),
+            ),
+            (
+                json!({"query_name": "a..b"}),
+                "query_name: query name 'a..b' has an empty label".to_owned(),
+            ),
+            (
+                json!({"query_name": long}),
+                format!("query_name: query name '{long}' has a label of more than 63 bytes"),
+            ),
+        ] {
+            assert_eq!(parse(value.clone()).unwrap_err(), expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn names_are_checked_as_they_go_on_the_wire() {
+        let long = vec!["a".repeat(49); 5].join(".");
+        for good in
+            [".", "a", "a.", "a.b.c.", "a\\.b", "a\\.", "\\065.x", "_x._y", "ä.example", &long]
+        {
+            assert_eq!(check_name(good), Ok(()), "{good}");
+        }
+        for bad in ["", "..", ".a", "a..", "a\\", "a\\06", "\\256", &format!("{long}.aaaa")] {
+            assert!(check_name(bad).is_err(), "{bad}");
+        }
+    }
+}

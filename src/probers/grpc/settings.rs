@@ -1,0 +1,72 @@
+//! The section `grpc`.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    net::tls::TlsClient,
+    settings::ip::{IpSettings, PreferredIpProtocol},
+};
+
+/// Asks the health service of a gRPC server.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(from = "GrpcKeys", into = "GrpcKeys")]
+pub struct GrpcProber {
+    /// The service to ask for; empty means the server as a whole.
+    pub service: String,
+    /// Whether TLS is spoken.
+    pub tls: bool,
+    /// How TLS is spoken.
+    pub tls_config: TlsClient,
+    /// Which address of the target is probed.
+    pub ip: IpSettings,
+    /// What is sent beside the request.
+    pub metadata: BTreeMap<String, Vec<String>>,
+}
+
+/// The section as it is written.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct GrpcKeys {
+    service: String,
+    tls: bool,
+    tls_config: TlsClient,
+    ip_protocol_fallback: bool,
+    preferred_ip_protocol: PreferredIpProtocol,
+    metadata: BTreeMap<String, Vec<String>>,
+}
+
+impl Default for GrpcKeys {
+    fn default() -> Self {
+        GrpcProber::default().into()
+    }
+}
+
+impl From<GrpcKeys> for GrpcProber {
+    fn from(keys: GrpcKeys) -> Self {
+        Self {
+            service: keys.service,
+            tls: keys.tls,
+            tls_config: keys.tls_config,
+            ip: IpSettings {
+                preferred_ip_protocol: keys.preferred_ip_protocol,
+                ip_protocol_fallback: keys.ip_protocol_fallback,
+            },
+            metadata: keys.metadata,
+        }
+    }
+}
+
+impl From<GrpcProber> for GrpcKeys {
+    fn from(prober: GrpcProber) -> Self {
+        Self {
+            service: prober.service,
+            tls: prober.tls,
+            tls_config: prober.tls_config,
+            ip_protocol_fallback: prober.ip.ip_protocol_fallback,
+            preferred_ip_protocol: prober.ip.preferred_ip_protocol,
+            metadata: prober.metadata,
+        }
+    }
+}

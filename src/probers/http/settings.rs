@@ -1,0 +1,552 @@
+//! The section `http`.
+
+use std::{collections::BTreeMap, fmt};
+
+use http::Method;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use crate::{
+    net::tls::TlsClient,
+    probers::http::acceptance::is_acceptable,
+    settings::{
+        bytes::Bytes,
+        cel::CelProgram,
+        header::RequestHeaders,
+        http_client::{
+            AddedHeaders, AuthorizationKeys, BasicAuthKeys, HttpClientKeys, HttpClientSettings,
+            OAuth2Settings, ProxyUrl, proxy_url,
+        },
+        ip::{IpSettings, PreferredIpProtocol},
+        regexp::Regexp,
+        rule::RuleError,
+        secret::Secret,
+        size::ByteSize,
+        tls::TlsSettings,
+    },
+};
+
+/// Sends a request, follows where it leads, and checks the answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "HttpKeys", into = "HttpKeys")]
+pub struct HttpProber {
+    /// The status codes that will do; empty means all from 200 to 299.
+    pub valid_status_codes: Vec<i64>,
+    /// The protocol versions that will do, such as `HTTP/1.1`; empty means any.
+    pub valid_http_versions: Vec<String>,
+    /// Which address of the target is probed.
+    pub ip: IpSettings,
+    /// Whether the name is left to the proxy to resolve.
+    pub skip_resolve_phase_with_proxy: bool,
+    /// Whether the probe fails when TLS was spoken.
+    pub fail_if_ssl: bool,
+    /// Whether the probe fails when TLS was not spoken.
+    pub fail_if_not_ssl: bool,
+    /// The method.
+    pub method: Method,
+    /// The headers of the request, which replace those that it has by itself.
+    pub headers: RequestHeaders,
+    /// Fails when the body matches one of these.
+    pub fail_if_body_matches_regexp: Vec<Regexp>,
+    /// Fails when the body does not match one of these.
+    pub fail_if_body_not_matches_regexp: Vec<Regexp>,
+    /// Fails when this holds for the body.
+    pub fail_if_body_json_matches_cel: Option<CelProgram>,
+    /// Fails when this does not hold for the body.
+    pub fail_if_body_json_not_matches_cel: Option<CelProgram>,
+    /// Fails when a header matches one of these.
+    pub fail_if_header_matches: Vec<HeaderMatcher>,
+    /// Fails when a header does not match one of these.
+    pub fail_if_header_not_matches: Vec<HeaderMatcher>,
+    /// The body of the request; empty means none.
+    pub body: Bytes,
+    /// The file with the body of the request, read at each probe; empty means none.
+    pub body_file: String,
+    /// How the request is made: credentials, redirects, proxy. TLS is in `tls_client`.
+    pub client: HttpClientSettings,
+    /// How TLS is spoken.
+    pub tls_client: TlsClient,
+    /// How the body of the answer is compressed.
+    pub compression: Option<Compression>,
+    /// The largest body that is read, after decompression.
+    pub body_size_limit: ByteSize,
+    /// Whether HTTP/3 is spoken.
+    pub enable_http3: bool,
+    /// Whether the old key `no_follow_redirects` was there.
+    deprecated_key: bool,
+}
+
+/// A pattern that the values of a header must match, or must not.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "HeaderMatcherKeys")]
+pub struct HeaderMatcher {
+    /// The name of the header.
+    pub header: String,
+    /// The pattern.
+    pub regexp: Regexp,
+    /// Whether a missing header is no failure.
+    pub allow_missing: bool,
+}
+
+/// A way of compressing a body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Compression {
+    /// RFC 7932.
+    Brotli,
+    /// RFC 1951, without a wrapper.
+    Deflate,
+    /// RFC 1952.
+    Gzip,
+    /// None.
+    Identity,
+}
+
+/// The section as it is written.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct HttpKeys {
+    valid_status_codes: Vec<i64>,
+    valid_http_versions: Vec<String>,
+    preferred_ip_protocol: PreferredIpProtocol,
+    ip_protocol_fallback: bool,
+    skip_resolve_phase_with_proxy: bool,
+    no_follow_redirects: Option<bool>,
+    fail_if_ssl: bool,
+    fail_if_not_ssl: bool,
+    #[serde(deserialize_with = "method", serialize_with = "as_text")]
+    method: Method,
+    headers: RequestHeaders,
+    fail_if_body_matches_regexp: Vec<Regexp>,
+    fail_if_body_not_matches_regexp: Vec<Regexp>,
+    fail_if_body_json_matches_cel: Option<CelProgram>,
+    fail_if_body_json_not_matches_cel: Option<CelProgram>,
+    fail_if_header_matches: Vec<HeaderMatcher>,
+    fail_if_header_not_matches: Vec<HeaderMatcher>,
+    body: Bytes,
+    body_file: String,
+    // From here to http_headers: HttpClientKeys.
+    basic_auth: Option<BasicAuthKeys>,
+    authorization: Option<AuthorizationKeys>,
+    oauth2: Option<OAuth2Settings>,
+    bearer_token: Secret,
+    bearer_token_file: String,
+    tls_config: TlsSettings,
+    follow_redirects: bool,
+    enable_http2: bool,
+    #[serde(deserialize_with = "proxy_url")]
+    proxy_url: Option<ProxyUrl>,
+    no_proxy: String,
+    proxy_from_environment: bool,
+    proxy_connect_header: BTreeMap<String, Vec<Secret>>,
+    http_headers: AddedHeaders,
+    compression: CompressionKey,
+    body_size_limit: ByteSize,
+    enable_http3: bool,
+}
+
+/// The keys of an entry of `fail_if_header_matches`.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct HeaderMatcherKeys {
+    header: String,
+    regexp: Option<Regexp>,
+    allow_missing: bool,
+}
+
+/// A compression as it is written: `Accept-Encoding` is compared with exactly that.
+#[derive(Debug, Clone, Default, Serialize)]
+#[serde(transparent)]
+struct CompressionKey(String);
+
+const HTTP_1_1: &str = "HTTP/1.1";
+const HTTP_2: &str = "HTTP/2.0";
+const HTTP_3: &str = "HTTP/3.0";
+
+/// The versions that an answer can have.
+const HTTP_VERSIONS: [&str; 4] = ["HTTP/1.0", HTTP_1_1, HTTP_2, HTTP_3];
+
+impl Default for HttpProber {
+    fn default() -> Self {
+        Self {
+            valid_status_codes: Vec::new(),
+            valid_http_versions: Vec::new(),
+            ip: IpSettings::default(),
+            skip_resolve_phase_with_proxy: false,
+            fail_if_ssl: false,
+            fail_if_not_ssl: false,
+            method: Method::GET,
+            headers: RequestHeaders::default(),
+            fail_if_body_matches_regexp: Vec::new(),
+            fail_if_body_not_matches_regexp: Vec::new(),
+            fail_if_body_json_matches_cel: None,
+            fail_if_body_json_not_matches_cel: None,
+            fail_if_header_matches: Vec::new(),
+            fail_if_header_not_matches: Vec::new(),
+            body: Bytes::default(),
+            body_file: String::new(),
+            client: HttpClientSettings::default(),
+            tls_client: TlsClient::default(),
+            compression: None,
+            body_size_limit: ByteSize::default(),
+            enable_http3: false,
+            deprecated_key: false,
+        }
+    }
+}
+
+impl HttpProber {
+    /// What is surprising about the settings.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        let mut warnings: Vec<_> = self.ip.preferred_ip_protocol.warning().into_iter().collect();
+        if self.deprecated_key {
+            warnings.push(
+                "no_follow_redirects is deprecated; use follow_redirects, which means the opposite"
+                    .to_owned(),
+            );
+        }
+        for version in &self.valid_http_versions {
+            if !HTTP_VERSIONS.contains(&version.as_str()) {
+                warnings.push(format!(
+                    "valid_http_versions: '{version}' matches no answer; the versions are {}",
+                    HTTP_VERSIONS.join(", ")
+                ));
+            }
+        }
+        for code in self.valid_status_codes.iter().filter(|code| !(100..=999).contains(*code)) {
+            warnings.push(format!("valid_status_codes: no answer has the status code {code}"));
+        }
+        for name in self.headers.repeated() {
+            warnings.push(format!("headers: '{name}' is there in two spellings; the last counts"));
+        }
+        if self.fail_if_ssl && self.fail_if_not_ssl {
+            warnings.push("fail_if_ssl and fail_if_not_ssl together fail every probe".to_owned());
+        }
+        warnings
+    }
+
+    /// Says which key asks for what this version cannot do, if one does.
+    ///
+    /// A section may hold such keys as long as the module uses another prober.
+    pub fn check_supported(&self) -> Result<(), RuleError> {
+        self.client.check_supported()?;
+        if self.enable_http3 {
+            let message = "HTTP/3 is not supported yet by this version";
+            return Err(RuleError::at("enable_http3", message));
+        }
+        Ok(())
+    }
+}
+
+impl Compression {
+    const ALL: [Self; 4] = [Self::Brotli, Self::Deflate, Self::Gzip, Self::Identity];
+
+    /// Its name in HTTP.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Brotli => "br",
+            Self::Deflate => "deflate",
+            Self::Gzip => "gzip",
+            Self::Identity => "identity",
+        }
+    }
+}
+
+impl fmt::Display for Compression {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.name())
+    }
+}
+
+impl Default for HttpKeys {
+    fn default() -> Self {
+        HttpProber::default().into()
+    }
+}
+
+impl TryFrom<HttpKeys> for HttpProber {
+    type Error = RuleError;
+
+    fn try_from(keys: HttpKeys) -> Result<Self, RuleError> {
+        let client = HttpClientSettings::try_from(keys.client())?;
+        keys.check_body()?;
+        keys.check_accept_encoding()?;
+        keys.check_http3()?;
+        let follow_redirects = keys.no_follow_redirects.map_or(client.follow_redirects, |not| !not);
+        Ok(Self {
+            valid_status_codes: keys.valid_status_codes,
+            valid_http_versions: keys.valid_http_versions,
+            ip: IpSettings {
+                preferred_ip_protocol: keys.preferred_ip_protocol,
+                ip_protocol_fallback: keys.ip_protocol_fallback,
+            },
+            skip_resolve_phase_with_proxy: keys.skip_resolve_phase_with_proxy,
+            fail_if_ssl: keys.fail_if_ssl,
+            fail_if_not_ssl: keys.fail_if_not_ssl,
+            method: keys.method,
+            headers: keys.headers,
+            fail_if_body_matches_regexp: keys.fail_if_body_matches_regexp,
+            fail_if_body_not_matches_regexp: keys.fail_if_body_not_matches_regexp,
+            fail_if_body_json_matches_cel: keys.fail_if_body_json_matches_cel,
+            fail_if_body_json_not_matches_cel: keys.fail_if_body_json_not_matches_cel,
+            fail_if_header_matches: keys.fail_if_header_matches,
+            fail_if_header_not_matches: keys.fail_if_header_not_matches,
+            body: keys.body,
+            body_file: keys.body_file,
+            tls_client: TlsClient::new(client.tls_config.clone()),
+            client: HttpClientSettings { follow_redirects, ..client },
+            compression: keys.compression.algorithm(),
+            body_size_limit: keys.body_size_limit,
+            enable_http3: keys.enable_http3,
+            deprecated_key: keys.no_follow_redirects.is_some(),
+        })
+    }
+}
+
+impl HttpKeys {
+    /// The keys that say how the request is made.
+    fn client(&self) -> HttpClientKeys {
+        HttpClientKeys {
+            basic_auth: self.basic_auth.clone(),
+            authorization: self.authorization.clone(),
+            oauth2: self.oauth2.clone(),
+            bearer_token: self.bearer_token.clone(),
+            bearer_token_file: self.bearer_token_file.clone(),
+            tls_config: self.tls_config.clone(),
+            follow_redirects: self.follow_redirects,
+            enable_http2: self.enable_http2,
+            proxy_url: self.proxy_url.clone(),
+            no_proxy: self.no_proxy.clone(),
+            proxy_from_environment: self.proxy_from_environment,
+            proxy_connect_header: self.proxy_connect_header.clone(),
+            http_headers: self.http_headers.clone(),
+        }
+    }
+
+    fn check_body(&self) -> Result<(), RuleError> {
+        if !self.body.is_empty() && !self.body_file.is_empty() {
+            let message = "setting body and body_file both are not allowed";
+            return Err(RuleError::at("body_file", message));
+        }
+        Ok(())
+    }
+
+    fn check_accept_encoding(&self) -> Result<(), RuleError> {
+        let CompressionKey(compression) = &self.compression;
+        for (name, value) in self.headers.iter() {
+            if name.eq_ignore_ascii_case("accept-encoding") && !is_acceptable(compression, value) {
+                let message = format!(
+                    "invalid configuration \"{name}: {value}\", \"compression: {compression}\""
+                );
+                return Err(RuleError::at(&format!("headers.{name}"), message));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_http3(&self) -> Result<(), RuleError> {
+        let position = |wanted: &[&str]| {
+            let found =
+                self.valid_http_versions.iter().position(|known| wanted.contains(&known.as_str()));
+            found.map(|index| format!("valid_http_versions[{index}]"))
+        };
+        if !self.enable_http3 {
+            return match position(&[HTTP_3]) {
+                Some(place) => Err(RuleError::at(
+                    &place,
+                    "HTTP/3 cannot be used as a valid HTTP version when enable_http3 is false",
+                )),
+                None => Ok(()),
+            };
+        }
+        if let Some(place) = position(&[HTTP_1_1, HTTP_2]) {
+            let message = "HTTP/3 and HTTP/2.0/1.1 cannot be used together - only HTTP/3.0 is \
+                           allowed when enable_http3 is true";
+            return Err(RuleError::at(&place, message));
+        }
+        if self.enable_http2 {
+            let message = "when enable_http3 is true, enable_http2 must be set to false";
+            return Err(RuleError::at("enable_http3", message));
+        }
+        Ok(())
+    }
+}
+
+impl From<HttpProber> for HttpKeys {
+    fn from(prober: HttpProber) -> Self {
+        let client = HttpClientKeys::from(prober.client);
+        Self {
+            valid_status_codes: prober.valid_status_codes,
+            valid_http_versions: prober.valid_http_versions,
+            preferred_ip_protocol: prober.ip.preferred_ip_protocol,
+            ip_protocol_fallback: prober.ip.ip_protocol_fallback,
+            skip_resolve_phase_with_proxy: prober.skip_resolve_phase_with_proxy,
+            no_follow_redirects: None,
+            fail_if_ssl: prober.fail_if_ssl,
+            fail_if_not_ssl: prober.fail_if_not_ssl,
+            method: prober.method,
+            headers: prober.headers,
+            fail_if_body_matches_regexp: prober.fail_if_body_matches_regexp,
+            fail_if_body_not_matches_regexp: prober.fail_if_body_not_matches_regexp,
+            fail_if_body_json_matches_cel: prober.fail_if_body_json_matches_cel,
+            fail_if_body_json_not_matches_cel: prober.fail_if_body_json_not_matches_cel,
+            fail_if_header_matches: prober.fail_if_header_matches,
+            fail_if_header_not_matches: prober.fail_if_header_not_matches,
+            body: prober.body,
+            body_file: prober.body_file,
+            basic_auth: client.basic_auth,
+            authorization: client.authorization,
+            oauth2: client.oauth2,
+            bearer_token: client.bearer_token,
+            bearer_token_file: client.bearer_token_file,
+            tls_config: client.tls_config,
+            follow_redirects: client.follow_redirects,
+            enable_http2: client.enable_http2,
+            proxy_url: client.proxy_url,
+            no_proxy: client.no_proxy,
+            proxy_from_environment: client.proxy_from_environment,
+            proxy_connect_header: client.proxy_connect_header,
+            http_headers: client.http_headers,
+            compression: CompressionKey(
+                prober.compression.map(|compression| compression.to_string()).unwrap_or_default(),
+            ),
+            body_size_limit: prober.body_size_limit,
+            enable_http3: prober.enable_http3,
+        }
+    }
+}
+
+impl TryFrom<HeaderMatcherKeys> for HeaderMatcher {
+    type Error = RuleError;
+
+    fn try_from(keys: HeaderMatcherKeys) -> Result<Self, RuleError> {
+        if keys.header.is_empty() {
+            return Err(RuleError::new("header name must be set for HTTP header matchers"));
+        }
+        let regexp = keys
+            .regexp
+            .filter(|regexp| !regexp.as_str().is_empty())
+            .ok_or_else(|| RuleError::new("regexp must be set for HTTP header matchers"))?;
+        Ok(Self { header: keys.header, regexp, allow_missing: keys.allow_missing })
+    }
+}
+
+impl CompressionKey {
+    fn algorithm(&self) -> Option<Compression> {
+        Compression::ALL.into_iter().find(|known| known.name().eq_ignore_ascii_case(&self.0))
+    }
+}
+
+impl<'de> Deserialize<'de> for CompressionKey {
+    /// Upstream takes any text and then fails every probe.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let key = Self(String::deserialize(deserializer)?);
+        if !key.0.is_empty() && key.algorithm().is_none() {
+            let names = Compression::ALL.map(Compression::name).join(", ");
+            let message = format!("compression '{}' is not valid: it is one of {names}", key.0);
+            return Err(de::Error::custom(message));
+        }
+        Ok(key)
+    }
+}
+
+/// Reads `method`; an empty text means the default.
+///
+/// Upstream finds a bad method only when it probes.
+fn method<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Method, D::Error> {
+    match String::deserialize(deserializer)?.as_str() {
+        "" => Ok(Method::GET),
+        text => Method::from_bytes(text.as_bytes()).map_err(|_| {
+            de::Error::custom(format!("method '{text}' is not valid: it is a word such as GET"))
+        }),
+    }
+}
+
+fn as_text<S: Serializer>(method: &Method, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(method.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn parse(value: Value) -> Result<HttpProber, String> {
+        serde_json::from_value(value).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn an_empty_section_is_the_default() {
+        assert_eq!(parse(json!({})).unwrap(), HttpProber::default());
+    }
+
+    #[test]
+    fn the_old_key_overrides_the_new_one() {
+        let prober = parse(json!({"no_follow_redirects": true, "follow_redirects": true})).unwrap();
+        assert!(!prober.client.follow_redirects);
+        assert_eq!(prober.warnings().len(), 1);
+        let prober =
+            parse(json!({"no_follow_redirects": false, "follow_redirects": false})).unwrap();
+        assert!(prober.client.follow_redirects);
+    }
+
+    #[test]
+    fn contradictions_are_refused() {
+        for (value, expected) in [
+            (
+                json!({"body": "a", "body_file": "b"}),
+                "body_file: setting body and body_file both are not allowed",
+            ),
+            (
+                json!({"compression": "gzip", "headers": {"accEpt-enCoding": "deflate"}}),
+                "headers.accEpt-enCoding: invalid configuration \"accEpt-enCoding: deflate\", \"compression: gzip\"",
+            ),
+            (
+                json!({"valid_http_versions": ["HTTP/1.1", "HTTP/3.0"]}),
+                "valid_http_versions[1]: HTTP/3 cannot be used as a valid HTTP version when enable_http3 is false",
+            ),
+            (
+                json!({"enable_http3": true, "valid_http_versions": ["HTTP/2.0"]}),
+                "valid_http_versions[0]: HTTP/3 and HTTP/2.0/1.1 cannot be used together - only HTTP/3.0 is allowed when enable_http3 is true",
+            ),
+            (
+                json!({"enable_http3": true, "valid_http_versions": ["HTTP/1.0"]}),
+                "enable_http3: when enable_http3 is true, enable_http2 must be set to false",
+            ),
+            (
+                json!({"fail_if_header_matches": [{"regexp": "a"}]}),
+                "header name must be set for HTTP header matchers",
+            ),
+            (
+                json!({"fail_if_header_matches": [{"header": "a", "regexp": ""}]}),
+                "regexp must be set for HTTP header matchers",
+            ),
+            (
+                json!({"compression": "zstd"}),
+                "compression 'zstd' is not valid: it is one of br, deflate, gzip, identity",
+            ),
+            (json!({"method": "GET IT"}), "method 'GET IT' is not valid: it is a word such as GET"),
+        ] {
+            assert_eq!(parse(value.clone()).unwrap_err(), expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn http3_loads_but_cannot_be_used() {
+        let prober = parse(json!({"enable_http3": true, "enable_http2": false})).unwrap();
+        assert!(prober.check_supported().is_err());
+    }
+
+    #[test]
+    fn what_never_matches_is_warned_of() {
+        let prober = parse(json!({
+            "valid_http_versions": ["HTTP/1.1", "HTTP/2"],
+            "valid_status_codes": [200, 20],
+            "preferred_ip_protocol": "ipv4",
+            "headers": {"accept": "a", "Accept": "b"},
+        }))
+        .unwrap();
+        assert_eq!(prober.warnings().len(), 4);
+    }
+}

@@ -1,0 +1,5 @@
+//! The icmp prober: one echo request and its reply.
+
+mod settings;
+
+pub use settings::IcmpProber;

@@ -1,0 +1,167 @@
+//! The key `query_response`.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use crate::settings::{bytes::Bytes, regexp::Regexp, rule::RuleError};
+
+/// The steps of a dialogue, in order; the key `query_response`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Vec<Step>")]
+pub struct QueryResponse(Vec<Step>);
+
+/// One step: expect a line or bytes, then send, then turn to TLS; each if asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "StepKeys")]
+pub struct Step {
+    /// A line to wait for.
+    pub expect: Option<Regexp>,
+    /// Bytes that must come.
+    pub expect_bytes: Bytes,
+    /// Labels of `probe_expect_info`, taken from what `expect` matched.
+    pub labels: Vec<Label>,
+    /// What to send, with `$1` and the like replaced by what `expect` matched.
+    pub send: Bytes,
+    /// Whether to send it without the line feed that otherwise follows.
+    ///
+    /// Unlike upstream, which has no such key and always adds one, also to binary data.
+    pub skip_newline_on_send: bool,
+    /// Whether the connection turns to TLS.
+    pub starttls: bool,
+}
+
+/// One label of `probe_expect_info`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Label {
+    /// Its name.
+    pub name: String,
+    /// Its value, with `$1` and the like replaced by what `expect` matched.
+    pub value: String,
+}
+
+/// A step as it is written.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct StepKeys {
+    expect: Option<Regexp>,
+    expect_bytes: Bytes,
+    labels: Vec<Label>,
+    send: Bytes,
+    skip_newline_on_send: bool,
+    starttls: bool,
+}
+
+impl QueryResponse {
+    /// The steps.
+    #[must_use]
+    pub fn steps(&self) -> &[Step] {
+        &self.0
+    }
+
+    /// Whether there is no dialogue.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Refuses to turn to TLS where it is spoken already; `tls` says whether it is from the start.
+    ///
+    /// Upstream crashes then.
+    pub fn check_tls(&self, tls: bool) -> Result<(), RuleError> {
+        let mut steps = self.0.iter().enumerate().filter(|(_, step)| step.starttls);
+        if let Some((index, _)) = if tls { steps.next() } else { steps.nth(1) } {
+            let message = "the connection speaks TLS already at this step: remove starttls";
+            return Err(RuleError::at(&format!("query_response[{index}].starttls"), message));
+        }
+        Ok(())
+    }
+}
+
+impl TryFrom<Vec<Step>> for QueryResponse {
+    type Error = RuleError;
+
+    fn try_from(steps: Vec<Step>) -> Result<Self, RuleError> {
+        let mut with_labels = steps.iter().enumerate().filter(|(_, step)| !step.labels.is_empty());
+        if let Some((index, _)) = with_labels.nth(1) {
+            let message = "only one step can have labels, since probe_expect_info is one metric";
+            return Err(RuleError::at(&format!("[{index}].labels"), message));
+        }
+        Ok(Self(steps))
+    }
+}
+
+impl TryFrom<StepKeys> for Step {
+    type Error = RuleError;
+
+    fn try_from(keys: StepKeys) -> Result<Self, RuleError> {
+        if keys.expect.is_some() && !keys.expect_bytes.is_empty() {
+            let message = "expect and expect_bytes are mutually exclusive";
+            return Err(RuleError::at("expect_bytes", message));
+        }
+        let mut names = BTreeSet::new();
+        for (index, label) in keys.labels.iter().enumerate() {
+            if label.name.is_empty() {
+                return Err(RuleError::at(&format!("labels[{index}]"), "a label needs a name"));
+            }
+            if !names.insert(label.name.as_str()) {
+                let message = format!("there is a label '{}' already", label.name);
+                return Err(RuleError::at(&format!("labels[{index}].name"), message));
+            }
+        }
+        Ok(Self {
+            expect: keys.expect,
+            expect_bytes: keys.expect_bytes,
+            labels: keys.labels,
+            send: keys.send,
+            skip_newline_on_send: keys.skip_newline_on_send,
+            starttls: keys.starttls,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn parse(value: Value) -> Result<QueryResponse, String> {
+        serde_json::from_value(value).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn contradictions_are_refused() {
+        for (value, expected) in [
+            (
+                json!([{"expect": "", "expect_bytes": "b"}]),
+                "expect_bytes: expect and expect_bytes are mutually exclusive",
+            ),
+            (
+                json!([{"labels": [{"name": "a"}, {"value": "b"}]}]),
+                "labels[1]: a label needs a name",
+            ),
+            (
+                json!([{"labels": [{"name": "a"}, {"name": "a"}]}]),
+                "labels[1].name: there is a label 'a' already",
+            ),
+            (
+                json!([{"labels": [{"name": "a"}]}, {}, {"labels": [{"name": "b"}]}]),
+                "[2].labels: only one step can have labels, since probe_expect_info is one metric",
+            ),
+        ] {
+            assert_eq!(parse(value.clone()).unwrap_err(), expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn tls_begins_only_once() {
+        let twice = parse(json!([{"starttls": true}, {"send": "a"}, {"starttls": true}])).unwrap();
+        assert!(twice.check_tls(false).unwrap_err().to_string().starts_with("query_response[2]"));
+        assert!(twice.check_tls(true).unwrap_err().to_string().starts_with("query_response[0]"));
+        let once = parse(json!([{"send": "a"}, {"starttls": true}])).unwrap();
+        assert_eq!(once.check_tls(false), Ok(()));
+        assert!(once.check_tls(true).is_err());
+    }
+}

@@ -1,0 +1,37 @@
+//! The section `unix`.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    net::tls::TlsClient, probers::query_response::QueryResponse, settings::rule::RuleError,
+};
+
+/// Connects to a local socket, speaks TLS if asked for, and holds a dialogue if there is one.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "UnixKeys")]
+pub struct UnixProber {
+    /// What to expect and what to send.
+    pub query_response: QueryResponse,
+    /// Whether TLS is spoken from the start.
+    pub tls: bool,
+    /// How TLS is spoken, from the start or after `starttls`.
+    pub tls_config: TlsClient,
+}
+
+/// The section as it is written.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct UnixKeys {
+    query_response: QueryResponse,
+    tls: bool,
+    tls_config: TlsClient,
+}
+
+impl TryFrom<UnixKeys> for UnixProber {
+    type Error = RuleError;
+
+    fn try_from(keys: UnixKeys) -> Result<Self, RuleError> {
+        keys.query_response.check_tls(keys.tls)?;
+        Ok(Self { query_response: keys.query_response, tls: keys.tls, tls_config: keys.tls_config })
+    }
+}

@@ -1,0 +1,82 @@
+//! The section `http_headers`: headers with several values, from secrets and from files.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::settings::{header, rule::RuleError, secret::Secret};
+
+/// Headers that are added to a request, beside those of `headers`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct AddedHeaders(BTreeMap<String, HeaderValues>);
+
+/// The values of one header: all values, then all secrets, then what all files hold.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct HeaderValues {
+    /// Values that may be shown.
+    pub values: Vec<String>,
+    /// Values that may not.
+    pub secrets: Vec<Secret>,
+    /// Files with a value each, read at each probe and trimmed.
+    pub files: Vec<PathBuf>,
+}
+
+/// Headers that the client itself sets, or that have keys of their own.
+const RESERVED: [&str; 18] = [
+    "Accept-Encoding",
+    "Authorization",
+    "Connection",
+    "Content-Encoding",
+    "Content-Length",
+    "Content-Type",
+    "Host",
+    "Keep-Alive",
+    "Proxy-Authenticate",
+    "Proxy-Authorization",
+    "User-Agent",
+    "Www-Authenticate",
+    "X-Amz-Content-Sha256",
+    "X-Amz-Date",
+    "X-Amz-Security-Token",
+    "X-Prometheus-Remote-Read-Version",
+    "X-Prometheus-Remote-Write-Version",
+    "X-Prometheus-Scrape-Timeout-Seconds",
+];
+
+impl AddedHeaders {
+    /// Names as written and their values, sorted by name.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &HeaderValues)> {
+        self.0.iter().map(|(name, values)| (name.as_str(), values))
+    }
+
+    /// Refuses headers that are not for users to set, and what cannot be sent; `key` is the
+    /// section's.
+    pub(super) fn check(&self, key: &str) -> Result<(), RuleError> {
+        for (name, values) in self.iter() {
+            let place = format!("{key}.{name}");
+            let usual = header::canonical(name);
+            if RESERVED.contains(&usual.as_str()) {
+                let message = format!("setting header \"{usual}\" is not allowed");
+                return Err(RuleError::at(&place, message));
+            }
+            values.check(name, &place)?;
+        }
+        Ok(())
+    }
+}
+
+impl HeaderValues {
+    fn check(&self, name: &str, place: &str) -> Result<(), RuleError> {
+        header::check_name(name).map_err(|message| RuleError::at(place, message))?;
+        let values = self.values.iter().map(String::as_str).enumerate();
+        let secrets = self.secrets.iter().map(Secret::expose).enumerate();
+        let all = values.map(|value| ("values", value)).chain(secrets.map(|s| ("secrets", s)));
+        for (list, (index, value)) in all {
+            header::check(name, value)
+                .map_err(|message| RuleError::at(&format!("{place}.{list}[{index}]"), message))?;
+        }
+        Ok(())
+    }
+}

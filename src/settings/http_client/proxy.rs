@@ -1,0 +1,120 @@
+//! The four keys that send a request through a proxy.
+
+use std::{collections::BTreeMap, fmt};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use url::Url;
+
+use crate::settings::{rule::RuleError, secret::Secret};
+
+/// Which proxy a request goes through, if any.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ProxySettings {
+    /// The proxy.
+    pub proxy_url: Option<ProxyUrl>,
+    /// Hosts that are reached without it, comma-separated.
+    pub no_proxy: String,
+    /// Whether the environment names the proxy.
+    pub proxy_from_environment: bool,
+    /// Headers of the CONNECT request.
+    pub proxy_connect_header: BTreeMap<String, Vec<Secret>>,
+}
+
+impl ProxySettings {
+    /// Refuses keys that exclude or need each other.
+    pub(super) fn check(&self) -> Result<(), RuleError> {
+        let url = self.proxy_url.is_some();
+        if !self.proxy_connect_header.is_empty() && !url && !self.proxy_from_environment {
+            let message = "if proxy_connect_header is configured, proxy_url or \
+                           proxy_from_environment must also be configured";
+            return Err(RuleError::at("proxy_connect_header", message));
+        }
+        if self.proxy_from_environment && url {
+            let message =
+                "if proxy_from_environment is configured, proxy_url must not be configured";
+            return Err(RuleError::at("proxy_url", message));
+        }
+        if self.proxy_from_environment && !self.no_proxy.is_empty() {
+            let message =
+                "if proxy_from_environment is configured, no_proxy must not be configured";
+            return Err(RuleError::at("no_proxy", message));
+        }
+        if !url && !self.no_proxy.is_empty() {
+            let message = "if no_proxy is configured, proxy_url must also be configured";
+            return Err(RuleError::at("no_proxy", message));
+        }
+        Ok(())
+    }
+
+    /// The key that asks for a proxy, if one does.
+    pub(super) fn key_in_use(&self) -> Option<&'static str> {
+        match (&self.proxy_url, self.proxy_from_environment) {
+            (Some(_), _) => Some("proxy_url"),
+            (None, true) => Some("proxy_from_environment"),
+            (None, false) => None,
+        }
+    }
+}
+
+/// The address of a proxy; a password in it is not shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ProxyUrl(Url);
+
+/// What stands where the password of a URL would be.
+const URL_MASK: &str = "xxxxx";
+
+/// The schemes of proxies that can be used.
+const SCHEMES: [&str; 4] = ["http", "https", "socks5", "socks5h"];
+
+impl ProxyUrl {
+    /// The URL with everything in it.
+    #[must_use]
+    pub fn expose(&self) -> &Url {
+        &self.0
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        // The message does not repeat the text, which may hold a password.
+        let usable = |url: &Url| {
+            SCHEMES.contains(&url.scheme()) && url.host_str().is_some_and(|host| !host.is_empty())
+        };
+        Url::parse(text).ok().filter(usable).map(Self).ok_or_else(|| {
+            format!(
+                "this is not a proxy: write it as http://proxy.example.com:3128, or with one of \
+                 the schemes {}",
+                SCHEMES.join(", ")
+            )
+        })
+    }
+}
+
+impl fmt::Display for ProxyUrl {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = self.0.clone();
+        if shown.password().is_some() && shown.set_password(Some(URL_MASK)).is_err() {
+            return formatter.write_str(URL_MASK);
+        }
+        shown.fmt(formatter)
+    }
+}
+
+impl fmt::Debug for ProxyUrl {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, formatter)
+    }
+}
+
+/// Reads `proxy_url`; an empty text means none.
+pub fn proxy_url<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<ProxyUrl>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    if text.is_empty() {
+        return Ok(None);
+    }
+    ProxyUrl::parse(&text).map(Some).map_err(de::Error::custom)
+}
+
+impl Serialize for ProxyUrl {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}

@@ -1,0 +1,163 @@
+//! Sizes in bytes with a unit: `10MB`, `1.5KiB`, `1MB512KB`; powers of 1024 with either spelling.
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+/// A size in bytes; zero or less means no limit.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ByteSize {
+    bytes: i64,
+}
+
+impl ByteSize {
+    /// The number of bytes, unless it means no limit.
+    #[must_use]
+    pub fn limit(self) -> Option<u64> {
+        u64::try_from(self.bytes).ok().filter(|bytes| *bytes > 0)
+    }
+}
+
+/// The letters of the units, each 1024 times the one before; plain bytes have none.
+const PREFIXES: [&str; 7] = ["", "K", "M", "G", "T", "P", "E"];
+
+/// The power of two of each.
+const SHIFTS: [u32; 7] = [0, 10, 20, 30, 40, 50, 60];
+
+impl FromStr for ByteSize {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = |what: &str| format!("'{text}' {what}: write it as 512KB, 10MB or 1GiB");
+        let (negative, mut rest) = match text.strip_prefix('-') {
+            Some(rest) => (true, rest),
+            None => (false, text.strip_prefix('+').unwrap_or(text)),
+        };
+        if rest == "0" {
+            return Ok(Self::default());
+        }
+        if rest.is_empty() {
+            return Err(wrong("is not a size"));
+        }
+        // One number may mix its units with others, but not KB with KiB.
+        let mut spelling = None;
+        let mut total: f64 = 0.0;
+        while !rest.is_empty() {
+            let end = rest.find(|c: char| c != '.' && !c.is_ascii_digit()).unwrap_or(rest.len());
+            let (number, tail) = rest.split_at(end);
+            let end = tail.find(|c: char| c == '.' || c.is_ascii_digit()).unwrap_or(tail.len());
+            let (unit, tail) = tail.split_at(end);
+            rest = tail;
+            let number: f64 = number.parse().map_err(|_| wrong("is not a size"))?;
+            if unit.is_empty() {
+                return Err(wrong("has no unit"));
+            }
+            let (factor, binary) =
+                factor(unit).ok_or_else(|| wrong(&format!("has an unknown unit '{unit}'")))?;
+            if binary.is_some() && spelling.is_some() && binary != spelling {
+                return Err(wrong("mixes units such as KB with units such as KiB"));
+            }
+            spelling = binary.or(spelling);
+            total += number * factor;
+        }
+        let bytes = cut(total).ok_or_else(|| wrong("is too large"))?;
+        Ok(Self { bytes: if negative { -bytes } else { bytes } })
+    }
+}
+
+/// What a unit stands for, and whether it is spelled the binary way (`KiB`), if that shows.
+fn factor(unit: &str) -> Option<(f64, Option<bool>)> {
+    let prefix = unit.strip_suffix('B')?;
+    let (prefix, binary) = match prefix.strip_suffix('i') {
+        Some(prefix) => (prefix, Some(true)),
+        None => (prefix, (!prefix.is_empty()).then_some(false)),
+    };
+    let power = PREFIXES.iter().position(|known| *known == prefix)?;
+    if power == 0 && binary.is_some() {
+        return None;
+    }
+    Some((1024_f64.powi(i32::try_from(power).ok()?), binary))
+}
+
+/// The whole part of a number that is not negative, if it fits.
+fn cut(number: f64) -> Option<i64> {
+    format!("{:.0}", number.floor()).parse().ok()
+}
+
+impl fmt::Display for ByteSize {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.bytes == 0 {
+            return formatter.write_str("0B");
+        }
+        if self.bytes < 0 {
+            formatter.write_str("-")?;
+        }
+        let bytes = self.bytes.unsigned_abs();
+        for (shift, prefix) in SHIFTS.iter().zip(PREFIXES).rev() {
+            let part = (bytes >> shift) % 1024;
+            if part > 0 {
+                write!(formatter, "{part}{prefix}{}", if *shift == 0 { "B" } else { "iB" })?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<'de> Deserialize<'de> for ByteSize {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+    }
+}
+
+impl Serialize for ByteSize {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_and_prints_powers_of_1024() {
+        for (written, printed) in [
+            ("0", "0B"),
+            ("128B", "128B"),
+            ("10MB", "10MiB"),
+            ("10MiB", "10MiB"),
+            ("1.5KiB", "1KiB512B"),
+            ("1MB512KB", "1MiB512KiB"),
+            ("1MB5B", "1MiB5B"),
+            ("1024KB", "1MiB"),
+            ("7EB", "7EiB"),
+            ("-1B", "-1B"),
+        ] {
+            let size: ByteSize = written.parse().unwrap();
+            assert_eq!(size.to_string(), printed, "{written}");
+        }
+        assert_eq!("10MB".parse::<ByteSize>().unwrap().limit(), Some(10 << 20));
+        assert_eq!("0".parse::<ByteSize>().unwrap().limit(), None);
+        assert_eq!("-5MB".parse::<ByteSize>().unwrap().limit(), None);
+    }
+
+    #[test]
+    fn refuses_what_is_no_size() {
+        for (written, complaint) in [
+            ("", "is not a size"),
+            ("B", "is not a size"),
+            ("1..5KB", "is not a size"),
+            ("10", "has no unit"),
+            ("10K", "unknown unit 'K'"),
+            ("10kB", "unknown unit 'kB'"),
+            ("10iB", "unknown unit 'iB'"),
+            ("10 MB", "unknown unit ' MB'"),
+            ("1MB1KiB", "mixes units"),
+            ("8EB", "is too large"),
+            ("99999999999999999999EB", "is too large"),
+        ] {
+            let error = written.parse::<ByteSize>().unwrap_err();
+            assert!(error.contains(complaint), "{written}: {error}");
+        }
+    }
+}
