@@ -3,7 +3,10 @@
 //! Nothing here knows of modules or probers.
 
 pub mod context;
+pub mod dial;
 pub mod resolve;
+mod stamps;
 pub mod tls;
+pub mod wire;
 
 pub use context::Context;

@@ -1,0 +1,203 @@
+//! From a name to the address that is probed.
+
+mod files;
+mod resolver;
+
+use std::{
+    fmt,
+    net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+use crate::{
+    evidence::{Failure, Reason, Stage},
+    metrics::{Export, Metric, MetricSet},
+    net::Context,
+    settings::ip::{IpFamily, IpSettings},
+};
+
+pub use resolver::Resolver;
+use resolver::{LookupError, Wanted};
+
+const LOOKUP_TIME: Metric =
+    Metric::new("probe_dns_lookup_time_seconds", "Time that resolving the target's name took.", []);
+const IP_PROTOCOL: Metric = Metric::new(
+    "probe_ip_protocol",
+    "IP version that was probed, 4 or 6; 0 when the name was not resolved.",
+    [],
+);
+const ADDRESS_HASH: Metric = Metric::new(
+    "probe_ip_addr_hash",
+    "FNV-1a hash of the IP address that was probed; it changes when the address does.",
+    [],
+);
+
+/// What resolving a target's name has shown.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Resolution {
+    /// The address that was chosen, if there was one.
+    pub address: Option<Address>,
+    /// How long it took, also when it failed or was cut off.
+    pub lookup: Duration,
+}
+
+/// An address to probe; it says which interface where the address alone does not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Address {
+    ip: IpAddr,
+    scope: u32,
+}
+
+/// Resolves `host` and chooses the address that is probed.
+///
+/// `seen` is filled from the start, so that a resolution that is cut off is reported too.
+///
+/// Unlike upstream: an address of the preferred family is taken as soon as it is known, without
+/// waiting for the other family; and of the other family the first address is taken, not the last.
+///
+/// # Errors
+/// A failure of the stage [`Stage::Resolve`].
+pub async fn resolve(
+    context: &Context,
+    host: &str,
+    ip: &IpSettings,
+    seen: &mut Option<Resolution>,
+) -> Result<Address, Failure> {
+    context.enter(Stage::Resolve);
+    let stopwatch = Stopwatch { begun: Instant::now(), seen: seen.insert(Resolution::default()) };
+    let wanted = match ip.ip_protocol_fallback {
+        true => Wanted::Prefer(ip.preferred()),
+        false => Wanted::Only(ip.preferred()),
+    };
+    context.log.debug("Resolving target address", &[("target", &host), ("wanted", &wanted)]);
+    let address = match Address::literal(host) {
+        Some(address) => wanted.literal(address),
+        None if host.is_empty() => Err(LookupError::NoSuchName),
+        None => context.resolver.lookup(host, wanted).await.map(Address::from),
+    };
+    let address = address.map_err(|error| error.of(host))?;
+    stopwatch.seen.address = Some(address);
+    context.log.debug("Resolved target address", &[("target", &host), ("ip", &address)]);
+    Ok(address)
+}
+
+/// Notes the time of the lookup however it ends, also when the future is dropped.
+struct Stopwatch<'a> {
+    begun: Instant,
+    seen: &'a mut Resolution,
+}
+
+impl Drop for Stopwatch<'_> {
+    fn drop(&mut self) {
+        self.seen.lookup = self.begun.elapsed();
+    }
+}
+
+impl Address {
+    /// The address without the interface.
+    #[must_use]
+    pub fn ip(self) -> IpAddr {
+        self.ip
+    }
+
+    /// A socket address with this port.
+    #[must_use]
+    pub fn with_port(self, port: u16) -> SocketAddr {
+        match self.ip {
+            IpAddr::V4(ip) => (ip, port).into(),
+            IpAddr::V6(ip) => SocketAddrV6::new(ip, port, 0, self.scope).into(),
+        }
+    }
+
+    /// The address that `host` spells out, if it does.
+    fn literal(host: &str) -> Option<Self> {
+        if let Ok(ip) = host.parse::<IpAddr>() {
+            return Some(ip.into());
+        }
+        let (ip, zone) = host.split_once('%')?;
+        let ip: Ipv6Addr = ip.parse().ok()?;
+        let scope = zone.parse().ok().or_else(|| interface_index(zone))?;
+        Some(Self { ip: ip.into(), scope })
+    }
+
+    fn family(self) -> IpFamily {
+        if self.ip.is_ipv4() { IpFamily::V4 } else { IpFamily::V6 }
+    }
+
+    /// The FNV-1a hash, 32 bits, of the bytes of the address.
+    fn hash(self) -> u32 {
+        let fnv1a = |bytes: &[u8]| {
+            bytes.iter().fold(0x811c_9dc5_u32, |hash, byte| {
+                (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193)
+            })
+        };
+        match self.ip {
+            IpAddr::V4(ip) => fnv1a(&ip.octets()),
+            IpAddr::V6(ip) => fnv1a(&ip.octets()),
+        }
+    }
+}
+
+impl From<IpAddr> for Address {
+    fn from(ip: IpAddr) -> Self {
+        Self { ip: ip.to_canonical(), scope: 0 }
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.scope {
+            0 => write!(formatter, "{}", self.ip),
+            scope => write!(formatter, "{}%{scope}", self.ip),
+        }
+    }
+}
+
+impl Wanted {
+    fn literal(self, address: Address) -> Result<Address, LookupError> {
+        match self {
+            Self::Only(family) if family != address.family() => Err(LookupError::NoSuitableAddress),
+            Self::Only(_) | Self::Prefer(_) => Ok(address),
+        }
+    }
+}
+
+impl LookupError {
+    fn of(self, host: &str) -> Failure {
+        let (reason, message) = match self {
+            Self::NoSuchName => (Reason::NoSuchName, format!("lookup {host}: no such host")),
+            Self::NoSuitableAddress => {
+                (Reason::NoSuitableAddress, format!("address {host}: no suitable address found"))
+            }
+            Self::Failed(why) => (Reason::ResolverFailure, format!("lookup {host}: {why}")),
+        };
+        Failure::new(Stage::Resolve, reason, message)
+    }
+}
+
+impl Export for Resolution {
+    fn export(&self, metrics: &mut MetricSet) {
+        let protocol = self.address.map_or(0, |address| match address.family() {
+            IpFamily::V4 => 4,
+            IpFamily::V6 => 6,
+        });
+        metrics.add(&LOOKUP_TIME, [], self.lookup.as_secs_f64());
+        metrics.add(&IP_PROTOCOL, [], protocol);
+        metrics.add(&ADDRESS_HASH, [], self.address.map_or(0, Address::hash));
+    }
+}
+
+/// The number of the interface with this name.
+#[cfg(target_os = "linux")]
+fn interface_index(name: &str) -> Option<u32> {
+    use rustix::net::{AddressFamily, SocketType, netdevice, socket};
+    let any = socket(AddressFamily::INET, SocketType::DGRAM, None).ok()?;
+    netdevice::name_to_index(any, name).ok()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn interface_index(_: &str) -> Option<u32> {
+    None
+}

@@ -1,0 +1,222 @@
+//! The account of a connection: what was sent and received when, and how long the peer took.
+
+use std::{
+    collections::VecDeque,
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    time::Duration,
+};
+
+use tokio::net::TcpStream;
+
+use crate::net::{
+    stamps::{self, TcpFacts},
+    wire::Mark,
+};
+
+/// Gives the marks of a [`WireStream`](super::WireStream) while TLS or HTTP own the stream.
+#[derive(Clone)]
+pub struct WireClock {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    tally: Mutex<Tally>,
+    /// Weak, so that a clock that outlives its stream does not keep the connection open.
+    socket: Weak<TcpStream>,
+}
+
+/// What happened on the wire between two calls of [`WireClock::lap`]: one exchange.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Lap {
+    /// How long the peer and the network took: the sum, over all arrivals, of the time since the
+    /// send or arrival before it, or since the connection was made.
+    pub waiting: Duration,
+    /// Just before the first bytes were handed to the kernel.
+    pub first_send: Option<Mark>,
+    /// Just before the last bytes were handed to the kernel.
+    pub last_send: Option<Mark>,
+    /// When the first bytes arrived.
+    pub first_byte: Option<Mark>,
+    /// When the last bytes arrived.
+    pub last_byte: Option<Mark>,
+    /// How many bytes were sent.
+    pub sent: u64,
+    /// How many bytes were received.
+    pub received: u64,
+}
+
+impl WireClock {
+    /// Ends the running exchange and begins the next.
+    pub fn lap(&self) -> Lap {
+        std::mem::take(&mut self.tally().lap)
+    }
+
+    /// The running exchange so far.
+    #[must_use]
+    pub fn so_far(&self) -> Lap {
+        self.tally().lap
+    }
+
+    /// When the last bytes arrived, in whichever exchange.
+    #[must_use]
+    pub fn last_arrival(&self) -> Option<Mark> {
+        self.tally().last_arrival
+    }
+
+    /// TCP's own figures about the connection; those at its end once it is closed.
+    #[must_use]
+    pub fn tcp_facts(&self) -> Option<TcpFacts> {
+        match self.shared.socket.upgrade() {
+            Some(socket) => stamps::tcp_facts(std::os::fd::AsFd::as_fd(&*socket)),
+            None => self.tally().facts_at_end,
+        }
+    }
+
+    pub(super) fn new(socket: Weak<TcpStream>, born: Mark, connect_time: Duration) -> Self {
+        let tally = Tally::new(born, connect_time);
+        Self { shared: Arc::new(Shared { tally: Mutex::new(tally), socket }) }
+    }
+
+    pub(super) fn tally(&self) -> MutexGuard<'_, Tally> {
+        self.shared.tally.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for WireClock {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_tuple("WireClock").field(&self.so_far()).finish()
+    }
+}
+
+/// The account itself.
+pub(super) struct Tally {
+    /// Before the connection was begun: nothing can have arrived earlier.
+    born: Mark,
+    /// When the peer knew of the connection, from which a peer that speaks first is timed.
+    connected: Mark,
+    last_arrival: Option<Mark>,
+    /// Sends that no later arrival was read for. Bytes may turn out to have arrived before our
+    /// latest send, when they were read after it.
+    unanswered: VecDeque<Mark>,
+    lap: Lap,
+    pub(super) facts_at_end: Option<TcpFacts>,
+}
+
+/// More sends than this are not told apart; only a long upload makes so many without reading.
+const MOST_UNANSWERED: usize = 16;
+
+impl Tally {
+    fn new(born: Mark, connect_time: Duration) -> Self {
+        Self {
+            born,
+            connected: born.after(connect_time),
+            last_arrival: None,
+            unanswered: VecDeque::new(),
+            lap: Lap::default(),
+            facts_at_end: None,
+        }
+    }
+
+    /// Nothing that is read from now on can have arrived before this.
+    pub(super) fn earliest(&self) -> Mark {
+        self.last_arrival.unwrap_or(self.born)
+    }
+
+    /// Whether the next bytes are the first of an answer, whose arrival must be told from that of
+    /// the bytes behind them.
+    pub(super) fn awaits_answer(&self) -> bool {
+        self.last_arrival.is_none() || !self.unanswered.is_empty()
+    }
+
+    pub(super) fn note_send(&mut self, mark: Mark, length: usize) {
+        if self.unanswered.len() == MOST_UNANSWERED {
+            self.unanswered.pop_front();
+        }
+        self.unanswered.push_back(mark);
+        self.lap.first_send.get_or_insert(mark);
+        self.lap.last_send = Some(mark);
+        self.lap.sent += u64::try_from(length).unwrap_or_default();
+    }
+
+    pub(super) fn note_arrival(&mut self, mark: Mark, length: usize) {
+        let mut since = self.last_arrival.unwrap_or(self.connected);
+        while let Some(send) = self.unanswered.pop_front_if(|send| !send.is_after(mark)) {
+            since = since.latest(send);
+        }
+        self.lap.waiting += mark.since(since);
+        self.lap.first_byte.get_or_insert(mark);
+        self.lap.last_byte = Some(mark);
+        self.lap.received += u64::try_from(length).unwrap_or_default();
+        self.last_arrival = Some(mark);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    fn tally() -> (Mark, Tally) {
+        let born = Mark::now();
+        (born, Tally::new(born, 2 * MS))
+    }
+
+    #[test]
+    fn waiting_counts_only_the_peers_time() {
+        let (born, mut tally) = tally();
+        tally.note_send(born.after(10 * MS), 5);
+        tally.note_arrival(born.after(15 * MS), 3);
+        tally.note_arrival(born.after(16 * MS), 4);
+        // 34 ms of our own before the next send do not count.
+        tally.note_send(born.after(50 * MS), 1);
+        tally.note_arrival(born.after(57 * MS), 1);
+        assert_eq!(tally.lap.waiting, 13 * MS);
+        assert_eq!((tally.lap.sent, tally.lap.received), (6, 8));
+        assert_eq!(tally.lap.first_byte, Some(born.after(15 * MS)));
+        assert_eq!(tally.lap.last_byte, Some(born.after(57 * MS)));
+        assert_eq!(tally.lap.first_send, Some(born.after(10 * MS)));
+        assert_eq!(tally.lap.last_send, Some(born.after(50 * MS)));
+    }
+
+    #[test]
+    fn a_peer_that_speaks_first_is_timed_from_the_connection() {
+        let (born, mut tally) = tally();
+        tally.note_arrival(born.after(9 * MS), 3);
+        assert_eq!(tally.lap.waiting, 7 * MS);
+    }
+
+    #[test]
+    fn bytes_that_arrived_before_the_latest_send_are_timed_from_the_one_before() {
+        let (born, mut tally) = tally();
+        tally.note_send(born.after(10 * MS), 1);
+        tally.note_send(born.after(20 * MS), 1);
+        tally.note_arrival(born.after(14 * MS), 1);
+        assert_eq!(tally.lap.waiting, 4 * MS);
+        assert!(tally.awaits_answer(), "the second send has no answer yet");
+        tally.note_arrival(born.after(26 * MS), 1);
+        assert_eq!(tally.lap.waiting, 10 * MS);
+        assert!(!tally.awaits_answer());
+    }
+
+    #[test]
+    fn an_arrival_in_the_next_lap_is_timed_from_the_send_in_the_one_before() {
+        let (born, mut tally) = tally();
+        tally.note_send(born.after(10 * MS), 1);
+        let _ = std::mem::take(&mut tally.lap);
+        tally.note_arrival(born.after(13 * MS), 1);
+        assert_eq!(tally.lap.waiting, 3 * MS);
+    }
+
+    #[test]
+    fn many_sends_without_an_answer_stay_bounded() {
+        let (born, mut tally) = tally();
+        for step in 0..1000 {
+            tally.note_send(born.after(step * MS), 1);
+        }
+        assert_eq!(tally.unanswered.len(), MOST_UNANSWERED);
+        tally.note_arrival(born.after(1004 * MS), 1);
+        assert_eq!(tally.lap.waiting, 5 * MS);
+    }
+}

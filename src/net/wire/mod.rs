@@ -1,0 +1,19 @@
+//! Wire time: how long the peer and the network took, not this process.
+//!
+//! A reading lies between the moment our bytes were handed to the kernel and the moment the kernel
+//! received the peer's. [`WireStream`] and [`WireDatagram`] take these moments below TLS and HTTP,
+//! from the kernel's stamps where it gives them; [`WireClock`] hands them out.
+
+mod clock;
+mod datagram;
+mod mark;
+mod stream;
+mod support;
+
+pub use clock::{Lap, WireClock};
+pub use datagram::{Arrival, WireDatagram};
+pub use mark::Mark;
+pub use stream::WireStream;
+pub use support::{Kind, prepare, readings, stamps_available, use_kernel_stamps};
+
+pub use crate::net::stamps::{IcmpNotice, TcpFacts, Undelivered};
