@@ -1,24 +1,31 @@
 //! Patterns in Go's dialect of regular expressions, which is what users' configuration files hold.
 
+mod captures;
 mod error;
 mod parser;
 mod template;
+mod text;
 
-use std::{borrow::Cow, fmt, sync::Arc};
+use std::{borrow::Cow, fmt, sync::Arc, thread};
 
-use regex_automata::{
-    Input,
-    meta::Regex,
-    util::{captures, syntax},
-};
+use regex_automata::meta::Regex;
+use regex_syntax::hir::Hir;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-pub use self::error::RegexpError;
+use self::error::Reason;
+pub use self::{captures::Captures, error::RegexpError};
 
 /// Bytes that one compiled pattern may take.
 const COMPILED_SIZE_LIMIT: usize = 64 << 20;
+/// Nesting that any thread's stack is large enough for.
+const SHALLOW: u32 = 64;
+/// Bytes of stack for the deepest nesting; an unoptimised build takes about 10 KiB for a level.
+const DEEP_STACK_SIZE: usize = 64 << 20;
 
 /// A compiled pattern; unanchored, leftmost-first, as Go's `regexp` matches.
+///
+/// Unlike upstream: classes such as `\pL` and the folding of case are those of Unicode 16, Go 1.27's
+/// those of Unicode 17; a pattern that takes more than 64 MiB is refused as too large.
 ///
 /// Two are equal when their patterns are.
 #[derive(Clone)]
@@ -29,21 +36,16 @@ pub struct Regexp {
 struct Compiled {
     pattern: String,
     regex: Regex,
+    names: Vec<(String, usize)>,
 }
 
 impl Regexp {
     /// Compiles `pattern`; the error is worded as Go words it.
     pub fn new(pattern: &str) -> Result<Self, RegexpError> {
-        let hir = parser::parse(pattern)?;
-        let config = Regex::config()
-            .nfa_size_limit(Some(COMPILED_SIZE_LIMIT))
-            .onepass_size_limit(Some(COMPILED_SIZE_LIMIT / 64));
-        let regex = Regex::builder()
-            .configure(config)
-            .syntax(syntax::Config::new())
-            .build_from_hir(&hir)
-            .map_err(|_| RegexpError::too_large(pattern))?;
-        Ok(Self { compiled: Arc::new(Compiled { pattern: pattern.to_owned(), regex }) })
+        let parser::Pattern { hir, height, names } = parser::parse(pattern)?;
+        let regex = if height > SHALLOW { compile_deep(&hir) } else { compile(&hir) };
+        let regex = regex.ok_or_else(|| RegexpError::new(Reason::TooLarge, pattern))?;
+        Ok(Self { compiled: Arc::new(Compiled { pattern: pattern.to_owned(), regex, names }) })
     }
 
     /// The pattern as it was written.
@@ -57,41 +59,41 @@ impl Regexp {
     /// A byte that is not part of valid UTF-8 counts as U+FFFD.
     #[must_use]
     pub fn is_match(&self, haystack: &[u8]) -> bool {
-        self.compiled.regex.is_match(&*String::from_utf8_lossy(haystack))
+        self.compiled.regex.is_match(&*text::readable(haystack))
     }
 
     /// The first match in `haystack`, with what its groups matched.
-    #[must_use]
-    pub fn captures<'h>(&self, haystack: &'h [u8]) -> Option<Captures<'h>> {
-        let mut groups = self.compiled.regex.create_captures();
-        self.compiled.regex.captures(Input::new(haystack), &mut groups);
-        groups.is_match().then_some(Captures { groups, haystack: Cow::Borrowed(haystack) })
-    }
-}
-
-/// What the groups of a pattern matched; made by [`Regexp::captures`].
-#[derive(Clone, Debug)]
-pub struct Captures<'h> {
-    groups: captures::Captures,
-    haystack: Cow<'h, [u8]>,
-}
-
-impl Captures<'_> {
-    /// `template` with `$name`, `${name}`, `$1` and `${1}` replaced by what the groups matched.
     ///
-    /// An unknown group is empty, `$1x` means the group `1x`, `$$` is one `$`, and a `$` that starts none of these
-    /// stays.
+    /// A byte that is not part of valid UTF-8 counts as U+FFFD.
     #[must_use]
-    pub fn expand(&self, template: &str) -> Vec<u8> {
-        template::expand(template, |group| match group {
-            template::Group::Index(index) => self.bytes(self.groups.get_group(index)),
-            template::Group::Name(name) => self.bytes(self.groups.get_group_by_name(name)),
-        })
+    pub fn captures<'h>(&'h self, haystack: &'h [u8]) -> Option<Captures<'h>> {
+        let Compiled { regex, names, .. } = &*self.compiled;
+        let text = text::readable(haystack);
+        let mut groups = regex.create_captures();
+        regex.captures(&*text, &mut groups);
+        if !groups.is_match() {
+            return None;
+        }
+        let original = |span: regex_automata::Span| match text {
+            Cow::Borrowed(_) => span.range(),
+            Cow::Owned(_) => text::original_span(haystack, &span.range()),
+        };
+        let spans = groups.iter().map(|span| span.map(original)).collect();
+        Some(Captures { haystack, spans, names })
     }
+}
 
-    fn bytes(&self, span: Option<regex_automata::Span>) -> &[u8] {
-        span.and_then(|span| self.haystack.get(span.range())).unwrap_or_default()
-    }
+fn compile(hir: &Hir) -> Option<Regex> {
+    let config = Regex::config().nfa_size_limit(Some(COMPILED_SIZE_LIMIT));
+    Regex::builder().configure(config).build_from_hir(hir).ok()
+}
+
+/// Compiles on a stack that is large enough for the deepest nesting, since the compiler recurses.
+fn compile_deep(hir: &Hir) -> Option<Regex> {
+    thread::scope(|scope| {
+        let thread = thread::Builder::new().stack_size(DEEP_STACK_SIZE);
+        thread.spawn_scoped(scope, || compile(hir)).ok()?.join().ok()?
+    })
 }
 
 impl fmt::Debug for Regexp {
@@ -128,5 +130,177 @@ impl<'de> Deserialize<'de> for Regexp {
 impl Serialize for Regexp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde::Deserialize;
+
+    use super::*;
+
+    /// A pattern and what blackbox\_exporter 0.28.0, built with Go 1.27.1, made of it.
+    #[derive(Deserialize)]
+    struct Recorded {
+        pattern: String,
+        error: Option<String>,
+        #[serde(default)]
+        matches: Vec<(Bytes, Outcome)>,
+    }
+
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Bytes {
+        Text(String),
+        NotText(Vec<u8>),
+    }
+
+    impl Bytes {
+        fn as_slice(&self) -> &[u8] {
+            match self {
+                Self::Text(text) => text.as_bytes(),
+                Self::NotText(bytes) => bytes,
+            }
+        }
+    }
+
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Outcome {
+        /// Whether it matched, where the groups could not be seen.
+        Matched(bool),
+        /// `$0|$1|$2|$3|$n`, if it matched.
+        Groups(Option<Bytes>),
+    }
+
+    #[test]
+    fn patterns_mean_what_they_mean_in_go() {
+        for line in include_str!("recorded_from_go.jsonl").lines() {
+            let recorded: Recorded = serde_json::from_str(line).unwrap();
+            let pattern = &recorded.pattern;
+            let regexp = match (Regexp::new(pattern), recorded.error) {
+                (Err(error), Some(recorded)) => {
+                    assert_eq!(error.to_string(), recorded);
+                    continue;
+                }
+                (Err(error), None) => panic!("{pattern}: {error}"),
+                (Ok(_), Some(error)) => panic!("{pattern} was accepted, not {error}"),
+                (Ok(regexp), None) => regexp,
+            };
+            for (haystack, outcome) in &recorded.matches {
+                let haystack = haystack.as_slice();
+                let expanded =
+                    regexp.captures(haystack).map(|groups| groups.expand("$0|$1|$2|$3|$n"));
+                let matched = match outcome {
+                    Outcome::Matched(matched) => *matched,
+                    Outcome::Groups(groups) => {
+                        let groups = groups.as_ref().map(Bytes::as_slice);
+                        assert_eq!(expanded.as_deref(), groups, "{pattern} in {haystack:?}");
+                        groups.is_some()
+                    }
+                };
+                assert_eq!(expanded.is_some(), matched, "{pattern} in {haystack:?}");
+                assert_eq!(regexp.is_match(haystack), matched, "{pattern} in {haystack:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn nesting_has_gos_limit() {
+        let nested = |levels: usize| format!("{}a{}", "(".repeat(levels), ")".repeat(levels));
+        assert!(Regexp::new(&nested(999)).unwrap().is_match(b"a"));
+        let error = Regexp::new(&nested(1000)).unwrap_err().to_string();
+        assert!(error.contains("expression nests too deeply"), "{error}");
+        assert!(Regexp::new(&format!("{}a{}", "(?:".repeat(5000), ")".repeat(5000))).is_ok());
+    }
+
+    #[test]
+    fn what_compiles_is_bounded() {
+        assert!(Regexp::new(r"\pL{200}").is_ok());
+        for pattern in [".{1000}".repeat(200), r"\pL".repeat(10_000)] {
+            let error = Regexp::new(&pattern).unwrap_err().to_string();
+            assert!(error.contains("expression too large"), "{error}");
+        }
+    }
+
+    /// Each would take minutes if reading took a time that grows with the square of the length.
+    #[test]
+    fn long_patterns_are_read_in_time() {
+        for part in
+            ["(", "(?:a", "(?P<n>", "[", "[[:", "[a", r"\Q", r"\pL", "a|", "x*", "(?i)", "{1,"]
+        {
+            drop(Regexp::new(&part.repeat(20_000)));
+        }
+        let characters: String = ('\u{4E00}'..'\u{9F00}').step_by(2).collect();
+        assert!(
+            Regexp::new(&format!("(?i)[{characters}]")).unwrap().is_match("\u{4E02}".as_bytes())
+        );
+    }
+
+    #[test]
+    fn settings_hold_patterns_as_text() {
+        let regexp: Regexp = serde_json::from_str(r#""^a+$""#).unwrap();
+        assert_eq!(regexp, Regexp::new("^a+$").unwrap());
+        assert_eq!(serde_json::to_string(&regexp).unwrap(), r#""^a+$""#);
+        let error = serde_json::from_str::<Regexp>(r#""a**""#).unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "\"Could not compile regular expression\" regexp=\"a**\": \
+             error parsing regexp: invalid nested repetition operator: `**`"
+        );
+    }
+
+    /// Strings that look like patterns more often than random ones.
+    fn pattern_like() -> impl Strategy<Value = String> {
+        let part = prop_oneof![
+            Just("("),
+            Just(")"),
+            Just("(?i"),
+            Just("(?P<n>"),
+            Just("[^"),
+            Just("[[:alpha:]"),
+            Just("]"),
+            Just("-"),
+            Just("{2,3}"),
+            Just("*"),
+            Just("+?"),
+            Just("|"),
+            Just("^"),
+            Just("$"),
+            Just("."),
+            Just(r"\"),
+            Just(r"\pL"),
+            Just(r"\x{"),
+            Just("}"),
+            Just(r"\Q"),
+            Just("é"),
+            Just("a"),
+            Just("b"),
+        ];
+        prop::collection::vec(part, 0..12).prop_map(|parts| parts.concat())
+    }
+
+    proptest! {
+        #[test]
+        fn any_string_is_compiled_or_refused(
+            pattern in prop_oneof![any::<String>(), pattern_like()],
+            haystack in prop::collection::vec(any::<u8>(), 0..40),
+        ) {
+            if let Ok(regexp) = Regexp::new(&pattern) {
+                let groups = regexp.captures(&haystack);
+                prop_assert_eq!(regexp.is_match(&haystack), groups.is_some());
+                if let Some(groups) = groups {
+                    let whole = groups.expand("$0");
+                    prop_assert!(whole.is_empty() || haystack.windows(whole.len()).any(|part| part == whole));
+                }
+            }
+        }
+
+        #[test]
+        fn quoted_text_matches_itself(text in "[^\\\\]{0,30}") {
+            let regexp = Regexp::new(&format!(r"^\Q{text}\E$")).unwrap();
+            prop_assert!(regexp.is_match(text.as_bytes()));
+        }
     }
 }
