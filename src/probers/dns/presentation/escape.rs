@@ -5,8 +5,6 @@ use std::{
     net::{IpAddr, Ipv6Addr},
 };
 
-use chrono::{DateTime, Datelike, Timelike};
-
 /// Pushes an octet that has no character of its own as `\DDD`.
 fn decimal(text: &mut String, octet: u8) {
     text.push('\\');
@@ -143,22 +141,25 @@ pub(super) fn base64(text: &mut String, octets: &[u8]) {
     base64::engine::general_purpose::STANDARD.encode_string(octets, text);
 }
 
-/// Seconds since 1970 as `YYYYMMDDHHMMSS`; beyond any calendar, as the number.
+/// Seconds since 1970 as `YYYYMMDDHHMMSS`; a year may have more digits.
 pub(super) fn time(text: &mut String, seconds: u64) -> std::fmt::Result {
-    let time = i64::try_from(seconds).ok().and_then(|seconds| DateTime::from_timestamp(seconds, 0));
-    match time {
-        None => write!(text, "{seconds}"),
-        Some(time) => write!(
-            text,
-            "{:04}{:02}{:02}{:02}{:02}{:02}",
-            time.year(),
-            time.month(),
-            time.day(),
-            time.hour(),
-            time.minute(),
-            time.second()
-        ),
-    }
+    const DAY: u64 = 24 * 60 * 60;
+    // Counted from 1 March of the year 0, so that the leap day is the last of its year, and in
+    // cycles of 400 years, all of which have the same number of days.
+    const CYCLE: u64 = 400 * 365 + 97;
+    let day = seconds / DAY + 719_468;
+    let day_of_cycle = day % CYCLE;
+    let year_of_cycle = (day_of_cycle - day_of_cycle / 1460 + day_of_cycle / 36_524
+        - day_of_cycle / (CYCLE - 1))
+        / 365;
+    let day_of_year =
+        day_of_cycle - (365 * year_of_cycle + year_of_cycle / 4 - year_of_cycle / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day_of_month = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = (month_from_march + 2) % 12 + 1;
+    let year = day / CYCLE * 400 + year_of_cycle + u64::from(month <= 2);
+    let (hour, minute, second) = (seconds % DAY / 3600, seconds / 60 % 60, seconds % 60);
+    write!(text, "{year:04}{month:02}{day_of_month:02}{hour:02}{minute:02}{second:02}")
 }
 
 /// An IPv6 address that Go would print; an IPv4 address mapped into IPv6 loses its prefix there.
@@ -234,7 +235,11 @@ mod tests {
             (1_752_444_130, "20250713220210"),
             (u64::from(u32::MAX), "21060207062815"),
             (253_402_300_800, "100000101000000"),
-            (u64::MAX, "18446744073709551615"),
+            (951_782_400, "20000229000000"),
+            (951_868_799, "20000229235959"),
+            (1_709_251_200, "20240301000000"),
+            (4_102_444_799, "20991231235959"),
+            (281_474_976_710_655, "89215561207104415"),
         ] {
             let mut written = String::new();
             time(&mut written, seconds).unwrap();
