@@ -14,7 +14,8 @@ use crate::{
     evidence::{Failure, Reason, Stage},
     net::{
         Context,
-        stamps::{self, TcpFacts},
+        control::TcpFacts,
+        stamps,
         wire::{Mark, WireStream},
     },
 };
@@ -128,7 +129,7 @@ mod tests {
     use crate::net::resolve::Resolver;
 
     fn context() -> Context {
-        Context::new(Instant::now() + Duration::from_secs(60), Arc::new(Resolver::default()))
+        Context::new(Instant::now() + Duration::from_mins(1), Arc::new(Resolver::default()))
     }
 
     fn facts(rtt: u64, retransmits: u32) -> TcpFacts {

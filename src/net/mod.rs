@@ -3,6 +3,7 @@
 //! Nothing here knows of modules or probers.
 
 pub mod context;
+mod control;
 pub mod dial;
 pub mod resolve;
 mod stamps;

@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    fs,
+    fs, iter,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     path::{Path, PathBuf},
     time::{Duration, SystemTime},
@@ -64,9 +64,10 @@ impl Setup {
             servers.push((Ipv4Addr::LOCALHOST, PORT).into());
             servers.push((Ipv6Addr::LOCALHOST, PORT).into());
         }
-        let search = match config.search.is_empty() {
-            true => config.domain.into_iter().collect(),
-            false => config.search,
+        let search = if config.search.is_empty() {
+            config.domain.into_iter().collect()
+        } else {
+            config.search
         };
         Self {
             servers,
@@ -80,10 +81,7 @@ impl Setup {
 
     /// The names to ask for, in order, when `host` is looked for.
     pub(super) fn candidates(&self, host: &str) -> Vec<Name> {
-        let parsed = match host.is_ascii() {
-            true => Name::from_ascii(host),
-            false => Name::from_utf8(host),
-        };
+        let parsed = if host.is_ascii() { Name::from_ascii(host) } else { Name::from_utf8(host) };
         let Ok(name) = parsed else { return Vec::new() };
         if name.is_fqdn() {
             return vec![name];
@@ -96,9 +94,10 @@ impl Setup {
             Some(searched)
         });
         let dots = host.bytes().filter(|byte| *byte == b'.').count();
-        match dots >= self.ndots {
-            true => std::iter::once(absolute).chain(searched).collect(),
-            false => searched.chain(std::iter::once(absolute)).collect(),
+        if dots >= self.ndots {
+            iter::once(absolute).chain(searched).collect()
+        } else {
+            searched.chain(iter::once(absolute)).collect()
         }
     }
 

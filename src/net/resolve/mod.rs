@@ -1,7 +1,11 @@
 //! From a name to the address that is probed.
 
+mod dns;
 mod files;
+mod operating_system;
 mod resolver;
+#[cfg(test)]
+mod tests;
 
 use std::{
     fmt,
@@ -67,13 +71,10 @@ pub async fn resolve(
 ) -> Result<Address, Failure> {
     context.enter(Stage::Resolve);
     let stopwatch = Stopwatch { begun: Instant::now(), seen: seen.insert(Resolution::default()) };
-    let wanted = match ip.ip_protocol_fallback {
-        true => Wanted::Prefer(ip.preferred()),
-        false => Wanted::Only(ip.preferred()),
-    };
+    let wanted = Wanted::of(ip);
     context.log.debug("Resolving target address", &[("target", &host), ("wanted", &wanted)]);
     let address = match Address::literal(host) {
-        Some(address) => wanted.literal(address),
+        Some(address) => address.and_then(|address| wanted.literal(address)),
         None if host.is_empty() => Err(LookupError::NoSuchName),
         None => context.resolver.lookup(host, wanted).await.map(Address::from),
     };
@@ -111,15 +112,15 @@ impl Address {
         }
     }
 
-    /// The address that `host` spells out, if it does.
-    fn literal(host: &str) -> Option<Self> {
+    /// The address that `host` spells out, if it does; it may name an interface that is not there.
+    fn literal(host: &str) -> Option<Result<Self, LookupError>> {
         if let Ok(ip) = host.parse::<IpAddr>() {
-            return Some(ip.into());
+            return Some(Ok(ip.into()));
         }
         let (ip, zone) = host.split_once('%')?;
-        let ip: Ipv6Addr = ip.parse().ok()?;
-        let scope = zone.parse().ok().or_else(|| interface_index(zone))?;
-        Some(Self { ip: ip.into(), scope })
+        let ip = ip.parse::<Ipv6Addr>().ok()?.into();
+        let scope = zone.parse().ok().or_else(|| interface_index(zone));
+        Some(scope.map(|scope| Self { ip, scope }).ok_or(LookupError::NoSuchName))
     }
 
     fn family(self) -> IpFamily {

@@ -3,16 +3,14 @@
 use std::{
     collections::VecDeque,
     fmt,
+    os::fd::AsFd,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     time::Duration,
 };
 
 use tokio::net::TcpStream;
 
-use crate::net::{
-    stamps::{self, TcpFacts},
-    wire::Mark,
-};
+use crate::net::{control::TcpFacts, stamps, wire::Mark};
 
 /// Gives the marks of a [`WireStream`](super::WireStream) while TLS or HTTP own the stream.
 #[derive(Clone)]
@@ -48,6 +46,7 @@ pub struct Lap {
 
 impl WireClock {
     /// Ends the running exchange and begins the next.
+    #[must_use]
     pub fn lap(&self) -> Lap {
         std::mem::take(&mut self.tally().lap)
     }
@@ -68,7 +67,7 @@ impl WireClock {
     #[must_use]
     pub fn tcp_facts(&self) -> Option<TcpFacts> {
         match self.shared.socket.upgrade() {
-            Some(socket) => stamps::tcp_facts(std::os::fd::AsFd::as_fd(&*socket)),
+            Some(socket) => stamps::tcp_facts(socket.as_fd()),
             None => self.tally().facts_at_end,
         }
     }
@@ -141,8 +140,10 @@ impl Tally {
 
     pub(super) fn note_arrival(&mut self, mark: Mark, length: usize) {
         let mut since = self.last_arrival.unwrap_or(self.connected);
-        while let Some(send) = self.unanswered.pop_front_if(|send| !send.is_after(mark)) {
+        while let Some(send) = self.unanswered.front().copied().filter(|send| !send.is_after(mark))
+        {
             since = since.latest(send);
+            self.unanswered.pop_front();
         }
         self.lap.waiting += mark.since(since);
         self.lap.first_byte.get_or_insert(mark);

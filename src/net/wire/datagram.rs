@@ -13,8 +13,9 @@ use tokio::io::{Interest, ReadBuf, unix::AsyncFd};
 use crate::{
     evidence::{Failure, Stage},
     net::{
-        Context, dial,
-        stamps::{self, Queued, Undelivered},
+        Context,
+        control::{Queued, Undelivered},
+        dial, stamps,
         wire::{Kind, Mark, support},
     },
 };
@@ -156,5 +157,55 @@ impl WireDatagram {
 impl fmt::Debug for WireDatagram {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_tuple("WireDatagram").field(&self.kind).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{net::Ipv4Addr, sync::Arc, time::Duration};
+
+    use tokio::{net::UdpSocket, time::Instant};
+
+    use super::*;
+    use crate::net::{resolve::Resolver, wire::stamps_available};
+
+    fn context() -> Context {
+        Context::new(Instant::now() + Duration::from_mins(1), Arc::new(Resolver::default()))
+    }
+
+    #[tokio::test]
+    async fn a_late_reader_does_not_lengthen_the_reading() {
+        let peer = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("loopback");
+        let address = peer.local_addr().expect("bound");
+        let datagram = WireDatagram::connect(&context(), address, None).expect("loopback");
+        let handed = datagram.send(b"question").await.expect("open");
+        let mut buffer = [0; 4];
+        let (_, from) = peer.recv_from(&mut buffer).await.expect("sent");
+        peer.send_to(b"answer", from).await.expect("open");
+        let answered = handed.elapsed();
+        std::thread::sleep(Duration::from_millis(300));
+        let arrival = datagram.receive(&mut buffer).await.expect("sent");
+        assert_eq!((arrival.length, arrival.truncated, &buffer), (4, true, b"answ"));
+        let sent = arrival.sent.expect("sent");
+        assert_eq!(datagram.last_send(), Some(sent));
+        let waiting = arrival.at.since(sent);
+        if stamps_available(Kind::Udp) {
+            assert!(arrival.at.by_kernel());
+            assert!(waiting <= answered, "{waiting:?} of {answered:?}");
+        } else {
+            assert!(waiting >= Duration::from_millis(300), "{waiting:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_refused_port_is_an_error() {
+        let address = {
+            let gone = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("loopback");
+            gone.local_addr().expect("bound")
+        };
+        let datagram = WireDatagram::connect(&context(), address, None).expect("loopback");
+        datagram.send(b"question").await.expect("open");
+        let error = datagram.receive(&mut [0; 8]).await.expect_err("nobody listens");
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
-use crate::net::stamps::WallTime;
+use crate::net::control::WallTime;
 
 /// A moment on the wire.
 ///
@@ -125,35 +125,32 @@ impl Clocks {
 mod tests {
     use super::*;
 
-    const HOUR: Duration = Duration::from_secs(3600);
     const MS: Duration = Duration::from_millis(1);
+    const HOUR: Duration = Duration::from_hours(1);
+    /// What the wall clock shows at the earliest moment of a test; now is 10 ms later.
+    const WALL: WallTime = Duration::from_hours(500_000);
 
-    fn now() -> Clocks {
-        Clocks { monotonic: Instant::now() + HOUR, wall: Duration::from_secs(1_800_000_000) }
-    }
-
-    fn mark(at: Instant) -> Mark {
-        Mark { at, by_kernel: false }
+    fn earliest_and_now() -> (Mark, Clocks) {
+        let earliest = Mark::now();
+        (earliest, Clocks { monotonic: earliest.at + 10 * MS, wall: WALL + 10 * MS })
     }
 
     #[test]
     fn a_stamp_is_moved_to_the_monotonic_clock() {
-        let now = now();
-        let earliest = mark(now.monotonic - 10 * MS);
-        let moved = now.mark_of(now.wall - 3 * MS, earliest).expect("between earliest and now");
+        let (earliest, now) = earliest_and_now();
+        let moved = now.mark_of(WALL + 7 * MS, earliest).expect("between earliest and now");
         assert!(moved.by_kernel());
         assert_eq!(moved.since(earliest), 7 * MS);
     }
 
     #[test]
     fn a_clock_that_was_set_gives_no_mark() {
-        let now = now();
-        let earliest = mark(now.monotonic - 10 * MS);
+        let (earliest, now) = earliest_and_now();
         for (name, stamp) in [
-            ("set forward by an hour", now.wall - HOUR),
-            ("set forward by 20 ms", now.wall - 23 * MS),
-            ("set back by an hour", now.wall + HOUR),
-            ("set back by 20 ms", now.wall + 20 * MS),
+            ("set forward by an hour", Duration::from_hours(499_999)),
+            ("set forward by 20 ms", Duration::from_hours(500_000).saturating_sub(20 * MS)),
+            ("set back by an hour", WALL + HOUR),
+            ("set back by 20 ms", WALL + 30 * MS),
             ("a stamp of 1970", Duration::from_nanos(1)),
         ] {
             assert_eq!(now.mark_of(stamp, earliest), None, "{name}");
@@ -162,12 +159,11 @@ mod tests {
 
     #[test]
     fn small_disagreement_of_the_clocks_is_cut_off() {
-        let now = now();
-        let earliest = mark(now.monotonic - 10 * MS);
+        let (earliest, now) = earliest_and_now();
         let micros = Duration::from_micros(50);
         let late = now.mark_of(now.wall + micros, earliest).expect("within the tolerance");
         assert_eq!(late.since(earliest), 10 * MS);
-        let early = now.mark_of(now.wall - 10 * MS - micros, earliest).expect("likewise");
+        let early = now.mark_of(WALL.saturating_sub(micros), earliest).expect("likewise");
         assert_eq!(early.since(earliest), Duration::ZERO);
     }
 
@@ -175,5 +171,13 @@ mod tests {
     fn readings_are_never_negative() {
         let start = Mark::now();
         assert_eq!(start.since(start.after(HOUR)), Duration::ZERO);
+    }
+
+    #[test]
+    fn both_clocks_are_read_close_together() {
+        let (_, distance) = Clocks::pair();
+        let now = Clocks::read();
+        assert!(now.monotonic.elapsed() < HOUR && distance < HOUR);
+        assert!(now.wall > Duration::from_hours(400_000), "the wall clock is set");
     }
 }

@@ -16,4 +16,4 @@ pub use mark::Mark;
 pub use stream::WireStream;
 pub use support::{Kind, prepare, readings, stamps_available, use_kernel_stamps};
 
-pub use crate::net::stamps::{IcmpNotice, TcpFacts, Undelivered};
+pub use crate::net::control::{IcmpNotice, TcpFacts, Undelivered};

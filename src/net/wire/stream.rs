@@ -154,3 +154,108 @@ impl fmt::Debug for WireStream {
         formatter.debug_tuple("WireStream").field(&self.socket).finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::{TcpListener, TcpSocket},
+    };
+
+    use super::*;
+    use crate::net::wire::stamps_available;
+
+    /// A connection, with the peer's end of it.
+    async fn connection() -> (WireStream, TcpStream) {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("loopback");
+        let address = listener.local_addr().expect("bound");
+        let born = Mark::now();
+        let socket = TcpSocket::new_v4().expect("a socket");
+        let stream = socket.connect(address).await.expect("it listens");
+        let (peer, _) = listener.accept().await.expect("connected");
+        (WireStream::new(stream, born, born.elapsed()), peer)
+    }
+
+    #[tokio::test]
+    async fn a_late_reader_does_not_lengthen_the_reading() {
+        let (mut stream, mut peer) = connection().await;
+        stream.write_all(b"question").await.expect("open");
+        let mut question = [0; 8];
+        peer.read_exact(&mut question).await.expect("sent");
+        let asked = Mark::now();
+        peer.write_all(b"answer").await.expect("open");
+        let answered = asked.elapsed();
+        // As if this process got no CPU time for as long.
+        std::thread::sleep(Duration::from_millis(300));
+        let mut answer = [0; 6];
+        stream.read_exact(&mut answer).await.expect("sent");
+        let lap = stream.clock().lap();
+        assert_eq!((lap.sent, lap.received), (8, 6));
+        if stamps_available(Kind::Tcp) {
+            let send = lap.last_send.expect("sent");
+            assert!(lap.first_byte.expect("received").by_kernel());
+            assert!(lap.waiting <= asked.since(send) + answered, "{lap:?}");
+        } else {
+            assert!(lap.waiting >= Duration::from_millis(300), "{lap:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_first_byte_is_told_from_those_behind_it() {
+        let (mut stream, mut peer) = connection().await;
+        stream.write_all(b"?").await.expect("open");
+        peer.write_all(b"first").await.expect("open");
+        let mut byte = [0; 5];
+        let length = stream.read(&mut byte).await.expect("sent");
+        assert_eq!(length, 1, "the first byte is read alone");
+        let clock = stream.clock();
+        let first = clock.last_arrival();
+        peer.write_all(b"second").await.expect("open");
+        let mut rest = [0; 10];
+        stream.read_exact(&mut rest).await.expect("sent");
+        assert_eq!(&rest, b"irstsecond");
+        let lap = clock.lap();
+        assert_eq!(lap.first_byte, first);
+        let (first, last) = (lap.first_byte.expect("noted"), lap.last_byte.expect("noted"));
+        assert!(last.since(first) > Duration::ZERO);
+        assert_eq!(lap.waiting, last.since(lap.last_send.expect("sent")));
+        assert_eq!(clock.lap(), crate::net::wire::Lap::default());
+    }
+
+    #[tokio::test]
+    async fn the_end_of_the_stream_is_seen_and_facts_outlive_it() {
+        let (mut stream, mut peer) = connection().await;
+        let clock = stream.clock();
+        peer.write_all(b"bye").await.expect("open");
+        drop(peer);
+        let mut all = Vec::new();
+        stream.read_to_end(&mut all).await.expect("orderly");
+        assert_eq!(all, b"bye");
+        let before = clock.tcp_facts();
+        drop(stream);
+        let after = clock.tcp_facts();
+        assert_eq!(before.is_some(), cfg!(target_os = "linux"));
+        assert_eq!(before.map(|facts| facts.retransmits), after.map(|facts| facts.retransmits));
+        assert_eq!(clock.so_far().received, 3);
+    }
+
+    #[tokio::test]
+    async fn a_dropped_stream_closes_although_a_clock_lives() {
+        let (stream, mut peer) = connection().await;
+        let clock = stream.clock();
+        drop(stream);
+        assert_eq!(peer.read(&mut [0; 1]).await.expect("orderly"), 0);
+        drop(clock);
+    }
+
+    #[tokio::test]
+    async fn what_is_shut_down_can_still_be_read_from() {
+        let (mut stream, mut peer) = connection().await;
+        stream.shutdown().await.expect("open");
+        assert_eq!(peer.read(&mut [0; 1]).await.expect("orderly"), 0);
+        peer.write_all(b"x").await.expect("open");
+        assert_eq!(stream.read_u8().await.expect("sent"), b'x');
+    }
+}

@@ -8,7 +8,11 @@ use std::{
         OnceLock,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
+    thread,
+    time::Duration,
 };
+
+use tokio::io::ReadBuf;
 
 use crate::net::{stamps, wire::Mark};
 
@@ -55,7 +59,7 @@ pub fn readings(kind: Kind) -> (u64, u64) {
     (readings.by_kernel.load(Ordering::Relaxed), readings.by_process.load(Ordering::Relaxed))
 }
 
-/// Has the kernel begin to stamp packets, so that also the first probe's are; says whether it can.
+/// Has the kernel begin to stamp packets, so that also the first probe's are; says whether it does.
 ///
 /// The kernel switches stamping on for all sockets with the first that asks, and with some delay.
 /// So one socket that asks stays open for as long as the process lives.
@@ -64,9 +68,27 @@ pub fn prepare() -> bool {
     KEEPER
         .get_or_init(|| {
             let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).ok()?;
-            stamps::stamp_arrivals(socket.as_fd()).ok().map(|()| socket)
+            stamps::stamp_arrivals(socket.as_fd()).ok()?;
+            stamps_come(&socket).then_some(socket)
         })
         .is_some()
+}
+
+/// Sends datagrams to itself until one bears a stamp, for some milliseconds at most. Where that
+/// cannot be tried, the kernel's word is taken for it.
+fn stamps_come(socket: &UdpSocket) -> bool {
+    const TRIES: u32 = 10;
+    let tried = || {
+        socket.send_to(&[0], socket.local_addr()?)?;
+        stamps::receive(socket.as_fd(), &mut ReadBuf::new(&mut [0]), 1)
+    };
+    for _ in 0..TRIES {
+        match tried() {
+            Ok(reading) if reading.stamp.is_none() => thread::sleep(Duration::from_millis(1)),
+            Ok(_) | Err(_) => return true,
+        }
+    }
+    false
 }
 
 /// Leaves sockets that are opened from now on without the kernel's stamps, or gives them back;

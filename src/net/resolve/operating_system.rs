@@ -1,0 +1,48 @@
+//! Lookups by the operating system's own means.
+
+use std::{
+    fmt,
+    net::{IpAddr, ToSocketAddrs},
+    sync::Arc,
+};
+
+use tokio::sync::Semaphore;
+
+use crate::net::resolve::resolver::{LookupError, Wanted};
+
+/// `getaddrinfo` on a thread of its own.
+pub(super) async fn lookup(
+    limit: &Arc<Semaphore>,
+    host: &str,
+    wanted: Wanted,
+) -> Result<IpAddr, LookupError> {
+    let failed = |error: &dyn fmt::Display| LookupError::Failed(error.to_string());
+    // The permit goes with the thread: a lookup that nobody waits for any more still occupies it.
+    let permit = Arc::clone(limit).acquire_owned().await.map_err(|error| failed(&error))?;
+    let name = host.to_owned();
+    let lookup = tokio::task::spawn_blocking(move || {
+        let _permit = permit;
+        (name.as_str(), 0).to_socket_addrs().map(|found| found.map(|at| at.ip()).collect())
+    });
+    let addresses: Vec<IpAddr> = match lookup.await.map_err(|error| failed(&error))? {
+        Ok(addresses) => addresses,
+        Err(error) if means_no_such_name(&error.to_string()) => {
+            return Err(LookupError::NoSuchName);
+        }
+        Err(error) => return Err(failed(&error)),
+    };
+    wanted.choose(&addresses).ok_or(LookupError::NoSuitableAddress)
+}
+
+/// Whether this is how a C library says that there is no such name. The standard library passes
+/// on the text alone.
+fn means_no_such_name(error: &str) -> bool {
+    [
+        "Name or service not known",
+        "No address associated",
+        "does not resolve",
+        "nodename nor servname",
+    ]
+    .iter()
+    .any(|text| error.contains(text))
+}
