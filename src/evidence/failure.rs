@@ -1,7 +1,8 @@
 //! Why a target counts as down: the step that failed, and the reason, from two closed lists.
 
 use std::{
-    fmt,
+    error::Error,
+    fmt, io,
     sync::atomic::{AtomicU8, Ordering},
 };
 
@@ -92,12 +93,16 @@ labels! {
         PermissionDenied => "permission_denied",
         /// The exporter has no file descriptor, port or memory left.
         OutOfResources => "out_of_resources",
-        /// The peer sent a TLS alert or something that is not TLS.
+        /// The peer does not speak TLS.
+        NotTls => "not_tls",
+        /// The peer breaks the TLS protocol, or ended it with an alert.
         TlsProtocol => "tls_protocol",
         /// No TLS version or cipher in common.
         TlsIncompatible => "tls_incompatible",
         /// The peer demands a certificate of the client.
         ClientCertificateRequired => "client_certificate_required",
+        /// The peer rejects the certificate of the client.
+        ClientCertificateRejected => "client_certificate_rejected",
         /// A certificate has expired.
         CertificateExpired => "certificate_expired",
         /// A certificate is not valid yet.
@@ -163,17 +168,41 @@ impl Failure {
     }
 
     /// A failed system call of `stage`; `doing` says what was tried, such as "connecting to ...".
+    ///
+    /// An error that carries a failure, as one of a TLS connection may, keeps its stage and reason.
     #[must_use]
-    pub fn io(stage: Stage, doing: &str, error: &std::io::Error) -> Self {
-        Self::new(stage, Reason::of_io(error), format!("{doing}: {error}"))
+    pub fn io(stage: Stage, doing: &str, error: &io::Error) -> Self {
+        match Self::behind(error) {
+            Some(failure) => {
+                Self::new(failure.stage, failure.reason, format!("{doing}: {failure}"))
+            }
+            None => Self::new(stage, Reason::of_io(error), format!("{doing}: {error}")),
+        }
+    }
+
+    /// The failure that `error` carries, itself or through one of its sources.
+    #[must_use]
+    pub fn behind<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e Self> {
+        let mut next = Some(error);
+        while let Some(error) = next {
+            if let Some(failure) = error.downcast_ref::<Self>() {
+                return Some(failure);
+            }
+            // An I/O error passes over what it carries when it is asked for its source.
+            next = match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+                Some(carried) => Some(carried),
+                None => error.source(),
+            };
+        }
+        None
     }
 }
 
 impl Reason {
     /// The reason behind an error of the operating system.
     #[must_use]
-    pub fn of_io(error: &std::io::Error) -> Self {
-        use std::io::ErrorKind;
+    pub fn of_io(error: &io::Error) -> Self {
+        use io::ErrorKind;
         match error.kind() {
             ErrorKind::ConnectionRefused => Self::Refused,
             ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => Self::Reset,
@@ -201,7 +230,7 @@ impl fmt::Display for Failure {
     }
 }
 
-impl std::error::Error for Failure {}
+impl Error for Failure {}
 
 impl Export for Failure {
     fn export(&self, metrics: &mut MetricSet) {
@@ -239,6 +268,17 @@ mod tests {
             mark.enter(*stage);
             assert_eq!(mark.current(), *stage);
         }
+    }
+
+    #[test]
+    fn a_failure_is_found_behind_other_errors() {
+        let failure = Failure::new(Stage::Tls, Reason::NotTls, "not TLS");
+        let inner = io::Error::other(failure);
+        let outer = io::Error::other(io::Error::other(inner));
+        let found = Failure::io(Stage::Response, "reading", &outer);
+        assert_eq!(found, Failure::new(Stage::Tls, Reason::NotTls, "reading: not TLS"));
+        let other = io::Error::from(io::ErrorKind::ConnectionReset);
+        assert_eq!(Failure::io(Stage::Response, "reading", &other).reason, Reason::Reset);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use crate::settings::secret::Secret;
+use crate::settings::{rule::RuleError, secret::Secret};
 
 /// Whom to trust, who to be, and which versions to speak, when probing over TLS.
 ///
@@ -134,9 +134,9 @@ struct RawTlsSettings {
 }
 
 impl TryFrom<RawTlsSettings> for TlsSettings {
-    type Error = String;
+    type Error = RuleError;
 
-    fn try_from(raw: RawTlsSettings) -> Result<Self, String> {
+    fn try_from(raw: RawTlsSettings) -> Result<Self, RuleError> {
         raw.check_sources()?;
         raw.check_references()?;
         let settings = Self {
@@ -157,7 +157,7 @@ impl TryFrom<RawTlsSettings> for TlsSettings {
 }
 
 impl RawTlsSettings {
-    fn check_sources(&self) -> Result<(), String> {
+    fn check_sources(&self) -> Result<(), RuleError> {
         let given = |sources: [bool; 3]| sources.into_iter().filter(|given| *given).count();
         let authorities =
             given([!self.ca.is_empty(), !self.ca_file.is_empty(), !self.ca_ref.is_empty()]);
@@ -179,16 +179,16 @@ impl RawTlsSettings {
         } else {
             return Ok(());
         };
-        Err(message.to_owned())
+        Err(RuleError::new(message))
     }
 
     /// Unlike upstream: refused at load, where upstream's probes all fail.
-    fn check_references(&self) -> Result<(), String> {
+    fn check_references(&self) -> Result<(), RuleError> {
         let references = [("ca", &self.ca_ref), ("cert", &self.cert_ref), ("key", &self.key_ref)];
         match references.into_iter().find(|(_, reference)| !reference.is_empty()) {
-            Some((key, _)) => Err(format!(
-                "{key}_ref cannot be used: there is no secret manager to ask; use {key} or \
-                 {key}_file"
+            Some((key, _)) => Err(RuleError::at(
+                &format!("{key}_ref"),
+                format!("there is no secret manager to ask; use {key} or {key}_file"),
             )),
             None => Ok(()),
         }
@@ -197,19 +197,25 @@ impl RawTlsSettings {
 
 impl TlsSettings {
     /// Unlike upstream: refused at load, where upstream's probes all fail.
-    fn check_versions(&self) -> Result<(), String> {
+    fn check_versions(&self) -> Result<(), RuleError> {
         if self.lowest_version() <= self.highest_version() {
             return Ok(());
         }
         let highest = self.highest_version().keyword();
         Err(match self.min_version {
-            Some(lowest) => format!(
-                "min_version {} is above max_version {highest}: no TLS version remains",
-                lowest.keyword()
+            Some(lowest) => RuleError::at(
+                "min_version",
+                format!(
+                    "{} is above max_version {highest}: no TLS version remains",
+                    lowest.keyword()
+                ),
             ),
-            None => format!(
-                "max_version {highest} leaves no TLS version, since min_version is TLS12 when \
-                 it is not given; set min_version to {highest} or lower"
+            None => RuleError::at(
+                "max_version",
+                format!(
+                    "{highest} leaves no TLS version, since min_version is TLS12 when it is not \
+                     given; set min_version to {highest} or lower"
+                ),
             ),
         })
     }
@@ -284,11 +290,11 @@ mod tests {
             ),
             (
                 json!({"ca_ref": "x"}),
-                "ca_ref cannot be used: there is no secret manager to ask; use ca or ca_file",
+                "ca_ref: there is no secret manager to ask; use ca or ca_file",
             ),
             (
                 json!({"cert": "x", "key_ref": "y"}),
-                "key_ref cannot be used: there is no secret manager to ask; use key or key_file",
+                "key_ref: there is no secret manager to ask; use key or key_file",
             ),
             (
                 json!({"min_version": "TLS14"}),
@@ -296,11 +302,11 @@ mod tests {
             ),
             (
                 json!({"min_version": "TLS13", "max_version": "TLS12"}),
-                "min_version TLS13 is above max_version TLS12: no TLS version remains",
+                "min_version: TLS13 is above max_version TLS12: no TLS version remains",
             ),
             (
                 json!({"max_version": "TLS11"}),
-                "max_version TLS11 leaves no TLS version, since min_version is TLS12 when it is \
+                "max_version: TLS11 leaves no TLS version, since min_version is TLS12 when it is \
                  not given; set min_version to TLS11 or lower",
             ),
         ];

@@ -1,18 +1,19 @@
 //! One X.509 certificate, with the fields that verification and metrics need.
 
-use boring::{error::ErrorStack, sha::sha256, x509::X509};
+use std::{fmt::Write as _, sync::OnceLock};
+
+use boring::{sha::sha256, x509::X509};
 use x509_parser::{
-    certificate::X509Certificate,
-    extensions::{GeneralName, ParsedExtension},
-    prelude::FromDer as _,
+    certificate::X509Certificate, extensions::GeneralName, prelude::FromDer as _,
+    prelude::ParsedExtension,
 };
 
-use crate::net::tls::name;
+use crate::net::tls::{name, rules::Rules};
 
 /// A certificate.
 ///
 /// Two are equal when they are the same to the byte.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Certificate {
     der: Vec<u8>,
     /// The names as they are encoded: a chain is followed by comparing these bytes.
@@ -20,8 +21,11 @@ pub struct Certificate {
     pub(super) issuer: Vec<u8>,
     pub(super) subject_key_id: Option<Vec<u8>>,
     pub(super) authority_key_id: Option<Vec<u8>>,
+    pub(super) rules: Rules,
     not_before: i64,
     not_after: i64,
+    /// As BoringSSL reads it; most trusted certificates are never asked for it.
+    x509: OnceLock<Option<X509>>,
 }
 
 impl Certificate {
@@ -45,9 +49,11 @@ impl Certificate {
             issuer: parsed.issuer().as_raw().to_vec(),
             subject_key_id,
             authority_key_id,
+            rules: Rules::of(&parsed),
             not_before: parsed.validity().not_before.timestamp(),
             not_after: parsed.validity().not_after.timestamp(),
             der: der.to_vec(),
+            x509: OnceLock::new(),
         })
     }
 
@@ -121,9 +127,15 @@ impl Certificate {
         names
     }
 
-    /// The same certificate, as BoringSSL reads it.
-    pub(super) fn to_x509(&self) -> Result<X509, ErrorStack> {
-        X509::from_der(&self.der)
+    /// The same certificate as BoringSSL reads it, if it does.
+    pub(super) fn x509(&self) -> Option<&X509> {
+        self.x509.get_or_init(|| X509::from_der(&self.der).ok()).as_ref()
+    }
+}
+
+impl std::fmt::Debug for Certificate {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_tuple("Certificate").field(&self.subject()).finish()
     }
 }
 
@@ -135,13 +147,14 @@ impl PartialEq for Certificate {
 
 impl Eq for Certificate {}
 
-pub(super) fn parse(der: &[u8]) -> Option<X509Certificate<'_>> {
-    X509Certificate::from_der(der).ok().map(|(_, parsed)| parsed)
+fn parse(der: &[u8]) -> Option<X509Certificate<'_>> {
+    match X509Certificate::from_der(der) {
+        Ok(([], parsed)) => Some(parsed),
+        _ => None,
+    }
 }
 
-pub(super) fn hexadecimal(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-
+fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
         // Writing to a String cannot fail.
         let _ = write!(text, "{byte:02x}");

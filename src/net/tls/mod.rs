@@ -3,13 +3,34 @@
 //! A prober that reported servers as down which upstream reports as up would be of no use, so
 //! versions, ciphers, groups and signature algorithms are those that Go's client accepts.
 
+mod below;
 mod certificate;
+mod engine;
+mod failure;
+mod files;
+mod host;
 mod name;
+mod rules;
 mod session;
 mod stream;
+mod trust;
+mod verify;
 
-use serde::{Deserialize, Serialize};
+use std::{
+    future::{Future as _, poll_fn},
+    iter,
+    pin::pin,
+    sync::{Arc, Mutex, PoisonError},
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use boring::{
+    error::ErrorStack,
+    ssl::{Ssl, SslAlert, SslRef, SslVerifyError, SslVerifyMode},
+};
+use serde::{Deserialize, Serialize, Serializer};
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_boring::SslStreamBuilder;
 
 pub use crate::net::tls::{
     certificate::Certificate,
@@ -21,17 +42,25 @@ pub use crate::net::tls::{
 };
 use crate::{
     evidence::{Failure, Reason, Stage},
-    net::Context,
-    settings::tls::TlsSettings,
+    net::{
+        Context,
+        tls::{
+            below::Below,
+            files::{Cache, Prepared},
+            verify::Verification,
+        },
+    },
+    settings::{rule::RuleError, tls::TlsSettings},
 };
 
 /// Makes TLS connections as one `tls_config` says.
 ///
 /// Clones share what was prepared: trusted authorities, client certificate, engine.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(transparent)]
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(try_from = "TlsSettings")]
 pub struct TlsClient {
-    settings: TlsSettings,
+    settings: Arc<TlsSettings>,
+    cache: Arc<Cache>,
 }
 
 /// What one handshake asks for, beside the settings.
@@ -48,7 +77,7 @@ impl TlsClient {
     /// A client for `settings`.
     #[must_use]
     pub fn new(settings: TlsSettings) -> Self {
-        Self { settings }
+        Self { settings: Arc::new(settings), cache: Arc::default() }
     }
 
     /// The settings that it was made from.
@@ -60,13 +89,21 @@ impl TlsClient {
     /// The same client without the `server_name` of its settings, for a redirect to another host.
     #[must_use]
     pub fn without_server_name(&self) -> Self {
-        Self { settings: TlsSettings { server_name: String::new(), ..self.settings.clone() } }
+        let settings =
+            TlsSettings { server_name: String::new(), ..TlsSettings::clone(self.settings()) };
+        Self { settings: Arc::new(settings), cache: Arc::clone(&self.cache) }
+    }
+
+    /// Reads the files of the settings if they have changed, for probers that must know whether
+    /// they are usable before they connect.
+    pub async fn prepare(&self) -> Result<(), Failure> {
+        self.prepared().await.map(drop)
     }
 
     /// Makes a TLS connection over `stream`.
     ///
-    /// `seen` is set as soon as the server has sent its certificates, also when the handshake
-    /// fails or is cut off afterwards.
+    /// `seen` is cleared, and set as soon as the server has sent its certificates, also when the
+    /// handshake fails or is cut off afterwards.
     pub async fn handshake<S>(
         &self,
         context: &Context,
@@ -78,7 +115,172 @@ impl TlsClient {
         S: AsyncRead + AsyncWrite + Unpin + Send,
     {
         context.enter(Stage::Tls);
-        let _ = (stream, request, seen);
-        Err(Failure::new(Stage::Tls, Reason::Internal, "TLS is not there yet"))
+        *seen = None;
+        let prepared = self.prepared().await?;
+        let host = match self.settings.server_name.as_str() {
+            "" => request.server_name,
+            configured => configured,
+        };
+        if host.is_empty() && !self.settings.insecure_skip_verify {
+            return Err(Failure::new(
+                Stage::Tls,
+                Reason::InvalidRequest,
+                "either server_name or insecure_skip_verify is needed in tls_config, since the \
+                 target has no host name to check",
+            ));
+        }
+        let verdict = Arc::new(Mutex::new(None));
+        let judge = Judge {
+            prepared: Arc::clone(&prepared),
+            host: host.to_owned(),
+            skip_verify: self.settings.insecure_skip_verify,
+            verdict: Arc::clone(&verdict),
+        };
+        let ssl = setup(&prepared, host, request.alpn, judge).map_err(|error| {
+            let message = format!("the TLS engine refuses the request: {error}");
+            Failure::new(Stage::Tls, Reason::InvalidRequest, message)
+        })?;
+
+        let mut handshake = pin!(SslStreamBuilder::new(ssl, Below::new(stream)).connect());
+        let done = poll_fn(|task| {
+            let done = handshake.as_mut().poll(task);
+            // At once, since this future may not be polled again.
+            if seen.is_none() {
+                *seen = verdict.lock().unwrap_or_else(PoisonError::into_inner).take();
+            }
+            done
+        })
+        .await;
+        match done {
+            Ok(stream) => {
+                if let Some(session) = seen {
+                    complete(session, stream.ssl());
+                }
+                Ok(TlsStream::new(stream, Arc::clone(&self.settings)))
+            }
+            Err(error) => Err(failure::of_handshake(&error, seen.as_ref(), &self.settings)),
+        }
+    }
+
+    async fn prepared(&self) -> Result<Arc<Prepared>, Failure> {
+        if let Some(prepared) = self.cache.current(&self.settings) {
+            return Ok(prepared);
+        }
+        let (settings, cache) = (Arc::clone(&self.settings), Arc::clone(&self.cache));
+        match tokio::task::spawn_blocking(move || cache.refresh(&settings)).await {
+            Ok(Ok(prepared)) => Ok(prepared),
+            Ok(Err(message)) => Err(Failure::new(Stage::Tls, Reason::UnusableFile, message)),
+            Err(error) => Err(Failure::new(Stage::Tls, Reason::Internal, error.to_string())),
+        }
     }
 }
+
+/// Two clients are the same when their settings are.
+impl PartialEq for TlsClient {
+    fn eq(&self, other: &Self) -> bool {
+        self.settings == other.settings
+    }
+}
+
+impl Eq for TlsClient {}
+
+impl Serialize for TlsClient {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.settings.serialize(serializer)
+    }
+}
+
+/// Unlike upstream: certificates and keys that are written into the settings and cannot be used
+/// are refused at load.
+impl TryFrom<TlsSettings> for TlsClient {
+    type Error = RuleError;
+
+    fn try_from(settings: TlsSettings) -> Result<Self, RuleError> {
+        files::check_inline(&settings).map_err(RuleError::new)?;
+        Ok(Self::new(settings))
+    }
+}
+
+/// Judges the certificates of one handshake, in the midst of it.
+struct Judge {
+    prepared: Arc<Prepared>,
+    host: String,
+    skip_verify: bool,
+    verdict: Arc<Mutex<Option<TlsSession>>>,
+}
+
+impl Judge {
+    fn judge(&self, ssl: &SslRef) -> Result<(), SslVerifyError> {
+        let mut sent = ssl.peer_cert_chain().into_iter().flatten().map(|certificate| {
+            certificate.to_der().ok().as_deref().and_then(Certificate::from_der).map(Arc::new)
+        });
+        // A server's own certificate must be one; what else it sends may be odd.
+        let sent: Vec<_> = match sent.next().flatten() {
+            Some(leaf) => iter::once(leaf).chain(sent.flatten()).collect(),
+            None => Vec::new(),
+        };
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let now = i64::try_from(now).unwrap_or(i64::MAX);
+        let verification = verify::verify(&sent, &self.prepared.trust, &self.host, now);
+        let result = verification.result;
+        let session = session(sent, verification);
+        *self.verdict.lock().unwrap_or_else(PoisonError::into_inner) = Some(session);
+        if self.skip_verify || result == VerifyResult::Ok {
+            return Ok(());
+        }
+        Err(SslVerifyError::Invalid(match result {
+            VerifyResult::Expired => SslAlert::CERTIFICATE_EXPIRED,
+            VerifyResult::UnknownAuthority => SslAlert::UNKNOWN_CA,
+            _ => SslAlert::BAD_CERTIFICATE,
+        }))
+    }
+}
+
+fn session(peer_chain: Vec<Arc<Certificate>>, verification: Verification) -> TlsSession {
+    TlsSession {
+        version: None,
+        cipher: None,
+        alpn: None,
+        peer_chain,
+        verified_chains: verification.chains,
+        verify_result: verification.result,
+        verify_detail: verification.detail,
+    }
+}
+
+fn setup(prepared: &Prepared, host: &str, alpn: &[&[u8]], judge: Judge) -> Result<Ssl, ErrorStack> {
+    let mut ssl = Ssl::new(&prepared.context)?;
+    if let Some(name) = host::server_name_indication(host) {
+        ssl.set_hostname(name)?;
+    }
+    if !alpn.is_empty() {
+        ssl.set_alpn_protos(&wire_form(alpn))?;
+    }
+    ssl.set_custom_verify_callback(SslVerifyMode::PEER, move |ssl| judge.judge(ssl));
+    Ok(ssl)
+}
+
+/// Each protocol after its length, as RFC 7301 has it; one that is too long is left out.
+fn wire_form(protocols: &[&[u8]]) -> Vec<u8> {
+    let mut wire = Vec::new();
+    for protocol in protocols {
+        if let Ok(length) = u8::try_from(protocol.len()) {
+            wire.push(length);
+            wire.extend_from_slice(protocol);
+        }
+    }
+    wire
+}
+
+/// Adds what is known once the handshake is complete.
+fn complete(session: &mut TlsSession, ssl: &SslRef) {
+    session.version = ssl.version2().and_then(engine::agreed_version);
+    session.cipher = ssl.current_cipher().map(|cipher| {
+        let number = || format!("0x{:04X}", cipher.protocol_id());
+        cipher.standard_name().map_or_else(number, str::to_owned)
+    });
+    session.alpn = ssl.selected_alpn_protocol().map(<[u8]>::to_vec);
+}
+
+#[cfg(test)]
+mod tests;

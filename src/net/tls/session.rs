@@ -60,6 +60,8 @@ pub struct TlsSession {
     pub verified_chains: Vec<Vec<Arc<Certificate>>>,
     /// The verdict on the certificate, also when the module accepts any.
     pub verify_result: VerifyResult,
+    /// What exactly is wrong with the certificate, for people; empty when nothing is.
+    pub verify_detail: String,
 }
 
 impl TlsSession {

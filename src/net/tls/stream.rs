@@ -1,27 +1,49 @@
 //! A connection once its TLS handshake is complete.
 
 use std::{
-    io,
+    fmt, io,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
 };
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_boring::SslStream;
 
+use crate::{
+    net::tls::{below::Below, failure},
+    settings::tls::TlsSettings,
+};
+
 /// Plain text over a TLS connection.
-#[derive(Debug)]
-pub struct TlsStream<S>(SslStream<S>);
+///
+/// An end of the connection below counts as the end of the text, also when the peer did not
+/// announce it: many servers do not. An error that TLS is behind carries a
+/// [`Failure`](crate::evidence::Failure).
+pub struct TlsStream<S> {
+    stream: SslStream<Below<S>>,
+    settings: Arc<TlsSettings>,
+}
 
 impl<S> TlsStream<S> {
-    pub(super) fn new(stream: SslStream<S>) -> Self {
-        Self(stream)
+    pub(super) fn new(stream: SslStream<Below<S>>, settings: Arc<TlsSettings>) -> Self {
+        Self { stream, settings }
     }
 
     /// The stream below TLS.
     #[must_use]
     pub fn get_ref(&self) -> &S {
-        self.0.get_ref()
+        &self.stream.get_ref().stream
+    }
+
+    fn explain(&self, error: io::Error) -> io::Error {
+        failure::of_io(&error, &self.settings).map_or(error, io::Error::other)
+    }
+}
+
+impl<S> fmt::Debug for TlsStream<S> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("TlsStream").finish_non_exhaustive()
     }
 }
 
@@ -31,7 +53,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for TlsStream<S> {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_read(context, buffer)
+        let read = Pin::new(&mut self.stream).poll_read(context, buffer);
+        read.map_err(|error| self.explain(error))
     }
 }
 
@@ -41,14 +64,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for TlsStream<S> {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(context, bytes)
+        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
+        written.map_err(|error| self.explain(error))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(context)
+        Pin::new(&mut self.stream).poll_flush(context)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(context)
+        let ended = Pin::new(&mut self.stream).poll_shutdown(context);
+        ended.map_err(|error| self.explain(error))
     }
 }

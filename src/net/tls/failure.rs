@@ -1,0 +1,205 @@
+//! Why a handshake failed, or why the peer ended a TLS connection.
+
+use std::error::Error as _;
+
+use boring::ssl;
+use tokio_boring::HandshakeError;
+
+use crate::{
+    evidence::{Failure, Reason, Stage},
+    net::tls::{
+        below::{Below, Received},
+        session::{TlsSession, VerifyResult},
+    },
+    settings::tls::TlsSettings,
+};
+
+/// The failure behind a handshake that was not completed.
+pub(super) fn of_handshake<S>(
+    error: &HandshakeError<Below<S>>,
+    seen: Option<&TlsSession>,
+    settings: &TlsSettings,
+) -> Failure {
+    let refused = seen.filter(|session| {
+        session.verify_result != VerifyResult::Ok && !settings.insecure_skip_verify
+    });
+    if let Some(session) = refused {
+        return of_verification(session);
+    }
+    let received = error.as_source_stream().map(|below| below.received.clone()).unwrap_or_default();
+    if let Some(failure) = not_tls(&received) {
+        return failure;
+    }
+    if let Some(io) = error.as_io_error() {
+        return Failure::io(Stage::Tls, "TLS handshake", io);
+    }
+    let cause = error.source().and_then(|cause| cause.downcast_ref::<ssl::Error>());
+    match cause.and_then(Complaint::of) {
+        Some(Complaint::Alert(alert)) => of_alert(alert, seen.is_some(), settings),
+        Some(Complaint::Own(complaint)) => of_own(&complaint),
+        None if received.closed => Failure::new(
+            Stage::Tls,
+            Reason::Closed,
+            "the peer closed the connection during the TLS handshake",
+        ),
+        None => Failure::new(Stage::Tls, Reason::TlsProtocol, format!("TLS handshake: {error}")),
+    }
+}
+
+/// The failure behind an error of reading from or writing to a TLS connection, if TLS is behind it
+/// rather than what lies below.
+pub(super) fn of_io(error: &std::io::Error, settings: &TlsSettings) -> Option<Failure> {
+    let cause = error.get_ref()?.downcast_ref::<ssl::Error>()?;
+    Some(match Complaint::of(cause)? {
+        // In TLS 1.3 a server answers the client's certificate, or the lack of it, only now.
+        Complaint::Alert(alert) => of_alert(alert, true, settings),
+        Complaint::Own(complaint) => of_own(&complaint),
+    })
+}
+
+/// The failure of a certificate that was judged bad.
+fn of_verification(session: &TlsSession) -> Failure {
+    let reason = match session.verify_result {
+        VerifyResult::Expired => Reason::CertificateExpired,
+        VerifyResult::NotYetValid => Reason::CertificateNotYetValid,
+        VerifyResult::WrongHost => Reason::CertificateWrongHost,
+        VerifyResult::UnknownAuthority => Reason::CertificateUnknownAuthority,
+        VerifyResult::Ok | VerifyResult::WeakSignature | VerifyResult::Invalid => {
+            Reason::CertificateInvalid
+        }
+    };
+    let message = format!("failed to verify the certificate: {}", session.verify_detail);
+    Failure::new(Stage::Tls, reason, message)
+}
+
+/// What BoringSSL complains of.
+enum Complaint {
+    /// An alert that the peer sent, by its number.
+    Alert(u8),
+    /// What it does not like itself: the name of the reason, such as `UNSUPPORTED_PROTOCOL`.
+    Own(String),
+}
+
+/// BoringSSL gives an alert of the peer as a reason of this number plus the alert's.
+const ALERT_OFFSET: i32 = 1000;
+
+impl Complaint {
+    fn of(error: &ssl::Error) -> Option<Self> {
+        let first = error.ssl_error()?.errors().first()?;
+        let alert = first
+            .reason_code()
+            .checked_sub(ALERT_OFFSET)
+            .filter(|_| first.library() == Some("SSL routines"))
+            .and_then(|number| u8::try_from(number).ok());
+        Some(match alert {
+            Some(alert) => Self::Alert(alert),
+            None => Self::Own(first.reason().unwrap_or("unknown reason").to_owned()),
+        })
+    }
+}
+
+fn not_tls(received: &Received) -> Option<Failure> {
+    let first = received.beginning.first()?;
+    // The types of TLS records, from change_cipher_spec to application_data.
+    if (20..=23).contains(first) {
+        return None;
+    }
+    let beginning = String::from_utf8_lossy(&received.beginning);
+    let line = beginning.lines().next().unwrap_or_default();
+    Some(Failure::new(
+        Stage::Tls,
+        Reason::NotTls,
+        format!("first record does not look like a TLS handshake: {line:?}"),
+    ))
+}
+
+/// The failure behind an alert; `late` when the peer sent it after its own certificates.
+fn of_alert(alert: u8, late: bool, settings: &TlsSettings) -> Failure {
+    let text = alert_text(alert);
+    // What a server may send when it does not like the client's certificate, or misses it.
+    let about_certificate = late && matches!(alert, 40..=46 | 48 | 49 | 116) || alert == 116;
+    let has_certificate = !(settings.cert.is_empty() && settings.cert_file.is_empty());
+    let (reason, why) = match (alert, about_certificate, has_certificate) {
+        (116, _, _) | (_, true, false) => (
+            Reason::ClientCertificateRequired,
+            "; it seems to demand a client certificate, and the module has none",
+        ),
+        (_, true, true) => (
+            Reason::ClientCertificateRejected,
+            "; it seems to reject the client certificate of the module",
+        ),
+        (40 | 70 | 71 | 86 | 120, false, _) => (Reason::TlsIncompatible, ""),
+        _ => (Reason::TlsProtocol, ""),
+    };
+    Failure::new(Stage::Tls, reason, format!("the peer sent the TLS alert \"{text}\"{why}"))
+}
+
+fn of_own(complaint: &str) -> Failure {
+    let (reason, message) = match complaint {
+        "UNSUPPORTED_PROTOCOL" | "WRONG_SSL_VERSION" => (
+            Reason::TlsIncompatible,
+            "the peer chose a TLS version that is not offered (min_version, max_version)"
+                .to_owned(),
+        ),
+        "KEY_USAGE_BIT_INCORRECT" => (
+            Reason::CertificateInvalid,
+            "the key usage of the certificate forbids what the handshake needs it for".to_owned(),
+        ),
+        "BAD_ECC_CERT"
+        | "NO_COMMON_SIGNATURE_ALGORITHMS"
+        | "UNSUPPORTED_CIPHER"
+        | "WRONG_CERTIFICATE_TYPE"
+        | "WRONG_CIPHER_RETURNED"
+        | "WRONG_CURVE"
+        | "WRONG_SIGNATURE_TYPE" => (Reason::TlsIncompatible, plain(complaint)),
+        _ => (Reason::TlsProtocol, plain(complaint)),
+    };
+    Failure::new(Stage::Tls, reason, format!("TLS handshake: {message}"))
+}
+
+fn plain(complaint: &str) -> String {
+    complaint.to_ascii_lowercase().replace('_', " ")
+}
+
+/// The name of an alert in RFC 8446 and its predecessors.
+fn alert_text(alert: u8) -> String {
+    let text = match alert {
+        0 => "close notify",
+        10 => "unexpected message",
+        20 => "bad record mac",
+        21 => "decryption failed",
+        22 => "record overflow",
+        30 => "decompression failure",
+        40 => "handshake failure",
+        41 => "no certificate",
+        42 => "bad certificate",
+        43 => "unsupported certificate",
+        44 => "certificate revoked",
+        45 => "certificate expired",
+        46 => "certificate unknown",
+        47 => "illegal parameter",
+        48 => "unknown ca",
+        49 => "access denied",
+        50 => "decode error",
+        51 => "decrypt error",
+        60 => "export restriction",
+        70 => "protocol version",
+        71 => "insufficient security",
+        80 => "internal error",
+        86 => "inappropriate fallback",
+        90 => "user canceled",
+        100 => "no renegotiation",
+        109 => "missing extension",
+        110 => "unsupported extension",
+        111 => "certificate unobtainable",
+        112 => "unrecognized name",
+        113 => "bad certificate status response",
+        114 => "bad certificate hash value",
+        115 => "unknown psk identity",
+        116 => "certificate required",
+        120 => "no application protocol",
+        121 => "ech required",
+        _ => return format!("{alert}"),
+    };
+    text.to_owned()
+}

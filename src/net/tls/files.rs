@@ -1,0 +1,253 @@
+//! What a `tls_config` needs from files, prepared once and again when the files change.
+
+use std::{
+    fmt, fs,
+    io::{self, Read as _},
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, SystemTime},
+};
+
+use boring::{
+    pkey::{PKey, Private},
+    ssl::SslContext,
+    x509::X509,
+};
+use tokio::time::Instant;
+
+use crate::{
+    net::tls::{
+        engine,
+        trust::{self, TrustStore},
+    },
+    settings::tls::TlsSettings,
+};
+
+/// The engine and the trusted authorities of one `tls_config`.
+#[derive(Debug)]
+pub(super) struct Prepared {
+    pub(super) context: SslContext,
+    pub(super) trust: Arc<TrustStore>,
+}
+
+/// A client certificate, its chain and its key.
+#[derive(Debug)]
+pub(super) struct Identity {
+    pub(super) leaf: X509,
+    pub(super) chain: Vec<X509>,
+    pub(super) key: PKey<Private>,
+}
+
+/// Tells whether a file is still the one that was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Stamp {
+    length: u64,
+    modified: Option<SystemTime>,
+    /// Device, inode and time of the last change of either.
+    identity: (u64, u64, i64, i64),
+}
+
+impl Stamp {
+    pub(super) fn of(path: &Path) -> io::Result<Self> {
+        use std::os::unix::fs::MetadataExt as _;
+
+        let metadata = fs::metadata(path)?;
+        Ok(Self {
+            length: metadata.len(),
+            modified: metadata.modified().ok(),
+            identity: (metadata.dev(), metadata.ino(), metadata.ctime(), metadata.ctime_nsec()),
+        })
+    }
+}
+
+/// What was prepared for one `tls_config`, with what shows that it still holds.
+#[derive(Debug, Default)]
+pub(super) struct Cache(Mutex<Option<Entry>>);
+
+#[derive(Debug, Clone)]
+struct Entry {
+    stamps: Vec<Stamp>,
+    checked: Instant,
+    prepared: Arc<Prepared>,
+}
+
+/// How long the system's authorities are taken to be unchanged. Files that a module names are
+/// looked at for every probe.
+const SYSTEM_CHECK_INTERVAL: Duration = Duration::from_mins(1);
+
+impl Cache {
+    /// What was prepared, if that needs no look at any file.
+    pub(super) fn current(&self, settings: &TlsSettings) -> Option<Arc<Prepared>> {
+        if !files(settings).is_empty() {
+            return None;
+        }
+        let entry = self.entry()?;
+        let holds = !settings.ca.is_empty() || entry.checked.elapsed() < SYSTEM_CHECK_INTERVAL;
+        holds.then_some(entry.prepared)
+    }
+
+    /// What was prepared, or prepares it anew when files have changed; the error names the file.
+    /// Blocks.
+    pub(super) fn refresh(&self, settings: &TlsSettings) -> Result<Arc<Prepared>, String> {
+        // Stamps are taken before reading: a change in between is seen the next time.
+        let stamps = files(settings)
+            .into_iter()
+            .map(|(key, file)| {
+                Stamp::of(Path::new(file)).map_err(|error| format!("{key} {file}: {error}"))
+            })
+            .collect::<Result<Vec<_>, _>>()?;
+        let authorities = Source::of(&settings.ca, "ca", &settings.ca_file, "ca_file");
+        let system = authorities.is_none().then(trust::system);
+        let still_holds = |entry: &Entry| {
+            let same_system =
+                system.as_ref().is_none_or(|store| Arc::ptr_eq(store, &entry.prepared.trust));
+            entry.stamps == stamps && same_system
+        };
+        let prepared = match self.entry().filter(still_holds) {
+            Some(entry) => entry.prepared,
+            None => Arc::new(prepare(settings, authorities, system)?),
+        };
+        let entry = Entry { stamps, checked: Instant::now(), prepared: Arc::clone(&prepared) };
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(entry);
+        Ok(prepared)
+    }
+
+    fn entry(&self) -> Option<Entry> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// Whether the PEM texts in the settings themselves are usable; files are read when probing.
+pub(super) fn check_inline(settings: &TlsSettings) -> Result<(), String> {
+    if !settings.ca.is_empty() {
+        authorities(&Source::Inline("ca", &settings.ca))?;
+    }
+    if !settings.cert.is_empty() {
+        certificates(&Source::Inline("cert", &settings.cert))?;
+    }
+    if !settings.key.is_empty() {
+        private_key(&Source::Inline("key", settings.key.expose()))?;
+    }
+    Ok(())
+}
+
+fn prepare(
+    settings: &TlsSettings,
+    source: Option<Source<'_>>,
+    system: Option<Arc<TrustStore>>,
+) -> Result<Prepared, String> {
+    let trust = match (source, system) {
+        (Some(source), _) => authorities(&source)?,
+        (None, Some(system)) => system,
+        (None, None) => trust::system(),
+    };
+    let context = engine::context(settings, identity(settings)?.as_ref())
+        .map_err(|error| format!("the client certificate cannot be used: {error}"))?;
+    Ok(Prepared { context, trust })
+}
+
+/// The files that the settings name, with their keys.
+fn files(settings: &TlsSettings) -> Vec<(&'static str, &str)> {
+    [
+        ("ca_file", settings.ca_file.as_str()),
+        ("cert_file", &settings.cert_file),
+        ("key_file", &settings.key_file),
+    ]
+    .into_iter()
+    .filter(|(_, file)| !file.is_empty())
+    .collect()
+}
+
+/// Where a PEM text comes from: the key in the settings, and the text or the file's name.
+enum Source<'a> {
+    Inline(&'static str, &'a str),
+    File(&'static str, &'a str),
+}
+
+impl<'a> Source<'a> {
+    fn of(
+        text: &'a str,
+        text_key: &'static str,
+        file: &'a str,
+        file_key: &'static str,
+    ) -> Option<Self> {
+        if !text.is_empty() {
+            Some(Self::Inline(text_key, text))
+        } else if !file.is_empty() {
+            Some(Self::File(file_key, file))
+        } else {
+            None
+        }
+    }
+
+    fn read(&self) -> Result<Vec<u8>, String> {
+        match self {
+            Self::Inline(_, text) => Ok(text.as_bytes().to_vec()),
+            Self::File(_, file) => read_bounded(file).map_err(|error| format!("{self}: {error}")),
+        }
+    }
+}
+
+impl fmt::Display for Source<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Inline(key, _) => write!(formatter, "{key}"),
+            Self::File(key, file) => write!(formatter, "{key} {file}"),
+        }
+    }
+}
+
+/// No file of certificates or keys comes near this; one that does is not one.
+const LARGEST_FILE: u64 = 16 << 20;
+
+fn read_bounded(file: &str) -> io::Result<Vec<u8>> {
+    let mut content = Vec::new();
+    fs::File::open(file)?.take(LARGEST_FILE + 1).read_to_end(&mut content)?;
+    if u64::try_from(content.len()).is_ok_and(|length| length <= LARGEST_FILE) {
+        Ok(content)
+    } else {
+        Err(io::Error::other("larger than 16 MiB"))
+    }
+}
+
+fn authorities(source: &Source<'_>) -> Result<Arc<TrustStore>, String> {
+    let store = TrustStore::from_pem(&source.read()?);
+    if store.is_empty() {
+        return Err(format!("{source}: no certificate in PEM form in it"));
+    }
+    Ok(store)
+}
+
+fn identity(settings: &TlsSettings) -> Result<Option<Identity>, String> {
+    let certificate = Source::of(&settings.cert, "cert", &settings.cert_file, "cert_file");
+    let key = Source::of(settings.key.expose(), "key", &settings.key_file, "key_file");
+    let (Some(certificate), Some(key)) = (certificate, key) else { return Ok(None) };
+    let mut chain = certificates(&certificate)?;
+    let leaf = chain.remove(0);
+    let private = private_key(&key)?;
+    let matches = leaf.public_key().is_ok_and(|public| public.public_eq(&private));
+    if !matches {
+        return Err(format!("{key}: not the key of the certificate in {certificate}"));
+    }
+    Ok(Some(Identity { leaf, chain, key: private }))
+}
+
+/// At least one certificate.
+fn certificates(source: &Source<'_>) -> Result<Vec<X509>, String> {
+    let chain = trust::certificates(&source.read()?)
+        .iter()
+        .map(|der| X509::from_der(der))
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| format!("{source}: malformed certificate: {error}"))?;
+    if chain.is_empty() {
+        return Err(format!("{source}: no certificate in PEM form in it"));
+    }
+    Ok(chain)
+}
+
+fn private_key(source: &Source<'_>) -> Result<PKey<Private>, String> {
+    // An encrypted key is refused rather than asked a password for.
+    PKey::private_key_from_pem_callback(&source.read()?, |_| Ok(0)).map_err(|error| {
+        format!("{source}: no usable private key in PEM form (PKCS#1, PKCS#8 or EC) in it: {error}")
+    })
+}

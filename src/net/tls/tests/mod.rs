@@ -1,0 +1,82 @@
+//! Handshakes with servers of all kinds.
+
+#[path = "../../../../tests/it/fixtures/tls.rs"]
+mod fixtures;
+mod reach;
+mod verdict;
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{net::TcpStream, time::Instant};
+
+use super::{Handshake, TlsClient, TlsSession, TlsStream};
+use crate::{
+    evidence::Failure,
+    metrics::{Export as _, MetricSet},
+    net::{Context, resolve::Resolver},
+    settings::tls::TlsSettings,
+};
+
+fn context() -> Context {
+    Context::new(Instant::now() + Duration::from_mins(1), Arc::new(Resolver::default()))
+}
+
+/// The outcome of one handshake.
+struct Outcome {
+    stream: Result<TlsStream<TcpStream>, Failure>,
+    seen: Option<TlsSession>,
+}
+
+impl Outcome {
+    /// What was learned from a handshake that succeeded.
+    #[track_caller]
+    fn session(&self) -> &TlsSession {
+        if let Err(failure) = &self.stream {
+            panic!("{:?}: {failure}", failure.reason);
+        }
+        self.seen.as_ref().unwrap()
+    }
+
+    #[track_caller]
+    fn failure(&self) -> &Failure {
+        self.stream.as_ref().unwrap_err()
+    }
+}
+
+async fn connect(
+    server: &fixtures::RunningTlsServer,
+    settings: TlsSettings,
+    host: &str,
+) -> Outcome {
+    let client = TlsClient::new(settings);
+    connect_as(&client, server, host, &[]).await
+}
+
+#[expect(clippy::disallowed_methods, reason = "nothing of the connection itself is of interest")]
+async fn connect_as(
+    client: &TlsClient,
+    server: &fixtures::RunningTlsServer,
+    host: &str,
+    alpn: &[&[u8]],
+) -> Outcome {
+    let stream = TcpStream::connect(server.address).await.unwrap();
+    let mut seen = None;
+    let request = Handshake { server_name: host, alpn };
+    let stream = client.handshake(&context(), stream, request, &mut seen).await;
+    Outcome { stream, seen }
+}
+
+/// Settings that trust `authority` and nobody else.
+fn trusting(authority: &fixtures::Issued) -> TlsSettings {
+    TlsSettings { ca: authority.pem(), ..TlsSettings::default() }
+}
+
+fn metrics(session: &TlsSession) -> String {
+    let mut metrics = MetricSet::default();
+    session.export(&mut metrics);
+    metrics
+        .render()
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .fold(String::new(), |text, line| text + line + "\n")
+}

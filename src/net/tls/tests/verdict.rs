@@ -1,0 +1,266 @@
+//! Which certificates are good, and what is learned from those that are not.
+
+use super::{
+    connect, fixtures,
+    fixtures::{Issued, Key, Pki, Recipe, TlsServer},
+    metrics, trusting,
+};
+use crate::{
+    evidence::{Reason, Stage},
+    net::tls::VerifyResult,
+    settings::tls::TlsSettings,
+};
+
+const HOST: &str = "host.test";
+
+fn leaf() -> Recipe {
+    fixtures::leaf(HOST)
+}
+
+/// What a server sends, the authority that is trusted, and the result and reason expected.
+type Case = (&'static str, TlsServer, Issued, VerifyResult, Reason);
+
+fn refused(name: &'static str, leaf: Recipe, result: VerifyResult, reason: Reason) -> Case {
+    let pki = fixtures::pki(leaf);
+    (name, pki.server(), pki.root, result, reason)
+}
+
+fn bad_leaves() -> Vec<Case> {
+    use Reason as R;
+    use VerifyResult as V;
+
+    let wrong_host = |name, leaf| refused(name, leaf, V::WrongHost, R::CertificateWrongHost);
+    let invalid = |name, leaf| refused(name, leaf, V::Invalid, R::CertificateInvalid);
+    vec![
+        refused("expired", leaf().expired(), V::Expired, R::CertificateExpired),
+        refused("early", leaf().not_yet_valid(), V::NotYetValid, R::CertificateNotYetValid),
+        wrong_host("other host", fixtures::leaf("other.test")),
+        wrong_host("common name only", leaf().no_alternative_names()),
+        wrong_host("only an address", leaf().no_alternative_names().also("IP:127.0.0.1")),
+        wrong_host("version 1", leaf().version1()),
+        refused("SHA-1", leaf().sha1(), V::WeakSignature, R::CertificateInvalid),
+        invalid("unknown critical extension", leaf().extension("1.2.3.4", "critical,DER:0500")),
+        invalid("for clients", leaf().extension("extendedKeyUsage", "clientAuth")),
+    ]
+}
+
+fn bad_chains() -> Vec<Case> {
+    use Reason as R;
+    use VerifyResult as V;
+
+    let invalid = |name, server, root| (name, server, root, V::Invalid, R::CertificateInvalid);
+    let unknown = |name, server, root| {
+        (name, server, root, V::UnknownAuthority, R::CertificateUnknownAuthority)
+    };
+    let under = |intermediate: Recipe| {
+        let root = fixtures::authority("Test Root").self_signed();
+        let intermediate = intermediate.signed_by(&root);
+        let leaf = leaf().signed_by(&intermediate);
+        Pki { root, intermediate, leaf }
+    };
+    let authority = || fixtures::authority("Test Intermediate");
+    let pki = fixtures::pki(leaf());
+    let mut cases = vec![
+        unknown("other root", pki.server(), fixtures::authority("Other Root").self_signed()),
+        unknown(
+            "same name, other key",
+            pki.server(),
+            fixtures::authority("Test Root").self_signed(),
+        ),
+        unknown("intermediate not sent", fixtures::server(&pki.leaf), pki.root.clone()),
+        unknown("self-signed", fixtures::server(&leaf().self_signed()), pki.root),
+    ];
+    let pki = under(leaf());
+    cases.push(invalid("signed by a server", pki.server(), pki.root));
+    let pki = under(authority().extension("keyUsage", "critical,digitalSignature"));
+    cases.push(invalid("authority may not sign", pki.server(), pki.root));
+    let pki = under(authority().version1());
+    cases.push(invalid("intermediate of version 1", pki.server(), pki.root));
+    let pki = under(authority().extension("nameConstraints", "permitted;DNS:other.test"));
+    cases.push(invalid("outside of name constraints", pki.server(), pki.root));
+    let pki = under(authority().expired());
+    cases.push(("authority expired", pki.server(), pki.root, V::Expired, R::CertificateExpired));
+    let pki = under(authority().sha1());
+    cases.push((
+        "authority signed with SHA-1",
+        pki.server(),
+        pki.root,
+        V::WeakSignature,
+        R::CertificateInvalid,
+    ));
+
+    let root = fixtures::authority("Test Root")
+        .extension("basicConstraints", "critical,CA:TRUE,pathlen:0")
+        .self_signed();
+    let intermediate = authority().signed_by(&root);
+    let bottom = leaf().signed_by(&intermediate);
+    cases.push(invalid("path too long", fixtures::server(&bottom).chain(&[&intermediate]), root));
+
+    let root = fixtures::authority("Test Root").expired().self_signed();
+    let server = fixtures::server(&leaf().signed_by(&root));
+    cases.push(("root expired", server, root, V::Expired, R::CertificateExpired));
+    cases
+}
+
+#[tokio::test]
+async fn a_bad_certificate_is_refused_and_reported() {
+    for (name, server, root, result, reason) in bad_leaves().into_iter().chain(bad_chains()) {
+        let outcome = connect(&server.start().await, trusting(&root), HOST).await;
+        let failure = outcome.failure();
+        assert_eq!((failure.stage, failure.reason), (Stage::Tls, reason), "{name}: {failure}");
+        let session = outcome.seen.unwrap();
+        assert_eq!(session.verify_result, result, "{name}");
+        assert!(!session.is_complete(), "{name}");
+        let metrics = metrics(&session);
+        for expected in [
+            &format!("probe_ssl_verify_info{{result=\"{}\"}} 1\n", result.label()),
+            "probe_ssl_earliest_cert_expiry ",
+            "probe_ssl_last_chain_info{",
+        ] {
+            assert!(metrics.contains(expected), "{name}: no {expected} in {metrics}");
+        }
+        assert!(!metrics.contains("probe_tls_"), "{name}: {metrics}");
+    }
+}
+
+#[tokio::test]
+async fn without_verification_anything_goes_and_the_verdict_is_reported() {
+    for (name, server, root, result, _) in bad_leaves().into_iter().chain(bad_chains()) {
+        let settings = TlsSettings { insecure_skip_verify: true, ..trusting(&root) };
+        let outcome = connect(&server.start().await, settings, HOST).await;
+        assert!(outcome.stream.is_ok(), "{name}: {:?}", outcome.stream);
+        assert_eq!(outcome.session().verify_result, result, "{name}");
+        // A chain that holds is one, whatever host it is for.
+        assert_eq!(
+            outcome.session().last_chain_expiry().is_some(),
+            result == VerifyResult::WrongHost,
+            "{name}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_certificate_of_an_rsa_key_of_1024_bits_is_accepted_and_one_of_512_is_not() {
+    for (bits, result) in [(1024, VerifyResult::Ok), (512, VerifyResult::Invalid)] {
+        let root = fixtures::authority("Test Root").key(Key::Rsa(bits)).self_signed();
+        let server = fixtures::server(&leaf().signed_by(&root)).start().await;
+        let settings = TlsSettings { insecure_skip_verify: true, ..trusting(&root) };
+        let outcome = connect(&server, settings, HOST).await;
+        assert_eq!(outcome.session().verify_result, result, "{bits}");
+    }
+}
+
+#[tokio::test]
+async fn a_trusted_certificate_needs_no_authority() {
+    let authority = leaf().extension("basicConstraints", "critical,CA:TRUE").self_signed();
+    let pki = fixtures::pki(leaf());
+    let cases = [
+        ("self-signed authority", fixtures::server(&authority), &authority),
+        ("self-signed", fixtures::server(&pki.leaf), &pki.leaf),
+        ("trusted intermediate", pki.server(), &pki.intermediate),
+        ("root sent too", pki.server().chain(&[&pki.root]), &pki.root),
+        (
+            "sent out of order",
+            fixtures::server(&pki.leaf).chain(&[&pki.root, &pki.intermediate]),
+            &pki.root,
+        ),
+    ];
+    for (name, server, trusted) in cases {
+        let outcome = connect(&server.start().await, trusting(trusted), HOST).await;
+        assert!(outcome.stream.is_ok(), "{name}: {:?}", outcome.stream);
+        let session = outcome.session();
+        assert_eq!(session.verified_chains.len(), 1, "{name}");
+        let last = session.verified_chains[0].last().unwrap();
+        assert_eq!(last.der(), trusted.certificate.to_der().unwrap(), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_root_of_version_1_and_one_of_the_same_key_renewed_are_trusted() {
+    let old = fixtures::authority("Test Root").version1().self_signed();
+    let bottom = leaf().signed_by(&old);
+    let server = fixtures::server(&bottom).start().await;
+    assert!(connect(&server, trusting(&old), HOST).await.stream.is_ok());
+
+    // The key identifier that the certificate names is not the renewed root's.
+    let first = fixtures::authority("Test Root").self_signed();
+    let bottom = leaf().signed_by(&first);
+    let renewed = fixtures::authority("Test Root")
+        .same_key(&first)
+        .extension("subjectKeyIdentifier", "01020304")
+        .self_signed();
+    let server = fixtures::server(&bottom).start().await;
+    let outcome = connect(&server, trusting(&renewed), HOST).await;
+    assert!(outcome.stream.is_ok(), "{:?}", outcome.stream);
+}
+
+#[tokio::test]
+async fn name_constraints_that_are_kept_do_no_harm() {
+    let root = fixtures::authority("Test Root").self_signed();
+    let intermediate = fixtures::authority("Test Intermediate")
+        .extension("nameConstraints", "critical,permitted;DNS:test")
+        .signed_by(&root);
+    let bottom = leaf().signed_by(&intermediate);
+    let server = fixtures::server(&bottom).chain(&[&intermediate]).start().await;
+    let outcome = connect(&server, trusting(&root), HOST).await;
+    assert!(outcome.stream.is_ok(), "{:?}", outcome.stream);
+}
+
+#[tokio::test]
+async fn the_expiry_of_the_last_chain_is_that_of_the_best_of_all() {
+    // One key, two roots' word for it, one of which ends earlier.
+    let short = fixtures::authority("Short Root").valid_days(-1, 20).self_signed();
+    let long = fixtures::authority("Long Root").self_signed();
+    let by_long = fixtures::authority("Test Intermediate").valid_days(-1, 60).signed_by(&long);
+    let by_short = fixtures::authority("Test Intermediate").same_key(&by_long).signed_by(&short);
+    let bottom = leaf().signed_by(&by_long);
+    let server = fixtures::server(&bottom).chain(&[&by_short, &by_long]).start().await;
+
+    let both = TlsSettings { ca: short.pem() + &long.pem(), ..TlsSettings::default() };
+    let outcome = connect(&server, both, HOST).await;
+    assert_eq!(outcome.session().verified_chains.len(), 2);
+    assert_eq!(outcome.session().last_chain_expiry(), Some(by_long.not_after()));
+    assert_eq!(outcome.session().earliest_expiry(), Some(by_long.not_after()));
+
+    // The root's end counts.
+    let outcome = connect(&server, trusting(&short), HOST).await;
+    assert_eq!(outcome.session().verified_chains.len(), 1);
+    assert_eq!(outcome.session().last_chain_expiry(), Some(short.not_after()));
+    assert_eq!(outcome.session().earliest_expiry(), Some(by_long.not_after()));
+}
+
+#[tokio::test]
+async fn an_expired_root_does_not_spoil_another_chain() {
+    let dead = fixtures::authority("Dead Root").expired().self_signed();
+    let alive = fixtures::authority("Live Root").self_signed();
+    let by_alive = fixtures::authority("Test Intermediate").signed_by(&alive);
+    let by_dead = fixtures::authority("Test Intermediate").same_key(&by_alive).signed_by(&dead);
+    let bottom = leaf().signed_by(&by_alive);
+    let server = fixtures::server(&bottom).chain(&[&by_dead, &by_alive]).start().await;
+    let both = TlsSettings { ca: dead.pem() + &alive.pem(), ..TlsSettings::default() };
+    let outcome = connect(&server, both, HOST).await;
+    assert_eq!(outcome.session().verified_chains.len(), 1);
+}
+
+#[tokio::test]
+async fn a_server_that_sends_a_maze_is_given_up_on() {
+    // Authorities that all have the same name: each may have signed each.
+    let root = fixtures::authority("Maze").self_signed();
+    let others: Vec<Issued> = (0..20).map(|_| fixtures::authority("Maze").self_signed()).collect();
+    let bottom = leaf().signed_by(&fixtures::authority("Maze").self_signed());
+    let server = fixtures::server(&bottom).chain(&others.iter().collect::<Vec<_>>()).start().await;
+    let outcome = connect(&server, trusting(&root), HOST).await;
+    assert_eq!(outcome.failure().reason, Reason::CertificateUnknownAuthority);
+}
+
+#[tokio::test]
+async fn addresses_are_matched_against_addresses() {
+    let pki = fixtures::pki(fixtures::leaf("::1").also("IP:127.0.0.1").also("DNS:10.0.0.1"));
+    let server = pki.server().start().await;
+    for (host, good) in
+        [("127.0.0.1", true), ("::1", true), ("[::1]", true), ("10.0.0.1", false), ("::2", false)]
+    {
+        let outcome = connect(&server, trusting(&pki.root), host).await;
+        assert_eq!(outcome.stream.is_ok(), good, "{host}: {:?}", outcome.stream);
+    }
+}

@@ -1,0 +1,302 @@
+//! Whether a server's certificate is good, and every chain that makes it so.
+//!
+//! The rules are those of Go's verifier, since a prober with stricter ones would report servers as
+//! down that upstream reports as up. BoringSSL checks the signatures, and whole chains where names
+//! or policies are constrained.
+
+use std::{cmp::Reverse, sync::Arc};
+
+use boring::{
+    error::ErrorStack,
+    pkey::Id,
+    stack::Stack,
+    x509::{X509, X509StoreContext, store::X509StoreBuilder, verify::X509VerifyFlags},
+};
+
+use crate::net::tls::{
+    certificate::Certificate,
+    host,
+    rules::{Authority, Signature},
+    session::VerifyResult,
+    trust::TrustStore,
+};
+
+/// The verdict on what a server sent.
+#[derive(Debug, Clone)]
+pub(super) struct Verification {
+    pub(super) result: VerifyResult,
+    /// What exactly is wrong, for people; empty when nothing is.
+    pub(super) detail: String,
+    /// Every chain from the first certificate to a trusted one, whatever host it is for.
+    pub(super) chains: Vec<Vec<Arc<Certificate>>>,
+}
+
+/// As many parents are tried as Go tries; no honest server needs them.
+const MOST_ATTEMPTS: usize = 100;
+
+/// RSA keys below this many bits are as good as none.
+const LEAST_RSA_BITS: u32 = 1024;
+
+/// Judges the certificates that a server sent, its own first, at the Unix time `now`.
+pub(super) fn verify(
+    sent: &[Arc<Certificate>],
+    trust: &TrustStore,
+    host: &str,
+    now: i64,
+) -> Verification {
+    let verdict = |result, detail, chains| Verification { result, detail, chains };
+    let Some((leaf, others)) = sent.split_first() else {
+        return verdict(VerifyResult::Invalid, "no certificate was sent".to_owned(), Vec::new());
+    };
+    if let Err(Objection(result, detail)) = fit(leaf, now) {
+        return verdict(result, detail, Vec::new());
+    }
+    let mut search =
+        Search { others, trust, now, attempts: 0, objection: None, chains: Vec::new() };
+    search.run(leaf);
+    let Search { objection, chains, .. } = search;
+    if !host::is_for(leaf, host) {
+        let detail = format!("the certificate is for {}, not for {host}", names_of(leaf));
+        return verdict(VerifyResult::WrongHost, detail, chains);
+    }
+    if !chains.is_empty() {
+        return verdict(VerifyResult::Ok, String::new(), chains);
+    }
+    let Objection(result, detail) = objection.unwrap_or_else(|| unknown_authority(sent));
+    verdict(result, detail, chains)
+}
+
+/// What speaks against a certificate.
+struct Objection(VerifyResult, String);
+
+/// A search through all parents of parents, with the chains found so far.
+struct Search<'a> {
+    others: &'a [Arc<Certificate>],
+    trust: &'a TrustStore,
+    now: i64,
+    attempts: usize,
+    /// The first objection to a chain that would lead to an authority.
+    objection: Option<Objection>,
+    chains: Vec<Vec<Arc<Certificate>>>,
+}
+
+impl Search<'_> {
+    fn run(&mut self, leaf: &Arc<Certificate>) {
+        let path = vec![Arc::clone(leaf)];
+        if self.trust.contains(leaf) {
+            self.finish(path);
+        } else {
+            self.extend(&path);
+        }
+    }
+
+    /// Tries all parents of the last certificate of `path`.
+    fn extend(&mut self, path: &[Arc<Certificate>]) {
+        let Some(child) = path.last() else { return };
+        let trust = self.trust;
+        for root in ranked(child, trust.named(&child.issuer)) {
+            if let Some(chain) = self.lengthen(path, root, Trusted::Yes) {
+                self.finish(chain);
+            }
+        }
+        let named = self.others.iter().filter(|other| other.subject == child.issuer);
+        for intermediate in ranked(child, named) {
+            if let Some(longer) = self.lengthen(path, intermediate, Trusted::No) {
+                self.extend(&longer);
+            }
+        }
+    }
+
+    /// `path` with `parent` at its end, if `parent` signed the last of it and may do so.
+    fn lengthen(
+        &mut self,
+        path: &[Arc<Certificate>],
+        parent: &Arc<Certificate>,
+        trusted: Trusted,
+    ) -> Option<Vec<Arc<Certificate>>> {
+        if self.attempts >= MOST_ATTEMPTS || path.contains(parent) {
+            return None;
+        }
+        self.attempts += 1;
+        let child = path.last()?;
+        let checked = signed_by(child, parent).and_then(|()| {
+            may_sign(parent, trusted)?;
+            fit(parent, self.now)?;
+            room_below(parent, path.len() - 1)
+        });
+        match checked {
+            Ok(()) => Some(path.iter().chain([parent]).map(Arc::clone).collect()),
+            Err(objection) => {
+                self.object(objection);
+                None
+            }
+        }
+    }
+
+    /// Keeps a chain that has reached a trusted certificate, if it is for servers and within the
+    /// constraints of its authorities.
+    fn finish(&mut self, chain: Vec<Arc<Certificate>>) {
+        let unfit = chain.iter().find(|certificate| !certificate.rules.serves);
+        if let Some(certificate) = unfit {
+            let detail = format!("{} is not for servers", describe(certificate));
+            self.object(Objection(VerifyResult::Invalid, detail));
+        } else if let Err(objection) = within_constraints(&chain) {
+            self.object(objection);
+        } else {
+            self.chains.push(chain);
+        }
+    }
+
+    fn object(&mut self, objection: Objection) {
+        if objection.0 != VerifyResult::UnknownAuthority {
+            self.objection.get_or_insert(objection);
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Trusted {
+    Yes,
+    No,
+}
+
+/// The candidates with those in front whose key identifier is the one that `child` names; an
+/// identifier that differs is tried too, last.
+fn ranked<'c>(
+    child: &Certificate,
+    candidates: impl Iterator<Item = &'c Arc<Certificate>>,
+) -> Vec<&'c Arc<Certificate>> {
+    let mut candidates: Vec<_> = candidates.collect();
+    candidates.sort_by_key(|candidate| {
+        Reverse(match (&child.authority_key_id, &candidate.subject_key_id) {
+            (Some(wanted), Some(known)) if wanted == known => 2,
+            (Some(_), Some(_)) => 0,
+            _ => 1,
+        })
+    });
+    candidates
+}
+
+/// Whether the certificate by itself is acceptable now.
+fn fit(certificate: &Certificate, now: i64) -> Result<(), Objection> {
+    let (result, what) = if let Some(defect) = &certificate.rules.defect {
+        (VerifyResult::Invalid, defect.clone())
+    } else if now < certificate.not_before() {
+        (VerifyResult::NotYetValid, format!("is valid from {}", date(certificate.not_before())))
+    } else if now > certificate.not_after() {
+        (VerifyResult::Expired, format!("expired on {}", date(certificate.not_after())))
+    } else if rsa_bits(certificate).is_some_and(|bits| bits < LEAST_RSA_BITS) {
+        (VerifyResult::Invalid, format!("has an RSA key of less than {LEAST_RSA_BITS} bits"))
+    } else {
+        return Ok(());
+    };
+    Err(Objection(result, format!("{} {what}", describe(certificate))))
+}
+
+fn rsa_bits(certificate: &Certificate) -> Option<u32> {
+    let key = certificate.x509()?.public_key().ok()?;
+    (key.id() == Id::RSA).then(|| key.bits())
+}
+
+fn signed_by(child: &Certificate, parent: &Certificate) -> Result<(), Objection> {
+    let objection = |result, what: &str| {
+        Err(Objection(result, format!("{} is signed {what}", describe(child))))
+    };
+    match child.rules.signature {
+        Signature::Sound => {}
+        Signature::Weak => return objection(VerifyResult::WeakSignature, "with SHA-1 or MD5"),
+        Signature::Unknown => return objection(VerifyResult::Invalid, "by an unknown algorithm"),
+    }
+    let verified = match (child.x509(), parent.x509().and_then(|parent| parent.public_key().ok())) {
+        (Some(child), Some(key)) => child.verify(&key).unwrap_or(false),
+        _ => false,
+    };
+    if verified { Ok(()) } else { objection(VerifyResult::UnknownAuthority, "by another key") }
+}
+
+fn may_sign(parent: &Certificate, trusted: Trusted) -> Result<(), Objection> {
+    match (parent.rules.authority, trusted) {
+        (Authority::Yes, _) | (Authority::Unsaid, Trusted::Yes) => Ok(()),
+        _ => Err(Objection(
+            VerifyResult::Invalid,
+            format!("{} may not sign certificates", describe(parent)),
+        )),
+    }
+}
+
+fn room_below(parent: &Certificate, intermediates: usize) -> Result<(), Objection> {
+    let most = parent.rules.most_intermediates.and_then(|most| usize::try_from(most).ok());
+    if most.is_some_and(|most| intermediates > most) {
+        let what = format!("{} allows fewer intermediate certificates", describe(parent));
+        return Err(Objection(VerifyResult::Invalid, what));
+    }
+    Ok(())
+}
+
+/// Name and policy constraints are rare and intricate, so BoringSSL judges chains that have any.
+fn within_constraints(chain: &[Arc<Certificate>]) -> Result<(), Objection> {
+    if !chain.iter().any(|certificate| certificate.rules.constrains) {
+        return Ok(());
+    }
+    let refusal = match accepted_by_boringssl(chain) {
+        Ok(None) => return Ok(()),
+        Ok(Some(refusal)) => refusal,
+        Err(error) => error.to_string(),
+    };
+    let leaf = chain.first().map(|leaf| describe(leaf)).unwrap_or_default();
+    Err(Objection(
+        VerifyResult::Invalid,
+        format!("{leaf} breaks a constraint of its authorities: {refusal}"),
+    ))
+}
+
+/// What BoringSSL has against the chain, given the last certificate of it as the only trusted one.
+fn accepted_by_boringssl(chain: &[Arc<Certificate>]) -> Result<Option<String>, ErrorStack> {
+    let chain: Vec<&X509> = chain.iter().filter_map(|certificate| certificate.x509()).collect();
+    let [leaf, intermediates @ .., root] = chain.as_slice() else { return Ok(None) };
+    let mut store = X509StoreBuilder::new()?;
+    store.add_cert(*root)?;
+    let mut stack = Stack::new()?;
+    for intermediate in intermediates {
+        stack.push(X509::clone(intermediate))?;
+    }
+    X509StoreContext::new()?.init(&store.build(), leaf, &stack, |context| {
+        context.verify_param_mut().set_flags(X509VerifyFlags::PARTIAL_CHAIN);
+        if context.verify_cert()? {
+            return Ok(None);
+        }
+        Ok(Some(context.verify_result().map_or_else(|error| error.to_string(), |()| String::new())))
+    })
+}
+
+fn unknown_authority(sent: &[Arc<Certificate>]) -> Objection {
+    let detail = match sent {
+        [only] if only.subject == only.issuer => {
+            format!("{} is self-signed and not trusted", describe(only))
+        }
+        _ => {
+            let issuer = sent.last().map(|last| last.issuer()).unwrap_or_default();
+            format!("no trusted authority signed the certificate; the chain ends at \"{issuer}\"")
+        }
+    };
+    Objection(VerifyResult::UnknownAuthority, detail)
+}
+
+fn describe(certificate: &Certificate) -> String {
+    format!("certificate \"{}\"", certificate.subject())
+}
+
+fn names_of(certificate: &Certificate) -> String {
+    let (mut names, addresses) = certificate.alternative_names();
+    names.extend(
+        addresses.iter().filter_map(|address| host::ip_address(address)).map(|ip| ip.to_string()),
+    );
+    if names.is_empty() { "no name at all".to_owned() } else { names.join(", ") }
+}
+
+fn date(time: i64) -> String {
+    chrono::DateTime::from_timestamp(time, 0).map_or_else(
+        || format!("{time} s after 1970"),
+        |time| time.format("%Y-%m-%d %H:%M:%S UTC").to_string(),
+    )
+}
