@@ -1,10 +1,16 @@
 //! The YAML file of modules: parsing, the closed list of probers, and reload.
 
+pub mod error;
 pub mod module;
+mod yaml;
 
 use std::{collections::BTreeMap, sync::Arc};
 
-pub use module::{AnyProber, Module};
+use self::yaml::{Value, to_yaml};
+pub use self::{
+    error::ConfigError,
+    module::{AnyProber, Module},
+};
 
 /// A loaded configuration.
 #[derive(Debug, Default)]
@@ -12,10 +18,44 @@ pub struct Config {
     modules: BTreeMap<String, Arc<Module>>,
 }
 
+/// The one key at the top of a file.
+const MODULES: &str = "modules";
+
 impl Config {
+    /// Reads the text of a file; `file` is its name in errors. All errors are found at once.
+    pub fn parse(text: impl AsRef<[u8]>, file: &str) -> Result<Self, ConfigError> {
+        let modules = yaml::decode_sections::<Module>(text.as_ref(), MODULES)
+            .map_err(|faults| ConfigError { file: file.to_owned(), faults })?;
+        let modules = modules.into_iter().map(|(name, module)| (name, Arc::new(module)));
+        Ok(Self { modules: modules.collect() })
+    }
+
     /// The module of that name.
     #[must_use]
     pub fn module(&self, name: &str) -> Option<Arc<Module>> {
         self.modules.get(name).cloned()
+    }
+
+    /// All modules, sorted by name.
+    pub fn modules(&self) -> impl Iterator<Item = (&str, &Arc<Module>)> {
+        self.modules.iter().map(|(name, module)| (name.as_str(), module))
+    }
+
+    /// What is surprising about the modules, each with the module's name.
+    pub fn warnings(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.modules().flat_map(|(name, module)| {
+            module.warnings.iter().map(move |warning| (name, warning.as_str()))
+        })
+    }
+
+    /// The configuration as YAML: what differs from the defaults, secrets hidden.
+    ///
+    /// Unlike upstream: values are shown also when they are false or 0, unless that is the
+    /// default, and the defaults of other probers are not, so that the text can be loaded again.
+    #[must_use]
+    pub fn to_yaml(&self) -> String {
+        let modules = self.modules().map(|(name, module)| (name.to_owned(), module.to_value()));
+        let modules = Value::Map(modules.collect());
+        to_yaml(&Value::Section(vec![(MODULES.to_owned(), modules)]), 4)
     }
 }

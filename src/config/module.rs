@@ -2,8 +2,20 @@
 
 use std::time::Duration;
 
+use serde::Deserialize;
+
+use crate::{
+    config::yaml::{Value, to_yaml},
+    probers::{
+        dns::DnsProber, grpc::GrpcProber, http::HttpProber, icmp::IcmpProber, tcp::TcpProber,
+        unix::UnixProber, websocket::WebsocketProber,
+    },
+    settings::{duration::GoDuration, rule::RuleError},
+};
+
 /// A named entry of the configuration file.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(try_from = "ModuleKeys")]
 pub struct Module {
     /// How long a probe may take, if the module says so.
     pub timeout: Option<Duration>,
@@ -11,28 +23,162 @@ pub struct Module {
     pub extra_metrics: bool,
     /// The prober with its settings.
     pub prober: AnyProber,
+    /// What is surprising about the module, for whoever wrote it.
+    pub warnings: Vec<String>,
 }
 
 /// One variant per prober.
-#[derive(Debug)]
-pub enum AnyProber {}
+#[derive(Debug, Clone, PartialEq)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum AnyProber {
+    Dns(Box<DnsProber>),
+    Http(Box<HttpProber>),
+    Icmp(Box<IcmpProber>),
+    Tcp(Box<TcpProber>),
+}
+
+/// The key of a module that names its prober.
+const PROBER: &str = "prober";
 
 impl Module {
     /// The prober's name, as the file spells it.
     #[must_use]
     pub fn prober_name(&self) -> &'static str {
-        match self.prober {}
+        match self.prober {
+            AnyProber::Dns(_) => "dns",
+            AnyProber::Http(_) => "http",
+            AnyProber::Icmp(_) => "icmp",
+            AnyProber::Tcp(_) => "tcp",
+        }
     }
 
     /// The Host header that the module sets, if its prober knows such a thing.
     #[must_use]
     pub fn configured_host(&self) -> Option<&str> {
-        match self.prober {}
+        match &self.prober {
+            AnyProber::Http(prober) => prober.headers.find("Host").map(|(_, value)| value),
+            AnyProber::Dns(_) | AnyProber::Icmp(_) | AnyProber::Tcp(_) => None,
+        }
     }
 
-    /// The module as YAML, secrets hidden.
+    /// The module as YAML: what differs from the defaults, secrets hidden.
     #[must_use]
     pub fn to_yaml(&self) -> String {
-        match self.prober {}
+        to_yaml(&self.to_value(), 2)
+    }
+
+    /// The keys that a file needs to mean this module.
+    pub(super) fn to_value(&self) -> Value {
+        let mut keys = vec![(PROBER.to_owned(), Value::Text(self.prober_name().to_owned()))];
+        if let Some(timeout) = self.timeout {
+            keys.push(("timeout".to_owned(), Value::of(&GoDuration::from(timeout))));
+        }
+        if !self.extra_metrics {
+            keys.push(("extra_metrics".to_owned(), Value::of(&false)));
+        }
+        let section = self.section();
+        if !section.is_empty() {
+            keys.push((self.prober_name().to_owned(), section));
+        }
+        Value::Section(keys)
+    }
+
+    /// What differs from the defaults in the section of the prober.
+    fn section(&self) -> Value {
+        match &self.prober {
+            AnyProber::Dns(prober) => Value::of(prober).without(&Value::of(&DnsProber::default())),
+            AnyProber::Http(prober) => {
+                Value::of(prober).without(&Value::of(&HttpProber::default()))
+            }
+            AnyProber::Icmp(prober) => {
+                Value::of(prober).without(&Value::of(&IcmpProber::default()))
+            }
+            AnyProber::Tcp(prober) => Value::of(prober).without(&Value::of(&TcpProber::default())),
+        }
+    }
+}
+
+/// A module as it is written.
+///
+/// Every section is read, whatever the prober, so that an error in any of them is found; then only
+/// the prober's own is kept.
+#[derive(Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct ModuleKeys {
+    prober: String,
+    timeout: GoDuration,
+    extra_metrics: bool,
+    http: Box<HttpProber>,
+    tcp: Box<TcpProber>,
+    icmp: Box<IcmpProber>,
+    dns: Box<DnsProber>,
+    grpc: Option<GrpcProber>,
+    unix: Option<UnixProber>,
+    websocket: Option<Box<WebsocketProber>>,
+}
+
+impl Default for ModuleKeys {
+    fn default() -> Self {
+        Self {
+            prober: String::new(),
+            timeout: GoDuration::default(),
+            extra_metrics: true,
+            http: Box::default(),
+            tcp: Box::default(),
+            icmp: Box::default(),
+            dns: Box::default(),
+            grpc: None,
+            unix: None,
+            websocket: None,
+        }
+    }
+}
+
+impl TryFrom<ModuleKeys> for Module {
+    type Error = RuleError;
+
+    fn try_from(keys: ModuleKeys) -> Result<Self, RuleError> {
+        let mut warnings = Vec::new();
+        if keys.timeout.is_negative() {
+            warnings.push(format!("the negative timeout {} counts as none", keys.timeout));
+        }
+        let prober = match keys.prober.as_str() {
+            "dns" => {
+                warnings.extend(keys.dns.warnings());
+                AnyProber::Dns(keys.dns)
+            }
+            "http" => {
+                keys.http.check_supported().map_err(|error| error.inside("http"))?;
+                warnings.extend(keys.http.warnings());
+                AnyProber::Http(keys.http)
+            }
+            "icmp" => {
+                warnings.extend(keys.icmp.warnings());
+                AnyProber::Icmp(keys.icmp)
+            }
+            "tcp" => {
+                warnings.extend(keys.tcp.warnings());
+                AnyProber::Tcp(keys.tcp)
+            }
+            name @ ("grpc" | "unix" | "websocket") => {
+                let message = format!("prober '{name}' is not supported yet by this version");
+                return Err(RuleError::at(PROBER, message));
+            }
+            "" => {
+                let message = "prober '' is not valid: a module needs a key 'prober', such as \
+                               'prober: http'";
+                return Err(RuleError::new(message));
+            }
+            name => {
+                let message = format!("prober '{name}' is not valid: it is http, tcp, dns or icmp");
+                return Err(RuleError::at(PROBER, message));
+            }
+        };
+        Ok(Self {
+            timeout: keys.timeout.positive(),
+            extra_metrics: keys.extra_metrics,
+            prober,
+            warnings,
+        })
     }
 }

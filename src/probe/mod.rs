@@ -17,6 +17,7 @@ use futures_util::FutureExt as _;
 use tokio::time::Instant;
 
 use crate::{
+    config::AnyProber,
     evidence::{Failure, Reason, Stage},
     metrics::{Description, Export, MetricSet},
     net::{Context, resolve::Resolver},
@@ -32,7 +33,12 @@ pub use request::{BadRequest, ProbeRequest};
 /// Never fails: whatever goes wrong is in the report.
 pub async fn run(request: ProbeRequest, resolver: Arc<Resolver>) -> ProbeReport {
     let module = Arc::clone(&request.module);
-    match module.prober {}
+    match &module.prober {
+        AnyProber::Dns(prober) => run_prober(prober.as_ref(), request, resolver).await,
+        AnyProber::Http(prober) => run_prober(prober.as_ref(), request, resolver).await,
+        AnyProber::Icmp(prober) => run_prober(prober.as_ref(), request, resolver).await,
+        AnyProber::Tcp(prober) => run_prober(prober.as_ref(), request, resolver).await,
+    }
 }
 
 /// Every metric that a probe can export, by prober and in no order.

@@ -1,0 +1,108 @@
+//! YAML as Go's yaml.v3 reads it, with every error of a file at once and in its place.
+//!
+//! A document becomes a tree ([`tree`]), the tree is decoded by serde ([`decode`]) as often as it
+//! takes to find all errors ([`session`]), and values are printed so that they read back
+//! ([`write`]).
+
+mod decode;
+mod place;
+mod scalar;
+mod session;
+mod suggest;
+mod tree;
+mod value;
+mod write;
+
+use std::collections::BTreeMap;
+
+use serde::de::DeserializeOwned;
+
+pub(super) use self::{value::Value, write::to_yaml};
+use crate::config::{
+    error::{Fault, Mark},
+    yaml::{decode::NodeDeserializer, place::Path, session::Session},
+};
+
+/// Decodes the sections below the one `key` that a file has, which may be missing.
+///
+/// Without a result, all errors that were found, in the order of their places.
+pub(super) fn decode_sections<T: DeserializeOwned>(
+    text: &[u8],
+    key: &'static str,
+) -> Result<BTreeMap<String, T>, Vec<Fault>> {
+    let text = check_text(text).map_err(|fault| vec![fault])?;
+    let (root, faults) = tree::parse(text).map_err(|fault| vec![fault])?;
+    let session = Session::new(faults);
+    let mut sections = BTreeMap::new();
+    match &root {
+        None => {
+            let message = format!("the file is empty (EOF): it needs at least '{key}:'");
+            session.report(Mark { line: 1, column: 1 }, &Path::Root, message);
+        }
+        Some(root) => {
+            let at =
+                NodeDeserializer { session: &session, node: root, key: None, path: &Path::Root };
+            decode_root(at, key, &mut sections);
+        }
+    }
+    let faults = session.into_faults();
+    if faults.is_empty() { Ok(sections) } else { Err(faults) }
+}
+
+/// Decodes the root: nothing, or a section with the one key.
+fn decode_root<T: DeserializeOwned>(
+    root: NodeDeserializer<'_>,
+    key: &'static str,
+    sections: &mut BTreeMap<String, T>,
+) {
+    let session = root.session;
+    let Some(mut entries) = session.attempt(|| root.section(&format!("'{key}:' at the left edge")))
+    else {
+        return;
+    };
+    session.take_unknown(root.path, &mut entries, &[key]);
+    for entry in entries {
+        let path = Path::Key(root.path, &entry.key.text);
+        let list = root.value(entry, &path);
+        let Some(entries) = session.attempt(|| list.section("a section with names as its keys"))
+        else {
+            continue;
+        };
+        for entry in entries {
+            let path = Path::Key(list.path, &entry.key.text);
+            let decoded = session.decode(entry.node, Some(entry.key.mark), &path);
+            if let Some(section) = decoded {
+                sections.insert(entry.key.text.clone(), section);
+            }
+        }
+    }
+}
+
+/// The text of a file, if it is one.
+fn check_text(text: &[u8]) -> Result<&str, Fault> {
+    const BYTE_ORDER_MARK: char = '\u{feff}';
+
+    let text = str::from_utf8(text).map_err(|error| {
+        let before = text.get(..error.valid_up_to()).unwrap_or_default();
+        Fault::new(end_of(&String::from_utf8_lossy(before)), "this is not UTF-8")
+    })?;
+    let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
+    let is_control = |c: char| c.is_control() && !matches!(c, '\t' | '\n' | '\r' | '\u{85}');
+    match text.find(is_control) {
+        Some(position) => {
+            let (before, _) = text.split_at(position);
+            Err(Fault::new(end_of(before), "control characters are not allowed"))
+        }
+        None => Ok(text),
+    }
+}
+
+/// The place behind `text`.
+fn end_of(text: &str) -> Mark {
+    let line = text.matches('\n').count() + 1;
+    let column = text.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    Mark { line, column }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,90 @@
+//! The way from the root of a document to a node, and errors that know it.
+
+use std::fmt;
+
+use serde::de;
+
+use crate::config::error::Mark;
+
+/// The way to a node: each step knows the one before.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Path<'p> {
+    Root,
+    Key(&'p Self, &'p str),
+    Index(&'p Self, usize),
+}
+
+impl fmt::Display for Path<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Root => Ok(()),
+            Self::Key(Self::Root, key) => write_key(formatter, key),
+            Self::Key(before, key) => {
+                write!(formatter, "{before}.")?;
+                write_key(formatter, key)
+            }
+            Self::Index(before, index) => write!(formatter, "{before}[{index}]"),
+        }
+    }
+}
+
+/// A key that would blur the path stands in quotes.
+fn write_key(formatter: &mut fmt::Formatter<'_>, key: &str) -> fmt::Result {
+    let simple = |c: char| c.is_alphanumeric() || "_-/".contains(c);
+    if !key.is_empty() && key.chars().all(simple) {
+        formatter.write_str(key)
+    } else {
+        write!(formatter, "{key:?}")
+    }
+}
+
+/// Why a node could not be decoded.
+#[derive(Debug)]
+pub(super) struct DecodeError {
+    pub(super) message: String,
+    /// Where; an error gets its place on its way out of the node.
+    pub(super) place: Option<Place>,
+}
+
+/// Where an error is, and what to leave out in order to find the next one.
+#[derive(Debug)]
+pub(super) struct Place {
+    pub(super) mark: Mark,
+    pub(super) path: String,
+    /// The node that is left out.
+    pub(super) node: usize,
+    /// Whether that leaves a hole, so that errors which come from the hole must not be reported.
+    pub(super) leaves_hole: bool,
+    /// Whether the error itself comes from such a hole.
+    pub(super) from_hole: bool,
+    /// Whether going on makes no sense.
+    pub(super) is_final: bool,
+}
+
+impl fmt::Display for DecodeError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for DecodeError {}
+
+impl de::Error for DecodeError {
+    fn custom<T: fmt::Display>(message: T) -> Self {
+        Self { message: message.to_string(), place: None }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_read_as_people_write_them() {
+        let modules = Path::Key(&Path::Root, "modules");
+        let module = Path::Key(&modules, "web 2.0");
+        let rules = Path::Key(&module, "rules");
+        assert_eq!(Path::Index(&rules, 1).to_string(), "modules.\"web 2.0\".rules[1]");
+        assert_eq!(Path::Root.to_string(), "");
+    }
+}

@@ -1,0 +1,308 @@
+//! Decoding as often as it takes to find every error of a document.
+//!
+//! A decoder stops at its first error. So the error is noted, the node that has it is left out, and
+//! the whole is decoded again, until nothing is wrong with the rest.
+
+use std::{
+    cell::RefCell,
+    collections::BTreeSet,
+    rc::Rc,
+    time::{Duration, Instant},
+};
+
+use serde::de::DeserializeOwned;
+
+use crate::config::{
+    error::{Fault, Mark},
+    yaml::{
+        decode::NodeDeserializer,
+        place::{DecodeError, Path, Place},
+        suggest::nearest,
+        tree::{Key, Kind, Node},
+    },
+};
+
+/// What is known of the errors of one document so far.
+pub(super) struct Session {
+    started: Instant,
+    state: RefCell<State>,
+}
+
+#[derive(Default)]
+struct State {
+    faults: Vec<Fault>,
+    /// Nodes and keys that are passed over, since their error is known.
+    left_out: BTreeSet<usize>,
+    /// Those of them that had a value nobody can use. Where they are missing, something may seem
+    /// wrong that is not.
+    holes: BTreeSet<usize>,
+    /// How many nodes were looked at.
+    visits: usize,
+    /// Whether to look for no more errors.
+    is_over: bool,
+}
+
+/// A key with its value.
+#[derive(Clone, Copy)]
+pub(super) struct Entry<'n> {
+    pub(super) key: &'n Key,
+    pub(super) node: &'n Node,
+}
+
+/// Nobody repairs more errors than this in one go.
+const MOST_FAULTS: usize = 100;
+
+/// Nodes to look at in all. Aliases of aliases can make a short file stand for more.
+const MOST_VISITS: usize = 5_000_000;
+
+/// No more errors are looked for after this long.
+const LONGEST: Duration = Duration::from_secs(3);
+
+impl Session {
+    pub(super) fn new(faults: Vec<Fault>) -> Self {
+        let state = State { faults, ..State::default() };
+        Self { started: Instant::now(), state: RefCell::new(state) }
+    }
+
+    /// All errors that were found, in the order of their places.
+    pub(super) fn into_faults(self) -> Vec<Fault> {
+        let mut faults = self.state.into_inner().faults;
+        faults.sort();
+        faults.dedup();
+        faults
+    }
+
+    /// Decodes a node. Without a result its errors are noted.
+    pub(super) fn decode<T: DeserializeOwned>(
+        &self,
+        node: &Node,
+        key: Option<Mark>,
+        path: &Path<'_>,
+    ) -> Option<T> {
+        let root = NodeDeserializer { session: self, node, key, path };
+        while !self.is_over() {
+            let before = self.state.borrow().faults.len();
+            match T::deserialize(root).map_err(|error| self.place(error, root)) {
+                Ok(value) => return (self.state.borrow().faults.len() == before).then_some(value),
+                Err(error) => {
+                    let left_out = self.note(error);
+                    if left_out.is_none_or(|id| id == node.id) {
+                        return None;
+                    }
+                }
+            }
+        }
+        None
+    }
+
+    /// Does a part of the decoding that cannot be repeated; its error is noted.
+    pub(super) fn attempt<T>(&self, part: impl FnOnce() -> Result<T, DecodeError>) -> Option<T> {
+        part().map_err(|error| self.note(error)).ok()
+    }
+
+    /// Notes an error that has no node of its own to decode.
+    pub(super) fn report(&self, mark: Mark, path: &Path<'_>, message: String) {
+        self.state.borrow_mut().faults.push(Fault { mark, path: path.to_string(), message });
+    }
+
+    /// Notes an error; says which node is left out from now on, if that is news.
+    fn note(&self, error: DecodeError) -> Option<usize> {
+        let place = error.place?;
+        let mut state = self.state.borrow_mut();
+        if !place.from_hole {
+            let Place { mark, path, .. } = place;
+            state.faults.push(Fault { mark, path, message: error.message });
+        }
+        state.is_over |= place.is_final;
+        if place.leaves_hole {
+            state.holes.insert(place.node);
+        }
+        state.left_out.insert(place.node).then_some(place.node)
+    }
+
+    fn is_over(&self) -> bool {
+        let state = self.state.borrow();
+        state.is_over || state.faults.len() >= MOST_FAULTS || self.started.elapsed() > LONGEST
+    }
+
+    /// Whether the node or key is passed over.
+    pub(super) fn is_left_out(&self, id: usize) -> bool {
+        self.state.borrow().left_out.contains(&id)
+    }
+
+    /// Counts a node that is looked at.
+    pub(super) fn visit(&self, at: NodeDeserializer<'_>) -> Result<(), DecodeError> {
+        let mut state = self.state.borrow_mut();
+        state.visits += 1;
+        if state.visits <= MOST_VISITS {
+            return Ok(());
+        }
+        let message = "the aliases of this file stand for more than anybody can have meant";
+        let place = Place {
+            mark: at.node.mark,
+            path: at.path.to_string(),
+            node: at.node.id,
+            leaves_hole: true,
+            from_hole: false,
+            is_final: true,
+        };
+        Err(DecodeError { message: message.to_owned(), place: Some(place) })
+    }
+
+    /// The keys and values of a mapping: its own, then those it merges from others (`<<`), of
+    /// which the first counts. What has a known error is not among them.
+    pub(super) fn entries<'n>(
+        &self,
+        at: NodeDeserializer<'n>,
+    ) -> Result<Vec<Entry<'n>>, DecodeError> {
+        let mut entries = self.all_entries(at)?;
+        entries.retain(|entry| !self.is_left_out(entry.key.id) && !self.is_left_out(entry.node.id));
+        Ok(entries)
+    }
+
+    fn all_entries<'n>(&self, at: NodeDeserializer<'n>) -> Result<Vec<Entry<'n>>, DecodeError> {
+        let (mut entries, mut seen) = (Vec::new(), BTreeSet::new());
+        self.collect(at, &mut entries, &mut seen)?;
+        Ok(entries)
+    }
+
+    fn collect<'n>(
+        &self,
+        at: NodeDeserializer<'n>,
+        entries: &mut Vec<Entry<'n>>,
+        seen: &mut BTreeSet<&'n str>,
+    ) -> Result<(), DecodeError> {
+        let Kind::Mapping(own) = &at.node.kind else { return Ok(()) };
+        let (merges, own): (Vec<_>, Vec<_>) = own.iter().partition(|(key, _)| key.is_merge);
+        for (key, node) in own {
+            self.visit(at)?;
+            if seen.insert(&key.text) {
+                entries.push(Entry { key, node });
+            }
+        }
+        let merges = merges.into_iter().filter(|(_, node)| !self.is_left_out(node.id));
+        for (key, node) in merges {
+            for source in self.merged(at, key, node)? {
+                self.visit(at)?;
+                self.collect(NodeDeserializer { node: source, ..at }, entries, seen)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The mappings that a key `<<` names.
+    fn merged<'n>(
+        &self,
+        at: NodeDeserializer<'n>,
+        key: &'n Key,
+        node: &'n Rc<Node>,
+    ) -> Result<&'n [Rc<Node>], DecodeError> {
+        let sources: &[Rc<Node>] = match &node.kind {
+            Kind::Mapping(_) => std::slice::from_ref(node),
+            Kind::Sequence(items) => items,
+            Kind::Scalar(_) => &[],
+        };
+        let is_mapping = |node: &Rc<Node>| matches!(node.kind, Kind::Mapping(_));
+        if !sources.is_empty() && sources.iter().all(is_mapping) {
+            return Ok(sources);
+        }
+        let path = Path::Key(at.path, &key.text);
+        let message = "expected a section or a list of sections to merge";
+        let place = place_of(at.value(Entry { key, node }, &path), true, false);
+        Err(DecodeError { message: message.to_owned(), place: Some(place) })
+    }
+
+    /// Takes out and notes the keys that a section does not have.
+    pub(super) fn take_unknown(
+        &self,
+        path: &Path<'_>,
+        entries: &mut Vec<Entry<'_>>,
+        fields: &[&'static str],
+    ) {
+        entries.retain(|Entry { key, .. }| {
+            let is_known = fields.contains(&key.text.as_str());
+            if !is_known && self.state.borrow_mut().left_out.insert(key.id) {
+                let message = match nearest(&key.text, fields) {
+                    Some(meant) => {
+                        format!("unknown key '{}'; did you mean '{meant}'?", key.text)
+                    }
+                    None => format!("unknown key '{}'", key.text),
+                };
+                self.report(key.mark, &Path::Key(path, &key.text), message);
+            }
+            is_known
+        });
+    }
+
+    /// Gives an error its place, if it has none yet: this node, or the node below that the
+    /// message names (see `settings::rule::RuleError`).
+    pub(super) fn place(&self, mut error: DecodeError, at: NodeDeserializer<'_>) -> DecodeError {
+        if error.place.is_some() {
+            return error;
+        }
+        let from_hole = self.mentions_hole(&error.message, at);
+        let named = error.message.split_once(": ").and_then(|(path, message)| {
+            let place = self.find(at, path, from_hole)?;
+            Some((place, message.to_owned()))
+        });
+        if let Some((place, message)) = named {
+            error.message = message;
+            error.place = Some(place);
+        } else {
+            error.place = Some(place_of(at, true, from_hole));
+        }
+        error
+    }
+
+    /// The place of the node at `path` below `at`, such as `labels[1].name`.
+    fn find(&self, at: NodeDeserializer<'_>, path: &str, from_hole: bool) -> Option<Place> {
+        if path.is_empty() {
+            return Some(place_of(at, from_hole, from_hole));
+        }
+        if let Some((index, rest)) = path.strip_prefix('[').and_then(|p| p.split_once(']')) {
+            let Kind::Sequence(items) = &at.node.kind else { return None };
+            // Those who made the path counted the items that they were given.
+            let given =
+                |(_, node): &(usize, &Rc<Node>)| !node.is_null() && !self.is_left_out(node.id);
+            let (index, node) = items.iter().enumerate().filter(given).nth(index.parse().ok()?)?;
+            let path = Path::Index(at.path, index);
+            let item = NodeDeserializer { node, key: None, path: &path, ..at };
+            return self.find(item, rest.strip_prefix('.').unwrap_or(rest), from_hole);
+        }
+        let entries = self.entries(at).ok()?;
+        let ends = |rest: &str| rest.is_empty() || rest.starts_with(['.', '[']);
+        let (entry, rest) = entries
+            .iter()
+            .filter_map(|entry| Some((entry, path.strip_prefix(entry.key.text.as_str())?)))
+            .filter(|(_, rest)| ends(rest))
+            .max_by_key(|(entry, _)| entry.key.text.len())?;
+        let path = Path::Key(at.path, &entry.key.text);
+        let value = at.value(*entry, &path);
+        self.find(value, rest.strip_prefix('.').unwrap_or(rest), from_hole)
+    }
+
+    /// Whether the message speaks of a key of this section whose value was left out.
+    ///
+    /// Without its value the section as a whole may break a rule that it would not break
+    /// otherwise.
+    fn mentions_hole(&self, message: &str, at: NodeDeserializer<'_>) -> bool {
+        if self.state.borrow().holes.is_empty() {
+            return false;
+        }
+        let entries = self.all_entries(at).unwrap_or_default();
+        let state = self.state.borrow();
+        entries.iter().filter(|entry| state.holes.contains(&entry.node.id)).any(|entry| {
+            let key = &entry.key.text;
+            message.contains(key) || message.contains(&key.replace('_', " "))
+        })
+    }
+}
+
+/// The place of a node. What is wrong with a section or a list as a whole, or with nothing where
+/// something must be, is told at its key.
+fn place_of(at: NodeDeserializer<'_>, leaves_hole: bool, from_hole: bool) -> Place {
+    let is_single = matches!(at.node.kind, Kind::Scalar(_)) && !at.node.is_null();
+    let mark = if is_single { at.node.mark } else { at.key.unwrap_or(at.node.mark) };
+    let path = at.path.to_string();
+    Place { mark, path, node: at.node.id, leaves_hole, from_hole, is_final: false }
+}

@@ -1,0 +1,367 @@
+//! Tests of the reader as a whole, on settings of their own.
+
+use std::{collections::BTreeMap, fmt::Write as _};
+
+use proptest::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use super::{Value, decode_sections, to_yaml};
+use crate::settings::{bytes::Bytes, rule::RuleError};
+
+/// One value of each kind.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Thing {
+    text: String,
+    number: i64,
+    flag: bool,
+    maybe: Option<bool>,
+    list: Vec<String>,
+    map: BTreeMap<String, String>,
+    lists: BTreeMap<String, Vec<String>>,
+    bytes: Bytes,
+    part: Part,
+    parts: Vec<Part>,
+}
+
+/// A section with a rule across its keys.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "PartKeys")]
+struct Part {
+    low: i64,
+    high: i64,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct PartKeys {
+    low: i64,
+    high: i64,
+}
+
+impl TryFrom<PartKeys> for Part {
+    type Error = RuleError;
+
+    fn try_from(PartKeys { low, high }: PartKeys) -> Result<Self, RuleError> {
+        if low > high {
+            return Err(RuleError::at("low", "low must not exceed high"));
+        }
+        Ok(Self { low, high })
+    }
+}
+
+/// Reads the section `a` below `things`, from lines without indentation.
+fn read(yaml: &str) -> Result<Thing, String> {
+    let mut text = String::from("things:\n  a:\n");
+    for line in yaml.lines() {
+        writeln!(text, "    {line}").unwrap();
+    }
+    let mut things = all(&text)?;
+    Ok(things.remove("a").expect("the section is there"))
+}
+
+fn all(text: impl AsRef<[u8]>) -> Result<BTreeMap<String, Thing>, String> {
+    decode_sections(text.as_ref(), "things").map_err(|faults| {
+        let lines = faults.iter().map(|fault| {
+            let (line, column) = (fault.mark.line, fault.mark.column);
+            format!("{line}:{column}: {}: {}", fault.path, fault.message)
+        });
+        lines.collect::<Vec<_>>().join("\n")
+    })
+}
+
+fn thing(change: impl FnOnce(&mut Thing)) -> Thing {
+    let mut thing = Thing::default();
+    change(&mut thing);
+    thing
+}
+
+fn strings(values: &[&str]) -> Vec<String> {
+    values.iter().map(|value| (*value).to_owned()).collect()
+}
+
+#[test]
+fn any_scalar_goes_into_a_string() {
+    for (yaml, expected) in [
+        ("text: 1", "1"),
+        ("text: 1.10", "1.10"),
+        ("text: true", "true"),
+        ("text: 2024-01-02", "2024-01-02"),
+        ("text: 0x1F", "0x1F"),
+        ("text: '~'", "~"),
+        ("text: ~", ""),
+        ("text:", ""),
+        ("text: !!str ~", "~"),
+        ("text: !!binary aGVsbG8=", "hello"),
+        ("text: |\n  a\n  b", "a\nb\n"),
+        ("text: >-\n  a\n  b", "a b"),
+        ("text: !ours x", "x"),
+    ] {
+        assert_eq!(read(yaml).unwrap().text, expected, "{yaml}");
+    }
+}
+
+#[test]
+fn numbers_and_booleans() {
+    let thing = read("number: 200.5\nflag: yes\nmaybe: Off").unwrap();
+    assert_eq!((thing.number, thing.flag, thing.maybe), (200, true, Some(false)));
+    let thing = read("number: 0620\nflag: ~\nmaybe: ~").unwrap();
+    assert_eq!((thing.number, thing.flag, thing.maybe), (400, false, None));
+    assert_eq!(
+        read("number: '5'\nflag: 'true'\nmaybe: 1").unwrap_err(),
+        "3:13: things.a.number: expected a whole number, found a text in quotes\n\
+         4:11: things.a.flag: expected true or false, found a text in quotes\n\
+         5:12: things.a.maybe: expected true or false, found a number"
+    );
+}
+
+#[test]
+fn null_counts_as_absent_and_as_empty() {
+    let expected = thing(|thing| {
+        thing.list = strings(&["a", "b"]);
+        thing.map.insert("k".to_owned(), String::new());
+        thing.lists.insert("k".to_owned(), Vec::new());
+    });
+    let yaml = "list: [a, ~, b]\nmap: {k: }\nlists: {k: ~}\npart:\nparts: [~]\nnumber:";
+    assert_eq!(read(yaml).unwrap(), expected);
+    assert_eq!(all("things: {a: }").unwrap()["a"], Thing::default());
+}
+
+#[test]
+fn files_without_sections() {
+    for text in ["things:", "things: {}", "things: ~\n---\n]", "{}", "---\n", "~"] {
+        assert_eq!(all(text), Ok(BTreeMap::new()), "{text}");
+    }
+    for text in ["", "\n\n", "# nothing\n"] {
+        assert!(all(text).unwrap_err().contains("(EOF)"), "{text}");
+    }
+    assert_eq!(all("[a]").unwrap_err(), "1:1: : expected 'things:' at the left edge, found a list");
+    assert_eq!(
+        all("things: 5").unwrap_err(),
+        "1:9: things: expected a section with names as its keys, found a number"
+    );
+}
+
+#[test]
+fn only_the_first_document_is_read() {
+    assert_eq!(all("things: {}\n---\n}{ not: YAML"), Ok(BTreeMap::new()));
+    assert_eq!(all("things: {}\n...\n\t@"), Ok(BTreeMap::new()));
+}
+
+#[test]
+fn anchors_and_merges() {
+    let text = "
+things:
+  base: &base {text: base, number: 1, part: &part {low: 1, high: 2}}
+  other: &other {number: 2, flag: true}
+  one: {<<: *base, number: 5}
+  two: {<<: [*other, *base], parts: [*part, {<<: *part, high: 9}]}
+";
+    let things = all(text).unwrap();
+    assert_eq!((things["one"].text.as_str(), things["one"].number), ("base", 5));
+    let two = &things["two"];
+    assert_eq!((two.text.as_str(), two.number, two.flag), ("base", 2, true));
+    assert_eq!(two.parts, [Part { low: 1, high: 2 }, Part { low: 1, high: 9 }]);
+    assert!(all("things: {a: {<<: 5}}").unwrap_err().contains("to merge"));
+    assert!(all("things: {a: {<<: [5]}}").unwrap_err().contains("to merge"));
+}
+
+#[test]
+fn an_error_in_an_anchor_is_told_once() {
+    let text = "things: {a: {part: &p {low: 2}}, b: {part: *p}, c: {parts: [*p]}}";
+    assert_eq!(all(text).unwrap_err(), "1:29: things.a.part.low: low must not exceed high");
+}
+
+#[test]
+fn all_errors_at_once_and_in_order() {
+    let yaml = "
+number: many
+txt: a
+list: a
+parts:
+  - {low: 2, high: 1}
+  - {low: 1, high: 2, height: 3}
+  - {low: x, high: 1}
+lists: {a: b, c: [[d]]}
+flag: 7
+part: []
+text: {}
+text: again
+";
+    let error = read(yaml).unwrap_err();
+    assert_eq!(
+        error,
+        "4:13: things.a.number: expected a whole number, found a text\n\
+         5:5: things.a.txt: unknown key 'txt'; did you mean 'text'?\n\
+         6:11: things.a.list: expected a list: put each item after a dash, or all in [ ], found a text\n\
+         8:15: things.a.parts[0].low: low must not exceed high\n\
+         9:27: things.a.parts[1].height: unknown key 'height'\n\
+         10:15: things.a.parts[2].low: expected a whole number, found a text\n\
+         11:16: things.a.lists.a: expected a list: put each item after a dash, or all in [ ], found a text\n\
+         11:23: things.a.lists.c[0]: expected a text, found a list\n\
+         12:11: things.a.flag: expected true or false, found a number\n\
+         13:5: things.a.part: expected a section with keys, found a list\n\
+         14:5: things.a.text: expected a text, found a section\n\
+         15:5: : the key 'text' is there already, in line 14"
+    );
+}
+
+#[test]
+fn what_only_seems_wrong_because_of_another_error_is_not_told() {
+    assert_eq!(
+        read("part: {low: 5, high: x}").unwrap_err(),
+        "3:26: things.a.part.high: expected a whole number, found a text"
+    );
+}
+
+#[test]
+fn syntax_errors_have_a_place() {
+    for (text, start) in [
+        ("things: [", "2:1: : invalid YAML: "),
+        ("things:\n\ta: {}", "2:2: : invalid YAML: "),
+        ("things: *nobody", "1:9: : invalid YAML: "),
+        ("things: 'a", "1:9: : invalid YAML: "),
+        ("things: &a [*a]", "1:13: : this alias stands inside of what it refers to"),
+        ("things: {[a]: b}", "1:10: : a key is a single word"),
+        ("a: \u{1}", "1:4: : control characters are not allowed"),
+    ] {
+        let error = all(text).unwrap_err();
+        assert!(error.starts_with(start), "{text}: {error}");
+    }
+    assert_eq!(all(b"things:\n  \xff").unwrap_err(), "2:3: : this is not UTF-8");
+    assert_eq!(all("\u{feff}things: {}"), Ok(BTreeMap::new()));
+}
+
+#[test]
+fn deep_nesting_is_refused() {
+    let deep = format!("things: {}", "[".repeat(200));
+    assert!(all(deep).unwrap_err().contains("nested deeper than 100 levels"));
+    let mut block = String::from("things:\n");
+    let mut aliases = String::from("things:\n  - &a0 x\n");
+    for level in 1..5_000 {
+        writeln!(block, "{}- ", " ".repeat(level)).unwrap();
+        writeln!(aliases, "  - &a{level} [*a{}]", level - 1).unwrap();
+    }
+    assert!(all(block).is_err());
+    assert!(all(aliases).unwrap_err().contains("nested deeper than 100 levels"));
+}
+
+#[test]
+fn aliases_of_aliases_are_refused() {
+    let mut text = String::from("things:\n  m0: &m0 {text: a}\n");
+    for level in 1..30 {
+        let before = level - 1;
+        writeln!(text, "  m{level}: &m{level} {{<<: [*m{before}, *m{before}, *m{before}]}}")
+            .unwrap();
+    }
+    let error = all(text).unwrap_err();
+    assert!(error.contains("the aliases of this file stand for more"), "{error}");
+}
+
+#[test]
+fn many_errors_are_cut_off() {
+    let mut text = String::from("things:\n");
+    for number in 0..1_000 {
+        writeln!(text, "  a{number}: {{number: x, flag: y1, list: z}}").unwrap();
+    }
+    let lines = all(text).unwrap_err().lines().count();
+    assert!((100..110).contains(&lines), "{lines}");
+}
+
+proptest! {
+    #[test]
+    fn arbitrary_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+        let _result = all(bytes);
+    }
+
+    #[test]
+    fn arbitrary_yaml_never_panics(
+        pieces in prop::collection::vec(prop::sample::select(PIECES), 0..60)
+    ) {
+        let _result = all(pieces.concat());
+    }
+
+    #[test]
+    fn texts_are_printed_so_that_they_read_back(text in any::<String>(), key in any::<String>()) {
+        let mut written = Thing { text: text.clone(), list: vec![text.clone()], ..Thing::default() };
+        written.map.insert(key, text.clone());
+        written.bytes = Bytes::from(text.as_bytes().to_vec());
+        let value = Value::Map(vec![("a".to_owned(), Value::of(&written))]);
+        let yaml = to_yaml(&Value::Section(vec![("things".to_owned(), value)]), 4);
+        let read = all(&yaml).map_err(|error| TestCaseError::fail(format!("{error}\n{yaml}")))?;
+        prop_assert_eq!(&read["a"], &written, "{}", yaml);
+    }
+
+    #[test]
+    fn bytes_are_printed_so_that_they_read_back(bytes in prop::collection::vec(any::<u8>(), 0..50)) {
+        let written = Thing { bytes: Bytes::from(bytes), ..Thing::default() };
+        let value = Value::Map(vec![("a".to_owned(), Value::of(&written))]);
+        let yaml = to_yaml(&Value::Section(vec![("things".to_owned(), value)]), 2);
+        prop_assert_eq!(&all(&yaml).unwrap()["a"], &written);
+    }
+}
+
+/// What YAML is made of, so that random pieces of it often mean something.
+const PIECES: &[&str] = &[
+    "things:",
+    "a:",
+    "text: ",
+    "number: ",
+    "part: ",
+    "parts:",
+    "list:",
+    "map:",
+    "low: ",
+    "high: ",
+    "\n",
+    "\n  ",
+    "\n    ",
+    "\n      ",
+    " ",
+    "- ",
+    "-",
+    "? ",
+    ": ",
+    ":",
+    ",",
+    "[",
+    "]",
+    "{",
+    "}",
+    "&a ",
+    "&b ",
+    "*a",
+    "*b",
+    "<<: ",
+    "<<: *a",
+    "!!binary ",
+    "!!int ",
+    "!x ",
+    "|",
+    ">",
+    "|2-",
+    "'",
+    "\"",
+    "\\",
+    "#",
+    " # ",
+    "%YAML 1.2",
+    "%TAG",
+    "---",
+    "...",
+    "\t",
+    "\r",
+    "~",
+    "null",
+    "yes",
+    "5",
+    "0x",
+    "1e5",
+    "\u{85}",
+    "\u{2028}",
+    "\u{feff}",
+    "ä",
+    "@",
+    "`",
+    "=",
+];

@@ -1,0 +1,227 @@
+//! A YAML document as a tree of nodes that know their places.
+
+use std::{collections::BTreeMap, rc::Rc};
+
+use saphyr_parser::{Event, Parser, ScalarStyle, Span, Tag};
+
+use crate::config::{
+    error::{Fault, Mark},
+    yaml::scalar::Scalar,
+};
+
+/// A node of a document.
+///
+/// An alias is the node of its anchor, so that a document takes no more memory than its text
+/// deserves, whatever it refers to.
+#[derive(Debug)]
+pub(super) struct Node {
+    /// Unlike any other in the document.
+    pub(super) id: usize,
+    /// Where it begins.
+    pub(super) mark: Mark,
+    /// Levels below and including it, aliases followed.
+    depth: usize,
+    /// What it is.
+    pub(super) kind: Kind,
+}
+
+/// What a node is.
+#[derive(Debug)]
+pub(super) enum Kind {
+    /// A single value.
+    Scalar(Scalar),
+    /// A list.
+    Sequence(Vec<Rc<Node>>),
+    /// Keys and values in the order of the file; each key is there once.
+    Mapping(Vec<(Key, Rc<Node>)>),
+}
+
+/// A key of a mapping.
+#[derive(Debug, Clone)]
+pub(super) struct Key {
+    /// Unlike that of any node in the document.
+    pub(super) id: usize,
+    /// Where it begins.
+    pub(super) mark: Mark,
+    /// Its text.
+    pub(super) text: String,
+    /// Whether it is `<<`, which brings in the keys of other mappings.
+    pub(super) is_merge: bool,
+}
+
+impl Node {
+    /// Whether it means nothing.
+    pub(super) fn is_null(&self) -> bool {
+        matches!(&self.kind, Kind::Scalar(scalar) if scalar.is_null())
+    }
+}
+
+impl Kind {
+    fn children(&self) -> impl Iterator<Item = &Node> {
+        let (items, entries) = match self {
+            Self::Scalar(_) => (None, None),
+            Self::Sequence(items) => (Some(items), None),
+            Self::Mapping(entries) => (None, Some(entries)),
+        };
+        let values = entries.into_iter().flatten().map(|(_, value)| value);
+        items.into_iter().flatten().chain(values).map(Rc::as_ref)
+    }
+}
+
+/// Levels that a document may have, aliases followed; no configuration comes near it, and it
+/// bounds every recursion over a document.
+const DEEPEST: usize = 100;
+
+/// The root of the first document, if there is one, and the keys that are there twice.
+///
+/// What follows the first document is not even looked at.
+pub(super) fn parse(text: &str) -> Result<(Option<Rc<Node>>, Vec<Fault>), Fault> {
+    let mut builder = Builder::default();
+    let mut parser = Parser::new_from_str(text);
+    while let Some(event) = parser.next_event() {
+        let (event, span) = event.map_err(|error| {
+            Fault::new(mark(*error.marker()), format!("invalid YAML: {}", error.info()))
+        })?;
+        if matches!(event, Event::DocumentEnd | Event::StreamEnd) {
+            break;
+        }
+        builder.take(event, span)?;
+    }
+    Ok((builder.root, builder.duplicates))
+}
+
+/// Puts nodes together from the events of the parser.
+#[derive(Default)]
+struct Builder {
+    /// The collections that are not closed yet, the innermost last.
+    open: Vec<Open>,
+    /// Finished nodes by the number of their anchor.
+    anchors: BTreeMap<usize, Rc<Node>>,
+    root: Option<Rc<Node>>,
+    duplicates: Vec<Fault>,
+    last_id: usize,
+}
+
+/// A collection that is not closed yet.
+struct Open {
+    mark: Mark,
+    anchor: usize,
+    content: Content,
+}
+
+enum Content {
+    Sequence(Vec<Rc<Node>>),
+    Mapping { entries: Vec<(Key, Rc<Node>)>, seen: BTreeMap<String, Mark>, key: Option<Key> },
+}
+
+impl Builder {
+    fn take(&mut self, event: Event<'_>, span: Span) -> Result<(), Fault> {
+        let mark = mark(span.start);
+        match event {
+            Event::Scalar(text, style, anchor, tag) => {
+                let scalar = Scalar {
+                    text: text.into_owned(),
+                    plain: style == ScalarStyle::Plain,
+                    tag: tag.and_then(|tag| core_tag(&tag)),
+                };
+                self.finish(mark, anchor, Kind::Scalar(scalar))
+            }
+            Event::SequenceStart(anchor, _) => {
+                self.enter(mark, anchor, Content::Sequence(Vec::new()))
+            }
+            Event::MappingStart(anchor, _) => {
+                let (entries, seen, key) = (Vec::new(), BTreeMap::new(), None);
+                self.enter(mark, anchor, Content::Mapping { entries, seen, key })
+            }
+            Event::SequenceEnd | Event::MappingEnd => {
+                let Some(open) = self.open.pop() else { return Ok(()) };
+                let kind = match open.content {
+                    Content::Sequence(items) => Kind::Sequence(items),
+                    Content::Mapping { entries, .. } => Kind::Mapping(entries),
+                };
+                self.finish(open.mark, open.anchor, kind)
+            }
+            Event::Alias(anchor) => match self.anchors.get(&anchor) {
+                Some(node) => self.add(mark, Rc::clone(node)),
+                None => Err(Fault::new(mark, "this alias stands inside of what it refers to")),
+            },
+            _ => Ok(()),
+        }
+    }
+
+    fn enter(&mut self, mark: Mark, anchor: usize, content: Content) -> Result<(), Fault> {
+        check_depth(mark, self.open.len() + 1)?;
+        self.open.push(Open { mark, anchor, content });
+        Ok(())
+    }
+
+    /// Makes a node and adds it to the collection that is open.
+    fn finish(&mut self, mark: Mark, anchor: usize, kind: Kind) -> Result<(), Fault> {
+        let depth = 1 + kind.children().map(|child| child.depth).max().unwrap_or_default();
+        check_depth(mark, depth)?;
+        let node = Rc::new(Node { id: self.next_id(), mark, depth, kind });
+        // The parser counts anchors from 1.
+        if anchor > 0 {
+            self.anchors.insert(anchor, Rc::clone(&node));
+        }
+        self.add(mark, node)
+    }
+
+    /// Adds a node that stands at `mark`, which for an alias is not where the node itself is.
+    fn add(&mut self, mark: Mark, node: Rc<Node>) -> Result<(), Fault> {
+        let id = self.next_id();
+        match self.open.last_mut().map(|open| &mut open.content) {
+            None => self.root = Some(node),
+            Some(Content::Sequence(items)) => items.push(node),
+            Some(Content::Mapping { entries, seen, key }) => match key.take() {
+                None => *key = Some(key_of(id, mark, &node)?),
+                Some(key) => match seen.get(&key.text) {
+                    Some(first) => {
+                        let message = format!(
+                            "the key '{}' is there already, in line {}",
+                            key.text, first.line
+                        );
+                        self.duplicates.push(Fault::new(key.mark, message));
+                    }
+                    None => {
+                        seen.insert(key.text.clone(), key.mark);
+                        entries.push((key, node));
+                    }
+                },
+            },
+        }
+        Ok(())
+    }
+
+    fn next_id(&mut self) -> usize {
+        self.last_id += 1;
+        self.last_id
+    }
+}
+
+fn check_depth(mark: Mark, depth: usize) -> Result<(), Fault> {
+    if depth > DEEPEST {
+        return Err(Fault::new(mark, format!("nested deeper than {DEEPEST} levels")));
+    }
+    Ok(())
+}
+
+fn key_of(id: usize, mark: Mark, node: &Node) -> Result<Key, Fault> {
+    match &node.kind {
+        Kind::Scalar(scalar) => {
+            let merge = scalar.tag.as_deref() == Some("merge");
+            let is_merge = scalar.text == "<<" && (scalar.plain || merge);
+            Ok(Key { id, mark, text: scalar.text.clone(), is_merge })
+        }
+        _ => Err(Fault::new(mark, "a key is a single word or text, not a list or a section")),
+    }
+}
+
+/// The name of a tag that is one of YAML's own.
+fn core_tag(tag: &Tag) -> Option<String> {
+    tag.is_yaml_core_schema().then(|| tag.suffix.clone())
+}
+
+fn mark(marker: saphyr_parser::Marker) -> Mark {
+    Mark { line: marker.line(), column: marker.col() + 1 }
+}
