@@ -46,6 +46,12 @@ impl<P: Phase> Phases<P> {
         result
     }
 
+    /// Charges the time from now until the stopwatch is stopped or dropped, so that a phase that is
+    /// cut off counts too.
+    pub fn stopwatch(&mut self, phase: P) -> Stopwatch<'_, P> {
+        Stopwatch { phases: self, phase, start: Instant::now(), reading: None }
+    }
+
     /// The time spent in a phase so far, if it was begun.
     #[must_use]
     pub fn spent(&self, phase: P) -> Option<Duration> {
@@ -57,5 +63,59 @@ impl<P: Phase> Phases<P> {
         for (phase, spent) in &self.spent {
             metrics.add(metric, [phase.label()], spent.as_secs_f64());
         }
+    }
+}
+
+/// A phase that is running; made by [`Phases::stopwatch`].
+#[derive(Debug)]
+pub struct Stopwatch<'p, P: Phase> {
+    phases: &'p mut Phases<P>,
+    phase: P,
+    start: Instant,
+    reading: Option<Duration>,
+}
+
+impl<P: Phase> Stopwatch<'_, P> {
+    /// Ends the phase with a reading from the wire in place of our own.
+    pub fn stop_at(mut self, reading: Duration) {
+        self.reading = Some(reading);
+    }
+}
+
+impl<P: Phase> Drop for Stopwatch<'_, P> {
+    fn drop(&mut self) {
+        let spent = self.reading.unwrap_or_else(|| self.start.elapsed());
+        self.phases.add(self.phase, spent);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    enum Part {
+        First,
+        Second,
+    }
+
+    impl Phase for Part {
+        fn label(self) -> &'static str {
+            "part"
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_phase_counts_as_read_or_until_it_was_cut_off() {
+        const SECOND: Duration = Duration::from_secs(1);
+        let mut phases = Phases::default();
+        let stopwatch = phases.stopwatch(Part::First);
+        tokio::time::advance(2 * SECOND).await;
+        stopwatch.stop_at(SECOND);
+        let stopwatch = phases.stopwatch(Part::Second);
+        tokio::time::advance(3 * SECOND).await;
+        drop(stopwatch);
+        assert_eq!(phases.spent(Part::First), Some(SECOND));
+        assert_eq!(phases.spent(Part::Second), Some(3 * SECOND));
     }
 }

@@ -5,6 +5,7 @@
 pub mod context;
 mod control;
 pub mod dial;
+pub mod host_port;
 pub mod resolve;
 mod stamps;
 pub mod tls;

@@ -1,9 +1,100 @@
 //! The dns prober: one question, one answer, and what its records must be.
 
+mod checks;
+mod exchange;
+mod measurements;
 pub mod message;
 pub mod mnemonics;
 mod presentation;
+pub mod question;
 mod settings;
 pub mod wire;
 
+pub use measurements::{AnswerFacts, DnsMeasurements, DnsPhase, METRICS};
 pub use settings::{DnsProber, RecordRules, Transport};
+
+use self::exchange::Question;
+use crate::{
+    evidence::{Failure, Reason, Stage},
+    net::{
+        Context,
+        host_port::{HostPort, Protocol},
+        resolve::resolve,
+    },
+    probers::{Prober, Target},
+};
+
+/// The ports of servers that are named without one.
+const PORT: &str = "53";
+const PORT_OF_TLS: &str = "853";
+
+impl Prober for DnsProber {
+    type Measurements = DnsMeasurements;
+
+    async fn probe(
+        &self,
+        context: &Context,
+        target: &Target,
+        seen: &mut DnsMeasurements,
+    ) -> Result<(), Failure> {
+        let server = self.server(&target.name);
+        let address = self.resolve(context, server.host, seen).await?;
+        let protocol = match self.transport_protocol {
+            Transport::Tcp => Protocol::Tcp,
+            Transport::Udp => Protocol::Udp,
+        };
+        let port = server.port_number(protocol).map_err(|error| {
+            Failure::new(Stage::Target, Reason::InvalidTarget, format!("{}: {error}", target.name))
+        })?;
+        let identifier = rand::random();
+        let Self { query_name: name, query_type: kind, query_class: class, .. } = self;
+        let question = Question {
+            identifier,
+            octets: &question::encode(identifier, self.recursion_desired, name, *kind, *class),
+            server: address.with_port(port),
+            source: self.source_ip_address,
+        };
+        context.log.debug(
+            "Making DNS query",
+            &[("server", &question.server), ("query", name), ("type", kind), ("class", class)],
+        );
+        let phases = &mut seen.phases;
+        let answer = match self.transport_protocol {
+            Transport::Udp => question.over_udp(context, phases).await?,
+            Transport::Tcp if self.dns_over_tls => {
+                let tls = (&self.tls_config, server.host);
+                question.over_tls(context, tls, phases, &mut seen.tls).await?
+            }
+            Transport::Tcp => question.over_tcp(context, phases).await?,
+        };
+        seen.answer = Some(AnswerFacts::new(*kind, &answer));
+        context.log.debug(
+            "Got answer",
+            &[
+                ("rcode", &answer.rcode),
+                ("truncated", &answer.truncated),
+                ("answers", &answer.answer.len()),
+            ],
+        );
+        context.enter(Stage::Check);
+        checks::check(self, &answer, &context.log)
+    }
+}
+
+impl DnsProber {
+    /// What is not `host:port` is a host, such as an IPv6 address without brackets.
+    fn server<'t>(&self, target: &'t str) -> HostPort<'t> {
+        let port = if self.dns_over_tls { PORT_OF_TLS } else { PORT };
+        HostPort::split(target).unwrap_or(HostPort { host: target, port })
+    }
+
+    async fn resolve(
+        &self,
+        context: &Context,
+        host: &str,
+        seen: &mut DnsMeasurements,
+    ) -> Result<crate::net::resolve::Address, Failure> {
+        let _resolving = seen.phases.stopwatch(DnsPhase::Resolve);
+        resolve(context, host, &self.ip, &mut seen.resolution).await
+    }
+}

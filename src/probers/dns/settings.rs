@@ -6,7 +6,10 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 
 use crate::{
     net::tls::TlsClient,
-    probers::dns::mnemonics::{Rcode, RecordClass, RecordType},
+    probers::dns::{
+        mnemonics::{Rcode, RecordClass, RecordType},
+        question::QueryName,
+    },
     settings::{
         ip::{self, IpSettings, PreferredIpProtocol},
         regexp::Regexp,
@@ -30,10 +33,8 @@ pub struct DnsProber {
     pub transport_protocol: Transport,
     /// The class that is asked for.
     pub query_class: RecordClass,
-    /// The name that is asked for, as written and with any escapes (`\.`, `\065`).
-    ///
-    /// It is empty only when there is no section `dns`, and then the root is meant.
-    pub query_name: String,
+    /// The name that is asked for; the root when there is no section `dns`.
+    pub query_name: QueryName,
     /// The type that is asked for.
     pub query_type: RecordType,
     /// Whether the server is asked to look further.
@@ -106,7 +107,7 @@ impl Default for DnsProber {
             source_ip_address: None,
             transport_protocol: Transport::default(),
             query_class: RecordClass::IN,
-            query_name: String::new(),
+            query_name: QueryName::default(),
             query_type: RecordType::ANY,
             recursion_desired: true,
             valid_rcodes: vec![Rcode::NOERROR],
@@ -122,7 +123,7 @@ impl DnsProber {
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings: Vec<_> = self.ip.preferred_ip_protocol.warning().into_iter().collect();
-        if self.query_name.is_empty() {
+        if self.query_name.as_str().is_empty() {
             warnings.push(
                 "without a section dns the probe asks for the root name '.' and type ANY"
                     .to_owned(),
@@ -148,7 +149,7 @@ impl TryFrom<DnsKeys> for DnsProber {
         if keys.query_name.is_empty() {
             return Err(RuleError::new("query name must be set for DNS module"));
         }
-        check_name(&keys.query_name).map_err(|what| {
+        let query_name = QueryName::new(&keys.query_name).map_err(|what| {
             RuleError::at("query_name", format!("query name '{}' {what}", keys.query_name))
         })?;
         if keys.dns_over_tls && keys.transport_protocol != Transport::Tcp {
@@ -165,7 +166,7 @@ impl TryFrom<DnsKeys> for DnsProber {
             source_ip_address: keys.source_ip_address,
             transport_protocol: keys.transport_protocol,
             query_class: keys.query_class,
-            query_name: keys.query_name,
+            query_name,
             query_type: keys.query_type,
             recursion_desired: keys.recursion_desired,
             valid_rcodes: keys.valid_rcodes,
@@ -186,7 +187,7 @@ impl From<DnsProber> for DnsKeys {
             source_ip_address: prober.source_ip_address,
             transport_protocol: prober.transport_protocol,
             query_class: prober.query_class,
-            query_name: prober.query_name,
+            query_name: prober.query_name.as_str().to_owned(),
             query_type: prober.query_type,
             recursion_desired: prober.recursion_desired,
             valid_rcodes: prober.valid_rcodes,
@@ -225,69 +226,6 @@ fn query_type<'de, D: Deserializer<'de>>(deserializer: D) -> Result<RecordType, 
     }
 }
 
-/// The longest part of a name between two dots, in bytes (RFC 1035, 2.3.4).
-const LONGEST_LABEL: usize = 63;
-
-/// The longest name on the wire, in bytes (RFC 1035, 2.3.4).
-const LONGEST_NAME: usize = 255;
-
-/// Says what is wrong with a name, if it cannot be asked for.
-///
-/// Upstream finds this only when it probes.
-fn check_name(name: &str) -> Result<(), String> {
-    if name == "." {
-        return Ok(());
-    }
-    let mut label = 0;
-    // The root's length byte.
-    let mut total = 1;
-    let mut bytes = name.bytes();
-    loop {
-        let byte = bytes.next();
-        match byte {
-            // A dot at the end makes a name absolute, which it is anyway.
-            None if label == 0 && total > 1 => {}
-            None | Some(b'.') => {
-                if label == 0 {
-                    return Err("has an empty label".to_owned());
-                }
-                if label > LONGEST_LABEL {
-                    return Err(format!("has a label of more than {LONGEST_LABEL} bytes"));
-                }
-                total += label + 1;
-                label = 0;
-            }
-            Some(b'\\') => {
-                skip_escape(&mut bytes)?;
-                label += 1;
-            }
-            Some(_) => label += 1,
-        }
-        if byte.is_none() {
-            break;
-        }
-    }
-    if total > LONGEST_NAME {
-        return Err(format!("is longer than {LONGEST_NAME} bytes"));
-    }
-    Ok(())
-}
-
-/// Passes what follows a backslash: three digits up to 255, or any other byte.
-fn skip_escape(bytes: &mut impl Iterator<Item = u8>) -> Result<(), String> {
-    let wrong = || "has a backslash that escapes nothing".to_owned();
-    let first = bytes.next().ok_or_else(wrong)?;
-    if first.is_ascii_digit() {
-        let mut value = u16::from(first - b'0');
-        for _ in 0..2 {
-            let digit = bytes.next().filter(u8::is_ascii_digit).ok_or_else(wrong)?;
-            value = value * 10 + u16::from(digit - b'0');
-        }
-        u8::try_from(value).map_err(|_| wrong())?;
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
@@ -302,7 +240,10 @@ mod tests {
     fn defaults_are_upstreams() {
         let prober =
             parse(json!({"query_name": "a", "query_type": "", "query_class": ""})).unwrap();
-        assert_eq!(prober, DnsProber { query_name: "a".to_owned(), ..DnsProber::default() });
+        assert_eq!(
+            prober,
+            DnsProber { query_name: QueryName::new("a").unwrap(), ..DnsProber::default() }
+        );
         let empty = parse(json!({"query_name": "a", "valid_rcodes": []})).unwrap();
         assert!(empty.valid_rcodes.is_empty());
     }
@@ -334,19 +275,6 @@ mod tests {
             ),
         ] {
             assert_eq!(parse(value.clone()).unwrap_err(), expected, "{value}");
-        }
-    }
-
-    #[test]
-    fn names_are_checked_as_they_go_on_the_wire() {
-        let long = vec!["a".repeat(49); 5].join(".");
-        for good in
-            [".", "a", "a.", "a.b.c.", "a\\.b", "a\\.", "\\065.x", "_x._y", "ä.example", &long]
-        {
-            assert_eq!(check_name(good), Ok(()), "{good}");
-        }
-        for bad in ["", "..", ".a", "a..", "a\\", "a\\06", "\\256", &format!("{long}.aaaa")] {
-            assert!(check_name(bad).is_err(), "{bad}");
         }
     }
 }

@@ -1,0 +1,130 @@
+//! What a dns probe learns, and the metrics that show it.
+
+use super::{message::Message, mnemonics::RecordType};
+use crate::{
+    evidence::{Phase, Phases},
+    metrics::{Description, Export, Metric, MetricSet},
+    net::{resolve::Resolution, tls::TlsSession},
+};
+
+const DURATION: Metric<1> = Metric::new(
+    "probe_dns_duration_seconds",
+    "How long the phases of the DNS probe took, in seconds.",
+    ["phase"],
+);
+const QUERY_SUCCEEDED: Metric = Metric::new(
+    "probe_dns_query_succeeded",
+    "Whether an answer came that could be read, whatever it says.",
+    [],
+);
+const ANSWER_RECORDS: Metric =
+    Metric::new("probe_dns_answer_rrs", "Number of records in the answer section.", []);
+const AUTHORITY_RECORDS: Metric =
+    Metric::new("probe_dns_authority_rrs", "Number of records in the authority section.", []);
+const ADDITIONAL_RECORDS: Metric = Metric::new(
+    "probe_dns_additional_rrs",
+    "Number of records in the additional section, OPT records included.",
+    [],
+);
+const SERIAL: Metric = Metric::new(
+    "probe_dns_serial",
+    "Serial number of the last SOA record of the answer; 0 if there is none.",
+    [],
+);
+
+/// The metrics that only this prober has.
+pub const METRICS: &[Description] = &[
+    DURATION.describe(),
+    QUERY_SUCCEEDED.describe(),
+    ANSWER_RECORDS.describe(),
+    AUTHORITY_RECORDS.describe(),
+    ADDITIONAL_RECORDS.describe(),
+    SERIAL.describe(),
+];
+
+/// The parts of a dns probe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DnsPhase {
+    /// Resolving the server's name.
+    Resolve,
+    /// Making the connection, TLS included; over UDP, opening the socket.
+    Connect,
+    /// From sending the question until the answer is there.
+    Request,
+}
+
+impl Phase for DnsPhase {
+    fn label(self) -> &'static str {
+        match self {
+            Self::Resolve => "resolve",
+            Self::Connect => "connect",
+            Self::Request => "request",
+        }
+    }
+}
+
+/// What a dns probe learns.
+#[derive(Debug)]
+pub struct DnsMeasurements {
+    /// The server's address, once it was looked for.
+    pub resolution: Option<Resolution>,
+    /// How long each phase took.
+    pub phases: Phases<DnsPhase>,
+    /// What TLS taught, if it was spoken.
+    pub tls: Option<TlsSession>,
+    /// The answer, once it was read.
+    pub answer: Option<AnswerFacts>,
+}
+
+/// What is shown of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AnswerFacts {
+    answer: u16,
+    authority: u16,
+    additional: u16,
+    /// Present when a SOA record was asked for.
+    serial: Option<u32>,
+}
+
+impl AnswerFacts {
+    pub(super) fn new(asked: RecordType, message: &Message) -> Self {
+        let count = |records: &[_]| u16::try_from(records.len()).unwrap_or(u16::MAX);
+        Self {
+            answer: count(&message.answer),
+            authority: count(&message.authority),
+            additional: count(&message.additional),
+            serial: (asked == RecordType::SOA).then(|| message.serial.unwrap_or_default()),
+        }
+    }
+}
+
+impl Default for DnsMeasurements {
+    fn default() -> Self {
+        let mut phases = Phases::default();
+        for phase in [DnsPhase::Resolve, DnsPhase::Connect, DnsPhase::Request] {
+            phases.begin(phase);
+        }
+        Self { resolution: None, phases, tls: None, answer: None }
+    }
+}
+
+impl Export for DnsMeasurements {
+    fn export(&self, metrics: &mut MetricSet) {
+        if let Some(resolution) = &self.resolution {
+            resolution.export(metrics);
+        }
+        self.phases.export(&DURATION, metrics);
+        if let Some(tls) = &self.tls {
+            tls.export(metrics);
+        }
+        metrics.add(&QUERY_SUCCEEDED, [], u8::from(self.answer.is_some()));
+        let answer = self.answer;
+        let count = |of: fn(AnswerFacts) -> u16| answer.map_or(0, of);
+        metrics.add(&ANSWER_RECORDS, [], count(|answer| answer.answer));
+        metrics.add(&AUTHORITY_RECORDS, [], count(|answer| answer.authority));
+        metrics.add(&ADDITIONAL_RECORDS, [], count(|answer| answer.additional));
+        if let Some(serial) = answer.and_then(|answer| answer.serial) {
+            metrics.add(&SERIAL, [], serial);
+        }
+    }
+}
