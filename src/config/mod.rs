@@ -2,6 +2,7 @@
 
 pub mod error;
 pub mod module;
+pub mod store;
 mod yaml;
 
 use std::{collections::BTreeMap, sync::Arc};
@@ -10,6 +11,7 @@ use self::yaml::{Value, to_yaml};
 pub use self::{
     error::ConfigError,
     module::{AnyProber, Module},
+    store::{ConfigStore, LastReload, LoadError, Reload},
 };
 
 /// A loaded configuration.

@@ -259,13 +259,13 @@ impl<'de> SeqAccess<'de> for Items<'_> {
 /// The keys and values of a section or a map.
 struct Entries<'n> {
     section: NodeDeserializer<'n>,
-    entries: std::vec::IntoIter<Entry<'n>>,
+    left: std::vec::IntoIter<Entry<'n>>,
     value: Option<Entry<'n>>,
 }
 
 impl<'n> Entries<'n> {
     fn new(section: NodeDeserializer<'n>, entries: Vec<Entry<'n>>) -> Self {
-        Self { section, entries: entries.into_iter(), value: None }
+        Self { section, left: entries.into_iter(), value: None }
     }
 }
 
@@ -276,7 +276,7 @@ impl<'de> MapAccess<'de> for Entries<'_> {
         &mut self,
         seed: K,
     ) -> Result<Option<K::Value>, DecodeError> {
-        self.value = self.entries.next();
+        self.value = self.left.next();
         let Some(Entry { key, .. }) = self.value else { return Ok(None) };
         let key: StrDeserializer<'_, DecodeError> = key.text.as_str().into_deserializer();
         seed.deserialize(key).map(Some)

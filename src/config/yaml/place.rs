@@ -53,9 +53,7 @@ pub(super) struct Place {
     pub(super) path: String,
     /// The node that is left out.
     pub(super) node: usize,
-    /// Whether that leaves a hole, so that errors which come from the hole must not be reported.
-    pub(super) leaves_hole: bool,
-    /// Whether the error itself comes from such a hole.
+    /// Whether the error only comes from what was left out before, and must not be told.
     pub(super) from_hole: bool,
     /// Whether going on makes no sense.
     pub(super) is_final: bool,

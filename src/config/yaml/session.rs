@@ -33,9 +33,6 @@ struct State {
     faults: Vec<Fault>,
     /// Nodes and keys that are passed over, since their error is known.
     left_out: BTreeSet<usize>,
-    /// Those of them that had a value nobody can use. Where they are missing, something may seem
-    /// wrong that is not.
-    holes: BTreeSet<usize>,
     /// How many nodes were looked at.
     visits: usize,
     /// Whether to look for no more errors.
@@ -114,9 +111,6 @@ impl Session {
             state.faults.push(Fault { mark, path, message: error.message });
         }
         state.is_over |= place.is_final;
-        if place.leaves_hole {
-            state.holes.insert(place.node);
-        }
         state.left_out.insert(place.node).then_some(place.node)
     }
 
@@ -142,7 +136,6 @@ impl Session {
             mark: at.node.mark,
             path: at.path.to_string(),
             node: at.node.id,
-            leaves_hole: true,
             from_hole: false,
             is_final: true,
         };
@@ -182,34 +175,12 @@ impl Session {
         }
         let merges = merges.into_iter().filter(|(_, node)| !self.is_left_out(node.id));
         for (key, node) in merges {
-            for source in self.merged(at, key, node)? {
+            for source in merged(at, key, node)? {
                 self.visit(at)?;
                 self.collect(NodeDeserializer { node: source, ..at }, entries, seen)?;
             }
         }
         Ok(())
-    }
-
-    /// The mappings that a key `<<` names.
-    fn merged<'n>(
-        &self,
-        at: NodeDeserializer<'n>,
-        key: &'n Key,
-        node: &'n Rc<Node>,
-    ) -> Result<&'n [Rc<Node>], DecodeError> {
-        let sources: &[Rc<Node>] = match &node.kind {
-            Kind::Mapping(_) => std::slice::from_ref(node),
-            Kind::Sequence(items) => items,
-            Kind::Scalar(_) => &[],
-        };
-        let is_mapping = |node: &Rc<Node>| matches!(node.kind, Kind::Mapping(_));
-        if !sources.is_empty() && sources.iter().all(is_mapping) {
-            return Ok(sources);
-        }
-        let path = Path::Key(at.path, &key.text);
-        let message = "expected a section or a list of sections to merge";
-        let place = place_of(at.value(Entry { key, node }, &path), true, false);
-        Err(DecodeError { message: message.to_owned(), place: Some(place) })
     }
 
     /// Takes out and notes the keys that a section does not have.
@@ -249,7 +220,7 @@ impl Session {
             error.message = message;
             error.place = Some(place);
         } else {
-            error.place = Some(place_of(at, true, from_hole));
+            error.place = Some(place_of(at, from_hole));
         }
         error
     }
@@ -257,7 +228,7 @@ impl Session {
     /// The place of the node at `path` below `at`, such as `labels[1].name`.
     fn find(&self, at: NodeDeserializer<'_>, path: &str, from_hole: bool) -> Option<Place> {
         if path.is_empty() {
-            return Some(place_of(at, from_hole, from_hole));
+            return Some(place_of(at, from_hole));
         }
         if let Some((index, rest)) = path.strip_prefix('[').and_then(|p| p.split_once(']')) {
             let Kind::Sequence(items) = &at.node.kind else { return None };
@@ -281,17 +252,15 @@ impl Session {
         self.find(value, rest.strip_prefix('.').unwrap_or(rest), from_hole)
     }
 
-    /// Whether the message speaks of a key of this section whose value was left out.
+    /// Whether the message speaks of a key of this section that was left out.
     ///
-    /// Without its value the section as a whole may break a rule that it would not break
-    /// otherwise.
+    /// Without it the section as a whole may break a rule that it would not break otherwise.
     fn mentions_hole(&self, message: &str, at: NodeDeserializer<'_>) -> bool {
-        if self.state.borrow().holes.is_empty() {
+        if self.state.borrow().left_out.is_empty() {
             return false;
         }
         let entries = self.all_entries(at).unwrap_or_default();
-        let state = self.state.borrow();
-        entries.iter().filter(|entry| state.holes.contains(&entry.node.id)).any(|entry| {
+        entries.iter().filter(|entry| self.is_left_out(entry.node.id)).any(|entry| {
             let key = &entry.key.text;
             message.contains(key) || message.contains(&key.replace('_', " "))
         })
@@ -300,9 +269,30 @@ impl Session {
 
 /// The place of a node. What is wrong with a section or a list as a whole, or with nothing where
 /// something must be, is told at its key.
-fn place_of(at: NodeDeserializer<'_>, leaves_hole: bool, from_hole: bool) -> Place {
+fn place_of(at: NodeDeserializer<'_>, from_hole: bool) -> Place {
     let is_single = matches!(at.node.kind, Kind::Scalar(_)) && !at.node.is_null();
     let mark = if is_single { at.node.mark } else { at.key.unwrap_or(at.node.mark) };
     let path = at.path.to_string();
-    Place { mark, path, node: at.node.id, leaves_hole, from_hole, is_final: false }
+    Place { mark, path, node: at.node.id, from_hole, is_final: false }
+}
+
+/// The mappings that a key `<<` names.
+fn merged<'n>(
+    at: NodeDeserializer<'n>,
+    key: &'n Key,
+    node: &'n Rc<Node>,
+) -> Result<&'n [Rc<Node>], DecodeError> {
+    let sources: &[Rc<Node>] = match &node.kind {
+        Kind::Mapping(_) => std::slice::from_ref(node),
+        Kind::Sequence(items) => items,
+        Kind::Scalar(_) => &[],
+    };
+    let is_mapping = |node: &Rc<Node>| matches!(node.kind, Kind::Mapping(_));
+    if !sources.is_empty() && sources.iter().all(is_mapping) {
+        return Ok(sources);
+    }
+    let path = Path::Key(at.path, &key.text);
+    let message = "expected a section or a list of sections to merge";
+    let place = place_of(at.value(Entry { key, node }, &path), false);
+    Err(DecodeError { message: message.to_owned(), place: Some(place) })
 }

@@ -175,19 +175,18 @@ impl Builder {
             Some(Content::Sequence(items)) => items.push(node),
             Some(Content::Mapping { entries, seen, key }) => match key.take() {
                 None => *key = Some(key_of(id, mark, &node)?),
-                Some(key) => match seen.get(&key.text) {
-                    Some(first) => {
+                Some(key) => {
+                    if let Some(first) = seen.get(&key.text) {
                         let message = format!(
                             "the key '{}' is there already, in line {}",
                             key.text, first.line
                         );
                         self.duplicates.push(Fault::new(key.mark, message));
-                    }
-                    None => {
+                    } else {
                         seen.insert(key.text.clone(), key.mark);
                         entries.push((key, node));
                     }
-                },
+                }
             },
         }
         Ok(())

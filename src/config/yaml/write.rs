@@ -132,7 +132,8 @@ fn escaped(text: &str) -> String {
             '\r' => quoted.push_str("\\r"),
             '\t' => quoted.push_str("\\t"),
             c if c.is_control() || matches!(c, '\u{feff}' | '\u{2028}' | '\u{2029}') => {
-                quoted.push_str(&format!("\\U{:08X}", u32::from(c)));
+                let code = format!("\\U{:08X}", u32::from(c));
+                quoted.push_str(&code);
             }
             c => quoted.push(c),
         }

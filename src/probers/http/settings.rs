@@ -28,6 +28,7 @@ use crate::{
 /// Sends a request, follows where it leads, and checks the answer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "HttpKeys", into = "HttpKeys")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a key of the section")]
 pub struct HttpProber {
     /// The status codes that will do; empty means all from 200 to 299.
     pub valid_status_codes: Vec<i64>,
@@ -103,6 +104,7 @@ pub enum Compression {
 /// The section as it is written.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a key of the section")]
 struct HttpKeys {
     valid_status_codes: Vec<i64>,
     valid_http_versions: Vec<String>,

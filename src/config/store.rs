@@ -1,0 +1,257 @@
+//! The configuration in force, and how it is replaced while probes run.
+
+use std::{
+    fs::File,
+    io::{self, Read},
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+    time::SystemTime,
+};
+
+use arc_swap::ArcSwap;
+use boring::sha::sha256;
+use thiserror::Error;
+
+use crate::config::{Config, ConfigError};
+
+/// Holds the configuration in force.
+#[derive(Debug)]
+pub struct ConfigStore {
+    /// The file that was asked for; without one, that of the working directory is used, or else
+    /// the default that is built in.
+    file: Option<PathBuf>,
+    current: ArcSwap<Config>,
+    /// Locked for as long as a reload takes, so that reloads never overlap.
+    loaded: Mutex<Loaded>,
+    last_reload: ArcSwap<LastReload>,
+}
+
+/// What the configuration in force was made of.
+#[derive(Debug)]
+struct Loaded {
+    digest: [u8; 32],
+}
+
+/// How the last reload ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LastReload {
+    /// Whether it succeeded.
+    pub succeeded: bool,
+    /// When one succeeded last.
+    pub success_time: SystemTime,
+}
+
+/// What a reload did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reload {
+    /// The new configuration is in force.
+    Changed,
+    /// The file is the same as before.
+    Unchanged,
+}
+
+/// Why a configuration could not be loaded; the texts begin as upstream's do.
+#[derive(Debug, Error)]
+pub enum LoadError {
+    /// The file cannot be read.
+    #[error(
+        "failed to generate initial checksum for configuration file: error reading YAML file: \
+         open {}: {error}", file.display()
+    )]
+    Unreadable {
+        /// The file.
+        file: PathBuf,
+        /// Why not.
+        error: io::Error,
+    },
+    /// The file has errors.
+    #[error("error parsing config file: {0}")]
+    Invalid(#[from] ConfigError),
+}
+
+/// The file that is used when none was asked for, if it exists.
+const DEFAULT_FILE: &str = "blackbox.yml";
+
+/// The configuration that is used when there is no file at all.
+const BUILT_IN: &str = include_str!("../../config/blackbox.yml");
+
+/// The name of that configuration in errors.
+const BUILT_IN_NAME: &str = "built-in configuration";
+
+/// No configuration is as large as this.
+const LARGEST_FILE: u64 = 64 << 20;
+
+impl ConfigStore {
+    /// Loads `file`; without one the `blackbox.yml` of the working directory or, if there is none
+    /// either, the default that is built in.
+    pub fn load(file: Option<PathBuf>) -> Result<Self, LoadError> {
+        let text = read(file.as_deref())?;
+        let (config, digest) = text.parse()?;
+        let now = LastReload { succeeded: true, success_time: SystemTime::now() };
+        Ok(Self {
+            file,
+            current: ArcSwap::from_pointee(config),
+            loaded: Mutex::new(Loaded { digest }),
+            last_reload: ArcSwap::from_pointee(now),
+        })
+    }
+
+    /// The configuration in force.
+    #[must_use]
+    pub fn current(&self) -> Arc<Config> {
+        self.current.load_full()
+    }
+
+    /// How the last reload ended, the first load among them.
+    #[must_use]
+    pub fn last_reload(&self) -> LastReload {
+        **self.last_reload.load()
+    }
+
+    /// Reads the file again and puts it in force. One with errors changes nothing.
+    ///
+    /// Blocks while it reads, and while another reload runs.
+    pub fn reload(&self) -> Result<Reload, LoadError> {
+        let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        let result = self.replace(&mut loaded);
+        let last_reload = match &result {
+            Ok(_) => LastReload { succeeded: true, success_time: SystemTime::now() },
+            Err(_) => LastReload { succeeded: false, ..self.last_reload() },
+        };
+        self.last_reload.store(Arc::new(last_reload));
+        result
+    }
+
+    fn replace(&self, loaded: &mut Loaded) -> Result<Reload, LoadError> {
+        let text = read(self.file.as_deref())?;
+        if text.digest() == loaded.digest {
+            log::debug!("Configuration file is unchanged");
+            return Ok(Reload::Unchanged);
+        }
+        let (config, digest) = text.parse()?;
+        self.current.store(Arc::new(config));
+        loaded.digest = digest;
+        Ok(Reload::Changed)
+    }
+}
+
+/// The bytes of a configuration, and where they are from.
+struct Text {
+    name: String,
+    bytes: Vec<u8>,
+}
+
+impl Text {
+    fn digest(&self) -> [u8; 32] {
+        sha256(&self.bytes)
+    }
+
+    /// Makes a configuration of it, and tells what is surprising about it.
+    fn parse(&self) -> Result<(Config, [u8; 32]), LoadError> {
+        let config = Config::parse(&self.bytes, &self.name)?;
+        for (module, warning) in config.warnings() {
+            log::warn!(module; "{warning}");
+        }
+        log::info!(file = self.name.as_str(), modules = config.modules().count(); "Loaded config file");
+        Ok((config, self.digest()))
+    }
+}
+
+/// Reads the file that was asked for, or what stands in for it.
+fn read(file: Option<&Path>) -> Result<Text, LoadError> {
+    let named = file.unwrap_or(Path::new(DEFAULT_FILE));
+    match read_file(named) {
+        Ok(bytes) => Ok(Text { name: named.display().to_string(), bytes }),
+        Err(error) if file.is_none() && error.kind() == io::ErrorKind::NotFound => {
+            Ok(Text { name: BUILT_IN_NAME.to_owned(), bytes: BUILT_IN.as_bytes().to_vec() })
+        }
+        Err(error) => Err(LoadError::Unreadable { file: named.to_owned(), error }),
+    }
+}
+
+fn read_file(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(LARGEST_FILE + 1).read_to_end(&mut bytes)?;
+    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > LARGEST_FILE {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "the file is over 64 MiB"));
+    }
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    const GOOD: &str = "modules: {a: {prober: tcp}}";
+    const OTHER: &str = "modules: {b: {prober: icmp}}";
+    const BAD: &str = "modules: {a: {prober: tpc}}";
+
+    fn store(directory: &tempfile::TempDir) -> (ConfigStore, PathBuf) {
+        let file = directory.path().join("blackbox.yml");
+        fs::write(&file, GOOD).unwrap();
+        (ConfigStore::load(Some(file.clone())).unwrap(), file)
+    }
+
+    #[test]
+    fn a_changed_file_is_put_in_force_and_running_probes_keep_their_module() {
+        let directory = tempfile::tempdir().unwrap();
+        let (store, file) = store(&directory);
+        let before = store.current().module("a").unwrap();
+        fs::write(&file, OTHER).unwrap();
+        assert_eq!(store.reload().unwrap(), Reload::Changed);
+        assert!(store.current().module("a").is_none());
+        assert!(store.current().module("b").is_some());
+        assert_eq!(before.prober_name(), "tcp");
+    }
+
+    #[test]
+    fn an_unchanged_file_counts_as_a_success_without_being_parsed() {
+        let directory = tempfile::tempdir().unwrap();
+        let (store, _file) = store(&directory);
+        let (config, first) = (store.current(), store.last_reload());
+        assert_eq!(store.reload().unwrap(), Reload::Unchanged);
+        assert!(Arc::ptr_eq(&config, &store.current()));
+        assert!(store.last_reload().success_time >= first.success_time);
+    }
+
+    #[test]
+    fn a_bad_file_keeps_the_old_configuration_until_it_is_good_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let (store, file) = store(&directory);
+        let first = store.last_reload();
+        fs::write(&file, BAD).unwrap();
+        for _ in 0..2 {
+            let error = store.reload().unwrap_err().to_string();
+            let expected = format!("error parsing config file: {}:1:23: modules.a", file.display());
+            assert!(error.starts_with(&expected), "{error}");
+            assert!(store.current().module("a").is_some());
+            assert_eq!(store.last_reload(), LastReload { succeeded: false, ..first });
+        }
+        fs::write(&file, GOOD).unwrap();
+        assert_eq!(store.reload().unwrap(), Reload::Unchanged);
+        assert!(store.last_reload().succeeded);
+    }
+
+    #[test]
+    fn a_missing_file_is_told_as_upstream_tells_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("none.yml");
+        let error = ConfigStore::load(Some(file.clone())).unwrap_err().to_string();
+        let start = "failed to generate initial checksum for configuration file: error reading \
+                     YAML file: open ";
+        assert!(error.starts_with(&format!("{start}{}", file.display())), "{error}");
+        let (store, file) = store(&directory);
+        fs::remove_file(file).unwrap();
+        assert!(store.reload().is_err());
+        assert!(store.current().module("a").is_some());
+    }
+
+    #[test]
+    fn the_built_in_configuration_loads_without_a_warning() {
+        let config = Config::parse(BUILT_IN, BUILT_IN_NAME).unwrap();
+        assert!(config.module("http_2xx").is_some());
+        assert_eq!(config.warnings().next(), None);
+    }
+}
