@@ -84,3 +84,75 @@ impl History {
         kept.recent.iter().rev().chain(kept.failures.iter().rev()).cloned().collect()
     }
 }
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, SystemTime};
+
+    use crate::{
+        config::Config,
+        evidence::{Failure, Reason, Stage},
+        metrics::MetricSet,
+    };
+
+    use super::*;
+
+    fn report(target: &str, succeeded: bool) -> Arc<ProbeReport> {
+        let config = Config::parse("modules: {ping: {prober: icmp}}", "test.yml").unwrap();
+        let failure = || Failure::new(Stage::Connect, Reason::Refused, "refused");
+        Arc::new(ProbeReport {
+            module_name: "ping".into(),
+            module: config.module("ping").unwrap(),
+            target: target.into(),
+            started: SystemTime::UNIX_EPOCH,
+            duration: Duration::ZERO,
+            timeout: Duration::from_secs(1),
+            verdict: if succeeded { Ok(()) } else { Err(failure()) },
+            measured: MetricSet::default(),
+            log: Vec::new(),
+        })
+    }
+
+    fn ids(history: &History) -> Vec<u64> {
+        history.list().into_iter().map(|entry| entry.id).collect()
+    }
+
+    #[test]
+    fn failures_outlive_successes() {
+        let history = History::new(2);
+        for succeeded in [false, true, false, true, true] {
+            history.record(report("target", succeeded));
+        }
+        assert_eq!(ids(&history), [4, 3, 2, 0]);
+        assert!(history.find(0).is_some(), "a kept failure");
+        assert!(history.find(1).is_none(), "a success that is too old");
+    }
+
+    #[test]
+    fn the_failure_list_is_bounded_too() {
+        let history = History::new(2);
+        for _ in 0..10 {
+            history.record(report("target", false));
+        }
+        assert_eq!(ids(&history), [9, 8, 7, 6]);
+    }
+
+    #[test]
+    fn a_limit_of_zero_keeps_nothing() {
+        let history = History::new(0);
+        assert_eq!(history.record(report("target", false)), 0);
+        assert_eq!(history.record(report("target", false)), 1);
+        assert!(history.list().is_empty());
+    }
+
+    #[test]
+    fn the_latest_match_is_found_by_target_and_module() {
+        let history = History::new(5);
+        history.record(report("a", true));
+        history.record(report("a", false));
+        history.record(report("b", true));
+        let latest = history.latest("a", None).unwrap();
+        assert!(latest.verdict.is_err());
+        assert!(history.latest("a", Some("other")).is_none());
+        assert!(history.latest("c", None).is_none());
+    }
+}
