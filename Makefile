@@ -1,0 +1,92 @@
+# The commands of this project. `make help` lists them; CI calls the same ones.
+#
+# STRICT=1 turns "tool not installed, check left out" into an error, as CI wants it.
+
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+CARGO ?= cargo
+PROMTOOL ?= promtool
+CONTAINER ?= $(firstword $(foreach tool,docker podman buildah,$(if $(shell command -v $(tool)),$(tool))))
+IMAGE ?= probe_exporter
+ARGS ?=
+STRICT ?=
+
+.PHONY: help
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+
+.PHONY: setup
+setup: ## Install, or name, what the build needs beside Rust
+	@.ci/setup
+
+.PHONY: run
+run: build ## Build and start on port 9115 with the built-in modules (ARGS="--config.file=…" for others)
+	./target/release/probe_exporter $(ARGS)
+
+.PHONY: build
+build: setup ## Build the release binary, target/release/probe_exporter
+	$(CARGO) build --release --locked
+
+.PHONY: test
+test: setup lint doc deny rules unit ## Everything that CI checks of the code
+
+.PHONY: unit
+unit: setup ## The tests alone
+	$(CARGO) test --locked
+
+.PHONY: fmt
+fmt: components ## Format the code
+	$(CARGO) fmt --all
+
+.PHONY: lint
+lint: setup components ## Formatting and clippy, warnings as errors
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --all-targets -- -D warnings
+
+.PHONY: doc
+doc: setup ## The crate's documentation, warnings as errors
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --document-private-items
+
+.PHONY: deny
+deny: ## Licences, sources and banned crates of the dependencies, and advisories with ADVISORIES=1
+	@if $(CARGO) deny --version >/dev/null 2>&1; then \
+		$(CARGO) deny --locked check bans licenses sources $(if $(ADVISORIES),advisories); \
+	else \
+		$(call left-out,cargo-deny,the dependencies are not checked,cargo install --locked cargo-deny); \
+	fi
+
+.PHONY: rules
+rules: ## Prometheus configuration, rules and their unit tests
+	@if command -v $(PROMTOOL) >/dev/null; then \
+		set -e; \
+		$(PROMTOOL) check config prometheus/prometheus.yml examples/compose/prometheus/prometheus.yml; \
+		$(PROMTOOL) check rules prometheus/rules/*.yml; \
+		$(PROMTOOL) test rules prometheus/tests/*.yml; \
+	else \
+		$(call left-out,promtool,the rules are not checked,apt-get install prometheus); \
+	fi
+
+.PHONY: metrics
+metrics: ## What the exporter answers, through promtool's linter
+	@if command -v $(PROMTOOL) >/dev/null; then \
+		$(CARGO) build --locked && PROMTOOL=$(PROMTOOL) .ci/check-metrics target/debug/probe_exporter; \
+	else \
+		$(call left-out,promtool,the metrics are not checked,apt-get install prometheus); \
+	fi
+
+.PHONY: image
+image: ## Build the container image (CONTAINER=docker, podman or buildah)
+	$(if $(CONTAINER),,$(error none of docker, podman and buildah is installed))
+	$(CONTAINER) build --tag $(IMAGE) --file Dockerfile .
+
+# rustfmt and clippy, where rustup installed only the compiler.
+.PHONY: components
+components:
+	@$(CARGO) fmt --version >/dev/null 2>&1 && $(CARGO) clippy --version >/dev/null 2>&1 \
+		|| rustup component add rustfmt clippy
+
+# $(call left-out,tool,consequence,how to install it)
+define left-out
+printf '\n*** %s is not installed: %s.\n*** To install it: %s\n\n' '$(1)' '$(2)' '$(3)' >&2; \
+$(if $(STRICT),exit 1,true)
+endef
