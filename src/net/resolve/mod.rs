@@ -73,15 +73,32 @@ pub async fn resolve(
     let stopwatch = Stopwatch { begun: Instant::now(), seen: seen.insert(Resolution::default()) };
     let wanted = Wanted::of(ip);
     context.log.debug("Resolving target address", &[("target", &host), ("wanted", &wanted)]);
-    let address = match Address::literal(host) {
-        Some(address) => address.and_then(|address| wanted.literal(address)),
-        None if host.is_empty() => Err(LookupError::NoSuchName),
-        None => context.resolver.lookup(host, wanted).await.map(Address::from),
-    };
-    let address = address.map_err(|error| error.of(host))?;
+    let address = find(context, host, wanted).await.map_err(|error| error.of(host))?;
     stopwatch.seen.address = Some(address);
     context.log.debug("Resolved target address", &[("target", &host), ("ip", &address)]);
     Ok(address)
+}
+
+/// Resolves `host` to its first address of `family`, for a connection that is not the target's own.
+///
+/// # Errors
+/// A failure of the stage [`Stage::Resolve`].
+pub async fn resolve_family(
+    context: &Context,
+    host: &str,
+    family: IpFamily,
+) -> Result<Address, Failure> {
+    context.enter(Stage::Resolve);
+    let wanted = Wanted::Only(family);
+    find(context, host, wanted).await.map_err(|error| error.of(host))
+}
+
+async fn find(context: &Context, host: &str, wanted: Wanted) -> Result<Address, LookupError> {
+    match Address::literal(host) {
+        Some(address) => address.and_then(|address| wanted.literal(address)),
+        None if host.is_empty() => Err(LookupError::NoSuchName),
+        None => context.resolver.lookup(host, wanted).await.map(Address::from),
+    }
 }
 
 /// Notes the time of the lookup however it ends, also when the future is dropped.

@@ -1,6 +1,72 @@
 //! The http prober: a request, the redirects it leads to, and what the answer must be.
 
 mod acceptance;
+mod body;
+mod checks;
+mod cookies;
+mod decoder;
+mod exchange;
+mod file_body;
+mod measurements;
+mod redirects;
+mod request;
 mod settings;
+mod target;
+mod timing;
+mod url;
+mod verdict;
 
+pub use measurements::{CheckState, HttpMeasurements, HttpPhase, METRICS, ResponseFacts};
 pub use settings::{Compression, HeaderMatcher, HttpProber};
+
+use crate::{
+    evidence::{Failure, Stage},
+    net::{Context, resolve::resolve},
+    probers::{
+        Prober, Target,
+        http::{
+            redirects::follow,
+            request::Requests,
+            target::{Pinned, url_of},
+            verdict::{has_json_rules, judge},
+        },
+    },
+};
+
+impl Prober for HttpProber {
+    type Measurements = HttpMeasurements;
+
+    /// Asks for the target's URL. A `hostname` takes the place of the `Host` header, and of the
+    /// name that TLS asks for.
+    async fn probe(
+        &self,
+        context: &Context,
+        target: &Target,
+        seen: &mut HttpMeasurements,
+    ) -> Result<(), Failure> {
+        let settled = Settled(seen);
+        let seen = &mut *settled.0;
+        seen.json = has_json_rules(self).then_some(CheckState::NotReached);
+        context.enter(Stage::Target);
+        let url = url_of(&target.name)?;
+        let address = resolve(context, url.hostname(), &self.ip, &mut seen.resolution).await;
+        seen.note_resolution();
+        let pinned = Pinned::new(&url, address?);
+        context.enter(Stage::Request);
+        let mut requests = Requests::new(self, target.hostname.as_deref()).await?;
+        seen.begin_phases();
+        requests.read_credentials().await?;
+        let answer = follow(self, context, &mut requests, url, &pinned, seen).await?;
+        seen.note_final(&answer.response);
+        judge(self, context, answer, seen).await
+    }
+}
+
+/// Adds up what was measured, however the probe ends.
+struct Settled<'s>(&'s mut HttpMeasurements);
+
+impl Drop for Settled<'_> {
+    fn drop(&mut self) {
+        self.0.settle();
+    }
+}

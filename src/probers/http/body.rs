@@ -1,0 +1,324 @@
+//! The body of the final response: decompressed, counted, and kept as far as a check needs it.
+
+use bytes::{Buf, Bytes};
+use tokio::time::Instant;
+
+use crate::{
+    evidence::{Failure, Reason, Stage},
+    probers::http::{
+        decoder::{DecodeError, Decoder},
+        settings::HttpProber,
+    },
+};
+
+/// Takes in a body piece by piece.
+pub(super) struct Collector {
+    decoder: Option<Decoder>,
+    /// Whether the body did not even begin as `compression` says. It is then counted as it comes.
+    bad_start: bool,
+    tally: Tally,
+}
+
+/// What came out so far.
+struct Tally {
+    limit: Limit,
+    length: u64,
+    /// How many of the next bytes do not count.
+    skipped: usize,
+    kept: Option<Vec<u8>>,
+}
+
+/// How many bytes are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Limit {
+    bytes: u64,
+    /// Whether it is the module's.
+    configured: bool,
+}
+
+/// Why the rest of a body is not read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum BodyError {
+    /// It cannot be decompressed.
+    Decode(DecodeError),
+    /// The deadline passed in the middle of decompression.
+    TimedOut,
+    /// It is longer than this.
+    TooLarge(Limit),
+}
+
+/// Whether a piece of the body is used up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Progress {
+    Done,
+    More,
+}
+
+/// A body that a check needs is kept in memory up to this many bytes.
+///
+/// Unlike upstream, which keeps any number of them; `body_size_limit` says otherwise.
+const LARGEST_KEPT: u64 = 64 << 20;
+
+/// A body is decompressed up to this many bytes, so that a few megabytes from a hostile peer do
+/// not cost minutes of CPU time.
+///
+/// Unlike upstream, which goes on until the deadline; `body_size_limit` says otherwise.
+const LARGEST_DECOMPRESSED: u64 = 4 << 30;
+
+/// How much is decompressed in one step.
+const OUTPUT_BUFFER: usize = 32 << 10;
+
+/// How much may be decompressed in one go on a thread that other probes need too.
+const MOST_INLINE: usize = 256 << 10;
+
+/// What upstream's decompressor takes out of a body before it finds out that it is no gzip.
+const LOOKED_AHEAD: usize = 4096;
+
+impl Collector {
+    /// For the body of a response to `prober`'s request; `keep` says whether a check needs it.
+    pub(super) fn new(prober: &HttpProber, keep: bool) -> Self {
+        let decoder = prober.compression.and_then(Decoder::new);
+        let (bytes, configured) = match prober.body_size_limit.limit() {
+            Some(bytes) => (bytes, true),
+            None if keep => (LARGEST_KEPT, false),
+            None if decoder.is_some() => (LARGEST_DECOMPRESSED, false),
+            None => (u64::MAX, false),
+        };
+        let limit = Limit { bytes, configured };
+        let tally = Tally { limit, length: 0, skipped: 0, kept: keep.then(Vec::new) };
+        Self { decoder, bad_start: false, tally }
+    }
+
+    /// Bytes so far, after decompression.
+    pub(super) fn length(&self) -> u64 {
+        self.tally.length
+    }
+
+    /// Whether the compressed data has come to its end, so that nothing more is to be read.
+    pub(super) fn is_complete(&self) -> bool {
+        self.decoder.as_ref().is_some_and(Decoder::is_done)
+    }
+
+    /// Takes in the next piece; what costs much CPU time is done off the thread that probes.
+    pub(super) async fn feed(
+        mut self,
+        mut piece: Bytes,
+        deadline: Instant,
+    ) -> (Self, Result<(), BodyError>) {
+        match self.decode(&mut piece, MOST_INLINE, deadline) {
+            Ok(Progress::More) => {}
+            Ok(Progress::Done) => return (self, Ok(())),
+            Err(error) => return (self, Err(error)),
+        }
+        let limit = self.tally.limit;
+        let length = self.tally.length;
+        let work = tokio::task::spawn_blocking(move || {
+            let fed = self.decode(&mut piece, usize::MAX, deadline);
+            (self, fed.map(|_| ()))
+        });
+        work.await.unwrap_or_else(|_| {
+            // The runtime is going down, and the probe with it.
+            let tally = Tally { limit, length, skipped: 0, kept: None };
+            (Self { decoder: None, bad_start: false, tally }, Err(BodyError::TimedOut))
+        })
+    }
+
+    /// Ends the body; what was kept of it, if it is whole.
+    pub(super) fn finish(self) -> Result<Option<Vec<u8>>, BodyError> {
+        if self.bad_start {
+            return Err(BodyError::Decode(DecodeError::BadStart));
+        }
+        match self.decoder.as_ref().map(Decoder::finish) {
+            Some(Err(error)) => Err(BodyError::Decode(error)),
+            Some(Ok(())) | None => Ok(self.tally.kept),
+        }
+    }
+
+    /// Takes in `piece` until it is used up, or until about `most` bytes came out of it.
+    fn decode(
+        &mut self,
+        piece: &mut Bytes,
+        most: usize,
+        deadline: Instant,
+    ) -> Result<Progress, BodyError> {
+        let Some(decoder) = &mut self.decoder else {
+            self.tally.take_in(&std::mem::take(piece))?;
+            return Ok(Progress::Done);
+        };
+        let mut output = vec![0; OUTPUT_BUFFER];
+        let mut produced = 0;
+        loop {
+            let step = match decoder.step(piece, &mut output) {
+                Ok(step) => step,
+                Err(DecodeError::BadStart) => {
+                    self.decoder = None;
+                    self.bad_start = true;
+                    self.tally.skipped = LOOKED_AHEAD;
+                    return self.decode(piece, most, deadline);
+                }
+                Err(error) => return Err(BodyError::Decode(error)),
+            };
+            piece.advance(step.consumed);
+            self.tally.take_in(output.get(..step.produced).unwrap_or_default())?;
+            produced += step.produced;
+            match (piece.is_empty(), step.produced < output.len()) {
+                (true, true) => return Ok(Progress::Done),
+                (false, true) if step.consumed == 0 && step.produced == 0 => {
+                    return Err(BodyError::Decode(DecodeError::Corrupt));
+                }
+                _ if produced >= most => return Ok(Progress::More),
+                _ if Instant::now() >= deadline => return Err(BodyError::TimedOut),
+                _ => {}
+            }
+        }
+    }
+}
+
+impl Tally {
+    fn take_in(&mut self, bytes: &[u8]) -> Result<(), BodyError> {
+        let skipped = self.skipped.min(bytes.len());
+        self.skipped -= skipped;
+        let bytes = bytes.get(skipped..).unwrap_or_default();
+        let room = usize::try_from(self.limit.bytes - self.length).unwrap_or(usize::MAX);
+        let fitting = bytes.get(..room.min(bytes.len())).unwrap_or_default();
+        self.length += u64::try_from(fitting.len()).unwrap_or_default();
+        if let Some(kept) = &mut self.kept {
+            kept.extend_from_slice(fitting);
+        }
+        if fitting.len() < bytes.len() {
+            return Err(BodyError::TooLarge(self.limit));
+        }
+        Ok(())
+    }
+}
+
+impl BodyError {
+    /// Whether decompression could not even be begun, which is no fault of what is in the body.
+    pub(super) fn is_bad_start(self) -> bool {
+        self == Self::Decode(DecodeError::BadStart)
+    }
+}
+
+impl From<BodyError> for Failure {
+    fn from(error: BodyError) -> Self {
+        let (reason, message) = match error {
+            BodyError::Decode(error) => {
+                (Reason::Decompression, format!("The body cannot be decompressed: {error}"))
+            }
+            BodyError::TimedOut => {
+                (Reason::Timeout, "The deadline passed while decompressing the body".to_owned())
+            }
+            BodyError::TooLarge(Limit { bytes, configured: true }) => {
+                (Reason::TooLarge, format!("The body is longer than {bytes} bytes"))
+            }
+            BodyError::TooLarge(Limit { bytes, configured: false }) => (
+                Reason::TooLarge,
+                format!("The body is longer than {bytes} bytes; body_size_limit allows more"),
+            ),
+        };
+        Self::new(Stage::Response, reason, message)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{io::Write, time::Duration};
+
+    use flate2::{Compression as Level, write::GzEncoder};
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn gzip(text: &[u8]) -> Bytes {
+        let mut encoder = GzEncoder::new(Vec::new(), Level::default());
+        encoder.write_all(text).unwrap();
+        encoder.finish().unwrap().into()
+    }
+
+    /// Length and outcome of a body that comes in `pieces`.
+    async fn collect(
+        section: Value,
+        keep: bool,
+        pieces: &[Bytes],
+    ) -> (u64, Result<Option<Vec<u8>>, BodyError>) {
+        let prober: HttpProber = serde_json::from_value(section).unwrap();
+        let deadline = Instant::now() + Duration::from_mins(10);
+        let mut collector = Collector::new(&prober, keep);
+        for piece in pieces {
+            let (next, fed) = collector.feed(piece.clone(), deadline).await;
+            collector = next;
+            if let Err(error) = fed {
+                return (collector.length(), Err(error));
+            }
+        }
+        (collector.length(), collector.finish())
+    }
+
+    #[tokio::test]
+    async fn a_body_is_counted_and_kept_only_when_needed() {
+        let pieces = [Bytes::from("hello "), Bytes::new(), Bytes::from("world")];
+        let (length, kept) = collect(json!({}), false, &pieces).await;
+        assert_eq!((length, kept), (11, Ok(None)));
+        let (length, kept) = collect(json!({}), true, &pieces).await;
+        assert_eq!((length, kept), (11, Ok(Some(b"hello world".to_vec()))));
+    }
+
+    #[tokio::test]
+    async fn the_limit_is_exact_and_holds_after_decompression() {
+        let body = Bytes::from(vec![b'a'; 2048]);
+        let exact = json!({"body_size_limit": "2KB"});
+        assert_eq!(collect(exact, false, std::slice::from_ref(&body)).await, (2048, Ok(None)));
+        for section in [
+            json!({"body_size_limit": "1KB"}),
+            json!({"body_size_limit": "1KB", "compression": "gzip"}),
+        ] {
+            let packed = section.get("compression").is_some();
+            let body = if packed { gzip(&body) } else { body.clone() };
+            let (length, outcome) = collect(section, true, &[body]).await;
+            assert_eq!(length, 1024);
+            let limit = Limit { bytes: 1024, configured: true };
+            assert_eq!(outcome, Err(BodyError::TooLarge(limit)));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_large_body_is_decompressed_elsewhere_and_whole() {
+        let text: Vec<u8> = (0..300_000_u32).flat_map(u32::to_le_bytes).collect();
+        let (length, kept) = collect(json!({"compression": "GZIP"}), true, &[gzip(&text)]).await;
+        assert_eq!(length, 1_200_000);
+        assert_eq!(kept.unwrap().unwrap(), text);
+    }
+
+    #[tokio::test]
+    async fn what_is_kept_is_bounded() {
+        let piece = Bytes::from(vec![0; 1 << 20]);
+        let (length, outcome) = collect(json!({}), true, &vec![piece; 65]).await;
+        assert_eq!(length, LARGEST_KEPT);
+        let failure = Failure::from(outcome.unwrap_err());
+        assert_eq!(failure.reason, Reason::TooLarge);
+        assert!(failure.message.contains("body_size_limit"), "{failure}");
+    }
+
+    #[tokio::test]
+    async fn a_body_that_is_no_gzip_is_counted_from_behind_what_was_looked_at() {
+        for (size, counted) in [(5, 0), (4096, 0), (10_000, 10_000 - 4096)] {
+            let piece = Bytes::from(vec![b'x'; size]);
+            let (length, outcome) = collect(json!({"compression": "gzip"}), true, &[piece]).await;
+            assert_eq!(length, counted, "{size}");
+            assert!(outcome.unwrap_err().is_bad_start());
+        }
+        let (length, outcome) = collect(json!({"compression": "gzip"}), false, &[]).await;
+        assert_eq!(length, 0);
+        assert!(outcome.unwrap_err().is_bad_start());
+    }
+
+    #[tokio::test]
+    async fn decompression_ends_at_the_deadline() {
+        let prober: HttpProber = serde_json::from_value(json!({"compression": "gzip"})).unwrap();
+        let bomb = gzip(&vec![0; 64 << 20]);
+        let collector = Collector::new(&prober, false);
+        let (collector, fed) = collector.feed(bomb, Instant::now()).await;
+        assert_eq!(fed, Err(BodyError::TimedOut));
+        assert!(collector.length() < 64 << 20);
+    }
+}

@@ -1,0 +1,279 @@
+//! Decompression of a body piece by piece: what comes out is bounded by who asks, not by who sends.
+
+use std::fmt;
+
+use brotli_decompressor::{BrotliDecompressStream, BrotliResult, BrotliState, StandardAlloc};
+use flate2::{Decompress, FlushDecompress, Status};
+
+use crate::probers::http::settings::Compression;
+
+/// A decompressor in the middle of a body.
+pub(super) enum Decoder {
+    Gzip(Gzip),
+    /// Raw deflate (RFC 1951), as upstream reads `deflate`; a zlib wrapper is an error.
+    Deflate(Box<Decompress>),
+    Brotli(Box<BrotliState<StandardAlloc, StandardAlloc, StandardAlloc>>),
+    /// The compressed data is complete, and whatever follows is not looked at.
+    Done,
+}
+
+/// One or more gzip members (RFC 1952), one behind the other.
+pub(super) struct Gzip {
+    member: Box<Decompress>,
+    /// The bytes of the running member that were read, as far as its start goes.
+    position: usize,
+    /// Whether a member came to its end.
+    complete: bool,
+}
+
+/// Why a body cannot be decompressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum DecodeError {
+    /// It does not even begin like such data.
+    BadStart,
+    /// It breaks the format further on.
+    Corrupt,
+    /// It ends too early.
+    Truncated,
+}
+
+impl fmt::Display for DecodeError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::BadStart => "it does not begin like compressed data",
+            Self::Corrupt => "the compressed data is corrupt",
+            Self::Truncated => "the compressed data ends too early",
+        })
+    }
+}
+
+/// What one step made of its input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Step {
+    /// Bytes of the input that are used up.
+    pub(super) consumed: usize,
+    /// Bytes of the output that were filled.
+    pub(super) produced: usize,
+}
+
+/// The largest window of zlib, in bits.
+const WINDOW_BITS: u8 = 15;
+
+/// The first bytes of a gzip member: two of magic, and the only method there is.
+const GZIP_START: [u8; 3] = [0x1f, 0x8b, 8];
+
+/// The length of a gzip member's header without its optional parts.
+const GZIP_HEADER: usize = 10;
+
+impl Decoder {
+    /// For a body compressed like this; none for one that is not.
+    pub(super) fn new(compression: Compression) -> Option<Self> {
+        match compression {
+            Compression::Identity => None,
+            Compression::Gzip => Some(Self::Gzip(Gzip::new())),
+            Compression::Deflate => Some(Self::Deflate(Box::new(Decompress::new(false)))),
+            Compression::Brotli => Some(Self::Brotli(Box::new(BrotliState::new_strict(
+                StandardAlloc::default(),
+                StandardAlloc::default(),
+                StandardAlloc::default(),
+            )))),
+        }
+    }
+
+    /// Decompresses some of `input` into `output`.
+    pub(super) fn step(&mut self, input: &[u8], output: &mut [u8]) -> Result<Step, DecodeError> {
+        match self {
+            Self::Gzip(gzip) => gzip.step(input, output),
+            Self::Deflate(inflate) => {
+                let (step, status) = inflate_step(inflate, input, output)?;
+                if status == Status::StreamEnd {
+                    *self = Self::Done;
+                }
+                Ok(step)
+            }
+            Self::Brotli(state) => {
+                let (step, done) = brotli_step(state, input, output)?;
+                if done {
+                    *self = Self::Done;
+                }
+                Ok(step)
+            }
+            Self::Done => Ok(Step { consumed: input.len(), produced: 0 }),
+        }
+    }
+
+    /// Whether nothing that follows is looked at.
+    pub(super) fn is_done(&self) -> bool {
+        matches!(self, Self::Done)
+    }
+
+    /// Whether the body may end here.
+    pub(super) fn finish(&self) -> Result<(), DecodeError> {
+        match self {
+            Self::Done => Ok(()),
+            Self::Gzip(gzip) if gzip.complete && gzip.position == 0 => Ok(()),
+            // Upstream reads the header of the first member before anything else.
+            Self::Gzip(gzip) if !gzip.complete && gzip.position < GZIP_HEADER => {
+                Err(DecodeError::BadStart)
+            }
+            Self::Gzip(_) | Self::Deflate(_) | Self::Brotli(_) => Err(DecodeError::Truncated),
+        }
+    }
+}
+
+impl Gzip {
+    fn new() -> Self {
+        Self { member: Box::new(Decompress::new_gzip(WINDOW_BITS)), position: 0, complete: false }
+    }
+
+    fn step(&mut self, input: &[u8], output: &mut [u8]) -> Result<Step, DecodeError> {
+        let expected = GZIP_START.get(self.position..).unwrap_or_default();
+        if input.iter().zip(expected).any(|(found, expected)| found != expected) {
+            return Err(if self.complete { DecodeError::Corrupt } else { DecodeError::BadStart });
+        }
+        let (step, status) = inflate_step(&mut self.member, input, output)?;
+        self.position = self.position.saturating_add(step.consumed);
+        if status == Status::StreamEnd {
+            *self = Self { complete: true, ..Self::new() };
+        }
+        Ok(step)
+    }
+}
+
+fn inflate_step(
+    inflate: &mut Decompress,
+    input: &[u8],
+    output: &mut [u8],
+) -> Result<(Step, Status), DecodeError> {
+    let (read, written) = (inflate.total_in(), inflate.total_out());
+    let status = inflate
+        .decompress(input, output, FlushDecompress::None)
+        .map_err(|_| DecodeError::Corrupt)?;
+    let step = Step {
+        consumed: usize::try_from(inflate.total_in() - read).unwrap_or(input.len()),
+        produced: usize::try_from(inflate.total_out() - written).unwrap_or(output.len()),
+    };
+    Ok((step, status))
+}
+
+/// Also says whether the data came to its end.
+fn brotli_step(
+    state: &mut BrotliState<StandardAlloc, StandardAlloc, StandardAlloc>,
+    input: &[u8],
+    output: &mut [u8],
+) -> Result<(Step, bool), DecodeError> {
+    let (mut input_left, mut output_left) = (input.len(), output.len());
+    let mut step = Step { consumed: 0, produced: 0 };
+    let result = BrotliDecompressStream(
+        &mut input_left,
+        &mut step.consumed,
+        input,
+        &mut output_left,
+        &mut step.produced,
+        output,
+        &mut 0,
+        state,
+    );
+    match result {
+        BrotliResult::ResultFailure => Err(DecodeError::Corrupt),
+        BrotliResult::ResultSuccess => Ok((step, true)),
+        BrotliResult::NeedsMoreInput | BrotliResult::NeedsMoreOutput => Ok((step, false)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use flate2::{Compression as Level, write::DeflateEncoder, write::GzEncoder};
+
+    use super::*;
+
+    /// "hello" as one uncompressed meta-block.
+    const BROTLI_HELLO: &[u8] = &[0x0b, 0x02, 0x80, b'h', b'e', b'l', b'l', b'o', 0x03];
+
+    fn gzip(text: &[u8]) -> Vec<u8> {
+        let mut encoder = GzEncoder::new(Vec::new(), Level::default());
+        encoder.write_all(text).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn deflate(text: &[u8]) -> Vec<u8> {
+        let mut encoder = DeflateEncoder::new(Vec::new(), Level::default());
+        encoder.write_all(text).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    /// Decodes `data` cut into pieces of `size` bytes, with an output buffer of three.
+    fn decode(compression: Compression, data: &[u8], size: usize) -> Result<Vec<u8>, DecodeError> {
+        let mut decoder = Decoder::new(compression).unwrap();
+        let mut text = Vec::new();
+        for mut piece in data.chunks(size) {
+            loop {
+                let mut output = [0; 3];
+                let step = decoder.step(piece, &mut output)?;
+                text.extend_from_slice(&output[..step.produced]);
+                piece = &piece[step.consumed..];
+                if step.produced < output.len() && piece.is_empty() {
+                    break;
+                }
+            }
+        }
+        decoder.finish()?;
+        Ok(text)
+    }
+
+    #[test]
+    fn what_was_compressed_comes_back() {
+        let twice = [gzip(b"hello "), gzip(b"world")].concat();
+        let trailed = [deflate(b"hello"), b"trailer".to_vec()].concat();
+        for (name, compression, data, text) in [
+            ("gzip", Compression::Gzip, gzip(b"hello"), "hello"),
+            ("gzip of nothing", Compression::Gzip, gzip(b""), ""),
+            ("two members", Compression::Gzip, twice, "hello world"),
+            ("deflate", Compression::Deflate, deflate(b"hello"), "hello"),
+            ("deflate with more behind", Compression::Deflate, trailed, "hello"),
+            ("brotli", Compression::Brotli, BROTLI_HELLO.to_vec(), "hello"),
+        ] {
+            for size in [1, 2, 7, 1000] {
+                assert_eq!(
+                    decode(compression, &data, size).as_deref(),
+                    Ok(text.as_bytes()),
+                    "{name} by {size}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_broken_is_told_apart() {
+        let mut zlib = flate2::write::ZlibEncoder::new(Vec::new(), Level::default());
+        zlib.write_all(b"hello").unwrap();
+        let mut wrong_sum = gzip(b"hello");
+        let end = wrong_sum.len() - 5;
+        wrong_sum[end] ^= 1;
+        let trailed = [gzip(b"hello"), b"x".to_vec()].concat();
+        let (gzip, deflate) = (gzip(b"hello"), deflate(b"hello"));
+        for (name, compression, data, error) in [
+            ("no gzip", Compression::Gzip, b"hello".to_vec(), DecodeError::BadStart),
+            ("empty gzip", Compression::Gzip, Vec::new(), DecodeError::BadStart),
+            ("short gzip", Compression::Gzip, gzip[..15].to_vec(), DecodeError::Truncated),
+            ("wrong checksum", Compression::Gzip, wrong_sum, DecodeError::Corrupt),
+            ("garbage behind", Compression::Gzip, trailed, DecodeError::Corrupt),
+            ("zlib", Compression::Deflate, zlib.finish().unwrap(), DecodeError::Corrupt),
+            ("empty deflate", Compression::Deflate, Vec::new(), DecodeError::Truncated),
+            ("short deflate", Compression::Deflate, deflate[..4].to_vec(), DecodeError::Truncated),
+            ("no brotli", Compression::Brotli, b"<html>".to_vec(), DecodeError::Corrupt),
+            (
+                "short brotli",
+                Compression::Brotli,
+                BROTLI_HELLO[..6].to_vec(),
+                DecodeError::Truncated,
+            ),
+        ] {
+            for size in [1, 1000] {
+                assert_eq!(decode(compression, &data, size), Err(error), "{name} by {size}");
+            }
+        }
+    }
+}

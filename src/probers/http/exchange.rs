@@ -1,0 +1,270 @@
+//! One request and its response on one connection, over HTTP/1 or HTTP/2.
+
+use std::{
+    future::{Future, poll_fn},
+    io,
+    pin::{Pin, pin},
+    sync::{Arc, Mutex, PoisonError},
+    task::Context as TaskContext,
+};
+
+use bytes::Bytes;
+use futures_util::FutureExt as _;
+use http::{HeaderMap, HeaderValue, Request, StatusCode, Version, header, response::Parts};
+use http_body::Body as _;
+use http_body_util::BodyExt as _;
+use hyper::{
+    body::Incoming,
+    client::conn::{http1, http2},
+    ext::on_informational,
+    rt::Executor,
+};
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use crate::{
+    evidence::{Failure, Reason, Stage},
+    net::{Context, wire::WireClock},
+    probers::http::{
+        measurements::HttpMeasurements,
+        request::RequestBody,
+        timing::{FirstRead, Running, Watched},
+    },
+};
+
+/// A connection to make one request on.
+pub(super) struct Connection {
+    pub(super) stream: Box<dyn Transport>,
+    pub(super) clock: WireClock,
+    pub(super) http2: bool,
+    pub(super) over_tls: bool,
+}
+
+/// What bytes go through: TCP, or TLS over it.
+pub(super) trait Transport: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Transport for S {}
+
+/// A response whose body is still to be read.
+pub(super) struct Response {
+    pub(super) status: StatusCode,
+    pub(super) version: Version,
+    pub(super) headers: HeaderMap,
+    /// The length of the body as it was announced.
+    pub(super) content_length: Option<u64>,
+    pub(super) over_tls: bool,
+    body: Incoming,
+    driver: Driver,
+}
+
+/// The head of a response, trailers included, may have this many bytes.
+///
+/// Unlike upstream, which takes 10 MiB.
+const LARGEST_HEAD: usize = 512 << 10;
+
+/// And this many headers, for which room is made before they come.
+const MOST_HEADERS: usize = 4096;
+
+/// How much of a body is read ahead. Go's client has 4 MiB for HTTP/2, on each connection.
+const READ_AHEAD: u32 = 1 << 20;
+
+/// Sends one request, and waits for the head of the response. It is not sent again, whatever
+/// happens.
+pub(super) async fn exchange(
+    context: &Context,
+    connection: Connection,
+    mut request: Request<RequestBody>,
+    seen: &mut HttpMeasurements,
+) -> Result<Response, Failure> {
+    let Connection { stream, clock, http2, over_tls } = connection;
+    let first_read = FirstRead::default();
+    let interim = first_read.clone();
+    on_informational(&mut request, move |_| interim.skip());
+    let io = TokioIo::new(Watched::new(stream, clock.clone(), first_read.clone()));
+    let is_head = request.method() == http::Method::HEAD;
+    seen.running = Some(Running::new(clock, first_read, http2));
+    context.enter(Stage::Response);
+    let sent = if http2 { send_http2(io, request).await } else { send_http1(io, request).await };
+    let (response, driver) = sent.map_err(|error| failure_of(&error, "The request failed"))?;
+    seen.note_head();
+    let (parts, body) = response.into_parts();
+    let content_length = content_length(&parts, &body, is_head);
+    let Parts { status, version, headers, .. } = parts;
+    let headers = presentable(headers, version)?;
+    Ok(Response { status, version, headers, content_length, over_tls, body, driver })
+}
+
+impl Response {
+    /// The next piece of the body.
+    pub(super) async fn next_piece(&mut self) -> Result<Option<Bytes>, Failure> {
+        loop {
+            let frame = self.driver.run(self.body.frame()).await;
+            match frame {
+                None => return Ok(None),
+                Some(Err(error)) => return Err(failure_of(&error, "The body broke off")),
+                // Trailers are none of it.
+                Some(Ok(frame)) => {
+                    if let Ok(piece) = frame.into_data() {
+                        return Ok(Some(piece));
+                    }
+                }
+            }
+        }
+    }
+}
+
+type Io = TokioIo<Watched<Box<dyn Transport>>>;
+
+async fn send_http1(
+    io: Io,
+    request: Request<RequestBody>,
+) -> hyper::Result<(http::Response<Incoming>, Driver)> {
+    let (mut sender, connection) = http1::Builder::new()
+        .title_case_headers(true)
+        .max_headers(MOST_HEADERS)
+        .max_buf_size(LARGEST_HEAD)
+        .allow_obsolete_multiline_headers_in_responses(true)
+        .allow_spaces_after_header_name_in_responses(true)
+        .handshake(io)
+        .await?;
+    let mut driver = Driver { tasks: Tasks::default() };
+    // What breaks the connection also breaks the request or the body.
+    driver.tasks.execute(connection.map(drop));
+    let response = driver.run(sender.send_request(request)).await?;
+    Ok((response, driver))
+}
+
+async fn send_http2(
+    io: Io,
+    request: Request<RequestBody>,
+) -> hyper::Result<(http::Response<Incoming>, Driver)> {
+    let tasks = Tasks::default();
+    let (mut sender, connection) = http2::Builder::new(tasks.clone())
+        .initial_stream_window_size(READ_AHEAD)
+        .initial_connection_window_size(READ_AHEAD)
+        .max_header_list_size(u32::try_from(LARGEST_HEAD).unwrap_or(u32::MAX))
+        .handshake(io)
+        .await?;
+    tasks.execute(connection.map(drop));
+    let mut driver = Driver { tasks };
+    let response = driver.run(sender.send_request(request)).await?;
+    Ok((response, driver))
+}
+
+/// Moves a connection along while somebody waits for what comes out of it. It lives in the probe's
+/// own task: there is nothing to wake, and nothing that outlives the probe.
+struct Driver {
+    tasks: Tasks,
+}
+
+impl Driver {
+    async fn run<T>(&mut self, work: impl Future<Output = T>) -> T {
+        let mut work = pin!(work);
+        poll_fn(|context| {
+            self.tasks.poll(context);
+            work.as_mut().poll(context)
+        })
+        .await
+    }
+}
+
+type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// What hyper would spawn.
+#[derive(Clone, Default)]
+struct Tasks(Arc<Mutex<Vec<Task>>>);
+
+impl Tasks {
+    fn poll(&self, context: &mut TaskContext<'_>) {
+        let mut running = self.take();
+        running.retain_mut(|task| task.as_mut().poll(context).is_pending());
+        // Those that these tasks began have not been polled yet, or nobody would wake them.
+        let mut begun = self.take();
+        while !begun.is_empty() {
+            begun.retain_mut(|task| task.as_mut().poll(context).is_pending());
+            running.append(&mut begun);
+            begun = self.take();
+        }
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = running;
+    }
+
+    fn take(&self) -> Vec<Task> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Tasks {
+    fn execute(&self, task: F) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(Box::pin(task));
+    }
+}
+
+/// The length that was announced, as Go's client tells it.
+fn content_length(parts: &Parts, body: &Incoming, is_head: bool) -> Option<u64> {
+    let mut lengths = parts.headers.get_all(header::CONTENT_LENGTH).iter();
+    let announced = lengths
+        .next()
+        .and_then(|length| length.to_str().ok())
+        .and_then(|length| length.trim().parse().ok());
+    if parts.version >= Version::HTTP_2 {
+        let announced = announced.filter(|_| lengths.next().is_none());
+        return announced.or_else(|| (body.is_end_stream() && !is_head).then_some(0));
+    }
+    let without_body = parts.status.is_informational()
+        || matches!(parts.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+    let is_chunked = parts.headers.contains_key(header::TRANSFER_ENCODING);
+    match (is_head, without_body) {
+        (false, true) => Some(0),
+        (false, false) if is_chunked => None,
+        (true, _) | (false, false) => announced,
+    }
+}
+
+/// The headers as Go's client presents them, which is what header rules are written for: without
+/// those about the transfer, and with the modern form of `Pragma: no-cache`.
+fn presentable(mut headers: HeaderMap, version: Version) -> Result<HeaderMap, Failure> {
+    let mut encodings = headers.get_all(header::TRANSFER_ENCODING).iter();
+    if let Some(encoding) = encodings.next().filter(|_| version == Version::HTTP_11) {
+        if !encoding.as_bytes().eq_ignore_ascii_case(b"chunked") || encodings.next().is_some() {
+            let message = format!("The transfer encoding {encoding:?} is not supported");
+            return Err(Failure::new(Stage::Response, Reason::Protocol, message));
+        }
+        headers.remove(header::CONTENT_LENGTH);
+    }
+    headers.remove(header::TRANSFER_ENCODING);
+    headers.remove(header::TRAILER);
+    let no_cache = HeaderValue::from_static("no-cache");
+    if headers.get(header::PRAGMA) == Some(&no_cache)
+        && !headers.contains_key(header::CACHE_CONTROL)
+    {
+        headers.insert(header::CACHE_CONTROL, no_cache);
+    }
+    Ok(headers)
+}
+
+/// Why there is no response, or no whole one.
+fn failure_of(error: &hyper::Error, what: &str) -> Failure {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    let mut io_error = None;
+    let mut text = String::new();
+    while let Some(error) = cause {
+        if let Some(error) = error.downcast_ref::<io::Error>() {
+            io_error = Some(error);
+        }
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    let (stage, reason) = if error.is_user() {
+        (Stage::Request, Reason::UnusableFile)
+    } else if error.is_parse() && text.contains("too large") {
+        // The method that tells this is there for servers alone.
+        (Stage::Response, Reason::TooLarge)
+    } else if error.is_incomplete_message() {
+        (Stage::Response, Reason::Closed)
+    } else if let Some(error) = io_error {
+        (Stage::Response, Reason::of_io(error))
+    } else {
+        (Stage::Response, Reason::Protocol)
+    };
+    Failure::new(stage, reason, format!("{what}{text}"))
+}

@@ -1,0 +1,68 @@
+//! A request's body that is read from a file while it is sent.
+
+use std::{
+    io,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use http_body::{Body, Frame};
+use tokio::{
+    fs::File,
+    io::{AsyncRead as _, ReadBuf},
+};
+
+/// Sends what is in a file, piece by piece.
+pub(super) struct FileBody {
+    file: File,
+    buffer: Box<[u8]>,
+}
+
+/// The size of a piece, which is upstream's.
+const PIECE: usize = 32 << 10;
+
+impl FileBody {
+    pub(super) fn new(file: File) -> Self {
+        Self { file, buffer: vec![0; PIECE].into_boxed_slice() }
+    }
+}
+
+impl Body for FileBody {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        let Self { file, buffer } = &mut *self;
+        let mut piece = ReadBuf::new(buffer);
+        ready!(Pin::new(file).poll_read(context, &mut piece))?;
+        let bytes = Bytes::copy_from_slice(piece.filled());
+        Poll::Ready((!bytes.is_empty()).then(|| Ok(Frame::data(bytes))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_file_comes_whole_in_pieces() {
+        let content: Vec<u8> = (0..100_000_u32).flat_map(u32::to_le_bytes).collect();
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("body");
+        std::fs::write(&path, &content).unwrap();
+        let mut body = FileBody::new(File::open(&path).await.unwrap());
+        let mut read = Vec::new();
+        while let Some(frame) = body.frame().await {
+            let piece = frame.unwrap().into_data().unwrap();
+            assert!(piece.len() <= PIECE);
+            read.extend_from_slice(&piece);
+        }
+        assert_eq!(read, content);
+    }
+}

@@ -1,0 +1,227 @@
+//! From the first request to the final response, hop by hop.
+
+use std::fmt::Write as _;
+
+use http::{Method, StatusCode, header};
+
+use crate::{
+    evidence::{Failure, Reason, Stage},
+    net::Context,
+    probers::http::{
+        cookies::Jar,
+        exchange::{Response, exchange},
+        measurements::HttpMeasurements,
+        request::{Hop, Requests},
+        settings::HttpProber,
+        target::{Pinned, connect},
+        url::Url,
+    },
+};
+
+/// A response that leads nowhere else.
+pub(super) struct Final {
+    pub(super) response: Response,
+    /// Whether it is a redirect that was one too many.
+    pub(super) limit_reached: bool,
+}
+
+/// The number of redirects that are followed.
+const MOST_REDIRECTS: u32 = 10;
+
+/// Makes the first request and those that its redirects ask for.
+pub(super) async fn follow(
+    prober: &HttpProber,
+    context: &Context,
+    requests: &mut Requests<'_>,
+    url: Url,
+    pinned: &Pinned,
+    seen: &mut HttpMeasurements,
+) -> Result<Final, Failure> {
+    let mut cookies = Jar::default();
+    let mut hop = requests.first(url);
+    loop {
+        context.log.debug("Making HTTP request", &[("url", &hop.url), ("host", &hop.host())]);
+        let connection = connect(prober, context, &hop, pinned, seen).await?;
+        context.enter(Stage::Request);
+        let request = requests.request(&hop, &cookies, connection.http2).await?;
+        let response = exchange(context, connection, request, seen).await?;
+        let repeatable = !hop.with_body || requests.is_body_repeatable();
+        let Some(location) = location(&response, repeatable) else {
+            return Ok(Final { response, limit_reached: false });
+        };
+        context.log.info("Received redirect", &[("location", &location)]);
+        cookies.note(&hop.url, hop.host(), &response.headers);
+        let next = next_hop(&hop, response.status, &location, pinned)?;
+        seen.redirects += 1;
+        let limit_reached = seen.redirects > MOST_REDIRECTS;
+        if limit_reached || !prober.client.follow_redirects {
+            context.log.info("Not following redirect", &[]);
+            return Ok(Final { response, limit_reached });
+        }
+        refuse_other_schemes(&next.url)?;
+        seen.settle_hop();
+        seen.tls = None;
+        hop = next;
+    }
+}
+
+/// Where a response leads, if it is a redirect that can be followed.
+///
+/// 307 and 308 want the same body again; where it cannot be sent again, the response is final.
+fn location(response: &Response, repeatable: bool) -> Option<String> {
+    match response.status.as_u16() {
+        301..=303 => {}
+        307 | 308 if repeatable => {}
+        _ => return None,
+    }
+    let location = response.headers.get(header::LOCATION)?.as_bytes();
+    (!location.is_empty()).then(|| readable(location))
+}
+
+/// Text that may be in any encoding, with what is not UTF-8 escaped as it is in a URL.
+fn readable(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        for byte in chunk.invalid() {
+            // Writing to a String cannot fail.
+            let _ = write!(text, "%{byte:02X}");
+        }
+    }
+    text
+}
+
+/// The request that a redirect asks for.
+fn next_hop(
+    hop: &Hop,
+    status: StatusCode,
+    location: &str,
+    pinned: &Pinned,
+) -> Result<Hop, Failure> {
+    let invalid = |error| {
+        let message = format!("Cannot redirect to '{location}': {error}");
+        Failure::new(Stage::Response, Reason::InvalidRedirect, message)
+    };
+    let url = hop.url.join(location).map_err(invalid)?;
+    // A Host header of the module's holds for as long as redirects are relative.
+    let is_relative = url.authority == hop.url.authority
+        && Url::parse(location).is_ok_and(|url| !url.is_absolute());
+    let keeps_request = matches!(status.as_u16(), 307 | 308);
+    let method = match hop.method {
+        _ if keeps_request => hop.method.clone(),
+        Method::HEAD => Method::HEAD,
+        _ => Method::GET,
+    };
+    let is_downgrade = hop.url.scheme == "https" && url.scheme == "http";
+    Ok(Hop {
+        host: hop.host.clone().filter(|_| is_relative),
+        method,
+        with_body: hop.with_body && keeps_request,
+        with_credentials: hop.with_credentials && pinned.shares_credentials_with(&url),
+        referer: (!is_downgrade).then(|| hop.url.to_string()),
+        url,
+    })
+}
+
+fn refuse_other_schemes(url: &Url) -> Result<(), Failure> {
+    let invalid = |message| Err(Failure::new(Stage::Response, Reason::InvalidRedirect, message));
+    if !matches!(url.scheme.as_str(), "http" | "https") {
+        return invalid(format!("The redirect to '{url}' leads out of HTTP"));
+    }
+    if url.hostname().is_empty() {
+        return invalid(format!("The redirect to '{url}' names no host"));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{IpAddr, Ipv4Addr};
+
+    use super::*;
+
+    /// The hop that follows a POST with credentials to `from` when it redirects to `location`.
+    fn next(from: &str, status: u16, location: &str) -> Hop {
+        let url = Url::parse(from).unwrap();
+        let pinned = Pinned::new(&url, IpAddr::from(Ipv4Addr::LOCALHOST).into());
+        let hop = Hop {
+            url,
+            method: Method::POST,
+            host: Some("named.example".to_owned()),
+            with_body: true,
+            with_credentials: true,
+            referer: None,
+        };
+        let status = StatusCode::from_u16(status).unwrap();
+        next_hop(&hop, status, location, &pinned).unwrap()
+    }
+
+    #[test]
+    fn method_and_body_are_kept_only_where_the_status_says_so() {
+        for (status, method, with_body) in [
+            (301, Method::GET, false),
+            (302, Method::GET, false),
+            (303, Method::GET, false),
+            (307, Method::POST, true),
+            (308, Method::POST, true),
+        ] {
+            let hop = next("http://h/", status, "/x");
+            assert_eq!((hop.method, hop.with_body), (method, with_body), "{status}");
+        }
+    }
+
+    #[test]
+    fn credentials_stay_with_the_name_and_its_subdomains() {
+        for (from, location, kept) in [
+            ("http://h.example/", "/x", true),
+            ("http://h.example/", "http://h.example/x", true),
+            ("http://h.example/", "https://H.example:8443/x", true),
+            ("http://h.example/", "http://www.h.example/", true),
+            ("http://h.example/", "http://oh.example/", false),
+            ("http://h.example/", "http://example/", false),
+            ("http://h.example/", "//other.example/", false),
+            ("http://127.0.0.1/", "http://127.0.0.1:8080/", true),
+            ("http://127.0.0.1/", "http://127.0.0.2/", false),
+            ("http://[::1]/", "http://[fe80::1]/", false),
+        ] {
+            assert_eq!(next(from, 302, location).with_credentials, kept, "{from} to {location}");
+        }
+    }
+
+    #[test]
+    fn the_host_header_is_kept_while_redirects_are_relative() {
+        for (location, host) in [
+            ("/x", "named.example"),
+            ("x", "named.example"),
+            ("http://h/x", "h"),
+            ("//other:1/x", "other:1"),
+        ] {
+            assert_eq!(next("http://h/", 302, location).host(), host, "{location}");
+        }
+    }
+
+    #[test]
+    fn the_referer_is_the_last_page_but_not_from_https_to_http() {
+        for (from, location, referer) in [
+            ("http://u:p@h/a?b", "/x", Some("http://h/a?b")),
+            ("http://h/", "https://h/", Some("http://h/")),
+            ("https://h/", "http://h/", None),
+        ] {
+            assert_eq!(next(from, 302, location).referer.as_deref(), referer, "{from}");
+        }
+    }
+
+    #[test]
+    fn a_redirect_out_of_http_is_refused() {
+        for location in ["ftp://h/", "mailto:x", "http:///x", "https:x"] {
+            let url = next("http://h/", 302, location).url;
+            let failure = refuse_other_schemes(&url).unwrap_err();
+            assert_eq!(failure.reason, Reason::InvalidRedirect, "{location}");
+        }
+    }
+
+    #[test]
+    fn a_location_in_another_encoding_is_escaped() {
+        assert_eq!(readable(b"/caf\xe9?\xc3\xa9"), "/caf%E9?\u{e9}");
+    }
+}

@@ -1,0 +1,366 @@
+//! The requests of a probe: what upstream's look like, byte for byte.
+
+use std::io;
+
+use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Method, Request, Uri, header, uri::PathAndQuery};
+use http_body_util::{BodyExt as _, Empty, Full, combinators::UnsyncBoxBody};
+use tokio::fs::File;
+
+use crate::{
+    evidence::{Failure, Reason, Stage},
+    probers::http::{cookies::Jar, file_body::FileBody, settings::HttpProber, url::Url},
+    settings::http_client::{Authorization, Source},
+};
+
+/// The body of a request.
+pub(super) type RequestBody = UnsyncBoxBody<Bytes, io::Error>;
+
+/// How the exporter introduces itself. The word is upstream's, because servers' allow-lists and
+/// log filters know it; the version is ours.
+pub(super) const USER_AGENT: &str = concat!("Blackbox-Exporter/", env!("CARGO_PKG_VERSION"));
+
+/// Makes the requests of one probe, from what its module and its target say.
+pub(super) struct Requests<'p> {
+    prober: &'p HttpProber,
+    /// The `Host` header that the module or the `hostname` parameter asks for.
+    host: Option<String>,
+    body_file: Option<File>,
+    credentials: Credentials,
+}
+
+/// What is read from files at each probe.
+#[derive(Default)]
+struct Credentials {
+    authorization: Option<HeaderValue>,
+    added: Vec<(HeaderName, HeaderValue)>,
+}
+
+/// One request of the chain that redirects make.
+#[derive(Debug, Clone)]
+pub(super) struct Hop {
+    pub(super) url: Url,
+    pub(super) method: Method,
+    /// The `Host` header, where it is not what the URL says.
+    pub(super) host: Option<String>,
+    /// Whether the module's body is sent.
+    pub(super) with_body: bool,
+    /// Whether the module's credentials are for this host.
+    pub(super) with_credentials: bool,
+    pub(super) referer: Option<String>,
+}
+
+impl Hop {
+    /// What the `Host` header says.
+    pub(super) fn host(&self) -> &str {
+        self.host.as_deref().unwrap_or(&self.url.authority)
+    }
+}
+
+impl<'p> Requests<'p> {
+    /// Opens the file with the body, if there is one.
+    pub(super) async fn new(
+        prober: &'p HttpProber,
+        hostname: Option<&str>,
+    ) -> Result<Self, Failure> {
+        let configured = prober.headers.find(header::HOST.as_str()).map(|(_, host)| host);
+        let host = hostname.or(configured).map(str::trim).filter(|host| !host.is_empty());
+        let body_file = match prober.body_file.as_str() {
+            "" => None,
+            path => Some(File::open(path).await.map_err(|error| unusable("body_file", &error))?),
+        };
+        let host = host.map(str::to_owned);
+        Ok(Self { prober, host, body_file, credentials: Credentials::default() })
+    }
+
+    /// The first request, for `url`.
+    pub(super) fn first(&self, url: Url) -> Hop {
+        Hop {
+            url,
+            method: self.prober.method.clone(),
+            host: self.host.clone(),
+            with_body: true,
+            with_credentials: true,
+            referer: None,
+        }
+    }
+
+    /// Whether the body can be sent a second time.
+    pub(super) fn is_body_repeatable(&self) -> bool {
+        self.prober.body_file.is_empty()
+    }
+
+    /// Reads the files with credentials and headers.
+    pub(super) async fn read_credentials(&mut self) -> Result<(), Failure> {
+        let client = &self.prober.client;
+        if let Some(authorization) = &client.authorization {
+            self.credentials.authorization = Some(authorization_value(authorization).await?);
+        }
+        for (name, values) in client.http_headers.iter() {
+            let name = HeaderName::from_bytes(name.as_bytes())
+                .map_err(|_| impossible(format!("'{name}' is not a header name")))?;
+            let mut add = |value: &str| {
+                let value = header_value(name.as_str(), value)?;
+                self.credentials.added.push((name.clone(), value));
+                Ok::<(), Failure>(())
+            };
+            for value in &values.values {
+                add(value)?;
+            }
+            for secret in &values.secrets {
+                add(secret.expose())?;
+            }
+            for path in &values.files {
+                let key = format!("http_headers.{name} file {}", path.display());
+                let secret = Source::File(path.clone()).read().await;
+                add(secret.map_err(|error| unusable(&key, &error))?.expose())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The request of a hop.
+    pub(super) async fn request(
+        &mut self,
+        hop: &Hop,
+        cookies: &Jar,
+        http2: bool,
+    ) -> Result<Request<RequestBody>, Failure> {
+        let (body, framing) = self.body(hop).await?;
+        let mut request = Request::new(body);
+        *request.method_mut() = hop.method.clone();
+        *request.uri_mut() = uri(hop, http2)?;
+        let headers = request.headers_mut();
+        if !http2 {
+            headers.append(header::HOST, header_value("Host", &host_header(hop.host()))?);
+        }
+        if let Some(agent) = self.user_agent() {
+            headers.append(header::USER_AGENT, header_value("User-Agent", agent)?);
+        }
+        if let Some((name, value)) =
+            framing.filter(|(name, _)| !http2 || *name == header::CONTENT_LENGTH)
+        {
+            headers.append(name, value);
+        }
+        let mut others = self.other_headers(hop, cookies)?;
+        others.retain(|(name, _)| !http2 || !HOP_BY_HOP.contains(name));
+        let close = !http2 && wants_close(&others);
+        others.sort_by(|(left, _), (right, _)| left.as_str().cmp(right.as_str()));
+        for (name, value) in others {
+            headers.append(name, value);
+        }
+        if close {
+            headers.append(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        Ok(request)
+    }
+
+    /// The module's own, or none if it says that there is to be none, or ours.
+    fn user_agent(&self) -> Option<&str> {
+        let configured = self.prober.headers.find(header::USER_AGENT.as_str());
+        Some(configured.map_or(USER_AGENT, |(_, agent)| agent.trim()))
+            .filter(|agent| !agent.is_empty())
+    }
+
+    /// The headers that stand between those of the client itself.
+    fn other_headers(
+        &self,
+        hop: &Hop,
+        cookies: &Jar,
+    ) -> Result<Vec<(HeaderName, HeaderValue)>, Failure> {
+        let allowed =
+            |name: &HeaderName| hop.with_credentials || !CREDENTIALS.contains(&name.as_str());
+        let mut headers: Vec<(HeaderName, HeaderValue)> = Vec::new();
+        let mut configured_cookie = None;
+        for (name, value) in self.prober.headers.iter() {
+            let name = HeaderName::from_bytes(name.as_bytes())
+                .map_err(|_| impossible(format!("'{name}' is not a header name")))?;
+            if OWN.contains(&name) || !allowed(&name) {
+                continue;
+            }
+            if name == header::COOKIE {
+                configured_cookie = Some(value);
+                continue;
+            }
+            headers.retain(|(known, _)| *known != name);
+            headers.push((name.clone(), header_value(name.as_str(), value)?));
+        }
+        let mut add_missing = |name: HeaderName, value: Option<HeaderValue>| {
+            let missing = headers.iter().all(|(known, value)| *known != name || value.is_empty());
+            if let Some(value) = value.filter(|_| missing) {
+                headers.retain(|(known, _)| *known != name);
+                headers.push((name, value));
+            }
+        };
+        let referer = hop.referer.as_deref().map(|value| header_value("Referer", value));
+        add_missing(header::REFERER, referer.transpose()?);
+        let cookie = cookies.header(configured_cookie, &hop.url, hop.host());
+        let cookie = cookie.map(|value| header_value("Cookie", &value));
+        add_missing(header::COOKIE, cookie.transpose()?);
+        let of_url = hop.url.user.as_ref().map(|user| basic(&user.name, &user.password));
+        let of_module = || self.credentials.authorization.clone().filter(|_| hop.with_credentials);
+        add_missing(header::AUTHORIZATION, of_url.transpose()?.or_else(of_module));
+        headers.extend(self.credentials.added.iter().filter(|(name, _)| allowed(name)).cloned());
+        Ok(headers)
+    }
+
+    /// The body of a hop, and the header that says how long it is.
+    async fn body(
+        &mut self,
+        hop: &Hop,
+    ) -> Result<(RequestBody, Option<(HeaderName, HeaderValue)>), Failure> {
+        let text = Bytes::copy_from_slice(self.prober.body.as_slice());
+        if hop.with_body && !text.is_empty() {
+            let length = (header::CONTENT_LENGTH, HeaderValue::from(text.len()));
+            return Ok((
+                Full::new(text).map_err(|never| match never {}).boxed_unsync(),
+                Some(length),
+            ));
+        }
+        if let Some(file) = self.body_file.take().filter(|_| hop.with_body) {
+            // Upstream looks for a first byte before it sends such a request with a body.
+            let length =
+                file.metadata().await.map_err(|error| unusable("body_file", &error))?.len();
+            if length > 0 || !usually_without_body(&hop.method) {
+                let chunked = (header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+                return Ok((FileBody::new(file).boxed_unsync(), Some(chunked)));
+            }
+        }
+        let nothing = Empty::new().map_err(|never| match never {}).boxed_unsync();
+        let length = matches!(hop.method, Method::POST | Method::PUT | Method::PATCH)
+            .then(|| (header::CONTENT_LENGTH, HeaderValue::from(0)));
+        Ok((nothing, length))
+    }
+}
+
+/// Headers that the client writes itself; those in a module are used elsewhere, or ignored.
+const OWN: [HeaderName; 5] = [
+    header::HOST,
+    header::USER_AGENT,
+    header::CONTENT_LENGTH,
+    header::TRANSFER_ENCODING,
+    header::TRAILER,
+];
+
+/// Headers that are for the host that the module names, and its subdomains, alone.
+const CREDENTIALS: [&str; 6] = [
+    "authorization",
+    "cookie",
+    "cookie2",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "www-authenticate",
+];
+
+/// Headers about the connection, which HTTP/2 forbids.
+const HOP_BY_HOP: [HeaderName; 5] = [
+    header::CONNECTION,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+];
+
+/// Whether `Connection: close` is to be added: not where the module says so itself, or asks for
+/// another protocol.
+fn wants_close(headers: &[(HeaderName, HeaderValue)]) -> bool {
+    let has_token = |token: &str| {
+        headers
+            .iter()
+            .filter(|(name, _)| *name == header::CONNECTION)
+            .filter_map(|(_, value)| value.to_str().ok())
+            .flat_map(|value| value.split(','))
+            .any(|word| word.trim().eq_ignore_ascii_case(token))
+    };
+    let upgrades =
+        headers.iter().any(|(name, value)| *name == header::UPGRADE && !value.is_empty());
+    !(has_token("close") || upgrades && has_token("upgrade"))
+}
+
+/// Methods of requests that seldom have a body.
+fn usually_without_body(method: &Method) -> bool {
+    matches!(method.as_str(), "GET" | "HEAD" | "DELETE" | "OPTIONS" | "PROPFIND" | "SEARCH")
+}
+
+/// The request's URI: for HTTP/2 with scheme and host, where they stand in for the `Host` header.
+fn uri(hop: &Hop, http2: bool) -> Result<Uri, Failure> {
+    let target = hop.url.request_target();
+    let invalid = |error: &dyn std::error::Error| {
+        impossible(format!("'{target}' cannot be asked of '{}': {error}", hop.host()))
+    };
+    if http2 {
+        Uri::builder()
+            .scheme(hop.url.scheme.as_str())
+            .authority(host_header(hop.host()))
+            .path_and_query(target.as_str())
+            .build()
+            .map_err(|error| invalid(&error))
+    } else {
+        PathAndQuery::try_from(target.as_str()).map(Uri::from).map_err(|error| invalid(&error))
+    }
+}
+
+/// The host as it goes on the wire: without the zone of an IPv6 address, which means nothing to
+/// others, and a name beyond ASCII in its encoded form.
+fn host_header(host: &str) -> String {
+    if let Some((address, rest)) = host.split_once('%')
+        && address.starts_with('[')
+        && let Some((_, port)) = rest.rsplit_once(']')
+    {
+        return format!("{address}]{port}");
+    }
+    if host.is_ascii() {
+        return host.to_owned();
+    }
+    let (name, port) =
+        host.rsplit_once(':').map_or((host, None), |(name, port)| (name, Some(port)));
+    match (url::Host::parse(name), port) {
+        (Ok(name), Some(port)) => format!("{name}:{port}"),
+        (Ok(name), None) => name.to_string(),
+        (Err(_), _) => host.to_owned(),
+    }
+}
+
+async fn authorization_value(authorization: &Authorization) -> Result<HeaderValue, Failure> {
+    let read = async |key: &str, source: &Option<Source>| match source {
+        Some(source) => source.read().await.map_err(|error| unusable(key, &error)),
+        None => Ok(crate::settings::secret::Secret::default()),
+    };
+    match authorization {
+        Authorization::Basic { username, password } => {
+            let name = read("the file of the basic_auth user name", username).await?;
+            let password = read("the file of the basic_auth password", password).await?;
+            basic(name.expose(), password.expose())
+        }
+        Authorization::Scheme { scheme, credentials } => {
+            let credentials =
+                read("the file of the authorization credentials", credentials).await?;
+            secret_value(&format!("{scheme} {}", credentials.expose()))
+        }
+    }
+}
+
+fn basic(name: &str, password: &str) -> Result<HeaderValue, Failure> {
+    secret_value(&format!("Basic {}", BASE64.encode(format!("{name}:{password}"))))
+}
+
+fn secret_value(value: &str) -> Result<HeaderValue, Failure> {
+    let mut value = header_value("Authorization", value)?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+fn header_value(name: &str, value: &str) -> Result<HeaderValue, Failure> {
+    HeaderValue::from_bytes(value.trim_matches([' ', '\t']).as_bytes()).map_err(|_| {
+        impossible(format!("The value of the header {name} holds a control character"))
+    })
+}
+
+fn unusable(what: &str, error: &io::Error) -> Failure {
+    Failure::new(Stage::Request, Reason::UnusableFile, format!("Cannot read {what}: {error}"))
+}
+
+fn impossible(message: String) -> Failure {
+    Failure::new(Stage::Request, Reason::InvalidRequest, message)
+}

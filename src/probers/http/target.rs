@@ -1,0 +1,179 @@
+//! Where a probe goes: the URL that a target means, and the way to it and to where it redirects.
+
+use std::{borrow::Cow, future::Future, pin::pin, time::Duration};
+
+use tokio::time::Instant;
+
+use crate::{
+    evidence::{Failure, Reason, Stage},
+    net::{
+        Context, dial,
+        resolve::{self, Address},
+        tls::Handshake,
+        wire::WireStream,
+    },
+    probers::http::{
+        exchange::Connection,
+        measurements::{HttpMeasurements, HttpPhase},
+        request::Hop,
+        settings::HttpProber,
+        url::{Url, hostname},
+    },
+    settings::ip::IpFamily,
+};
+
+/// The URL that a target means: `http://` is added where neither that nor `https://` is there.
+pub(super) fn url_of(target: &str) -> Result<Url, Failure> {
+    let has_scheme = |scheme: &str| {
+        target.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme))
+    };
+    let url = if has_scheme("http://") || has_scheme("https://") {
+        Url::parse(target)
+    } else {
+        Url::parse(&format!("http://{target}"))
+    };
+    url.map_err(|error| {
+        let message = format!("The target is not a URL: {error}");
+        Failure::new(Stage::Target, Reason::InvalidTarget, message)
+    })
+}
+
+/// The host that a probe is about, at the address that was chosen for it.
+#[derive(Debug, Clone)]
+pub(super) struct Pinned {
+    hostname: String,
+    address: Address,
+}
+
+impl Pinned {
+    pub(super) fn new(url: &Url, address: Address) -> Self {
+        Self { hostname: url.hostname().to_owned(), address }
+    }
+
+    /// Whether a URL leads to this host, on whichever port.
+    fn is_host_of(&self, url: &Url) -> bool {
+        url.hostname().eq_ignore_ascii_case(&self.hostname)
+    }
+
+    /// Whether credentials for this host are for that of a URL too: it is the same, or a subdomain.
+    pub(super) fn shares_credentials_with(&self, url: &Url) -> bool {
+        let host = url.hostname();
+        self.is_host_of(url)
+            || !host.contains([':', '%'])
+                && host.len() > self.hostname.len()
+                && host
+                    .to_ascii_lowercase()
+                    .strip_suffix(&self.hostname.to_ascii_lowercase())
+                    .is_some_and(|sub| sub.ends_with('.'))
+    }
+}
+
+/// The port that a URL leads to.
+fn port_of(url: &Url) -> Result<u16, Failure> {
+    match url.port() {
+        None if url.scheme == "https" => Ok(443),
+        None => Ok(80),
+        Some(port) => port.parse().map_err(|_| {
+            let message = format!("{port} is not a port: the largest is {}", u16::MAX);
+            Failure::new(Stage::Connect, Reason::InvalidTarget, message)
+        }),
+    }
+}
+
+/// Makes the connection for a hop, with TLS if its URL says so.
+///
+/// Unlike upstream: wherever a redirect leads back to the target's own host, the connection goes
+/// to the address that was chosen and reported, and a configured `server_name` holds.
+pub(super) async fn connect(
+    prober: &HttpProber,
+    context: &Context,
+    hop: &Hop,
+    pinned: &Pinned,
+    seen: &mut HttpMeasurements,
+) -> Result<Connection, Failure> {
+    let port = port_of(&hop.url)?;
+    let is_own = pinned.is_host_of(&hop.url);
+    let stream = if is_own {
+        dial::connect(context, pinned.address.with_port(port), None).await?
+    } else {
+        connect_elsewhere(context, hop.url.hostname(), port, seen).await?
+    };
+    seen.phases.add(HttpPhase::Connect, stream.connect_time());
+    seen.waiting += stream.connect_time();
+    let clock = stream.clock();
+    if hop.url.scheme != "https" {
+        return Ok(Connection { stream: Box::new(stream), clock, http2: false, over_tls: false });
+    }
+    let (client, server_name) = if is_own {
+        (Cow::Borrowed(&prober.tls_client), hostname(hop.host()))
+    } else {
+        (Cow::Owned(prober.tls_client.without_server_name()), hop.url.hostname())
+    };
+    let alpn: &[&[u8]] = if prober.client.enable_http2 { &[b"h2", b"http/1.1"] } else { &[] };
+    let request = Handshake { server_name, alpn };
+    let shaken = client.handshake(context, stream, request, &mut seen.tls).await;
+    let lap = clock.lap();
+    seen.phases.add(HttpPhase::Tls, lap.waiting);
+    seen.waiting += lap.waiting;
+    let stream = Box::new(shaken?);
+    let agreed = seen.tls.as_ref().and_then(|session| session.alpn.as_deref());
+    let http2 = agreed == Some(b"h2".as_slice());
+    Ok(Connection { stream, clock, http2, over_tls: true })
+}
+
+/// Connects to a host that a redirect named. As upstream does it, either family will do there:
+/// IPv6 goes first, and IPv4 follows when that fails or takes long.
+async fn connect_elsewhere(
+    context: &Context,
+    host: &str,
+    port: u16,
+    seen: &mut HttpMeasurements,
+) -> Result<WireStream, Failure> {
+    let attempt = async |family: IpFamily| {
+        let begun = Instant::now();
+        let address = resolve::resolve_family(context, host, family).await?;
+        let lookup = begun.elapsed();
+        let stream = dial::connect(context, address.with_port(port), None).await?;
+        Ok((lookup, stream))
+    };
+    let (lookup, stream) = race(attempt(IpFamily::V6), attempt(IpFamily::V4)).await?;
+    seen.phases.add(HttpPhase::Resolve, lookup);
+    Ok(stream)
+}
+
+/// How long IPv4 waits for IPv6, in Go's client.
+const HEAD_START: Duration = Duration::from_millis(300);
+
+/// The first of two ways that works; the second is not tried while the first may soon work.
+async fn race<T>(
+    first: impl Future<Output = Result<T, Failure>>,
+    second: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    let mut first = pin!(first);
+    let mut second = pin!(second);
+    let early = tokio::select! {
+        outcome = &mut first => Some(outcome),
+        () = tokio::time::sleep(HEAD_START) => None,
+    };
+    if let Some(outcome) = early {
+        return match outcome {
+            Ok(done) => Ok(done),
+            Err(failure) => second.await.map_err(|other| more_telling(failure, other)),
+        };
+    }
+    tokio::select! {
+        outcome = &mut first => match outcome {
+            Ok(done) => Ok(done),
+            Err(failure) => second.await.map_err(|other| more_telling(failure, other)),
+        },
+        outcome = &mut second => match outcome {
+            Ok(done) => Ok(done),
+            Err(failure) => first.await.map_err(|other| more_telling(other, failure)),
+        },
+    }
+}
+
+/// Of two ways that failed, the one that got further says why.
+fn more_telling(first: Failure, second: Failure) -> Failure {
+    if first.stage == Stage::Connect { first } else { second }
+}

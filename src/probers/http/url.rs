@@ -1,0 +1,410 @@
+//! URLs as Go reads them, because targets and redirects were written for upstream.
+//!
+//! The parser of browsers would take `127.1` for an address, drop a port of 80, cut `/./` out of a
+//! target's path and read `\` as `/`; a target would then see another request than upstream's.
+
+use std::{fmt, fmt::Write as _, net::Ipv6Addr};
+
+/// A URL or a reference to one; which of the parts are there depends on how it was written.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Url {
+    /// In lower case; empty for a reference such as `/path`.
+    pub(super) scheme: String,
+    /// User and password, decoded.
+    pub(super) user: Option<User>,
+    /// Host and port as they were written, with the brackets of an IPv6 address.
+    pub(super) authority: String,
+    path: String,
+    query: Option<String>,
+    /// What follows the scheme where no slash does, as in `mailto:somebody`.
+    opaque: String,
+}
+
+/// The user information of a URL.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct User {
+    pub(super) name: String,
+    pub(super) password: String,
+}
+
+impl fmt::Debug for User {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "User({}, <secret>)", self.name)
+    }
+}
+
+impl Url {
+    /// Reads a URL or a reference; what follows `#` is dropped.
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
+        let text = text.split_once('#').map_or(text, |(before, _)| before);
+        if text.bytes().any(|byte| byte.is_ascii_control()) {
+            return Err("it contains a control character".to_owned());
+        }
+        let (scheme, rest) = split_scheme(text)?;
+        let mut url = Self { scheme: scheme.to_ascii_lowercase(), ..Self::default() };
+        let mut rest = rest;
+        if let Some((before, query)) = rest.split_once('?') {
+            url.query = Some(query.to_owned());
+            rest = before;
+        }
+        if !rest.starts_with('/') {
+            if !url.scheme.is_empty() {
+                rest.clone_into(&mut url.opaque);
+                return Ok(url);
+            }
+            if rest.split('/').next().is_some_and(|segment| segment.contains(':')) {
+                return Err("its first path segment contains a colon".to_owned());
+            }
+        }
+        let has_authority = !url.scheme.is_empty() || !rest.starts_with("///");
+        if let Some(after) = rest.strip_prefix("//").filter(|_| has_authority) {
+            let end = after.find('/').unwrap_or(after.len());
+            let (authority, path) = after.split_at(end);
+            url.read_authority(authority)?;
+            rest = path;
+        }
+        url.path = normal_path(rest)?;
+        Ok(url)
+    }
+
+    /// The URL that `reference` means on a page of this one (RFC 3986, section 5.2).
+    pub(super) fn join(&self, reference: &str) -> Result<Self, String> {
+        let mut url = Self::parse(reference)?;
+        let complete = !url.scheme.is_empty() || !url.authority.is_empty() || url.user.is_some();
+        if url.scheme.is_empty() {
+            url.scheme.clone_from(&self.scheme);
+        }
+        if complete {
+            url.path = without_dots("", &url.path);
+        } else if url.opaque.is_empty() {
+            if url.path.is_empty() && url.query.is_none() {
+                url.query.clone_from(&self.query);
+            }
+            url.authority.clone_from(&self.authority);
+            url.user.clone_from(&self.user);
+            url.path = without_dots(&self.path, &url.path);
+        }
+        Ok(url)
+    }
+
+    /// Whether it was written with a scheme.
+    pub(super) fn is_absolute(&self) -> bool {
+        !self.scheme.is_empty()
+    }
+
+    /// The host without port and brackets.
+    pub(super) fn hostname(&self) -> &str {
+        hostname(&self.authority)
+    }
+
+    /// The port as it was written, if one was.
+    pub(super) fn port(&self) -> Option<&str> {
+        split_port(&self.authority).1.filter(|port| !port.is_empty())
+    }
+
+    /// The path as it goes into a request, at least `/`.
+    pub(super) fn path(&self) -> &str {
+        if self.path.is_empty() { "/" } else { &self.path }
+    }
+
+    /// Path and query as they go into a request.
+    ///
+    /// Unlike upstream: what may not stand in a request line is escaped. Upstream sends a space of
+    /// the query as it is, which breaks the line.
+    pub(super) fn request_target(&self) -> String {
+        let mut target = self.path().to_owned();
+        if let Some(query) = &self.query {
+            target.push('?');
+            for byte in query.bytes() {
+                match byte {
+                    b' ' | b'"' | b'<' | b'>' | 0x80.. => escape_byte(byte, &mut target),
+                    _ => target.push(char::from(byte)),
+                }
+            }
+        }
+        target
+    }
+
+    fn read_authority(&mut self, authority: &str) -> Result<(), String> {
+        let Some((user, host)) = authority.rsplit_once('@') else {
+            self.authority = decoded_host(authority)?;
+            return Ok(());
+        };
+        self.authority = decoded_host(host)?;
+        if !user.bytes().all(may_stand_in_user) {
+            return Err("its user information contains an invalid character".to_owned());
+        }
+        let (name, password) = user.split_once(':').unwrap_or((user, ""));
+        self.user = Some(User {
+            name: text_of(unescape(name, |_| true)?)?,
+            password: text_of(unescape(password, |_| true)?)?,
+        });
+        Ok(())
+    }
+}
+
+impl fmt::Display for Url {
+    /// The whole URL but its user information, which is nobody's business.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.scheme.is_empty() {
+            write!(formatter, "{}:", self.scheme)?;
+        }
+        if !self.opaque.is_empty() {
+            return formatter.write_str(&self.opaque);
+        }
+        if !self.authority.is_empty() {
+            write!(formatter, "//{}", self.authority)?;
+        }
+        formatter.write_str(&self.path)?;
+        match &self.query {
+            Some(query) => write!(formatter, "?{query}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The host of an authority such as a `Host` header, without port and brackets.
+pub(super) fn hostname(authority: &str) -> &str {
+    let (host, _) = split_port(authority);
+    host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
+}
+
+/// Host, still with its brackets, and port.
+fn split_port(authority: &str) -> (&str, Option<&str>) {
+    match authority.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => (host, Some(port)),
+        _ => (authority, None),
+    }
+}
+
+fn split_scheme(text: &str) -> Result<(&str, &str), String> {
+    for (index, byte) in text.bytes().enumerate() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' => {}
+            b'0'..=b'9' | b'+' | b'-' | b'.' if index > 0 => {}
+            b':' if index == 0 => return Err("its scheme is missing".to_owned()),
+            b':' => return Ok(text.split_once(':').unwrap_or(("", text))),
+            _ => break,
+        }
+    }
+    Ok(("", text))
+}
+
+fn decoded_host(host: &str) -> Result<String, String> {
+    let wrong_port = |port: &str| format!("'{port}' after its host is not a port");
+    if let Some(rest) = host.strip_prefix('[') {
+        let Some((address, port)) = rest.rsplit_once(']') else {
+            return Err("a ']' is missing in its host".to_owned());
+        };
+        if !is_port(port) {
+            return Err(wrong_port(port));
+        }
+        let (address, zone) = match address.split_once("%25") {
+            Some((address, zone)) => (address, text_of(unescape(zone, |_| true)?)?),
+            None => (address, String::new()),
+        };
+        if address.parse::<Ipv6Addr>().is_err() {
+            return Err(format!("'{address}' in its brackets is not an IPv6 address"));
+        }
+        let zone = if zone.is_empty() { zone } else { format!("%{zone}") };
+        return Ok(format!("[{address}{zone}]{port}"));
+    }
+    if let Some(colon) = host.find(':') {
+        let (_, port) = host.split_at(colon);
+        if !is_port(port) {
+            return Err(wrong_port(port));
+        }
+    }
+    if let Some(byte) = host.bytes().find(|byte| !may_stand_in_host(*byte)) {
+        return Err(format!("its host contains {:?}", char::from(byte)));
+    }
+    // Only characters outside ASCII may be escaped here.
+    text_of(unescape(host, |byte| byte >= 0x80)?)
+}
+
+/// Whether this is nothing, or a colon and digits.
+fn is_port(text: &str) -> bool {
+    text.is_empty()
+        || text.strip_prefix(':').is_some_and(|port| port.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+fn may_stand_in_host(byte: u8) -> bool {
+    byte >= 0x80 || byte.is_ascii_alphanumeric() || b"-_.~!$&'()*+,;=:[]<>\"%".contains(&byte)
+}
+
+fn may_stand_in_user(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._:~!$&'()*+,;=%@".contains(&byte)
+}
+
+/// The path as Go sends it: as it was written if that is a legal way to write it, otherwise with
+/// everything escaped that may be.
+fn normal_path(path: &str) -> Result<String, String> {
+    let decoded = unescape(path, |_| true)?;
+    let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~$&+,/:;=@!'()*[]%".contains(&byte);
+    if path.bytes().all(legal) {
+        return Ok(path.to_owned());
+    }
+    let mut escaped = String::with_capacity(path.len());
+    for byte in decoded {
+        if byte.is_ascii_alphanumeric() || b"-_.~$&+,/:;=@".contains(&byte) {
+            escaped.push(char::from(byte));
+        } else {
+            escape_byte(byte, &mut escaped);
+        }
+    }
+    Ok(escaped)
+}
+
+fn escape_byte(byte: u8, text: &mut String) {
+    // Writing to a String cannot fail.
+    let _ = write!(text, "%{byte:02X}");
+}
+
+/// Decodes percent escapes; `allowed` says which bytes may be written that way.
+fn unescape(text: &str, allowed: impl Fn(u8) -> bool) -> Result<Vec<u8>, String> {
+    let mut bytes = text.bytes();
+    let mut decoded = Vec::with_capacity(text.len());
+    while let Some(byte) = bytes.next() {
+        if byte != b'%' {
+            decoded.push(byte);
+            continue;
+        }
+        let digit = |byte: Option<u8>| {
+            byte.and_then(|byte| char::from(byte).to_digit(16))
+                .and_then(|digit| u8::try_from(digit).ok())
+        };
+        match (digit(bytes.next()), digit(bytes.next())) {
+            (Some(high), Some(low)) if allowed(high * 16 + low) => decoded.push(high * 16 + low),
+            _ => return Err("it contains an invalid percent escape".to_owned()),
+        }
+    }
+    Ok(decoded)
+}
+
+fn text_of(bytes: Vec<u8>) -> Result<String, String> {
+    String::from_utf8(bytes).map_err(|_| "its host or user is not UTF-8".to_owned())
+}
+
+/// The path of `reference` seen from `base`, without `.` and `..` segments.
+fn without_dots(base: &str, reference: &str) -> String {
+    let full = if reference.is_empty() {
+        base.to_owned()
+    } else if reference.starts_with('/') {
+        reference.to_owned()
+    } else {
+        let directory = base.rsplit_once('/').map_or("", |(directory, _)| directory);
+        format!("{directory}/{reference}")
+    };
+    if full.is_empty() {
+        return full;
+    }
+    let mut kept: Vec<&str> = Vec::new();
+    let mut segments = full.strip_prefix('/').unwrap_or(&full).split('/').peekable();
+    while let Some(segment) = segments.next() {
+        match segment {
+            "." | ".." => {
+                if segment == ".." {
+                    kept.pop();
+                }
+                if segments.peek().is_none() {
+                    kept.push("");
+                }
+            }
+            _ => kept.push(segment),
+        }
+    }
+    format!("/{}", kept.join("/"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_is_taken_apart_as_it_was_written() {
+        for (text, host, port, target) in [
+            ("http://h", "h", None, "/"),
+            ("HTTP://Example.Org:80/a/../b", "Example.Org", Some("80"), "/a/../b"),
+            ("http://h:/", "h", None, "/"),
+            ("http://h?q", "h", None, "/?q"),
+            ("http://h/?", "h", None, "/?"),
+            ("http://h/a%2Fb%20c", "h", None, "/a%2Fb%20c"),
+            ("http://h/a b!", "h", None, "/a%20b%21"),
+            ("http://h/caf\u{e9}", "h", None, "/caf%C3%A9"),
+            ("http://h/a\\b", "h", None, "/a%5Cb"),
+            ("http://h/x?a=%zz&b={\"c\"}", "h", None, "/x?a=%zz&b={%22c%22}"),
+            ("http://h/x?a b", "h", None, "/x?a%20b"),
+            ("http://h/#part", "h", None, "/"),
+            ("http://[::1]:8080/x", "::1", Some("8080"), "/x"),
+            ("http://[fe80::1%25eth0]/", "fe80::1%eth0", None, "/"),
+            ("http://u:p@h:1/", "h", Some("1"), "/"),
+            ("http://ftp://x", "ftp", None, "//x"),
+            ("http://", "", None, "/"),
+            ("http://127.1/", "127.1", None, "/"),
+        ] {
+            let url = Url::parse(text).unwrap();
+            assert_eq!(url.hostname(), host, "{text}");
+            assert_eq!(url.port(), port, "{text}");
+            assert_eq!(url.request_target(), target, "{text}");
+        }
+    }
+
+    #[test]
+    fn user_information_is_decoded_and_never_shown() {
+        let url = Url::parse("http://a%40b:p%3Aw@h/x?y").unwrap();
+        assert_eq!(url.user, Some(User { name: "a@b".into(), password: "p:w".into() }));
+        assert_eq!(url.to_string(), "http://h/x?y");
+        assert!(!format!("{url:?}").contains("p:w"));
+    }
+
+    #[test]
+    fn what_go_refuses_is_refused() {
+        for (text, complaint) in [
+            ("http://h/%zz", "percent escape"),
+            ("http://h/%2", "percent escape"),
+            ("http://h:80a/", "not a port"),
+            ("http://h:80:80/", "not a port"),
+            ("http://::1/", "not a port"),
+            ("http://a b/", "' '"),
+            ("http://a%41/", "percent escape"),
+            ("http://[::1/", "']'"),
+            ("http://[::1]x/", "not a port"),
+            ("http://[127.0.0.1]/", "not an IPv6 address"),
+            ("http://u ser@h/", "user information"),
+            ("http://h/a\nb", "control character"),
+            ("http://h/\u{7f}", "control character"),
+            (":h", "scheme"),
+            ("1a:b", "colon"),
+        ] {
+            let error = Url::parse(text).unwrap_err();
+            assert!(error.contains(complaint), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn references_are_resolved() {
+        let base = Url::parse("http://u:p@h:1/a/b?q").unwrap();
+        for (reference, expected) in [
+            ("c", "http://h:1/a/c"),
+            ("/c", "http://h:1/c"),
+            ("../c", "http://h:1/c"),
+            ("../../../c", "http://h:1/c"),
+            ("./", "http://h:1/a/"),
+            (".", "http://h:1/a/"),
+            ("..", "http://h:1/"),
+            ("?r", "http://h:1/a/b?r"),
+            ("?", "http://h:1/a/b?"),
+            ("", "http://h:1/a/b?q"),
+            ("//other/x", "http://other/x"),
+            ("https://other", "https://other"),
+            ("https://other/a/./b/../c", "https://other/a/c"),
+            ("ftp://other/", "ftp://other/"),
+            ("mailto:x", "mailto:x"),
+        ] {
+            assert_eq!(base.join(reference).unwrap().to_string(), expected, "{reference}");
+        }
+        assert_eq!(base.join("/c").unwrap().user, base.user);
+        assert_eq!(base.join("//other/").unwrap().user, None);
+        assert!(base.join("http://[::1").is_err());
+    }
+}

@@ -1,0 +1,200 @@
+//! The verdict on the final response: which checks are made, in which order, and on what.
+//!
+//! Order and exceptions are upstream's: a failed check keeps later ones from being made, but not
+//! those of version and TLS, and the body is read in any case.
+
+use bytes::Bytes;
+
+use crate::{
+    evidence::{Failure, ProbeLog, Reason, Stage},
+    net::Context,
+    probers::http::{
+        body::{BodyError, Collector},
+        checks,
+        exchange::Response,
+        measurements::{CheckState, HttpMeasurements},
+        redirects::Final,
+        settings::HttpProber,
+    },
+};
+
+/// Patterns are matched on a thread of their own against bodies that are longer than this.
+const MOST_INLINE: usize = 64 << 10;
+
+/// Reads the body of the final response and judges it all.
+pub(super) async fn judge(
+    prober: &HttpProber,
+    context: &Context,
+    answer: Final,
+    seen: &mut HttpMeasurements,
+) -> Result<(), Failure> {
+    let Final { mut response, limit_reached } = answer;
+    let mut verdict = Verdict { log: &context.log, first: None };
+    context.enter(Stage::Check);
+    verdict.note(
+        checks::status(prober, response.status)
+            .map_err(|failure| if limit_reached { too_many_redirects(&failure) } else { failure }),
+    );
+    if verdict.is_good() && has_header_rules(prober) {
+        seen.patterns = CheckState::Begun;
+        if verdict.note(checks::headers(prober, &response.headers)) {
+            seen.patterns = CheckState::Passed;
+        }
+    }
+    judge_body(prober, context, &mut response, &mut verdict, seen).await;
+    context.enter(Stage::Check);
+    verdict.note(checks::version(prober, response.version));
+    verdict.note(checks::tls(prober, response.over_tls));
+    verdict.first.map_or(Ok(()), Err)
+}
+
+async fn judge_body(
+    prober: &HttpProber,
+    context: &Context,
+    response: &mut Response,
+    verdict: &mut Verdict<'_>,
+    seen: &mut HttpMeasurements,
+) {
+    let wants_patterns = verdict.is_good() && has_body_patterns(prober);
+    let wants_json = verdict.is_good() && has_json_rules(prober);
+    let before = (seen.patterns, seen.json);
+    // What is cut off or cannot be read counts as failed by the check that needs it.
+    if wants_patterns {
+        seen.patterns = CheckState::Begun;
+    } else if wants_json {
+        seen.json = Some(CheckState::Begun);
+    }
+    let collector = Collector::new(prober, wants_patterns || wants_json);
+    let body = match read(context, response, collector, seen).await {
+        Ok(body) => Bytes::from(body.unwrap_or_default()),
+        Err(problem) => {
+            if matches!(problem, Problem::Content(error) if error.is_bad_start()) {
+                (seen.patterns, seen.json) = before;
+            }
+            verdict.note(Err(problem.into()));
+            return;
+        }
+    };
+    context.enter(Stage::Check);
+    if wants_patterns && verdict.note(match_patterns(prober, &body).await) {
+        seen.patterns = CheckState::Passed;
+    }
+    if wants_json && verdict.is_good() {
+        seen.json = Some(CheckState::Begun);
+        if verdict.note(match_json(prober, &body).await) {
+            seen.json = Some(CheckState::Passed);
+        }
+    }
+}
+
+/// Why a body was not read to its end.
+enum Problem {
+    Content(BodyError),
+    Connection(Failure),
+}
+
+impl From<Problem> for Failure {
+    fn from(problem: Problem) -> Self {
+        match problem {
+            Problem::Content(error) => error.into(),
+            Problem::Connection(failure) => failure,
+        }
+    }
+}
+
+/// Reads the body; what was kept of it.
+async fn read(
+    context: &Context,
+    response: &mut Response,
+    mut collector: Collector,
+    seen: &mut HttpMeasurements,
+) -> Result<Option<Vec<u8>>, Problem> {
+    context.enter(Stage::Response);
+    while !collector.is_complete() {
+        let piece = response.next_piece().await;
+        let Some(piece) =
+            piece.inspect_err(|_| seen.end_transfer()).map_err(Problem::Connection)?
+        else {
+            break;
+        };
+        let (next, fed) = collector.feed(piece, context.deadline).await;
+        collector = next;
+        seen.body_length = collector.length();
+        fed.inspect_err(|_| seen.end_transfer()).map_err(Problem::Content)?;
+    }
+    seen.end_transfer();
+    collector.finish().map_err(Problem::Content)
+}
+
+async fn match_patterns(prober: &HttpProber, body: &Bytes) -> Result<(), Failure> {
+    let unwanted = &prober.fail_if_body_matches_regexp;
+    let wanted = &prober.fail_if_body_not_matches_regexp;
+    if body.len() <= MOST_INLINE {
+        return checks::body(unwanted, wanted, body);
+    }
+    let (unwanted, wanted, body) = (unwanted.clone(), wanted.clone(), body.clone());
+    elsewhere(move || checks::body(&unwanted, &wanted, &body)).await
+}
+
+/// An expression may take its time over the smallest body.
+async fn match_json(prober: &HttpProber, body: &Bytes) -> Result<(), Failure> {
+    let unwanted = prober.fail_if_body_json_matches_cel.clone();
+    let wanted = prober.fail_if_body_json_not_matches_cel.clone();
+    let body = body.clone();
+    elsewhere(move || checks::json(unwanted.as_ref(), wanted.as_ref(), &body)).await
+}
+
+/// Does what costs much CPU time off the thread that probes.
+async fn elsewhere(
+    work: impl FnOnce() -> Result<(), Failure> + Send + 'static,
+) -> Result<(), Failure> {
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| {
+        Err(Failure::new(Stage::Check, Reason::Internal, format!("A check broke off: {error}")))
+    })
+}
+
+fn too_many_redirects(failure: &Failure) -> Failure {
+    let message = format!("There are more redirects than are followed. {failure}");
+    Failure::new(Stage::Response, Reason::TooManyRedirects, message)
+}
+
+fn has_header_rules(prober: &HttpProber) -> bool {
+    !prober.fail_if_header_matches.is_empty() || !prober.fail_if_header_not_matches.is_empty()
+}
+
+fn has_body_patterns(prober: &HttpProber) -> bool {
+    !prober.fail_if_body_matches_regexp.is_empty()
+        || !prober.fail_if_body_not_matches_regexp.is_empty()
+}
+
+pub(super) fn has_json_rules(prober: &HttpProber) -> bool {
+    prober.fail_if_body_json_matches_cel.is_some()
+        || prober.fail_if_body_json_not_matches_cel.is_some()
+}
+
+/// The first failure counts; the others are in the log.
+struct Verdict<'c> {
+    log: &'c ProbeLog,
+    first: Option<Failure>,
+}
+
+impl Verdict<'_> {
+    /// Takes in the outcome of a check; says whether it was good.
+    fn note(&mut self, outcome: Result<(), Failure>) -> bool {
+        match (outcome, &self.first) {
+            (Ok(()), _) => true,
+            (Err(failure), None) => {
+                self.first = Some(failure);
+                false
+            }
+            (Err(failure), Some(_)) => {
+                self.log.error("Another check failed", &[("err", &failure)]);
+                false
+            }
+        }
+    }
+
+    fn is_good(&self) -> bool {
+        self.first.is_none()
+    }
+}
