@@ -44,7 +44,7 @@ pub async fn run(request: ProbeRequest, resolver: Arc<Resolver>) -> ProbeReport 
 /// Every metric that a probe can export, by prober and in no order.
 #[must_use]
 pub fn catalogue() -> Vec<Description> {
-    [report::METRICS].concat()
+    [report::METRICS, crate::probers::http::METRICS].concat()
 }
 
 /// Runs one prober under its deadline and gathers everything it learned.

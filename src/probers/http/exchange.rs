@@ -249,6 +249,10 @@ fn failure_of(error: &hyper::Error, what: &str) -> Failure {
     let mut text = String::new();
     while let Some(error) = cause {
         if let Some(error) = error.downcast_ref::<io::Error>() {
+            let behind = error.get_ref().and_then(|behind| behind.downcast_ref::<Failure>());
+            if let Some(failure) = behind {
+                return failure.clone();
+            }
             io_error = Some(error);
         }
         text = format!("{text}: {error}");

@@ -53,6 +53,7 @@ impl Prober for HttpProber {
         seen.note_resolution();
         let pinned = Pinned::new(&url, address?);
         context.enter(Stage::Request);
+        self.tls_client.prepare().await?;
         let mut requests = Requests::new(self, target.hostname.as_deref()).await?;
         seen.begin_phases();
         requests.read_credentials().await?;
