@@ -45,6 +45,7 @@ impl fmt::Display for ConfigError {
             let Fault { mark: Mark { line, column }, path, message } = fault;
             let (newline, colon) =
                 (if index > 0 { "\n" } else { "" }, if path.is_empty() { "" } else { ": " });
+            let message = message.replace('\n', " ");
             write!(formatter, "{newline}{}:{line}:{column}: {path}{colon}{message}", self.file)?;
         }
         Ok(())

@@ -4,7 +4,7 @@
 //! `yes` or `off`, a whole number loses what follows its decimal point. A key whose value is null
 //! counts as absent in a section and as an empty value in a map; a null in a list is dropped.
 
-use std::rc::Rc;
+use std::{fmt::Display, rc::Rc};
 
 use serde::{
     Deserializer,
@@ -50,8 +50,19 @@ impl<'n> NodeDeserializer<'n> {
                 Meaning::Text => "a text in quotes",
             },
         };
-        let error = de::Error::custom(format!("expected {wanted}, found {found}"));
-        Err(self.session.place(error, self))
+        self.wrong(format!("expected {wanted}, found {found}"))
+    }
+
+    fn wrong<T>(self, message: impl Display) -> Result<T, DecodeError> {
+        Err(self.session.place(de::Error::custom(message), self))
+    }
+
+    fn bytes(self) -> Result<Vec<u8>, DecodeError> {
+        let scalar = self.scalar("a text")?;
+        if scalar.is_null() {
+            return Ok(Vec::new());
+        }
+        scalar.bytes().map_or_else(|| self.wrong("what follows !!binary is not base64"), Ok)
     }
 
     fn scalar(self, wanted: &str) -> Result<&'n Scalar, DecodeError> {
@@ -143,14 +154,9 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'_> {
     }
 
     fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
-        let scalar = self.scalar("a text")?;
-        if scalar.is_null() {
-            return placed!(self, visitor.visit_str(""));
-        }
-        let Some(bytes) = scalar.bytes() else { return self.mismatch("base64 after !!binary") };
-        match String::from_utf8(bytes) {
+        match String::from_utf8(self.bytes()?) {
             Ok(text) => placed!(self, visitor.visit_string(text)),
-            Err(_) => self.mismatch("a text in UTF-8, since nothing else can be used here"),
+            Err(_) => self.wrong("these bytes are not UTF-8, and nothing else can be used here"),
         }
     }
 
@@ -159,14 +165,8 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'_> {
     }
 
     fn deserialize_bytes<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
-        let scalar = self.scalar("a text")?;
-        if scalar.is_null() {
-            return placed!(self, visitor.visit_byte_buf(Vec::new()));
-        }
-        match scalar.bytes() {
-            Some(bytes) => placed!(self, visitor.visit_byte_buf(bytes)),
-            None => self.mismatch("base64 after !!binary"),
-        }
+        let bytes = self.bytes()?;
+        placed!(self, visitor.visit_byte_buf(bytes))
     }
 
     fn deserialize_byte_buf<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {

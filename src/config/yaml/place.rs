@@ -71,6 +71,20 @@ impl de::Error for DecodeError {
     fn custom<T: fmt::Display>(message: T) -> Self {
         Self { message: message.to_string(), place: None }
     }
+
+    fn invalid_type(found: de::Unexpected<'_>, wanted: &dyn de::Expected) -> Self {
+        let found = match found {
+            de::Unexpected::Bool(_) => "true or false",
+            de::Unexpected::Unsigned(_) | de::Unexpected::Signed(_) | de::Unexpected::Float(_) => {
+                "a number"
+            }
+            de::Unexpected::Seq => "a list",
+            de::Unexpected::Map => "a section",
+            de::Unexpected::Unit | de::Unexpected::Option => "nothing",
+            _ => "a text",
+        };
+        Self::custom(format_args!("expected {wanted}, found {found}"))
+    }
 }
 
 #[cfg(test)]

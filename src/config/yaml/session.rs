@@ -5,7 +5,7 @@
 
 use std::{
     cell::RefCell,
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     rc::Rc,
     time::{Duration, Instant},
 };
@@ -33,6 +33,8 @@ struct State {
     faults: Vec<Fault>,
     /// Nodes and keys that are passed over, since their error is known.
     left_out: BTreeSet<usize>,
+    /// What the unknown keys among them were probably meant to be.
+    meant: BTreeMap<usize, &'static str>,
     /// How many nodes were looked at.
     visits: usize,
     /// Whether to look for no more errors.
@@ -193,12 +195,11 @@ impl Session {
         entries.retain(|Entry { key, .. }| {
             let is_known = fields.contains(&key.text.as_str());
             if !is_known && self.state.borrow_mut().left_out.insert(key.id) {
-                let message = match nearest(&key.text, fields) {
-                    Some(meant) => {
-                        format!("unknown key '{}'; did you mean '{meant}'?", key.text)
-                    }
-                    None => format!("unknown key '{}'", key.text),
-                };
+                let mut message = format!("unknown key '{}'", key.text);
+                if let Some(meant) = nearest(&key.text, fields) {
+                    message = format!("{message}; did you mean '{meant}'?");
+                    self.state.borrow_mut().meant.insert(key.id, meant);
+                }
                 self.report(key.mark, &Path::Key(path, &key.text), message);
             }
             is_known
@@ -211,24 +212,26 @@ impl Session {
         if error.place.is_some() {
             return error;
         }
-        let from_hole = self.mentions_hole(&error.message, at);
         let named = error.message.split_once(": ").and_then(|(path, message)| {
-            let place = self.find(at, path, from_hole)?;
+            let place = self.find(at, path, message)?;
             Some((place, message.to_owned()))
         });
-        if let Some((place, message)) = named {
-            error.message = message;
-            error.place = Some(place);
-        } else {
-            error.place = Some(place_of(at, from_hole));
-        }
+        let mut place = match named {
+            Some((place, message)) => {
+                error.message = message;
+                place
+            }
+            None => place_of(at, false),
+        };
+        place.from_hole |= self.mentions_hole(&error.message, at);
+        error.place = Some(place);
         error
     }
 
-    /// The place of the node at `path` below `at`, such as `labels[1].name`.
-    fn find(&self, at: NodeDeserializer<'_>, path: &str, from_hole: bool) -> Option<Place> {
+    /// The place of the node at `path` below `at`, such as `labels[1].name`, for a message.
+    fn find(&self, at: NodeDeserializer<'_>, path: &str, message: &str) -> Option<Place> {
         if path.is_empty() {
-            return Some(place_of(at, from_hole));
+            return Some(place_of(at, self.mentions_hole(message, at)));
         }
         if let Some((index, rest)) = path.strip_prefix('[').and_then(|p| p.split_once(']')) {
             let Kind::Sequence(items) = &at.node.kind else { return None };
@@ -238,7 +241,7 @@ impl Session {
             let (index, node) = items.iter().enumerate().filter(given).nth(index.parse().ok()?)?;
             let path = Path::Index(at.path, index);
             let item = NodeDeserializer { node, key: None, path: &path, ..at };
-            return self.find(item, rest.strip_prefix('.').unwrap_or(rest), from_hole);
+            return self.find(item, rest.strip_prefix('.').unwrap_or(rest), message);
         }
         let entries = self.entries(at).ok()?;
         let ends = |rest: &str| rest.is_empty() || rest.starts_with(['.', '[']);
@@ -249,7 +252,7 @@ impl Session {
             .max_by_key(|(entry, _)| entry.key.text.len())?;
         let path = Path::Key(at.path, &entry.key.text);
         let value = at.value(*entry, &path);
-        self.find(value, rest.strip_prefix('.').unwrap_or(rest), from_hole)
+        self.find(value, rest.strip_prefix('.').unwrap_or(rest), message)
     }
 
     /// Whether the message speaks of a key of this section that was left out.
@@ -260,9 +263,16 @@ impl Session {
             return false;
         }
         let entries = self.all_entries(at).unwrap_or_default();
-        entries.iter().filter(|entry| self.is_left_out(entry.node.id)).any(|entry| {
-            let key = &entry.key.text;
-            message.contains(key) || message.contains(&key.replace('_', " "))
+        let state = self.state.borrow();
+        entries.iter().any(|Entry { key, node }| {
+            let missing = match state.meant.get(&key.id) {
+                Some(meant) => meant,
+                None if state.left_out.contains(&node.id) => key.text.as_str(),
+                None => return false,
+            };
+            // What a secret manager would give stands in for the key without `_ref`.
+            let missing = missing.strip_suffix("_ref").unwrap_or(missing);
+            message.contains(missing) || message.contains(&missing.replace('_', " "))
         })
     }
 }

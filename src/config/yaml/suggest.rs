@@ -3,13 +3,19 @@
 /// The known key nearest to `written`, if one is near enough to be meant.
 pub(super) fn nearest(written: &str, known: &[&'static str]) -> Option<&'static str> {
     let spelled = written.to_lowercase().replace('-', "_");
+    let begun = || known.iter().find(|key| spelled.len() >= SHORTEST && key.starts_with(&spelled));
     known
         .iter()
-        .map(|key| (distance(&spelled, key), *key))
-        .filter(|(distance, key)| *distance <= key.len().max(3) / 3)
+        .map(|key| (distance(&spelled, key), key))
+        .filter(|(distance, key)| *distance <= key.len().max(SHORTEST) / 3)
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, key)| key)
+        .or_else(begun)
+        .copied()
 }
+
+/// Shorter texts are no beginnings of keys.
+const SHORTEST: usize = 3;
 
 /// Longer texts than this are no misspelled keys.
 const LONGEST: usize = 100;
@@ -73,6 +79,8 @@ mod tests {
             ("tsl", Some("tls")),
             ("header", Some("headers")),
             ("timeout", None),
+            ("met", Some("method")),
+            ("me", None),
         ] {
             assert_eq!(nearest(written, &known), expected, "{written}");
         }

@@ -1,0 +1,100 @@
+//! Configuration files as data: what is refused and with which words, what loads, and what is
+//! printed.
+//!
+//! A file in `invalid/` opens with comments that are the errors it gives, all of them; a file in
+//! `valid/` with the warnings it gives, if any. With `BLESS=1` in the environment these comments
+//! are written anew, for somebody to read.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use probe_exporter::config::Config;
+
+/// The comments that a test reads begin with this.
+const COMMENT: &str = "# ";
+
+#[test]
+fn invalid_files_are_refused_with_every_error_in_its_place() {
+    for file in files("invalid") {
+        check_comments(&file, |text| match Config::parse(text, "") {
+            Ok(_) => vec!["loads".to_owned()],
+            Err(error) => error.to_string().lines().map(|line| line[1..].to_owned()).collect(),
+        });
+    }
+}
+
+#[test]
+fn valid_files_load_with_no_other_warnings_than_expected() {
+    for file in files("valid") {
+        check_comments(&file, |text| match Config::parse(text, "") {
+            Ok(config) => config
+                .warnings()
+                .map(|(module, warning)| format!("warning: {module}: {warning}"))
+                .collect(),
+            Err(error) => vec![error.to_string()],
+        });
+    }
+}
+
+#[test]
+fn what_is_printed_means_the_same() {
+    for file in files("valid").into_iter().chain(files("printed")) {
+        let printed = load(&fs::read_to_string(&file).unwrap()).to_yaml();
+        assert_eq!(load(&printed).to_yaml(), printed, "{}", file.display());
+    }
+}
+
+#[test]
+fn every_key_is_printed() {
+    for file in files("printed") {
+        let text = fs::read_to_string(&file).unwrap();
+        assert_eq!(load(&text).to_yaml(), text, "{}", file.display());
+    }
+}
+
+fn load(text: &str) -> Config {
+    Config::parse(text, "text").unwrap_or_else(|error| panic!("{error}\n{text}"))
+}
+
+fn files(folder: &str) -> Vec<PathBuf> {
+    let folder = Path::new("tests/it/data/config").join(folder);
+    let mut files: Vec<_> =
+        fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    assert!(!files.is_empty(), "no files in {}", folder.display());
+    files
+}
+
+/// Compares the comments at the beginning of a file with what `tell` says of it.
+fn check_comments(file: &Path, tell: impl Fn(&[u8]) -> Vec<String>) {
+    let text = fs::read(file).unwrap();
+    let mut expected = Vec::new();
+    let mut rest = text.as_slice();
+    while let Some(line) = rest.strip_prefix(COMMENT.as_bytes()) {
+        let end = line.iter().position(|byte| *byte == b'\n').unwrap_or(line.len());
+        expected.push(String::from_utf8(line[..end].to_vec()).unwrap());
+        rest = line.get(end + 1..).unwrap_or_default();
+    }
+    if std::env::var_os("BLESS").is_some() {
+        bless(file, rest, tell);
+    } else {
+        assert_eq!(tell(&text), expected, "{}", file.display());
+    }
+}
+
+/// Writes the comments anew. Places count from the file's beginning, so their number matters.
+fn bless(file: &Path, rest: &[u8], tell: impl Fn(&[u8]) -> Vec<String>) {
+    let mut lines = Vec::new();
+    for _ in 0..5 {
+        let comments: String = lines.iter().map(|line| format!("{COMMENT}{line}\n")).collect();
+        let text = [comments.as_bytes(), rest].concat();
+        let told = tell(&text);
+        if told == lines {
+            return fs::write(file, text).unwrap();
+        }
+        lines = told;
+    }
+    panic!("the comments of {} do not settle", file.display());
+}
