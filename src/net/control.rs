@@ -22,6 +22,8 @@ pub(super) struct Reading {
     pub(super) stamp: Option<WallTime>,
     /// The time to live or hop limit of the packet, where that was asked for.
     pub(super) hop_limit: Option<u8>,
+    /// Who sent a datagram.
+    pub(super) from: Option<IpAddr>,
 }
 
 /// What the error queue of a socket holds.
@@ -44,7 +46,12 @@ pub struct Undelivered {
     pub icmp: Option<IcmpNotice>,
     /// The path's largest packet, when the packet was too large for it.
     pub path_mtu: Option<u32>,
+    /// How the packet began, from its transport header on.
+    pub quoted: Quoted,
 }
+
+/// The beginning of a packet: as much as every ICMP message about it quotes.
+pub type Quoted = [u8; 8];
 
 /// The ICMP message that reported an undelivered packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -130,8 +137,8 @@ impl ExtendedError {
         })
     }
 
-    /// What the entry of the error queue says; a stamp comes beside the error.
-    pub(super) fn queued(self, stamp: Option<WallTime>) -> Queued {
+    /// What the entry of the error queue says; a stamp and part of the packet come beside the error.
+    pub(super) fn queued(self, stamp: Option<WallTime>, quoted: Quoted) -> Queued {
         let icmp = match (self.origin, stamp) {
             (libc::SO_EE_ORIGIN_TIMESTAMPING, Some(stamp)) => return Queued::Sent(stamp),
             (libc::SO_EE_ORIGIN_LOCAL, _) => None,
@@ -141,13 +148,13 @@ impl ExtendedError {
             _ => return Queued::Other,
         };
         let path_mtu = (self.errno == libc::EMSGSIZE && self.info != 0).then_some(self.info);
-        Queued::Undelivered(Undelivered { errno: self.errno, icmp, path_mtu })
+        Queued::Undelivered(Undelivered { errno: self.errno, icmp, path_mtu, quoted })
     }
 }
 
 /// The IP address in a `sockaddr_in` or `sockaddr_in6` of Linux.
 #[cfg(target_os = "linux")]
-fn socket_address(data: &[u8]) -> Option<IpAddr> {
+pub(super) fn socket_address(data: &[u8]) -> Option<IpAddr> {
     match c_int::from(u16::from_ne_bytes(*data.first_chunk()?)) {
         libc::AF_INET => {
             let octets: [u8; 4] = *data.get(4..)?.first_chunk()?;
@@ -197,37 +204,44 @@ mod tests {
         let v4 = [&2_u16.to_ne_bytes()[..], &[0, 0, 192, 0, 2, 7], &[0; 8]].concat();
         let v6 = [&10_u16.to_ne_bytes()[..], &[0; 6], &Ipv6Addr::LOCALHOST.octets(), &[0; 4]];
         let notice = |from: IpAddr| Some(IcmpNotice { kind: 11, code: 0, from: Some(from) });
-        let stamp = Duration::new(7, 0);
+        let (stamp, quoted) = (Duration::new(7, 0), [8, 0, 1, 2, 3, 4, 5, 6]);
         for (name, queued, expected) in [
-            ("a stamp", entry(4, libc::ENOMSG, 0, &[]).queued(Some(stamp)), Queued::Sent(stamp)),
+            (
+                "a stamp",
+                entry(4, libc::ENOMSG, 0, &[]).queued(Some(stamp), quoted),
+                Queued::Sent(stamp),
+            ),
             (
                 "a router",
-                entry(2, libc::EHOSTUNREACH, 0, &v4).queued(None),
+                entry(2, libc::EHOSTUNREACH, 0, &v4).queued(None, quoted),
                 Queued::Undelivered(Undelivered {
                     errno: libc::EHOSTUNREACH,
                     icmp: notice([192, 0, 2, 7].into()),
                     path_mtu: None,
+                    quoted,
                 }),
             ),
             (
                 "a narrow path",
-                entry(3, libc::EMSGSIZE, 1280, &v6.concat()).queued(None),
+                entry(3, libc::EMSGSIZE, 1280, &v6.concat()).queued(None, quoted),
                 Queued::Undelivered(Undelivered {
                     errno: libc::EMSGSIZE,
                     icmp: notice(Ipv6Addr::LOCALHOST.into()),
                     path_mtu: Some(1280),
+                    quoted,
                 }),
             ),
             (
                 "this host",
-                entry(1, libc::EMSGSIZE, 1500, &[]).queued(None),
+                entry(1, libc::EMSGSIZE, 1500, &[]).queued(None, quoted),
                 Queued::Undelivered(Undelivered {
                     errno: libc::EMSGSIZE,
                     icmp: None,
                     path_mtu: Some(1500),
+                    quoted,
                 }),
             ),
-            ("something else", entry(5, 0, 0, &[]).queued(None), Queued::Other),
+            ("something else", entry(5, 0, 0, &[]).queued(None, quoted), Queued::Other),
         ] {
             assert_eq!(queued, expected, "{name}");
         }

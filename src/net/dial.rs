@@ -32,7 +32,8 @@ pub async fn connect(
     source: Option<IpAddr>,
 ) -> Result<WireStream, Failure> {
     context.enter(Stage::Connect);
-    let socket = socket(address, Type::STREAM, Some(Protocol::TCP))?;
+    let socket =
+        open(address, Type::STREAM, Protocol::TCP).map_err(|error| not_opened(address, &error))?;
     bind(&socket, address, source)?;
     // Small writes are exchanges here, and Nagle's algorithm would add its wait to their times.
     // A socket that refuses the option still connects.
@@ -47,33 +48,29 @@ pub async fn connect(
     Ok(WireStream::new(stream, born, connect_time))
 }
 
-/// A socket of our making for `address`: it does not block and is closed on exec.
-pub(in crate::net) fn socket(
-    address: SocketAddr,
-    kind: Type,
-    protocol: Option<Protocol>,
-) -> Result<Socket, Failure> {
-    let open = || {
-        let socket = Socket::new(Domain::for_address(address), kind, protocol)?;
-        socket.set_nonblocking(true)?;
-        Ok(socket)
-    };
-    open().map_err(|error: io::Error| {
-        if error.raw_os_error() == Some(libc::EAFNOSUPPORT) {
-            let family = family(address.ip());
-            let message = format!("this host has no {family}, which {address} needs");
-            return Failure::new(Stage::Connect, Reason::Unreachable, message);
-        }
-        Failure::io(Stage::Connect, &format!("opening a socket for {address}"), &error)
-    })
+/// A socket for `address`: it does not block and is closed on exec.
+pub fn open(address: SocketAddr, kind: Type, protocol: Protocol) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), kind, Some(protocol))?;
+    socket.set_nonblocking(true)?;
+    Ok(socket)
+}
+
+/// Why there is no socket for `address`.
+#[must_use]
+pub fn not_opened(address: SocketAddr, error: &io::Error) -> Failure {
+    if error.raw_os_error() == Some(libc::EAFNOSUPPORT) {
+        let family = family(address.ip());
+        let message = format!("this host has no {family}, which {} needs", address.ip());
+        return Failure::new(Stage::Connect, Reason::Unreachable, message);
+    }
+    Failure::io(Stage::Connect, &format!("opening a socket for {}", address.ip()), error)
 }
 
 /// Binds the socket to the source address, if one is given.
-pub(in crate::net) fn bind(
-    socket: &Socket,
-    address: SocketAddr,
-    source: Option<IpAddr>,
-) -> Result<(), Failure> {
+///
+/// # Errors
+/// A failure of the stage [`Stage::Connect`].
+pub fn bind(socket: &Socket, address: SocketAddr, source: Option<IpAddr>) -> Result<(), Failure> {
     let Some(source) = source else { return Ok(()) };
     let unusable = |message| Failure::new(Stage::Connect, Reason::InvalidRequest, message);
     if source.is_ipv4() != address.is_ipv4() {

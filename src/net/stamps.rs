@@ -41,7 +41,8 @@ fn fill(buffer: &mut ReadBuf<'_>, length: usize) {
 mod linux {
     use std::{
         io,
-        mem::{MaybeUninit, size_of, size_of_val, zeroed},
+        mem::{size_of, size_of_val, zeroed},
+        net::IpAddr,
         os::fd::{AsRawFd, BorrowedFd},
         ptr, slice,
     };
@@ -50,7 +51,10 @@ mod linux {
     use tokio::io::ReadBuf;
 
     use crate::net::{
-        control::{ExtendedError, Queued, Reading, TcpFacts, hop_limit, software_stamp},
+        control::{
+            ExtendedError, Queued, Quoted, Reading, TcpFacts, hop_limit, socket_address,
+            software_stamp,
+        },
         stamps::fill,
     };
 
@@ -110,28 +114,28 @@ mod linux {
         buffer: &mut ReadBuf<'_>,
         limit: usize,
     ) -> io::Result<Reading> {
-        // SAFETY: the memory is only handed to the kernel, which writes to it.
-        let unfilled = unsafe { buffer.unfilled_mut() };
-        let room = unfilled.len().min(limit);
         let mut reading = Reading::default();
-        let (length, flags) =
-            receive_message(socket, unfilled, room, 0, |level, kind, data| match (level, kind) {
+        let message =
+            receive_message(socket, buffer, limit, 0, |level, kind, data| match (level, kind) {
                 (libc::SOL_SOCKET, libc::SCM_TIMESTAMPING) => reading.stamp = software_stamp(data),
                 (libc::IPPROTO_IP, libc::IP_TTL) | (libc::IPPROTO_IPV6, libc::IPV6_HOPLIMIT) => {
                     reading.hop_limit = hop_limit(data);
                 }
                 _ => {}
             })?;
-        fill(buffer, length);
-        reading.length = length;
-        reading.truncated = flags & libc::MSG_TRUNC != 0;
+        reading.length = message.length;
+        reading.truncated = message.flags & libc::MSG_TRUNC != 0;
+        reading.from = message.from;
         Ok(reading)
     }
 
     /// Takes one entry off the socket's error queue.
     pub(in crate::net) fn queued(socket: BorrowedFd<'_>) -> io::Result<Queued> {
         let (mut stamp, mut error) = (None, None);
-        receive_message(socket, &mut [], 0, libc::MSG_ERRQUEUE, |level, kind, data| {
+        let mut quoted = Quoted::default();
+        let (limit, flags) = (quoted.len(), libc::MSG_ERRQUEUE);
+        let mut buffer = ReadBuf::new(&mut quoted);
+        receive_message(socket, &mut buffer, limit, flags, |level, kind, data| {
             match (level, kind) {
                 (libc::SOL_SOCKET, libc::SCM_TIMESTAMPING) => stamp = software_stamp(data),
                 (libc::IPPROTO_IP, libc::IP_RECVERR) | (libc::IPPROTO_IPV6, libc::IPV6_RECVERR) => {
@@ -140,7 +144,7 @@ mod linux {
                 _ => {}
             }
         })?;
-        Ok(error.map_or(Queued::Other, |error| error.queued(stamp)))
+        Ok(error.map_or(Queued::Other, |error| error.queued(stamp, quoted)))
     }
 
     /// TCP's own figures about the connection.
@@ -181,27 +185,38 @@ mod linux {
     #[repr(C, align(8))]
     struct Control([u8; 512]);
 
-    /// `recvmsg`: reads into the first `room` bytes of `payload` and shows each control message.
-    /// Gives the length that was read and the flags of the message.
+    /// What `recvmsg` says of a message.
+    struct Message {
+        length: usize,
+        flags: c_int,
+        from: Option<IpAddr>,
+    }
+
+    /// `recvmsg`: appends at most `limit` bytes to `buffer` and shows each control message.
     fn receive_message(
         socket: BorrowedFd<'_>,
-        payload: &mut [MaybeUninit<u8>],
-        room: usize,
+        buffer: &mut ReadBuf<'_>,
+        limit: usize,
         flags: c_int,
         mut control_message: impl FnMut(c_int, c_int, &[u8]),
-    ) -> io::Result<(usize, c_int)> {
-        let room = room.min(payload.len());
+    ) -> io::Result<Message> {
+        // SAFETY: the memory is only handed to the kernel, which writes to it.
+        let unfilled = unsafe { buffer.unfilled_mut() };
+        let room = unfilled.len().min(limit);
         let mut control = Control([0; 512]);
-        let mut vector = libc::iovec { iov_base: payload.as_mut_ptr().cast(), iov_len: room };
+        let mut address = [0_u8; size_of::<libc::sockaddr_storage>()];
+        let mut vector = libc::iovec { iov_base: unfilled.as_mut_ptr().cast(), iov_len: room };
         // SAFETY: all zeros is a valid `msghdr`: no address, no buffers, no flags. Its fields are
         // set one by one because some C libraries have padding between them.
         let mut message: libc::msghdr = unsafe { zeroed() };
+        message.msg_name = address.as_mut_ptr().cast::<c_void>();
+        message.msg_namelen = fit(size_of_val(&address))?;
         message.msg_iov = &raw mut vector;
         message.msg_iovlen = 1;
         message.msg_control = control.0.as_mut_ptr().cast::<c_void>();
         message.msg_controllen = fit(size_of_val(&control.0))?;
-        // SAFETY: `message` points to one vector over `room` writable bytes and to a writable
-        // control buffer of the given length; both outlive the call.
+        // SAFETY: `message` points to one vector over `room` writable bytes, and to a writable
+        // address and control buffer of the given lengths; all outlive the call.
         let length = unsafe {
             libc::recvmsg(socket.as_raw_fd(), &raw mut message, flags | libc::MSG_DONTWAIT)
         };
@@ -221,7 +236,8 @@ mod linux {
                 header = libc::CMSG_NXTHDR(&raw const message, header);
             }
         }
-        Ok((length, message.msg_flags))
+        fill(buffer, length);
+        Ok(Message { length, flags: message.msg_flags, from: socket_address(&address) })
     }
 
     /// Converts a length, whose type in these structures differs between C libraries.

@@ -73,4 +73,4 @@ macro_rules! not_there_yet {
     };
 }
 
-not_there_yet!(icmp::IcmpProber, tcp::TcpProber);
+not_there_yet!(tcp::TcpProber);

@@ -31,7 +31,17 @@ pub struct WireDatagram {
 struct State {
     born: Mark,
     last_send: Option<Mark>,
-    undelivered: Option<Undelivered>,
+    /// Was found while a datagram was read, and comes next.
+    pending: Option<Undelivered>,
+}
+
+/// What comes of waiting at a datagram socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Event {
+    /// A datagram.
+    Arrival(Arrival),
+    /// Word that one of ours could not be delivered.
+    Undelivered(Undelivered),
 }
 
 /// One datagram that was received.
@@ -48,6 +58,8 @@ pub struct Arrival {
     pub sent: Option<Mark>,
     /// Its time to live or hop limit, where the socket asked for that.
     pub hop_limit: Option<u8>,
+    /// Who sent it.
+    pub from: Option<IpAddr>,
 }
 
 impl WireDatagram {
@@ -63,7 +75,8 @@ impl WireDatagram {
         context.enter(Stage::Connect);
         let doing = || format!("opening a UDP socket to {address}");
         let failed = |error: io::Error| Failure::io(Stage::Connect, &doing(), &error);
-        let socket = dial::socket(address, Type::DGRAM, Some(Protocol::UDP))?;
+        let socket = dial::open(address, Type::DGRAM, Protocol::UDP)
+            .map_err(|error| dial::not_opened(address, &error))?;
         dial::bind(&socket, address, source)?;
         socket.connect(&address.into()).map_err(failed)?;
         Self::new(socket, Kind::Udp).map_err(failed)
@@ -72,8 +85,18 @@ impl WireDatagram {
     /// Takes over a connected, non-blocking datagram socket.
     pub fn new(socket: Socket, kind: Kind) -> io::Result<Self> {
         support::stamp_both_ways(socket.as_fd());
-        let state = State { born: Mark::now(), last_send: None, undelivered: None };
+        let state = State { born: Mark::now(), last_send: None, pending: None };
         Ok(Self { socket: stamps::watch(socket)?, kind, state: Mutex::new(state) })
+    }
+
+    /// Has the kernel say what could not be delivered, and with which hop limit datagrams come.
+    pub fn hear_more(&self, ipv6: bool) -> io::Result<()> {
+        stamps::want_errors(self.socket.get_ref().as_fd(), ipv6)
+    }
+
+    /// Has a raw ICMP socket pass on echo replies alone.
+    pub fn hear_only_echo_replies(&self, ipv6: bool) -> io::Result<()> {
+        stamps::accept_only_echo_replies(self.socket.get_ref().as_fd(), ipv6)
     }
 
     /// Sends one datagram; gives the moment just before it was handed to the kernel.
@@ -88,13 +111,19 @@ impl WireDatagram {
             .await
     }
 
-    /// Waits for the next datagram. That one of ours could not be delivered is an error too;
-    /// [`Self::undelivered`] then knows more.
+    /// Waits for the next datagram. That one of ours could not be delivered is an error too.
     pub async fn receive(&self, buffer: &mut [u8]) -> io::Result<Arrival> {
+        match self.event(buffer).await? {
+            Event::Arrival(arrival) => Ok(arrival),
+            Event::Undelivered(undelivered) => Err(io::Error::from_raw_os_error(undelivered.errno)),
+        }
+    }
+
+    /// Waits for the next datagram, or for word of one that could not be delivered; this comes only
+    /// if it was asked for.
+    pub async fn event(&self, buffer: &mut [u8]) -> io::Result<Event> {
         self.socket
-            .async_io(Interest::READABLE | Interest::ERROR, |socket| {
-                self.receive_now(socket, buffer)
-            })
+            .async_io(Interest::READABLE | Interest::ERROR, |socket| self.next(socket, buffer))
             .await
     }
 
@@ -104,49 +133,51 @@ impl WireDatagram {
         self.state().last_send
     }
 
-    /// Why the last failure of [`Self::receive`] came about, where the kernel was asked to say so.
-    #[must_use]
-    pub fn undelivered(&self) -> Option<Undelivered> {
-        self.state().undelivered
-    }
-
-    fn receive_now(&self, socket: &Socket, buffer: &mut [u8]) -> io::Result<Arrival> {
+    fn next(&self, socket: &Socket, buffer: &mut [u8]) -> io::Result<Event> {
+        let pending = self.state().pending.take();
+        if let Some(undelivered) = pending {
+            return Ok(Event::Undelivered(undelivered));
+        }
         let mut buffer = ReadBuf::new(buffer);
         let read = stamps::receive(socket.as_fd(), &mut buffer, usize::MAX);
-        // The error queue also holds the stamp of the send that this datagram answers.
-        self.drain_queue(socket);
-        let state = self.state();
-        match read {
-            Ok(reading) => {
-                let at = Mark::of_arrival(reading.stamp, state.born);
-                support::note_reading(self.kind, at);
-                Ok(Arrival {
-                    length: reading.length,
-                    truncated: reading.truncated,
-                    at,
-                    sent: state.last_send,
-                    hop_limit: reading.hop_limit,
-                })
+        // By now the queue holds the stamp of the send that a datagram answers. What could not be
+        // delivered is in the queue, and may show as an error of the read as well.
+        let undelivered = self.drain_queue(socket);
+        let reading = match (read, undelivered) {
+            (Ok(reading), undelivered) => {
+                self.state().pending = undelivered;
+                reading
             }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(state
-                .undelivered
-                .map_or(error, |undelivered| io::Error::from_raw_os_error(undelivered.errno))),
-            Err(error) => Err(error),
-        }
+            (Err(_), Some(undelivered)) => return Ok(Event::Undelivered(undelivered)),
+            (Err(error), None) => return Err(error),
+        };
+        let state = *self.state();
+        let at = Mark::of_arrival(reading.stamp, state.born);
+        support::note_reading(self.kind, at);
+        Ok(Event::Arrival(Arrival {
+            length: reading.length,
+            truncated: reading.truncated,
+            at,
+            sent: state.last_send,
+            hop_limit: reading.hop_limit,
+            from: reading.from,
+        }))
     }
 
-    fn drain_queue(&self, socket: &Socket) {
-        let mut state = self.state();
+    /// Takes in what the error queue holds: when datagrams left, until one that did not arrive.
+    fn drain_queue(&self, socket: &Socket) -> Option<Undelivered> {
         while let Ok(queued) = stamps::queued(socket.as_fd()) {
             match queued {
                 Queued::Sent(stamp) => {
+                    let mut state = self.state();
                     state.last_send =
                         state.last_send.map(|handed| Mark::of_transmission(stamp, handed));
                 }
-                Queued::Undelivered(undelivered) => state.undelivered = Some(undelivered),
+                Queued::Undelivered(undelivered) => return Some(undelivered),
                 Queued::Other => {}
             }
         }
+        None
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -11,9 +11,9 @@ mod stream;
 mod support;
 
 pub use clock::{Lap, WireClock};
-pub use datagram::{Arrival, WireDatagram};
+pub use datagram::{Arrival, Event, WireDatagram};
 pub use mark::Mark;
 pub use stream::WireStream;
 pub use support::{Kind, prepare, readings, stamps_available, use_kernel_stamps};
 
-pub use crate::net::control::{IcmpNotice, TcpFacts, Undelivered};
+pub use crate::net::control::{IcmpNotice, Quoted, TcpFacts, Undelivered};

@@ -1,5 +1,247 @@
 //! The icmp prober: one echo request and its reply.
 
+mod measurements;
+mod packet;
 mod settings;
+mod socket;
+mod undelivered;
 
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+    sync::{
+        LazyLock,
+        atomic::{AtomicU16, Ordering},
+    },
+};
+
+use tokio::time::Instant;
+
+use crate::{
+    evidence::{Failure, Stage},
+    net::{
+        Context,
+        resolve::resolve,
+        wire::{Arrival, Event},
+    },
+    probers::{
+        Prober, Target,
+        icmp::{
+            packet::{Echo, Version, ipv4_content},
+            socket::{Access, IcmpSocket},
+        },
+    },
+};
+
+pub use measurements::{IcmpMeasurements, IcmpPhase};
 pub use settings::IcmpProber;
+
+impl Prober for IcmpProber {
+    type Measurements = IcmpMeasurements;
+
+    async fn probe(
+        &self,
+        context: &Context,
+        target: &Target,
+        seen: &mut IcmpMeasurements,
+    ) -> Result<(), Failure> {
+        let address = resolve(context, &target.name, &self.ip, &mut seen.resolution).await?;
+        seen.phases.add(IcmpPhase::Resolve, seen.resolution.unwrap_or_default().lookup);
+
+        context.enter(Stage::Connect);
+        let begun = Instant::now();
+        let (socket, echo) = self.set_up(address.with_port(0))?;
+        let request = echo.request();
+        seen.phases.add(IcmpPhase::Setup, begun.elapsed());
+        context.log.debug(
+            "Sending the request",
+            &[("socket", &socket.access), ("sequence", &echo.sequence), ("bytes", &request.len())],
+        );
+
+        context.enter(Stage::Request);
+        socket.datagrams.send(&request).await.map_err(|error| {
+            let doing = format!("sending {} bytes to {}", request.len(), address.ip());
+            Failure::io(Stage::Request, &doing, &error)
+        })?;
+
+        context.enter(Stage::Response);
+        let arrival = wait_for_reply(context, &socket, &echo, address.ip()).await?;
+        let sent = arrival.sent.unwrap_or(arrival.at);
+        seen.phases.add(IcmpPhase::Rtt, arrival.at.since(sent));
+        seen.reply_hop_limit = arrival.hop_limit;
+        context.log.debug(
+            "Received the reply",
+            &[
+                ("sent_by_kernel_clock", &sent.by_kernel()),
+                ("received_by_kernel_clock", &arrival.at.by_kernel()),
+            ],
+        );
+        Ok(())
+    }
+}
+
+impl IcmpProber {
+    fn set_up(&self, address: SocketAddr) -> Result<(IcmpSocket, Echo), Failure> {
+        let version = if address.is_ipv4() { Version::V4 } else { Version::V6 };
+        let socket = IcmpSocket::open(self, address, version)?;
+        let identifier = match socket.access {
+            Access::Raw => Some(rand::random()),
+            Access::Unprivileged => None,
+        };
+        let payload = packet::payload(self.payload_size);
+        Ok((socket, Echo { version, identifier, sequence: next_sequence(), payload }))
+    }
+}
+
+/// Waits for the reply, whatever else comes meanwhile.
+///
+/// Unlike upstream: word that the request was not delivered ends the probe at once, and says who
+/// did not deliver it; upstream waits for the deadline.
+async fn wait_for_reply(
+    context: &Context,
+    socket: &IcmpSocket,
+    echo: &Echo,
+    target: IpAddr,
+) -> Result<Arrival, Failure> {
+    let mut buffer = vec![0; echo.largest_reply()];
+    loop {
+        match socket.datagrams.event(&mut buffer).await {
+            Ok(Event::Arrival(arrival)) => {
+                let packet = buffer.get(..arrival.length).unwrap_or_default();
+                if arrival.from == Some(target) && is_reply(packet, socket.access, echo) {
+                    return Ok(arrival);
+                }
+                let from = arrival.from.unwrap_or(target);
+                context.log.debug("Ignored a packet", &[("from", &from), ("bytes", &packet.len())]);
+            }
+            Ok(Event::Undelivered(undelivered)) => {
+                if echo.is_quoted_by(undelivered.quoted) {
+                    return Err(undelivered::failure(&undelivered, echo.version));
+                }
+            }
+            Err(error) if is_about_some_packet(&error) => {}
+            Err(error) => {
+                let doing = format!("waiting for the reply of {target}");
+                return Err(Failure::io(Stage::Response, &doing, &error));
+            }
+        }
+    }
+}
+
+/// Whether a packet holds the reply, as sockets of this kind show it.
+fn is_reply(packet: &[u8], access: Access, echo: &Echo) -> bool {
+    let message = match (access, echo.version) {
+        (Access::Raw, Version::V4) => ipv4_content(packet),
+        (Access::Raw, Version::V6) | (Access::Unprivileged, _) => Some(packet),
+    };
+    message.is_some_and(|message| echo.is_answered_by(message))
+}
+
+/// Whether the error tells of an ICMP message, which may be about somebody else's packet to the
+/// same host. The error queue has the particulars, and decides.
+fn is_about_some_packet(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionRefused, HostUnreachable, NetworkUnreachable};
+    matches!(error.kind(), ConnectionRefused | HostUnreachable | NetworkUnreachable)
+}
+
+/// The number of the next request, from a random start.
+fn next_sequence() -> u16 {
+    static NEXT: LazyLock<AtomicU16> = LazyLock::new(|| AtomicU16::new(rand::random()));
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::Arc, time::Duration};
+
+    use super::*;
+    use crate::{
+        evidence::Reason,
+        net::resolve::Resolver,
+        net::wire::{Kind, stamps_available},
+    };
+
+    fn context() -> Context {
+        Context::new(Instant::now() + Duration::from_mins(1), Arc::new(Resolver::default()))
+    }
+
+    /// Probes `target`; gives nothing, and says so, where this process may not send ICMP packets.
+    async fn probe(
+        prober: &IcmpProber,
+        target: &str,
+    ) -> Option<(Result<(), Failure>, IcmpMeasurements)> {
+        let target = Target { name: target.to_owned(), hostname: None };
+        let mut seen = IcmpMeasurements::default();
+        let result = prober.probe(&context(), &target, &mut seen).await;
+        if let Err(Failure {
+            reason: Reason::PermissionDenied | Reason::Unreachable,
+            message,
+            ..
+        }) = &result
+        {
+            println!("SKIPPED: {message}");
+            return None;
+        }
+        Some((result, seen))
+    }
+
+    #[tokio::test]
+    async fn this_host_answers_over_both_versions() {
+        for target in ["127.0.0.1", "::1"] {
+            for (payload_size, dont_fragment) in
+                [(None, false), (Some(1), true), (Some(9000), false)]
+            {
+                let prober =
+                    IcmpProber { payload_size, dont_fragment, ttl: Some(7), ..Default::default() };
+                let Some((result, seen)) = probe(&prober, target).await else { continue };
+                result.expect("loopback answers");
+                let rtt = seen.phases.spent(IcmpPhase::Rtt).expect("begun");
+                assert!(rtt > Duration::ZERO && rtt < Duration::from_secs(30), "{rtt:?}");
+                // The reply of loopback goes out with the system's own hop limit.
+                assert!(seen.reply_hop_limit.is_some_and(|hops| hops > 7), "{seen:?}");
+                assert!(stamps_available(Kind::Icmp) || cfg!(not(target_os = "linux")));
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_packet_that_does_not_fit_fails_at_once() {
+        let prober = IcmpProber { payload_size: Some(65_527), ..Default::default() };
+        let Some((result, _)) = probe(&prober, "127.0.0.1").await else { return };
+        let failure = result.expect_err("IPv4 carries 65,507 bytes");
+        assert_eq!((failure.stage, failure.reason), (Stage::Request, Reason::MessageTooLong));
+    }
+
+    #[tokio::test]
+    async fn the_source_address_must_be_of_the_targets_family() {
+        let source = Some("::1".parse().expect("an address"));
+        let prober = IcmpProber { source_ip_address: source, ..Default::default() };
+        let Some((result, seen)) = probe(&prober, "127.0.0.1").await else { return };
+        assert_eq!(result.expect_err("wrong family").reason, Reason::InvalidRequest);
+        assert!(seen.resolution.is_some(), "the address is reported all the same");
+    }
+
+    #[test]
+    fn a_raw_packet_has_a_header_and_another_has_none() {
+        let payload = packet::payload(None);
+        let echo = Echo { version: Version::V4, identifier: None, sequence: 1, payload };
+        let mut reply = echo.request();
+        reply[0] = 0;
+        // What the type lost, the checksum gains.
+        reply[2] += 8;
+        let raw = [&[0x45; 1][..], &[0; 19], &reply].concat();
+        for (packet, access, expected) in [
+            (&reply, Access::Unprivileged, true),
+            (&reply, Access::Raw, false),
+            (&raw, Access::Raw, true),
+            (&raw, Access::Unprivileged, false),
+        ] {
+            assert_eq!(is_reply(packet, access, &echo), expected, "{access}");
+        }
+    }
+
+    #[test]
+    fn every_request_has_its_own_number() {
+        assert_ne!(next_sequence(), next_sequence());
+    }
+}

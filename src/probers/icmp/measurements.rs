@@ -1,0 +1,111 @@
+//! What an icmp probe learns, and its metrics.
+
+use crate::{
+    evidence::{Phase, Phases},
+    metrics::{Export, Metric, MetricSet},
+    net::resolve::Resolution,
+};
+
+const DURATION: Metric<1> = Metric::new(
+    "probe_icmp_duration_seconds",
+    "Duration of the probe by phase; rtt is the round-trip time.",
+    ["phase"],
+);
+const REPLY_HOP_LIMIT: Metric =
+    Metric::new("probe_icmp_reply_hop_limit", "Hop limit (TTL with IPv4) of the reply.", []);
+
+/// The parts of an icmp probe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IcmpPhase {
+    /// Resolving the target's name.
+    Resolve,
+    /// Making the socket and the packet.
+    Setup,
+    /// From the request's departure to the reply's arrival.
+    Rtt,
+}
+
+impl Phase for IcmpPhase {
+    fn label(self) -> &'static str {
+        match self {
+            Self::Resolve => "resolve",
+            Self::Setup => "setup",
+            Self::Rtt => "rtt",
+        }
+    }
+}
+
+/// What an icmp probe learns.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IcmpMeasurements {
+    /// The address that was probed, once resolution began.
+    pub resolution: Option<Resolution>,
+    /// All phases are there from the start; one that was not finished took no time.
+    pub phases: Phases<IcmpPhase>,
+    /// The hop limit of the reply, if it came and the kernel gave it.
+    pub reply_hop_limit: Option<u8>,
+}
+
+impl Default for IcmpMeasurements {
+    fn default() -> Self {
+        let mut phases = Phases::default();
+        for phase in [IcmpPhase::Resolve, IcmpPhase::Setup, IcmpPhase::Rtt] {
+            phases.begin(phase);
+        }
+        Self { resolution: None, phases, reply_hop_limit: None }
+    }
+}
+
+impl Export for IcmpMeasurements {
+    fn export(&self, metrics: &mut MetricSet) {
+        self.phases.export(&DURATION, metrics);
+        if let Some(resolution) = &self.resolution {
+            resolution.export(metrics);
+        }
+        if let Some(hop_limit) = self.reply_hop_limit {
+            metrics.add(&REPLY_HOP_LIMIT, [], hop_limit);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(measurements: &IcmpMeasurements) -> Vec<&'static str> {
+        let mut metrics = MetricSet::default();
+        measurements.export(&mut metrics);
+        metrics.names().collect()
+    }
+
+    #[test]
+    fn a_probe_that_learned_nothing_has_its_phases() {
+        let mut metrics = MetricSet::default();
+        IcmpMeasurements::default().export(&mut metrics);
+        let text = metrics.render();
+        for phase in ["resolve", "setup", "rtt"] {
+            let sample = format!("probe_icmp_duration_seconds{{phase=\"{phase}\"}} 0\n");
+            assert!(text.contains(&sample), "{text}");
+        }
+        assert_eq!(names(&IcmpMeasurements::default()), ["probe_icmp_duration_seconds"]);
+    }
+
+    #[test]
+    fn address_and_hop_limit_come_when_they_are_known() {
+        let seen = IcmpMeasurements {
+            resolution: Some(Resolution::default()),
+            reply_hop_limit: Some(63),
+            ..IcmpMeasurements::default()
+        };
+        assert_eq!(
+            names(&seen),
+            [
+                "probe_icmp_duration_seconds",
+                "probe_dns_lookup_time_seconds",
+                "probe_ip_protocol",
+                "probe_ip_addr_hash",
+                "probe_icmp_reply_hop_limit",
+            ]
+        );
+    }
+}

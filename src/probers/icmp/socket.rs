@@ -1,0 +1,151 @@
+//! ICMP sockets: an unprivileged one where the system grants it, a raw one otherwise.
+
+use std::{fmt, fs, io, net::SocketAddr};
+
+use socket2::{Protocol, Socket, Type};
+
+use crate::{
+    evidence::{Failure, Reason, Stage},
+    net::{
+        dial,
+        wire::{Kind, WireDatagram},
+    },
+    probers::icmp::{IcmpProber, packet::Version},
+};
+
+/// A socket that is connected to the target.
+#[derive(Debug)]
+pub(super) struct IcmpSocket {
+    pub(super) datagrams: WireDatagram,
+    pub(super) access: Access,
+}
+
+/// By which right ICMP packets are sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Access {
+    /// A raw socket: the identifier is ours, and IPv4 packets come with their header.
+    Raw,
+    /// A datagram socket: the kernel chooses the identifier, and passes on its replies alone.
+    Unprivileged,
+}
+
+impl fmt::Display for Access {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Raw => "raw",
+            Self::Unprivileged => "unprivileged",
+        })
+    }
+}
+
+impl IcmpSocket {
+    /// Opens a socket to `address` and sets it up as the module says.
+    pub(super) fn open(
+        prober: &IcmpProber,
+        address: SocketAddr,
+        version: Version,
+    ) -> Result<Self, Failure> {
+        let (socket, access) = open_either(address, version)?;
+        dial::bind(&socket, address, prober.source_ip_address)?;
+        let setting_up = |error: io::Error| {
+            Failure::io(Stage::Connect, &format!("setting up a socket to {}", address.ip()), &error)
+        };
+        set_options(&socket, prober, version).map_err(setting_up)?;
+        // The kernel then looks up the route now, and spares a raw socket what others send.
+        socket.connect(&address.into()).map_err(|error| {
+            Failure::io(Stage::Connect, &format!("no way to {}", address.ip()), &error)
+        })?;
+        let datagrams = WireDatagram::new(socket, Kind::Icmp).map_err(setting_up)?;
+        let ipv6 = version == Version::V6;
+        // Where the kernel cannot say more, the reply alone must do.
+        drop(datagrams.hear_more(ipv6));
+        if access == Access::Raw {
+            drop(datagrams.hear_only_echo_replies(ipv6));
+        }
+        Ok(Self { datagrams, access })
+    }
+}
+
+/// An unprivileged socket if there may be one, otherwise a raw one.
+fn open_either(address: SocketAddr, version: Version) -> Result<(Socket, Access), Failure> {
+    let protocol = match version {
+        Version::V4 => Protocol::ICMPV4,
+        Version::V6 => Protocol::ICMPV6,
+    };
+    if let Ok(socket) = dial::open(address, Type::DGRAM, protocol) {
+        return Ok((socket, Access::Unprivileged));
+    }
+    match dial::open(address, Type::RAW, protocol) {
+        Ok(socket) => Ok((socket, Access::Raw)),
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Err(not_permitted()),
+        Err(error) => Err(dial::not_opened(address, &error)),
+    }
+}
+
+fn set_options(socket: &Socket, prober: &IcmpProber, version: Version) -> io::Result<()> {
+    match (version, prober.ttl) {
+        (Version::V4, Some(ttl)) => socket.set_ttl_v4(ttl.into())?,
+        (Version::V6, Some(ttl)) => socket.set_unicast_hops_v6(ttl.into())?,
+        (_, None) => {}
+    }
+    // Upstream ignores the key with IPv6, where routers never fragment.
+    if prober.dont_fragment && version == Version::V4 {
+        set_dont_fragment(socket)?;
+    }
+    Ok(())
+}
+
+/// Sets the bit in all packets, and sends them whatever is known of the path.
+///
+/// Unlike upstream: this needs no raw socket.
+#[cfg(target_os = "linux")]
+fn set_dont_fragment(socket: &Socket) -> io::Result<()> {
+    use rustix::net::sockopt::{Ipv4PathMtuDiscovery, set_ip_mtu_discover};
+    Ok(set_ip_mtu_discover(socket, Ipv4PathMtuDiscovery::PROBE)?)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn set_dont_fragment(_: &Socket) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// What the process would need for an ICMP socket.
+fn not_permitted() -> Failure {
+    let group = rustix::process::getegid().as_raw();
+    let range = fs::read_to_string(PING_GROUP_RANGE).unwrap_or_default();
+    Failure::new(Stage::Connect, Reason::PermissionDenied, missing(group, range.trim()))
+}
+
+const PING_GROUP_RANGE: &str = "/proc/sys/net/ipv4/ping_group_range";
+
+fn missing(group: u32, range: &str) -> String {
+    let range = match *range.split_whitespace().collect::<Vec<_>>() {
+        [low, high] => format!("is \"{low} {high}\""),
+        _ => "cannot be read".to_owned(),
+    };
+    format!(
+        "no ICMP socket may be opened: for an unprivileged one, a group of the process must be \
+         within the sysctl net.ipv4.ping_group_range, which {range}, but its group is {group} \
+         (\"{group} {group}\" or \"0 2147483647\" would do); for a raw one, the process lacks the \
+         capability CAP_NET_RAW; either is enough"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_missing_is_said_exactly() {
+        let message = missing(65_534, "1\t0");
+        for part in [
+            "net.ipv4.ping_group_range, which is \"1 0\"",
+            "its group is 65534",
+            "\"65534 65534\"",
+            "CAP_NET_RAW",
+        ] {
+            assert!(message.contains(part), "{part} in {message}");
+        }
+        assert!(missing(0, "").contains("which cannot be read"));
+    }
+}
