@@ -1,17 +1,22 @@
-//! The stream below TLS, with what is worth knowing when a handshake fails.
+//! The stream below TLS: reads ahead, and keeps what is worth knowing when a handshake fails.
 
 use std::{
     fmt, io,
+    mem::MaybeUninit,
     pin::Pin,
     task::{Context, Poll, ready},
 };
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// Passes everything through, and keeps the first bytes that the peer sent.
+/// Reads more than it is asked for, since BoringSSL asks twice for each record: for its five bytes
+/// of header, and for the rest.
 pub(super) struct Below<S> {
     pub(super) stream: S,
     pub(super) received: Received,
+    ahead: Vec<u8>,
+    /// How much of `ahead` has been handed on.
+    handed_on: usize,
 }
 
 /// How the peer's side of a connection began.
@@ -23,11 +28,33 @@ pub(super) struct Received {
     pub(super) closed: bool,
 }
 
+/// So many first bytes are kept.
 const KEPT: usize = 64;
+
+/// So many bytes are read ahead; the answer to a hello mostly fits.
+const AHEAD: usize = 4096;
 
 impl<S> Below<S> {
     pub(super) fn new(stream: S) -> Self {
-        Self { stream, received: Received::default() }
+        Self { stream, received: Received::default(), ahead: Vec::new(), handed_on: 0 }
+    }
+
+    /// Hands on what was read ahead; nothing if there is none.
+    fn hand_on(&mut self, buffer: &mut ReadBuf<'_>) {
+        let rest = self.ahead.get(self.handed_on..).unwrap_or_default();
+        let length = rest.len().min(buffer.remaining());
+        buffer.put_slice(rest.get(..length).unwrap_or_default());
+        self.handed_on += length;
+        if self.handed_on == self.ahead.len() {
+            self.ahead.clear();
+            self.handed_on = 0;
+        }
+    }
+
+    fn note(&mut self, new: &[u8]) {
+        let missing = KEPT.saturating_sub(self.received.beginning.len());
+        self.received.beginning.extend(new.iter().take(missing));
+        self.received.closed = new.is_empty();
     }
 }
 
@@ -44,12 +71,23 @@ impl<S: AsyncRead + Unpin> AsyncRead for Below<S> {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
-        let new = buffer.filled().get(before..).unwrap_or_default();
-        let missing = KEPT.saturating_sub(self.received.beginning.len());
-        self.received.beginning.extend(new.iter().take(missing));
-        self.received.closed = new.is_empty() && buffer.remaining() > 0;
+        if buffer.remaining() == 0 {
+            return Poll::Ready(Ok(()));
+        }
+        if self.ahead.is_empty() {
+            if buffer.remaining() >= AHEAD {
+                let before = buffer.filled().len();
+                ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
+                self.note(buffer.filled().get(before..).unwrap_or_default());
+                return Poll::Ready(Ok(()));
+            }
+            let mut space = [MaybeUninit::uninit(); AHEAD];
+            let mut space = ReadBuf::uninit(&mut space);
+            ready!(Pin::new(&mut self.stream).poll_read(context, &mut space))?;
+            self.note(space.filled());
+            self.ahead.extend_from_slice(space.filled());
+        }
+        self.hand_on(buffer);
         Poll::Ready(Ok(()))
     }
 }

@@ -1,11 +1,14 @@
 //! Handshakes with servers of all kinds.
 
+mod files;
 #[path = "../../../../tests/it/fixtures/tls.rs"]
 mod fixtures;
+mod labels;
 mod reach;
+mod trouble;
 mod verdict;
 
-use std::{sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::{net::TcpStream, time::Instant};
 
@@ -52,14 +55,23 @@ async fn connect(
     connect_as(&client, server, host, &[]).await
 }
 
-#[expect(clippy::disallowed_methods, reason = "nothing of the connection itself is of interest")]
 async fn connect_as(
     client: &TlsClient,
     server: &fixtures::RunningTlsServer,
     host: &str,
     alpn: &[&[u8]],
 ) -> Outcome {
-    let stream = TcpStream::connect(server.address).await.unwrap();
+    connect_to(client, server.address, host, alpn).await
+}
+
+#[expect(clippy::disallowed_methods, reason = "nothing of the connection itself is of interest")]
+async fn connect_to(
+    client: &TlsClient,
+    address: SocketAddr,
+    host: &str,
+    alpn: &[&[u8]],
+) -> Outcome {
+    let stream = TcpStream::connect(address).await.unwrap();
     let mut seen = None;
     let request = Handshake { server_name: host, alpn };
     let stream = client.handshake(&context(), stream, request, &mut seen).await;

@@ -244,10 +244,12 @@ async fn an_expired_root_does_not_spoil_another_chain() {
 
 #[tokio::test]
 async fn a_server_that_sends_a_maze_is_given_up_on() {
-    // Authorities that all have the same name: each may have signed each.
+    // Twenty certificates of one name and one key: each may have signed each, in any order.
     let root = fixtures::authority("Maze").self_signed();
-    let others: Vec<Issued> = (0..20).map(|_| fixtures::authority("Maze").self_signed()).collect();
-    let bottom = leaf().signed_by(&fixtures::authority("Maze").self_signed());
+    let lost = fixtures::authority("Maze").self_signed();
+    let others: Vec<Issued> =
+        (0..20).map(|_| fixtures::authority("Maze").same_key(&lost).signed_by(&lost)).collect();
+    let bottom = leaf().signed_by(&lost);
     let server = fixtures::server(&bottom).chain(&others.iter().collect::<Vec<_>>()).start().await;
     let outcome = connect(&server, trusting(&root), HOST).await;
     assert_eq!(outcome.failure().reason, Reason::CertificateUnknownAuthority);

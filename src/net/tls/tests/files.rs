@@ -1,0 +1,104 @@
+//! Authorities, certificates and keys in files, and in the settings themselves.
+
+use std::{fs, path::Path};
+
+use super::{connect, connect_as, fixtures, trusting};
+use crate::{
+    evidence::{Reason, Stage},
+    net::tls::TlsClient,
+    settings::{secret::Secret, tls::TlsSettings},
+};
+
+const HOST: &str = "host.test";
+
+fn text(path: &Path) -> String {
+    path.to_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn files_that_change_are_read_anew() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("ca.pem");
+    let [first, second] = [(); 2].map(|()| fixtures::pki(fixtures::leaf(HOST)));
+    let server = first.server().start().await;
+    let settings = TlsSettings { ca_file: text(&file), ..TlsSettings::default() };
+    let client = TlsClient::new(settings);
+
+    fs::write(&file, first.root.pem()).unwrap();
+    assert!(connect_as(&client, &server, HOST, &[]).await.stream.is_ok());
+    assert!(connect_as(&client, &server, HOST, &[]).await.stream.is_ok());
+    fs::write(&file, "# the authority of the other\n".to_owned() + &second.root.pem()).unwrap();
+    let outcome = connect_as(&client, &server, HOST, &[]).await;
+    assert_eq!(outcome.failure().reason, Reason::CertificateUnknownAuthority);
+
+    // As Kubernetes does it: another file in its place.
+    let next = directory.path().join("next.pem");
+    fs::write(&next, first.root.pem()).unwrap();
+    fs::rename(&next, &file).unwrap();
+    assert!(connect_as(&client, &server, HOST, &[]).await.stream.is_ok());
+}
+
+#[tokio::test]
+async fn unusable_files_are_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let write = |name: &str, content: &str| {
+        let path = directory.path().join(name);
+        fs::write(&path, content).unwrap();
+        text(&path)
+    };
+    let pki = fixtures::pki(fixtures::leaf(HOST));
+    let client = fixtures::leaf("client").self_signed();
+    let other = fixtures::leaf("other").self_signed();
+    let good = write("good.pem", &client.pem());
+    let key = write("key.pem", &client.key_pem());
+    let other_key = write("other.pem", &other.key_pem());
+    let nothing = write("nothing.pem", "nothing\n");
+    let missing = text(&directory.path().join("missing.pem"));
+    let authority = |file: &str| TlsSettings { ca_file: file.to_owned(), ..TlsSettings::default() };
+    let client = |cert: &str, key: &str| TlsSettings {
+        cert_file: cert.to_owned(),
+        key_file: key.to_owned(),
+        ..trusting(&pki.root)
+    };
+    let server = pki.server().start().await;
+    let cases = [
+        (authority(&missing), format!("ca_file {missing}: No such file or directory")),
+        (authority(&nothing), format!("ca_file {nothing}: no certificate in PEM form in it")),
+        (client(&missing, &key), format!("cert_file {missing}: No such file or directory")),
+        (client(&nothing, &key), format!("cert_file {nothing}: no certificate in PEM form in it")),
+        (client(&good, &missing), format!("key_file {missing}: No such file or directory")),
+        (client(&good, &nothing), format!("key_file {nothing}: no usable private key")),
+        (
+            client(&good, &other_key),
+            format!("key_file {other_key}: not the key of the certificate in cert_file {good}"),
+        ),
+    ];
+    for (settings, expected) in cases {
+        let outcome = connect(&server, settings, HOST).await;
+        let failure = outcome.failure();
+        assert_eq!((failure.stage, failure.reason), (Stage::Tls, Reason::UnusableFile));
+        assert!(failure.message.starts_with(&expected), "{failure}");
+    }
+    assert!(connect(&server, client(&good, &key), HOST).await.stream.is_ok());
+    assert!(TlsClient::new(client(&good, &key)).prepare().await.is_ok());
+    assert!(TlsClient::new(authority(&missing)).prepare().await.is_err());
+}
+
+#[test]
+fn unusable_texts_are_refused_at_load() {
+    let client = fixtures::leaf("client").self_signed();
+    let load =
+        |settings: TlsSettings| TlsClient::try_from(settings).map_err(|error| error.to_string());
+    let good =
+        TlsSettings { cert: client.pem(), key: Secret::new(client.key_pem()), ..trusting(&client) };
+    assert!(load(good.clone()).is_ok());
+    let cases = [
+        (TlsSettings { ca: "x".to_owned(), ..good.clone() }, "ca: no certificate in PEM form"),
+        (TlsSettings { cert: "x".to_owned(), ..good.clone() }, "cert: no certificate in PEM form"),
+        (TlsSettings { key: Secret::new("x"), ..good }, "key: no usable private key in PEM form"),
+    ];
+    for (settings, expected) in cases {
+        let error = load(settings).unwrap_err();
+        assert!(error.starts_with(expected), "{error}");
+    }
+}
