@@ -2,7 +2,10 @@
 
 use std::{fmt::Write as _, sync::OnceLock};
 
-use boring::{sha::sha256, x509::X509};
+use boring::{
+    sha::sha256,
+    x509::{X509, X509Ref},
+};
 use x509_parser::{
     certificate::X509Certificate, extensions::GeneralName, prelude::FromDer as _,
     prelude::ParsedExtension,
@@ -55,6 +58,13 @@ impl Certificate {
             der: der.to_vec(),
             x509: OnceLock::new(),
         })
+    }
+
+    /// Takes a certificate over from BoringSSL; `None` if it cannot be read.
+    pub(super) fn from_x509(x509: &X509Ref) -> Option<Self> {
+        let mut certificate = Self::from_der(&x509.to_der().ok()?)?;
+        certificate.x509 = OnceLock::from(Some(x509.to_owned()));
+        Some(certificate)
     }
 
     /// The certificate as it was sent.

@@ -155,6 +155,7 @@ impl TlsClient {
             Ok(stream) => {
                 if let Some(session) = seen {
                     complete(session, stream.ssl());
+                    note(session, context);
                 }
                 Ok(TlsStream::new(stream, Arc::clone(&self.settings)))
             }
@@ -211,9 +212,11 @@ struct Judge {
 
 impl Judge {
     fn judge(&self, ssl: &SslRef) -> Result<(), SslVerifyError> {
-        let mut sent = ssl.peer_cert_chain().into_iter().flatten().map(|certificate| {
-            certificate.to_der().ok().as_deref().and_then(Certificate::from_der).map(Arc::new)
-        });
+        let mut sent = ssl
+            .peer_cert_chain()
+            .into_iter()
+            .flatten()
+            .map(|certificate| Certificate::from_x509(certificate).map(Arc::new));
         // A server's own certificate must be one; what else it sends may be odd.
         let sent: Vec<_> = match sent.next().flatten() {
             Some(leaf) => iter::once(leaf).chain(sent.flatten()).collect(),
@@ -280,6 +283,18 @@ fn complete(session: &mut TlsSession, ssl: &SslRef) {
         cipher.standard_name().map_or_else(number, str::to_owned)
     });
     session.alpn = ssl.selected_alpn_protocol().map(<[u8]>::to_vec);
+}
+
+fn note(session: &TlsSession, context: &Context) {
+    let version = session.version.map(|version| version.to_string()).unwrap_or_default();
+    let cipher = session.cipher.as_deref().unwrap_or_default();
+    context.log.debug("TLS handshake completed", &[("version", &version), ("cipher", &cipher)]);
+    if session.verify_result != VerifyResult::Ok {
+        context.log.info(
+            "The certificate is not good, which the module accepts",
+            &[("result", &session.verify_result.label()), ("detail", &session.verify_detail)],
+        );
+    }
 }
 
 #[cfg(test)]

@@ -31,9 +31,7 @@ impl TrustStore {
         if let Some(store) = stores.get(&digest).and_then(Weak::upgrade) {
             return store;
         }
-        let mut store = Self::default();
-        store.extend(text);
-        let store = Arc::new(store);
+        let store = Arc::new(Self::of(certificates(text)));
         stores.retain(|_, store| store.strong_count() > 0);
         stores.insert(digest, Arc::downgrade(&store));
         store
@@ -54,15 +52,15 @@ impl TrustStore {
         self.named(&certificate.subject).any(|trusted| **trusted == *certificate)
     }
 
-    fn extend(&mut self, pem: &[u8]) {
-        for certificate in certificates(pem).iter().filter_map(|der| Certificate::from_der(der)) {
-            if !self.contains(&certificate) {
-                self.by_subject
-                    .entry(certificate.subject.clone())
-                    .or_default()
-                    .push(Arc::new(certificate));
-            }
+    fn of(mut certificates: Vec<Vec<u8>>) -> Self {
+        certificates.sort_unstable();
+        certificates.dedup();
+        let mut store = Self::default();
+        for certificate in certificates.iter().filter_map(|der| Certificate::from_der(der)) {
+            let named = store.by_subject.entry(certificate.subject.clone()).or_default();
+            named.push(Arc::new(certificate));
         }
+        store
     }
 }
 
@@ -124,24 +122,19 @@ impl Places {
     }
 
     fn read(&self) -> TrustStore {
-        let mut store = TrustStore::default();
-        if let Some(text) = self.files.iter().find_map(|file| fs::read(file).ok()) {
-            store.extend(&text);
-        }
+        let file = self.files.iter().find_map(|file| fs::read(file).ok());
+        let mut found: Vec<_> = file.iter().flat_map(|text| certificates(text)).collect();
         for directory in &self.directories {
-            let Ok(entries) = fs::read_dir(directory) else { continue };
-            for entry in entries.flatten() {
+            for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
                 // Links within the directory are other names of files that are read anyway.
-                let path = entry.path();
-                let within = fs::read_link(&path).is_ok_and(|target| {
-                    target.parent().is_some_and(|it| it.as_os_str().is_empty())
-                });
-                if !within && let Ok(text) = fs::read(&path) {
-                    store.extend(&text);
+                let target = fs::read_link(entry.path());
+                let within = target.is_ok_and(|target| target.components().count() == 1);
+                if !within && let Ok(text) = fs::read(entry.path()) {
+                    found.extend(certificates(&text));
                 }
             }
         }
-        store
+        TrustStore::of(found)
     }
 }
 
@@ -162,5 +155,53 @@ pub(super) fn system() -> Arc<TrustStore> {
             *system = Some((stamps, Arc::clone(&store)));
             store
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, os::unix::fs::symlink};
+
+    use super::*;
+    use crate::net::tls::tests::fixtures;
+
+    #[test]
+    fn the_first_file_and_all_directories_are_read() {
+        let place = tempfile::tempdir().unwrap();
+        let path = |name: &str| place.path().join(name);
+        let [first, second, third] =
+            ["first", "second", "third"].map(|name| fixtures::authority(name).self_signed());
+        fs::write(path("first.pem"), first.pem() + "junk\n" + &first.pem()).unwrap();
+        fs::write(path("second.pem"), second.pem()).unwrap();
+        fs::create_dir(path("directory")).unwrap();
+        let places = Places {
+            files: vec![path("missing.pem"), path("first.pem"), path("second.pem")],
+            directories: vec![path("nowhere"), path("directory")],
+        };
+        let stamps = places.stamps();
+        let trusts = |authority: &fixtures::Issued| {
+            let der = authority.certificate.to_der().unwrap();
+            places.read().contains(&Certificate::from_der(&der).unwrap())
+        };
+        assert_eq!([&first, &second, &third].map(trusts), [true, false, false]);
+
+        fs::write(path("directory/third.pem"), third.pem()).unwrap();
+        symlink("third.pem", path("directory/0a1b2c3d.0")).unwrap();
+        symlink(path("second.pem"), path("directory/second.pem")).unwrap();
+        assert_eq!([&first, &second, &third].map(trusts), [true, true, true]);
+        assert_eq!(places.read().by_subject.len(), 3);
+        assert_ne!(places.stamps(), stamps);
+        assert_eq!(places.stamps(), places.stamps());
+    }
+
+    #[test]
+    fn stores_of_the_same_text_are_shared() {
+        let text = fixtures::authority("shared").self_signed().pem();
+        let store = TrustStore::from_pem(text.as_bytes());
+        assert!(Arc::ptr_eq(&store, &TrustStore::from_pem(text.as_bytes())));
+        assert!(!store.is_empty());
+        assert!(TrustStore::from_pem(b"-----BEGIN CERTIFICATE-----\nAAAA\n").is_empty());
+        let bad = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n".to_owned();
+        assert!(!TrustStore::from_pem((bad + &text).as_bytes()).is_empty());
     }
 }

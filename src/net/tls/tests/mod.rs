@@ -2,7 +2,7 @@
 
 mod files;
 #[path = "../../../../tests/it/fixtures/tls.rs"]
-mod fixtures;
+pub(super) mod fixtures;
 mod labels;
 mod reach;
 mod trouble;
