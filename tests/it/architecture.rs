@@ -1,9 +1,8 @@
 //! The layers of ARCHITECTURE.md: a folder uses only those before it.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{fs, path::Path};
+
+use crate::source::{code, rust_files};
 
 /// Lowest first. Those in one row do not use each other, with the exceptions named below.
 const LAYERS: &[&[&str]] = &[
@@ -127,13 +126,7 @@ fn top_level_module(file: &Path) -> Option<String> {
 /// The modules named after `prefix`, also in grouped imports such as `use crate::{a::X, b}`.
 /// Tests at the bottom of a file may use what they like.
 fn modules_used(file: &Path, prefix: &str) -> Vec<String> {
-    let text = fs::read_to_string(file).unwrap();
-    let text = text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default();
-    let code: String = text
-        .lines()
-        .filter(|line| !line.trim_start().starts_with("//"))
-        .collect::<Vec<_>>()
-        .join("\n");
+    let code = code(file);
     let mut used = Vec::new();
     for (index, _) in code.match_indices(prefix) {
         let rest = &code[index + prefix.len()..];
@@ -170,19 +163,6 @@ fn first_segments(group: &str) -> Vec<String> {
         }
     }
     names
-}
-
-fn rust_files(folder: &Path) -> Vec<PathBuf> {
-    let mut files = Vec::new();
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            files.extend(rust_files(&path));
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            files.push(path);
-        }
-    }
-    files
 }
 
 #[test]

@@ -10,3 +10,5 @@
 
 mod architecture;
 mod config;
+mod shipped;
+mod source;

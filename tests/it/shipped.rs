@@ -1,0 +1,350 @@
+//! What users start from is right: it loads, it is complete, and it names only what there is.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use probe_exporter::config::Config;
+use prometheus::{core::Collector, process_collector::ProcessCollector};
+use saphyr_parser::{Event, Parser};
+use serde_json::Value;
+
+use crate::source;
+
+/// Keys of what comes later; the reference says so in one line.
+const NOT_YET: &[&str] = &[
+    "enable_http3",
+    "grpc",
+    "no_proxy",
+    "oauth2",
+    "proxy_connect_header",
+    "proxy_from_environment",
+    "proxy_url",
+    "skip_resolve_phase_with_proxy",
+    "unix",
+    "websocket",
+];
+
+/// Sources whose keys come later altogether.
+const LATER_SECTIONS: &[&str] =
+    &["src/probers/grpc", "src/probers/unix", "src/probers/websocket", "oauth2.rs"];
+
+/// Metrics of parts that are not written yet.
+const TO_COME: &[&str] = &[
+    "blackbox_exporter_build_info",
+    "blackbox_exporter_config_last_reload_successful",
+    "blackbox_module_unknown_total",
+    "probe_icmp_duration_seconds",
+    "probe_icmp_reply_hop_limit",
+    "probe_overhead_seconds",
+    "probe_tcp_duration_seconds",
+    "probe_tcp_retransmits",
+    "probe_tcp_rtt_seconds",
+];
+
+#[test]
+fn the_modules_load_without_a_warning() {
+    for file in files("config", "yml").chain(files("examples/modules", "yml")) {
+        let name = file.display().to_string();
+        let config = Config::parse(fs::read(&file).unwrap(), &name)
+            .unwrap_or_else(|error| panic!("{error}"));
+        assert!(config.modules().next().is_some(), "{name} has no modules");
+        let warnings: Vec<_> = config.warnings().collect();
+        assert!(warnings.is_empty(), "{name}: {warnings:?}");
+    }
+}
+
+#[test]
+fn an_example_shows_every_key() {
+    let mut missing = Vec::new();
+    for (file, key) in keys() {
+        let examples = examples_of(&file);
+        let shown = examples.iter().map(|example| words(&fs::read_to_string(example).unwrap()));
+        if !shown.into_iter().any(|words| words.contains(&key)) {
+            missing.push(format!("{key} in {examples:?}"));
+        }
+    }
+    assert!(missing.is_empty(), "not shown:\n{}", missing.join("\n"));
+}
+
+#[test]
+fn the_reference_names_every_key() {
+    let reference = words(&fs::read_to_string("examples/modules/README.md").unwrap());
+    let later = NOT_YET.iter().map(|key| (*key).to_owned());
+    let keys = keys().into_iter().map(|(_, key)| key).chain(later);
+    let missing: Vec<_> = keys.filter(|key| !reference.contains(key)).collect();
+    assert!(missing.is_empty(), "not in examples/modules/README.md: {missing:?}");
+}
+
+#[test]
+fn all_yaml_can_be_read() {
+    for folder in ["config", "examples", "grafana", "prometheus"] {
+        for file in files_below(Path::new(folder), "yml") {
+            assert!(events(&file).len() > 4, "{} is empty", file.display());
+        }
+    }
+}
+
+#[test]
+fn rules_name_only_metrics_that_there_are() {
+    let mut known = exported();
+    known.extend(records());
+    let mut wrong = Vec::new();
+    for file in files("prometheus/rules", "yml") {
+        for expression in yaml_values(&file, "expr") {
+            for metric in metrics_in(&expression).difference(&known) {
+                wrong.push(format!("{}: {metric} in {expression}", file.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "no such metric:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_rule_has_a_unit_test() {
+    let tested: String = files("prometheus/tests", "yml")
+        .map(|file| fs::read_to_string(file).unwrap())
+        .collect::<Vec<_>>()
+        .join("\n");
+    let alerts = files("prometheus/rules", "yml").flat_map(|file| yaml_values(&file, "alert"));
+    let alerts = alerts.map(|alert| format!("alertname: {alert}\n"));
+    let missing: Vec<_> =
+        alerts.chain(records()).filter(|rule| !tested.contains(rule.as_str())).collect();
+    assert!(missing.is_empty(), "not tested: {missing:?}");
+}
+
+#[test]
+fn dashboards_are_whole() {
+    for (file, dashboard) in dashboards() {
+        let (mut ids, mut wrong) = (BTreeSet::new(), Vec::new());
+        for panel in panels(&dashboard) {
+            let title = panel["title"].as_str().unwrap_or_default();
+            if title.is_empty() {
+                wrong.push(format!("a panel without a title: {}", panel["id"]));
+            }
+            if !panel["id"].as_u64().is_some_and(|id| ids.insert(id)) {
+                wrong.push(format!("{title}: no id of its own: {}", panel["id"]));
+            }
+            if panel["type"] == "row" {
+                continue;
+            }
+            let targets = panel["targets"].as_array().map_or(&[][..], Vec::as_slice);
+            if targets.is_empty() {
+                wrong.push(format!("{title}: no query"));
+            }
+            for holder in targets.iter().chain([panel]) {
+                if holder["datasource"]["uid"] != "${datasource}" {
+                    wrong.push(format!("{title}: a data source that is not the variable"));
+                }
+            }
+            for target in targets {
+                if target["expr"].as_str().unwrap_or_default().trim().is_empty() {
+                    wrong.push(format!("{title}: an empty query"));
+                }
+            }
+        }
+        for variable in dashboard["templating"]["list"].as_array().unwrap() {
+            if variable["type"] == "query" && variable["datasource"]["uid"] != "${datasource}" {
+                wrong.push(format!("{}: a data source that is not the variable", variable["name"]));
+            }
+        }
+        assert!(!ids.is_empty(), "{}: no panels", file.display());
+        assert!(wrong.is_empty(), "{}:\n{}", file.display(), wrong.join("\n"));
+    }
+}
+
+#[test]
+fn dashboards_ask_only_for_metrics_that_there_are() {
+    let known = exported();
+    for (file, dashboard) in dashboards() {
+        let panels = panels(&dashboard);
+        let queries = panels
+            .iter()
+            .flat_map(|panel| panel["targets"].as_array().into_iter().flatten())
+            .filter_map(|target| target["expr"].as_str());
+        let variables = dashboard["templating"]["list"].as_array().unwrap();
+        let variables = variables
+            .iter()
+            .filter_map(|variable| variable["query"]["query"].as_str())
+            // label_values(metric{…}, label)
+            .filter_map(|query| query.strip_prefix("label_values(")?.rsplit_once(','))
+            .map(|(metric, _)| metric);
+        let mut asked = BTreeSet::new();
+        for query in queries.chain(variables) {
+            asked.extend(metrics_in(query));
+        }
+        let unknown: Vec<_> = asked.difference(&known).collect();
+        assert!(unknown.is_empty(), "{}: no such metrics: {unknown:?}", file.display());
+        assert!(asked.contains("probe_success"), "{}: {asked:?}", file.display());
+    }
+}
+
+#[test]
+fn metrics_are_found_in_expressions() {
+    let found = |expression: &str| metrics_in(expression).into_iter().collect::<Vec<_>>();
+    assert_eq!(
+        found(
+            r#"avg by (phase) (rate(a_b{x="y", z=~"c"}[5m])) / on (job) group_left (l) d:e > 1e3"#
+        ),
+        ["a_b", "d:e"]
+    );
+    assert_eq!(found("7 * 86400 <= up - time() and on (job) x offset 1d"), ["up", "x"]);
+    assert_eq!(found(r#"quantile_over_time(0.50, a{b="{c}"}[$__range]) or vector(0)"#), ["a"]);
+}
+
+/// Every key of every section that this version knows, with the file that declares it.
+fn keys() -> Vec<(PathBuf, String)> {
+    let mut keys = Vec::new();
+    for file in source::rust_files(Path::new("src")) {
+        let later = LATER_SECTIONS.iter().any(|section| file.to_string_lossy().contains(section));
+        if later || file.starts_with("src/config/yaml") {
+            continue;
+        }
+        let found = source::settings_keys(&file);
+        let found = found.into_iter().filter(|key| !NOT_YET.contains(&key.as_str()));
+        keys.extend(found.map(|key| (file.clone(), key)));
+    }
+    assert!(keys.len() > 80, "the sections' declarations were not found: {keys:?}");
+    keys
+}
+
+/// The examples of which one has to show the keys of this source file.
+fn examples_of(file: &Path) -> Vec<PathBuf> {
+    let text = file.to_string_lossy();
+    let name = match () {
+        () if text.contains("/dns") => "dns",
+        () if text.contains("/http") => "http",
+        () if text.contains("/icmp") => "icmp",
+        () if text.contains("/tcp") || text.contains("/query_response") => "tcp",
+        () if text.contains("/tls") => "tls",
+        () => return files("examples/modules", "yml").collect(),
+    };
+    vec![PathBuf::from(format!("examples/modules/{name}.yml"))]
+}
+
+/// The metrics of probes, as the sources name them, and those of the exporter itself.
+fn exported() -> BTreeSet<String> {
+    let mut names = BTreeSet::from(["up".to_owned()]);
+    names.extend(TO_COME.iter().map(|name| (*name).to_owned()));
+    for file in source::rust_files(Path::new("src")) {
+        names.extend(source::metric_names(&file));
+    }
+    for description in ProcessCollector::for_self().desc() {
+        names.insert(description.fq_name.clone());
+    }
+    names
+}
+
+/// The names that recording rules give.
+fn records() -> BTreeSet<String> {
+    files("prometheus/rules", "yml").flat_map(|file| yaml_values(&file, "record")).collect()
+}
+
+/// The names of metrics in an expression of Prometheus.
+fn metrics_in(expression: &str) -> BTreeSet<String> {
+    const WORDS: &[&str] = &["and", "bool", "offset", "or", "unless"];
+    const BEFORE_LABELS: &[&str] =
+        &["by", "group_left", "group_right", "ignoring", "on", "without"];
+    let mut names = BTreeSet::new();
+    let mut rest = expression;
+    while let Some(first) = rest.chars().next() {
+        if first == '"' {
+            rest = rest[1..].split_once('"').unwrap().1;
+        } else if first == '[' {
+            rest = rest.split_once(']').unwrap().1;
+        } else if first == '{' {
+            rest = after_matchers(&rest[1..]);
+        } else if first.is_alphanumeric() || "_:$.".contains(first) {
+            let end = rest.find(|c: char| !c.is_alphanumeric() && !"_:$.".contains(c));
+            let (word, after) = rest.split_at(end.unwrap_or(rest.len()));
+            rest = after;
+            let after = after.trim_start();
+            let aggregates = after.starts_with("by ") || after.starts_with("without ");
+            let called = after.strip_prefix('(');
+            if BEFORE_LABELS.contains(&word) {
+                rest = called.and_then(|labels| labels.split_once(')')).unwrap().1;
+            } else if called.is_none()
+                && !aggregates
+                && !WORDS.contains(&word)
+                && !first.is_ascii_digit()
+                && first != '$'
+            {
+                names.insert(word.to_owned());
+            }
+        } else {
+            rest = &rest[first.len_utf8()..];
+        }
+    }
+    names
+}
+
+/// What follows the brace that closes label matchers; braces in quotes do not.
+fn after_matchers(text: &str) -> &str {
+    let mut quoted = false;
+    let end = text.find(|c| {
+        quoted ^= c == '"';
+        c == '}' && !quoted
+    });
+    &text[end.unwrap() + 1..]
+}
+
+fn words(text: &str) -> BTreeSet<String> {
+    text.split(|c: char| !c.is_alphanumeric() && c != '_').map(str::to_owned).collect()
+}
+
+/// The values of a key, wherever it stands in a YAML file.
+fn yaml_values(file: &Path, key: &str) -> Vec<String> {
+    let scalars = events(file).into_iter().map(|event| match event {
+        Event::Scalar(value, ..) => Some(value.into_owned()),
+        _ => None,
+    });
+    let scalars: Vec<_> = scalars.collect();
+    let pairs = scalars.windows(2).filter(|pair| pair[0].as_deref() == Some(key));
+    pairs.filter_map(|pair| pair[1].clone()).collect()
+}
+
+fn events(file: &Path) -> Vec<Event<'static>> {
+    let text = fs::read_to_string(file).unwrap().leak();
+    Parser::new_from_str(text)
+        .map(|event| event.unwrap_or_else(|error| panic!("{}: {error}", file.display())).0)
+        .collect()
+}
+
+fn dashboards() -> Vec<(PathBuf, Value)> {
+    let read = |file: PathBuf| {
+        let dashboard = serde_json::from_slice(&fs::read(&file).unwrap())
+            .unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        (file, dashboard)
+    };
+    files("grafana/dashboards", "json").map(read).collect()
+}
+
+/// The panels of a dashboard, also those inside collapsed rows.
+fn panels(dashboard: &Value) -> Vec<&Value> {
+    let top = dashboard["panels"].as_array().unwrap();
+    let inside = top.iter().filter_map(|panel| panel["panels"].as_array()).flatten();
+    top.iter().chain(inside).collect()
+}
+
+/// The files of a folder; there has to be one.
+fn files(folder: &str, extension: &'static str) -> impl Iterator<Item = PathBuf> {
+    let files = files_below(Path::new(folder), extension);
+    assert!(!files.is_empty(), "{folder} has no .{extension} files");
+    files.into_iter()
+}
+
+fn files_below(folder: &Path, extension: &str) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files.extend(files_below(&path, extension));
+        } else if path.extension().is_some_and(|found| found == extension) {
+            files.push(path);
+        }
+    }
+    files.sort();
+    files
+}

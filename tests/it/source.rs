@@ -1,0 +1,57 @@
+//! What the sources declare, for tests that hold other files to it.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// All Rust files below a folder.
+pub(crate) fn rust_files(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files.extend(rust_files(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(path);
+        }
+    }
+    files
+}
+
+/// A file without the tests at its bottom and without comments.
+pub(crate) fn code(file: &Path) -> String {
+    let text = fs::read_to_string(file).unwrap();
+    let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+    let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+    code.collect::<Vec<_>>().join("\n")
+}
+
+/// The metrics that a file names.
+pub(crate) fn metric_names(file: &Path) -> BTreeSet<String> {
+    let code = code(file);
+    let literals = ["\"probe_", "\"blackbox_"].into_iter().flat_map(|start| {
+        code.match_indices(start).filter_map(|(index, _)| code[index + 1..].split('"').next())
+    });
+    let is_name = |text: &&str| text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    literals.filter(is_name).map(str::to_owned).collect()
+}
+
+/// The fields of the structs that are sections of the configuration: those that refuse unknown keys.
+pub(crate) fn settings_keys(file: &Path) -> BTreeSet<String> {
+    let mut keys = BTreeSet::new();
+    for declaration in code(file).split("deny_unknown_fields)]").skip(1) {
+        let fields = declaration.split_once("{\n").map_or("", |(_, fields)| fields);
+        let fields = fields.split_once("\n}").map_or("", |(fields, _)| fields);
+        for line in fields.lines() {
+            let field = line.trim().trim_start_matches("pub ");
+            if let Some((name, _)) = field.split_once(": ")
+                && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+            {
+                keys.insert(name.to_owned());
+            }
+        }
+    }
+    keys
+}
