@@ -20,8 +20,11 @@ use crate::{
     config::AnyProber,
     evidence::{Failure, Reason, Stage},
     metrics::{Description, Export, MetricSet},
-    net::{Context, resolve::Resolver},
-    probers::{Prober, Target},
+    net::{
+        Context,
+        resolve::{self, Resolver},
+    },
+    probers::{self, Prober, Target},
 };
 
 pub use history::History;
@@ -44,7 +47,14 @@ pub async fn run(request: ProbeRequest, resolver: Arc<Resolver>) -> ProbeReport 
 /// Every metric that a probe can export, by prober and in no order.
 #[must_use]
 pub fn catalogue() -> Vec<Description> {
-    [report::METRICS, crate::probers::http::METRICS].concat()
+    [
+        report::METRICS,
+        resolve::METRICS,
+        probers::dns::METRICS,
+        probers::http::METRICS,
+        probers::icmp::METRICS,
+    ]
+    .concat()
 }
 
 /// Runs one prober under its deadline and gathers everything it learned.

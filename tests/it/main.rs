@@ -10,5 +10,6 @@
 
 mod architecture;
 mod config;
+mod icmp;
 mod shipped;
 mod source;

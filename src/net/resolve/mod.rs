@@ -17,7 +17,7 @@ use tokio::time::Instant;
 
 use crate::{
     evidence::{Failure, Reason, Stage},
-    metrics::{Export, Metric, MetricSet},
+    metrics::{Description, Export, Metric, MetricSet},
     net::Context,
     settings::ip::{IpFamily, IpSettings},
 };
@@ -37,6 +37,10 @@ const ADDRESS_HASH: Metric = Metric::new(
     "FNV-1a hash of the IP address that was probed; it changes when the address does.",
     [],
 );
+
+/// Every metric of a resolution.
+pub const METRICS: &[Description] =
+    &[LOOKUP_TIME.describe(), IP_PROTOCOL.describe(), ADDRESS_HASH.describe()];
 
 /// What resolving a target's name has shown.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

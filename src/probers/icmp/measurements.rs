@@ -2,7 +2,7 @@
 
 use crate::{
     evidence::{Phase, Phases},
-    metrics::{Export, Metric, MetricSet},
+    metrics::{Description, Export, Metric, MetricSet},
     net::resolve::Resolution,
 };
 
@@ -13,6 +13,9 @@ const DURATION: Metric<1> = Metric::new(
 );
 const REPLY_HOP_LIMIT: Metric =
     Metric::new("probe_icmp_reply_hop_limit", "Hop limit (TTL with IPv4) of the reply.", []);
+
+/// Every metric that only this prober has.
+pub const METRICS: &[Description] = &[DURATION.describe(), REPLY_HOP_LIMIT.describe()];
 
 /// The parts of an icmp probe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

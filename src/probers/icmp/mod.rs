@@ -33,7 +33,7 @@ use crate::{
     },
 };
 
-pub use measurements::{IcmpMeasurements, IcmpPhase};
+pub use measurements::{IcmpMeasurements, IcmpPhase, METRICS};
 pub use settings::IcmpProber;
 
 impl Prober for IcmpProber {

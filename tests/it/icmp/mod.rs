@@ -1,0 +1,103 @@
+//! ICMP in network namespaces of its own: with and without the rights for it, and through a router.
+//!
+//! A test starts this binary again in a namespace, perhaps as another user, as [`one_probe`]. It
+//! needs root for that and is skipped, loudly, without.
+
+mod rights;
+
+use std::{
+    env,
+    process::{Command, Output},
+    sync::Arc,
+};
+
+use probe_exporter::{
+    config::Config,
+    net::resolve::Resolver,
+    probe::{self, ProbeRequest, request::RawRequest},
+};
+
+/// Names the target when this binary was started to probe it.
+const TARGET: &str = "PROBE_EXPORTER_TEST_ICMP_TARGET";
+
+/// Holds the section `icmp` of the module.
+const SECTION: &str = "PROBE_EXPORTER_TEST_ICMP_SECTION";
+
+/// What the shell says when the namespace or the user cannot be had.
+const NOT_POSSIBLE: i32 = 77;
+
+/// One probe to be made in a namespace.
+struct Probe<'a> {
+    target: &'a str,
+    section: &'a str,
+    /// Shell commands that set the namespace up.
+    setup: &'a str,
+    /// The groups that may open unprivileged sockets.
+    ping_group_range: &'a str,
+    /// Arguments of setpriv.
+    rights: &'a str,
+}
+
+/// Not a test by itself: the probe of the others, which start it where it is to happen.
+#[tokio::test]
+async fn one_probe() {
+    let (Ok(target), Ok(section)) = (env::var(TARGET), env::var(SECTION)) else { return };
+    let module = format!("modules: {{icmp: {{prober: icmp, timeout: 3s, icmp: {section}}}}}");
+    let config = Config::parse(&module, "").unwrap();
+    let query = format!("module=icmp&target={target}");
+    let request = RawRequest { query: &query, scrape_timeout: None };
+    let request = ProbeRequest::parse(request, &config, 0.5).unwrap();
+    let report = probe::run(request, Arc::new(Resolver::system())).await;
+    println!("{}", report.debug_text());
+}
+
+impl Probe<'_> {
+    /// Probes, and looks for each text in the report.
+    #[track_caller]
+    fn check(&self, expected: &[&str]) {
+        let Some(output) = self.run() else { return };
+        let report = String::from_utf8_lossy(&output.stdout);
+        let errors = String::from_utf8_lossy(&output.stderr);
+        for text in expected {
+            assert!(report.contains(text), "{}: no {text:?} in\n{report}\n{errors}", self.target);
+        }
+    }
+
+    /// Gives nothing, and says so, where namespaces and users cannot be had.
+    fn run(&self) -> Option<Output> {
+        let script = format!(
+            r#"
+            set -e
+            trap 'exit {NOT_POSSIBLE}' EXIT
+            ip link set lo up
+            echo "$RANGE" > /proc/sys/net/ipv4/ping_group_range
+            setpriv $RIGHTS test -x "$0"
+            {}
+            trap - EXIT
+            exec setpriv $RIGHTS "$0" --exact icmp::one_probe --nocapture
+            "#,
+            self.setup
+        );
+        let output = Command::new("unshare")
+            .args(["--net", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c", &script])
+            .arg(env::current_exe().unwrap())
+            .envs([(TARGET, self.target), (SECTION, self.section)])
+            .envs([("RANGE", self.ping_group_range), ("RIGHTS", self.rights)])
+            .output();
+        match output {
+            Ok(output) if output.status.success() => Some(output),
+            Ok(output) => {
+                let why = String::from_utf8_lossy(&output.stderr);
+                let impossible =
+                    output.status.code() == Some(NOT_POSSIBLE) || why.contains("unshare:");
+                assert!(impossible, "the probe itself failed: {why}");
+                println!("SKIPPED, no namespace or user of its own: {why}");
+                None
+            }
+            Err(error) => {
+                println!("SKIPPED, unshare cannot be started: {error}");
+                None
+            }
+        }
+    }
+}
