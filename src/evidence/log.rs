@@ -46,6 +46,20 @@ pub struct ProbeLog {
     entries: Mutex<Vec<LogEntry>>,
 }
 
+/// Bytes of a peer's text that one entry quotes.
+const LONGEST_EXCERPT: usize = 512;
+
+/// What a peer said, as an entry or a failure quotes it: cut where it is long.
+#[must_use]
+pub fn excerpt(text: &[u8]) -> String {
+    match text.split_at_checked(LONGEST_EXCERPT) {
+        Some((start, rest)) if !rest.is_empty() => {
+            format!("{}… ({} bytes)", String::from_utf8_lossy(start), text.len())
+        }
+        _ => String::from_utf8_lossy(text).into_owned(),
+    }
+}
+
 /// Entries beyond this many are dropped; no honest probe comes near it.
 const MOST_ENTRIES: usize = 1_000;
 

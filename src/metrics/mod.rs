@@ -116,6 +116,16 @@ impl MetricSet {
         self.insert(metric, Sample { labels, value: value.into() });
     }
 
+    /// Adds what `facts` show. Of it, upstream has only the metrics in `upstream` for this prober.
+    pub fn add_facts(&mut self, facts: &impl Export, upstream: &[&str]) {
+        let mut shown = Self::default();
+        facts.export(&mut shown);
+        for mut family in shown.families {
+            family.extra |= !upstream.contains(&family.name);
+            self.families.push(family);
+        }
+    }
+
     /// The names of all families that have a sample.
     pub fn names(&self) -> impl Iterator<Item = &'static str> {
         self.families.iter().map(|family| family.name)
@@ -177,6 +187,24 @@ mod tests {
              # TYPE probe_success gauge\n\
              probe_success 1\n"
         );
+    }
+
+    #[test]
+    fn facts_can_be_extra_for_one_prober_and_not_for_another() {
+        struct Facts;
+
+        impl Export for Facts {
+            fn export(&self, metrics: &mut MetricSet) {
+                metrics.add(&SUCCESS, [], 1.0);
+                metrics.add(&PHASE, ["tls"], 0.25);
+            }
+        }
+
+        let mut metrics = MetricSet::default();
+        metrics.add_facts(&Facts, &[SUCCESS.name]);
+        assert_eq!(metrics.names().collect::<Vec<_>>(), [SUCCESS.name, PHASE.name]);
+        metrics.remove_extras();
+        assert_eq!(metrics.names().collect::<Vec<_>>(), [SUCCESS.name]);
     }
 
     #[test]

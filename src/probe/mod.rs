@@ -53,6 +53,8 @@ pub fn catalogue() -> Vec<Description> {
         probers::dns::METRICS,
         probers::http::METRICS,
         probers::icmp::METRICS,
+        probers::query_response::METRICS,
+        probers::tcp::METRICS,
     ]
     .concat()
 }

@@ -14,11 +14,7 @@ pub mod websocket;
 
 use std::future::Future;
 
-use crate::{
-    evidence::{Failure, Reason, Stage},
-    metrics::{Export, MetricSet},
-    net::Context,
-};
+use crate::{evidence::Failure, metrics::Export, net::Context};
 
 /// What is to be probed, as the request names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,31 +42,3 @@ pub trait Prober: Sync {
         seen: &mut Self::Measurements,
     ) -> impl Future<Output = Result<(), Failure>> + Send;
 }
-
-/// What is measured by a prober that does not probe yet.
-#[derive(Debug, Default)]
-pub struct Nothing;
-
-impl Export for Nothing {
-    fn export(&self, _metrics: &mut MetricSet) {}
-}
-
-/// Lets the listed probers be named before they can probe. Whoever writes one takes it off.
-macro_rules! not_there_yet {
-    ($($prober:ty),* $(,)?) => {
-        $(impl Prober for $prober {
-            type Measurements = Nothing;
-
-            async fn probe(
-                &self,
-                _context: &Context,
-                _target: &Target,
-                _seen: &mut Nothing,
-            ) -> Result<(), Failure> {
-                Err(Failure::new(Stage::Target, Reason::Internal, "This prober is not there yet"))
-            }
-        })*
-    };
-}
-
-not_there_yet!(tcp::TcpProber);

@@ -7,7 +7,7 @@ use super::{
     settings::DnsProber,
 };
 use crate::{
-    evidence::{Failure, ProbeLog, Reason, Stage},
+    evidence::{Failure, ProbeLog, Reason, Stage, log::excerpt},
     settings::regexp::Regexp,
 };
 
@@ -59,16 +59,17 @@ impl RecordRules {
         let mut any_matches = false;
         for record in records {
             let text = &record.text;
-            log.debug("Validating record", &[("rr", text)]);
+            let quoted = excerpt(text.as_bytes());
+            log.debug("Validating record", &[("rr", &quoted)]);
             let matches = |pattern: &&Regexp| pattern.is_match(text.as_bytes());
             if let Some(pattern) = self.fail_if_matches_regexp.iter().find(matches) {
-                return failure(format!("fail_if_matches_regexp: {text:?} matches {pattern}"));
+                return failure(format!("fail_if_matches_regexp: {quoted:?} matches {pattern}"));
             }
             all_match &= self.fail_if_all_match_regexp.iter().all(|pattern| matches(&pattern));
             let missed = self.fail_if_not_matches_regexp.iter().find(|pattern| !matches(pattern));
             if let Some(pattern) = missed {
                 return failure(format!(
-                    "fail_if_not_matches_regexp: {text:?} does not match {pattern}"
+                    "fail_if_not_matches_regexp: {quoted:?} does not match {pattern}"
                 ));
             }
             any_matches |= self.fail_if_none_matches_regexp.iter().any(|pattern| matches(&pattern));

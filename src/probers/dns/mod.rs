@@ -38,7 +38,10 @@ impl Prober for DnsProber {
         seen: &mut DnsMeasurements,
     ) -> Result<(), Failure> {
         let server = self.server(&target.name);
-        let address = self.resolve(context, server.host, seen).await?;
+        let address = resolve(context, server.host, &self.ip, &mut seen.resolution).await?;
+        if let Some(resolution) = &seen.resolution {
+            seen.phases.add(DnsPhase::Resolve, resolution.lookup);
+        }
         let protocol = match self.transport_protocol {
             Transport::Tcp => Protocol::Tcp,
             Transport::Udp => Protocol::Udp,
@@ -46,6 +49,10 @@ impl Prober for DnsProber {
         let port = server.port_number(protocol).map_err(|error| {
             Failure::new(Stage::Target, Reason::InvalidTarget, format!("{}: {error}", target.name))
         })?;
+        if self.dns_over_tls {
+            // A file that cannot be used is told without bothering the server.
+            self.tls_config.prepare().await?;
+        }
         let identifier = rand::random();
         let Self { query_name: name, query_type: kind, query_class: class, .. } = self;
         let question = Question {
@@ -86,15 +93,5 @@ impl DnsProber {
     fn server<'t>(&self, target: &'t str) -> HostPort<'t> {
         let port = if self.dns_over_tls { PORT_OF_TLS } else { PORT };
         HostPort::split(target).unwrap_or(HostPort { host: target, port })
-    }
-
-    async fn resolve(
-        &self,
-        context: &Context,
-        host: &str,
-        seen: &mut DnsMeasurements,
-    ) -> Result<crate::net::resolve::Address, Failure> {
-        let _resolving = seen.phases.stopwatch(DnsPhase::Resolve);
-        resolve(context, host, &self.ip, &mut seen.resolution).await
     }
 }

@@ -1,0 +1,59 @@
+//! What a dialogue learns, and the metrics that show it.
+
+use super::Label;
+use crate::{
+    metrics::{Description, Export, Metric, MetricSet},
+    settings::regexp::Captures,
+};
+
+const FAILED_DUE_TO_REGEX: Metric = Metric::new(
+    "probe_failed_due_to_regex",
+    "Whether the probe failed because a pattern was not matched.",
+    [],
+);
+const FAILED_DUE_TO_BYTES: Metric = Metric::new(
+    "probe_failed_due_to_bytes",
+    "Whether the probe failed because other bytes came than expected.",
+    [],
+);
+const EXPECT_INFO: Metric = Metric::new(
+    "probe_expect_info",
+    "What the line that was expected said, in the labels that the module names.",
+    [],
+);
+
+/// The metrics of a dialogue; `probe_expect_info` has labels of the configuration's choice.
+pub const METRICS: &[Description] =
+    &[FAILED_DUE_TO_REGEX.describe(), FAILED_DUE_TO_BYTES.describe(), EXPECT_INFO.describe()];
+
+/// What a dialogue learns. There is one as soon as a dialogue could begin, even if there is none.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DialogueFacts {
+    /// The peer ended, and no line had matched.
+    pub failed_due_to_regex: bool,
+    /// All bytes came, and they are not those that were expected.
+    pub failed_due_to_bytes: bool,
+    expect_info: Option<Vec<(String, String)>>,
+}
+
+impl DialogueFacts {
+    pub(super) fn note_match(&mut self, labels: &[Label], captures: &Captures<'_>) {
+        if !labels.is_empty() {
+            let value = |label: &Label| {
+                String::from_utf8_lossy(&captures.expand(&label.value)).into_owned()
+            };
+            let pairs = labels.iter().map(|label| (label.name.clone(), value(label))).collect();
+            self.expect_info = Some(pairs);
+        }
+    }
+}
+
+impl Export for DialogueFacts {
+    fn export(&self, metrics: &mut MetricSet) {
+        metrics.add(&FAILED_DUE_TO_REGEX, [], u8::from(self.failed_due_to_regex));
+        metrics.add(&FAILED_DUE_TO_BYTES, [], u8::from(self.failed_due_to_bytes));
+        if let Some(labels) = &self.expect_info {
+            metrics.add_dynamic(&EXPECT_INFO, labels.clone(), 1);
+        }
+    }
+}
