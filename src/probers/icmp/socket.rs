@@ -89,24 +89,26 @@ fn set_options(socket: &Socket, prober: &IcmpProber, version: Version) -> io::Re
         (_, None) => {}
     }
     // Upstream ignores the key with IPv6, where routers never fragment.
-    if prober.dont_fragment && version == Version::V4 {
-        set_dont_fragment(socket)?;
+    if version == Version::V4 {
+        set_dont_fragment(socket, prober.dont_fragment)?;
     }
     Ok(())
 }
 
-/// Sets the bit in all packets, and sends them whatever is known of the path.
+/// Sets the bit in all packets or in none, and sends them whatever is known of the path.
 ///
-/// Unlike upstream: this needs no raw socket.
+/// Unlike upstream: this needs no raw socket, and without the key routers may fragment the packet.
+/// Left alone, Linux sets the bit to learn what the path carries, and the first request is lost.
 #[cfg(target_os = "linux")]
-fn set_dont_fragment(socket: &Socket) -> io::Result<()> {
+fn set_dont_fragment(socket: &Socket, set: bool) -> io::Result<()> {
     use rustix::net::sockopt::{Ipv4PathMtuDiscovery, set_ip_mtu_discover};
-    Ok(set_ip_mtu_discover(socket, Ipv4PathMtuDiscovery::PROBE)?)
+    let discovery = if set { Ipv4PathMtuDiscovery::PROBE } else { Ipv4PathMtuDiscovery::DONT };
+    Ok(set_ip_mtu_discover(socket, discovery)?)
 }
 
 #[cfg(not(target_os = "linux"))]
-fn set_dont_fragment(_: &Socket) -> io::Result<()> {
-    Err(io::ErrorKind::Unsupported.into())
+fn set_dont_fragment(_: &Socket, set: bool) -> io::Result<()> {
+    if set { Err(io::ErrorKind::Unsupported.into()) } else { Ok(()) }
 }
 
 /// What the process would need for an ICMP socket.

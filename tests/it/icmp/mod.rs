@@ -4,6 +4,7 @@
 //! needs root for that and is skipped, loudly, without.
 
 mod rights;
+mod routed;
 
 use std::{
     env,
@@ -20,8 +21,11 @@ use probe_exporter::{
 /// Names the target when this binary was started to probe it.
 const TARGET: &str = "PROBE_EXPORTER_TEST_ICMP_TARGET";
 
-/// Holds the section `icmp` of the module.
-const SECTION: &str = "PROBE_EXPORTER_TEST_ICMP_SECTION";
+/// Holds the module.
+const MODULE: &str = "PROBE_EXPORTER_TEST_ICMP_MODULE";
+
+/// Long enough for whatever answers.
+const TIMEOUT: &str = "60s";
 
 /// What the shell says when the namespace or the user cannot be had.
 const NOT_POSSIBLE: i32 = 77;
@@ -29,6 +33,8 @@ const NOT_POSSIBLE: i32 = 77;
 /// One probe to be made in a namespace.
 struct Probe<'a> {
     target: &'a str,
+    timeout: &'a str,
+    /// The section `icmp` of the module.
     section: &'a str,
     /// Shell commands that set the namespace up.
     setup: &'a str,
@@ -41,9 +47,8 @@ struct Probe<'a> {
 /// Not a test by itself: the probe of the others, which start it where it is to happen.
 #[tokio::test]
 async fn one_probe() {
-    let (Ok(target), Ok(section)) = (env::var(TARGET), env::var(SECTION)) else { return };
-    let module = format!("modules: {{icmp: {{prober: icmp, timeout: 3s, icmp: {section}}}}}");
-    let config = Config::parse(&module, "").unwrap();
+    let (Ok(target), Ok(module)) = (env::var(TARGET), env::var(MODULE)) else { return };
+    let config = Config::parse(&format!("modules: {{icmp: {module}}}"), "").unwrap();
     let query = format!("module=icmp&target={target}");
     let request = RawRequest { query: &query, scrape_timeout: None };
     let request = ProbeRequest::parse(request, &config, 0.5).unwrap();
@@ -78,10 +83,11 @@ impl Probe<'_> {
             "#,
             self.setup
         );
+        let module = format!("{{prober: icmp, timeout: {}, icmp: {}}}", self.timeout, self.section);
         let output = Command::new("unshare")
             .args(["--net", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c", &script])
             .arg(env::current_exe().unwrap())
-            .envs([(TARGET, self.target), (SECTION, self.section)])
+            .envs([(TARGET, self.target), (MODULE, &module)])
             .envs([("RANGE", self.ping_group_range), ("RIGHTS", self.rights)])
             .output();
         match output {

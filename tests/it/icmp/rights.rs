@@ -1,6 +1,6 @@
 //! Which rights an ICMP probe needs.
 
-use super::Probe;
+use super::{Probe, TIMEOUT};
 
 const NOBODY: &str =
     "--reuid=65534 --regid=65534 --clear-groups --inh-caps=-all --ambient-caps=-all";
@@ -8,7 +8,9 @@ const NOBODY: &str =
 #[track_caller]
 fn check(ping_group_range: &str, rights: &str, expected: &[&str]) {
     for target in ["127.0.0.1", "::1"] {
-        Probe { target, section: "{}", setup: "", ping_group_range, rights }.check(expected);
+        let probe =
+            Probe { target, timeout: TIMEOUT, section: "{}", setup: "", ping_group_range, rights };
+        probe.check(expected);
     }
 }
 
