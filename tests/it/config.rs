@@ -88,8 +88,9 @@ fn check_comments(file: &Path, tell: impl Fn(&[u8]) -> Vec<String>) {
 fn bless(file: &Path, rest: &[u8], tell: impl Fn(&[u8]) -> Vec<String>) {
     let mut lines = Vec::new();
     for _ in 0..5 {
-        let comments: String = lines.iter().map(|line| format!("{COMMENT}{line}\n")).collect();
-        let text = [comments.as_bytes(), rest].concat();
+        let comments: Vec<u8> =
+            lines.iter().flat_map(|line| format!("{COMMENT}{line}\n").into_bytes()).collect();
+        let text = [comments.as_slice(), rest].concat();
         let told = tell(&text);
         if told == lines {
             return fs::write(file, text).unwrap();

@@ -1,6 +1,6 @@
 //! The way from the root of a document to a node, and errors that know it.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use serde::de;
 
@@ -18,23 +18,20 @@ impl fmt::Display for Path<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Root => Ok(()),
-            Self::Key(Self::Root, key) => write_key(formatter, key),
-            Self::Key(before, key) => {
-                write!(formatter, "{before}.")?;
-                write_key(formatter, key)
-            }
+            Self::Key(Self::Root, key) => formatter.write_str(&key_in_path(key)),
+            Self::Key(before, key) => write!(formatter, "{before}.{}", key_in_path(key)),
             Self::Index(before, index) => write!(formatter, "{before}[{index}]"),
         }
     }
 }
 
-/// A key that would blur the path stands in quotes.
-fn write_key(formatter: &mut fmt::Formatter<'_>, key: &str) -> fmt::Result {
+/// A key as it stands in a path: in quotes if it would blur it.
+pub(super) fn key_in_path(key: &str) -> Cow<'_, str> {
     let simple = |c: char| c.is_alphanumeric() || "_-/".contains(c);
     if !key.is_empty() && key.chars().all(simple) {
-        formatter.write_str(key)
+        Cow::Borrowed(key)
     } else {
-        write!(formatter, "{key:?}")
+        Cow::Owned(format!("{key:?}"))
     }
 }
 

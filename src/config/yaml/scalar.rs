@@ -9,8 +9,7 @@ pub(super) struct Scalar {
     pub(super) text: String,
     /// Whether it has no quotes and is no block.
     pub(super) plain: bool,
-    /// The name of its tag, such as `binary` for `!!binary`; other tags than YAML's own are
-    /// nothing to us.
+    /// Its tag: the name of one of YAML's own, such as `binary` for `!!binary`, or else empty.
     pub(super) tag: Option<String>,
 }
 
@@ -36,15 +35,28 @@ impl Scalar {
     pub(super) fn meaning(&self) -> Meaning {
         let text = self.text.as_str();
         match self.tag.as_deref() {
-            Some("str" | "binary" | "timestamp") => Meaning::Text,
             Some("float") => match resolve(text) {
                 Meaning::Integer(_) | Meaning::Unsigned(_) => float(text),
                 other => other,
             },
             Some("int" | "bool" | "null") => resolve(text),
-            _ if self.plain => resolve(text),
+            None if self.plain => resolve(text),
             _ => Meaning::Text,
         }
+    }
+
+    /// The tag, if the text is nothing that can have it.
+    pub(super) fn wrong_tag(&self) -> Option<&str> {
+        let tag = self.tag.as_deref()?;
+        let fits = match (tag, self.meaning()) {
+            ("int", meaning) => matches!(meaning, Meaning::Integer(_) | Meaning::Unsigned(_)),
+            ("float", meaning) => matches!(meaning, Meaning::Float(_)),
+            ("bool", meaning) => matches!(meaning, Meaning::Bool(_)),
+            ("null", meaning) => meaning == Meaning::Null,
+            ("binary", _) => self.bytes().is_some(),
+            _ => true,
+        };
+        (!fits).then_some(tag)
     }
 
     /// Whether it means nothing.
@@ -214,6 +226,7 @@ mod tests {
         assert_eq!(quoted("5").as_integer(), None);
         assert_eq!(tagged("int", "5").as_integer(), Some(5));
         assert_eq!(tagged("str", "5").as_integer(), None);
+        assert_eq!(tagged("", "5").as_integer(), None);
     }
 
     #[test]
@@ -238,6 +251,26 @@ mod tests {
         );
         assert_eq!(tagged("binary", "!").bytes(), None);
         assert_eq!(quoted("AAAA").bytes().unwrap(), b"AAAA");
+    }
+
+    #[test]
+    fn tags_must_fit() {
+        for (tag, text, fits) in [
+            ("int", "5", true),
+            ("int", "a", false),
+            ("int", "5.5", false),
+            ("float", "5", true),
+            ("bool", "true", true),
+            ("bool", "yes", false),
+            ("null", "", true),
+            ("null", "a", false),
+            ("binary", "aGk=", true),
+            ("binary", "a", false),
+            ("str", "5", true),
+            ("", "5", true),
+        ] {
+            assert_eq!(tagged(tag, text).wrong_tag().is_none(), fits, "!!{tag} {text}");
+        }
     }
 
     #[test]

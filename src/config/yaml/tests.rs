@@ -202,7 +202,7 @@ text: again
          12:11: things.a.flag: expected true or false, found a number\n\
          13:5: things.a.part: expected a section with keys, found a list\n\
          14:5: things.a.text: expected a text, found a section\n\
-         15:5: : the key 'text' is there already, in line 14"
+         15:5: things.a.text: the key 'text' is there already, in line 14"
     );
 }
 
@@ -221,8 +221,8 @@ fn syntax_errors_have_a_place() {
         ("things:\n\ta: {}", "2:2: : invalid YAML: "),
         ("things: *nobody", "1:9: : invalid YAML: "),
         ("things: 'a", "1:9: : invalid YAML: "),
-        ("things: &a [*a]", "1:13: : this alias stands inside of what it refers to"),
-        ("things: {[a]: b}", "1:10: : a key is a single word"),
+        ("things: &a [*a]", "1:13: things[0]: this alias stands inside of what it refers to"),
+        ("things: {[a]: b}", "1:10: things: a key is a single word"),
         ("a: \u{1}", "1:4: : control characters are not allowed"),
     ] {
         let error = all(text).unwrap_err();

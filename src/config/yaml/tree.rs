@@ -6,7 +6,7 @@ use saphyr_parser::{Event, Parser, ScalarStyle, Span, Tag};
 
 use crate::config::{
     error::{Fault, Mark},
-    yaml::scalar::Scalar,
+    yaml::{place::key_in_path, scalar::Scalar},
 };
 
 /// A node of a document.
@@ -72,7 +72,8 @@ impl Kind {
 /// bounds every recursion over a document.
 const DEEPEST: usize = 100;
 
-/// The root of the first document, if there is one, and the keys that are there twice.
+/// The root of the first document, if there is one, and errors that do not end the reading, such as
+/// keys that are there twice.
 ///
 /// What follows the first document is not even looked at.
 pub(super) fn parse(text: &str) -> Result<(Option<Rc<Node>>, Vec<Fault>), Fault> {
@@ -87,7 +88,7 @@ pub(super) fn parse(text: &str) -> Result<(Option<Rc<Node>>, Vec<Fault>), Fault>
         }
         builder.take(event, span)?;
     }
-    Ok((builder.root, builder.duplicates))
+    Ok((builder.root, builder.faults))
 }
 
 /// Puts nodes together from the events of the parser.
@@ -98,7 +99,7 @@ struct Builder {
     /// Finished nodes by the number of their anchor.
     anchors: BTreeMap<usize, Rc<Node>>,
     root: Option<Rc<Node>>,
-    duplicates: Vec<Fault>,
+    faults: Vec<Fault>,
     last_id: usize,
 }
 
@@ -122,8 +123,16 @@ impl Builder {
                 let scalar = Scalar {
                     text: text.into_owned(),
                     plain: style == ScalarStyle::Plain,
-                    tag: tag.and_then(|tag| core_tag(&tag)),
+                    tag: tag.and_then(|tag| tag_name(&tag)),
                 };
+                if let Some(tag) = scalar.wrong_tag() {
+                    let message = match tag {
+                        "binary" => "what follows !!binary is not base64".to_owned(),
+                        tag => format!("the tag says !!{tag}, which the value is not"),
+                    };
+                    let fault = self.fault(mark, message);
+                    self.faults.push(fault);
+                }
                 self.finish(mark, anchor, Kind::Scalar(scalar))
             }
             Event::SequenceStart(anchor, _) => {
@@ -143,7 +152,7 @@ impl Builder {
             }
             Event::Alias(anchor) => match self.anchors.get(&anchor) {
                 Some(node) => self.add(mark, Rc::clone(node)),
-                None => Err(Fault::new(mark, "this alias stands inside of what it refers to")),
+                None => Err(self.fault(mark, "this alias stands inside of what it refers to")),
             },
             _ => Ok(()),
         }
@@ -173,23 +182,55 @@ impl Builder {
         match self.open.last_mut().map(|open| &mut open.content) {
             None => self.root = Some(node),
             Some(Content::Sequence(items)) => items.push(node),
-            Some(Content::Mapping { entries, seen, key }) => match key.take() {
-                None => *key = Some(key_of(id, mark, &node)?),
-                Some(key) => {
-                    if let Some(first) = seen.get(&key.text) {
-                        let message = format!(
-                            "the key '{}' is there already, in line {}",
-                            key.text, first.line
-                        );
-                        self.duplicates.push(Fault::new(key.mark, message));
-                    } else {
-                        seen.insert(key.text.clone(), key.mark);
-                        entries.push((key, node));
-                    }
+            Some(Content::Mapping { key: waiting @ None, .. }) => {
+                *waiting = key_of(id, mark, &node);
+                if waiting.is_none() {
+                    let message = "a key is a single word or text, not a list or a section";
+                    return Err(self.fault(mark, message));
                 }
-            },
+            }
+            Some(Content::Mapping { entries, seen, key: waiting @ Some(_) }) => {
+                let Some(key) = waiting else { return Ok(()) };
+                if let Some(first) = seen.get(&key.text) {
+                    let (mark, line) = (key.mark, first.line);
+                    let message =
+                        format!("the key '{}' is there already, in line {line}", key.text);
+                    let fault = self.fault(mark, message);
+                    self.faults.push(fault);
+                    self.drop_key();
+                } else {
+                    seen.insert(key.text.clone(), key.mark);
+                    entries.extend(waiting.take().map(|key| (key, node)));
+                }
+            }
         }
         Ok(())
+    }
+
+    fn drop_key(&mut self) {
+        if let Some(Open { content: Content::Mapping { key, .. }, .. }) = self.open.last_mut() {
+            *key = None;
+        }
+    }
+
+    fn fault(&self, mark: Mark, message: impl Into<String>) -> Fault {
+        Fault { path: self.path(), ..Fault::new(mark, message) }
+    }
+
+    /// The way to what is read now.
+    fn path(&self) -> String {
+        let mut path = String::new();
+        for open in &self.open {
+            match &open.content {
+                Content::Sequence(items) => path.extend(["[", &items.len().to_string(), "]"]),
+                Content::Mapping { key: Some(key), .. } => {
+                    path.push_str(if path.is_empty() { "" } else { "." });
+                    path.push_str(&key_in_path(&key.text));
+                }
+                Content::Mapping { key: None, .. } => {}
+            }
+        }
+        path
     }
 
     fn next_id(&mut self) -> usize {
@@ -205,20 +246,19 @@ fn check_depth(mark: Mark, depth: usize) -> Result<(), Fault> {
     Ok(())
 }
 
-fn key_of(id: usize, mark: Mark, node: &Node) -> Result<Key, Fault> {
-    match &node.kind {
-        Kind::Scalar(scalar) => {
-            let merge = scalar.tag.as_deref() == Some("merge");
-            let is_merge = scalar.text == "<<" && (scalar.plain || merge);
-            Ok(Key { id, mark, text: scalar.text.clone(), is_merge })
-        }
-        _ => Err(Fault::new(mark, "a key is a single word or text, not a list or a section")),
-    }
+/// The key that a node is, unless it is a collection.
+fn key_of(id: usize, mark: Mark, node: &Node) -> Option<Key> {
+    let Kind::Scalar(scalar) = &node.kind else { return None };
+    let is_merge = scalar.text == "<<" && (scalar.plain || scalar.tag.as_deref() == Some("merge"));
+    Some(Key { id, mark, text: scalar.text.clone(), is_merge })
 }
 
-/// The name of a tag that is one of YAML's own.
-fn core_tag(tag: &Tag) -> Option<String> {
-    tag.is_yaml_core_schema().then(|| tag.suffix.clone())
+/// The name of a tag that is one of YAML's own, empty for any other. A `!` alone is none.
+fn tag_name(tag: &Tag) -> Option<String> {
+    if tag.is_yaml_core_schema() {
+        return Some(tag.suffix.clone());
+    }
+    (tag.handle != "!" || !tag.suffix.is_empty()).then(String::new)
 }
 
 fn mark(marker: saphyr_parser::Marker) -> Mark {
