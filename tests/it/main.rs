@@ -10,6 +10,10 @@
 
 mod architecture;
 mod config;
+mod dns;
+mod fixtures;
 mod icmp;
+mod probing;
 mod shipped;
 mod source;
+mod tcp;

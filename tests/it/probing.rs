@@ -1,0 +1,69 @@
+//! One probe as a request makes it, without the web server around it: a module goes in, metrics
+//! come out.
+
+use std::{fmt::Display, sync::Arc};
+
+use probe_exporter::{
+    config::Config,
+    net::resolve::Resolver,
+    probe::{self, ProbeReport, ProbeRequest, request::RawRequest},
+};
+
+/// Probes `target` with a module, given as YAML in braces.
+pub(crate) async fn probe(module: &str, target: impl Display) -> Probed {
+    probe_with(module, target, "").await
+}
+
+/// Probes with more in the query, such as `&hostname=...`.
+pub(crate) async fn probe_with(module: &str, target: impl Display, query: &str) -> Probed {
+    let yaml = format!("modules: {{it: {module}}}");
+    let config = Config::parse(&yaml, "").unwrap_or_else(|error| panic!("{error}\nin {yaml}"));
+    let query = format!("module=it&target={target}{query}");
+    let request = RawRequest { query: &query, scrape_timeout: None };
+    let request = ProbeRequest::parse(request, &config, 0.5).unwrap();
+    Probed { report: probe::run(request, Arc::new(Resolver::system())).await }
+}
+
+/// A probe that was made.
+pub(crate) struct Probed {
+    report: ProbeReport,
+}
+
+impl Probed {
+    /// Looks for each sample. One that is a name alone must be there with any value; one after a
+    /// `!` must not be there.
+    #[track_caller]
+    pub(crate) fn expect(&self, samples: &[&str]) -> &Self {
+        for sample in samples {
+            let (wanted, sample) = match sample.strip_prefix('!') {
+                Some(sample) => (false, sample),
+                None => (true, *sample),
+            };
+            let text = self.report.metrics().render();
+            let found = text.lines().any(|line| {
+                line == sample || line.rsplit_once(' ').is_some_and(|(name, _)| name == sample)
+            });
+            let wish = if wanted { "is missing" } else { "should not be there" };
+            assert_eq!(found, wanted, "{sample} {wish}:\n{}", self.report.debug_text());
+        }
+        self
+    }
+
+    /// The value of a sample.
+    #[track_caller]
+    pub(crate) fn value(&self, sample: &str) -> f64 {
+        let text = self.report.metrics().render();
+        let found = text.lines().find_map(|line| line.strip_prefix(sample)?.strip_prefix(' '));
+        found.unwrap_or_else(|| panic!("{sample} is missing:\n{text}")).parse().unwrap()
+    }
+
+    /// The words of the failure, and nothing when the probe succeeded.
+    pub(crate) fn failure(&self) -> &str {
+        self.report.verdict.as_ref().err().map_or("", |failure| &failure.message)
+    }
+}
+
+/// The sample that says why a probe failed.
+pub(crate) fn failed(stage: &str, reason: &str) -> String {
+    format!("probe_failure_info{{reason=\"{reason}\",stage=\"{stage}\"}} 1")
+}
