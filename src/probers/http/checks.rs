@@ -3,6 +3,8 @@
 //! The order in which these are made, and which of them are made after one has failed, is
 //! upstream's; it is in the prober's `judge`.
 
+use std::time::Instant;
+
 use http::{HeaderMap, StatusCode, Version};
 
 use crate::{
@@ -85,16 +87,17 @@ pub(super) fn body(unwanted: &[Regexp], wanted: &[Regexp], body: &[u8]) -> Resul
     Ok(())
 }
 
-/// Whether the unwanted expression is false of the JSON body, and the wanted one true; may take its
-/// time.
+/// Whether the unwanted expression is false of the JSON body, and the wanted one true; may take until
+/// the deadline.
 pub(super) fn json(
     unwanted: Option<&CelProgram>,
     wanted: Option<&CelProgram>,
     body: &[u8],
+    deadline: Instant,
 ) -> Result<(), Failure> {
     let rules = [unwanted.map(|rule| (rule, false)), wanted.map(|rule| (rule, true))];
     for (rule, good) in rules.into_iter().flatten() {
-        let message = match rule.evaluate(body) {
+        let message = match rule.evaluate(body, deadline) {
             Ok(verdict) if verdict == good => continue,
             Ok(verdict) => format!("'{rule}' is {verdict} of the body"),
             Err(error) => format!("'{rule}' cannot be judged of the body: {error}"),
@@ -145,6 +148,8 @@ fn failure(reason: Reason, message: String) -> Failure {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use http::{HeaderName, HeaderValue};
     use serde_json::{Value, json};
 
@@ -226,6 +231,7 @@ mod tests {
     fn expressions_over_json() {
         let unwanted = CelProgram::new("body.down == true").unwrap();
         let wanted = CelProgram::new("body.status == 'up'").unwrap();
+        let deadline = Instant::now() + Duration::from_secs(60);
         for (unwanted, wanted, text, expected) in [
             (Some(&unwanted), None, r#"{"down": true}"#, Some(Reason::Json)),
             (Some(&unwanted), None, r#"{"down": false}"#, None),
@@ -242,7 +248,11 @@ mod tests {
                 Some(Reason::Json),
             ),
         ] {
-            assert_eq!(reason(json(unwanted, wanted, text.as_bytes())), expected, "{text}");
+            assert_eq!(
+                reason(json(unwanted, wanted, text.as_bytes(), deadline)),
+                expected,
+                "{text}"
+            );
         }
     }
 

@@ -81,7 +81,7 @@ async fn judge_body(
     }
     if wants_json && verdict.is_good() {
         seen.json = Some(CheckState::Begun);
-        if verdict.note(match_json(prober, &body).await) {
+        if verdict.note(match_json(prober, context, &body).await) {
             seen.json = Some(CheckState::Passed);
         }
     }
@@ -137,11 +137,12 @@ async fn match_patterns(prober: &HttpProber, body: &Bytes) -> Result<(), Failure
 }
 
 /// An expression may take its time over the smallest body.
-async fn match_json(prober: &HttpProber, body: &Bytes) -> Result<(), Failure> {
+async fn match_json(prober: &HttpProber, context: &Context, body: &Bytes) -> Result<(), Failure> {
     let unwanted = prober.fail_if_body_json_matches_cel.clone();
     let wanted = prober.fail_if_body_json_not_matches_cel.clone();
     let body = body.clone();
-    elsewhere(move || checks::json(unwanted.as_ref(), wanted.as_ref(), &body)).await
+    let deadline = context.deadline.into_std();
+    elsewhere(move || checks::json(unwanted.as_ref(), wanted.as_ref(), &body, deadline)).await
 }
 
 /// Does what costs much CPU time off the thread that probes.

@@ -13,6 +13,7 @@ use regex_syntax::hir::Hir;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use self::error::Reason;
+pub(in crate::settings) use self::text::readable;
 pub use self::{captures::Captures, error::RegexpError};
 
 /// Bytes that one compiled pattern may take.
@@ -59,7 +60,7 @@ impl Regexp {
     /// A byte that is not part of valid UTF-8 counts as U+FFFD.
     #[must_use]
     pub fn is_match(&self, haystack: &[u8]) -> bool {
-        self.compiled.regex.is_match(&*text::readable(haystack))
+        self.compiled.regex.is_match(&*readable(haystack))
     }
 
     /// The first match in `haystack`, with what its groups matched.
@@ -68,7 +69,7 @@ impl Regexp {
     #[must_use]
     pub fn captures<'h>(&'h self, haystack: &'h [u8]) -> Option<Captures<'h>> {
         let Compiled { regex, names, .. } = &*self.compiled;
-        let text = text::readable(haystack);
+        let text = readable(haystack);
         let mut groups = regex.create_captures();
         regex.captures(&*text, &mut groups);
         if !groups.is_match() {
