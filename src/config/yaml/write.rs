@@ -4,12 +4,15 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 
 use crate::config::yaml::{scalar::reads_as_text, value::Value};
 
-/// Prints a value in block style, `indent` spaces for each level.
+/// Prints a value in block style, `indent` columns for each level.
 pub(in crate::config) fn to_yaml(value: &Value, indent: usize) -> String {
-    let mut writer = Writer { text: String::new(), indent };
+    let mut writer = Writer { text: String::new(), indent: indent.max(ITEM.len()) };
     writer.write_block(value, 0);
     writer.text
 }
+
+/// What an item of a list begins with.
+const ITEM: &str = "- ";
 
 struct Writer {
     text: String,
@@ -17,56 +20,49 @@ struct Writer {
 }
 
 impl Writer {
-    /// Writes a value as lines of its own at `level`.
-    fn write_block(&mut self, value: &Value, level: usize) {
+    /// Writes a value as lines of its own that begin at `column`.
+    fn write_block(&mut self, value: &Value, column: usize) {
         match value {
             Value::List(items) if !items.is_empty() => {
                 for item in items {
-                    self.write_item(item, level);
+                    self.start_line(column);
+                    self.write_item(item, column);
                 }
             }
             Value::Map(keys) | Value::Section(keys) if !keys.is_empty() => {
-                for (key, value) in keys {
-                    self.start_line(level);
-                    self.write_entry(key, value, level);
+                for (index, (key, value)) in keys.iter().enumerate() {
+                    if index > 0 || self.is_at_line_start() {
+                        self.start_line(column);
+                    }
+                    self.write_entry(key, value, column);
                 }
             }
             single => {
-                self.start_line(level);
-                self.text.push_str(&in_line(single));
-                self.text.push('\n');
+                self.start_line(column);
+                self.end_line(single, column);
             }
         }
     }
 
     /// Writes a list's item; the first key of a section stands behind the dash.
-    fn write_item(&mut self, item: &Value, level: usize) {
-        self.start_line(level);
-        self.text.push('-');
+    fn write_item(&mut self, item: &Value, column: usize) {
         match item {
-            Value::Map(keys) | Value::Section(keys) if !keys.is_empty() => {
-                for (index, (key, value)) in keys.iter().enumerate() {
-                    if index == 0 {
-                        self.text.push_str(&" ".repeat(self.indent.saturating_sub(1)));
-                    } else {
-                        self.start_line(level + 1);
-                    }
-                    self.write_entry(key, value, level + 1);
-                }
-            }
             Value::List(items) if !items.is_empty() => {
-                self.text.push('\n');
-                self.write_block(item, level + 1);
+                self.text.push_str("-\n");
+                self.write_block(item, self.next_level(column));
+            }
+            Value::Map(keys) | Value::Section(keys) if !keys.is_empty() => {
+                self.text.push_str(ITEM);
+                self.write_block(item, column + ITEM.len());
             }
             single => {
-                self.text.push(' ');
-                self.text.push_str(&in_line(single));
-                self.text.push('\n');
+                self.text.push_str(ITEM);
+                self.end_line(single, column);
             }
         }
     }
 
-    fn write_entry(&mut self, key: &str, value: &Value, level: usize) {
+    fn write_entry(&mut self, key: &str, value: &Value, column: usize) {
         self.text.push_str(&quoted(key));
         self.text.push(':');
         let is_block = match value {
@@ -76,16 +72,51 @@ impl Writer {
         };
         if is_block {
             self.text.push('\n');
-            self.write_block(value, level + 1);
+            self.write_block(value, self.next_level(column));
         } else {
             self.text.push(' ');
-            self.text.push_str(&in_line(value));
-            self.text.push('\n');
+            self.end_line(value, column);
         }
     }
 
-    fn start_line(&mut self, level: usize) {
-        self.text.push_str(&" ".repeat(level * self.indent));
+    /// Writes the value of a key or an item that begins at `column`.
+    fn end_line(&mut self, single: &Value, column: usize) {
+        match single {
+            Value::Text(text) if is_literal(text) => {
+                self.write_literal(text, self.next_level(column));
+            }
+            single => self.text.push_str(&in_line(single)),
+        }
+        self.text.push('\n');
+    }
+
+    /// Writes the lines of a text as they are.
+    fn write_literal(&mut self, text: &str, column: usize) {
+        let (text, head) = match text.strip_suffix('\n') {
+            Some(text) => (text, "|"),
+            None => (text, "|-"),
+        };
+        self.text.push_str(head);
+        for line in text.split('\n') {
+            self.text.push('\n');
+            if !line.is_empty() {
+                self.start_line(column);
+                self.text.push_str(line);
+            }
+        }
+    }
+
+    fn start_line(&mut self, column: usize) {
+        self.text.push_str(&" ".repeat(column));
+    }
+
+    fn is_at_line_start(&self) -> bool {
+        self.text.is_empty() || self.text.ends_with('\n')
+    }
+
+    /// The next multiple of the indentation, as Go's yaml.v3 does it.
+    fn next_level(&self, column: usize) -> usize {
+        (column / self.indent + 1) * self.indent
     }
 }
 
@@ -101,13 +132,30 @@ fn in_line(value: &Value) -> String {
     }
 }
 
+/// Whether a text of several lines can be shown as they are: nothing at its ends or in it is
+/// invisible.
+fn is_literal(text: &str) -> bool {
+    let mut lines = text.strip_suffix('\n').unwrap_or(text).split('\n');
+    text.contains('\n')
+        && lines.all(|line| line.chars().all(is_shown) && !line.ends_with(' '))
+        && !text.starts_with([' ', '\n'])
+        && !text.ends_with("\n\n")
+}
+
 /// A text, in quotes if it would mean something else without them.
 fn quoted(text: &str) -> String {
-    let is_shown = |c: char| !c.is_control() && !matches!(c, '\u{feff}' | '\u{2028}' | '\u{2029}');
-    if !text.chars().all(is_shown) {
-        return escaped(text);
+    if !text.chars().all(is_shown) || !reads_as_text(text) {
+        escaped(text)
+    } else if is_plain(text) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', "''"))
     }
-    if is_plain(text) { text.to_owned() } else { format!("'{}'", text.replace('\'', "''")) }
+}
+
+/// Whether a character can be seen as what it is.
+fn is_shown(c: char) -> bool {
+    !c.is_control() && !matches!(c, '\u{feff}' | '\u{2028}' | '\u{2029}')
 }
 
 /// Whether a text can do without quotes. Not all that can do so: only what nobody has to think
@@ -118,7 +166,6 @@ fn is_plain(text: &str) -> bool {
         && !text.ends_with([' ', ':'])
         && !text.contains(": ")
         && !text.contains(" #")
-        && reads_as_text(text)
 }
 
 /// A text in double quotes, on one line.
@@ -131,7 +178,7 @@ fn escaped(text: &str) -> String {
             '\n' => quoted.push_str("\\n"),
             '\r' => quoted.push_str("\\r"),
             '\t' => quoted.push_str("\\t"),
-            c if c.is_control() || matches!(c, '\u{feff}' | '\u{2028}' | '\u{2029}') => {
+            c if !is_shown(c) => {
                 let code = format!("\\U{:08X}", u32::from(c));
                 quoted.push_str(&code);
             }
@@ -154,6 +201,7 @@ mod tests {
     fn levels_and_lists() {
         let step = Value::Section(vec![
             ("expect".to_owned(), text("^220 ")),
+            ("labels".to_owned(), Value::List(vec![text("a")])),
             ("starttls".to_owned(), Value::Plain("true".to_owned())),
         ]);
         let value = Value::Section(vec![
@@ -166,8 +214,10 @@ mod tests {
 name: web
 empty: []
 steps:
-    -   expect: '^220 '
-        starttls: true
+    - expect: '^220 '
+      labels:
+        - a
+      starttls: true
     - b
 map:
     'a: b': !!binary AP8=
@@ -178,6 +228,8 @@ name: web
 empty: []
 steps:
   - expect: '^220 '
+    labels:
+      - a
     starttls: true
   - b
 map:
@@ -187,14 +239,29 @@ map:
     }
 
     #[test]
+    fn lines_are_shown_as_they_are() {
+        for (lines, expected) in [
+            ("a\nb", "k: |-\n    a\n    b\n"),
+            ("a\n\n  b\n", "k: |\n    a\n\n      b\n"),
+            ("a\n\n", "k: \"a\\n\\n\"\n"),
+            (" a\nb", "k: \" a\\nb\"\n"),
+            ("a \nb", "k: \"a \\nb\"\n"),
+            ("a\r\nb", "k: \"a\\r\\nb\"\n"),
+        ] {
+            let value = Value::Map(vec![("k".to_owned(), text(lines))]);
+            assert_eq!(to_yaml(&value, 4), expected, "{lines:?}");
+        }
+    }
+
+    #[test]
     fn quotes_where_they_are_needed() {
         for (text, expected) in [
             ("GET", "GET"),
-            ("", "''"),
-            ("yes", "'yes'"),
-            ("5", "'5'"),
+            ("", "\"\""),
+            ("yes", "\"yes\""),
+            ("5", "\"5\""),
             ("5s", "5s"),
-            ("null", "'null'"),
+            ("null", "\"null\""),
             ("it's", "it's"),
             ("'", "''''"),
             ("- a", "'- a'"),
