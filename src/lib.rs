@@ -13,15 +13,18 @@
 //! - [`probers`]: one protocol each, whole: settings, measurements, probe, metrics.
 //!
 //! What makes it a program:
+//! - [`version`], [`logging`]: what this build is, and the log of the process.
 //! - [`config`]: the YAML file of modules, and its reload.
 //! - [`probe`]: one probe from request to report.
 //! - [`server`]: the web face.
 
 pub mod config;
 pub mod evidence;
+pub mod logging;
 pub mod metrics;
 pub mod net;
 pub mod probe;
 pub mod probers;
 pub mod server;
 pub mod settings;
+pub mod version;
