@@ -17,7 +17,11 @@
 //! - [`config`]: the YAML file of modules, and its reload.
 //! - [`probe`]: one probe from request to report.
 //! - [`server`]: the web face.
+//! - [`app`]: all parts put together, from the start to a signal.
+//! - [`cli`]: what was typed, and what it means.
 
+pub mod app;
+pub mod cli;
 pub mod config;
 pub mod evidence;
 pub mod logging;

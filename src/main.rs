@@ -1,3 +1,39 @@
-//! The `probe_exporter` binary.
+//! The `probe_exporter` binary: flags, log, exporter, exit code.
 
-fn main() {}
+use std::{
+    io::{Write as _, stderr, stdout},
+    process::ExitCode,
+};
+
+use probe_exporter::{
+    app::{self, App},
+    cli::{self, Invocation, Process},
+    logging,
+};
+
+fn main() -> ExitCode {
+    let result = match cli::parse(std::env::args_os()) {
+        Ok(Invocation::Print(text)) => stdout().write_all(text.as_bytes()).map_err(Into::into),
+        Ok(Invocation::Check(process)) => app::check(&logged(process).options),
+        Ok(Invocation::Serve(process)) => App::build(logged(process).options).and_then(App::run),
+        Err(error) => {
+            // Nobody is left to tell when this fails.
+            writeln!(stderr(), "{error}").ok();
+            return ExitCode::FAILURE;
+        }
+    };
+    let Err(error) = result else { return ExitCode::SUCCESS };
+    for cause in app::causes(&error).lines() {
+        log::error!(err = cause; "{error}");
+    }
+    ExitCode::FAILURE
+}
+
+/// Starts the log of the process.
+fn logged(process: Process) -> Process {
+    logging::start(process.log_level, process.log_format);
+    for warning in &process.warnings {
+        log::warn!("{warning}");
+    }
+    process
+}

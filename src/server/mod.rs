@@ -1,1 +1,90 @@
-//! The web face of the exporter.
+//! The web face of the exporter, and the only folder that knows actix.
+//!
+//! It knows no protocol that is probed: a request becomes a [`crate::probe::ProbeRequest`], and
+//! what comes back is shown.
+
+mod address;
+mod answer;
+mod exporter;
+mod landing;
+mod logs;
+mod metrics;
+mod negotiate;
+mod pages;
+mod probe;
+mod routes;
+
+use std::{future::Future, io, net::TcpListener, pin::pin, sync::Arc, time::Duration};
+
+use actix_web::{App, HttpServer, dev, web};
+use futures_util::future::{Either, select};
+
+pub use address::{AddressError, ExternalUrl, RoutePrefix};
+pub use exporter::{Exporter, Settings, Trigger};
+
+/// The running server.
+pub struct WebServer {
+    running: dev::Server,
+}
+
+/// Threads that parse requests and write answers; probes run elsewhere. More would not pay: one
+/// of them keeps several processors of probing busy.
+const MOST_WORKERS: usize = 2;
+
+/// Connections per worker; each scrape in flight and each idle scraper holds one.
+const MOST_CONNECTIONS: usize = 50_000;
+
+/// Prometheus lets idle connections go after five minutes; closing them a little earlier would
+/// race with its next scrape.
+const KEEP_ALIVE: Duration = Duration::from_secs(330);
+
+/// How long the head of a request may take to arrive.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long running probes may take after the exporter was told to stop; their own deadlines are
+/// shorter.
+const DRAIN: Duration = Duration::from_mins(10);
+
+impl WebServer {
+    /// Begins to serve; must be called inside a tokio runtime.
+    pub fn start(
+        listeners: Vec<TcpListener>,
+        exporter: &Arc<Exporter>,
+        threads: usize,
+    ) -> io::Result<Self> {
+        let exporter = web::Data::from(Arc::clone(exporter));
+        let application = move || {
+            let exporter = exporter.clone();
+            App::new()
+                .wrap(routes::headers())
+                .wrap(actix_web::middleware::from_fn(routes::panics_are_answers))
+                .configure(|services| routes::add(services, &exporter.settings))
+                .app_data(exporter)
+        };
+        let mut server = HttpServer::new(application)
+            .workers(threads.clamp(1, MOST_WORKERS))
+            .max_connections(MOST_CONNECTIONS)
+            .keep_alive(KEEP_ALIVE)
+            .client_request_timeout(HEAD_TIMEOUT)
+            .shutdown_timeout(DRAIN.as_secs())
+            // A scraper that hung up needs no answer: its handler is dropped, and the probe with it.
+            .h1_allow_half_closed(false)
+            .disable_signals();
+        for listener in listeners {
+            server = server.listen(listener)?;
+        }
+        Ok(Self { running: server.run() })
+    }
+
+    /// Serves until `shutdown`, then refuses new connections and lets running requests finish.
+    pub async fn run_until(self, shutdown: impl Future<Output = ()>) -> io::Result<()> {
+        let handle = self.running.handle();
+        match select(self.running, pin!(shutdown)).await {
+            Either::Left((result, _)) => result,
+            Either::Right(((), running)) => {
+                let ((), result) = futures_util::join!(handle.stop(true), running);
+                result
+            }
+        }
+    }
+}

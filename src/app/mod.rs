@@ -1,0 +1,183 @@
+//! The whole exporter: builds the parts, puts them together, runs until it is told to stop.
+
+mod cpu;
+mod listen;
+mod options;
+mod signals;
+
+use std::{
+    future::Future,
+    net::{SocketAddr, TcpListener},
+    pin::pin,
+    sync::Arc,
+    time::Duration,
+};
+
+use anyhow::Context as _;
+use futures_util::future::{Either, pending, select};
+use tokio::{runtime::Runtime, sync::watch, time::MissedTickBehavior};
+
+pub use listen::{ListenAddress, ListenAddressError};
+pub use options::Options;
+
+use self::signals::Signals;
+use crate::{
+    config::ConfigStore,
+    net::resolve::Resolver,
+    probe::History,
+    server::{Exporter, Settings, Trigger, WebServer},
+    version,
+};
+
+/// An exporter that listens, and serves once it is run.
+#[derive(Debug)]
+pub struct App {
+    /// Where probes run; the server's own threads only parse requests and write answers.
+    runtime: Runtime,
+    threads: usize,
+    exporter: Arc<Exporter>,
+    listeners: Vec<TcpListener>,
+    addresses: Vec<SocketAddr>,
+    auto_reload: Option<Duration>,
+}
+
+/// Checks the configuration as a start would load it.
+pub fn check(options: &Options) -> anyhow::Result<()> {
+    announce();
+    load(options)?;
+    log::info!("Config file is ok exiting...");
+    Ok(())
+}
+
+impl App {
+    /// Loads the configuration and opens the listeners.
+    pub fn build(options: Options) -> anyhow::Result<Self> {
+        announce();
+        let config = load(&options)?;
+        raise_file_limit();
+        let threads = cpu::worthwhile_threads();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(threads)
+            .thread_name("probes")
+            .enable_all()
+            .build()
+            .context("Error starting the threads for probes")?;
+        let settings = Settings {
+            timeout_offset: options.timeout_offset,
+            probe_log: options.probe_log,
+            external_url: options.external_url,
+            route_prefix: options.route_prefix,
+        };
+        let history = History::new(options.history_limit);
+        let resolver = Arc::new(Resolver::default());
+        let probes = runtime.handle().clone();
+        let exporter = Exporter::new(settings, config, history, resolver, probes)?;
+        let listeners = options.listen.iter().map(open).collect::<anyhow::Result<Vec<_>>>()?;
+        let addresses = listeners.iter().map(TcpListener::local_addr).collect::<Result<_, _>>()?;
+        let (exporter, auto_reload) = (Arc::new(exporter), options.auto_reload);
+        Ok(Self { runtime, threads, exporter, listeners, addresses, auto_reload })
+    }
+
+    /// Where it listens, with the ports that were really given.
+    #[must_use]
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// Serves until SIGTERM or SIGINT, then lets running probes finish; a second such signal
+    /// cuts them off. SIGHUP reloads the configuration.
+    pub fn run(self) -> anyhow::Result<()> {
+        let (stops, stopped) = watch::channel(0);
+        let signals = {
+            let _context = self.runtime.enter();
+            Signals::install().context("Error installing signal handlers")?
+        };
+        let exporter = Arc::clone(&self.exporter);
+        // Whether the reload went well is in the log and in the metrics.
+        let reload = move || {
+            let exporter = Arc::clone(&exporter);
+            async move { exporter.reload(Trigger::Demand).await.unwrap_or_default() }
+        };
+        self.runtime.spawn(signals.watch(stops, reload));
+        self.serve(signals::stopped(stopped.clone(), 1), signals::stopped(stopped, 2))
+    }
+
+    /// Serves until `shutdown`, then lets running probes finish.
+    pub fn run_until(self, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
+        self.serve(shutdown, pending())
+    }
+
+    fn serve(
+        self,
+        shutdown: impl Future<Output = ()>,
+        hurry: impl Future<Output = ()>,
+    ) -> anyhow::Result<()> {
+        let Self { runtime, threads, exporter, listeners, addresses, auto_reload } = self;
+        let result = runtime.block_on(async {
+            let server = WebServer::start(listeners, &exporter, threads)
+                .context("Error starting HTTP server")?;
+            for address in &addresses {
+                log::info!(address:%; "Listening on");
+                log::info!(http2 = false, address:%; "TLS is disabled.");
+            }
+            let polling = auto_reload.map(|interval| tokio::spawn(poll(exporter, interval)));
+            let serving = pin!(server.run_until(shutdown));
+            let result = match select(serving, pin!(hurry)).await {
+                Either::Left((result, _)) => result.context("Error serving HTTP"),
+                Either::Right(((), _)) => Ok(()),
+            };
+            if let Some(polling) = polling {
+                polling.abort();
+            }
+            result
+        });
+        // Whatever still runs has nobody left to answer to.
+        runtime.shutdown_background();
+        result
+    }
+}
+
+/// What lies behind an error, from the nearest cause to the last.
+#[must_use]
+pub fn causes(error: &anyhow::Error) -> String {
+    error.chain().skip(1).map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+fn announce() {
+    log::info!(version = version::summary(); "Starting {}", version::PROGRAM);
+    log::info!("{}", version::build_context());
+}
+
+fn load(options: &Options) -> anyhow::Result<ConfigStore> {
+    ConfigStore::load(options.config_file.clone()).context("Error loading config")
+}
+
+fn open(address: &ListenAddress) -> anyhow::Result<TcpListener> {
+    address.bind().with_context(|| format!("Error starting HTTP server: listen tcp {address}"))
+}
+
+/// Every probe and every scraper holds a descriptor; the soft limit is often far below what the
+/// system grants, and Go programs raise it too.
+fn raise_file_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    if current == maximum {
+        return;
+    }
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
+        log::debug!(err:% = error; "Cannot raise the limit of open files");
+    }
+}
+
+/// Looks at the configuration regularly, for ever.
+async fn poll(exporter: Arc<Exporter>, interval: Duration) {
+    let mut ticks = tokio::time::interval(interval);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    // The first tick is at once, and the file was just loaded.
+    ticks.tick().await;
+    loop {
+        ticks.tick().await;
+        // What went wrong is in the log and in the metrics.
+        exporter.reload(Trigger::Poll).await.unwrap_or_default();
+    }
+}

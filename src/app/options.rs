@@ -1,0 +1,44 @@
+//! What the exporter was told at its start; a value that exists makes sense.
+
+use std::{path::PathBuf, time::Duration};
+
+use crate::{
+    app::listen::ListenAddress,
+    server::{ExternalUrl, RoutePrefix},
+};
+
+/// Everything that a start depends on.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The file of modules; without one that of the working directory, or else the built-in ones.
+    pub config_file: Option<PathBuf>,
+    /// Seconds taken off the scraper's timeout, so that the answer still reaches it in time.
+    pub timeout_offset: f64,
+    /// How often to look whether the configuration changed; `None` = never.
+    pub auto_reload: Option<Duration>,
+    /// How many probes are kept to look at, and as many older failures.
+    pub history_limit: usize,
+    /// Where to listen; never empty.
+    pub listen: Vec<ListenAddress>,
+    /// Where users reach the exporter, when that was said.
+    pub external_url: Option<ExternalUrl>,
+    /// Where the routes lie.
+    pub route_prefix: RoutePrefix,
+    /// Lines of probes from this level on are copied to the log of the process.
+    pub probe_log: Option<log::Level>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            config_file: None,
+            timeout_offset: 0.5,
+            auto_reload: None,
+            history_limit: 100,
+            listen: vec![ListenAddress::default()],
+            external_url: None,
+            route_prefix: RoutePrefix::default(),
+            probe_log: None,
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! What the operating system tells the exporter to do.
+
+use std::{future::Future, io};
+
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    sync::watch,
+};
+
+/// The signals that matter, caught from the moment this exists.
+pub(super) struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
+}
+
+impl Signals {
+    /// Begins to catch them; must be called inside a tokio runtime.
+    pub(super) fn install() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hang_up: signal(SignalKind::hangup())?,
+        })
+    }
+
+    /// Counts SIGTERM and SIGINT in `stops`, and calls `reload` on SIGHUP, for ever.
+    pub(super) async fn watch<Reload: Future<Output = ()>>(
+        mut self,
+        stops: watch::Sender<u32>,
+        reload: impl Fn() -> Reload,
+    ) {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => count(&stops, "SIGTERM"),
+                _ = self.interrupt.recv() => count(&stops, "SIGINT"),
+                _ = self.hang_up.recv() => reload().await,
+            }
+        }
+    }
+}
+
+/// Waits until the exporter was told that many times to stop.
+pub(super) async fn stopped(mut stops: watch::Receiver<u32>, times: u32) {
+    // The counting ends only with the process.
+    stops.wait_for(|count| *count >= times).await.ok();
+}
+
+fn count(stops: &watch::Sender<u32>, name: &str) {
+    stops.send_modify(|count| *count += 1);
+    if *stops.borrow() == 1 {
+        log::info!("Received {name}, exiting gracefully...");
+    } else {
+        log::warn!("Received {name} again, running probes are cut off");
+    }
+}

@@ -1,0 +1,176 @@
+//! What all requests share: configuration, history, metrics, and where probes run.
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use log::Level;
+use tokio::runtime::Handle;
+
+use crate::{
+    config::{Config, ConfigStore, LoadError, Reload},
+    logging,
+    net::resolve::Resolver,
+    probe::{self, History, ProbeReport, ProbeRequest},
+    server::{
+        address::{ExternalUrl, RoutePrefix},
+        metrics::OwnMetrics,
+    },
+};
+
+/// What the web face has to be told.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Seconds taken off the scraper's timeout.
+    pub timeout_offset: f64,
+    /// Lines of probes from this level on are copied to the log of the process.
+    pub probe_log: Option<Level>,
+    /// Where users reach the exporter, when that was said.
+    pub external_url: Option<ExternalUrl>,
+    /// Where the routes lie.
+    pub route_prefix: RoutePrefix,
+}
+
+/// The exporter behind the routes.
+pub struct Exporter {
+    pub(super) settings: Settings,
+    pub(super) history: History,
+    pub(super) metrics: OwnMetrics,
+    config: ConfigStore,
+    resolver: Arc<Resolver>,
+    probes: Handle,
+    last_reload_error: Mutex<Option<String>>,
+}
+
+/// What made the configuration be read again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trigger {
+    /// Somebody asked for it, by signal or by request.
+    Demand,
+    /// The regular look at the file.
+    Poll,
+}
+
+/// A finished probe, and its metrics as text.
+pub(super) struct FinishedProbe {
+    pub(super) report: Arc<ProbeReport>,
+    pub(super) metrics: String,
+}
+
+impl Exporter {
+    /// An exporter that runs its probes on `probes`.
+    pub fn new(
+        settings: Settings,
+        config: ConfigStore,
+        history: History,
+        resolver: Arc<Resolver>,
+        probes: Handle,
+    ) -> Result<Self, prometheus::Error> {
+        let metrics = OwnMetrics::new()?;
+        metrics.expect(&config.current());
+        Ok(Self {
+            settings,
+            history,
+            metrics,
+            config,
+            resolver,
+            probes,
+            last_reload_error: Mutex::default(),
+        })
+    }
+
+    /// The configuration in force.
+    pub(super) fn config(&self) -> Arc<Config> {
+        self.config.current()
+    }
+
+    /// Why the last attempt to reload failed, if it did.
+    pub(super) fn last_reload_error(&self) -> Option<String> {
+        self.last_reload_error.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Runs a probe away from the threads that serve requests; `None` if that broke down.
+    ///
+    /// Dropping the future stops the probe.
+    pub(super) async fn probe(self: Arc<Self>, request: ProbeRequest) -> Option<FinishedProbe> {
+        let probes = self.probes.clone();
+        let task = probes.spawn(async move {
+            let in_flight = self.metrics.in_flight();
+            let report = probe::run(request, Arc::clone(&self.resolver)).await;
+            drop(in_flight);
+            self.finish(report)
+        });
+        AbortOnDrop(task).join().await
+    }
+
+    /// Everything that becomes of a report.
+    fn finish(&self, report: ProbeReport) -> FinishedProbe {
+        let report = Arc::new(report);
+        self.metrics.probed(&report);
+        if let Some(least) = self.settings.probe_log {
+            logging::mirror(&report.log, least, &report.module_name, &report.target);
+        }
+        self.history.record(Arc::clone(&report));
+        let metrics = report.metrics().render();
+        FinishedProbe { report, metrics }
+    }
+
+    /// The exporter's own metrics as text.
+    pub(super) fn own_metrics(&self) -> prometheus::Result<String> {
+        self.metrics.render(self.config.last_reload())
+    }
+
+    /// Reads the configuration again; a bad file leaves the old one in force.
+    pub async fn reload(self: &Arc<Self>, trigger: Trigger) -> Result<(), LoadError> {
+        let exporter = Arc::clone(self);
+        let result = self.probes.spawn_blocking(move || exporter.reload_blocking(trigger)).await;
+        // Only a defect or the end of the process interrupts it.
+        result.unwrap_or_else(|_| {
+            log::error!("The reload was interrupted");
+            Ok(())
+        })
+    }
+
+    fn reload_blocking(&self, trigger: Trigger) -> Result<(), LoadError> {
+        let result = self.config.reload();
+        let text = result.as_ref().err().map(ToString::to_string);
+        match &result {
+            // A look that found nothing new is nothing to talk about.
+            Ok(Reload::Unchanged) if trigger == Trigger::Poll => {}
+            Ok(_) => {
+                self.metrics.expect(&self.config());
+                log::info!("Reloaded config file");
+            }
+            Err(_) => {
+                for fault in text.iter().flat_map(|text| text.lines()) {
+                    log::error!(err = fault; "Error reloading config");
+                }
+            }
+        }
+        *self.last_reload_error.lock().unwrap_or_else(PoisonError::into_inner) = text;
+        result.map(|_| ())
+    }
+}
+
+impl fmt::Debug for Exporter {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Exporter").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
+
+/// A task that does not outlive whoever waits for it.
+struct AbortOnDrop<T>(tokio::task::JoinHandle<T>);
+
+impl<T> AbortOnDrop<T> {
+    /// The task's result; `None` if it panicked.
+    async fn join(mut self) -> Option<T> {
+        (&mut self.0).await.ok()
+    }
+}
+
+impl<T> Drop for AbortOnDrop<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}

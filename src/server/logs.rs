@@ -1,0 +1,45 @@
+//! `/logs`: what a past probe did.
+
+use std::sync::Arc;
+
+use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web::Data};
+
+use crate::{
+    probe::{History, ProbeReport},
+    server::{answer, exporter::Exporter, pages::Query},
+};
+
+/// The debug text of a probe, found by its id or by its target.
+pub(super) async fn answer(request: HttpRequest, exporter: Data<Exporter>) -> HttpResponse {
+    match find(&Query::of(&request), &exporter.history) {
+        Ok(report) => answer::page(&request, answer::BARE_TEXT, report.debug_text()),
+        Err((status, message)) => answer::error(status, message),
+    }
+}
+
+/// Upstream's rules: a text that is no number counts as no id, and so does -1.
+fn find(
+    query: &Query<'_>,
+    history: &History,
+) -> Result<Arc<ProbeReport>, (StatusCode, &'static str)> {
+    let bad = |message| Err((StatusCode::BAD_REQUEST, message));
+    let id = query.first("id").and_then(|text| text.parse::<i64>().ok());
+    let target = query.first("target");
+    let module = query.first("module");
+    match (id, target) {
+        (Some(_), Some(_)) => bad("Probe id and target can't be defined at the same time"),
+        (None | Some(-1), None) => {
+            bad("Probe id or target must be defined as http query parameters")
+        }
+        (Some(_), None) if module.is_some() => {
+            bad("Probe module filter only works in conjunction with target parameter")
+        }
+        (Some(id), None) => u64::try_from(id)
+            .ok()
+            .and_then(|id| history.find(id))
+            .ok_or((StatusCode::NOT_FOUND, "Probe id not found")),
+        (None, Some(target)) => history
+            .latest(&target, module.as_deref())
+            .ok_or((StatusCode::NOT_FOUND, "Probe target not found")),
+    }
+}

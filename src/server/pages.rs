@@ -1,0 +1,64 @@
+//! The small pages: the exporter's metrics, its configuration, its health, its reload.
+
+use std::borrow::Cow;
+
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::{Method, StatusCode, header},
+    web::Data,
+};
+
+use crate::server::{
+    answer,
+    exporter::{Exporter, Trigger},
+};
+
+/// `/metrics`
+pub(super) async fn metrics(request: HttpRequest, exporter: Data<Exporter>) -> HttpResponse {
+    match exporter.own_metrics() {
+        Ok(text) => answer::metrics(&request, text),
+        Err(error) => answer::error(StatusCode::INTERNAL_SERVER_ERROR, error),
+    }
+}
+
+/// `/config`, with secrets hidden.
+pub(super) async fn config(request: HttpRequest, exporter: Data<Exporter>) -> HttpResponse {
+    answer::page(&request, answer::BARE_TEXT, exporter.config().to_yaml())
+}
+
+/// `/-/healthy`: whoever can answer is healthy; failing targets are no illness.
+pub(super) async fn healthy() -> HttpResponse {
+    HttpResponse::Ok().insert_header((header::CONTENT_TYPE, answer::TEXT)).body("Healthy")
+}
+
+/// `/-/reload`
+pub(super) async fn reload(request: HttpRequest, exporter: Data<Exporter>) -> HttpResponse {
+    if request.method() != Method::POST {
+        let refusal = "This endpoint requires a POST request.";
+        return answer::error(StatusCode::METHOD_NOT_ALLOWED, refusal);
+    }
+    match exporter.into_inner().reload(Trigger::Demand).await {
+        Ok(()) => HttpResponse::Ok().finish(),
+        Err(error) => answer::error(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            format_args!("failed to reload config: {error}"),
+        ),
+    }
+}
+
+/// The parameters of a request's URL; of those that are repeated the first counts.
+pub(super) struct Query<'a>(&'a str);
+
+impl<'a> Query<'a> {
+    pub(super) fn of(request: &'a HttpRequest) -> Self {
+        Self(request.query_string())
+    }
+
+    /// The parameter's value, unless it is absent or empty.
+    pub(super) fn first(&self, wanted: &str) -> Option<Cow<'a, str>> {
+        url::form_urlencoded::parse(self.0.as_bytes())
+            .find(|(name, _)| name == wanted)
+            .map(|(_, value)| value)
+            .filter(|value| !value.is_empty())
+    }
+}

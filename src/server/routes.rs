@@ -1,0 +1,89 @@
+//! Which path is answered by what, and what holds for all answers.
+
+use std::{future::ready, panic::AssertUnwindSafe};
+
+use actix_web::{
+    Error, HttpRequest, HttpResponse,
+    body::MessageBody,
+    dev::{ServiceRequest, ServiceResponse},
+    error::InternalError,
+    http::{
+        StatusCode,
+        header::{self, HeaderValue},
+    },
+    middleware::{DefaultHeaders, Next},
+    web::{self, ServiceConfig},
+};
+use futures_util::FutureExt as _;
+
+use crate::server::{Settings, answer, landing, logs, pages, probe};
+
+/// Adds all routes under the prefix; any other path is not found.
+///
+/// Every route takes every method, as upstream's do; `/-/reload` refuses all but POST itself.
+pub(super) fn add(services: &mut ServiceConfig, settings: &Settings) {
+    let prefix = &settings.route_prefix;
+    services
+        .route(&prefix.join("probe"), web::to(probe::answer))
+        .route(&prefix.join("metrics"), web::to(pages::metrics))
+        .route(&prefix.join("config"), web::to(pages::config))
+        .route(&prefix.join("logs"), web::to(logs::answer))
+        .route(&prefix.join("-/healthy"), web::to(pages::healthy))
+        .route(&prefix.join("-/reload"), web::to(pages::reload))
+        .route(prefix.as_str(), web::to(landing::answer))
+        .default_service(web::to(not_found));
+    if !prefix.is_root() {
+        let inside = prefix.as_str().to_owned();
+        // An inferred URL leads back here, so only one that was given is worth the way.
+        let outside =
+            settings.external_url.as_ref().map_or_else(|| inside.clone(), ToString::to_string);
+        let without_slash = prefix.as_str().trim_end_matches('/');
+        services
+            .route(
+                without_slash,
+                web::to(move |request: HttpRequest| ready(moved(&request, &inside))),
+            )
+            .route("/", web::to(move || ready(redirect(StatusCode::FOUND, outside.clone()))));
+    }
+}
+
+/// What every answer carries.
+pub(super) fn headers() -> DefaultHeaders {
+    DefaultHeaders::new().add((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
+}
+
+/// A defect in a handler costs its own request an answer worth reading, and nobody else anything.
+pub(super) async fn panics_are_answers(
+    request: ServiceRequest,
+    next: Next<impl MessageBody>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    let path = request.path().to_owned();
+    if let Ok(result) = AssertUnwindSafe(next.call(request)).catch_unwind().await {
+        return result;
+    }
+    log::error!(path:%; "A request handler panicked");
+    let mut response = answer::error(StatusCode::INTERNAL_SERVER_ERROR, "Internal server error");
+    let nosniff = HeaderValue::from_static("nosniff");
+    response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, nosniff);
+    Err(InternalError::from_response("a handler panicked", response).into())
+}
+
+async fn not_found() -> HttpResponse {
+    answer::error(StatusCode::NOT_FOUND, "404 page not found")
+}
+
+/// The query goes along.
+fn moved(request: &HttpRequest, path: &str) -> HttpResponse {
+    let query = request.query_string();
+    let location = if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") };
+    redirect(StatusCode::MOVED_PERMANENTLY, location)
+}
+
+fn redirect(status: StatusCode, location: String) -> HttpResponse {
+    let location = if location.is_empty() { "/".to_owned() } else { location };
+    let mut response = answer::error(status, format_args!("See {location}"));
+    if let Ok(value) = HeaderValue::from_str(&location) {
+        response.headers_mut().insert(header::LOCATION, value);
+    }
+    response
+}
