@@ -69,7 +69,7 @@ impl App {
             route_prefix: options.route_prefix,
         };
         let history = History::new(options.history_limit);
-        let resolver = Arc::new(Resolver::default());
+        let resolver = Arc::new(Resolver::system());
         let probes = runtime.handle().clone();
         let exporter = Exporter::new(settings, config, history, resolver, probes)?;
         let listeners = options.listen.iter().map(open).collect::<anyhow::Result<Vec<_>>>()?;

@@ -1,0 +1,307 @@
+//! The real binary: flags, exit codes, signals, log.
+
+use std::{
+    fs,
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    net::{SocketAddr, TcpListener},
+    path::Path,
+    process::{Child, ChildStderr, Command, Output, Stdio},
+    sync::mpsc,
+    thread,
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::harness::{Answer, PATIENCE, connect, eventually, probe_path, request};
+
+const BINARY: &str = env!("CARGO_BIN_EXE_probe_exporter");
+
+const MODULES: &str = r"
+modules:
+  connect: {prober: tcp}
+  silent: {prober: tcp, tcp: {query_response: [{expect: never}]}}
+";
+
+/// Runs the binary to its end.
+fn run(arguments: &[&str]) -> Output {
+    Command::new(BINARY).args(arguments).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+/// A binary that serves.
+struct Running {
+    child: Child,
+    log: mpsc::Receiver<String>,
+    /// What it logged up to now.
+    lines: Vec<String>,
+    address: SocketAddr,
+    folder: tempfile::TempDir,
+}
+
+impl Running {
+    fn start(arguments: &[&str]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let config = folder.path().join("blackbox.yml");
+        fs::write(&config, MODULES).unwrap();
+        let mut child = Command::new(BINARY)
+            .arg("--web.listen-address=127.0.0.1:0")
+            .arg(format!("--config.file={}", config.display()))
+            .args(arguments)
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let log = lines_of(child.stderr.take().unwrap());
+        let address = SocketAddr::from(([0, 0, 0, 0], 0));
+        let mut running = Self { child, log, lines: Vec::new(), address, folder };
+        let line = running.wait_for("TLS is disabled");
+        let start = line.find("127.0.0.1:").unwrap();
+        let end = line[start..].find('"').map_or(line.len(), |length| start + length);
+        running.address = line[start..end].parse().unwrap();
+        running
+    }
+
+    fn config(&self) -> std::path::PathBuf {
+        self.folder.path().join("blackbox.yml")
+    }
+
+    /// Reads the log up to the line that holds `wanted`.
+    fn wait_for(&mut self, wanted: &str) -> String {
+        loop {
+            let line = self.log.recv_timeout(PATIENCE);
+            let line = line.unwrap_or_else(|_| panic!("no {wanted:?} in {:#?}", self.lines));
+            self.lines.push(line.clone());
+            if line.contains(wanted) {
+                return line;
+            }
+        }
+    }
+
+    /// Waits until the process has ended.
+    fn exit_code(&mut self) -> Option<i32> {
+        eventually("the process ends", || self.child.try_wait().unwrap().is_some());
+        self.child.wait().unwrap().code()
+    }
+
+    fn signal(&self, signal: Signal) {
+        let pid = Pid::from_raw(self.child.id().try_into().unwrap()).unwrap();
+        kill_process(pid, signal).unwrap();
+    }
+
+    /// Stops it and takes all that it logged.
+    fn stop(mut self) -> (Option<i32>, Vec<String>) {
+        self.signal(Signal::TERM);
+        let code = self.exit_code();
+        self.lines.extend(self.log.iter());
+        (code, std::mem::take(&mut self.lines))
+    }
+}
+
+/// The lines of a log, read on a thread of their own so that waiting for one can be given up.
+fn lines_of(log: ChildStderr) -> mpsc::Receiver<String> {
+    let (sender, lines) = mpsc::channel();
+    thread::spawn(move || {
+        BufReader::new(log).lines().map_while(Result::ok).try_for_each(|line| sender.send(line))
+    });
+    lines
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+#[test]
+fn help_and_version_go_to_stdout_with_code_0() {
+    for flag in ["-h", "--help", "--help-long", "--help-man", "--version"] {
+        let output = run(&[flag]);
+        assert_eq!((output.status.code(), text(&output.stderr).as_str()), (Some(0), ""), "{flag}");
+        assert!(output.stdout.ends_with(b"\n"), "{flag}");
+    }
+    assert!(text(&run(&["--version"]).stdout).starts_with("probe_exporter, version "));
+}
+
+#[test]
+fn usage_errors_go_to_stderr_with_code_1() {
+    for flag in ["--bogus", "--web.config.file=x", "--web.listen-address=vsock://:1", "word"] {
+        let output = run(&[flag]);
+        assert_eq!((output.status.code(), text(&output.stdout).as_str()), (Some(1), ""), "{flag}");
+        let error = text(&output.stderr);
+        assert!(error.ends_with(", try --help\n") && error.lines().count() == 1, "{error}");
+    }
+}
+
+#[test]
+fn checking_the_configuration_has_a_code() {
+    let folder = tempfile::tempdir().unwrap();
+    let check = |name: &str, yaml: &str| {
+        let path = folder.path().join(name);
+        fs::write(&path, yaml).unwrap();
+        let output = run(&["--config.check", "--config.file", path.to_str().unwrap()]);
+        (output.status.code(), text(&output.stderr))
+    };
+    let (code, log) = check("good.yml", MODULES);
+    assert!(code == Some(0) && log.contains("msg=\"Config file is ok exiting...\""), "{log}");
+    let (code, log) = check("bad.yml", "modules:\n  a: {prober: smoke}\n  b: {probe: tcp}\n");
+    assert_eq!(code, Some(1), "{log}");
+    for place in ["bad.yml:2:", "bad.yml:3:"] {
+        let mut lines = log.lines().filter(|line| line.contains("msg=\"Error loading config\""));
+        assert!(lines.any(|line| line.contains("level=ERROR") && line.contains(place)), "{log}");
+    }
+    let missing = run(&["--config.check", "--config.file=/nonexistent.yml"]);
+    assert_eq!(missing.status.code(), Some(1));
+    assert!(text(&missing.stderr).contains("/nonexistent.yml"));
+}
+
+#[test]
+fn the_built_in_modules_serve_where_there_is_no_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let check = |folder: &Path| {
+        let mut command = Command::new(BINARY);
+        command.arg("--config.check").current_dir(folder).output().unwrap()
+    };
+    let output = check(folder.path());
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("built-in configuration"));
+    fs::write(folder.path().join("blackbox.yml"), "no modules").unwrap();
+    assert_eq!(check(folder.path()).status.code(), Some(1), "a file that is there counts");
+}
+
+#[test]
+fn a_listener_that_cannot_be_opened_is_an_error() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let address = taken.local_addr().unwrap();
+    let output = Command::new(BINARY)
+        .arg(format!("--web.listen-address={address}"))
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let log = text(&output.stderr);
+    assert!(log.lines().last().unwrap().contains("level=ERROR"), "{log}");
+    assert!(log.contains(&address.to_string()), "{log}");
+}
+
+#[test]
+fn the_log_has_upstreams_form() {
+    let (code, lines) = Running::start(&["--log.prober=loud"]).stop();
+    assert_eq!(code, Some(0));
+    for line in &lines {
+        let (time, rest) = line.strip_prefix("time=").unwrap().split_once(' ').unwrap();
+        chrono::DateTime::parse_from_rfc3339(time).unwrap();
+        assert!(rest.starts_with("level=") && rest.contains(" source="), "{line}");
+    }
+    for message in ["Starting probe_exporter", "Loaded config file", "Listening on"] {
+        assert!(lines.iter().any(|line| line.contains(&format!("msg=\"{message}\""))), "{lines:?}");
+    }
+    assert!(lines[0].contains("level=WARN") && lines[0].contains("loud"), "{lines:?}");
+}
+
+#[test]
+fn the_log_can_be_json() {
+    let (_, lines) = Running::start(&["--log.format=json"]).stop();
+    for line in &lines {
+        let object: serde_json::Value = serde_json::from_str(line).unwrap();
+        for key in ["time", "level", "source", "msg"] {
+            assert!(object[key].is_string(), "{line}");
+        }
+    }
+}
+
+#[test]
+fn failing_targets_are_logged_only_on_request() {
+    let probe = |running: &Running| {
+        assert_eq!(request_probe(running, "connect", "127.0.0.1:1").status, 200);
+    };
+    let quiet = Running::start(&["--log.level=debug"]);
+    probe(&quiet);
+    let (_, lines) = quiet.stop();
+    assert!(!lines.iter().any(|line| line.contains("Probe failed")), "{lines:#?}");
+
+    let asked = Running::start(&["--log.prober=error"]);
+    probe(&asked);
+    let (_, lines) = asked.stop();
+    let line = lines.iter().find(|line| line.contains("Probe failed")).unwrap();
+    assert!(line.contains("level=ERROR"), "{line}");
+    assert!(line.contains(" module=connect target=127.0.0.1:1 "), "{line}");
+    assert!(line.contains("reason=refused"), "{line}");
+}
+
+#[test]
+fn sighup_reloads() {
+    let mut running = Running::start(&[]);
+    fs::write(running.config(), "modules: {fresh: {prober: tcp}}").unwrap();
+    running.signal(Signal::HUP);
+    running.wait_for("Reloaded config file");
+    let answer = request(running.address, "GET", "/probe?module=fresh", &[]);
+    assert_eq!(answer.text(), "Target parameter is missing\n");
+    fs::write(running.config(), "modules: {bad: {prober: smoke}}").unwrap();
+    running.signal(Signal::HUP);
+    let line = running.wait_for("Error reloading config");
+    assert!(line.contains("level=ERROR"), "{line}");
+    let answer = request(running.address, "GET", "/probe?module=fresh", &[]);
+    assert_eq!(answer.text(), "Target parameter is missing\n");
+    assert_eq!(running.stop().0, Some(0));
+}
+
+#[test]
+fn sigterm_waits_for_running_probes() {
+    let target = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut running = Running::start(&[]);
+    let mut scraper = connect(running.address);
+    let path = probe_path("silent", &target.local_addr().unwrap().to_string());
+    write!(scraper, "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+    // Once the target is connected, the probe runs.
+    let (mut peer, _) = target.accept().unwrap();
+    running.signal(Signal::TERM);
+    running.wait_for("exiting gracefully");
+    peer.write_all(b"never\n").unwrap();
+    let mut bytes = Vec::new();
+    scraper.read_to_end(&mut bytes).unwrap();
+    Answer::parse(&bytes).metrics().expect(&["probe_success 1"]);
+    assert_eq!(running.exit_code(), Some(0));
+}
+
+#[test]
+fn a_second_sigint_does_not_wait() {
+    let target = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut running = Running::start(&[]);
+    let mut scraper = connect(running.address);
+    let path = probe_path("silent", &target.local_addr().unwrap().to_string());
+    write!(scraper, "GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+    let _peer = target.accept().unwrap();
+    running.signal(Signal::INT);
+    running.wait_for("exiting gracefully");
+    running.signal(Signal::INT);
+    assert_eq!(running.exit_code(), Some(0));
+}
+
+#[test]
+fn the_limit_of_open_files_is_raised() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("blackbox.yml"), MODULES).unwrap();
+    let script = format!("ulimit -S -n 64 && exec {BINARY} --web.listen-address=127.0.0.1:0");
+    let mut child = Command::new("sh")
+        .args(["-c", &script])
+        .current_dir(folder.path())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let log = lines_of(child.stderr.take().unwrap());
+    while !log.recv_timeout(PATIENCE).unwrap().contains("TLS is disabled") {}
+    let limits = fs::read_to_string(format!("/proc/{}/limits", child.id())).unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let files = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
+    let words: Vec<_> = files.split_whitespace().collect();
+    assert_eq!(words[3], words[4], "soft and hard limit: {files}");
+}
+
+fn request_probe(running: &Running, module: &str, target: &str) -> Answer {
+    request(running.address, "GET", &probe_path(module, target), &[])
+}
