@@ -295,7 +295,8 @@ impl TryFrom<HttpKeys> for HttpProber {
             fail_if_header_not_matches: keys.fail_if_header_not_matches,
             body: keys.body,
             body_file: keys.body_file,
-            tls_client: TlsClient::new(client.tls_config.clone()),
+            tls_client: TlsClient::try_from(client.tls_config.clone())
+                .map_err(|error| error.inside("tls_config"))?,
             client: HttpClientSettings { follow_redirects, ..client },
             compression: keys.compression.algorithm(),
             body_size_limit: keys.body_size_limit,
