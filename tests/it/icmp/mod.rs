@@ -48,7 +48,7 @@ struct Probe<'a> {
 #[tokio::test]
 async fn one_probe() {
     let (Ok(target), Ok(module)) = (env::var(TARGET), env::var(MODULE)) else { return };
-    let config = Config::parse(&format!("modules: {{icmp: {module}}}"), "").unwrap();
+    let config = Config::parse(format!("modules: {{icmp: {module}}}").as_str(), "").unwrap();
     let query = format!("module=icmp&target={target}");
     let request = RawRequest { query: &query, scrape_timeout: None };
     let request = ProbeRequest::parse(request, &config, 0.5).unwrap();
@@ -97,13 +97,15 @@ impl Probe<'_> {
                 let impossible =
                     output.status.code() == Some(NOT_POSSIBLE) || why.contains("unshare:");
                 assert!(impossible, "the probe itself failed: {why}");
-                println!("SKIPPED, no namespace or user of its own: {why}");
-                None
+                skip(&format!("no namespace or user of its own: {why}"))
             }
-            Err(error) => {
-                println!("SKIPPED, unshare cannot be started: {error}");
-                None
-            }
+            Err(error) => skip(&format!("unshare cannot be started: {error}")),
         }
     }
+}
+
+#[expect(clippy::print_stdout, reason = "whoever reads the results must see it")]
+fn skip<T>(why: &str) -> Option<T> {
+    println!("SKIPPED, {why}");
+    None
 }
