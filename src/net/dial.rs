@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, Ipv6Addr, SocketAddr},
     os::fd::AsFd,
     time::Duration,
 };
@@ -89,6 +89,24 @@ pub fn bind(socket: &Socket, address: SocketAddr, source: Option<IpAddr>) -> Res
     })
 }
 
+/// Why there is no way to `address`; `doing` says what was tried.
+#[must_use]
+pub fn no_way(address: SocketAddr, doing: &str, error: &io::Error) -> Failure {
+    let needs_interface = |ip: Ipv6Addr| ip.is_unicast_link_local() || ip.is_multicast();
+    match address {
+        SocketAddr::V6(at)
+            if error.kind() == io::ErrorKind::InvalidInput && needs_interface(*at.ip()) =>
+        {
+            let message = format!(
+                "{doing}: such an address needs an interface of this host, as in {}%eth0",
+                at.ip()
+            );
+            Failure::new(Stage::Connect, Reason::InvalidTarget, message)
+        }
+        _ => Failure::io(Stage::Connect, doing, error),
+    }
+}
+
 /// Why a connection was not made.
 fn refusal(address: SocketAddr, error: &io::Error) -> Failure {
     let doing = format!("connecting to {address}");
@@ -99,7 +117,7 @@ fn refusal(address: SocketAddr, error: &io::Error) -> Failure {
             Reason::OutOfResources,
             format!("{doing}: no local port is left ({error})"),
         ),
-        _ => Failure::io(Stage::Connect, &doing, error),
+        _ => no_way(address, &doing, error),
     }
 }
 
@@ -176,6 +194,17 @@ mod tests {
             let failure = connect(&context(), closed, source).await.expect_err("cannot work");
             assert_eq!((failure.stage, failure.reason), (Stage::Connect, reason), "{text}");
             assert!(failure.message.contains(&text), "{}", failure.message);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_link_local_address_needs_an_interface() {
+        let address = "[fe80::1]:80".parse().expect("an address");
+        let failure = connect(&context(), address, None).await.expect_err("no interface is named");
+        // Where there is no IPv6 at all, that is said instead.
+        if failure.reason != Reason::Unreachable {
+            assert_eq!(failure.reason, Reason::InvalidTarget, "{failure}");
+            assert!(failure.message.ends_with("as in fe80::1%eth0"), "{failure}");
         }
     }
 }

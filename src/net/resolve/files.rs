@@ -8,7 +8,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use hickory_resolver::{config::ResolverOpts, proto::rr::Name, system_conf::parse_resolv_conf};
+use hickory_resolver::proto::rr::Name;
 
 /// Where the two files are.
 #[derive(Debug, Clone)]
@@ -55,26 +55,29 @@ pub(super) struct Setup {
 }
 
 impl Setup {
-    /// Without servers, those of this host are asked, as Go does.
+    /// What cannot be understood is left out. Without servers those of this host are asked, as Go
+    /// does.
     fn parse(resolv_conf: &[u8], hosts: &str) -> Self {
-        let (config, options) = parse_resolv_conf(resolv_conf).unwrap_or_default();
+        let (config, _) = resolv_conf::Config::parse_with_errors(resolv_conf);
         let mut servers: Vec<_> =
-            config.name_servers.iter().map(|server| SocketAddr::new(server.ip, PORT)).collect();
+            config.nameservers.iter().map(|server| SocketAddr::new(server.into(), PORT)).collect();
         if servers.is_empty() {
             servers.push((Ipv4Addr::LOCALHOST, PORT).into());
             servers.push((Ipv6Addr::LOCALHOST, PORT).into());
         }
-        let search = if config.search.is_empty() {
-            config.domain.into_iter().collect()
-        } else {
-            config.search
-        };
+        let mut search: Vec<_> = config.get_last_search_or_domain().cloned().collect();
+        if search.is_empty() {
+            search.extend(config.get_system_domain());
+        }
         Self {
             servers,
-            search,
-            ndots: options.ndots,
-            timeout: options.timeout,
-            attempts: options.attempts.max(1),
+            search: search
+                .iter()
+                .filter_map(|domain| Name::from_str_relaxed(domain).ok())
+                .collect(),
+            ndots: usize::try_from(config.ndots).unwrap_or_default(),
+            timeout: Duration::from_secs(config.timeout.into()),
+            attempts: usize::try_from(config.attempts).unwrap_or_default().max(1),
             hosts: parse_hosts(hosts),
         }
     }
@@ -108,17 +111,9 @@ impl Setup {
 }
 
 impl Default for Setup {
-    /// Without servers, search domains and fixed names.
+    /// An empty `resolv.conf`, and no fixed names.
     fn default() -> Self {
-        let options = ResolverOpts::default();
-        Self {
-            servers: Vec::new(),
-            search: Vec::new(),
-            ndots: options.ndots,
-            timeout: options.timeout,
-            attempts: options.attempts,
-            hosts: HashMap::new(),
-        }
+        Self::parse(&[], "")
     }
 }
 

@@ -69,7 +69,8 @@ impl Server {
     fn setup(&self) -> Setup {
         // A lookup that waits for an answer that does not come hangs visibly.
         let timeout = Duration::from_hours(1);
-        Setup { servers: vec![self.address], timeout, attempts: 1, ..Setup::default() }
+        let (servers, search) = (vec![self.address], Vec::new());
+        Setup { servers, search, timeout, attempts: 1, ..Setup::default() }
     }
 
     fn asked(&self) -> Vec<(String, RecordType)> {

@@ -73,8 +73,9 @@ impl WireDatagram {
         source: Option<IpAddr>,
     ) -> Result<Self, Failure> {
         context.enter(Stage::Connect);
-        let doing = || format!("opening a UDP socket to {address}");
-        let failed = |error: io::Error| Failure::io(Stage::Connect, &doing(), &error);
+        let failed = |error: io::Error| {
+            dial::no_way(address, &format!("opening a UDP socket to {address}"), &error)
+        };
         let socket = dial::open(address, Type::DGRAM, Protocol::UDP)
             .map_err(|error| dial::not_opened(address, &error))?;
         dial::bind(&socket, address, source)?;

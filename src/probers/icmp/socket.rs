@@ -53,7 +53,7 @@ impl IcmpSocket {
         set_options(&socket, prober, version).map_err(setting_up)?;
         // The kernel then looks up the route now, and spares a raw socket what others send.
         socket.connect(&address.into()).map_err(|error| {
-            Failure::io(Stage::Connect, &format!("no way to {}", address.ip()), &error)
+            dial::no_way(address, &format!("no way to {}", address.ip()), &error)
         })?;
         let datagrams = WireDatagram::new(socket, Kind::Icmp).map_err(setting_up)?;
         let ipv6 = version == Version::V6;
