@@ -8,6 +8,8 @@ use crate::settings::regexp::Regexp;
 
 /// `@has(x, "field")`: as `has(x.field)`, but false when `x` has no fields at all.
 pub(super) const HAS: &str = "@has";
+/// `@within(x, y)`: as `x in y`, but false when `y` is a map and `x` cannot be one of its keys.
+pub(super) const WITHIN: &str = "@within";
 /// `@text(x)`: a double as Go prints it, anything else unchanged.
 pub(super) const TEXT: &str = "@text";
 /// `@matches(text, pattern)`, with Go's patterns.
@@ -79,6 +81,7 @@ fn adapt_call(call: &mut CallExpr, patterns: &mut Vec<Regexp>) -> Result<(), Str
             let plain = mem::take(argument);
             *argument = node(self::call(TEXT, vec![plain]));
         }
+        ("@in", [_, _]) => WITHIN.clone_into(&mut call.func_name),
         ("matches", _) => {
             if let Some(text) = call.target.take() {
                 call.args.insert(0, *text);

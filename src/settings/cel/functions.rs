@@ -12,14 +12,14 @@ use cel::{
     Context, Env, ExecutionError,
     common::{
         types::{
-            CelBool, CelDouble, CelDuration, CelInt, CelString, DURATION_TYPE, DYN_TYPE,
+            CelBool, CelDouble, CelDuration, CelInt, CelMap, CelString, DURATION_TYPE, DYN_TYPE,
             STRING_TYPE,
         },
         value::CowVal,
     },
 };
 
-use super::adapt::{HAS, MATCHES, RUNNING, TEXT};
+use super::adapt::{HAS, MATCHES, RUNNING, TEXT, WITHIN};
 use crate::{metrics::format_number, settings::regexp::Regexp};
 
 /// Elements that the loops of one evaluation may visit.
@@ -100,6 +100,9 @@ fn environment() -> Result<Arc<Env>, String> {
     environment.set_error_on_duplicate_map_keys(false);
     let declared = environment
         .add_overload(HAS, "has_dyn_string", vec![DYN_TYPE, STRING_TYPE], has)
+        .and_then(|()| {
+            environment.add_overload(WITHIN, "within_dyn_dyn", vec![DYN_TYPE, DYN_TYPE], within)
+        })
         .and_then(|()| environment.add_overload(TEXT, "text_dyn", vec![DYN_TYPE], text))
         .and_then(|()| {
             let parameters = vec![STRING_TYPE, STRING_TYPE];
@@ -122,6 +125,18 @@ fn has<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Evaluated<'b, 'v> {
         Some(Err(error)) => return Err(error),
     };
     Ok(CowVal::owned(CelBool::from(is_present)))
+}
+
+fn within<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Evaluated<'b, 'v> {
+    let [value, container] = exactly(arguments)?;
+    let types = || [&value, &container].map(|value| value.get_type().name().to_owned()).to_vec();
+    let is_map = container.downcast_ref::<CelMap<'_>>().is_some();
+    match container.as_container().map(|container| container.contains(&*value)) {
+        Some(Ok(contains)) => Ok(CowVal::owned(CelBool::from(contains))),
+        Some(Err(_)) if is_map => Ok(CowVal::owned(CelBool::from(false))),
+        Some(Err(error)) => Err(error),
+        None => Err(ExecutionError::no_such_overload("in", types())),
+    }
 }
 
 fn text<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Evaluated<'b, 'v> {
