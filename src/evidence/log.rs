@@ -1,7 +1,7 @@
 //! The log of one probe: a value in its report, not lines of the process's log.
 
 use std::{
-    fmt::Display,
+    fmt::{self, Display},
     sync::{Mutex, PoisonError},
     time::SystemTime,
 };
@@ -50,38 +50,46 @@ pub struct ProbeLog {
 const LONGEST_EXCERPT: usize = 512;
 
 /// What a peer said, as an entry or a failure quotes it: cut where it is long.
-#[must_use]
-pub fn excerpt(text: &[u8]) -> String {
-    match text.split_at_checked(LONGEST_EXCERPT) {
-        Some((start, rest)) if !rest.is_empty() => {
-            format!("{}… ({} bytes)", String::from_utf8_lossy(start), text.len())
+#[derive(Debug, Clone, Copy)]
+pub struct Excerpt<'t>(pub &'t [u8]);
+
+impl Display for Excerpt<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(text) = self;
+        match text.split_at_checked(LONGEST_EXCERPT) {
+            Some((start, rest)) if !rest.is_empty() => {
+                write!(formatter, "{}… ({} bytes)", String::from_utf8_lossy(start), text.len())
+            }
+            _ => formatter.write_str(&String::from_utf8_lossy(text)),
         }
-        _ => String::from_utf8_lossy(text).into_owned(),
     }
 }
 
 /// Entries beyond this many are dropped; no honest probe comes near it.
 const MOST_ENTRIES: usize = 1_000;
 
+/// Errors are noted beyond that, since they say why the probe failed.
+const MOST_ENTRIES_WITH_ERRORS: usize = MOST_ENTRIES + 100;
+
 impl ProbeLog {
     /// Notes what only matters to somebody who looks closely.
     pub fn debug(&self, message: impl Into<String>, fields: &[(&'static str, &dyn Display)]) {
-        self.note(Level::Debug, message.into(), fields);
+        self.note(Level::Debug, message, fields);
     }
 
     /// Notes a step of the probe.
     pub fn info(&self, message: impl Into<String>, fields: &[(&'static str, &dyn Display)]) {
-        self.note(Level::Info, message.into(), fields);
+        self.note(Level::Info, message, fields);
     }
 
     /// Notes what is odd, but does not decide the probe.
     pub fn warn(&self, message: impl Into<String>, fields: &[(&'static str, &dyn Display)]) {
-        self.note(Level::Warn, message.into(), fields);
+        self.note(Level::Warn, message, fields);
     }
 
     /// Notes what decides that the probe failed.
     pub fn error(&self, message: impl Into<String>, fields: &[(&'static str, &dyn Display)]) {
-        self.note(Level::Error, message.into(), fields);
+        self.note(Level::Error, message, fields);
     }
 
     /// Takes all entries out.
@@ -90,12 +98,50 @@ impl ProbeLog {
         std::mem::take(&mut *self.entries.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn note(&self, level: Level, message: String, fields: &[(&'static str, &dyn Display)]) {
-        let fields = fields.iter().map(|(key, value)| (*key, value.to_string())).collect();
-        let entry = LogEntry { time: SystemTime::now(), level, message, fields };
+    /// Nothing is formatted that is not kept: a peer must not be able to make that costly either.
+    fn note(
+        &self,
+        level: Level,
+        message: impl Into<String>,
+        fields: &[(&'static str, &dyn Display)],
+    ) {
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        if entries.len() < MOST_ENTRIES {
-            entries.push(entry);
+        let most = if level == Level::Error { MOST_ENTRIES_WITH_ERRORS } else { MOST_ENTRIES };
+        if entries.len() >= most {
+            return;
         }
+        let fields = fields.iter().map(|(key, value)| (*key, value.to_string())).collect();
+        entries.push(LogEntry { time: SystemTime::now(), level, message: message.into(), fields });
+        if entries.len() == MOST_ENTRIES {
+            let message = "Further entries are left out".to_owned();
+            let (time, level) = (SystemTime::now(), Level::Warn);
+            entries.push(LogEntry { time, level, message, fields: Vec::new() });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_is_bounded_and_still_tells_the_error() {
+        let log = ProbeLog::default();
+        for number in 0..2 * MOST_ENTRIES {
+            log.debug("line", &[("number", &number)]);
+        }
+        log.error("failed", &[]);
+        let entries = log.take();
+        assert_eq!(entries.len(), MOST_ENTRIES + 2);
+        let last: Vec<_> = entries.iter().rev().take(3).map(|entry| &*entry.message).collect();
+        assert_eq!(last, ["failed", "Further entries are left out", "line"]);
+    }
+
+    #[test]
+    fn long_texts_are_cut() {
+        assert_eq!(Excerpt(b"short \xff").to_string(), "short \u{fffd}");
+        assert_eq!(Excerpt(&[b'x'; LONGEST_EXCERPT]).to_string(), "x".repeat(LONGEST_EXCERPT));
+        let cut = Excerpt(&[b'x'; LONGEST_EXCERPT + 1]).to_string();
+        assert!(cut.ends_with("x… (513 bytes)"), "{cut}");
     }
 }

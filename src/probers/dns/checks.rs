@@ -7,7 +7,7 @@ use super::{
     settings::DnsProber,
 };
 use crate::{
-    evidence::{Failure, ProbeLog, Reason, Stage, log::excerpt},
+    evidence::{Failure, ProbeLog, Reason, Stage, log::Excerpt},
     settings::regexp::Regexp,
 };
 
@@ -59,7 +59,7 @@ impl RecordRules {
         let mut any_matches = false;
         for record in records {
             let text = &record.text;
-            let quoted = excerpt(text.as_bytes());
+            let quoted = Excerpt(text.as_bytes()).to_string();
             log.debug("Validating record", &[("rr", &quoted)]);
             let matches = |pattern: &&Regexp| pattern.is_match(text.as_bytes());
             if let Some(pattern) = self.fail_if_matches_regexp.iter().find(matches) {

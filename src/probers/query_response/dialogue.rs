@@ -5,7 +5,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
 use super::{Step, facts::DialogueFacts, inbox::Inbox};
 use crate::{
-    evidence::{Failure, Reason, Stage, log::excerpt},
+    evidence::{Failure, Reason, Stage, log::Excerpt},
     net::Context,
     settings::{bytes::Bytes, regexp::Captures},
 };
@@ -76,16 +76,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Dialogue<'_, S> {
                     seen.failed_due_to_regex = true;
                     let last = last.map_or_else(
                         || "without a line".to_owned(),
-                        |line: BytesMut| format!("after {:?}", excerpt(&line)),
+                        |line: BytesMut| format!("after \"{}\"", Excerpt(&line)),
                     );
                     let what = format!("the peer ended {last}, and nothing matched {pattern}");
                     return Err(self.failure(Stage::Check, Reason::Dialogue, &what));
                 };
-                self.context.log.debug("Read line", &[("line", &excerpt(&line))]);
+                self.context.log.debug("Read line", &[("line", &Excerpt(&line))]);
                 if let Some(captures) = pattern.captures(&line) {
                     self.context
                         .log
-                        .debug("Regexp matched", &[("regexp", pattern), ("line", &excerpt(&line))]);
+                        .debug("Regexp matched", &[("regexp", pattern), ("line", &Excerpt(&line))]);
                     send = expand(&captures, &step.send);
                     seen.note_match(&step.labels, &captures);
                     break;
@@ -195,4 +195,104 @@ fn expand(captures: &Captures<'_>, template: &Bytes) -> Vec<u8> {
         expanded.extend_from_slice(chunk.invalid());
     }
     expanded
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::Arc, time::Duration};
+
+    use proptest::prelude::*;
+    use tokio::time::Instant;
+
+    use super::*;
+    use crate::{net::resolve::Resolver, settings::regexp::Regexp};
+
+    /// Holds a dialogue with a peer that says all it has to say at once, and ends.
+    fn talk_to(said: &[u8], steps: &[Step]) -> (Result<Standing, Failure>, DialogueFacts, Vec<u8>) {
+        let mut heard = Vec::new();
+        let mut seen = DialogueFacts::default();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let standing = runtime.block_on(async {
+            let deadline = Instant::now() + Duration::from_mins(1);
+            let context = Context::new(deadline, Arc::new(Resolver::system()));
+            let mut stream = tokio::io::join(said, &mut heard);
+            talk(&context, &mut stream, steps, 0, &mut seen).await
+        });
+        (standing, seen, heard)
+    }
+
+    fn expect(pattern: &str) -> Step {
+        Step { expect: Some(Regexp::new(pattern).unwrap()), ..Step::default() }
+    }
+
+    #[test]
+    fn templates_that_are_not_text_are_filled_in_too() {
+        let send = Bytes::from(b"\xff$1\xfe${".to_vec());
+        let steps = [Step { send, skip_newline_on_send: true, ..expect("^(.)b") }];
+        let (standing, _, heard) = talk_to(b"ab\n", &steps);
+        assert_eq!(standing, Ok(Standing::Finished));
+        assert_eq!(heard, b"\xffa\xfe${");
+    }
+
+    #[test]
+    fn what_is_empty_once_filled_in_is_not_sent() {
+        let steps = [Step { send: "$9".into(), ..expect("a") }];
+        let (standing, _, heard) = talk_to(b"a\n", &steps);
+        assert_eq!(standing, Ok(Standing::Finished));
+        assert_eq!(heard, b"");
+    }
+
+    #[test]
+    fn a_dialogue_stops_where_tls_begins() {
+        let steps = [Step { starttls: true, ..expect("a") }, expect("b")];
+        let (standing, _, _) = talk_to(b"a\nb\n", &steps);
+        assert_eq!(standing, Ok(Standing::StartTls { next: 1 }));
+    }
+
+    #[test]
+    fn a_failure_names_its_step() {
+        let (standing, _, _) = talk_to(b"a\nb\n", &[expect("a"), expect("c")]);
+        let failure = standing.unwrap_err();
+        assert_eq!(
+            failure.message,
+            "query_response[1]: the peer ended after \"b\", and nothing matched c"
+        );
+    }
+
+    #[test]
+    fn what_a_peer_says_is_bounded() {
+        let line = [vec![b'x'; 4095], vec![b'\n']].concat();
+        let (standing, seen, _) =
+            talk_to(&line.repeat(MOST_BYTES / line.len() + 1), &[expect("y")]);
+        assert_eq!(standing.unwrap_err().reason, Reason::TooLarge);
+        assert!(!seen.failed_due_to_regex);
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        let expected = prop_oneof![
+            Just(Step::default()),
+            "(a|b|\\^|\\$|\\(a\\)b|)".prop_map(|pattern| expect(&pattern)),
+            "[ab\r\n]{1,4}"
+                .prop_map(|text| Step { expect_bytes: text.as_str().into(), ..Step::default() }),
+        ];
+        (expected, "[a$1{}]{0,4}", any::<bool>(), 0..8).prop_map(|(step, send, skip, tls)| Step {
+            send: send.as_str().into(),
+            skip_newline_on_send: skip,
+            starttls: tls == 0,
+            ..step
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn no_peer_makes_a_dialogue_panic(
+            said in prop::collection::vec(prop_oneof![Just(b'a'), Just(b'\n'), any::<u8>()], 0..60),
+            steps in prop::collection::vec(step(), 0..6),
+        ) {
+            let (standing, seen, _) = talk_to(&said, &steps);
+            let is_mismatch = seen.failed_due_to_regex || seen.failed_due_to_bytes;
+            let reason = standing.err().map(|failure| failure.reason);
+            prop_assert_eq!(is_mismatch, reason == Some(Reason::Dialogue));
+        }
+    }
 }
