@@ -117,9 +117,9 @@ impl Tally {
         }
     }
 
-    /// Nothing that is read from now on can have arrived before this.
-    pub(super) fn earliest(&self) -> Mark {
-        self.last_arrival.unwrap_or(self.born)
+    /// Nothing can have arrived before this.
+    pub(super) fn born(&self) -> Mark {
+        self.born
     }
 
     /// Whether the next bytes are the first of an answer, whose arrival must be told from that of
@@ -139,6 +139,8 @@ impl Tally {
     }
 
     pub(super) fn note_arrival(&mut self, mark: Mark, length: usize) {
+        // TCP keeps the order, and an earlier arrival may have been timed by our own late clock.
+        let mark = self.last_arrival.map_or(mark, |last| last.latest(mark));
         let mut since = self.last_arrival.unwrap_or(self.connected);
         while let Some(send) = self.unanswered.front().copied().filter(|send| !send.is_after(mark))
         {
@@ -199,6 +201,16 @@ mod tests {
         tally.note_arrival(born.after(26 * MS), 1);
         assert_eq!(tally.lap.waiting, 10 * MS);
         assert!(!tally.awaits_answer());
+    }
+
+    #[test]
+    fn arrivals_keep_their_order_when_an_earlier_one_was_timed_late() {
+        let (born, mut tally) = tally();
+        tally.note_send(born.after(10 * MS), 1);
+        tally.note_arrival(born.after(30 * MS), 1);
+        tally.note_arrival(born.after(12 * MS), 1);
+        assert_eq!(tally.lap.waiting, 20 * MS);
+        assert_eq!(tally.lap.last_byte, Some(born.after(30 * MS)));
     }
 
     #[test]

@@ -2,7 +2,8 @@
 //!
 //! A reading lies between the moment our bytes were handed to the kernel and the moment the kernel
 //! received the peer's. [`WireStream`] and [`WireDatagram`] take these moments below TLS and HTTP,
-//! from the kernel's stamps where it gives them; [`WireClock`] hands them out.
+//! from the kernel's stamps where it gives them; [`WireClock`] hands them out. Without a stamp, each
+//! packet by itself, the moment of the read serves, which is late by as much as this process was.
 
 mod clock;
 mod datagram;

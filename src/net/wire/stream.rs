@@ -91,7 +91,9 @@ impl AsyncRead for WireStream {
         loop {
             ready!(self.socket.poll_read_ready(context))?;
             // The kernel stamps a read with the arrival of its last byte. So the first byte of an
-            // answer is read alone, or it would get the time of what came behind it.
+            // answer is read alone, or it would get the time of what came behind it. When we are
+            // late, the kernel may have merged what came behind with the first segment; the first
+            // byte then still gets that time, which is at most as late as we are.
             let limit = if self.clock.tally().awaits_answer() { 1 } else { usize::MAX };
             let read = self
                 .socket
@@ -100,7 +102,7 @@ impl AsyncRead for WireStream {
                 Ok(reading) => {
                     if reading.length > 0 {
                         let mut tally = self.clock.tally();
-                        let mark = Mark::of_arrival(reading.stamp, tally.earliest());
+                        let mark = Mark::of_arrival(reading.stamp, tally.born());
                         tally.note_arrival(mark, reading.length);
                         support::note_reading(Kind::Tcp, mark);
                     }
