@@ -74,6 +74,11 @@ metrics: ## What the exporter answers, through promtool's linter
 		$(call left-out,promtool,the metrics are not checked,apt-get install prometheus); \
 	fi
 
+.PHONY: parity
+parity: setup ## The comparison with a real blackbox_exporter (BLACKBOX=its binary; RECORD=1 writes its answers down anew)
+	@test -n "$(BLACKBOX)" || { echo 'make parity needs BLACKBOX=<path of the binary of blackbox_exporter 0.28.0>' >&2; exit 1; }
+	BLACKBOX="$(BLACKBOX)" $(if $(RECORD),RECORD=1) $(CARGO) test --locked --test it parity
+
 .PHONY: image
 image: ## Build the container image (CONTAINER=docker, podman or buildah)
 	$(if $(CONTAINER),,$(error none of docker, podman and buildah is installed))

@@ -18,11 +18,12 @@ use tokio::time::Instant;
 
 use crate::{
     config::AnyProber,
-    evidence::{Failure, Reason, Stage},
+    evidence::{Failure, Reason},
     metrics::{Description, Export, MetricSet},
     net::{
         Context,
         resolve::{self, Resolver},
+        tls,
     },
     probers::{self, Prober, Target},
 };
@@ -50,6 +51,7 @@ pub fn catalogue() -> Vec<Description> {
     [
         report::METRICS,
         resolve::METRICS,
+        tls::METRICS,
         probers::dns::METRICS,
         probers::http::METRICS,
         probers::icmp::METRICS,
@@ -142,6 +144,7 @@ fn internal_failure(context: &Context, panic: &(dyn std::any::Any + Send)) -> Fa
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::evidence::Stage;
 
     /// What a scripted prober does.
     enum Script {

@@ -5,7 +5,8 @@
     clippy::indexing_slicing,
     clippy::string_slice,
     clippy::panic,
-    reason = "a test fails by panicking"
+    clippy::print_stderr,
+    reason = "a test fails by panicking, and says when it is skipped"
 )]
 
 mod architecture;
@@ -15,6 +16,7 @@ mod fixtures;
 mod harness;
 mod icmp;
 mod metric_text;
+mod parity;
 mod probing;
 mod process;
 mod server;

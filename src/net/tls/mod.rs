@@ -35,7 +35,7 @@ use tokio_boring::SslStreamBuilder;
 pub use crate::net::tls::{
     certificate::Certificate,
     session::{
-        CIPHER_INFO, EARLIEST_CERT_EXPIRY, LAST_CHAIN_EXPIRY, LAST_CHAIN_INFO, TlsSession,
+        CIPHER_INFO, EARLIEST_CERT_EXPIRY, LAST_CHAIN_EXPIRY, LAST_CHAIN_INFO, METRICS, TlsSession,
         VERIFY_INFO, VERSION_INFO, VerifyResult,
     },
     stream::TlsStream,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
-    metrics::{Export, Metric, MetricSet},
+    metrics::{Description, Export, Metric, MetricSet},
     net::tls::certificate::Certificate,
     settings::tls::TlsVersion,
 };
@@ -42,7 +42,18 @@ pub const VERIFY_INFO: Metric<1> = Metric::new(
     "probe_ssl_verify_info",
     "Result of verifying the server's certificate, also when the module accepts any.",
     ["result"],
-);
+)
+.extra();
+
+/// What may be learned from a handshake.
+pub const METRICS: &[Description] = &[
+    EARLIEST_CERT_EXPIRY.describe(),
+    LAST_CHAIN_EXPIRY.describe(),
+    LAST_CHAIN_INFO.describe(),
+    VERSION_INFO.describe(),
+    CIPHER_INFO.describe(),
+    VERIFY_INFO.describe(),
+];
 
 /// What was learned from a handshake; there is one as soon as the server has sent certificates.
 #[derive(Debug, Clone)]
@@ -85,6 +96,14 @@ impl TlsSession {
             .iter()
             .filter_map(|chain| chain.iter().map(|certificate| certificate.not_after()).min())
             .max()
+    }
+}
+
+impl TlsSession {
+    /// Adds all that is known. Of it, upstream has only the metrics in `upstream` for this prober,
+    /// and those only after a complete handshake.
+    pub fn export_as(&self, upstream: &[&str], metrics: &mut MetricSet) {
+        metrics.add_facts(self, if self.is_complete() { upstream } else { &[] });
     }
 }
 

@@ -8,7 +8,10 @@ use http::{HeaderMap, StatusCode, Version, header};
 use crate::{
     evidence::{Phase, Phases},
     metrics::{Description, Export, Metric, MetricSet},
-    net::{resolve::Resolution, tls::TlsSession},
+    net::{
+        resolve::Resolution,
+        tls::{self, TlsSession},
+    },
     probers::http::{exchange::Response, timing::Running},
 };
 
@@ -62,6 +65,15 @@ pub const METRICS: &[Description] = &[
     FAILED_DUE_TO_REGEX.describe(),
     FAILED_DUE_TO_CEL.describe(),
     LAST_MODIFIED.describe(),
+];
+
+/// What upstream shows of a TLS connection.
+const TLS_OF_UPSTREAM: &[&str] = &[
+    tls::EARLIEST_CERT_EXPIRY.name,
+    tls::LAST_CHAIN_EXPIRY.name,
+    tls::LAST_CHAIN_INFO.name,
+    tls::VERSION_INFO.name,
+    tls::CIPHER_INFO.name,
 ];
 
 /// What was learned on the way.
@@ -195,7 +207,9 @@ impl Export for HttpMeasurements {
             metrics.add(&FAILED_DUE_TO_CEL, [], u8::from(json.has_failed()));
         }
         if let Some(tls) = &self.tls {
-            tls.export(metrics);
+            // Upstream shows those of the connection that the final response came over.
+            let answered = self.response.is_some();
+            tls.export_as(if answered { TLS_OF_UPSTREAM } else { &[] }, metrics);
         }
         match &self.response {
             Some(response) => response.export(metrics),

@@ -83,7 +83,7 @@ impl Export for TcpMeasurements {
         }
         self.phases.export(&DURATION, metrics);
         if let Some(tls) = &self.tls {
-            metrics.add_facts(tls, TLS_OF_UPSTREAM);
+            tls.export_as(TLS_OF_UPSTREAM, metrics);
         }
         if let Some(dialogue) = &self.dialogue {
             dialogue.export(metrics);

@@ -1,0 +1,194 @@
+//! The comparison with `blackbox_exporter` 0.28.0: same names, types, labels, presence and values.
+//!
+//! `data/parity/modules.yml` is one configuration that both load, `data/parity/cases.yml` says what
+//! is probed with which module, and `data/upstream/` holds what `blackbox_exporter` answered.
+//! `make parity BLACKBOX=<its binary>` runs both side by side and compares them live;
+//! `make parity BLACKBOX=... RECORD=1` writes its answers down anew.
+
+mod compare;
+mod dns;
+mod http;
+mod pki;
+mod tcp;
+mod upstream;
+mod world;
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::{Read as _, Write as _},
+    net::SocketAddr,
+    path::Path,
+    thread,
+};
+
+use probe_exporter::probe;
+use serde::Deserialize;
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+
+use crate::harness::{self, Exporter};
+use compare::Answer;
+use world::World;
+
+#[derive(Debug, Clone, Deserialize)]
+struct Case {
+    name: Option<String>,
+    module: String,
+    target: String,
+    hostname: Option<String>,
+    /// Metrics that differ on purpose, with the reason; a trailing `*` stands for any rest.
+    #[serde(default)]
+    differs: BTreeMap<String, String>,
+}
+
+const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/data");
+
+#[test]
+fn every_case_answers_as_recorded_from_blackbox_exporter() {
+    let stage = Stage::set();
+    let ours = Exporter::start(&stage.modules);
+    let mut wrong = String::new();
+    for (case, answer) in stage.ask_all(ours.address) {
+        let file = case.recording();
+        let recorded = fs::read_to_string(&file).unwrap_or_else(|error| panic!("{file}: {error}"));
+        let answer = Answer::parse(&answer.without(&extras()).redacted());
+        wrong.push_str(&case.judge(&answer, &Answer::parse(&recorded)));
+    }
+    assert!(wrong.is_empty(), "not as blackbox_exporter:\n{wrong}");
+}
+
+#[test]
+fn without_extra_metrics_nothing_is_left_that_blackbox_exporter_lacks() {
+    let stage = Stage::set();
+    let modules = stage.modules.replace("{prober: ", "{extra_metrics: false, prober: ");
+    let ours = Exporter::start(&modules);
+    let mut wrong = String::new();
+    for (case, answer) in stage.ask_all(ours.address) {
+        let expected = Answer::parse(&fs::read_to_string(case.recording()).unwrap());
+        for name in answer.names().filter(|name| !expected.names().any(|known| known == *name)) {
+            if name != "probe_timeout_seconds" {
+                wrong.extend([case.name(), ": ", name, "\n"]);
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "left in spite of `extra_metrics: false`:\n{wrong}");
+}
+
+#[test]
+fn every_case_answers_as_blackbox_exporter_does_now() {
+    let Some(binary) = std::env::var_os("BLACKBOX") else {
+        eprintln!("SKIPPED: no BLACKBOX=<binary of blackbox_exporter 0.28.0> to compare with");
+        return;
+    };
+    let stage = Stage::set();
+    let theirs = upstream::start(Path::new(&binary), &stage.modules, stage.folder.path());
+    let expected = stage.ask_all(theirs.address());
+    if std::env::var_os("RECORD").is_some() {
+        for (case, answer) in &expected {
+            fs::write(case.recording(), answer.redacted()).unwrap();
+        }
+    }
+    let ours = Exporter::start(&stage.modules);
+    let mut wrong = String::new();
+    for ((case, answer), (_, expected)) in stage.ask_all(ours.address).into_iter().zip(expected) {
+        let comparable = |answer: Answer| answer.without(&extras()).without_times();
+        wrong.push_str(&case.judge(&comparable(answer), &comparable(expected)));
+    }
+    assert!(wrong.is_empty(), "not as blackbox_exporter:\n{wrong}");
+}
+
+/// Everything that both exporters meet: the servers and the configuration.
+struct Stage {
+    world: World,
+    modules: String,
+    cases: Vec<Case>,
+    folder: TempDir,
+    _runtime: Runtime,
+}
+
+impl Stage {
+    fn set() -> Self {
+        let runtime = Runtime::new().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let world = runtime.block_on(World::start(folder.path()));
+        let read = |name: &str| fs::read_to_string(format!("{DATA}/parity/{name}")).unwrap();
+        let cases = serde_saphyr::from_str(&read("cases.yml")).unwrap();
+        let modules = world.fill(&read("modules.yml"));
+        Self { world, modules, cases, folder, _runtime: runtime }
+    }
+
+    /// Runs all cases against one exporter, a few at a time.
+    fn ask_all(&self, exporter: SocketAddr) -> Vec<(&Case, Answer)> {
+        let ask = |case: &Case| Answer::parse(&ask(exporter, &case.path(&self.world)));
+        let mut answers = Vec::new();
+        for cases in self.cases.chunks(8) {
+            thread::scope(|scope| {
+                // All are begun before any is waited for.
+                let mut asked = Vec::new();
+                for case in cases {
+                    asked.push((case, scope.spawn(move || ask(case))));
+                }
+                answers
+                    .extend(asked.into_iter().map(|(case, asked)| (case, asked.join().unwrap())));
+            });
+        }
+        answers
+    }
+}
+
+/// One request in HTTP/1.0, which nobody may answer in chunks.
+fn ask(exporter: SocketAddr, path: &str) -> String {
+    let mut stream = harness::connect(exporter);
+    let timeout = "X-Prometheus-Scrape-Timeout-Seconds: 5";
+    write!(stream, "GET {path} HTTP/1.0\r\nHost: {exporter}\r\n{timeout}\r\n\r\n").unwrap();
+    let mut bytes = Vec::new();
+    stream.read_to_end(&mut bytes).unwrap();
+    let answer = harness::Answer::parse(&bytes);
+    assert_eq!(answer.status, 200, "{path}: {}", answer.text());
+    answer.text()
+}
+
+impl Case {
+    fn name(&self) -> &str {
+        self.name.as_deref().unwrap_or(&self.module)
+    }
+
+    fn recording(&self) -> String {
+        format!("{DATA}/upstream/{}.prom", self.name())
+    }
+
+    fn path(&self, world: &World) -> String {
+        let mut query = url::form_urlencoded::Serializer::new(String::from("/probe?"));
+        query.append_pair("module", &self.module);
+        query.append_pair("target", &world.fill(&self.target));
+        if let Some(hostname) = &self.hostname {
+            query.append_pair("hostname", hostname);
+        }
+        query.finish()
+    }
+
+    /// What differs and should not; empty when all is well.
+    fn judge(&self, answer: &Answer, expected: &Answer) -> String {
+        let intended = |name: &str| {
+            self.differs.keys().any(|pattern| match pattern.strip_suffix('*') {
+                Some(prefix) => name.starts_with(prefix),
+                None => name == pattern,
+            })
+        };
+        let differences = answer.differences(expected);
+        let wrong: String = differences
+            .iter()
+            .filter(|(name, _)| !intended(name))
+            .map(|(_, text)| text.as_str())
+            .collect();
+        if wrong.is_empty() { wrong } else { format!("{}:\n{wrong}", self.name()) }
+    }
+}
+
+/// Metrics that only we have. `blackbox_exporter` got `probe_timeout_seconds` after 0.28.0.
+fn extras() -> Vec<&'static str> {
+    let catalogue = probe::catalogue();
+    let extras = catalogue.iter().filter(|metric| metric.extra).map(|metric| metric.name);
+    extras.chain(["probe_timeout_seconds"]).collect()
+}

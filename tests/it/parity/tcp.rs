@@ -1,0 +1,80 @@
+//! TCP servers that follow a short script.
+
+use boring::ssl::SslAcceptor;
+use tokio::{
+    io::{
+        AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _,
+        BufReader,
+    },
+    net::{TcpListener, TcpStream},
+};
+
+/// What a server says.
+#[derive(Clone)]
+pub(super) enum Script {
+    /// An SSH banner, and then it waits for the client to go.
+    Banner,
+    /// Counts the bytes of the first read.
+    Counter,
+    /// Nothing.
+    Silent,
+    /// Enough of SMTP for HELO, STARTTLS and QUIT.
+    Smtp(SslAcceptor),
+}
+
+pub(super) async fn serve(listener: TcpListener, script: Script) {
+    loop {
+        let Ok((stream, _)) = listener.accept().await else { return };
+        let script = script.clone();
+        tokio::spawn(async move {
+            // The client may go at any time; that is its right.
+            follow(stream, script).await.ok();
+        });
+    }
+}
+
+async fn follow(mut stream: TcpStream, script: Script) -> std::io::Result<()> {
+    match script {
+        Script::Silent => {}
+        Script::Banner => stream.write_all(b"SSH-2.0-Fixture_1.0 comment\r\n").await?,
+        Script::Counter => {
+            let mut buffer = [0; 64];
+            let read = stream.read(&mut buffer).await?;
+            stream.write_all(format!("got {read}\n").as_bytes()).await?;
+        }
+        Script::Smtp(tls) => {
+            stream.write_all(b"220 mail.example ESMTP\r\n").await?;
+            let (stream, starttls) = smtp(stream).await?;
+            if starttls && let Ok(stream) = tokio_boring::accept(&tls, stream).await {
+                smtp(stream).await?;
+            }
+            return Ok(());
+        }
+    }
+    let mut rest = [0; 256];
+    while stream.read(&mut rest).await? > 0 {}
+    Ok(())
+}
+
+/// Answers commands until QUIT, the end, or STARTTLS, and says whether it was the last.
+async fn smtp<S: AsyncRead + AsyncWrite + Unpin>(stream: S) -> std::io::Result<(S, bool)> {
+    let mut stream = BufReader::new(stream);
+    let mut line = String::new();
+    while stream.read_line(&mut line).await? > 0 {
+        let answer = match line.split_whitespace().next() {
+            Some("HELO") => {
+                format!("250 hello {}\r\n", line.split_whitespace().nth(1).unwrap_or(""))
+            }
+            Some("STARTTLS") => "220 ready\r\n".to_owned(),
+            Some("QUIT") => "221 bye\r\n".to_owned(),
+            _ => "500 what\r\n".to_owned(),
+        };
+        stream.write_all(answer.as_bytes()).await?;
+        stream.flush().await?;
+        if line.starts_with("STARTTLS") || line.starts_with("QUIT") {
+            break;
+        }
+        line.clear();
+    }
+    Ok((stream.into_inner(), line.starts_with("STARTTLS")))
+}

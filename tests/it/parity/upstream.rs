@@ -1,0 +1,43 @@
+//! A running `blackbox_exporter`.
+
+use std::{
+    net::{SocketAddr, TcpListener, TcpStream},
+    path::Path,
+    process::{Child, Command, Stdio},
+};
+
+use crate::harness;
+
+pub(super) struct Upstream {
+    child: Child,
+    address: SocketAddr,
+}
+
+impl Upstream {
+    pub(super) fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+impl Drop for Upstream {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+/// Starts the binary with these modules, and waits until it answers.
+pub(super) fn start(binary: &Path, modules: &str, folder: &Path) -> Upstream {
+    let config = folder.join("upstream.yml");
+    std::fs::write(&config, modules).unwrap();
+    // It cannot be told to take any free port and to say which.
+    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let child = Command::new(binary)
+        .arg(format!("--config.file={}", config.display()))
+        .arg(format!("--web.listen-address={address}"))
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    harness::eventually("an answer of blackbox_exporter", || TcpStream::connect(address).is_ok());
+    Upstream { child, address }
+}

@@ -1,0 +1,104 @@
+//! The servers that both exporters probe, and their addresses under the names that cases use.
+
+use std::{collections::BTreeMap, net::SocketAddr, path::Path, sync::Arc};
+
+use tokio::net::{TcpListener, TcpSocket, UdpSocket};
+
+use super::{
+    dns,
+    http::{self, Neighbours},
+    pki::Pki,
+    tcp::{self, Script},
+};
+
+pub(super) struct World {
+    pki: Pki,
+    places: BTreeMap<&'static str, String>,
+    dead: Option<TcpSocket>,
+}
+
+impl World {
+    /// Starts all servers on the loopback addresses; they end with the runtime.
+    pub(super) async fn start(folder: &Path) -> Self {
+        let pki = Pki::new(folder);
+        let (good, expired) = (pki.good(), pki.expired());
+        let mut world = Self { pki, places: BTreeMap::new(), dead: None };
+        // Bound and never listening: connections to it are refused, and nobody else can take it.
+        let dead = TcpSocket::new_v4().unwrap();
+        dead.bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+        world.place("dead", dead.local_addr().unwrap());
+        world.dead = Some(dead);
+
+        let https = world.listener("https", "127.0.0.1:0").await;
+        let neighbours = Arc::new(Neighbours {
+            https: world.places["https"].clone(),
+            dead: world.places["dead"].clone(),
+        });
+        let tls = |identity, demand| Some(world.pki.acceptor(identity, true, demand));
+        let (plain, secure) = (tls(&good, false), tls(&good, true));
+        let stale = tls(&expired, false);
+        tokio::spawn(http::serve(https, plain.clone(), Arc::clone(&neighbours)));
+        for (name, address, tls) in [
+            ("https_client_cert", "127.0.0.1:0", secure),
+            ("https_expired", "127.0.0.1:0", stale),
+            ("http6", "[::1]:0", None),
+            ("http", "127.0.0.1:0", None),
+        ] {
+            let listener = world.listener(name, address).await;
+            tokio::spawn(http::serve(listener, tls, Arc::clone(&neighbours)));
+        }
+        let port = world.places["http"].rsplit_once(':').unwrap().1.to_owned();
+        world.places.insert("http_port", port);
+
+        let starttls = world.pki.acceptor(&good, false, false);
+        for (name, script) in [
+            ("tcp_banner", Script::Banner),
+            ("tcp_counter", Script::Counter),
+            ("tcp_silent", Script::Silent),
+            ("tcp_smtp", Script::Smtp(starttls.clone())),
+        ] {
+            let listener = world.listener(name, "127.0.0.1:0").await;
+            tokio::spawn(tcp::serve(listener, script));
+        }
+
+        let dot = world.listener("dot", "127.0.0.1:0").await;
+        tokio::spawn(dns::serve_tcp(dot, Some(starttls)));
+        let (stream, datagram) = both_transports().await;
+        world.place("dns", stream.local_addr().unwrap());
+        tokio::spawn(dns::serve_tcp(stream, None));
+        tokio::spawn(dns::serve_udp(datagram));
+        world
+    }
+
+    /// Replaces `{name}` by the address or file of that name.
+    pub(super) fn fill(&self, text: &str) -> String {
+        let mut text = text.to_owned();
+        for (name, place) in &self.places {
+            text = text.replace(&format!("{{{name}}}"), place);
+        }
+        for name in ["ca", "client_cert", "client_key", "body", "password"] {
+            text = text.replace(&format!("{{{name}}}"), &self.pki.file(name).to_string_lossy());
+        }
+        text
+    }
+
+    async fn listener(&mut self, name: &'static str, address: &str) -> TcpListener {
+        let listener = TcpListener::bind(address).await.unwrap();
+        self.place(name, listener.local_addr().unwrap());
+        listener
+    }
+
+    fn place(&mut self, name: &'static str, address: SocketAddr) {
+        self.places.insert(name, address.to_string());
+    }
+}
+
+/// One port for TCP and UDP; a port that is free for one of them may be taken for the other.
+async fn both_transports() -> (TcpListener, UdpSocket) {
+    loop {
+        let stream = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        if let Ok(datagram) = UdpSocket::bind(stream.local_addr().unwrap()).await {
+            return (stream, datagram);
+        }
+    }
+}
