@@ -106,6 +106,6 @@ impl Probe<'_> {
 
 #[expect(clippy::print_stdout, reason = "whoever reads the results must see it")]
 fn skip<T>(why: &str) -> Option<T> {
-    eprintln!("SKIPPED, {why}");
+    println!("SKIPPED, {why}");
     None
 }
