@@ -11,7 +11,7 @@ use x509_parser::{
     prelude::ParsedExtension,
 };
 
-use crate::net::tls::{name, rules::Rules};
+use crate::net::tls::{constraints, name, rules::Rules};
 
 /// A certificate.
 ///
@@ -29,6 +29,16 @@ pub struct Certificate {
     not_after: i64,
     /// As BoringSSL reads it; most trusted certificates are never asked for it.
     x509: OnceLock<Option<X509>>,
+}
+
+/// The names that a certificate is for.
+#[derive(Debug, Default)]
+pub(super) struct AlternativeNames {
+    pub(super) dns: Vec<String>,
+    /// Of 4 or 16 bytes.
+    pub(super) addresses: Vec<Vec<u8>>,
+    /// Whether there are names of other kinds.
+    pub(super) others: bool,
 }
 
 impl Certificate {
@@ -106,7 +116,7 @@ impl Certificate {
     /// The DNS names it is for, in the certificate's order.
     #[must_use]
     pub fn dns_names(&self) -> Vec<String> {
-        self.alternative_names().0
+        self.alternative_names().dns
     }
 
     /// The bytes of the serial number's magnitude, in lower-case hexadecimal; empty for 0.
@@ -117,9 +127,9 @@ impl Certificate {
             .unwrap_or_default()
     }
 
-    /// The DNS names and the IP addresses (4 or 16 bytes) it is for.
-    pub(super) fn alternative_names(&self) -> (Vec<String>, Vec<Vec<u8>>) {
-        let mut names = (Vec::new(), Vec::new());
+    /// All names it is for.
+    pub(super) fn alternative_names(&self) -> AlternativeNames {
+        let mut names = AlternativeNames::default();
         let Some(parsed) = parse(&self.der) else { return names };
         for extension in parsed.extensions() {
             let ParsedExtension::SubjectAlternativeName(alternative) = extension.parsed_extension()
@@ -128,13 +138,24 @@ impl Certificate {
             };
             for general in &alternative.general_names {
                 match general {
-                    GeneralName::DNSName(name) => names.0.push((*name).to_owned()),
-                    GeneralName::IPAddress(address) => names.1.push(address.to_vec()),
-                    _ => {}
+                    GeneralName::DNSName(name) => names.dns.push((*name).to_owned()),
+                    GeneralName::IPAddress(address) => names.addresses.push(address.to_vec()),
+                    _ => names.others = true,
                 }
             }
         }
         names
+    }
+
+    /// Whether `names` are within the name constraints of this authority, if it has any.
+    pub(super) fn allows(&self, names: &AlternativeNames) -> bool {
+        let Some(parsed) = parse(&self.der) else { return false };
+        parsed.extensions().iter().all(|extension| match extension.parsed_extension() {
+            ParsedExtension::NameConstraints(constraints) => {
+                constraints::are_kept(constraints, names)
+            }
+            _ => true,
+        })
     }
 
     /// The same certificate as BoringSSL reads it, if it does.

@@ -143,7 +143,8 @@ fn of_own(complaint: &str) -> Failure {
         ),
         "KEY_USAGE_BIT_INCORRECT" => (
             Reason::CertificateInvalid,
-            "the key usage of the certificate forbids what the handshake needs it for".to_owned(),
+            "the key usage of the certificate lacks digitalSignature, which the handshake needs"
+                .to_owned(),
         ),
         "BAD_ECC_CERT"
         | "NO_COMMON_SIGNATURE_ALGORITHMS"

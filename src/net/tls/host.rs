@@ -18,12 +18,13 @@ pub(super) fn server_name_indication(host: &str) -> Option<&str> {
 
 /// Whether `certificate` is for `host`: by its alternative names only, never by its common name.
 pub(super) fn is_for(certificate: &Certificate, host: &str) -> bool {
-    let (names, addresses) = certificate.alternative_names();
+    let names = certificate.alternative_names();
     if let Ok(address) = without_brackets(host).parse::<IpAddr>() {
         let wanted = address.to_canonical();
-        return addresses.iter().filter_map(|bytes| ip_address(bytes)).any(|known| known == wanted);
+        let addresses = names.addresses.iter();
+        return addresses.filter_map(|bytes| ip_address(bytes)).any(|known| known == wanted);
     }
-    names.iter().any(|name| matches(name, host))
+    names.dns.iter().any(|name| matches(name, host))
 }
 
 fn matches(pattern: &str, host: &str) -> bool {

@@ -5,6 +5,7 @@
 
 mod below;
 mod certificate;
+mod constraints;
 mod engine;
 mod failure;
 mod files;

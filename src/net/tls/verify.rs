@@ -10,7 +10,10 @@ use boring::{
     error::ErrorStack,
     pkey::Id,
     stack::Stack,
-    x509::{X509, X509StoreContext, store::X509StoreBuilder, verify::X509VerifyFlags},
+    x509::{
+        X509, X509StoreContext, X509VerifyError, X509VerifyResult, store::X509StoreBuilder,
+        verify::X509VerifyFlags,
+    },
 };
 
 use crate::net::tls::{
@@ -234,26 +237,32 @@ fn room_below(parent: &Certificate, intermediates: usize) -> Result<(), Objectio
 }
 
 /// Name and policy constraints are rare and intricate, so BoringSSL judges chains that have any.
+/// It knows no constraints on addresses; they are ours.
 fn within_constraints(chain: &[Arc<Certificate>]) -> Result<(), Objection> {
+    let Some((leaf, authorities)) = chain.split_first() else { return Ok(()) };
     if !chain.iter().any(|certificate| certificate.rules.constrains) {
         return Ok(());
     }
-    let refusal = match accepted_by_boringssl(chain) {
-        Ok(None) => return Ok(()),
-        Ok(Some(refusal)) => refusal,
+    let refusal = match judged_by_boringssl(chain) {
+        Ok(Ok(())) => return Ok(()),
+        Ok(Err(X509VerifyError::UNSUPPORTED_CONSTRAINT_TYPE)) => {
+            let names = leaf.alternative_names();
+            match authorities.iter().find(|authority| !authority.allows(&names)) {
+                Some(authority) => format!("{} does not allow its names", describe(authority)),
+                None => return Ok(()),
+            }
+        }
+        Ok(Err(refusal)) => refusal.to_string(),
         Err(error) => error.to_string(),
     };
-    let leaf = chain.first().map(|leaf| describe(leaf)).unwrap_or_default();
-    Err(Objection(
-        VerifyResult::Invalid,
-        format!("{leaf} breaks a constraint of its authorities: {refusal}"),
-    ))
+    let what = format!("{} breaks a constraint of its authorities: {refusal}", describe(leaf));
+    Err(Objection(VerifyResult::Invalid, what))
 }
 
-/// What BoringSSL has against the chain, given the last certificate of it as the only trusted one.
-fn accepted_by_boringssl(chain: &[Arc<Certificate>]) -> Result<Option<String>, ErrorStack> {
+/// What BoringSSL says of the chain, given the last certificate of it as the only trusted one.
+fn judged_by_boringssl(chain: &[Arc<Certificate>]) -> Result<X509VerifyResult, ErrorStack> {
     let chain: Vec<&X509> = chain.iter().filter_map(|certificate| certificate.x509()).collect();
-    let [leaf, intermediates @ .., root] = chain.as_slice() else { return Ok(None) };
+    let [leaf, intermediates @ .., root] = chain.as_slice() else { return Ok(Ok(())) };
     let mut store = X509StoreBuilder::new()?;
     store.add_cert(*root)?;
     let mut stack = Stack::new()?;
@@ -263,9 +272,9 @@ fn accepted_by_boringssl(chain: &[Arc<Certificate>]) -> Result<Option<String>, E
     X509StoreContext::new()?.init(&store.build(), leaf, &stack, |context| {
         context.verify_param_mut().set_flags(X509VerifyFlags::PARTIAL_CHAIN);
         if context.verify_cert()? {
-            return Ok(None);
+            return Ok(Ok(()));
         }
-        Ok(Some(context.verify_result().map_or_else(|error| error.to_string(), |()| String::new())))
+        Ok(Err(context.verify_result().err().unwrap_or(X509VerifyError::UNSPECIFIED)))
     })
 }
 
@@ -287,10 +296,9 @@ fn describe(certificate: &Certificate) -> String {
 }
 
 fn names_of(certificate: &Certificate) -> String {
-    let (mut names, addresses) = certificate.alternative_names();
-    names.extend(
-        addresses.iter().filter_map(|address| host::ip_address(address)).map(|ip| ip.to_string()),
-    );
+    let names = certificate.alternative_names();
+    let addresses = names.addresses.iter().filter_map(|address| host::ip_address(address));
+    let names: Vec<_> = names.dns.into_iter().chain(addresses.map(|it| it.to_string())).collect();
     if names.is_empty() { "no name at all".to_owned() } else { names.join(", ") }
 }
 

@@ -195,15 +195,30 @@ async fn a_root_of_version_1_and_one_of_the_same_key_renewed_are_trusted() {
 }
 
 #[tokio::test]
-async fn name_constraints_that_are_kept_do_no_harm() {
+async fn name_constraints_are_honoured() {
+    let cases = [
+        ("critical,permitted;DNS:test", true),
+        ("permitted;DNS:host.test", true),
+        ("permitted;DNS:other.test", false),
+        ("excluded;DNS:host.test", false),
+        ("permitted;email:x.test", true),
+        ("permitted;IP:127.0.0.0/255.0.0.0", true),
+        ("critical,permitted;DNS:test,permitted;IP:127.0.0.0/255.0.0.0", true),
+        ("permitted;DNS:other.test,permitted;IP:127.0.0.0/255.0.0.0", false),
+        ("permitted;IP:10.0.0.0/255.0.0.0", false),
+        ("excluded;IP:10.0.0.0/255.0.0.0", true),
+        ("excluded;IP:0.0.0.0/0.0.0.0", false),
+    ];
     let root = fixtures::authority("Test Root").self_signed();
-    let intermediate = fixtures::authority("Test Intermediate")
-        .extension("nameConstraints", "critical,permitted;DNS:test")
-        .signed_by(&root);
-    let bottom = leaf().signed_by(&intermediate);
-    let server = fixtures::server(&bottom).chain(&[&intermediate]).start().await;
-    let outcome = connect(&server, trusting(&root), HOST).await;
-    assert!(outcome.stream.is_ok(), "{:?}", outcome.stream);
+    for (constraints, good) in cases {
+        let intermediate = fixtures::authority("Test Intermediate")
+            .extension("nameConstraints", constraints)
+            .signed_by(&root);
+        let bottom = leaf().also("IP:127.0.0.1").signed_by(&intermediate);
+        let server = fixtures::server(&bottom).chain(&[&intermediate]).start().await;
+        let outcome = connect(&server, trusting(&root), HOST).await;
+        assert_eq!(outcome.stream.is_ok(), good, "{constraints}: {:?}", outcome.stream);
+    }
 }
 
 #[tokio::test]

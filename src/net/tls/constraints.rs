@@ -1,0 +1,104 @@
+//! Name constraints of authorities, for what BoringSSL does not know: addresses.
+//!
+//! Private authorities do constrain addresses, and Go's verifier honours that.
+
+use x509_parser::extensions::{GeneralName, GeneralSubtree, NameConstraints};
+
+use crate::net::tls::certificate::AlternativeNames;
+
+/// Whether all of `names` are within `constraints`; what is neither a DNS name nor an address
+/// never is.
+pub(super) fn are_kept(constraints: &NameConstraints<'_>, names: &AlternativeNames) -> bool {
+    let permitted = constraints.permitted_subtrees.as_deref().unwrap_or_default();
+    let excluded = constraints.excluded_subtrees.as_deref().unwrap_or_default();
+    let understood = permitted
+        .iter()
+        .chain(excluded)
+        .all(|tree| matches!(tree.base, GeneralName::DNSName(_) | GeneralName::IPAddress(_)));
+    understood
+        && !names.others
+        && names.dns.iter().all(|name| {
+            let concerns = |domain| holds(domain, name) || may_be(name, domain);
+            let mut domains = permitted.iter().filter_map(dns).peekable();
+            !excluded.iter().filter_map(dns).any(concerns)
+                && (domains.peek().is_none() || domains.any(|domain| holds(domain, name)))
+        })
+        && names.addresses.iter().all(|address| {
+            let mut ranges = permitted.iter().filter_map(range).peekable();
+            !excluded.iter().filter_map(range).any(|range| contains(range, address))
+                && (ranges.peek().is_none() || ranges.any(|range| contains(range, address)))
+        })
+}
+
+fn dns<'t>(tree: &'t GeneralSubtree<'_>) -> Option<&'t str> {
+    match tree.base {
+        GeneralName::DNSName(domain) => Some(domain),
+        _ => None,
+    }
+}
+
+fn range<'t>(tree: &'t GeneralSubtree<'_>) -> Option<&'t [u8]> {
+    match tree.base {
+        GeneralName::IPAddress(range) => Some(range),
+        _ => None,
+    }
+}
+
+/// Whether `name` lies in `domain`; one that begins with a dot does not hold itself.
+fn holds(domain: &str, name: &str) -> bool {
+    let (name, domain) = (name.to_ascii_lowercase(), domain.to_ascii_lowercase());
+    match name.strip_suffix(&domain) {
+        Some("") => !domain.starts_with('.'),
+        Some(rest) => domain.is_empty() || domain.starts_with('.') || rest.ends_with('.'),
+        None => false,
+    }
+}
+
+/// Whether the pattern `name` could stand for a name in `domain`.
+fn may_be(name: &str, domain: &str) -> bool {
+    name.strip_prefix("*.").is_some_and(|parent| {
+        let (_, above) = domain.trim_start_matches('.').split_once('.').unwrap_or_default();
+        above.eq_ignore_ascii_case(parent)
+    })
+}
+
+/// Whether `address` lies in `range`, which is an address and a mask of its length.
+fn contains(range: &[u8], address: &[u8]) -> bool {
+    let (network, mask) = range.split_at(range.len() / 2);
+    network.len() == address.len()
+        && network.iter().zip(mask).zip(address).all(|((n, m), a)| n & m == a & m)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn domains_hold_what_is_below_them() {
+        let cases = [
+            ("example.org", "example.org", true),
+            ("example.org", "www.EXAMPLE.org", true),
+            ("example.org", "badexample.org", false),
+            ("example.org", "org", false),
+            (".example.org", "www.example.org", true),
+            (".example.org", "example.org", false),
+            ("", "example.org", true),
+        ];
+        for (domain, name, expected) in cases {
+            assert_eq!(holds(domain, name), expected, "{name} in {domain}");
+        }
+        assert!(may_be("*.example.org", "www.example.org"));
+        assert!(!may_be("*.example.org", "a.b.example.org"));
+        assert!(!may_be("www.example.org", "www.example.org"));
+    }
+
+    #[test]
+    fn ranges_contain_addresses_of_their_family() {
+        let ten = [10, 0, 0, 0, 255, 0, 0, 0];
+        assert!(contains(&ten, &[10, 1, 2, 3]));
+        assert!(!contains(&ten, &[11, 1, 2, 3]));
+        assert!(!contains(&ten, &[0; 16]));
+        assert!(contains(&[0; 32], &[7; 16]));
+        assert!(!contains(&[], &[10, 1, 2, 3]));
+    }
+}
