@@ -144,7 +144,7 @@ fn row(entry: &Entry, now: SystemTime) -> Markup {
             td data-label="Module" { (report.module_name) }
             td.target data-label="Target" { (report.target) }
             td data-label="Result" { (verdict(&report.verdict)) }
-            td data-label="Reason" { @if let Err(failure) = &report.verdict { (reason(failure)) } }
+            td.reason data-label="Reason" { @if let Err(failure) = &report.verdict { (reason(failure)) } }
             td.number data-label="Duration" { (duration(report.duration)) }
             td.when data-label="When" {
                 time datetime=(logfmt::timestamp(report.started)) title=(logfmt::timestamp(report.started)) {

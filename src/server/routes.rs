@@ -87,3 +87,33 @@ fn redirect(status: StatusCode, location: String) -> HttpResponse {
     }
     response
 }
+
+#[cfg(test)]
+mod tests {
+    use actix_web::{App, middleware::from_fn, test};
+
+    use super::*;
+
+    #[actix_web::test]
+    async fn a_panic_costs_one_request_its_answer_and_nobody_else_anything() {
+        let broken = || async {
+            let defect: Option<HttpResponse> = None;
+            defect.expect("a defect")
+        };
+        let app = App::new()
+            .wrap(headers())
+            .wrap(from_fn(panics_are_answers))
+            .route("/broken", web::to(broken))
+            .route("/whole", web::to(not_found));
+        let app = test::init_service(app).await;
+        for _ in 0..2 {
+            let request = test::TestRequest::with_uri("/broken").to_request();
+            let error = test::try_call_service(&app, request).await.err().unwrap();
+            let response = error.error_response();
+            assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+            assert!(response.headers().contains_key(header::X_CONTENT_TYPE_OPTIONS));
+        }
+        let request = test::TestRequest::with_uri("/whole").to_request();
+        assert_eq!(test::call_service(&app, request).await.status(), StatusCode::NOT_FOUND);
+    }
+}
