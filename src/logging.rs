@@ -40,6 +40,12 @@ pub fn start(level: Level, format: Format) {
     }
     // Lines of probes do not pass this gate, so that they need not hold it open for all others.
     log::set_max_level(level.max(libraries).to_level_filter());
+    // A defect is reported like everything else, and not in lines of its own kind.
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        let message = panic.payload_as_str().unwrap_or("no message");
+        log::error!(at = place, err = message; "A thread panicked");
+    }));
 }
 
 /// The target under which lines of probes are logged; `--log.prober` alone decides about them.

@@ -69,6 +69,8 @@ labels! {
     Reason {
         /// The deadline passed.
         Timeout => "timeout",
+        /// The scraper hung up before the probe was done; only the history can show it.
+        Abandoned => "abandoned",
         /// The target does not have the form that the prober needs.
         InvalidTarget => "invalid_target",
         /// The name does not exist.

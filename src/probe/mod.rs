@@ -8,12 +8,17 @@ pub mod report;
 pub mod request;
 
 use std::{
+    future::{Future, pending},
     panic::AssertUnwindSafe,
+    pin::pin,
     sync::Arc,
     time::{Duration, SystemTime},
 };
 
-use futures_util::FutureExt as _;
+use futures_util::{
+    FutureExt as _,
+    future::{Either, select},
+};
 use tokio::time::Instant;
 
 use crate::{
@@ -36,12 +41,22 @@ pub use request::{BadRequest, ProbeRequest};
 ///
 /// Never fails: whatever goes wrong is in the report.
 pub async fn run(request: ProbeRequest, resolver: Arc<Resolver>) -> ProbeReport {
+    run_until(request, resolver, pending()).await
+}
+
+/// As [`run`], but cuts the probe off also when whoever asked for it has `gone`. There is a report
+/// all the same, so that the history shows who did not wait.
+pub async fn run_until(
+    request: ProbeRequest,
+    resolver: Arc<Resolver>,
+    gone: impl Future<Output = ()> + Send,
+) -> ProbeReport {
     let module = Arc::clone(&request.module);
     match &module.prober {
-        AnyProber::Dns(prober) => run_prober(prober.as_ref(), request, resolver).await,
-        AnyProber::Http(prober) => run_prober(prober.as_ref(), request, resolver).await,
-        AnyProber::Icmp(prober) => run_prober(prober.as_ref(), request, resolver).await,
-        AnyProber::Tcp(prober) => run_prober(prober.as_ref(), request, resolver).await,
+        AnyProber::Dns(prober) => run_prober(prober.as_ref(), request, resolver, gone).await,
+        AnyProber::Http(prober) => run_prober(prober.as_ref(), request, resolver, gone).await,
+        AnyProber::Icmp(prober) => run_prober(prober.as_ref(), request, resolver, gone).await,
+        AnyProber::Tcp(prober) => run_prober(prober.as_ref(), request, resolver, gone).await,
     }
 }
 
@@ -66,6 +81,7 @@ async fn run_prober<P: Prober>(
     prober: &P,
     request: ProbeRequest,
     resolver: Arc<Resolver>,
+    gone: impl Future<Output = ()> + Send,
 ) -> ProbeReport {
     let ProbeRequest { module_name, module, target, timeout } = request;
     let started = SystemTime::now();
@@ -76,7 +92,7 @@ async fn run_prober<P: Prober>(
         &[("probe", &module.prober_name()), ("timeout_seconds", &timeout.as_secs_f64())],
     );
     let mut seen = P::Measurements::default();
-    let verdict = judge(prober, &context, &target, timeout, &mut seen).await;
+    let verdict = judge(prober, &context, &target, timeout, gone, &mut seen).await;
     let duration = start.elapsed();
     let seconds = duration.as_secs_f64();
     match &verdict {
@@ -106,21 +122,27 @@ async fn run_prober<P: Prober>(
     }
 }
 
-/// The verdict of a prober, or of its deadline, or of a defect in it.
+/// The verdict of a prober, or of its deadline, or of a defect in it, or none that anybody waits
+/// for.
 async fn judge<P: Prober>(
     prober: &P,
     context: &Context,
     target: &Target,
     timeout: Duration,
+    gone: impl Future<Output = ()> + Send,
     seen: &mut P::Measurements,
 ) -> Result<(), Failure> {
     let probe = AssertUnwindSafe(prober.probe(context, target, seen)).catch_unwind();
     #[expect(clippy::disallowed_methods, reason = "the one place that holds the deadline")]
-    let verdict = tokio::time::timeout_at(context.deadline, probe).await;
-    match verdict {
-        Ok(Ok(verdict)) => verdict,
-        Ok(Err(panic)) => Err(internal_failure(context, panic.as_ref())),
-        Err(_) => Err(timeout_failure(context, timeout)),
+    let verdict = pin!(tokio::time::timeout_at(context.deadline, probe));
+    match select(verdict, pin!(gone)).await {
+        Either::Left((Ok(Ok(verdict)), _)) => verdict,
+        Either::Left((Ok(Err(panic)), _)) => Err(internal_failure(context, panic.as_ref())),
+        Either::Left((Err(_), _)) => Err(timeout_failure(context, timeout)),
+        Either::Right(((), _)) => {
+            let message = "The scraper hung up before the probe was done";
+            Err(Failure::new(context.stage(), Reason::Abandoned, message))
+        }
     }
 }
 
@@ -173,32 +195,43 @@ mod tests {
             seen.0 = true;
             match self {
                 Self::Panic => panic!("a defect"),
-                Self::Hang => std::future::pending().await,
+                Self::Hang => pending().await,
                 Self::Succeed => Ok(()),
             }
         }
     }
 
-    async fn verdict_of(script: Script) -> (Result<(), Failure>, bool) {
+    async fn verdict_of(
+        script: Script,
+        gone: impl Future<Output = ()> + Send,
+    ) -> (Result<(), Failure>, bool) {
         let timeout = Duration::from_secs(5);
         let context = Context::new(Instant::now() + timeout, Arc::default());
         let target = Target { name: "target".into(), hostname: None };
         let mut seen = Seen::default();
-        let verdict = judge(&script, &context, &target, timeout, &mut seen).await;
+        let verdict = judge(&script, &context, &target, timeout, gone, &mut seen).await;
         (verdict, seen.0)
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_probe_that_hangs_is_cut_off_and_keeps_what_it_saw() {
-        let (verdict, seen) = verdict_of(Script::Hang).await;
+        let (verdict, seen) = verdict_of(Script::Hang, pending()).await;
         let failure = verdict.unwrap_err();
         assert_eq!((failure.stage, failure.reason), (Stage::Tls, Reason::Timeout));
         assert!(seen);
     }
 
     #[tokio::test]
+    async fn a_probe_that_nobody_waits_for_ends_at_once() {
+        let (verdict, seen) = verdict_of(Script::Hang, std::future::ready(())).await;
+        let failure = verdict.unwrap_err();
+        assert_eq!((failure.stage, failure.reason), (Stage::Tls, Reason::Abandoned));
+        assert!(seen);
+    }
+
+    #[tokio::test]
     async fn a_panic_is_a_failed_probe_and_not_a_lost_answer() {
-        let (verdict, seen) = verdict_of(Script::Panic).await;
+        let (verdict, seen) = verdict_of(Script::Panic, pending()).await;
         let failure = verdict.unwrap_err();
         assert_eq!((failure.stage, failure.reason), (Stage::Tls, Reason::Internal));
         assert!(failure.message.contains("a defect"), "{failure}");
@@ -207,6 +240,6 @@ mod tests {
 
     #[tokio::test]
     async fn a_probe_that_ends_well_is_a_success() {
-        assert_eq!(verdict_of(Script::Succeed).await, (Ok(()), true));
+        assert_eq!(verdict_of(Script::Succeed, pending()).await, (Ok(()), true));
     }
 }

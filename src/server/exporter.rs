@@ -1,12 +1,14 @@
 //! What all requests share: configuration, history, metrics, and where probes run.
 
 use std::{
+    convert::Infallible,
     fmt,
     sync::{Arc, Mutex, PoisonError},
 };
 
+use futures_util::FutureExt as _;
 use log::Level;
-use tokio::runtime::Handle;
+use tokio::{runtime::Handle, sync::oneshot};
 
 use crate::{
     config::{Config, ConfigStore, LoadError, Reload},
@@ -92,16 +94,21 @@ impl Exporter {
 
     /// Runs a probe away from the threads that serve requests; `None` if that broke down.
     ///
-    /// Dropping the future stops the probe.
+    /// Dropping the future ends the probe.
     pub(super) async fn probe(self: Arc<Self>, request: ProbeRequest) -> Option<FinishedProbe> {
+        // Nothing is ever sent: the channel closes when the scraper is gone.
+        let (scraper, gone) = oneshot::channel::<Infallible>();
         let probes = self.probes.clone();
         let task = probes.spawn(async move {
             let in_flight = self.metrics.in_flight();
-            let report = probe::run(request, Arc::clone(&self.resolver)).await;
+            let resolver = Arc::clone(&self.resolver);
+            let report = probe::run_until(request, resolver, gone.map(|_| ())).await;
             drop(in_flight);
             self.finish(report)
         });
-        AbortOnDrop(task).join().await
+        let finished = task.await.ok();
+        drop(scraper);
+        finished
     }
 
     /// Everything that becomes of a report.
@@ -156,21 +163,5 @@ impl Exporter {
 impl fmt::Debug for Exporter {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("Exporter").field("settings", &self.settings).finish_non_exhaustive()
-    }
-}
-
-/// A task that does not outlive whoever waits for it.
-struct AbortOnDrop<T>(tokio::task::JoinHandle<T>);
-
-impl<T> AbortOnDrop<T> {
-    /// The task's result; `None` if it panicked.
-    async fn join(mut self) -> Option<T> {
-        (&mut self.0).await.ok()
-    }
-}
-
-impl<T> Drop for AbortOnDrop<T> {
-    fn drop(&mut self) {
-        self.0.abort();
     }
 }

@@ -96,9 +96,11 @@ mod tests {
 
     #[actix_web::test]
     async fn a_panic_costs_one_request_its_answer_and_nobody_else_anything() {
-        let broken = || async {
-            let defect: Option<HttpResponse> = None;
-            defect.expect("a defect")
+        let broken = |request: HttpRequest| async move {
+            if request.path() == "/broken" {
+                panic!("a defect");
+            }
+            HttpResponse::Ok()
         };
         let app = App::new()
             .wrap(headers())

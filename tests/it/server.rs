@@ -445,6 +445,9 @@ fn a_probe_ends_when_its_scraper_hangs_up() {
     eventually("the probe runs", || in_flight(&exporter) > 0.0);
     drop(scraper);
     eventually("the probe ends", || in_flight(&exporter) < 1.0);
+    eventually("the history shows it", || exporter.get("/logs?id=0").status == 200);
+    let log = exporter.get("/logs?id=0").text();
+    assert!(log.contains("stage=response reason=abandoned"), "{log}");
 }
 
 #[test]
