@@ -298,7 +298,7 @@ fn merged<'n>(
         Kind::Scalar(_) => &[],
     };
     let is_mapping = |node: &Rc<Node>| matches!(node.kind, Kind::Mapping(_));
-    if !sources.is_empty() && sources.iter().all(is_mapping) {
+    if !matches!(node.kind, Kind::Scalar(_)) && sources.iter().all(is_mapping) {
         return Ok(sources);
     }
     let path = Path::Key(at.path, &key.text);

@@ -149,6 +149,15 @@ fn only_the_first_document_is_read() {
 }
 
 #[test]
+fn a_tab_may_follow_a_colon() {
+    let things = all("things:\n  a:\t{text:\ta}\n  b:\n    text:\t\tb\n    flag: \tyes\n").unwrap();
+    assert_eq!((things["a"].text.as_str(), things["b"].text.as_str()), ("a", "b"));
+    assert!(things["b"].flag);
+    let text = read("text: |\n  a:\tb").unwrap().text;
+    assert_eq!(text, "a:\tb\n");
+}
+
+#[test]
 fn anchors_and_merges() {
     let text = "
 things:
@@ -162,6 +171,7 @@ things:
     let two = &things["two"];
     assert_eq!((two.text.as_str(), two.number, two.flag), ("base", 2, true));
     assert_eq!(two.parts, [Part { low: 1, high: 2 }, Part { low: 1, high: 9 }]);
+    assert_eq!(all("things: {a: {<<: []}}").unwrap()["a"], Thing::default());
     assert!(all("things: {a: {<<: 5}}").unwrap_err().contains("to merge"));
     assert!(all("things: {a: {<<: [5]}}").unwrap_err().contains("to merge"));
 }

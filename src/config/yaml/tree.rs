@@ -1,8 +1,8 @@
 //! A YAML document as a tree of nodes that know their places.
 
-use std::{collections::BTreeMap, rc::Rc};
+use std::{borrow::Cow, collections::BTreeMap, rc::Rc};
 
-use saphyr_parser::{Event, Parser, ScalarStyle, Span, Tag};
+use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, Tag};
 
 use crate::config::{
     error::{Fault, Mark},
@@ -77,18 +77,62 @@ const DEEPEST: usize = 100;
 ///
 /// What follows the first document is not even looked at.
 pub(super) fn parse(text: &str) -> Result<(Option<Rc<Node>>, Vec<Fault>), Fault> {
+    let mut text = Cow::Borrowed(text);
+    for _ in 0..MOST_TABS {
+        match parse_once(&text) {
+            Err(Failure::Parser(error)) if error.info() == TAB_AFTER_COLON => {
+                text = Cow::Owned(without_tabs_before(&text, error.marker().index()));
+            }
+            other => return other.map_err(Failure::into_fault),
+        }
+    }
+    parse_once(&text).map_err(Failure::into_fault)
+}
+
+/// Why the parser stops at `key:<tab>value`, which Go's yaml.v3 reads.
+const TAB_AFTER_COLON: &str = "':' must be followed by a valid YAML whitespace";
+
+/// Each such tab takes another attempt.
+const MOST_TABS: usize = 200;
+
+/// Why a document cannot be read.
+enum Failure {
+    /// It is no YAML.
+    Parser(ScanError),
+    /// It is, but is not acceptable.
+    Builder(Fault),
+}
+
+impl Failure {
+    fn into_fault(self) -> Fault {
+        match self {
+            Self::Parser(error) => {
+                Fault::new(mark(*error.marker()), format!("invalid YAML: {}", error.info()))
+            }
+            Self::Builder(fault) => fault,
+        }
+    }
+}
+
+fn parse_once(text: &str) -> Result<(Option<Rc<Node>>, Vec<Fault>), Failure> {
     let mut builder = Builder::default();
     let mut parser = Parser::new_from_str(text);
     while let Some(event) = parser.next_event() {
-        let (event, span) = event.map_err(|error| {
-            Fault::new(mark(*error.marker()), format!("invalid YAML: {}", error.info()))
-        })?;
+        let (event, span) = event.map_err(Failure::Parser)?;
         if matches!(event, Event::DocumentEnd | Event::StreamEnd) {
             break;
         }
-        builder.take(event, span)?;
+        builder.take(event, span).map_err(Failure::Builder)?;
     }
     Ok((builder.root, builder.faults))
+}
+
+/// The text with spaces for the tabs that end at the character `index`; places stay the same.
+fn without_tabs_before(text: &str, index: usize) -> String {
+    let mut letters: Vec<char> = text.chars().collect();
+    let before = letters.iter_mut().take(index).rev();
+    before.take_while(|letter| **letter == '\t').for_each(|letter| *letter = ' ');
+    letters.into_iter().collect()
 }
 
 /// Puts nodes together from the events of the parser.
