@@ -30,9 +30,11 @@ pub(super) fn watch(socket: Socket) -> io::Result<AsyncFd<Socket>> {
 }
 
 /// Marks `length` bytes of the unfilled part as read.
-fn fill(buffer: &mut ReadBuf<'_>, length: usize) {
-    // SAFETY: the caller has just had the kernel write `length` bytes at the start of the unfilled
-    // part, and the kernel never writes more than the room it was given there.
+///
+/// # Safety
+/// The kernel must have written so many bytes at the start of the unfilled part.
+unsafe fn fill(buffer: &mut ReadBuf<'_>, length: usize) {
+    // SAFETY: as the caller promises.
     unsafe { buffer.assume_init(length) };
     buffer.advance(length);
 }
@@ -236,7 +238,8 @@ mod linux {
                 header = libc::CMSG_NXTHDR(&raw const message, header);
             }
         }
-        fill(buffer, length);
+        // SAFETY: the kernel has written `length` bytes there, and no more than there was room for.
+        unsafe { fill(buffer, length) };
         Ok(Message { length, flags: message.msg_flags, from: socket_address(&address) })
     }
 
@@ -286,7 +289,8 @@ mod portable {
         let unfilled = unsafe { buffer.unfilled_mut() };
         let room = unfilled.len().min(limit);
         let length = SockRef::from(&socket).recv(unfilled.get_mut(..room).unwrap_or_default())?;
-        fill(buffer, length);
+        // SAFETY: the kernel has written `length` bytes there.
+        unsafe { fill(buffer, length) };
         Ok(Reading { length, ..Reading::default() })
     }
 

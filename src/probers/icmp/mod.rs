@@ -83,11 +83,9 @@ impl Prober for IcmpProber {
 impl IcmpProber {
     fn set_up(&self, address: SocketAddr) -> Result<(IcmpSocket, Echo), Failure> {
         let version = if address.is_ipv4() { Version::V4 } else { Version::V6 };
-        let socket = IcmpSocket::open(self, address, version)?;
-        let identifier = match socket.access {
-            Access::Raw => Some(rand::random()),
-            Access::Unprivileged => None,
-        };
+        let identifier = rand::random();
+        let socket = IcmpSocket::open(self, address, version, identifier)?;
+        let identifier = (socket.access == Access::Raw).then_some(identifier);
         let payload = packet::payload(self.payload_size);
         Ok((socket, Echo { version, identifier, sequence: next_sequence(), payload }))
     }
@@ -203,6 +201,19 @@ mod tests {
                 // The reply of loopback goes out with the system's own hop limit.
                 assert!(seen.reply_hop_limit.is_some_and(|hops| hops > 7), "{seen:?}");
                 assert!(stamps_available(Kind::Icmp) || cfg!(not(target_os = "linux")));
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn many_probes_of_one_host_at_once_all_succeed() {
+        for target in ["127.0.0.1", "::1"] {
+            // Large enough that a socket that is shown the replies to all loses some.
+            let prober = IcmpProber { payload_size: Some(4000), ..Default::default() };
+            let all = (0..200).map(|_| probe(&prober, target));
+            for outcome in futures_util::future::join_all(all).await {
+                let Some((result, _)) = outcome else { return };
+                result.expect("loopback answers");
             }
         }
     }

@@ -39,11 +39,13 @@ impl fmt::Display for Access {
 }
 
 impl IcmpSocket {
-    /// Opens a socket to `address` and sets it up as the module says.
+    /// Opens a socket to `address` and sets it up as the module says. `identifier` is that of our
+    /// requests, if the socket lets us choose it.
     pub(super) fn open(
         prober: &IcmpProber,
         address: SocketAddr,
         version: Version,
+        identifier: u16,
     ) -> Result<Self, Failure> {
         let (socket, access) = open_either(address, version)?;
         dial::bind(&socket, address, prober.source_ip_address)?;
@@ -51,6 +53,9 @@ impl IcmpSocket {
             Failure::io(Stage::Connect, &format!("setting up a socket to {}", address.ip()), &error)
         };
         set_options(&socket, prober, version).map_err(setting_up)?;
+        if access == Access::Raw {
+            spare_others_replies(&socket, version, identifier).map_err(setting_up)?;
+        }
         // The kernel then looks up the route now, and spares a raw socket what others send.
         socket.connect(&address.into()).map_err(|error| {
             dial::no_way(address, &format!("no way to {}", address.ip()), &error)
@@ -109,6 +114,32 @@ fn set_dont_fragment(socket: &Socket, set: bool) -> io::Result<()> {
 #[cfg(not(target_os = "linux"))]
 fn set_dont_fragment(_: &Socket, set: bool) -> io::Result<()> {
     if set { Err(io::ErrorKind::Unsupported.into()) } else { Ok(()) }
+}
+
+/// Has the kernel keep back replies to others. A raw socket is shown the replies to all probes of
+/// the same host, and many probes at once would fill its buffer until its own reply is lost.
+#[cfg(target_os = "linux")]
+fn spare_others_replies(socket: &Socket, version: Version, identifier: u16) -> io::Result<()> {
+    use socket2::SockFilter;
+    // Instructions of the classic Berkeley packet filter; the packet of a raw IPv4 socket begins
+    // with its header.
+    const SKIP_IPV4_HEADER: SockFilter = SockFilter::new(0xb1, 0, 0, 0);
+    const LOAD_AFTER_HEADER: SockFilter = SockFilter::new(0x48, 0, 0, 4);
+    const LOAD: SockFilter = SockFilter::new(0x28, 0, 0, 4);
+    const KEEP: SockFilter = SockFilter::new(0x06, 0, 0, u32::MAX);
+    const DROP: SockFilter = SockFilter::new(0x06, 0, 0, 0);
+    let is_ours = SockFilter::new(0x15, 0, 1, identifier.into());
+    match version {
+        Version::V4 => {
+            socket.attach_filter(&[SKIP_IPV4_HEADER, LOAD_AFTER_HEADER, is_ours, KEEP, DROP])
+        }
+        Version::V6 => socket.attach_filter(&[LOAD, is_ours, KEEP, DROP]),
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn spare_others_replies(_: &Socket, _: Version, _: u16) -> io::Result<()> {
+    Ok(())
 }
 
 /// What the process would need for an ICMP socket.
