@@ -157,7 +157,7 @@ async fn answers_to_other_questions_are_passed_over_by_udp_alone() {
 }
 
 #[tokio::test]
-async fn an_answer_other_source_does_not_count() {
+async fn an_answer_from_another_source_does_not_count() {
     let server = dns().reply(addresses()).other_source().start().await;
     let module = module("").replace("prober: dns,", "prober: dns, timeout: 1s,");
     let probed = probe(&module, server.address).await;
