@@ -28,16 +28,6 @@ pub(crate) fn code(file: &Path) -> String {
     code.collect::<Vec<_>>().join("\n")
 }
 
-/// The metrics that a file names.
-pub(crate) fn metric_names(file: &Path) -> BTreeSet<String> {
-    let code = code(file);
-    let literals = ["\"probe_", "\"blackbox_"].into_iter().flat_map(|start| {
-        code.match_indices(start).filter_map(|(index, _)| code[index + 1..].split('"').next())
-    });
-    let is_name = |text: &&str| text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-    literals.filter(is_name).map(str::to_owned).collect()
-}
-
 /// The fields of the structs that are sections of the configuration: those that refuse unknown keys.
 pub(crate) fn settings_keys(file: &Path) -> BTreeSet<String> {
     let mut keys = BTreeSet::new();
@@ -54,4 +44,14 @@ pub(crate) fn settings_keys(file: &Path) -> BTreeSet<String> {
         }
     }
     keys
+}
+
+/// The names of the metrics of probes that a file declares.
+pub(crate) fn declared_metrics(file: &Path) -> BTreeSet<String> {
+    let code = code(file);
+    let declarations = code.split("Metric::new(").skip(1);
+    declarations
+        .filter_map(|text| text.trim_start().strip_prefix('"')?.split('"').next())
+        .map(str::to_owned)
+        .collect()
 }
