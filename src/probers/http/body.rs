@@ -148,18 +148,19 @@ impl Collector {
         let mut output = vec![0; OUTPUT_BUFFER];
         let mut produced = 0;
         loop {
-            let step = match decoder.step(piece, &mut output) {
-                Ok(step) => step,
-                Err(DecodeError::BadStart) => {
+            let step = decoder.step(piece, &mut output);
+            piece.advance(step.consumed);
+            self.tally.take_in(output.get(..step.produced).unwrap_or_default())?;
+            match step.error {
+                None => {}
+                Some(DecodeError::BadStart) => {
                     self.decoder = None;
                     self.bad_start = true;
                     self.tally.skipped = LOOKED_AHEAD;
                     return self.decode(piece, most, deadline);
                 }
-                Err(error) => return Err(BodyError::Decode(error)),
-            };
-            piece.advance(step.consumed);
-            self.tally.take_in(output.get(..step.produced).unwrap_or_default())?;
+                Some(error) => return Err(BodyError::Decode(error)),
+            }
             produced += step.produced;
             match (piece.is_empty(), step.produced < output.len()) {
                 (true, true) => return Ok(Progress::Done),

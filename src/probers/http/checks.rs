@@ -5,11 +5,14 @@
 
 use std::time::Instant;
 
-use http::{HeaderMap, StatusCode, Version};
+use http::{HeaderMap, StatusCode};
 
 use crate::{
     evidence::{Failure, Reason, Stage},
-    probers::http::settings::{HeaderMatcher, HttpProber},
+    probers::http::{
+        settings::{HeaderMatcher, HttpProber},
+        version::HttpVersion,
+    },
     settings::{cel::CelProgram, regexp::Regexp},
 };
 
@@ -108,11 +111,9 @@ pub(super) fn json(
 }
 
 /// Whether the HTTP version is among the valid ones.
-pub(super) fn version(prober: &HttpProber, version: Version) -> Result<(), Failure> {
-    let name = version_name(version);
-    if prober.valid_http_versions.is_empty()
-        || prober.valid_http_versions.iter().any(|valid| valid == name)
-    {
+pub(super) fn version(prober: &HttpProber, version: HttpVersion) -> Result<(), Failure> {
+    let name = version.to_string();
+    if prober.valid_http_versions.is_empty() || prober.valid_http_versions.contains(&name) {
         return Ok(());
     }
     let wanted = prober.valid_http_versions.join(", ");
@@ -129,17 +130,6 @@ pub(super) fn tls(prober: &HttpProber, over_tls: bool) -> Result<(), Failure> {
         return Err(failure(Reason::TlsPresence, message));
     }
     Ok(())
-}
-
-/// The name of a version, as modules list it.
-fn version_name(version: Version) -> &'static str {
-    match version {
-        Version::HTTP_10 => "HTTP/1.0",
-        Version::HTTP_11 => "HTTP/1.1",
-        Version::HTTP_2 => "HTTP/2.0",
-        Version::HTTP_3 => "HTTP/3.0",
-        _ => "unknown",
-    }
 }
 
 fn failure(reason: Reason, message: String) -> Failure {
@@ -260,9 +250,10 @@ mod tests {
     fn versions_and_tls() {
         let any = prober(json!({}));
         let one = prober(json!({"valid_http_versions": ["HTTP/1.1", "HTTP/2"]}));
-        assert_eq!(reason(version(&any, Version::HTTP_10)), None);
-        assert_eq!(reason(version(&one, Version::HTTP_11)), None);
-        assert_eq!(reason(version(&one, Version::HTTP_2)), Some(Reason::Version));
+        let http = |major, minor| HttpVersion { major, minor };
+        assert_eq!(reason(version(&any, http(1, 0))), None);
+        assert_eq!(reason(version(&one, http(1, 1))), None);
+        assert_eq!(reason(version(&one, http(2, 0))), Some(Reason::Version));
 
         let plain_only = prober(json!({"fail_if_ssl": true}));
         let tls_only = prober(json!({"fail_if_not_ssl": true}));

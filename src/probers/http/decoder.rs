@@ -47,13 +47,14 @@ impl fmt::Display for DecodeError {
     }
 }
 
-/// What one step made of its input.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What one step made of its input, up to the error that ended it, if one did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Step {
     /// Bytes of the input that are used up.
     pub(super) consumed: usize,
     /// Bytes of the output that were filled.
     pub(super) produced: usize,
+    pub(super) error: Option<DecodeError>,
 }
 
 /// The largest window of zlib, in bits.
@@ -81,25 +82,17 @@ impl Decoder {
     }
 
     /// Decompresses some of `input` into `output`.
-    pub(super) fn step(&mut self, input: &[u8], output: &mut [u8]) -> Result<Step, DecodeError> {
-        match self {
-            Self::Gzip(gzip) => gzip.step(input, output),
-            Self::Deflate(inflate) => {
-                let (step, status) = inflate_step(inflate, input, output)?;
-                if status == Status::StreamEnd {
-                    *self = Self::Done;
-                }
-                Ok(step)
-            }
-            Self::Brotli(state) => {
-                let (step, done) = brotli_step(state, input, output)?;
-                if done {
-                    *self = Self::Done;
-                }
-                Ok(step)
-            }
-            Self::Done => Ok(Step { consumed: input.len(), produced: 0 }),
+    pub(super) fn step(&mut self, input: &[u8], output: &mut [u8]) -> Step {
+        let (step, done) = match self {
+            Self::Gzip(gzip) => return gzip.step(input, output),
+            Self::Deflate(inflate) => inflate_step(inflate, input, output),
+            Self::Brotli(state) => brotli_step(state, input, output),
+            Self::Done => return Step { consumed: input.len(), ..Step::default() },
+        };
+        if done {
+            *self = Self::Done;
         }
+        step
     }
 
     /// Whether nothing that follows is looked at.
@@ -126,34 +119,31 @@ impl Gzip {
         Self { member: Box::new(Decompress::new_gzip(WINDOW_BITS)), position: 0, complete: false }
     }
 
-    fn step(&mut self, input: &[u8], output: &mut [u8]) -> Result<Step, DecodeError> {
+    fn step(&mut self, input: &[u8], output: &mut [u8]) -> Step {
         let expected = GZIP_START.get(self.position..).unwrap_or_default();
         if input.iter().zip(expected).any(|(found, expected)| found != expected) {
-            return Err(if self.complete { DecodeError::Corrupt } else { DecodeError::BadStart });
+            let error = if self.complete { DecodeError::Corrupt } else { DecodeError::BadStart };
+            return Step { error: Some(error), ..Step::default() };
         }
-        let (step, status) = inflate_step(&mut self.member, input, output)?;
+        let (step, done) = inflate_step(&mut self.member, input, output);
         self.position = self.position.saturating_add(step.consumed);
-        if status == Status::StreamEnd {
+        if done {
             *self = Self { complete: true, ..Self::new() };
         }
-        Ok(step)
+        step
     }
 }
 
-fn inflate_step(
-    inflate: &mut Decompress,
-    input: &[u8],
-    output: &mut [u8],
-) -> Result<(Step, Status), DecodeError> {
+/// Also says whether the data came to its end.
+fn inflate_step(inflate: &mut Decompress, input: &[u8], output: &mut [u8]) -> (Step, bool) {
     let (read, written) = (inflate.total_in(), inflate.total_out());
-    let status = inflate
-        .decompress(input, output, FlushDecompress::None)
-        .map_err(|_| DecodeError::Corrupt)?;
+    let status = inflate.decompress(input, output, FlushDecompress::None);
     let step = Step {
         consumed: usize::try_from(inflate.total_in() - read).unwrap_or(input.len()),
         produced: usize::try_from(inflate.total_out() - written).unwrap_or(output.len()),
+        error: status.is_err().then_some(DecodeError::Corrupt),
     };
-    Ok((step, status))
+    (step, matches!(status, Ok(Status::StreamEnd)))
 }
 
 /// Also says whether the data came to its end.
@@ -161,9 +151,9 @@ fn brotli_step(
     state: &mut BrotliState<StandardAlloc, StandardAlloc, StandardAlloc>,
     input: &[u8],
     output: &mut [u8],
-) -> Result<(Step, bool), DecodeError> {
+) -> (Step, bool) {
     let (mut input_left, mut output_left) = (input.len(), output.len());
-    let mut step = Step { consumed: 0, produced: 0 };
+    let mut step = Step::default();
     let result = BrotliDecompressStream(
         &mut input_left,
         &mut step.consumed,
@@ -174,11 +164,12 @@ fn brotli_step(
         &mut 0,
         state,
     );
-    match result {
-        BrotliResult::ResultFailure => Err(DecodeError::Corrupt),
-        BrotliResult::ResultSuccess => Ok((step, true)),
-        BrotliResult::NeedsMoreInput | BrotliResult::NeedsMoreOutput => Ok((step, false)),
+    let done = matches!(result, BrotliResult::ResultSuccess);
+    // As upstream's decoder does it: nothing may follow.
+    if matches!(result, BrotliResult::ResultFailure) || done && input_left > 0 {
+        step.error = Some(DecodeError::Corrupt);
     }
+    (step, done)
 }
 
 #[cfg(test)]
@@ -211,8 +202,11 @@ mod tests {
         for mut piece in data.chunks(size) {
             loop {
                 let mut output = [0; 3];
-                let step = decoder.step(piece, &mut output)?;
+                let step = decoder.step(piece, &mut output);
                 text.extend_from_slice(&output[..step.produced]);
+                if let Some(error) = step.error {
+                    return Err(error);
+                }
                 piece = &piece[step.consumed..];
                 if step.produced < output.len() && piece.is_empty() {
                     break;
@@ -253,6 +247,7 @@ mod tests {
         let end = wrong_sum.len() - 5;
         wrong_sum[end] ^= 1;
         let trailed = [gzip(b"hello"), b"x".to_vec()].concat();
+        let trailed_brotli = [BROTLI_HELLO, b"x"].concat();
         let (gzip, deflate) = (gzip(b"hello"), deflate(b"hello"));
         for (name, compression, data, error) in [
             ("no gzip", Compression::Gzip, b"hello".to_vec(), DecodeError::BadStart),
@@ -264,6 +259,7 @@ mod tests {
             ("empty deflate", Compression::Deflate, Vec::new(), DecodeError::Truncated),
             ("short deflate", Compression::Deflate, deflate[..4].to_vec(), DecodeError::Truncated),
             ("no brotli", Compression::Brotli, b"<html>".to_vec(), DecodeError::Corrupt),
+            ("more behind brotli", Compression::Brotli, trailed_brotli, DecodeError::Corrupt),
             (
                 "short brotli",
                 Compression::Brotli,
@@ -271,7 +267,7 @@ mod tests {
                 DecodeError::Truncated,
             ),
         ] {
-            for size in [1, 1000] {
+            for size in [2, 1000] {
                 assert_eq!(decode(compression, &data, size), Err(error), "{name} by {size}");
             }
         }

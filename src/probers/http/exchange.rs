@@ -26,9 +26,11 @@ use crate::{
     evidence::{Failure, Reason, Stage},
     net::{Context, wire::WireClock},
     probers::http::{
+        head::{HeadWatch, Watched},
         measurements::HttpMeasurements,
         request::RequestBody,
-        timing::{FirstRead, Running, Watched},
+        timing::Running,
+        version::HttpVersion,
     },
 };
 
@@ -48,7 +50,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Transport for S {}
 /// A response whose body is still to be read.
 pub(super) struct Response {
     pub(super) status: StatusCode,
-    pub(super) version: Version,
+    pub(super) version: HttpVersion,
     pub(super) headers: HeaderMap,
     /// The length of the body as it was announced.
     pub(super) content_length: Option<u64>,
@@ -77,19 +79,24 @@ pub(super) async fn exchange(
     seen: &mut HttpMeasurements,
 ) -> Result<Response, Failure> {
     let Connection { stream, clock, http2, over_tls } = connection;
-    let first_read = FirstRead::default();
-    let interim = first_read.clone();
-    on_informational(&mut request, move |_| interim.skip());
-    let io = TokioIo::new(Watched::new(stream, clock.clone(), first_read.clone()));
+    let head = HeadWatch::default();
+    if http2 {
+        head.note_complete();
+    }
+    let interim = head.clone();
+    on_informational(&mut request, move |_| interim.note_interim());
+    let io = TokioIo::new(Watched::new(stream, clock.clone(), head.clone()));
     let is_head = request.method() == http::Method::HEAD;
-    seen.running = Some(Running::new(clock, first_read, http2));
+    seen.running = Some(Running::new(clock, head.clone(), http2));
     context.enter(Stage::Response);
     let sent = if http2 { send_http2(io, request).await } else { send_http1(io, request).await };
     let (response, driver) = sent.map_err(|error| failure_of(&error, "The request failed"))?;
     seen.note_head();
+    head.note_complete();
     let (parts, body) = response.into_parts();
     let content_length = content_length(&parts, &body, is_head);
-    let Parts { status, version, headers, .. } = parts;
+    let version = head.version().unwrap_or_else(|| parts.version.into());
+    let Parts { status, headers, .. } = parts;
     let headers = presentable(headers, version)?;
     Ok(Response { status, version, headers, content_length, over_tls, body, driver })
 }
@@ -125,6 +132,8 @@ async fn send_http1(
         .max_buf_size(LARGEST_HEAD)
         .allow_obsolete_multiline_headers_in_responses(true)
         .allow_spaces_after_header_name_in_responses(true)
+        // Names with a space in them are none of them fatal to upstream.
+        .ignore_invalid_headers_in_responses(true)
         .handshake(io)
         .await?;
     let mut driver = Driver { tasks: Tasks::default() };
@@ -222,9 +231,10 @@ fn content_length(parts: &Parts, body: &Incoming, is_head: bool) -> Option<u64> 
 
 /// The headers as Go's client presents them, which is what header rules are written for: without
 /// those about the transfer, and with the modern form of `Pragma: no-cache`.
-fn presentable(mut headers: HeaderMap, version: Version) -> Result<HeaderMap, Failure> {
+fn presentable(mut headers: HeaderMap, version: HttpVersion) -> Result<HeaderMap, Failure> {
+    let is_http11 = version == HttpVersion::from(Version::HTTP_11);
     let mut encodings = headers.get_all(header::TRANSFER_ENCODING).iter();
-    if let Some(encoding) = encodings.next().filter(|_| version == Version::HTTP_11) {
+    if let Some(encoding) = encodings.next().filter(|_| is_http11) {
         if !encoding.as_bytes().eq_ignore_ascii_case(b"chunked") || encodings.next().is_some() {
             let message = format!("The transfer encoding {encoding:?} is not supported");
             return Err(Failure::new(Stage::Response, Reason::Protocol, message));

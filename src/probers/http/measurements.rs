@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chrono::NaiveDateTime;
-use http::{HeaderMap, StatusCode, Version, header};
+use http::{HeaderMap, StatusCode, header};
 
 use crate::{
     evidence::{Phase, Phases},
@@ -12,7 +12,7 @@ use crate::{
         resolve::Resolution,
         tls::{self, TlsSession},
     },
-    probers::http::{exchange::Response, timing::Running},
+    probers::http::{exchange::Response, timing::Running, version::HttpVersion},
 };
 
 const DURATION: Metric<1> = Metric::new(
@@ -107,7 +107,7 @@ pub struct ResponseFacts {
     /// Its status code.
     pub status: StatusCode,
     /// Its HTTP version.
-    pub version: Version,
+    pub version: HttpVersion,
     /// The length of the body as it was announced, if it was.
     pub content_length: Option<u64>,
     /// Its `Last-Modified`, in Unix time, if that can be read.
@@ -226,7 +226,7 @@ impl Export for ResponseFacts {
     fn export(&self, metrics: &mut MetricSet) {
         metrics.add(&STATUS_CODE, [], self.status.as_u16());
         metrics.add(&CONTENT_LENGTH, [], self.content_length.map_or(-1.0, approximate));
-        metrics.add(&VERSION, [], version_number(self.version));
+        metrics.add(&VERSION, [], self.version.number());
         metrics.add(&SSL, [], u8::from(self.over_tls));
         if let Some(time) = self.last_modified {
             metrics.add(&LAST_MODIFIED, [], seconds(time));
@@ -256,17 +256,6 @@ fn last_modified(headers: &HeaderMap) -> Option<i64> {
         })
         .or_else(|| NaiveDateTime::parse_from_str(rest, "%b %e %H:%M:%S %Y").ok())?;
     Some(time.and_utc().timestamp())
-}
-
-/// The number of a version, as the metric shows it.
-fn version_number(version: Version) -> f64 {
-    match version {
-        Version::HTTP_10 => 1.0,
-        Version::HTTP_11 => 1.1,
-        Version::HTTP_2 => 2.0,
-        Version::HTTP_3 => 3.0,
-        _ => 0.0,
-    }
 }
 
 /// A count as a sample's value.
@@ -320,7 +309,7 @@ mod tests {
             redirects: 2,
             response: Some(ResponseFacts {
                 status: StatusCode::OK,
-                version: Version::HTTP_11,
+                version: HttpVersion { major: 1, minor: 1 },
                 content_length: None,
                 last_modified: Some(1_445_412_480),
                 over_tls: true,

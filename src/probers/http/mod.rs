@@ -7,6 +7,7 @@ mod cookies;
 mod decoder;
 mod exchange;
 mod file_body;
+mod head;
 mod measurements;
 mod redirects;
 mod request;
@@ -15,9 +16,11 @@ mod target;
 mod timing;
 mod url;
 mod verdict;
+mod version;
 
 pub use measurements::{CheckState, HttpMeasurements, HttpPhase, METRICS, ResponseFacts};
 pub use settings::{Compression, HeaderMatcher, HttpProber};
+pub use version::HttpVersion;
 
 use crate::{
     evidence::{Failure, Stage},
@@ -31,6 +34,7 @@ use crate::{
             verdict::{has_json_rules, judge},
         },
     },
+    settings::tls::TlsSettings,
 };
 
 impl Prober for HttpProber {
@@ -53,7 +57,9 @@ impl Prober for HttpProber {
         seen.note_resolution();
         let pinned = Pinned::new(&url, address?);
         context.enter(Stage::Request);
-        self.tls_client.prepare().await?;
+        if url.scheme == "https" || names_files(self.tls_client.settings()) {
+            self.tls_client.prepare().await?;
+        }
         let mut requests = Requests::new(self, target.hostname.as_deref()).await?;
         seen.begin_phases();
         requests.read_credentials().await?;
@@ -61,6 +67,11 @@ impl Prober for HttpProber {
         seen.note_final(&answer.response);
         judge(self, context, answer, seen).await
     }
+}
+
+/// Whether TLS settings may be unusable; upstream finds that out also where no TLS is spoken.
+fn names_files(settings: &TlsSettings) -> bool {
+    [&settings.ca_file, &settings.cert_file, &settings.key_file].iter().any(|file| !file.is_empty())
 }
 
 /// Adds up what was measured, however the probe ends.

@@ -92,6 +92,9 @@ fn readable(bytes: &[u8]) -> String {
 }
 
 /// The request that a redirect asks for.
+///
+/// Unlike upstream: credentials follow the name of the target rather than its address, and they do
+/// not go from https to http.
 fn next_hop(
     hop: &Hop,
     status: StatusCode,
@@ -117,7 +120,9 @@ fn next_hop(
         host: hop.host.clone().filter(|_| is_relative),
         method,
         with_body: hop.with_body && keeps_request,
-        with_credentials: hop.with_credentials && pinned.shares_credentials_with(&url),
+        with_credentials: hop.with_credentials
+            && !is_downgrade
+            && pinned.shares_credentials_with(&url),
         referer: (!is_downgrade).then(|| hop.url.to_string()),
         url,
     })
@@ -177,6 +182,8 @@ mod tests {
             ("http://h.example/", "http://h.example/x", true),
             ("http://h.example/", "https://H.example:8443/x", true),
             ("http://h.example/", "http://www.h.example/", true),
+            ("https://h.example/", "https://h.example/", true),
+            ("https://h.example/", "http://h.example/", false),
             ("http://h.example/", "http://oh.example/", false),
             ("http://h.example/", "http://example/", false),
             ("http://h.example/", "//other.example/", false),

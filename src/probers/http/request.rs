@@ -176,7 +176,8 @@ impl<'p> Requests<'p> {
         for (name, value) in self.prober.headers.iter() {
             let name = HeaderName::from_bytes(name.as_bytes())
                 .map_err(|_| impossible(format!("'{name}' is not a header name")))?;
-            if OWN.contains(&name) || !allowed(&name) {
+            let about_body = !hop.with_body && ABOUT_BODY.contains(&name);
+            if OWN.contains(&name) || about_body || !allowed(&name) {
                 continue;
             }
             if name == header::COOKIE {
@@ -241,6 +242,14 @@ const OWN: [HeaderName; 5] = [
     header::CONTENT_LENGTH,
     header::TRANSFER_ENCODING,
     header::TRAILER,
+];
+
+/// Headers that go when a redirect asks for another request than the module's.
+const ABOUT_BODY: [HeaderName; 4] = [
+    header::CONTENT_ENCODING,
+    header::CONTENT_LANGUAGE,
+    header::CONTENT_LOCATION,
+    header::CONTENT_TYPE,
 ];
 
 /// Headers that are for the host that the module names, and its subdomains, alone.
