@@ -1,6 +1,6 @@
 # The image: the binary, its default modules and the certificates of public authorities, as a user without rights.
 #
-#   docker build -t probe_exporter .
+#   make image
 #   docker run --rm -p 9115:9115 probe_exporter
 #
 # RUNTIME may be any image with glibc 2.36 or later and libstdc++, such as debian:bookworm-slim.
@@ -18,12 +18,17 @@ RUN apt-get update \
 WORKDIR /src
 
 # Dependencies first, so that a change of our own code does not build them again.
-COPY Cargo.toml Cargo.lock ./
+COPY Cargo.toml Cargo.lock build.rs ./
 RUN mkdir src \
     && echo 'fn main() {}' > src/main.rs \
     && touch src/lib.rs \
     && cargo build --release --locked \
     && rm -rf src
+
+# What `--version` and blackbox_exporter_build_info say.
+ARG BRANCH=unknown
+ARG REVISION=unknown
+ENV PROBE_EXPORTER_BRANCH=${BRANCH} PROBE_EXPORTER_REVISION=${REVISION}
 
 COPY config config
 COPY src src
@@ -35,8 +40,8 @@ RUN find src -exec touch {} + \
 
 FROM ${RUNTIME}
 
-ARG VERSION=unknown
 ARG REVISION=unknown
+ARG VERSION=unknown
 
 LABEL org.opencontainers.image.title="probe_exporter" \
       org.opencontainers.image.description="Prometheus exporter that probes over HTTP, TCP, DNS and ICMP; a drop-in replacement for blackbox_exporter" \

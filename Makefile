@@ -11,6 +11,11 @@ IMAGE ?= probe_exporter
 ARGS ?=
 STRICT ?=
 
+# What the binary and the image say of themselves.
+VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
+BRANCH = $(shell git rev-parse --abbrev-ref HEAD 2>/dev/null || echo unknown)
+REVISION = $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
+
 .PHONY: help
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -25,7 +30,7 @@ run: build ## Build and start on port 9115 with the built-in modules (ARGS="--co
 
 .PHONY: build
 build: setup ## Build the release binary, target/release/probe_exporter
-	$(CARGO) build --release --locked
+	PROBE_EXPORTER_BRANCH="$(BRANCH)" PROBE_EXPORTER_REVISION="$(REVISION)" $(CARGO) build --release --locked
 
 .PHONY: test
 test: setup lint doc deny rules unit ## Everything that CI checks of the code
@@ -67,7 +72,7 @@ rules: ## Prometheus configuration, rules and their unit tests
 	fi
 
 .PHONY: metrics
-metrics: ## What the exporter answers, through promtool's linter
+metrics: setup ## What the exporter answers, through promtool's linter
 	@if command -v $(PROMTOOL) >/dev/null; then \
 		$(CARGO) build --locked && PROMTOOL=$(PROMTOOL) .ci/check-metrics target/debug/probe_exporter; \
 	else \
@@ -82,7 +87,8 @@ parity: setup ## The comparison with a real blackbox_exporter (BLACKBOX=its bina
 .PHONY: image
 image: ## Build the container image (CONTAINER=docker, podman or buildah)
 	$(if $(CONTAINER),,$(error none of docker, podman and buildah is installed))
-	$(CONTAINER) build --tag $(IMAGE) --file Dockerfile .
+	$(CONTAINER) build --tag $(IMAGE) --file Dockerfile \
+		--build-arg VERSION="$(VERSION)" --build-arg BRANCH="$(BRANCH)" --build-arg REVISION="$(REVISION)" .
 
 # rustfmt and clippy, where rustup installed only the compiler.
 .PHONY: components
