@@ -258,7 +258,7 @@ async fn without_a_name_to_check_there_is_no_handshake() {
     let outcome = connect(&server, trusting(&pki.root), "").await;
     assert_eq!(outcome.failure().reason, Reason::InvalidRequest);
     let settings = TlsSettings { insecure_skip_verify: true, ..trusting(&pki.root) };
-    assert!(connect(&server, settings, "").await.stream.is_ok());
+    assert_eq!(connect(&server, settings, "").await.session().verify_result, VerifyResult::Ok);
 }
 
 #[tokio::test]
