@@ -65,9 +65,14 @@ impl Session {
 
     /// All errors that were found, in the order of their places.
     pub(super) fn into_faults(self) -> Vec<Fault> {
+        let was_cut_off = self.is_over();
         let mut faults = self.state.into_inner().faults;
         faults.sort();
         faults.dedup();
+        if let (true, Some(last)) = (was_cut_off, faults.last()) {
+            let message = "there may be more errors: no more were looked for";
+            faults.push(Fault::new(last.mark, message));
+        }
         faults
     }
 

@@ -274,8 +274,10 @@ fn many_errors_are_cut_off() {
     for number in 0..1_000 {
         writeln!(text, "  a{number}: {{number: x, flag: y1, list: z}}").unwrap();
     }
-    let lines = all(text).unwrap_err().lines().count();
+    let error = all(text).unwrap_err();
+    let lines = error.lines().count();
     assert!((100..110).contains(&lines), "{lines}");
+    assert!(error.ends_with("there may be more errors: no more were looked for"), "{error}");
 }
 
 proptest! {
