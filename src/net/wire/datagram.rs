@@ -201,6 +201,9 @@ mod tests {
     use super::*;
     use crate::net::{resolve::Resolver, wire::stamps_available};
 
+    /// What the kernel of a busy machine may take to deliver what was sent.
+    const ROOM: Duration = Duration::from_millis(200);
+
     fn context() -> Context {
         Context::new(Instant::now() + Duration::from_mins(1), Arc::new(Resolver::default()))
     }
@@ -215,7 +218,8 @@ mod tests {
         let (_, from) = peer.recv_from(&mut buffer).await.expect("sent");
         peer.send_to(b"answer", from).await.expect("open");
         let answered = handed.elapsed();
-        std::thread::sleep(Duration::from_millis(300));
+        // As if this process got no CPU time for as long.
+        std::thread::sleep(2 * ROOM);
         let arrival = datagram.receive(&mut buffer).await.expect("sent");
         assert_eq!((arrival.length, arrival.truncated, &buffer), (4, true, b"answ"));
         let sent = arrival.sent.expect("sent");
@@ -223,9 +227,9 @@ mod tests {
         let waiting = arrival.at.since(sent);
         if stamps_available(Kind::Udp) {
             assert!(arrival.at.by_kernel());
-            assert!(waiting <= answered, "{waiting:?} of {answered:?}");
+            assert!(waiting < answered + ROOM, "{waiting:?} of {answered:?}");
         } else {
-            assert!(waiting >= Duration::from_millis(300), "{waiting:?}");
+            assert!(waiting >= 2 * ROOM, "{waiting:?}");
         }
     }
 

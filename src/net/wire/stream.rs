@@ -169,6 +169,9 @@ mod tests {
     use super::*;
     use crate::net::wire::stamps_available;
 
+    /// What the kernel of a busy machine may take to deliver what was sent.
+    const ROOM: Duration = Duration::from_millis(200);
+
     /// A connection, with the peer's end of it.
     async fn connection() -> (WireStream, TcpStream) {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("loopback");
@@ -190,7 +193,7 @@ mod tests {
         peer.write_all(b"answer").await.expect("open");
         let answered = asked.elapsed();
         // As if this process got no CPU time for as long.
-        std::thread::sleep(Duration::from_millis(300));
+        std::thread::sleep(2 * ROOM);
         let mut answer = [0; 6];
         stream.read_exact(&mut answer).await.expect("sent");
         let lap = stream.clock().lap();
@@ -198,9 +201,9 @@ mod tests {
         if stamps_available(Kind::Tcp) {
             let send = lap.last_send.expect("sent");
             assert!(lap.first_byte.expect("received").by_kernel());
-            assert!(lap.waiting <= asked.since(send) + answered, "{lap:?}");
+            assert!(lap.waiting < asked.since(send) + answered + ROOM, "{lap:?}");
         } else {
-            assert!(lap.waiting >= Duration::from_millis(300), "{lap:?}");
+            assert!(lap.waiting >= 2 * ROOM, "{lap:?}");
         }
     }
 
