@@ -8,6 +8,7 @@ mod decoder;
 mod exchange;
 mod file_body;
 mod head;
+mod keys;
 mod measurements;
 mod redirects;
 mod request;

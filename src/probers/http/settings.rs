@@ -1,27 +1,16 @@
 //! The section `http`.
 
-use std::{collections::BTreeMap, fmt};
+use std::fmt;
 
 use http::Method;
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde::{Deserialize, Serialize};
 
 use crate::{
     net::tls::TlsClient,
-    probers::http::acceptance::is_acceptable,
+    probers::http::keys::HttpKeys,
     settings::{
-        bytes::Bytes,
-        cel::CelProgram,
-        header::RequestHeaders,
-        http_client::{
-            AddedHeaders, AuthorizationKeys, BasicAuthKeys, HttpClientKeys, HttpClientSettings,
-            OAuth2Settings, ProxyUrl, proxy_url,
-        },
-        ip::{IpSettings, PreferredIpProtocol},
-        regexp::Regexp,
-        rule::RuleError,
-        secret::Secret,
-        size::ByteSize,
-        tls::TlsSettings,
+        bytes::Bytes, cel::CelProgram, header::RequestHeaders, http_client::HttpClientSettings,
+        ip::IpSettings, regexp::Regexp, rule::RuleError, size::ByteSize,
     },
 };
 
@@ -73,7 +62,7 @@ pub struct HttpProber {
     /// Whether HTTP/3 is spoken.
     pub enable_http3: bool,
     /// Whether the old key `no_follow_redirects` was there.
-    deprecated_key: bool,
+    pub(super) deprecated_key: bool,
 }
 
 /// A pattern that the values of a header must match, or must not.
@@ -101,50 +90,6 @@ pub enum Compression {
     Identity,
 }
 
-/// The section as it is written.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a key of the section")]
-struct HttpKeys {
-    valid_status_codes: Vec<i64>,
-    valid_http_versions: Vec<String>,
-    preferred_ip_protocol: PreferredIpProtocol,
-    ip_protocol_fallback: bool,
-    skip_resolve_phase_with_proxy: bool,
-    no_follow_redirects: Option<bool>,
-    fail_if_ssl: bool,
-    fail_if_not_ssl: bool,
-    #[serde(deserialize_with = "method", serialize_with = "as_text")]
-    method: Method,
-    headers: RequestHeaders,
-    fail_if_body_matches_regexp: Vec<Regexp>,
-    fail_if_body_not_matches_regexp: Vec<Regexp>,
-    fail_if_body_json_matches_cel: Option<CelProgram>,
-    fail_if_body_json_not_matches_cel: Option<CelProgram>,
-    fail_if_header_matches: Vec<HeaderMatcher>,
-    fail_if_header_not_matches: Vec<HeaderMatcher>,
-    body: Bytes,
-    body_file: String,
-    // From here to http_headers: HttpClientKeys.
-    basic_auth: Option<BasicAuthKeys>,
-    authorization: Option<AuthorizationKeys>,
-    oauth2: Option<OAuth2Settings>,
-    bearer_token: Secret,
-    bearer_token_file: String,
-    tls_config: TlsSettings,
-    follow_redirects: bool,
-    enable_http2: bool,
-    #[serde(deserialize_with = "proxy_url")]
-    proxy_url: Option<ProxyUrl>,
-    no_proxy: String,
-    proxy_from_environment: bool,
-    proxy_connect_header: BTreeMap<String, Vec<Secret>>,
-    http_headers: AddedHeaders,
-    compression: CompressionKey,
-    body_size_limit: ByteSize,
-    enable_http3: bool,
-}
-
 /// The keys of an entry of `fail_if_header_matches`.
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -154,14 +99,9 @@ struct HeaderMatcherKeys {
     allow_missing: bool,
 }
 
-/// A compression as it is written: `Accept-Encoding` is compared with exactly that.
-#[derive(Debug, Clone, Default, Serialize)]
-#[serde(transparent)]
-struct CompressionKey(String);
-
-const HTTP_1_1: &str = "HTTP/1.1";
-const HTTP_2: &str = "HTTP/2.0";
-const HTTP_3: &str = "HTTP/3.0";
+pub(super) const HTTP_1_1: &str = "HTTP/1.1";
+pub(super) const HTTP_2: &str = "HTTP/2.0";
+pub(super) const HTTP_3: &str = "HTTP/3.0";
 
 /// The versions that an answer can have.
 const HTTP_VERSIONS: [&str; 4] = ["HTTP/1.0", HTTP_1_1, HTTP_2, HTTP_3];
@@ -240,7 +180,7 @@ impl HttpProber {
 }
 
 impl Compression {
-    const ALL: [Self; 4] = [Self::Brotli, Self::Deflate, Self::Gzip, Self::Identity];
+    pub(super) const ALL: [Self; 4] = [Self::Brotli, Self::Deflate, Self::Gzip, Self::Identity];
 
     /// Its name in HTTP.
     #[must_use]
@@ -260,165 +200,6 @@ impl fmt::Display for Compression {
     }
 }
 
-impl Default for HttpKeys {
-    fn default() -> Self {
-        HttpProber::default().into()
-    }
-}
-
-impl TryFrom<HttpKeys> for HttpProber {
-    type Error = RuleError;
-
-    fn try_from(keys: HttpKeys) -> Result<Self, RuleError> {
-        let client = HttpClientSettings::try_from(keys.client())?;
-        keys.check_body()?;
-        keys.check_accept_encoding()?;
-        keys.check_http3()?;
-        let follow_redirects = keys.no_follow_redirects.map_or(client.follow_redirects, |not| !not);
-        Ok(Self {
-            valid_status_codes: keys.valid_status_codes,
-            valid_http_versions: keys.valid_http_versions,
-            ip: IpSettings {
-                preferred_ip_protocol: keys.preferred_ip_protocol,
-                ip_protocol_fallback: keys.ip_protocol_fallback,
-            },
-            skip_resolve_phase_with_proxy: keys.skip_resolve_phase_with_proxy,
-            fail_if_ssl: keys.fail_if_ssl,
-            fail_if_not_ssl: keys.fail_if_not_ssl,
-            method: keys.method,
-            headers: keys.headers,
-            fail_if_body_matches_regexp: keys.fail_if_body_matches_regexp,
-            fail_if_body_not_matches_regexp: keys.fail_if_body_not_matches_regexp,
-            fail_if_body_json_matches_cel: keys.fail_if_body_json_matches_cel,
-            fail_if_body_json_not_matches_cel: keys.fail_if_body_json_not_matches_cel,
-            fail_if_header_matches: keys.fail_if_header_matches,
-            fail_if_header_not_matches: keys.fail_if_header_not_matches,
-            body: keys.body,
-            body_file: keys.body_file,
-            tls_client: TlsClient::try_from(client.tls_config.clone())
-                .map_err(|error| error.inside("tls_config"))?,
-            client: HttpClientSettings { follow_redirects, ..client },
-            compression: keys.compression.algorithm(),
-            body_size_limit: keys.body_size_limit,
-            enable_http3: keys.enable_http3,
-            deprecated_key: keys.no_follow_redirects.is_some(),
-        })
-    }
-}
-
-impl HttpKeys {
-    /// The keys that say how the request is made.
-    fn client(&self) -> HttpClientKeys {
-        HttpClientKeys {
-            basic_auth: self.basic_auth.clone(),
-            authorization: self.authorization.clone(),
-            oauth2: self.oauth2.clone(),
-            bearer_token: self.bearer_token.clone(),
-            bearer_token_file: self.bearer_token_file.clone(),
-            tls_config: self.tls_config.clone(),
-            follow_redirects: self.follow_redirects,
-            enable_http2: self.enable_http2,
-            proxy_url: self.proxy_url.clone(),
-            no_proxy: self.no_proxy.clone(),
-            proxy_from_environment: self.proxy_from_environment,
-            proxy_connect_header: self.proxy_connect_header.clone(),
-            http_headers: self.http_headers.clone(),
-        }
-    }
-
-    fn check_body(&self) -> Result<(), RuleError> {
-        if !self.body.is_empty() && !self.body_file.is_empty() {
-            let message = "setting body and body_file both are not allowed";
-            return Err(RuleError::at("body_file", message));
-        }
-        Ok(())
-    }
-
-    fn check_accept_encoding(&self) -> Result<(), RuleError> {
-        let CompressionKey(compression) = &self.compression;
-        for (name, value) in self.headers.iter() {
-            if name.eq_ignore_ascii_case("accept-encoding") && !is_acceptable(compression, value) {
-                let message = format!(
-                    "invalid configuration \"{name}: {value}\", \"compression: {compression}\""
-                );
-                return Err(RuleError::at(&format!("headers.{name}"), message));
-            }
-        }
-        Ok(())
-    }
-
-    fn check_http3(&self) -> Result<(), RuleError> {
-        let position = |wanted: &[&str]| {
-            let found =
-                self.valid_http_versions.iter().position(|known| wanted.contains(&known.as_str()));
-            found.map(|index| format!("valid_http_versions[{index}]"))
-        };
-        if !self.enable_http3 {
-            return match position(&[HTTP_3]) {
-                Some(place) => Err(RuleError::at(
-                    &place,
-                    "HTTP/3 cannot be used as a valid HTTP version when enable_http3 is false",
-                )),
-                None => Ok(()),
-            };
-        }
-        if let Some(place) = position(&[HTTP_1_1, HTTP_2]) {
-            let message = "HTTP/3 and HTTP/2.0/1.1 cannot be used together - only HTTP/3.0 is \
-                           allowed when enable_http3 is true";
-            return Err(RuleError::at(&place, message));
-        }
-        if self.enable_http2 {
-            let message = "when enable_http3 is true, enable_http2 must be set to false";
-            return Err(RuleError::at("enable_http3", message));
-        }
-        Ok(())
-    }
-}
-
-impl From<HttpProber> for HttpKeys {
-    fn from(prober: HttpProber) -> Self {
-        let client = HttpClientKeys::from(prober.client);
-        Self {
-            valid_status_codes: prober.valid_status_codes,
-            valid_http_versions: prober.valid_http_versions,
-            preferred_ip_protocol: prober.ip.preferred_ip_protocol,
-            ip_protocol_fallback: prober.ip.ip_protocol_fallback,
-            skip_resolve_phase_with_proxy: prober.skip_resolve_phase_with_proxy,
-            no_follow_redirects: None,
-            fail_if_ssl: prober.fail_if_ssl,
-            fail_if_not_ssl: prober.fail_if_not_ssl,
-            method: prober.method,
-            headers: prober.headers,
-            fail_if_body_matches_regexp: prober.fail_if_body_matches_regexp,
-            fail_if_body_not_matches_regexp: prober.fail_if_body_not_matches_regexp,
-            fail_if_body_json_matches_cel: prober.fail_if_body_json_matches_cel,
-            fail_if_body_json_not_matches_cel: prober.fail_if_body_json_not_matches_cel,
-            fail_if_header_matches: prober.fail_if_header_matches,
-            fail_if_header_not_matches: prober.fail_if_header_not_matches,
-            body: prober.body,
-            body_file: prober.body_file,
-            basic_auth: client.basic_auth,
-            authorization: client.authorization,
-            oauth2: client.oauth2,
-            bearer_token: client.bearer_token,
-            bearer_token_file: client.bearer_token_file,
-            tls_config: client.tls_config,
-            follow_redirects: client.follow_redirects,
-            enable_http2: client.enable_http2,
-            proxy_url: client.proxy_url,
-            no_proxy: client.no_proxy,
-            proxy_from_environment: client.proxy_from_environment,
-            proxy_connect_header: client.proxy_connect_header,
-            http_headers: client.http_headers,
-            compression: CompressionKey(
-                prober.compression.map(|compression| compression.to_string()).unwrap_or_default(),
-            ),
-            body_size_limit: prober.body_size_limit,
-            enable_http3: prober.enable_http3,
-        }
-    }
-}
-
 impl TryFrom<HeaderMatcherKeys> for HeaderMatcher {
     type Error = RuleError;
 
@@ -432,41 +213,6 @@ impl TryFrom<HeaderMatcherKeys> for HeaderMatcher {
             .ok_or_else(|| RuleError::new("regexp must be set for HTTP header matchers"))?;
         Ok(Self { header: keys.header, regexp, allow_missing: keys.allow_missing })
     }
-}
-
-impl CompressionKey {
-    fn algorithm(&self) -> Option<Compression> {
-        Compression::ALL.into_iter().find(|known| known.name().eq_ignore_ascii_case(&self.0))
-    }
-}
-
-impl<'de> Deserialize<'de> for CompressionKey {
-    /// Upstream takes any text and then fails every probe.
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let key = Self(String::deserialize(deserializer)?);
-        if !key.0.is_empty() && key.algorithm().is_none() {
-            let names = Compression::ALL.map(Compression::name).join(", ");
-            let message = format!("compression '{}' is not valid: it is one of {names}", key.0);
-            return Err(de::Error::custom(message));
-        }
-        Ok(key)
-    }
-}
-
-/// Reads `method`; an empty text means the default.
-///
-/// Upstream finds a bad method only when it probes.
-fn method<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Method, D::Error> {
-    match String::deserialize(deserializer)?.as_str() {
-        "" => Ok(Method::GET),
-        text => Method::from_bytes(text.as_bytes()).map_err(|_| {
-            de::Error::custom(format!("method '{text}' is not valid: it is a word such as GET"))
-        }),
-    }
-}
-
-fn as_text<S: Serializer>(method: &Method, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(method.as_str())
 }
 
 #[cfg(test)]
