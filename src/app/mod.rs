@@ -23,7 +23,7 @@ pub use options::Options;
 use self::signals::Signals;
 use crate::{
     config::ConfigStore,
-    net::resolve::Resolver,
+    net::{resolve::Resolver, wire},
     probe::History,
     server::{Exporter, Settings, Trigger, WebServer},
     version,
@@ -69,6 +69,9 @@ impl App {
             route_prefix: options.route_prefix,
         };
         let history = History::new(options.history_limit);
+        if !wire::prepare() {
+            log::info!("The kernel gives no time stamps; readings come from this process's clock");
+        }
         let resolver = Arc::new(Resolver::system());
         let probes = runtime.handle().clone();
         let exporter = Exporter::new(settings, config, history, resolver, probes)?;
