@@ -103,9 +103,6 @@ pub(super) const HTTP_1_1: &str = "HTTP/1.1";
 pub(super) const HTTP_2: &str = "HTTP/2.0";
 pub(super) const HTTP_3: &str = "HTTP/3.0";
 
-/// The versions that an answer can have.
-const HTTP_VERSIONS: [&str; 4] = ["HTTP/1.0", HTTP_1_1, HTTP_2, HTTP_3];
-
 impl Default for HttpProber {
     fn default() -> Self {
         Self {
@@ -147,10 +144,10 @@ impl HttpProber {
             );
         }
         for version in &self.valid_http_versions {
-            if !HTTP_VERSIONS.contains(&version.as_str()) {
+            if !is_version(version) {
                 warnings.push(format!(
-                    "valid_http_versions: '{version}' matches no answer; the versions are {}",
-                    HTTP_VERSIONS.join(", ")
+                    "valid_http_versions: '{version}' matches no answer; versions are written \
+                     {HTTP_1_1} and {HTTP_2}"
                 ));
             }
         }
@@ -213,6 +210,12 @@ impl TryFrom<HeaderMatcherKeys> for HeaderMatcher {
             .ok_or_else(|| RuleError::new("regexp must be set for HTTP header matchers"))?;
         Ok(Self { header: keys.header, regexp, allow_missing: keys.allow_missing })
     }
+}
+
+/// Whether an answer can have this version.
+fn is_version(text: &str) -> bool {
+    let number = text.strip_prefix("HTTP/").and_then(|number| number.split_once('.'));
+    number.is_some_and(|(major, minor)| major.parse::<u8>().is_ok() && minor.parse::<u8>().is_ok())
 }
 
 #[cfg(test)]
