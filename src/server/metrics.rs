@@ -7,6 +7,8 @@ use prometheus::{
     TextEncoder, core::Collector,
 };
 
+#[cfg(target_os = "linux")]
+use crate::server::process::ProcessMetrics;
 use crate::{
     config::{Config, LastReload, Module},
     probe::ProbeReport,
@@ -16,6 +18,8 @@ use crate::{
 /// All of them, with the registry that renders them.
 pub(super) struct OwnMetrics {
     registry: Registry,
+    #[cfg(target_os = "linux")]
+    process: ProcessMetrics,
     last_reload_successful: IntGauge,
     last_reload_success: Gauge,
     unknown_modules: IntCounter,
@@ -35,9 +39,9 @@ impl OwnMetrics {
     pub(super) fn new() -> prometheus::Result<Self> {
         let registry = Registry::new();
         register(&registry, build_info()?)?;
-        #[cfg(target_os = "linux")]
-        registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
         Ok(Self {
+            #[cfg(target_os = "linux")]
+            process: ProcessMetrics::register(&registry)?,
             last_reload_successful: register(
                 &registry,
                 IntGauge::new(
@@ -90,6 +94,8 @@ impl OwnMetrics {
         let success_time = reload.success_time.duration_since(UNIX_EPOCH).unwrap_or_default();
         self.last_reload_success.set(success_time.as_secs_f64());
         self.last_reload_successful.set(i64::from(reload.succeeded));
+        #[cfg(target_os = "linux")]
+        self.process.refresh();
         TextEncoder::new().encode_to_string(&self.registry.gather())
     }
 
@@ -153,7 +159,7 @@ fn build_info() -> prometheus::Result<Gauge> {
 }
 
 /// Registers a metric and hands it back.
-fn register<C: Collector + Clone + 'static>(
+pub(super) fn register<C: Collector + Clone + 'static>(
     registry: &Registry,
     collector: C,
 ) -> prometheus::Result<C> {

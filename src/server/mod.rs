@@ -12,11 +12,17 @@ mod metrics;
 mod negotiate;
 mod pages;
 mod probe;
+#[cfg(target_os = "linux")]
+mod process;
 mod routes;
 
 use std::{future::Future, io, net::TcpListener, pin::pin, sync::Arc, time::Duration};
 
-use actix_web::{App, HttpServer, dev, web};
+use actix_web::{
+    App, HttpServer, dev,
+    middleware::{NormalizePath, TrailingSlash, from_fn},
+    web,
+};
 use futures_util::future::{Either, select};
 
 pub use address::{AddressError, ExternalUrl, RoutePrefix};
@@ -57,7 +63,8 @@ impl WebServer {
             let exporter = exporter.clone();
             App::new()
                 .wrap(routes::headers())
-                .wrap(actix_web::middleware::from_fn(routes::panics_are_answers))
+                .wrap(from_fn(routes::panics_are_answers))
+                .wrap(NormalizePath::new(TrailingSlash::MergeOnly))
                 .configure(|services| routes::add(services, &exporter.settings))
                 .app_data(exporter)
         };

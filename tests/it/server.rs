@@ -80,6 +80,7 @@ fn every_route_answers_and_no_other_does() {
 fn routes_take_every_method_and_reload_only_post() {
     let exporter = Exporter::start(MODULES);
     let target = Target::start();
+    assert_eq!(exporter.get("//-//healthy").status, 200, "slashes are merged, as in Go");
     for method in ["GET", "POST", "PUT", "DELETE", "OPTIONS"] {
         let path = probe_path("connect", &target.name());
         assert_eq!(exporter.request(method, &path, &[]).status, 200, "{method}");
