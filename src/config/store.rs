@@ -66,7 +66,7 @@ pub enum LoadError {
     },
     /// The file has errors.
     #[error("error parsing config file: {0}")]
-    Invalid(#[from] ConfigError),
+    Invalid(ConfigError),
 }
 
 /// The file that is used when none was asked for, if it exists.
@@ -148,7 +148,7 @@ impl Text {
 
     /// Makes a configuration of it, and tells what is surprising about it.
     fn parse(&self) -> Result<(Config, [u8; 32]), LoadError> {
-        let config = Config::parse(&self.bytes, &self.name)?;
+        let config = Config::parse(&self.bytes, &self.name).map_err(LoadError::Invalid)?;
         for (module, warning) in config.warnings() {
             log::warn!(module; "{warning}");
         }
