@@ -14,6 +14,7 @@ mod config;
 mod dns;
 mod fixtures;
 mod harness;
+mod http;
 mod icmp;
 mod metric_text;
 mod parity;

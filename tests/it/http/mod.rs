@@ -1,0 +1,23 @@
+//! The http prober against servers whose answers are known to the byte.
+
+mod bodies;
+mod hostile;
+mod redirects;
+mod requests;
+mod times;
+mod tls;
+
+/// A module with these keys of the section, that looks names up in IPv4 alone.
+fn module(keys: &str) -> String {
+    format!("{{prober: http, http: {{preferred_ip_protocol: ip4, {keys}}}}}")
+}
+
+/// The same, cut off after a second.
+fn short_module(keys: &str) -> String {
+    format!("{{prober: http, timeout: 1s, http: {{preferred_ip_protocol: ip4, {keys}}}}}")
+}
+
+/// The time of a phase.
+fn phase(name: &str) -> String {
+    format!("probe_http_duration_seconds{{phase=\"{name}\"}}")
+}
