@@ -18,7 +18,7 @@ use futures_util::future::{Either, pending, select};
 use tokio::{runtime::Runtime, sync::watch, time::MissedTickBehavior};
 
 pub use listen::{ListenAddress, ListenAddressError};
-pub use options::Options;
+pub use options::{Options, ResolverChoice};
 
 use self::signals::Signals;
 use crate::{
@@ -72,7 +72,10 @@ impl App {
         if !wire::prepare() {
             log::info!("The kernel gives no time stamps; readings come from this process's clock");
         }
-        let resolver = Arc::new(Resolver::system());
+        let resolver = Arc::new(match options.resolver {
+            ResolverChoice::Dns => Resolver::system(),
+            ResolverChoice::System => Resolver::operating_system(),
+        });
         let probes = runtime.handle().clone();
         let exporter = Exporter::new(settings, config, history, resolver, probes)?;
         let listeners = options.listen.iter().map(open).collect::<anyhow::Result<Vec<_>>>()?;

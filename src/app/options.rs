@@ -24,8 +24,20 @@ pub struct Options {
     pub external_url: Option<ExternalUrl>,
     /// Where the routes lie.
     pub route_prefix: RoutePrefix,
+    /// Who looks names up.
+    pub resolver: ResolverChoice,
     /// Lines of probes from this level on are copied to the log of the process.
     pub probe_log: Option<log::Level>,
+}
+
+/// Who looks names up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ResolverChoice {
+    /// The exporter itself: the hosts file, then DNS. Lookups can be cut off and need no thread.
+    #[default]
+    Dns,
+    /// The operating system, for those who need what only it knows.
+    System,
 }
 
 impl Default for Options {
@@ -38,6 +50,7 @@ impl Default for Options {
             listen: vec![ListenAddress::default()],
             external_url: None,
             route_prefix: RoutePrefix::default(),
+            resolver: ResolverChoice::default(),
             probe_log: None,
         }
     }

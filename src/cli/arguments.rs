@@ -62,6 +62,11 @@ pub(super) struct Arguments {
     )]
     pub(super) timeout_offset: f64,
 
+    /// Who looks names up: the exporter itself in the hosts file and by DNS, or the operating
+    /// system, which also knows the other sources of nsswitch.conf
+    #[arg(long = "dns.resolver", value_name = "RESOLVER", default_value = "dns")]
+    pub(super) resolver: Resolver,
+
     /// Probes to keep for a later look, and as many older failures
     #[arg(long = "history.limit", value_name = "COUNT", default_value_t = 100)]
     pub(super) history_limit: usize,
@@ -116,6 +121,13 @@ pub(super) enum Level {
     Info,
     Warn,
     Error,
+}
+
+/// Who can look names up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Resolver {
+    Dns,
+    System,
 }
 
 /// The formats that the log knows.

@@ -11,7 +11,7 @@ use thiserror::Error;
 
 use self::arguments::Arguments;
 use crate::{
-    app::{ListenAddress, Options},
+    app::{ListenAddress, Options, ResolverChoice},
     logging::Format,
     server::{ExternalUrl, RoutePrefix},
     version,
@@ -94,6 +94,7 @@ fn interpret(arguments: Arguments) -> Result<Process, UsageError> {
         listen,
         external_url,
         route_prefix,
+        resolver: arguments.resolver.into(),
         probe_log,
     };
     let (log_level, log_format) = (arguments.log_level.into(), arguments.log_format.into());
@@ -146,6 +147,15 @@ impl From<arguments::Level> for Level {
             arguments::Level::Info => Self::Info,
             arguments::Level::Warn => Self::Warn,
             arguments::Level::Error => Self::Error,
+        }
+    }
+}
+
+impl From<arguments::Resolver> for ResolverChoice {
+    fn from(resolver: arguments::Resolver) -> Self {
+        match resolver {
+            arguments::Resolver::Dns => Self::Dns,
+            arguments::Resolver::System => Self::System,
         }
     }
 }
@@ -205,6 +215,7 @@ mod tests {
         assert_eq!(served(&["--log.level=DEBUG"]).log_level, Level::Debug);
         assert_eq!(served(&["--log.format=json"]).log_format, Format::Json);
         served(&["--web.config.file="]);
+        assert_eq!(served(&["--dns.resolver=system"]).options.resolver, ResolverChoice::System);
     }
 
     #[test]
@@ -259,6 +270,7 @@ mod tests {
             &["--timeout-offset=x"],
             &["--timeout-offset=NaN"],
             &["--config.check=yes"],
+            &["--dns.resolver=other"],
             &["--log.level=loud"],
             &["--log.format=JSON"],
             &["--web.listen-address=foo"],

@@ -12,6 +12,7 @@ use crate::server::process::ProcessMetrics;
 use crate::{
     config::{Config, LastReload, Module},
     probe::ProbeReport,
+    server::stamps::StampMetrics,
     version,
 };
 
@@ -20,6 +21,7 @@ pub(super) struct OwnMetrics {
     registry: Registry,
     #[cfg(target_os = "linux")]
     process: ProcessMetrics,
+    stamps: StampMetrics,
     last_reload_successful: IntGauge,
     last_reload_success: Gauge,
     unknown_modules: IntCounter,
@@ -42,6 +44,7 @@ impl OwnMetrics {
         Ok(Self {
             #[cfg(target_os = "linux")]
             process: ProcessMetrics::register(&registry)?,
+            stamps: StampMetrics::register(&registry)?,
             last_reload_successful: register(
                 &registry,
                 IntGauge::new(
@@ -96,6 +99,7 @@ impl OwnMetrics {
         self.last_reload_successful.set(i64::from(reload.succeeded));
         #[cfg(target_os = "linux")]
         self.process.refresh();
+        self.stamps.refresh();
         TextEncoder::new().encode_to_string(&self.registry.gather())
     }
 

@@ -15,6 +15,7 @@ mod probe;
 #[cfg(target_os = "linux")]
 mod process;
 mod routes;
+mod stamps;
 
 use std::{future::Future, io, net::TcpListener, pin::pin, sync::Arc, time::Duration};
 

@@ -1,6 +1,7 @@
 //! The real binary: flags, exit codes, signals, log.
 
 use std::{
+    collections::BTreeSet,
     fs,
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::{SocketAddr, TcpListener},
@@ -123,6 +124,24 @@ fn help_and_version_go_to_stdout_with_code_0() {
         assert!(output.stdout.ends_with(b"\n"), "{flag}");
     }
     assert!(text(&run(&["--version"]).stdout).starts_with("probe_exporter, version "));
+}
+
+#[test]
+fn the_readme_names_the_flags_of_the_help_and_no_other() {
+    let flags = |text: &str| -> BTreeSet<String> {
+        let ends = |c: char| !c.is_ascii_alphanumeric() && c != '.' && c != '-';
+        let words = text.split("--").skip(1).map(|rest| rest.split(ends).next().unwrap());
+        words.map(|word| word.trim_end_matches(['.', '-']).to_owned()).collect()
+    };
+    let readme = fs::read_to_string("README.md").unwrap();
+    let table = readme.lines().filter(|line| line.starts_with("| `--"));
+    let table: String = table.map(|line| line.split('|').nth(1).unwrap()).collect();
+    let help = text(&run(&["--help"]).stdout);
+    let help: String = help.lines().filter(|line| line.trim_start().starts_with('-')).collect();
+    let about_itself = ["help", "help-long", "help-man", "version"].map(str::to_owned);
+    let shown: BTreeSet<_> = flags(&help).difference(&about_itself.into()).cloned().collect();
+    assert!(shown.len() > 10, "{shown:?}");
+    assert_eq!(flags(&table), shown);
 }
 
 #[test]

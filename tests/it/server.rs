@@ -411,6 +411,8 @@ fn the_exporter_counts_what_it_does() {
         &format!("{failure} 2"),
         "probe_exporter_probe_duration_seconds_count{module=\"connect\"} 3",
         "probe_exporter_probes_in_flight 0",
+        "probe_exporter_kernel_timestamps_available{socket=\"tcp\"} *",
+        "probe_exporter_timed_arrivals_total{socket=\"icmp\",clock=\"kernel\"} *",
         "process_start_time_seconds *",
         "process_open_fds *",
         "process_resident_memory_bytes *",
