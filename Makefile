@@ -79,6 +79,10 @@ metrics: setup ## What the exporter answers, through promtool's linter
 		$(call left-out,promtool,the metrics are not checked,apt-get install prometheus); \
 	fi
 
+.PHONY: bench
+bench: setup ## What a probe costs, on this machine and now
+	$(CARGO) bench --locked
+
 .PHONY: parity
 parity: setup ## The comparison with a real blackbox_exporter (BLACKBOX=its binary; RECORD=1 writes its answers down anew)
 	@test -n "$(BLACKBOX)" || { echo 'make parity needs BLACKBOX=<path of the binary of blackbox_exporter 0.28.0>' >&2; exit 1; }
