@@ -117,10 +117,13 @@ async fn read(
         else {
             break;
         };
-        let (next, fed) = collector.feed(piece, context.deadline).await;
-        collector = next;
-        seen.body_length = collector.length();
-        fed.inspect_err(|_| seen.end_transfer()).map_err(Problem::Content)?;
+        let mut rest = Some(piece);
+        while let Some(piece) = rest {
+            let (next, fed) = collector.feed(piece, context.deadline).await;
+            collector = next;
+            seen.body_length = collector.length();
+            rest = fed.inspect_err(|_| seen.end_transfer()).map_err(Problem::Content)?;
+        }
     }
     seen.end_transfer();
     collector.finish().map_err(Problem::Content)
