@@ -5,8 +5,7 @@
     clippy::indexing_slicing,
     clippy::string_slice,
     clippy::panic,
-    clippy::print_stderr,
-    reason = "a test fails by panicking, and says when it is skipped"
+    reason = "a test fails by panicking"
 )]
 
 mod architecture;
