@@ -147,7 +147,7 @@ fn prepare(
 }
 
 /// The files that the settings name, with their keys.
-fn files(settings: &TlsSettings) -> Vec<(&'static str, &str)> {
+pub(super) fn files(settings: &TlsSettings) -> Vec<(&'static str, &str)> {
     [
         ("ca_file", settings.ca_file.as_str()),
         ("cert_file", &settings.cert_file),
