@@ -4,6 +4,7 @@ mod acceptance;
 mod body;
 mod checks;
 mod cookies;
+mod credentials;
 mod decoder;
 mod exchange;
 mod file_body;

@@ -2,16 +2,20 @@
 
 use std::io;
 
-use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Request, Uri, header, uri::PathAndQuery};
 use http_body_util::{BodyExt as _, Empty, Full, combinators::UnsyncBoxBody};
 use tokio::fs::File;
 
 use crate::{
-    evidence::{Failure, Reason, Stage},
-    probers::http::{cookies::Jar, file_body::FileBody, settings::HttpProber, url::Url},
-    settings::http_client::{Authorization, Source},
+    evidence::Failure,
+    probers::http::{
+        cookies::Jar,
+        credentials::{Credentials, basic, header_name, header_value, impossible, unusable},
+        file_body::FileBody,
+        settings::HttpProber,
+        url::Url,
+    },
 };
 
 /// The body of a request.
@@ -28,13 +32,6 @@ pub(super) struct Requests<'p> {
     host: Option<String>,
     body_file: Option<File>,
     credentials: Credentials,
-}
-
-/// What is read from files at each probe.
-#[derive(Default)]
-struct Credentials {
-    authorization: Option<HeaderValue>,
-    added: Vec<(HeaderName, HeaderValue)>,
 }
 
 /// One request of the chain that redirects make.
@@ -93,30 +90,7 @@ impl<'p> Requests<'p> {
 
     /// Reads the files with credentials and headers.
     pub(super) async fn read_credentials(&mut self) -> Result<(), Failure> {
-        let client = &self.prober.client;
-        if let Some(authorization) = &client.authorization {
-            self.credentials.authorization = Some(authorization_value(authorization).await?);
-        }
-        for (name, values) in client.http_headers.iter() {
-            let name = HeaderName::from_bytes(name.as_bytes())
-                .map_err(|_| impossible(format!("'{name}' is not a header name")))?;
-            let mut add = |value: &str| {
-                let value = header_value(name.as_str(), value)?;
-                self.credentials.added.push((name.clone(), value));
-                Ok::<(), Failure>(())
-            };
-            for value in &values.values {
-                add(value)?;
-            }
-            for secret in &values.secrets {
-                add(secret.expose())?;
-            }
-            for path in &values.files {
-                let key = format!("http_headers.{name} file {}", path.display());
-                let secret = Source::File(path.clone()).read().await;
-                add(secret.map_err(|error| unusable(&key, &error))?.expose())?;
-            }
-        }
+        self.credentials = Credentials::read(&self.prober.client).await?;
         Ok(())
     }
 
@@ -170,12 +144,11 @@ impl<'p> Requests<'p> {
         cookies: &Jar,
     ) -> Result<Vec<(HeaderName, HeaderValue)>, Failure> {
         let allowed =
-            |name: &HeaderName| hop.with_credentials || !CREDENTIALS.contains(&name.as_str());
+            |name: &HeaderName| hop.with_credentials || !CONFIDENTIAL.contains(&name.as_str());
         let mut headers: Vec<(HeaderName, HeaderValue)> = Vec::new();
         let mut configured_cookie = None;
         for (name, value) in self.prober.headers.iter() {
-            let name = HeaderName::from_bytes(name.as_bytes())
-                .map_err(|_| impossible(format!("'{name}' is not a header name")))?;
+            let name = header_name(name)?;
             let about_body = !hop.with_body && ABOUT_BODY.contains(&name);
             if OWN.contains(&name) || about_body || !allowed(&name) {
                 continue;
@@ -253,7 +226,7 @@ const ABOUT_BODY: [HeaderName; 4] = [
 ];
 
 /// Headers that are for the host that the module names, and its subdomains, alone.
-const CREDENTIALS: [&str; 6] = [
+const CONFIDENTIAL: [&str; 6] = [
     "authorization",
     "cookie",
     "cookie2",
@@ -329,47 +302,4 @@ fn host_header(host: &str) -> String {
         (Ok(name), None) => name.to_string(),
         (Err(_), _) => host.to_owned(),
     }
-}
-
-async fn authorization_value(authorization: &Authorization) -> Result<HeaderValue, Failure> {
-    let read = async |key: &str, source: &Option<Source>| match source {
-        Some(source) => source.read().await.map_err(|error| unusable(key, &error)),
-        None => Ok(crate::settings::secret::Secret::default()),
-    };
-    match authorization {
-        Authorization::Basic { username, password } => {
-            let name = read("the file of the basic_auth user name", username).await?;
-            let password = read("the file of the basic_auth password", password).await?;
-            basic(name.expose(), password.expose())
-        }
-        Authorization::Scheme { scheme, credentials } => {
-            let credentials =
-                read("the file of the authorization credentials", credentials).await?;
-            secret_value(&format!("{scheme} {}", credentials.expose()))
-        }
-    }
-}
-
-fn basic(name: &str, password: &str) -> Result<HeaderValue, Failure> {
-    secret_value(&format!("Basic {}", BASE64.encode(format!("{name}:{password}"))))
-}
-
-fn secret_value(value: &str) -> Result<HeaderValue, Failure> {
-    let mut value = header_value("Authorization", value)?;
-    value.set_sensitive(true);
-    Ok(value)
-}
-
-fn header_value(name: &str, value: &str) -> Result<HeaderValue, Failure> {
-    HeaderValue::from_bytes(value.trim_matches([' ', '\t']).as_bytes()).map_err(|_| {
-        impossible(format!("The value of the header {name} holds a control character"))
-    })
-}
-
-fn unusable(what: &str, error: &io::Error) -> Failure {
-    Failure::new(Stage::Request, Reason::UnusableFile, format!("Cannot read {what}: {error}"))
-}
-
-fn impossible(message: String) -> Failure {
-    Failure::new(Stage::Request, Reason::InvalidRequest, message)
 }

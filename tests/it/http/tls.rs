@@ -1,11 +1,13 @@
 //! HTTP over TLS, and HTTP/2.
 
+use std::time::Duration;
+
 use tempfile::NamedTempFile;
 
-use super::module;
+use super::{module, phase};
 use crate::{
     fixtures::{
-        http::{HttpServer, RunningHttpServer, http, ok, redirect, status},
+        http::{HttpServer, RunningHttpServer, http, ok, raw, redirect, status},
         tls::{Pki, leaf, pki},
     },
     probing::{Probed, failed, probe, probe_with},
@@ -75,6 +77,20 @@ async fn bodies_go_over_http2_both_ways() {
     probed.expect(&["probe_success 1", "probe_http_uncompressed_body_length 0"]);
     let (probed, _server) = probe_secured("", http([status(204)])).await;
     probed.expect(&["probe_success 1", "probe_http_content_length 0"]);
+}
+
+#[tokio::test]
+async fn the_time_of_the_server_is_processing_over_either_version() {
+    const DELAY: Duration = Duration::from_millis(100);
+    let http1 = raw("").wait(DELAY).send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+    for (keys, answer) in [("enable_http2: false", http1), ("", ok("ok").wait(DELAY))] {
+        let (probed, _server) = probe_secured(keys, http([answer])).await;
+        probed.expect(&["probe_success 1"]);
+        // Session tickets come first over TLS 1.3, and settings over HTTP/2.
+        let processing = probed.value(&phase("processing"));
+        assert!(processing >= DELAY.as_secs_f64(), "{keys}: {processing}");
+        assert!(probed.value(&phase("tls")) > 0.0);
+    }
 }
 
 #[tokio::test]

@@ -3,7 +3,11 @@
 //! The parser of browsers would take `127.1` for an address, drop a port of 80, cut `/./` out of a
 //! target's path and read `\` as `/`; a target would then see another request than upstream's.
 
-use std::{fmt, fmt::Write as _, net::Ipv6Addr};
+mod path;
+
+use std::{fmt, net::Ipv6Addr};
+
+use crate::probers::http::url::path::{normal_path, unescape, without_dots};
 
 /// A URL or a reference to one; which of the parts are there depends on how it was written.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -109,16 +113,19 @@ impl Url {
 
     /// Path and query as they go into a request.
     ///
-    /// Unlike upstream: what may not stand in a request line is escaped. Upstream sends a space of
-    /// the query as it is, which breaks the line.
+    /// Unlike upstream: what may not stand in the query of a request is escaped. Upstream sends a
+    /// space as it is, which breaks the line.
     pub(super) fn request_target(&self) -> String {
         let mut target = self.path().to_owned();
         if let Some(query) = &self.query {
             target.push('?');
-            for byte in query.bytes() {
-                match byte {
-                    b' ' | b'"' | b'<' | b'>' | 0x80.. => escape_byte(byte, &mut target),
-                    _ => target.push(char::from(byte)),
+            for character in query.chars() {
+                match character {
+                    ' ' => target.push_str("%20"),
+                    '"' => target.push_str("%22"),
+                    '<' => target.push_str("%3C"),
+                    '>' => target.push_str("%3E"),
+                    _ => target.push(character),
                 }
             }
         }
@@ -236,84 +243,8 @@ fn may_stand_in_user(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._:~!$&'()*+,;=%@".contains(&byte)
 }
 
-/// The path as Go sends it: as it was written if that is a legal way to write it, otherwise with
-/// everything escaped that may be.
-fn normal_path(path: &str) -> Result<String, String> {
-    let decoded = unescape(path, |_| true)?;
-    let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~$&+,/:;=@!'()*[]%".contains(&byte);
-    if path.bytes().all(legal) {
-        return Ok(path.to_owned());
-    }
-    let mut escaped = String::with_capacity(path.len());
-    for byte in decoded {
-        if byte.is_ascii_alphanumeric() || b"-_.~$&+,/:;=@".contains(&byte) {
-            escaped.push(char::from(byte));
-        } else {
-            escape_byte(byte, &mut escaped);
-        }
-    }
-    Ok(escaped)
-}
-
-fn escape_byte(byte: u8, text: &mut String) {
-    // Writing to a String cannot fail.
-    let _ = write!(text, "%{byte:02X}");
-}
-
-/// Decodes percent escapes; `allowed` says which bytes may be written that way.
-fn unescape(text: &str, allowed: impl Fn(u8) -> bool) -> Result<Vec<u8>, String> {
-    let mut bytes = text.bytes();
-    let mut decoded = Vec::with_capacity(text.len());
-    while let Some(byte) = bytes.next() {
-        if byte != b'%' {
-            decoded.push(byte);
-            continue;
-        }
-        let digit = |byte: Option<u8>| {
-            byte.and_then(|byte| char::from(byte).to_digit(16))
-                .and_then(|digit| u8::try_from(digit).ok())
-        };
-        match (digit(bytes.next()), digit(bytes.next())) {
-            (Some(high), Some(low)) if allowed(high * 16 + low) => decoded.push(high * 16 + low),
-            _ => return Err("it contains an invalid percent escape".to_owned()),
-        }
-    }
-    Ok(decoded)
-}
-
 fn text_of(bytes: Vec<u8>) -> Result<String, String> {
     String::from_utf8(bytes).map_err(|_| "its host or user is not UTF-8".to_owned())
-}
-
-/// The path of `reference` seen from `base`, without `.` and `..` segments.
-fn without_dots(base: &str, reference: &str) -> String {
-    let full = if reference.is_empty() {
-        base.to_owned()
-    } else if reference.starts_with('/') {
-        reference.to_owned()
-    } else {
-        let directory = base.rsplit_once('/').map_or("", |(directory, _)| directory);
-        format!("{directory}/{reference}")
-    };
-    if full.is_empty() {
-        return full;
-    }
-    let mut kept: Vec<&str> = Vec::new();
-    let mut segments = full.strip_prefix('/').unwrap_or(&full).split('/').peekable();
-    while let Some(segment) = segments.next() {
-        match segment {
-            "." | ".." => {
-                if segment == ".." {
-                    kept.pop();
-                }
-                if segments.peek().is_none() {
-                    kept.push("");
-                }
-            }
-            _ => kept.push(segment),
-        }
-    }
-    format!("/{}", kept.join("/"))
 }
 
 #[cfg(test)]
@@ -334,6 +265,7 @@ mod tests {
             ("http://h/a\\b", "h", None, "/a%5Cb"),
             ("http://h/x?a=%zz&b={\"c\"}", "h", None, "/x?a=%zz&b={%22c%22}"),
             ("http://h/x?a b", "h", None, "/x?a%20b"),
+            ("http://h/x?caf\u{e9}", "h", None, "/x?caf\u{e9}"),
             ("http://h/#part", "h", None, "/"),
             ("http://[::1]:8080/x", "::1", Some("8080"), "/x"),
             ("http://[fe80::1%25eth0]/", "fe80::1%eth0", None, "/"),

@@ -1,0 +1,106 @@
+//! What requests carry that may stand in files, which are read at each probe.
+
+use std::io;
+
+use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
+use http::{HeaderName, HeaderValue};
+
+use crate::{
+    evidence::{Failure, Reason, Stage},
+    settings::{
+        http_client::{Authorization, HttpClientSettings, Source},
+        secret::Secret,
+    },
+};
+
+/// Headers whose values are credentials, or come from files.
+#[derive(Default)]
+pub(super) struct Credentials {
+    /// What `Authorization` says, if the module says so.
+    pub(super) authorization: Option<HeaderValue>,
+    /// The headers of `http_headers`.
+    pub(super) added: Vec<(HeaderName, HeaderValue)>,
+}
+
+impl Credentials {
+    /// Reads them all.
+    pub(super) async fn read(client: &HttpClientSettings) -> Result<Self, Failure> {
+        let authorization = match &client.authorization {
+            Some(authorization) => Some(authorization_value(authorization).await?),
+            None => None,
+        };
+        let mut added = Vec::new();
+        for (name, values) in client.http_headers.iter() {
+            let header = header_name(name)?;
+            let mut add = |value: &str| {
+                added.push((header.clone(), header_value(name, value)?));
+                Ok::<(), Failure>(())
+            };
+            for value in &values.values {
+                add(value)?;
+            }
+            for secret in &values.secrets {
+                add(secret.expose())?;
+            }
+            for path in &values.files {
+                let key = format!("the file {} of the header {name}", path.display());
+                let secret = Source::File(path.clone()).read().await;
+                add(secret.map_err(|error| unusable(&key, &error))?.expose())?;
+            }
+        }
+        Ok(Self { authorization, added })
+    }
+}
+
+async fn authorization_value(authorization: &Authorization) -> Result<HeaderValue, Failure> {
+    let read = async |key: &str, source: &Option<Source>| match source {
+        Some(source) => source.read().await.map_err(|error| unusable(key, &error)),
+        None => Ok(Secret::default()),
+    };
+    match authorization {
+        Authorization::Basic { username, password } => {
+            let name = read("the file of the basic_auth user name", username).await?;
+            let password = read("the file of the basic_auth password", password).await?;
+            basic(name.expose(), password.expose())
+        }
+        Authorization::Scheme { scheme, credentials } => {
+            let credentials =
+                read("the file of the authorization credentials", credentials).await?;
+            secret_value(&format!("{scheme} {}", credentials.expose()))
+        }
+    }
+}
+
+/// The value of `Authorization` for a user's name and password.
+pub(super) fn basic(name: &str, password: &str) -> Result<HeaderValue, Failure> {
+    secret_value(&format!("Basic {}", BASE64.encode(format!("{name}:{password}"))))
+}
+
+fn secret_value(value: &str) -> Result<HeaderValue, Failure> {
+    let mut value = header_value("Authorization", value)?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+/// A header's value, without the white space around it.
+pub(super) fn header_value(name: &str, value: &str) -> Result<HeaderValue, Failure> {
+    HeaderValue::from_bytes(value.trim_matches([' ', '\t']).as_bytes()).map_err(|_| {
+        impossible(format!("The value of the header {name} holds a control character"))
+    })
+}
+
+/// A header's name.
+pub(super) fn header_name(name: &str) -> Result<HeaderName, Failure> {
+    HeaderName::from_bytes(name.as_bytes())
+        .map_err(|_| impossible(format!("'{name}' is not the name of a header")))
+}
+
+/// The failure of a file that cannot be read.
+pub(super) fn unusable(what: &str, error: &io::Error) -> Failure {
+    Failure::new(Stage::Request, Reason::UnusableFile, format!("Cannot read {what}: {error}"))
+}
+
+/// The failure of a request that cannot be made.
+pub(super) fn impossible(message: String) -> Failure {
+    Failure::new(Stage::Request, Reason::InvalidRequest, message)
+}
