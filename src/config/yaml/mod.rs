@@ -2,7 +2,7 @@
 //!
 //! A document becomes a tree ([`tree`]), the tree is decoded by serde ([`decode`]) as often as it
 //! takes to find all errors ([`session`]), and values are printed so that they read back
-//! ([`write`]).
+//! ([`mod@write`]).
 
 mod decode;
 mod place;
