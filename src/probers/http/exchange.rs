@@ -1,11 +1,9 @@
 //! One request and its response on one connection, over HTTP/1 or HTTP/2.
 
 use std::{
-    future::{Future, poll_fn},
+    future::{Future as _, poll_fn},
     io,
-    pin::{Pin, pin},
-    sync::{Arc, Mutex, PoisonError},
-    task::Context as TaskContext,
+    pin::pin,
 };
 
 use bytes::Bytes;
@@ -26,9 +24,11 @@ use crate::{
     evidence::{Failure, Reason, Stage},
     net::{Context, wire::WireClock},
     probers::http::{
+        driver::Driver,
         head::{HeadWatch, Watched},
         measurements::HttpMeasurements,
         request::RequestBody,
+        sending::{Sending, TakenBody},
         timing::Running,
         version::HttpVersion,
     },
@@ -87,10 +87,18 @@ pub(super) async fn exchange(
     on_informational(&mut request, move |_| interim.note_interim());
     let io = TokioIo::new(Watched::new(stream, clock.clone(), head.clone()));
     let is_head = request.method() == http::Method::HEAD;
-    seen.running = Some(Running::new(clock, head.clone(), http2));
+    seen.running = Some(Running::new(clock.clone(), head.clone(), http2));
     context.enter(Stage::Response);
-    let sent = if http2 { send_http2(io, request).await } else { send_http1(io, request).await };
-    let (response, driver) = sent.map_err(|error| failure_of(&error, "The request failed"))?;
+    let answered = if http2 {
+        let (head, body) = request.into_parts();
+        let (body, mut sending) = Sending::watch(body, clock);
+        let answered = send_http2(io, Request::from_parts(head, body), &mut sending).await;
+        seen.note_sent(sending.sent());
+        answered
+    } else {
+        send_http1(io, request).await
+    };
+    let (response, driver) = answered.map_err(|error| failure_of(&error, "The request failed"))?;
     seen.note_head();
     head.note_complete();
     let (parts, body) = response.into_parts();
@@ -136,76 +144,34 @@ async fn send_http1(
         .ignore_invalid_headers_in_responses(true)
         .handshake(io)
         .await?;
-    let mut driver = Driver { tasks: Tasks::default() };
+    let mut driver = Driver::default();
     // What breaks the connection also breaks the request or the body.
-    driver.tasks.execute(connection.map(drop));
+    driver.execute(connection.map(drop));
     let response = driver.run(sender.send_request(request)).await?;
     Ok((response, driver))
 }
 
 async fn send_http2(
     io: Io,
-    request: Request<RequestBody>,
+    request: Request<TakenBody>,
+    sending: &mut Sending,
 ) -> hyper::Result<(http::Response<Incoming>, Driver)> {
-    let tasks = Tasks::default();
-    let (mut sender, connection) = http2::Builder::new(tasks.clone())
+    let mut driver = Driver::default();
+    let (mut sender, connection) = http2::Builder::new(driver.clone())
         .initial_stream_window_size(READ_AHEAD)
         .initial_connection_window_size(READ_AHEAD)
         .max_header_list_size(u32::try_from(LARGEST_HEAD).unwrap_or(u32::MAX))
         .handshake(io)
         .await?;
-    tasks.execute(connection.map(drop));
-    let mut driver = Driver { tasks };
-    let response = driver.run(sender.send_request(request)).await?;
+    driver.execute(connection.map(drop));
+    let mut response = pin!(sender.send_request(request));
+    let response = driver
+        .run(poll_fn(|context| {
+            sending.note();
+            response.as_mut().poll(context)
+        }))
+        .await?;
     Ok((response, driver))
-}
-
-/// Moves a connection along while somebody waits for what comes out of it. It lives in the probe's
-/// own task: there is nothing to wake, and nothing that outlives the probe.
-struct Driver {
-    tasks: Tasks,
-}
-
-impl Driver {
-    async fn run<T>(&mut self, work: impl Future<Output = T>) -> T {
-        let mut work = pin!(work);
-        poll_fn(|context| {
-            self.tasks.poll(context);
-            work.as_mut().poll(context)
-        })
-        .await
-    }
-}
-
-type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
-
-/// What hyper would spawn.
-#[derive(Clone, Default)]
-struct Tasks(Arc<Mutex<Vec<Task>>>);
-
-impl Tasks {
-    fn poll(&self, context: &mut TaskContext<'_>) {
-        let mut running = self.take();
-        running.retain_mut(|task| task.as_mut().poll(context).is_pending());
-        // Those that these tasks began have not been polled yet, or nobody would wake them.
-        let mut begun = self.take();
-        while !begun.is_empty() {
-            begun.retain_mut(|task| task.as_mut().poll(context).is_pending());
-            running.append(&mut begun);
-            begun = self.take();
-        }
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = running;
-    }
-
-    fn take(&self) -> Vec<Task> {
-        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
-impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Tasks {
-    fn execute(&self, task: F) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(Box::pin(task));
-    }
 }
 
 /// The length that was announced, as Go's client tells it.

@@ -177,3 +177,63 @@ async fn race<T>(
 fn more_telling(first: Failure, second: Failure) -> Failure {
     if first.stage == Stage::Connect { first } else { second }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::sleep;
+
+    use super::*;
+
+    /// A way that takes this many milliseconds and then works, or fails at a stage.
+    async fn way(time: u64, outcome: Result<&'static str, Stage>) -> Result<&'static str, Failure> {
+        sleep(Duration::from_millis(time)).await;
+        outcome.map_err(|stage| Failure::new(stage, Reason::Refused, stage.label()))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_second_way_waits_for_the_first_but_not_for_long() {
+        let refused = Err(Stage::Connect);
+        for (name, first, second, expected, time) in [
+            ("the first is quick", (10, Ok("6")), (0, Ok("4")), Ok("6"), 10),
+            ("the first fails", (10, refused), (20, Ok("4")), Ok("4"), 30),
+            ("the first is slow", (5000, Ok("6")), (20, Ok("4")), Ok("4"), 320),
+            ("both are slow", (1000, Ok("6")), (5000, Ok("4")), Ok("6"), 1000),
+            ("the first fails late", (400, refused), (500, Ok("4")), Ok("4"), 800),
+            ("the second fails", (1000, Ok("6")), (20, refused), Ok("6"), 1000),
+            ("both fail", (10, refused), (20, Err(Stage::Resolve)), refused, 30),
+            ("no such name", (10, Err(Stage::Resolve)), (20, refused), refused, 30),
+        ] {
+            let begun = Instant::now();
+            let outcome = race(way(first.0, first.1), way(second.0, second.1)).await;
+            assert_eq!(outcome.map_err(|failure| failure.stage), expected, "{name}");
+            assert_eq!(begun.elapsed(), Duration::from_millis(time), "{name}");
+        }
+    }
+
+    #[test]
+    fn ports_are_the_schemes_unless_written() {
+        for (url, port) in [
+            ("http://h/", Some(80)),
+            ("https://h/", Some(443)),
+            ("https://h:80/", Some(80)),
+            ("http://h:/", Some(80)),
+            ("http://h:08080/", Some(8080)),
+            ("http://h:65536/", None),
+        ] {
+            assert_eq!(port_of(&Url::parse(url).unwrap()).ok(), port, "{url}");
+        }
+    }
+
+    #[test]
+    fn http_is_what_is_meant_without_a_scheme() {
+        for (target, url) in [
+            ("h", "http://h"),
+            ("h:8080/x", "http://h:8080/x"),
+            ("HTTPS://h/", "https://h/"),
+            ("ftp://h/", "http://ftp://h/"),
+        ] {
+            assert_eq!(url_of(target).unwrap().to_string(), url, "{target}");
+        }
+        assert!(url_of("http://h/%zz").is_err());
+    }
+}

@@ -73,6 +73,12 @@ async fn bodies_go_over_http2_both_ways() {
     probed.expect(&["probe_success 1", "probe_http_uncompressed_body_length 300000"]);
     assert_eq!(server.asked()[0].body, b"a=1");
     assert_eq!(server.asked()[0].header("Content-Length"), "3");
+    let file = NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), &text).unwrap();
+    let keys = format!("method: POST, body_file: {}", file.path().display());
+    let (probed, server) = probe_secured(&keys, http([ok("hello")])).await;
+    probed.expect(&["probe_success 1"]);
+    assert_eq!(server.asked()[0].body, text.as_bytes());
     let (probed, _server) = probe_secured("method: HEAD", http([ok("hello")])).await;
     probed.expect(&["probe_success 1", "probe_http_uncompressed_body_length 0"]);
     let (probed, _server) = probe_secured("", http([status(204)])).await;
