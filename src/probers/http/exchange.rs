@@ -18,7 +18,10 @@ use hyper::{
     rt::Executor,
 };
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    task::coop::consume_budget,
+};
 
 use crate::{
     evidence::{Failure, Reason, Stage},
@@ -113,6 +116,8 @@ impl Response {
     /// The next piece of the body.
     pub(super) async fn next_piece(&mut self) -> Result<Option<Bytes>, Failure> {
         loop {
+            // One read may hold very many small pieces, and others want to be served meanwhile.
+            consume_budget().await;
             let frame = self.driver.run(self.body.frame()).await;
             match frame {
                 None => return Ok(None),

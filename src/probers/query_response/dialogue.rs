@@ -1,7 +1,10 @@
 //! Holds a dialogue over a stream of bytes, whatever carries it.
 
 use bytes::{BufMut as _, BytesMut};
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
+    task::coop::consume_budget,
+};
 
 use super::{Step, facts::DialogueFacts, inbox::Inbox};
 use crate::{
@@ -108,6 +111,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Dialogue<'_, S> {
     /// The next line; none when the peer has ended.
     async fn line(&mut self) -> Result<Option<BytesMut>, Failure> {
         self.context.enter(Stage::Response);
+        // One read may hold very many short lines, and others want to be served meanwhile.
+        consume_budget().await;
         loop {
             let line = self.inbox.take_line().map_err(|error| {
                 self.failure(Stage::Response, Reason::TooLarge, &error.to_string())
