@@ -227,8 +227,11 @@ fn presentable(mut headers: HeaderMap, version: HttpVersion) -> Result<HeaderMap
 fn failure_of(error: &hyper::Error, what: &str) -> Failure {
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
     let mut io_error = None;
+    // Before the request was written, what went wrong is behind the word that it was cancelled.
+    let mut innermost = error;
     let mut text = String::new();
     while let Some(error) = cause {
+        innermost = error.downcast_ref().unwrap_or(innermost);
         if let Some(error) = error.downcast_ref::<io::Error>() {
             let behind = error.get_ref().and_then(|behind| behind.downcast_ref::<Failure>());
             if let Some(failure) = behind {
@@ -239,12 +242,12 @@ fn failure_of(error: &hyper::Error, what: &str) -> Failure {
         text = format!("{text}: {error}");
         cause = error.source();
     }
-    let (stage, reason) = if error.is_user() {
+    let (stage, reason) = if innermost.is_user() {
         (Stage::Request, Reason::UnusableFile)
-    } else if error.is_parse() && text.contains("too large") {
+    } else if innermost.is_parse() && text.contains("too large") {
         // The method that tells this is there for servers alone.
         (Stage::Response, Reason::TooLarge)
-    } else if error.is_incomplete_message() {
+    } else if innermost.is_incomplete_message() {
         (Stage::Response, Reason::Closed)
     } else if let Some(error) = io_error {
         (Stage::Response, Reason::of_io(error))
