@@ -6,7 +6,10 @@ use std::{
     sync::atomic::{AtomicU8, Ordering},
 };
 
-use crate::metrics::{Export, Metric, MetricSet};
+use crate::{
+    evidence::log,
+    metrics::{Export, Metric, MetricSet},
+};
 
 /// 1 for the stage and reason of a failed probe; absent when the probe succeeded.
 pub const FAILURE_INFO: Metric<2> = Metric::new(
@@ -164,9 +167,10 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// A failure of `stage` because of `reason`.
+    /// A failure of `stage` because of `reason`. A long message is cut: it may quote a peer, and
+    /// the history keeps it.
     pub fn new(stage: Stage, reason: Reason, message: impl Into<String>) -> Self {
-        Self { stage, reason, message: message.into() }
+        Self { stage, reason, message: log::cut(&message.into()) }
     }
 
     /// A failed system call of `stage`; `doing` says what was tried, such as "connecting to ...".

@@ -1,8 +1,8 @@
 //! The log of one probe: a value in its report, not lines of the process's log.
 
 use std::{
-    fmt::{self, Display},
-    sync::{Mutex, PoisonError},
+    fmt::{self, Display, Write as _},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::SystemTime,
 };
 
@@ -43,7 +43,15 @@ impl LogEntry {
 /// It is bounded: a peer must not be able to fill memory by making the prober talk.
 #[derive(Debug, Default)]
 pub struct ProbeLog {
-    entries: Mutex<Vec<LogEntry>>,
+    kept: Mutex<Kept>,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    entries: Vec<LogEntry>,
+    /// What the texts of their fields come to.
+    bytes: usize,
+    is_full: bool,
 }
 
 /// Bytes of a peer's text that one entry quotes.
@@ -65,8 +73,42 @@ impl Display for Excerpt<'_> {
     }
 }
 
-/// Entries beyond this many are dropped; no honest probe comes near it.
+/// Bytes of one text, whatever it is made of; a peer chooses where its redirects lead.
+const LONGEST_TEXT: usize = 4 << 10;
+
+/// `text`, cut where it is long; the rest of a long one is not even formatted.
+pub(super) fn cut(text: &dyn Display) -> String {
+    let mut cut = Cut::default();
+    // It takes everything.
+    let _ = write!(cut, "{text}");
+    let Cut { mut text, length } = cut;
+    if length > text.len() {
+        let _ = write!(text, "… ({length} bytes)");
+    }
+    text
+}
+
+#[derive(Default)]
+struct Cut {
+    text: String,
+    /// What the whole text comes to.
+    length: usize,
+}
+
+impl fmt::Write for Cut {
+    fn write_str(&mut self, piece: &str) -> fmt::Result {
+        if self.length == self.text.len() {
+            let room = piece.floor_char_boundary(LONGEST_TEXT.saturating_sub(self.length));
+            self.text.push_str(piece.get(..room).unwrap_or_default());
+        }
+        self.length += piece.len();
+        Ok(())
+    }
+}
+
+/// Entries beyond this many are dropped, and beyond this many bytes; no honest probe comes near.
 const MOST_ENTRIES: usize = 1_000;
+const MOST_BYTES: usize = 256 << 10;
 
 /// Errors are noted beyond that, since they say why the probe failed.
 const MOST_ENTRIES_WITH_ERRORS: usize = MOST_ENTRIES + 100;
@@ -95,7 +137,7 @@ impl ProbeLog {
     /// Takes all entries out.
     #[must_use]
     pub fn take(&self) -> Vec<LogEntry> {
-        std::mem::take(&mut *self.entries.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut *self.kept()).entries
     }
 
     /// Nothing is formatted that is not kept: a peer must not be able to make that costly either.
@@ -105,18 +147,24 @@ impl ProbeLog {
         message: impl Into<String>,
         fields: &[(&'static str, &dyn Display)],
     ) {
-        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        let most = if level == Level::Error { MOST_ENTRIES_WITH_ERRORS } else { MOST_ENTRIES };
-        if entries.len() >= most {
+        let mut kept = self.kept();
+        let is_room = level == Level::Error && kept.entries.len() < MOST_ENTRIES_WITH_ERRORS;
+        if kept.is_full && !is_room {
             return;
         }
-        let fields = fields.iter().map(|(key, value)| (*key, value.to_string())).collect();
-        entries.push(LogEntry { time: SystemTime::now(), level, message: message.into(), fields });
-        if entries.len() == MOST_ENTRIES {
-            let message = "Further entries are left out".to_owned();
-            let (time, level) = (SystemTime::now(), Level::Warn);
-            entries.push(LogEntry { time, level, message, fields: Vec::new() });
+        let fields: Vec<_> = fields.iter().map(|(key, value)| (*key, cut(value))).collect();
+        kept.bytes += fields.iter().map(|(_, value)| value.len()).sum::<usize>();
+        let time = SystemTime::now();
+        kept.entries.push(LogEntry { time, level, message: message.into(), fields });
+        if !kept.is_full && (kept.entries.len() >= MOST_ENTRIES || kept.bytes >= MOST_BYTES) {
+            kept.is_full = true;
+            let (level, message) = (Level::Warn, "Further entries are left out".to_owned());
+            kept.entries.push(LogEntry { time, level, message, fields: Vec::new() });
         }
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -141,7 +189,28 @@ mod tests {
     fn long_texts_are_cut() {
         assert_eq!(Excerpt(b"short \xff").to_string(), "short \u{fffd}");
         assert_eq!(Excerpt(&[b'x'; LONGEST_EXCERPT]).to_string(), "x".repeat(LONGEST_EXCERPT));
-        let cut = Excerpt(&[b'x'; LONGEST_EXCERPT + 1]).to_string();
-        assert!(cut.ends_with("x… (513 bytes)"), "{cut}");
+        let excerpt = Excerpt(&[b'x'; LONGEST_EXCERPT + 1]).to_string();
+        assert!(excerpt.ends_with("x… (513 bytes)"), "{excerpt}");
+        for (length, end) in [(LONGEST_TEXT / 2, "ä"), (LONGEST_TEXT, "ä… (8192 bytes)")] {
+            let text = cut(&format_args!("{}", "ä".repeat(length)));
+            assert!(text.ends_with(end) && text.len() <= LONGEST_TEXT + 20, "{text}");
+        }
+        assert_eq!(
+            cut(&format_args!("{}{}{}", "x".repeat(LONGEST_TEXT - 1), "ä", "x")).len(),
+            LONGEST_TEXT - 1 + "… (4098 bytes)".len()
+        );
+    }
+
+    #[test]
+    fn a_log_of_long_texts_is_bounded_too() {
+        let log = ProbeLog::default();
+        for _ in 0..MOST_ENTRIES {
+            log.info("Received redirect", &[("location", &"x".repeat(100_000))]);
+        }
+        log.error("failed", &[]);
+        let entries = log.take();
+        let bytes: usize = entries.iter().map(|entry| entry.to_logfmt().len()).sum();
+        assert!(bytes < 2 * MOST_BYTES, "{bytes}");
+        assert!(entries.len() > 50 && entries.last().unwrap().message == "failed");
     }
 }
