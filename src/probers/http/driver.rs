@@ -12,6 +12,7 @@ use std::{
 };
 
 use hyper::rt::Executor;
+use tokio::task::coop::unconstrained;
 
 /// What hyper would spawn.
 #[derive(Clone, Default)]
@@ -30,7 +31,9 @@ impl Driver {
     ///
     /// `work` is polled whenever the connection has come to rest: what can be sent by then is sent.
     pub(super) async fn run<T>(&mut self, work: impl Future<Output = T>) -> T {
-        let mut work = pin!(work);
+        // A peer that never pauses keeps the connection busy until the task's turn is over; what has
+        // come of it is to be seen all the same.
+        let mut work = pin!(unconstrained(work));
         poll_fn(|context| {
             self.advance(context.waker());
             work.as_mut().poll(context)
@@ -157,6 +160,19 @@ mod tests {
                     std::task::Poll::<()>::Pending
                 })
                 .await;
+            }
+        });
+        let (done, waiting) = oneshot::channel();
+        tokio::spawn(async move { done.send(()).unwrap() });
+        assert_eq!(driver.run(waiting).await, Ok(()));
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_task_that_uses_up_every_turn_does_not_hide_what_came_of_it() {
+        let mut driver = Driver::default();
+        driver.execute(async {
+            loop {
+                tokio::task::coop::consume_budget().await;
             }
         });
         let (done, waiting) = oneshot::channel();
