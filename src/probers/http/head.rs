@@ -7,7 +7,10 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    task::coop::poll_proceed,
+};
 
 use crate::{
     net::wire::{Lap, WireClock},
@@ -35,7 +38,8 @@ struct State {
 /// ever coming back from its loop.
 const MOST_INTERIM: u32 = 20;
 
-/// Until the head is complete, no more is read at once, for the same reason.
+/// Until the head is complete, no more is read at once, for the same reason; behind it, more counts
+/// as several reads.
 const PIECE: usize = 4 << 10;
 
 impl HeadWatch {
@@ -135,7 +139,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
             let state = watch.state();
             if state.complete {
                 drop(state);
-                return Pin::new(stream).poll_read(context, buffer);
+                let before = buffer.filled().len();
+                ready!(Pin::new(stream).poll_read(context, buffer))?;
+                spend_turn(context, buffer.filled().len() - before);
+                return Poll::Ready(Ok(()));
             }
             if state.interim > MOST_INTERIM {
                 let message = "there are too many interim responses";
@@ -157,6 +164,17 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
         }
         buffer.put_slice(piece);
         Poll::Ready(Ok(()))
+    }
+}
+
+/// Shortens the task's turn by what hyper may make of so many bytes: it takes chunks apart byte by
+/// byte, and others want to be served meanwhile.
+fn spend_turn(context: &mut Context<'_>, length: usize) {
+    for _ in 0..length / PIECE {
+        match poll_proceed(context) {
+            Poll::Ready(step) => step.made_progress(),
+            Poll::Pending => return,
+        }
     }
 }
 
