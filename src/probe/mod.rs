@@ -135,14 +135,16 @@ async fn judge<P: Prober>(
     let probe = AssertUnwindSafe(prober.probe(context, target, seen)).catch_unwind();
     #[expect(clippy::disallowed_methods, reason = "the one place that holds the deadline")]
     let verdict = pin!(tokio::time::timeout_at(context.deadline, probe));
-    match select(verdict, pin!(gone)).await {
-        Either::Left((Ok(Ok(verdict)), _)) => verdict,
-        Either::Left((Ok(Err(panic)), _)) => Err(internal_failure(context, panic.as_ref())),
-        Either::Left((Err(_), _)) => Err(timeout_failure(context, timeout)),
-        Either::Right(((), _)) => {
+    // The scraper comes first: behind a probe that never pauses, the task's turn would always be
+    // over before anybody looked whether it is still there.
+    match select(pin!(gone), verdict).await {
+        Either::Left(((), _)) => {
             let message = "The scraper hung up before the probe was done";
             Err(Failure::new(context.stage(), Reason::Abandoned, message))
         }
+        Either::Right((Ok(Ok(verdict)), _)) => verdict,
+        Either::Right((Ok(Err(panic)), _)) => Err(internal_failure(context, panic.as_ref())),
+        Either::Right((Err(_), _)) => Err(timeout_failure(context, timeout)),
     }
 }
 
@@ -172,6 +174,8 @@ mod tests {
     enum Script {
         Panic,
         Hang,
+        /// Is never done and never waits, as a probe of a flood.
+        Toil,
         Succeed,
     }
 
@@ -196,6 +200,9 @@ mod tests {
             match self {
                 Self::Panic => panic!("a defect"),
                 Self::Hang => pending().await,
+                Self::Toil => loop {
+                    tokio::task::coop::consume_budget().await;
+                },
                 Self::Succeed => Ok(()),
             }
         }
@@ -223,10 +230,19 @@ mod tests {
 
     #[tokio::test]
     async fn a_probe_that_nobody_waits_for_ends_at_once() {
-        let (verdict, seen) = verdict_of(Script::Hang, std::future::ready(())).await;
+        let (verdict, seen) = verdict_of(Script::Hang, tokio::task::yield_now()).await;
         let failure = verdict.unwrap_err();
         assert_eq!((failure.stage, failure.reason), (Stage::Tls, Reason::Abandoned));
         assert!(seen);
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_probe_that_never_waits_ends_when_nobody_waits_for_it() {
+        let (scraper, gone) = tokio::sync::oneshot::channel::<()>();
+        let probe = tokio::spawn(verdict_of(Script::Toil, gone.map(|_| ())));
+        drop(scraper);
+        let (verdict, _) = probe.await.unwrap();
+        assert_eq!(verdict.unwrap_err().reason, Reason::Abandoned);
     }
 
     #[tokio::test]
