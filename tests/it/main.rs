@@ -19,6 +19,8 @@ mod metric_text;
 mod parity;
 mod probing;
 mod process;
+mod resilience;
+mod running;
 mod server;
 mod shipped;
 mod source;

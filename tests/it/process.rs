@@ -3,19 +3,18 @@
 use std::{
     collections::BTreeSet,
     fs,
-    io::{BufRead as _, BufReader, Read as _, Write as _},
-    net::{SocketAddr, TcpListener},
+    io::{Read as _, Write as _},
+    net::TcpListener,
     path::Path,
-    process::{Child, ChildStderr, Command, Output, Stdio},
-    sync::mpsc,
-    thread,
+    process::{Command, Output, Stdio},
 };
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 
-use crate::harness::{Answer, PATIENCE, connect, eventually, probe_path, request};
-
-const BINARY: &str = env!("CARGO_BIN_EXE_probe_exporter");
+use crate::{
+    harness::{Answer, PATIENCE, connect, probe_path, request},
+    running::{BINARY, Running, lines_of},
+};
 
 const MODULES: &str = r"
 modules:
@@ -30,90 +29,6 @@ fn run(arguments: &[&str]) -> Output {
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
-}
-
-/// A binary that serves.
-struct Running {
-    child: Child,
-    log: mpsc::Receiver<String>,
-    /// What it logged up to now.
-    lines: Vec<String>,
-    address: SocketAddr,
-    folder: tempfile::TempDir,
-}
-
-impl Running {
-    fn start(arguments: &[&str]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let config = folder.path().join("blackbox.yml");
-        fs::write(&config, MODULES).unwrap();
-        let mut child = Command::new(BINARY)
-            .arg("--web.listen-address=127.0.0.1:0")
-            .arg(format!("--config.file={}", config.display()))
-            .args(arguments)
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let log = lines_of(child.stderr.take().unwrap());
-        let address = SocketAddr::from(([0, 0, 0, 0], 0));
-        let mut running = Self { child, log, lines: Vec::new(), address, folder };
-        let line = running.wait_for("TLS is disabled");
-        let start = line.find("127.0.0.1:").unwrap();
-        let end = line[start..].find('"').map_or(line.len(), |length| start + length);
-        running.address = line[start..end].parse().unwrap();
-        running
-    }
-
-    fn config(&self) -> std::path::PathBuf {
-        self.folder.path().join("blackbox.yml")
-    }
-
-    /// Reads the log up to the line that holds `wanted`.
-    fn wait_for(&mut self, wanted: &str) -> String {
-        loop {
-            let line = self.log.recv_timeout(PATIENCE);
-            let line = line.unwrap_or_else(|_| panic!("no {wanted:?} in {:#?}", self.lines));
-            self.lines.push(line.clone());
-            if line.contains(wanted) {
-                return line;
-            }
-        }
-    }
-
-    /// Waits until the process has ended.
-    fn exit_code(&mut self) -> Option<i32> {
-        eventually("the process ends", || self.child.try_wait().unwrap().is_some());
-        self.child.wait().unwrap().code()
-    }
-
-    fn signal(&self, signal: Signal) {
-        let pid = Pid::from_raw(self.child.id().try_into().unwrap()).unwrap();
-        kill_process(pid, signal).unwrap();
-    }
-
-    /// Stops it and takes all that it logged.
-    fn stop(mut self) -> (Option<i32>, Vec<String>) {
-        self.signal(Signal::TERM);
-        let code = self.exit_code();
-        self.lines.extend(self.log.iter());
-        (code, std::mem::take(&mut self.lines))
-    }
-}
-
-/// The lines of a log, read on a thread of their own so that waiting for one can be given up.
-fn lines_of(log: ChildStderr) -> mpsc::Receiver<String> {
-    let (sender, lines) = mpsc::channel();
-    thread::spawn(move || {
-        BufReader::new(log).lines().map_while(Result::ok).try_for_each(|line| sender.send(line))
-    });
-    lines
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.child.kill().ok();
-        self.child.wait().ok();
-    }
 }
 
 #[test]
@@ -208,7 +123,7 @@ fn a_listener_that_cannot_be_opened_is_an_error() {
 
 #[test]
 fn the_log_has_upstreams_form() {
-    let (code, lines) = Running::start(&["--log.prober=loud"]).stop();
+    let (code, lines) = Running::start(MODULES, &["--log.prober=loud"]).stop();
     assert_eq!(code, Some(0));
     for line in &lines {
         let (time, rest) = line.strip_prefix("time=").unwrap().split_once(' ').unwrap();
@@ -223,7 +138,7 @@ fn the_log_has_upstreams_form() {
 
 #[test]
 fn the_log_can_be_json() {
-    let (_, lines) = Running::start(&["--log.format=json"]).stop();
+    let (_, lines) = Running::start(MODULES, &["--log.format=json"]).stop();
     for line in &lines {
         let object: serde_json::Value = serde_json::from_str(line).unwrap();
         for key in ["time", "level", "source", "msg"] {
@@ -235,14 +150,14 @@ fn the_log_can_be_json() {
 #[test]
 fn failing_targets_are_logged_only_on_request() {
     let probe = |running: &Running| {
-        assert_eq!(request_probe(running, "connect", "127.0.0.1:1").status, 200);
+        assert_eq!(running.probe("connect", "127.0.0.1:1").status, 200);
     };
-    let quiet = Running::start(&["--log.level=debug"]);
+    let quiet = Running::start(MODULES, &["--log.level=debug"]);
     probe(&quiet);
     let (_, lines) = quiet.stop();
     assert!(!lines.iter().any(|line| line.contains("Probe failed")), "{lines:#?}");
 
-    let asked = Running::start(&["--log.prober=error"]);
+    let asked = Running::start(MODULES, &["--log.prober=error"]);
     probe(&asked);
     let (_, lines) = asked.stop();
     let line = lines.iter().find(|line| line.contains("Probe failed")).unwrap();
@@ -253,7 +168,7 @@ fn failing_targets_are_logged_only_on_request() {
 
 #[test]
 fn sighup_reloads() {
-    let mut running = Running::start(&[]);
+    let mut running = Running::start(MODULES, &[]);
     fs::write(running.config(), "modules: {fresh: {prober: tcp}}").unwrap();
     running.signal(Signal::HUP);
     running.wait_for("Reloaded config file");
@@ -271,7 +186,7 @@ fn sighup_reloads() {
 #[test]
 fn sigterm_waits_for_running_probes() {
     let target = TcpListener::bind("127.0.0.1:0").unwrap();
-    let mut running = Running::start(&[]);
+    let mut running = Running::start(MODULES, &[]);
     let mut scraper = connect(running.address);
     let path = probe_path("silent", &target.local_addr().unwrap().to_string());
     write!(scraper, "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
@@ -289,7 +204,7 @@ fn sigterm_waits_for_running_probes() {
 #[test]
 fn a_second_sigint_does_not_wait() {
     let target = TcpListener::bind("127.0.0.1:0").unwrap();
-    let mut running = Running::start(&[]);
+    let mut running = Running::start(MODULES, &[]);
     let mut scraper = connect(running.address);
     let path = probe_path("silent", &target.local_addr().unwrap().to_string());
     write!(scraper, "GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
@@ -319,8 +234,4 @@ fn the_limit_of_open_files_is_raised() {
     let files = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
     let words: Vec<_> = files.split_whitespace().collect();
     assert_eq!(words[3], words[4], "soft and hard limit: {files}");
-}
-
-fn request_probe(running: &Running, module: &str, target: &str) -> Answer {
-    request(running.address, "GET", &probe_path(module, target), &[])
 }

@@ -1,0 +1,174 @@
+//! HTTP/2 servers that mean no good.
+
+use std::{future::Future, io, sync::LazyLock};
+
+use boring::ssl::SslContext;
+use tokio::net::TcpStream;
+use tokio_boring::SslStream;
+
+use super::{Attack, withstand};
+use crate::fixtures::{
+    hostile::{Peer, Visit, peer},
+    tls::{self, leaf},
+};
+
+/// The `patient` modules have to notice by themselves; the others are cut off.
+const MODULES: &str = r"
+modules:
+  plain: {prober: http, timeout: 2s, http: {tls_config: {insecure_skip_verify: true}}}
+  patient: {prober: http, timeout: 60s, http: {tls_config: {insecure_skip_verify: true}}}
+  upload:
+    prober: http
+    timeout: 2s
+    http: {method: POST, body_file: /dev/zero, tls_config: {insecure_skip_verify: true}}
+";
+
+static CONTEXT: LazyLock<SslContext> =
+    LazyLock::new(|| tls::server(&leaf("127.0.0.1").self_signed()).alpn(b"\x02h2").context());
+
+/// Kinds of frames (RFC 9113, section 6).
+const DATA: u8 = 0;
+const HEADERS: u8 = 1;
+const PRIORITY: u8 = 2;
+const RST_STREAM: u8 = 3;
+const SETTINGS: u8 = 4;
+const PUSH_PROMISE: u8 = 5;
+const PING: u8 = 6;
+const GOAWAY: u8 = 7;
+const WINDOW_UPDATE: u8 = 8;
+const CONTINUATION: u8 = 9;
+const UNKNOWN: u8 = 0x42;
+
+const END_STREAM: u8 = 1;
+const END_HEADERS: u8 = 4;
+
+/// `:status: 200`, from the static table (RFC 7541, appendix A).
+const STATUS_200: u8 = 0x88;
+
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+    [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
+}
+
+/// What a server says first.
+fn hello() -> Vec<u8> {
+    frame(SETTINGS, 0, 0, &[])
+}
+
+fn head() -> Vec<u8> {
+    frame(HEADERS, END_HEADERS, 1, &[STATUS_200])
+}
+
+/// A header that goes into the table of those that can be referred to.
+fn indexed_header(length: u16) -> Vec<u8> {
+    header(0x40, length)
+}
+
+fn literal_header(length: u16) -> Vec<u8> {
+    header(0, length)
+}
+
+fn header(kind: u8, length: u16) -> Vec<u8> {
+    // A length beyond seven bits goes on in groups of seven.
+    let rest = length - 127;
+    let length =
+        [0x7f, 0x80 | u8::try_from(rest & 0x7f).unwrap(), u8::try_from(rest >> 7).unwrap()];
+    let value = vec![b'x'; usize::from(rest) + 127];
+    [&[kind, 1, b'x'], length.as_slice(), &value].concat()
+}
+
+type Secured = Visit<SslStream<TcpStream>>;
+
+/// Takes a request, says `first`, and then `more` again and again.
+fn saying(first: Vec<u8>, more: Vec<u8>) -> Peer {
+    serving(move |mut visit| {
+        let (first, more) = (first.clone(), more.clone());
+        async move {
+            visit.say(hello()).await?;
+            visit.http2_request().await?;
+            visit.say(first).await?;
+            if more.is_empty() {
+                return visit.until_gone().await;
+            }
+            visit.endlessly(more).await
+        }
+    })
+}
+
+fn serving<R>(receive: impl Fn(Secured) -> R + Send + Sync + Clone + 'static) -> Peer
+where
+    R: Future<Output = io::Result<()>> + Send + 'static,
+{
+    peer(move |visit| {
+        let receive = receive.clone();
+        async move { receive(visit.secure(&CONTEXT).await?).await }
+    })
+}
+
+fn attack(name: &'static str, module: &'static str, reason: &'static str, peer: Peer) -> Attack {
+    Attack { name, module, target: Box::new(peer), scheme: "https://", reason, requests: 1 }
+}
+
+#[test]
+fn servers_that_do_not_come_to_an_end_are_cut_off() {
+    let nothing = Vec::new;
+    let no_window = frame(SETTINGS, 0, 0, &[0, 4, 0, 0, 0, 0]);
+    let attacks = [
+        ("no answer", "plain", saying(nothing(), nothing())),
+        ("no body", "plain", saying(head(), nothing())),
+        ("half a frame", "plain", saying(head()[..5].to_vec(), nothing())),
+        ("settings", "plain", saying(nothing(), frame(SETTINGS, 0, 0, &[0, 4, 0, 0, 0xff, 0xff]))),
+        ("pings", "plain", saying(nothing(), frame(PING, 0, 0, &[7; 8]))),
+        ("unknown frames", "plain", saying(nothing(), frame(UNKNOWN, 0, 0, &[0; 100]))),
+        ("priorities", "plain", saying(nothing(), frame(PRIORITY, 0, 3, &[0, 0, 0, 0, 1]))),
+        ("nothing but windows", "upload", saying(nothing(), nothing())),
+        ("no window at all", "upload", saying(no_window, nothing())),
+        ("a farewell", "plain", saying(frame(GOAWAY, 0, 0, &[0, 0, 0, 1, 0, 0, 0, 0]), nothing())),
+    ];
+    let attacks = attacks.map(|(name, module, peer)| attack(name, module, "timeout", peer));
+    withstand(MODULES, 32, &attacks);
+}
+
+#[test]
+fn frames_without_measure_are_refused() {
+    let open = |payload: &[u8]| frame(HEADERS, 0, 1, payload);
+    let more = frame(CONTINUATION, 0, 1, &[]);
+    let header = indexed_header(3000);
+    let references = vec![0xbe; 16_000];
+    let bomb = [
+        open(&[&[STATUS_200], header.as_slice()].concat()),
+        frame(CONTINUATION, 0, 1, &references).repeat(20),
+        frame(CONTINUATION, END_HEADERS, 1, &references),
+    ];
+    let large = [
+        open(&[&[STATUS_200], literal_header(15_000).as_slice()].concat()),
+        frame(CONTINUATION, 0, 1, &literal_header(16_000)).repeat(60),
+        frame(CONTINUATION, END_HEADERS, 1, &[]),
+    ];
+    let promise = frame(PUSH_PROMISE, END_HEADERS, 1, &[0, 0, 0, 2, 0x82, 0x84, 0x86]);
+    let attacks = [
+        ("empty continuations", "protocol", saying(open(&[STATUS_200]), more)),
+        (
+            "continuations",
+            "protocol",
+            saying(open(&[STATUS_200]), frame(CONTINUATION, 0, 1, &header)),
+        ),
+        ("many headers", "protocol", saying(large.concat(), Vec::new())),
+        ("few bytes for many", "protocol", saying(bomb.concat(), Vec::new())),
+        ("empty data", "protocol", saying(head(), frame(DATA, 0, 1, &[]))),
+        ("padding", "protocol", saying(head(), frame(DATA, 8, 1, &[9, 0, 0, 0, 0, 0, 0, 0, 0, 0]))),
+        ("small data", "protocol", saying(head(), frame(DATA, 0, 1, b"x"))),
+        (
+            "windows",
+            "protocol",
+            saying(Vec::new(), frame(WINDOW_UPDATE, 0, 0, &[0x7f, 0xff, 0xff, 0xff])),
+        ),
+        ("promises", "protocol", saying(Vec::new(), promise)),
+        ("resets", "protocol", saying(Vec::new(), frame(RST_STREAM, 0, 1, &[0, 0, 0, 1]))),
+        ("a large frame", "protocol", saying(vec![0xff; 100], Vec::new())),
+        ("another protocol", "protocol", saying(b"HTTP/1.1 200 OK\r\n\r\n".repeat(10), Vec::new())),
+        ("an end without a head", "protocol", saying(frame(DATA, END_STREAM, 1, b"x"), Vec::new())),
+    ];
+    let attacks = attacks.map(|(name, reason, peer)| attack(name, "patient", reason, peer));
+    withstand(MODULES, 32, &attacks);
+}

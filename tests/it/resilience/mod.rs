@@ -1,0 +1,109 @@
+//! Peers and scrapers that mean no good: each probe is answered in time, from bounded memory.
+//!
+//! The tests of the release binary that measure rather than judge are in [`measure`].
+
+mod crowd;
+mod dns;
+mod http1;
+mod http2;
+mod leaks;
+mod measure;
+mod tcp;
+mod tls;
+
+use std::{
+    net::SocketAddr,
+    sync::atomic::Ordering,
+    thread,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    fixtures::hostile::Peer,
+    harness::{probe_path, request},
+    running::Running,
+};
+
+/// What a busy machine may be late.
+const LATENESS: f64 = 5.0;
+
+/// Somebody to probe.
+trait Target: Sync {
+    fn address(&self) -> SocketAddr;
+
+    /// How many requests came.
+    fn requests(&self) -> usize;
+}
+
+impl Target for Peer {
+    fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    fn requests(&self) -> usize {
+        self.seen.requests.load(Ordering::Relaxed)
+    }
+}
+
+/// A target, and what becomes of a probe of it.
+struct Attack {
+    name: &'static str,
+    module: &'static str,
+    /// What stands before the address in the target.
+    scheme: &'static str,
+    target: Box<dyn Target>,
+    /// Several, with `|` between them, where the speed of the machine decides.
+    reason: &'static str,
+    requests: usize,
+}
+
+impl Attack {
+    /// Probes once; says what does not hold that must hold whatever a peer does.
+    fn objection(&self, exporter: SocketAddr) -> Option<String> {
+        let Self { name, module, target, scheme, reason, requests } = self;
+        let address = format!("{scheme}{}", target.address());
+        let path = probe_path(module, &address);
+        let begun = Instant::now();
+        let answer = request(exporter, "GET", &path, &[]);
+        let took = begun.elapsed();
+        let text = answer.text();
+        if answer.status != 200 {
+            return Some(format!("{name}: {}: {text}", answer.status));
+        }
+        let metrics = answer.metrics();
+        let timeout = metrics.value("probe_timeout_seconds").unwrap();
+        let asked = target.requests();
+        let failure = text.lines().find(|line| line.starts_with("probe_failure_info{"));
+        let holds = metrics.value("probe_success") == Some(0.0)
+            && failure.is_some_and(|failure| {
+                reason.split('|').any(|reason| failure.contains(&format!("\"{reason}\"")))
+            })
+            && took < Duration::from_secs_f64(timeout + LATENESS)
+            && asked == *requests;
+        let log = || request(exporter, "GET", &format!("/logs?target={address}"), &[]).text();
+        (!holds).then(|| {
+            format!(
+                "{name}: {failure:?} after {took:?} and {asked} requests, not {reason} in time \
+                 after {requests}\n{}",
+                log()
+            )
+        })
+    }
+}
+
+/// Probes all targets at once, with an exporter of its own that may need so many megabytes for it.
+fn withstand(modules: &str, megabytes: u64, attacks: &[Attack]) {
+    let exporter = &Running::start(modules, &[]);
+    let (address, before) = (exporter.address, exporter.memory());
+    let objections: Vec<_> = thread::scope(|scope| {
+        // All are begun before any is waited for.
+        let mut probes = Vec::new();
+        for attack in attacks {
+            probes.push(scope.spawn(move || attack.objection(address)));
+        }
+        probes.into_iter().filter_map(|probe| probe.join().unwrap()).collect()
+    });
+    assert!(objections.is_empty(), "{}", objections.join("\n"));
+    let memory = exporter.peak_memory().saturating_sub(before).div_ceil(1 << 20);
+    assert!(memory <= megabytes, "took {memory} MB of {megabytes}");
+}

@@ -1,0 +1,137 @@
+//! The real binary, serving: its log, its memory, its open files.
+
+use std::{
+    env, fs,
+    io::{BufRead as _, BufReader},
+    net::SocketAddr,
+    path::PathBuf,
+    process::{Child, ChildStderr, Command, Stdio},
+    sync::mpsc,
+    thread,
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+use crate::harness::{Answer, PATIENCE, eventually, probe_path, request};
+
+pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_probe_exporter");
+
+/// Names another binary, for measurements of a release build.
+const OTHER_BINARY: &str = "PROBE_EXPORTER_BINARY";
+
+/// A binary that serves until it is dropped.
+pub(crate) struct Running {
+    pub(crate) address: SocketAddr,
+    child: Child,
+    log: mpsc::Receiver<String>,
+    /// What it logged up to now.
+    lines: Vec<String>,
+    folder: TempDir,
+}
+
+impl Running {
+    /// Starts one with this configuration and more arguments.
+    pub(crate) fn start(yaml: &str, arguments: &[&str]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let config = config_path(&folder);
+        fs::write(&config, yaml).unwrap();
+        let binary = env::var_os(OTHER_BINARY).unwrap_or_else(|| BINARY.into());
+        let mut child = Command::new(binary)
+            .arg("--web.listen-address=127.0.0.1:0")
+            .arg(format!("--config.file={}", config.display()))
+            .args(arguments)
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let log = lines_of(child.stderr.take().unwrap());
+        let address = SocketAddr::from(([0, 0, 0, 0], 0));
+        let mut running = Self { address, child, log, lines: Vec::new(), folder };
+        let line = running.wait_for("TLS is disabled");
+        let start = line.find("127.0.0.1:").unwrap();
+        let end = line[start..].find('"').map_or(line.len(), |length| start + length);
+        running.address = line[start..end].parse().unwrap();
+        running
+    }
+
+    /// The configuration file, to be changed before a reload.
+    pub(crate) fn config(&self) -> PathBuf {
+        config_path(&self.folder)
+    }
+
+    /// The answer to one probe.
+    pub(crate) fn probe(&self, module: &str, target: &str) -> Answer {
+        request(self.address, "GET", &probe_path(module, target), &[])
+    }
+
+    /// Reads the log up to the line that holds `wanted`.
+    pub(crate) fn wait_for(&mut self, wanted: &str) -> String {
+        loop {
+            let line = self.log.recv_timeout(PATIENCE);
+            let line = line.unwrap_or_else(|_| panic!("no {wanted:?} in {:#?}", self.lines));
+            self.lines.push(line.clone());
+            if line.contains(wanted) {
+                return line;
+            }
+        }
+    }
+
+    /// How much memory it has, in bytes.
+    pub(crate) fn memory(&self) -> u64 {
+        self.status("VmRSS:")
+    }
+
+    /// How much memory it had at most since it began, in bytes.
+    pub(crate) fn peak_memory(&self) -> u64 {
+        self.status("VmHWM:")
+    }
+
+    fn status(&self, name: &str) -> u64 {
+        let status = fs::read_to_string(self.proc("status")).unwrap();
+        let value = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+        value.trim().strip_suffix(" kB").unwrap().parse::<u64>().unwrap() * 1024
+    }
+
+    fn proc(&self, name: &str) -> PathBuf {
+        PathBuf::from(format!("/proc/{}/{name}", self.child.id()))
+    }
+
+    /// Waits until the process has ended.
+    pub(crate) fn exit_code(&mut self) -> Option<i32> {
+        eventually("the process ends", || self.child.try_wait().unwrap().is_some());
+        self.child.wait().unwrap().code()
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        let pid = Pid::from_raw(self.child.id().try_into().unwrap()).unwrap();
+        kill_process(pid, signal).unwrap();
+    }
+
+    /// Stops it and takes all that it logged.
+    pub(crate) fn stop(mut self) -> (Option<i32>, Vec<String>) {
+        self.signal(Signal::TERM);
+        let code = self.exit_code();
+        self.lines.extend(self.log.iter());
+        (code, std::mem::take(&mut self.lines))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+fn config_path(folder: &TempDir) -> PathBuf {
+    folder.path().join("blackbox.yml")
+}
+
+/// The lines of a log, read on a thread of their own so that waiting for one can be given up.
+pub(crate) fn lines_of(log: ChildStderr) -> mpsc::Receiver<String> {
+    let (sender, lines) = mpsc::channel();
+    thread::spawn(move || {
+        BufReader::new(log).lines().map_while(Result::ok).try_for_each(|line| sender.send(line))
+    });
+    lines
+}
