@@ -16,22 +16,42 @@ mod probe;
 mod process;
 mod routes;
 mod stamps;
+mod turns;
 
-use std::{future::Future, io, net::TcpListener, pin::pin, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    io,
+    net::{SocketAddr, TcpListener},
+    pin::pin,
+    sync::Arc,
+    time::Duration,
+};
 
+use actix_http::{HttpService, error::DispatchError};
+use actix_server::Server;
+use actix_service::{ServiceFactory, ServiceFactoryExt as _, fn_service, map_config};
 use actix_web::{
-    App, HttpServer, dev,
+    App,
+    dev::AppConfig,
     middleware::{NormalizePath, TrailingSlash, from_fn},
     web,
 };
 use futures_util::future::{Either, select};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+    sync::watch,
+};
 
 pub use address::{AddressError, ExternalUrl, RoutePrefix};
 pub use exporter::{Exporter, Settings, Trigger};
 
+use self::turns::Turns;
+
 /// The running server.
 pub struct WebServer {
-    running: dev::Server,
+    running: Server,
+    stop: watch::Sender<bool>,
 }
 
 /// Threads that parse requests and write answers; probes run elsewhere. More would not pay: one
@@ -59,29 +79,27 @@ impl WebServer {
         exporter: &Arc<Exporter>,
         threads: usize,
     ) -> io::Result<Self> {
-        let exporter = web::Data::from(Arc::clone(exporter));
-        let application = move || {
-            let exporter = exporter.clone();
-            App::new()
-                .wrap(routes::headers())
-                .wrap(from_fn(routes::panics_are_answers))
-                .wrap(NormalizePath::new(TrailingSlash::MergeOnly))
-                .configure(|services| routes::add(services, &exporter.settings))
-                .app_data(exporter)
-        };
-        let mut server = HttpServer::new(application)
+        let (stop, stopping) = watch::channel(false);
+        let mut server = Server::build()
             .workers(threads.clamp(1, MOST_WORKERS))
-            .max_connections(MOST_CONNECTIONS)
-            .keep_alive(KEEP_ALIVE)
-            .client_request_timeout(HEAD_TIMEOUT)
+            .max_concurrent_connections(MOST_CONNECTIONS)
             .shutdown_timeout(DRAIN.as_secs())
-            // A scraper that hung up needs no answer: its handler is dropped, and the probe with it.
-            .h1_allow_half_closed(false)
             .disable_signals();
         for listener in listeners {
-            server = server.listen(listener)?;
+            let exporter = web::Data::from(Arc::clone(exporter));
+            let stopping = stopping.clone();
+            server = server.listen("web", listener, move || {
+                // Small answers must not wait for the acknowledgement of those before them; a socket
+                // that refuses serves all the same.
+                fn_service(async |stream: TcpStream| {
+                    drop(stream.set_nodelay(true));
+                    let client = stream.peer_addr().ok();
+                    Ok::<_, DispatchError>((Turns::new(stream), client))
+                })
+                .and_then(connections(exporter.clone(), stopping.clone()))
+            })?;
         }
-        Ok(Self { running: server.run() })
+        Ok(Self { running: server.run(), stop })
     }
 
     /// Serves until `shutdown`, then refuses new connections and lets running requests finish.
@@ -90,9 +108,42 @@ impl WebServer {
         match select(self.running, pin!(shutdown)).await {
             Either::Left((result, _)) => result,
             Either::Right(((), running)) => {
+                self.stop.send_replace(true);
                 let ((), result) = futures_util::join!(handle.stop(true), running);
                 result
             }
         }
     }
+}
+
+/// What serves the connections of one listener.
+fn connections<S: AsyncRead + AsyncWrite + Unpin + 'static>(
+    exporter: web::Data<Exporter>,
+    stopping: watch::Receiver<bool>,
+) -> impl ServiceFactory<
+    (S, Option<SocketAddr>),
+    Config = (),
+    Response = (),
+    Error = DispatchError,
+    InitError = (),
+> {
+    let application = App::new()
+        .wrap(routes::headers())
+        .wrap(from_fn(routes::panics_are_answers))
+        .wrap(NormalizePath::new(TrailingSlash::MergeOnly))
+        .configure(|services| routes::add(services, &exporter.settings))
+        .app_data(exporter);
+    HttpService::build()
+        .keep_alive(KEEP_ALIVE)
+        .client_request_timeout(HEAD_TIMEOUT)
+        // A scraper that hung up needs no answer: its handler is dropped, and the probe with it.
+        .h1_allow_half_closed(false)
+        // Idle connections are closed then.
+        .graceful_shutdown_signal(move || {
+            let mut stopping = stopping.clone();
+            async move {
+                stopping.wait_for(|stopping| *stopping).await.ok();
+            }
+        })
+        .h1(map_config(application, |()| AppConfig::default()))
 }

@@ -76,6 +76,17 @@ impl Running {
         }
     }
 
+    /// How many probes run.
+    pub(crate) fn in_flight(&self) -> f64 {
+        let metrics = request(self.address, "GET", "/metrics", &[]).metrics();
+        metrics.value("probe_exporter_probes_in_flight").unwrap()
+    }
+
+    /// How many descriptors it has open.
+    pub(crate) fn descriptors(&self) -> usize {
+        fs::read_dir(self.proc("fd")).unwrap().count()
+    }
+
     /// How much memory it has, in bytes.
     pub(crate) fn memory(&self) -> u64 {
         self.status("VmRSS:")
