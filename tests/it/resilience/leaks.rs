@@ -1,1 +1,95 @@
-//! x
+//! Probes that fail leave nothing behind: no descriptor, no memory.
+
+use std::thread;
+
+use crate::{
+    fixtures::hostile::{
+        Peer,
+        Then::{Close, Repeat, Reset, Wait},
+        greeting,
+    },
+    harness::{eventually, probe_path, request},
+    running::Running,
+};
+
+const MODULES: &str = "
+modules:
+  http: {prober: http, timeout: 5s}
+  http_cut: {prober: http, timeout: 50ms}
+  https: {prober: http, timeout: 5s, http: {fail_if_not_ssl: true}}
+  tcp: {prober: tcp, timeout: 5s, tcp: {query_response: [{expect: never}]}}
+  tcp_cut: {prober: tcp, timeout: 50ms, tcp: {query_response: [{expect: never}]}}
+  tls: {prober: tcp, timeout: 5s, tcp: {tls: true}}
+  dns_cut: {prober: dns, timeout: 50ms, dns: {query_name: example.org, transport_protocol: udp}}
+  dns_tcp: {prober: dns, timeout: 5s, dns: {query_name: example.org, transport_protocol: tcp}}
+  icmp: {prober: icmp, timeout: 5s, icmp: {source_ip_address: 192.0.2.1}}
+";
+
+/// Probes of each kind: some to get used to it, then some that count.
+const REHEARSAL: usize = 40;
+const PROBES: usize = 200;
+
+#[test]
+fn failing_probes_leave_nothing_behind() {
+    let exporter = Running::start(MODULES, &["--history.limit=10"]);
+    let peers = Peers::new();
+    fail(&exporter, &peers, REHEARSAL);
+    eventually("all connections are closed", || exporter.in_flight() < 1.0);
+    let (descriptors, memory) = (exporter.descriptors(), exporter.memory());
+    fail(&exporter, &peers, PROBES);
+    // The server's own connections to scrapers are closed a moment later.
+    eventually("the descriptors are given back", || exporter.descriptors() <= descriptors);
+    let more = exporter.memory().saturating_sub(memory);
+    assert!(more < 8 << 20, "keeps {more} bytes more after {PROBES} failures of each kind");
+}
+
+fn fail(exporter: &Running, peers: &Peers, probes: usize) {
+    let exporter = exporter.address;
+    thread::scope(|scope| {
+        for (module, target) in peers.probes() {
+            scope.spawn(move || {
+                for _ in 0..probes {
+                    let answer = request(exporter, "GET", &probe_path(module, &target), &[]);
+                    answer.metrics().expect(&["probe_success 0"]);
+                }
+            });
+        }
+    });
+}
+
+struct Peers {
+    closing: Peer,
+    resetting: Peer,
+    silent: Peer,
+    babbling: Peer,
+}
+
+impl Peers {
+    fn new() -> Self {
+        Self {
+            closing: greeting("", Close),
+            resetting: greeting("", Reset),
+            silent: greeting("", Wait),
+            babbling: greeting("", Repeat("hello\r\n".into())),
+        }
+    }
+
+    fn probes(&self) -> Vec<(&'static str, String)> {
+        let [closing, resetting, silent, babbling] =
+            [&self.closing, &self.resetting, &self.silent, &self.babbling]
+                .map(|peer| peer.address.to_string());
+        vec![
+            ("http", closing.clone()),
+            ("http", resetting.clone()),
+            ("http_cut", silent.clone()),
+            ("https", format!("https://{closing}")),
+            ("tcp", closing.clone()),
+            ("tcp", resetting),
+            ("tcp_cut", silent.clone()),
+            ("tls", babbling),
+            ("dns_cut", silent),
+            ("dns_tcp", closing),
+            ("icmp", "127.0.0.1".to_owned()),
+        ]
+    }
+}

@@ -1,13 +1,11 @@
 //! Peers and scrapers that mean no good: each probe is answered in time, from bounded memory.
-//!
-//! The tests of the release binary that measure rather than judge are in [`measure`].
 
 mod crowd;
 mod dns;
 mod http1;
 mod http2;
 mod leaks;
-mod measure;
+mod scrapers;
 mod tcp;
 mod tls;
 

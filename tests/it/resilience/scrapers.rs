@@ -1,0 +1,93 @@
+//! Scrapers that mean no good, or that do not wait for their answer.
+
+use std::{
+    io::{ErrorKind, Read as _, Write as _},
+    net::TcpStream,
+    time::Duration,
+};
+
+use crate::{
+    fixtures::{
+        hostile::{
+            RUNTIME,
+            Then::{Drip, Wait},
+            greeting,
+        },
+        http::{http, raw},
+    },
+    harness::{connect, eventually, probe_path, request},
+    running::Running,
+};
+
+const MODULES: &str = "
+modules:
+  http: {prober: http, timeout: 60s}
+  http_pattern: {prober: http, timeout: 60s, http: {fail_if_body_matches_regexp: [never]}}
+  tcp: {prober: tcp, timeout: 60s, tcp: {query_response: [{expect: never}]}}
+";
+
+fn begin(exporter: &Running, path: &str) -> TcpStream {
+    let mut scraper = connect(exporter.address);
+    write!(scraper, "GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+    scraper
+}
+
+#[test]
+fn probes_that_nobody_waits_for_end_whatever_the_target_does() {
+    let silent = greeting("", Wait);
+    let slow = greeting("", Drip(vec![b'x']));
+    let endless = raw("HTTP/1.1 200 OK\r\n\r\n").repeat("x".repeat(64 << 10));
+    let endless = RUNTIME.block_on(http([endless.clone(), endless]).start());
+    let exporter = Running::start(MODULES, &[]);
+    for (module, target) in [
+        ("http", silent.address),
+        ("http", endless.address),
+        ("http_pattern", endless.address),
+        ("tcp", silent.address),
+        ("tcp", slow.address),
+    ] {
+        let scraper = begin(&exporter, &probe_path(module, &target.to_string()));
+        eventually("the probe runs", || exporter.in_flight() > 0.0);
+        drop(scraper);
+        eventually("the probe ends", || exporter.in_flight() < 1.0);
+    }
+}
+
+#[test]
+fn scrapers_that_ask_much_and_read_nothing_take_little() {
+    const SCRAPERS: usize = 20;
+    let exporter = Running::start(MODULES, &[]);
+    let before = exporter.memory();
+    let requests = "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n".repeat(2000);
+    let scrapers: Vec<_> = (0..SCRAPERS)
+        .map(|_| {
+            let mut scraper = connect(exporter.address);
+            scraper.set_write_timeout(Some(Duration::from_millis(500))).unwrap();
+            // Until it takes no more.
+            let sent = loop {
+                match scraper.write_all(requests.as_bytes()) {
+                    Ok(()) => {}
+                    Err(error) => break error.kind(),
+                }
+            };
+            assert!(matches!(sent, ErrorKind::WouldBlock | ErrorKind::TimedOut), "{sent}");
+            scraper
+        })
+        .collect();
+    assert_eq!(request(exporter.address, "GET", "/-/healthy", &[]).status, 200);
+    let each = exporter.peak_memory().saturating_sub(before) / u64::try_from(SCRAPERS).unwrap();
+    assert!(each < 512 << 10, "{each} bytes for each");
+    drop(scrapers);
+}
+
+/// A head that never ends is given up; its sender holds nobody up meanwhile.
+#[test]
+fn scrapers_that_never_finish_their_request_are_sent_away() {
+    let exporter = Running::start(MODULES, &[]);
+    let mut scraper = connect(exporter.address);
+    write!(scraper, "GET /metrics HTTP/1.1\r\nX: ").unwrap();
+    assert_eq!(request(exporter.address, "GET", "/-/healthy", &[]).status, 200);
+    let mut answer = Vec::new();
+    scraper.read_to_end(&mut answer).unwrap();
+    assert!(answer.starts_with(b"HTTP/1.1 408 "), "{}", String::from_utf8_lossy(&answer));
+}
