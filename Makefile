@@ -9,12 +9,16 @@ PROMTOOL ?= promtool
 CONTAINER ?= $(firstword $(foreach tool,docker podman buildah,$(if $(shell command -v $(tool)),$(tool))))
 IMAGE ?= probe_exporter
 ARGS ?=
+BENCH_ARGS ?=
 STRICT ?=
 
 # What the binary and the image say of themselves.
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
 BRANCH = $(shell git rev-parse --abbrev-ref HEAD 2>/dev/null || echo unknown)
 REVISION = $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
+
+# The program that `make bench` runs.
+HARNESS = target/bench/cost
 
 .PHONY: help
 help: ## Show this list
@@ -80,8 +84,19 @@ metrics: setup ## What the exporter answers, through promtool's linter
 	fi
 
 .PHONY: bench
-bench: setup ## What a probe costs, on this machine and now
-	$(CARGO) bench --locked
+bench: $(HARNESS) build ## CPU time, memory and start-up, in turns with BLACKBOX=<binary> (BENCH_ARGS="--help" tells what can be chosen)
+	$(HARNESS) --exporter target/release/probe_exporter $(if $(BLACKBOX),--against "$(BLACKBOX)") $(BENCH_ARGS)
+
+# Built only when it changed itself. It is built before the exporter, since cargo puts an exporter with the features
+# of the tests in the same place meanwhile.
+$(HARNESS): Cargo.lock $(wildcard benches/cost/*.rs) | setup
+	@mkdir -p $(@D)
+	$(CARGO) bench --locked --no-run --bench cost --message-format=json-render-diagnostics \
+		| sed -n 's/.*"executable":"\([^"]*\/cost-[^"]*\)".*/\1/p' | xargs -I '{}' cp '{}' $@
+
+.PHONY: bench-micro
+bench-micro: setup ## What the parts of a probe cost, on this machine and now
+	$(CARGO) bench --locked --bench probe
 
 .PHONY: parity
 parity: setup ## The comparison with a real blackbox_exporter (BLACKBOX=its binary; RECORD=1 writes its answers down anew)

@@ -1,6 +1,6 @@
 //! What a probe costs, from request to metric text, against servers on the loopback interface.
 //!
-//! `make bench` runs it. The figures hold for one machine at one time: compare two builds in turns.
+//! `make bench-micro` runs it. The figures hold for one machine at one time: compare two builds in turns.
 
 #![expect(clippy::expect_used, reason = "without its stage there is nothing to measure")]
 

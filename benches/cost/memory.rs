@@ -1,0 +1,107 @@
+//! Resident memory: idle, with many probes in flight, and after they ended.
+
+use std::{
+    path::Path,
+    thread,
+    time::{Duration, Instant},
+};
+
+use serde::Serialize;
+
+use crate::{
+    arguments::Arguments,
+    exporter::Exporter,
+    figures::Figure,
+    kinds::{self, Kind},
+    load::Load,
+    report,
+    responders::Responders,
+};
+
+/// How long after the last probe ended its memory should be given back.
+const AFTERWARDS: Duration = Duration::from_secs(10);
+
+/// How long it may take until all probes are in flight.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// Resident memory in mebibytes, at one moment.
+#[derive(Debug, Serialize)]
+pub(crate) struct MemoryRow {
+    pub(crate) when: String,
+    pub(crate) mebibytes: Figure,
+}
+
+/// Each round with new processes; in turns.
+pub(crate) fn measure(arguments: &Arguments, sides: &[&Path]) -> Vec<MemoryRow> {
+    let responders = Responders::start();
+    let load = Load::new();
+    let mut rounds = Vec::new();
+    for _ in 0..arguments.memory_rounds {
+        let of_side = |side: &&Path| {
+            let mut values = vec![idle(side, &responders, &load)];
+            for count in &arguments.in_flight {
+                values.extend(in_flight(side, *count, &responders, &load));
+            }
+            values
+        };
+        rounds.push(sides.iter().map(of_side).collect::<Vec<_>>());
+    }
+    let mut names = vec!["idle, after one probe of each kind".to_owned()];
+    for count in &arguments.in_flight {
+        names.push(format!("{count} probes in flight"));
+        names.push(format!("{count} probes: the peak"));
+        names.push(format!("{count} probes: 10 s after they ended"));
+    }
+    let rows: Vec<_> = names
+        .into_iter()
+        .enumerate()
+        .map(|(index, when)| {
+            let values = rounds.iter().map(|round| round.iter().map(|side| side[index]).collect());
+            MemoryRow { when, mebibytes: Figure::of(&values.collect::<Vec<_>>()) }
+        })
+        .collect();
+    report::memory(&rows);
+    rows
+}
+
+fn start(side: &Path, responders: &Responders) -> Exporter {
+    let config = responders.file("modules.yml");
+    std::fs::write(&config, kinds::modules(responders)).expect("a file");
+    Exporter::start(side, &config)
+}
+
+fn idle(side: &Path, responders: &Responders, load: &Load) -> f64 {
+    let exporter = start(side, responders);
+    for kind in Kind::ALL {
+        let target = &kind.targets(responders)[0];
+        load.one(exporter.address, &kind.scrape(target)).must_be_up();
+    }
+    thread::sleep(Duration::from_secs(2));
+    mebibytes(exporter.resident())
+}
+
+/// In flight, at most, and afterwards.
+fn in_flight(side: &Path, count: usize, responders: &Responders, load: &Load) -> [f64; 3] {
+    let exporter = start(side, responders);
+    let silent = &responders.silent;
+    let path = kinds::scrape(Kind::Http.name(), &format!("http://{}/", silent.address));
+    let mut resident = 0.0;
+    load.hold(exporter.address, &path, count, async || {
+        let begun = Instant::now();
+        while silent.held() < count {
+            let held = silent.held();
+            assert!(begun.elapsed() < PATIENCE, "only {held} of {count} probes are in flight");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert_eq!(silent.held(), count, "probes in flight");
+        resident = exporter.resident();
+        silent.hang_up();
+    });
+    thread::sleep(AFTERWARDS);
+    [resident, exporter.peak(), exporter.resident()].map(mebibytes)
+}
+
+fn mebibytes(bytes: f64) -> f64 {
+    bytes / 1_048_576.0
+}
