@@ -69,7 +69,11 @@ impl App {
             route_prefix: options.route_prefix,
         };
         let history = History::new(options.history_limit);
-        if !wire::prepare() {
+        // Only ever switched off: a process may hold more than one exporter.
+        if !options.kernel_stamps {
+            wire::use_kernel_stamps(false);
+            log::info!("Readings come from this process's clock, as was asked for");
+        } else if !wire::prepare() {
             log::info!("The kernel gives no time stamps; readings come from this process's clock");
         }
         let resolver = Arc::new(match options.resolver {

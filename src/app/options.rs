@@ -28,6 +28,8 @@ pub struct Options {
     pub resolver: ResolverChoice,
     /// Lines of probes from this level on are copied to the log of the process.
     pub probe_log: Option<log::Level>,
+    /// Whether the kernel is asked when packets left and arrived.
+    pub kernel_stamps: bool,
 }
 
 /// Who looks names up.
@@ -52,6 +54,7 @@ impl Default for Options {
             route_prefix: RoutePrefix::default(),
             resolver: ResolverChoice::default(),
             probe_log: None,
+            kernel_stamps: true,
         }
     }
 }

@@ -71,6 +71,11 @@ pub(super) struct Arguments {
     #[arg(long = "history.limit", value_name = "COUNT", default_value_t = 100)]
     pub(super) history_limit: usize,
 
+    /// Leave the kernel's time stamps alone: readings come from this process's clock, which shows
+    /// what the stamps are worth
+    #[arg(long = "wire.user-clock", hide = true)]
+    pub(super) user_clock: bool,
+
     /// Level of the exporter's log
     #[arg(long = "log.level", value_name = "LEVEL", default_value = "info", ignore_case = true)]
     pub(super) log_level: Level,

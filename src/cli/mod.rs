@@ -96,6 +96,7 @@ fn interpret(arguments: Arguments) -> Result<Process, UsageError> {
         route_prefix,
         resolver: arguments.resolver.into(),
         probe_log,
+        kernel_stamps: !arguments.user_clock,
     };
     let (log_level, log_format) = (arguments.log_level.into(), arguments.log_format.into());
     Ok(Process { options, log_level, log_format, warnings })
@@ -249,6 +250,13 @@ mod tests {
         let process = served(&["--log.prober=loud"]);
         assert_eq!(process.options.probe_log, Some(Level::Info));
         assert_eq!(process.warnings.len(), 1);
+    }
+
+    #[test]
+    fn the_kernels_stamps_are_used_unless_they_are_declined() {
+        assert!(served(&[]).options.kernel_stamps);
+        assert!(!served(&["--wire.user-clock"]).options.kernel_stamps);
+        assert!(!printed("--help").contains("user-clock"), "for measurements only");
     }
 
     #[test]
