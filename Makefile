@@ -17,8 +17,9 @@ VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
 BRANCH = $(shell git rev-parse --abbrev-ref HEAD 2>/dev/null || echo unknown)
 REVISION = $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 
-# The program that `make bench` runs.
+# The programs that `make bench` and `make accuracy` run.
 HARNESS = target/bench/cost
+ACCURACY = target/bench/accuracy
 
 .PHONY: help
 help: ## Show this list
@@ -87,12 +88,18 @@ metrics: setup ## What the exporter answers, through promtool's linter
 bench: $(HARNESS) build ## CPU time, memory and start-up, in turns with BLACKBOX=<binary> (BENCH_ARGS="--help" tells what can be chosen)
 	$(HARNESS) --exporter target/release/probe_exporter $(if $(BLACKBOX),--against "$(BLACKBOX)") $(BENCH_ARGS)
 
-# Built only when it changed itself. It is built before the exporter, since cargo puts an exporter with the features
-# of the tests in the same place meanwhile.
-$(HARNESS): Cargo.lock $(wildcard benches/cost/*.rs) | setup
+.PHONY: accuracy
+accuracy: $(ACCURACY) build ## How far readings are from the truth, as root, in turns with BLACKBOX=<binary> (ACCURACY_ARGS="--help" tells what can be chosen)
+	$(ACCURACY) $(if $(BLACKBOX),--blackbox "$(BLACKBOX)") $(ACCURACY_ARGS)
+
+# Built only when they changed themselves. They are built before the exporter, since cargo puts an exporter with the
+# features of the tests in the same place meanwhile.
+$(HARNESS): $(wildcard benches/cost/*.rs)
+$(ACCURACY): $(wildcard benches/accuracy/*.rs benches/accuracy/*/*.rs benches/accuracy/*/*/*.rs)
+target/bench/%: Cargo.lock | setup
 	@mkdir -p $(@D)
-	$(CARGO) bench --locked --no-run --bench cost --message-format=json-render-diagnostics \
-		| sed -n 's/.*"executable":"\([^"]*\/cost-[^"]*\)".*/\1/p' | xargs -I '{}' cp '{}' $@
+	$(CARGO) bench --locked --no-run --bench $* --message-format=json-render-diagnostics \
+		| sed -n 's/.*"executable":"\([^"]*\/$*-[^"]*\)".*/\1/p' | xargs -I '{}' cp '{}' $@
 
 .PHONY: bench-micro
 bench-micro: setup ## What the parts of a probe cost, on this machine and now

@@ -8,6 +8,8 @@
     reason = "a test fails by panicking"
 )]
 
+#[cfg(target_os = "linux")]
+mod accuracy;
 mod architecture;
 mod config;
 mod dns;

@@ -1,0 +1,103 @@
+//! The measurement from the command line to the results.
+
+mod arguments;
+mod condition;
+mod curve;
+mod results;
+mod rounds;
+mod svg;
+mod table;
+
+use std::{
+    fs,
+    process::ExitCode,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+};
+
+use anyhow::{Context as _, Result};
+use clap::Parser as _;
+
+use self::{arguments::Arguments, results::Results, rounds::Contender};
+use crate::stage::{Program, Stage};
+
+/// Who measures cannot, or did not finish.
+const CANNOT: u8 = 2;
+
+pub(crate) fn run() -> ExitCode {
+    let arguments = Arguments::parse();
+    let mut stage = match Stage::set(&arguments.delays()) {
+        Ok(stage) => stage,
+        Err(obstacle) => {
+            eprintln!("accuracy: cannot be measured here: {obstacle}");
+            return ExitCode::from(CANNOT);
+        }
+    };
+    match measure(&arguments, &mut stage) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("accuracy: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn measure(arguments: &Arguments, stage: &mut Stage) -> Result<()> {
+    heed_signals()?;
+    let contenders = contenders(arguments);
+    let mut results = Results::new(&contenders, arguments.samples);
+    for &condition in &arguments.conditions {
+        eprintln!("measuring: {}", condition.title());
+        let cells = rounds::measure(stage, condition, &contenders, arguments)
+            .with_context(|| format!("in the condition “{}”", condition.title()))?;
+        table::print(condition, &cells);
+        results.add(condition, cells);
+    }
+    table::print_summary(&results);
+    if let Some(path) = &arguments.json {
+        fs::write(path, results.json()?).with_context(|| path.display().to_string())?;
+    }
+    if let Some(path) = &arguments.svg {
+        fs::write(path, svg::draw(&results)).with_context(|| path.display().to_string())?;
+    }
+    Ok(())
+}
+
+fn contenders(arguments: &Arguments) -> Vec<Contender> {
+    let ours =
+        Program { binary: arguments.binary.clone(), arguments: arguments.exporter_flag.clone() };
+    let theirs = arguments
+        .blackbox
+        .clone()
+        .map(|binary| Program { binary, arguments: vec!["--log.level=error".to_owned()] });
+    let ours = Contender { name: "probe_exporter", program: ours, times_tcp: true };
+    let theirs =
+        theirs.map(|program| Contender { name: "blackbox_exporter", program, times_tcp: false });
+    [ours].into_iter().chain(theirs).collect()
+}
+
+static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+
+/// Whether the measurement is to end, so that processes and groups are cleared away.
+fn interrupted() -> bool {
+    INTERRUPTED.load(Ordering::Relaxed)
+}
+
+fn heed_signals() -> Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let (mut interrupt, mut terminate) = {
+        let _guard = runtime.enter();
+        (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?)
+    };
+    thread::spawn(move || {
+        runtime.block_on(async {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+        });
+        INTERRUPTED.store(true, Ordering::Relaxed);
+    });
+    Ok(())
+}

@@ -1,0 +1,97 @@
+//! An exporter in a process of its own.
+
+use std::{
+    net::{SocketAddr, TcpListener, TcpStream},
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, bail};
+
+use super::{Stage, limit::Group, scrape::Scraper};
+
+/// Which program an exporter is.
+#[derive(Debug, Clone)]
+pub(crate) struct Program {
+    pub(crate) binary: PathBuf,
+    pub(crate) arguments: Vec<String>,
+}
+
+/// An exporter that serves until it is dropped.
+pub(crate) struct Exporter {
+    scraper: Scraper,
+    _process: Process,
+    /// Removed after the process, which is in it.
+    group: Option<Group>,
+}
+
+struct Process(Child);
+
+impl Exporter {
+    /// Starts one, in this group if there is one, and waits until it can be connected to.
+    pub(crate) fn start(stage: &Stage, program: &Program, group: Option<Group>) -> Result<Self> {
+        const PATIENCE: Duration = Duration::from_mins(1);
+        // blackbox_exporter cannot be told to take any free port and to say which.
+        let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+        let mut process = Process::spawn(stage, program, group.as_ref(), address)
+            .with_context(|| format!("{} cannot be started", program.binary.display()))?;
+        let start = Instant::now();
+        while TcpStream::connect(address).is_err() {
+            if let Some(status) = process.0.try_wait()? {
+                bail!("{} ended: {status}", program.binary.display());
+            }
+            if start.elapsed() > PATIENCE {
+                bail!("{} does not listen", program.binary.display());
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+        Ok(Self { scraper: Scraper::new(address), _process: process, group })
+    }
+
+    /// The group it is in.
+    pub(crate) fn group(&self) -> Option<&Group> {
+        self.group.as_ref()
+    }
+
+    pub(super) fn scrape(&mut self, paths: &[String]) -> Vec<Result<String>> {
+        self.scraper.scrape(paths)
+    }
+}
+
+impl Process {
+    fn spawn(
+        stage: &Stage,
+        program: &Program,
+        group: Option<&Group>,
+        address: SocketAddr,
+    ) -> Result<Self> {
+        // It is in the group from its first moment on, when it decides how many threads it needs.
+        let mut command = match group {
+            Some(group) => {
+                let mut shell = Command::new("sh");
+                shell.args(["-c", r#"echo $$ > "$0" && exec "$@""#]).arg(group.members());
+                shell.arg(&program.binary);
+                shell
+            }
+            None => Command::new(&program.binary),
+        };
+        let child = command
+            .arg(format!("--config.file={}", stage.config().display()))
+            .arg(format!("--web.listen-address={address}"))
+            .args(&program.arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()?;
+        Ok(Self(child))
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.0.kill().ok();
+        self.0.wait().ok();
+    }
+}

@@ -1,0 +1,105 @@
+//! A control group with little CPU time, of either version of the kernel's interface.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    process, thread,
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result, bail};
+
+/// A group of its own, removed when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Group {
+    folder: PathBuf,
+}
+
+/// Kubernetes' period, over which CPU time is counted.
+const PERIOD_MICROS: u32 = 100_000;
+
+/// The groups of other runs are named so, too.
+const PREFIX: &str = "probe_exporter-accuracy";
+
+/// Where the groups are, and by which interface.
+enum Mounted {
+    Legacy(PathBuf),
+    Unified(PathBuf),
+}
+
+impl Group {
+    /// Makes a group that may use so many thousandths of a processor. The name tells it from
+    /// others of this process.
+    pub(crate) fn limited(name: &str, millicores: u32) -> Result<Self> {
+        let mounted = Mounted::find().context("no control groups for CPU time are mounted here")?;
+        let quota = millicores * (PERIOD_MICROS / 1000);
+        let parent = match &mounted {
+            Mounted::Legacy(path) => path,
+            Mounted::Unified(path) => {
+                fs::write(path.join("cgroup.subtree_control"), "+cpu")
+                    .context("the cpu controller cannot be had below the root group")?;
+                path
+            }
+        };
+        let folder = parent.join(format!("{PREFIX}-{}-{name}", process::id()));
+        fs::create_dir(&folder).with_context(|| format!("{} cannot be made", folder.display()))?;
+        let group = Self { folder };
+        match mounted {
+            Mounted::Legacy(_) => {
+                group.write("cpu.cfs_period_us", &PERIOD_MICROS.to_string())?;
+                group.write("cpu.cfs_quota_us", &quota.to_string())?;
+            }
+            Mounted::Unified(_) => group.write("cpu.max", &format!("{quota} {PERIOD_MICROS}"))?,
+        }
+        Ok(group)
+    }
+
+    /// The file to which a process writes its number to become a member.
+    pub(super) fn members(&self) -> PathBuf {
+        self.folder.join("cgroup.procs")
+    }
+
+    /// How many periods the members ran in, and in how many of them they were stopped.
+    pub(crate) fn throttling(&self) -> Option<(u64, u64)> {
+        let text = fs::read_to_string(self.folder.join("cpu.stat")).ok()?;
+        let of =
+            |name: &str| text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
+        Some((of("nr_periods ")?, of("nr_throttled ")?))
+    }
+
+    fn write(&self, name: &str, value: &str) -> Result<()> {
+        let path = self.folder.join(name);
+        fs::write(&path, value).with_context(|| format!("{value} for {}", path.display()))
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        // Members that were killed leave the group a little later.
+        for _ in 0..100 {
+            match fs::remove_dir(&self.folder) {
+                Err(error) if error.kind() == io::ErrorKind::ResourceBusy => {
+                    thread::sleep(Duration::from_millis(20));
+                }
+                _ => return,
+            }
+        }
+    }
+}
+
+impl Mounted {
+    fn find() -> Result<Self> {
+        let root = Path::new("/sys/fs/cgroup");
+        for name in ["cpu", "cpu,cpuacct"] {
+            let folder = root.join(name);
+            if folder.join("cpu.cfs_quota_us").exists() || folder.join("cgroup.procs").exists() {
+                return Ok(Self::Legacy(folder));
+            }
+        }
+        let controllers = fs::read_to_string(root.join("cgroup.controllers"))?;
+        if !controllers.split_whitespace().any(|controller| controller == "cpu") {
+            bail!("the unified hierarchy has no cpu controller");
+        }
+        Ok(Self::Unified(root.to_owned()))
+    }
+}

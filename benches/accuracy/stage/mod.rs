@@ -1,0 +1,155 @@
+//! Where readings are compared with the truth: a network namespace with responders, a capture of
+//! every packet, and exporters, perhaps with little CPU time.
+//!
+//! The program `benches/accuracy` and the test `tests/it/accuracy.rs` share it.
+
+mod burners;
+mod capture;
+mod exporter;
+mod limit;
+mod namespace;
+pub(crate) mod packet;
+mod reading;
+mod responders;
+mod scrape;
+pub(crate) mod statistics;
+mod tls;
+mod truth;
+
+use std::{fs, net::Ipv4Addr, path::PathBuf, time::Duration};
+
+use anyhow::{Context as _, Result, bail};
+use tempfile::TempDir;
+
+pub(crate) use self::{
+    burners::Burners,
+    exporter::{Exporter, Program},
+    limit::Group,
+    namespace::Obstacle,
+    reading::Reading,
+};
+use self::{capture::Capture, packet::Flow, reading::modules, scrape::value, tls::Identity};
+
+/// What one scrape gave.
+#[derive(Debug, Clone)]
+pub(crate) enum Outcome {
+    /// A reading and the truth.
+    Sample(Sample),
+    /// The probe did not succeed, or there is no reading; why.
+    Failed(String),
+    /// The capture is not whole, so the truth is not known.
+    Discarded,
+}
+
+/// A reading beside the truth.
+#[derive(Debug, Clone)]
+pub(crate) struct Sample {
+    /// What the exporter says, in seconds.
+    pub(crate) reported: f64,
+    /// What the packets say, in seconds.
+    pub(crate) truth: f64,
+    /// The packets.
+    pub(crate) flow: Flow,
+}
+
+impl Sample {
+    /// How far the reading is off, in seconds; above zero when it is too long.
+    pub(crate) fn error(&self) -> f64 {
+        self.reported - self.truth
+    }
+}
+
+/// Namespace, responders and capture; they last as long as the process or test thread.
+pub(crate) struct Stage {
+    capture: Capture,
+    delays: Vec<Duration>,
+    addresses: u16,
+    folder: TempDir,
+}
+
+impl Stage {
+    /// Moves the calling thread into a network namespace and sets everything up there, with
+    /// responders that take each of these delays.
+    pub(crate) fn set(delays: &[Duration]) -> Result<Self, Obstacle> {
+        namespace::enter()?;
+        Self::furnish(delays).map_err(|error| Obstacle(format!("{error:#}")))
+    }
+
+    fn furnish(delays: &[Duration]) -> Result<Self> {
+        let identity = Identity::make()?;
+        let folder = tempfile::tempdir()?;
+        let authority = folder.path().join("authority.pem");
+        fs::write(&authority, &identity.authority)?;
+        fs::write(config_path(&folder), modules(&authority))?;
+        let capture = Capture::start().context("cannot capture packets")?;
+        responders::start(delays, &identity).context("cannot start the responders")?;
+        Ok(Self { capture, delays: delays.to_vec(), addresses: 0, folder })
+    }
+
+    /// The modules that exporters are to have.
+    pub(crate) fn config(&self) -> PathBuf {
+        config_path(&self.folder)
+    }
+
+    /// Has an exporter take these readings at once, each with the delay of that index.
+    pub(crate) fn measure(
+        &mut self,
+        exporter: &mut Exporter,
+        wanted: &[(Reading, usize)],
+    ) -> Result<Vec<Outcome>> {
+        let wanted: Vec<_> = wanted
+            .iter()
+            .map(|&(reading, delay)| Ok((reading, self.address(reading, delay)?)))
+            .collect::<Result<_>>()?;
+        let dropped = self.capture.catch_up()?;
+        let paths: Vec<_> = wanted.iter().map(|(reading, peer)| reading.path(*peer)).collect();
+        let answers = exporter.scrape(&paths);
+        let whole = self.capture.catch_up()? == dropped;
+        let outcome = |((reading, peer), answer): ((Reading, Ipv4Addr), Result<String>)| {
+            let flow = self.capture.take(peer);
+            match reported(reading, answer) {
+                _ if !whole => Outcome::Discarded,
+                Err(why) => Outcome::Failed(why),
+                Ok(reported) => match reading.truth(&flow) {
+                    Some(truth) => {
+                        Outcome::Sample(Sample { reported, truth: truth.as_secs_f64(), flow })
+                    }
+                    None => Outcome::Failed(format!("these packets bound no {reading}: {flow}")),
+                },
+            }
+        };
+        Ok(wanted.into_iter().zip(answers).map(outcome).collect())
+    }
+
+    /// An address that no scrape has had for long, so that its packets can be told from others.
+    fn address(&mut self, reading: Reading, delay: usize) -> Result<Ipv4Addr> {
+        if delay >= self.delays.len() {
+            bail!("there is no delay of index {delay}");
+        }
+        self.addresses = self.addresses.wrapping_add(1);
+        let [high, low] = self.addresses.to_be_bytes();
+        let second = responders::FIRST_NET + u8::try_from(delay)?;
+        let peer = Ipv4Addr::new(reading.network(), second, high, low);
+        // What a former scrape may have sent after it was answered.
+        drop(self.capture.take(peer));
+        Ok(peer)
+    }
+}
+
+fn config_path(folder: &TempDir) -> PathBuf {
+    folder.path().join("modules.yml")
+}
+
+/// The reading that an answer holds, or why it holds none.
+fn reported(reading: Reading, answer: Result<String>) -> Result<f64, String> {
+    let metrics = answer.map_err(|error| format!("{error:#}"))?;
+    match value(&metrics, "probe_success") {
+        Some(1.0) => {}
+        Some(_) => {
+            let reason = metrics.lines().find(|line| line.starts_with("probe_failure_info"));
+            return Err(format!("the probe failed: {}", reason.unwrap_or("no reason is given")));
+        }
+        None => return Err("the answer says nothing of success".to_owned()),
+    }
+    value(&metrics, reading.series()).ok_or_else(|| format!("no {}", reading.series()))
+}

@@ -1,0 +1,80 @@
+//! Readings against the kernel's stamps of the probe's own packets, when the processor is the
+//! exporter's and when it is not: a short form of `make accuracy`.
+//!
+//! Needs root and a network namespace; without them it is skipped, loudly.
+
+mod packets;
+#[path = "../../../benches/accuracy/stage/mod.rs"]
+mod stage;
+mod statistics;
+
+use std::{env, path::PathBuf, time::Duration};
+
+use self::stage::{
+    Burners, Exporter, Group, Outcome, Program, Reading, Stage, statistics::Statistics,
+};
+use crate::running::BINARY;
+
+/// More arguments for the exporter. With `--wire.user-clock` the test must fail.
+const FLAGS: &str = "PROBE_EXPORTER_ACCURACY_FLAGS";
+
+/// True delays: that of the loopback interface alone, and one like a network's.
+const DELAYS: [Duration; 2] = [Duration::ZERO, Duration::from_millis(5)];
+
+#[test]
+fn readings_hold_when_the_processor_does_not() {
+    let mut stage = match Stage::set(&DELAYS) {
+        Ok(stage) => stage,
+        Err(obstacle) => return skip(&format!("readings have no truth to compare: {obstacle}")),
+    };
+    check(&mut stage, "idle", None, 6);
+    let burners = Burners::start().unwrap();
+    check(&mut stage, "busy", None, 6);
+    drop(burners);
+    match Group::limited("test", 20) {
+        Ok(group) => check(&mut stage, "limited to 20 millicores", Some(group), 3),
+        Err(error) => skip(&format!("no limit of CPU time can be had: {error:#}")),
+    }
+}
+
+/// Takes each reading at each delay some times, and bounds how far they are off.
+#[track_caller]
+fn check(stage: &mut Stage, condition: &str, group: Option<Group>, times: usize) {
+    let arguments = env::var(FLAGS).unwrap_or_default();
+    let program = Program {
+        binary: PathBuf::from(BINARY),
+        arguments: arguments.split_whitespace().map(str::to_owned).collect(),
+    };
+    let mut exporter = Exporter::start(stage, &program, group).unwrap();
+    let (mut errors, mut worst) = (Vec::new(), Vec::new());
+    for _ in 0..times {
+        for (reading, delay) in
+            Reading::ALL.iter().flat_map(|reading| [(*reading, 0), (*reading, 1)])
+        {
+            match &stage.measure(&mut exporter, &[(reading, delay)]).unwrap()[..] {
+                [Outcome::Sample(sample)] => {
+                    errors.push(sample.error());
+                    if sample.error().abs() > 0.001 {
+                        worst.push(format!("{reading}: {} s off:{}", sample.error(), sample.flow));
+                    }
+                }
+                [Outcome::Failed(why)] => panic!("{condition}: {reading}: {why}"),
+                _ => {}
+            }
+        }
+    }
+    if let Some((periods, stopped)) = exporter.group().and_then(Group::throttling) {
+        assert!(stopped > 0, "{condition}: that shows nothing: never stopped in {periods} periods");
+    }
+    let statistics = Statistics::of(errors).unwrap();
+    let wanted = times * Reading::ALL.len() * DELAYS.len();
+    assert!(statistics.count * 10 >= wanted * 9, "{condition}: too many packets were lost");
+    // One may be bad luck: the mark of a send is taken before it, and the process may lose the
+    // processor in between. None may be so far off that it looks like trouble of the target.
+    assert!(worst.len() <= 1 && statistics.max < 0.010, "{condition}: {statistics:?}\n{worst:#?}");
+}
+
+#[expect(clippy::print_stdout, reason = "whoever reads the results must see it")]
+fn skip(why: &str) {
+    println!("SKIPPED, {why}");
+}
