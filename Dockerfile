@@ -19,9 +19,9 @@ WORKDIR /src
 
 # Dependencies first, so that a change of our own code does not build them again.
 COPY Cargo.toml Cargo.lock build.rs ./
-RUN mkdir -p benches/cost src \
+RUN mkdir -p benches/accuracy benches/cost src \
     && echo 'fn main() {}' > src/main.rs \
-    && touch benches/cost/main.rs benches/probe.rs src/lib.rs \
+    && touch benches/accuracy/main.rs benches/cost/main.rs benches/probe.rs src/lib.rs \
     && cargo build --release --locked \
     && rm -rf src
 
