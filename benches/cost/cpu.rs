@@ -38,6 +38,9 @@ pub(crate) struct CpuRow {
     pub(crate) measured_over_floor: Spread,
     /// The same for the exporter it is compared with.
     pub(crate) against_over_floor: Option<Spread>,
+    /// Turns in which probes failed, with one of the answers. A probe that fails costs less or more
+    /// than one that does not, so such a row is worthless.
+    pub(crate) failures: Vec<String>,
 }
 
 /// Everything about one turn of one exporter.
@@ -46,6 +49,7 @@ struct Sample {
     per_second: f64,
     p50: f64,
     p99: f64,
+    failure: Option<String>,
 }
 
 /// All exporters once, and the floor at that time.
@@ -125,7 +129,7 @@ impl Stage {
     ) -> Sample {
         // Files that a module names are read, and memory that an idle process gave back is taken.
         for path in paths {
-            self.load.one(exporter.address, path).must_be_up();
+            self.load.one(exporter.address, path);
         }
         let mut before = Duration::ZERO;
         let turn = self.load.turn(exporter.address, paths, at, duration, || {
@@ -133,9 +137,11 @@ impl Stage {
         });
         thread::sleep(SETTLING);
         let cpu = exporter.cpu_time().saturating_sub(before);
-        for answer in &turn.answers {
-            answer.must_be_up();
-        }
+        let down: Vec<_> = turn.answers.iter().filter(|answer| !answer.is_up()).collect();
+        let failure = down.first().map(|answer| {
+            let (count, all) = (down.len(), turn.answers.len());
+            format!("{count} of {all} probes failed, one of them so:\n{}", answer.text())
+        });
         let mut latencies: Vec<_> = turn.answers.iter().map(|answer| answer.latency).collect();
         latencies.sort();
         let probes = count(latencies.len());
@@ -144,6 +150,7 @@ impl Stage {
             per_second: probes / turn.elapsed.as_secs_f64(),
             p50: microseconds(percentile(&latencies, 50)),
             p99: microseconds(percentile(&latencies, 99)),
+            failure,
         }
     }
 }
@@ -170,5 +177,10 @@ fn row(kind: Kind, at: usize, rounds: &[Round]) -> CpuRow {
         floor_scrape_microseconds: median(rounds.iter().map(|round| round.scrape)),
         measured_over_floor: over_floor(0).expect("one exporter at least"),
         against_over_floor: over_floor(1),
+        failures: rounds
+            .iter()
+            .flat_map(|round| round.samples.iter().zip(["A", "B"]))
+            .filter_map(|(sample, side)| Some(format!("{side}: {}", sample.failure.as_ref()?)))
+            .collect(),
     }
 }

@@ -72,6 +72,11 @@ impl Exporter {
         self.status("VmRSS:")
     }
 
+    /// The part of it that is no page of a file, such as the binary; in bytes.
+    pub(crate) fn anonymous(&self) -> f64 {
+        self.status("RssAnon:")
+    }
+
     /// The most resident memory that it ever had, in bytes.
     pub(crate) fn peak(&self) -> f64 {
         self.status("VmHWM:")

@@ -57,7 +57,7 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     }
-    ExitCode::SUCCESS
+    if results.are_sound() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// Thousands of probes in flight need a connection each, at both ends; exporters inherit the limit.

@@ -38,7 +38,7 @@ pub(crate) fn measure(arguments: &Arguments, sides: &[&Path]) -> Vec<MemoryRow> 
     let mut rounds = Vec::new();
     for _ in 0..arguments.memory_rounds {
         let of_side = |side: &&Path| {
-            let mut values = vec![idle(side, &responders, &load)];
+            let mut values = idle(side, &responders, &load).to_vec();
             for count in &arguments.in_flight {
                 values.extend(in_flight(side, *count, &responders, &load));
             }
@@ -46,7 +46,10 @@ pub(crate) fn measure(arguments: &Arguments, sides: &[&Path]) -> Vec<MemoryRow> 
         };
         rounds.push(sides.iter().map(of_side).collect::<Vec<_>>());
     }
-    let mut names = vec!["idle, after one probe of each kind".to_owned()];
+    let mut names = vec![
+        "idle, after one probe of each kind".to_owned(),
+        "of it no page of the binary".to_owned(),
+    ];
     for count in &arguments.in_flight {
         names.push(format!("{count} probes in flight"));
         names.push(format!("{count} probes: the peak"));
@@ -70,14 +73,16 @@ fn start(side: &Path, responders: &Responders) -> Exporter {
     Exporter::start(side, &config)
 }
 
-fn idle(side: &Path, responders: &Responders, load: &Load) -> f64 {
+/// In all, and without the binary.
+fn idle(side: &Path, responders: &Responders, load: &Load) -> [f64; 2] {
     let exporter = start(side, responders);
     for kind in Kind::ALL {
         let target = &kind.targets(responders)[0];
-        load.one(exporter.address, &kind.scrape(target)).must_be_up();
+        let answer = load.one(exporter.address, &kind.scrape(target));
+        assert!(answer.is_up(), "a probe failed:\n{}", answer.text());
     }
     thread::sleep(Duration::from_secs(2));
-    mebibytes(exporter.resident())
+    [exporter.resident(), exporter.anonymous()].map(mebibytes)
 }
 
 /// In flight, at most, and afterwards.

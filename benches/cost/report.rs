@@ -29,6 +29,11 @@ struct Binary {
 }
 
 impl Results {
+    /// Whether every probe that was measured was a success.
+    pub(crate) fn are_sound(&self) -> bool {
+        self.cpu.iter().all(|row| row.failures.is_empty())
+    }
+
     pub(crate) fn new(sides: &[&Path]) -> Self {
         let binary = |path: &&Path| Binary {
             path: path.display().to_string(),
@@ -79,6 +84,9 @@ pub(crate) fn cpu_row(row: &CpuRow) {
         spread(row.measured_over_floor),
         row.against_over_floor.map(|over| format!(" {}", spread(over))).unwrap_or_default(),
     );
+    for failure in &row.failures {
+        println!("*** The line above is worthless. {failure}");
+    }
 }
 
 type Quantity = fn(&CpuRow) -> &Figure;
