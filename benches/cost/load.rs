@@ -115,13 +115,15 @@ impl Load {
         self.runtime.block_on(async { ask(&mut connect(address).await, path, 10).await })
     }
 
-    /// Begins `count` scrapes of `path`, lets `meanwhile` look, and waits for all answers.
+    /// Begins `count` scrapes of `path`, lets `meanwhile` look, waits for all answers, and lets
+    /// `afterwards` look before it closes the connections, which Prometheus would keep.
     pub(crate) fn hold(
         &self,
         address: SocketAddr,
         path: &str,
         count: usize,
         meanwhile: impl AsyncFnOnce(),
+        afterwards: impl AsyncFnOnce(),
     ) {
         self.runtime.block_on(async {
             let mut scrapes = Vec::new();
@@ -130,13 +132,17 @@ impl Load {
                 let path = path.to_owned();
                 scrapes.push(tokio::spawn(async move {
                     ask(&mut connection, &path, 120).await;
+                    connection
                 }));
             }
             meanwhile().await;
+            let mut connections = Vec::new();
             for scrape in scrapes {
-                scrape.await.expect("a scrape");
+                connections.push(scrape.await.expect("a scrape"));
             }
+            afterwards().await;
         });
+        self.rest();
     }
 }
 

@@ -18,7 +18,7 @@ use crate::{
     responders::Responders,
 };
 
-/// How long after the last probe ended its memory should be given back.
+/// How long after the last probe, or the last connection, its memory should be given back.
 const AFTERWARDS: Duration = Duration::from_secs(10);
 
 /// How long it may take until all probes are in flight.
@@ -54,6 +54,7 @@ pub(crate) fn measure(arguments: &Arguments, sides: &[&Path]) -> Vec<MemoryRow> 
         names.push(format!("{count} probes in flight"));
         names.push(format!("{count} probes: the peak"));
         names.push(format!("{count} probes: 10 s after they ended"));
+        names.push(format!("{count} probes: 10 s after the scrapers left"));
     }
     let rows: Vec<_> = names
         .into_iter()
@@ -85,13 +86,13 @@ fn idle(side: &Path, responders: &Responders, load: &Load) -> [f64; 2] {
     [exporter.resident(), exporter.anonymous()].map(mebibytes)
 }
 
-/// In flight, at most, and afterwards.
-fn in_flight(side: &Path, count: usize, responders: &Responders, load: &Load) -> [f64; 3] {
+/// In flight, at most, after the probes, and after the connections of their scrapers.
+fn in_flight(side: &Path, count: usize, responders: &Responders, load: &Load) -> [f64; 4] {
     let exporter = start(side, responders);
     let silent = &responders.silent;
     let path = kinds::scrape(Kind::Http.name(), &format!("http://{}/", silent.address));
-    let mut resident = 0.0;
-    load.hold(exporter.address, &path, count, async || {
+    let (mut resident, mut ended) = (0.0, 0.0);
+    let meanwhile = async || {
         let begun = Instant::now();
         while silent.held() < count {
             let held = silent.held();
@@ -102,9 +103,14 @@ fn in_flight(side: &Path, count: usize, responders: &Responders, load: &Load) ->
         assert_eq!(silent.held(), count, "probes in flight");
         resident = exporter.resident();
         silent.hang_up();
-    });
+    };
+    let afterwards = async || {
+        tokio::time::sleep(AFTERWARDS).await;
+        ended = exporter.resident();
+    };
+    load.hold(exporter.address, &path, count, meanwhile, afterwards);
     thread::sleep(AFTERWARDS);
-    [resident, exporter.peak(), exporter.resident()].map(mebibytes)
+    [resident, exporter.peak(), ended, exporter.resident()].map(mebibytes)
 }
 
 fn mebibytes(bytes: f64) -> f64 {

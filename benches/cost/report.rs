@@ -110,7 +110,7 @@ pub(crate) fn cpu_foot(rows: &[CpuRow]) {
 pub(crate) fn memory(rows: &[MemoryRow]) {
     println!("\nResident memory in MiB");
     for row in rows {
-        println!("{:38} {}", row.when, figure(&row.mebibytes));
+        println!("{:42} {}", row.when, figure(&row.mebibytes));
     }
 }
 
