@@ -44,6 +44,12 @@ test: setup lint doc deny rules unit ## Everything that CI checks of the code
 unit: setup ## The tests alone
 	$(CARGO) test --locked
 
+# Cargo builds as whoever calls it, and starts the tests by sudo. Root needs none.
+.PHONY: root-tests
+root-tests: setup ## The tests that are left out without root, by sudo
+	$(CARGO) test --locked $(if $(filter-out 0,$(shell id -u)),--config "target.'cfg(unix)'.runner=['sudo','--preserve-env=STRICT']") \
+		--test it -- accuracy icmp
+
 .PHONY: fmt
 fmt: components ## Format the code
 	$(CARGO) fmt --all
