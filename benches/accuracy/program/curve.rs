@@ -30,6 +30,6 @@ pub(super) fn points(errors: Vec<f64>) -> Vec<(f64, f64)> {
         points.push((across(largest), 1.0));
     }
     points
-        .dedup_by(|next, kept| (next.0 - kept.0).abs() < 0.002 && (next.1 - kept.1).abs() < 0.002);
+        .dedup_by(|next, kept| (next.0 - kept.0).abs() < 0.004 && (next.1 - kept.1).abs() < 0.004);
     points
 }
