@@ -141,8 +141,10 @@ impl Load {
                 connections.push(scrape.await.expect("a scrape"));
             }
             afterwards().await;
+            drop(connections);
+            // Thousands of connections take a while to end.
+            tokio::time::sleep(Duration::from_secs(1)).await;
         });
-        self.rest();
     }
 }
 
