@@ -87,8 +87,6 @@ struct Stage {
 impl Stage {
     fn set(sides: &[&Path]) -> Self {
         let responders = Responders::start();
-        let config = responders.file("modules.yml");
-        std::fs::write(&config, kinds::modules(&responders)).expect("a file");
         let start = |(number, side): (usize, &&Path)| {
             let config = responders.file(&format!("modules-{number}.yml"));
             std::fs::write(&config, kinds::modules(&responders)).expect("a file");
@@ -140,7 +138,7 @@ impl Stage {
         let down: Vec<_> = turn.answers.iter().filter(|answer| !answer.is_up()).collect();
         let failure = down.first().map(|answer| {
             let (count, all) = (down.len(), turn.answers.len());
-            format!("{count} of {all} probes failed, one of them so:\n{}", answer.text())
+            format!("{count} of {all} probes failed, one of them so:\n{}", answer.samples())
         });
         let mut latencies: Vec<_> = turn.answers.iter().map(|answer| answer.latency).collect();
         latencies.sort();

@@ -41,6 +41,13 @@ impl Answer {
         text
     }
 
+    /// The metrics without their descriptions.
+    pub(crate) fn samples(&self) -> String {
+        let text = self.text();
+        let samples = text.lines().filter(|line| !line.starts_with('#'));
+        samples.collect::<Vec<_>>().join("\n")
+    }
+
     /// Bytes of the body as it was sent.
     pub(crate) fn size(&self) -> usize {
         self.body.len()
