@@ -5,6 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use clap::Parser;
 
 use super::condition::Condition;
+use crate::stage::Reading;
 
 /// Compares what exporters report with what the packets of their probes say. Needs root.
 #[derive(Debug, Parser)]
@@ -25,6 +26,10 @@ pub(super) struct Arguments {
     /// Conditions to measure in
     #[arg(long, value_enum, value_delimiter = ',', default_values_t = Condition::ALL)]
     pub(super) conditions: Vec<Condition>,
+
+    /// Readings to take
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = Reading::ALL)]
+    pub(super) readings: Vec<Reading>,
 
     /// How long the peers take to answer, in milliseconds
     #[arg(long, value_name = "MS", value_delimiter = ',', default_values_t = [0, 5, 20])]

@@ -41,7 +41,11 @@ pub(super) fn measure(
             }
         }
     }
-    for turn in &running {
+    for turn in &mut running {
+        if let Some((by_kernel, by_process)) = turn.exporter.timed_arrivals() {
+            let name = turn.contender.name;
+            println!("{name}: {by_kernel} arrivals timed by the kernel, {by_process} by itself");
+        }
         if let Some((periods, stopped)) = turn.exporter.group().and_then(Group::throttling) {
             println!("{}: stopped in {stopped} of {periods} periods", turn.contender.name);
         }
@@ -62,7 +66,7 @@ fn warm_up(stage: &mut Stage, exporter: &mut Exporter) -> Result<()> {
 fn plan(condition: Condition, arguments: &Arguments) -> Vec<(Reading, usize)> {
     let all = || {
         (0..arguments.delays.len())
-            .flat_map(|delay| Reading::ALL.map(move |reading| (reading, delay)))
+            .flat_map(|delay| arguments.readings.iter().map(move |reading| (*reading, delay)))
     };
     let count = (arguments.samples * all().count()).next_multiple_of(condition.at_once());
     all().cycle().take(count).collect()
@@ -71,7 +75,7 @@ fn plan(condition: Condition, arguments: &Arguments) -> Vec<(Reading, usize)> {
 /// How many scrapes an exporter gets before it is the next one's turn. If it were only one, an
 /// exporter with little CPU time would save some up while another is slow.
 fn turn_length(condition: Condition, arguments: &Arguments) -> usize {
-    condition.at_once().max(Reading::ALL.len() * arguments.delays.len())
+    condition.at_once().max(arguments.readings.len() * arguments.delays.len())
 }
 
 /// A running exporter, and what it said so far.

@@ -10,7 +10,11 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 
-use super::{Stage, limit::Group, scrape::Scraper};
+use super::{
+    Stage,
+    limit::Group,
+    scrape::{Scraper, value},
+};
 
 /// Which program an exporter is.
 #[derive(Debug, Clone)]
@@ -53,6 +57,19 @@ impl Exporter {
     /// The group it is in.
     pub(crate) fn group(&self) -> Option<&Group> {
         self.group.as_ref()
+    }
+
+    /// How many arrivals were timed by the kernel, and how many by the exporter itself, if it says.
+    pub(crate) fn timed_arrivals(&mut self) -> Option<(f64, f64)> {
+        let own = self.scraper.scrape(&["/metrics".to_owned()]).pop()?.ok()?;
+        let by = |clock: &str| {
+            let of = |socket| {
+                let labels = format!(r#"{{clock="{clock}",socket="{socket}"}}"#);
+                value(&own, &format!("probe_exporter_timed_arrivals_total{labels}"))
+            };
+            ["icmp", "tcp", "udp"].into_iter().map(of).sum::<Option<f64>>()
+        };
+        by("kernel").zip(by("process"))
     }
 
     pub(super) fn scrape(&mut self, paths: &[String]) -> Vec<Result<String>> {

@@ -9,7 +9,7 @@ use super::{
 };
 
 /// A phase of a probe.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Reading {
     HttpConnect,
     HttpProcessing,

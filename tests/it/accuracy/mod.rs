@@ -71,7 +71,11 @@ fn check(stage: &mut Stage, condition: &str, group: Option<Group>, times: usize)
     assert!(statistics.count * 10 >= wanted * 9, "{condition}: too many packets were lost");
     // One may be bad luck: the mark of a send is taken before it, and the process may lose the
     // processor in between. None may be so far off that it looks like trouble of the target.
-    assert!(worst.len() <= 1 && statistics.max < 0.010, "{condition}: {statistics:?}\n{worst:#?}");
+    assert!(
+        worst.len() <= 1 && statistics.max < 0.010,
+        "{condition}: {statistics:?}; arrivals timed by kernel and process: {:?}\n{worst:#?}",
+        exporter.timed_arrivals()
+    );
 }
 
 /// With `STRICT`, as CI sets it, nothing is left out where root runs the tests.
