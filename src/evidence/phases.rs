@@ -16,11 +16,13 @@ pub trait Phase: Copy + Eq + Send + 'static {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Phases<P> {
     spent: Vec<(P, Duration)>,
+    /// Waited for what never came, where upstream's phases show only what did.
+    in_vain: Duration,
 }
 
 impl<P> Default for Phases<P> {
     fn default() -> Self {
-        Self { spent: Vec::new() }
+        Self { spent: Vec::new(), in_vain: Duration::ZERO }
     }
 }
 
@@ -46,10 +48,27 @@ impl<P: Phase> Phases<P> {
         result
     }
 
+    /// Adds time that was waited in vain, and that no phase shows.
+    pub fn add_in_vain(&mut self, time: Duration) {
+        self.in_vain += time;
+    }
+
     /// Charges the time from now until the stopwatch is stopped or dropped, so that a phase that is
     /// cut off counts too.
     pub fn stopwatch(&mut self, phase: P) -> Stopwatch<'_, P> {
-        Stopwatch { phases: self, phase, start: Instant::now(), reading: None }
+        Stopwatch { phases: self, phase, start: Instant::now(), reading: None, whole: false }
+    }
+
+    /// As [`stopwatch`](Self::stopwatch), for a phase that shows only what was brought to its end,
+    /// as upstream's do: without a reading, the time was waited in vain.
+    pub fn stopwatch_of_whole(&mut self, phase: P) -> Stopwatch<'_, P> {
+        Stopwatch { phases: self, phase, start: Instant::now(), reading: None, whole: true }
+    }
+
+    /// All time that is accounted for, shown or waited in vain.
+    #[must_use]
+    pub fn total(&self) -> Duration {
+        self.spent.iter().map(|(_, spent)| *spent).sum::<Duration>() + self.in_vain
     }
 
     /// The time spent in a phase so far, if it was begun.
@@ -73,6 +92,7 @@ pub struct Stopwatch<'p, P: Phase> {
     phase: P,
     start: Instant,
     reading: Option<Duration>,
+    whole: bool,
 }
 
 impl<P: Phase> Stopwatch<'_, P> {
@@ -84,8 +104,11 @@ impl<P: Phase> Stopwatch<'_, P> {
 
 impl<P: Phase> Drop for Stopwatch<'_, P> {
     fn drop(&mut self) {
-        let spent = self.reading.unwrap_or_else(|| self.start.elapsed());
-        self.phases.add(self.phase, spent);
+        match self.reading {
+            Some(reading) => self.phases.add(self.phase, reading),
+            None if self.whole => self.phases.add_in_vain(self.start.elapsed()),
+            None => self.phases.add(self.phase, self.start.elapsed()),
+        }
     }
 }
 
@@ -117,5 +140,11 @@ mod tests {
         drop(stopwatch);
         assert_eq!(phases.spent(Part::First), Some(SECOND));
         assert_eq!(phases.spent(Part::Second), Some(3 * SECOND));
+        assert_eq!(phases.total(), 4 * SECOND);
+        let stopwatch = phases.stopwatch_of_whole(Part::Second);
+        tokio::time::advance(5 * SECOND).await;
+        drop(stopwatch);
+        assert_eq!(phases.spent(Part::Second), Some(3 * SECOND), "what was not whole is not shown");
+        assert_eq!(phases.total(), 9 * SECOND);
     }
 }

@@ -105,6 +105,7 @@ mod tests {
             target: target.into(),
             started: SystemTime::UNIX_EPOCH,
             duration: Duration::ZERO,
+            waited: Duration::ZERO,
             timeout: Duration::from_secs(1),
             verdict: if succeeded { Ok(()) } else { Err(failure()) },
             measured: MetricSet::default(),

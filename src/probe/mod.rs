@@ -28,9 +28,9 @@ use crate::{
     net::{
         Context,
         resolve::{self, Resolver},
-        tls,
+        tls, wire,
     },
-    probers::{self, Prober, Target},
+    probers::{self, Measurements as _, Prober, Target},
 };
 
 pub use history::History;
@@ -67,6 +67,7 @@ pub fn catalogue() -> Vec<Description> {
         report::METRICS,
         resolve::METRICS,
         tls::METRICS,
+        wire::METRICS,
         probers::dns::METRICS,
         probers::http::METRICS,
         probers::icmp::METRICS,
@@ -115,6 +116,7 @@ async fn run_prober<P: Prober>(
         target: target.name,
         started,
         duration,
+        waited: seen.waited(),
         timeout,
         verdict,
         measured,
@@ -184,6 +186,12 @@ mod tests {
 
     impl Export for Seen {
         fn export(&self, _metrics: &mut MetricSet) {}
+    }
+
+    impl probers::Measurements for Seen {
+        fn waited(&self) -> Duration {
+            Duration::ZERO
+        }
     }
 
     impl Prober for Script {

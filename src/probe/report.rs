@@ -15,6 +15,12 @@ const SUCCESS: Metric =
     Metric::new("probe_success", "Whether the probe was a success: 1, or 0.", []);
 const DURATION: Metric =
     Metric::new("probe_duration_seconds", "How long the probe took, in seconds.", []);
+const OVERHEAD: Metric = Metric::new(
+    "probe_overhead_seconds",
+    "How much of the probe's duration was the exporter's own, in seconds: what its phases leave.",
+    [],
+)
+.extra();
 const TIMEOUT: Metric =
     Metric::new("probe_timeout_seconds", "How long the probe was allowed to take, in seconds.", []);
 
@@ -22,6 +28,7 @@ const TIMEOUT: Metric =
 pub(super) const METRICS: &[Description] = &[
     SUCCESS.describe(),
     DURATION.describe(),
+    OVERHEAD.describe(),
     TIMEOUT.describe(),
     crate::evidence::failure::FAILURE_INFO.describe(),
 ];
@@ -39,6 +46,8 @@ pub struct ProbeReport {
     pub started: SystemTime,
     /// How long it took.
     pub duration: Duration,
+    /// How long it waited for the peer, the network and the resolver.
+    pub waited: Duration,
     /// How long it was allowed to take.
     pub timeout: Duration,
     /// Whether the target is up, or why not.
@@ -81,6 +90,8 @@ impl Export for ProbeReport {
     fn export(&self, metrics: &mut MetricSet) {
         metrics.add(&SUCCESS, [], f64::from(u8::from(self.verdict.is_ok())));
         metrics.add(&DURATION, [], self.duration.as_secs_f64());
+        let overhead = self.duration.saturating_sub(self.waited);
+        metrics.add(&OVERHEAD, [], overhead.as_secs_f64());
         metrics.add(&TIMEOUT, [], self.timeout.as_secs_f64());
         if let Err(failure) = &self.verdict {
             failure.export(metrics);

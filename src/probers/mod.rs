@@ -12,7 +12,7 @@ pub mod tcp;
 pub mod unix;
 pub mod websocket;
 
-use std::future::Future;
+use std::{future::Future, time::Duration};
 
 use crate::{evidence::Failure, metrics::Export, net::Context};
 
@@ -25,12 +25,19 @@ pub struct Target {
     pub hostname: Option<String>,
 }
 
+/// What a prober learns; kept also when the probe fails or is cut off.
+pub trait Measurements: Default + Export + Send {
+    /// How long the probe waited for the peer, the network and the resolver, as far as its phases
+    /// tell; the rest of its duration was the exporter's own.
+    fn waited(&self) -> Duration;
+}
+
 /// One protocol's way of deciding whether a target is up.
 ///
 /// Implemented by the settings of the matching YAML section.
 pub trait Prober: Sync {
     /// What is learned on the way, kept even when the probe fails or is cut off.
-    type Measurements: Default + Export + Send;
+    type Measurements: Measurements;
 
     /// Probes `target`, noting each fact in `seen` as soon as it is known.
     ///

@@ -18,6 +18,7 @@ mod harness;
 mod http;
 mod icmp;
 mod metric_text;
+mod overhead;
 mod parity;
 mod probing;
 mod process;

@@ -78,6 +78,11 @@ impl Metrics {
         self
     }
 
+    /// The text itself.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
     /// The names of all families, sorted.
     pub(crate) fn names(&self) -> Vec<&str> {
         self.families.keys().map(String::as_str).collect()

@@ -10,7 +10,10 @@ use std::{
 
 use tokio::net::TcpStream;
 
-use crate::net::{control::TcpFacts, stamps, wire::Mark};
+use crate::{
+    metrics::{Export, MetricSet},
+    net::{control::TcpFacts, stamps, wire::Mark},
+};
 
 /// Gives the marks of a [`WireStream`](super::WireStream) while TLS or HTTP own the stream.
 #[derive(Clone)]
@@ -79,6 +82,15 @@ impl WireClock {
 
     pub(super) fn tally(&self) -> MutexGuard<'_, Tally> {
         self.shared.tally.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Shows TCP's own figures.
+impl Export for WireClock {
+    fn export(&self, metrics: &mut MetricSet) {
+        if let Some(facts) = self.tcp_facts() {
+            facts.export(metrics);
+        }
     }
 }
 

@@ -7,12 +7,14 @@
 
 mod clock;
 mod datagram;
+mod facts;
 mod mark;
 mod stream;
 mod support;
 
 pub use clock::{Lap, WireClock};
 pub use datagram::{Arrival, Event, WireDatagram};
+pub use facts::METRICS;
 pub use mark::Mark;
 pub use stream::WireStream;
 pub use support::{Kind, prepare, readings, stamps_available, use_kernel_stamps};

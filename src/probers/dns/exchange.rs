@@ -5,14 +5,14 @@ use std::net::{IpAddr, SocketAddr};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
 use super::{
-    DnsPhase,
+    DnsMeasurements, DnsPhase,
     message::{self, Message},
 };
 use crate::{
     evidence::{Failure, Phases, Reason, Stage},
     net::{
         Context, dial,
-        tls::{Handshake, TlsClient, TlsSession},
+        tls::{Handshake, TlsClient},
         wire::{WireClock, WireDatagram},
     },
 };
@@ -76,13 +76,13 @@ impl Question<'_> {
     pub(super) async fn over_tcp(
         &self,
         context: &Context,
-        phases: &mut Phases<DnsPhase>,
+        seen: &mut DnsMeasurements,
     ) -> Result<Message, Failure> {
-        let connecting = phases.stopwatch(DnsPhase::Connect);
+        let connecting = seen.phases.stopwatch(DnsPhase::Connect);
         let mut stream = dial::connect(context, self.server, self.source).await?;
         connecting.stop_at(stream.connect_time());
-        let clock = stream.clock();
-        self.over_stream(context, &mut stream, &clock, phases).await
+        let clock = seen.clock.insert(stream.clock());
+        self.over_stream(context, &mut stream, clock, &mut seen.phases).await
     }
 
     /// Asks over TLS (RFC 7858); the handshake counts as connecting.
@@ -90,17 +90,16 @@ impl Question<'_> {
         &self,
         context: &Context,
         (client, server_name): (&TlsClient, &str),
-        phases: &mut Phases<DnsPhase>,
-        seen: &mut Option<TlsSession>,
+        seen: &mut DnsMeasurements,
     ) -> Result<Message, Failure> {
-        let connecting = phases.stopwatch(DnsPhase::Connect);
+        let connecting = seen.phases.stopwatch(DnsPhase::Connect);
         let stream = dial::connect(context, self.server, self.source).await?;
         let connect_time = stream.connect_time();
-        let clock = stream.clock();
+        let clock = seen.clock.insert(stream.clock());
         let handshake = Handshake { server_name, alpn: &[] };
-        let mut stream = client.handshake(context, stream, handshake, seen).await?;
+        let mut stream = client.handshake(context, stream, handshake, &mut seen.tls).await?;
         connecting.stop_at(connect_time + clock.lap().waiting);
-        self.over_stream(context, &mut stream, &clock, phases).await
+        self.over_stream(context, &mut stream, clock, &mut seen.phases).await
     }
 
     /// Asks over a connection, where messages follow their length (RFC 1035, section 4.2.2).

@@ -1,10 +1,13 @@
 //! What a dns probe learns, and the metrics that show it.
 
+use std::time::Duration;
+
 use super::{message::Message, mnemonics::RecordType};
 use crate::{
     evidence::{Phase, Phases},
     metrics::{Description, Export, Metric, MetricSet},
-    net::{resolve::Resolution, tls::TlsSession},
+    net::{resolve::Resolution, tls::TlsSession, wire::WireClock},
+    probers::Measurements,
 };
 
 const DURATION: Metric<1> = Metric::new(
@@ -70,6 +73,8 @@ pub struct DnsMeasurements {
     pub resolution: Option<Resolution>,
     /// How long each phase took.
     pub phases: Phases<DnsPhase>,
+    /// The account of the connection, once there was one.
+    pub clock: Option<WireClock>,
     /// What TLS taught, if it was spoken.
     pub tls: Option<TlsSession>,
     /// The answer, once it was read.
@@ -104,7 +109,13 @@ impl Default for DnsMeasurements {
         for phase in [DnsPhase::Resolve, DnsPhase::Connect, DnsPhase::Request] {
             phases.begin(phase);
         }
-        Self { resolution: None, phases, tls: None, answer: None }
+        Self { resolution: None, phases, clock: None, tls: None, answer: None }
+    }
+}
+
+impl Measurements for DnsMeasurements {
+    fn waited(&self) -> Duration {
+        self.phases.total()
     }
 }
 
@@ -117,6 +128,9 @@ impl Export for DnsMeasurements {
         if let Some(tls) = &self.tls {
             // Upstream has no metrics of DNS over TLS.
             metrics.add_facts(tls, &[]);
+        }
+        if let Some(clock) = &self.clock {
+            clock.export(metrics);
         }
         metrics.add(&QUERY_SUCCEEDED, [], u8::from(self.answer.is_some()));
         let answer = self.answer;

@@ -38,10 +38,9 @@ impl Prober for DnsProber {
         seen: &mut DnsMeasurements,
     ) -> Result<(), Failure> {
         let server = self.server(&target.name);
+        let resolving = seen.phases.stopwatch(DnsPhase::Resolve);
         let address = resolve(context, server.host, &self.ip, &mut seen.resolution).await?;
-        if let Some(resolution) = &seen.resolution {
-            seen.phases.add(DnsPhase::Resolve, resolution.lookup);
-        }
+        drop(resolving);
         let protocol = match self.transport_protocol {
             Transport::Tcp => Protocol::Tcp,
             Transport::Udp => Protocol::Udp,
@@ -65,14 +64,13 @@ impl Prober for DnsProber {
             "Making DNS query",
             &[("server", &question.server), ("query", name), ("type", kind), ("class", class)],
         );
-        let phases = &mut seen.phases;
         let answer = match self.transport_protocol {
-            Transport::Udp => question.over_udp(context, phases).await?,
+            Transport::Udp => question.over_udp(context, &mut seen.phases).await?,
             Transport::Tcp if self.dns_over_tls => {
                 let tls = (&self.tls_config, server.host);
-                question.over_tls(context, tls, phases, &mut seen.tls).await?
+                question.over_tls(context, tls, seen).await?
             }
-            Transport::Tcp => question.over_tcp(context, phases).await?,
+            Transport::Tcp => question.over_tcp(context, seen).await?,
         };
         seen.answer = Some(AnswerFacts::new(*kind, &answer));
         context.log.debug(

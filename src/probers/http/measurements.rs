@@ -11,8 +11,12 @@ use crate::{
     net::{
         resolve::Resolution,
         tls::{self, TlsSession},
+        wire::WireClock,
     },
-    probers::http::{exchange::Response, timing::Running, version::HttpVersion},
+    probers::{
+        Measurements,
+        http::{exchange::Response, timing::Running, version::HttpVersion},
+    },
 };
 
 const DURATION: Metric<1> = Metric::new(
@@ -83,10 +87,10 @@ pub struct HttpMeasurements {
     pub resolution: Option<Resolution>,
     /// Time by phase, summed over all hops.
     pub phases: Phases<HttpPhase>,
-    /// Time spent waiting for peers and the network, over all hops and in whichever phase.
-    pub waiting: Duration,
     /// Redirects that were seen, including one that was not followed.
     pub redirects: u32,
+    /// The account of the latest hop's connection.
+    pub clock: Option<WireClock>,
     /// What the TLS handshake of the latest hop taught; absent when that hop is plain HTTP.
     pub tls: Option<TlsSession>,
     /// The final response.
@@ -194,6 +198,12 @@ impl HttpMeasurements {
     }
 }
 
+impl Measurements for HttpMeasurements {
+    fn waited(&self) -> Duration {
+        self.phases.total()
+    }
+}
+
 impl Export for HttpMeasurements {
     fn export(&self, metrics: &mut MetricSet) {
         if let Some(resolution) = &self.resolution {
@@ -210,6 +220,9 @@ impl Export for HttpMeasurements {
             // Upstream shows those of the connection that the final response came over.
             let answered = self.response.is_some();
             tls.export_as(if answered { TLS_OF_UPSTREAM } else { &[] }, metrics);
+        }
+        if let Some(clock) = &self.clock {
+            clock.export(metrics);
         }
         match &self.response {
             Some(response) => response.export(metrics),

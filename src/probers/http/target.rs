@@ -93,14 +93,20 @@ pub(super) async fn connect(
 ) -> Result<Connection, Failure> {
     let port = port_of(&hop.url)?;
     let is_own = pinned.is_host_of(&hop.url);
-    let stream = if is_own {
-        dial::connect(context, pinned.address.with_port(port), None).await?
+    let connecting = seen.phases.stopwatch_of_whole(HttpPhase::Connect);
+    let (lookup, stream) = if is_own {
+        let stream = dial::connect(context, pinned.address.with_port(port), None).await?;
+        (None, stream)
     } else {
-        connect_elsewhere(context, hop.url.hostname(), port, seen).await?
+        let (lookup, stream) = connect_elsewhere(context, hop.url.hostname(), port).await?;
+        (Some(lookup), stream)
     };
-    seen.phases.add(HttpPhase::Connect, stream.connect_time());
-    seen.waiting += stream.connect_time();
+    connecting.stop_at(stream.connect_time());
+    if let Some(lookup) = lookup {
+        seen.phases.add(HttpPhase::Resolve, lookup);
+    }
     let clock = stream.clock();
+    seen.clock = Some(clock.clone());
     if hop.url.scheme != "https" {
         return Ok(Connection { stream: Box::new(stream), clock, http2: false, over_tls: false });
     }
@@ -111,10 +117,9 @@ pub(super) async fn connect(
     };
     let alpn: &[&[u8]] = if prober.client.enable_http2 { &[b"h2", b"http/1.1"] } else { &[] };
     let request = Handshake { server_name, alpn };
+    let securing = seen.phases.stopwatch_of_whole(HttpPhase::Tls);
     let shaken = client.handshake(context, stream, request, &mut seen.tls).await;
-    let lap = clock.lap();
-    seen.phases.add(HttpPhase::Tls, lap.waiting);
-    seen.waiting += lap.waiting;
+    securing.stop_at(clock.lap().waiting);
     let stream = Box::new(shaken?);
     let agreed = seen.tls.as_ref().and_then(|session| session.alpn.as_deref());
     let http2 = agreed == Some(b"h2".as_slice());
@@ -122,13 +127,13 @@ pub(super) async fn connect(
 }
 
 /// Connects to a host that a redirect named. As upstream does it, either family will do there:
-/// IPv6 goes first, and IPv4 follows when that fails or takes long.
+/// IPv6 goes first, and IPv4 follows when that fails or takes long. Also says how long the lookup
+/// took.
 async fn connect_elsewhere(
     context: &Context,
     host: &str,
     port: u16,
-    seen: &mut HttpMeasurements,
-) -> Result<WireStream, Failure> {
+) -> Result<(Duration, WireStream), Failure> {
     let attempt = async |family: IpFamily| {
         let begun = Instant::now();
         let address = resolve::resolve_family(context, host, family).await?;
@@ -136,9 +141,7 @@ async fn connect_elsewhere(
         let stream = dial::connect(context, address.with_port(port), None).await?;
         Ok((lookup, stream))
     };
-    let (lookup, stream) = race(attempt(IpFamily::V6), attempt(IpFamily::V4)).await?;
-    seen.phases.add(HttpPhase::Resolve, lookup);
-    Ok(stream)
+    race(attempt(IpFamily::V6), attempt(IpFamily::V4)).await
 }
 
 /// How long IPv4 waits for IPv6, in Go's client.

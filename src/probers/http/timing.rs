@@ -97,26 +97,25 @@ impl HttpMeasurements {
     pub(super) fn settle_hop(&mut self) {
         let Some(running) = self.running.take() else { return };
         let lap = running.clock.so_far();
-        let (processing, transfer) = match running.progress {
+        let transfer = match running.progress {
             Progress::Waiting => {
                 // The peer may have begun to answer, if only that.
-                if !running.http2 && running.head.first_read().is_some() {
+                let begun = !running.http2 && running.head.first_read().is_some();
+                if begun {
                     self.phases.add(HttpPhase::Processing, running.answered().processing);
                 }
-                (lap.last_send.map(Mark::elapsed).unwrap_or_default(), None)
+                let since = if begun { lap.last_byte } else { lap.last_send };
+                self.phases.add_in_vain(since.map(Mark::elapsed).unwrap_or_default());
+                None
             }
-            Progress::Answered(answered) => (answered.processing, None),
-            Progress::Transferring(Answered { processing, first_byte }) => {
-                (processing, first_byte.map(Mark::elapsed))
-            }
-            Progress::Complete(Answered { processing, first_byte }) => {
-                let transfer = lap.last_byte.zip(first_byte).map(|(last, first)| last.since(first));
-                (processing, transfer)
+            Progress::Answered(_) => None,
+            Progress::Transferring(Answered { first_byte, .. }) => first_byte.map(Mark::elapsed),
+            Progress::Complete(Answered { first_byte, .. }) => {
+                lap.last_byte.zip(first_byte).map(|(last, first)| last.since(first))
             }
         };
         if let Some(transfer) = transfer {
             self.phases.add(HttpPhase::Transfer, transfer);
         }
-        self.waiting += processing + transfer.unwrap_or_default();
     }
 }

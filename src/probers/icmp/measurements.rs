@@ -1,9 +1,12 @@
 //! What an icmp probe learns, and its metrics.
 
+use std::time::Duration;
+
 use crate::{
     evidence::{Phase, Phases},
     metrics::{Description, Export, Metric, MetricSet},
     net::resolve::Resolution,
+    probers::Measurements,
 };
 
 const DURATION: Metric<1> = Metric::new(
@@ -56,6 +59,12 @@ impl Default for IcmpMeasurements {
             phases.begin(phase);
         }
         Self { resolution: None, phases, reply_hop_limit: None }
+    }
+}
+
+impl Measurements for IcmpMeasurements {
+    fn waited(&self) -> Duration {
+        self.phases.total()
     }
 }
 

@@ -45,8 +45,9 @@ impl Prober for IcmpProber {
         target: &Target,
         seen: &mut IcmpMeasurements,
     ) -> Result<(), Failure> {
+        let resolving = seen.phases.stopwatch(IcmpPhase::Resolve);
         let address = resolve(context, &target.name, &self.ip, &mut seen.resolution).await?;
-        seen.phases.add(IcmpPhase::Resolve, seen.resolution.unwrap_or_default().lookup);
+        drop(resolving);
 
         context.enter(Stage::Connect);
         let begun = Instant::now();
@@ -65,9 +66,10 @@ impl Prober for IcmpProber {
         })?;
 
         context.enter(Stage::Response);
+        let waiting = seen.phases.stopwatch_of_whole(IcmpPhase::Rtt);
         let arrival = wait_for_reply(context, &socket, &echo, address.ip()).await?;
         let sent = arrival.sent.unwrap_or(arrival.at);
-        seen.phases.add(IcmpPhase::Rtt, arrival.at.since(sent));
+        waiting.stop_at(arrival.at.since(sent));
         seen.reply_hop_limit = arrival.hop_limit;
         context.log.debug(
             "Received the reply",

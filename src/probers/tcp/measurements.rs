@@ -1,5 +1,7 @@
 //! What a tcp probe learns, and the metrics that show it.
 
+use std::time::Duration;
+
 use crate::{
     evidence::{Phase, Phases},
     metrics::{Description, Export, Metric, MetricSet},
@@ -8,7 +10,7 @@ use crate::{
         tls::{EARLIEST_CERT_EXPIRY, LAST_CHAIN_EXPIRY, LAST_CHAIN_INFO, TlsSession, VERSION_INFO},
         wire::WireClock,
     },
-    probers::query_response::DialogueFacts,
+    probers::{Measurements, query_response::DialogueFacts},
 };
 
 const DURATION: Metric<1> = Metric::new(
@@ -17,21 +19,8 @@ const DURATION: Metric<1> = Metric::new(
     ["phase"],
 )
 .extra();
-const RTT: Metric = Metric::new(
-    "probe_tcp_rtt_seconds",
-    "The smallest round-trip time that TCP has measured on the connection.",
-    [],
-)
-.extra();
-const RETRANSMITS: Metric = Metric::new(
-    "probe_tcp_retransmits",
-    "How many segments TCP had to send again on the connection.",
-    [],
-)
-.extra();
-
 /// The metrics that only this prober has.
-pub const METRICS: &[Description] = &[DURATION.describe(), RTT.describe(), RETRANSMITS.describe()];
+pub const METRICS: &[Description] = &[DURATION.describe()];
 
 /// The metrics of TLS that upstream's tcp prober has.
 const TLS_OF_UPSTREAM: &[&str] =
@@ -76,6 +65,12 @@ pub struct TcpMeasurements {
     pub clock: Option<WireClock>,
 }
 
+impl Measurements for TcpMeasurements {
+    fn waited(&self) -> Duration {
+        self.phases.total()
+    }
+}
+
 impl Export for TcpMeasurements {
     fn export(&self, metrics: &mut MetricSet) {
         if let Some(resolution) = &self.resolution {
@@ -88,9 +83,8 @@ impl Export for TcpMeasurements {
         if let Some(dialogue) = &self.dialogue {
             dialogue.export(metrics);
         }
-        if let Some(facts) = self.clock.as_ref().and_then(WireClock::tcp_facts) {
-            metrics.add(&RTT, [], facts.min_rtt.unwrap_or(facts.rtt).as_secs_f64());
-            metrics.add(&RETRANSMITS, [], facts.retransmits);
+        if let Some(clock) = &self.clock {
+            clock.export(metrics);
         }
     }
 }

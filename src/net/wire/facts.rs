@@ -1,0 +1,29 @@
+//! The metrics of TCP's own figures about a connection.
+
+use crate::{
+    metrics::{Description, Export, Metric, MetricSet},
+    net::wire::TcpFacts,
+};
+
+const RTT: Metric = Metric::new(
+    "probe_tcp_rtt_seconds",
+    "The smallest round-trip time that TCP has measured on the connection, the latest if there were several.",
+    [],
+)
+.extra();
+const RETRANSMITS: Metric = Metric::new(
+    "probe_tcp_retransmits",
+    "How many segments TCP had to send again on the connection, the latest if there were several.",
+    [],
+)
+.extra();
+
+/// The metrics of every probe that made a TCP connection.
+pub const METRICS: &[Description] = &[RTT.describe(), RETRANSMITS.describe()];
+
+impl Export for TcpFacts {
+    fn export(&self, metrics: &mut MetricSet) {
+        metrics.add(&RTT, [], self.min_rtt.unwrap_or(self.rtt).as_secs_f64());
+        metrics.add(&RETRANSMITS, [], self.retransmits);
+    }
+}

@@ -1,0 +1,101 @@
+//! A probe's duration is accounted for: by its phases, and by what was the exporter's own.
+
+use std::time::Duration;
+
+use crate::{
+    fixtures::{
+        dns::{dns, message},
+        hostile::{RUNTIME, Then::Wait, greeting},
+        http::{http, ok, raw, redirect},
+        tcp::tcp,
+        tls::{leaf, server},
+    },
+    harness::Exporter,
+    metric_text::Metrics,
+};
+
+const MODULES: &str = r"
+modules:
+  http: {prober: http, timeout: 20s}
+  https: {prober: http, timeout: 20s, http: {tls_config: {insecure_skip_verify: true}}}
+  tcp: {prober: tcp, timeout: 20s, tcp: {query_response: [{send: hello}, {expect: hello}]}}
+  tls: {prober: tcp, timeout: 20s, tcp: {tls: true, tls_config: {insecure_skip_verify: true}}}
+  icmp: {prober: icmp, timeout: 20s}
+  dns_udp: {prober: dns, timeout: 20s, dns: {query_name: example.org, transport_protocol: udp}}
+  dns_tcp: {prober: dns, timeout: 20s, dns: {query_name: example.org, transport_protocol: tcp}}
+  dns_tls:
+    prober: dns
+    timeout: 20s
+    dns:
+      query_name: example.org
+      transport_protocol: tcp
+      dns_over_tls: true
+      tls_config: {insecure_skip_verify: true}
+  http_cut: {prober: http, timeout: 2s}
+  tls_cut: {prober: tcp, timeout: 2s, tcp: {tls: true}}
+  tcp_cut: {prober: tcp, timeout: 2s, tcp: {query_response: [{expect: never}]}}
+  dns_cut: {prober: dns, timeout: 2s, dns: {query_name: example.org, transport_protocol: tcp}}
+";
+
+/// All phases and the overhead, in seconds.
+fn accounted(probed: &Metrics) -> f64 {
+    let phases = probed.samples().iter().filter(|sample| sample.labels.contains_key("phase"));
+    phases.map(|sample| sample.value).sum::<f64>() + overhead(probed)
+}
+
+fn overhead(probed: &Metrics) -> f64 {
+    probed.value("probe_overhead_seconds").unwrap()
+}
+
+fn duration(probed: &Metrics) -> f64 {
+    probed.value("probe_duration_seconds").unwrap()
+}
+
+#[test]
+fn phases_and_overhead_add_up_to_the_duration() {
+    let exporter = Exporter::start(MODULES);
+    let context = || server(&leaf("127.0.0.1").self_signed()).context();
+    let slow = || raw("").wait(Duration::from_millis(20)).send("HTTP/1.1 200 OK\r\n\r\nok");
+    let plain = RUNTIME.block_on(http([redirect("/there"), slow()]).start());
+    let secure = RUNTIME.block_on(http([ok("hello")]).over_tls(context()).start());
+    let tls = RUNTIME.block_on(http([ok("hello")]).over_tls(context()).start());
+    let echo = RUNTIME.block_on(tcp().line().say("hello\n").start());
+    let resolver = RUNTIME.block_on(dns().reply(message()).start());
+    let resolver_tls = RUNTIME.block_on(dns().reply(message()).tls(context()).start());
+    for (module, target) in [
+        ("http", plain.address.to_string()),
+        ("https", format!("https://{}", secure.address)),
+        ("tls", tls.address.to_string()),
+        ("tcp", echo.address.to_string()),
+        ("dns_udp", resolver.address.to_string()),
+        ("dns_tcp", resolver.address.to_string()),
+        ("dns_tls", resolver_tls.address.to_string()),
+        ("icmp", "127.0.0.1".to_owned()),
+    ] {
+        let probed = exporter.probe(module, &target);
+        // Where this process may not send ICMP packets, the sum holds all the same.
+        if module != "icmp" {
+            probed.expect(&["probe_success 1"]);
+        }
+        let missing = duration(&probed) - accounted(&probed);
+        assert!(missing.abs() < 1e-6, "{module}: {missing} s are missing in\n{}", probed.text());
+    }
+}
+
+#[test]
+fn a_peer_that_keeps_silent_is_no_overhead_of_the_exporter() {
+    let exporter = Exporter::start(MODULES);
+    let silent = greeting("", Wait);
+    for (module, target) in [
+        ("http_cut", format!("http://{}", silent.address)),
+        ("http_cut", format!("https://{}", silent.address)),
+        ("tls_cut", silent.address.to_string()),
+        ("tcp_cut", silent.address.to_string()),
+        ("dns_cut", silent.address.to_string()),
+    ] {
+        let probed = exporter.probe(module, &target);
+        probed.expect(&["probe_success 0"]);
+        assert!(duration(&probed) >= 2.0, "{module} was not cut off:\n{}", probed.text());
+        assert!(overhead(&probed) < 1.0, "{module} {target}:\n{}", probed.text());
+    }
+}
