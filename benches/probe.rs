@@ -48,7 +48,7 @@ fn tcp_probe(bencher: Bencher<'_, '_>) {
 fn render_metrics(bencher: Bencher<'_, '_>) {
     let stage = Stage::set();
     let report = stage.probe("http_2xx", &format!("http://{}/", stage.server));
-    bencher.bench(|| black_box(&report).metrics().render());
+    bencher.bench(|| black_box(&report).metrics.render());
 }
 
 /// A configuration, a server, and a thread that runs both ends.

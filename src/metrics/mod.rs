@@ -70,19 +70,14 @@ pub trait Export {
 /// The metrics of one probe.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct MetricSet {
-    families: Vec<Family>,
-}
-
-#[derive(Debug, Clone, PartialEq)]
-struct Family {
-    name: &'static str,
-    help: &'static str,
-    extra: bool,
     samples: Vec<Sample>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
 struct Sample {
+    name: &'static str,
+    help: &'static str,
+    extra: bool,
     labels: Vec<(Cow<'static, str>, String)>,
     value: f64,
 }
@@ -101,7 +96,7 @@ impl MetricSet {
             .zip(labels)
             .map(|(name, value)| (Cow::Borrowed(name), value.to_owned()))
             .collect();
-        self.insert(metric, Sample { labels, value: value.into() });
+        self.insert(metric, labels, value.into());
     }
 
     /// Sets one sample whose label names come from the configuration, as those of
@@ -113,52 +108,52 @@ impl MetricSet {
         value: impl Into<f64>,
     ) {
         let labels = labels.into_iter().map(|(name, value)| (Cow::Owned(name), value)).collect();
-        self.insert(metric, Sample { labels, value: value.into() });
+        self.insert(metric, labels, value.into());
     }
 
     /// Adds what `facts` show. Of it, upstream has only the metrics in `upstream` for this prober.
     pub fn add_facts(&mut self, facts: &impl Export, upstream: &[&str]) {
-        let mut shown = Self::default();
-        facts.export(&mut shown);
-        for mut family in shown.families {
-            family.extra |= !upstream.contains(&family.name);
-            self.families.push(family);
+        let known = self.samples.len();
+        facts.export(self);
+        for sample in self.samples.iter_mut().skip(known) {
+            sample.extra |= !upstream.contains(&sample.name);
         }
     }
 
-    /// The names of all families that have a sample.
+    /// The names of all families that have a sample, in no order.
     pub fn names(&self) -> impl Iterator<Item = &'static str> {
-        self.families.iter().map(|family| family.name)
+        let earlier = |index| self.samples.iter().take(index);
+        self.samples
+            .iter()
+            .enumerate()
+            .filter(move |(index, sample)| earlier(*index).all(|other| other.name != sample.name))
+            .map(|(_, sample)| sample.name)
     }
 
     /// The text format 0.0.4: families by name, samples by label values, labels by name.
     #[must_use]
     pub fn render(&self) -> String {
-        text::render(&self.families)
+        text::render(&self.samples)
     }
 
     /// Leaves only what upstream has too.
     pub fn remove_extras(&mut self) {
-        self.families.retain(|family| !family.extra);
+        self.samples.retain(|sample| !sample.extra);
     }
 
-    fn insert<const LABELS: usize>(&mut self, metric: &Metric<LABELS>, mut sample: Sample) {
-        sample.labels.sort();
-        let known = self.families.iter_mut().find(|family| family.name == metric.name);
-        if let Some(family) = known {
-            family.set(sample);
-        } else {
-            let Metric { name, help, extra, .. } = *metric;
-            self.families.push(Family { name, help, extra, samples: vec![sample] });
-        }
-    }
-}
-
-impl Family {
-    fn set(&mut self, sample: Sample) {
-        match self.samples.iter_mut().find(|known| known.labels == sample.labels) {
-            Some(known) => known.value = sample.value,
-            None => self.samples.push(sample),
+    fn insert<const LABELS: usize>(
+        &mut self,
+        metric: &Metric<LABELS>,
+        mut labels: Vec<(Cow<'static, str>, String)>,
+        value: f64,
+    ) {
+        labels.sort_unstable();
+        let Metric { name, help, extra, .. } = *metric;
+        let known =
+            self.samples.iter_mut().find(|sample| sample.name == name && sample.labels == labels);
+        match known {
+            Some(sample) => sample.value = value,
+            None => self.samples.push(Sample { name, help, extra, labels, value }),
         }
     }
 }

@@ -17,6 +17,11 @@ pub fn format_number(out: &mut String, value: f64) {
 /// Rust finds the same shortest digits as Go; only where the exponent form begins, and how an
 /// exponent is written, differ.
 fn finite(out: &mut String, value: f64) {
+    // Most values are small whole numbers, whose digits are quickly found.
+    if let Some(whole) = small_whole(value) {
+        out.push_str(itoa::Buffer::new().format(whole));
+        return;
+    }
     // Writing to a String cannot fail.
     let magnitude = value.abs();
     if value == 0.0 || (1e-4..1e6).contains(&magnitude) {
@@ -27,6 +32,14 @@ fn finite(out: &mut String, value: f64) {
     let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
     let (sign, digits) = exponent.strip_prefix('-').map_or(('+', exponent), |digits| ('-', digits));
     let _ = write!(out, "{mantissa}e{sign}{digits:0>2}");
+}
+
+/// The value as an integer, if it is one and is written as one.
+#[expect(clippy::cast_possible_truncation, clippy::as_conversions, reason = "it is in range")]
+fn small_whole(value: f64) -> Option<i32> {
+    let is_whole =
+        value.abs() < 1e6 && value.fract() == 0.0 && (value != 0.0 || value.is_sign_positive());
+    is_whole.then_some(value as i32)
 }
 
 #[cfg(test)]

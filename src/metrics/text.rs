@@ -1,37 +1,38 @@
 //! The Prometheus text format, version 0.0.4.
 
-use super::{Family, Sample, number::format_number};
+use super::{Sample, number::format_number};
 
-pub(super) fn render(families: &[Family]) -> String {
-    let mut families: Vec<&Family> = families.iter().collect();
-    families.sort_by_key(|family| family.name);
-    let mut out = String::with_capacity(families.len() * 160);
-    for family in families {
-        render_family(&mut out, family);
+pub(super) fn render(samples: &[Sample]) -> String {
+    let mut samples: Vec<&Sample> = samples.iter().collect();
+    samples.sort_by(|a, b| a.name.cmp(b.name).then_with(|| label_values(a).cmp(label_values(b))));
+    let mut out = String::with_capacity(samples.len() * 160);
+    let mut family = "";
+    for sample in samples {
+        if family != sample.name {
+            family = sample.name;
+            render_family(&mut out, sample);
+        }
+        render_sample(&mut out, sample);
     }
     out
 }
 
-fn render_family(out: &mut String, family: &Family) {
-    out.push_str("# HELP ");
-    out.push_str(family.name);
-    out.push(' ');
-    escape(out, family.help, false);
-    out.push_str("\n# TYPE ");
-    out.push_str(family.name);
-    out.push_str(" gauge\n");
-    let mut samples: Vec<&Sample> = family.samples.iter().collect();
-    samples.sort_by(|a, b| {
-        let values = |(_, value): &'_ (_, String)| value.clone();
-        a.labels.iter().map(values).cmp(b.labels.iter().map(values))
-    });
-    for sample in samples {
-        render_sample(out, family.name, sample);
-    }
+fn label_values(sample: &Sample) -> impl Iterator<Item = &str> {
+    sample.labels.iter().map(|(_, value)| value.as_str())
 }
 
-fn render_sample(out: &mut String, name: &str, sample: &Sample) {
+fn render_family(out: &mut String, Sample { name, help, .. }: &Sample) {
+    out.push_str("# HELP ");
     out.push_str(name);
+    out.push(' ');
+    escape(out, help, false);
+    out.push_str("\n# TYPE ");
+    out.push_str(name);
+    out.push_str(" gauge\n");
+}
+
+fn render_sample(out: &mut String, sample: &Sample) {
+    out.push_str(sample.name);
     let mut separator = '{';
     for (label, value) in &sample.labels {
         out.push(separator);
@@ -60,13 +61,22 @@ fn push_label_name(out: &mut String, name: &str) {
     }
 }
 
-fn escape(out: &mut String, text: &str, quotes: bool) {
-    for character in text.chars() {
-        match character {
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '"' if quotes => out.push_str("\\\""),
-            other => out.push(other),
+fn escape(out: &mut String, mut text: &str, quotes: bool) {
+    // Nearly all text is plain, and is taken over as a whole.
+    let special = |text: &str| match quotes {
+        true => memchr::memchr3(b'\\', b'\n', b'"', text.as_bytes()),
+        false => memchr::memchr2(b'\\', b'\n', text.as_bytes()),
+    };
+    while let Some(position) = special(text) {
+        let (plain, rest) = text.split_at(position);
+        out.push_str(plain);
+        let mut rest = rest.chars();
+        match rest.next() {
+            Some('\n') => out.push_str("\\n"),
+            Some(other) => out.extend(['\\', other]),
+            None => {}
         }
+        text = rest.as_str();
     }
+    out.push_str(text);
 }

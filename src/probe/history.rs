@@ -108,7 +108,7 @@ mod tests {
             waited: Duration::ZERO,
             timeout: Duration::from_secs(1),
             verdict: if succeeded { Ok(()) } else { Err(failure()) },
-            measured: MetricSet::default(),
+            metrics: MetricSet::default(),
             log: Vec::new(),
         })
     }

@@ -52,11 +52,20 @@ pub async fn run_until(
     gone: impl Future<Output = ()> + Send,
 ) -> ProbeReport {
     let module = Arc::clone(&request.module);
+    // Boxed one by one: a probe in flight takes the memory of its own prober, not of the largest.
     match &module.prober {
-        AnyProber::Dns(prober) => run_prober(prober.as_ref(), request, resolver, gone).await,
-        AnyProber::Http(prober) => run_prober(prober.as_ref(), request, resolver, gone).await,
-        AnyProber::Icmp(prober) => run_prober(prober.as_ref(), request, resolver, gone).await,
-        AnyProber::Tcp(prober) => run_prober(prober.as_ref(), request, resolver, gone).await,
+        AnyProber::Dns(prober) => {
+            Box::pin(run_prober(prober.as_ref(), request, resolver, gone)).await
+        }
+        AnyProber::Http(prober) => {
+            Box::pin(run_prober(prober.as_ref(), request, resolver, gone)).await
+        }
+        AnyProber::Icmp(prober) => {
+            Box::pin(run_prober(prober.as_ref(), request, resolver, gone)).await
+        }
+        AnyProber::Tcp(prober) => {
+            Box::pin(run_prober(prober.as_ref(), request, resolver, gone)).await
+        }
     }
 }
 
@@ -108,8 +117,8 @@ async fn run_prober<P: Prober>(
             ],
         ),
     }
-    let mut measured = MetricSet::default();
-    seen.export(&mut measured);
+    let mut metrics = MetricSet::default();
+    seen.export(&mut metrics);
     ProbeReport {
         module_name,
         module,
@@ -119,9 +128,10 @@ async fn run_prober<P: Prober>(
         waited: seen.waited(),
         timeout,
         verdict,
-        measured,
+        metrics,
         log: context.log.take(),
     }
+    .with_own_metrics()
 }
 
 /// The verdict of a prober, or of its deadline, or of a defect in it, or none that anybody waits

@@ -52,22 +52,22 @@ pub struct ProbeReport {
     pub timeout: Duration,
     /// Whether the target is up, or why not.
     pub verdict: Result<(), Failure>,
-    /// What the prober measured.
-    pub measured: MetricSet,
+    /// Everything that was measured; without what upstream lacks, if the module wants it so.
+    pub metrics: MetricSet,
     /// What it noted on the way.
     pub log: Vec<LogEntry>,
 }
 
 impl ProbeReport {
-    /// All metrics of the probe.
+    /// Adds what is known of the probe as a whole to what its prober measured.
     #[must_use]
-    pub fn metrics(&self) -> MetricSet {
-        let mut metrics = self.measured.clone();
+    pub(super) fn with_own_metrics(mut self) -> Self {
+        let mut metrics = std::mem::take(&mut self.metrics);
         self.export(&mut metrics);
         if !self.module.extra_metrics {
             metrics.remove_extras();
         }
-        metrics
+        Self { metrics, ..self }
     }
 
     /// What `debug=true` and `/logs` answer: the log, the metrics, and the module.
@@ -79,7 +79,7 @@ impl ProbeReport {
             text.push('\n');
         }
         text.push_str("\n\n\nMetrics that would have been returned:\n");
-        text.push_str(&self.metrics().render());
+        text.push_str(&self.metrics.render());
         text.push_str("\n\n\nModule configuration:\n");
         text.push_str(&self.module.to_yaml());
         text

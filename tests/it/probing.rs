@@ -39,7 +39,7 @@ impl Probed {
                 Some(sample) => (false, sample),
                 None => (true, *sample),
             };
-            let text = self.report.metrics().render();
+            let text = self.report.metrics.render();
             let found = text.lines().any(|line| {
                 line == sample || line.rsplit_once(' ').is_some_and(|(name, _)| name == sample)
             });
@@ -52,7 +52,7 @@ impl Probed {
     /// The value of a sample.
     #[track_caller]
     pub(crate) fn value(&self, sample: &str) -> f64 {
-        let text = self.report.metrics().render();
+        let text = self.report.metrics.render();
         let found = text.lines().find_map(|line| line.strip_prefix(sample)?.strip_prefix(' '));
         found.unwrap_or_else(|| panic!("{sample} is missing:\n{text}")).parse().unwrap()
     }

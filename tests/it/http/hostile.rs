@@ -17,7 +17,8 @@ use crate::{
 async fn once(module: &str, answer: Answer) -> Probed {
     let server = http([answer]).start().await;
     let probed = probe(module, server.address).await;
-    assert_eq!(server.asked().len(), 1, "one request per hop");
+    let asked = server.asked();
+    assert_eq!(asked.len(), 1, "one request per hop: {asked:?}, {}", probed.failure());
     probed
 }
 
