@@ -71,18 +71,23 @@ struct Entry {
     prepared: Arc<Prepared>,
 }
 
-/// How long the system's authorities are taken to be unchanged. Files that a module names are
-/// looked at for every probe.
+/// How long the system's authorities are taken to be unchanged.
 const SYSTEM_CHECK_INTERVAL: Duration = Duration::from_mins(1);
+
+/// And the files that a module names. A look means a visit to a thread that may block, which costs
+/// more than the look; many probes at once can share one.
+pub(super) const FILE_CHECK_INTERVAL: Duration = Duration::from_millis(100);
 
 impl Cache {
     /// What was prepared, if that needs no look at any file.
     pub(super) fn current(&self, settings: &TlsSettings) -> Option<Arc<Prepared>> {
-        if !files(settings).is_empty() {
-            return None;
-        }
         let entry = self.entry()?;
-        let holds = !settings.ca.is_empty() || entry.checked.elapsed() < SYSTEM_CHECK_INTERVAL;
+        let age = entry.checked.elapsed();
+        let holds = if !entry.stamps.is_empty() {
+            age < FILE_CHECK_INTERVAL
+        } else {
+            !settings.ca.is_empty() || age < SYSTEM_CHECK_INTERVAL
+        };
         holds.then_some(entry.prepared)
     }
 

@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 use super::{connect, connect_as, fixtures, trusting};
 use crate::{
     evidence::{Reason, Stage},
-    net::tls::TlsClient,
+    net::tls::{TlsClient, files::FILE_CHECK_INTERVAL},
     settings::{secret::Secret, tls::TlsSettings},
 };
 
@@ -28,6 +28,7 @@ async fn files_that_change_are_read_anew() {
     assert!(connect_as(&client, &server, HOST, &[]).await.stream.is_ok());
     assert!(connect_as(&client, &server, HOST, &[]).await.stream.is_ok());
     fs::write(&file, "# the authority of the other\n".to_owned() + &second.root.pem()).unwrap();
+    tokio::time::sleep(FILE_CHECK_INTERVAL).await;
     let outcome = connect_as(&client, &server, HOST, &[]).await;
     assert_eq!(outcome.failure().reason, Reason::CertificateUnknownAuthority);
 
@@ -35,6 +36,7 @@ async fn files_that_change_are_read_anew() {
     let next = directory.path().join("next.pem");
     fs::write(&next, first.root.pem()).unwrap();
     fs::rename(&next, &file).unwrap();
+    tokio::time::sleep(FILE_CHECK_INTERVAL).await;
     assert!(connect_as(&client, &server, HOST, &[]).await.stream.is_ok());
 }
 
