@@ -102,14 +102,19 @@ impl WireDatagram {
 
     /// Sends one datagram; gives the moment just before it was handed to the kernel.
     pub async fn send(&self, bytes: &[u8]) -> io::Result<Mark> {
-        self.socket
-            .async_io(Interest::WRITABLE, |socket| {
-                let mark = Mark::now();
-                socket.send(bytes)?;
-                self.state().last_send = Some(mark);
-                Ok(mark)
-            })
-            .await
+        let send = |socket: &Socket| -> io::Result<Mark> {
+            let mark = Mark::now();
+            socket.send(bytes)?;
+            self.state().last_send = Some(mark);
+            Ok(mark)
+        };
+        // A new socket has room, and to be told so would take a turn of the runtime.
+        match send(self.socket.get_ref()) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.socket.async_io(Interest::WRITABLE, send).await
+            }
+            sent => sent,
+        }
     }
 
     /// Waits for the next datagram. That one of ours could not be delivered is an error too.
@@ -235,10 +240,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_refused_port_is_an_error() {
-        let address = {
-            let gone = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("loopback");
-            gone.local_addr().expect("bound")
-        };
+        // A privileged port is never handed out to others, and this one has no service.
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
         let datagram = WireDatagram::connect(&context(), address, None).expect("loopback");
         datagram.send(b"question").await.expect("open");
         let error = datagram.receive(&mut [0; 8]).await.expect_err("nobody listens");
