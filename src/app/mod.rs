@@ -32,7 +32,7 @@ use crate::{
 /// An exporter that listens, and serves once it is run.
 #[derive(Debug)]
 pub struct App {
-    /// Where probes run; the server's own threads only parse requests and write answers.
+    /// For signals, reloads and the start; requests and their probes run on threads of the server.
     runtime: Runtime,
     threads: usize,
     exporter: Arc<Exporter>,
@@ -56,12 +56,10 @@ impl App {
         let config = load(&options)?;
         raise_file_limit();
         let threads = cpu::worthwhile_threads();
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(threads)
-            .thread_name("probes")
+        let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
-            .context("Error starting the threads for probes")?;
+            .context("Error starting the runtime")?;
         let settings = Settings {
             timeout_offset: options.timeout_offset,
             probe_log: options.probe_log,
@@ -80,8 +78,7 @@ impl App {
             ResolverChoice::Dns => Resolver::system(),
             ResolverChoice::System => Resolver::operating_system(),
         });
-        let probes = runtime.handle().clone();
-        let exporter = Exporter::new(settings, config, history, resolver, probes)?;
+        let exporter = Exporter::new(settings, config, history, resolver)?;
         let listeners = options.listen.iter().map(open).collect::<anyhow::Result<Vec<_>>>()?;
         let addresses = listeners.iter().map(TcpListener::local_addr).collect::<Result<_, _>>()?;
         let (exporter, auto_reload) = (Arc::new(exporter), options.auto_reload);

@@ -1,5 +1,7 @@
 //! The Prometheus text format, version 0.0.4.
 
+use memchr::{memchr2, memchr3};
+
 use super::{Sample, number::format_number};
 
 pub(super) fn render(samples: &[Sample]) -> String {
@@ -63,9 +65,12 @@ fn push_label_name(out: &mut String, name: &str) {
 
 fn escape(out: &mut String, mut text: &str, quotes: bool) {
     // Nearly all text is plain, and is taken over as a whole.
-    let special = |text: &str| match quotes {
-        true => memchr::memchr3(b'\\', b'\n', b'"', text.as_bytes()),
-        false => memchr::memchr2(b'\\', b'\n', text.as_bytes()),
+    let special = |text: &str| {
+        if quotes {
+            memchr3(b'\\', b'\n', b'"', text.as_bytes())
+        } else {
+            memchr2(b'\\', b'\n', text.as_bytes())
+        }
     };
     while let Some(position) = special(text) {
         let (plain, rest) = text.split_at(position);

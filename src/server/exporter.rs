@@ -1,4 +1,4 @@
-//! What all requests share: configuration, history, metrics, and where probes run.
+//! What all requests share: configuration, history, metrics.
 
 use std::{
     convert::Infallible,
@@ -8,7 +8,7 @@ use std::{
 
 use futures_util::FutureExt as _;
 use log::Level;
-use tokio::{runtime::Handle, sync::oneshot};
+use tokio::{sync::oneshot, task::spawn_blocking};
 
 use crate::{
     config::{Config, ConfigStore, LoadError, Reload},
@@ -41,7 +41,6 @@ pub struct Exporter {
     pub(super) metrics: OwnMetrics,
     config: ConfigStore,
     resolver: Arc<Resolver>,
-    probes: Handle,
     last_reload_error: Mutex<Option<String>>,
 }
 
@@ -61,13 +60,12 @@ pub(super) struct FinishedProbe {
 }
 
 impl Exporter {
-    /// An exporter that runs its probes on `probes`.
+    /// An exporter that looks names up with `resolver`.
     pub fn new(
         settings: Settings,
         config: ConfigStore,
         history: History,
         resolver: Arc<Resolver>,
-        probes: Handle,
     ) -> Result<Self, prometheus::Error> {
         let metrics = OwnMetrics::new()?;
         metrics.expect(&config.current());
@@ -77,7 +75,6 @@ impl Exporter {
             metrics,
             config,
             resolver,
-            probes,
             last_reload_error: Mutex::default(),
         })
     }
@@ -92,14 +89,14 @@ impl Exporter {
         self.last_reload_error.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Runs a probe away from the threads that serve requests; `None` if that broke down.
+    /// Runs a probe, on the thread that serves its scraper; `None` if that broke down.
     ///
-    /// Dropping the future ends the probe.
+    /// It is a task of its own, so that it can still tell what it found when the future is dropped,
+    /// which ends it.
     pub(super) async fn probe(self: Arc<Self>, request: ProbeRequest) -> Option<FinishedProbe> {
         // Nothing is ever sent: the channel closes when the scraper is gone.
         let (scraper, gone) = oneshot::channel::<Infallible>();
-        let probes = self.probes.clone();
-        let task = probes.spawn(async move {
+        let task = actix_web::rt::spawn(async move {
             let in_flight = self.metrics.in_flight();
             let resolver = Arc::clone(&self.resolver);
             let report = probe::run_until(request, resolver, gone.map(|_| ())).await;
@@ -119,7 +116,7 @@ impl Exporter {
             logging::mirror(&report.log, least, &report.module_name, &report.target);
         }
         self.history.record(Arc::clone(&report));
-        let metrics = report.metrics().render();
+        let metrics = report.metrics.render();
         FinishedProbe { report, metrics }
     }
 
@@ -131,7 +128,7 @@ impl Exporter {
     /// Reads the configuration again; a bad file leaves the old one in force.
     pub async fn reload(self: &Arc<Self>, trigger: Trigger) -> Result<(), LoadError> {
         let exporter = Arc::clone(self);
-        let result = self.probes.spawn_blocking(move || exporter.reload_blocking(trigger)).await;
+        let result = spawn_blocking(move || exporter.reload_blocking(trigger)).await;
         // Only a defect or the end of the process interrupts it.
         result.unwrap_or_else(|_| {
             log::error!("The reload was interrupted");

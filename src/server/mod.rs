@@ -54,10 +54,6 @@ pub struct WebServer {
     stop: watch::Sender<bool>,
 }
 
-/// Threads that parse requests and write answers; probes run elsewhere. More would not pay: one
-/// of them keeps several processors of probing busy.
-const MOST_WORKERS: usize = 2;
-
 /// Connections per worker; each scrape in flight and each idle scraper holds one.
 const MOST_CONNECTIONS: usize = 50_000;
 
@@ -81,7 +77,7 @@ impl WebServer {
     ) -> io::Result<Self> {
         let (stop, stopping) = watch::channel(false);
         let mut server = Server::build()
-            .workers(threads.clamp(1, MOST_WORKERS))
+            .workers(threads.max(1))
             .max_concurrent_connections(MOST_CONNECTIONS)
             .shutdown_timeout(DRAIN.as_secs())
             .disable_signals();

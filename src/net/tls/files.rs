@@ -83,10 +83,10 @@ impl Cache {
     pub(super) fn current(&self, settings: &TlsSettings) -> Option<Arc<Prepared>> {
         let entry = self.entry()?;
         let age = entry.checked.elapsed();
-        let holds = if !entry.stamps.is_empty() {
-            age < FILE_CHECK_INTERVAL
-        } else {
+        let holds = if entry.stamps.is_empty() {
             !settings.ca.is_empty() || age < SYSTEM_CHECK_INTERVAL
+        } else {
+            age < FILE_CHECK_INTERVAL
         };
         holds.then_some(entry.prepared)
     }

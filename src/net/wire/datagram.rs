@@ -113,7 +113,7 @@ impl WireDatagram {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 self.socket.async_io(Interest::WRITABLE, send).await
             }
-            sent => sent,
+            outcome => outcome,
         }
     }
 
