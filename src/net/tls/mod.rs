@@ -231,6 +231,9 @@ impl Judge {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let now = i64::try_from(now).unwrap_or(i64::MAX);
         let verification = verify::verify(&sent, &self.prepared.trust, &self.host, now);
+        // A key that did not fit leaves an error behind, which BoringSSL would take for one of the
+        // handshake when that has to wait next.
+        drop(ErrorStack::get());
         let result = verification.result;
         let session = session(sent, verification);
         *self.verdict.lock().unwrap_or_else(PoisonError::into_inner) = Some(session);

@@ -1,5 +1,7 @@
 //! Which certificates are good, and what is learned from those that are not.
 
+use boring::ssl::SslVersion;
+
 use super::{
     connect, fixtures,
     fixtures::{Issued, Key, Pki, Recipe, TlsServer},
@@ -255,6 +257,21 @@ async fn an_expired_root_does_not_spoil_another_chain() {
     let both = TlsSettings { ca: dead.pem() + &alive.pem(), ..TlsSettings::default() };
     let outcome = connect(&server, both, HOST).await;
     assert_eq!(outcome.session().verified_chains.len(), 1);
+}
+
+#[tokio::test]
+async fn a_key_that_does_not_fit_is_no_failure_of_the_handshake() {
+    // Authorities of one name, as when a key was changed; whichever is tried first.
+    for version in [SslVersion::TLS1_2, SslVersion::TLS1_3] {
+        let pki = fixtures::pki(leaf());
+        let namesakes: String = (0..4)
+            .map(|_| fixtures::authority("Test Root").key(Key::Rsa(2048)).self_signed().pem())
+            .collect();
+        let server = pki.server().version(version).start().await;
+        let all = TlsSettings { ca: namesakes + &pki.root.pem(), ..TlsSettings::default() };
+        let outcome = connect(&server, all, HOST).await;
+        assert_eq!(outcome.session().verify_result, VerifyResult::Ok);
+    }
 }
 
 #[tokio::test]
