@@ -1,8 +1,12 @@
 //! One X.509 certificate, with the fields that verification and metrics need.
 
-use std::{fmt::Write as _, sync::OnceLock};
+use std::{
+    fmt::Write as _,
+    sync::{Arc, OnceLock},
+};
 
 use boring::{
+    pkey::{PKey, Public},
     sha::sha256,
     x509::{X509, X509Ref},
 };
@@ -15,10 +19,10 @@ use crate::net::tls::{constraints, name, rules::Rules};
 
 /// A certificate.
 ///
-/// Two are equal when they are the same to the byte.
-#[derive(Clone)]
+/// Two are equal when they are the same to the byte. What it takes time to find out is found out
+/// when it is first asked for, and then known: most trusted certificates are never asked.
 pub struct Certificate {
-    der: Vec<u8>,
+    pub(super) der: Arc<[u8]>,
     /// The names as they are encoded: a chain is followed by comparing these bytes.
     pub(super) subject: Vec<u8>,
     pub(super) issuer: Vec<u8>,
@@ -27,8 +31,21 @@ pub struct Certificate {
     pub(super) rules: Rules,
     not_before: i64,
     not_after: i64,
-    /// As BoringSSL reads it; most trusted certificates are never asked for it.
+    /// As BoringSSL reads it.
     x509: OnceLock<Option<X509>>,
+    /// A key that is known to have made the signature.
+    signer: OnceLock<PKey<Public>>,
+    names: OnceLock<AlternativeNames>,
+    labels: OnceLock<Labels>,
+}
+
+/// What is shown of a certificate.
+#[derive(Default)]
+struct Labels {
+    fingerprint_sha256: String,
+    subject: String,
+    issuer: String,
+    serial_number: String,
 }
 
 /// The names that a certificate is for.
@@ -65,14 +82,17 @@ impl Certificate {
             rules: Rules::of(&parsed),
             not_before: parsed.validity().not_before.timestamp(),
             not_after: parsed.validity().not_after.timestamp(),
-            der: der.to_vec(),
+            der: der.into(),
             x509: OnceLock::new(),
+            signer: OnceLock::new(),
+            names: OnceLock::new(),
+            labels: OnceLock::new(),
         })
     }
 
-    /// Takes a certificate over from BoringSSL; `None` if it cannot be read.
-    pub(super) fn from_x509(x509: &X509Ref) -> Option<Self> {
-        let mut certificate = Self::from_der(&x509.to_der().ok()?)?;
+    /// Reads `der`, which `x509` is the reading of by BoringSSL; `None` if it is not a certificate.
+    pub(super) fn from_x509(der: &[u8], x509: &X509Ref) -> Option<Self> {
+        let mut certificate = Self::from_der(der)?;
         certificate.x509 = OnceLock::from(Some(x509.to_owned()));
         Some(certificate)
     }
@@ -97,54 +117,72 @@ impl Certificate {
 
     /// The SHA-256 of the DER, in lower-case hexadecimal.
     #[must_use]
-    pub fn fingerprint_sha256(&self) -> String {
-        hexadecimal(&sha256(&self.der))
+    pub fn fingerprint_sha256(&self) -> &str {
+        &self.labels().fingerprint_sha256
     }
 
     /// Whose certificate it is, as Go prints a name.
     #[must_use]
-    pub fn subject(&self) -> String {
-        parse(&self.der).map(|parsed| name::format(parsed.subject())).unwrap_or_default()
+    pub fn subject(&self) -> &str {
+        &self.labels().subject
     }
 
     /// Who signed it, as Go prints a name.
     #[must_use]
-    pub fn issuer(&self) -> String {
-        parse(&self.der).map(|parsed| name::format(parsed.issuer())).unwrap_or_default()
+    pub fn issuer(&self) -> &str {
+        &self.labels().issuer
     }
 
     /// The DNS names it is for, in the certificate's order.
     #[must_use]
-    pub fn dns_names(&self) -> Vec<String> {
-        self.alternative_names().dns
+    pub fn dns_names(&self) -> &[String] {
+        &self.alternative_names().dns
     }
 
     /// The bytes of the serial number's magnitude, in lower-case hexadecimal; empty for 0.
     #[must_use]
-    pub fn serial_number(&self) -> String {
-        parse(&self.der)
-            .map(|parsed| hexadecimal(&magnitude(parsed.raw_serial())))
-            .unwrap_or_default()
+    pub fn serial_number(&self) -> &str {
+        &self.labels().serial_number
     }
 
     /// All names it is for.
-    pub(super) fn alternative_names(&self) -> AlternativeNames {
-        let mut names = AlternativeNames::default();
-        let Some(parsed) = parse(&self.der) else { return names };
-        for extension in parsed.extensions() {
-            let ParsedExtension::SubjectAlternativeName(alternative) = extension.parsed_extension()
-            else {
-                continue;
-            };
-            for general in &alternative.general_names {
-                match general {
-                    GeneralName::DNSName(name) => names.dns.push((*name).to_owned()),
-                    GeneralName::IPAddress(address) => names.addresses.push(address.to_vec()),
-                    _ => names.others = true,
-                }
+    pub(super) fn alternative_names(&self) -> &AlternativeNames {
+        self.names.get_or_init(|| {
+            parse(&self.der).map(|it| AlternativeNames::of(&it)).unwrap_or_default()
+        })
+    }
+
+    fn labels(&self) -> &Labels {
+        self.labels.get_or_init(|| {
+            let Some(parsed) = parse(&self.der) else { return Labels::default() };
+            Labels {
+                fingerprint_sha256: hexadecimal(&sha256(&self.der)),
+                subject: name::format(parsed.subject()),
+                issuer: name::format(parsed.issuer()),
+                serial_number: hexadecimal(&magnitude(parsed.raw_serial())),
             }
+        })
+    }
+
+    /// Whether the key of `parent` made the signature of this certificate.
+    ///
+    /// That is a matter of this certificate's bytes, which name the algorithm too, and of the key;
+    /// neither the time nor who is trusted has a part in it. So a yes is remembered, with the very
+    /// key rather than a certificate of it or a hash. One key is enough, since an honest certificate
+    /// has one signer; if a peer made up another key that fits, the true one is tried each time. A
+    /// no is not remembered: nobody could tell how many keys to remember it for.
+    pub(super) fn is_signed_by(&self, parent: &Self) -> bool {
+        let Some(key) = parent.x509().and_then(|parent| parent.public_key().ok()) else {
+            return false;
+        };
+        if self.signer.get().is_some_and(|signer| signer.public_eq(&key)) {
+            return true;
         }
-        names
+        let signed = self.x509().is_some_and(|child| child.verify(&key).unwrap_or(false));
+        if signed {
+            self.signer.get_or_init(|| key);
+        }
+        signed
     }
 
     /// Whether `names` are within the name constraints of this authority, if it has any.
@@ -161,6 +199,26 @@ impl Certificate {
     /// The same certificate as BoringSSL reads it, if it does.
     pub(super) fn x509(&self) -> Option<&X509> {
         self.x509.get_or_init(|| X509::from_der(&self.der).ok()).as_ref()
+    }
+}
+
+impl AlternativeNames {
+    fn of(certificate: &X509Certificate<'_>) -> Self {
+        let mut names = Self::default();
+        for extension in certificate.extensions() {
+            let ParsedExtension::SubjectAlternativeName(alternative) = extension.parsed_extension()
+            else {
+                continue;
+            };
+            for general in &alternative.general_names {
+                match general {
+                    GeneralName::DNSName(name) => names.dns.push((*name).to_owned()),
+                    GeneralName::IPAddress(address) => names.addresses.push(address.to_vec()),
+                    _ => names.others = true,
+                }
+            }
+        }
+        names
     }
 }
 

@@ -2,7 +2,7 @@
 
 use boring::{
     error::ErrorStack,
-    ssl::{SslContext, SslMethod, SslVersion},
+    ssl::{SslContext, SslMethod, SslOptions, SslVersion},
 };
 
 use crate::{
@@ -38,6 +38,8 @@ pub(super) fn context(
     builder.set_strict_cipher_list(CIPHERS)?;
     builder.set_curves_list(GROUPS)?;
     builder.set_sigalgs_list(SIGNATURE_ALGORITHMS)?;
+    // No session is ever resumed.
+    builder.set_options(SslOptions::NO_TICKET);
     if let Some(identity) = identity {
         builder.set_certificate(&identity.leaf)?;
         for certificate in &identity.chain {

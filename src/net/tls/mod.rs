@@ -10,6 +10,7 @@ mod engine;
 mod failure;
 mod files;
 mod host;
+mod known;
 mod name;
 mod rules;
 mod session;
@@ -218,11 +219,7 @@ struct Judge {
 
 impl Judge {
     fn judge(&self, ssl: &SslRef) -> Result<(), SslVerifyError> {
-        let mut sent = ssl
-            .peer_cert_chain()
-            .into_iter()
-            .flatten()
-            .map(|certificate| Certificate::from_x509(certificate).map(Arc::new));
+        let mut sent = ssl.peer_cert_chain().into_iter().flatten().map(known::certificate);
         // A server's own certificate must be one; what else it sends may be odd.
         let sent: Vec<_> = match sent.next().flatten() {
             Some(leaf) => iter::once(leaf).chain(sent.flatten()).collect(),

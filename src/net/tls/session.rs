@@ -123,10 +123,10 @@ impl Export for TlsSession {
                 leaf.fingerprint_sha256(),
                 leaf.subject(),
                 leaf.issuer(),
-                leaf.dns_names().join(","),
+                &leaf.dns_names().join(","),
                 leaf.serial_number(),
             ];
-            metrics.add(&LAST_CHAIN_INFO, labels.each_ref().map(String::as_str), 1);
+            metrics.add(&LAST_CHAIN_INFO, labels, 1);
         }
         if let Some(version) = self.version {
             metrics.add(&VERSION_INFO, [&version.to_string()], 1);

@@ -211,11 +211,11 @@ fn signed_by(child: &Certificate, parent: &Certificate) -> Result<(), Objection>
         Signature::Weak => return objection(VerifyResult::WeakSignature, "with SHA-1 or MD5"),
         Signature::Unknown => return objection(VerifyResult::Invalid, "by an unknown algorithm"),
     }
-    let verified = match (child.x509(), parent.x509().and_then(|parent| parent.public_key().ok())) {
-        (Some(child), Some(key)) => child.verify(&key).unwrap_or(false),
-        _ => false,
-    };
-    if verified { Ok(()) } else { objection(VerifyResult::UnknownAuthority, "by another key") }
+    if child.is_signed_by(parent) {
+        Ok(())
+    } else {
+        objection(VerifyResult::UnknownAuthority, "by another key")
+    }
 }
 
 fn may_sign(parent: &Certificate, trusted: Trusted) -> Result<(), Objection> {
@@ -248,7 +248,7 @@ fn within_constraints(chain: &[Arc<Certificate>]) -> Result<(), Objection> {
         Ok(Ok(())) => return Ok(()),
         Ok(Err(X509VerifyError::UNSUPPORTED_CONSTRAINT_TYPE)) => {
             let names = leaf.alternative_names();
-            match authorities.iter().find(|authority| !authority.allows(&names)) {
+            match authorities.iter().find(|authority| !authority.allows(names)) {
                 Some(authority) => format!("{} does not allow its names", describe(authority)),
                 None => return Ok(()),
             }
@@ -299,7 +299,8 @@ fn describe(certificate: &Certificate) -> String {
 fn names_of(certificate: &Certificate) -> String {
     let names = certificate.alternative_names();
     let addresses = names.addresses.iter().filter_map(|address| host::ip_address(address));
-    let names: Vec<_> = names.dns.into_iter().chain(addresses.map(|it| it.to_string())).collect();
+    let names: Vec<_> =
+        names.dns.iter().cloned().chain(addresses.map(|it| it.to_string())).collect();
     if names.is_empty() { "no name at all".to_owned() } else { names.join(", ") }
 }
 

@@ -1,5 +1,6 @@
 //! Handshakes with servers of all kinds.
 
+mod again;
 mod files;
 #[path = "../../../../tests/it/fixtures/tls.rs"]
 pub(super) mod fixtures;
