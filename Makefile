@@ -44,6 +44,12 @@ test: setup lint doc deny rules unit ## Everything that CI checks of the code
 unit: setup ## The tests alone
 	$(CARGO) test --locked
 
+.PHONY: portable
+portable: setup components ## The tests of times, built as for a platform whose kernel stamps no packets
+	PROBE_EXPORTER_PORTABLE=1 $(CARGO) clippy --locked --lib --bins --tests -- -D warnings
+	PROBE_EXPORTER_PORTABLE=1 $(CARGO) test --locked --lib -- net:: probers::icmp
+	PROBE_EXPORTER_PORTABLE=1 $(CARGO) test --locked --test it -- wire overhead http::times
+
 # Cargo builds as whoever calls it, and starts the tests by sudo. Root needs none.
 .PHONY: root-tests
 root-tests: setup ## The tests that are left out without root, by sudo

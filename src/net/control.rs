@@ -73,12 +73,15 @@ pub struct TcpFacts {
     pub min_rtt: Option<Duration>,
     /// How many segments were sent again.
     pub retransmits: u32,
+    /// For how long nothing has come from the peer; counted in ticks of 1 to 10 ms.
+    pub silence: Duration,
 }
 
-#[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "only Linux says so much"))]
+#[cfg_attr(not(kernel_stamps), expect(dead_code, reason = "only Linux says so much"))]
 impl TcpFacts {
     /// Reads Linux' `struct tcp_info`, to which kernels only ever append.
     pub(super) fn parse(info: &[u8]) -> Option<Self> {
+        const LAST_ACK_RECEIVED: usize = 56;
         const RTT: usize = 68;
         const TOTAL_RETRANSMITS: usize = 100;
         const MIN_RTT: usize = 148;
@@ -87,6 +90,7 @@ impl TcpFacts {
             rtt: Duration::from_micros(u32_at(info, RTT)?.into()),
             min_rtt: min_rtt.map(|micros| Duration::from_micros(micros.into())),
             retransmits: u32_at(info, TOTAL_RETRANSMITS)?,
+            silence: Duration::from_millis(u32_at(info, LAST_ACK_RECEIVED)?.into()),
         })
     }
 }
@@ -95,7 +99,7 @@ const NOT_MEASURED: u32 = u32::MAX;
 
 /// Reads `SCM_TIMESTAMPING`: the software stamp is the first `timespec` of three, and zero when
 /// there is none.
-#[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "only Linux stamps so"))]
+#[cfg_attr(not(kernel_stamps), expect(dead_code, reason = "only Linux stamps so"))]
 pub(super) fn software_stamp(data: &[u8]) -> Option<WallTime> {
     let (seconds, rest) = data.split_first_chunk::<{ size_of::<c_long>() }>()?;
     let (nanoseconds, _) = rest.split_first_chunk::<{ size_of::<c_long>() }>()?;
@@ -105,13 +109,13 @@ pub(super) fn software_stamp(data: &[u8]) -> Option<WallTime> {
 }
 
 /// Reads the hop limit of a received packet.
-#[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "asked for on Linux alone"))]
+#[cfg_attr(not(kernel_stamps), expect(dead_code, reason = "asked for on Linux alone"))]
 pub(super) fn hop_limit(data: &[u8]) -> Option<u8> {
     c_int_at(data, 0).and_then(|hops| u8::try_from(hops).ok())
 }
 
 /// Linux' `struct sock_extended_err` and the address that follows it.
-#[cfg(target_os = "linux")]
+#[cfg(kernel_stamps)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct ExtendedError {
     errno: i32,
@@ -122,7 +126,7 @@ pub(super) struct ExtendedError {
     offender: Option<IpAddr>,
 }
 
-#[cfg(target_os = "linux")]
+#[cfg(kernel_stamps)]
 impl ExtendedError {
     /// Reads `IP_RECVERR` and `IPV6_RECVERR`.
     pub(super) fn parse(data: &[u8]) -> Option<Self> {
@@ -153,7 +157,7 @@ impl ExtendedError {
 }
 
 /// The IP address in a `sockaddr_in` or `sockaddr_in6` of Linux.
-#[cfg(target_os = "linux")]
+#[cfg(kernel_stamps)]
 pub(super) fn socket_address(data: &[u8]) -> Option<IpAddr> {
     match c_int::from(u16::from_ne_bytes(*data.first_chunk()?)) {
         libc::AF_INET => {
@@ -176,7 +180,7 @@ fn c_int_at(data: &[u8], offset: usize) -> Option<c_int> {
     Some(c_int::from_ne_bytes(*data.get(offset..)?.first_chunk()?))
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(all(test, kernel_stamps))]
 mod tests {
     use super::*;
 
@@ -251,11 +255,13 @@ mod tests {
     #[test]
     fn tcp_figures_of_an_old_kernel_lack_the_smallest_time() {
         let mut info = [0_u8; 232];
+        info[56..60].copy_from_slice(&7_u32.to_ne_bytes());
         info[68..72].copy_from_slice(&250_u32.to_ne_bytes());
         info[100..104].copy_from_slice(&3_u32.to_ne_bytes());
         info[148..152].copy_from_slice(&200_u32.to_ne_bytes());
         let facts = TcpFacts::parse(&info).expect("long enough");
         assert_eq!((facts.rtt.as_micros(), facts.retransmits), (250, 3));
+        assert_eq!(facts.silence, Duration::from_millis(7));
         assert_eq!(facts.min_rtt, Some(Duration::from_micros(200)));
         assert_eq!(TcpFacts::parse(&info[..104]).expect("long enough").min_rtt, None);
         info[148..152].copy_from_slice(&NOT_MEASURED.to_ne_bytes());

@@ -154,7 +154,12 @@ mod tests {
     }
 
     fn facts(rtt: u64, retransmits: u32) -> TcpFacts {
-        TcpFacts { rtt: Duration::from_micros(rtt), min_rtt: None, retransmits }
+        TcpFacts {
+            rtt: Duration::from_micros(rtt),
+            min_rtt: None,
+            retransmits,
+            silence: Duration::ZERO,
+        }
     }
 
     #[test]

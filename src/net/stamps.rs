@@ -1,7 +1,8 @@
 //! The system calls behind wire time: reading with the kernel's time stamps, and TCP's own figures.
 //!
 //! The only unsafe code of the crate. No safe crate reads `SCM_TIMESTAMPING` or `TCP_INFO`. Where
-//! the platform has none of this, the same functions work without stamps.
+//! the platform has none of this, the same functions work without stamps; `make portable` builds
+//! and tests these everywhere.
 
 #![expect(unsafe_code, reason = "system calls that no safe crate wraps")]
 
@@ -10,12 +11,12 @@ use std::io;
 use socket2::Socket;
 use tokio::io::{Interest, ReadBuf, unix::AsyncFd};
 
-#[cfg(target_os = "linux")]
+#[cfg(kernel_stamps)]
 pub(super) use linux::{
     accept_only_echo_replies, queued, receive, stamp_arrivals, stamp_transmissions, tcp_facts,
     want_errors,
 };
-#[cfg(not(target_os = "linux"))]
+#[cfg(not(kernel_stamps))]
 pub(super) use portable::{
     accept_only_echo_replies, queued, receive, stamp_arrivals, stamp_transmissions, tcp_facts,
     want_errors,
@@ -39,7 +40,7 @@ unsafe fn fill(buffer: &mut ReadBuf<'_>, length: usize) {
     buffer.advance(length);
 }
 
-#[cfg(target_os = "linux")]
+#[cfg(kernel_stamps)]
 mod linux {
     use std::{
         io,
@@ -251,7 +252,7 @@ mod linux {
     }
 }
 
-#[cfg(not(target_os = "linux"))]
+#[cfg(not(kernel_stamps))]
 mod portable {
     use std::{io, os::fd::BorrowedFd};
 

@@ -28,3 +28,4 @@ mod server;
 mod shipped;
 mod source;
 mod tcp;
+mod wire;

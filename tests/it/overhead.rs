@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
 use crate::{
     fixtures::{
         dns::{dns, message},
-        hostile::{RUNTIME, Then::Wait, greeting},
+        hostile::{RUNTIME, Then::Wait, greeting, peer},
         http::{http, ok, raw, redirect},
         tcp::tcp,
         tls::{leaf, server},
@@ -97,5 +99,35 @@ fn a_peer_that_keeps_silent_is_no_overhead_of_the_exporter() {
         probed.expect(&["probe_success 0"]);
         assert!(duration(&probed) >= 2.0, "{module} was not cut off:\n{}", probed.text());
         assert!(overhead(&probed) < 1.0, "{module} {target}:\n{}", probed.text());
+    }
+}
+
+#[test]
+fn a_peer_that_ends_the_connection_late_is_no_overhead_of_the_exporter() {
+    const TAKEN: Duration = Duration::from_secs(2);
+    let exporter = Exporter::start(MODULES);
+    let closing = |said: &'static str| {
+        peer(move |mut visit| async move {
+            // All of them speak first.
+            visit.stream.read_u8().await?;
+            visit.say(said).await?;
+            tokio::time::sleep(TAKEN).await;
+            visit.stream.shutdown().await?;
+            visit.until_gone().await
+        })
+    };
+    for (module, said) in [
+        ("http", ""),
+        ("http", "HTTP/1.1 200 OK\r\n\r\nok"),
+        ("http", "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok"),
+        ("tcp", ""),
+        ("tcp", "something else\n"),
+        ("tls", ""),
+        ("dns_tcp", ""),
+        ("dns_tls", ""),
+    ] {
+        let probed = exporter.probe(module, &closing(said).address.to_string());
+        assert!(duration(&probed) >= TAKEN.as_secs_f64(), "{module} {said}:\n{}", probed.text());
+        assert!(overhead(&probed) < 1.0, "{module} {said:?}:\n{}", probed.text());
     }
 }

@@ -13,7 +13,10 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-use crate::harness::{Answer, PATIENCE, eventually, probe_path, request};
+use crate::{
+    harness::{Answer, PATIENCE, eventually, probe_path, request},
+    metric_text::Metrics,
+};
 
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_probe_exporter");
 
@@ -76,10 +79,14 @@ impl Running {
         }
     }
 
+    /// The exporter's own metrics.
+    pub(crate) fn own_metrics(&self) -> Metrics {
+        request(self.address, "GET", "/metrics", &[]).metrics()
+    }
+
     /// How many probes run.
     pub(crate) fn in_flight(&self) -> f64 {
-        let metrics = request(self.address, "GET", "/metrics", &[]).metrics();
-        metrics.value("probe_exporter_probes_in_flight").unwrap()
+        self.own_metrics().value("probe_exporter_probes_in_flight").unwrap()
     }
 
     /// How many descriptors it has open.

@@ -30,8 +30,9 @@ struct Shared {
 /// What happened on the wire between two calls of [`WireClock::lap`]: one exchange.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Lap {
-    /// How long the peer and the network took: the sum, over all arrivals, of the time since the
-    /// send or arrival before it, or since the connection was made.
+    /// How long the peer and the network took: the sum, over all arrivals and the end of the
+    /// connection, of the time since the send or arrival before it, or since the connection was
+    /// made.
     pub waiting: Duration,
     /// Just before the first bytes were handed to the kernel.
     pub first_send: Option<Mark>,
@@ -41,10 +42,24 @@ pub struct Lap {
     pub first_byte: Option<Mark>,
     /// When the last bytes arrived.
     pub last_byte: Option<Mark>,
+    /// When the peer ended the connection, if it did.
+    pub end: Option<Mark>,
     /// How many bytes were sent.
     pub sent: u64,
     /// How many bytes were received.
     pub received: u64,
+}
+
+impl Lap {
+    /// How long the peer took to answer what was sent in this exchange. What it had still to say to
+    /// what was sent before, such as session tickets of TLS 1.3, does not count.
+    #[must_use]
+    pub fn answer_time(&self) -> Duration {
+        match self.last_byte.zip(self.first_send) {
+            Some((last, send)) => self.waiting.min(last.since(send)),
+            None => self.waiting,
+        }
+    }
 }
 
 impl WireClock {
@@ -151,6 +166,21 @@ impl Tally {
     }
 
     pub(super) fn note_arrival(&mut self, mark: Mark, length: usize) {
+        let mark = self.note_waiting(mark);
+        self.lap.first_byte.get_or_insert(mark);
+        self.lap.last_byte = Some(mark);
+        self.lap.received += u64::try_from(length).unwrap_or_default();
+    }
+
+    /// Notes that the peer has ended the connection, or that it broke.
+    pub(super) fn note_end(&mut self, mark: Mark) {
+        if self.lap.end.is_none() {
+            self.lap.end = Some(self.note_waiting(mark));
+        }
+    }
+
+    /// Adds up the wait that is over at `mark`, which is given back as it can be true.
+    fn note_waiting(&mut self, mark: Mark) -> Mark {
         // TCP keeps the order, and an earlier arrival may have been timed by our own late clock.
         let mark = self.last_arrival.map_or(mark, |last| last.latest(mark));
         let mut since = self.last_arrival.unwrap_or(self.connected);
@@ -160,10 +190,8 @@ impl Tally {
             self.unanswered.pop_front();
         }
         self.lap.waiting += mark.since(since);
-        self.lap.first_byte.get_or_insert(mark);
-        self.lap.last_byte = Some(mark);
-        self.lap.received += u64::try_from(length).unwrap_or_default();
         self.last_arrival = Some(mark);
+        mark
     }
 }
 
@@ -216,6 +244,20 @@ mod tests {
     }
 
     #[test]
+    fn the_end_of_the_connection_is_waited_for_too() {
+        let (born, mut tally) = tally();
+        tally.note_send(born.after(10 * MS), 1);
+        tally.note_arrival(born.after(15 * MS), 1);
+        tally.note_end(born.after(35 * MS));
+        assert_eq!(tally.lap.waiting, 25 * MS);
+        assert_eq!(tally.lap.last_byte, Some(born.after(15 * MS)));
+        assert_eq!(tally.lap.end, Some(born.after(35 * MS)));
+        // It is over once, however often that is read.
+        tally.note_end(born.after(60 * MS));
+        assert_eq!((tally.lap.end, tally.lap.waiting), (Some(born.after(35 * MS)), 25 * MS));
+    }
+
+    #[test]
     fn arrivals_keep_their_order_when_an_earlier_one_was_timed_late() {
         let (born, mut tally) = tally();
         tally.note_send(born.after(10 * MS), 1);
@@ -232,6 +274,19 @@ mod tests {
         let _ = std::mem::take(&mut tally.lap);
         tally.note_arrival(born.after(13 * MS), 1);
         assert_eq!(tally.lap.waiting, 3 * MS);
+    }
+
+    #[test]
+    fn what_is_said_to_an_earlier_send_is_no_time_of_the_answer() {
+        let (born, mut tally) = tally();
+        tally.note_send(born.after(10 * MS), 1);
+        let _ = std::mem::take(&mut tally.lap);
+        // The process does nothing meanwhile.
+        tally.note_send(born.after(100 * MS), 1);
+        tally.note_arrival(born.after(40 * MS), 1);
+        tally.note_arrival(born.after(105 * MS), 1);
+        assert_eq!(tally.lap.waiting, 35 * MS);
+        assert_eq!(tally.lap.answer_time(), 5 * MS);
     }
 
     #[test]

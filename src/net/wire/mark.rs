@@ -64,8 +64,13 @@ impl Mark {
         self.at > other.at
     }
 
+    /// The moment `time` before this one.
+    pub(super) fn before(self, time: Duration) -> Self {
+        Self { at: self.at.checked_sub(time).unwrap_or(self.at), ..self }
+    }
+
     /// The moment `time` after this one.
-    pub(super) fn after(self, time: Duration) -> Self {
+    pub(crate) fn after(self, time: Duration) -> Self {
         Self { at: self.at + time, ..self }
     }
 }

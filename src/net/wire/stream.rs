@@ -61,6 +61,20 @@ impl WireStream {
         self.socket.local_addr()
     }
 
+    /// When the peer ended the connection, as was read just now.
+    ///
+    /// That bears no stamp, but TCP knows for how long it has heard nothing. It counts in ticks of
+    /// some milliseconds, so that what is no older than a few of them is timed by our own clock.
+    fn end(&self) -> Mark {
+        const COARSE: Duration = Duration::from_millis(10);
+        let now = Mark::now();
+        let facts = support::stamps_wanted().then(|| stamps::tcp_facts(self.socket.as_fd()));
+        match facts.flatten() {
+            Some(facts) if facts.silence > COARSE => now.before(facts.silence),
+            _ => now,
+        }
+    }
+
     /// Writes once the socket has room; the mark is taken just before the write that succeeds.
     fn poll_send(
         &self,
@@ -95,21 +109,30 @@ impl AsyncRead for WireStream {
             // late, the kernel may have merged what came behind with the first segment; the first
             // byte then still gets that time, which is at most as late as we are.
             let limit = if self.clock.tally().awaits_answer() { 1 } else { usize::MAX };
+            let room = buffer.remaining();
             let read = self
                 .socket
                 .try_io(Interest::READABLE, || stamps::receive(self.socket.as_fd(), buffer, limit));
             match read {
-                Ok(reading) => {
-                    if reading.length > 0 {
-                        let mut tally = self.clock.tally();
-                        let mark = Mark::of_arrival(reading.stamp, tally.born());
-                        tally.note_arrival(mark, reading.length);
-                        support::note_reading(Kind::Tcp, mark);
+                Ok(reading) if reading.length > 0 => {
+                    let mut tally = self.clock.tally();
+                    let mark = Mark::of_arrival(reading.stamp, tally.born());
+                    tally.note_arrival(mark, reading.length);
+                    support::note_reading(Kind::Tcp, mark);
+                    return Poll::Ready(Ok(()));
+                }
+                Ok(_) => {
+                    if room > 0 {
+                        let mark = self.end();
+                        self.clock.tally().note_end(mark);
                     }
                     return Poll::Ready(Ok(()));
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return Poll::Ready(Err(error)),
+                Err(error) => {
+                    self.clock.tally().note_end(Mark::now());
+                    return Poll::Ready(Err(error));
+                }
             }
         }
     }
@@ -241,9 +264,25 @@ mod tests {
         let before = clock.tcp_facts();
         drop(stream);
         let after = clock.tcp_facts();
-        assert_eq!(before.is_some(), cfg!(target_os = "linux"));
+        assert_eq!(before.is_some(), cfg!(kernel_stamps));
         assert_eq!(before.map(|facts| facts.retransmits), after.map(|facts| facts.retransmits));
         assert_eq!(clock.so_far().received, 3);
+    }
+
+    #[tokio::test]
+    async fn an_end_that_is_read_late_is_timed_when_it_came() {
+        let (mut stream, mut peer) = connection().await;
+        peer.write_all(b"bye").await.expect("open");
+        stream.read_exact(&mut [0; 3]).await.expect("sent");
+        drop(peer);
+        let ended = Mark::now();
+        std::thread::sleep(2 * ROOM);
+        assert_eq!(stream.read(&mut []).await.expect("no room"), 0);
+        assert_eq!(stream.clock().so_far().end, None, "nothing was read");
+        assert_eq!(stream.read(&mut [0]).await.expect("orderly"), 0);
+        let end = stream.clock().lap().end.expect("the end was read");
+        let late = end.since(ended);
+        assert_eq!(late < ROOM, cfg!(kernel_stamps), "{late:?}");
     }
 
     #[tokio::test]

@@ -49,7 +49,7 @@ pub fn stamps_available(kind: Kind) -> bool {
     let readings = READINGS.of(kind);
     let by_kernel = readings.by_kernel.load(Ordering::Relaxed);
     let by_process = readings.by_process.load(Ordering::Relaxed);
-    prepare() && WANTED.load(Ordering::Relaxed) && (by_kernel > 0 || by_process == 0)
+    prepare() && stamps_wanted() && (by_kernel > 0 || by_process == 0)
 }
 
 /// How many arrivals on sockets of this kind were timed by the kernel, and how many by ourselves.
@@ -97,6 +97,11 @@ pub fn use_kernel_stamps(wanted: bool) {
     WANTED.store(wanted, Ordering::Relaxed);
 }
 
+/// Whether the kernel's word is wanted on when something happened.
+pub(super) fn stamps_wanted() -> bool {
+    WANTED.load(Ordering::Relaxed)
+}
+
 /// Asks for stamps of what the socket receives. Where there are none, our own clock serves.
 pub(super) fn stamp_arrivals(socket: BorrowedFd<'_>) {
     ask(|| stamps::stamp_arrivals(socket));
@@ -115,7 +120,7 @@ pub(super) fn note_reading(kind: Kind, arrival: Mark) {
 }
 
 fn ask(switch_on: impl FnOnce() -> io::Result<()>) {
-    if WANTED.load(Ordering::Relaxed) && prepare() {
+    if stamps_wanted() && prepare() {
         // A socket that refuses is read without stamps, and counted so.
         drop(switch_on());
     }

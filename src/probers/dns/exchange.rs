@@ -121,7 +121,7 @@ impl Question<'_> {
         sent.await.map_err(|error| self.send_failure(&error))?;
         context.enter(Stage::Response);
         let answer = receive_framed(stream).await.map_err(|error| self.receive_failure(&error))?;
-        asking.stop_at(clock.lap().waiting);
+        asking.stop_at(clock.lap().answer_time());
         let broken = |what: String| {
             let message = format!("The answer of {} {what}", self.server);
             Failure::new(Stage::Response, Reason::Protocol, message)

@@ -1,10 +1,6 @@
 //! One request and its response on one connection, over HTTP/1 or HTTP/2.
 
-use std::{
-    future::{Future as _, poll_fn},
-    io,
-    pin::pin,
-};
+use std::io;
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
@@ -28,10 +24,10 @@ use crate::{
     net::{Context, wire::WireClock},
     probers::http::{
         driver::Driver,
+        frames::{FrameWatch, Framed},
         head::{HeadWatch, Watched},
         measurements::HttpMeasurements,
         request::RequestBody,
-        sending::{Sending, TakenBody},
         timing::Running,
         version::HttpVersion,
     },
@@ -83,28 +79,27 @@ pub(super) async fn exchange(
 ) -> Result<Response, Failure> {
     let Connection { stream, clock, http2, over_tls } = connection;
     let head = HeadWatch::default();
-    if http2 {
-        head.note_complete();
-    }
-    let interim = head.clone();
-    on_informational(&mut request, move |_| interim.note_interim());
-    let io = TokioIo::new(Watched::new(stream, clock.clone(), head.clone()));
     let is_head = request.method() == http::Method::HEAD;
-    seen.running = Some(Running::new(clock.clone(), head.clone(), http2));
     context.enter(Stage::Response);
     let answered = if http2 {
-        let (head, body) = request.into_parts();
-        let (body, mut sending) = Sending::watch(body, clock);
-        let answered = send_http2(io, Request::from_parts(head, body), &mut sending).await;
-        seen.note_sent(sending.sent());
+        let frames = FrameWatch::default();
+        seen.running = Some(Running::over_http2(clock.clone(), frames.clone()));
+        let io = TokioIo::new(Framed::new(stream, clock, frames.clone()));
+        let answered = send_http2(io, request).await;
+        if let Ok((response, _)) = &answered {
+            frames.note_head(response.body().is_end_stream());
+        }
         answered
     } else {
-        send_http1(io, request).await
+        let interim = head.clone();
+        on_informational(&mut request, move |_| interim.note_interim());
+        seen.running = Some(Running::over_http1(clock.clone(), head.clone()));
+        send_http1(TokioIo::new(Watched::new(stream, clock, head.clone())), request).await
     };
     let (response, driver) = answered.map_err(|error| failure_of(&error, "The request failed"))?;
-    seen.note_head();
-    head.note_complete();
     let (parts, body) = response.into_parts();
+    seen.note_head(!http2 && lasts_until_end(&parts, &body));
+    head.note_complete();
     let content_length = content_length(&parts, &body, is_head);
     let version = head.version().unwrap_or_else(|| parts.version.into());
     let Parts { status, headers, .. } = parts;
@@ -133,12 +128,13 @@ impl Response {
     }
 }
 
-type Io = TokioIo<Watched<Box<dyn Transport>>>;
+/// The response, and what moves its body along.
+type Answered = hyper::Result<(http::Response<Incoming>, Driver)>;
 
 async fn send_http1(
-    io: Io,
+    io: TokioIo<Watched<Box<dyn Transport>>>,
     request: Request<RequestBody>,
-) -> hyper::Result<(http::Response<Incoming>, Driver)> {
+) -> Answered {
     let (mut sender, connection) = http1::Builder::new()
         .title_case_headers(true)
         .max_headers(MOST_HEADERS)
@@ -157,10 +153,9 @@ async fn send_http1(
 }
 
 async fn send_http2(
-    io: Io,
-    request: Request<TakenBody>,
-    sending: &mut Sending,
-) -> hyper::Result<(http::Response<Incoming>, Driver)> {
+    io: TokioIo<Framed<Box<dyn Transport>>>,
+    request: Request<RequestBody>,
+) -> Answered {
     let mut driver = Driver::default();
     let (mut sender, connection) = http2::Builder::new(driver.clone())
         .initial_stream_window_size(READ_AHEAD)
@@ -169,13 +164,7 @@ async fn send_http2(
         .handshake(io)
         .await?;
     driver.execute(connection.map(drop));
-    let mut response = pin!(sender.send_request(request));
-    let response = driver
-        .run(poll_fn(|context| {
-            sending.note();
-            response.as_mut().poll(context)
-        }))
-        .await?;
+    let response = driver.run(sender.send_request(request)).await?;
     Ok((response, driver))
 }
 
@@ -198,6 +187,11 @@ fn content_length(parts: &Parts, body: &Incoming, is_head: bool) -> Option<u64> 
         (false, false) if is_chunked => None,
         (true, _) | (false, false) => announced,
     }
+}
+
+/// Whether only the end of the connection tells the end of the body.
+fn lasts_until_end(parts: &Parts, body: &Incoming) -> bool {
+    body.size_hint().exact().is_none() && !parts.headers.contains_key(header::TRANSFER_ENCODING)
 }
 
 /// The headers as Go's client presents them, which is what header rules are written for: without

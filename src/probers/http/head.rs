@@ -36,7 +36,12 @@ struct State {
 
 /// As many interim responses are skipped. A peer that sends them without end would keep hyper from
 /// ever coming back from its loop.
-const MOST_INTERIM: u32 = 20;
+pub(super) const MOST_INTERIM: u32 = 20;
+
+/// What hyper is told of more.
+pub(super) fn too_many_interim() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, "there are too many interim responses")
+}
 
 /// Until the head is complete, no more is read at once, for the same reason; behind it, more counts
 /// as several reads.
@@ -115,7 +120,7 @@ impl StatusLine {
     }
 }
 
-/// A connection that hyper reads a response from.
+/// A connection that hyper reads an HTTP/1 response from.
 pub(super) struct Watched<S> {
     stream: S,
     clock: WireClock,
@@ -145,8 +150,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
                 return Poll::Ready(Ok(()));
             }
             if state.interim > MOST_INTERIM {
-                let message = "there are too many interim responses";
-                return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, message)));
+                return Poll::Ready(Err(too_many_interim()));
             }
         }
         let mut room = [0; PIECE];
@@ -169,7 +173,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
 
 /// Shortens the task's turn by what hyper may make of so many bytes: it takes chunks apart byte by
 /// byte, and others want to be served meanwhile.
-fn spend_turn(context: &mut Context<'_>, length: usize) {
+pub(super) fn spend_turn(context: &mut Context<'_>, length: usize) {
     for _ in 0..length / PIECE {
         match poll_proceed(context) {
             Poll::Ready(step) => step.made_progress(),

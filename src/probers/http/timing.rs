@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::{
     net::wire::{Mark, WireClock},
     probers::http::{
+        frames::FrameWatch,
         head::HeadWatch,
         measurements::{HttpMeasurements, HttpPhase},
     },
@@ -14,11 +15,17 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Running {
     clock: WireClock,
-    head: HeadWatch,
-    http2: bool,
-    /// When the request was sent, over HTTP/2.
-    sent: Option<Mark>,
+    watch: Watch,
+    /// Whether the body lasts until the connection ends.
+    until_end: bool,
     progress: Progress,
+}
+
+/// What tells the bytes of the exchange from others.
+#[derive(Debug)]
+enum Watch {
+    Http1(HeadWatch),
+    Http2(FrameWatch),
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -40,36 +47,57 @@ struct Answered {
 }
 
 impl Running {
-    /// For a request that is about to be sent on a connection with this clock.
-    pub(super) fn new(clock: WireClock, head: HeadWatch, http2: bool) -> Self {
-        Self { clock, head, http2, sent: None, progress: Progress::Waiting }
+    /// For a request that is about to be sent over HTTP/1 on a connection with this clock.
+    pub(super) fn over_http1(clock: WireClock, head: HeadWatch) -> Self {
+        Self { clock, watch: Watch::Http1(head), until_end: false, progress: Progress::Waiting }
     }
 
-    /// How long the peer took until it answered.
-    fn answered(&self) -> Answered {
-        if let Some(lap) = self.head.first_read().filter(|_| !self.http2) {
-            return Answered { processing: lap.waiting, first_byte: lap.last_byte };
+    /// For a request that is about to be sent over HTTP/2 on a connection with this clock.
+    pub(super) fn over_http2(clock: WireClock, frames: FrameWatch) -> Self {
+        Self { clock, watch: Watch::Http2(frames), until_end: false, progress: Progress::Waiting }
+    }
+
+    /// How long the peer took until it answered, if it did.
+    fn answered(&self) -> Option<Answered> {
+        match &self.watch {
+            Watch::Http1(head) => head
+                .first_read()
+                .map(|lap| Answered { processing: lap.answer_time(), first_byte: lap.last_byte }),
+            Watch::Http2(frames) => frames.head().map(|head| Answered {
+                processing: frames.sent().map(|sent| head.since(sent)).unwrap_or_default(),
+                first_byte: Some(head),
+            }),
         }
-        // HTTP/2 begins with frames about the connection, of the peer's and then of ours. So neither
-        // the first byte nor the last send says anything.
-        let arrival = self.clock.so_far().last_byte;
-        let processing = arrival.zip(self.sent).map(|(arrival, sent)| arrival.since(sent));
-        Answered { processing: processing.unwrap_or_default(), first_byte: arrival }
+    }
+
+    /// Since when the peer is waited for in vain.
+    fn waiting_since(&self) -> Option<Mark> {
+        let lap = self.clock.so_far();
+        match &self.watch {
+            Watch::Http1(head) if head.first_read().is_some() => lap.last_byte,
+            Watch::Http1(_) => lap.last_send,
+            Watch::Http2(frames) => frames.sent(),
+        }
+    }
+
+    /// When the last byte of the response arrived, or what told that no more will come.
+    fn last_byte(&self) -> Option<Mark> {
+        let lap = self.clock.so_far();
+        match &self.watch {
+            _ if self.until_end => lap.end.or(lap.last_byte),
+            Watch::Http1(_) => lap.last_byte,
+            Watch::Http2(frames) => frames.last_byte(),
+        }
     }
 }
 
 impl HttpMeasurements {
-    /// Notes when the request was sent, where the wire alone does not tell.
-    pub(super) fn note_sent(&mut self, sent: Option<Mark>) {
+    /// Notes that the head of the response is there, and whether its body lasts until the connection
+    /// ends.
+    pub(super) fn note_head(&mut self, until_end: bool) {
         if let Some(running) = &mut self.running {
-            running.sent = sent;
-        }
-    }
-
-    /// Notes that the head of the response is there.
-    pub(super) fn note_head(&mut self) {
-        if let Some(running) = &mut self.running {
-            let answered = running.answered();
+            running.until_end = until_end;
+            let answered = running.answered().unwrap_or_default();
             self.phases.add(HttpPhase::Processing, answered.processing);
             running.progress = Progress::Answered(answered);
         }
@@ -93,25 +121,31 @@ impl HttpMeasurements {
         }
     }
 
+    /// Notes that the body of the final response broke off.
+    pub(super) fn break_transfer(&mut self) {
+        if let Some(running) = &mut self.running {
+            running.until_end = true;
+        }
+        self.end_transfer();
+    }
+
     /// Adds up what is known of a hop that is over, or that was cut off.
     pub(super) fn settle_hop(&mut self) {
         let Some(running) = self.running.take() else { return };
-        let lap = running.clock.so_far();
         let transfer = match running.progress {
             Progress::Waiting => {
                 // The peer may have begun to answer, if only that.
-                let begun = !running.http2 && running.head.first_read().is_some();
-                if begun {
-                    self.phases.add(HttpPhase::Processing, running.answered().processing);
+                if let Some(answered) = running.answered() {
+                    self.phases.add(HttpPhase::Processing, answered.processing);
                 }
-                let since = if begun { lap.last_byte } else { lap.last_send };
+                let since = running.waiting_since();
                 self.phases.add_in_vain(since.map(Mark::elapsed).unwrap_or_default());
                 None
             }
             Progress::Answered(_) => None,
             Progress::Transferring(Answered { first_byte, .. }) => first_byte.map(Mark::elapsed),
             Progress::Complete(Answered { first_byte, .. }) => {
-                lap.last_byte.zip(first_byte).map(|(last, first)| last.since(first))
+                running.last_byte().zip(first_byte).map(|(last, first)| last.since(first))
             }
         };
         if let Some(transfer) = transfer {

@@ -113,7 +113,7 @@ async fn read(
     while !collector.is_complete() {
         let piece = response.next_piece().await;
         let Some(piece) =
-            piece.inspect_err(|_| seen.end_transfer()).map_err(Problem::Connection)?
+            piece.inspect_err(|_| seen.break_transfer()).map_err(Problem::Connection)?
         else {
             break;
         };

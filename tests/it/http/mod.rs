@@ -18,6 +18,6 @@ fn short_module(keys: &str) -> String {
 }
 
 /// The time of a phase.
-fn phase(name: &str) -> String {
+pub(crate) fn phase(name: &str) -> String {
     format!("probe_http_duration_seconds{{phase=\"{name}\"}}")
 }

@@ -46,6 +46,12 @@ async fn a_slow_body_counts_as_transfer() {
 }
 
 #[tokio::test]
+async fn a_body_that_lasts_until_the_connection_ends_is_waited_for() {
+    let endless = raw("HTTP/1.1 200 OK\r\n\r\nok").wait(100 * MS);
+    expect_at_least(&timed([endless]).await, "transfer", 100 * MS);
+}
+
+#[tokio::test]
 async fn an_interim_response_does_not_end_processing() {
     let early = "HTTP/1.1 103 Early Hints\r\nLink: <a>\r\n\r\n";
     let answer = raw(early).wait(100 * MS).send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");

@@ -1,15 +1,12 @@
 //! HTTP/2 servers that mean no good.
 
-use std::{future::Future, io, sync::LazyLock};
-
-use boring::ssl::SslContext;
-use tokio::net::TcpStream;
-use tokio_boring::SslStream;
-
 use super::{Attack, withstand};
 use crate::fixtures::{
-    hostile::{Peer, Visit, peer},
-    tls::{self, leaf},
+    hostile::Peer,
+    http2::{
+        DATA, END_HEADERS, END_STREAM, HEADERS, PING, SETTINGS, STATUS_200, frame, head, hello,
+        interim_head, serving,
+    },
 };
 
 /// The `patient` modules have to notice by themselves; the others are cut off.
@@ -23,41 +20,14 @@ modules:
     http: {method: POST, body_file: /dev/zero, tls_config: {insecure_skip_verify: true}}
 ";
 
-static CONTEXT: LazyLock<SslContext> =
-    LazyLock::new(|| tls::server(&leaf("127.0.0.1").self_signed()).alpn(b"\x02h2").context());
-
-/// Kinds of frames (RFC 9113, section 6).
-const DATA: u8 = 0;
-const HEADERS: u8 = 1;
+/// More kinds of frames (RFC 9113, section 6).
 const PRIORITY: u8 = 2;
 const RST_STREAM: u8 = 3;
-const SETTINGS: u8 = 4;
 const PUSH_PROMISE: u8 = 5;
-const PING: u8 = 6;
 const GOAWAY: u8 = 7;
 const WINDOW_UPDATE: u8 = 8;
 const CONTINUATION: u8 = 9;
 const UNKNOWN: u8 = 0x42;
-
-const END_STREAM: u8 = 1;
-const END_HEADERS: u8 = 4;
-
-/// `:status: 200`, from the static table (RFC 7541, appendix A).
-const STATUS_200: u8 = 0x88;
-
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
-    [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
-}
-
-/// What a server says first.
-fn hello() -> Vec<u8> {
-    frame(SETTINGS, 0, 0, &[])
-}
-
-fn head() -> Vec<u8> {
-    frame(HEADERS, END_HEADERS, 1, &[STATUS_200])
-}
 
 /// A header that goes into the table of those that can be referred to.
 fn indexed_header(length: u16) -> Vec<u8> {
@@ -77,8 +47,6 @@ fn header(kind: u8, length: u16) -> Vec<u8> {
     [&[kind, 1, b'x'], length.as_slice(), &value].concat()
 }
 
-type Secured = Visit<SslStream<TcpStream>>;
-
 /// Takes a request, says `first`, and then `more` again and again.
 fn saying(first: Vec<u8>, more: Vec<u8>) -> Peer {
     serving(move |mut visit| {
@@ -92,16 +60,6 @@ fn saying(first: Vec<u8>, more: Vec<u8>) -> Peer {
             }
             visit.endlessly(more).await
         }
-    })
-}
-
-fn serving<R>(receive: impl Fn(Secured) -> R + Send + Sync + Clone + 'static) -> Peer
-where
-    R: Future<Output = io::Result<()>> + Send + 'static,
-{
-    peer(move |visit| {
-        let receive = receive.clone();
-        async move { receive(visit.secure(&CONTEXT).await?).await }
     })
 }
 
@@ -165,6 +123,7 @@ fn frames_without_measure_are_refused() {
         ),
         ("promises", "protocol", saying(Vec::new(), promise)),
         ("resets", "protocol", saying(Vec::new(), frame(RST_STREAM, 0, 1, &[0, 0, 0, 1]))),
+        ("interim heads", "protocol", saying(Vec::new(), interim_head())),
         ("a large frame", "protocol", saying(vec![0xff; 100], Vec::new())),
         ("another protocol", "protocol", saying(b"HTTP/1.1 200 OK\r\n\r\n".repeat(10), Vec::new())),
         ("an end without a head", "protocol", saying(frame(DATA, END_STREAM, 1, b"x"), Vec::new())),

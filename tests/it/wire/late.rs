@@ -1,0 +1,178 @@
+//! What is read late, and what arrives in one piece, gets the times at which it arrived.
+
+use std::{sync::Arc, thread, time::Duration};
+
+use probe_exporter::net::wire::{Kind, stamps_available};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite},
+    sync::Notify,
+};
+
+use crate::{
+    fixtures::{
+        hostile::{Peer, Visit, peer},
+        http2::{DATA, END_STREAM, PING, frame, head, hello, interim_head, serving},
+    },
+    http::phase,
+    probing::{Probed, probe},
+};
+
+/// What the peer lets pass where it pauses.
+const PAUSE: Duration = Duration::from_millis(300);
+
+/// For how long this process does nothing, from the request on; much longer than the peer takes.
+const LATE: Duration = Duration::from_secs(3);
+
+/// What a peer answers: pieces, and before which of them it pauses.
+#[derive(Clone, Copy)]
+enum Say {
+    Pause,
+    Interim,
+    Head,
+    HeadAndBody,
+    Body,
+    Ping,
+}
+
+use Say::{Body, Head, HeadAndBody, Interim, Pause, Ping};
+
+/// Answers, with the pauses that are the peer's processing and those that are transfer.
+const ANSWERS: &[(&str, &[Say], u32, u32)] = &[
+    ("one piece", &[Pause, HeadAndBody], 1, 0),
+    ("a late body", &[Pause, Head, Pause, Body], 1, 1),
+    ("interim just before", &[Pause, Interim, HeadAndBody], 1, 0),
+    ("interim long before", &[Interim, Pause, Pause, Head, Body], 2, 0),
+    ("others before", &[Ping, Pause, Ping, Head, Body], 1, 0),
+    ("others behind", &[Pause, Head, Ping, Pause, Body, Ping], 1, 1),
+    ("others long behind", &[Head, Body, Pause, Ping], 0, 0),
+];
+
+#[test]
+fn what_is_read_at_once_counts_where_it_belongs() {
+    each_answer(Duration::ZERO, |name, probed, processing, transfer| {
+        let [found_processing, found_transfer] = phases(probed);
+        let seconds = |pauses: u32| (PAUSE * pauses).as_secs_f64();
+        assert!(found_processing >= seconds(processing), "{name}: {found_processing}");
+        assert!(found_transfer >= seconds(transfer), "{name}: {found_transfer}");
+    });
+}
+
+#[test]
+fn a_late_process_does_not_lengthen_the_phases() {
+    each_answer(LATE, |name, probed, processing, transfer| {
+        let [found_processing, found_transfer] = phases(probed);
+        let least = (PAUSE * processing).as_secs_f64();
+        assert!(found_processing >= least, "{name}: {found_processing}");
+        // The kernel may have merged the head with what came behind it while nobody read, and
+        // says of both when the last of it came. So which pause counts where is not certain.
+        let all = found_processing + found_transfer;
+        assert!(all >= (PAUSE * (processing + transfer)).as_secs_f64(), "{name}: {all}");
+        if stamps_available(Kind::Tcp) {
+            assert!(all < LATE.as_secs_f64(), "{name}: {all}");
+        }
+    });
+}
+
+fn phases(probed: &Probed) -> [f64; 2] {
+    probed.expect(&["probe_success 1", "probe_http_status_code 200"]);
+    ["processing", "transfer"].map(|name| probed.value(&phase(name)))
+}
+
+/// Probes a server for each answer over both versions, all at once, with a process that is so late.
+fn each_answer(late: Duration, check: impl Fn(&str, &Probed, u32, u32) + Sync) {
+    thread::scope(|scope| {
+        for (name, answer, processing, transfer) in ANSWERS {
+            for http2 in [false, true] {
+                // Over HTTP/1 there is nothing else to say.
+                if !http2 && answer.iter().any(|say| matches!(say, Ping)) {
+                    continue;
+                }
+                let check = &check;
+                scope.spawn(move || {
+                    let name = format!("{name} over HTTP/{}", if http2 { 2 } else { 1 });
+                    check(&name, &probe_late(answer, http2, late), *processing, *transfer);
+                });
+            }
+        }
+    });
+}
+
+/// Probes a server with this answer; this thread sleeps from the request on.
+fn probe_late(answer: &'static [Say], http2: bool, late: Duration) -> Probed {
+    let asked = Arc::new(Notify::new());
+    let server = server(answer, http2, Arc::clone(&asked));
+    let target = format!("http{}://{}", if http2 { "s" } else { "" }, server.address);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let module = "{prober: http, timeout: 60s, http: {tls_config: {insecure_skip_verify: true}}}";
+    runtime.block_on(async {
+        let sleep = async {
+            asked.notified().await;
+            thread::sleep(late);
+        };
+        tokio::join!(probe(module, target), sleep).0
+    })
+}
+
+fn server(answer: &'static [Say], http2: bool, asked: Arc<Notify>) -> Peer {
+    if http2 {
+        return serving(move |mut visit| {
+            let asked = Arc::clone(&asked);
+            async move {
+                visit.say(hello()).await?;
+                visit.http2_request().await?;
+                asked.notify_one();
+                tell(visit, answer, frames).await
+            }
+        });
+    }
+    peer(move |mut visit| {
+        let asked = Arc::clone(&asked);
+        async move {
+            let mut request = Vec::new();
+            while !request.ends_with(b"\r\n\r\n") {
+                request.push(visit.stream.read_u8().await?);
+            }
+            asked.notify_one();
+            tell(visit, answer, text).await
+        }
+    })
+}
+
+async fn tell<S: AsyncRead + AsyncWrite + Unpin>(
+    mut visit: Visit<S>,
+    answer: &[Say],
+    bytes: fn(Say) -> Vec<u8>,
+) -> std::io::Result<()> {
+    for say in answer {
+        if let Pause = say {
+            tokio::time::sleep(PAUSE).await;
+        } else {
+            visit.say(bytes(*say)).await?;
+        }
+    }
+    visit.until_gone().await
+}
+
+fn frames(say: Say) -> Vec<u8> {
+    let body = frame(DATA, END_STREAM, 1, b"ok");
+    match say {
+        Interim => interim_head(),
+        Head => head(),
+        Body => body,
+        HeadAndBody => [head(), body].concat(),
+        Ping => frame(PING, 0, 0, &[7; 8]),
+        Pause => Vec::new(),
+    }
+}
+
+fn text(say: Say) -> Vec<u8> {
+    let head = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n";
+    let text = match say {
+        Interim => "HTTP/1.1 103 Early Hints\r\nLink: <a>\r\n\r\n",
+        Head => head,
+        Body => "ok",
+        HeadAndBody => return [head, "ok"].concat().into_bytes(),
+        Ping | Pause => "",
+    };
+    text.as_bytes().to_vec()
+}
