@@ -1,10 +1,8 @@
 //! What the kernel says beside the data: when it arrived, what became of a packet, how TCP fares.
 
-use std::{
-    mem::size_of,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr},
-    time::Duration,
-};
+#[cfg(kernel_stamps)]
+use std::net::{Ipv4Addr, Ipv6Addr};
+use std::{mem::size_of, net::IpAddr, time::Duration};
 
 use libc::{c_int, c_long};
 
@@ -27,6 +25,7 @@ pub(super) struct Reading {
 }
 
 /// What the error queue of a socket holds.
+#[cfg_attr(not(kernel_stamps), expect(dead_code, reason = "only Linux has such a queue"))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Queued {
     /// The kernel handed a packet to the network device at this time.

@@ -256,7 +256,7 @@ mod linux {
 mod portable {
     use std::{io, os::fd::BorrowedFd};
 
-    use socket2::SockRef;
+    use socket2::{MaybeUninitSlice, SockRef};
     use tokio::io::ReadBuf;
 
     use crate::net::{
@@ -289,10 +289,12 @@ mod portable {
         // SAFETY: the memory is only handed to the kernel, which writes to it.
         let unfilled = unsafe { buffer.unfilled_mut() };
         let room = unfilled.len().min(limit);
-        let length = SockRef::from(&socket).recv(unfilled.get_mut(..room).unwrap_or_default())?;
+        let room = MaybeUninitSlice::new(unfilled.get_mut(..room).unwrap_or_default());
+        let (length, flags, from) = SockRef::from(&socket).recv_from_vectored(&mut [room])?;
         // SAFETY: the kernel has written `length` bytes there.
         unsafe { fill(buffer, length) };
-        Ok(Reading { length, ..Reading::default() })
+        let from = from.as_socket().map(|from| from.ip().to_canonical());
+        Ok(Reading { length, truncated: flags.is_truncated(), from, ..Reading::default() })
     }
 
     pub(in crate::net) fn queued(_: BorrowedFd<'_>) -> io::Result<Queued> {
