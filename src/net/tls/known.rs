@@ -14,10 +14,16 @@ use boring::x509::X509Ref;
 
 use crate::net::tls::certificate::Certificate;
 
-/// What peers send must not fill the memory: so many bytes of DER are kept, or twice as many when
-/// some are used and others are not. It is room for 400 certificates of usual size, each of which
-/// takes some six times its DER.
-const MOST_BYTES: usize = 512 << 10;
+/// What peers send must not fill the memory: so many bytes are kept, or twice as many when some
+/// are used and others are not. It is room for three hundred certificates of usual size.
+const MOST_BYTES: usize = 2 << 20;
+
+/// What a certificate takes beside its DER, as measured: BoringSSL's reading of it, and its texts.
+const BESIDE: usize = 5000;
+
+/// A certificate with a longer DER is odd, and not kept: it may be made of many small parts, of
+/// which each takes more than its share.
+const LONGEST: usize = 8 << 10;
 
 /// A certificate that a peer sent; `None` if it cannot be read.
 pub(super) fn certificate(x509: &X509Ref) -> Option<Arc<Certificate>> {
@@ -31,7 +37,9 @@ pub(super) fn certificate(x509: &X509Ref) -> Option<Arc<Certificate>> {
     }
     // Without the lock, since reading takes a while.
     let certificate = Arc::new(Certificate::from_x509(&der, x509)?);
-    known().keep(&certificate);
+    if der.len() <= LONGEST {
+        known().keep(&certificate);
+    }
     Some(certificate)
 }
 
@@ -40,7 +48,7 @@ struct Known {
     most_bytes: usize,
     /// What was used since `older` was filled.
     recent: HashMap<Arc<[u8]>, Arc<Certificate>>,
-    /// The length of all DER in `recent`.
+    /// What those in `recent` take.
     bytes: usize,
     older: HashMap<Arc<[u8]>, Arc<Certificate>>,
 }
@@ -61,13 +69,14 @@ impl Known {
 
     /// Forgets what was used before all of `recent` when that is full.
     fn keep(&mut self, certificate: &Arc<Certificate>) {
-        let der = &certificate.der;
-        if self.bytes + der.len() > self.most_bytes {
+        let bytes = certificate.der.len() + BESIDE;
+        if self.bytes + bytes > self.most_bytes {
             self.older = mem::take(&mut self.recent);
             self.bytes = 0;
         }
-        if self.recent.insert(Arc::clone(der), Arc::clone(certificate)).is_none() {
-            self.bytes += der.len();
+        let known = self.recent.insert(Arc::clone(&certificate.der), Arc::clone(certificate));
+        if known.is_none() {
+            self.bytes += bytes;
         }
     }
 }
@@ -87,7 +96,7 @@ mod tests {
     #[test]
     fn what_is_used_stays_and_the_rest_goes() {
         let (used, unused) = (some_certificate(), some_certificate());
-        let most = 4 * used.der().len();
+        let most = 4 * (used.der().len() + BESIDE);
         let mut known = Known::new(most);
         known.keep(&used);
         known.keep(&unused);
@@ -95,7 +104,7 @@ mod tests {
             known.keep(&some_certificate());
             assert!(known.find(used.der()).is_some_and(|found| Arc::ptr_eq(&found, &used)));
             let kept = |generation: &HashMap<Arc<[u8]>, _>| {
-                generation.keys().map(|der| der.len()).sum::<usize>()
+                generation.keys().map(|der| der.len() + BESIDE).sum::<usize>()
             };
             assert_eq!(kept(&known.recent), known.bytes);
             assert!(known.bytes <= most && kept(&known.older) <= most);
