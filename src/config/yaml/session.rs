@@ -121,9 +121,12 @@ impl Session {
         state.left_out.insert(place.node).then_some(place.node)
     }
 
+    /// Whether to look for no more errors. As long as there are none, all is decoded, however long
+    /// that takes: what is left out without an error would be missing without a word.
     fn is_over(&self) -> bool {
         let state = self.state.borrow();
-        state.is_over || state.faults.len() >= MOST_FAULTS || self.started.elapsed() > LONGEST
+        let is_late = || !state.faults.is_empty() && self.started.elapsed() > LONGEST;
+        state.is_over || state.faults.len() >= MOST_FAULTS || is_late()
     }
 
     /// Whether the node or key is passed over.
@@ -310,4 +313,30 @@ fn merged<'n>(
     let message = "expected a section or a list of sections to merge";
     let place = place_of(at.value(Entry { key, node }, &path), false);
     Err(DecodeError { message: message.to_owned(), place: Some(place) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::yaml::tree;
+
+    /// Decodes the list of numbers that `text` is, long after the reading began.
+    fn decode_late(text: &str) -> (Option<Vec<i64>>, usize) {
+        let (root, faults) = tree::parse(text).unwrap_or_else(|fault| panic!("{fault:?}"));
+        let started = Instant::now().checked_sub(2 * LONGEST).unwrap();
+        let session = Session { started, ..Session::new(faults) };
+        let decoded = session.decode(&root.unwrap(), None, &Path::Root);
+        (decoded, session.into_faults().len())
+    }
+
+    #[test]
+    fn what_is_right_is_read_however_long_that_takes() {
+        assert_eq!(decode_late("[1, 2]"), (Some(vec![1, 2]), 0));
+    }
+
+    #[test]
+    fn errors_are_looked_for_in_bounded_time() {
+        // The first error, and that there may be more.
+        assert_eq!(decode_late("[a, b, c]"), (None, 2));
+    }
 }

@@ -3,10 +3,16 @@
 mod captures;
 mod error;
 mod parser;
+mod size;
 mod template;
 mod text;
 
-use std::{borrow::Cow, fmt, sync::Arc, thread};
+use std::{
+    borrow::Cow,
+    fmt,
+    sync::{Arc, OnceLock},
+    thread,
+};
 
 use regex_automata::meta::Regex;
 use regex_syntax::hir::Hir;
@@ -18,6 +24,9 @@ pub use self::{captures::Captures, error::RegexpError};
 
 /// Bytes that one compiled pattern may take.
 const COMPILED_SIZE_LIMIT: usize = 64 << 20;
+/// A pattern that has no more states than this takes at most a few megabytes, and so little time
+/// that a probe can compile it.
+const FEW_STATES: usize = 20_000;
 /// Nesting that any thread's stack is large enough for.
 const SHALLOW: u32 = 64;
 /// Bytes of stack for the deepest nesting; an unoptimised build takes about 10 KiB for a level.
@@ -28,6 +37,9 @@ const DEEP_STACK_SIZE: usize = 64 << 20;
 /// Unlike upstream: classes such as `\pL` and the folding of case are those of Unicode 16, Go 1.27's
 /// those of Unicode 17; a pattern that takes more than 64 MiB is refused as too large.
 ///
+/// Whatever is wrong with a pattern is found at once, but one that is certainly small enough is
+/// compiled when it is first used: thousands of them would delay the start.
+///
 /// Two are equal when their patterns are.
 #[derive(Clone)]
 pub struct Regexp {
@@ -36,16 +48,29 @@ pub struct Regexp {
 
 struct Compiled {
     pattern: String,
-    regex: Regex,
+    /// Filled when it is first needed, if not before; see [`Compiled::regex`].
+    regex: OnceLock<Option<Regex>>,
     names: Vec<(String, usize)>,
 }
 
+impl Compiled {
+    /// The automata. There are always some, as [`Regexp::new`] lets nothing else through.
+    fn regex(&self) -> Option<&Regex> {
+        let parsed = || parser::parse(&self.pattern).ok();
+        self.regex.get_or_init(|| compile(&parsed()?.hir)).as_ref()
+    }
+}
+
 impl Regexp {
-    /// Compiles `pattern`; the error is worded as Go words it.
+    /// Reads `pattern`; the error is worded as Go words it.
     pub fn new(pattern: &str) -> Result<Self, RegexpError> {
         let parser::Pattern { hir, height, names } = parser::parse(pattern)?;
-        let regex = if height > SHALLOW { compile_deep(&hir) } else { compile(&hir) };
-        let regex = regex.ok_or_else(|| RegexpError::new(Reason::TooLarge, pattern))?;
+        let regex = OnceLock::new();
+        if height > SHALLOW || size::most_states(&hir) > FEW_STATES {
+            let compiled = if height > SHALLOW { compile_deep(&hir) } else { compile(&hir) };
+            let compiled = compiled.ok_or_else(|| RegexpError::new(Reason::TooLarge, pattern))?;
+            regex.get_or_init(|| Some(compiled));
+        }
         Ok(Self { compiled: Arc::new(Compiled { pattern: pattern.to_owned(), regex, names }) })
     }
 
@@ -60,7 +85,7 @@ impl Regexp {
     /// A byte that is not part of valid UTF-8 counts as U+FFFD.
     #[must_use]
     pub fn is_match(&self, haystack: &[u8]) -> bool {
-        self.compiled.regex.is_match(&*readable(haystack))
+        self.compiled.regex().is_some_and(|regex| regex.is_match(&*readable(haystack)))
     }
 
     /// The first match in `haystack`, with what its groups matched.
@@ -68,7 +93,7 @@ impl Regexp {
     /// A byte that is not part of valid UTF-8 counts as U+FFFD.
     #[must_use]
     pub fn captures<'h>(&'h self, haystack: &'h [u8]) -> Option<Captures<'h>> {
-        let Compiled { regex, names, .. } = &*self.compiled;
+        let (regex, names) = (self.compiled.regex()?, &self.compiled.names);
         let text = readable(haystack);
         let mut groups = regex.create_captures();
         regex.captures(&*text, &mut groups);
@@ -137,6 +162,7 @@ impl Serialize for Regexp {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use regex_automata::nfa::thompson::{NFA, WhichCaptures};
     use serde::Deserialize;
 
     use super::*;
@@ -225,6 +251,64 @@ mod tests {
         }
     }
 
+    #[test]
+    fn what_is_large_is_compiled_at_once_and_what_is_small_when_it_is_used() {
+        let is_compiled = |regexp: &Regexp| regexp.compiled.regex.get().is_some();
+        for (pattern, at_once) in [
+            ("^220 .* ESMTP (.*)$", false),
+            (r"\pL", true),
+            (".{1000}", true),
+            (&format!("{}a{}", "(".repeat(100), ")".repeat(100)), true),
+        ] {
+            let regexp = Regexp::new(pattern).unwrap();
+            assert_eq!(is_compiled(&regexp), at_once, "{pattern}");
+            assert!(!regexp.is_match(b""));
+            assert!(is_compiled(&regexp));
+        }
+    }
+
+    /// Asserts that the automata of `pattern`, if it is one, have no more states than was foreseen,
+    /// and few bytes for each.
+    fn assert_foreseen(pattern: &str) {
+        let Ok(parser::Pattern { hir, .. }) = parser::parse(pattern) else { return };
+        let most = size::most_states(&hir);
+        for reverse in [false, true] {
+            let config = NFA::config().reverse(reverse).which_captures(WhichCaptures::All);
+            let nfa = NFA::compiler().configure(config).build_from_hir(&hir);
+            let Ok(nfa) = nfa else { continue };
+            // Every pattern is preceded by a loop, and followed by a state for a match.
+            assert!(nfa.states().len() <= most + 10, "{pattern}: {} > {most}", nfa.states().len());
+            let bytes = nfa.memory_usage();
+            assert!(bytes <= 4096 + 100 * most, "{pattern}: {bytes} for {most}");
+        }
+    }
+
+    #[test]
+    fn the_size_of_classes_is_foreseen() {
+        for pattern in [
+            r"\pL",
+            r"\PL",
+            r"(?i)\pL+",
+            r"[^\pL]",
+            r"\p{Han}",
+            ".",
+            "(?s).",
+            r"\W",
+            "(?i)k",
+            "[a\u{7FF}-\u{10000}]",
+            "[\u{81}-\u{10FFFE}]",
+            "[\u{833}-\u{10ABCD}]{3,}",
+            "(a|[^b]{2,9}){7}",
+            "((a?){9}|b*?){9}",
+            "(?:abc|abd|ab|xyz|)+",
+            "x{0}",
+            "(?m)^$",
+        ] {
+            assert!(Regexp::new(pattern).is_ok(), "{pattern}");
+            assert_foreseen(pattern);
+        }
+    }
+
     /// Each would take minutes if reading took a time that grows with the square of the length.
     #[test]
     fn long_patterns_are_read_in_time() {
@@ -296,6 +380,19 @@ mod tests {
                     prop_assert!(whole.is_empty() || haystack.windows(whole.len()).any(|part| part == whole));
                 }
             }
+        }
+
+        #[test]
+        fn the_size_of_any_pattern_is_foreseen(pattern in pattern_like()) {
+            assert_foreseen(&pattern);
+        }
+
+        #[test]
+        fn the_size_of_any_range_is_foreseen(one in any::<char>(), other in any::<char>()) {
+            let (first, last) = (one.min(other), one.max(other));
+            let range = format!("[\\x{{{:x}}}-\\x{{{:x}}}]", u32::from(first), u32::from(last));
+            prop_assert!(Regexp::new(&range).is_ok());
+            assert_foreseen(&range);
         }
 
         #[test]
