@@ -1,0 +1,238 @@
+//! Tests of patterns as a whole, many of them against what Go makes of the same.
+
+use proptest::prelude::*;
+use regex_automata::nfa::thompson::{NFA, WhichCaptures};
+use serde::Deserialize;
+
+use super::*;
+
+/// A pattern and what blackbox\_exporter 0.28.0, built with Go 1.27.1, made of it.
+#[derive(Deserialize)]
+struct Recorded {
+    pattern: String,
+    error: Option<String>,
+    #[serde(default)]
+    matches: Vec<(Bytes, Outcome)>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Bytes {
+    Text(String),
+    NotText(Vec<u8>),
+}
+
+impl Bytes {
+    fn as_slice(&self) -> &[u8] {
+        match self {
+            Self::Text(text) => text.as_bytes(),
+            Self::NotText(bytes) => bytes,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Outcome {
+    /// Whether it matched, where the groups could not be seen.
+    Matched(bool),
+    /// `$0|$1|$2|$3|$n`, if it matched.
+    Groups(Option<Bytes>),
+}
+
+#[test]
+fn patterns_mean_what_they_mean_in_go() {
+    for line in include_str!("recorded_from_go.jsonl").lines() {
+        let recorded: Recorded = serde_json::from_str(line).unwrap();
+        let pattern = &recorded.pattern;
+        let regexp = match (Regexp::new(pattern), recorded.error) {
+            (Err(error), Some(recorded)) => {
+                assert_eq!(error.to_string(), recorded);
+                continue;
+            }
+            (Err(error), None) => panic!("{pattern}: {error}"),
+            (Ok(_), Some(error)) => panic!("{pattern} was accepted, not {error}"),
+            (Ok(regexp), None) => regexp,
+        };
+        for (haystack, outcome) in &recorded.matches {
+            let haystack = haystack.as_slice();
+            let expanded = regexp.captures(haystack).map(|groups| groups.expand("$0|$1|$2|$3|$n"));
+            let matched = match outcome {
+                Outcome::Matched(matched) => *matched,
+                Outcome::Groups(groups) => {
+                    let groups = groups.as_ref().map(Bytes::as_slice);
+                    assert_eq!(expanded.as_deref(), groups, "{pattern} in {haystack:?}");
+                    groups.is_some()
+                }
+            };
+            assert_eq!(expanded.is_some(), matched, "{pattern} in {haystack:?}");
+            assert_eq!(regexp.is_match(haystack), matched, "{pattern} in {haystack:?}");
+        }
+    }
+}
+
+#[test]
+fn nesting_has_gos_limit() {
+    let nested = |levels: usize| format!("{}a{}", "(".repeat(levels), ")".repeat(levels));
+    assert!(Regexp::new(&nested(999)).unwrap().is_match(b"a"));
+    let error = Regexp::new(&nested(1000)).unwrap_err().to_string();
+    assert!(error.contains("expression nests too deeply"), "{error}");
+    assert!(Regexp::new(&format!("{}a{}", "(?:".repeat(5000), ")".repeat(5000))).is_ok());
+}
+
+#[test]
+fn what_compiles_is_bounded() {
+    assert!(Regexp::new(r"\pL{200}").is_ok());
+    for pattern in [".{1000}".repeat(200), r"\pL".repeat(10_000)] {
+        let error = Regexp::new(&pattern).unwrap_err().to_string();
+        assert!(error.contains("expression too large"), "{error}");
+    }
+}
+
+#[test]
+fn what_is_large_is_compiled_at_once_and_what_is_small_when_it_is_used() {
+    let is_compiled = |regexp: &Regexp| regexp.compiled.regex.get().is_some();
+    for (pattern, at_once) in [
+        ("^220 .* ESMTP (.*)$", false),
+        (r"\pL", true),
+        (".{1000}", true),
+        (&format!("{}a{}", "(".repeat(100), ")".repeat(100)), true),
+    ] {
+        let regexp = Regexp::new(pattern).unwrap();
+        assert_eq!(is_compiled(&regexp), at_once, "{pattern}");
+        assert!(!regexp.is_match(b""));
+        assert!(is_compiled(&regexp));
+    }
+}
+
+/// Asserts that the automata of `pattern`, if it is one, have no more states than was foreseen,
+/// and few bytes for each.
+fn assert_foreseen(pattern: &str) {
+    let Ok(parser::Pattern { hir, .. }) = parser::parse(pattern) else { return };
+    let most = size::most_states(&hir);
+    for reverse in [false, true] {
+        let config = NFA::config().reverse(reverse).which_captures(WhichCaptures::All);
+        let nfa = NFA::compiler().configure(config).build_from_hir(&hir);
+        let Ok(nfa) = nfa else { continue };
+        // Every pattern is preceded by a loop, and followed by a state for a match.
+        assert!(nfa.states().len() <= most + 10, "{pattern}: {} > {most}", nfa.states().len());
+        let bytes = nfa.memory_usage();
+        assert!(bytes <= 4096 + 100 * most, "{pattern}: {bytes} for {most}");
+    }
+}
+
+#[test]
+fn the_size_of_classes_is_foreseen() {
+    for pattern in [
+        r"\pL",
+        r"\PL",
+        r"(?i)\pL+",
+        r"[^\pL]",
+        r"\p{Han}",
+        ".",
+        "(?s).",
+        r"\W",
+        "(?i)k",
+        "[a\u{7FF}-\u{10000}]",
+        "[\u{81}-\u{10FFFE}]",
+        "[\u{833}-\u{10ABCD}]{3,}",
+        "(a|[^b]{2,9}){7}",
+        "((a?){9}|b*?){9}",
+        "(?:abc|abd|ab|xyz|)+",
+        "x{0}",
+        "(?m)^$",
+    ] {
+        assert!(Regexp::new(pattern).is_ok(), "{pattern}");
+        assert_foreseen(pattern);
+    }
+}
+
+/// Each would take minutes if reading took a time that grows with the square of the length.
+#[test]
+fn long_patterns_are_read_in_time() {
+    for part in ["(", "(?:a", "(?P<n>", "[", "[[:", "[a", r"\Q", r"\pL", "a|", "x*", "(?i)", "{1,"]
+    {
+        drop(Regexp::new(&part.repeat(20_000)));
+    }
+    let characters: String = ('\u{4E00}'..'\u{9F00}').step_by(2).collect();
+    assert!(Regexp::new(&format!("(?i)[{characters}]")).unwrap().is_match("\u{4E02}".as_bytes()));
+}
+
+#[test]
+fn settings_hold_patterns_as_text() {
+    let regexp: Regexp = serde_json::from_str(r#""^a+$""#).unwrap();
+    assert_eq!(regexp, Regexp::new("^a+$").unwrap());
+    assert_eq!(serde_json::to_string(&regexp).unwrap(), r#""^a+$""#);
+    let error = serde_json::from_str::<Regexp>(r#""a**""#).unwrap_err().to_string();
+    assert_eq!(
+        error,
+        "\"Could not compile regular expression\" regexp=\"a**\": \
+         error parsing regexp: invalid nested repetition operator: `**`"
+    );
+}
+
+/// Strings that look like patterns more often than random ones.
+fn pattern_like() -> impl Strategy<Value = String> {
+    let part = prop_oneof![
+        Just("("),
+        Just(")"),
+        Just("(?i"),
+        Just("(?P<n>"),
+        Just("[^"),
+        Just("[[:alpha:]"),
+        Just("]"),
+        Just("-"),
+        Just("{2,3}"),
+        Just("*"),
+        Just("+?"),
+        Just("|"),
+        Just("^"),
+        Just("$"),
+        Just("."),
+        Just(r"\"),
+        Just(r"\pL"),
+        Just(r"\x{"),
+        Just("}"),
+        Just(r"\Q"),
+        Just("é"),
+        Just("a"),
+        Just("b"),
+    ];
+    prop::collection::vec(part, 0..12).prop_map(|parts| parts.concat())
+}
+
+proptest! {
+    #[test]
+    fn any_string_is_compiled_or_refused(
+        pattern in prop_oneof![any::<String>(), pattern_like()],
+        haystack in prop::collection::vec(any::<u8>(), 0..40),
+    ) {
+        if let Ok(regexp) = Regexp::new(&pattern) {
+            let groups = regexp.captures(&haystack);
+            prop_assert_eq!(regexp.is_match(&haystack), groups.is_some());
+            if let Some(groups) = groups {
+                let whole = groups.expand("$0");
+                prop_assert!(whole.is_empty() || haystack.windows(whole.len()).any(|part| part == whole));
+            }
+        }
+    }
+
+    #[test]
+    fn the_size_of_any_pattern_is_foreseen(pattern in pattern_like()) {
+        assert_foreseen(&pattern);
+    }
+
+    #[test]
+    fn the_size_of_any_range_is_foreseen(one in any::<char>(), other in any::<char>()) {
+        let (first, last) = (one.min(other), one.max(other));
+        let range = format!("[\\x{{{:x}}}-\\x{{{:x}}}]", u32::from(first), u32::from(last));
+        prop_assert!(Regexp::new(&range).is_ok());
+        assert_foreseen(&range);
+    }
+
+    #[test]
+    fn quoted_text_matches_itself(text in "[^\\\\]{0,30}") {
+        let regexp = Regexp::new(&format!(r"^\Q{text}\E$")).unwrap();
+        prop_assert!(regexp.is_match(text.as_bytes()));
+    }
+}
