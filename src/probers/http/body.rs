@@ -6,6 +6,7 @@ use tokio::time::Instant;
 use crate::{
     evidence::{Failure, Reason, Stage},
     probers::http::{
+        buffers,
         decoder::{DecodeError, Decoder},
         settings::HttpProber,
     },
@@ -80,8 +81,9 @@ const MOST_AT_ONCE: usize = 4 << 20;
 const LOOKED_AHEAD: usize = 4096;
 
 impl Collector {
-    /// For the body of a response to `prober`'s request; `keep` says whether a check needs it.
-    pub(super) fn new(prober: &HttpProber, keep: bool) -> Self {
+    /// For the body of a response to `prober`'s request, which was announced to have `announced`
+    /// bytes; `keep` says whether a check needs it.
+    pub(super) fn new(prober: &HttpProber, keep: bool, announced: Option<u64>) -> Self {
         let decoder = prober.compression.and_then(Decoder::new);
         let (bytes, configured) = match prober.body_size_limit.limit() {
             Some(bytes) => (bytes, true),
@@ -90,7 +92,9 @@ impl Collector {
             None => (u64::MAX, false),
         };
         let limit = Limit { bytes, configured };
-        let tally = Tally { limit, length: 0, skipped: 0, kept: keep.then(Vec::new) };
+        let expected = announced.filter(|_| decoder.is_none()).map(|length| length.min(bytes));
+        let kept = keep.then(|| buffers::take(expected));
+        let tally = Tally { limit, length: 0, skipped: 0, kept };
         Self { decoder, bad_start: false, is_long: false, tally }
     }
 
@@ -261,7 +265,7 @@ mod tests {
     ) -> (u64, Result<Option<Vec<u8>>, BodyError>) {
         let prober: HttpProber = serde_json::from_value(section).unwrap();
         let deadline = Instant::now() + Duration::from_mins(10);
-        let mut collector = Collector::new(&prober, keep);
+        let mut collector = Collector::new(&prober, keep, None);
         for piece in pieces {
             let mut rest = Some(piece.clone());
             while let Some(piece) = rest {
@@ -338,7 +342,7 @@ mod tests {
     async fn decompression_ends_at_the_deadline() {
         let prober: HttpProber = serde_json::from_value(json!({"compression": "gzip"})).unwrap();
         let bomb = gzip(&vec![0; 1 << 20]);
-        let collector = Collector::new(&prober, false);
+        let collector = Collector::new(&prober, false, None);
         let (collector, fed) = collector.feed(bomb, Instant::now()).await;
         assert_eq!(fed, Err(BodyError::TimedOut));
         assert!(collector.length() < 1 << 20);

@@ -2,6 +2,7 @@
 
 mod acceptance;
 mod body;
+mod buffers;
 mod checks;
 mod cookies;
 mod credentials;

@@ -3,14 +3,14 @@
 //! Order and exceptions are upstream's: a failed check keeps later ones from being made, but not
 //! those of version and TLS, and the body is read in any case.
 
-use bytes::Bytes;
+use std::sync::Arc;
 
 use crate::{
     evidence::{Failure, ProbeLog, Reason, Stage},
     net::Context,
     probers::http::{
         body::{BodyError, Collector},
-        checks,
+        buffers, checks,
         exchange::Response,
         measurements::{CheckState, HttpMeasurements},
         redirects::Final,
@@ -64,9 +64,10 @@ async fn judge_body(
     } else if wants_json {
         seen.json = Some(CheckState::Begun);
     }
-    let collector = Collector::new(prober, wants_patterns || wants_json);
+    let keep = wants_patterns || wants_json;
+    let collector = Collector::new(prober, keep, response.content_length);
     let body = match read(context, response, collector, seen).await {
-        Ok(body) => Bytes::from(body.unwrap_or_default()),
+        Ok(body) => Arc::new(body.unwrap_or_default()),
         Err(problem) => {
             if matches!(problem, Problem::Content(error) if error.is_bad_start()) {
                 (seen.patterns, seen.json) = before;
@@ -84,6 +85,9 @@ async fn judge_body(
         if verdict.note(match_json(prober, context, &body).await) {
             seen.json = Some(CheckState::Passed);
         }
+    }
+    if let Some(body) = Arc::into_inner(body) {
+        buffers::give_back(body);
     }
 }
 
@@ -129,21 +133,25 @@ async fn read(
     collector.finish().map_err(Problem::Content)
 }
 
-async fn match_patterns(prober: &HttpProber, body: &Bytes) -> Result<(), Failure> {
+async fn match_patterns(prober: &HttpProber, body: &Arc<Vec<u8>>) -> Result<(), Failure> {
     let unwanted = &prober.fail_if_body_matches_regexp;
     let wanted = &prober.fail_if_body_not_matches_regexp;
     if body.len() <= MOST_INLINE {
         return checks::body(unwanted, wanted, body);
     }
-    let (unwanted, wanted, body) = (unwanted.clone(), wanted.clone(), body.clone());
+    let (unwanted, wanted, body) = (unwanted.clone(), wanted.clone(), Arc::clone(body));
     elsewhere(move || checks::body(&unwanted, &wanted, &body)).await
 }
 
 /// An expression may take its time over the smallest body.
-async fn match_json(prober: &HttpProber, context: &Context, body: &Bytes) -> Result<(), Failure> {
+async fn match_json(
+    prober: &HttpProber,
+    context: &Context,
+    body: &Arc<Vec<u8>>,
+) -> Result<(), Failure> {
     let unwanted = prober.fail_if_body_json_matches_cel.clone();
     let wanted = prober.fail_if_body_json_not_matches_cel.clone();
-    let body = body.clone();
+    let body = Arc::clone(body);
     let deadline = context.deadline.into_std();
     elsewhere(move || checks::json(unwanted.as_ref(), wanted.as_ref(), &body, deadline)).await
 }

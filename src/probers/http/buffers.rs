@@ -1,0 +1,73 @@
+//! Memory for bodies that a check needs, kept from one probe to the next.
+//!
+//! Memory of this size comes fresh from the kernel and goes back to it each time, page by page,
+//! which costs more than all else that is done with a body.
+
+use std::cell::RefCell;
+
+/// What is shorter than this is not worth keeping, and what is longer is too much to keep. In bytes.
+const KEPT_SIZES: std::ops::RangeInclusive<usize> = 64 << 10..=2 << 20;
+
+/// How many are kept on each thread; one that ends a probe soon begins the next.
+const MOST_KEPT: usize = 2;
+
+/// How many bytes are set aside because a peer announced them. Whatever really comes finds room.
+const MOST_AHEAD: u64 = 4 << 20;
+
+thread_local! {
+    static SPARE: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// An empty buffer, with room for a body of `expected` bytes if that is known.
+pub(super) fn take(expected: Option<u64>) -> Vec<u8> {
+    let room = usize::try_from(expected.unwrap_or_default().min(MOST_AHEAD)).unwrap_or_default();
+    let is_short = expected.is_some() && room < *KEPT_SIZES.start();
+    let spare = if is_short { None } else { SPARE.with_borrow_mut(Vec::pop) };
+    let mut buffer = spare.unwrap_or_default();
+    buffer.reserve_exact(room);
+    buffer
+}
+
+/// Keeps a buffer for later, if it is worth that.
+pub(super) fn give_back(mut buffer: Vec<u8>) {
+    if KEPT_SIZES.contains(&buffer.capacity()) {
+        SPARE.with_borrow_mut(|spare| {
+            if spare.len() < MOST_KEPT {
+                buffer.clear();
+                spare.push(buffer);
+            }
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buffers_come_back_empty_and_only_for_what_is_long() {
+        let mut buffer = take(Some(1 << 20));
+        buffer.extend_from_slice(b"secret");
+        let address = buffer.as_ptr();
+        give_back(buffer);
+        assert_eq!(take(Some(10)).capacity(), 10);
+        let again = take(None);
+        assert!(again.is_empty());
+        assert_eq!((again.as_ptr(), again.capacity()), (address, 1 << 20));
+        assert_eq!(take(None).capacity(), 0);
+    }
+
+    #[test]
+    fn what_is_kept_is_bounded() {
+        for size in [100, 1 << 20, 1 << 20, 1 << 20, 8 << 20] {
+            give_back(Vec::with_capacity(size));
+        }
+        let kept: Vec<_> = (0..4).map(|_| take(None).capacity()).collect();
+        assert_eq!(kept, [1 << 20, 1 << 20, 0, 0]);
+    }
+
+    #[test]
+    fn a_peer_can_announce_what_it_likes() {
+        assert_eq!(take(Some(u64::MAX)).capacity(), 4 << 20);
+    }
+}
