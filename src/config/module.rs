@@ -108,10 +108,10 @@ struct ModuleKeys {
     prober: String,
     timeout: GoDuration,
     extra_metrics: bool,
-    http: Box<HttpProber>,
-    tcp: Box<TcpProber>,
-    icmp: Box<IcmpProber>,
-    dns: Box<DnsProber>,
+    http: Option<Box<HttpProber>>,
+    tcp: Option<Box<TcpProber>>,
+    icmp: Option<Box<IcmpProber>>,
+    dns: Option<Box<DnsProber>>,
     grpc: Option<GrpcProber>,
     unix: Option<UnixProber>,
     websocket: Option<Box<WebsocketProber>>,
@@ -123,10 +123,10 @@ impl Default for ModuleKeys {
             prober: String::new(),
             timeout: GoDuration::default(),
             extra_metrics: true,
-            http: Box::default(),
-            tcp: Box::default(),
-            icmp: Box::default(),
-            dns: Box::default(),
+            http: None,
+            tcp: None,
+            icmp: None,
+            dns: None,
             grpc: None,
             unix: None,
             websocket: None,
@@ -144,21 +144,25 @@ impl TryFrom<ModuleKeys> for Module {
         }
         let prober = match keys.prober.as_str() {
             "dns" => {
-                warnings.extend(keys.dns.warnings());
-                AnyProber::Dns(keys.dns)
+                let dns = keys.dns.unwrap_or_default();
+                warnings.extend(dns.warnings());
+                AnyProber::Dns(dns)
             }
             "http" => {
-                keys.http.check_supported().map_err(|error| error.inside("http"))?;
-                warnings.extend(keys.http.warnings());
-                AnyProber::Http(keys.http)
+                let http = keys.http.unwrap_or_default();
+                http.check_supported().map_err(|error| error.inside("http"))?;
+                warnings.extend(http.warnings());
+                AnyProber::Http(http)
             }
             "icmp" => {
-                warnings.extend(keys.icmp.warnings());
-                AnyProber::Icmp(keys.icmp)
+                let icmp = keys.icmp.unwrap_or_default();
+                warnings.extend(icmp.warnings());
+                AnyProber::Icmp(icmp)
             }
             "tcp" => {
-                warnings.extend(keys.tcp.warnings());
-                AnyProber::Tcp(keys.tcp)
+                let tcp = keys.tcp.unwrap_or_default();
+                warnings.extend(tcp.warnings());
+                AnyProber::Tcp(tcp)
             }
             name @ ("grpc" | "unix" | "websocket") => {
                 let message = format!("prober '{name}' is not supported yet by this version");

@@ -5,6 +5,7 @@
 //! ([`mod@write`]).
 
 mod decode;
+mod mapping;
 mod place;
 mod scalar;
 mod session;

@@ -16,9 +16,10 @@ use crate::config::{
     error::{Fault, Mark},
     yaml::{
         decode::NodeDeserializer,
+        mapping::Key,
         place::{DecodeError, Path, Place},
         suggest::nearest,
-        tree::{Key, Kind, Node},
+        tree::{Kind, Node},
     },
 };
 
@@ -164,9 +165,21 @@ impl Session {
     }
 
     fn all_entries<'n>(&self, at: NodeDeserializer<'n>) -> Result<Vec<Entry<'n>>, DecodeError> {
-        let (mut entries, mut seen) = (Vec::new(), BTreeSet::new());
-        self.collect(at, &mut entries, &mut seen)?;
-        Ok(entries)
+        match &at.node.kind {
+            // As nearly all are: nothing is merged, and each key is there once.
+            Kind::Mapping(own) if !own.iter().any(|(key, _)| key.is_merge) => {
+                let entry = |(key, node): &'n (Key, Rc<Node>)| {
+                    self.visit(at)?;
+                    Ok(Entry { key, node })
+                };
+                own.iter().map(entry).collect()
+            }
+            _ => {
+                let (mut entries, mut seen) = (Vec::new(), BTreeSet::new());
+                self.collect(at, &mut entries, &mut seen)?;
+                Ok(entries)
+            }
+        }
     }
 
     fn collect<'n>(

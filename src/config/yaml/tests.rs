@@ -269,6 +269,18 @@ fn aliases_of_aliases_are_refused() {
 }
 
 #[test]
+fn a_key_that_is_there_twice_is_found_among_many() {
+    let keys: String = (0..40).map(|number| format!("  k{number}: v\n")).collect();
+    assert_eq!(read(&format!("map:\n{keys}")).unwrap().map.len(), 40);
+    for number in [0, 15, 16, 17, 39] {
+        let error = read(&format!("map:\n{keys}  k{number}: v")).unwrap_err();
+        // The map begins in line 4.
+        let expected = format!("the key 'k{number}' is there already, in line {}", number + 4);
+        assert!(error.ends_with(&expected), "{error}");
+    }
+}
+
+#[test]
 fn many_errors_are_cut_off() {
     let mut text = String::from("things:\n");
     for number in 0..1_000 {

@@ -6,7 +6,11 @@ use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, Tag};
 
 use crate::config::{
     error::{Fault, Mark},
-    yaml::{place::key_in_path, scalar::Scalar},
+    yaml::{
+        mapping::{Key, Mapping},
+        place::key_in_path,
+        scalar::Scalar,
+    },
 };
 
 /// A node of a document.
@@ -34,19 +38,6 @@ pub(super) enum Kind {
     Sequence(Vec<Rc<Node>>),
     /// Keys and values in the order of the file; each key is there once.
     Mapping(Vec<(Key, Rc<Node>)>),
-}
-
-/// A key of a mapping.
-#[derive(Debug, Clone)]
-pub(super) struct Key {
-    /// Unlike that of any node in the document.
-    pub(super) id: usize,
-    /// Where it begins.
-    pub(super) mark: Mark,
-    /// Its text.
-    pub(super) text: String,
-    /// Whether it is `<<`, which brings in the keys of other mappings.
-    pub(super) is_merge: bool,
 }
 
 impl Node {
@@ -156,7 +147,7 @@ struct Open {
 
 enum Content {
     Sequence(Vec<Rc<Node>>),
-    Mapping { entries: Vec<(Key, Rc<Node>)>, seen: BTreeMap<String, Mark>, key: Option<Key> },
+    Mapping { entries: Mapping, key: Option<Key> },
 }
 
 impl Builder {
@@ -177,20 +168,26 @@ impl Builder {
                     let fault = self.fault(mark, message);
                     self.faults.push(fault);
                 }
+                if anchor == 0 && self.awaits_key() {
+                    // Nothing can refer to it, so it needs no node.
+                    let key = Key::of(self.next_id(), mark, scalar);
+                    self.set_key(Some(key));
+                    return Ok(());
+                }
                 self.finish(mark, anchor, Kind::Scalar(scalar))
             }
             Event::SequenceStart(anchor, _) => {
                 self.enter(mark, anchor, Content::Sequence(Vec::new()))
             }
             Event::MappingStart(anchor, _) => {
-                let (entries, seen, key) = (Vec::new(), BTreeMap::new(), None);
-                self.enter(mark, anchor, Content::Mapping { entries, seen, key })
+                let (entries, key) = (Mapping::default(), None);
+                self.enter(mark, anchor, Content::Mapping { entries, key })
             }
             Event::SequenceEnd | Event::MappingEnd => {
                 let Some(open) = self.open.pop() else { return Ok(()) };
                 let kind = match open.content {
                     Content::Sequence(items) => Kind::Sequence(items),
-                    Content::Mapping { entries, .. } => Kind::Mapping(entries),
+                    Content::Mapping { entries, .. } => Kind::Mapping(entries.into_list()),
                 };
                 self.finish(open.mark, open.anchor, kind)
             }
@@ -227,33 +224,37 @@ impl Builder {
             None => self.root = Some(node),
             Some(Content::Sequence(items)) => items.push(node),
             Some(Content::Mapping { key: waiting @ None, .. }) => {
-                *waiting = key_of(id, mark, &node);
-                if waiting.is_none() {
+                let Kind::Scalar(scalar) = &node.kind else {
                     let message = "a key is a single word or text, not a list or a section";
                     return Err(self.fault(mark, message));
-                }
+                };
+                *waiting = Some(Key::of(id, mark, scalar.clone()));
             }
-            Some(Content::Mapping { entries, seen, key: waiting @ Some(_) }) => {
+            Some(Content::Mapping { entries, key: waiting @ Some(_) }) => {
                 let Some(key) = waiting else { return Ok(()) };
-                if let Some(first) = seen.get(&key.text) {
+                if let Some(first) = entries.find(&key.text) {
                     let (mark, line) = (key.mark, first.line);
                     let message =
                         format!("the key '{}' is there already, in line {line}", key.text);
                     let fault = self.fault(mark, message);
                     self.faults.push(fault);
-                    self.drop_key();
-                } else {
-                    seen.insert(key.text.clone(), key.mark);
-                    entries.extend(waiting.take().map(|key| (key, node)));
+                    self.set_key(None);
+                } else if let Some(key) = waiting.take() {
+                    entries.push(key, node);
                 }
             }
         }
         Ok(())
     }
 
-    fn drop_key(&mut self) {
+    /// Whether what comes next is a key.
+    fn awaits_key(&self) -> bool {
+        matches!(self.open.last(), Some(Open { content: Content::Mapping { key: None, .. }, .. }))
+    }
+
+    fn set_key(&mut self, new: Option<Key>) {
         if let Some(Open { content: Content::Mapping { key, .. }, .. }) = self.open.last_mut() {
-            *key = None;
+            *key = new;
         }
     }
 
@@ -288,13 +289,6 @@ fn check_depth(mark: Mark, depth: usize) -> Result<(), Fault> {
         return Err(Fault::new(mark, format!("nested deeper than {DEEPEST} levels")));
     }
     Ok(())
-}
-
-/// The key that a node is, unless it is a collection.
-fn key_of(id: usize, mark: Mark, node: &Node) -> Option<Key> {
-    let Kind::Scalar(scalar) = &node.kind else { return None };
-    let is_merge = scalar.text == "<<" && (scalar.plain || scalar.tag.as_deref() == Some("merge"));
-    Some(Key { id, mark, text: scalar.text.clone(), is_merge })
 }
 
 /// The name of a tag that is one of YAML's own, empty for any other. A `!` alone is none.
