@@ -10,6 +10,7 @@ use std::{
     net::{SocketAddr, TcpListener},
     pin::pin,
     sync::Arc,
+    thread,
     time::Duration,
 };
 
@@ -71,8 +72,8 @@ impl App {
         if !options.kernel_stamps {
             wire::use_kernel_stamps(false);
             log::info!("Readings come from this process's clock, as was asked for");
-        } else if !wire::prepare() {
-            log::info!("The kernel gives no time stamps; readings come from this process's clock");
+        } else {
+            prepare_stamps();
         }
         let resolver = Arc::new(match options.resolver {
             ResolverChoice::Dns => Resolver::system(),
@@ -161,6 +162,19 @@ fn load(options: &Options) -> anyhow::Result<ConfigStore> {
 
 fn open(address: &ListenAddress) -> anyhow::Result<TcpListener> {
     address.bind().with_context(|| format!("Error starting HTTP server: listen tcp {address}"))
+}
+
+/// Finds out whether the kernel stamps packets, while the start goes on: where it does not, that
+/// takes some milliseconds. A probe that comes sooner waits for the answer.
+fn prepare_stamps() {
+    let prepare = || {
+        if !wire::prepare() {
+            log::info!("The kernel gives no time stamps; readings come from this process's clock");
+        }
+    };
+    if thread::Builder::new().name("stamps".to_owned()).spawn(prepare).is_err() {
+        prepare();
+    }
 }
 
 /// Every probe and every scraper holds a descriptor; the soft limit is often far below what the

@@ -96,6 +96,10 @@ impl WireStream {
     }
 }
 
+/// Bytes that are read at once. Hyper makes as much room for the next read as the last one filled,
+/// and what is larger than this comes fresh from the kernel each time.
+const MOST_AT_ONCE: usize = 32 << 10;
+
 impl AsyncRead for WireStream {
     fn poll_read(
         self: Pin<&mut Self>,
@@ -108,7 +112,7 @@ impl AsyncRead for WireStream {
             // answer is read alone, or it would get the time of what came behind it. When we are
             // late, the kernel may have merged what came behind with the first segment; the first
             // byte then still gets that time, which is at most as late as we are.
-            let limit = if self.clock.tally().awaits_answer() { 1 } else { usize::MAX };
+            let limit = if self.clock.tally().awaits_answer() { 1 } else { MOST_AT_ONCE };
             let room = buffer.remaining();
             let read = self
                 .socket
