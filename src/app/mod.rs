@@ -68,12 +68,12 @@ impl App {
             route_prefix: options.route_prefix,
         };
         let history = History::new(options.history_limit);
-        // Only ever switched off: a process may hold more than one exporter.
-        if !options.kernel_stamps {
+        if options.kernel_stamps {
+            prepare_stamps();
+        } else {
+            // Never switched on again: a process may hold more than one exporter.
             wire::use_kernel_stamps(false);
             log::info!("Readings come from this process's clock, as was asked for");
-        } else {
-            prepare_stamps();
         }
         let resolver = Arc::new(match options.resolver {
             ResolverChoice::Dns => Resolver::system(),

@@ -270,7 +270,7 @@ fn aliases_of_aliases_are_refused() {
 
 #[test]
 fn a_key_that_is_there_twice_is_found_among_many() {
-    let keys: String = (0..40).map(|number| format!("  k{number}: v\n")).collect();
+    let keys = (0..40).map(|number| format!("  k{number}: v\n")).collect::<Vec<_>>().concat();
     assert_eq!(read(&format!("map:\n{keys}")).unwrap().map.len(), 40);
     for number in [0, 15, 16, 17, 39] {
         let error = read(&format!("map:\n{keys}  k{number}: v")).unwrap_err();

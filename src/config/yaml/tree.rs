@@ -156,7 +156,8 @@ impl Builder {
         match event {
             Event::Scalar(text, style, anchor, tag) => {
                 let scalar = Scalar {
-                    text: text.into_owned(),
+                    // A copy, since the parser makes each text with room for more.
+                    text: String::from(&*text),
                     plain: style == ScalarStyle::Plain,
                     tag: tag.and_then(|tag| tag_name(&tag)),
                 };

@@ -8,8 +8,8 @@ use std::cell::RefCell;
 /// What is shorter than this is not worth keeping, and what is longer is too much to keep. In bytes.
 const KEPT_SIZES: std::ops::RangeInclusive<usize> = 64 << 10..=2 << 20;
 
-/// How many are kept on each thread; one that ends a probe soon begins the next.
-const MOST_KEPT: usize = 2;
+/// How many bytes are kept on each thread, in all.
+const MOST_KEPT: usize = 4 << 20;
 
 /// How many bytes are set aside because a peer announced them. Whatever really comes finds room.
 const MOST_AHEAD: u64 = 4 << 20;
@@ -32,7 +32,8 @@ pub(super) fn take(expected: Option<u64>) -> Vec<u8> {
 pub(super) fn give_back(mut buffer: Vec<u8>) {
     if KEPT_SIZES.contains(&buffer.capacity()) {
         SPARE.with_borrow_mut(|spare| {
-            if spare.len() < MOST_KEPT {
+            let kept: usize = spare.iter().map(Vec::capacity).sum();
+            if kept + buffer.capacity() <= MOST_KEPT {
                 buffer.clear();
                 spare.push(buffer);
             }
@@ -59,11 +60,11 @@ mod tests {
 
     #[test]
     fn what_is_kept_is_bounded() {
-        for size in [100, 1 << 20, 1 << 20, 1 << 20, 8 << 20] {
+        for size in [100, 1 << 20, 2 << 20, 2 << 20, 8 << 20, 1 << 20] {
             give_back(Vec::with_capacity(size));
         }
         let kept: Vec<_> = (0..4).map(|_| take(None).capacity()).collect();
-        assert_eq!(kept, [1 << 20, 1 << 20, 0, 0]);
+        assert_eq!(kept, [1 << 20, 2 << 20, 1 << 20, 0]);
     }
 
     #[test]
