@@ -24,8 +24,8 @@ use crate::{
     net::{Context, wire::WireClock},
     probers::http::{
         driver::Driver,
-        frames::{FrameWatch, Framed},
         head::{HeadWatch, Watched},
+        http2::{FrameWatch, Framed},
         measurements::HttpMeasurements,
         request::RequestBody,
         timing::Running,

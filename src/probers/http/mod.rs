@@ -12,6 +12,7 @@ mod exchange;
 mod file_body;
 mod frames;
 mod head;
+mod http2;
 mod keys;
 mod measurements;
 mod redirects;

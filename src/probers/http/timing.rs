@@ -5,8 +5,8 @@ use std::time::Duration;
 use crate::{
     net::wire::{Mark, WireClock},
     probers::http::{
-        frames::FrameWatch,
         head::HeadWatch,
+        http2::FrameWatch,
         measurements::{HttpMeasurements, HttpPhase},
     },
 };
