@@ -1,5 +1,6 @@
 //! The certificates that peers sent lately, so that those of the next handshake with the same peer
-//! need neither be read nor have their signatures checked again: a third of an HTTPS probe's cost.
+//! need neither be read nor have their signatures checked again, which saves a fifth of the CPU time
+//! of an HTTPS probe.
 //!
 //! Only what follows from a certificate's own bytes is shared. Times, names, constraints and trust
 //! are judged at every handshake.
