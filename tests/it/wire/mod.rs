@@ -65,12 +65,12 @@ fn probed(loopback: &str, arguments: &[&str]) -> Option<Running> {
     for (kind, modules) in KINDS {
         for module in modules {
             let target = match kind {
-                "icmp" => loopback.to_owned(),
+                "icmp" => loopback.trim_matches(['[', ']']).to_owned(),
                 "tcp" => addresses[0].to_string(),
                 _ => addresses[1].to_string(),
             };
             let metrics = running.probe(module, &target).metrics();
-            if kind == "icmp" && metrics.value("probe_success") == Some(0.0) {
+            if metrics.text().contains("reason=\"permission_denied\"") {
                 skip::<()>("ICMP needs rights");
                 continue;
             }
