@@ -2,7 +2,6 @@
 
 use std::{sync::Arc, thread, time::Duration};
 
-use probe_exporter::net::wire::{Kind, stamps_available};
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite},
     sync::Notify,
@@ -18,10 +17,10 @@ use crate::{
 };
 
 /// What the peer lets pass where it pauses.
-const PAUSE: Duration = Duration::from_millis(300);
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// For how long this process does nothing, from the request on; much longer than the peer takes.
-const LATE: Duration = Duration::from_secs(3);
+const LATE: Duration = Duration::from_secs(6);
 
 /// What a peer answers: pieces, and before which of them it pauses.
 #[derive(Clone, Copy)]
@@ -51,7 +50,8 @@ const ANSWERS: &[(&str, &[Say], u32, u32)] = &[
 fn what_is_read_at_once_counts_where_it_belongs() {
     each_answer(Duration::ZERO, |name, probed, processing, transfer| {
         let [found_processing, found_transfer] = phases(probed);
-        let seconds = |pauses: u32| (PAUSE * pauses).as_secs_f64();
+        // Without stamps, what a busy machine makes of a pause may be shorter than it was.
+        let seconds = |pauses: u32| (PAUSE * pauses / 2).as_secs_f64();
         assert!(found_processing >= seconds(processing), "{name}: {found_processing}");
         assert!(found_transfer >= seconds(transfer), "{name}: {found_transfer}");
     });
@@ -67,7 +67,7 @@ fn a_late_process_does_not_lengthen_the_phases() {
         // says of both when the last of it came. So which pause counts where is not certain.
         let all = found_processing + found_transfer;
         assert!(all >= (PAUSE * (processing + transfer)).as_secs_f64(), "{name}: {all}");
-        if stamps_available(Kind::Tcp) {
+        if cfg!(kernel_stamps) {
             assert!(all < LATE.as_secs_f64(), "{name}: {all}");
         }
     });
