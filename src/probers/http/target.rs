@@ -98,7 +98,9 @@ pub(super) async fn connect(
         let stream = dial::connect(context, pinned.address.with_port(port), None).await?;
         (None, stream)
     } else {
-        let (lookup, stream) = connect_elsewhere(context, hop.url.hostname(), port).await?;
+        // Boxed, or every probe would have room for what few do.
+        let elsewhere = Box::pin(connect_elsewhere(context, hop.url.hostname(), port));
+        let (lookup, stream) = elsewhere.await?;
         (Some(lookup), stream)
     };
     connecting.stop_at(stream.connect_time());

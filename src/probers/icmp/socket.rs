@@ -1,6 +1,6 @@
 //! ICMP sockets: an unprivileged one where the system grants it, a raw one otherwise.
 
-use std::{fmt, fs, io, net::SocketAddr};
+use std::{fmt, fs, io, mem::MaybeUninit, net::SocketAddr};
 
 use socket2::{Protocol, Socket, Type};
 
@@ -48,14 +48,14 @@ impl IcmpSocket {
         identifier: u16,
     ) -> Result<Self, Failure> {
         let (socket, access) = open_either(address, version)?;
-        dial::bind(&socket, address, prober.source_ip_address)?;
         let setting_up = |error: io::Error| {
             Failure::io(Stage::Connect, &format!("setting up a socket to {}", address.ip()), &error)
         };
-        set_options(&socket, prober, version).map_err(setting_up)?;
         if access == Access::Raw {
             spare_others_replies(&socket, version, identifier).map_err(setting_up)?;
         }
+        dial::bind(&socket, address, prober.source_ip_address)?;
+        set_options(&socket, prober, version).map_err(setting_up)?;
         // The kernel then looks up the route now, and spares a raw socket what others send.
         socket.connect(&address.into()).map_err(|error| {
             dial::no_way(address, &format!("no way to {}", address.ip()), &error)
@@ -116,10 +116,25 @@ fn set_dont_fragment(_: &Socket, set: bool) -> io::Result<()> {
     if set { Err(io::ErrorKind::Unsupported.into()) } else { Ok(()) }
 }
 
+/// Has the kernel keep back replies to others, and throws those away that came before it did: when
+/// the thread had to pause there, they may fill the buffer.
+fn spare_others_replies(socket: &Socket, version: Version, identifier: u16) -> io::Result<()> {
+    keep_back_others_replies(socket, version, identifier)?;
+    let mut byte = [MaybeUninit::uninit()];
+    let mut left = MOST_STRAYS;
+    while left > 0 && socket.recv(&mut byte).is_ok() {
+        left -= 1;
+    }
+    Ok(())
+}
+
+/// More packets than a receive buffer holds.
+const MOST_STRAYS: u32 = 100_000;
+
 /// Has the kernel keep back replies to others. A raw socket is shown the replies to all probes of
 /// the same host, and many probes at once would fill its buffer until its own reply is lost.
 #[cfg(target_os = "linux")]
-fn spare_others_replies(socket: &Socket, version: Version, identifier: u16) -> io::Result<()> {
+fn keep_back_others_replies(socket: &Socket, version: Version, identifier: u16) -> io::Result<()> {
     use socket2::SockFilter;
     // Instructions of the classic Berkeley packet filter; the packet of a raw IPv4 socket begins
     // with its header.
@@ -138,7 +153,7 @@ fn spare_others_replies(socket: &Socket, version: Version, identifier: u16) -> i
 }
 
 #[cfg(not(target_os = "linux"))]
-fn spare_others_replies(_: &Socket, _: Version, _: u16) -> io::Result<()> {
+fn keep_back_others_replies(_: &Socket, _: Version, _: u16) -> io::Result<()> {
     Ok(())
 }
 
