@@ -11,6 +11,11 @@ use probe_exporter::{
     logging,
 };
 
+/// Gives memory back to the system when a wave of probes is over.
+#[cfg(unix)]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> ExitCode {
     let result = match cli::parse(std::env::args_os()) {
         Ok(Invocation::Print(text)) => stdout().write_all(text.as_bytes()).map_err(Into::into),
