@@ -205,6 +205,7 @@ impl Tally {
         let fitting = bytes.get(..room.min(bytes.len())).unwrap_or_default();
         self.length += u64::try_from(fitting.len()).unwrap_or_default();
         if let Some(kept) = &mut self.kept {
+            buffers::grow(kept, fitting.len(), room);
             kept.extend_from_slice(fitting);
         }
         if fitting.len() < bytes.len() {

@@ -28,6 +28,27 @@ pub(super) fn take(expected: Option<u64>) -> Vec<u8> {
     buffer
 }
 
+/// Makes room for `more` bytes, of which at most `most` can come.
+///
+/// A long body gets room for all that may come at once: only what is written takes memory, whereas
+/// growing step by step would leave behind as much again as the body has.
+pub(super) fn grow(buffer: &mut Vec<u8>, more: usize, most: usize) {
+    if buffer.capacity() - buffer.len() >= more {
+        return;
+    }
+    if buffer.len() >= LONG {
+        buffer.reserve_exact(most.min(MOST_AT_ONCE).max(more));
+    } else {
+        buffer.reserve(more);
+    }
+}
+
+/// Where a body begins to be long, in bytes.
+const LONG: usize = 4 << 20;
+
+/// And how much room it gets at once at most, however much it may have.
+const MOST_AT_ONCE: usize = 64 << 20;
+
 /// Keeps a buffer for later, if it is worth that.
 pub(super) fn give_back(mut buffer: Vec<u8>) {
     if KEPT_SIZES.contains(&buffer.capacity()) {
@@ -65,6 +86,15 @@ mod tests {
         }
         let kept: Vec<_> = (0..4).map(|_| take(None).capacity()).collect();
         assert_eq!(kept, [1 << 20, 2 << 20, 1 << 20, 0]);
+    }
+
+    #[test]
+    fn a_long_body_is_moved_once() {
+        let mut buffer = vec![0; LONG];
+        grow(&mut buffer, 1, 60 << 20);
+        assert_eq!(buffer.capacity(), LONG + (60 << 20));
+        grow(&mut buffer, 60 << 20, 60 << 20);
+        assert_eq!(buffer.capacity(), LONG + (60 << 20), "there is room already");
     }
 
     #[test]
