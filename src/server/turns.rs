@@ -19,37 +19,40 @@ pub(super) struct Turns<S> {
     stream: S,
     /// The end of the request that was handed on last has been seen, and nothing was answered yet.
     owes_answer: bool,
-    /// How many bytes of the end of a head have been seen in a row.
-    end_seen: usize,
+    /// Nothing has come yet in the line that is being handed on; such a line ends a head.
+    line_is_empty: bool,
     /// What came while an answer was owed.
     ahead: BytesMut,
     /// Who waits for the turn of what may have come meanwhile.
     waiting: Option<Waker>,
 }
 
-/// What ends the head of a request.
-const END: &[u8] = b"\r\n\r\n";
-
 /// As much is read at once at most: all requests in one piece come in the same turn.
 const PIECE: usize = 2048;
 
 impl<S> Turns<S> {
     pub(super) fn new(stream: S) -> Self {
-        Self { stream, owes_answer: false, end_seen: 0, ahead: BytesMut::new(), waiting: None }
+        Self {
+            stream,
+            owes_answer: false,
+            line_is_empty: false,
+            ahead: BytesMut::new(),
+            waiting: None,
+        }
     }
 
-    /// Looks for the end of a head in what is handed on.
+    /// Looks for the end of a head in what is handed on. The server beneath takes lines that end
+    /// without a carriage return, too (RFC 9112, section 2.2).
     fn watch(&mut self, bytes: &[u8]) {
         for byte in bytes {
-            let expected = END.get(self.end_seen) == Some(byte);
-            self.end_seen = match (expected, *byte) {
-                (true, _) => self.end_seen + 1,
-                (false, b'\r') => 1,
-                (false, _) => 0,
-            };
-            if self.end_seen == END.len() {
-                self.owes_answer = true;
-                self.end_seen = 0;
+            match byte {
+                b'\n' if self.line_is_empty => {
+                    self.owes_answer = true;
+                    self.line_is_empty = false;
+                }
+                b'\n' => self.line_is_empty = true,
+                b'\r' => {}
+                _ => self.line_is_empty = false,
             }
         }
     }
@@ -199,6 +202,13 @@ mod tests {
         assert!(!turns.owes_answer);
         client.write_all(b"\n").await.unwrap();
         assert_eq!(readable(&mut turns).await, Some(1));
+        assert!(turns.owes_answer);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_head_may_do_without_carriage_returns() {
+        let (mut turns, _client) = said("GET / HTTP/1.1\nHost: x\n\n").await;
+        assert_eq!(readable(&mut turns).await, Some(24));
         assert!(turns.owes_answer);
     }
 }

@@ -58,9 +58,13 @@ fn scrapers_that_ask_much_and_read_nothing_take_little() {
     const SCRAPERS: usize = 20;
     let exporter = Running::start(MODULES, &[]);
     let before = exporter.memory();
-    let requests = "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n".repeat(2000);
-    let scrapers: Vec<_> = (0..SCRAPERS)
-        .map(|_| {
+    let requests = ["\r\n", "\n"]
+        .map(|end| format!("GET /metrics HTTP/1.1{end}Host: x{end}{end}").repeat(2000));
+    let scrapers: Vec<_> = requests
+        .iter()
+        .cycle()
+        .take(SCRAPERS)
+        .map(|requests| {
             let mut scraper = connect(exporter.address);
             scraper.set_write_timeout(Some(Duration::from_millis(500))).unwrap();
             // Until it takes no more, or sends the scraper away.
