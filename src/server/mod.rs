@@ -134,7 +134,7 @@ fn connections<S: AsyncRead + AsyncWrite + Unpin + 'static>(
         .client_request_timeout(HEAD_TIMEOUT)
         // A scraper that hung up needs no answer: its handler is dropped, and the probe with it.
         .h1_allow_half_closed(false)
-        // Idle connections are closed then.
+        // Idle connections are closed then. The method is not documented; actix-web calls it too.
         .graceful_shutdown_signal(move || {
             let mut stopping = stopping.clone();
             async move {

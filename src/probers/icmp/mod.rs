@@ -152,10 +152,7 @@ fn next_sequence() -> u16 {
 
 #[cfg(test)]
 mod tests {
-    use std::{
-        sync::{Arc, atomic::AtomicBool},
-        time::Duration,
-    };
+    use std::{sync::Arc, time::Duration};
 
     use super::*;
     use crate::{
@@ -260,49 +257,5 @@ mod tests {
     #[test]
     fn every_request_has_its_own_number() {
         assert_ne!(next_sequence(), next_sequence());
-    }
-
-    /// How far this process's own clock is off, idle and with its CPUs busy. Run it by hand:
-    /// `cargo test --lib both_clocks -- --ignored --nocapture`.
-    #[tokio::test]
-    #[ignore = "measures, and tests nothing"]
-    async fn round_trip_times_by_both_clocks() {
-        for (load, threads) in [("idle", 0), ("busy", 4)] {
-            let stop = Arc::new(AtomicBool::new(false));
-            let burners: Vec<_> = (0..threads)
-                .map(|_| {
-                    let stop = Arc::clone(&stop);
-                    std::thread::spawn(move || while !stop.load(Ordering::Relaxed) {})
-                })
-                .collect();
-            for address in ["127.0.0.1", "::1"] {
-                let mut by_clock: [(&str, Vec<Duration>); 3] =
-                    [("process", vec![]), ("process to kernel", vec![]), ("kernel", vec![])];
-                for _ in 0..1000 {
-                    let target = SocketAddr::new(address.parse().expect("an address"), 0);
-                    let (socket, echo) = IcmpProber::default().set_up(target).expect("permitted");
-                    let start = std::time::Instant::now();
-                    let handed = socket.datagrams.send(&echo.request()).await.expect("loopback");
-                    let arrival = wait_for_reply(&context(), &socket, &echo, target.ip()).await;
-                    let took = start.elapsed();
-                    let arrival = arrival.expect("loopback answers");
-                    let sent = arrival.sent.expect("sent");
-                    assert!(sent.by_kernel() && arrival.at.by_kernel(), "stamps on both");
-                    let times = [took, arrival.at.since(handed), arrival.at.since(sent)];
-                    for ((_, noted), time) in by_clock.iter_mut().zip(times) {
-                        noted.push(time);
-                    }
-                }
-                for (clock, mut times) in by_clock {
-                    times.sort_unstable();
-                    let [p50, p90, p99, max] = [500, 900, 990, 999].map(|index| times[index]);
-                    println!("{load} {address:9} {clock:17} {p50:?} {p90:?} {p99:?} {max:?}");
-                }
-            }
-            stop.store(true, Ordering::Relaxed);
-            for burner in burners {
-                burner.join().expect("it only burns");
-            }
-        }
     }
 }
