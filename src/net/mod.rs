@@ -6,6 +6,7 @@ pub mod context;
 mod control;
 pub mod dial;
 pub mod host_port;
+pub mod http;
 pub mod resolve;
 mod stamps;
 pub mod tls;

@@ -9,10 +9,8 @@ use http::{HeaderMap, StatusCode};
 
 use crate::{
     evidence::{Failure, Reason, Stage},
-    probers::http::{
-        settings::{HeaderMatcher, HttpProber},
-        version::HttpVersion,
-    },
+    net::http::version::HttpVersion,
+    probers::http::settings::{HeaderMatcher, HttpProber},
     settings::{cel::CelProgram, regexp::Regexp},
 };
 

@@ -6,7 +6,7 @@ use http::{HeaderMap, header};
 use psl::Psl as _;
 use url::Url as WebUrl;
 
-use crate::probers::http::url::Url;
+use crate::net::http::url::Url;
 
 /// The cookies of one probe; nothing of them outlives it.
 #[derive(Default)]

@@ -1,19 +1,10 @@
 //! One request and its response on one connection, over HTTP/1 or HTTP/2.
 
-use std::io;
-
 use bytes::Bytes;
-use futures_util::FutureExt as _;
 use http::{HeaderMap, HeaderValue, Request, StatusCode, Version, header, response::Parts};
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
-use hyper::{
-    body::Incoming,
-    client::conn::{http1, http2},
-    ext::on_informational,
-    rt::Executor,
-};
-use hyper_util::rt::TokioIo;
+use hyper::{body::Incoming, ext::on_informational};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     task::coop::consume_budget,
@@ -21,16 +12,18 @@ use tokio::{
 
 use crate::{
     evidence::{Failure, Reason, Stage},
-    net::{Context, wire::WireClock},
-    probers::http::{
-        driver::Driver,
-        head::{HeadWatch, Watched},
-        http2::{FrameWatch, Framed},
-        measurements::HttpMeasurements,
-        request::RequestBody,
-        timing::Running,
-        version::HttpVersion,
+    net::{
+        Context,
+        http::{
+            driver::Driver,
+            head::{HeadWatch, Watched},
+            http2::{FrameWatch, Framed},
+            send::{failure_of, send_http1, send_http2},
+            version::HttpVersion,
+        },
+        wire::WireClock,
     },
+    probers::http::{measurements::HttpMeasurements, request::RequestBody, timing::Running},
 };
 
 /// A connection to make one request on.
@@ -58,17 +51,6 @@ pub(super) struct Response {
     driver: Driver,
 }
 
-/// The head of a response, trailers included, may have this many bytes.
-///
-/// Unlike upstream, which takes 10 MiB.
-const LARGEST_HEAD: usize = 512 << 10;
-
-/// And this many headers, for which room is made before they come.
-const MOST_HEADERS: usize = 4096;
-
-/// How much of a body is read ahead. Go's client has 4 MiB for HTTP/2, on each connection.
-const READ_AHEAD: u32 = 1 << 20;
-
 /// Sends one request, and waits for the head of the response. It is not sent again, whatever
 /// happens.
 pub(super) async fn exchange(
@@ -84,8 +66,7 @@ pub(super) async fn exchange(
     let answered = if http2 {
         let frames = FrameWatch::default();
         seen.running = Some(Running::over_http2(clock.clone(), frames.clone()));
-        let io = TokioIo::new(Framed::new(stream, clock, frames.clone()));
-        let answered = send_http2(io, request).await;
+        let answered = send_http2(Framed::new(stream, clock, frames.clone()), request).await;
         if let Ok((response, _)) = &answered {
             frames.note_head(response.body().is_end_stream());
         }
@@ -94,7 +75,7 @@ pub(super) async fn exchange(
         let interim = head.clone();
         on_informational(&mut request, move |_| interim.note_interim());
         seen.running = Some(Running::over_http1(clock.clone(), head.clone()));
-        send_http1(TokioIo::new(Watched::new(stream, clock, head.clone())), request).await
+        send_http1(Watched::new(stream, clock, head.clone()), request).await
     };
     let (response, driver) = answered.map_err(|error| failure_of(&error, "The request failed"))?;
     let (parts, body) = response.into_parts();
@@ -126,46 +107,6 @@ impl Response {
             }
         }
     }
-}
-
-/// The response, and what moves its body along.
-type Answered = hyper::Result<(http::Response<Incoming>, Driver)>;
-
-async fn send_http1(
-    io: TokioIo<Watched<Box<dyn Transport>>>,
-    request: Request<RequestBody>,
-) -> Answered {
-    let (mut sender, connection) = http1::Builder::new()
-        .title_case_headers(true)
-        .max_headers(MOST_HEADERS)
-        .max_buf_size(LARGEST_HEAD)
-        .allow_obsolete_multiline_headers_in_responses(true)
-        .allow_spaces_after_header_name_in_responses(true)
-        // Names with a space in them are none of them fatal to upstream.
-        .ignore_invalid_headers_in_responses(true)
-        .handshake(io)
-        .await?;
-    let mut driver = Driver::default();
-    // What breaks the connection also breaks the request or the body.
-    driver.execute(connection.map(drop));
-    let response = driver.run(sender.send_request(request)).await?;
-    Ok((response, driver))
-}
-
-async fn send_http2(
-    io: TokioIo<Framed<Box<dyn Transport>>>,
-    request: Request<RequestBody>,
-) -> Answered {
-    let mut driver = Driver::default();
-    let (mut sender, connection) = http2::Builder::new(driver.clone())
-        .initial_stream_window_size(READ_AHEAD)
-        .initial_connection_window_size(READ_AHEAD)
-        .max_header_list_size(u32::try_from(LARGEST_HEAD).unwrap_or(u32::MAX))
-        .handshake(io)
-        .await?;
-    driver.execute(connection.map(drop));
-    let response = driver.run(sender.send_request(request)).await?;
-    Ok((response, driver))
 }
 
 /// The length that was announced, as Go's client tells it.
@@ -215,38 +156,4 @@ fn presentable(mut headers: HeaderMap, version: HttpVersion) -> Result<HeaderMap
         headers.insert(header::CACHE_CONTROL, no_cache);
     }
     Ok(headers)
-}
-
-/// Why there is no response, or no whole one.
-fn failure_of(error: &hyper::Error, what: &str) -> Failure {
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    let mut io_error = None;
-    // Before the request was written, what went wrong is behind the word that it was cancelled.
-    let mut innermost = error;
-    let mut text = String::new();
-    while let Some(error) = cause {
-        innermost = error.downcast_ref().unwrap_or(innermost);
-        if let Some(error) = error.downcast_ref::<io::Error>() {
-            let behind = error.get_ref().and_then(|behind| behind.downcast_ref::<Failure>());
-            if let Some(failure) = behind {
-                return failure.clone();
-            }
-            io_error = Some(error);
-        }
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    let (stage, reason) = if innermost.is_user() {
-        (Stage::Request, Reason::UnusableFile)
-    } else if innermost.is_parse() && text.contains("too large") {
-        // The method that tells this is there for servers alone.
-        (Stage::Response, Reason::TooLarge)
-    } else if innermost.is_incomplete_message() {
-        (Stage::Response, Reason::Closed)
-    } else if let Some(error) = io_error {
-        (Stage::Response, Reason::of_io(error))
-    } else {
-        (Stage::Response, Reason::Protocol)
-    };
-    Failure::new(stage, reason, format!("{what}{text}"))
 }

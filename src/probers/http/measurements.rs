@@ -9,13 +9,14 @@ use crate::{
     evidence::{Phase, Phases},
     metrics::{Description, Export, Metric, MetricSet},
     net::{
+        http::version::HttpVersion,
         resolve::Resolution,
         tls::{self, TlsSession},
         wire::WireClock,
     },
     probers::{
         Measurements,
-        http::{exchange::Response, timing::Running, version::HttpVersion},
+        http::{exchange::Response, timing::Running},
     },
 };
 

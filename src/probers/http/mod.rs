@@ -5,14 +5,9 @@ mod body;
 mod buffers;
 mod checks;
 mod cookies;
-mod credentials;
 mod decoder;
-mod driver;
 mod exchange;
 mod file_body;
-mod frames;
-mod head;
-mod http2;
 mod keys;
 mod measurements;
 mod redirects;
@@ -20,14 +15,12 @@ mod request;
 mod settings;
 mod target;
 mod timing;
-mod url;
 mod verdict;
-mod version;
 
 pub use measurements::{CheckState, HttpMeasurements, HttpPhase, METRICS, ResponseFacts};
 pub use settings::{Compression, HeaderMatcher, HttpProber};
-pub use version::HttpVersion;
 
+pub use crate::net::http::version::HttpVersion;
 use crate::{
     evidence::{Failure, Stage},
     net::{Context, resolve::resolve},

@@ -6,7 +6,7 @@ use http::{Method, StatusCode, header};
 
 use crate::{
     evidence::{Failure, Reason, Stage},
-    net::Context,
+    net::{Context, http::url::Url},
     probers::http::{
         cookies::Jar,
         exchange::{Response, exchange},
@@ -14,7 +14,6 @@ use crate::{
         request::{Hop, Requests},
         settings::HttpProber,
         target::{Pinned, connect},
-        url::Url,
     },
 };
 

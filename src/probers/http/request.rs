@@ -9,21 +9,16 @@ use tokio::fs::File;
 
 use crate::{
     evidence::Failure,
-    probers::http::{
-        cookies::Jar,
+    net::http::{
+        USER_AGENT,
         credentials::{Credentials, basic, header_name, header_value, impossible, unusable},
-        file_body::FileBody,
-        settings::HttpProber,
-        url::Url,
+        url::{Url, host_header},
     },
+    probers::http::{cookies::Jar, file_body::FileBody, settings::HttpProber},
 };
 
 /// The body of a request.
 pub(super) type RequestBody = UnsyncBoxBody<Bytes, io::Error>;
-
-/// How the exporter introduces itself. The word is upstream's, because servers' allow-lists and
-/// log filters know it; the version is ours.
-pub(super) const USER_AGENT: &str = concat!("Blackbox-Exporter/", env!("CARGO_PKG_VERSION"));
 
 /// Makes the requests of one probe, from what its module and its target say.
 pub(super) struct Requests<'p> {
@@ -280,26 +275,5 @@ fn uri(hop: &Hop, http2: bool) -> Result<Uri, Failure> {
             .map_err(|error| invalid(&error))
     } else {
         PathAndQuery::try_from(target.as_str()).map(Uri::from).map_err(|error| invalid(&error))
-    }
-}
-
-/// The host as it goes on the wire: without the zone of an IPv6 address, which means nothing to
-/// others, and a name beyond ASCII in its encoded form.
-fn host_header(host: &str) -> String {
-    if let Some((address, rest)) = host.split_once('%')
-        && address.starts_with('[')
-        && let Some((_, port)) = rest.rsplit_once(']')
-    {
-        return format!("{address}]{port}");
-    }
-    if host.is_ascii() {
-        return host.to_owned();
-    }
-    let (name, port) =
-        host.rsplit_once(':').map_or((host, None), |(name, port)| (name, Some(port)));
-    match (url::Host::parse(name), port) {
-        (Ok(name), Some(port)) => format!("{name}:{port}"),
-        (Ok(name), None) => name.to_string(),
-        (Err(_), _) => host.to_owned(),
     }
 }

@@ -8,6 +8,7 @@ use crate::{
     evidence::{Failure, Reason, Stage},
     net::{
         Context, dial,
+        http::url::{Url, hostname},
         resolve::{self, Address},
         tls::Handshake,
         wire::WireStream,
@@ -17,7 +18,6 @@ use crate::{
         measurements::{HttpMeasurements, HttpPhase},
         request::Hop,
         settings::HttpProber,
-        url::{Url, hostname},
     },
     settings::ip::IpFamily,
 };

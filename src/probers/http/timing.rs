@@ -3,12 +3,11 @@
 use std::time::Duration;
 
 use crate::{
-    net::wire::{Mark, WireClock},
-    probers::http::{
-        head::HeadWatch,
-        http2::FrameWatch,
-        measurements::{HttpMeasurements, HttpPhase},
+    net::{
+        http::{head::HeadWatch, http2::FrameWatch},
+        wire::{Mark, WireClock},
     },
+    probers::http::measurements::{HttpMeasurements, HttpPhase},
 };
 
 /// A request that is under way, from the moment it is sent.

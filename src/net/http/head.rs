@@ -12,14 +12,14 @@ use tokio::{
     task::coop::poll_proceed,
 };
 
-use crate::{
-    net::wire::{Lap, WireClock},
-    probers::http::version::HttpVersion,
+use crate::net::{
+    http::version::HttpVersion,
+    wire::{Lap, WireClock},
 };
 
 /// What a [`Watched`] connection tells of the head of its response.
 #[derive(Debug, Clone, Default)]
-pub(super) struct HeadWatch(Arc<Mutex<State>>);
+pub(crate) struct HeadWatch(Arc<Mutex<State>>);
 
 #[derive(Debug, Default)]
 struct State {
@@ -52,24 +52,24 @@ impl HeadWatch {
     ///
     /// Unlike upstream, where the time until the final response counts as transfer. When both came
     /// in one read, the first byte is still that of the interim one.
-    pub(super) fn note_interim(&self) {
+    pub(crate) fn note_interim(&self) {
         let mut state = self.state();
         state.again = true;
         state.interim += 1;
     }
 
     /// Notes that the head is complete; from here on nothing is looked at.
-    pub(super) fn note_complete(&self) {
+    pub(crate) fn note_complete(&self) {
         self.state().complete = true;
     }
 
     /// The account of the connection at the first read of the final response, if there was one.
-    pub(super) fn first_read(&self) -> Option<Lap> {
+    pub(crate) fn first_read(&self) -> Option<Lap> {
         self.state().first_read
     }
 
     /// The version that the status line named, if that is not what hyper was told.
-    pub(super) fn version(&self) -> Option<HttpVersion> {
+    pub(crate) fn version(&self) -> Option<HttpVersion> {
         let state = self.state();
         state.status_line.version().filter(|_| state.interim == 0)
     }
@@ -121,14 +121,14 @@ impl StatusLine {
 }
 
 /// A connection that hyper reads an HTTP/1 response from.
-pub(super) struct Watched<S> {
+pub(crate) struct Watched<S> {
     stream: S,
     clock: WireClock,
     watch: HeadWatch,
 }
 
 impl<S> Watched<S> {
-    pub(super) fn new(stream: S, clock: WireClock, watch: HeadWatch) -> Self {
+    pub(crate) fn new(stream: S, clock: WireClock, watch: HeadWatch) -> Self {
         Self { stream, clock, watch }
     }
 }

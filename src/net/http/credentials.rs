@@ -15,16 +15,16 @@ use crate::{
 
 /// Headers whose values are credentials, or come from files.
 #[derive(Default)]
-pub(super) struct Credentials {
+pub(crate) struct Credentials {
     /// What `Authorization` says, if the module says so.
-    pub(super) authorization: Option<HeaderValue>,
+    pub(crate) authorization: Option<HeaderValue>,
     /// The headers of `http_headers`.
-    pub(super) added: Vec<(HeaderName, HeaderValue)>,
+    pub(crate) added: Vec<(HeaderName, HeaderValue)>,
 }
 
 impl Credentials {
     /// Reads them all.
-    pub(super) async fn read(client: &HttpClientSettings) -> Result<Self, Failure> {
+    pub(crate) async fn read(client: &HttpClientSettings) -> Result<Self, Failure> {
         let authorization = match &client.authorization {
             Some(authorization) => Some(authorization_value(authorization).await?),
             None => None,
@@ -72,7 +72,7 @@ async fn authorization_value(authorization: &Authorization) -> Result<HeaderValu
 }
 
 /// The value of `Authorization` for a user's name and password.
-pub(super) fn basic(name: &str, password: &str) -> Result<HeaderValue, Failure> {
+pub(crate) fn basic(name: &str, password: &str) -> Result<HeaderValue, Failure> {
     secret_value(&format!("Basic {}", BASE64.encode(format!("{name}:{password}"))))
 }
 
@@ -83,24 +83,24 @@ fn secret_value(value: &str) -> Result<HeaderValue, Failure> {
 }
 
 /// A header's value, without the white space around it.
-pub(super) fn header_value(name: &str, value: &str) -> Result<HeaderValue, Failure> {
+pub(crate) fn header_value(name: &str, value: &str) -> Result<HeaderValue, Failure> {
     HeaderValue::from_bytes(value.trim_matches([' ', '\t']).as_bytes()).map_err(|_| {
         impossible(format!("The value of the header {name} holds a control character"))
     })
 }
 
 /// A header's name.
-pub(super) fn header_name(name: &str) -> Result<HeaderName, Failure> {
+pub(crate) fn header_name(name: &str) -> Result<HeaderName, Failure> {
     HeaderName::from_bytes(name.as_bytes())
         .map_err(|_| impossible(format!("'{name}' is not the name of a header")))
 }
 
 /// The failure of a file that cannot be read.
-pub(super) fn unusable(what: &str, error: &io::Error) -> Failure {
+pub(crate) fn unusable(what: &str, error: &io::Error) -> Failure {
     Failure::new(Stage::Request, Reason::UnusableFile, format!("Cannot read {what}: {error}"))
 }
 
 /// The failure of a request that cannot be made.
-pub(super) fn impossible(message: String) -> Failure {
+pub(crate) fn impossible(message: String) -> Failure {
     Failure::new(Stage::Request, Reason::InvalidRequest, message)
 }

@@ -7,17 +7,17 @@ mod path;
 
 use std::{fmt, net::Ipv6Addr};
 
-use crate::probers::http::url::path::{normal_path, unescape, without_dots};
+use crate::net::http::url::path::{normal_path, unescape, without_dots};
 
 /// A URL or a reference to one; which of the parts are there depends on how it was written.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Url {
+pub(crate) struct Url {
     /// In lower case; empty for a reference such as `/path`.
-    pub(super) scheme: String,
+    pub(crate) scheme: String,
     /// User and password, decoded.
-    pub(super) user: Option<User>,
+    pub(crate) user: Option<User>,
     /// Host and port as they were written, with the brackets of an IPv6 address.
-    pub(super) authority: String,
+    pub(crate) authority: String,
     path: String,
     query: Option<String>,
     /// What follows the scheme where no slash does, as in `mailto:somebody`.
@@ -26,9 +26,9 @@ pub(super) struct Url {
 
 /// The user information of a URL.
 #[derive(Clone, PartialEq, Eq)]
-pub(super) struct User {
-    pub(super) name: String,
-    pub(super) password: String,
+pub(crate) struct User {
+    pub(crate) name: String,
+    pub(crate) password: String,
 }
 
 impl fmt::Debug for User {
@@ -39,7 +39,7 @@ impl fmt::Debug for User {
 
 impl Url {
     /// Reads a URL or a reference; what follows `#` is dropped.
-    pub(super) fn parse(text: &str) -> Result<Self, String> {
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let text = text.split_once('#').map_or(text, |(before, _)| before);
         if text.bytes().any(|byte| byte.is_ascii_control()) {
             return Err("it contains a control character".to_owned());
@@ -72,7 +72,7 @@ impl Url {
     }
 
     /// The URL that `reference` means on a page of this one (RFC 3986, section 5.2).
-    pub(super) fn join(&self, reference: &str) -> Result<Self, String> {
+    pub(crate) fn join(&self, reference: &str) -> Result<Self, String> {
         let mut url = Self::parse(reference)?;
         let complete = !url.scheme.is_empty() || !url.authority.is_empty() || url.user.is_some();
         if url.scheme.is_empty() {
@@ -92,22 +92,22 @@ impl Url {
     }
 
     /// Whether it was written with a scheme.
-    pub(super) fn is_absolute(&self) -> bool {
+    pub(crate) fn is_absolute(&self) -> bool {
         !self.scheme.is_empty()
     }
 
     /// The host without port and brackets.
-    pub(super) fn hostname(&self) -> &str {
+    pub(crate) fn hostname(&self) -> &str {
         hostname(&self.authority)
     }
 
     /// The port as it was written, if one was.
-    pub(super) fn port(&self) -> Option<&str> {
+    pub(crate) fn port(&self) -> Option<&str> {
         split_port(&self.authority).1.filter(|port| !port.is_empty())
     }
 
     /// The path as it goes into a request, at least `/`.
-    pub(super) fn path(&self) -> &str {
+    pub(crate) fn path(&self) -> &str {
         if self.path.is_empty() { "/" } else { &self.path }
     }
 
@@ -115,7 +115,7 @@ impl Url {
     ///
     /// Unlike upstream: what may not stand in the query of a request is escaped. Upstream sends a
     /// space as it is, which breaks the line.
-    pub(super) fn request_target(&self) -> String {
+    pub(crate) fn request_target(&self) -> String {
         let mut target = self.path().to_owned();
         if let Some(query) = &self.query {
             target.push('?');
@@ -171,7 +171,7 @@ impl fmt::Display for Url {
 }
 
 /// The host of an authority such as a `Host` header, without port and brackets.
-pub(super) fn hostname(authority: &str) -> &str {
+pub(crate) fn hostname(authority: &str) -> &str {
     let (host, _) = split_port(authority);
     host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
 }
@@ -181,6 +181,27 @@ fn split_port(authority: &str) -> (&str, Option<&str>) {
     match authority.rsplit_once(':') {
         Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => (host, Some(port)),
         _ => (authority, None),
+    }
+}
+
+/// The host as it goes on the wire: without the zone of an IPv6 address, which means nothing to
+/// others, and a name beyond ASCII in its encoded form.
+pub(crate) fn host_header(host: &str) -> String {
+    if let Some((address, rest)) = host.split_once('%')
+        && address.starts_with('[')
+        && let Some((_, port)) = rest.rsplit_once(']')
+    {
+        return format!("{address}]{port}");
+    }
+    if host.is_ascii() {
+        return host.to_owned();
+    }
+    let (name, port) =
+        host.rsplit_once(':').map_or((host, None), |(name, port)| (name, Some(port)));
+    match (url::Host::parse(name), port) {
+        (Ok(name), Some(port)) => format!("{name}:{port}"),
+        (Ok(name), None) => name.to_string(),
+        (Err(_), _) => host.to_owned(),
     }
 }
 

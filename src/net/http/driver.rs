@@ -16,7 +16,7 @@ use tokio::task::coop::unconstrained;
 
 /// What hyper would spawn.
 #[derive(Clone, Default)]
-pub(super) struct Driver {
+pub(crate) struct Driver {
     tasks: Arc<Mutex<Vec<Task>>>,
     echo: Option<Arc<Echo>>,
 }
@@ -30,7 +30,7 @@ impl Driver {
     /// Waits for `work` while the connection goes on.
     ///
     /// `work` is polled whenever the connection has come to rest: what can be sent by then is sent.
-    pub(super) async fn run<T>(&mut self, work: impl Future<Output = T>) -> T {
+    pub(crate) async fn run<T>(&mut self, work: impl Future<Output = T>) -> T {
         // A peer that never pauses keeps the connection busy until the task's turn is over; what has
         // come of it is to be seen all the same.
         let mut work = pin!(unconstrained(work));

@@ -12,17 +12,17 @@ use std::{
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::{
-    net::wire::{Mark, WireClock},
-    probers::http::{
+use crate::net::{
+    http::{
         frames::{DATA, END_STREAM, Frame, Frames, HEADERS},
         head::{MOST_INTERIM, spend_turn, too_many_interim},
     },
+    wire::{Mark, WireClock},
 };
 
 /// What a [`Framed`] connection tells of its only exchange.
 #[derive(Debug, Clone, Default)]
-pub(super) struct FrameWatch(Arc<Mutex<State>>);
+pub(crate) struct FrameWatch(Arc<Mutex<State>>);
 
 #[derive(Debug)]
 struct State {
@@ -52,23 +52,23 @@ impl Default for State {
 
 impl FrameWatch {
     /// Just before the last bytes of the request were sent, or the last ones so far.
-    pub(super) fn sent(&self) -> Option<Mark> {
+    pub(crate) fn sent(&self) -> Option<Mark> {
         self.state().sent
     }
 
     /// Notes that hyper has given the final response, and whether it ended with its head.
-    pub(super) fn note_head(&self, ended: bool) {
+    pub(crate) fn note_head(&self, ended: bool) {
         let mut state = self.state();
         state.head = state.heads.last_one(ended);
     }
 
     /// When the head of the final response arrived.
-    pub(super) fn head(&self) -> Option<Mark> {
+    pub(crate) fn head(&self) -> Option<Mark> {
         self.state().head
     }
 
     /// When the last bytes of the response arrived.
-    pub(super) fn last_byte(&self) -> Option<Mark> {
+    pub(crate) fn last_byte(&self) -> Option<Mark> {
         self.state().last_byte
     }
 
@@ -130,14 +130,14 @@ impl Heads {
 }
 
 /// A connection that hyper makes one exchange on.
-pub(super) struct Framed<S> {
+pub(crate) struct Framed<S> {
     stream: S,
     clock: WireClock,
     watch: FrameWatch,
 }
 
 impl<S> Framed<S> {
-    pub(super) fn new(stream: S, clock: WireClock, watch: FrameWatch) -> Self {
+    pub(crate) fn new(stream: S, clock: WireClock, watch: FrameWatch) -> Self {
         Self { stream, clock, watch }
     }
 
@@ -187,7 +187,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::probers::http::frames::CONTINUATION;
+    use crate::net::http::frames::CONTINUATION;
 
     const END_HEADERS: u8 = 4;
     const SETTINGS: u8 = 4;

@@ -1,0 +1,14 @@
+//! What all probers that speak HTTP share: URLs, credentials, and one exchange on one connection.
+
+pub(crate) mod credentials;
+pub(crate) mod driver;
+mod frames;
+pub(crate) mod head;
+pub(crate) mod http2;
+pub(crate) mod send;
+pub(crate) mod url;
+pub(crate) mod version;
+
+/// How the exporter introduces itself. The word is upstream's, because servers' allow-lists and
+/// log filters know it; the version is ours.
+pub(crate) const USER_AGENT: &str = concat!("Blackbox-Exporter/", env!("CARGO_PKG_VERSION"));
