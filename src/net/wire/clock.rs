@@ -8,11 +8,13 @@ use std::{
     time::Duration,
 };
 
-use tokio::net::TcpStream;
-
 use crate::{
     metrics::{Export, MetricSet},
-    net::{control::TcpFacts, stamps, wire::Mark},
+    net::{
+        control::TcpFacts,
+        stamps,
+        wire::{Mark, socket::StreamSocket},
+    },
 };
 
 /// Gives the marks of a [`WireStream`](super::WireStream) while TLS or HTTP own the stream.
@@ -24,7 +26,7 @@ pub struct WireClock {
 struct Shared {
     tally: Mutex<Tally>,
     /// Weak, so that a clock that outlives its stream does not keep the connection open.
-    socket: Weak<TcpStream>,
+    socket: Weak<StreamSocket>,
 }
 
 /// What happened on the wire between two calls of [`WireClock::lap`]: one exchange.
@@ -90,7 +92,7 @@ impl WireClock {
         }
     }
 
-    pub(super) fn new(socket: Weak<TcpStream>, born: Mark, connect_time: Duration) -> Self {
+    pub(super) fn new(socket: Weak<StreamSocket>, born: Mark, connect_time: Duration) -> Self {
         let tally = Tally::new(born, connect_time);
         Self { shared: Arc::new(Shared { tally: Mutex::new(tally), socket }) }
     }

@@ -9,6 +9,7 @@ mod clock;
 mod datagram;
 mod facts;
 mod mark;
+mod socket;
 mod stream;
 mod support;
 

@@ -1,8 +1,7 @@
-//! A TCP connection that keeps account of when its bytes were on the wire.
+//! A connection that keeps account of when its bytes were on the wire.
 
 use std::{
     fmt, io,
-    net::SocketAddr,
     os::fd::AsFd,
     pin::Pin,
     sync::Arc,
@@ -11,30 +10,33 @@ use std::{
 };
 
 use socket2::SockRef;
-use tokio::{
-    io::{AsyncRead, AsyncWrite, Interest, ReadBuf},
-    net::TcpStream,
-};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::net::{
     stamps,
-    wire::{Kind, Mark, WireClock, support},
+    wire::{Mark, WireClock, socket::StreamSocket, support},
 };
 
-/// A TCP connection; reads take the kernel's time stamps, writes note when they were made.
+/// A connection; reads take the kernel's time stamps, writes note when they were made.
 ///
 /// What it learns is had from its [`WireClock`], also while TLS or HTTP own the stream.
 pub struct WireStream {
-    socket: Arc<TcpStream>,
+    socket: Arc<StreamSocket>,
     clock: WireClock,
     connect_time: Duration,
 }
 
 impl WireStream {
     /// Wraps a connection that was begun at `born` and took `connect_time` to make.
-    pub(in crate::net) fn new(socket: TcpStream, born: Mark, connect_time: Duration) -> Self {
-        support::stamp_arrivals(socket.as_fd());
-        let socket = Arc::new(socket);
+    pub(in crate::net) fn new(
+        socket: impl Into<StreamSocket>,
+        born: Mark,
+        connect_time: Duration,
+    ) -> Self {
+        let socket = Arc::new(socket.into());
+        if socket.stamped_as().is_some() {
+            support::stamp_arrivals(socket.as_fd());
+        }
         let clock = WireClock::new(Arc::downgrade(&socket), born, connect_time);
         Self { socket, clock, connect_time }
     }
@@ -49,16 +51,6 @@ impl WireStream {
     #[must_use]
     pub fn connect_time(&self) -> Duration {
         self.connect_time
-    }
-
-    /// The address of the peer.
-    pub fn peer_address(&self) -> io::Result<SocketAddr> {
-        self.socket.peer_addr()
-    }
-
-    /// Our own address.
-    pub fn local_address(&self) -> io::Result<SocketAddr> {
-        self.socket.local_addr()
     }
 
     /// When the peer ended the connection, as was read just now.
@@ -79,7 +71,7 @@ impl WireStream {
     fn poll_send(
         &self,
         context: &mut Context<'_>,
-        write: impl Fn(&TcpStream) -> io::Result<usize>,
+        write: impl Fn(&StreamSocket) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
         loop {
             ready!(self.socket.poll_write_ready(context))?;
@@ -114,15 +106,15 @@ impl AsyncRead for WireStream {
             // byte then still gets that time, which is at most as late as we are.
             let limit = if self.clock.tally().awaits_answer() { 1 } else { MOST_AT_ONCE };
             let room = buffer.remaining();
-            let read = self
-                .socket
-                .try_io(Interest::READABLE, || stamps::receive(self.socket.as_fd(), buffer, limit));
+            let read = self.socket.try_read(|| stamps::receive(self.socket.as_fd(), buffer, limit));
             match read {
                 Ok(reading) if reading.length > 0 => {
                     let mut tally = self.clock.tally();
                     let mark = Mark::of_arrival(reading.stamp, tally.born());
                     tally.note_arrival(mark, reading.length);
-                    support::note_reading(Kind::Tcp, mark);
+                    if let Some(kind) = self.socket.stamped_as() {
+                        support::note_reading(kind, mark);
+                    }
                     return Poll::Ready(Ok(()));
                 }
                 Ok(_) => {
@@ -190,11 +182,11 @@ mod tests {
 
     use tokio::{
         io::{AsyncReadExt, AsyncWriteExt},
-        net::{TcpListener, TcpSocket},
+        net::{TcpListener, TcpSocket, TcpStream, UnixStream},
     };
 
     use super::*;
-    use crate::net::wire::stamps_available;
+    use crate::net::wire::{Kind, stamps_available};
 
     /// What the kernel of a busy machine may take to deliver what was sent.
     const ROOM: Duration = Duration::from_millis(200);
@@ -296,6 +288,20 @@ mod tests {
         drop(stream);
         assert_eq!(peer.read(&mut [0; 1]).await.expect("orderly"), 0);
         drop(clock);
+    }
+
+    #[tokio::test]
+    async fn a_unix_socket_is_timed_by_our_own_clock() {
+        let (ours, mut peer) = UnixStream::pair().expect("two sockets");
+        let mut stream = WireStream::new(ours, Mark::now(), Duration::ZERO);
+        stream.write_all(b"?").await.expect("open");
+        assert_eq!(peer.read_u8().await.expect("sent"), b'?');
+        peer.write_all(b"!").await.expect("open");
+        assert_eq!(stream.read_u8().await.expect("sent"), b'!');
+        let lap = stream.clock().lap();
+        assert!(!lap.first_byte.expect("received").by_kernel());
+        assert!(lap.waiting > Duration::ZERO);
+        assert_eq!(stream.clock().tcp_facts(), None);
     }
 
     #[tokio::test]
