@@ -81,7 +81,6 @@ pub fn catalogue() -> Vec<Description> {
         probers::http::METRICS,
         probers::icmp::METRICS,
         probers::query_response::METRICS,
-        probers::tcp::METRICS,
     ]
     .concat()
 }

@@ -1,6 +1,6 @@
 //! What a dialogue learns, and the metrics that show it.
 
-use super::Label;
+use super::{Label, stream_facts::DURATION};
 use crate::{
     metrics::{Description, Export, Metric, MetricSet},
     settings::regexp::Captures,
@@ -22,9 +22,14 @@ const EXPECT_INFO: Metric = Metric::new(
     [],
 );
 
-/// The metrics of a dialogue; `probe_expect_info` has labels of the configuration's choice.
-pub const METRICS: &[Description] =
-    &[FAILED_DUE_TO_REGEX.describe(), FAILED_DUE_TO_BYTES.describe(), EXPECT_INFO.describe()];
+/// The metrics of a connection with a dialogue; `probe_expect_info` has labels of the
+/// configuration's choice.
+pub const METRICS: &[Description] = &[
+    DURATION.describe(),
+    FAILED_DUE_TO_REGEX.describe(),
+    FAILED_DUE_TO_BYTES.describe(),
+    EXPECT_INFO.describe(),
+];
 
 /// What a dialogue learns. There is one as soon as a dialogue could begin, even if there is none.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

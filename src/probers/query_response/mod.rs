@@ -1,10 +1,15 @@
-//! The dialogue of the tcp, unix and websocket probers: what to expect and what to send.
+//! Connections with a dialogue: what to expect and what to send, as the tcp, unix and websocket
+//! probers have it, and what the first two do around it.
 
+mod conversation;
 mod dialogue;
 mod facts;
 mod inbox;
 mod settings;
+mod stream_facts;
 
+pub use conversation::Conversation;
 pub use dialogue::{Standing, talk};
 pub use facts::{DialogueFacts, METRICS};
 pub use settings::{Label, QueryResponse, Step};
+pub use stream_facts::{StreamFacts, StreamPhase};

@@ -3,9 +3,7 @@
 mod measurements;
 mod settings;
 
-use tokio::io::{AsyncRead, AsyncWrite};
-
-pub use measurements::{METRICS, TcpMeasurements, TcpPhase};
+pub use measurements::TcpMeasurements;
 pub use settings::TcpProber;
 
 use crate::{
@@ -14,12 +12,10 @@ use crate::{
         Context, dial,
         host_port::{HostPort, Protocol},
         resolve::{Address, resolve},
-        tls::{Handshake, TlsStream},
-        wire::{WireClock, WireStream},
     },
     probers::{
         Prober, Target,
-        query_response::{DialogueFacts, Standing, talk},
+        query_response::{Conversation, StreamPhase},
     },
 };
 
@@ -46,19 +42,18 @@ impl Prober for TcpProber {
             // A file that cannot be used is told without bothering the target.
             self.tls_config.prepare().await?;
         }
-        let connecting = seen.phases.stopwatch(TcpPhase::Connect);
+        let connecting = seen.stream.phases.stopwatch(StreamPhase::Connect);
         let stream =
             dial::connect(context, address.with_port(port), self.source_ip_address).await?;
         connecting.stop_at(stream.connect_time());
-        let mut connection = Connection {
-            prober: self,
+        let conversation = Conversation {
             context,
+            query_response: &self.query_response,
+            tls_config: &self.tls_config,
             server_name: target.hostname.as_deref().unwrap_or(place.host),
-            clock: stream.clock(),
-            seen,
+            seen: &mut seen.stream,
         };
-        connection.seen.clock = Some(stream.clock());
-        connection.converse(stream).await
+        conversation.hold(stream, self.tls).await
     }
 }
 
@@ -69,72 +64,7 @@ impl TcpProber {
         host: &str,
         seen: &mut TcpMeasurements,
     ) -> Result<Address, Failure> {
-        let _resolving = seen.phases.stopwatch(TcpPhase::Resolve);
+        let _resolving = seen.stream.phases.stopwatch(StreamPhase::Resolve);
         resolve(context, host, &self.ip, &mut seen.resolution).await
-    }
-}
-
-/// What is done with a connection once there is one.
-struct Connection<'c> {
-    prober: &'c TcpProber,
-    context: &'c Context,
-    server_name: &'c str,
-    clock: WireClock,
-    seen: &'c mut TcpMeasurements,
-}
-
-impl Connection<'_> {
-    async fn converse(&mut self, mut stream: WireStream) -> Result<(), Failure> {
-        if self.prober.tls {
-            let stream = self.secure(stream).await?;
-            return self.converse_over_tls(stream, 0).await;
-        }
-        match self.talk(&mut stream, 0).await? {
-            Standing::Finished => Ok(()),
-            Standing::StartTls { next } => {
-                let stream = self.secure(stream).await?;
-                self.converse_over_tls(stream, next).await
-            }
-        }
-    }
-
-    async fn converse_over_tls(
-        &mut self,
-        mut stream: TlsStream<WireStream>,
-        first: usize,
-    ) -> Result<(), Failure> {
-        match self.talk(&mut stream, first).await? {
-            Standing::Finished => Ok(()),
-            // Refused when the module is read.
-            Standing::StartTls { .. } => {
-                let message = "the connection speaks TLS already";
-                Err(Failure::new(Stage::Tls, Reason::InvalidRequest, message))
-            }
-        }
-    }
-
-    async fn secure(&mut self, stream: WireStream) -> Result<TlsStream<WireStream>, Failure> {
-        let securing = self.seen.phases.stopwatch(TcpPhase::Tls);
-        let handshake = Handshake { server_name: self.server_name, alpn: &[] };
-        let client = &self.prober.tls_config;
-        let stream = client.handshake(self.context, stream, handshake, &mut self.seen.tls).await?;
-        securing.stop_at(self.clock.lap().waiting);
-        Ok(stream)
-    }
-
-    async fn talk<S: AsyncRead + AsyncWrite + Unpin>(
-        &mut self,
-        stream: &mut S,
-        first: usize,
-    ) -> Result<Standing, Failure> {
-        let facts = self.seen.dialogue.get_or_insert_with(DialogueFacts::default);
-        let steps = self.prober.query_response.steps();
-        if steps.len() <= first {
-            return Ok(Standing::Finished);
-        }
-        let querying = self.seen.phases.stopwatch(TcpPhase::Query);
-        let standing = talk(self.context, stream, steps, first, facts).await;
-        querying.stop_at(self.clock.lap().waiting);
-        standing
     }
 }
