@@ -35,6 +35,7 @@ pub enum AnyProber {
     Http(Box<HttpProber>),
     Icmp(Box<IcmpProber>),
     Tcp(Box<TcpProber>),
+    Unix(Box<UnixProber>),
 }
 
 /// The key of a module that names its prober.
@@ -49,6 +50,7 @@ impl Module {
             AnyProber::Http(_) => "http",
             AnyProber::Icmp(_) => "icmp",
             AnyProber::Tcp(_) => "tcp",
+            AnyProber::Unix(_) => "unix",
         }
     }
 
@@ -57,7 +59,7 @@ impl Module {
     pub fn configured_host(&self) -> Option<&str> {
         match &self.prober {
             AnyProber::Http(prober) => prober.headers.find("Host").map(|(_, value)| value),
-            AnyProber::Dns(_) | AnyProber::Icmp(_) | AnyProber::Tcp(_) => None,
+            AnyProber::Dns(_) | AnyProber::Icmp(_) | AnyProber::Tcp(_) | AnyProber::Unix(_) => None,
         }
     }
 
@@ -94,6 +96,9 @@ impl Module {
                 Value::of(prober).without(&Value::of(&IcmpProber::default()))
             }
             AnyProber::Tcp(prober) => Value::of(prober).without(&Value::of(&TcpProber::default())),
+            AnyProber::Unix(prober) => {
+                Value::of(prober).without(&Value::of(&UnixProber::default()))
+            }
         }
     }
 }
@@ -113,7 +118,7 @@ struct ModuleKeys {
     icmp: Option<Box<IcmpProber>>,
     dns: Option<Box<DnsProber>>,
     grpc: Option<GrpcProber>,
-    unix: Option<UnixProber>,
+    unix: Option<Box<UnixProber>>,
     websocket: Option<Box<WebsocketProber>>,
 }
 
@@ -164,7 +169,12 @@ impl TryFrom<ModuleKeys> for Module {
                 warnings.extend(tcp.warnings());
                 AnyProber::Tcp(tcp)
             }
-            name @ ("grpc" | "unix" | "websocket") => {
+            "unix" => {
+                let unix = keys.unix.unwrap_or_default();
+                unix.check_use().map_err(|error| error.inside("unix"))?;
+                AnyProber::Unix(unix)
+            }
+            name @ ("grpc" | "websocket") => {
                 let message = format!("prober '{name}' is not supported yet by this version");
                 return Err(RuleError::at(PROBER, message));
             }
@@ -174,7 +184,9 @@ impl TryFrom<ModuleKeys> for Module {
                 return Err(RuleError::new(message));
             }
             name => {
-                let message = format!("prober '{name}' is not valid: it is http, tcp, dns or icmp");
+                let message = format!(
+                    "prober '{name}' is not valid: it is http, tcp, icmp, dns, grpc, unix or websocket"
+                );
                 return Err(RuleError::at(PROBER, message));
             }
         };

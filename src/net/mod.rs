@@ -7,6 +7,7 @@ mod control;
 pub mod dial;
 pub mod host_port;
 pub mod http;
+pub mod local;
 pub mod resolve;
 mod stamps;
 pub mod tls;

@@ -66,6 +66,9 @@ pub async fn run_until(
         AnyProber::Tcp(prober) => {
             Box::pin(run_prober(prober.as_ref(), request, resolver, gone)).await
         }
+        AnyProber::Unix(prober) => {
+            Box::pin(run_prober(prober.as_ref(), request, resolver, gone)).await
+        }
     }
 }
 

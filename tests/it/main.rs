@@ -28,4 +28,5 @@ mod server;
 mod shipped;
 mod source;
 mod tcp;
+mod unix;
 mod wire;

@@ -18,6 +18,28 @@ pub struct UnixProber {
     pub tls_config: TlsClient,
 }
 
+impl UnixProber {
+    /// Refuses TLS that can never be verified: the target is no name that a certificate could be
+    /// for, and `hostname` means nothing to this prober.
+    ///
+    /// With upstream every such probe fails.
+    pub fn check_use(&self) -> Result<(), RuleError> {
+        let starttls = self.query_response.steps().iter().position(|step| step.starttls);
+        let asked_by = match starttls {
+            _ if self.tls => "tls".to_owned(),
+            Some(step) => format!("query_response[{step}].starttls"),
+            None => return Ok(()),
+        };
+        let settings = self.tls_config.settings();
+        if settings.server_name.is_empty() && !settings.insecure_skip_verify {
+            let message = "a unix socket has no host name, so say in tls_config which name the \
+                           certificate must be for: set server_name (or insecure_skip_verify)";
+            return Err(RuleError::at(&asked_by, message));
+        }
+        Ok(())
+    }
+}
+
 /// The section as it is written.
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]

@@ -1,4 +1,4 @@
-//! TCP servers that follow a short script.
+//! Servers that follow a short script, on TCP or on a unix socket.
 
 use boring::ssl::SslAcceptor;
 use tokio::{
@@ -6,7 +6,7 @@ use tokio::{
         AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _,
         BufReader,
     },
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, UnixListener},
 };
 
 /// What a server says.
@@ -33,7 +33,21 @@ pub(super) async fn serve(listener: TcpListener, script: Script) {
     }
 }
 
-async fn follow(mut stream: TcpStream, script: Script) -> std::io::Result<()> {
+pub(super) async fn serve_unix(listener: UnixListener, script: Script) {
+    loop {
+        let Ok((stream, _)) = listener.accept().await else { return };
+        let script = script.clone();
+        tokio::spawn(async move {
+            // The client may go at any time; that is its right.
+            follow(stream, script).await.ok();
+        });
+    }
+}
+
+async fn follow<S>(mut stream: S, script: Script) -> std::io::Result<()>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     match script {
         Script::Silent => {}
         Script::Banner => stream.write_all(b"SSH-2.0-Fixture_1.0 comment\r\n").await?,

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, net::SocketAddr, path::Path, sync::Arc};
 
-use tokio::net::{TcpListener, TcpSocket, UdpSocket};
+use tokio::net::{TcpListener, TcpSocket, UdpSocket, UnixListener};
 
 use super::{
     dns,
@@ -59,6 +59,16 @@ impl World {
         ] {
             let listener = world.listener(name, "127.0.0.1:0").await;
             tokio::spawn(tcp::serve(listener, script));
+        }
+        for (name, script) in [
+            ("unix_banner", Script::Banner),
+            ("unix_counter", Script::Counter),
+            ("unix_silent", Script::Silent),
+            ("unix_smtp", Script::Smtp(starttls.clone())),
+        ] {
+            let path = folder.join(name);
+            tokio::spawn(tcp::serve_unix(UnixListener::bind(&path).unwrap(), script));
+            world.places.insert(name, path.to_str().unwrap().to_owned());
         }
 
         let dot = world.listener("dot", "127.0.0.1:0").await;

@@ -1,0 +1,136 @@
+//! Connections to sockets of this host.
+
+use std::{ffi::OsStr, io, os::unix::ffi::OsStrExt as _, path::Path};
+
+use tokio::net::UnixStream;
+
+use crate::{
+    evidence::{Failure, Reason, Stage},
+    net::{
+        Context,
+        wire::{Mark, WireStream},
+    },
+};
+
+/// Connects to the unix socket `name`: a path, relative to the working directory, or with an `@`
+/// before it an abstract name (unix(7)).
+///
+/// # Errors
+/// A failure of the stage [`Stage::Target`] or [`Stage::Connect`].
+pub async fn connect(context: &Context, name: &str) -> Result<WireStream, Failure> {
+    if name.contains('\0') {
+        let message = format!("unix socket {name:?}: a name has no zero byte in it");
+        return Err(Failure::new(Stage::Target, Reason::InvalidTarget, message));
+    }
+    // The kernel knows an abstract name by the zero byte in front of it.
+    let address = match name.strip_prefix('@') {
+        Some(name) => format!("\0{name}"),
+        None => name.to_owned(),
+    };
+    context.enter(Stage::Connect);
+    let born = Mark::now();
+    let stream = UnixStream::connect(Path::new(OsStr::from_bytes(address.as_bytes())))
+        .await
+        .map_err(|error| refusal(name, &error))?;
+    let connect_time = born.elapsed();
+    context.log.debug("Connected", &[("socket", &name)]);
+    Ok(WireStream::new(stream, born, connect_time))
+}
+
+/// Why a connection was not made, with what to look at first.
+fn refusal(name: &str, error: &io::Error) -> Failure {
+    use io::ErrorKind::{ConnectionRefused, InvalidInput, NotFound, PermissionDenied, WouldBlock};
+    let (stage, reason, hint) = match error.kind() {
+        NotFound => (Stage::Connect, Reason::Refused, "there is no such socket"),
+        ConnectionRefused => (Stage::Connect, Reason::Refused, "nobody listens on it"),
+        WouldBlock => {
+            (Stage::Connect, Reason::Refused, "as many clients wait for it already as it lets wait")
+        }
+        PermissionDenied => (
+            Stage::Connect,
+            Reason::PermissionDenied,
+            "the exporter's user needs write permission on the socket and search permission on \
+             each directory above it",
+        ),
+        InvalidInput => (
+            Stage::Target,
+            Reason::InvalidTarget,
+            "the name is longer than the 107 bytes that a socket's name can have",
+        ),
+        _ if error.raw_os_error() == Some(libc::EPROTOTYPE) => {
+            (Stage::Connect, Reason::Protocol, "it is a socket of datagrams and not of streams")
+        }
+        _ => return Failure::io(Stage::Connect, &format!("connecting to {name}"), error),
+    };
+    Failure::new(stage, reason, format!("connecting to unix socket {name}: {hint} ({error})"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{os::unix::net::UnixDatagram, sync::Arc, time::Duration};
+
+    use tempfile::TempDir;
+    use tokio::{net::UnixListener, time::Instant};
+
+    use super::*;
+    use crate::net::resolve::Resolver;
+
+    fn context() -> Context {
+        Context::new(Instant::now() + Duration::from_mins(1), Arc::new(Resolver::default()))
+    }
+
+    /// The name of a file in a directory of its own.
+    fn place() -> (TempDir, String) {
+        let directory = TempDir::new().expect("a directory");
+        let path = directory.path().join("socket").to_str().expect("text").to_owned();
+        (directory, path)
+    }
+
+    #[tokio::test]
+    async fn a_connection_is_made_to_whoever_listens() {
+        let (_directory, path) = place();
+        let _listener = UnixListener::bind(&path).expect("a free name");
+        let context = context();
+        connect(&context, &path).await.expect("it listens");
+        assert_eq!(context.stage(), Stage::Connect);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn an_at_sign_marks_an_abstract_name() {
+        let name = format!("probe_exporter-test-{}", std::process::id());
+        let _listener = UnixListener::bind(format!("\0{name}")).expect("a free name");
+        connect(&context(), &format!("@{name}")).await.expect("it listens");
+        let failure = connect(&context(), &name).await.expect_err("no such file");
+        assert_eq!(failure.reason, Reason::Refused);
+    }
+
+    #[tokio::test]
+    async fn failures_name_the_socket_and_what_is_wrong() {
+        let (_directory, path) = place();
+        let long = "x".repeat(200);
+        for (name, stage, reason, hint) in [
+            (&*path, Stage::Connect, Reason::Refused, "no such socket"),
+            (&*long, Stage::Target, Reason::InvalidTarget, "107 bytes"),
+            ("a\0b", Stage::Target, Reason::InvalidTarget, "zero byte"),
+        ] {
+            let failure = connect(&context(), name).await.expect_err("cannot work");
+            assert_eq!((failure.stage, failure.reason), (stage, reason), "{failure}");
+            assert!(failure.message.contains(hint), "{failure}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_socket_that_nobody_listens_on_is_told_from_one_of_another_kind() {
+        let (_directory, path) = place();
+        drop(UnixListener::bind(&path).expect("a free name"));
+        let failure = connect(&context(), &path).await.expect_err("nobody listens");
+        assert_eq!(failure.reason, Reason::Refused);
+        assert!(failure.message.contains("nobody listens"), "{failure}");
+
+        let (_directory, path) = place();
+        let _datagrams = UnixDatagram::bind(&path).expect("a free name");
+        let failure = connect(&context(), &path).await.expect_err("of another kind");
+        assert!(failure.message.contains("datagrams"), "{failure}");
+    }
+}
