@@ -32,6 +32,7 @@ pub struct Module {
 #[expect(missing_docs, reason = "the names say it")]
 pub enum AnyProber {
     Dns(Box<DnsProber>),
+    Grpc(Box<GrpcProber>),
     Http(Box<HttpProber>),
     Icmp(Box<IcmpProber>),
     Tcp(Box<TcpProber>),
@@ -47,6 +48,7 @@ impl Module {
     pub fn prober_name(&self) -> &'static str {
         match self.prober {
             AnyProber::Dns(_) => "dns",
+            AnyProber::Grpc(_) => "grpc",
             AnyProber::Http(_) => "http",
             AnyProber::Icmp(_) => "icmp",
             AnyProber::Tcp(_) => "tcp",
@@ -59,7 +61,11 @@ impl Module {
     pub fn configured_host(&self) -> Option<&str> {
         match &self.prober {
             AnyProber::Http(prober) => prober.headers.find("Host").map(|(_, value)| value),
-            AnyProber::Dns(_) | AnyProber::Icmp(_) | AnyProber::Tcp(_) | AnyProber::Unix(_) => None,
+            AnyProber::Dns(_)
+            | AnyProber::Grpc(_)
+            | AnyProber::Icmp(_)
+            | AnyProber::Tcp(_)
+            | AnyProber::Unix(_) => None,
         }
     }
 
@@ -89,6 +95,9 @@ impl Module {
     fn section(&self) -> Value {
         match &self.prober {
             AnyProber::Dns(prober) => Value::of(prober).without(&Value::of(&DnsProber::default())),
+            AnyProber::Grpc(prober) => {
+                Value::of(prober).without(&Value::of(&GrpcProber::default()))
+            }
             AnyProber::Http(prober) => {
                 Value::of(prober).without(&Value::of(&HttpProber::default()))
             }
@@ -117,7 +126,7 @@ struct ModuleKeys {
     tcp: Option<Box<TcpProber>>,
     icmp: Option<Box<IcmpProber>>,
     dns: Option<Box<DnsProber>>,
-    grpc: Option<GrpcProber>,
+    grpc: Option<Box<GrpcProber>>,
     unix: Option<Box<UnixProber>>,
     websocket: Option<Box<WebsocketProber>>,
 }
@@ -153,6 +162,11 @@ impl TryFrom<ModuleKeys> for Module {
                 warnings.extend(dns.warnings());
                 AnyProber::Dns(dns)
             }
+            "grpc" => {
+                let grpc = keys.grpc.unwrap_or_default();
+                warnings.extend(grpc.warnings());
+                AnyProber::Grpc(grpc)
+            }
             "http" => {
                 let http = keys.http.unwrap_or_default();
                 http.check_supported().map_err(|error| error.inside("http"))?;
@@ -174,7 +188,7 @@ impl TryFrom<ModuleKeys> for Module {
                 unix.check_use().map_err(|error| error.inside("unix"))?;
                 AnyProber::Unix(unix)
             }
-            name @ ("grpc" | "websocket") => {
+            name @ "websocket" => {
                 let message = format!("prober '{name}' is not supported yet by this version");
                 return Err(RuleError::at(PROBER, message));
             }

@@ -148,6 +148,10 @@ labels! {
         Rcode => "rcode",
         /// A rule over resource records failed.
         Records => "records",
+        /// The call ended with another gRPC status than OK.
+        GrpcStatus => "grpc_status",
+        /// The health service says that it does not serve.
+        NotServing => "not_serving",
         /// The dialogue did not go as expected.
         Dialogue => "dialogue",
         /// A defect of the exporter.

@@ -57,6 +57,9 @@ pub async fn run_until(
         AnyProber::Dns(prober) => {
             Box::pin(run_prober(prober.as_ref(), request, resolver, gone)).await
         }
+        AnyProber::Grpc(prober) => {
+            Box::pin(run_prober(prober.as_ref(), request, resolver, gone)).await
+        }
         AnyProber::Http(prober) => {
             Box::pin(run_prober(prober.as_ref(), request, resolver, gone)).await
         }
@@ -81,6 +84,7 @@ pub fn catalogue() -> Vec<Description> {
         tls::METRICS,
         wire::METRICS,
         probers::dns::METRICS,
+        probers::grpc::METRICS,
         probers::http::METRICS,
         probers::icmp::METRICS,
         probers::query_response::METRICS,

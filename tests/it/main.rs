@@ -14,6 +14,7 @@ mod architecture;
 mod config;
 mod dns;
 mod fixtures;
+mod grpc;
 mod harness;
 mod http;
 mod icmp;

@@ -18,6 +18,11 @@ use crate::{
     net::http::{driver::Driver, head::Watched, http2::Framed},
 };
 
+/// What bytes go through: TCP, or TLS over it.
+pub(crate) trait Transport: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Transport for S {}
+
 /// The head of a response, trailers included, may have this many bytes.
 ///
 /// Unlike upstream, which takes 10 MiB.
@@ -105,7 +110,10 @@ pub(crate) fn failure_of(error: &hyper::Error, what: &str) -> Failure {
     } else if innermost.is_incomplete_message() {
         (Stage::Response, Reason::Closed)
     } else if let Some(error) = io_error {
-        (Stage::Response, Reason::of_io(error))
+        // So HTTP/2 tells of a connection that the peer has closed in good order.
+        let is_closed = error.kind() == io::ErrorKind::BrokenPipe;
+        let reason = if is_closed { Reason::Closed } else { Reason::of_io(error) };
+        (Stage::Response, reason)
     } else {
         (Stage::Response, Reason::Protocol)
     };

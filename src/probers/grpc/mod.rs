@@ -1,5 +1,212 @@
 //! The grpc prober: one call of the health service.
 
+mod call;
+mod measurements;
+mod message;
+mod metadata;
 mod settings;
+mod status;
 
+pub use measurements::{GrpcMeasurements, GrpcPhase, METRICS, Outcome};
+pub use message::ServingStatus;
+pub use metadata::Metadata;
 pub use settings::GrpcProber;
+pub use status::Code;
+
+use crate::{
+    evidence::{Failure, Reason, Stage},
+    net::{
+        Context, dial,
+        http::{
+            http2::{FrameWatch, Framed},
+            send::Transport,
+            url::{Url, host_header, hostname},
+        },
+        resolve::{Address, resolve},
+        tls::Handshake,
+        wire::WireClock,
+    },
+    probers::{
+        Prober, Target,
+        grpc::call::{Broken, Ended, call},
+    },
+};
+
+impl Prober for GrpcProber {
+    type Measurements = GrpcMeasurements;
+
+    /// The target is a host, with or without a port, or a URL, of which no more than that counts.
+    ///
+    /// Unlike upstream: the connection goes to the address that was chosen and reported.
+    async fn probe(
+        &self,
+        context: &Context,
+        target: &Target,
+        seen: &mut GrpcMeasurements,
+    ) -> Result<(), Failure> {
+        let server = Server::of(&target.name, self.tls)?;
+        // A file that cannot be used is told without bothering the target.
+        self.tls_config.prepare().await?;
+        let address = {
+            let _resolving = seen.phases.stopwatch(GrpcPhase::Resolve);
+            resolve(context, &server.host, &self.ip, &mut seen.resolution).await?
+        };
+        seen.outcome = Some(Outcome { code: Code::DEADLINE_EXCEEDED, serving: None });
+        let (outcome, verdict) = match self.check(context, &server, address, seen).await {
+            Ok(reply) => {
+                context.enter(Stage::Check);
+                reply.judge()
+            }
+            Err(Broken { code, failure }) => (Outcome { code, serving: None }, Err(failure)),
+        };
+        seen.outcome = Some(outcome);
+        context.log.debug("The call ended", &[("code", &outcome.code)]);
+        verdict
+    }
+}
+
+impl GrpcProber {
+    /// Connects and makes the call.
+    async fn check(
+        &self,
+        context: &Context,
+        server: &Server,
+        address: Address,
+        seen: &mut GrpcMeasurements,
+    ) -> Ended {
+        let port = server.port().map_err(Broken::unavailable)?;
+        let connecting = seen.phases.stopwatch(GrpcPhase::Connect);
+        let stream = dial::connect(context, address.with_port(port), None).await;
+        let stream = stream.map_err(Broken::unavailable)?;
+        connecting.stop_at(stream.connect_time());
+        let clock = seen.clock.insert(stream.clock()).clone();
+        let (stream, authority): (Box<dyn Transport>, _) = if self.tls {
+            let securing = seen.phases.stopwatch(GrpcPhase::Tls);
+            let request = Handshake { server_name: &server.host, alpn: &[b"h2"] };
+            let shaken = self.tls_config.handshake(context, stream, request, &mut seen.tls).await;
+            securing.stop_at(clock.lap().waiting);
+            let stream = shaken.map_err(Broken::unavailable)?;
+            let agreed = seen.tls.as_ref().and_then(|session| session.alpn.as_deref());
+            if agreed != Some(b"h2") {
+                return Err(Broken::unavailable(no_http2()));
+            }
+            (Box::new(stream), self.secure_authority(server))
+        } else {
+            (Box::new(stream), server.authority())
+        };
+        self.ask(context, stream, (&authority, &clock), seen).await
+    }
+
+    async fn ask(
+        &self,
+        context: &Context,
+        stream: Box<dyn Transport>,
+        (authority, clock): (&str, &WireClock),
+        seen: &mut GrpcMeasurements,
+    ) -> Ended {
+        context.enter(Stage::Response);
+        context.log.debug(
+            "Asking the health service",
+            &[("service", &self.service), ("authority", &authority)],
+        );
+        let asking = seen.phases.stopwatch(GrpcPhase::Request);
+        let frames = FrameWatch::default();
+        let stream = Framed::new(stream, clock.clone(), frames.clone());
+        let ended = call(self, stream, authority, &frames).await;
+        let answered = frames.last_byte().zip(frames.sent()).filter(|_| ended.is_ok());
+        asking.stop_at(match answered {
+            Some((last, sent)) => last.since(sent),
+            None => clock.lap().waiting,
+        });
+        ended
+    }
+
+    /// How the server is addressed over TLS: as upstream does it, by the name that its certificate
+    /// is for, without a port.
+    fn secure_authority(&self, server: &Server) -> String {
+        let name = match self.tls_config.settings().server_name.as_str() {
+            "" => &server.host,
+            configured => configured,
+        };
+        host_header(&bracketed(name))
+    }
+}
+
+fn no_http2() -> Failure {
+    let message = "the server does not agree to HTTP/2 (ALPN h2), which gRPC needs";
+    Failure::new(Stage::Tls, Reason::Protocol, message)
+}
+
+/// What a target names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Server {
+    /// Without the brackets of an IPv6 address.
+    host: String,
+    /// As it was written, or the usual one.
+    port: String,
+}
+
+impl Server {
+    fn of(target: &str, tls: bool) -> Result<Self, Failure> {
+        let has_scheme = target.starts_with("http://") || target.starts_with("https://");
+        let url = if has_scheme { target } else { &format!("http://{target}") };
+        let url = Url::parse(url).map_err(|error| {
+            let message = format!("The target names no server: {error}");
+            Failure::new(Stage::Target, Reason::InvalidTarget, message)
+        })?;
+        let usual = if tls { "443" } else { "80" };
+        // An IPv6 address without brackets ends in nothing that is a port.
+        let bare = url.authority.matches(':').nth(1).is_some() && !url.authority.contains('[');
+        let (host, port) = match url.port() {
+            _ if bare => (url.authority.as_str(), usual),
+            port => (hostname(&url.authority), port.unwrap_or(usual)),
+        };
+        Ok(Self { host: host.to_owned(), port: port.to_owned() })
+    }
+
+    fn port(&self) -> Result<u16, Failure> {
+        self.port.parse().map_err(|_| {
+            let message = format!("{} is not a port: the largest is {}", self.port, u16::MAX);
+            Failure::new(Stage::Connect, Reason::InvalidTarget, message)
+        })
+    }
+
+    /// How the server is addressed without TLS.
+    fn authority(&self) -> String {
+        host_header(&format!("{}:{}", bracketed(&self.host), self.port))
+    }
+}
+
+/// A host as it stands in a URL.
+fn bracketed(host: &str) -> String {
+    if host.contains(':') { format!("[{host}]") } else { host.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_target_names_a_host_and_perhaps_a_port() {
+        for (target, tls, host, port, authority) in [
+            ("h:50051", false, "h", "50051", "h:50051"),
+            ("h", false, "h", "80", "h:80"),
+            ("h", true, "h", "443", "h:443"),
+            ("http://h:1/path?query", true, "h", "1", "h:1"),
+            ("https://h", false, "h", "80", "h:80"),
+            ("[::1]:50051", false, "::1", "50051", "[::1]:50051"),
+            ("[::1]", false, "::1", "80", "[::1]:80"),
+            ("::1", true, "::1", "443", "[::1]:443"),
+            ("[fe80::1%25eth0]:1", false, "fe80::1%eth0", "1", "[fe80::1]:1"),
+        ] {
+            let server = Server::of(target, tls).unwrap();
+            let expected = Server { host: host.to_owned(), port: port.to_owned() };
+            assert_eq!(server, expected, "{target}");
+            assert_eq!(server.authority(), authority, "{target}");
+        }
+        for target in ["http://[::1", "a b", "h:port", "h\n"] {
+            assert!(Server::of(target, false).is_err(), "{target}");
+        }
+        assert!(Server::of("h:65536", false).unwrap().port().is_err());
+    }
+}

@@ -1,11 +1,10 @@
 //! The section `grpc`.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
 use crate::{
     net::tls::TlsClient,
+    probers::grpc::metadata::Metadata,
     settings::ip::{IpSettings, PreferredIpProtocol},
 };
 
@@ -22,7 +21,7 @@ pub struct GrpcProber {
     /// Which address of the target is probed.
     pub ip: IpSettings,
     /// What is sent beside the request.
-    pub metadata: BTreeMap<String, Vec<String>>,
+    pub metadata: Metadata,
 }
 
 /// The section as it is written.
@@ -34,7 +33,22 @@ struct GrpcKeys {
     tls_config: TlsClient,
     ip_protocol_fallback: bool,
     preferred_ip_protocol: PreferredIpProtocol,
-    metadata: BTreeMap<String, Vec<String>>,
+    metadata: Metadata,
+}
+
+impl GrpcProber {
+    /// What is surprising about the settings.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        let mut warnings: Vec<_> = self.ip.preferred_ip_protocol.warning().into_iter().collect();
+        for key in self.metadata.ignored() {
+            warnings.push(format!("metadata: '{key}' is not sent, because gRPC sets it itself"));
+        }
+        if !self.tls && self.tls_config != TlsClient::default() {
+            warnings.push("tls_config has no effect without 'tls: true'".to_owned());
+        }
+        warnings
+    }
 }
 
 impl Default for GrpcKeys {

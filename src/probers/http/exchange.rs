@@ -5,10 +5,7 @@ use http::{HeaderMap, HeaderValue, Request, StatusCode, Version, header, respons
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
 use hyper::{body::Incoming, ext::on_informational};
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    task::coop::consume_budget,
-};
+use tokio::task::coop::consume_budget;
 
 use crate::{
     evidence::{Failure, Reason, Stage},
@@ -18,7 +15,7 @@ use crate::{
             driver::Driver,
             head::{HeadWatch, Watched},
             http2::{FrameWatch, Framed},
-            send::{failure_of, send_http1, send_http2},
+            send::{Transport, failure_of, send_http1, send_http2},
             version::HttpVersion,
         },
         wire::WireClock,
@@ -33,11 +30,6 @@ pub(super) struct Connection {
     pub(super) http2: bool,
     pub(super) over_tls: bool,
 }
-
-/// What bytes go through: TCP, or TLS over it.
-pub(super) trait Transport: AsyncRead + AsyncWrite + Send + Unpin {}
-
-impl<S: AsyncRead + AsyncWrite + Send + Unpin> Transport for S {}
 
 /// A response whose body is still to be read.
 pub(super) struct Response {

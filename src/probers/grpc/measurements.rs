@@ -1,0 +1,150 @@
+//! What a grpc probe learns, and the metrics that show it.
+
+use std::time::Duration;
+
+use super::{message::ServingStatus, status::Code};
+use crate::{
+    evidence::{Phase, Phases},
+    metrics::{Description, Export, Metric, MetricSet},
+    net::{
+        resolve::Resolution,
+        tls::{EARLIEST_CERT_EXPIRY, LAST_CHAIN_INFO, TlsSession, VERSION_INFO},
+        wire::WireClock,
+    },
+    probers::Measurements,
+};
+
+const DURATION: Metric<1> = Metric::new(
+    "probe_grpc_duration_seconds",
+    "How long resolving the name and the whole health check took, in seconds.",
+    ["phase"],
+);
+const CHECK_DURATION: Metric<1> = Metric::new(
+    "probe_grpc_check_duration_seconds",
+    "How long the parts of the health check waited for the network and the server, in seconds.",
+    ["phase"],
+)
+.extra();
+const SSL: Metric =
+    Metric::new("probe_grpc_ssl", "Whether the health check was answered over TLS.", []);
+const STATUS_CODE: Metric =
+    Metric::new("probe_grpc_status_code", "The gRPC status code of the health check.", []);
+const HEALTHCHECK_RESPONSE: Metric<1> = Metric::new(
+    "probe_grpc_healthcheck_response",
+    "1 for the serving status that the health service reports.",
+    ["serving_status"],
+);
+
+/// The metrics that only this prober has.
+pub const METRICS: &[Description] = &[
+    DURATION.describe(),
+    CHECK_DURATION.describe(),
+    SSL.describe(),
+    STATUS_CODE.describe(),
+    HEALTHCHECK_RESPONSE.describe(),
+];
+
+/// The metrics of TLS that upstream's grpc prober has, once a call was answered.
+const TLS_OF_UPSTREAM: &[&str] =
+    &[EARLIEST_CERT_EXPIRY.name, LAST_CHAIN_INFO.name, VERSION_INFO.name];
+
+/// The parts of a grpc probe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GrpcPhase {
+    /// Resolving the target's name.
+    Resolve,
+    /// Making the connection.
+    Connect,
+    /// The TLS handshake.
+    Tls,
+    /// The call.
+    Request,
+}
+
+impl Phase for GrpcPhase {
+    fn label(self) -> &'static str {
+        match self {
+            Self::Resolve => "resolve",
+            Self::Connect => "connect",
+            Self::Tls => "tls",
+            Self::Request => "request",
+        }
+    }
+}
+
+/// The parts of what upstream calls the check.
+const CHECK: [GrpcPhase; 3] = [GrpcPhase::Connect, GrpcPhase::Tls, GrpcPhase::Request];
+
+/// How a call ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Outcome {
+    /// Its status.
+    pub code: Code,
+    /// What the service says of itself, if the call was answered.
+    pub serving: Option<ServingStatus>,
+}
+
+/// What a grpc probe learns.
+#[derive(Debug, Default)]
+pub struct GrpcMeasurements {
+    /// The target's address, once it was looked for.
+    pub resolution: Option<Resolution>,
+    /// How long each part took.
+    pub phases: Phases<GrpcPhase>,
+    /// What TLS taught, if it was spoken.
+    pub tls: Option<TlsSession>,
+    /// How the call ended; while it runs, what it would be if the deadline came now.
+    pub outcome: Option<Outcome>,
+    /// The account of the connection, once there was one.
+    pub clock: Option<WireClock>,
+}
+
+impl Measurements for GrpcMeasurements {
+    fn waited(&self) -> Duration {
+        self.phases.total()
+    }
+}
+
+impl Export for GrpcMeasurements {
+    fn export(&self, metrics: &mut MetricSet) {
+        if let Some(resolution) = &self.resolution {
+            resolution.export(metrics);
+        }
+        self.export_phases(metrics);
+        let outcome = self.outcome.unwrap_or(Outcome { code: Code::OK, serving: None });
+        metrics.add(&STATUS_CODE, [], outcome.code.0);
+        if self.outcome.is_some() {
+            for known in ServingStatus::KNOWN {
+                metrics.add(&HEALTHCHECK_RESPONSE, [&known.to_string()], 0);
+            }
+        }
+        if let Some(serving) = outcome.serving {
+            metrics.add(&HEALTHCHECK_RESPONSE, [&serving.to_string()], 1);
+        }
+        let secure = self.tls.as_ref().filter(|_| outcome.serving.is_some());
+        metrics.add(&SSL, [], u8::from(secure.is_some()));
+        if let Some(tls) = &self.tls {
+            tls.export_as(secure.map_or(&[], |_| TLS_OF_UPSTREAM), metrics);
+        }
+        if let Some(clock) = &self.clock {
+            clock.export(metrics);
+        }
+    }
+}
+
+impl GrpcMeasurements {
+    fn export_phases(&self, metrics: &mut MetricSet) {
+        let resolve = self.phases.spent(GrpcPhase::Resolve).unwrap_or_default();
+        metrics.add(&DURATION, [GrpcPhase::Resolve.label()], resolve.as_secs_f64());
+        let parts = CHECK.map(|part| (part, self.phases.spent(part)));
+        for (part, spent) in parts {
+            if let Some(spent) = spent {
+                metrics.add(&CHECK_DURATION, [part.label()], spent.as_secs_f64());
+            }
+        }
+        if self.outcome.is_some() {
+            let check: Duration = parts.iter().filter_map(|(_, spent)| *spent).sum();
+            metrics.add(&DURATION, ["check"], check.as_secs_f64());
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! The key `metadata`: what is sent beside the request.
+
+use std::collections::BTreeMap;
+
+use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD as BASE64};
+use http::{HeaderName, HeaderValue};
+use serde::{Deserialize, Serialize};
+
+use crate::settings::{bytes::Bytes, rule::RuleError};
+
+/// Keys and their values, as they are written; each can be sent as it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "BTreeMap<String, Vec<Bytes>>")]
+pub struct Metadata(BTreeMap<String, Vec<Bytes>>);
+
+/// Keys with this end have values of any bytes.
+const BINARY: &str = "-bin";
+
+/// Headers that a call has anyway or that HTTP/2 forbids; upstream leaves the first out as well.
+const OWN: [&str; 13] = [
+    "connection",
+    "content-length",
+    "content-type",
+    "grpc-encoding",
+    "grpc-message",
+    "grpc-message-type",
+    "grpc-status",
+    "grpc-timeout",
+    "keep-alive",
+    "te",
+    "transfer-encoding",
+    "upgrade",
+    "user-agent",
+];
+
+impl Metadata {
+    /// The headers that are sent.
+    pub(super) fn headers(&self) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
+        let sent = self.0.iter().filter(|(key, _)| !OWN.contains(&key.as_str()));
+        sent.flat_map(|(key, values)| {
+            values.iter().filter_map(|value| {
+                // Both were tried when the module was read.
+                Some((HeaderName::from_bytes(key.as_bytes()).ok()?, header_value(key, value)?))
+            })
+        })
+    }
+
+    /// The keys that are not sent.
+    pub(super) fn ignored(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str).filter(|key| OWN.contains(key))
+    }
+}
+
+fn header_value(key: &str, value: &Bytes) -> Option<HeaderValue> {
+    if key.ends_with(BINARY) {
+        return HeaderValue::try_from(BASE64.encode(value.as_slice())).ok();
+    }
+    let is_printable = |byte: &u8| matches!(byte, b' '..=b'~');
+    let printable = Some(value.as_slice()).filter(|value| value.iter().all(is_printable))?;
+    HeaderValue::from_bytes(printable).ok()
+}
+
+/// Unlike upstream, which takes anything and then fails every probe.
+impl TryFrom<BTreeMap<String, Vec<Bytes>>> for Metadata {
+    type Error = RuleError;
+
+    fn try_from(metadata: BTreeMap<String, Vec<Bytes>>) -> Result<Self, RuleError> {
+        for (key, values) in &metadata {
+            let may_stand =
+                |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.');
+            if key.is_empty() || !key.bytes().all(may_stand) {
+                let message = format!(
+                    "'{key}' is not a key of metadata: lower-case letters, digits, '-', '_' and \
+                     '.' make one"
+                );
+                return Err(RuleError::at(key, message));
+            }
+            let wrong = values.iter().position(|value| header_value(key, value).is_none());
+            if let Some(index) = wrong {
+                let message = format!(
+                    "a value of metadata is printable ASCII; other bytes need a key that ends in \
+                     '{BINARY}'"
+                );
+                return Err(RuleError::at(&format!("{key}[{index}]"), message));
+            }
+        }
+        Ok(Self(metadata))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn parse(value: Value) -> Result<Metadata, String> {
+        serde_json::from_value(value).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn every_value_becomes_a_header() {
+        let metadata =
+            parse(json!({"b-bin": ["\u{0}a", ""], "a": ["x y", "z"], "te": ["gzip"]})).unwrap();
+        let headers: Vec<_> = metadata
+            .headers()
+            .map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()))
+            .collect();
+        assert_eq!(headers, ["a: x y", "a: z", "b-bin: AGE", "b-bin: "]);
+        assert_eq!(metadata.ignored().collect::<Vec<_>>(), ["te"]);
+    }
+
+    #[test]
+    fn what_can_never_be_sent_is_refused() {
+        for (metadata, place) in [
+            (json!({"Key": ["a"]}), "Key: 'Key' is not a key"),
+            (json!({"a b": ["a"]}), "a b: 'a b' is not"),
+            (json!({":path": ["a"]}), ":path: ':path' is not"),
+            (json!({"a": ["b", "c\n"]}), "a[1]: a value"),
+            (json!({"a": ["ä"]}), "a[0]: a value"),
+        ] {
+            let error = parse(metadata).unwrap_err();
+            assert!(error.starts_with(place), "{error}");
+        }
+    }
+}

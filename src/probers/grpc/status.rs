@@ -1,0 +1,188 @@
+//! The status of a call: its code, and what stands for one where there is none.
+
+use std::{error::Error, fmt};
+
+use http::{HeaderMap, HeaderValue, StatusCode};
+
+/// How a call ended; any number may come, 0 to 16 have a meaning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Code(pub u32);
+
+impl Code {
+    pub(super) const OK: Self = Self(0);
+    pub(super) const CANCELLED: Self = Self(1);
+    pub(super) const UNKNOWN: Self = Self(2);
+    pub(super) const DEADLINE_EXCEEDED: Self = Self(4);
+    pub(super) const PERMISSION_DENIED: Self = Self(7);
+    pub(super) const RESOURCE_EXHAUSTED: Self = Self(8);
+    pub(super) const UNIMPLEMENTED: Self = Self(12);
+    pub(super) const INTERNAL: Self = Self(13);
+    pub(super) const UNAVAILABLE: Self = Self(14);
+    pub(super) const UNAUTHENTICATED: Self = Self(16);
+}
+
+/// The names of the codes from 0 on.
+const NAMES: [&str; 17] = [
+    "OK",
+    "CANCELLED",
+    "UNKNOWN",
+    "INVALID_ARGUMENT",
+    "DEADLINE_EXCEEDED",
+    "NOT_FOUND",
+    "ALREADY_EXISTS",
+    "PERMISSION_DENIED",
+    "RESOURCE_EXHAUSTED",
+    "FAILED_PRECONDITION",
+    "ABORTED",
+    "OUT_OF_RANGE",
+    "UNIMPLEMENTED",
+    "INTERNAL",
+    "UNAVAILABLE",
+    "DATA_LOSS",
+    "UNAUTHENTICATED",
+];
+
+impl fmt::Display for Code {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(number) = self;
+        let name = usize::try_from(*number).ok().and_then(|index| NAMES.get(index));
+        write!(formatter, "{number} ({})", name.unwrap_or(&"no known code"))
+    }
+}
+
+/// What `grpc-status` and `grpc-message` say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Status {
+    pub(super) code: Code,
+    /// For people; may be empty.
+    pub(super) message: String,
+}
+
+impl Status {
+    /// Reads the status from trailers, or from a head that stands for them.
+    pub(super) fn of(trailers: &HeaderMap) -> Result<Self, String> {
+        let status = trailers.get("grpc-status").ok_or("grpc-status is missing")?;
+        let number = status.to_str().ok().and_then(|text| text.parse::<i32>().ok());
+        let number =
+            number.ok_or_else(|| format!("grpc-status is no number: {}", excerpt(status)))?;
+        let message = trailers.get("grpc-message").map(|text| percent_decoded(text.as_bytes()));
+        // As upstream does it, a negative number counts as a very large one.
+        Ok(Self { code: Code(number.cast_unsigned()), message: message.unwrap_or_default() })
+    }
+}
+
+fn excerpt(value: &HeaderValue) -> String {
+    String::from_utf8_lossy(value.as_bytes()).chars().take(50).collect()
+}
+
+/// Decodes a text in which `%` and two hexadecimal digits stand for a byte. What is no such
+/// sequence is left as it is, since a message must never get lost.
+fn percent_decoded(text: &[u8]) -> String {
+    let digit = |byte: Option<&u8>| byte.and_then(|byte| char::from(*byte).to_digit(16));
+    let mut decoded = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((first, behind)) = rest.split_first() {
+        rest = behind;
+        match (*first, digit(behind.first()), digit(behind.get(1))) {
+            (b'%', Some(high), Some(low)) => {
+                decoded.push(u8::try_from(high * 16 + low).unwrap_or_default());
+                rest = behind.get(2..).unwrap_or_default();
+            }
+            (byte, ..) => decoded.push(byte),
+        }
+    }
+    String::from_utf8_lossy(&decoded).into_owned()
+}
+
+/// The code that a response without gRPC in it stands for.
+pub(super) fn code_of_http(status: StatusCode) -> Code {
+    match status.as_u16() {
+        400 => Code::INTERNAL,
+        401 => Code::UNAUTHENTICATED,
+        403 => Code::PERMISSION_DENIED,
+        404 => Code::UNIMPLEMENTED,
+        429 | 502..=504 => Code::UNAVAILABLE,
+        _ => Code::UNKNOWN,
+    }
+}
+
+/// The code of a call that broke off: what a reset of its stream means, or that there is no
+/// connection.
+pub(super) fn code_of_break(error: &hyper::Error) -> Code {
+    let mut cause: Option<&(dyn Error + 'static)> = error.source();
+    while let Some(error) = cause {
+        if let Some(error) = error.downcast_ref::<h2::Error>() {
+            return match error.reason().filter(|_| error.is_reset()) {
+                Some(reason) => code_of_reset(reason),
+                None => Code::UNAVAILABLE,
+            };
+        }
+        cause = error.source();
+    }
+    Code::UNAVAILABLE
+}
+
+fn code_of_reset(reason: h2::Reason) -> Code {
+    match reason {
+        h2::Reason::REFUSED_STREAM => Code::UNAVAILABLE,
+        h2::Reason::CANCEL => Code::CANCELLED,
+        h2::Reason::FLOW_CONTROL_ERROR | h2::Reason::ENHANCE_YOUR_CALM => Code::RESOURCE_EXHAUSTED,
+        h2::Reason::INADEQUATE_SECURITY => Code::PERMISSION_DENIED,
+        _ => Code::INTERNAL,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(pairs: &[(&'static str, &'static str)]) -> Result<Status, String> {
+        let headers = pairs.iter().map(|(name, value)| {
+            (http::HeaderName::from_static(name), HeaderValue::from_static(value))
+        });
+        Status::of(&headers.collect())
+    }
+
+    #[test]
+    fn a_status_is_a_number_and_perhaps_words() {
+        let words = status(&[("grpc-status", "5"), ("grpc-message", "no%20such %zz %c3%a4%")]);
+        assert_eq!(words, Ok(Status { code: Code(5), message: "no such %zz ä%".to_owned() }));
+        assert_eq!(status(&[("grpc-status", "0")]).unwrap().code, Code::OK);
+        assert_eq!(status(&[("grpc-status", "77")]).unwrap().code, Code(77));
+        assert_eq!(status(&[("grpc-status", "-1")]).unwrap().code, Code(u32::MAX));
+        for wrong in [&[][..], &[("grpc-status", "")], &[("grpc-status", "OK")]] {
+            assert!(status(wrong).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_do_not_lose_the_message() {
+        assert_eq!(percent_decoded(b"%ff%E4x%4"), "\u{fffd}\u{fffd}x%4");
+    }
+
+    #[test]
+    fn codes_have_names() {
+        assert_eq!(Code(5).to_string(), "5 (NOT_FOUND)");
+        assert_eq!(Code(99).to_string(), "99 (no known code)");
+        assert_eq!(Code::UNAUTHENTICATED.to_string(), "16 (UNAUTHENTICATED)");
+    }
+
+    #[test]
+    fn what_is_no_grpc_stands_for_a_code() {
+        for (status, code) in
+            [(200, 2), (301, 2), (400, 13), (401, 16), (403, 7), (404, 12), (429, 14), (500, 2)]
+        {
+            let status = StatusCode::from_u16(status).unwrap();
+            assert_eq!(code_of_http(status), Code(code), "{status}");
+        }
+        for (reason, code) in [
+            (h2::Reason::REFUSED_STREAM, 14),
+            (h2::Reason::CANCEL, 1),
+            (h2::Reason::ENHANCE_YOUR_CALM, 8),
+            (h2::Reason::INADEQUATE_SECURITY, 7),
+            (h2::Reason::PROTOCOL_ERROR, 13),
+        ] {
+            assert_eq!(code_of_reset(reason), Code(code), "{reason}");
+        }
+    }
+}
