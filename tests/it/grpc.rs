@@ -85,9 +85,9 @@ async fn the_call_carries_what_the_module_says() {
     let server = GrpcServer::start("127.0.0.1", None).await;
     let metadata = "metadata: {x-key: [one, two], x-bin: [!!binary AAE=], user-agent: [odd]}";
     probe(&module(metadata), server.address).await.expect(&["probe_success 1"]);
-    let heard = server.heard();
-    assert_eq!(heard.len(), 1);
-    let head = &heard[0];
+    let requests = server.heard();
+    assert_eq!(requests.len(), 1);
+    let head = &requests[0];
     let values = |name: &str| {
         let values = head.headers.get_all(name).iter();
         values.map(|value| value.to_str().unwrap().to_owned()).collect::<Vec<_>>()

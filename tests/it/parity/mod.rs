@@ -7,6 +7,7 @@
 
 mod compare;
 mod dns;
+mod grpc;
 mod http;
 mod pki;
 mod tcp;

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, net::SocketAddr, path::Path, sync::Arc};
 use tokio::net::{TcpListener, TcpSocket, UdpSocket, UnixListener};
 
 use super::{
-    dns,
+    dns, grpc,
     http::{self, Neighbours},
     pki::Pki,
     tcp::{self, Script},
@@ -49,6 +49,17 @@ impl World {
         }
         let port = world.places["http"].rsplit_once(':').unwrap().1.to_owned();
         world.places.insert("http_port", port);
+
+        for (name, address, tls) in [
+            ("grpc", "127.0.0.1:0", None),
+            ("grpc6", "[::1]:0", None),
+            ("grpc_tls", "127.0.0.1:0", plain.clone()),
+        ] {
+            let listener = world.listener(name, address).await;
+            tokio::spawn(grpc::serve(listener, tls));
+        }
+        let port = world.places["grpc"].rsplit_once(':').unwrap().1.to_owned();
+        world.places.insert("grpc_port", port);
 
         let starttls = world.pki.acceptor(&good, false, false);
         for (name, script) in [
