@@ -120,7 +120,7 @@ bench-micro: setup ## What the parts of a probe cost, on this machine and now
 .PHONY: parity
 parity: setup ## The comparison with a real blackbox_exporter (BLACKBOX=its binary; RECORD=1 writes its answers down anew)
 	@test -n "$(BLACKBOX)" || { echo 'make parity needs BLACKBOX=<path of the binary of blackbox_exporter 0.28.0>' >&2; exit 1; }
-	BLACKBOX="$(BLACKBOX)" $(if $(RECORD),RECORD=1) $(CARGO) test --locked --test it parity
+	BLACKBOX="$(BLACKBOX)" $(if $(RECORD),RECORD=1) $(CARGO) test --locked --test it -- parity dialects
 
 .PHONY: image
 image: ## Build the container image (CONTAINER=docker, podman or buildah)

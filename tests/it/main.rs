@@ -12,6 +12,7 @@
 mod accuracy;
 mod architecture;
 mod config;
+mod dialects;
 mod dns;
 mod fixtures;
 mod grpc;

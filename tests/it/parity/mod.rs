@@ -11,7 +11,7 @@ mod grpc;
 mod http;
 mod pki;
 mod tcp;
-mod upstream;
+pub(crate) mod upstream;
 mod world;
 
 use std::{

@@ -8,13 +8,13 @@ use std::{
 
 use crate::harness;
 
-pub(super) struct Upstream {
+pub(crate) struct Upstream {
     child: Child,
     address: SocketAddr,
 }
 
 impl Upstream {
-    pub(super) fn address(&self) -> SocketAddr {
+    pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
 }
@@ -27,7 +27,7 @@ impl Drop for Upstream {
 }
 
 /// Starts the binary with these modules, and waits until it answers.
-pub(super) fn start(binary: &Path, modules: &str, folder: &Path) -> Upstream {
+pub(crate) fn start(binary: &Path, modules: &str, folder: &Path) -> Upstream {
     let config = folder.join("upstream.yml");
     std::fs::write(&config, modules).unwrap();
     // It cannot be told to take any free port and to say which.

@@ -1,0 +1,76 @@
+//! The languages that modules are written in, against what `blackbox_exporter` 0.28.0 makes of
+//! them: patterns and CEL.
+//!
+//! `data/dialects/` holds a table for each: a line is a JSON list of the text, what it is applied
+//! to, and what came of it. `make parity BLACKBOX=<its binary>` asks it again, and with RECORD=1
+//! writes the tables down anew.
+
+mod cel;
+mod patterns;
+
+use std::{
+    ffi::OsString,
+    fs,
+    io::{Read as _, Write as _},
+    net::SocketAddr,
+    path::Path,
+    process::{Command, Stdio},
+};
+
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::harness;
+
+const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/data/dialects");
+
+/// The lines of a table. What came of a line may be left out where it was not recorded yet.
+fn table<T: DeserializeOwned>(name: &str) -> Vec<T> {
+    let text = fs::read_to_string(format!("{DATA}/{name}")).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+fn write_table<T: Serialize>(name: &str, lines: &[T]) {
+    let text: String =
+        lines.iter().map(|line| serde_json::to_string(line).unwrap() + "\n").collect();
+    fs::write(format!("{DATA}/{name}"), text).unwrap();
+}
+
+/// What is said where there is nothing to compare with.
+const SKIPPED: &str = "SKIPPED: no BLACKBOX=<binary of blackbox_exporter 0.28.0> to compare with";
+
+/// The binary to compare with, and whether its answers are to be written down.
+fn upstream() -> Option<(OsString, bool)> {
+    Some((std::env::var_os("BLACKBOX")?, std::env::var_os("RECORD").is_some()))
+}
+
+/// A map of modules as YAML, which JSON is a part of.
+fn configuration(modules: impl Iterator<Item = (String, serde_json::Value)>) -> String {
+    let modules: serde_json::Map<_, _> = modules.collect();
+    serde_json::json!({ "modules": modules }).to_string()
+}
+
+/// Whether `blackbox_exporter` loads a configuration.
+fn loads(binary: &Path, configuration: &str, folder: &Path) -> bool {
+    let file = folder.join("check.yml");
+    fs::write(&file, configuration).unwrap();
+    Command::new(binary)
+        .args(["--config.check", "--config.file"])
+        .arg(file)
+        .stderr(Stdio::null())
+        .status()
+        .unwrap()
+        .success()
+}
+
+/// The metrics of one probe by `blackbox_exporter`.
+fn ask(exporter: SocketAddr, module: &str, target: &str) -> String {
+    let query = url::form_urlencoded::Serializer::new(String::new())
+        .append_pair("module", module)
+        .append_pair("target", target)
+        .finish();
+    let mut stream = harness::connect(exporter);
+    write!(stream, "GET /probe?{query} HTTP/1.0\r\nHost: {exporter}\r\n\r\n").unwrap();
+    let mut bytes = Vec::new();
+    stream.read_to_end(&mut bytes).unwrap();
+    harness::Answer::parse(&bytes).text()
+}
