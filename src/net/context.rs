@@ -5,7 +5,10 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use crate::{
-    evidence::{ProbeLog, Stage, failure::StageMark},
+    evidence::{
+        ProbeLog, Stage,
+        failure::{HeldStage, StageMark},
+    },
     net::resolve::Resolver,
 };
 
@@ -32,6 +35,13 @@ impl Context {
     /// Notes that `stage` begins; a timeout is charged to the stage entered last.
     pub fn enter(&self, stage: Stage) {
         self.stage.enter(stage);
+    }
+
+    /// Notes that `stage` begins, and that what is entered until the guard is dropped is a part of
+    /// it.
+    #[must_use]
+    pub fn hold(&self, stage: Stage) -> HeldStage<'_> {
+        self.stage.hold(stage)
     }
 
     /// The stage entered last.

@@ -8,6 +8,8 @@ pub mod dial;
 pub mod host_port;
 pub mod http;
 pub mod local;
+pub mod proxy;
+pub mod race;
 pub mod resolve;
 mod stamps;
 pub mod tls;

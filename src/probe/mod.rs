@@ -26,7 +26,7 @@ use crate::{
     evidence::{Failure, Reason},
     metrics::{Description, Export, MetricSet},
     net::{
-        Context,
+        Context, proxy,
         resolve::{self, Resolver},
         tls, wire,
     },
@@ -80,6 +80,7 @@ pub async fn run_until(
 pub fn catalogue() -> Vec<Description> {
     [
         report::METRICS,
+        proxy::METRICS,
         resolve::METRICS,
         tls::METRICS,
         wire::METRICS,

@@ -57,6 +57,11 @@ impl Probed {
         found.unwrap_or_else(|| panic!("{sample} is missing:\n{text}")).parse().unwrap()
     }
 
+    /// The metrics.
+    pub(crate) fn text(&self) -> String {
+        self.report.metrics.render()
+    }
+
     /// The words of the failure, and nothing when the probe succeeded.
     pub(crate) fn failure(&self) -> &str {
         self.report.verdict.as_ref().err().map_or("", |failure| &failure.message)

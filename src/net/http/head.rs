@@ -133,6 +133,13 @@ impl<S> Watched<S> {
     }
 }
 
+impl<S> Watched<S> {
+    /// The connection itself, once it is no longer about HTTP.
+    pub(crate) fn into_inner(self) -> S {
+        self.stream
+    }
+}
+
 impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,

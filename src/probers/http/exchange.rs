@@ -18,6 +18,7 @@ use crate::{
             send::{Transport, failure_of, send_http1, send_http2},
             version::HttpVersion,
         },
+        proxy::Proxy,
         wire::WireClock,
     },
     probers::http::{measurements::HttpMeasurements, request::RequestBody, timing::Running},
@@ -29,6 +30,8 @@ pub(super) struct Connection {
     pub(super) clock: WireClock,
     pub(super) http2: bool,
     pub(super) over_tls: bool,
+    /// The proxy that requests are given to, if that is not the target itself.
+    pub(super) proxy: Option<Proxy>,
 }
 
 /// A response whose body is still to be read.
@@ -39,6 +42,8 @@ pub(super) struct Response {
     /// The length of the body as it was announced.
     pub(super) content_length: Option<u64>,
     pub(super) over_tls: bool,
+    /// The proxy that the request was given to, if that was not the target itself.
+    pub(super) proxy: Option<Proxy>,
     body: Incoming,
     driver: Driver,
 }
@@ -51,7 +56,7 @@ pub(super) async fn exchange(
     mut request: Request<RequestBody>,
     seen: &mut HttpMeasurements,
 ) -> Result<Response, Failure> {
-    let Connection { stream, clock, http2, over_tls } = connection;
+    let Connection { stream, clock, http2, over_tls, proxy } = connection;
     let head = HeadWatch::default();
     let is_head = request.method() == http::Method::HEAD;
     context.enter(Stage::Response);
@@ -77,7 +82,7 @@ pub(super) async fn exchange(
     let version = head.version().unwrap_or_else(|| parts.version.into());
     let Parts { status, headers, .. } = parts;
     let headers = presentable(headers, version)?;
-    Ok(Response { status, version, headers, content_length, over_tls, body, driver })
+    Ok(Response { status, version, headers, content_length, over_tls, proxy, body, driver })
 }
 
 impl Response {

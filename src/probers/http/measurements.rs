@@ -10,6 +10,7 @@ use crate::{
     metrics::{Description, Export, Metric, MetricSet},
     net::{
         http::version::HttpVersion,
+        proxy::{self, ProxyPhase},
         resolve::Resolution,
         tls::{self, TlsSession},
         wire::WireClock,
@@ -88,6 +89,8 @@ pub struct HttpMeasurements {
     pub resolution: Option<Resolution>,
     /// Time by phase, summed over all hops.
     pub phases: Phases<HttpPhase>,
+    /// What a proxy took beside the connection to it, summed over all hops.
+    pub proxy: Phases<ProxyPhase>,
     /// Redirects that were seen, including one that was not followed.
     pub redirects: u32,
     /// The account of the latest hop's connection.
@@ -201,7 +204,7 @@ impl HttpMeasurements {
 
 impl Measurements for HttpMeasurements {
     fn waited(&self) -> Duration {
-        self.phases.total()
+        self.phases.total() + self.proxy.total()
     }
 }
 
@@ -211,6 +214,7 @@ impl Export for HttpMeasurements {
             resolution.export(metrics);
         }
         self.phases.export(&DURATION, metrics);
+        self.proxy.export(&proxy::DURATION, metrics);
         metrics.add(&REDIRECTS, [], self.redirects);
         metrics.add(&UNCOMPRESSED_BODY_LENGTH, [], approximate(self.body_length));
         metrics.add(&FAILED_DUE_TO_REGEX, [], u8::from(self.patterns.has_failed()));

@@ -52,9 +52,14 @@ impl Prober for HttpProber {
         seen.json = has_json_rules(self).then_some(CheckState::NotReached);
         context.enter(Stage::Target);
         let url = url_of(&target.name)?;
-        let address = resolve(context, url.hostname(), &self.ip, &mut seen.resolution).await;
-        seen.note_resolution();
-        let pinned = Pinned::new(&url, address?);
+        let address = if self.leaves_name_to_proxy() {
+            None
+        } else {
+            let found = resolve(context, url.hostname(), &self.ip, &mut seen.resolution).await;
+            seen.note_resolution();
+            Some(found?)
+        };
+        let pinned = Pinned::new(&url, address);
         context.enter(Stage::Request);
         if url.scheme == "https" || names_files(self.tls_client.settings()) {
             self.tls_client.prepare().await?;

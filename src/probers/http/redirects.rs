@@ -10,7 +10,7 @@ use crate::{
     probers::http::{
         cookies::Jar,
         exchange::{Response, exchange},
-        measurements::HttpMeasurements,
+        measurements::{HttpMeasurements, HttpPhase},
         request::{Hop, Requests},
         settings::HttpProber,
         target::{Pinned, connect},
@@ -42,7 +42,8 @@ pub(super) async fn follow(
         context.log.debug("Making HTTP request", &[("url", &hop.url), ("host", &hop.host())]);
         let connection = connect(prober, context, &hop, pinned, seen).await?;
         context.enter(Stage::Request);
-        let request = requests.request(&hop, &cookies, connection.http2).await?;
+        let proxy = connection.proxy.as_ref();
+        let request = requests.request(&hop, &cookies, connection.http2, proxy).await?;
         let response = exchange(context, connection, request, seen).await?;
         let repeatable = !hop.with_body || requests.is_body_repeatable();
         let Some(location) = location(&response, repeatable) else {
@@ -59,6 +60,7 @@ pub(super) async fn follow(
         }
         refuse_other_schemes(&next.url)?;
         seen.settle_hop();
+        seen.phases.begin(HttpPhase::Resolve);
         seen.tls = None;
         hop = next;
     }
@@ -147,7 +149,7 @@ mod tests {
     /// The hop that follows a POST with credentials to `from` when it redirects to `location`.
     fn next(from: &str, status: u16, location: &str) -> Hop {
         let url = Url::parse(from).unwrap();
-        let pinned = Pinned::new(&url, IpAddr::from(Ipv4Addr::LOCALHOST).into());
+        let pinned = Pinned::new(&url, Some(IpAddr::from(Ipv4Addr::LOCALHOST).into()));
         let hop = Hop {
             url,
             method: Method::POST,

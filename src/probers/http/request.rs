@@ -9,10 +9,13 @@ use tokio::fs::File;
 
 use crate::{
     evidence::Failure,
-    net::http::{
-        USER_AGENT,
-        credentials::{Credentials, basic, header_name, header_value, impossible, unusable},
-        url::{Url, host_header},
+    net::{
+        http::{
+            USER_AGENT,
+            credentials::{Credentials, basic, header_name, header_value, impossible, unusable},
+            url::{Url, host_header},
+        },
+        proxy::Proxy,
     },
     probers::http::{cookies::Jar, file_body::FileBody, settings::HttpProber},
 };
@@ -89,17 +92,18 @@ impl<'p> Requests<'p> {
         Ok(())
     }
 
-    /// The request of a hop.
+    /// The request of a hop, to the target or to a proxy that takes it.
     pub(super) async fn request(
         &mut self,
         hop: &Hop,
         cookies: &Jar,
         http2: bool,
+        proxy: Option<&Proxy>,
     ) -> Result<Request<RequestBody>, Failure> {
         let (body, framing) = self.body(hop).await?;
         let mut request = Request::new(body);
         *request.method_mut() = hop.method.clone();
-        *request.uri_mut() = uri(hop, http2)?;
+        *request.uri_mut() = uri(hop, http2 || proxy.is_some())?;
         let headers = request.headers_mut();
         if !http2 {
             headers.append(header::HOST, header_value("Host", &host_header(hop.host()))?);
@@ -121,6 +125,9 @@ impl<'p> Requests<'p> {
         }
         if close {
             headers.append(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        if let Some(value) = proxy.and_then(Proxy::authorization) {
+            headers.insert(header::PROXY_AUTHORIZATION, value);
         }
         Ok(request)
     }
@@ -260,13 +267,14 @@ fn usually_without_body(method: &Method) -> bool {
     matches!(method.as_str(), "GET" | "HEAD" | "DELETE" | "OPTIONS" | "PROPFIND" | "SEARCH")
 }
 
-/// The request's URI: for HTTP/2 with scheme and host, where they stand in for the `Host` header.
-fn uri(hop: &Hop, http2: bool) -> Result<Uri, Failure> {
+/// The request's URI: with scheme and host over HTTP/2, where they stand in for the `Host` header,
+/// and for a proxy, which has to know where to go.
+fn uri(hop: &Hop, absolute: bool) -> Result<Uri, Failure> {
     let target = hop.url.request_target();
     let invalid = |error: &dyn std::error::Error| {
         impossible(format!("'{target}' cannot be asked of '{}': {error}", hop.host()))
     };
-    if http2 {
+    if absolute {
         Uri::builder()
             .scheme(hop.url.scheme.as_str())
             .authority(host_header(hop.host()))

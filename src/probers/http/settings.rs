@@ -163,6 +163,12 @@ impl HttpProber {
         warnings
     }
 
+    /// Whether the target's name is not looked up here.
+    #[must_use]
+    pub fn leaves_name_to_proxy(&self) -> bool {
+        self.skip_resolve_phase_with_proxy && self.client.proxy.is_configured()
+    }
+
     /// Says which key asks for what this version cannot do, if one does.
     ///
     /// A section may hold such keys as long as the module uses another prober.

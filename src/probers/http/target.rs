@@ -1,17 +1,20 @@
 //! Where a probe goes: the URL that a target means, and the way to it and to where it redirects.
 
-use std::{borrow::Cow, future::Future, pin::pin, time::Duration};
-
-use tokio::time::Instant;
+use std::borrow::Cow;
 
 use crate::{
     evidence::{Failure, Reason, Stage},
     net::{
         Context, dial,
-        http::url::{Url, hostname},
-        resolve::{self, Address},
+        http::{
+            send::Transport,
+            url::{Url, hostname},
+        },
+        proxy::{Endpoint, Proxy},
+        race,
+        resolve::Address,
         tls::Handshake,
-        wire::WireStream,
+        wire::WireClock,
     },
     probers::http::{
         exchange::Connection,
@@ -19,7 +22,6 @@ use crate::{
         request::Hop,
         settings::HttpProber,
     },
-    settings::ip::IpFamily,
 };
 
 /// The URL that a target means: `http://` is added where neither that nor `https://` is there.
@@ -42,11 +44,12 @@ pub(super) fn url_of(target: &str) -> Result<Url, Failure> {
 #[derive(Debug, Clone)]
 pub(super) struct Pinned {
     hostname: String,
-    address: Address,
+    /// Absent where a proxy is to find it.
+    address: Option<Address>,
 }
 
 impl Pinned {
-    pub(super) fn new(url: &Url, address: Address) -> Self {
+    pub(super) fn new(url: &Url, address: Option<Address>) -> Self {
         Self { hostname: url.hostname().to_owned(), address }
     }
 
@@ -91,129 +94,118 @@ pub(super) async fn connect(
     pinned: &Pinned,
     seen: &mut HttpMeasurements,
 ) -> Result<Connection, Failure> {
-    let port = port_of(&hop.url)?;
     let is_own = pinned.is_host_of(&hop.url);
-    let connecting = seen.phases.stopwatch_of_whole(HttpPhase::Connect);
-    let (lookup, stream) = if is_own {
-        let stream = dial::connect(context, pinned.address.with_port(port), None).await?;
-        (None, stream)
-    } else {
+    let endpoint = Endpoint {
+        host: hop.url.hostname(),
+        address: pinned.address.filter(|_| is_own),
+        port: port_of(&hop.url)?,
+    };
+    let over_tls = hop.url.scheme == "https";
+    let proxy = Proxy::choose(&prober.client.proxy, over_tls, endpoint.into())
+        .inspect_err(|_| context.enter(Stage::Proxy))?;
+    let way = Way { prober, context, hop, endpoint, is_own };
+    match proxy {
         // Boxed, or every probe would have room for what few do.
-        let elsewhere = Box::pin(connect_elsewhere(context, hop.url.hostname(), port));
-        let (lookup, stream) = elsewhere.await?;
-        (Some(lookup), stream)
-    };
-    connecting.stop_at(stream.connect_time());
-    if let Some(lookup) = lookup {
-        seen.phases.add(HttpPhase::Resolve, lookup);
+        Some(proxy) => Box::pin(way.through(proxy, seen)).await,
+        None => way.directly(seen).await,
     }
-    let clock = stream.clock();
-    seen.clock = Some(clock.clone());
-    if hop.url.scheme != "https" {
-        return Ok(Connection { stream: Box::new(stream), clock, http2: false, over_tls: false });
-    }
-    let (client, server_name) = if is_own {
-        (Cow::Borrowed(&prober.tls_client), hostname(hop.host()))
-    } else {
-        (Cow::Owned(prober.tls_client.without_server_name()), hop.url.hostname())
-    };
-    let alpn: &[&[u8]] = if prober.client.enable_http2 { &[b"h2", b"http/1.1"] } else { &[] };
-    let request = Handshake { server_name, alpn };
-    let securing = seen.phases.stopwatch_of_whole(HttpPhase::Tls);
-    let shaken = client.handshake(context, stream, request, &mut seen.tls).await;
-    securing.stop_at(clock.lap().waiting);
-    let stream = Box::new(shaken?);
-    let agreed = seen.tls.as_ref().and_then(|session| session.alpn.as_deref());
-    let http2 = agreed == Some(b"h2".as_slice());
-    Ok(Connection { stream, clock, http2, over_tls: true })
 }
 
-/// Connects to a host that a redirect named. As upstream does it, either family will do there:
-/// IPv6 goes first, and IPv4 follows when that fails or takes long. Also says how long the lookup
-/// took.
-async fn connect_elsewhere(
-    context: &Context,
-    host: &str,
-    port: u16,
-) -> Result<(Duration, WireStream), Failure> {
-    let attempt = async |family: IpFamily| {
-        let begun = Instant::now();
-        let address = resolve::resolve_family(context, host, family).await?;
-        let lookup = begun.elapsed();
-        let stream = dial::connect(context, address.with_port(port), None).await?;
-        Ok((lookup, stream))
-    };
-    race(attempt(IpFamily::V6), attempt(IpFamily::V4)).await
+/// The way to where a hop leads.
+struct Way<'w> {
+    prober: &'w HttpProber,
+    context: &'w Context,
+    hop: &'w Hop,
+    endpoint: Endpoint<'w>,
+    /// Whether it leads to the target's own host.
+    is_own: bool,
 }
 
-/// How long IPv4 waits for IPv6, in Go's client.
-const HEAD_START: Duration = Duration::from_millis(300);
-
-/// The first of two ways that works; the second is not tried while the first may soon work.
-async fn race<T>(
-    first: impl Future<Output = Result<T, Failure>>,
-    second: impl Future<Output = Result<T, Failure>>,
-) -> Result<T, Failure> {
-    let mut first = pin!(first);
-    let mut second = pin!(second);
-    let early = tokio::select! {
-        outcome = &mut first => Some(outcome),
-        () = tokio::time::sleep(HEAD_START) => None,
-    };
-    if let Some(outcome) = early {
-        return match outcome {
-            Ok(done) => Ok(done),
-            Err(failure) => second.await.map_err(|other| more_telling(failure, other)),
+impl Way<'_> {
+    async fn directly(self, seen: &mut HttpMeasurements) -> Result<Connection, Failure> {
+        let Endpoint { host, address, port } = self.endpoint;
+        let connecting = seen.phases.stopwatch_of_whole(HttpPhase::Connect);
+        let (lookup, stream) = if let Some(address) = address {
+            let stream = dial::connect(self.context, address.with_port(port), None).await?;
+            (None, stream)
+        } else {
+            let (lookup, stream) = Box::pin(race::connect(self.context, host, port)).await?;
+            (Some(lookup), stream)
         };
+        connecting.stop_at(stream.connect_time());
+        match lookup {
+            // As upstream does it, the phase is not there when the lookup was to be skipped.
+            Some(lookup) if self.is_own => seen.phases.add_in_vain(lookup),
+            Some(lookup) => seen.phases.add(HttpPhase::Resolve, lookup),
+            None => {}
+        }
+        let clock = stream.clock();
+        seen.clock = Some(clock.clone());
+        if self.is_plain() {
+            let stream = Box::new(stream);
+            return Ok(Connection { stream, clock, http2: false, over_tls: false, proxy: None });
+        }
+        self.secure(stream, clock, seen).await
     }
-    tokio::select! {
-        outcome = &mut first => match outcome {
-            Ok(done) => Ok(done),
-            Err(failure) => second.await.map_err(|other| more_telling(failure, other)),
-        },
-        outcome = &mut second => match outcome {
-            Ok(done) => Ok(done),
-            Err(failure) => first.await.map_err(|other| more_telling(other, failure)),
-        },
-    }
-}
 
-/// Of two ways that failed, the one that got further says why.
-fn more_telling(first: Failure, second: Failure) -> Failure {
-    if first.stage == Stage::Connect { first } else { second }
+    async fn through(
+        self,
+        proxy: Proxy,
+        seen: &mut HttpMeasurements,
+    ) -> Result<Connection, Failure> {
+        let connecting = seen.phases.stopwatch_of_whole(HttpPhase::Connect);
+        let stream = proxy.connect(self.context, &mut seen.proxy).await?;
+        connecting.stop_at(stream.connect_time());
+        let clock = stream.clock();
+        seen.clock = Some(clock.clone());
+        let tls = &self.prober.tls_client;
+        let stream = proxy.secure(self.context, stream, tls, &mut seen.proxy).await?;
+        if self.is_plain() && proxy.takes_requests() {
+            let proxy = Some(proxy);
+            return Ok(Connection { stream, clock, http2: false, over_tls: false, proxy });
+        }
+        let headers = &self.prober.client.proxy.proxy_connect_header;
+        let times = &mut seen.proxy;
+        let stream =
+            proxy.tunnel(self.context, stream, &clock, self.endpoint, headers, times).await?;
+        if self.is_plain() {
+            return Ok(Connection { stream, clock, http2: false, over_tls: false, proxy: None });
+        }
+        self.secure(stream, clock, seen).await
+    }
+
+    fn is_plain(&self) -> bool {
+        self.hop.url.scheme != "https"
+    }
+
+    /// Speaks TLS with the target.
+    async fn secure<S: Transport + 'static>(
+        self,
+        stream: S,
+        clock: WireClock,
+        seen: &mut HttpMeasurements,
+    ) -> Result<Connection, Failure> {
+        let (client, server_name) = if self.is_own {
+            (Cow::Borrowed(&self.prober.tls_client), hostname(self.hop.host()))
+        } else {
+            (Cow::Owned(self.prober.tls_client.without_server_name()), self.hop.url.hostname())
+        };
+        let alpn: &[&[u8]] =
+            if self.prober.client.enable_http2 { &[b"h2", b"http/1.1"] } else { &[] };
+        let request = Handshake { server_name, alpn };
+        let securing = seen.phases.stopwatch_of_whole(HttpPhase::Tls);
+        let shaken = client.handshake(self.context, stream, request, &mut seen.tls).await;
+        securing.stop_at(clock.lap().waiting);
+        let stream = Box::new(shaken?);
+        let agreed = seen.tls.as_ref().and_then(|session| session.alpn.as_deref());
+        let http2 = agreed == Some(b"h2".as_slice());
+        Ok(Connection { stream, clock, http2, over_tls: true, proxy: None })
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use tokio::time::sleep;
-
     use super::*;
-
-    /// A way that takes this many milliseconds and then works, or fails at a stage.
-    async fn way(time: u64, outcome: Result<&'static str, Stage>) -> Result<&'static str, Failure> {
-        sleep(Duration::from_millis(time)).await;
-        outcome.map_err(|stage| Failure::new(stage, Reason::Refused, stage.label()))
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn the_second_way_waits_for_the_first_but_not_for_long() {
-        let refused = Err(Stage::Connect);
-        for (name, first, second, expected, time) in [
-            ("the first is quick", (10, Ok("6")), (0, Ok("4")), Ok("6"), 10),
-            ("the first fails", (10, refused), (20, Ok("4")), Ok("4"), 30),
-            ("the first is slow", (5000, Ok("6")), (20, Ok("4")), Ok("4"), 320),
-            ("both are slow", (1000, Ok("6")), (5000, Ok("4")), Ok("6"), 1000),
-            ("the first fails late", (400, refused), (500, Ok("4")), Ok("4"), 800),
-            ("the second fails", (1000, Ok("6")), (20, refused), Ok("6"), 1000),
-            ("both fail", (10, refused), (20, Err(Stage::Resolve)), refused, 30),
-            ("no such name", (10, Err(Stage::Resolve)), (20, refused), refused, 30),
-        ] {
-            let begun = Instant::now();
-            let outcome = race(way(first.0, first.1), way(second.0, second.1)).await;
-            assert_eq!(outcome.map_err(|failure| failure.stage), expected, "{name}");
-            assert_eq!(begun.elapsed(), Duration::from_millis(time), "{name}");
-        }
-    }
 
     #[test]
     fn ports_are_the_schemes_unless_written() {

@@ -5,9 +5,11 @@
 
 use std::sync::Arc;
 
+use http::StatusCode;
+
 use crate::{
     evidence::{Failure, ProbeLog, Reason, Stage},
-    net::Context,
+    net::{Context, proxy::Proxy},
     probers::http::{
         body::{BodyError, Collector},
         buffers, checks,
@@ -31,10 +33,13 @@ pub(super) async fn judge(
     let Final { mut response, limit_reached } = answer;
     let mut verdict = Verdict { log: &context.log, first: None };
     context.enter(Stage::Check);
-    verdict.note(
-        checks::status(prober, response.status)
-            .map_err(|failure| if limit_reached { too_many_redirects(&failure) } else { failure }),
-    );
+    verdict.note(checks::status(prober, response.status).map_err(|failure| {
+        match (&response.proxy, response.status) {
+            (Some(proxy), StatusCode::PROXY_AUTHENTICATION_REQUIRED) => not_let_in(proxy, &failure),
+            _ if limit_reached => too_many_redirects(&failure),
+            _ => failure,
+        }
+    }));
     if verdict.is_good() && has_header_rules(prober) {
         seen.patterns = CheckState::Begun;
         if verdict.note(checks::headers(prober, &response.headers)) {
@@ -168,6 +173,12 @@ async fn elsewhere(
 fn too_many_redirects(failure: &Failure) -> Failure {
     let message = format!("There are more redirects than are followed. {failure}");
     Failure::new(Stage::Response, Reason::TooManyRedirects, message)
+}
+
+/// Only a proxy answers so; without TLS it answers in the target's place.
+fn not_let_in(proxy: &Proxy, failure: &Failure) -> Failure {
+    let message = format!("the proxy {proxy} wants other credentials: {failure}");
+    Failure::new(Stage::Proxy, Reason::ProxyAuthentication, message)
 }
 
 fn has_header_rules(prober: &HttpProber) -> bool {

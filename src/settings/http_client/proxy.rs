@@ -5,15 +5,15 @@ use std::{collections::BTreeMap, fmt};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use url::Url;
 
-use crate::settings::{rule::RuleError, secret::Secret};
+use crate::settings::{header, http_client::no_proxy::NoProxy, rule::RuleError, secret::Secret};
 
 /// Which proxy a request goes through, if any.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ProxySettings {
     /// The proxy.
     pub proxy_url: Option<ProxyUrl>,
-    /// Hosts that are reached without it, comma-separated.
-    pub no_proxy: String,
+    /// Hosts that are reached without it.
+    pub no_proxy: NoProxy,
     /// Whether the environment names the proxy.
     pub proxy_from_environment: bool,
     /// Headers of the CONNECT request.
@@ -21,7 +21,13 @@ pub struct ProxySettings {
 }
 
 impl ProxySettings {
-    /// Refuses keys that exclude or need each other.
+    /// Whether there may be a proxy.
+    #[must_use]
+    pub fn is_configured(&self) -> bool {
+        self.proxy_url.is_some() || self.proxy_from_environment
+    }
+
+    /// Refuses keys that exclude or need each other, and headers that cannot be sent.
     pub(super) fn check(&self) -> Result<(), RuleError> {
         let url = self.proxy_url.is_some();
         if !self.proxy_connect_header.is_empty() && !url && !self.proxy_from_environment {
@@ -43,16 +49,20 @@ impl ProxySettings {
             let message = "if no_proxy is configured, proxy_url must also be configured";
             return Err(RuleError::at("no_proxy", message));
         }
-        Ok(())
+        self.check_headers()
     }
 
-    /// The key that asks for a proxy, if one does.
-    pub(super) fn key_in_use(&self) -> Option<&'static str> {
-        match (&self.proxy_url, self.proxy_from_environment) {
-            (Some(_), _) => Some("proxy_url"),
-            (None, true) => Some("proxy_from_environment"),
-            (None, false) => None,
+    /// Unlike upstream, which finds what cannot be sent only when it probes.
+    fn check_headers(&self) -> Result<(), RuleError> {
+        for (name, values) in &self.proxy_connect_header {
+            let place = format!("proxy_connect_header.{name}");
+            header::check_name(name).map_err(|message| RuleError::at(&place, message))?;
+            for (index, value) in values.iter().enumerate() {
+                header::check(name, value.expose())
+                    .map_err(|message| RuleError::at(&format!("{place}[{index}]"), message))?;
+            }
         }
+        Ok(())
     }
 }
 
@@ -73,7 +83,11 @@ impl ProxyUrl {
         &self.0
     }
 
-    fn parse(text: &str) -> Result<Self, String> {
+    /// Reads the URL of a proxy.
+    ///
+    /// # Errors
+    /// A text for people that does not repeat what was read.
+    pub fn parse(text: &str) -> Result<Self, String> {
         // The message does not repeat the text, which may hold a password.
         let usable = |url: &Url| {
             SCHEMES.contains(&url.scheme()) && url.host_str().is_some_and(|host| !host.is_empty())

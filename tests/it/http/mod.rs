@@ -2,6 +2,7 @@
 
 mod bodies;
 mod hostile;
+mod proxies;
 mod redirects;
 mod requests;
 mod times;
