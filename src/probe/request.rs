@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn targets_are_decoded_again_only_when_they_make_no_sense() {
+    fn w9_targets_are_decoded_again_only_when_they_make_no_sense() {
         let cases = [
             ("http://h/a%2Fb?x=1%2B2", "http://h/a%2Fb?x=1%2B2"),
             ("http://h/?q=a+b&c=100%25", "http://h/?q=a+b&c=100%25"),

@@ -149,6 +149,17 @@ async fn records_are_checked_as_text() {
     }
 }
 
+/// The rule does the opposite of its name; kept, because modules are written for what it does.
+#[tokio::test]
+async fn w11_fail_if_all_match_fails_unless_all_match() {
+    for (pattern, success) in [(r"127\.0\.0", true), (r"127\.0\.0\.1$", false), ("nothing", false)]
+    {
+        let rule = format!(", validate_answer_rrs: {{fail_if_all_match_regexp: ['{pattern}']}}");
+        let probed = ask(dns().reply(addresses()), &rule).await;
+        probed.expect(&[&format!("probe_success {}", u8::from(success))]);
+    }
+}
+
 #[tokio::test]
 async fn answers_to_other_questions_are_passed_over_by_udp_alone() {
     let answers = || dns().reply(addresses().other_identifier()).reply(message());

@@ -147,7 +147,7 @@ fn requests_that_make_no_probe_are_refused_in_upstreams_words() {
 }
 
 #[test]
-fn the_timeout_follows_scraper_and_module() {
+fn w18_the_timeout_follows_scraper_and_module() {
     let exporter = Exporter::start(MODULES);
     let target = Target::start();
     let cases = [

@@ -125,7 +125,7 @@ async fn a_peer_that_keeps_silent_runs_into_the_deadline() {
 }
 
 #[tokio::test]
-async fn bytes_are_read_until_all_have_come() {
+async fn w8_bytes_are_read_until_all_have_come() {
     // Each piece waits for something of ours, so that no read can get two of them.
     let pieces = || tcp().bytes(1).say("HEL").bytes(1).say("LO");
     let sends = "{send: a, skip_newline_on_send: true}, {expect_bytes: HEL},
@@ -144,13 +144,13 @@ async fn bytes_are_read_until_all_have_come() {
 }
 
 #[tokio::test]
-async fn lines_and_bytes_come_from_one_buffer() {
+async fn w8_lines_and_bytes_come_from_one_buffer() {
     let steps = "{expect: '^line'}, {expect_bytes: ab}, {expect: '^c$'}, {expect_bytes: d}";
     talk(tcp().say("line\nabc\nd"), steps).await.expect(&["probe_success 1"]);
 }
 
 #[tokio::test]
-async fn a_line_feed_follows_what_is_sent_unless_it_is_not_wanted() {
+async fn w8_a_line_feed_follows_what_is_sent_unless_it_is_not_wanted() {
     for (step, heard) in [
         ("{send: text}", "text\n"),
         ("{send: text, skip_newline_on_send: true}", "text"),
@@ -248,6 +248,23 @@ async fn tls_comes_before_the_dialogue() {
         "!probe_failed_due_to_regex",
         "probe_ssl_earliest_cert_expiry",
     ]);
+}
+
+/// Upstream then says that the chain ends in the year 1, and alerts fire.
+#[tokio::test]
+async fn w14_without_verification_the_end_of_the_chain_is_the_true_one_or_absent() {
+    let trust = trust();
+    let server = tcp().starttls(trust.pki.server().context()).say("hello\n").start().await;
+    let lenient = |keys: &str| {
+        let keys = format!(", tls: true, tls_config: {{insecure_skip_verify: true, {keys}}}");
+        module("{expect: hello}", &keys)
+    };
+    let probed = probe(&lenient(""), server.address).await;
+    probed.expect(&["probe_success 1", "!probe_ssl_last_chain_expiry_timestamp_seconds"]);
+    let earliest = probed.value("probe_ssl_earliest_cert_expiry");
+    let probed = probe(&lenient(&trust.keys), server.address).await;
+    probed.expect(&["probe_success 1"]);
+    assert!(probed.value("probe_ssl_last_chain_expiry_timestamp_seconds") <= earliest);
 }
 
 #[tokio::test]

@@ -127,7 +127,7 @@ async fn lookup(
 }
 
 #[tokio::test]
-async fn the_address_is_the_first_of_the_preferred_family_or_of_the_other() {
+async fn w12_the_address_is_the_first_of_the_preferred_family_or_of_the_other() {
     let server = Server::start(&[
         ("both.", Says::Addresses(&["192.0.2.1", "192.0.2.2", "2001:db8::1", "2001:db8::2"])),
         ("four.", Says::Addresses(&["192.0.2.3", "192.0.2.4"])),

@@ -116,7 +116,7 @@ async fn the_version_is_what_the_response_says() {
 }
 
 #[tokio::test]
-async fn patterns_and_expressions_see_the_whole_body() {
+async fn w7_patterns_and_expressions_see_the_whole_body() {
     let keys = "fail_if_body_not_matches_regexp: ['good'], \
                 fail_if_body_json_not_matches_cel: 'body.status == \"good\"'";
     for (body, regex, cel, reason) in [
@@ -174,6 +174,18 @@ async fn headers_are_matched_as_upstream_presents_them() {
         let probed = answered(&wanted(name), answer).await;
         let regex = format!("probe_failed_due_to_regex {}", u8::from(!there));
         probed.expect(&[&regex, &format!("probe_success {}", u8::from(there))]);
+    }
+}
+
+/// A missing header fails both kinds of rules, unless they say otherwise; kept as upstream has it.
+#[tokio::test]
+async fn w17_a_missing_header_counts_against_the_target() {
+    for key in ["fail_if_header_matches", "fail_if_header_not_matches"] {
+        let rule = |more: &str| format!("{key}: [{{header: X-None, regexp: never{more}}}]");
+        let probed = answered(&rule(""), ok("")).await;
+        probed.expect(&[&failed("check", "header"), "probe_failed_due_to_regex 1"]);
+        let probed = answered(&rule(", allow_missing: true"), ok("")).await;
+        probed.expect(&["probe_success 1", "probe_failed_due_to_regex 0"]);
     }
 }
 

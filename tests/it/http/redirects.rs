@@ -47,7 +47,7 @@ async fn a_redirect_that_is_not_followed_is_the_response() {
 }
 
 #[tokio::test]
-async fn the_body_of_a_redirect_that_is_not_followed_is_checked() {
+async fn w16_the_body_of_a_redirect_that_is_not_followed_is_checked() {
     let server = http([status(302).header("Location", "/next").body("go away")]).start().await;
     let keys = "follow_redirects: false, valid_status_codes: [302], \
                 fail_if_body_not_matches_regexp: ['^go away$']";
@@ -102,7 +102,7 @@ async fn a_redirect_to_nowhere_fails_without_a_response() {
 }
 
 #[tokio::test]
-async fn credentials_and_cookies_stay_with_the_name() {
+async fn w5_credentials_and_cookies_stay_with_the_name() {
     let keys = "basic_auth: {username: user, password: secret}, headers: {Cookie: a=1, X-Kept: b}";
     for (target, location, kept) in [
         ("localhost", "http://localhost", true),

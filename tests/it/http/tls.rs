@@ -159,7 +159,7 @@ async fn a_configured_server_name_holds_for_the_target_and_nobody_else() {
 }
 
 #[tokio::test]
-async fn the_hostname_of_the_request_is_the_server_name() {
+async fn w13_the_hostname_of_the_request_is_the_server_name_without_its_port() {
     let (server, _file, tls) = secured(http([ok("")]), "").await;
     let target = format!("https://{}/", server.address);
     let probed = probe_with(&module(&tls), &target, "&hostname=localhost:1").await;
