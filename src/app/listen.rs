@@ -6,6 +6,7 @@ use std::{
     str::FromStr,
 };
 
+use listenfd::ListenFd;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use thiserror::Error;
 
@@ -30,7 +31,7 @@ pub enum ListenAddressError {
     #[error("address {0}: too many colons in address")]
     TooManyColons(String),
     /// A kind of address that upstream knows and this exporter does not.
-    #[error("address {0}: vsock is not yet supported")]
+    #[error("address {0}: sockets of virtual machines (vsock) are not supported; listen on TCP")]
     Vsock(String),
 }
 
@@ -65,6 +66,22 @@ impl ListenAddress {
         let none = || io::Error::new(io::ErrorKind::NotFound, "the name has no address");
         listen(addresses.first().copied().ok_or_else(none)?)
     }
+}
+
+/// The listeners that systemd opened for this process, as `LISTEN_FDS` and `LISTEN_PID` say.
+pub(super) fn from_systemd() -> io::Result<Vec<TcpListener>> {
+    let mut handed = ListenFd::from_env();
+    let mut listeners = Vec::new();
+    for index in 0..handed.len() {
+        if let Some(listener) = handed.take_tcp_listener(index)? {
+            listener.set_nonblocking(true)?;
+            listeners.push(listener);
+        }
+    }
+    if listeners.is_empty() {
+        return Err(io::Error::other("no socket activation file descriptors found"));
+    }
+    Ok(listeners)
 }
 
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {

@@ -16,17 +16,17 @@ use std::{
 
 use anyhow::Context as _;
 use futures_util::future::{Either, pending, select};
-use tokio::{runtime::Runtime, sync::watch, time::MissedTickBehavior};
+use tokio::{runtime::Runtime, sync::watch, task::spawn_blocking, time::MissedTickBehavior};
 
 pub use listen::{ListenAddress, ListenAddressError};
-pub use options::{Options, ResolverChoice};
+pub use options::{Listen, Options, ResolverChoice};
 
 use self::signals::Signals;
 use crate::{
     config::ConfigStore,
     net::{resolve::Resolver, wire},
     probe::History,
-    server::{Exporter, Settings, Trigger, WebServer},
+    server::{Exporter, Guard, Settings, Trigger, WebServer},
     version,
 };
 
@@ -46,6 +46,7 @@ pub struct App {
 pub fn check(options: &Options) -> anyhow::Result<()> {
     announce();
     load(options)?;
+    load_guard(options)?;
     log::info!("Config file is ok exiting...");
     Ok(())
 }
@@ -55,6 +56,7 @@ impl App {
     pub fn build(options: Options) -> anyhow::Result<Self> {
         announce();
         let config = load(&options)?;
+        let guard = load_guard(&options)?;
         raise_file_limit();
         let threads = cpu::worthwhile_threads();
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -79,8 +81,11 @@ impl App {
             ResolverChoice::Dns => Resolver::system(),
             ResolverChoice::System => Resolver::operating_system(),
         });
-        let exporter = Exporter::new(settings, config, history, resolver)?;
-        let listeners = options.listen.iter().map(open).collect::<anyhow::Result<Vec<_>>>()?;
+        let mut exporter = Exporter::new(settings, config, history, resolver)?;
+        if let Some(guard) = guard {
+            exporter = exporter.guarded_by(guard)?;
+        }
+        let listeners = open(&options.listen)?;
         let addresses = listeners.iter().map(TcpListener::local_addr).collect::<Result<_, _>>()?;
         let (exporter, auto_reload) = (Arc::new(exporter), options.auto_reload);
         Ok(Self { runtime, threads, exporter, listeners, addresses, auto_reload })
@@ -124,18 +129,22 @@ impl App {
         let result = runtime.block_on(async {
             let server = WebServer::start(listeners, &exporter, threads)
                 .context("Error starting HTTP server")?;
+            let guard = exporter.guard().map(Arc::clone);
+            let tls = guard.as_ref().is_some_and(|guard| guard.speaks_tls());
+            let tls = if tls { "TLS is enabled." } else { "TLS is disabled." };
             for address in &addresses {
                 log::info!(address:%; "Listening on");
-                log::info!(http2 = false, address:%; "TLS is disabled.");
+                log::info!(http2 = false, address:%; "{tls}");
             }
+            let watching = guard.map(|guard| tokio::spawn(watch_web_config(guard)));
             let polling = auto_reload.map(|interval| tokio::spawn(poll(exporter, interval)));
             let serving = pin!(server.run_until(shutdown));
             let result = match select(serving, pin!(hurry)).await {
                 Either::Left((result, _)) => result.context("Error serving HTTP"),
                 Either::Right(((), _)) => Ok(()),
             };
-            if let Some(polling) = polling {
-                polling.abort();
+            for task in polling.iter().chain(&watching) {
+                task.abort();
             }
             result
         });
@@ -160,8 +169,25 @@ fn load(options: &Options) -> anyhow::Result<ConfigStore> {
     ConfigStore::load(options.config_file.clone()).context("Error loading config")
 }
 
-fn open(address: &ListenAddress) -> anyhow::Result<TcpListener> {
-    address.bind().with_context(|| format!("Error starting HTTP server: listen tcp {address}"))
+fn load_guard(options: &Options) -> anyhow::Result<Option<Guard>> {
+    let guard = options.web_config_file.clone().map(Guard::load);
+    guard.transpose().context("Error loading web config")
+}
+
+fn open(listen: &Listen) -> anyhow::Result<Vec<TcpListener>> {
+    match listen {
+        Listen::Systemd => {
+            log::info!("Listening on systemd activated listeners instead of port listeners.");
+            listen::from_systemd().context("Error starting HTTP server: systemd socket")
+        }
+        Listen::Addresses(addresses) => {
+            let open = |address: &ListenAddress| {
+                let error = || format!("Error starting HTTP server: listen tcp {address}");
+                address.bind().with_context(error)
+            };
+            addresses.iter().map(open).collect()
+        }
+    }
 }
 
 /// Finds out whether the kernel stamps packets, while the start goes on: where it does not, that
@@ -200,5 +226,18 @@ async fn poll(exporter: Arc<Exporter>, interval: Duration) {
         ticks.tick().await;
         // What went wrong is in the log and in the metrics.
         exporter.reload(Trigger::Poll).await.unwrap_or_default();
+    }
+}
+
+/// How often to look whether the web config file changed.
+const WEB_CONFIG_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Keeps what the web config file asks for in force, for ever.
+async fn watch_web_config(guard: Arc<Guard>) {
+    loop {
+        tokio::time::sleep(WEB_CONFIG_INTERVAL).await;
+        let guard = Arc::clone(&guard);
+        // A look that broke down is made again.
+        spawn_blocking(move || guard.look()).await.unwrap_or_default();
     }
 }

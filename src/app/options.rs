@@ -19,7 +19,9 @@ pub struct Options {
     /// How many probes are kept to look at, and as many older failures.
     pub history_limit: usize,
     /// Where to listen; never empty.
-    pub listen: Vec<ListenAddress>,
+    pub listen: Listen,
+    /// The file that sets up TLS and users of the listeners.
+    pub web_config_file: Option<PathBuf>,
     /// Where users reach the exporter, when that was said.
     pub external_url: Option<ExternalUrl>,
     /// Where the routes lie.
@@ -30,6 +32,15 @@ pub struct Options {
     pub probe_log: Option<log::Level>,
     /// Whether the kernel is asked when packets left and arrived.
     pub kernel_stamps: bool,
+}
+
+/// Where listeners come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Listen {
+    /// They are opened at these addresses.
+    Addresses(Vec<ListenAddress>),
+    /// They were opened by systemd, and handed to this process.
+    Systemd,
 }
 
 /// Who looks names up.
@@ -49,7 +60,8 @@ impl Default for Options {
             timeout_offset: 0.5,
             auto_reload: None,
             history_limit: 100,
-            listen: vec![ListenAddress::default()],
+            listen: Listen::Addresses(vec![ListenAddress::default()]),
+            web_config_file: None,
             external_url: None,
             route_prefix: RoutePrefix::default(),
             resolver: ResolverChoice::default(),

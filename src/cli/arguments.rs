@@ -102,7 +102,7 @@ pub(super) struct Arguments {
     #[arg(long = "web.route-prefix", value_name = "PATH")]
     pub(super) route_prefix: Option<String>,
 
-    /// File that sets up TLS and authentication of the exporter's own listener (not yet supported)
+    /// File that sets up TLS, users, headers and rate limit of the exporter's own listener
     #[arg(
         long = "web.config.file",
         value_name = "FILE",
@@ -111,7 +111,7 @@ pub(super) struct Arguments {
     )]
     pub(super) web_config_file: String,
 
-    /// Take the listeners from systemd's socket activation (not yet supported)
+    /// Take the listeners from systemd's socket activation instead; needs --web.external-url
     #[arg(long = "web.systemd-socket", overrides_with = "no_systemd_socket")]
     pub(super) systemd_socket: bool,
 

@@ -11,7 +11,7 @@ use thiserror::Error;
 
 use self::arguments::Arguments;
 use crate::{
-    app::{ListenAddress, Options, ResolverChoice},
+    app::{Listen, ListenAddress, Options, ResolverChoice},
     logging::Format,
     server::{ExternalUrl, RoutePrefix},
     version,
@@ -68,18 +68,22 @@ pub fn parse(
 
 /// Finds the meaning of flags that are each well-formed.
 fn interpret(arguments: Arguments) -> Result<Process, UsageError> {
-    refuse_what_is_missing(&arguments)?;
     let wrong = |flag: &str, error: &dyn std::error::Error| UsageError(format!("{flag}: {error}"));
     let mut warnings = Vec::new();
     let probe_log = arguments.log_prober.as_deref().map(|text| level_of(text, &mut warnings));
     let listen = arguments.listen_addresses.iter().map(|text| text.parse::<ListenAddress>());
-    let listen = listen
+    let addresses = listen
         .collect::<Result<Vec<_>, _>>()
         .map_err(|error| wrong("--web.listen-address", &error))?;
     let external_url = given(arguments.external_url)
         .map(|text| ExternalUrl::parse(&text))
         .transpose()
         .map_err(|error| wrong("--web.external-url", &error))?;
+    if arguments.systemd_socket && external_url.is_none() {
+        let message = "cannot automatically infer external URL with systemd socket listener: \
+                       --web.systemd-socket needs --web.external-url";
+        return Err(UsageError(message.to_owned()));
+    }
     let prefix = given(arguments.route_prefix);
     let prefix = prefix.as_deref().or(external_url.as_ref().map(ExternalUrl::path));
     let route_prefix = RoutePrefix::parse(prefix.unwrap_or_default())
@@ -91,7 +95,12 @@ fn interpret(arguments: Arguments) -> Result<Process, UsageError> {
         auto_reload: Some(interval)
             .filter(|interval| arguments.enable_auto_reload && !interval.is_zero()),
         history_limit: arguments.history_limit,
-        listen,
+        listen: if arguments.systemd_socket {
+            Listen::Systemd
+        } else {
+            Listen::Addresses(addresses)
+        },
+        web_config_file: given(Some(arguments.web_config_file)).map(Into::into),
         external_url,
         route_prefix,
         resolver: arguments.resolver.into(),
@@ -100,19 +109,6 @@ fn interpret(arguments: Arguments) -> Result<Process, UsageError> {
     };
     let (log_level, log_format) = (arguments.log_level.into(), arguments.log_format.into());
     Ok(Process { options, log_level, log_format, warnings })
-}
-
-/// Flags of upstream's that would change who can reach the exporter are refused rather than
-/// ignored.
-fn refuse_what_is_missing(arguments: &Arguments) -> Result<(), UsageError> {
-    let refuse = |flag: &str| Err(UsageError(format!("{flag} is not yet supported")));
-    if !arguments.web_config_file.is_empty() {
-        return refuse("--web.config.file");
-    }
-    if arguments.systemd_socket {
-        return refuse("--web.systemd-socket");
-    }
-    Ok(())
 }
 
 /// The level from which lines of probes are copied; a bad one is no reason not to start.
@@ -199,7 +195,8 @@ mod tests {
         assert!((options.timeout_offset - 0.5).abs() < f64::EPSILON);
         assert_eq!(options.auto_reload, None);
         assert_eq!(options.history_limit, 100);
-        assert_eq!(options.listen, [":9115".parse().unwrap()]);
+        assert_eq!(options.listen, Listen::Addresses(vec![":9115".parse().unwrap()]));
+        assert_eq!(options.web_config_file, None);
         assert_eq!((options.external_url, options.probe_log), (None, None));
         assert_eq!(options.route_prefix.as_str(), "/");
         assert_eq!((log_level, log_format), (Level::Info, Format::Logfmt));
@@ -215,7 +212,9 @@ mod tests {
         assert_eq!(served(&["--config.file=x"]).options.config_file, Some("x".into()));
         assert_eq!(served(&["--log.level=DEBUG"]).log_level, Level::Debug);
         assert_eq!(served(&["--log.format=json"]).log_format, Format::Json);
-        served(&["--web.config.file="]);
+        assert_eq!(served(&["--web.config.file="]).options.web_config_file, None);
+        let web = served(&["--web.config.file", "web.yml"]).options.web_config_file;
+        assert_eq!(web, Some("web.yml".into()));
         assert_eq!(served(&["--dns.resolver=system"]).options.resolver, ResolverChoice::System);
     }
 
@@ -263,7 +262,10 @@ mod tests {
     fn addresses_can_be_repeated() {
         let flags = ["--web.listen-address=:1", "--web.listen-address", "[::1]:2"];
         let listen = served(&flags).options.listen;
-        assert_eq!(listen, [":1".parse().unwrap(), "[::1]:2".parse().unwrap()]);
+        let addresses = vec![":1".parse().unwrap(), "[::1]:2".parse().unwrap()];
+        assert_eq!(listen, Listen::Addresses(addresses));
+        let flags = ["--web.systemd-socket", "--web.external-url=http://h/"];
+        assert_eq!(served(&flags).options.listen, Listen::Systemd);
     }
 
     #[test]
@@ -285,7 +287,6 @@ mod tests {
             &["--web.listen-address=vsock://:9115"],
             &["--web.external-url='http://h/'"],
             &["--web.route-prefix={x}"],
-            &["--web.config.file=web.yml"],
             &["--web.systemd-socket"],
         ];
         for flags in cases {

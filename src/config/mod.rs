@@ -1,8 +1,10 @@
-//! The YAML file of modules: parsing, the closed list of probers, and reload.
+//! The YAML file of modules: parsing, the closed list of probers, and reload. Beside it, the file
+//! that sets up the exporter's own listener.
 
 pub mod error;
 pub mod module;
 pub mod store;
+pub mod web;
 mod yaml;
 
 use std::{collections::BTreeMap, sync::Arc};

@@ -17,6 +17,7 @@ use crate::{
     probe::{self, History, ProbeReport, ProbeRequest},
     server::{
         address::{ExternalUrl, RoutePrefix},
+        guard::Guard,
         metrics::OwnMetrics,
     },
 };
@@ -41,6 +42,7 @@ pub struct Exporter {
     pub(super) metrics: OwnMetrics,
     config: ConfigStore,
     resolver: Arc<Resolver>,
+    guard: Option<Arc<Guard>>,
     last_reload_error: Mutex<Option<String>>,
 }
 
@@ -75,8 +77,23 @@ impl Exporter {
             metrics,
             config,
             resolver,
+            guard: None,
             last_reload_error: Mutex::default(),
         })
+    }
+
+    /// Lets nobody in but past `guard`.
+    pub fn guarded_by(mut self, guard: Guard) -> Result<Self, prometheus::Error> {
+        let guard = Arc::new(guard);
+        self.metrics.watch(&guard)?;
+        self.guard = Some(guard);
+        Ok(self)
+    }
+
+    /// Who stands before the routes, if anybody does.
+    #[must_use]
+    pub fn guard(&self) -> Option<&Arc<Guard>> {
+        self.guard.as_ref()
     }
 
     /// The configuration in force.

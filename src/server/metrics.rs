@@ -1,6 +1,6 @@
 //! The exporter's own metrics: upstream's names, those of the process, and a few bounded ones.
 
-use std::time::UNIX_EPOCH;
+use std::{sync::Arc, time::UNIX_EPOCH};
 
 use prometheus::{
     Gauge, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
@@ -12,7 +12,10 @@ use crate::server::process::ProcessMetrics;
 use crate::{
     config::{Config, LastReload, Module},
     probe::ProbeReport,
-    server::stamps::StampMetrics,
+    server::{
+        guard::{Guard, GuardMetrics},
+        stamps::StampMetrics,
+    },
     version,
 };
 
@@ -28,6 +31,7 @@ pub(super) struct OwnMetrics {
     probes: IntCounterVec,
     durations: HistogramVec,
     in_flight: IntGauge,
+    guard: Option<GuardMetrics>,
 }
 
 /// From a neighbour's answer to the longest scrape that anybody configures.
@@ -89,7 +93,14 @@ impl OwnMetrics {
                 IntGauge::new("probe_exporter_probes_in_flight", "Probes that are running.")?,
             )?,
             registry,
+            guard: None,
         })
+    }
+
+    /// Shows how the web config file fares.
+    pub(super) fn watch(&mut self, guard: &Arc<Guard>) -> prometheus::Result<()> {
+        self.guard = Some(GuardMetrics::register(&self.registry, Arc::clone(guard))?);
+        Ok(())
     }
 
     /// The text format 0.0.4.
@@ -100,6 +111,9 @@ impl OwnMetrics {
         #[cfg(target_os = "linux")]
         self.process.refresh();
         self.stamps.refresh();
+        if let Some(guard) = &self.guard {
+            guard.refresh();
+        }
         TextEncoder::new().encode_to_string(&self.registry.gather())
     }
 

@@ -6,6 +6,7 @@
 mod address;
 mod answer;
 mod exporter;
+mod guard;
 mod landing;
 mod logs;
 mod metrics;
@@ -33,7 +34,7 @@ use actix_service::{ServiceFactory, ServiceFactoryExt as _, fn_service, map_conf
 use actix_web::{
     App,
     dev::AppConfig,
-    middleware::{NormalizePath, TrailingSlash, from_fn},
+    middleware::{Condition, NormalizePath, TrailingSlash, from_fn},
     web,
 };
 use futures_util::future::{Either, select};
@@ -42,11 +43,13 @@ use tokio::{
     net::TcpStream,
     sync::watch,
 };
+use tokio_rustls::server::TlsStream;
 
 pub use address::{AddressError, ExternalUrl, RoutePrefix};
 pub use exporter::{Exporter, Settings, Trigger};
+pub use guard::{Guard, WebConfigError};
 
-use self::turns::Turns;
+use self::{guard::admit, turns::Turns};
 
 /// The running server.
 pub struct WebServer {
@@ -84,16 +87,19 @@ impl WebServer {
         for listener in listeners {
             let exporter = web::Data::from(Arc::clone(exporter));
             let stopping = stopping.clone();
-            server = server.listen("web", listener, move || {
-                // Small answers must not wait for the acknowledgement of those before them; a socket
-                // that refuses serves all the same.
-                fn_service(async |stream: TcpStream| {
-                    drop(stream.set_nodelay(true));
-                    let client = stream.peer_addr().ok();
-                    Ok::<_, DispatchError>((Turns::new(stream), client))
-                })
-                .and_then(connections(exporter.clone(), stopping.clone()))
-            })?;
+            let guard = exporter.guard().filter(|guard| guard.speaks_tls()).map(Arc::clone);
+            server = if let Some(guard) = guard {
+                server.listen("web", listener, move || {
+                    let guard = Arc::clone(&guard);
+                    fn_service(move |stream| with_tls(stream, Arc::clone(&guard)))
+                        .and_then(connections(exporter.clone(), stopping.clone()))
+                })?
+            } else {
+                server.listen("web", listener, move || {
+                    fn_service(async |stream| Ok::<_, DispatchError>(plain(stream)))
+                        .and_then(connections(exporter.clone(), stopping.clone()))
+                })?
+            };
         }
         Ok(Self { running: server.run(), stop })
     }
@@ -112,6 +118,31 @@ impl WebServer {
     }
 }
 
+/// A connection as it comes. Small answers must not wait for the acknowledgement of those before
+/// them; a socket that refuses that serves all the same.
+fn plain(stream: TcpStream) -> (Turns<TcpStream>, Option<SocketAddr>) {
+    drop(stream.set_nodelay(true));
+    let client = stream.peer_addr().ok();
+    (Turns::new(stream), client)
+}
+
+/// A connection after its handshake.
+async fn with_tls(
+    stream: TcpStream,
+    guard: Arc<Guard>,
+) -> Result<(Turns<TlsStream<TcpStream>>, Option<SocketAddr>), DispatchError> {
+    drop(stream.set_nodelay(true));
+    let client = stream.peer_addr().ok();
+    match guard::accept(stream, &guard).await {
+        Ok(stream) => Ok((Turns::new(stream), client)),
+        Err(error) => {
+            let client = client.map(|client| client.to_string());
+            log::debug!(client, err:% = error; "TLS handshake failed");
+            Err(DispatchError::Io(error))
+        }
+    }
+}
+
 /// What serves the connections of one listener.
 fn connections<S: AsyncRead + AsyncWrite + Unpin + 'static>(
     exporter: web::Data<Exporter>,
@@ -123,10 +154,16 @@ fn connections<S: AsyncRead + AsyncWrite + Unpin + 'static>(
     Error = DispatchError,
     InitError = (),
 > {
+    let guard = exporter.guard().map(Arc::clone);
+    let guarded = {
+        let guard = guard.clone();
+        move |request, next| admit(guard.clone(), request, next)
+    };
     let application = App::new()
         .wrap(routes::headers())
         .wrap(from_fn(routes::panics_are_answers))
         .wrap(NormalizePath::new(TrailingSlash::MergeOnly))
+        .wrap(Condition::new(guard.is_some(), from_fn(guarded)))
         .configure(|services| routes::add(services, &exporter.settings))
         .app_data(exporter);
     HttpService::build()

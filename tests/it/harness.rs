@@ -17,7 +17,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use probe_exporter::app::{App, Options};
+use probe_exporter::app::{App, Listen, Options};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 
@@ -47,7 +47,7 @@ impl Exporter {
         fs::write(&path, yaml).unwrap();
         let mut options = Options {
             config_file: Some(path),
-            listen: vec!["127.0.0.1:0".parse().unwrap()],
+            listen: Listen::Addresses(vec!["127.0.0.1:0".parse().unwrap()]),
             ..Options::default()
         };
         change(&mut options);

@@ -31,4 +31,5 @@ mod shipped;
 mod source;
 mod tcp;
 mod unix;
+mod web_config;
 mod wire;

@@ -61,7 +61,7 @@ fn the_readme_names_the_flags_of_the_help_and_no_other() {
 
 #[test]
 fn usage_errors_go_to_stderr_with_code_1() {
-    for flag in ["--bogus", "--web.config.file=x", "--web.listen-address=vsock://:1", "word"] {
+    for flag in ["--bogus", "--web.systemd-socket", "--web.listen-address=vsock://:1", "word"] {
         let output = run(&[flag]);
         assert_eq!((output.status.code(), text(&output.stdout).as_str()), (Some(1), ""), "{flag}");
         let error = text(&output.stderr);

@@ -50,7 +50,7 @@ impl Running {
         let log = lines_of(child.stderr.take().unwrap());
         let address = SocketAddr::from(([0, 0, 0, 0], 0));
         let mut running = Self { address, child, log, lines: Vec::new(), folder };
-        let line = running.wait_for("TLS is disabled");
+        let line = running.wait_for("TLS is ");
         let start = line.find("127.0.0.1:").unwrap();
         let end = line[start..].find('"').map_or(line.len(), |length| start + length);
         running.address = line[start..end].parse().unwrap();

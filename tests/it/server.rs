@@ -9,7 +9,7 @@ use std::{
 };
 
 use probe_exporter::{
-    app::Options,
+    app::{Listen, Options},
     server::{ExternalUrl, RoutePrefix},
 };
 
@@ -506,7 +506,8 @@ fn many_slow_probes_leave_the_others_alone() {
 #[test]
 fn several_addresses_serve_the_same() {
     let local: probe_exporter::app::ListenAddress = "127.0.0.1:0".parse().unwrap();
-    let options = Options { listen: vec![local.clone(), local], ..Options::default() };
+    let listen = Listen::Addresses(vec![local.clone(), local]);
+    let options = Options { listen, ..Options::default() };
     let app = probe_exporter::app::App::build(options).unwrap();
     let addresses = app.addresses().to_vec();
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();

@@ -6,7 +6,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use probe_exporter::{config::Config, probe::catalogue};
+use probe_exporter::{
+    config::{Config, web::WebConfig},
+    probe::catalogue,
+};
 use saphyr_parser::{Event, Parser};
 use serde_json::Value;
 
@@ -50,6 +53,20 @@ fn the_reference_names_every_key() {
     let keys = keys().into_iter().map(|(_, key)| key).chain(later);
     let missing: Vec<_> = keys.filter(|key| !reference.contains(key)).collect();
     assert!(missing.is_empty(), "not in examples/modules/README.md: {missing:?}");
+}
+
+#[test]
+fn the_web_config_example_shows_every_key_and_can_be_used() {
+    let example = fs::read_to_string("examples/web-config.yml").unwrap();
+    let sources = source::rust_files(Path::new("src/config/web"));
+    let keys: BTreeSet<_> = sources.iter().flat_map(|file| source::settings_keys(file)).collect();
+    assert!(keys.len() > 15, "{keys:?}");
+    let missing: Vec<_> = keys.difference(&words(&example)).cloned().collect();
+    assert!(missing.is_empty(), "not shown: {missing:?}");
+    let config = WebConfig::read(example.as_bytes(), Path::new("web.yml"), Ok);
+    let config = config.unwrap_or_else(|error| panic!("{error}"));
+    assert!(config.tls.is_some() && config.rate_limit.is_some() && !config.users.is_empty());
+    assert_eq!(config.warnings, [""; 0]);
 }
 
 #[test]
@@ -184,7 +201,8 @@ fn keys() -> Vec<(PathBuf, String)> {
     let mut keys = Vec::new();
     for file in source::rust_files(Path::new("src")) {
         let later = LATER_SECTIONS.iter().any(|section| file.to_string_lossy().contains(section));
-        if later || file.starts_with("src/config/yaml") {
+        let elsewhere = ["src/config/yaml", "src/config/web"].iter().any(|it| file.starts_with(it));
+        if later || elsewhere {
             continue;
         }
         let found = source::settings_keys(&file);

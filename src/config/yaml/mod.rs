@@ -19,9 +19,16 @@ use std::collections::BTreeMap;
 use serde::de::DeserializeOwned;
 
 pub(super) use self::{value::Value, write::to_yaml};
-use crate::config::{
-    error::{Fault, Mark},
-    yaml::{decode::NodeDeserializer, place::Path, session::Session},
+use crate::{
+    config::{
+        error::{Fault, Mark},
+        yaml::{
+            decode::NodeDeserializer,
+            place::{DecodeError, Path},
+            session::Session,
+        },
+    },
+    settings::rule::RuleError,
 };
 
 /// Decodes the sections below the one `key` that a file has, which may be missing.
@@ -48,6 +55,30 @@ pub(super) fn decode_sections<T: DeserializeOwned>(
     }
     let faults = session.into_faults();
     if faults.is_empty() { Ok(sections) } else { Err(faults) }
+}
+
+/// Decodes a whole document, which may be empty, and has `finish` make something of it; the error
+/// of that is told at the place that it names.
+///
+/// Without a result, all errors that were found, in the order of their places.
+pub(super) fn decode_document<T: DeserializeOwned + Default, U>(
+    text: &[u8],
+    finish: impl FnOnce(T) -> Result<U, RuleError>,
+) -> Result<U, Vec<Fault>> {
+    let text = check_text(text).map_err(|fault| vec![fault])?;
+    let (root, faults) = tree::parse(text).map_err(|fault| vec![fault])?;
+    let session = Session::new(faults);
+    let Some(root) = root else {
+        let start = Mark { line: 1, column: 1 };
+        return finish(T::default()).map_err(|error| vec![Fault::new(start, error.to_string())]);
+    };
+    let at = NodeDeserializer { session: &session, node: &root, key: None, path: &Path::Root };
+    let value = session.decode(&root, None, &Path::Root).and_then(|value| {
+        let finished = finish(value).map_err(<DecodeError as serde::de::Error>::custom);
+        session.attempt(|| finished.map_err(|error| session.place(error, at)))
+    });
+    let faults = session.into_faults();
+    value.filter(|_| faults.is_empty()).ok_or(faults)
 }
 
 /// Decodes the root: nothing, or a section with the one key.

@@ -40,7 +40,7 @@ pub(super) struct Identity {
 
 /// Tells whether a file is still the one that was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Stamp {
+pub struct Stamp {
     length: u64,
     modified: Option<SystemTime>,
     /// Device, inode and time of the last change of either.
@@ -48,7 +48,8 @@ pub(super) struct Stamp {
 }
 
 impl Stamp {
-    pub(super) fn of(path: &Path) -> io::Result<Self> {
+    /// What `path`, or the file that it is a link to, is now. Blocks.
+    pub fn of(path: &Path) -> io::Result<Self> {
         use std::os::unix::fs::MetadataExt as _;
 
         let metadata = fs::metadata(path)?;

@@ -36,6 +36,7 @@ use tokio_boring::SslStreamBuilder;
 
 pub use crate::net::tls::{
     certificate::Certificate,
+    files::Stamp,
     session::{
         CIPHER_INFO, EARLIEST_CERT_EXPIRY, LAST_CHAIN_EXPIRY, LAST_CHAIN_INFO, METRICS, TlsSession,
         VERIFY_INFO, VERSION_INFO, VerifyResult,
@@ -54,6 +55,12 @@ use crate::{
     },
     settings::{rule::RuleError, tls::TlsSettings},
 };
+
+/// The certificates, in DER form, of the authorities that the system trusts. Blocks.
+#[must_use]
+pub fn system_authorities() -> Vec<Vec<u8>> {
+    trust::system().iter().map(|certificate| certificate.der().to_vec()).collect()
+}
 
 /// Makes TLS connections as one `tls_config` says.
 ///

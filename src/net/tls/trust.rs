@@ -42,6 +42,11 @@ impl TrustStore {
         self.by_subject.is_empty()
     }
 
+    /// All trusted certificates.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Arc<Certificate>> {
+        self.by_subject.values().flatten()
+    }
+
     /// The trusted certificates of a subject.
     pub(super) fn named(&self, subject: &[u8]) -> impl Iterator<Item = &Arc<Certificate>> {
         self.by_subject.get(subject).into_iter().flatten()

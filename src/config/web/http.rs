@@ -1,0 +1,124 @@
+//! The sections of the web config file about requests: headers of answers, rate limit.
+
+use std::{collections::BTreeMap, fmt, time::Duration};
+
+use serde::{Deserialize, Deserializer, de};
+
+use crate::settings::{duration::GoDuration, header, rule::RuleError};
+
+/// `http_server_config`
+#[derive(Default, Deserialize)]
+#[serde(try_from = "RawHttpServer")]
+pub(super) struct HttpServer {
+    pub(super) headers: BTreeMap<String, String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct RawHttpServer {
+    /// Without effect: whoever could speak HTTP/2 takes HTTP/1.1 as well.
+    http2: bool,
+    headers: BTreeMap<String, String>,
+}
+
+/// The headers that may be set, and the values that they may have where these are few.
+const HEADERS: [(&str, &[&str]); 5] = [
+    ("Strict-Transport-Security", &[]),
+    ("X-Content-Type-Options", &["nosniff"]),
+    ("X-Frame-Options", &["deny", "sameorigin"]),
+    ("X-XSS-Protection", &[]),
+    ("Content-Security-Policy", &[]),
+];
+
+impl TryFrom<RawHttpServer> for HttpServer {
+    type Error = RuleError;
+
+    fn try_from(raw: RawHttpServer) -> Result<Self, RuleError> {
+        for (name, value) in &raw.headers {
+            check_header(name, value)
+                .map_err(|message| RuleError::at(name, message).inside("headers"))?;
+        }
+        Ok(Self { headers: raw.headers })
+    }
+}
+
+fn check_header(name: &str, value: &str) -> Result<(), String> {
+    let Some((_, values)) = HEADERS.iter().find(|(known, _)| *known == name) else {
+        let known = HEADERS.map(|(known, _)| known).join(", ");
+        return Err(format!("HTTP header {name:?} can not be configured (only {known} can)"));
+    };
+    if !values.is_empty() && !values.contains(&value) {
+        return Err(format!(
+            "invalid value for {name}. Expected one of: {values:?}, but got: {value:?}"
+        ));
+    }
+    header::check(name, value)
+}
+
+/// How many requests are taken: as many as `burst` at once, and one more per `interval`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RateLimit {
+    /// Time after which one more request is taken; not 0.
+    pub interval: Duration,
+    /// As many requests can be saved up; not 0.
+    pub burst: u32,
+}
+
+/// `rate_limit`
+#[derive(Default, Deserialize)]
+#[serde(try_from = "RawRateLimit")]
+pub(super) struct RateLimitSection(pub(super) Option<RateLimit>);
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct RawRateLimit {
+    interval: Interval,
+    burst: i64,
+}
+
+impl TryFrom<RawRateLimit> for RateLimitSection {
+    type Error = RuleError;
+
+    fn try_from(raw: RawRateLimit) -> Result<Self, RuleError> {
+        // As upstream has it: no interval, or one that is negative, is no limit.
+        let Some(interval) = raw.interval.0 else { return Ok(Self(None)) };
+        match u32::try_from(raw.burst) {
+            Ok(burst @ 1..) => Ok(Self(Some(RateLimit { interval, burst }))),
+            Err(_) if raw.burst > 0 => Err(RuleError::at("burst", "no limit is as high as this")),
+            Ok(0) | Err(_) => Err(RuleError::new(
+                "burst must be at least 1 when there is an interval: with 0, every request would \
+                 be refused",
+            )),
+        }
+    }
+}
+
+/// A duration; a bare number counts nanoseconds, as upstream reads it.
+#[derive(Default)]
+struct Interval(Option<Duration>);
+
+impl<'de> Deserialize<'de> for Interval {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+
+        impl de::Visitor<'_> for Visitor {
+            type Value = Interval;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a duration such as 100ms")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Interval, E> {
+                let duration: GoDuration = text.parse().map_err(E::custom)?;
+                Ok(Interval(duration.positive()))
+            }
+
+            fn visit_i64<E: de::Error>(self, nanoseconds: i64) -> Result<Interval, E> {
+                let duration = u64::try_from(nanoseconds).ok().map(Duration::from_nanos);
+                Ok(Interval(duration.filter(|duration| !duration.is_zero())))
+            }
+        }
+
+        deserializer.deserialize_any(Visitor)
+    }
+}

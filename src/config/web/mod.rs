@@ -1,0 +1,91 @@
+//! The web config file: TLS, users, headers and rate limit of the exporter's own listener.
+
+mod http;
+mod tls;
+
+use std::{collections::BTreeMap, path::Path};
+
+use serde::Deserialize;
+
+pub use self::{
+    http::RateLimit,
+    tls::{ClientAuth, Curve, Pem, TlsServer},
+};
+use self::{
+    http::{HttpServer, RateLimitSection},
+    tls::TlsSection,
+};
+use crate::{
+    config::{ConfigError, yaml},
+    settings::{rule::RuleError, secret::Secret},
+};
+
+/// What the file asks for; a file may be empty.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(try_from = "RawWebConfig")]
+pub struct WebConfig {
+    /// How TLS is spoken, if it is.
+    pub tls: Option<TlsServer>,
+    /// Headers that every answer bears, by name.
+    pub headers: BTreeMap<String, String>,
+    /// Who may come in, with the bcrypt hash of their password; without users, everybody may.
+    pub users: BTreeMap<String, Secret>,
+    /// How many requests are taken, if that is limited.
+    pub rate_limit: Option<RateLimit>,
+    /// What is surprising about the file.
+    pub warnings: Vec<String>,
+}
+
+impl WebConfig {
+    /// Reads the text of the file at `path` and has `finish` make something of it, whose error names
+    /// the key that it is about. All errors of the text are found at once.
+    pub fn read<T>(
+        text: &[u8],
+        path: &Path,
+        finish: impl FnOnce(Self) -> Result<T, RuleError>,
+    ) -> Result<T, ConfigError> {
+        let folder = path.parent().unwrap_or(Path::new(""));
+        let finish = |mut config: Self| {
+            if let Some(tls) = &mut config.tls {
+                tls.resolve(folder);
+            }
+            finish(config)
+        };
+        yaml::decode_document(text, finish)
+            .map_err(|faults| ConfigError { file: path.display().to_string(), faults })
+    }
+}
+
+/// The keys as they are written.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct RawWebConfig {
+    tls_server_config: TlsSection,
+    http_server_config: HttpServer,
+    basic_auth_users: BTreeMap<String, Secret>,
+    rate_limit: RateLimitSection,
+}
+
+impl TryFrom<RawWebConfig> for WebConfig {
+    type Error = RuleError;
+
+    fn try_from(raw: RawWebConfig) -> Result<Self, RuleError> {
+        for (user, hash) in &raw.basic_auth_users {
+            hash.expose().parse::<bcrypt::HashParts>().map_err(|error| {
+                let message = format!("not a bcrypt hash ({error})");
+                RuleError::at(user, message).inside("basic_auth_users")
+            })?;
+        }
+        let TlsSection { server: tls, mut warnings } = raw.tls_server_config;
+        if tls.is_none() && !raw.basic_auth_users.is_empty() {
+            warnings.push("without TLS, passwords cross the network in the clear".to_owned());
+        }
+        Ok(Self {
+            tls,
+            headers: raw.http_server_config.headers,
+            users: raw.basic_auth_users,
+            rate_limit: raw.rate_limit.0,
+            warnings,
+        })
+    }
+}

@@ -1,0 +1,68 @@
+//! How many requests are taken: a bucket of tokens, of which each request takes one.
+
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Instant,
+};
+
+use crate::config::web::RateLimit;
+
+/// Without a limit, every request is taken.
+#[derive(Debug)]
+pub(super) struct Limiter(Option<(RateLimit, Mutex<Bucket>)>);
+
+#[derive(Debug)]
+struct Bucket {
+    tokens: f64,
+    filled: Instant,
+}
+
+impl Limiter {
+    pub(super) fn new(limit: Option<RateLimit>) -> Self {
+        let full = |limit: RateLimit| Bucket { tokens: limit.burst.into(), filled: Instant::now() };
+        Self(limit.map(|limit| (limit, Mutex::new(full(limit)))))
+    }
+
+    /// Whether one more request is taken.
+    pub(super) fn admits(&self) -> bool {
+        self.admits_at(Instant::now())
+    }
+
+    fn admits_at(&self, now: Instant) -> bool {
+        let Some((limit, bucket)) = &self.0 else { return true };
+        let mut bucket = bucket.lock().unwrap_or_else(PoisonError::into_inner);
+        let elapsed = now.saturating_duration_since(bucket.filled);
+        let gained = elapsed.as_secs_f64() / limit.interval.as_secs_f64();
+        bucket.tokens = (bucket.tokens + gained).min(limit.burst.into());
+        bucket.filled = bucket.filled.max(now);
+        if bucket.tokens < 1.0 {
+            return false;
+        }
+        bucket.tokens -= 1.0;
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_burst_is_taken_and_then_one_request_per_interval() {
+        let interval = Duration::from_secs(10);
+        let limiter = Limiter::new(Some(RateLimit { interval, burst: 3 }));
+        let start = Instant::now();
+        let taken = |after: u64| limiter.admits_at(start + Duration::from_secs(after));
+        assert_eq!([0, 0, 0, 0, 9].map(taken), [true, true, true, false, false]);
+        assert_eq!([11, 12, 22, 1000].map(taken), [true, false, true, true]);
+        assert_eq!([1000; 3].map(taken), [true, true, false], "no more than a burst is saved up");
+    }
+
+    #[test]
+    fn no_limit_takes_everything() {
+        let limiter = Limiter::new(None);
+        assert!((0..1000).all(|_| limiter.admits()));
+    }
+}

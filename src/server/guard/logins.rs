@@ -1,0 +1,206 @@
+//! Users and their passwords.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use boring::hash::hmac_sha256;
+use tokio::{sync::Semaphore, task::spawn_blocking};
+
+use crate::settings::secret::Secret;
+
+/// Who may come in; without users, everybody.
+#[derive(Debug)]
+pub(super) struct Users {
+    hashes: BTreeMap<String, Secret>,
+    /// What the password of an unknown user is compared with, so that it takes as long as that of a
+    /// known one.
+    decoy: Secret,
+}
+
+impl Users {
+    /// The hashes are well-formed.
+    pub(super) fn new(hashes: BTreeMap<String, Secret>) -> Self {
+        let cost = |hash: &&Secret| {
+            hash.expose().parse::<bcrypt::HashParts>().map_or(0, |parts| parts.get_cost())
+        };
+        let decoy = hashes.values().max_by_key(cost).cloned().unwrap_or_default();
+        Self { hashes, decoy }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.hashes.is_empty()
+    }
+}
+
+/// What becomes of a login.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Login {
+    Granted,
+    Denied,
+    /// Too many passwords wait to be checked.
+    Busy,
+}
+
+/// Checks passwords one at a time, since that is made to take long, and remembers the right ones.
+#[derive(Debug)]
+pub(super) struct Logins {
+    /// Without it, what is remembered tells nothing of passwords.
+    key: [u8; 32],
+    /// A tag of the last password of each user that was right, and of its hash.
+    known: Mutex<HashMap<String, [u8; 32]>>,
+    turn: Arc<Semaphore>,
+    waiting: AtomicUsize,
+}
+
+/// As many passwords may wait for their turn, some seconds at bcrypt's usual cost.
+const MOST_WAITING: usize = 100;
+
+impl Default for Logins {
+    fn default() -> Self {
+        Self {
+            key: rand::random(),
+            known: Mutex::default(),
+            turn: Arc::new(Semaphore::new(1)),
+            waiting: AtomicUsize::new(0),
+        }
+    }
+}
+
+impl Logins {
+    /// Judges the value of an `Authorization` header.
+    pub(super) async fn check(&self, users: &Users, authorization: Option<&str>) -> Login {
+        let Some((user, password)) = authorization.and_then(credentials) else {
+            return Login::Denied;
+        };
+        let hash = users.hashes.get(&user);
+        let tag = hash.and_then(|hash| self.tag(&user, hash, &password));
+        if tag.is_some() && self.known().get(&user).copied() == tag {
+            return Login::Granted;
+        }
+        let Some(_waiting) = Waiting::begin(&self.waiting) else { return Login::Busy };
+        let matches = self.compare(hash.unwrap_or(&users.decoy), password).await;
+        let (true, Some(tag)) = (matches, tag) else { return Login::Denied };
+        self.known().insert(user, tag);
+        Login::Granted
+    }
+
+    /// Forgets users that there are no more.
+    pub(super) fn retain(&self, users: &Users) {
+        self.known().retain(|user, _| users.hashes.contains_key(user));
+    }
+
+    /// Whether it is the password that the hash was made of.
+    async fn compare(&self, hash: &Secret, password: Vec<u8>) -> bool {
+        let Ok(turn) = Arc::clone(&self.turn).acquire_owned().await else { return false };
+        let hash = hash.clone();
+        // The turn ends with the work, also when the client hangs up before.
+        let compare = move || {
+            let matches = bcrypt::verify(password, hash.expose()).unwrap_or(false);
+            drop(turn);
+            matches
+        };
+        spawn_blocking(compare).await.unwrap_or(false)
+    }
+
+    fn tag(&self, user: &str, hash: &Secret, password: &[u8]) -> Option<[u8; 32]> {
+        // Tags are compared for one user at a time, and hashes have a fixed form; so nothing can
+        // move from one part to the next.
+        let text = [user.as_bytes(), hash.expose().as_bytes(), password].concat();
+        hmac_sha256(&self.key, &text).ok()
+    }
+
+    fn known(&self) -> std::sync::MutexGuard<'_, HashMap<String, [u8; 32]>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A place in the queue of passwords.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn begin(count: &'a AtomicUsize) -> Option<Self> {
+        let waiting = Self(count);
+        (count.fetch_add(1, Ordering::Relaxed) < MOST_WAITING).then_some(waiting)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// User and password of a header such as `Basic dXNlcjpwYXNz`.
+fn credentials(authorization: &str) -> Option<(String, Vec<u8>)> {
+    let (scheme, encoded) = authorization.split_once(' ')?;
+    if !scheme.eq_ignore_ascii_case("Basic") {
+        return None;
+    }
+    let text = STANDARD.decode(encoded).ok()?;
+    let colon = text.iter().position(|byte| *byte == b':')?;
+    let user = String::from_utf8(text.get(..colon)?.to_vec()).ok()?;
+    Some((user, text.get(colon + 1..)?.to_vec()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of `secret`, at the lowest cost.
+    fn users(names: &[&str]) -> Users {
+        let hash = || Secret::new(bcrypt::hash("secret", 4).unwrap());
+        Users::new(names.iter().map(|name| ((*name).to_owned(), hash())).collect())
+    }
+
+    fn basic(text: &str) -> String {
+        format!("Basic {}", STANDARD.encode(text))
+    }
+
+    #[tokio::test]
+    async fn only_the_right_password_of_a_known_user_is_let_in() {
+        let (users, logins) = (users(&["alice", "bob"]), Logins::default());
+        let granted = [basic("alice:secret"), basic("bob:secret").replace("Basic", "bASIC")];
+        for header in granted.iter().chain(&granted) {
+            assert_eq!(logins.check(&users, Some(header)).await, Login::Granted, "{header}");
+        }
+        for text in ["alice:", "alice:secret ", "alice", "eve:secret", ":secret", "", "alice:x"] {
+            assert_eq!(logins.check(&users, Some(&basic(text))).await, Login::Denied, "{text}");
+        }
+        for header in ["", "Basic", "Basic %", "Bearer YWxpY2U6c2VjcmV0"] {
+            assert_eq!(logins.check(&users, Some(header)).await, Login::Denied, "{header}");
+        }
+        assert_eq!(logins.check(&users, None).await, Login::Denied);
+        assert_eq!(logins.known().len(), 2, "only right passwords are remembered");
+    }
+
+    #[tokio::test]
+    async fn a_remembered_password_holds_only_with_its_hash() {
+        let (before, logins) = (users(&["alice"]), Logins::default());
+        let header = basic("alice:secret");
+        assert_eq!(logins.check(&before, Some(&header)).await, Login::Granted);
+        let other = Secret::new(bcrypt::hash("other", 4).unwrap());
+        let after = Users::new([("alice".to_owned(), other)].into());
+        assert_eq!(logins.check(&after, Some(&header)).await, Login::Denied);
+        logins.retain(&users(&["bob"]));
+        assert!(logins.known().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_remembered_password_does_not_wait_and_too_many_are_sent_away() {
+        let (users, logins) = (users(&["alice"]), Logins::default());
+        let right = basic("alice:secret");
+        assert_eq!(logins.check(&users, Some(&right)).await, Login::Granted);
+        let places: Vec<_> =
+            (0..MOST_WAITING).map(|_| Waiting::begin(&logins.waiting).unwrap()).collect();
+        assert_eq!(logins.check(&users, Some(&basic("alice:wrong"))).await, Login::Busy);
+        assert_eq!(logins.check(&users, Some(&right)).await, Login::Granted);
+        drop(places);
+        assert_eq!(logins.check(&users, Some(&basic("alice:wrong"))).await, Login::Denied);
+    }
+}

@@ -1,0 +1,252 @@
+//! What stands before all routes when there is a web config file: TLS, rate limit, headers, users.
+//!
+//! The file is read at the start and again when it, or a file that it names, has changed; requests
+//! and handshakes find everything ready.
+
+mod admission;
+mod clients;
+mod handshake;
+mod limit;
+mod logins;
+mod metrics;
+mod rules;
+mod tls;
+
+use std::{
+    fs::File,
+    io::{self, Read as _},
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use arc_swap::ArcSwap;
+use boring::sha::Sha256;
+use thiserror::Error;
+use tokio_rustls::rustls::ServerConfig;
+
+pub(super) use self::{admission::admit, handshake::accept, metrics::GuardMetrics};
+use self::{logins::Logins, rules::Rules};
+use crate::{
+    config::{ConfigError, web::WebConfig},
+    net::tls::Stamp,
+};
+
+/// The rules in force, and how they are kept current.
+#[derive(Debug)]
+pub struct Guard {
+    file: PathBuf,
+    rules: ArcSwap<Rules>,
+    logins: Logins,
+    failed_reloads: AtomicU64,
+    /// Locked for as long as a look at the files takes, so that looks never overlap.
+    seen: Mutex<Seen>,
+}
+
+/// What the rules in force were made of, and what the last look at that found.
+#[derive(Debug)]
+struct Seen {
+    files: Vec<(PathBuf, Option<Stamp>)>,
+    digest: [u8; 32],
+    error: Option<String>,
+}
+
+/// Why a web config file cannot be used.
+#[derive(Debug, Error)]
+pub enum WebConfigError {
+    /// It cannot be read.
+    #[error("open {}: {error}", file.display())]
+    Unreadable {
+        /// The file.
+        file: PathBuf,
+        /// Why not.
+        error: io::Error,
+    },
+    /// It has errors.
+    #[error(transparent)]
+    Invalid(#[from] ConfigError),
+    /// It had something in it before; probably it is being written.
+    #[error("{}: the file has become empty", .0.display())]
+    Emptied(PathBuf),
+    /// Listeners cannot change that while they are open.
+    #[error("{}: whether TLS is spoken is decided at the start; restart to change it", .0.display())]
+    TlsToggled(PathBuf),
+}
+
+/// No web config file, certificate or key is as large as this.
+const LARGEST_FILE: u64 = 16 << 20;
+
+impl Guard {
+    /// Reads the file. Blocks.
+    pub fn load(file: PathBuf) -> Result<Self, WebConfigError> {
+        let (rules, seen) = read(&file)?;
+        rules.warn(&file);
+        Ok(Self {
+            file,
+            rules: ArcSwap::from_pointee(rules),
+            logins: Logins::default(),
+            failed_reloads: AtomicU64::new(0),
+            seen: Mutex::new(seen),
+        })
+    }
+
+    /// Whether listeners speak TLS; that never changes.
+    #[must_use]
+    pub fn speaks_tls(&self) -> bool {
+        self.rules.load().tls.is_some()
+    }
+
+    /// Looks whether a file has changed, and puts what it asks for in force. One with errors changes
+    /// nothing, and is told of once. Blocks.
+    pub fn look(&self) {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        // After an error, nobody knows which files matter; so all are read each time.
+        if seen.error.is_none()
+            && seen.files.iter().all(|(file, stamp)| Stamp::of(file).ok() == *stamp)
+        {
+            return;
+        }
+        match self.renew(&seen) {
+            Ok(renewed) => {
+                let is_news = renewed.digest != seen.digest || seen.error.is_some();
+                *seen = renewed;
+                if is_news {
+                    log::info!(file:% = self.file.display(); "Reloaded web config file");
+                }
+            }
+            Err(error) => {
+                let text = error.to_string();
+                if seen.error.as_ref() != Some(&text) {
+                    self.failed_reloads.fetch_add(1, Ordering::Relaxed);
+                    for fault in text.lines() {
+                        log::error!(err = fault; "Error reloading web config, the old one stays");
+                    }
+                    seen.error = Some(text);
+                }
+            }
+        }
+    }
+
+    fn renew(&self, before: &Seen) -> Result<Seen, WebConfigError> {
+        let (rules, seen) = read(&self.file)?;
+        let current = self.rules.load();
+        if seen.digest == before.digest {
+            return Ok(seen);
+        }
+        if rules.is_blank && !current.is_blank {
+            return Err(WebConfigError::Emptied(self.file.clone()));
+        }
+        if rules.tls.is_some() != current.tls.is_some() {
+            return Err(WebConfigError::TlsToggled(self.file.clone()));
+        }
+        self.logins.retain(&rules.users);
+        rules.warn(&self.file);
+        self.rules.store(Arc::new(rules));
+        Ok(seen)
+    }
+
+    fn rules(&self) -> Arc<Rules> {
+        self.rules.load_full()
+    }
+
+    fn tls(&self) -> Option<Arc<ServerConfig>> {
+        self.rules.load().tls.clone()
+    }
+
+    /// Whether the file was good when it was last looked at.
+    fn is_current(&self) -> bool {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).error.is_none()
+    }
+}
+
+/// Reads the file and those that it names.
+fn read(file: &Path) -> Result<(Rules, Seen), WebConfigError> {
+    // Stamps are taken before reading: a change in between is seen the next time.
+    let stamp = Stamp::of(file).ok();
+    let unreadable = |error| WebConfigError::Unreadable { file: file.to_owned(), error };
+    let text = read_file(file).map_err(unreadable)?;
+    let mut files = vec![(file.to_owned(), stamp)];
+    let mut digest = Sha256::new();
+    digest.update(&text);
+    let rules = WebConfig::read(&text, file, |config| {
+        let named = config.tls.iter().flat_map(|tls| {
+            let others = tls.client_authorities.iter();
+            [&tls.certificate, &tls.key].into_iter().chain(others).filter_map(|pem| pem.file())
+        });
+        files.extend(named.map(|file| (file.to_owned(), Stamp::of(file).ok())));
+        Rules::of(config, text.trim_ascii().is_empty(), |content| digest.update(content))
+    })?;
+    Ok((rules, Seen { files, digest: digest.finish(), error: None }))
+}
+
+fn read_file(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(LARGEST_FILE + 1).read_to_end(&mut bytes)?;
+    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > LARGEST_FILE {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "the file is over 16 MiB"));
+    }
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, time::SystemTime};
+
+    use super::*;
+
+    const LIMITED: &str = "rate_limit: {interval: 1h, burst: 1}\n";
+
+    fn guard(text: &str) -> (Guard, tempfile::TempDir) {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("web.yml");
+        fs::write(&file, text).unwrap();
+        (Guard::load(file).unwrap(), folder)
+    }
+
+    #[test]
+    fn an_error_is_told_of_once_however_often_one_looks() {
+        let (guard, _folder) = guard("");
+        let failures = || (guard.is_current(), guard.failed_reloads.load(Ordering::Relaxed));
+        assert_eq!(failures(), (true, 0));
+        for (text, expected) in
+            [("x: 1", (false, 1)), ("y: 1", (false, 2)), ("", (true, 2)), ("y: 1", (false, 3))]
+        {
+            fs::write(&guard.file, text).unwrap();
+            for _ in 0..3 {
+                guard.look();
+                assert_eq!(failures(), expected, "{text}");
+            }
+        }
+        fs::remove_file(&guard.file).unwrap();
+        guard.look();
+        assert_eq!(failures(), (false, 4));
+    }
+
+    #[test]
+    fn a_file_that_was_only_touched_changes_nothing() {
+        let (guard, _folder) = guard(LIMITED);
+        let before = guard.rules();
+        File::options()
+            .append(true)
+            .open(&guard.file)
+            .unwrap()
+            .set_modified(SystemTime::UNIX_EPOCH)
+            .unwrap();
+        guard.look();
+        assert!(Arc::ptr_eq(&before, &guard.rules()));
+        fs::write(&guard.file, LIMITED.replace("1h", "2h")).unwrap();
+        guard.look();
+        assert!(!Arc::ptr_eq(&before, &guard.rules()));
+    }
+
+    #[test]
+    fn a_file_that_becomes_empty_takes_no_protection_away() {
+        let (guard, _folder) = guard(LIMITED);
+        assert!(guard.rules().limit.admits());
+        fs::write(&guard.file, " \n").unwrap();
+        guard.look();
+        assert!(!guard.rules().limit.admits() && !guard.is_current());
+    }
+}

@@ -1,0 +1,58 @@
+//! What a web config file comes to, ready for use.
+
+use std::{path::Path, sync::Arc};
+
+use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
+use tokio_rustls::rustls::ServerConfig;
+
+use crate::{
+    config::web::WebConfig,
+    server::guard::{limit::Limiter, logins::Users, tls},
+    settings::rule::RuleError,
+};
+
+/// One state of the file, and of the files that it names.
+#[derive(Debug)]
+pub(super) struct Rules {
+    pub(super) tls: Option<Arc<ServerConfig>>,
+    pub(super) headers: HeaderMap,
+    pub(super) users: Users,
+    pub(super) limit: Limiter,
+    /// Whether the file has nothing in it.
+    pub(super) is_blank: bool,
+    warnings: Vec<String>,
+}
+
+impl Rules {
+    /// Reads the files that are named; `note` is shown their content. Blocks.
+    pub(super) fn of(
+        config: WebConfig,
+        is_blank: bool,
+        note: impl FnMut(&[u8]),
+    ) -> Result<Self, RuleError> {
+        let tls = config.tls.as_ref().map(|settings| tls::server_config(settings, note));
+        let tls = tls.transpose().map_err(|error| error.inside("tls_server_config"))?;
+        let mut headers = HeaderMap::new();
+        for (name, value) in &config.headers {
+            let value = HeaderValue::from_bytes(value.as_bytes());
+            if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name.as_bytes()), value) {
+                headers.insert(name, value);
+            }
+        }
+        Ok(Self {
+            tls: tls.map(Arc::new),
+            headers,
+            users: Users::new(config.users),
+            limit: Limiter::new(config.rate_limit),
+            is_blank,
+            warnings: config.warnings,
+        })
+    }
+
+    /// Tells what is surprising about the file.
+    pub(super) fn warn(&self, file: &Path) {
+        for warning in &self.warnings {
+            log::warn!(file:% = file.display(); "{warning}");
+        }
+    }
+}

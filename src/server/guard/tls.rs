@@ -1,0 +1,123 @@
+//! The listener's TLS, on rustls, from the settings and the files that they name.
+
+use std::{fmt, sync::Arc};
+
+use tokio_rustls::rustls::{
+    ServerConfig, SupportedProtocolVersion,
+    crypto::{
+        CryptoProvider,
+        ring::{default_provider, kx_group},
+    },
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
+    version::{TLS12, TLS13},
+};
+
+use crate::{
+    config::web::{ClientAuth, Curve, Pem, TlsServer},
+    net::tls::system_authorities,
+    server::guard::{clients::Clients, read_file},
+    settings::{rule::RuleError, tls::TlsVersion},
+};
+
+/// Reads certificate, key and authorities; `note` is shown what the files hold. Blocks.
+pub(super) fn server_config(
+    settings: &TlsServer,
+    mut note: impl FnMut(&[u8]),
+) -> Result<ServerConfig, RuleError> {
+    let mut read = |pem: &Pem| {
+        let text = content(pem)?;
+        if pem.file().is_some() {
+            note(&text);
+        }
+        Ok::<_, RuleError>(text)
+    };
+    let chain = certificates(&settings.certificate, &read(&settings.certificate)?)?;
+    let key = PrivateKeyDer::from_pem_slice(&read(&settings.key)?).map_err(|error| {
+        wrong(&settings.key, format_args!("no private key in PEM form: {error}"))
+    })?;
+    let authorities = settings
+        .client_authorities
+        .as_ref()
+        .map(|pem| certificates(pem, &read(pem)?))
+        .transpose()?;
+    let provider = Arc::new(provider(settings));
+    let versions: Vec<_> =
+        settings.versions.iter().filter_map(|version| spoken(*version)).collect();
+    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+        .with_protocol_versions(&versions)
+        .map_err(|error| RuleError::at("min_version", error.to_string()))?;
+    let builder = if settings.client_auth == ClientAuth::None {
+        builder.with_no_client_auth()
+    } else {
+        let authorities = authorities.unwrap_or_else(|| {
+            system_authorities().into_iter().map(CertificateDer::from).collect()
+        });
+        let sans = settings.client_allowed_sans.clone();
+        let clients = Clients::new(settings.client_auth, authorities, sans, &provider).map_err(
+            |message| match &settings.client_authorities {
+                Some(pem) => wrong(pem, message),
+                None => RuleError::at("client_auth_type", message),
+            },
+        )?;
+        builder.with_client_cert_verifier(Arc::new(clients))
+    };
+    let mut config = builder
+        .with_single_cert(chain, key)
+        .map_err(|error| wrong(&settings.key, format_args!("cannot be used: {error}")))?;
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(config)
+}
+
+/// The groups and suites that are asked for.
+fn provider(settings: &TlsServer) -> CryptoProvider {
+    let mut provider = default_provider();
+    if let Some(wanted) = &settings.cipher_suites {
+        provider.cipher_suites.retain(|suite| {
+            let name = suite.suite().as_str().unwrap_or_default();
+            suite.tls13().is_some() || wanted.contains(&name)
+        });
+    }
+    if !settings.curves.is_empty() {
+        let group = |curve: &Curve| match curve {
+            Curve::X25519 => kx_group::X25519,
+            Curve::P256 => kx_group::SECP256R1,
+            Curve::P384 => kx_group::SECP384R1,
+        };
+        provider.kx_groups = settings.curves.iter().map(group).collect();
+    }
+    provider
+}
+
+fn spoken(version: TlsVersion) -> Option<&'static SupportedProtocolVersion> {
+    match version {
+        TlsVersion::Tls12 => Some(&TLS12),
+        TlsVersion::Tls13 => Some(&TLS13),
+        TlsVersion::Tls10 | TlsVersion::Tls11 => None,
+    }
+}
+
+fn content(pem: &Pem) -> Result<Vec<u8>, RuleError> {
+    match pem {
+        Pem::Text(_, text) => Ok(text.expose().as_bytes().to_vec()),
+        Pem::File(_, file) => read_file(file).map_err(|error| wrong(pem, error)),
+    }
+}
+
+/// At least one.
+fn certificates(pem: &Pem, text: &[u8]) -> Result<Vec<CertificateDer<'static>>, RuleError> {
+    let certificates: Vec<_> = CertificateDer::pem_slice_iter(text)
+        .collect::<Result<_, _>>()
+        .map_err(|error| wrong(pem, format_args!("no certificates in PEM form: {error}")))?;
+    if certificates.is_empty() {
+        return Err(wrong(pem, "no certificate in PEM form in it"));
+    }
+    Ok(certificates)
+}
+
+/// An error at the key that gives a PEM text, with the file's name if it is in one.
+fn wrong(pem: &Pem, message: impl fmt::Display) -> RuleError {
+    match pem {
+        Pem::Text(key, _) => RuleError::at(key, message.to_string()),
+        Pem::File(key, file) => RuleError::at(key, format!("{}: {message}", file.display())),
+    }
+}
