@@ -10,6 +10,8 @@ pub mod http;
 pub mod local;
 pub mod proxy;
 pub mod race;
+#[cfg(feature = "http3")]
+pub mod quic;
 pub mod resolve;
 mod stamps;
 pub mod tls;

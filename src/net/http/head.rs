@@ -36,7 +36,7 @@ struct State {
 
 /// As many interim responses are skipped. A peer that sends them without end would keep hyper from
 /// ever coming back from its loop.
-pub(super) const MOST_INTERIM: u32 = 20;
+pub(crate) const MOST_INTERIM: u32 = 20;
 
 /// What hyper is told of more.
 pub(super) fn too_many_interim() -> io::Error {

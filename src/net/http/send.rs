@@ -26,13 +26,13 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Transport for S {}
 /// The head of a response, trailers included, may have this many bytes.
 ///
 /// Unlike upstream, which takes 10 MiB.
-const LARGEST_HEAD: usize = 512 << 10;
+pub(crate) const LARGEST_HEAD: usize = 512 << 10;
 
 /// And this many headers, for which room is made before they come.
-const MOST_HEADERS: usize = 4096;
+pub(crate) const MOST_HEADERS: usize = 4096;
 
 /// How much of a body is read ahead. Go's client has 4 MiB for HTTP/2, on each connection.
-const READ_AHEAD: u32 = 1 << 20;
+pub(crate) const READ_AHEAD: u32 = 1 << 20;
 
 /// The response, and what moves its body along.
 pub(crate) type Answered = hyper::Result<(Response<Incoming>, Driver)>;

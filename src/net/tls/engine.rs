@@ -2,7 +2,7 @@
 
 use boring::{
     error::ErrorStack,
-    ssl::{SslContext, SslMethod, SslOptions, SslVersion},
+    ssl::{SslContext, SslContextBuilder, SslMethod, SslOptions, SslVersion},
 };
 
 use crate::{
@@ -19,6 +19,11 @@ const CIPHERS: &str = "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256
 
 const GROUPS: &str = "X25519MLKEM768:X25519:P-256:P-384:P-521";
 
+/// Without the large key share of ML-KEM, so that a hello fits in one datagram: there are servers
+/// that lose the second, and answer only when it comes again.
+#[cfg(feature = "http3")]
+const GROUPS_OVER_QUIC: &str = "X25519:P-256:P-384:P-521";
+
 const SIGNATURE_ALGORITHMS: &str = "rsa_pss_rsae_sha256:ecdsa_secp256r1_sha256:ed25519:\
      rsa_pss_rsae_sha384:rsa_pss_rsae_sha512:\
      rsa_pkcs1_sha256:rsa_pkcs1_sha384:rsa_pkcs1_sha512:\
@@ -32,6 +37,24 @@ pub(super) fn context(
     settings: &TlsSettings,
     identity: Option<&Identity>,
 ) -> Result<SslContext, ErrorStack> {
+    builder(settings, identity).map(SslContextBuilder::build)
+}
+
+/// The same for QUIC, which makes a context of its own.
+#[cfg(feature = "http3")]
+pub(super) fn over_quic(
+    settings: &TlsSettings,
+    identity: Option<&Identity>,
+) -> Result<SslContextBuilder, ErrorStack> {
+    let mut builder = builder(settings, identity)?;
+    builder.set_curves_list(GROUPS_OVER_QUIC)?;
+    Ok(builder)
+}
+
+fn builder(
+    settings: &TlsSettings,
+    identity: Option<&Identity>,
+) -> Result<SslContextBuilder, ErrorStack> {
     let mut builder = SslContext::builder(SslMethod::tls())?;
     builder.set_min_proto_version(Some(version(settings.lowest_version())))?;
     builder.set_max_proto_version(Some(version(settings.highest_version())))?;
@@ -47,7 +70,7 @@ pub(super) fn context(
         }
         builder.set_private_key(&identity.key)?;
     }
-    Ok(builder.build())
+    Ok(builder)
 }
 
 fn version(version: TlsVersion) -> SslVersion {

@@ -58,7 +58,7 @@ pub(super) fn of_io(error: &std::io::Error, settings: &TlsSettings) -> Option<Fa
 }
 
 /// The failure of a certificate that was judged bad.
-fn of_verification(session: &TlsSession) -> Failure {
+pub(super) fn of_verification(session: &TlsSession) -> Failure {
     let reason = match session.verify_result {
         VerifyResult::Expired => Reason::CertificateExpired,
         VerifyResult::NotYetValid => Reason::CertificateNotYetValid,
@@ -114,7 +114,7 @@ fn not_tls(received: &Received) -> Option<Failure> {
 }
 
 /// The failure behind an alert; `late` when the peer sent it after its own certificates.
-fn of_alert(alert: u8, late: bool, settings: &TlsSettings) -> Failure {
+pub(super) fn of_alert(alert: u8, late: bool, settings: &TlsSettings) -> Failure {
     let text = alert_text(alert);
     // What a server may send when it does not like the client's certificate, or misses it.
     let about_certificate = late && matches!(alert, 40..=46 | 48 | 49 | 116) || alert == 116;
@@ -134,7 +134,7 @@ fn of_alert(alert: u8, late: bool, settings: &TlsSettings) -> Failure {
     Failure::new(Stage::Tls, reason, format!("the peer sent the TLS alert \"{text}\"{why}"))
 }
 
-fn of_own(complaint: &str) -> Failure {
+pub(super) fn of_own(complaint: &str) -> Failure {
     let (reason, message) = match complaint {
         "UNSUPPORTED_PROTOCOL" | "WRONG_SSL_VERSION" => (
             Reason::TlsIncompatible,
@@ -163,7 +163,7 @@ fn plain(complaint: &str) -> String {
 }
 
 /// The name of an alert in RFC 8446 and its predecessors.
-fn alert_text(alert: u8) -> String {
+pub(super) fn alert_text(alert: u8) -> String {
     let text = match alert {
         0 => "close notify",
         10 => "unexpected message",

@@ -15,6 +15,8 @@ use boring::{
 };
 use tokio::time::Instant;
 
+#[cfg(feature = "http3")]
+use crate::net::tls::quic::QuicEngine;
 use crate::{
     net::tls::{
         engine,
@@ -28,6 +30,9 @@ use crate::{
 pub(super) struct Prepared {
     pub(super) context: SslContext,
     pub(super) trust: Arc<TrustStore>,
+    /// What QUIC needs in place of the context, made when it is first asked for.
+    #[cfg(feature = "http3")]
+    pub(super) quic: QuicEngine,
 }
 
 /// A client certificate, its chain and its key.
@@ -147,9 +152,15 @@ fn prepare(
         (None, Some(system)) => system,
         (None, None) => trust::system(),
     };
-    let context = engine::context(settings, identity(settings)?.as_ref())
+    let identity = identity(settings)?;
+    let context = engine::context(settings, identity.as_ref())
         .map_err(|error| format!("the client certificate cannot be used: {error}"))?;
-    Ok(Prepared { context, trust })
+    Ok(Prepared {
+        context,
+        trust,
+        #[cfg(feature = "http3")]
+        quic: QuicEngine::new(identity),
+    })
 }
 
 /// The files that the settings name, with their keys.

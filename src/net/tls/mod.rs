@@ -12,6 +12,8 @@ mod files;
 mod host;
 mod known;
 mod name;
+#[cfg(feature = "http3")]
+mod quic;
 mod rules;
 mod session;
 mod stream;
@@ -34,6 +36,8 @@ use serde::{Deserialize, Serialize, Serializer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_boring::SslStreamBuilder;
 
+#[cfg(feature = "http3")]
+pub(in crate::net) use crate::net::tls::quic::QuicTls;
 pub use crate::net::tls::{
     certificate::Certificate,
     files::Stamp,
@@ -131,29 +135,9 @@ impl TlsClient {
         context.enter(Stage::Tls);
         *seen = None;
         let prepared = self.prepared().await?;
-        let host = match self.settings.server_name.as_str() {
-            "" => request.server_name,
-            configured => configured,
-        };
-        if host.is_empty() && !self.settings.insecure_skip_verify {
-            return Err(Failure::new(
-                Stage::Tls,
-                Reason::InvalidRequest,
-                "either server_name or insecure_skip_verify is needed in tls_config, since the \
-                 target has no host name to check",
-            ));
-        }
-        let verdict = Arc::new(Mutex::new(None));
-        let judge = Judge {
-            prepared: Arc::clone(&prepared),
-            host: host.to_owned(),
-            skip_verify: self.settings.insecure_skip_verify,
-            verdict: Arc::clone(&verdict),
-        };
-        let ssl = setup(&prepared, host, request.alpn, judge).map_err(|error| {
-            let message = format!("the TLS engine refuses the request: {error}");
-            Failure::new(Stage::Tls, Reason::InvalidRequest, message)
-        })?;
+        let judge = self.judge(&prepared, request.server_name)?;
+        let verdict = Arc::clone(&judge.verdict);
+        let ssl = setup(&prepared, request.alpn, judge).map_err(|error| refused(&error))?;
 
         let mut handshake = pin!(SslStreamBuilder::new(ssl, Below::new(stream)).connect());
         let done = poll_fn(|task| {
@@ -175,6 +159,29 @@ impl TlsClient {
             }
             Err(error) => Err(failure::of_handshake(&error, seen.as_ref(), &self.settings)),
         }
+    }
+
+    /// Who judges the certificates of a handshake that asks for `server_name`, unless the settings
+    /// know better.
+    fn judge(&self, prepared: &Arc<Prepared>, server_name: &str) -> Result<Judge, Failure> {
+        let host = match self.settings.server_name.as_str() {
+            "" => server_name,
+            configured => configured,
+        };
+        if host.is_empty() && !self.settings.insecure_skip_verify {
+            return Err(Failure::new(
+                Stage::Tls,
+                Reason::InvalidRequest,
+                "either server_name or insecure_skip_verify is needed in tls_config, since the \
+                 target has no host name to check",
+            ));
+        }
+        Ok(Judge {
+            prepared: Arc::clone(prepared),
+            host: host.to_owned(),
+            skip_verify: self.settings.insecure_skip_verify,
+            verdict: Arc::default(),
+        })
     }
 
     async fn prepared(&self) -> Result<Arc<Prepared>, Failure> {
@@ -264,16 +271,27 @@ fn session(peer_chain: Vec<Arc<Certificate>>, verification: Verification) -> Tls
     }
 }
 
-fn setup(prepared: &Prepared, host: &str, alpn: &[&[u8]], judge: Judge) -> Result<Ssl, ErrorStack> {
+fn setup(prepared: &Prepared, alpn: &[&[u8]], judge: Judge) -> Result<Ssl, ErrorStack> {
     let mut ssl = Ssl::new(&prepared.context)?;
-    if let Some(name) = host::server_name_indication(host) {
+    instruct(&mut ssl, alpn, judge)?;
+    Ok(ssl)
+}
+
+/// Tells an engine what to ask for, and who judges the answer.
+fn instruct(ssl: &mut SslRef, alpn: &[&[u8]], judge: Judge) -> Result<(), ErrorStack> {
+    if let Some(name) = host::server_name_indication(&judge.host) {
         ssl.set_hostname(name)?;
     }
     if !alpn.is_empty() {
         ssl.set_alpn_protos(&wire_form(alpn))?;
     }
     ssl.set_custom_verify_callback(SslVerifyMode::PEER, move |ssl| judge.judge(ssl));
-    Ok(ssl)
+    Ok(())
+}
+
+fn refused(error: &dyn std::error::Error) -> Failure {
+    let message = format!("the TLS engine refuses the request: {error}");
+    Failure::new(Stage::Tls, Reason::InvalidRequest, message)
 }
 
 /// Each protocol after its length, as RFC 7301 has it; one that is too long is left out.

@@ -97,6 +97,37 @@ impl WireClock {
         Self { shared: Arc::new(Shared { tally: Mutex::new(tally), socket }) }
     }
 
+    /// The account of a connection that is made of datagrams, begun at `born`; whoever moves them
+    /// has to keep it.
+    #[cfg(feature = "http3")]
+    pub(in crate::net) fn of_datagrams(born: Mark) -> Self {
+        Self::new(Weak::new(), born, Duration::ZERO)
+    }
+
+    /// Notes datagrams that were sent, and that the peer is to answer.
+    #[cfg(feature = "http3")]
+    pub(in crate::net) fn note_send(&self, mark: Mark, length: usize) {
+        self.tally().note_send(mark, length);
+    }
+
+    /// Notes when the kernel says the last of them left.
+    #[cfg(feature = "http3")]
+    pub(in crate::net) fn note_transmission(&self, mark: Mark) {
+        self.tally().note_transmission(mark);
+    }
+
+    /// Notes a datagram that arrived.
+    #[cfg(feature = "http3")]
+    pub(in crate::net) fn note_arrival(&self, mark: Mark, length: usize) {
+        self.tally().note_arrival(mark, length);
+    }
+
+    /// Notes that the peer has ended the connection, or that it broke.
+    #[cfg(feature = "http3")]
+    pub(in crate::net) fn note_end(&self, mark: Mark) {
+        self.tally().note_end(mark);
+    }
+
     pub(super) fn tally(&self) -> MutexGuard<'_, Tally> {
         self.shared.tally.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -165,6 +196,14 @@ impl Tally {
         self.lap.first_send.get_or_insert(mark);
         self.lap.last_send = Some(mark);
         self.lap.sent += u64::try_from(length).unwrap_or_default();
+    }
+
+    #[cfg(feature = "http3")]
+    fn note_transmission(&mut self, mark: Mark) {
+        if let Some(last) = self.unanswered.back_mut() {
+            *last = mark;
+            self.lap.last_send = Some(mark);
+        }
     }
 
     pub(super) fn note_arrival(&mut self, mark: Mark, length: usize) {

@@ -102,12 +102,7 @@ impl WireDatagram {
 
     /// Sends one datagram; gives the moment just before it was handed to the kernel.
     pub async fn send(&self, bytes: &[u8]) -> io::Result<Mark> {
-        let send = |socket: &Socket| -> io::Result<Mark> {
-            let mark = Mark::now();
-            socket.send(bytes)?;
-            self.state().last_send = Some(mark);
-            Ok(mark)
-        };
+        let send = |socket: &Socket| self.hand_over(socket, bytes);
         // A new socket has room, and to be told so would take a turn of the runtime.
         match send(self.socket.get_ref()) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -133,10 +128,40 @@ impl WireDatagram {
             .await
     }
 
+    /// Sends one datagram if the socket has room for it.
+    #[cfg(feature = "http3")]
+    pub fn send_now(&self, bytes: &[u8]) -> io::Result<Mark> {
+        self.hand_over(self.socket.get_ref(), bytes)
+    }
+
+    /// What has come already; `None` when nothing has.
+    #[cfg(feature = "http3")]
+    pub fn event_now(&self, buffer: &mut [u8]) -> io::Result<Option<Event>> {
+        match self.next(self.socket.get_ref(), buffer) {
+            Ok(event) => Ok(Some(event)),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Our own address.
+    #[cfg(feature = "http3")]
+    pub fn local_address(&self) -> io::Result<SocketAddr> {
+        let address = self.socket.get_ref().local_addr()?.as_socket();
+        address.ok_or_else(|| io::ErrorKind::AddrNotAvailable.into())
+    }
+
     /// When the last datagram was sent, if one was: as it left, where the kernel has said so.
     #[must_use]
     pub fn last_send(&self) -> Option<Mark> {
         self.state().last_send
+    }
+
+    fn hand_over(&self, socket: &Socket, bytes: &[u8]) -> io::Result<Mark> {
+        let mark = Mark::now();
+        socket.send(bytes)?;
+        self.state().last_send = Some(mark);
+        Ok(mark)
     }
 
     fn next(&self, socket: &Socket, buffer: &mut [u8]) -> io::Result<Event> {

@@ -1,4 +1,4 @@
-//! One request and its response on one connection, over HTTP/1 or HTTP/2.
+//! One request and its response on one connection, over whichever version of HTTP.
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, StatusCode, Version, header, response::Parts};
@@ -7,6 +7,11 @@ use http_body_util::BodyExt as _;
 use hyper::{body::Incoming, ext::on_informational};
 use tokio::task::coop::consume_budget;
 
+#[cfg(feature = "http3")]
+use crate::{
+    net::quic::QuicConnection,
+    probers::http::http3::{self, Http3, Http3Head},
+};
 use crate::{
     evidence::{Failure, Reason, Stage},
     net::{
@@ -26,12 +31,26 @@ use crate::{
 
 /// A connection to make one request on.
 pub(super) struct Connection {
-    pub(super) stream: Box<dyn Transport>,
+    pub(super) line: Line,
     pub(super) clock: WireClock,
-    pub(super) http2: bool,
     pub(super) over_tls: bool,
     /// The proxy that requests are given to, if that is not the target itself.
     pub(super) proxy: Option<Proxy>,
+}
+
+/// What a connection is made of, and which version of HTTP it speaks.
+pub(super) enum Line {
+    Http1(Box<dyn Transport>),
+    Http2(Box<dyn Transport>),
+    #[cfg(feature = "http3")]
+    Http3(Box<QuicConnection>),
+}
+
+impl Connection {
+    /// Whether requests have the form of HTTP/2 and HTTP/3 rather than that of HTTP/1.
+    pub(super) fn is_framed(&self) -> bool {
+        !matches!(self.line, Line::Http1(_))
+    }
 }
 
 /// A response whose body is still to be read.
@@ -44,8 +63,14 @@ pub(super) struct Response {
     pub(super) over_tls: bool,
     /// The proxy that the request was given to, if that was not the target itself.
     pub(super) proxy: Option<Proxy>,
-    body: Incoming,
-    driver: Driver,
+    body: Body,
+}
+
+/// What is still to come.
+enum Body {
+    Hyper(Incoming, Driver),
+    #[cfg(feature = "http3")]
+    Http3(Box<Http3>),
 }
 
 /// Sends one request, and waits for the head of the response. It is not sent again, whatever
@@ -56,42 +81,65 @@ pub(super) async fn exchange(
     mut request: Request<RequestBody>,
     seen: &mut HttpMeasurements,
 ) -> Result<Response, Failure> {
-    let Connection { stream, clock, http2, over_tls, proxy } = connection;
+    let Connection { line, clock, over_tls, proxy } = connection;
     let head = HeadWatch::default();
     let is_head = request.method() == http::Method::HEAD;
     context.enter(Stage::Response);
-    let answered = if http2 {
-        let frames = FrameWatch::default();
-        seen.running = Some(Running::over_http2(clock.clone(), frames.clone()));
-        let answered = send_http2(Framed::new(stream, clock, frames.clone()), request).await;
-        if let Ok((response, _)) = &answered {
-            frames.note_head(response.body().is_end_stream());
+    let answered = match line {
+        Line::Http1(stream) => {
+            let interim = head.clone();
+            on_informational(&mut request, move |_| interim.note_interim());
+            seen.running = Some(Running::over_http1(clock.clone(), head.clone()));
+            send_http1(Watched::new(stream, clock, head.clone()), request).await
         }
-        answered
-    } else {
-        let interim = head.clone();
-        on_informational(&mut request, move |_| interim.note_interim());
-        seen.running = Some(Running::over_http1(clock.clone(), head.clone()));
-        send_http1(Watched::new(stream, clock, head.clone()), request).await
+        Line::Http2(stream) => {
+            let frames = FrameWatch::default();
+            seen.running = Some(Running::over_http2(clock.clone(), frames.clone()));
+            let answered = send_http2(Framed::new(stream, clock, frames.clone()), request).await;
+            if let Ok((response, _)) = &answered {
+                frames.note_head(response.body().is_end_stream());
+            }
+            answered
+        }
+        #[cfg(feature = "http3")]
+        Line::Http3(connection) => {
+            return Box::pin(http3::exchange(connection, request, seen)).await;
+        }
     };
     let (response, driver) = answered.map_err(|error| failure_of(&error, "The request failed"))?;
     let (parts, body) = response.into_parts();
-    seen.note_head(!http2 && lasts_until_end(&parts, &body));
+    seen.note_head(parts.version < Version::HTTP_2 && lasts_until_end(&parts, &body));
     head.note_complete();
     let content_length = content_length(&parts, &body, is_head);
     let version = head.version().unwrap_or_else(|| parts.version.into());
     let Parts { status, headers, .. } = parts;
     let headers = presentable(headers, version)?;
-    Ok(Response { status, version, headers, content_length, over_tls, proxy, body, driver })
+    let body = Body::Hyper(body, driver);
+    Ok(Response { status, version, headers, content_length, over_tls, proxy, body })
 }
 
 impl Response {
+    /// A response over HTTP/3, whose body is still on its way.
+    #[cfg(feature = "http3")]
+    pub(super) fn over_http3(head: Http3Head, body: Box<Http3>) -> Result<Self, Failure> {
+        let Http3Head { status, headers, content_length } = head;
+        let version = HttpVersion::from(Version::HTTP_3);
+        let headers = presentable(headers, version)?;
+        let (body, over_tls) = (Body::Http3(body), true);
+        Ok(Self { status, version, headers, content_length, over_tls, proxy: None, body })
+    }
+
     /// The next piece of the body.
     pub(super) async fn next_piece(&mut self) -> Result<Option<Bytes>, Failure> {
+        let (body, driver) = match &mut self.body {
+            Body::Hyper(body, driver) => (body, driver),
+            #[cfg(feature = "http3")]
+            Body::Http3(exchange) => return exchange.next_piece().await,
+        };
         loop {
             // One read may hold very many small pieces, and others want to be served meanwhile.
             consume_budget().await;
-            let frame = self.driver.run(self.body.frame()).await;
+            let frame = driver.run(body.frame()).await;
             match frame {
                 None => return Ok(None),
                 Some(Err(error)) => return Err(failure_of(&error, "The body broke off")),

@@ -24,7 +24,7 @@ use crate::{
         rule::RuleError,
         secret::Secret,
         size::ByteSize,
-        tls::TlsSettings,
+        tls::{TlsSettings, TlsVersion},
     },
 };
 
@@ -187,6 +187,19 @@ impl HttpKeys {
         if self.enable_http2 {
             let message = "when enable_http3 is true, enable_http2 must be set to false";
             return Err(RuleError::at("enable_http3", message));
+        }
+        // Upstream goes straight to the target in spite of these.
+        let of_proxies = [
+            ("proxy_url", self.proxy_url.is_some()),
+            ("proxy_from_environment", self.proxy_from_environment),
+        ];
+        if let Some((key, _)) = of_proxies.iter().find(|(_, is_there)| *is_there) {
+            let message = "HTTP/3 goes over UDP, and so through no proxy; use HTTP/2 behind one";
+            return Err(RuleError::at(key, message));
+        }
+        if self.tls_config.highest_version() < TlsVersion::Tls13 {
+            let message = "HTTP/3 needs TLS 1.3";
+            return Err(RuleError::at("tls_config.max_version", message));
         }
         Ok(())
     }

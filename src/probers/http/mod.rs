@@ -8,6 +8,8 @@ mod cookies;
 mod decoder;
 mod exchange;
 mod file_body;
+#[cfg(feature = "http3")]
+mod http3;
 mod keys;
 mod measurements;
 mod redirects;
@@ -29,7 +31,7 @@ use crate::{
         http::{
             redirects::follow,
             request::Requests,
-            target::{Pinned, url_of},
+            target::{Pinned, url_of, url_over_quic},
             verdict::{has_json_rules, judge},
         },
     },
@@ -51,7 +53,11 @@ impl Prober for HttpProber {
         let seen = &mut *settled.0;
         seen.json = has_json_rules(self).then_some(CheckState::NotReached);
         context.enter(Stage::Target);
-        let url = url_of(&target.name)?;
+        let url = if self.enable_http3 {
+            url_over_quic(context, &target.name)?
+        } else {
+            url_of(&target.name)?
+        };
         let address = if self.leaves_name_to_proxy() {
             None
         } else {

@@ -43,7 +43,7 @@ pub(super) async fn follow(
         let connection = connect(prober, context, &hop, pinned, seen).await?;
         context.enter(Stage::Request);
         let proxy = connection.proxy.as_ref();
-        let request = requests.request(&hop, &cookies, connection.http2, proxy).await?;
+        let request = requests.request(&hop, &cookies, connection.is_framed(), proxy).await?;
         let response = exchange(context, connection, request, seen).await?;
         let repeatable = !hop.with_body || requests.is_body_repeatable();
         let Some(location) = location(&response, repeatable) else {

@@ -92,33 +92,34 @@ impl<'p> Requests<'p> {
         Ok(())
     }
 
-    /// The request of a hop, to the target or to a proxy that takes it.
+    /// The request of a hop, to the target or to a proxy that takes it; `framed` says whether it has
+    /// the form of HTTP/2 and HTTP/3.
     pub(super) async fn request(
         &mut self,
         hop: &Hop,
         cookies: &Jar,
-        http2: bool,
+        framed: bool,
         proxy: Option<&Proxy>,
     ) -> Result<Request<RequestBody>, Failure> {
         let (body, framing) = self.body(hop).await?;
         let mut request = Request::new(body);
         *request.method_mut() = hop.method.clone();
-        *request.uri_mut() = uri(hop, http2 || proxy.is_some())?;
+        *request.uri_mut() = uri(hop, framed || proxy.is_some())?;
         let headers = request.headers_mut();
-        if !http2 {
+        if !framed {
             headers.append(header::HOST, header_value("Host", &host_header(hop.host()))?);
         }
         if let Some(agent) = self.user_agent() {
             headers.append(header::USER_AGENT, header_value("User-Agent", agent)?);
         }
         if let Some((name, value)) =
-            framing.filter(|(name, _)| !http2 || *name == header::CONTENT_LENGTH)
+            framing.filter(|(name, _)| !framed || *name == header::CONTENT_LENGTH)
         {
             headers.append(name, value);
         }
         let mut others = self.other_headers(hop, cookies)?;
-        others.retain(|(name, _)| !http2 || !HOP_BY_HOP.contains(name));
-        let close = !http2 && wants_close(&others);
+        others.retain(|(name, _)| !framed || !HOP_BY_HOP.contains(name));
+        let close = !framed && wants_close(&others);
         others.sort_by(|(left, _), (right, _)| left.as_str().cmp(right.as_str()));
         for (name, value) in others {
             headers.append(name, value);
@@ -237,7 +238,7 @@ const CONFIDENTIAL: [&str; 6] = [
     "www-authenticate",
 ];
 
-/// Headers about the connection, which HTTP/2 forbids.
+/// Headers about the connection, which HTTP/2 and HTTP/3 forbid.
 const HOP_BY_HOP: [HeaderName; 5] = [
     header::CONNECTION,
     header::TRANSFER_ENCODING,
@@ -267,7 +268,7 @@ fn usually_without_body(method: &Method) -> bool {
     matches!(method.as_str(), "GET" | "HEAD" | "DELETE" | "OPTIONS" | "PROPFIND" | "SEARCH")
 }
 
-/// The request's URI: with scheme and host over HTTP/2, where they stand in for the `Host` header,
+/// The request's URI: with scheme and host over HTTP/2 and HTTP/3, where they stand in for the `Host` header,
 /// and for a proxy, which has to know where to go.
 fn uri(hop: &Hop, absolute: bool) -> Result<Uri, Failure> {
     let target = hop.url.request_target();

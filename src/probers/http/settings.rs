@@ -157,6 +157,11 @@ impl HttpProber {
         for name in self.headers.repeated() {
             warnings.push(format!("headers: '{name}' is there in two spellings; the last counts"));
         }
+        if self.fail_if_ssl && self.enable_http3 {
+            let message =
+                "fail_if_ssl with enable_http3 fails every probe: HTTP/3 is always over TLS";
+            warnings.push(message.to_owned());
+        }
         if self.fail_if_ssl && self.fail_if_not_ssl {
             warnings.push("fail_if_ssl and fail_if_not_ssl together fail every probe".to_owned());
         }
@@ -174,8 +179,8 @@ impl HttpProber {
     /// A section may hold such keys as long as the module uses another prober.
     pub fn check_supported(&self) -> Result<(), RuleError> {
         self.client.check_supported()?;
-        if self.enable_http3 {
-            let message = "HTTP/3 is not supported yet by this version";
+        if self.enable_http3 && !cfg!(feature = "http3") {
+            let message = "this exporter was built without HTTP/3 (the feature http3)";
             return Err(RuleError::at("enable_http3", message));
         }
         Ok(())
@@ -273,6 +278,18 @@ mod tests {
                 "enable_http3: when enable_http3 is true, enable_http2 must be set to false",
             ),
             (
+                json!({"enable_http3": true, "enable_http2": false, "proxy_url": "http://h:1"}),
+                "proxy_url: HTTP/3 goes over UDP, and so through no proxy; use HTTP/2 behind one",
+            ),
+            (
+                json!({
+                    "enable_http3": true,
+                    "enable_http2": false,
+                    "tls_config": {"max_version": "TLS12"},
+                }),
+                "tls_config.max_version: HTTP/3 needs TLS 1.3",
+            ),
+            (
                 json!({"fail_if_header_matches": [{"regexp": "a"}]}),
                 "header name must be set for HTTP header matchers",
             ),
@@ -291,9 +308,13 @@ mod tests {
     }
 
     #[test]
-    fn http3_loads_but_cannot_be_used() {
+    fn http3_can_be_used_as_far_as_it_was_built_in() {
         let prober = parse(json!({"enable_http3": true, "enable_http2": false})).unwrap();
-        assert!(prober.check_supported().is_err());
+        assert_eq!(prober.check_supported().is_ok(), cfg!(feature = "http3"));
+        assert!(prober.warnings().is_empty());
+        let always_fails =
+            json!({"enable_http3": true, "enable_http2": false, "fail_if_ssl": true});
+        assert_eq!(parse(always_fails).unwrap().warnings().len(), 1);
     }
 
     #[test]

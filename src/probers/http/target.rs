@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+#[cfg(feature = "http3")]
+use crate::probers::http::http3;
 use crate::{
     evidence::{Failure, Reason, Stage},
     net::{
@@ -13,11 +15,11 @@ use crate::{
         proxy::{Endpoint, Proxy},
         race,
         resolve::Address,
-        tls::Handshake,
+        tls::{Handshake, TlsClient},
         wire::WireClock,
     },
     probers::http::{
-        exchange::Connection,
+        exchange::{Connection, Line},
         measurements::{HttpMeasurements, HttpPhase},
         request::Hop,
         settings::HttpProber,
@@ -26,13 +28,28 @@ use crate::{
 
 /// The URL that a target means: `http://` is added where neither that nor `https://` is there.
 pub(super) fn url_of(target: &str) -> Result<Url, Failure> {
+    parse(target, "http")
+}
+
+/// The URL that a target of HTTP/3 means, which is always over TLS.
+pub(super) fn url_over_quic(context: &Context, target: &str) -> Result<Url, Failure> {
+    let mut url = parse(target, "https")?;
+    if url.scheme != "https" {
+        let message = "HTTP/3 is always over TLS: the target is taken for one with https://";
+        context.log.warn(message, &[("target", &target)]);
+        "https".clone_into(&mut url.scheme);
+    }
+    Ok(url)
+}
+
+fn parse(target: &str, usual: &str) -> Result<Url, Failure> {
     let has_scheme = |scheme: &str| {
         target.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme))
     };
     let url = if has_scheme("http://") || has_scheme("https://") {
         Url::parse(target)
     } else {
-        Url::parse(&format!("http://{target}"))
+        Url::parse(&format!("{usual}://{target}"))
     };
     url.map_err(|error| {
         let message = format!("The target is not a URL: {error}");
@@ -54,8 +71,13 @@ impl Pinned {
     }
 
     /// Whether a URL leads to this host, on whichever port.
-    fn is_host_of(&self, url: &Url) -> bool {
+    pub(super) fn is_host_of(&self, url: &Url) -> bool {
         url.hostname().eq_ignore_ascii_case(&self.hostname)
+    }
+
+    /// The address that was chosen, if a URL leads to this host.
+    pub(super) fn address_of(&self, url: &Url) -> Option<Address> {
+        self.address.filter(|_| self.is_host_of(url))
     }
 
     /// Whether credentials for this host are for that of a URL too: it is the same, or a subdomain.
@@ -72,7 +94,7 @@ impl Pinned {
 }
 
 /// The port that a URL leads to.
-fn port_of(url: &Url) -> Result<u16, Failure> {
+pub(super) fn port_of(url: &Url) -> Result<u16, Failure> {
     match url.port() {
         None if url.scheme == "https" => Ok(443),
         None => Ok(80),
@@ -94,10 +116,14 @@ pub(super) async fn connect(
     pinned: &Pinned,
     seen: &mut HttpMeasurements,
 ) -> Result<Connection, Failure> {
+    #[cfg(feature = "http3")]
+    if prober.enable_http3 {
+        return Box::pin(http3::connect(prober, context, hop, pinned, seen)).await;
+    }
     let is_own = pinned.is_host_of(&hop.url);
     let endpoint = Endpoint {
         host: hop.url.hostname(),
-        address: pinned.address.filter(|_| is_own),
+        address: pinned.address_of(&hop.url),
         port: port_of(&hop.url)?,
     };
     let over_tls = hop.url.scheme == "https";
@@ -142,8 +168,8 @@ impl Way<'_> {
         let clock = stream.clock();
         seen.clock = Some(clock.clone());
         if self.is_plain() {
-            let stream = Box::new(stream);
-            return Ok(Connection { stream, clock, http2: false, over_tls: false, proxy: None });
+            let line = Line::Http1(Box::new(stream));
+            return Ok(Connection { line, clock, over_tls: false, proxy: None });
         }
         self.secure(stream, clock, seen).await
     }
@@ -161,15 +187,16 @@ impl Way<'_> {
         let tls = &self.prober.tls_client;
         let stream = proxy.secure(self.context, stream, tls, &mut seen.proxy).await?;
         if self.is_plain() && proxy.takes_requests() {
-            let proxy = Some(proxy);
-            return Ok(Connection { stream, clock, http2: false, over_tls: false, proxy });
+            let (line, proxy) = (Line::Http1(stream), Some(proxy));
+            return Ok(Connection { line, clock, over_tls: false, proxy });
         }
         let headers = &self.prober.client.proxy.proxy_connect_header;
         let times = &mut seen.proxy;
         let stream =
             proxy.tunnel(self.context, stream, &clock, self.endpoint, headers, times).await?;
         if self.is_plain() {
-            return Ok(Connection { stream, clock, http2: false, over_tls: false, proxy: None });
+            let line = Line::Http1(stream);
+            return Ok(Connection { line, clock, over_tls: false, proxy: None });
         }
         self.secure(stream, clock, seen).await
     }
@@ -185,11 +212,7 @@ impl Way<'_> {
         clock: WireClock,
         seen: &mut HttpMeasurements,
     ) -> Result<Connection, Failure> {
-        let (client, server_name) = if self.is_own {
-            (Cow::Borrowed(&self.prober.tls_client), hostname(self.hop.host()))
-        } else {
-            (Cow::Owned(self.prober.tls_client.without_server_name()), self.hop.url.hostname())
-        };
+        let (client, server_name) = tls_of(self.prober, self.hop, self.is_own);
         let alpn: &[&[u8]] =
             if self.prober.client.enable_http2 { &[b"h2", b"http/1.1"] } else { &[] };
         let request = Handshake { server_name, alpn };
@@ -198,8 +221,25 @@ impl Way<'_> {
         securing.stop_at(clock.lap().waiting);
         let stream = Box::new(shaken?);
         let agreed = seen.tls.as_ref().and_then(|session| session.alpn.as_deref());
-        let http2 = agreed == Some(b"h2".as_slice());
-        Ok(Connection { stream, clock, http2, over_tls: true, proxy: None })
+        let line = match agreed {
+            Some(b"h2") => Line::Http2(stream),
+            _ => Line::Http1(stream),
+        };
+        Ok(Connection { line, clock, over_tls: true, proxy: None })
+    }
+}
+
+/// Who speaks TLS with the host of a hop, and which name it asks for; `is_own` says whether that is
+/// the target's host.
+pub(super) fn tls_of<'a>(
+    prober: &'a HttpProber,
+    hop: &'a Hop,
+    is_own: bool,
+) -> (Cow<'a, TlsClient>, &'a str) {
+    if is_own {
+        (Cow::Borrowed(&prober.tls_client), hostname(hop.host()))
+    } else {
+        (Cow::Owned(prober.tls_client.without_server_name()), hop.url.hostname())
     }
 }
 

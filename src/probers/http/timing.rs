@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+#[cfg(feature = "http3")]
+use crate::probers::http::http3::StreamWatch;
 use crate::{
     net::{
         http::{head::HeadWatch, http2::FrameWatch},
@@ -25,6 +27,8 @@ pub(super) struct Running {
 enum Watch {
     Http1(HeadWatch),
     Http2(FrameWatch),
+    #[cfg(feature = "http3")]
+    Http3(StreamWatch),
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -45,6 +49,14 @@ struct Answered {
     first_byte: Option<Mark>,
 }
 
+impl Answered {
+    /// For a head that arrived at `head`, to a request whose last frame was sent at `sent`.
+    fn framed(sent: Option<Mark>, head: Mark) -> Self {
+        let processing = sent.map(|sent| head.since(sent)).unwrap_or_default();
+        Self { processing, first_byte: Some(head) }
+    }
+}
+
 impl Running {
     /// For a request that is about to be sent over HTTP/1 on a connection with this clock.
     pub(super) fn over_http1(clock: WireClock, head: HeadWatch) -> Self {
@@ -56,16 +68,21 @@ impl Running {
         Self { clock, watch: Watch::Http2(frames), until_end: false, progress: Progress::Waiting }
     }
 
+    /// For a request that is about to be sent over HTTP/3 on a connection with this clock.
+    #[cfg(feature = "http3")]
+    pub(super) fn over_http3(clock: WireClock, stream: StreamWatch) -> Self {
+        Self { clock, watch: Watch::Http3(stream), until_end: false, progress: Progress::Waiting }
+    }
+
     /// How long the peer took until it answered, if it did.
     fn answered(&self) -> Option<Answered> {
         match &self.watch {
             Watch::Http1(head) => head
                 .first_read()
                 .map(|lap| Answered { processing: lap.answer_time(), first_byte: lap.last_byte }),
-            Watch::Http2(frames) => frames.head().map(|head| Answered {
-                processing: frames.sent().map(|sent| head.since(sent)).unwrap_or_default(),
-                first_byte: Some(head),
-            }),
+            Watch::Http2(frames) => frames.head().map(|head| Answered::framed(frames.sent(), head)),
+            #[cfg(feature = "http3")]
+            Watch::Http3(stream) => stream.head().map(|head| Answered::framed(stream.sent(), head)),
         }
     }
 
@@ -76,6 +93,8 @@ impl Running {
             Watch::Http1(head) if head.first_read().is_some() => lap.last_byte,
             Watch::Http1(_) => lap.last_send,
             Watch::Http2(frames) => frames.sent(),
+            #[cfg(feature = "http3")]
+            Watch::Http3(stream) => stream.sent(),
         }
     }
 
@@ -86,6 +105,8 @@ impl Running {
             _ if self.until_end => lap.end.or(lap.last_byte),
             Watch::Http1(_) => lap.last_byte,
             Watch::Http2(frames) => frames.last_byte(),
+            #[cfg(feature = "http3")]
+            Watch::Http3(stream) => stream.last_byte(),
         }
     }
 }

@@ -3,6 +3,8 @@
 mod bodies;
 mod hostile;
 mod proxies;
+#[cfg(feature = "http3")]
+mod http3;
 mod redirects;
 mod requests;
 mod times;

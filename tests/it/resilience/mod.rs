@@ -4,6 +4,8 @@ mod crowd;
 mod dns;
 mod http1;
 mod http2;
+#[cfg(feature = "http3")]
+mod http3;
 mod leaks;
 mod scrapers;
 mod tcp;

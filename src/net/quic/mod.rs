@@ -1,0 +1,303 @@
+//! QUIC connections (RFC 9000) over our own sockets, so that datagrams bear the kernel's stamps.
+//!
+//! The protocol is quiche's, which does no input or output: here its datagrams are moved and its
+//! timers kept, in the task of the probe itself, and never more than one step at a time.
+
+mod failure;
+mod parameters;
+
+use std::{io, net::SocketAddr, time::Duration};
+
+use tokio::{task::coop::consume_budget, time::Instant};
+
+use crate::{
+    evidence::{Failure, Stage},
+    net::{
+        Context,
+        tls::{Handshake, QuicTls, TlsClient, TlsSession},
+        wire::{Arrival, Event, Mark, WireClock, WireDatagram},
+    },
+};
+
+/// A QUIC connection. When it is dropped, the peer is told so.
+pub struct QuicConnection {
+    engine: Box<quiche::Connection>,
+    tls: QuicTls,
+    socket: WireDatagram,
+    clock: WireClock,
+    addresses: quiche::RecvInfo,
+    buffer: Box<[u8]>,
+    /// What the peer is told at the end, in the words of the application protocol.
+    farewell: u64,
+    /// How many datagrams were taken in since the last ones were sent.
+    burst: u32,
+    /// Whether the next datagrams say again what may have been lost.
+    repeating: bool,
+    /// Whether the last datagram that was sent is in the account of the clock.
+    last_send_noted: bool,
+    sends: u64,
+    arrival: Option<Mark>,
+    broken: Option<Broken>,
+}
+
+/// Why the engine has given up.
+#[derive(Debug)]
+struct Broken {
+    error: quiche::Error,
+    /// What BoringSSL says about it, if it was TLS.
+    complaint: Option<String>,
+}
+
+/// So many datagrams are taken in before the peer hears that they arrived.
+const LONGEST_BURST: u32 = 16;
+
+/// So many datagrams are sent before others get their turn.
+const MOST_SENDS: u32 = 64;
+
+impl QuicConnection {
+    /// Prepares a connection to `address`; nothing is sent yet. At the end the peer is told
+    /// `farewell`, a number of the application protocol.
+    ///
+    /// # Errors
+    /// A failure of the stage [`Stage::Connect`], or of [`Stage::Tls`] when the settings cannot be
+    /// used.
+    pub async fn open(
+        context: &Context,
+        client: &TlsClient,
+        address: SocketAddr,
+        (request, farewell): (Handshake<'_>, u64),
+    ) -> Result<Self, Failure> {
+        let born = Mark::now();
+        let socket = WireDatagram::connect(context, address, None)?;
+        // Where the kernel cannot say more, a port that nobody listens at is known all the same.
+        drop(socket.hear_more(address.is_ipv6()));
+        let local = socket
+            .local_address()
+            .map_err(|error| Failure::io(Stage::Connect, "opening a UDP socket", &error))?;
+        let (engine, tls) = client.quic(request, (local, address), parameters::set_up).await?;
+        Ok(Self {
+            engine,
+            tls,
+            socket,
+            clock: WireClock::of_datagrams(born),
+            addresses: quiche::RecvInfo { from: address, to: local },
+            buffer: vec![0; parameters::LARGEST_DATAGRAM].into_boxed_slice(),
+            farewell,
+            burst: 0,
+            repeating: false,
+            last_send_noted: false,
+            sends: 0,
+            arrival: None,
+            broken: None,
+        })
+    }
+
+    /// Shakes hands with the peer. The wait for it is in the first lap of the
+    /// [clock](Self::clock).
+    ///
+    /// `seen` is cleared, and set as soon as the server has sent its certificates, also when the
+    /// handshake fails or is cut off afterwards.
+    ///
+    /// # Errors
+    /// A failure of the stage [`Stage::Connect`] until something came from the peer, then of
+    /// [`Stage::Tls`].
+    pub async fn handshake(
+        &mut self,
+        context: &Context,
+        seen: &mut Option<TlsSession>,
+    ) -> Result<(), Failure> {
+        *seen = None;
+        while !self.engine.is_established() {
+            let moved_on = self.step_on(seen.as_ref()).await;
+            // At once, since this future may not be polled again.
+            if seen.is_none() {
+                *seen = self.tls.take_verdict();
+            }
+            moved_on?;
+            if self.arrival().is_some() {
+                context.enter(Stage::Tls);
+            }
+        }
+        if let Some(session) = seen {
+            QuicTls::complete(&mut self.engine, session, context);
+        }
+        Ok(())
+    }
+
+    /// The account of the connection.
+    #[must_use]
+    pub fn clock(&self) -> &WireClock {
+        &self.clock
+    }
+
+    /// The protocol itself. Whatever it has to send leaves with the next [flush](Self::flush).
+    pub fn engine(&mut self) -> &mut quiche::Connection {
+        &mut self.engine
+    }
+
+    /// When the last datagram arrived.
+    #[must_use]
+    pub fn arrival(&self) -> Option<Mark> {
+        self.arrival
+    }
+
+    /// When the last datagram was sent: as it left, once something has come and the kernel says so.
+    #[must_use]
+    pub fn last_send(&self) -> Option<Mark> {
+        self.socket.last_send()
+    }
+
+    /// How many datagrams were sent.
+    #[must_use]
+    pub fn sends(&self) -> u64 {
+        self.sends
+    }
+
+    /// Moves the connection on by one datagram or timer of the peer's or ours; what the engine has
+    /// to send is sent before that is waited for. Nothing is lost when this is cut off.
+    ///
+    /// # Errors
+    /// A failure when the connection is over.
+    pub async fn step(&mut self) -> Result<(), Failure> {
+        self.step_on(None).await
+    }
+
+    async fn step_on(&mut self, seen: Option<&TlsSession>) -> Result<(), Failure> {
+        consume_budget().await;
+        if self.burst > 0 && self.burst < LONGEST_BURST && !self.is_over() {
+            match self.socket.event_now(&mut self.buffer) {
+                Ok(Some(event)) => return self.take_in(Ok(event)),
+                Ok(None) => {}
+                Err(error) => return self.take_in(Err(error)),
+            }
+        }
+        self.flush().await?;
+        if self.is_over() {
+            return Err(self.ending(seen));
+        }
+        let timer = self.engine.timeout_instant().map(Instant::from_std);
+        let event = tokio::select! {
+            event = self.socket.event(&mut self.buffer) => event,
+            () = until(timer) => {
+                self.engine.on_timeout();
+                self.repeating = true;
+                return Ok(());
+            }
+        };
+        self.take_in(event)
+    }
+
+    /// Sends what the engine has to send.
+    ///
+    /// # Errors
+    /// A failure when the system refuses to send it.
+    pub async fn flush(&mut self) -> Result<(), Failure> {
+        self.burst = 0;
+        let mut packet = [0; parameters::OUR_DATAGRAM];
+        let mut sent = 0;
+        while let Some(length) = self.next_packet(&mut packet) {
+            let packet = packet.get(..length).unwrap_or_default();
+            let sending = self.socket.send(packet).await;
+            let mark = sending.map_err(|error| self.trouble("sending to", &error))?;
+            self.sends += 1;
+            self.last_send_noted = !self.repeating;
+            if self.last_send_noted {
+                self.clock.note_send(mark, length);
+            }
+            sent += 1;
+            if sent == MOST_SENDS {
+                tokio::task::yield_now().await;
+                sent = 0;
+            }
+        }
+        self.repeating = false;
+        Ok(())
+    }
+
+    fn next_packet(&mut self, packet: &mut [u8]) -> Option<usize> {
+        match self.engine.send(packet) {
+            Ok((length, _)) => Some(length),
+            Err(quiche::Error::Done) => None,
+            Err(error) => {
+                self.note_broken(error);
+                None
+            }
+        }
+    }
+
+    fn take_in(&mut self, event: io::Result<Event>) -> Result<(), Failure> {
+        let arrival = match event {
+            Ok(Event::Arrival(arrival)) => arrival,
+            Ok(Event::Undelivered(undelivered)) => {
+                let error = io::Error::from_raw_os_error(undelivered.errno);
+                let failure = self.trouble("sending to", &error);
+                self.clock.note_end(Mark::now());
+                return Err(failure);
+            }
+            Err(error) => return Err(self.trouble("waiting for an answer of", &error)),
+        };
+        self.burst += 1;
+        self.note(&arrival);
+        // What is longer than we have agreed to take, the engine would find damaged.
+        if !arrival.truncated {
+            let datagram = self.buffer.get_mut(..arrival.length).unwrap_or_default();
+            // An empty one is none of QUIC's.
+            if !datagram.is_empty()
+                && let Err(error) = self.engine.recv(datagram, self.addresses)
+            {
+                self.note_broken(error);
+            }
+        }
+        if self.is_over() {
+            self.clock.note_end(arrival.at);
+        }
+        Ok(())
+    }
+
+    fn note(&mut self, arrival: &Arrival) {
+        if let Some(sent) = arrival.sent.filter(|_| self.last_send_noted) {
+            self.clock.note_transmission(sent);
+        }
+        self.clock.note_arrival(arrival.at, arrival.length);
+        self.arrival = self.clock.last_arrival();
+    }
+
+    fn note_broken(&mut self, error: quiche::Error) {
+        let complaint = QuicTls::take_complaint();
+        self.broken.get_or_insert(Broken { error, complaint });
+    }
+
+    /// Whether nothing more will come of the connection, beside what has come already.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.broken.is_some()
+            || self.engine.is_closed()
+            || self.engine.is_draining()
+            || self.engine.local_error().is_some()
+    }
+}
+
+impl Drop for QuicConnection {
+    /// Or the peer would keep its side for as long as it waits for silent ones.
+    fn drop(&mut self) {
+        // An engine that is closed already has said so.
+        let _ = self.engine.close(true, self.farewell, b"");
+        let mut packet = [0; parameters::OUR_DATAGRAM];
+        for _ in 0..LONGEST_BURST {
+            let Some(length) = self.next_packet(&mut packet) else { break };
+            if self.socket.send_now(packet.get(..length).unwrap_or_default()).is_err() {
+                break;
+            }
+        }
+    }
+}
+
+/// Waits until then; for ever when there is no such moment.
+async fn until(timer: Option<Instant>) {
+    // Timers of the runtime are a millisecond coarse and may be early; the engine does nothing then.
+    const COARSE: Duration = Duration::from_millis(1);
+    match timer {
+        Some(moment) => tokio::time::sleep_until(moment.max(Instant::now() + COARSE)).await,
+        None => std::future::pending().await,
+    }
+}

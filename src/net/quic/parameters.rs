@@ -1,0 +1,37 @@
+//! What we agree to in a QUIC connection: how much may be under way, and in what pieces.
+
+use boring::ssl::SslContextBuilder;
+
+use crate::net::http::send::READ_AHEAD;
+
+/// How much a peer may say of its own accord, beside answers, on each stream that it opens, and how
+/// many of them it may have open: HTTP/3 knows three.
+const UNASKED: u64 = 64 << 10;
+const UNASKED_STREAMS: u64 = 8;
+
+/// The largest datagram that we agree to take, in bytes: what Ethernet carries.
+pub(super) const LARGEST_DATAGRAM: usize = 1500;
+
+/// The largest that we send, in bytes: what every path for QUIC carries (RFC 9000, section 14).
+pub(super) const OUR_DATAGRAM: usize = 1200;
+
+/// What a connection needs beside this TLS context.
+pub(super) fn set_up(tls: SslContextBuilder) -> quiche::Result<quiche::Config> {
+    let mut config = quiche::Config::with_boring_ssl_ctx_builder(quiche::PROTOCOL_VERSION, tls)?;
+    config.set_max_recv_udp_payload_size(LARGEST_DATAGRAM);
+    config.set_max_send_udp_payload_size(OUR_DATAGRAM);
+    let read_ahead = u64::from(READ_AHEAD);
+    config.set_initial_max_data(read_ahead);
+    config.set_max_connection_window(read_ahead);
+    config.set_initial_max_stream_data_bidi_local(read_ahead);
+    config.set_max_stream_window(read_ahead);
+    config.set_initial_max_stream_data_uni(UNASKED);
+    config.set_initial_max_streams_uni(UNASKED_STREAMS);
+    config.set_disable_active_migration(true);
+    // The deadline of the probe is the only clock that gives up; there is nothing to be spread over
+    // time in a single request; and what is there to keep peers honest may upset those that are not.
+    config.set_max_idle_timeout(0);
+    config.enable_pacing(false);
+    config.grease(false);
+    Ok(config)
+}

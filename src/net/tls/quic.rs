@@ -1,0 +1,156 @@
+//! TLS within QUIC (RFC 9001): the same trust, the same verdicts and the same facts as over TCP.
+//!
+//! The handshake is BoringSSL's here too, with our context and our judge of certificates in the
+//! midst of it; a certificate that is not good ends it before anything is asked of the peer.
+
+use std::{
+    fmt,
+    net::SocketAddr,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use boring::{
+    error::ErrorStack,
+    ssl::{SslContextBuilder, SslRef},
+};
+
+use crate::{
+    evidence::{Failure, Reason, Stage},
+    net::{
+        Context,
+        tls::{
+            Handshake, TlsClient, TlsSession, complete, engine, failure, files::Identity, instruct,
+            note, refused, session::VerifyResult,
+        },
+    },
+    settings::tls::TlsSettings,
+};
+
+/// What a QUIC connection tells of its handshake.
+pub(in crate::net) struct QuicTls {
+    settings: Arc<TlsSettings>,
+    verdict: Arc<Mutex<Option<TlsSession>>>,
+}
+
+/// The engines of QUIC connections, made with a client certificate if there is one.
+pub(super) struct QuicEngine {
+    identity: Option<Identity>,
+    config: Mutex<Option<quiche::Config>>,
+}
+
+/// Makes of a TLS context what a QUIC connection needs beside it.
+pub(in crate::net) type SetUp = fn(SslContextBuilder) -> quiche::Result<quiche::Config>;
+
+/// TLS alerts are this much and their number, among the errors of QUIC (RFC 9001, section 4.8).
+const ALERT_OFFSET: u64 = 0x100;
+
+impl TlsClient {
+    /// Begins a QUIC connection to `peer`; nothing is sent yet.
+    ///
+    /// # Errors
+    /// A failure of the stage [`Stage::Tls`]: files of the settings cannot be used, or there is no
+    /// name to check.
+    pub(in crate::net) async fn quic(
+        &self,
+        request: Handshake<'_>,
+        (local, peer): (SocketAddr, SocketAddr),
+        set_up: SetUp,
+    ) -> Result<(Box<quiche::Connection>, QuicTls), Failure> {
+        let prepared = self.prepared().await?;
+        let judge = self.judge(&prepared, request.server_name)?;
+        let verdict = Arc::clone(&judge.verdict);
+        let mut connection = prepared.quic.connect(&self.settings, (local, peer), set_up)?;
+        let ssl: &mut SslRef = (*connection).as_mut();
+        instruct(ssl, request.alpn, judge).map_err(|error| refused(&error))?;
+        Ok((connection, QuicTls { settings: Arc::clone(&self.settings), verdict }))
+    }
+}
+
+impl QuicEngine {
+    pub(super) fn new(identity: Option<Identity>) -> Self {
+        Self { identity, config: Mutex::default() }
+    }
+
+    fn connect(
+        &self,
+        settings: &TlsSettings,
+        (local, peer): (SocketAddr, SocketAddr),
+        set_up: SetUp,
+    ) -> Result<Box<quiche::Connection>, Failure> {
+        let mut config = self.config.lock().unwrap_or_else(PoisonError::into_inner);
+        let config = match &mut *config {
+            Some(config) => config,
+            empty => {
+                let builder = engine::over_quic(settings, self.identity.as_ref())
+                    .map_err(|error| refused(&error))?;
+                empty.insert(set_up(builder).map_err(|error| refused(&error))?)
+            }
+        };
+        let identifier: [u8; 16] = rand::random();
+        let identifier = quiche::ConnectionId::from_ref(&identifier);
+        quiche::connect(None, &identifier, local, peer, config)
+            .map(Box::new)
+            .map_err(|error| refused(&error))
+    }
+}
+
+impl fmt::Debug for QuicEngine {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_tuple("QuicEngine").field(&self.identity).finish()
+    }
+}
+
+impl QuicTls {
+    /// What the server's certificates taught, once they are there; afterwards nothing.
+    pub(in crate::net) fn take_verdict(&self) -> Option<TlsSession> {
+        self.verdict.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Adds what is known once the handshake is complete.
+    pub(in crate::net) fn complete(
+        connection: &mut quiche::Connection,
+        session: &mut TlsSession,
+        context: &Context,
+    ) {
+        let ssl: &mut SslRef = connection.as_mut();
+        complete(session, ssl);
+        note(session, context);
+    }
+
+    /// Takes away what BoringSSL complained of on this thread, so that no other connection takes
+    /// it for its own.
+    pub(in crate::net) fn take_complaint() -> Option<String> {
+        let errors = ErrorStack::get();
+        let first = errors.errors().first()?;
+        Some(first.reason().unwrap_or("unknown reason").to_owned())
+    }
+
+    /// The failure of a connection that TLS has ended; `complaint` is BoringSSL's.
+    pub(in crate::net) fn failure(
+        &self,
+        connection: &quiche::Connection,
+        seen: Option<&TlsSession>,
+        complaint: Option<&str>,
+    ) -> Option<Failure> {
+        let alert = |error: Option<&quiche::ConnectionError>| {
+            let number = error.filter(|error| !error.is_app)?.error_code;
+            u8::try_from(number.checked_sub(ALERT_OFFSET)?).ok()
+        };
+        let refused = seen.filter(|session| {
+            session.verify_result != VerifyResult::Ok && !self.settings.insecure_skip_verify
+        });
+        if let Some(session) = refused {
+            return Some(failure::of_verification(session));
+        }
+        if let Some(alert) = alert(connection.peer_error()) {
+            let late = seen.is_some() || connection.is_established();
+            return Some(failure::of_alert(alert, late, &self.settings));
+        }
+        if let Some(complaint) = complaint {
+            return Some(failure::of_own(complaint));
+        }
+        let alert = failure::alert_text(alert(connection.local_error())?);
+        let message = format!("TLS handshake: ended with the alert \"{alert}\"");
+        Some(Failure::new(Stage::Tls, Reason::TlsProtocol, message))
+    }
+}
