@@ -9,9 +9,9 @@ pub mod host_port;
 pub mod http;
 pub mod local;
 pub mod proxy;
-pub mod race;
 #[cfg(feature = "http3")]
 pub mod quic;
+pub mod race;
 pub mod resolve;
 mod stamps;
 pub mod tls;

@@ -7,11 +7,6 @@ use http_body_util::BodyExt as _;
 use hyper::{body::Incoming, ext::on_informational};
 use tokio::task::coop::consume_budget;
 
-#[cfg(feature = "http3")]
-use crate::{
-    net::quic::QuicConnection,
-    probers::http::http3::{self, Http3, Http3Head},
-};
 use crate::{
     evidence::{Failure, Reason, Stage},
     net::{
@@ -27,6 +22,11 @@ use crate::{
         wire::WireClock,
     },
     probers::http::{measurements::HttpMeasurements, request::RequestBody, timing::Running},
+};
+#[cfg(feature = "http3")]
+use crate::{
+    net::quic::QuicConnection,
+    probers::http::http3::{self, Http3, Http3Head},
 };
 
 /// A connection to make one request on.

@@ -2,9 +2,9 @@
 
 mod bodies;
 mod hostile;
-mod proxies;
 #[cfg(feature = "http3")]
 mod http3;
+mod proxies;
 mod redirects;
 mod requests;
 mod times;
