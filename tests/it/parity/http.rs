@@ -56,10 +56,11 @@ async fn answer<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S, neighbours: &N
     while matches!(stream.read(&mut rest).await, Ok(read) if read > 0) {}
 }
 
-struct Request {
-    line: String,
-    head: String,
-    body: Vec<u8>,
+pub(super) struct Request {
+    pub(super) line: String,
+    /// With the line.
+    pub(super) head: String,
+    pub(super) body: Vec<u8>,
 }
 
 impl Request {
@@ -100,7 +101,7 @@ impl Request {
     }
 }
 
-fn respond(request: &Request, local: &str, neighbours: &Neighbours) -> Vec<u8> {
+pub(super) fn respond(request: &Request, local: &str, neighbours: &Neighbours) -> Vec<u8> {
     let head_only = request.line.starts_with("HEAD ");
     let path = request.path();
     if let Some(rest) = path.strip_prefix("/redirect/") {

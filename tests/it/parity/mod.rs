@@ -9,6 +9,8 @@ mod compare;
 mod dns;
 mod grpc;
 mod http;
+#[cfg(feature = "http3")]
+mod http3;
 mod pki;
 mod tcp;
 pub(crate) mod upstream;

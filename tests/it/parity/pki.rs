@@ -4,7 +4,10 @@ use std::path::{Path, PathBuf};
 
 use boring::{
     pkey::PKey,
-    ssl::{AlpnError, SslAcceptor, SslMethod, SslVerifyMode, SslVersion, select_next_proto},
+    ssl::{
+        AlpnError, SslAcceptor, SslContext, SslContextBuilder, SslMethod, SslVerifyMode,
+        SslVersion, select_next_proto,
+    },
     x509::{X509, store::X509StoreBuilder},
 };
 use rcgen::{
@@ -76,6 +79,24 @@ impl Pki {
     pub(super) fn acceptor(&self, identity: &Identity, alpn: bool, demand: bool) -> SslAcceptor {
         let mut builder = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls()).unwrap();
         builder.set_min_proto_version(Some(SslVersion::TLS1_2)).unwrap();
+        self.equip(&mut builder, identity, demand);
+        if alpn {
+            builder.set_alpn_select_callback(|_, offered| {
+                select_next_proto(b"\x02h2\x08http/1.1", offered).ok_or(AlpnError::NOACK)
+            });
+        }
+        builder.build()
+    }
+
+    /// The same for HTTP/3.
+    #[cfg(feature = "http3")]
+    pub(super) fn quic(&self, identity: &Identity, demand: bool) -> SslContextBuilder {
+        let mut builder = SslContext::builder(SslMethod::tls()).unwrap();
+        self.equip(&mut builder, identity, demand);
+        builder
+    }
+
+    fn equip(&self, builder: &mut SslContextBuilder, identity: &Identity, demand: bool) {
         builder
             .set_private_key(&PKey::private_key_from_pem(identity.key.as_bytes()).unwrap())
             .unwrap();
@@ -84,18 +105,12 @@ impl Pki {
         for certificate in rest {
             builder.add_extra_chain_cert(certificate.clone()).unwrap();
         }
-        if alpn {
-            builder.set_alpn_select_callback(|_, offered| {
-                select_next_proto(b"\x02h2\x08http/1.1", offered).ok_or(AlpnError::NOACK)
-            });
-        }
         if demand {
             let mut store = X509StoreBuilder::new().unwrap();
             store.add_cert(X509::from_pem(self.authority.pem().as_bytes()).unwrap()).unwrap();
             builder.set_verify_cert_store(store.build()).unwrap();
             builder.set_verify(SslVerifyMode::PEER | SslVerifyMode::FAIL_IF_NO_PEER_CERT);
         }
-        builder.build()
     }
 }
 

@@ -4,6 +4,8 @@ use std::{collections::BTreeMap, net::SocketAddr, path::Path, sync::Arc};
 
 use tokio::net::{TcpListener, TcpSocket, UdpSocket, UnixListener};
 
+#[cfg(feature = "http3")]
+use super::http3;
 use super::{
     dns, grpc,
     http::{self, Neighbours},
@@ -15,6 +17,9 @@ pub(super) struct World {
     pki: Pki,
     places: BTreeMap<&'static str, String>,
     dead: Option<TcpSocket>,
+    /// Kept, because they end when they are dropped.
+    #[cfg(feature = "http3")]
+    http3: Vec<crate::fixtures::http3::RunningHttp3Server>,
 }
 
 impl World {
@@ -22,7 +27,13 @@ impl World {
     pub(super) async fn start(folder: &Path) -> Self {
         let pki = Pki::new(folder);
         let (good, expired) = (pki.good(), pki.expired());
-        let mut world = Self { pki, places: BTreeMap::new(), dead: None };
+        let mut world = Self {
+            pki,
+            places: BTreeMap::new(),
+            dead: None,
+            #[cfg(feature = "http3")]
+            http3: Vec::new(),
+        };
         // Bound and never listening: connections to it are refused, and nobody else can take it.
         let dead = TcpSocket::new_v4().unwrap();
         dead.bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
@@ -60,6 +71,17 @@ impl World {
         }
         let port = world.places["grpc"].rsplit_once(':').unwrap().1.to_owned();
         world.places.insert("grpc_port", port);
+
+        #[cfg(feature = "http3")]
+        for (name, identity, demand) in [
+            ("http3", &good, false),
+            ("http3_client_cert", &good, true),
+            ("http3_expired", &expired, false),
+        ] {
+            let server = http3::serve(world.pki.quic(identity, demand), Arc::clone(&neighbours));
+            world.place(name, server.address);
+            world.http3.push(server);
+        }
 
         let starttls = world.pki.acceptor(&good, false, false);
         for (name, script) in [
