@@ -5,7 +5,7 @@ use std::{
     future::{Future, poll_fn},
     pin::{Pin, pin},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicBool, Ordering},
     },
     task::{Context, Wake, Waker},
@@ -14,12 +14,21 @@ use std::{
 use hyper::rt::Executor;
 use tokio::task::coop::unconstrained;
 
-/// What hyper would spawn.
-#[derive(Clone, Default)]
+/// What hyper would spawn; dropped, connection and all, with the driver.
+#[derive(Default)]
 pub(crate) struct Driver {
-    tasks: Arc<Mutex<Vec<Task>>>,
+    tasks: Arc<Tasks>,
     echo: Option<Arc<Echo>>,
 }
+
+/// Takes what hyper spawns.
+///
+/// Hyper keeps it within the very tasks that it has spawned, so it must not keep them: a connection
+/// would never be closed.
+#[derive(Clone)]
+pub(crate) struct Spawner(Weak<Tasks>);
+
+type Tasks = Mutex<Vec<Task>>;
 
 type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 
@@ -27,6 +36,16 @@ type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 const MOST_ROUNDS: u32 = 32;
 
 impl Driver {
+    /// Where hyper is to spawn its tasks.
+    pub(crate) fn spawner(&self) -> Spawner {
+        Spawner(Arc::downgrade(&self.tasks))
+    }
+
+    /// Takes a task, to be polled with the next work.
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        lock(&self.tasks).push(Box::pin(task));
+    }
+
     /// Waits for `work` while the connection goes on.
     ///
     /// `work` is polled whenever the connection has come to rest: what can be sent by then is sent.
@@ -61,7 +80,7 @@ impl Driver {
                 begun.retain_mut(|task| task.as_mut().poll(&mut context).is_pending());
                 running.append(&mut begun);
             }
-            *self.lock() = std::mem::take(&mut running);
+            *lock(&self.tasks) = std::mem::take(&mut running);
             if !echo.woken.load(Ordering::SeqCst) {
                 break;
             }
@@ -73,17 +92,19 @@ impl Driver {
     }
 
     fn take(&self) -> Vec<Task> {
-        std::mem::take(&mut *self.lock())
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Task>> {
-        self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
+        std::mem::take(&mut *lock(&self.tasks))
     }
 }
 
-impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Driver {
+fn lock(tasks: &Tasks) -> MutexGuard<'_, Vec<Task>> {
+    tasks.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Spawner {
     fn execute(&self, task: F) {
-        self.lock().push(Box::pin(task));
+        if let Some(tasks) = self.0.upgrade() {
+            lock(&tasks).push(Box::pin(task));
+        }
     }
 }
 
@@ -125,8 +146,8 @@ mod tests {
     async fn tasks_wake_each_other_and_their_own_kind() {
         let mut driver = Driver::default();
         let (first, second) = (oneshot::channel(), oneshot::channel());
-        let inner = driver.clone();
-        driver.execute(async move {
+        let inner = driver.spawner();
+        driver.spawn(async move {
             // Begun last, and waited for by the task before it.
             inner.execute(async move { first.0.send(1).unwrap() });
             second.0.send(first.1.await.unwrap() + 1).unwrap();
@@ -135,11 +156,27 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn nothing_outlives_the_driver() {
+        let mut driver = Driver::default();
+        let (alive, ended) = oneshot::channel::<()>();
+        let spawner = driver.spawner();
+        spawner.clone().execute(async move {
+            // As hyper's connections do.
+            let _spawner = spawner;
+            std::future::pending::<()>().await;
+            drop(alive);
+        });
+        driver.run(async {}).await;
+        drop(driver);
+        assert!(ended.await.is_err(), "the task was dropped");
+    }
+
+    #[tokio::test]
     async fn the_connection_is_at_rest_when_work_is_polled() {
         let mut driver = Driver::default();
         let steps = Arc::new(AtomicU32::new(0));
         let counter = Arc::clone(&steps);
-        driver.execute(async move {
+        driver.spawn(async move {
             for _ in 0..10 {
                 counter.fetch_add(1, Ordering::Relaxed);
                 tokio::task::yield_now().await;
@@ -153,7 +190,7 @@ mod tests {
     #[tokio::test]
     async fn a_task_that_never_rests_does_not_hold_up_the_rest() {
         let mut driver = Driver::default();
-        driver.execute(async {
+        driver.spawn(async {
             loop {
                 poll_fn(|context| {
                     context.waker().wake_by_ref();
@@ -170,7 +207,7 @@ mod tests {
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn a_task_that_uses_up_every_turn_does_not_hide_what_came_of_it() {
         let mut driver = Driver::default();
-        driver.execute(async {
+        driver.spawn(async {
             loop {
                 tokio::task::coop::consume_budget().await;
             }

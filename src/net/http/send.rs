@@ -8,7 +8,6 @@ use http_body::Body;
 use hyper::{
     body::Incoming,
     client::conn::{http1, http2},
-    rt::Executor as _,
 };
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -46,7 +45,7 @@ where
     let (mut sender, connection) = http1().handshake(TokioIo::new(stream)).await?;
     let mut driver = Driver::default();
     // What breaks the connection also breaks the request or the body.
-    driver.execute(connection.map(drop));
+    driver.spawn(connection.map(drop));
     let response = driver.run(sender.send_request(request)).await?;
     Ok((response, driver))
 }
@@ -72,13 +71,13 @@ where
     B: Body<Data: Send, Error: Into<Box<dyn Error + Send + Sync>>> + Send + Unpin + 'static,
 {
     let mut driver = Driver::default();
-    let (mut sender, connection) = http2::Builder::new(driver.clone())
+    let (mut sender, connection) = http2::Builder::new(driver.spawner())
         .initial_stream_window_size(READ_AHEAD)
         .initial_connection_window_size(READ_AHEAD)
         .max_header_list_size(u32::try_from(LARGEST_HEAD).unwrap_or(u32::MAX))
         .handshake(TokioIo::new(stream))
         .await?;
-    driver.execute(connection.map(drop));
+    driver.spawn(connection.map(drop));
     let response = driver.run(sender.send_request(request)).await?;
     Ok((response, driver))
 }

@@ -48,7 +48,7 @@ fn header(kind: u8, length: u16) -> Vec<u8> {
 }
 
 /// Takes a request, says `first`, and then `more` again and again.
-fn saying(first: Vec<u8>, more: Vec<u8>) -> Peer {
+pub(super) fn saying(first: Vec<u8>, more: Vec<u8>) -> Peer {
     serving(move |mut visit| {
         let (first, more) = (first.clone(), more.clone());
         async move {

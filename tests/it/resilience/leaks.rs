@@ -2,6 +2,7 @@
 
 use std::thread;
 
+use super::http2::saying;
 use crate::{
     fixtures::hostile::{
         Peer,
@@ -17,6 +18,10 @@ modules:
   http: {prober: http, timeout: 5s}
   http_cut: {prober: http, timeout: 50ms}
   https: {prober: http, timeout: 5s, http: {fail_if_not_ssl: true}}
+  http2_cut:
+    {prober: http, timeout: 100ms, http: {tls_config: {insecure_skip_verify: true}}}
+  grpc_cut:
+    {prober: grpc, timeout: 100ms, grpc: {tls: true, tls_config: {insecure_skip_verify: true}}}
   tcp: {prober: tcp, timeout: 5s, tcp: {query_response: [{expect: never}]}}
   tcp_cut: {prober: tcp, timeout: 50ms, tcp: {query_response: [{expect: never}]}}
   tls: {prober: tcp, timeout: 5s, tcp: {tls: true}}
@@ -62,6 +67,7 @@ struct Peers {
     resetting: Peer,
     silent: Peer,
     babbling: Peer,
+    silent_http2: Peer,
 }
 
 impl Peers {
@@ -71,6 +77,7 @@ impl Peers {
             resetting: greeting("", Reset),
             silent: greeting("", Wait),
             babbling: greeting("", Repeat("hello\r\n".into())),
+            silent_http2: saying(Vec::new(), Vec::new()),
         }
     }
 
@@ -78,11 +85,14 @@ impl Peers {
         let [closing, resetting, silent, babbling] =
             [&self.closing, &self.resetting, &self.silent, &self.babbling]
                 .map(|peer| peer.address.to_string());
+        let silent_http2 = self.silent_http2.address;
         vec![
             ("http", closing.clone()),
             ("http", resetting.clone()),
             ("http_cut", silent.clone()),
             ("https", format!("https://{closing}")),
+            ("http2_cut", format!("https://{silent_http2}")),
+            ("grpc_cut", silent_http2.to_string()),
             ("tcp", closing.clone()),
             ("tcp", resetting),
             ("tcp_cut", silent.clone()),
