@@ -37,6 +37,7 @@ pub enum AnyProber {
     Icmp(Box<IcmpProber>),
     Tcp(Box<TcpProber>),
     Unix(Box<UnixProber>),
+    Websocket(Box<WebsocketProber>),
 }
 
 /// The key of a module that names its prober.
@@ -53,6 +54,7 @@ impl Module {
             AnyProber::Icmp(_) => "icmp",
             AnyProber::Tcp(_) => "tcp",
             AnyProber::Unix(_) => "unix",
+            AnyProber::Websocket(_) => "websocket",
         }
     }
 
@@ -65,7 +67,8 @@ impl Module {
             | AnyProber::Grpc(_)
             | AnyProber::Icmp(_)
             | AnyProber::Tcp(_)
-            | AnyProber::Unix(_) => None,
+            | AnyProber::Unix(_)
+            | AnyProber::Websocket(_) => None,
         }
     }
 
@@ -105,6 +108,9 @@ impl Module {
                 Value::of(prober).without(&Value::of(&IcmpProber::default()))
             }
             AnyProber::Tcp(prober) => Value::of(prober).without(&Value::of(&TcpProber::default())),
+            AnyProber::Websocket(prober) => {
+                Value::of(prober).without(&Value::of(&WebsocketProber::default()))
+            }
             AnyProber::Unix(prober) => {
                 Value::of(prober).without(&Value::of(&UnixProber::default()))
             }
@@ -188,9 +194,11 @@ impl TryFrom<ModuleKeys> for Module {
                 unix.check_use().map_err(|error| error.inside("unix"))?;
                 AnyProber::Unix(unix)
             }
-            name @ "websocket" => {
-                let message = format!("prober '{name}' is not supported yet by this version");
-                return Err(RuleError::at(PROBER, message));
+            "websocket" => {
+                let websocket = keys.websocket.unwrap_or_default();
+                websocket.check_use().map_err(|error| error.inside("websocket"))?;
+                warnings.extend(websocket.warnings());
+                AnyProber::Websocket(websocket)
             }
             "" => {
                 let message = "prober '' is not valid: a module needs a key 'prober', such as \

@@ -72,6 +72,9 @@ pub async fn run_until(
         AnyProber::Unix(prober) => {
             Box::pin(run_prober(prober.as_ref(), request, resolver, gone)).await
         }
+        AnyProber::Websocket(prober) => {
+            Box::pin(run_prober(prober.as_ref(), request, resolver, gone)).await
+        }
     }
 }
 
@@ -89,6 +92,7 @@ pub fn catalogue() -> Vec<Description> {
         probers::http::METRICS,
         probers::icmp::METRICS,
         probers::query_response::METRICS,
+        probers::websocket::METRICS,
     ]
     .concat()
 }

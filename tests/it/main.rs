@@ -32,4 +32,5 @@ mod source;
 mod tcp;
 mod unix;
 mod web_config;
+mod websocket;
 mod wire;

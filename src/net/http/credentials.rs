@@ -76,7 +76,8 @@ pub(crate) fn basic(name: &str, password: &str) -> Result<HeaderValue, Failure> 
     secret_value(&format!("Basic {}", BASE64.encode(format!("{name}:{password}"))))
 }
 
-fn secret_value(value: &str) -> Result<HeaderValue, Failure> {
+/// A header's value that is not to be shown.
+pub(crate) fn secret_value(value: &str) -> Result<HeaderValue, Failure> {
     let mut value = header_value("Authorization", value)?;
     value.set_sensitive(true);
     Ok(value)

@@ -2,6 +2,7 @@
 
 use std::{error::Error, io};
 
+use bytes::Bytes;
 use futures_util::FutureExt as _;
 use http::{Request, Response};
 use http_body::Body;
@@ -48,6 +49,35 @@ where
     driver.spawn(connection.map(drop));
     let response = driver.run(sender.send_request(request)).await?;
     Ok((response, driver))
+}
+
+/// Sends a request over HTTP/1 that asks for another protocol; [`take_over`] has the connection
+/// when the response agrees to it.
+pub(crate) async fn send_upgrade<S, B>(stream: Watched<S>, request: Request<B>) -> Answered
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    B: Body<Data: Send, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
+{
+    let (mut sender, connection) = http1().handshake(TokioIo::new(stream)).await?;
+    let mut driver = Driver::default();
+    driver.execute(connection.with_upgrades().map(drop));
+    let response = driver.run(sender.send_request(request)).await?;
+    Ok((response, driver))
+}
+
+/// The connection of a response that agrees to another protocol, and what was read of that.
+///
+/// `S` is what [`send_upgrade`] was given; for anything else there is none.
+pub(crate) async fn take_over<S>(
+    response: Response<Incoming>,
+    mut driver: Driver,
+) -> hyper::Result<Option<(S, Bytes)>>
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let upgraded = driver.run(hyper::upgrade::on(response)).await?;
+    let parts = upgraded.downcast::<TokioIo<Watched<S>>>().ok();
+    Ok(parts.map(|parts| (parts.io.into_inner().into_inner(), parts.read_buf)))
 }
 
 /// How HTTP/1 is spoken: as tolerant of odd responses as upstream.

@@ -114,10 +114,13 @@ impl GrpcProber {
         let stream = Framed::new(stream, clock.clone(), frames.clone());
         let ended = call(self, stream, authority, &frames).await;
         let answered = frames.last_byte().zip(frames.sent()).filter(|_| ended.is_ok());
-        asking.stop_at(match answered {
-            Some((last, sent)) => last.since(sent),
-            None => clock.lap().waiting,
-        });
+        let lap = clock.lap();
+        match answered {
+            Some((last, sent)) => asking.stop_at(last.since(sent)),
+            // What was read until then tells how long the peer took; without an end, nothing does.
+            None if lap.end.is_some() => asking.stop_at(lap.waiting),
+            None => drop(asking),
+        }
         ended
     }
 

@@ -193,7 +193,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Dialogue<'_, S> {
 }
 
 /// `template` with `$1` and the like replaced; bytes that are not text stay as they are.
-fn expand(captures: &Captures<'_>, template: &Bytes) -> Vec<u8> {
+#[must_use]
+pub fn expand(captures: &Captures<'_>, template: &Bytes) -> Vec<u8> {
     let mut expanded = Vec::new();
     for chunk in template.as_slice().utf8_chunks() {
         expanded.extend(captures.expand(chunk.valid()));

@@ -1,5 +1,189 @@
 //! The websocket prober: an upgrade, and a dialogue.
 
+mod dialogue;
+mod headers;
+mod measurements;
 mod settings;
+mod upgrade;
 
+use bytes::Bytes;
+
+pub use measurements::{METRICS, Progress, WebsocketMeasurements, WebsocketPhase};
 pub use settings::WebsocketProber;
+
+use crate::{
+    evidence::{Failure, Reason, Stage},
+    net::{
+        Context, dial,
+        http::{
+            head::{HeadWatch, Watched},
+            send::Transport,
+            url::Url,
+        },
+        resolve::{Address, resolve},
+        tls::Handshake,
+        wire::WireClock,
+    },
+    probers::{
+        Prober, Target,
+        websocket::{dialogue::Websocket, upgrade::Asked},
+    },
+};
+
+impl Prober for WebsocketProber {
+    type Measurements = WebsocketMeasurements;
+
+    /// The target is a URL with the scheme `ws` or `wss`.
+    async fn probe(
+        &self,
+        context: &Context,
+        target: &Target,
+        seen: &mut WebsocketMeasurements,
+    ) -> Result<(), Failure> {
+        let url = Url::parse(&target.name)
+            .map_err(|error| invalid(format!("The target is not a URL: {error}")))?;
+        seen.progress = Some(Progress::default());
+        // A file that cannot be used is told without bothering the target.
+        self.tls_client.prepare().await?;
+        let address = self.resolve(context, &url, seen).await;
+        // As upstream does it, only behind the lookup.
+        let server = Server::of(&url)?;
+        let asked = Asked::of(self, context, &url).await;
+        let (connection, clock) = self.connect(context, &server, address?, seen).await?;
+        let (connection, read) = ask(context, asked?, connection, &clock, seen).await?;
+        let mut socket = Websocket::new(context, connection, read, &clock).await;
+        let talked = self.talk(&mut socket, &clock, seen).await;
+        socket.close().await;
+        talked
+    }
+}
+
+impl WebsocketProber {
+    async fn resolve(
+        &self,
+        context: &Context,
+        url: &Url,
+        seen: &mut WebsocketMeasurements,
+    ) -> Result<Address, Failure> {
+        let resolving = seen.phases.stopwatch_of_whole(WebsocketPhase::Resolve);
+        let address = resolve(context, url.hostname(), &self.ip, &mut seen.resolution).await?;
+        resolving.stop_at(seen.resolution.map(|known| known.lookup).unwrap_or_default());
+        Ok(address)
+    }
+
+    async fn connect(
+        &self,
+        context: &Context,
+        server: &Server<'_>,
+        address: Address,
+        seen: &mut WebsocketMeasurements,
+    ) -> Result<(Box<dyn Transport>, WireClock), Failure> {
+        seen.progress.get_or_insert_default().called = true;
+        let connecting = seen.phases.stopwatch_of_whole(WebsocketPhase::Connect);
+        let stream = dial::connect(context, address.with_port(server.port), None).await?;
+        connecting.stop_at(stream.connect_time());
+        let clock = seen.clock.insert(stream.clock()).clone();
+        if !server.secure {
+            return Ok((Box::new(stream), clock));
+        }
+        let securing = seen.phases.stopwatch(WebsocketPhase::Tls);
+        // Servers that speak HTTP/2 too are told that the upgrade is of HTTP/1.1.
+        let request = Handshake { server_name: server.host, alpn: &[b"http/1.1"] };
+        let stream = self.tls_client.handshake(context, stream, request, &mut seen.tls).await;
+        securing.stop_at(clock.lap().waiting);
+        Ok((Box::new(stream?), clock))
+    }
+
+    async fn talk(
+        &self,
+        socket: &mut Websocket<'_>,
+        clock: &WireClock,
+        seen: &mut WebsocketMeasurements,
+    ) -> Result<(), Failure> {
+        let steps = self.query_response.steps();
+        if steps.is_empty() {
+            return Ok(());
+        }
+        let progress = seen.progress.get_or_insert_default();
+        progress.dialogue_failed = true;
+        let talking = seen.phases.stopwatch(WebsocketPhase::Transfer);
+        let talked = socket.talk(steps).await;
+        talking.stop_at(clock.lap().waiting);
+        progress.dialogue_failed = talked.is_err();
+        talked
+    }
+}
+
+/// Asks for the upgrade.
+async fn ask(
+    context: &Context,
+    asked: Asked,
+    connection: Box<dyn Transport>,
+    clock: &WireClock,
+    seen: &mut WebsocketMeasurements,
+) -> Result<(Box<dyn Transport>, Bytes), Failure> {
+    context.enter(Stage::Response);
+    let asking = seen.phases.stopwatch(WebsocketPhase::Request);
+    let head = HeadWatch::default();
+    let stream = Watched::new(connection, clock.clone(), head.clone());
+    let upgraded = asked.send(stream, &head, seen.progress.get_or_insert_default()).await;
+    let lap = clock.lap();
+    if lap.received > 0 || lap.end.is_some() {
+        asking.stop_at(lap.answer_time());
+    }
+    upgraded
+}
+
+fn invalid(message: impl Into<String>) -> Failure {
+    Failure::new(Stage::Target, Reason::InvalidTarget, message)
+}
+
+/// What a target names.
+#[derive(Debug, PartialEq, Eq)]
+struct Server<'u> {
+    host: &'u str,
+    port: u16,
+    secure: bool,
+}
+
+impl<'u> Server<'u> {
+    fn of(url: &'u Url) -> Result<Self, Failure> {
+        let secure = match url.scheme.as_str() {
+            "ws" => false,
+            "wss" => true,
+            _ => return Err(invalid("The target does not begin with ws:// or wss://")),
+        };
+        if url.user.is_some() {
+            let message = "The target names a user; credentials belong into http_config";
+            return Err(invalid(message));
+        }
+        let usual = if secure { 443 } else { 80 };
+        let port = url.port().map_or(Ok(usual), str::parse).map_err(|_| {
+            invalid(format!("The target's port is larger than the largest, {}", u16::MAX))
+        })?;
+        Ok(Self { host: url.hostname(), port, secure })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_target_is_a_url_of_a_websocket() {
+        for (target, expected) in [
+            ("ws://h/path?query", Some(("h", 80, false))),
+            ("WSS://h:8443", Some(("h", 8443, true))),
+            ("wss://[::1]/", Some(("::1", 443, true))),
+            ("http://h/", None),
+            ("h/path", None),
+            ("h:80", None),
+            ("ws://user@h/", None),
+            ("ws://h:65536/", None),
+        ] {
+            let url = Url::parse(target).unwrap();
+            let server = expected.map(|(host, port, secure)| Server { host, port, secure });
+            assert_eq!(Server::of(&url).ok(), server, "{target}");
+        }
+    }
+}

@@ -5,20 +5,25 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    net::tls::TlsClient,
     probers::query_response::QueryResponse,
     settings::{
+        header,
         http_client::{HeaderValues, HttpClientSettings},
         ip::{IpSettings, PreferredIpProtocol},
+        rule::RuleError,
     },
 };
 
 /// Upgrades a connection and holds a dialogue if there is one.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(from = "WebsocketKeys", into = "WebsocketKeys")]
+#[serde(try_from = "WebsocketKeys", into = "WebsocketKeys")]
 pub struct WebsocketProber {
-    /// How the upgrade is asked for.
+    /// How the upgrade is asked for: of it, the credentials count. TLS is in `tls_client`.
     pub http_config: HttpClientSettings,
-    /// Headers of the request for the upgrade; none are reserved here.
+    /// How TLS is spoken.
+    pub tls_client: TlsClient,
+    /// Headers of the request for the upgrade.
     pub headers: BTreeMap<String, HeaderValues>,
     /// What to expect and what to send.
     pub query_response: QueryResponse,
@@ -37,15 +42,74 @@ struct WebsocketKeys {
     ip_protocol_fallback: bool,
 }
 
+/// Headers that make the request one for an upgrade.
+const OWN: [&str; 4] = ["Connection", "Sec-Websocket-Key", "Sec-Websocket-Version", "Upgrade"];
+
+impl WebsocketProber {
+    /// Refuses headers with which no probe can be made; a module of another prober may hold them.
+    pub fn check_use(&self) -> Result<(), RuleError> {
+        for (name, values) in &self.headers {
+            let place = format!("headers.{name}");
+            let usual = header::canonical(name);
+            if OWN.contains(&usual.as_str()) {
+                let message = format!("the upgrade sets the header '{usual}' itself: remove it");
+                return Err(RuleError::at(&place, message));
+            }
+            values.check(name, &place)?;
+        }
+        Ok(())
+    }
+
+    /// What is surprising about the settings.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        let mut warnings: Vec<_> = self.ip.preferred_ip_protocol.warning().into_iter().collect();
+        let HttpClientSettings { oauth2, proxy, http_headers, .. } = &self.http_config;
+        for (key, is_set, instead) in [
+            ("oauth2", oauth2.is_some(), ""),
+            ("proxy_url", proxy.proxy_url.is_some(), ""),
+            ("proxy_from_environment", proxy.proxy_from_environment, ""),
+            ("http_headers", http_headers.iter().next().is_some(), "; use headers"),
+        ] {
+            if is_set {
+                warnings.push(format!("http_config.{key} has no effect on a websocket{instead}"));
+            }
+        }
+        for (index, step) in self.query_response.steps().iter().enumerate() {
+            for (key, is_set) in [
+                ("expect_bytes", !step.expect_bytes.is_empty()),
+                ("labels", !step.labels.is_empty()),
+                ("starttls", step.starttls),
+                ("skip_newline_on_send", step.skip_newline_on_send),
+            ] {
+                if is_set {
+                    let place = format!("query_response[{index}].{key}");
+                    warnings.push(format!("{place} has no effect on a websocket"));
+                }
+            }
+        }
+        if self.headers.keys().any(|name| name.eq_ignore_ascii_case("Sec-WebSocket-Extensions")) {
+            let message = "headers: with Sec-WebSocket-Extensions a server may agree to an \
+                           extension, and none can be spoken";
+            warnings.push(message.to_owned());
+        }
+        warnings
+    }
+}
+
 impl Default for WebsocketKeys {
     fn default() -> Self {
         WebsocketProber::default().into()
     }
 }
 
-impl From<WebsocketKeys> for WebsocketProber {
-    fn from(keys: WebsocketKeys) -> Self {
-        Self {
+impl TryFrom<WebsocketKeys> for WebsocketProber {
+    type Error = RuleError;
+
+    fn try_from(keys: WebsocketKeys) -> Result<Self, RuleError> {
+        Ok(Self {
+            tls_client: TlsClient::try_from(keys.http_config.tls_config.clone())
+                .map_err(|error| error.inside("http_config.tls_config"))?,
             http_config: keys.http_config,
             headers: keys.headers,
             query_response: keys.query_response,
@@ -53,7 +117,7 @@ impl From<WebsocketKeys> for WebsocketProber {
                 preferred_ip_protocol: keys.preferred_ip_protocol,
                 ip_protocol_fallback: keys.ip_protocol_fallback,
             },
-        }
+        })
     }
 }
 
@@ -66,5 +130,51 @@ impl From<WebsocketProber> for WebsocketKeys {
             preferred_ip_protocol: prober.ip.preferred_ip_protocol,
             ip_protocol_fallback: prober.ip.ip_protocol_fallback,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn parse(value: Value) -> WebsocketProber {
+        serde_json::from_value(value).unwrap()
+    }
+
+    #[test]
+    fn headers_that_no_upgrade_can_have_are_refused() {
+        for (headers, expected) in [
+            (json!({"upgrade": {"values": ["h2c"]}}), "headers.upgrade: the upgrade sets"),
+            (json!({"SEC-websocket-key": {}}), "headers.SEC-websocket-key: the upgrade sets"),
+            (json!({"X": {"values": ["a", "b\nc"]}}), "headers.X.values[1]: the value of 'X'"),
+            (json!({"a b": {}}), "headers.a b: 'a b' is not a header name"),
+        ] {
+            let error = parse(json!({"headers": headers})).check_use().unwrap_err().to_string();
+            assert!(error.starts_with(expected), "{error}");
+        }
+        let allowed = json!({"Host": {"values": ["a"]}, "Authorization": {"secrets": ["b"]}});
+        assert_eq!(parse(json!({"headers": allowed})).check_use(), Ok(()));
+    }
+
+    #[test]
+    fn what_has_no_effect_is_warned_of() {
+        let prober = parse(json!({
+            "http_config": {
+                "oauth2": {"client_id": "a", "token_url": "http://b"},
+                "proxy_url": "http://c",
+                "http_headers": {"X": {"values": ["d"]}},
+            },
+            "query_response": [
+                {"expect": "a"},
+                {"expect_bytes": "b", "starttls": true, "skip_newline_on_send": true},
+                {"labels": [{"name": "c"}]},
+            ],
+            "headers": {"sec-websocket-extensions": {"values": ["permessage-deflate"]}},
+            "preferred_ip_protocol": "ipv6",
+        }));
+        assert_eq!(prober.warnings().len(), 9, "{:?}", prober.warnings());
+        assert!(WebsocketProber::default().warnings().is_empty());
     }
 }

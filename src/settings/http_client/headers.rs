@@ -68,7 +68,8 @@ impl AddedHeaders {
 }
 
 impl HeaderValues {
-    fn check(&self, name: &str, place: &str) -> Result<(), RuleError> {
+    /// Refuses what cannot be sent as values of the header `name`; `place` is the key's.
+    pub fn check(&self, name: &str, place: &str) -> Result<(), RuleError> {
         header::check_name(name).map_err(|message| RuleError::at(place, message))?;
         let values = self.values.iter().map(String::as_str).enumerate();
         let secrets = self.secrets.iter().map(Secret::expose).enumerate();

@@ -1,0 +1,149 @@
+//! What a websocket probe learns, and the metrics that show it.
+
+use std::time::Duration;
+
+use crate::{
+    evidence::{Phase, Phases},
+    metrics::{Description, Export, Metric, MetricSet},
+    net::{resolve::Resolution, tls::TlsSession, wire::WireClock},
+    probers::Measurements,
+};
+
+const DURATION: Metric<1> = Metric::new(
+    "probe_websocket_duration_seconds",
+    "How long the phases of the websocket probe took, in seconds.",
+    ["phase"],
+);
+const UPGRADE_DURATION: Metric<1> = Metric::new(
+    "probe_websocket_upgrade_duration_seconds",
+    "How long the parts of the phase processing waited for the server, in seconds.",
+    ["phase"],
+)
+.extra();
+const UPGRADED: Metric = Metric::new(
+    "probe_websocket_connection_upgraded",
+    "Whether the connection was upgraded to a websocket.",
+    [],
+);
+const STATUS_CODE: Metric = Metric::new(
+    "probe_websocket_status_code",
+    "Status code of the answer to the request for the upgrade; 0 without one.",
+    [],
+);
+const FAILED_DUE_TO_REGEX: Metric = Metric::new(
+    "probe_websocket_failed_due_to_regex",
+    "Whether the dialogue failed, for whatever reason.",
+    [],
+);
+
+/// The metrics that only this prober has.
+pub const METRICS: &[Description] = &[
+    DURATION.describe(),
+    UPGRADE_DURATION.describe(),
+    UPGRADED.describe(),
+    STATUS_CODE.describe(),
+    FAILED_DUE_TO_REGEX.describe(),
+];
+
+/// The parts of a websocket probe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WebsocketPhase {
+    /// Resolving the target's name.
+    Resolve,
+    /// Making the connection.
+    Connect,
+    /// The TLS handshake.
+    Tls,
+    /// The request for the upgrade and its answer.
+    Request,
+    /// The dialogue.
+    Transfer,
+}
+
+impl Phase for WebsocketPhase {
+    fn label(self) -> &'static str {
+        match self {
+            Self::Resolve => "resolve",
+            Self::Connect => "connect",
+            Self::Tls => "tls",
+            Self::Request => "request",
+            Self::Transfer => "transfer",
+        }
+    }
+}
+
+/// How far a probe came.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Whether the target was called.
+    pub called: bool,
+    /// The status code of the answer; 0 without one.
+    pub status: u16,
+    /// Whether the answer was an upgrade.
+    pub upgraded: bool,
+    /// Whether the dialogue failed, or did not come to its end.
+    pub dialogue_failed: bool,
+}
+
+/// What a websocket probe learns.
+#[derive(Debug, Default)]
+pub struct WebsocketMeasurements {
+    /// The target's address, once it was looked for.
+    pub resolution: Option<Resolution>,
+    /// How long each part took.
+    pub phases: Phases<WebsocketPhase>,
+    /// What TLS taught, if it was spoken.
+    pub tls: Option<TlsSession>,
+    /// How far it came, once the target was understood.
+    pub progress: Option<Progress>,
+    /// The account of the connection, once there was one.
+    pub clock: Option<WireClock>,
+}
+
+impl Measurements for WebsocketMeasurements {
+    fn waited(&self) -> Duration {
+        self.phases.total()
+    }
+}
+
+impl Export for WebsocketMeasurements {
+    fn export(&self, metrics: &mut MetricSet) {
+        if let Some(resolution) = &self.resolution {
+            resolution.export(metrics);
+        }
+        if let Some(progress) = &self.progress {
+            metrics.add(&UPGRADED, [], u8::from(progress.upgraded));
+            metrics.add(&STATUS_CODE, [], progress.status);
+            metrics.add(&FAILED_DUE_TO_REGEX, [], u8::from(progress.dialogue_failed));
+            self.export_phases(progress, metrics);
+        }
+        if let Some(tls) = &self.tls {
+            // Upstream's websocket prober has no metrics of TLS.
+            tls.export_as(&[], metrics);
+        }
+        if let Some(clock) = &self.clock {
+            clock.export(metrics);
+        }
+    }
+}
+
+impl WebsocketMeasurements {
+    fn export_phases(&self, progress: &Progress, metrics: &mut MetricSet) {
+        use WebsocketPhase::{Connect, Request, Resolve, Tls, Transfer};
+        for phase in [Resolve, Connect, Transfer] {
+            if let Some(spent) = self.phases.spent(phase) {
+                metrics.add(&DURATION, [phase.label()], spent.as_secs_f64());
+            }
+        }
+        let mut processing = Duration::ZERO;
+        for phase in [Tls, Request] {
+            if let Some(spent) = self.phases.spent(phase) {
+                metrics.add(&UPGRADE_DURATION, [phase.label()], spent.as_secs_f64());
+                processing += spent;
+            }
+        }
+        if progress.called {
+            metrics.add(&DURATION, ["processing"], processing.as_secs_f64());
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! The upgrade: a request over HTTP/1.1, and an answer that has to agree (RFC 6455, section 4).
+
+use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
+use boring::sha::sha1;
+use bytes::Bytes;
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Request, StatusCode,
+    header::{
+        CONNECTION, HOST, LOCATION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_EXTENSIONS,
+        SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE, USER_AGENT,
+    },
+};
+use http_body_util::Empty;
+
+use super::{
+    WebsocketProber,
+    headers::{Configured, configured},
+    measurements::Progress,
+};
+use crate::{
+    evidence::{Failure, Reason, Stage, log::Excerpt},
+    net::{
+        self, Context,
+        http::{
+            credentials::header_value,
+            head::{HeadWatch, Watched},
+            send::{Transport, failure_of, send_upgrade, take_over},
+            url::{Url, host_header},
+        },
+    },
+};
+
+/// A request for an upgrade, and what its answer is held against.
+pub(super) struct Asked {
+    request: Request<Empty<Bytes>>,
+    key: String,
+    /// The subprotocols that were offered.
+    protocols: Vec<String>,
+}
+
+impl Asked {
+    /// The request that the module makes of `url`. Files are read for it.
+    pub(super) async fn of(
+        prober: &WebsocketProber,
+        context: &Context,
+        url: &Url,
+    ) -> Result<Self, Failure> {
+        let key = BASE64.encode(rand::random::<[u8; 16]>());
+        let target = url.request_target();
+        let uri = target.parse().map_err(|error| {
+            let message = format!("'{target}' cannot be asked for: {error}");
+            Failure::new(Stage::Request, Reason::InvalidRequest, message)
+        })?;
+        let Configured { host, user_agent, others } = configured(prober, context).await?;
+        let host = match host {
+            Some(host) => host,
+            None => header_value("Host", &host_header(&url.authority))?,
+        };
+        let ours = HeaderValue::from_static(net::http::USER_AGENT);
+        let mut request = Request::new(Empty::new());
+        *request.uri_mut() = uri;
+        let headers = request.headers_mut();
+        headers.insert(HOST, host);
+        // An empty one says that there is to be none.
+        if let Some(agent) = Some(user_agent.unwrap_or(ours)).filter(|agent| !agent.is_empty()) {
+            headers.insert(USER_AGENT, agent);
+        }
+        headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+        headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+        headers.insert(SEC_WEBSOCKET_KEY, header_value("Sec-WebSocket-Key", &key)?);
+        headers.insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+        headers.extend(others);
+        let protocols = tokens(headers, &SEC_WEBSOCKET_PROTOCOL).map(str::to_owned).collect();
+        Ok(Self { request, key, protocols })
+    }
+
+    /// Sends the request and takes the connection over, with what was read of the websocket.
+    pub(super) async fn send(
+        self,
+        stream: Watched<Box<dyn Transport>>,
+        head: &HeadWatch,
+        progress: &mut Progress,
+    ) -> Result<(Box<dyn Transport>, Bytes), Failure> {
+        let Self { mut request, key, protocols } = self;
+        let interim = head.clone();
+        hyper::ext::on_informational(&mut request, move |_| interim.note_interim());
+        let failed = |error: hyper::Error| failure_of(&error, "The request for the upgrade failed");
+        let (response, driver) = send_upgrade(stream, request).await.map_err(failed)?;
+        head.note_complete();
+        progress.status = response.status().as_u16();
+        if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+            return Err(refusal(response.status(), response.headers()));
+        }
+        check(response.headers(), &key, &protocols).map_err(|what| {
+            Failure::new(Stage::Response, Reason::Protocol, format!("The upgrade is void: {what}"))
+        })?;
+        let taken = take_over(response, driver).await.map_err(failed)?;
+        let connection = taken.ok_or_else(|| {
+            let message = "the upgraded connection is not the one that was made";
+            Failure::new(Stage::Response, Reason::Internal, message)
+        })?;
+        progress.upgraded = true;
+        Ok(connection)
+    }
+}
+
+/// Says what is wrong with the head of an upgrade, if anything is.
+fn check(headers: &HeaderMap, key: &str, protocols: &[String]) -> Result<(), String> {
+    let says = |name, wanted: &str| {
+        tokens(headers, &name).any(|word: &str| word.eq_ignore_ascii_case(wanted))
+    };
+    if !says(UPGRADE, "websocket") {
+        return Err("its header Upgrade does not say websocket".to_owned());
+    }
+    if !says(CONNECTION, "upgrade") {
+        return Err("its header Connection does not say Upgrade".to_owned());
+    }
+    let accepted = headers.get(SEC_WEBSOCKET_ACCEPT).map(|value| value.as_bytes().trim_ascii());
+    if accepted != Some(accept(key).as_bytes()) {
+        return Err("its header Sec-WebSocket-Accept is not the answer to our key".to_owned());
+    }
+    for protocol in tokens(headers, &SEC_WEBSOCKET_PROTOCOL) {
+        if !protocols.iter().any(|asked| asked == protocol) {
+            let protocol = Excerpt(protocol.as_bytes());
+            return Err(format!("nobody asked for the subprotocol '{protocol}'"));
+        }
+    }
+    match tokens(headers, &SEC_WEBSOCKET_EXTENSIONS).next() {
+        Some(extension) => {
+            let extension = Excerpt(extension.as_bytes());
+            Err(format!("a probe does not speak the extension '{extension}'"))
+        }
+        None => Ok(()),
+    }
+}
+
+/// What `Sec-WebSocket-Accept` has to say to a key.
+fn accept(key: &str) -> String {
+    const SUFFIX: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+    BASE64.encode(sha1(format!("{key}{SUFFIX}").as_bytes()))
+}
+
+/// The words of a header's values, between commas.
+fn tokens<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'h str> {
+    let values = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).map(str::trim).filter(|word| !word.is_empty())
+}
+
+/// The failure of an answer that is no upgrade.
+fn refusal(status: StatusCode, headers: &HeaderMap) -> Failure {
+    let mut message = format!("The server answered {status} in place of an upgrade");
+    if let Some(place) = headers.get(LOCATION).filter(|_| status.is_redirection()) {
+        let place = Excerpt(place.as_bytes());
+        message = format!("{message}; it redirects to '{place}', which is not followed");
+    }
+    Failure::new(Stage::Check, Reason::Status, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The key and its answer in RFC 6455, section 1.3.
+    const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
+    const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
+
+    #[test]
+    fn a_key_has_one_answer() {
+        assert_eq!(accept(KEY), ACCEPT);
+    }
+
+    #[test]
+    fn an_upgrade_is_held_against_its_request() {
+        const ANSWER: &str = "sec-websocket-accept";
+        const PROTOCOL: &str = "sec-websocket-protocol";
+        let good = [("upgrade", "WebSocket"), ("connection", "x, upgrade"), (ANSWER, ACCEPT)];
+        let with = |name: &'static str, value: &'static str| {
+            let others = good.into_iter().filter(move |(known, _)| *known != name);
+            others.chain([(name, value)]).collect::<Vec<_>>()
+        };
+        for (name, pairs, expected) in [
+            ("good", good.to_vec(), None),
+            ("a protocol", with(PROTOCOL, "b"), None),
+            ("no upgrade", with("upgrade", "h2c"), Some("Upgrade")),
+            ("no connection", with("connection", "close"), Some("Connection")),
+            ("another key", with(ANSWER, "AAAA"), Some("Accept")),
+            ("no key", with(ANSWER, ""), Some("Accept")),
+            ("another protocol", with(PROTOCOL, "c"), Some("subprotocol 'c'")),
+            ("two protocols", with(PROTOCOL, "a, c"), Some("subprotocol 'c'")),
+            ("an extension", with("sec-websocket-extensions", "x;y"), Some("extension 'x;y'")),
+        ] {
+            let headers = pairs.into_iter().map(|(name, value)| {
+                (HeaderName::from_static(name), HeaderValue::from_static(value))
+            });
+            let found = check(&headers.collect(), KEY, &["a".to_owned(), "b".to_owned()]).err();
+            assert_eq!(found.is_some(), expected.is_some(), "{name}: {found:?}");
+            let (found, word) = (found.unwrap_or_default(), expected.unwrap_or_default());
+            assert!(found.contains(word), "{name}: {found}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_says_where_it_would_lead() {
+        let place = [(LOCATION, HeaderValue::from_static("wss://elsewhere/"))].into_iter();
+        let failure = refusal(StatusCode::FOUND, &place.collect());
+        assert_eq!((failure.stage, failure.reason), (Stage::Check, Reason::Status));
+        assert!(failure.message.contains("wss://elsewhere/"), "{failure}");
+    }
+}
