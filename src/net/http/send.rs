@@ -60,7 +60,7 @@ where
 {
     let (mut sender, connection) = http1().handshake(TokioIo::new(stream)).await?;
     let mut driver = Driver::default();
-    driver.execute(connection.with_upgrades().map(drop));
+    driver.spawn(connection.with_upgrades().map(drop));
     let response = driver.run(sender.send_request(request)).await?;
     Ok((response, driver))
 }
