@@ -10,6 +10,7 @@ mod text;
 use std::borrow::Cow;
 
 pub use number::format_number;
+pub use text::{Format, Writer};
 
 /// Name, help and labels of a gauge; every metric of a probe is a gauge, as upstream's are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -133,7 +134,13 @@ impl MetricSet {
     /// The text format 0.0.4: families by name, samples by label values, labels by name.
     #[must_use]
     pub fn render(&self) -> String {
-        text::render(&self.samples)
+        self.render_as(Format::Text)
+    }
+
+    /// The same in any format.
+    #[must_use]
+    pub fn render_as(&self, format: Format) -> String {
+        text::render(&self.samples, format)
     }
 
     /// Leaves only what upstream has too.
@@ -220,5 +227,21 @@ mod tests {
              # TYPE probe_info gauge\n\
              probe_info{a_b=\"x\\\"y\\\\z\\n\"} 1\n"
         );
+    }
+
+    #[test]
+    fn openmetrics_has_an_end_and_escapes_quotes_in_help() {
+        const QUOTED: Metric = Metric::new("probe_info", "What \"x\" is.", []);
+        let mut metrics = MetricSet::default();
+        metrics.add_dynamic(&QUOTED, vec![("a".into(), "\"".into())], 1e6);
+        assert_eq!(
+            metrics.render_as(Format::OpenMetrics),
+            "# HELP probe_info What \\\"x\\\" is.\n\
+             # TYPE probe_info gauge\n\
+             probe_info{a=\"\\\"\"} 1e+06\n\
+             # EOF\n"
+        );
+        assert!(metrics.render().starts_with("# HELP probe_info What \"x\" is.\n"));
+        assert_eq!(MetricSet::default().render_as(Format::OpenMetrics), "# EOF\n");
     }
 }

@@ -1,55 +1,100 @@
-//! The Prometheus text format, version 0.0.4.
+//! The Prometheus text format, version 0.0.4, and OpenMetrics 1.0, which is nearly the same.
 
 use memchr::{memchr2, memchr3};
 
 use super::{Sample, number::format_number};
 
-pub(super) fn render(samples: &[Sample]) -> String {
+/// The formats that metrics can be written in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// The Prometheus text format, version 0.0.4.
+    Text,
+    /// OpenMetrics 1.0.
+    OpenMetrics,
+}
+
+/// Writes families one after the other; each has its samples behind it.
+#[derive(Debug)]
+pub struct Writer {
+    out: String,
+    format: Format,
+}
+
+impl Writer {
+    /// Begins a text that will have about so many bytes.
+    #[must_use]
+    pub fn new(format: Format, capacity: usize) -> Self {
+        Self { out: String::with_capacity(capacity), format }
+    }
+
+    /// Begins a family, of a kind such as `gauge`.
+    pub fn family(&mut self, name: &str, kind: &str, help: &str) {
+        let out = &mut self.out;
+        out.push_str("# HELP ");
+        out.push_str(name);
+        out.push(' ');
+        escape(out, help, self.format == Format::OpenMetrics);
+        out.push_str("\n# TYPE ");
+        out.push_str(name);
+        out.push(' ');
+        out.push_str(kind);
+        out.push('\n');
+    }
+
+    /// A sample of the family.
+    pub fn sample<'l>(
+        &mut self,
+        name: &str,
+        labels: impl IntoIterator<Item = (&'l str, &'l str)>,
+        value: f64,
+    ) {
+        let out = &mut self.out;
+        out.push_str(name);
+        let mut separator = '{';
+        for (label, value) in labels {
+            out.push(separator);
+            push_label_name(out, label);
+            out.push_str("=\"");
+            escape(out, value, true);
+            out.push('"');
+            separator = ',';
+        }
+        if separator == ',' {
+            out.push('}');
+        }
+        out.push(' ');
+        format_number(out, value);
+        out.push('\n');
+    }
+
+    /// The whole text.
+    #[must_use]
+    pub fn finish(mut self) -> String {
+        if self.format == Format::OpenMetrics {
+            self.out.push_str("# EOF\n");
+        }
+        self.out
+    }
+}
+
+pub(super) fn render(samples: &[Sample], format: Format) -> String {
     let mut samples: Vec<&Sample> = samples.iter().collect();
     samples.sort_by(|a, b| a.name.cmp(b.name).then_with(|| label_values(a).cmp(label_values(b))));
-    let mut out = String::with_capacity(samples.len() * 160);
+    let mut writer = Writer::new(format, samples.len() * 160);
     let mut family = "";
-    for sample in samples {
-        if family != sample.name {
-            family = sample.name;
-            render_family(&mut out, sample);
+    for Sample { name, help, labels, value, .. } in samples {
+        if family != *name {
+            family = name;
+            writer.family(name, "gauge", help);
         }
-        render_sample(&mut out, sample);
+        let labels = labels.iter().map(|(name, value)| (name.as_ref(), value.as_str()));
+        writer.sample(name, labels, *value);
     }
-    out
+    writer.finish()
 }
 
 fn label_values(sample: &Sample) -> impl Iterator<Item = &str> {
     sample.labels.iter().map(|(_, value)| value.as_str())
-}
-
-fn render_family(out: &mut String, Sample { name, help, .. }: &Sample) {
-    out.push_str("# HELP ");
-    out.push_str(name);
-    out.push(' ');
-    escape(out, help, false);
-    out.push_str("\n# TYPE ");
-    out.push_str(name);
-    out.push_str(" gauge\n");
-}
-
-fn render_sample(out: &mut String, sample: &Sample) {
-    out.push_str(sample.name);
-    let mut separator = '{';
-    for (label, value) in &sample.labels {
-        out.push(separator);
-        push_label_name(out, label);
-        out.push_str("=\"");
-        escape(out, value, true);
-        out.push('"');
-        separator = ',';
-    }
-    if separator == ',' {
-        out.push('}');
-    }
-    out.push(' ');
-    format_number(out, sample.value);
-    out.push('\n');
 }
 
 /// Label names come from the configuration too; upstream escapes odd characters to `_`, as its

@@ -11,7 +11,10 @@ use actix_web::{
 };
 use flate2::{Compress, CompressError, Compression, FlushCompress, Status};
 
-use crate::server::negotiate;
+use crate::{
+    metrics::Format,
+    server::negotiate::{self, OpenMetrics},
+};
 
 /// As upstream's own text pages say it.
 pub(super) const TEXT: &str = "text/plain; charset=utf-8";
@@ -37,10 +40,9 @@ pub(super) fn page(request: &HttpRequest, content_type: &str, body: String) -> H
     }
 }
 
-/// A page of metrics.
-pub(super) fn metrics(request: &HttpRequest, body: String) -> HttpResponse {
-    let accept = joined(request.headers(), &header::ACCEPT);
-    page(request, &negotiate::metrics_content_type(&accept), body)
+/// The format of metrics that the client is to have, with its content type.
+pub(super) fn metrics_format(request: &HttpRequest, openmetrics: OpenMetrics) -> (Format, String) {
+    negotiate::metrics_format(&joined(request.headers(), &header::ACCEPT), openmetrics)
 }
 
 /// An error, in the form that upstream's have: one line of text.

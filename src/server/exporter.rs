@@ -13,6 +13,7 @@ use tokio::{sync::oneshot, task::spawn_blocking};
 use crate::{
     config::{Config, ConfigStore, LoadError, Reload},
     logging,
+    metrics::Format,
     net::resolve::Resolver,
     probe::{self, History, ProbeReport, ProbeRequest},
     server::{
@@ -53,12 +54,6 @@ pub enum Trigger {
     Demand,
     /// The regular look at the file.
     Poll,
-}
-
-/// A finished probe, and its metrics as text.
-pub(super) struct FinishedProbe {
-    pub(super) report: Arc<ProbeReport>,
-    pub(super) metrics: String,
 }
 
 impl Exporter {
@@ -110,7 +105,7 @@ impl Exporter {
     ///
     /// It is a task of its own, so that it can still tell what it found when the future is dropped,
     /// which ends it.
-    pub(super) async fn probe(self: Arc<Self>, request: ProbeRequest) -> Option<FinishedProbe> {
+    pub(super) async fn probe(self: Arc<Self>, request: ProbeRequest) -> Option<Arc<ProbeReport>> {
         // Nothing is ever sent: the channel closes when the scraper is gone.
         let (scraper, gone) = oneshot::channel::<Infallible>();
         let task = actix_web::rt::spawn(async move {
@@ -126,20 +121,19 @@ impl Exporter {
     }
 
     /// Everything that becomes of a report.
-    fn finish(&self, report: ProbeReport) -> FinishedProbe {
+    fn finish(&self, report: ProbeReport) -> Arc<ProbeReport> {
         let report = Arc::new(report);
         self.metrics.probed(&report);
         if let Some(least) = self.settings.probe_log {
             logging::mirror(&report.log, least, &report.module_name, &report.target);
         }
         self.history.record(Arc::clone(&report));
-        let metrics = report.metrics.render();
-        FinishedProbe { report, metrics }
+        report
     }
 
     /// The exporter's own metrics as text.
-    pub(super) fn own_metrics(&self) -> prometheus::Result<String> {
-        self.metrics.render(self.config.last_reload())
+    pub(super) fn own_metrics(&self, format: Format) -> prometheus::Result<String> {
+        self.metrics.render(self.config.last_reload(), format)
     }
 
     /// Reads the configuration again; a bad file leaves the old one in force.

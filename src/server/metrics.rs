@@ -11,9 +11,11 @@ use prometheus::{
 use crate::server::process::ProcessMetrics;
 use crate::{
     config::{Config, LastReload, Module},
+    metrics::Format,
     probe::ProbeReport,
     server::{
         guard::{Guard, GuardMetrics},
+        openmetrics,
         stamps::StampMetrics,
     },
     version,
@@ -103,8 +105,8 @@ impl OwnMetrics {
         Ok(())
     }
 
-    /// The text format 0.0.4.
-    pub(super) fn render(&self, reload: LastReload) -> prometheus::Result<String> {
+    /// All of them, as they are now.
+    pub(super) fn render(&self, reload: LastReload, format: Format) -> prometheus::Result<String> {
         let success_time = reload.success_time.duration_since(UNIX_EPOCH).unwrap_or_default();
         self.last_reload_success.set(success_time.as_secs_f64());
         self.last_reload_successful.set(i64::from(reload.succeeded));
@@ -114,7 +116,11 @@ impl OwnMetrics {
         if let Some(guard) = &self.guard {
             guard.refresh();
         }
-        TextEncoder::new().encode_to_string(&self.registry.gather())
+        let families = self.registry.gather();
+        match format {
+            Format::Text => TextEncoder::new().encode_to_string(&families),
+            Format::OpenMetrics => Ok(openmetrics::encode(&families)),
+        }
     }
 
     /// Makes the counters of all modules known; one that begins at 0 shows its first step to

@@ -11,6 +11,7 @@ mod landing;
 mod logs;
 mod metrics;
 mod negotiate;
+mod openmetrics;
 mod pages;
 mod probe;
 #[cfg(target_os = "linux")]

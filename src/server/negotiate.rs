@@ -1,7 +1,11 @@
 //! What a client says it takes.
 
+use crate::metrics::Format;
+
 /// The spellings of `escaping` that clients of Prometheus know. Names here are legal under each.
 const ESCAPINGS: [&str; 4] = ["allow-utf-8", "underscores", "dots", "values"];
+
+const OPENMETRICS: &str = "application/openmetrics-text";
 
 /// Whether gzip is among the codings of an `Accept-Encoding` header.
 pub(super) fn takes_gzip(accepted: impl AsRef<str>) -> bool {
@@ -11,12 +15,24 @@ pub(super) fn takes_gzip(accepted: impl AsRef<str>) -> bool {
     })
 }
 
-/// The content type of metrics, with the escaping that an `Accept` header asks for.
+/// When a page of metrics is written as OpenMetrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum OpenMetrics {
+    /// When the client likes no other format better.
+    IfPreferred,
+    /// When the client takes no text at all: upstream's pages of probes are text.
+    IfNothingElse,
+}
+
+/// The format of metrics that an `Accept` header asks for, with its content type.
 ///
-/// As upstream does it: by falling quality, up to the first entry for plain text.
-pub(super) fn metrics_content_type(accepted: &str) -> String {
+/// As upstream chooses: by falling quality, the first entry that can be had; the escaping is the one
+/// that was named last on the way there. Without such an entry it is text.
+pub(super) fn metrics_format(accepted: &str, openmetrics: OpenMetrics) -> (Format, String) {
     let mut wanted: Vec<_> = entries(accepted).collect();
     wanted.sort_by(|a, b| b.quality().total_cmp(&a.quality()));
+    let offers_openmetrics = openmetrics == OpenMetrics::IfPreferred
+        || !wanted.iter().any(|entry| entry.takes_text() && entry.quality() > 0.0);
     let mut escaping = "underscores";
     for entry in wanted {
         if let Some(known) = entry.parameter("escaping")
@@ -28,8 +44,19 @@ pub(super) fn metrics_content_type(accepted: &str) -> String {
         if entry.name == "text/plain" && version.is_none_or(|version| version == "0.0.4") {
             break;
         }
+        if offers_openmetrics && entry.quality() > 0.0 {
+            if matches!(entry.name, "text/*" | "*/*") {
+                break;
+            }
+            let version = version.unwrap_or("1.0.0");
+            if entry.name == OPENMETRICS && matches!(version, "1.0.0" | "0.0.1") {
+                let content_type =
+                    format!("{OPENMETRICS}; version={version}; charset=utf-8; escaping={escaping}");
+                return (Format::OpenMetrics, content_type);
+            }
+        }
     }
-    format!("text/plain; version=0.0.4; charset=utf-8; escaping={escaping}")
+    (Format::Text, format!("text/plain; version=0.0.4; charset=utf-8; escaping={escaping}"))
 }
 
 /// One entry of a list such as `a;q=0.5, b`.
@@ -57,11 +84,21 @@ impl<'a> Entry<'a> {
     fn quality(&self) -> f64 {
         self.parameter("q").and_then(|text| text.parse().ok()).unwrap_or(1.0)
     }
+
+    fn takes_text(&self) -> bool {
+        matches!(self.name, "text/plain" | "text/*" | "*/*")
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What Prometheus 3.7 sends when nothing is said about protocols.
+    const PROMETHEUS: &str = "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,\
+                              application/openmetrics-text;version=0.0.1;q=0.5,\
+                              text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,\
+                              text/plain;version=0.0.4;q=0.3,*/*;q=0.2";
 
     #[test]
     fn gzip_is_used_only_when_it_is_taken() {
@@ -74,10 +111,11 @@ mod tests {
     }
 
     #[test]
-    fn metrics_are_always_text_and_the_escaping_follows() {
+    fn probes_are_text_wherever_that_is_taken_and_the_escaping_follows() {
         let cases = [
             ("", "underscores"),
             ("*/*", "underscores"),
+            ("application/json", "underscores"),
             ("text/plain;version=0.0.4;escaping=allow-utf-8", "allow-utf-8"),
             ("text/plain;escaping=strange", "underscores"),
             (
@@ -85,10 +123,56 @@ mod tests {
                 "allow-utf-8",
             ),
             ("text/plain;q=0.9,application/openmetrics-text;escaping=dots;q=0.1", "underscores"),
+            ("application/openmetrics-text,*/*;q=0.1", "underscores"),
+            ("application/openmetrics-text;version=2.0.0", "underscores"),
+            ("application/openmetrics-text;q=0", "underscores"),
+            (PROMETHEUS, "allow-utf-8"),
         ];
         for (accepted, escaping) in cases {
             let expected = format!("text/plain; version=0.0.4; charset=utf-8; escaping={escaping}");
-            assert_eq!(metrics_content_type(accepted), expected, "{accepted}");
+            let chosen = metrics_format(accepted, OpenMetrics::IfNothingElse);
+            assert_eq!(chosen, (Format::Text, expected), "{accepted}");
+        }
+    }
+
+    #[test]
+    fn whoever_takes_only_openmetrics_gets_it() {
+        let cases = [
+            ("application/openmetrics-text", "version=1.0.0; charset=utf-8; escaping=underscores"),
+            (
+                "application/openmetrics-text;version=0.0.1,application/json",
+                "version=0.0.1; charset=utf-8; escaping=underscores",
+            ),
+            (
+                "text/plain;q=0, application/openmetrics-text; version=1.0.0; escaping=dots; q=0.1",
+                "version=1.0.0; charset=utf-8; escaping=dots",
+            ),
+        ];
+        for (accepted, parameters) in cases {
+            let expected =
+                (Format::OpenMetrics, format!("application/openmetrics-text; {parameters}"));
+            assert_eq!(
+                metrics_format(accepted, OpenMetrics::IfNothingElse),
+                expected,
+                "{accepted}"
+            );
+            assert_eq!(metrics_format(accepted, OpenMetrics::IfPreferred), expected, "{accepted}");
+        }
+    }
+
+    #[test]
+    fn where_it_is_offered_openmetrics_can_be_preferred() {
+        let cases = [
+            (PROMETHEUS, Format::OpenMetrics),
+            ("application/openmetrics-text;q=0.5,text/plain", Format::Text),
+            ("application/openmetrics-text;q=0.5,*/*", Format::Text),
+            ("application/openmetrics-text,*/*;q=0.1", Format::OpenMetrics),
+            ("text/plain;version=1.0.0,application/openmetrics-text;q=0.1", Format::OpenMetrics),
+            ("application/openmetrics-text;version=2.0.0,text/plain;q=0.1", Format::Text),
+            ("", Format::Text),
+        ];
+        for (accepted, format) in cases {
+            assert_eq!(metrics_format(accepted, OpenMetrics::IfPreferred).0, format, "{accepted}");
         }
     }
 }

@@ -11,12 +11,14 @@ use actix_web::{
 use crate::server::{
     answer,
     exporter::{Exporter, Trigger},
+    negotiate::OpenMetrics,
 };
 
 /// `/metrics`
 pub(super) async fn metrics(request: HttpRequest, exporter: Data<Exporter>) -> HttpResponse {
-    match exporter.own_metrics() {
-        Ok(text) => answer::metrics(&request, text),
+    let (format, content_type) = answer::metrics_format(&request, OpenMetrics::IfPreferred);
+    match exporter.own_metrics(format) {
+        Ok(text) => answer::page(&request, &content_type, text),
         Err(error) => answer::error(StatusCode::INTERNAL_SERVER_ERROR, error),
     }
 }

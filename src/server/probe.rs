@@ -4,7 +4,7 @@ use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web::Data};
 
 use crate::{
     probe::{BadRequest, ProbeRequest, request::RawRequest},
-    server::{answer, exporter::Exporter, pages::Query},
+    server::{answer, exporter::Exporter, negotiate::OpenMetrics, pages::Query},
 };
 
 const SCRAPE_TIMEOUT: &str = "X-Prometheus-Scrape-Timeout-Seconds";
@@ -16,13 +16,14 @@ pub(super) async fn answer(request: HttpRequest, exporter: Data<Exporter>) -> Ht
         Ok(probe_request) => probe_request,
         Err(error) => return refuse(&error, &exporter),
     };
-    let Some(finished) = exporter.into_inner().probe(probe_request).await else {
+    let Some(report) = exporter.into_inner().probe(probe_request).await else {
         return answer::error(StatusCode::INTERNAL_SERVER_ERROR, "The probe broke down");
     };
     if Query::of(&request).first("debug").as_deref() == Some("true") {
-        return answer::page(&request, answer::BARE_TEXT, finished.report.debug_text());
+        return answer::page(&request, answer::BARE_TEXT, report.debug_text());
     }
-    answer::metrics(&request, finished.metrics)
+    let (format, content_type) = answer::metrics_format(&request, OpenMetrics::IfNothingElse);
+    answer::page(&request, &content_type, report.metrics.render_as(format))
 }
 
 fn parse(request: &HttpRequest, exporter: &Exporter) -> Result<ProbeRequest, BadRequest> {

@@ -20,6 +20,7 @@ mod harness;
 mod http;
 mod icmp;
 mod metric_text;
+mod openmetrics;
 mod overhead;
 mod parity;
 mod probing;

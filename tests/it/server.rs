@@ -187,8 +187,7 @@ fn metrics_are_compressed_and_typed_as_asked() {
     let exporter = Exporter::start(MODULES);
     let target = Target::start();
     let path = probe_path("connect", &target.name());
-    let accept = "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,\
-                  text/plain;version=0.0.4;escaping=allow-utf-8;q=0.5,*/*;q=0.1";
+    let accept = "text/plain;version=0.0.4;escaping=allow-utf-8;q=0.5,*/*;q=0.1";
     for path in ["/metrics", &path] {
         let headers = [("Accept-Encoding", "gzip"), ("Accept", accept)];
         let answer = exporter.request("GET", path, &headers);
