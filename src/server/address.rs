@@ -91,6 +91,7 @@ impl ExternalUrl {
                 let text = url.as_str().trim_end_matches('/').to_owned();
                 Ok(Self { text, path })
             }
+            Err(_) if text.starts_with(':') => Err(refuse("missing protocol scheme")),
             Err(url::ParseError::RelativeUrlWithoutBase) => {
                 let inner = RoutePrefix::parse(text).map_err(|error| refuse(&error.to_string()))?;
                 let path = inner.0.trim_end_matches('/').to_owned();
@@ -146,7 +147,7 @@ mod tests {
 
     #[test]
     fn what_is_no_url_is_refused() {
-        for given in ["'http://h/'", "\"x", "http://a:b/", "http://", "mailto:x@y", "a b"] {
+        for given in ["'http://h/'", "\"x", "http://a:b/", "http://", "mailto:x@y", "a b", ":"] {
             assert!(ExternalUrl::parse(given).is_err(), "{given}");
         }
     }

@@ -31,7 +31,7 @@ pub(super) enum OpenMetrics {
 pub(super) fn metrics_format(accepted: &str, openmetrics: OpenMetrics) -> (Format, String) {
     let mut wanted: Vec<_> = entries(accepted).collect();
     wanted.sort_by(|a, b| b.quality().total_cmp(&a.quality()));
-    let offers_openmetrics = openmetrics == OpenMetrics::IfPreferred
+    let mut offers_openmetrics = openmetrics == OpenMetrics::IfPreferred
         || !wanted.iter().any(|entry| entry.takes_text() && entry.quality() > 0.0);
     let mut escaping = "underscores";
     for entry in wanted {
@@ -45,9 +45,8 @@ pub(super) fn metrics_format(accepted: &str, openmetrics: OpenMetrics) -> (Forma
             break;
         }
         if offers_openmetrics && entry.quality() > 0.0 {
-            if matches!(entry.name, "text/*" | "*/*") {
-                break;
-            }
+            // Whoever takes anything likes text as well; its escaping may still be named.
+            offers_openmetrics = !entry.takes_text();
             let version = version.unwrap_or("1.0.0");
             if entry.name == OPENMETRICS && matches!(version, "1.0.0" | "0.0.1") {
                 let content_type =
@@ -167,7 +166,7 @@ mod tests {
             ("application/openmetrics-text;q=0.5,text/plain", Format::Text),
             ("application/openmetrics-text;q=0.5,*/*", Format::Text),
             ("application/openmetrics-text,*/*;q=0.1", Format::OpenMetrics),
-            ("text/plain;version=1.0.0,application/openmetrics-text;q=0.1", Format::OpenMetrics),
+            ("text/plain;version=1.0.0,application/openmetrics-text;q=0.1", Format::Text),
             ("application/openmetrics-text;version=2.0.0,text/plain;q=0.1", Format::Text),
             ("", Format::Text),
         ];

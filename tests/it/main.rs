@@ -10,6 +10,7 @@
 
 #[cfg(target_os = "linux")]
 mod accuracy;
+mod activation;
 mod architecture;
 mod config;
 mod dialects;

@@ -2,6 +2,7 @@
 
 mod crowd;
 mod dns;
+mod guard;
 mod http1;
 mod http2;
 #[cfg(feature = "http3")]
