@@ -10,6 +10,7 @@ CONTAINER ?= $(firstword $(foreach tool,docker podman buildah,$(if $(shell comma
 IMAGE ?= probe_exporter
 ARGS ?=
 BENCH_ARGS ?=
+FUZZ_SECONDS ?= 60
 STRICT ?=
 
 # What the binary and the image say of themselves.
@@ -75,6 +76,23 @@ deny: ## Licences, sources and banned crates of the dependencies, and advisories
 		$(CARGO) deny --locked check bans licenses sources $(if $(ADVISORIES),advisories); \
 	else \
 		$(call left-out,cargo-deny,the dependencies are not checked,cargo install --locked cargo-deny); \
+	fi
+
+# Without a sanitizer, so that the stable compiler will do. What is found stays in target/fuzz; a new finding is a new
+# file in fuzz/artifacts.
+.PHONY: fuzz
+fuzz: setup ## Each fuzz target for FUZZ_SECONDS (FUZZ="a b" for some of them), with the inputs of fuzz/corpus
+	@if $(CARGO) fuzz --version >/dev/null 2>&1; then \
+		set -e; \
+		$(CARGO) fuzz build --sanitizer none --target-dir target/fuzz; \
+		for target in $(or $(FUZZ),$$($(CARGO) fuzz list)); do \
+			mkdir -p target/fuzz/corpus/$$target; \
+			RUST_BACKTRACE=0 $(CARGO) fuzz run --sanitizer none --target-dir target/fuzz $$target \
+				target/fuzz/corpus/$$target fuzz/corpus/$$target -- \
+				-max_total_time=$(FUZZ_SECONDS) -timeout=20 -rss_limit_mb=3000 -verbosity=0 -print_final_stats=1; \
+		done; \
+	else \
+		$(call left-out,cargo-fuzz,nothing is fuzzed,cargo install --locked cargo-fuzz); \
 	fi
 
 .PHONY: rules

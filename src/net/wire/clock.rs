@@ -92,6 +92,12 @@ impl WireClock {
         }
     }
 
+    /// The account of a connection that is none, for a stream that was never on the wire.
+    #[cfg(fuzzing)]
+    pub(crate) fn of_nothing() -> Self {
+        Self::new(Weak::new(), Mark::now(), Duration::ZERO)
+    }
+
     pub(super) fn new(socket: Weak<StreamSocket>, born: Mark, connect_time: Duration) -> Self {
         let tally = Tally::new(born, connect_time);
         Self { shared: Arc::new(Shared { tally: Mutex::new(tally), socket }) }

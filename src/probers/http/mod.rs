@@ -8,6 +8,8 @@ mod cookies;
 mod decoder;
 mod exchange;
 mod file_body;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 #[cfg(feature = "http3")]
 mod http3;
 mod keys;

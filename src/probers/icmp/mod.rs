@@ -1,5 +1,7 @@
 //! The icmp prober: one echo request and its reply.
 
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod measurements;
 mod packet;
 mod settings;

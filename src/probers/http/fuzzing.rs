@@ -1,0 +1,40 @@
+//! What the fuzz target `http_response` needs of the prober's inner parts.
+
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::{
+    HttpMeasurements, HttpProber,
+    cookies::Jar,
+    exchange::{Connection, Line, exchange},
+    redirects::Final,
+    request::Requests,
+    target::url_of,
+    verdict::judge,
+};
+use crate::{
+    evidence::Failure,
+    net::{Context, wire::WireClock},
+};
+
+/// One request and the verdict on its response, over a stream that is there already.
+pub async fn probe_over<S>(
+    prober: &HttpProber,
+    context: &Context,
+    stream: S,
+    http2: bool,
+    seen: &mut HttpMeasurements,
+) -> Result<(), Failure>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let line = if http2 { Line::Http2(Box::new(stream)) } else { Line::Http1(Box::new(stream)) };
+    let clock = WireClock::of_nothing();
+    let connection = Connection { line, clock, over_tls: http2, proxy: None };
+    let mut requests = Requests::new(prober, None).await?;
+    requests.read_credentials().await?;
+    let hop = requests.first(url_of("http://fuzz.example/")?);
+    let request = requests.request(&hop, &Jar::default(), http2, None).await?;
+    let response = exchange(context, connection, request, seen).await?;
+    seen.note_final(&response);
+    judge(prober, context, Final { response, limit_reached: false }, seen).await
+}
