@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
+#[cfg(feature = "http3")]
+use crate::fixtures::{http3::http3, quic::socket};
 use crate::{
     fixtures::{
         dns::{dns, message},
@@ -81,6 +83,32 @@ fn phases_and_overhead_add_up_to_the_duration() {
         }
         let missing = duration(&probed) - accounted(&probed);
         assert!(missing.abs() < 1e-6, "{module}: {missing} s are missing in\n{}", probed.text());
+    }
+}
+
+#[cfg(feature = "http3")]
+#[test]
+fn so_they_do_over_http3() {
+    const MODULES: &str = r"
+modules:
+  http3: {prober: http, timeout: 20s, http: {enable_http3: true, enable_http2: false, tls_config: {insecure_skip_verify: true}}}
+  http3_cut: {prober: http, timeout: 2s, http: {enable_http3: true, enable_http2: false}}
+";
+    let exporter = Exporter::start(MODULES);
+    let slow = ok("hello").wait(Duration::from_secs(1));
+    let answers = [redirect("/there"), slow];
+    let served = http3(answers).start(server(&leaf("127.0.0.1").self_signed()).builder());
+    let (silent, _kept) = socket();
+    for (module, target, least) in [("http3", served.address, 1.0), ("http3_cut", silent, 2.0)] {
+        let probed = exporter.probe(module, &format!("https://{target}"));
+        let missing = duration(&probed) - accounted(&probed);
+        // What is waited for in vain is in no phase, and no overhead either.
+        if module == "http3" {
+            probed.expect(&["probe_success 1"]);
+            assert!(missing.abs() < 1e-6, "{missing} s are missing in\n{}", probed.text());
+        }
+        assert!(duration(&probed) >= least, "{module}:\n{}", probed.text());
+        assert!(overhead(&probed) < least / 2.0, "{module}:\n{}", probed.text());
     }
 }
 

@@ -336,6 +336,17 @@ mod tests {
         assert_eq!(tally.lap.answer_time(), 5 * MS);
     }
 
+    #[cfg(feature = "http3")]
+    #[test]
+    fn a_datagram_counts_from_when_it_really_left() {
+        let (born, mut tally) = tally();
+        tally.note_transmission(born.after(5 * MS));
+        tally.note_send(born.after(10 * MS), 1);
+        tally.note_transmission(born.after(12 * MS));
+        tally.note_arrival(born.after(15 * MS), 1);
+        assert_eq!((tally.lap.waiting, tally.lap.last_send), (3 * MS, Some(born.after(12 * MS))));
+    }
+
     #[test]
     fn many_sends_without_an_answer_stay_bounded() {
         let (born, mut tally) = tally();

@@ -137,6 +137,11 @@ fn other_version(hello: &[u8]) -> Vec<Vec<u8>> {
     vec![[&[0xc0, 0, 0, 0, 0], ours, theirs, &[0x0a, 0x1a, 0x2a, 0x3a]].concat()]
 }
 
+/// A server that is not trusted, and one that is silent.
+pub(super) fn leading_nowhere() -> [Box<dyn Target>; 2] {
+    [doing(|_, _| ()), answering(|_| Vec::new(), 1)]
+}
+
 fn attack(
     (name, module, reason): (&'static str, &'static str, &'static str),
     target: Box<dyn Target>,

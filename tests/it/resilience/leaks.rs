@@ -3,6 +3,8 @@
 use std::thread;
 
 use super::http2::saying;
+#[cfg(feature = "http3")]
+use super::{Target, http3};
 use crate::{
     fixtures::hostile::{
         Peer,
@@ -30,13 +32,19 @@ modules:
   icmp: {prober: icmp, timeout: 5s, icmp: {source_ip_address: 192.0.2.1}}
 ";
 
+const HTTP3: &str = "  # And over HTTP/3.
+  http3: {prober: http, timeout: 5s, http: {enable_http3: true, enable_http2: false}}
+  http3_cut: {prober: http, timeout: 50ms, http: {enable_http3: true, enable_http2: false}}
+";
+
 /// Probes of each kind: some to get used to it, then some that count.
 const REHEARSAL: usize = 40;
 const PROBES: usize = 200;
 
 #[test]
 fn failing_probes_leave_nothing_behind() {
-    let exporter = Running::start(MODULES, &["--history.limit=10"]);
+    let modules = [MODULES, if cfg!(feature = "http3") { HTTP3 } else { "" }].concat();
+    let exporter = Running::start(&modules, &["--history.limit=10"]);
     let peers = Peers::new();
     fail(&exporter, &peers, REHEARSAL);
     eventually("all connections are closed", || exporter.in_flight() < 1.0);
@@ -68,6 +76,8 @@ struct Peers {
     silent: Peer,
     babbling: Peer,
     silent_http2: Peer,
+    #[cfg(feature = "http3")]
+    http3: [Box<dyn Target>; 2],
 }
 
 impl Peers {
@@ -78,6 +88,8 @@ impl Peers {
             silent: greeting("", Wait),
             babbling: greeting("", Repeat("hello\r\n".into())),
             silent_http2: saying(Vec::new(), Vec::new()),
+            #[cfg(feature = "http3")]
+            http3: http3::leading_nowhere(),
         }
     }
 
@@ -86,7 +98,7 @@ impl Peers {
             [&self.closing, &self.resetting, &self.silent, &self.babbling]
                 .map(|peer| peer.address.to_string());
         let silent_http2 = self.silent_http2.address;
-        vec![
+        let mut probes = vec![
             ("http", closing.clone()),
             ("http", resetting.clone()),
             ("http_cut", silent.clone()),
@@ -100,6 +112,14 @@ impl Peers {
             ("dns_cut", silent),
             ("dns_tcp", closing),
             ("icmp", "127.0.0.1".to_owned()),
-        ]
+        ];
+        #[cfg(feature = "http3")]
+        {
+            // Who is not trusted, who is silent, and where nobody is.
+            let [untrusted, silent] = self.http3.each_ref().map(|peer| peer.address().to_string());
+            let nobody = self.closing.address.to_string();
+            probes.extend([("http3", untrusted), ("http3_cut", silent), ("http3", nobody)]);
+        }
+        probes
     }
 }

@@ -1,6 +1,8 @@
 //! Readings in odd cases: when this process is late, packets are lost, or the kernel stamps nothing.
 
 mod late;
+#[cfg(feature = "http3")]
+mod quic;
 
 use std::{
     io::{Read as _, Write as _},

@@ -76,3 +76,64 @@ fn content_length(status: StatusCode, headers: &HeaderMap) -> Option<u64> {
     let announced = length.and_then(|length| length.parse().ok());
     announced.or_else(|| (status == StatusCode::NO_CONTENT).then_some(0))
 }
+
+#[cfg(test)]
+mod tests {
+    use http::Request;
+
+    use super::*;
+
+    fn fields_of(pairs: &[(&str, &str)]) -> Vec<h3::Header> {
+        let header =
+            |(name, value): &(&str, &str)| h3::Header::new(name.as_bytes(), value.as_bytes());
+        pairs.iter().map(header).collect()
+    }
+
+    #[test]
+    fn a_request_begins_with_what_its_first_line_would_say() {
+        let request = Request::post("https://h.example:8443/a?b=%2F").header("X-One", "1");
+        let (parts, ()) = request.body(()).unwrap().into_parts();
+        let found = fields(&parts);
+        let found: Vec<_> = found.iter().map(|field| (field.name(), field.value())).collect();
+        let expected: [(&[u8], &[u8]); 5] = [
+            (b":method", b"POST"),
+            (b":scheme", b"https"),
+            (b":authority", b"h.example:8443"),
+            (b":path", b"/a?b=%2F"),
+            (b"x-one", b"1"),
+        ];
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn heads_are_final_interim_or_broken() {
+        type Fields = &'static [(&'static str, &'static str)];
+        let cases: &[(Fields, Option<Option<Option<u64>>>)] = &[
+            (&[(":status", "200")], Some(Some(None))),
+            (&[(":status", "200"), ("content-length", "7")], Some(Some(Some(7)))),
+            (&[(":status", "200"), ("content-length", "x")], Some(Some(None))),
+            (&[(":status", "204")], Some(Some(Some(0)))),
+            (&[(":status", "103"), ("link", "a")], Some(None)),
+            (&[], None),
+            (&[(":status", "20")], None),
+            (&[(":status", "200"), (":status", "200")], None),
+            (&[("x", "y"), (":status", "200")], None),
+            (&[(":status", "200"), (":path", "/")], None),
+            (&[(":status", "200"), ("X-Upper", "y")], None),
+            (&[(":status", "200"), ("x", "a\nb")], None),
+        ];
+        for (fields, expected) in cases {
+            let head = Http3Head::of(&fields_of(fields));
+            let found = head.ok().map(|head| head.map(|head| head.content_length));
+            assert_eq!(found, *expected, "{fields:?}");
+        }
+    }
+
+    #[test]
+    fn headers_are_counted() {
+        let mut many = vec![(":status", "200")];
+        many.resize(MOST_HEADERS + 1, ("x", "y"));
+        let many = fields_of(&many);
+        assert_eq!(Http3Head::of(&many).unwrap_err().reason, Reason::TooLarge);
+    }
+}

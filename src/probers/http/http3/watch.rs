@@ -64,3 +64,56 @@ impl StreamWatch {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    /// What comes: a datagram with some of the response at this millisecond, or what was found in
+    /// those before.
+    enum Come {
+        Datagram(u64),
+        Interim { more: bool },
+        Head,
+    }
+
+    use Come::{Datagram, Head, Interim};
+
+    #[test]
+    fn the_head_that_counts_is_the_final_one() {
+        for (name, come, head, last) in [
+            ("at once", &[Datagram(1), Head][..], Some(1), Some(1)),
+            ("in pieces", &[Datagram(1), Datagram(2), Head, Datagram(3)], Some(1), Some(3)),
+            ("none", &[Datagram(1)], None, Some(1)),
+            ("nothing", &[], None, None),
+            (
+                "interim",
+                &[Datagram(1), Interim { more: false }, Datagram(5), Head, Datagram(6)],
+                Some(5),
+                Some(6),
+            ),
+            (
+                "interim along with it",
+                &[Datagram(1), Interim { more: true }, Head],
+                Some(1),
+                Some(1),
+            ),
+            ("interim alone", &[Datagram(1), Interim { more: false }], None, Some(1)),
+        ] {
+            let (watch, start) = (StreamWatch::default(), Mark::now());
+            for come in come {
+                match come {
+                    Datagram(at) => {
+                        watch.note_arrival(Some(start.after(Duration::from_millis(*at))));
+                    }
+                    Interim { more } => watch.note_interim(*more),
+                    Head => watch.note_head(),
+                }
+            }
+            let millis = |mark: Option<Mark>| mark.map(|mark| mark.since(start).as_millis());
+            assert_eq!((millis(watch.head()), millis(watch.last_byte())), (head, last), "{name}");
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! What comes over QUIC while the process does nothing gets the times at which it arrived.
+
+use std::{
+    sync::{Arc, OnceLock},
+    thread,
+    time::{Duration, Instant},
+};
+
+use tokio::sync::Notify;
+
+use crate::{
+    fixtures::{
+        http3::{DATA, HEADERS, REQUEST, STATUS_200, Scripted, frame, scripted},
+        quic::quic,
+        tls::{leaf, server},
+    },
+    http::phase,
+    probing::{Probed, probe},
+};
+
+/// What the peer lets pass before the head, and again before the body.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// For how long this process does nothing, from the request on.
+const LATE: Duration = Duration::from_secs(6);
+
+#[test]
+fn a_late_process_does_not_lengthen_the_phases_of_http3() {
+    let asked = Arc::new(Notify::new());
+    let probed = probe_late(&pausing(&asked), &asked);
+    probed.expect(&["probe_success 1", "probe_http_uncompressed_body_length 2"]);
+    for name in ["processing", "transfer"] {
+        let found = probed.value(&phase(name));
+        // Two pauses are one after the other, and a busy machine may be late with each.
+        assert!(found >= PAUSE.as_secs_f64() / 2.0, "{name}: {found}");
+        if cfg!(kernel_stamps) {
+            assert!(found < LATE.as_secs_f64() / 2.0, "{name}: {found}");
+        }
+    }
+    assert!(probed.value("probe_overhead_seconds") > 1.0, "the rest is the process's own");
+}
+
+/// Answers with a pause before the head and one before the body, and says when it is asked.
+fn pausing(asked: &Arc<Notify>) -> Scripted {
+    let (asked, begun) = (Arc::clone(asked), Arc::new(OnceLock::new()));
+    let (head, body) = (Arc::new(OnceLock::new()), Arc::new(OnceLock::new()));
+    let tls = server(&leaf("127.0.0.1").self_signed()).builder();
+    scripted(quic(tls), move |connection, turn| {
+        if turn == 0 {
+            asked.notify_one();
+        }
+        let passed = begun.get_or_init(Instant::now).elapsed();
+        if passed >= PAUSE && head.set(()).is_ok() {
+            connection.stream_send(REQUEST, &frame(HEADERS, STATUS_200), false).unwrap();
+        }
+        if passed >= 2 * PAUSE && body.set(()).is_ok() {
+            connection.stream_send(REQUEST, &frame(DATA, b"ok"), true).unwrap();
+        }
+    })
+}
+
+/// Probes a server; this thread sleeps from the request on.
+fn probe_late(server: &Scripted, asked: &Notify) -> Probed {
+    let module = "{prober: http, timeout: 60s, http: {enable_http3: true, enable_http2: false, \
+                  tls_config: {insecure_skip_verify: true}}}";
+    let target = format!("https://{}", server.server.address);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let sleep = async {
+            asked.notified().await;
+            thread::sleep(LATE);
+        };
+        tokio::join!(probe(module, target), sleep).0
+    })
+}
