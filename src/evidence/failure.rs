@@ -100,6 +100,8 @@ labels! {
         ProxyAuthentication => "proxy_authentication",
         /// A proxy does not let the request through.
         ProxyDenied => "proxy_denied",
+        /// A token server gives no token.
+        TokenRefused => "token_refused",
         /// A proxy found no way to the target.
         ProxyFailure => "proxy_failure",
         /// The exporter has no file descriptor, port or memory left.

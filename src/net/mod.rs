@@ -8,6 +8,7 @@ pub mod dial;
 pub mod host_port;
 pub mod http;
 pub mod local;
+pub mod oauth2;
 pub mod proxy;
 #[cfg(feature = "http3")]
 pub mod quic;

@@ -26,7 +26,7 @@ use crate::{
     evidence::{Failure, Reason},
     metrics::{Description, Export, MetricSet},
     net::{
-        Context, proxy,
+        Context, oauth2, proxy,
         resolve::{self, Resolver},
         tls, wire,
     },
@@ -83,6 +83,7 @@ pub async fn run_until(
 pub fn catalogue() -> Vec<Description> {
     [
         report::METRICS,
+        oauth2::METRICS,
         proxy::METRICS,
         resolve::METRICS,
         tls::METRICS,

@@ -15,12 +15,6 @@ use serde_json::Value;
 
 use crate::{harness::Exporter, source};
 
-/// Keys of what comes later; the reference says so in one line.
-const NOT_YET: &[&str] = &["oauth2"];
-
-/// Sources whose keys come later altogether.
-const LATER_SECTIONS: &[&str] = &["oauth2.rs"];
-
 #[test]
 fn the_modules_load_without_a_warning() {
     for file in files("config", "yml").chain(files("examples/modules", "yml")) {
@@ -49,8 +43,7 @@ fn an_example_shows_every_key() {
 #[test]
 fn the_reference_names_every_key() {
     let reference = words(&fs::read_to_string("examples/modules/README.md").unwrap());
-    let later = NOT_YET.iter().map(|key| (*key).to_owned());
-    let keys = keys().into_iter().map(|(_, key)| key).chain(later);
+    let keys = keys().into_iter().map(|(_, key)| key);
     let missing: Vec<_> = keys.filter(|key| !reference.contains(key)).collect();
     assert!(missing.is_empty(), "not in examples/modules/README.md: {missing:?}");
 }
@@ -200,14 +193,12 @@ fn metrics_are_found_in_expressions() {
 fn keys() -> Vec<(PathBuf, String)> {
     let mut keys = Vec::new();
     for file in source::rust_files(Path::new("src")) {
-        let later = LATER_SECTIONS.iter().any(|section| file.to_string_lossy().contains(section));
         let elsewhere = ["src/config/yaml", "src/config/web"].iter().any(|it| file.starts_with(it));
-        if later || elsewhere {
+        if elsewhere {
             continue;
         }
         let found = source::settings_keys(&file);
-        let found = found.into_iter().filter(|key| !NOT_YET.contains(&key.as_str()));
-        keys.extend(found.map(|key| (file.clone(), key)));
+        keys.extend(found.into_iter().map(|key| (file.clone(), key)));
     }
     assert!(keys.len() > 80, "the sections' declarations were not found: {keys:?}");
     keys

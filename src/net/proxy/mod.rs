@@ -7,6 +7,7 @@ mod socks;
 use std::fmt;
 
 use http::HeaderValue;
+use url::Url;
 
 pub(crate) use self::connect::ConnectHeaders;
 use crate::{
@@ -169,6 +170,27 @@ impl Proxy {
         basic(name.expose(), password.expose()).ok()
     }
 
+    /// As libraries write it, with the user.
+    pub(crate) fn url(&self) -> Option<Url> {
+        // There names are resolved by the proxy only if it is written so.
+        let scheme = if self.kind == Kind::Socks { "socks5h" } else { self.scheme() };
+        let text = format!("{scheme}://{}", authority(&self.host, self.port));
+        let mut url = Url::parse(&text).ok()?;
+        if let Some(User { name, password }) = &self.user {
+            url.set_username(name.expose()).ok()?;
+            url.set_password(Some(password.expose())).ok()?;
+        }
+        Some(url)
+    }
+
+    fn scheme(&self) -> &'static str {
+        match self.kind {
+            Kind::Http => "http",
+            Kind::Https => "https",
+            Kind::Socks => "socks5",
+        }
+    }
+
     /// A failure on the way to the proxy, or of its own.
     fn blame(&self, failure: &Failure) -> Failure {
         Failure::new(Stage::Proxy, failure.reason, format!("the proxy {self}: {failure}"))
@@ -185,12 +207,7 @@ impl<'e> From<Endpoint<'e>> for Destination<'e> {
 /// Without the user.
 impl fmt::Display for Proxy {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let scheme = match self.kind {
-            Kind::Http => "http",
-            Kind::Https => "https",
-            Kind::Socks => "socks5",
-        };
-        write!(formatter, "{scheme}://{}", authority(&self.host, self.port))
+        write!(formatter, "{}://{}", self.scheme(), authority(&self.host, self.port))
     }
 }
 

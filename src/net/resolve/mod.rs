@@ -187,7 +187,7 @@ impl Wanted {
 }
 
 impl LookupError {
-    fn of(self, host: &str) -> Failure {
+    pub(super) fn of(self, host: &str) -> Failure {
         let (reason, message) = match self {
             Self::NoSuchName => (Reason::NoSuchName, format!("lookup {host}: no such host")),
             Self::NoSuitableAddress => {

@@ -6,9 +6,11 @@ use std::{
     sync::Arc,
 };
 
+use futures_util::future::join;
 use tokio::sync::Semaphore;
 
 use crate::{
+    evidence::Failure,
     net::resolve::{
         dns::Dns,
         files::{Files, Setup},
@@ -50,6 +52,19 @@ impl Resolver {
     #[must_use]
     pub fn system() -> Self {
         Self { way: Way::Dns(Dns::of_files(Files::system())) }
+    }
+
+    /// All that connections to a host may go to that is not a target: its first address of each
+    /// family.
+    pub(crate) async fn addresses(&self, host: &str) -> Result<Vec<IpAddr>, Failure> {
+        if let Ok(address) = host.parse() {
+            return Ok(vec![address]);
+        }
+        let of = |family| self.lookup(host, Wanted::Only(family));
+        match join(of(IpFamily::V6), of(IpFamily::V4)).await {
+            (Err(_), Err(error)) => Err(error.of(host)),
+            (six, four) => Ok(six.into_iter().chain(four).collect()),
+        }
     }
 
     /// Asks these DNS servers alone.

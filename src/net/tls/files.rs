@@ -235,7 +235,8 @@ fn authorities(source: &Source<'_>) -> Result<Arc<TrustStore>, String> {
     Ok(store)
 }
 
-fn identity(settings: &TlsSettings) -> Result<Option<Identity>, String> {
+/// The client certificate, if there is one. Blocks.
+pub(super) fn identity(settings: &TlsSettings) -> Result<Option<Identity>, String> {
     let certificate = Source::of(&settings.cert, "cert", &settings.cert_file, "cert_file");
     let key = Source::of(settings.key.expose(), "key", &settings.key_file, "key_file");
     let (Some(certificate), Some(key)) = (certificate, key) else { return Ok(None) };

@@ -11,6 +11,7 @@ mod failure;
 mod files;
 mod host;
 mod known;
+mod library;
 mod name;
 #[cfg(feature = "http3")]
 mod quic;

@@ -6,7 +6,7 @@ use http::Method;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::{
-    net::tls::TlsClient,
+    net::{oauth2::TokenSource, tls::TlsClient},
     probers::http::{
         acceptance::is_acceptable,
         settings::{Compression, HTTP_1_1, HTTP_2, HTTP_3, HeaderMatcher, HttpProber},
@@ -114,6 +114,12 @@ impl TryFrom<HttpKeys> for HttpProber {
             body_file: keys.body_file,
             tls_client: TlsClient::try_from(client.tls_config.clone())
                 .map_err(|error| error.inside("tls_config"))?,
+            token_source: client
+                .oauth2
+                .clone()
+                .map(TokenSource::try_from)
+                .transpose()
+                .map_err(|error| error.inside("oauth2"))?,
             client: HttpClientSettings { follow_redirects, ..client },
             compression: keys.compression.algorithm(),
             body_size_limit: keys.body_size_limit,

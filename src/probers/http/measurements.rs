@@ -10,6 +10,7 @@ use crate::{
     metrics::{Description, Export, Metric, MetricSet},
     net::{
         http::version::HttpVersion,
+        oauth2::{self, OAuth2Phase},
         proxy::{self, ProxyPhase},
         resolve::Resolution,
         tls::{self, TlsSession},
@@ -91,6 +92,8 @@ pub struct HttpMeasurements {
     pub phases: Phases<HttpPhase>,
     /// What a proxy took beside the connection to it, summed over all hops.
     pub proxy: Phases<ProxyPhase>,
+    /// What it took to have a token.
+    pub oauth2: Phases<OAuth2Phase>,
     /// Redirects that were seen, including one that was not followed.
     pub redirects: u32,
     /// The account of the latest hop's connection.
@@ -204,7 +207,7 @@ impl HttpMeasurements {
 
 impl Measurements for HttpMeasurements {
     fn waited(&self) -> Duration {
-        self.phases.total() + self.proxy.total()
+        self.phases.total() + self.proxy.total() + self.oauth2.total()
     }
 }
 
@@ -214,6 +217,7 @@ impl Export for HttpMeasurements {
             resolution.export(metrics);
         }
         self.phases.export(&DURATION, metrics);
+        self.oauth2.export(&oauth2::DURATION, metrics);
         self.proxy.export(&proxy::DURATION, metrics);
         metrics.add(&REDIRECTS, [], self.redirects);
         metrics.add(&UNCOMPRESSED_BODY_LENGTH, [], approximate(self.body_length));

@@ -74,7 +74,7 @@ impl Prober for HttpProber {
         }
         let mut requests = Requests::new(self, target.hostname.as_deref()).await?;
         seen.begin_phases();
-        requests.read_credentials().await?;
+        requests.read_credentials(context, seen).await?;
         let answer = follow(self, context, &mut requests, url, &pinned, seen).await?;
         seen.note_final(&answer.response);
         judge(self, context, answer, seen).await

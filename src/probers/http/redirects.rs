@@ -45,6 +45,7 @@ pub(super) async fn follow(
         let proxy = connection.proxy.as_ref();
         let request = requests.request(&hop, &cookies, connection.is_framed(), proxy).await?;
         let response = exchange(context, connection, request, seen).await?;
+        requests.note_answer(&hop, response.status);
         let repeatable = !hop.with_body || requests.is_body_repeatable();
         let Some(location) = location(&response, repeatable) else {
             return Ok(Final { response, limit_reached: false });

@@ -3,13 +3,14 @@
 use std::io;
 
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Method, Request, Uri, header, uri::PathAndQuery};
+use http::{HeaderName, HeaderValue, Method, Request, StatusCode, Uri, header, uri::PathAndQuery};
 use http_body_util::{BodyExt as _, Empty, Full, combinators::UnsyncBoxBody};
 use tokio::fs::File;
 
 use crate::{
     evidence::Failure,
     net::{
+        Context,
         http::{
             USER_AGENT,
             credentials::{Credentials, basic, header_name, header_value, impossible, unusable},
@@ -17,7 +18,9 @@ use crate::{
         },
         proxy::Proxy,
     },
-    probers::http::{cookies::Jar, file_body::FileBody, settings::HttpProber},
+    probers::http::{
+        cookies::Jar, file_body::FileBody, measurements::HttpMeasurements, settings::HttpProber,
+    },
 };
 
 /// The body of a request.
@@ -30,6 +33,8 @@ pub(super) struct Requests<'p> {
     host: Option<String>,
     body_file: Option<File>,
     credentials: Credentials,
+    /// What `Authorization` says, whatever else is configured.
+    token: Option<HeaderValue>,
 }
 
 /// One request of the chain that redirects make.
@@ -66,7 +71,7 @@ impl<'p> Requests<'p> {
             path => Some(File::open(path).await.map_err(|error| unusable("body_file", &error))?),
         };
         let host = host.map(str::to_owned);
-        Ok(Self { prober, host, body_file, credentials: Credentials::default() })
+        Ok(Self { prober, host, body_file, credentials: Credentials::default(), token: None })
     }
 
     /// The first request, for `url`.
@@ -86,10 +91,28 @@ impl<'p> Requests<'p> {
         self.prober.body_file.is_empty()
     }
 
-    /// Reads the files with credentials and headers.
-    pub(super) async fn read_credentials(&mut self) -> Result<(), Failure> {
+    /// Reads the files with credentials and headers, and has a token if one is to be had.
+    pub(super) async fn read_credentials(
+        &mut self,
+        context: &Context,
+        seen: &mut HttpMeasurements,
+    ) -> Result<(), Failure> {
         self.credentials = Credentials::read(&self.prober.client).await?;
+        if let Some(source) = &self.prober.token_source {
+            // Boxed, or every probe would have room for what few do.
+            let token = Box::pin(source.token(context, self.user_agent(), &mut seen.oauth2));
+            self.token = Some(token.await?);
+        }
         Ok(())
+    }
+
+    /// Takes note of what was answered to a hop: a token that is not taken is not used again.
+    pub(super) fn note_answer(&self, hop: &Hop, status: StatusCode) {
+        if let (Some(source), Some(token), true) =
+            (&self.prober.token_source, &self.token, hop.with_credentials)
+        {
+            source.note_answer(status, token);
+        }
     }
 
     /// The request of a hop, to the target or to a proxy that takes it; `framed` says whether it has
@@ -178,6 +201,10 @@ impl<'p> Requests<'p> {
         let of_url = hop.url.user.as_ref().map(|user| basic(&user.name, &user.password));
         let of_module = || self.credentials.authorization.clone().filter(|_| hop.with_credentials);
         add_missing(header::AUTHORIZATION, of_url.transpose()?.or_else(of_module));
+        if let Some(token) = self.token.clone().filter(|_| hop.with_credentials) {
+            headers.retain(|(name, _)| *name != header::AUTHORIZATION);
+            headers.push((header::AUTHORIZATION, token));
+        }
         headers.extend(self.credentials.added.iter().filter(|(name, _)| allowed(name)).cloned());
         Ok(headers)
     }

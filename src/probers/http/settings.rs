@@ -6,7 +6,7 @@ use http::Method;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    net::tls::TlsClient,
+    net::{oauth2::TokenSource, tls::TlsClient},
     probers::http::keys::HttpKeys,
     settings::{
         bytes::Bytes, cel::CelProgram, header::RequestHeaders, http_client::HttpClientSettings,
@@ -55,6 +55,8 @@ pub struct HttpProber {
     pub client: HttpClientSettings,
     /// How TLS is spoken.
     pub tls_client: TlsClient,
+    /// Where tokens come from.
+    pub token_source: Option<TokenSource>,
     /// How the body of the answer is compressed.
     pub compression: Option<Compression>,
     /// The largest body that is read, after decompression.
@@ -124,6 +126,7 @@ impl Default for HttpProber {
             body_file: String::new(),
             client: HttpClientSettings::default(),
             tls_client: TlsClient::default(),
+            token_source: None,
             compression: None,
             body_size_limit: ByteSize::default(),
             enable_http3: false,
@@ -178,7 +181,6 @@ impl HttpProber {
     ///
     /// A section may hold such keys as long as the module uses another prober.
     pub fn check_supported(&self) -> Result<(), RuleError> {
-        self.client.check_supported()?;
         if self.enable_http3 && !cfg!(feature = "http3") {
             let message = "this exporter was built without HTTP/3 (the feature http3)";
             return Err(RuleError::at("enable_http3", message));

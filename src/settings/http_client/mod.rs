@@ -15,7 +15,7 @@ pub use self::{
     authorization::{Authorization, AuthorizationKeys, BasicAuthKeys},
     headers::{AddedHeaders, HeaderValues},
     no_proxy::{Destination, NoProxy},
-    oauth2::OAuth2Settings,
+    oauth2::{JWT_BEARER, OAuth2Settings, SignatureAlgorithm, TokenUrl},
     proxy::{ProxySettings, ProxyUrl, proxy_url},
     source::{Source, read_file},
 };
@@ -51,20 +51,6 @@ impl Default for HttpClientSettings {
             enable_http2: true,
             proxy: ProxySettings::default(),
             http_headers: AddedHeaders::default(),
-        }
-    }
-}
-
-impl HttpClientSettings {
-    /// Says which key asks for what this version cannot do, if one does.
-    ///
-    /// A section may hold such keys as long as no prober uses it.
-    pub fn check_supported(&self) -> Result<(), RuleError> {
-        match self.oauth2.as_ref().map(|_| "oauth2") {
-            Some(key) => {
-                Err(RuleError::at(key, format!("{key} is not supported yet by this version")))
-            }
-            None => Ok(()),
         }
     }
 }
@@ -300,14 +286,6 @@ mod tests {
         for (value, expected) in cases {
             assert_eq!(parse(value.clone()).unwrap_err(), expected, "{value}");
         }
-    }
-
-    #[test]
-    fn what_this_version_cannot_do_loads_but_cannot_be_used() {
-        let value = json!({"oauth2": {"client_id": "a", "token_url": "b"}});
-        let error = parse(value).unwrap().check_supported().unwrap_err().to_string();
-        assert_eq!(error, "oauth2: oauth2 is not supported yet by this version");
-        assert_eq!(parse(json!({})).unwrap().check_supported(), Ok(()));
     }
 
     #[test]

@@ -2,10 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de};
+use url::Url;
 
 use crate::settings::{
-    http_client::proxy::{ProxyUrl, proxy_url},
+    http_client::{
+        no_proxy::NoProxy,
+        proxy::{ProxySettings, ProxyUrl, proxy_url},
+        source::{Source, Trio},
+    },
     rule::RuleError,
     secret::Secret,
     tls::TlsSettings,
@@ -30,7 +35,7 @@ pub struct OAuth2Settings {
     pub audience: String,
     pub claims: BTreeMap<String, serde_json::Value>,
     pub scopes: Vec<String>,
-    pub token_url: String,
+    pub token_url: TokenUrl,
     pub endpoint_params: BTreeMap<String, String>,
     pub tls_config: TlsSettings,
     #[serde(deserialize_with = "proxy_url")]
@@ -41,9 +46,75 @@ pub struct OAuth2Settings {
 }
 
 /// The grant that signs a token request with a key; any other value means client credentials.
-const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
+pub const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 
-const SIGNATURE_ALGORITHMS: [&str; 3] = ["RS256", "RS384", "RS512"];
+/// The address of a token server, as it was written and as it is understood.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct TokenUrl {
+    text: String,
+    #[serde(skip)]
+    url: Option<Url>,
+}
+
+/// How an assertion is signed: by RSA with one of these digests.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum SignatureAlgorithm {
+    /// SHA-256.
+    #[default]
+    Rs256,
+    /// SHA-384.
+    Rs384,
+    /// SHA-512.
+    Rs512,
+}
+
+impl SignatureAlgorithm {
+    const ALL: [Self; 3] = [Self::Rs256, Self::Rs384, Self::Rs512];
+
+    /// Its name (RFC 7518).
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Rs256 => "RS256",
+            Self::Rs384 => "RS384",
+            Self::Rs512 => "RS512",
+        }
+    }
+
+    fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|known| known.name() == name)
+    }
+}
+
+impl TokenUrl {
+    /// As it was written.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// As it is understood; absent when nothing was written.
+    #[must_use]
+    pub fn url(&self) -> Option<&Url> {
+        self.url.as_ref()
+    }
+}
+
+impl<'de> Deserialize<'de> for TokenUrl {
+    /// Unlike upstream: what is not a URL is refused at load. The message does not repeat it, since
+    /// it may hold a secret.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let usable = |url: &Url| matches!(url.scheme(), "http" | "https");
+        let url = Url::parse(&text).ok().filter(usable);
+        if url.is_none() && !text.is_empty() {
+            let message = "this is not a URL: write it as https://tokens.example.com/token";
+            return Err(de::Error::custom(message));
+        }
+        Ok(Self { text, url })
+    }
+}
 
 impl OAuth2Settings {
     /// Refuses what is missing or given twice.
@@ -52,10 +123,10 @@ impl OAuth2Settings {
         if self.client_id.is_empty() {
             return Err(RuleError::at("oauth2", "oauth2 client_id must be configured"));
         }
-        if self.token_url.is_empty() {
+        if self.token_url.url().is_none() {
             return Err(RuleError::at("oauth2", "oauth2 token_url must be configured"));
         }
-        if self.grant_type == JWT_BEARER {
+        if self.is_jwt_bearer() {
             let keys = [
                 !self.client_certificate_key.is_empty(),
                 !self.client_certificate_key_file.is_empty(),
@@ -69,7 +140,7 @@ impl OAuth2Settings {
                 return Err(RuleError::at("oauth2", message));
             }
             let algorithm = self.signature_algorithm.as_str();
-            if !algorithm.is_empty() && !SIGNATURE_ALGORITHMS.contains(&algorithm) {
+            if !algorithm.is_empty() && SignatureAlgorithm::named(algorithm).is_none() {
                 let message = "valid signature algorithms are RS256, RS384 and RS512";
                 return Err(RuleError::at("oauth2.signature_algorithm", message));
             }
@@ -83,6 +154,81 @@ impl OAuth2Settings {
                            grant-type=client_credentials";
             return Err(RuleError::at("oauth2", message));
         }
-        Ok(())
+        self.check_usable()
+    }
+
+    /// Unlike upstream: refused at load, where upstream's probes all fail.
+    fn check_usable(&self) -> Result<(), RuleError> {
+        let (key, trio) = self.trio();
+        if trio.source()?.is_none() && self.is_jwt_bearer() {
+            let message = format!(
+                "one of oauth2 {key} & {key}_file must be configured using grant-type={JWT_BEARER}"
+            );
+            return Err(RuleError::at("oauth2", message));
+        }
+        let own = [("scope", !self.scopes.is_empty()), ("assertion", self.is_jwt_bearer())];
+        match own.iter().find(|(name, used)| *used && self.endpoint_params.contains_key(*name)) {
+            Some((name, _)) => Err(RuleError::at(
+                &format!("oauth2.endpoint_params.{name}"),
+                format!("cannot overwrite parameter \"{name}\""),
+            )),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether an assertion is signed rather than a secret sent.
+    #[must_use]
+    pub fn is_jwt_bearer(&self) -> bool {
+        self.grant_type == JWT_BEARER
+    }
+
+    /// How an assertion is signed.
+    #[must_use]
+    pub fn signature_algorithm(&self) -> SignatureAlgorithm {
+        SignatureAlgorithm::named(&self.signature_algorithm).unwrap_or_default()
+    }
+
+    /// The key of the section, and where the secret or the signing key comes from, if it is given.
+    #[must_use]
+    pub fn secret(&self) -> (&'static str, Option<Source>) {
+        let (key, trio) = self.trio();
+        (key, trio.source().unwrap_or_default())
+    }
+
+    /// Which proxy the token server is asked through.
+    #[must_use]
+    pub fn proxy(&self) -> ProxySettings {
+        ProxySettings {
+            proxy_url: self.proxy_url.clone(),
+            no_proxy: NoProxy::parse(&self.no_proxy),
+            proxy_from_environment: self.proxy_from_environment,
+            proxy_connect_header: self.proxy_connect_header.clone(),
+        }
+    }
+
+    fn trio(&self) -> (&'static str, Trio<'static>) {
+        let (key, inline, file, reference) = if self.is_jwt_bearer() {
+            (
+                "client_certificate_key",
+                &self.client_certificate_key,
+                &self.client_certificate_key_file,
+                &self.client_certificate_key_ref,
+            )
+        } else {
+            (
+                "client_secret",
+                &self.client_secret,
+                &self.client_secret_file,
+                &self.client_secret_ref,
+            )
+        };
+        let trio = Trio {
+            section: "oauth2",
+            key,
+            inline: inline.clone(),
+            file: file.clone(),
+            reference: reference.clone(),
+        };
+        (key, trio)
     }
 }

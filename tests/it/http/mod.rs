@@ -9,6 +9,7 @@ mod redirects;
 mod requests;
 mod times;
 mod tls;
+mod tokens;
 
 /// A module with these keys of the section, that looks names up in IPv4 alone.
 fn module(keys: &str) -> String {

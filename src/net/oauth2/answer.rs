@@ -1,0 +1,175 @@
+//! What a token server answers.
+
+use std::{collections::HashMap, fmt::Write as _, time::Duration};
+
+use http::{HeaderValue, StatusCode};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::failure;
+use crate::evidence::{Failure, Reason};
+
+/// A token that can be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Token {
+    /// The value of `Authorization`.
+    pub(super) value: HeaderValue,
+    /// How long it is good for.
+    pub(super) lifetime: Duration,
+}
+
+/// An answer without a token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Refusal(pub(super) Failure);
+
+impl From<Refusal> for Failure {
+    fn from(Refusal(failure): Refusal) -> Self {
+        failure
+    }
+}
+
+/// A token whose lifetime is not told is kept for so long.
+const UNKNOWN_LIFETIME: Duration = Duration::from_mins(5);
+
+/// No lifetime is longer, in seconds.
+const LONGEST_LIFETIME: i64 = 1 << 31;
+
+/// The fields that matter; both forms of an answer have the same.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Fields {
+    access_token: Option<String>,
+    token_type: Option<String>,
+    /// A number, or a number as text, since some servers send that.
+    expires_in: Option<Value>,
+    error: Option<String>,
+    error_description: Option<String>,
+}
+
+/// Reads an answer by the rules of Go's client.
+pub(super) fn read(status: StatusCode, content_type: &str, body: &[u8]) -> Result<Token, Refusal> {
+    let refused = |reason, message: String| Refusal(failure(reason, message));
+    let fields = match fields(content_type, body) {
+        Ok(fields) => fields,
+        Err(_) if !status.is_success() => Fields::default(),
+        Err(error) => {
+            return Err(refused(Reason::Protocol, format!("its answer cannot be read: {error}")));
+        }
+    };
+    if !status.is_success() || fields.error.as_ref().is_some_and(|error| !error.is_empty()) {
+        let mut message = format!("it gives no token: it answered {}", status.as_u16());
+        for text in [&fields.error, &fields.error_description].into_iter().flatten() {
+            // Writing to a String cannot fail.
+            let _ = write!(message, " {text:?}");
+        }
+        return Err(refused(Reason::TokenRefused, message));
+    }
+    let Some(token) = fields.access_token.filter(|token| !token.is_empty()) else {
+        return Err(refused(Reason::Protocol, "its answer has no access_token".to_owned()));
+    };
+    let kind = kind(fields.token_type.as_deref().unwrap_or_default());
+    let mut value = HeaderValue::try_from(format!("{kind} {token}"))
+        .map_err(|_| refused(Reason::Protocol, "its token holds a control character".to_owned()))?;
+    value.set_sensitive(true);
+    let lifetime = lifetime(fields.expires_in.as_ref())
+        .map_err(|()| refused(Reason::Protocol, "its expires_in is not a number".to_owned()))?;
+    Ok(Token { value, lifetime })
+}
+
+fn fields(content_type: &str, body: &[u8]) -> Result<Fields, String> {
+    let kind = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    if !matches!(kind.as_str(), "application/x-www-form-urlencoded" | "text/plain") {
+        // The message of the library names a place, and quotes nothing of a token.
+        return serde_json::from_slice(body).map_err(|error| error.to_string());
+    }
+    let mut pairs: HashMap<_, _> = url::form_urlencoded::parse(body).into_owned().collect();
+    Ok(Fields {
+        access_token: pairs.remove("access_token"),
+        token_type: pairs.remove("token_type"),
+        expires_in: pairs.remove("expires_in").map(Value::String),
+        error: pairs.remove("error"),
+        error_description: pairs.remove("error_description"),
+    })
+}
+
+/// The word before the token, as servers expect it spelled.
+fn kind(given: &str) -> &str {
+    let known = [("", "Bearer"), ("bearer", "Bearer"), ("mac", "MAC"), ("basic", "Basic")];
+    let found = known.iter().find(|(name, _)| given.eq_ignore_ascii_case(name));
+    found.map_or(given, |(_, usual)| usual)
+}
+
+fn lifetime(expires_in: Option<&Value>) -> Result<Duration, ()> {
+    let seconds = match expires_in {
+        None | Some(Value::Null) => 0,
+        Some(Value::String(text)) if text.is_empty() => 0,
+        Some(Value::String(text)) => text.parse().map_err(|_| ())?,
+        Some(Value::Number(number)) => number.as_i64().ok_or(())?,
+        Some(_) => return Err(()),
+    };
+    Ok(match u64::try_from(seconds.min(LONGEST_LIFETIME)) {
+        Ok(0) => UNKNOWN_LIFETIME,
+        Ok(seconds) => Duration::from_secs(seconds),
+        // It has expired already.
+        Err(_) => Duration::ZERO,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FORM: &str = "application/x-www-form-urlencoded; charset=utf-8";
+
+    fn read_json(body: &str) -> Result<Token, Refusal> {
+        read(StatusCode::OK, "application/json", body.as_bytes())
+    }
+
+    #[test]
+    fn a_token_is_read_in_both_forms() {
+        for (content_type, body, value, seconds) in [
+            ("application/json", r#"{"access_token": "t"}"#, "Bearer t", 300),
+            ("", r#"{"access_token": "t", "expires_in": 0}"#, "Bearer t", 300),
+            ("", r#"{"access_token": "t", "expires_in": null, "x": {}}"#, "Bearer t", 300),
+            (
+                "",
+                r#"{"access_token": "t", "expires_in": 3600, "token_type": "bearer"}"#,
+                "Bearer t",
+                3600,
+            ),
+            ("", r#"{"access_token": "t", "expires_in": "60", "token_type": "mac"}"#, "MAC t", 60),
+            ("", r#"{"access_token": "t", "expires_in": -1, "token_type": "DPoP"}"#, "DPoP t", 0),
+            ("", r#"{"access_token": "t", "expires_in": 99999999999}"#, "Bearer t", 1 << 31),
+            (FORM, "access_token=a%2Bb&token_type=Bearer&expires_in=7", "Bearer a+b", 7),
+            ("text/plain", "access_token=t", "Bearer t", 300),
+        ] {
+            let token = read(StatusCode::OK, content_type, body.as_bytes()).unwrap();
+            assert_eq!(token.value, value, "{body}");
+            assert_eq!(token.lifetime, Duration::from_secs(seconds), "{body}");
+            assert!(token.value.is_sensitive());
+        }
+    }
+
+    #[test]
+    fn an_answer_without_a_token_says_why() {
+        for (body, reason, words) in [
+            ("{}", Reason::Protocol, "no access_token"),
+            ("<html>", Reason::Protocol, "cannot be read"),
+            (r#"{"access_token": 1}"#, Reason::Protocol, "cannot be read"),
+            (r#"{"access_token": "a\nb"}"#, Reason::Protocol, "control"),
+            (r#"{"access_token": "secret", "expires_in": "soon"}"#, Reason::Protocol, "expires_in"),
+            (r#"{"error": "invalid_scope"}"#, Reason::TokenRefused, "200 \"invalid_scope\""),
+        ] {
+            let Refusal(failure) = read_json(body).unwrap_err();
+            assert_eq!(failure.reason, reason, "{body}");
+            assert!(failure.message.contains(words), "{failure}");
+            assert!(!failure.message.contains("secret"), "{failure}");
+        }
+        let error = br#"{"error": "invalid_client", "error_description": "who?"}"#;
+        let Refusal(failure) = read(StatusCode::UNAUTHORIZED, "", error).unwrap_err();
+        assert_eq!(failure.reason, Reason::TokenRefused);
+        assert!(failure.message.ends_with("401 \"invalid_client\" \"who?\""), "{failure}");
+        let Refusal(failure) = read(StatusCode::BAD_GATEWAY, "", b"<html>").unwrap_err();
+        assert!(failure.message.ends_with("502"), "{failure}");
+    }
+}

@@ -1,0 +1,271 @@
+//! Tokens of OAuth2, fetched from their own server and kept until they expire.
+
+mod answer;
+mod assertion;
+mod client;
+mod request;
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use http::{HeaderValue, StatusCode};
+use tokio::time::Instant;
+use url::Url;
+
+use self::{
+    answer::{Refusal, Token},
+    request::Style,
+};
+use crate::{
+    evidence::{Failure, Phase, Phases, Reason, Stage},
+    metrics::{Description, Metric},
+    net::{Context, http::credentials::unusable, tls::TlsClient},
+    settings::{
+        http_client::{OAuth2Settings, ProxySettings, Source},
+        rule::RuleError,
+        secret::Secret,
+        tls::TlsVersion,
+    },
+};
+
+/// The time that a token took.
+pub const DURATION: Metric<1> = Metric::new(
+    "probe_oauth2_duration_seconds",
+    "How long it took to have an OAuth2 token, in seconds; next to nothing while one is kept.",
+    ["phase"],
+)
+.extra();
+
+/// The metrics of a token.
+pub const METRICS: &[Description] = &[DURATION.describe()];
+
+/// The phases of `probe_oauth2_duration_seconds`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OAuth2Phase {
+    /// Everything from the question for a token to the token.
+    Token,
+}
+
+impl Phase for OAuth2Phase {
+    fn label(self) -> &'static str {
+        match self {
+            Self::Token => "token",
+        }
+    }
+}
+
+/// Where tokens come from, as one `oauth2` section says, with the token that is kept.
+///
+/// Clones share what is kept.
+#[derive(Clone)]
+pub struct TokenSource {
+    settings: Arc<OAuth2Settings>,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    url: Url,
+    tls: TlsClient,
+    proxy: ProxySettings,
+    kept: Mutex<Kept>,
+    /// One token is fetched at a time; whoever waits learns how the fetch before it failed.
+    turn: tokio::sync::Mutex<Option<Failed>>,
+}
+
+#[derive(Default)]
+struct Kept {
+    token: Option<KeptToken>,
+    /// How the server takes our name and secret, once that is known.
+    style: Option<Style>,
+}
+
+#[derive(Clone)]
+struct KeptToken {
+    value: HeaderValue,
+    /// What it was asked for with: another secret means another token.
+    secret: Secret,
+    until: Instant,
+}
+
+#[derive(Debug)]
+struct Failed {
+    at: Instant,
+    failure: Failure,
+}
+
+/// A token is no longer used so long before it expires, if it lives for twice as long.
+const MARGIN: Duration = Duration::from_secs(10);
+
+impl TokenSource {
+    /// The value of `Authorization`: the token that is kept, or a new one. `agent` is who asks.
+    ///
+    /// A probe that is cut off while it fetches leaves the next one to try.
+    ///
+    /// # Errors
+    /// A failure of the stage [`Stage::Request`] that names the server and no secret.
+    pub(crate) async fn token(
+        &self,
+        context: &Context,
+        agent: Option<&str>,
+        times: &mut Phases<OAuth2Phase>,
+    ) -> Result<HeaderValue, Failure> {
+        let _held = context.hold(Stage::Request);
+        let _timed = times.stopwatch(OAuth2Phase::Token);
+        let begun = Instant::now();
+        let secret = self.read_secret().await?;
+        if let Some(value) = self.valid(&secret) {
+            return Ok(value);
+        }
+        let mut turn = self.shared.turn.lock().await;
+        if let Some(value) = self.valid(&secret) {
+            return Ok(value);
+        }
+        if let Some(failed) = turn.as_ref().filter(|failed| failed.at >= begun) {
+            return Err(failed.failure.clone());
+        }
+        context.log.debug("Asking for a token", &[("token_url", &self.server())]);
+        match self.fetch(context, &secret, agent).await {
+            Ok(token) => {
+                *turn = None;
+                Ok(self.keep(token, secret))
+            }
+            Err(failure) => {
+                let message = format!("the token server {}: {failure}", self.server());
+                let failure = Failure::new(Stage::Request, failure.reason, message);
+                *turn = Some(Failed { at: Instant::now(), failure: failure.clone() });
+                Err(failure)
+            }
+        }
+    }
+
+    /// Takes note of what a target answered to a token; one that it does not take is not kept.
+    pub(crate) fn note_answer(&self, status: StatusCode, value: &HeaderValue) {
+        if status == StatusCode::UNAUTHORIZED {
+            let mut kept = self.kept();
+            if kept.token.as_ref().is_some_and(|token| token.value == *value) {
+                kept.token = None;
+            }
+        }
+    }
+
+    async fn read_secret(&self) -> Result<Secret, Failure> {
+        let (key, source) = self.settings.secret();
+        match source {
+            Some(Source::Inline(secret)) => Ok(secret),
+            Some(file) => {
+                let what = format!("the file of oauth2 {key}");
+                file.read().await.map_err(|error| unusable(&what, &error))
+            }
+            None => Ok(Secret::default()),
+        }
+    }
+
+    /// Asks for a token, in the second style too where the first one is refused and it is not known
+    /// which one the server takes.
+    async fn fetch(
+        &self,
+        context: &Context,
+        secret: &Secret,
+        agent: Option<&str>,
+    ) -> Result<Token, Failure> {
+        let Self { settings, shared } = self;
+        let client = client::client(context, &shared.url, &shared.tls, &shared.proxy).await?;
+        let known = self.kept().style;
+        let ask = async |style| {
+            let form = request::form(settings, secret, style)?;
+            client.ask(form, agent).await
+        };
+        if settings.is_jwt_bearer() {
+            return Ok(ask(Style::Params).await??);
+        }
+        let first = ask(known.unwrap_or(Style::Header)).await?;
+        let (token, style) = match (first, known) {
+            (Ok(token), known) => (token, known.unwrap_or(Style::Header)),
+            (Err(refusal), Some(_)) => return Err(refusal.into()),
+            (Err(Refusal(_)), None) => (ask(Style::Params).await??, Style::Params),
+        };
+        self.kept().style = Some(style);
+        Ok(token)
+    }
+
+    fn keep(&self, token: Token, secret: Secret) -> HeaderValue {
+        let Token { value, lifetime } = token;
+        let usable = lifetime.saturating_sub(MARGIN.min(lifetime / 2));
+        let until = Instant::now() + usable;
+        self.kept().token = Some(KeptToken { value: value.clone(), secret, until });
+        value
+    }
+
+    /// The token that is kept, if it was asked for with this secret and has not expired.
+    fn valid(&self, secret: &Secret) -> Option<HeaderValue> {
+        let kept = self.kept();
+        let token = kept.token.as_ref()?;
+        let valid = token.secret == *secret && Instant::now() < token.until;
+        valid.then(|| token.value.clone())
+    }
+
+    fn kept(&self) -> std::sync::MutexGuard<'_, Kept> {
+        self.shared.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The server without what may be secret about its URL.
+    fn server(&self) -> String {
+        let mut url = self.shared.url.clone();
+        url.set_query(None);
+        // Only a URL without a host refuses these.
+        let _ = (url.set_username(""), url.set_password(None));
+        url.into()
+    }
+}
+
+impl TryFrom<OAuth2Settings> for TokenSource {
+    type Error = RuleError;
+
+    /// Unlike upstream: keys and certificates that cannot be used, and versions of TLS that the
+    /// client does not speak, are refused at load.
+    fn try_from(settings: OAuth2Settings) -> Result<Self, RuleError> {
+        let tls = TlsClient::try_from(settings.tls_config.clone())
+            .map_err(|error| error.inside("tls_config"))?;
+        if settings.tls_config.highest_version() < TlsVersion::Tls12 {
+            let message = "a token server is asked over TLS 1.2 or 1.3";
+            return Err(RuleError::at("max_version", message).inside("tls_config"));
+        }
+        if let (key, Some(Source::Inline(secret))) = settings.secret()
+            && settings.is_jwt_bearer()
+        {
+            assertion::key(&secret).map_err(|message| RuleError::at(key, message))?;
+        }
+        let Some(url) = settings.token_url.url().cloned() else {
+            return Err(RuleError::new("oauth2 token_url must be configured"));
+        };
+        let shared = Shared {
+            url,
+            tls,
+            proxy: settings.proxy(),
+            kept: Mutex::default(),
+            turn: tokio::sync::Mutex::default(),
+        };
+        Ok(Self { settings: Arc::new(settings), shared: Arc::new(shared) })
+    }
+}
+
+/// Two sources are the same when their settings are.
+impl PartialEq for TokenSource {
+    fn eq(&self, other: &Self) -> bool {
+        self.settings == other.settings
+    }
+}
+
+impl fmt::Debug for TokenSource {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_tuple("TokenSource").field(&self.settings).finish()
+    }
+}
+
+/// A failure of the exchange with the server.
+fn failure(reason: Reason, message: impl Into<String>) -> Failure {
+    Failure::new(Stage::Request, reason, message)
+}

@@ -1,0 +1,113 @@
+//! What a token server is asked.
+
+use std::collections::BTreeMap;
+
+use http::HeaderValue;
+use url::form_urlencoded::{Serializer, byte_serialize};
+
+use super::assertion;
+use crate::{
+    evidence::Failure,
+    net::http::credentials::basic,
+    settings::{
+        http_client::{JWT_BEARER, OAuth2Settings},
+        secret::Secret,
+    },
+};
+
+/// How a server takes our name and secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Style {
+    /// By basic authentication.
+    Header,
+    /// Among the parameters of the request.
+    Params,
+}
+
+/// The body of a request, and its `Authorization`.
+pub(super) struct Form {
+    pub(super) body: String,
+    pub(super) authorization: Option<HeaderValue>,
+}
+
+/// The request for a token.
+pub(super) fn form(
+    settings: &OAuth2Settings,
+    secret: &Secret,
+    style: Style,
+) -> Result<Form, Failure> {
+    let mut params = BTreeMap::new();
+    let mut authorization = None;
+    if !settings.scopes.is_empty() {
+        params.insert("scope", settings.scopes.join(" "));
+    }
+    if settings.is_jwt_bearer() {
+        params.insert("grant_type", JWT_BEARER.to_owned());
+        params.insert("assertion", assertion::sign(settings, secret)?);
+    } else {
+        params.insert("grant_type", "client_credentials".to_owned());
+        match style {
+            Style::Header => {
+                authorization =
+                    Some(basic(&escaped(&settings.client_id), &escaped(secret.expose()))?);
+            }
+            Style::Params => {
+                params.insert("client_id", settings.client_id.clone());
+                if !secret.is_empty() {
+                    params.insert("client_secret", secret.expose().to_owned());
+                }
+            }
+        }
+    }
+    for (name, value) in &settings.endpoint_params {
+        // What says who we are comes after these, as upstream does it.
+        if !matches!(name.as_str(), "client_id" | "client_secret") || style == Style::Header {
+            params.insert(name, value.clone());
+        }
+    }
+    let body = Serializer::new(String::new()).extend_pairs(params).finish();
+    Ok(Form { body, authorization })
+}
+
+/// As in a form, which is how the standard (RFC 6749, 2.3.1) wants names and secrets.
+fn escaped(text: &str) -> String {
+    byte_serialize(text.as_bytes()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_request_is_gos_to_the_byte() {
+        let settings = serde_json::from_value(json!({
+            "client_id": "i d",
+            "token_url": "https://tokens.example",
+            "scopes": ["a", "b"],
+            "endpoint_params": {"zed": "1 2", "aud": "x"},
+        }));
+        let (settings, secret) = (settings.unwrap(), Secret::new("s/1"));
+        let header = form(&settings, &secret, Style::Header).unwrap();
+        assert_eq!(header.body, "aud=x&grant_type=client_credentials&scope=a+b&zed=1+2");
+        assert_eq!(header.authorization.unwrap(), "Basic aStkOnMlMkYx");
+        let params = form(&settings, &secret, Style::Params).unwrap();
+        assert_eq!(
+            params.body,
+            "aud=x&client_id=i+d&client_secret=s%2F1&grant_type=client_credentials&scope=a+b&zed=1+2"
+        );
+        assert_eq!(params.authorization, None);
+    }
+
+    #[test]
+    fn the_grant_can_be_named_otherwise() {
+        let settings = serde_json::from_value(json!({
+            "client_id": "me",
+            "token_url": "https://tokens.example",
+            "endpoint_params": {"grant_type": "odd"},
+        }));
+        let form = form(&settings.unwrap(), &Secret::default(), Style::Params).unwrap();
+        assert_eq!(form.body, "client_id=me&grant_type=odd");
+    }
+}

@@ -1,0 +1,155 @@
+//! Trust and identity of a `tls_config` for libraries that bring their own TLS, rustls, and whose
+//! requests are not measured. Who is trusted is decided by the same rules as for probes.
+
+use std::{
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use boring::error::ErrorStack;
+use rustls::{
+    ClientConfig, DigitallySignedStruct, OtherError, SignatureScheme, SupportedProtocolVersion,
+    client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature},
+    pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName, UnixTime},
+    version::{TLS12, TLS13},
+};
+
+use crate::{
+    evidence::{Failure, Reason, Stage},
+    net::tls::{
+        TlsClient,
+        certificate::Certificate,
+        failure,
+        files::{self, Identity, Prepared},
+        session, verify,
+    },
+    settings::tls::{TlsSettings, TlsVersion},
+};
+
+impl TlsClient {
+    /// The settings as rustls needs them. Of the versions of TLS it speaks 1.2 and 1.3.
+    pub(crate) async fn for_library(&self) -> Result<ClientConfig, Failure> {
+        let prepared = self.prepared().await?;
+        let settings = Arc::clone(&self.settings);
+        let identity = tokio::task::spawn_blocking(move || files::identity(&settings)).await;
+        let identity = match identity {
+            Ok(Ok(identity)) => identity,
+            Ok(Err(message)) => return Err(unusable(message)),
+            Err(error) => {
+                return Err(Failure::new(Stage::Tls, Reason::Internal, error.to_string()));
+            }
+        };
+        let impossible = |error: rustls::Error| {
+            Failure::new(Stage::Tls, Reason::InvalidRequest, format!("TLS: {error}"))
+        };
+        let provider = Arc::new(ring::default_provider());
+        let verifier = GoRules {
+            prepared,
+            settings: Arc::clone(&self.settings),
+            provider: Arc::clone(&provider),
+        };
+        let builder = ClientConfig::builder_with_provider(provider)
+            .with_protocol_versions(&versions(&self.settings))
+            .map_err(impossible)?
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(verifier));
+        let Some(identity) = identity else { return Ok(builder.with_no_client_auth()) };
+        let (chain, key) = as_der(&identity).map_err(|error| unusable(error.to_string()))?;
+        builder.with_client_auth_cert(chain, key).map_err(|error| unusable(error.to_string()))
+    }
+}
+
+fn unusable(message: String) -> Failure {
+    Failure::new(Stage::Tls, Reason::UnusableFile, message)
+}
+
+fn versions(settings: &TlsSettings) -> Vec<&'static SupportedProtocolVersion> {
+    let wanted = settings.lowest_version()..=settings.highest_version();
+    [(TlsVersion::Tls12, &TLS12), (TlsVersion::Tls13, &TLS13)]
+        .into_iter()
+        .filter(|(version, _)| wanted.contains(version))
+        .map(|(_, version)| version)
+        .collect()
+}
+
+type ChainAndKey = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
+
+fn as_der(identity: &Identity) -> Result<ChainAndKey, ErrorStack> {
+    let mut chain = Vec::new();
+    for certificate in std::iter::once(&identity.leaf).chain(&identity.chain) {
+        chain.push(CertificateDer::from(certificate.to_der()?));
+    }
+    let key = PrivatePkcs8KeyDer::from(identity.key.private_key_to_der_pkcs8()?);
+    Ok((chain, key.into()))
+}
+
+/// Verifies as [`verify`] does. Only the signature of the handshake is left to rustls.
+#[derive(Debug)]
+struct GoRules {
+    prepared: Arc<Prepared>,
+    settings: Arc<TlsSettings>,
+    provider: Arc<CryptoProvider>,
+}
+
+impl ServerCertVerifier for GoRules {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        if self.settings.insecure_skip_verify {
+            return Ok(ServerCertVerified::assertion());
+        }
+        let read = |der: &CertificateDer<'_>| Certificate::from_der(der).map(Arc::new);
+        // A server's own certificate must be one; what else it sends may be odd.
+        let sent: Vec<_> = match read(end_entity) {
+            Some(leaf) => {
+                std::iter::once(leaf).chain(intermediates.iter().filter_map(read)).collect()
+            }
+            None => Vec::new(),
+        };
+        let asked = server_name.to_str();
+        let host = match self.settings.server_name.as_str() {
+            "" => asked.as_ref(),
+            configured => configured,
+        };
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let now = i64::try_from(now).unwrap_or(i64::MAX);
+        let verification = verify::verify(&sent, &self.prepared.trust, host, now);
+        // A key that did not fit leaves an error behind.
+        drop(ErrorStack::get());
+        let session = session(sent, verification);
+        if session.verify_result == session::VerifyResult::Ok {
+            return Ok(ServerCertVerified::assertion());
+        }
+        Err(rustls::Error::Other(OtherError(Arc::new(failure::of_verification(&session)))))
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls12_signature(message, certificate, signed, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls13_signature(message, certificate, signed, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}

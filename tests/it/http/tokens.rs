@@ -1,0 +1,354 @@
+//! Probes with a token of OAuth2.
+
+use std::{fs, thread, time::Duration};
+
+use boring::{pkey::PKey, rsa::Rsa};
+
+use crate::{
+    fixtures::{
+        hostile::RUNTIME,
+        http::{Answer, RunningHttpServer, http, ok, redirect, status},
+        proxy::proxy,
+        tls::{leaf, pki, server},
+    },
+    harness::Exporter,
+    probing::failed,
+};
+
+const TOKEN_TIME: &str = "probe_oauth2_duration_seconds{phase=\"token\"}";
+
+/// A token that lives for so many seconds.
+fn token(name: &str, seconds: i32) -> Answer {
+    let body =
+        format!(r#"{{"access_token": "{name}", "token_type": "bearer", "expires_in": {seconds}}}"#);
+    ok(body).header("Content-Type", "application/json")
+}
+
+fn refusal() -> Answer {
+    status(401).header("Content-Type", "application/json").body(r#"{"error": "invalid_client"}"#)
+}
+
+fn start(answers: impl IntoIterator<Item = Answer>) -> RunningHttpServer {
+    RUNTIME.block_on(http(answers).start())
+}
+
+/// An exporter with one module that has a token from this server.
+fn exporter(tokens: &RunningHttpServer, more: &str) -> Exporter {
+    exporter_of(&format!("http://{}/token", tokens.address), more)
+}
+
+fn exporter_of(token_url: &str, more: &str) -> Exporter {
+    Exporter::start(&format!(
+        "modules: {{it: {{prober: http, timeout: 20s, http: {{oauth2: {{client_id: me, \
+         client_secret: hidden, token_url: '{token_url}', {more}}}}}}}}}"
+    ))
+}
+
+fn url(server: &RunningHttpServer) -> String {
+    format!("http://{}/", server.address)
+}
+
+fn authorizations(server: &RunningHttpServer) -> Vec<String> {
+    server.asked().iter().map(|asked| asked.header("Authorization")).collect()
+}
+
+#[test]
+fn w2_a_token_is_kept_until_it_expires() {
+    let target = start([ok("fine")]);
+    let tokens = start([token("first", 3600), token("never", 3600)]);
+    let exporter = exporter(&tokens, "scopes: [a, b]");
+    for _ in 0..3 {
+        exporter
+            .probe("it", &url(&target))
+            .expect(&["probe_success 1", &format!("{TOKEN_TIME} *")]);
+    }
+    assert_eq!(authorizations(&target), ["Bearer first"; 3]);
+    let [asked]: [_; 1] = tokens.asked().try_into().unwrap();
+    assert_eq!(asked.line(), "POST /token");
+    assert_eq!(asked.header("Authorization"), "Basic bWU6aGlkZGVu");
+    assert_eq!(asked.header("Content-Type"), "application/x-www-form-urlencoded");
+    assert!(asked.header("User-Agent").starts_with("Blackbox-Exporter/"), "{}", asked.head);
+    assert_eq!(asked.body, b"grant_type=client_credentials&scope=a+b");
+
+    let expired = start([token("first", -1), token("second", 3600)]);
+    let exporter = self::exporter(&expired, "");
+    let target = start([ok("fine")]);
+    for _ in 0..3 {
+        exporter.probe("it", &url(&target)).expect(&["probe_success 1"]);
+    }
+    assert_eq!(authorizations(&target), ["Bearer first", "Bearer second", "Bearer second"]);
+}
+
+#[test]
+fn w2_the_deadline_holds_for_the_token_too() {
+    let target = start([ok("fine")]);
+    let silent = start([Answer::default().hang(), token("t", 3600)]);
+    let exporter = exporter(&silent, "");
+    let short = [("X-Prometheus-Scrape-Timeout-Seconds", "1.5")];
+    let probed = exporter.probe_with("it", &url(&target), "", &short);
+    probed.expect(&["probe_success 0", &failed("request", "timeout")]);
+    assert!(probed.value("probe_duration_seconds").unwrap() < 3.0, "{}", probed.text());
+    assert!(probed.value("probe_overhead_seconds").unwrap() < 0.5, "{}", probed.text());
+    assert!(probed.value(TOKEN_TIME).unwrap() > 0.5, "{}", probed.text());
+    assert!(target.asked().is_empty());
+    // The next one is none the worse for it.
+    exporter.probe("it", &url(&target)).expect(&["probe_success 1"]);
+}
+
+#[test]
+fn probes_at_once_share_one_token() {
+    let target = start([ok("fine")]);
+    let tokens = start([Answer::default().wait(Duration::from_millis(500)).send(
+        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n{\"access_token\": \"t\"}",
+    )]);
+    let exporter = exporter(&tokens, "");
+    thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                exporter.probe("it", &url(&target)).expect(&["probe_success 1"]);
+            });
+        }
+    });
+    assert_eq!(tokens.asked().len(), 1);
+    assert_eq!(authorizations(&target), ["Bearer t"; 8]);
+}
+
+#[test]
+fn a_failure_is_shared_with_those_who_wait_and_not_kept() {
+    let target = start([ok("fine")]);
+    let slow = || {
+        let head = "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n";
+        Answer::default().wait(Duration::from_millis(500)).send(head)
+    };
+    let tokens = start([slow(), slow(), token("t", 3600)]);
+    let exporter = exporter(&tokens, "");
+    thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                let probed = exporter.probe("it", &url(&target));
+                probed.expect(&["probe_success 0", &failed("request", "token_refused")]);
+            });
+        }
+    });
+    assert_eq!(tokens.asked().len(), 2, "one in each style");
+    exporter.probe("it", &url(&target)).expect(&["probe_success 1"]);
+}
+
+#[test]
+fn the_style_that_a_server_takes_is_found_and_remembered() {
+    let target = start([ok("fine")]);
+    let tokens = start([refusal(), token("t", -1)]);
+    let exporter = exporter(&tokens, "");
+    for _ in 0..2 {
+        exporter.probe("it", &url(&target)).expect(&["probe_success 1"]);
+    }
+    let asked = tokens.asked();
+    let in_params = "client_id=me&client_secret=hidden&grant_type=client_credentials";
+    let bodies = asked.iter().map(|asked| String::from_utf8_lossy(&asked.body).into_owned());
+    let expected = ["grant_type=client_credentials", in_params, in_params];
+    assert_eq!(bodies.collect::<Vec<_>>(), expected);
+    assert_eq!(authorizations(&tokens), ["Basic bWU6aGlkZGVu", "", ""]);
+}
+
+#[test]
+fn a_token_that_is_not_taken_is_not_used_again() {
+    let target = start([ok("fine"), status(401), ok("fine")]);
+    let tokens = start([token("first", 3600), token("second", 3600)]);
+    let exporter = exporter(&tokens, "");
+    exporter.probe("it", &url(&target)).expect(&["probe_success 1"]);
+    exporter.probe("it", &url(&target)).expect(&["probe_success 0", "probe_http_status_code 401"]);
+    exporter.probe("it", &url(&target)).expect(&["probe_success 1"]);
+    assert_eq!(authorizations(&target), ["Bearer first", "Bearer first", "Bearer second"]);
+}
+
+#[test]
+fn another_secret_means_another_token() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("secret");
+    fs::write(&file, "one\n").unwrap();
+    let target = start([ok("fine")]);
+    let tokens = start([token("first", 3600), token("second", 3600)]);
+    let exporter = Exporter::start(&format!(
+        "modules: {{it: {{prober: http, http: {{oauth2: {{client_id: me, client_secret_file: '{}', \
+         token_url: 'http://{}/'}}}}}}}}",
+        file.display(),
+        tokens.address
+    ));
+    exporter.probe("it", &url(&target)).expect(&["probe_success 1"]);
+    exporter.probe("it", &url(&target)).expect(&["probe_success 1"]);
+    fs::write(&file, "two\n").unwrap();
+    exporter.probe("it", &url(&target)).expect(&["probe_success 1"]);
+    assert_eq!(authorizations(&target), ["Bearer first", "Bearer first", "Bearer second"]);
+    fs::remove_file(&file).unwrap();
+    exporter.probe("it", &url(&target)).expect(&[&failed("request", "unusable_file")]);
+}
+
+#[test]
+fn the_token_stays_with_the_name_and_comes_before_other_credentials() {
+    let elsewhere = start([ok("fine")]);
+    let port = elsewhere.address.port();
+    let target = start([redirect(format!("http://localhost:{port}/"))]);
+    let tokens = start([token("t", 3600)]);
+    let yaml = format!(
+        "modules: {{it: {{prober: http, http: {{preferred_ip_protocol: ip4, headers: \
+         {{Authorization: mine}}, oauth2: {{client_id: me, token_url: 'http://{}/'}}}}}}}}",
+        tokens.address
+    );
+    let exporter = Exporter::start(&yaml);
+    let address = format!("http://user:pass@{}/", target.address);
+    exporter.probe("it", &address).expect(&["probe_success 1", "probe_http_redirects 1"]);
+    assert_eq!(authorizations(&target), ["Bearer t"]);
+    assert_eq!(authorizations(&elsewhere), [""]);
+}
+
+#[test]
+fn an_assertion_is_sent_in_place_of_a_secret() {
+    let key = PKey::from_rsa(Rsa::generate(2048).unwrap()).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("key.pem");
+    fs::write(&file, key.private_key_to_pem_pkcs8().unwrap()).unwrap();
+    let target = start([ok("fine")]);
+    let tokens = start([token("t", 3600)]);
+    let exporter = exporter(
+        &tokens,
+        &format!(
+            "grant_type: 'urn:ietf:params:oauth:grant-type:jwt-bearer', \
+             client_certificate_key_file: '{}'",
+            file.display()
+        ),
+    );
+    exporter.probe("it", &url(&target)).expect(&["probe_success 1"]);
+    let asked = tokens.asked();
+    let body = String::from_utf8_lossy(&asked[0].body);
+    assert!(body.starts_with("assertion=eyJ"), "{body}");
+    assert!(body.ends_with("&grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Ajwt-bearer"));
+    assert_eq!(asked[0].header("Authorization"), "");
+}
+
+#[test]
+fn the_token_server_is_trusted_as_its_own_tls_config_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: String| {
+        let path = folder.path().join(name);
+        fs::write(&path, text).unwrap();
+        path.display().to_string()
+    };
+    let target = start([ok("fine")]);
+    let serve = |context| RUNTIME.block_on(http([token("t", 3600)]).over_tls(context).start());
+    let of_server = pki(leaf("tokens.example"));
+    let of_client = pki(leaf("client.example"));
+    let ca = write("ca.pem", of_server.root.pem());
+    let cert = write("cert.pem", of_client.leaf.pem() + &of_client.intermediate.pem());
+    let key = write("key.pem", of_client.leaf.key_pem());
+    let selfmade = leaf("127.0.0.1").self_signed();
+    let own = write("own.pem", selfmade.pem());
+    let named = "server_name: tokens.example";
+    for (name, context, keys, outcome) in [
+        ("trusted", of_server.server().context(), format!("ca_file: {ca}, {named}"), None),
+        ("its own authority", server(&selfmade).context(), format!("ca_file: {own}"), None),
+        ("any", of_server.server().context(), "insecure_skip_verify: true".to_owned(), None),
+        (
+            "not trusted",
+            of_server.server().context(),
+            named.to_owned(),
+            Some("certificate_unknown_authority"),
+        ),
+        (
+            "another name",
+            of_server.server().context(),
+            format!("ca_file: {ca}"),
+            Some("certificate_wrong_host"),
+        ),
+        (
+            "with a certificate",
+            of_server.server().demand_client_certificate(&of_client.root).context(),
+            format!("ca_file: {ca}, {named}, cert_file: {cert}, key_file: {key}"),
+            None,
+        ),
+        (
+            "an unreadable file",
+            of_server.server().context(),
+            "ca_file: /nonexistent".to_owned(),
+            Some("unusable_file"),
+        ),
+    ] {
+        let tokens = serve(context);
+        let token_url = format!("https://{}/token", tokens.address);
+        let exporter = exporter_of(&token_url, &format!("tls_config: {{{keys}}}"));
+        let probed = exporter.probe("it", &url(&target));
+        match outcome {
+            None => probed.expect(&["probe_success 1"]),
+            Some(reason) => probed.expect(&["probe_success 0", &failed("request", reason)]),
+        };
+        if keys.contains("server_name") && outcome.is_none() {
+            let asked = &tokens.asked()[0];
+            assert_eq!(asked.server_name.as_deref(), Some("tokens.example"), "{name}");
+            assert_eq!(asked.header("Host"), tokens.address.to_string(), "{name}");
+        }
+    }
+}
+
+#[test]
+fn the_token_server_is_asked_through_its_own_proxy() {
+    let target = start([ok("fine")]);
+    let plain = start([token("t", 3600)]);
+    let context = pki(leaf("127.0.0.1")).server().context();
+    let secure = RUNTIME.block_on(http([token("t", 3600)]).over_tls(context).start());
+    let plain_url = format!("http://{}/token", plain.address);
+    let secure_url = format!("https://{}/token", secure.address);
+    for (scheme, token_url, asked) in [
+        ("http", &plain_url, format!("POST {plain_url} HTTP/1.1")),
+        ("http", &secure_url, format!("CONNECT {} HTTP/1.1", secure.address)),
+        ("socks5", &secure_url, format!("SOCKS u:p {}", secure.address)),
+    ] {
+        let through = proxy().for_user("u", "p");
+        let through = RUNTIME.block_on(through.start());
+        let exporter = exporter_of(
+            token_url,
+            &format!(
+                "tls_config: {{insecure_skip_verify: true}}, proxy_url: '{scheme}://u:p@{}'",
+                through.address
+            ),
+        );
+        exporter.probe("it", &url(&target)).expect(&["probe_success 1"]);
+        assert_eq!(through.asked()[0].lines().next(), Some(asked.as_str()));
+    }
+    let exporter = exporter(&plain, "proxy_url: 'http://127.0.0.1:1'");
+    exporter.probe("it", &url(&target)).expect(&[&failed("request", "refused")]);
+}
+
+#[test]
+fn what_goes_wrong_with_a_token_is_told_without_secrets() {
+    let target = start([ok("fine")]);
+    let large = format!("{{\"access_token\": \"{}\"}}", "x".repeat(70_000));
+    for (answers, reason, words) in [
+        (vec![refusal()], "token_refused", "401 \\\"invalid_client\\\""),
+        (vec![ok("<html>")], "protocol", "cannot be read"),
+        (vec![ok("{}")], "protocol", "no access_token"),
+        (vec![ok(large)], "too_large", "64 KiB"),
+        (vec![Answer::default().send("220 hello\r\n\r\n")], "protocol", "token server"),
+        (vec![Answer::default()], "closed", "token server"),
+        (vec![redirect("/token?loop=hidden")], "protocol", "redirect"),
+    ] {
+        let tokens = start(answers);
+        let token_url = format!("http://user:hidden@{}/token?key=hidden", tokens.address);
+        let exporter = exporter_of(&token_url, "endpoint_params: {x: hidden}");
+        let text = exporter.debug("it", &url(&target));
+        assert!(text.contains(&failed("request", reason)), "not {reason}:\n{text}");
+        assert!(text.contains(words), "no {words}:\n{text}");
+        let log = text.split("Metrics that").next().unwrap();
+        assert!(log.contains(&format!("http://{}/token", tokens.address)), "{log}");
+        assert!(!log.contains("hidden"), "{log}");
+    }
+    for (token_url, reason) in
+        [("http://127.0.0.1:1/", "refused"), ("https://127.0.0.1:1/", "refused")]
+    {
+        let probed = exporter_of(token_url, "").probe("it", &url(&target));
+        probed.expect(&["probe_success 0", &failed("request", reason)]);
+    }
+    let tokens = RUNTIME.block_on(proxy().answering("HTTP/1.1 400 Bad Request\r\n\r\n").start());
+    let probed = exporter_of(&format!("https://{}/", tokens.address), "");
+    let probed = probed.probe("it", &url(&target));
+    probed.expect(&["probe_success 0", &failed("request", "not_tls")]);
+    assert!(target.asked().is_empty());
+}
