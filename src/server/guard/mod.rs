@@ -18,7 +18,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -41,6 +41,8 @@ pub struct Guard {
     rules: ArcSwap<Rules>,
     logins: Logins,
     failed_reloads: AtomicU64,
+    /// Whether the file was good when it was last looked at.
+    is_current: AtomicBool,
     /// Locked for as long as a look at the files takes, so that looks never overlap.
     seen: Mutex<Seen>,
 }
@@ -50,6 +52,8 @@ pub struct Guard {
 struct Seen {
     files: Vec<(PathBuf, Option<Stamp>)>,
     digest: [u8; 32],
+    /// The stamps of the last look.
+    latest: Vec<Option<Stamp>>,
     error: Option<String>,
 }
 
@@ -88,6 +92,7 @@ impl Guard {
             rules: ArcSwap::from_pointee(rules),
             logins: Logins::default(),
             failed_reloads: AtomicU64::new(0),
+            is_current: AtomicBool::new(true),
             seen: Mutex::new(seen),
         })
     }
@@ -98,20 +103,25 @@ impl Guard {
         self.rules.load().tls.is_some()
     }
 
-    /// Looks whether a file has changed, and puts what it asks for in force. One with errors changes
+    /// Looks whether a file has changed, and puts what it asks for in force once it has stood still
+    /// from one look to the next: until then somebody may be writing. A file with errors changes
     /// nothing, and is told of once. Blocks.
     pub fn look(&self) {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = seen.files.iter().map(|(_, stamp)| stamp);
+        let latest: Vec<_> = seen.files.iter().map(|(file, _)| Stamp::of(file).ok()).collect();
+        let has_changed = !before.eq(&latest);
+        let stands_still = latest == seen.latest;
+        seen.latest = latest;
         // After an error, nobody knows which files matter; so all are read each time.
-        if seen.error.is_none()
-            && seen.files.iter().all(|(file, stamp)| Stamp::of(file).ok() == *stamp)
-        {
+        if !stands_still || (!has_changed && seen.error.is_none()) {
             return;
         }
         match self.renew(&seen) {
             Ok(renewed) => {
                 let is_news = renewed.digest != seen.digest || seen.error.is_some();
                 *seen = renewed;
+                self.is_current.store(true, Ordering::Relaxed);
                 if is_news {
                     log::info!(file:% = self.file.display(); "Reloaded web config file");
                 }
@@ -119,6 +129,7 @@ impl Guard {
             Err(error) => {
                 let text = error.to_string();
                 if seen.error.as_ref() != Some(&text) {
+                    self.is_current.store(false, Ordering::Relaxed);
                     self.failed_reloads.fetch_add(1, Ordering::Relaxed);
                     for fault in text.lines() {
                         log::error!(err = fault; "Error reloading web config, the old one stays");
@@ -155,9 +166,8 @@ impl Guard {
         self.rules.load().tls.clone()
     }
 
-    /// Whether the file was good when it was last looked at.
     fn is_current(&self) -> bool {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner).error.is_none()
+        self.is_current.load(Ordering::Relaxed)
     }
 }
 
@@ -178,7 +188,8 @@ fn read(file: &Path) -> Result<(Rules, Seen), WebConfigError> {
         files.extend(named.map(|file| (file.to_owned(), Stamp::of(file).ok())));
         Rules::of(config, text.trim_ascii().is_empty(), |content| digest.update(content))
     })?;
-    Ok((rules, Seen { files, digest: digest.finish(), error: None }))
+    let latest = files.iter().map(|(_, stamp)| stamp.clone()).collect();
+    Ok((rules, Seen { files, digest: digest.finish(), latest, error: None }))
 }
 
 fn read_file(path: &Path) -> io::Result<Vec<u8>> {
@@ -205,6 +216,24 @@ mod tests {
         (Guard::load(file).unwrap(), folder)
     }
 
+    fn settle(guard: &Guard) {
+        guard.look();
+        guard.look();
+    }
+
+    #[test]
+    fn a_file_that_is_being_written_is_not_read() {
+        let (guard, _folder) = guard(LIMITED);
+        let before = guard.rules();
+        for text in ["rate_", "rate_limit: {}\n", "rate_limit: {}\n#"] {
+            fs::write(&guard.file, text).unwrap();
+            guard.look();
+            assert!(Arc::ptr_eq(&before, &guard.rules()) && guard.is_current(), "{text}");
+        }
+        guard.look();
+        assert!(!Arc::ptr_eq(&before, &guard.rules()) && guard.is_current());
+    }
+
     #[test]
     fn an_error_is_told_of_once_however_often_one_looks() {
         let (guard, _folder) = guard("");
@@ -214,13 +243,14 @@ mod tests {
             [("x: 1", (false, 1)), ("y: 1", (false, 2)), ("", (true, 2)), ("y: 1", (false, 3))]
         {
             fs::write(&guard.file, text).unwrap();
+            guard.look();
             for _ in 0..3 {
                 guard.look();
                 assert_eq!(failures(), expected, "{text}");
             }
         }
         fs::remove_file(&guard.file).unwrap();
-        guard.look();
+        settle(&guard);
         assert_eq!(failures(), (false, 4));
     }
 
@@ -234,10 +264,10 @@ mod tests {
             .unwrap()
             .set_modified(SystemTime::UNIX_EPOCH)
             .unwrap();
-        guard.look();
+        settle(&guard);
         assert!(Arc::ptr_eq(&before, &guard.rules()));
         fs::write(&guard.file, LIMITED.replace("1h", "2h")).unwrap();
-        guard.look();
+        settle(&guard);
         assert!(!Arc::ptr_eq(&before, &guard.rules()));
     }
 
@@ -246,7 +276,7 @@ mod tests {
         let (guard, _folder) = guard(LIMITED);
         assert!(guard.rules().limit.admits());
         fs::write(&guard.file, " \n").unwrap();
-        guard.look();
+        settle(&guard);
         assert!(!guard.rules().limit.admits() && !guard.is_current());
     }
 }
