@@ -97,6 +97,7 @@ async fn the_call_carries_what_the_module_says() {
     assert_eq!(head.uri.scheme_str(), Some("http"));
     assert_eq!(values("x-key"), ["one", "two"]);
     assert_eq!(values("x-bin"), ["AAE"]);
+    assert!(values("content-length").is_empty(), "services would see it");
     assert_eq!(values("te"), ["trailers"]);
     assert_eq!(values("content-type"), ["application/grpc"]);
     assert_eq!(values("user-agent"), [concat!("Blackbox-Exporter/", env!("CARGO_PKG_VERSION"))]);

@@ -1,12 +1,18 @@
 //! The call itself: one request over HTTP/2, and what its answer means.
 
+use std::{
+    convert::Infallible,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderValue, Method, Request, StatusCode, Uri,
     header::{CONTENT_TYPE, TE, USER_AGENT},
 };
-use http_body::Body as _;
-use http_body_util::{BodyExt as _, Full};
+use http_body::{Body, Frame};
+use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use tokio::task::coop::consume_budget;
 
@@ -84,11 +90,11 @@ pub(super) async fn call(
     reply.read(body, driver).await
 }
 
-fn request(prober: &GrpcProber, authority: &str) -> Result<Request<Full<Bytes>>, String> {
+fn request(prober: &GrpcProber, authority: &str) -> Result<Request<Message>, String> {
     let scheme = if prober.tls { "https" } else { "http" };
     let uri = Uri::builder().scheme(scheme).authority(authority).path_and_query(PATH).build();
     let uri = uri.map_err(|error| format!("'{authority}' cannot be asked: {error}"))?;
-    let mut request = Request::new(Full::from(message::request(&prober.service)));
+    let mut request = Request::new(Message(Some(message::request(&prober.service).into())));
     *request.method_mut() = Method::POST;
     *request.uri_mut() = uri;
     let headers = request.headers_mut();
@@ -99,6 +105,26 @@ fn request(prober: &GrpcProber, authority: &str) -> Result<Request<Full<Bytes>>,
         headers.append(name, value);
     }
     Ok(request)
+}
+
+/// The body of the request. Its length is not announced, as in any call: servers would show it to
+/// their services.
+struct Message(Option<Bytes>);
+
+impl Body for Message {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Poll::Ready(self.0.take().map(|bytes| Ok(Frame::data(bytes))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.is_none()
+    }
 }
 
 impl Reply {

@@ -2,6 +2,7 @@
 
 mod crowd;
 mod dns;
+mod grpc;
 mod guard;
 mod http1;
 mod http2;
@@ -11,6 +12,7 @@ mod leaks;
 mod scrapers;
 mod tcp;
 mod tls;
+mod websocket;
 
 use std::{
     net::SocketAddr,

@@ -1,0 +1,82 @@
+//! gRPC servers that mean no good.
+
+use super::{Attack, withstand};
+use crate::fixtures::{
+    hostile::Peer,
+    http2::{
+        DATA, END_HEADERS, END_STREAM, HEADERS, PING, STATUS_200, frame, head, hello, serving,
+    },
+};
+
+/// The `patient` module has to notice by itself; the other is cut off.
+const MODULES: &str = r"
+modules:
+  plain: {prober: grpc, timeout: 2s, grpc: {tls: true, tls_config: {insecure_skip_verify: true}}}
+  patient: {prober: grpc, timeout: 60s, grpc: {tls: true, tls_config: {insecure_skip_verify: true}}}
+";
+
+/// The head of an answer in gRPC.
+fn grpc_head() -> Vec<u8> {
+    // Status 200, and a header with a name from the static table: content-type.
+    let block = [&[STATUS_200, 0x0f, 0x10, 16][..], b"application/grpc"].concat();
+    frame(HEADERS, END_HEADERS, 1, &block)
+}
+
+/// Takes a call, says `first`, and then `more` again and again.
+fn saying(first: Vec<u8>, more: Vec<u8>) -> Peer {
+    serving(move |mut visit| {
+        let (first, more) = (first.clone(), more.clone());
+        async move {
+            visit.say(hello()).await?;
+            visit.http2_request().await?;
+            visit.say(first).await?;
+            if more.is_empty() {
+                return visit.until_gone().await;
+            }
+            visit.endlessly(more).await
+        }
+    })
+}
+
+#[test]
+fn health_services_that_mean_no_good_are_ended() {
+    let nothing = Vec::new;
+    let endless = frame(DATA, 0, 1, &[0; 1000]);
+    let attacks = [
+        ("no answer", "plain", "timeout", saying(nothing(), nothing())),
+        ("no message", "plain", "timeout", saying(grpc_head(), nothing())),
+        ("pings", "plain", "timeout", saying(grpc_head(), frame(PING, 0, 0, &[7; 8]))),
+        ("an endless answer", "patient", "too_large|protocol", saying(grpc_head(), endless)),
+        (
+            "an endless page",
+            "patient",
+            "too_large|protocol",
+            saying(head(), frame(DATA, 0, 1, &[b'x'; 999])),
+        ),
+        ("small pieces", "patient", "protocol", saying(grpc_head(), frame(DATA, 0, 1, b"x"))),
+        (
+            "a length without a message",
+            "patient",
+            "protocol",
+            saying(
+                [grpc_head(), frame(DATA, END_STREAM, 1, &[0, 255, 255, 255, 255])].concat(),
+                nothing(),
+            ),
+        ),
+        (
+            "another protocol",
+            "patient",
+            "protocol",
+            saying(b"HTTP/1.1 200 OK\r\n\r\n".repeat(9), nothing()),
+        ),
+    ];
+    let attacks = attacks.map(|(name, module, reason, peer)| Attack {
+        name,
+        module,
+        target: Box::new(peer),
+        scheme: "",
+        reason,
+        requests: 1,
+    });
+    withstand(MODULES, 32, &attacks);
+}
