@@ -5,6 +5,7 @@
 //! `make parity BLACKBOX=<its binary>` runs both side by side and compares them live;
 //! `make parity BLACKBOX=... RECORD=1` writes its answers down anew.
 
+mod between;
 mod compare;
 mod dns;
 mod grpc;

@@ -7,6 +7,7 @@ use tokio::net::{TcpListener, TcpSocket, UdpSocket, UnixListener};
 #[cfg(feature = "http3")]
 use super::http3;
 use super::{
+    between::Between,
     dns, grpc,
     http::{self, Neighbours},
     pki::Pki,
@@ -17,6 +18,7 @@ pub(super) struct World {
     pki: Pki,
     places: BTreeMap<&'static str, String>,
     dead: Option<TcpSocket>,
+    between: Between,
     /// Kept, because they end when they are dropped.
     #[cfg(feature = "http3")]
     http3: Vec<crate::fixtures::http3::RunningHttp3Server>,
@@ -31,6 +33,7 @@ impl World {
             pki,
             places: BTreeMap::new(),
             dead: None,
+            between: Between::start(folder).await,
             #[cfg(feature = "http3")]
             http3: Vec::new(),
         };
@@ -39,6 +42,11 @@ impl World {
         dead.bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
         world.place("dead", dead.local_addr().unwrap());
         world.dead = Some(dead);
+
+        let between: Vec<_> = world.between.places().collect();
+        for (name, address) in between {
+            world.place(name, address);
+        }
 
         let https = world.listener("https", "127.0.0.1:0").await;
         let neighbours = Arc::new(Neighbours {
@@ -119,7 +127,7 @@ impl World {
         for (name, place) in &self.places {
             text = text.replace(&format!("{{{name}}}"), place);
         }
-        for name in ["ca", "client_cert", "client_key", "body", "password"] {
+        for name in ["ca", "client_cert", "client_key", "body", "password", "signing_key"] {
             text = text.replace(&format!("{{{name}}}"), &self.pki.file(name).to_string_lossy());
         }
         text
