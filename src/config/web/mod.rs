@@ -56,6 +56,9 @@ impl WebConfig {
     }
 }
 
+/// The highest cost of bcrypt with which a login takes about a second.
+const USUAL_COST: u32 = 14;
+
 /// The keys as they are written.
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -70,13 +73,20 @@ impl TryFrom<RawWebConfig> for WebConfig {
     type Error = RuleError;
 
     fn try_from(raw: RawWebConfig) -> Result<Self, RuleError> {
+        let TlsSection { server: tls, mut warnings } = raw.tls_server_config;
         for (user, hash) in &raw.basic_auth_users {
-            hash.expose().parse::<bcrypt::HashParts>().map_err(|error| {
+            let hash = hash.expose().parse::<bcrypt::HashParts>().map_err(|error| {
                 let message = format!("not a bcrypt hash ({error})");
                 RuleError::at(user, message).inside("basic_auth_users")
             })?;
+            let cost = hash.get_cost();
+            if cost > USUAL_COST {
+                warnings.push(format!(
+                    "basic_auth_users: the hash of {user} has a cost of {cost}; one login may take \
+                     seconds, and all others wait for it"
+                ));
+            }
         }
-        let TlsSection { server: tls, mut warnings } = raw.tls_server_config;
         if tls.is_none() && !raw.basic_auth_users.is_empty() {
             warnings.push("without TLS, passwords cross the network in the clear".to_owned());
         }

@@ -155,6 +155,7 @@ fn a_bad_file_or_none_ends_the_start() {
 fn what_is_surprising_is_warned_of() {
     let web = Web::new();
     let cases = [
+        (super::users("a", "b").replace("$04$", "$15$"), "the hash of a has a cost of 15"),
         (super::users("alice", "secret"), "passwords cross the network in the clear"),
         (
             tls_section("  client_auth_type: RequireAndVerifyClientCert\n"),
