@@ -33,6 +33,7 @@ mod shipped;
 mod source;
 mod tcp;
 mod unix;
+mod weak_points;
 mod web_config;
 mod websocket;
 mod wire;
