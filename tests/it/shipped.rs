@@ -225,7 +225,11 @@ fn examples_of(file: &Path) -> Vec<PathBuf> {
 fn exported() -> BTreeSet<String> {
     let mut names = BTreeSet::from(["up".to_owned()]);
     names.extend(catalogue().into_iter().map(|metric| metric.name.to_owned()));
-    let exporter = Exporter::start("modules: {tcp: {prober: tcp}}");
+    // A web config file has metrics of its own.
+    let web_config = tempfile::NamedTempFile::new().unwrap();
+    let exporter = Exporter::start_with("modules: {tcp: {prober: tcp}}", |options| {
+        options.web_config_file = Some(web_config.path().to_owned());
+    });
     exporter.probe("tcp", "127.0.0.1:0");
     names.extend(exporter.own_metrics().samples().iter().map(|sample| sample.name.clone()));
     names
