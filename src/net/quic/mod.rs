@@ -71,6 +71,8 @@ impl QuicConnection {
         let socket = WireDatagram::connect(context, address, None)?;
         // Where the kernel cannot say more, a port that nobody listens at is known all the same.
         drop(socket.hear_more(address.is_ipv6()));
+        #[cfg(target_os = "linux")]
+        drop(socket.forbid_fragments(address.is_ipv6()));
         let local = socket
             .local_address()
             .map_err(|error| Failure::io(Stage::Connect, "opening a UDP socket", &error))?;

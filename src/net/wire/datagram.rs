@@ -144,6 +144,22 @@ impl WireDatagram {
         }
     }
 
+    /// Has the kernel send datagrams whole or not at all, as QUIC wants it (RFC 9000, section 14).
+    #[cfg(all(feature = "http3", target_os = "linux"))]
+    pub fn forbid_fragments(&self, ipv6: bool) -> io::Result<()> {
+        use rustix::net::sockopt::{
+            Ipv4PathMtuDiscovery, Ipv6PathMtuDiscovery, set_ip_mtu_discover, set_ipv6_mtu_discover,
+        };
+
+        let socket = self.socket.get_ref();
+        let set = if ipv6 {
+            set_ipv6_mtu_discover(socket, Ipv6PathMtuDiscovery::DO)
+        } else {
+            set_ip_mtu_discover(socket, Ipv4PathMtuDiscovery::DO)
+        };
+        Ok(set?)
+    }
+
     /// Our own address.
     #[cfg(feature = "http3")]
     pub fn local_address(&self) -> io::Result<SocketAddr> {

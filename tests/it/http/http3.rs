@@ -1,6 +1,9 @@
 //! HTTP/3.
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use tempfile::NamedTempFile;
 
@@ -15,6 +18,7 @@ use crate::{
         quic::{quic, socket},
         tls::{Pki, TlsServer, leaf, pki},
     },
+    harness::eventually,
     probing::{Probed, failed, probe, probe_with},
 };
 
@@ -319,6 +323,28 @@ async fn the_time_of_the_server_is_processing_and_that_of_the_body_transfer() {
     for name in ["processing", "transfer"] {
         let time = probed.value(&phase(name));
         assert!(time >= 0.09, "{name} took {time}");
+    }
+}
+
+#[tokio::test]
+async fn the_server_is_told_when_a_probe_is_over() {
+    let (pki, file) = authorities();
+    for answers in [true, false] {
+        let told = Arc::new(Mutex::new(None));
+        let heard = Arc::clone(&told);
+        let server = scripted(quic(pki.server().builder()), move |connection, turn| {
+            if turn == 0 && answers {
+                connection.stream_send(REQUEST, &frame(HEADERS, STATUS_200), true).unwrap();
+            }
+            if let Some(error) = connection.peer_error() {
+                *heard.lock().unwrap() = Some((error.is_app, error.error_code));
+            }
+        });
+        let target = format!("https://{}/", server.server.address);
+        let probed = probe(&short_module(&trusting(&file, "")), target).await;
+        probed.expect(&[if answers { "probe_success 1" } else { "probe_success 0" }]);
+        let no_error = Some((true, 0x100));
+        eventually("the server is told", || *told.lock().unwrap() == no_error);
     }
 }
 
