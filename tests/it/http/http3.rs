@@ -152,6 +152,16 @@ async fn w4_http3_goes_to_the_chosen_address_and_honours_every_key() {
         assert_eq!(server.asked()[0].header("Authorization"), value, "{keys}");
     }
 
+    let token = ok(r#"{"access_token": "t", "token_type": "bearer"}"#);
+    let tokens = http([token.header("Content-Type", "application/json")]).start().await;
+    let keys = format!(
+        "oauth2: {{client_id: c, client_secret: s, token_url: 'http://{}/'}}",
+        tokens.address
+    );
+    let (probed, server) = probe_http3(&keys, http3([ok("")])).await;
+    probed.expect(&["probe_success 1"]);
+    assert_eq!(server.asked()[0].header("Authorization"), "Bearer t");
+
     // Redirects: each host is asked for its own name.
     let (pki, file) = authorities();
     let second = http3([ok("there")]).start(pki.server().builder());
