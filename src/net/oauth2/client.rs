@@ -178,8 +178,12 @@ fn failure_of(error: &reqwest::Error) -> Failure {
         } else if let Some(tls) = error.downcast_ref::<rustls::Error>() {
             reason = reason_of_tls(tls);
         }
-        if error.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_incomplete_message) {
-            reason = Reason::Closed;
+        if let Some(hyper) = error.downcast_ref::<hyper::Error>() {
+            if hyper.is_incomplete_message() {
+                reason = Reason::Closed;
+            } else if hyper.is_parse_too_large() {
+                reason = Reason::TooLarge;
+            }
         }
         words.push(error.to_string());
         next = match io.and_then(io::Error::get_ref) {

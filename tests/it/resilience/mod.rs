@@ -1,5 +1,6 @@
 //! Peers and scrapers that mean no good: each probe is answered in time, from bounded memory.
 
+mod between;
 mod crowd;
 mod dns;
 mod grpc;
