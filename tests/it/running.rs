@@ -36,6 +36,11 @@ pub(crate) struct Running {
 impl Running {
     /// Starts one with this configuration and more arguments.
     pub(crate) fn start(yaml: &str, arguments: &[&str]) -> Self {
+        Self::start_in(&[], yaml, arguments)
+    }
+
+    /// The same with more in its environment.
+    pub(crate) fn start_in(environment: &[(&str, &str)], yaml: &str, arguments: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let config = config_path(&folder);
         fs::write(&config, yaml).unwrap();
@@ -44,6 +49,7 @@ impl Running {
             .arg("--web.listen-address=127.0.0.1:0")
             .arg(format!("--config.file={}", config.display()))
             .args(arguments)
+            .envs(environment.iter().copied())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();

@@ -5,11 +5,13 @@ use std::time::Duration;
 use super::{module, phase, short_module};
 use crate::{
     fixtures::{
+        hostile::RUNTIME,
         http::{http, ok, redirect},
         proxy::{RunningProxy, proxy},
         tls::{leaf, pki},
     },
     probing::{failed, probe},
+    running::Running,
 };
 
 /// The keys that lead through a proxy.
@@ -274,4 +276,31 @@ async fn the_time_of_the_proxy_is_its_own() {
         let missing = probed.value("probe_duration_seconds") - accounted - overhead;
         assert!(missing.abs() < 1e-6, "{missing} s are missing in\n{}", probed.text());
     }
+}
+
+#[test]
+fn the_environment_names_the_proxy() {
+    let server = RUNTIME.block_on(http([ok("fine")]).start());
+    let (plain, secure) = RUNTIME.block_on(async {
+        let plain = proxy().leading_to(server.address).start().await;
+        (plain, proxy().answering("HTTP/1.1 403 No\r\n\r\n").start().await)
+    });
+    let yaml = "modules: {it: {prober: http, timeout: 5s, http: {proxy_from_environment: true, \
+                skip_resolve_phase_with_proxy: true}}}";
+    let environment = [
+        ("HTTP_PROXY", plain.address.to_string()),
+        ("https_proxy", format!("http://u:p@{}", secure.address)),
+        ("NO_PROXY", "direct.invalid".to_owned()),
+    ];
+    let environment = environment.each_ref().map(|(name, value)| (*name, value.as_str()));
+    let exporter = Running::start_in(&environment, yaml, &[]);
+    exporter.probe("it", "http://named.invalid/").metrics().expect(&["probe_success 1"]);
+    let denied = failed("proxy", "proxy_denied");
+    exporter.probe("it", "https://named.invalid/").metrics().expect(&[&denied]);
+    exporter.probe("it", "http://direct.invalid/").metrics().expect(&["probe_success 0"]);
+    let local = format!("http://localhost:{}/", server.address.port());
+    exporter.probe("it", &local).metrics().expect(&["probe_success 1"]);
+    let asked = plain.asked();
+    assert!(asked.len() == 1 && asked[0].starts_with("GET http://named.invalid/ "), "{asked:?}");
+    assert!(secure.asked()[0].contains("Proxy-Authorization: Basic dTpw\r\n"));
 }
