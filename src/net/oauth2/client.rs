@@ -181,7 +181,8 @@ fn failure_of(error: &reqwest::Error) -> Failure {
         if let Some(hyper) = error.downcast_ref::<hyper::Error>() {
             if hyper.is_incomplete_message() {
                 reason = Reason::Closed;
-            } else if hyper.is_parse_too_large() {
+            } else if hyper.is_parse() && hyper.to_string().contains("too large") {
+                // The method that tells this is there for servers alone.
                 reason = Reason::TooLarge;
             }
         }

@@ -93,7 +93,7 @@ impl WireClock {
     }
 
     /// The account of a connection that is none, for a stream that was never on the wire.
-    #[cfg(fuzzing)]
+    #[cfg(any(test, fuzzing))]
     pub(crate) fn of_nothing() -> Self {
         Self::new(Weak::new(), Mark::now(), Duration::ZERO)
     }

@@ -31,7 +31,7 @@ where
     let clock = WireClock::of_nothing();
     let connection = Connection { line, clock, over_tls: http2, proxy: None };
     let mut requests = Requests::new(prober, None).await?;
-    requests.read_credentials().await?;
+    requests.read_credentials(context, seen).await?;
     let hop = requests.first(url_of("http://fuzz.example/")?);
     let request = requests.request(&hop, &Jar::default(), http2, None).await?;
     let response = exchange(context, connection, request, seen).await?;

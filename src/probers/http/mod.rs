@@ -8,7 +8,7 @@ mod cookies;
 mod decoder;
 mod exchange;
 mod file_body;
-#[cfg(fuzzing)]
+#[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 #[cfg(feature = "http3")]
 mod http3;

@@ -1,6 +1,6 @@
 //! The icmp prober: one echo request and its reply.
 
-#[cfg(fuzzing)]
+#[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 mod measurements;
 mod packet;

@@ -27,6 +27,32 @@ async fn version_cipher_and_protocol_are_those_agreed_on() {
     assert_eq!(session.verified_chains[0].len(), 3);
 }
 
+/// Old appliances have certificates for RSA's own key exchange alone, and sign with their keys all
+/// the same. In TLS 1.3 BoringSSL cannot be told to overlook that.
+#[tokio::test]
+async fn a_key_usage_without_signatures_is_overlooked_up_to_tls_1_2() {
+    for (usage, version, accepted) in [
+        ("critical,keyEncipherment", SslVersion::TLS1_2, true),
+        ("critical,digitalSignature", SslVersion::TLS1_3, true),
+        ("critical,keyEncipherment", SslVersion::TLS1_3, false),
+    ] {
+        let leaf = fixtures::leaf(HOST).key(Key::Rsa(2048)).extension("keyUsage", usage);
+        let pki = fixtures::pki(leaf);
+        let server = pki.server().version(version).start().await;
+        let outcome = connect(&server, trusting(&pki.root), HOST).await;
+        match &outcome.stream {
+            Ok(_) => {
+                assert!(accepted, "{usage}, {version:?}");
+                assert_eq!(outcome.session().verify_result, VerifyResult::Ok);
+            }
+            Err(failure) => {
+                assert!(!accepted, "{usage}, {version:?}: {failure}");
+                assert_eq!(failure.reason, Reason::CertificateInvalid);
+            }
+        }
+    }
+}
+
 #[tokio::test]
 async fn odd_keys_and_old_suites_are_reached_by_default() {
     let rsa = || fixtures::pki(fixtures::leaf(HOST).key(Key::Rsa(2048)));
