@@ -4,7 +4,7 @@ use std::{collections::HashMap, fmt::Write as _, time::Duration};
 
 use http::{HeaderValue, StatusCode};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, error::Category};
 
 use super::failure;
 use crate::evidence::{Failure, Reason};
@@ -79,8 +79,7 @@ pub(super) fn read(status: StatusCode, content_type: &str, body: &[u8]) -> Resul
 fn fields(content_type: &str, body: &[u8]) -> Result<Fields, String> {
     let kind = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     if !matches!(kind.as_str(), "application/x-www-form-urlencoded" | "text/plain") {
-        // The message of the library names a place, and quotes nothing of a token.
-        return serde_json::from_slice(body).map_err(|error| error.to_string());
+        return serde_json::from_slice(body).map_err(|error| unreadable(&error));
     }
     let mut pairs: HashMap<_, _> = url::form_urlencoded::parse(body).into_owned().collect();
     Ok(Fields {
@@ -90,6 +89,17 @@ fn fields(content_type: &str, body: &[u8]) -> Result<Fields, String> {
         error: pairs.remove("error"),
         error_description: pairs.remove("error_description"),
     })
+}
+
+/// What is wrong and where. The library's own message may quote the document, and with it a token.
+fn unreadable(error: &serde_json::Error) -> String {
+    let what = match error.classify() {
+        Category::Syntax => "not JSON",
+        Category::Eof => "JSON that breaks off",
+        Category::Data => "JSON of another form",
+        Category::Io => "no text",
+    };
+    format!("{what}, line {} column {}", error.line(), error.column())
 }
 
 /// The word before the token, as servers expect it spelled.
@@ -155,7 +165,9 @@ mod tests {
         for (body, reason, words) in [
             ("{}", Reason::Protocol, "no access_token"),
             ("<html>", Reason::Protocol, "cannot be read"),
-            (r#"{"access_token": 1}"#, Reason::Protocol, "cannot be read"),
+            (r#"{"access_token": 271828}"#, Reason::Protocol, "another form, line 1 column 23"),
+            (r#""secret""#, Reason::Protocol, "another form"),
+            (r#"{"access_token": "secret"#, Reason::Protocol, "breaks off"),
             (r#"{"access_token": "a\nb"}"#, Reason::Protocol, "control"),
             (r#"{"access_token": "secret", "expires_in": "soon"}"#, Reason::Protocol, "expires_in"),
             (r#"{"error": "invalid_scope"}"#, Reason::TokenRefused, "200 \"invalid_scope\""),
@@ -164,6 +176,7 @@ mod tests {
             assert_eq!(failure.reason, reason, "{body}");
             assert!(failure.message.contains(words), "{failure}");
             assert!(!failure.message.contains("secret"), "{failure}");
+            assert!(!failure.message.contains("271828"), "{failure}");
         }
         let error = br#"{"error": "invalid_client", "error_description": "who?"}"#;
         let Refusal(failure) = read(StatusCode::UNAUTHORIZED, "", error).unwrap_err();
