@@ -47,13 +47,13 @@ pub(super) async fn client(
     proxy: &ProxySettings,
 ) -> Result<Client, Failure> {
     let mut url = url.clone();
-    let proxy = proxy_for(&url, proxy)?;
+    let proxies = proxies_for(&url, proxy)?;
     let mut names = Names { resolver: Arc::clone(&context.resolver), alias: None };
     let mut host = None;
     // The library asks for the name in the URL. So where another one is to be asked for, that goes
     // into the URL, and leads to where the other would.
     let server_name = tls.settings().server_name.as_str();
-    if !server_name.is_empty() && proxy.is_none() && url.scheme() == "https" {
+    if !server_name.is_empty() && proxies.is_none() && url.scheme() == "https" {
         let own = url.host_str().unwrap_or_default().to_owned();
         let authority = url.authority().rsplit('@').next().unwrap_or_default().to_owned();
         let mut renamed = url.clone();
@@ -70,14 +70,19 @@ pub(super) async fn client(
         .referer(false)
         .pool_max_idle_per_host(0)
         .no_proxy();
-    if let Some(proxy) = proxy {
+    for proxy in proxies.into_iter().flatten() {
         builder = builder.proxy(proxy);
     }
     let library = builder.build().map_err(|error| failure_of(&error))?;
     Ok(Client { library, url, host })
 }
 
-fn proxy_for(url: &Url, settings: &ProxySettings) -> Result<Option<reqwest::Proxy>, Failure> {
+/// The proxy as the library knows it, for requests over TLS and for plain ones. The latter are given
+/// to the proxy itself, so that headers of CONNECT would go on to the token server with them.
+fn proxies_for(
+    url: &Url,
+    settings: &ProxySettings,
+) -> Result<Option<[reqwest::Proxy; 2]>, Failure> {
     let destination = Destination {
         host: url.host_str().unwrap_or_default().trim_matches(['[', ']']),
         address: None,
@@ -92,9 +97,11 @@ fn proxy_for(url: &Url, settings: &ProxySettings) -> Result<Option<reqwest::Prox
             headers.append(header_name(name)?, header_value(name, value.expose())?);
         }
     }
-    let proxy = proxy.url().and_then(|url| reqwest::Proxy::all(url).ok());
-    let proxy = proxy.ok_or_else(|| failure(Reason::InvalidRequest, "its proxy is not one"))?;
-    Ok(Some(proxy.headers(headers)))
+    let unusable = || failure(Reason::InvalidRequest, "its proxy is not one");
+    let url = proxy.url().ok_or_else(unusable)?;
+    let secure = reqwest::Proxy::https(url.clone()).map_err(|_| unusable())?;
+    let plain = reqwest::Proxy::http(url).map_err(|_| unusable())?;
+    Ok(Some([secure.headers(headers), plain]))
 }
 
 impl Client {

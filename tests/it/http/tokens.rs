@@ -306,13 +306,20 @@ fn the_token_server_is_asked_through_its_own_proxy() {
         let exporter = exporter_of(
             token_url,
             &format!(
-                "tls_config: {{insecure_skip_verify: true}}, proxy_url: '{scheme}://u:p@{}'",
+                "tls_config: {{insecure_skip_verify: true}}, proxy_url: '{scheme}://u:p@{}', \
+                 proxy_connect_header: {{X-Proxy: [a, b], Authorization: [not]}}",
                 through.address
             ),
         );
         exporter.probe("it", &url(&target)).expect(&["probe_success 1"]);
-        assert_eq!(through.asked()[0].lines().next(), Some(asked.as_str()));
+        let head = &through.asked()[0];
+        assert_eq!(head.lines().next(), Some(asked.as_str()));
+        let is_tunnel = asked.starts_with("CONNECT");
+        for header in ["x-proxy: a\r\n", "x-proxy: b\r\n", "authorization: not\r\n"] {
+            assert_eq!(head.to_lowercase().contains(header), is_tunnel, "{head}");
+        }
     }
+    assert_eq!(authorizations(&plain), ["Basic bWU6aGlkZGVu"]);
     let exporter = exporter(&plain, "proxy_url: 'http://127.0.0.1:1'");
     exporter.probe("it", &url(&target)).expect(&[&failed("request", "refused")]);
 }
