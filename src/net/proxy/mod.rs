@@ -15,7 +15,7 @@ use crate::{
     metrics::{Description, Metric},
     net::{
         Context,
-        http::{credentials::basic, send::Transport},
+        http::{credentials::basic, send::Transport, url::host_header},
         race,
         resolve::Address,
         tls::{Handshake, TlsClient},
@@ -217,14 +217,14 @@ impl fmt::Debug for Proxy {
     }
 }
 
-/// As a CONNECT request names it.
+/// As it is named to a proxy: host and port, as they go on the wire.
 impl fmt::Display for Endpoint<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = match self.address {
             Some(address) => authority(&address.ip().to_string(), self.port),
             None => authority(self.host, self.port),
         };
-        formatter.write_str(&text)
+        formatter.write_str(&host_header(&text))
     }
 }
 

@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use super::{Endpoint, User, refusal};
 use crate::{
     evidence::{Failure, Reason, Stage},
-    net::http::send::Transport,
+    net::http::{send::Transport, url::hostname},
 };
 
 const VERSION: u8 = 5;
@@ -102,22 +102,23 @@ async fn log_in(stream: &mut Box<dyn Transport>, user: &User) -> Result<(), Fail
 
 fn request(endpoint: Endpoint<'_>) -> Result<Vec<u8>, Failure> {
     let mut message = vec![VERSION, CONNECT, 0];
-    let address = endpoint.address.map_or_else(|| endpoint.host.parse().ok(), |a| Some(a.ip()));
-    match address {
-        Some(IpAddr::V4(address)) => {
+    let named = endpoint.to_string();
+    let host = hostname(&named);
+    match host.parse() {
+        Ok(IpAddr::V4(address)) => {
             message.push(IPV4);
             message.extend(address.octets());
         }
-        Some(IpAddr::V6(address)) => {
+        Ok(IpAddr::V6(address)) => {
             message.push(IPV6);
             message.extend(address.octets());
         }
-        None => {
-            let length = u8::try_from(endpoint.host.len()).map_err(|_| {
+        Err(_) => {
+            let length = u8::try_from(host.len()).map_err(|_| {
                 refusal(Reason::InvalidRequest, "the target's name is too long for SOCKS")
             })?;
             message.extend([NAME, length]);
-            message.extend_from_slice(endpoint.host.as_bytes());
+            message.extend_from_slice(host.as_bytes());
         }
     }
     message.extend(endpoint.port.to_be_bytes());
