@@ -14,7 +14,11 @@ pub mod websocket;
 
 use std::{future::Future, time::Duration};
 
-use crate::{evidence::Failure, metrics::Export, net::Context};
+use crate::{
+    evidence::{Failure, Reason, Stage},
+    metrics::Export,
+    net::Context,
+};
 
 /// What is to be probed, as the request names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,4 +52,16 @@ pub trait Prober: Sync {
         target: &Target,
         seen: &mut Self::Measurements,
     ) -> impl Future<Output = Result<(), Failure>> + Send;
+}
+
+/// Patterns are matched [`elsewhere`] against what has more bytes than this.
+const MOST_INLINE: usize = 64 << 10;
+
+/// Does what costs much CPU time off the thread that probes, which serves others too.
+async fn elsewhere<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
+) -> Result<T, Failure> {
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| {
+        Err(Failure::new(Stage::Check, Reason::Internal, format!("A check broke off: {error}")))
+    })
 }

@@ -10,18 +10,18 @@ use http::StatusCode;
 use crate::{
     evidence::{Failure, ProbeLog, Reason, Stage},
     net::{Context, proxy::Proxy},
-    probers::http::{
-        body::{BodyError, Collector},
-        buffers, checks,
-        exchange::Response,
-        measurements::{CheckState, HttpMeasurements},
-        redirects::Final,
-        settings::HttpProber,
+    probers::{
+        MOST_INLINE, elsewhere,
+        http::{
+            body::{BodyError, Collector},
+            buffers, checks,
+            exchange::Response,
+            measurements::{CheckState, HttpMeasurements},
+            redirects::Final,
+            settings::HttpProber,
+        },
     },
 };
-
-/// Patterns are matched on a thread of their own against bodies that are longer than this.
-const MOST_INLINE: usize = 64 << 10;
 
 /// Reads the body of the final response and judges it all.
 pub(super) async fn judge(
@@ -159,15 +159,6 @@ async fn match_json(
     let body = Arc::clone(body);
     let deadline = context.deadline.into_std();
     elsewhere(move || checks::json(unwanted.as_ref(), wanted.as_ref(), &body, deadline)).await
-}
-
-/// Does what costs much CPU time off the thread that probes.
-async fn elsewhere(
-    work: impl FnOnce() -> Result<(), Failure> + Send + 'static,
-) -> Result<(), Failure> {
-    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| {
-        Err(Failure::new(Stage::Check, Reason::Internal, format!("A check broke off: {error}")))
-    })
 }
 
 fn too_many_redirects(failure: &Failure) -> Failure {

@@ -21,7 +21,11 @@ use tokio_tungstenite::{
 use crate::{
     evidence::{Failure, Reason, Stage, log::Excerpt},
     net::{Context, http::send::Transport, wire::WireClock},
-    probers::query_response::{Step, expand},
+    probers::{
+        MOST_INLINE, elsewhere,
+        query_response::{Step, expand},
+    },
+    settings::{bytes::Bytes as Template, regexp::Regexp},
 };
 
 /// Bytes that a peer may say in one dialogue, in one message or in many; as over TCP.
@@ -77,18 +81,19 @@ impl<'w> Websocket<'w> {
         let mut send = step.send.as_slice().to_vec();
         if let Some(pattern) = &step.expect {
             let message = self.message().await?;
-            let excerpt = Excerpt(&message);
-            self.context.log.debug("Read message", &[("message", &excerpt)]);
-            let captures = pattern.captures(&message).ok_or_else(|| {
-                let what = format!("the message \"{excerpt}\" does not match {pattern}");
-                Failure::new(Stage::Check, Reason::Dialogue, what)
-            })?;
+            self.context.log.debug("Read message", &[("message", &Excerpt(&message))]);
+            self.context.enter(Stage::Check);
+            send = if message.len() <= MOST_INLINE {
+                answer(pattern, &message, &step.send)
+            } else {
+                let (pattern, template) = (pattern.clone(), step.send.clone());
+                elsewhere(move || answer(&pattern, &message, &template)).await
+            }?;
             self.context.log.debug("Regexp matched", &[("regexp", pattern)]);
-            send = expand(&captures, &step.send);
         }
         if !send.is_empty() {
             self.context.enter(Stage::Request);
-            self.context.log.debug("Sending", &[("message", &send.escape_ascii())]);
+            self.context.log.debug("Sending", &[("message", &Excerpt(&send))]);
             // A frame rather than a text: as upstream's, it may hold any bytes.
             let frame = Frame::message(send, OpCode::Data(Data::Text), true);
             let done = self.socket.send(Message::Frame(frame)).await;
@@ -129,6 +134,22 @@ impl<'w> Websocket<'w> {
     }
 }
 
+/// What a step sends once a message has come that its pattern matches.
+fn answer(pattern: &Regexp, message: &[u8], template: &Template) -> Result<Vec<u8>, Failure> {
+    let captures = pattern.captures(message).ok_or_else(|| {
+        let what = format!("the message \"{}\" does not match {pattern}", Excerpt(message));
+        Failure::new(Stage::Check, Reason::Dialogue, what)
+    })?;
+    // Each reference stands for no more than the whole match.
+    let references = template.as_slice().iter().filter(|byte| **byte == b'$').count();
+    let matched = captures.group(0).map_or(0, <[u8]>::len);
+    if references.saturating_mul(matched) > MOST_UNSENT {
+        let what = format!("what is to be sent may come to more than {MOST_UNSENT} bytes");
+        return Err(Failure::new(Stage::Check, Reason::TooLarge, what));
+    }
+    Ok(expand(&captures, template))
+}
+
 /// The failure of a dialogue that the server has ended.
 fn farewell(frame: Option<&CloseFrame>) -> Failure {
     let mut what = "the server closed the websocket".to_owned();
@@ -148,4 +169,64 @@ fn failure_of(error: &Error, stage: Stage, doing: &str) -> Failure {
         _ => Reason::Protocol,
     };
     Failure::new(stage, reason, format!("{doing}: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        pin::pin,
+        sync::Arc,
+        time::{Duration, Instant},
+    };
+
+    use futures_util::FutureExt as _;
+
+    use super::*;
+    use crate::net::resolve::Resolver;
+
+    /// A message of a server.
+    fn text(length: usize) -> Vec<u8> {
+        let length_field = u64::try_from(length).unwrap().to_be_bytes();
+        [&[0x81, 127], &length_field[..], &vec![b'x'; length]].concat()
+    }
+
+    fn context() -> Context {
+        let deadline = Instant::now() + Duration::from_mins(1);
+        Context::new(deadline.into(), Arc::new(Resolver::system()))
+    }
+
+    /// A websocket whose server says this; what it hears is lost.
+    async fn hearing<'w>(
+        said: Vec<u8>,
+        context: &'w Context,
+        clock: &'w WireClock,
+    ) -> Websocket<'w> {
+        let stream = tokio::io::join(std::io::Cursor::new(said), tokio::io::sink());
+        Websocket::new(context, Box::new(stream), Bytes::new(), clock).await
+    }
+
+    #[tokio::test]
+    async fn large_messages_are_matched_on_another_thread() {
+        let (context, clock) = (context(), WireClock::of_nothing());
+        for (length, is_inline) in [(MOST_INLINE, true), (MOST_INLINE + 1, false)] {
+            let steps = [Step { expect: Some(Regexp::new("(x)$").unwrap()), ..Step::default() }];
+            let mut socket = hearing(text(length), &context, &clock).await;
+            let mut talked = pin!(socket.talk(&steps));
+            let at_once = talked.as_mut().now_or_never();
+            assert_eq!(at_once, is_inline.then_some(Ok(())), "{length}");
+            if !is_inline {
+                assert_eq!(talked.await, Ok(()));
+            }
+        }
+    }
+
+    #[test]
+    fn what_would_unfold_without_bound_is_not_sent() {
+        let pattern = Regexp::new("(?s).*").unwrap();
+        let message = vec![b'x'; 1 << 20];
+        let answered = |times| answer(&pattern, &message, &Template::from(&*"$0".repeat(times)));
+        assert_eq!(answered(64).map(|send| send.len()), Ok(MOST_UNSENT));
+        let failure = answered(65).unwrap_err();
+        assert_eq!((failure.stage, failure.reason), (Stage::Check, Reason::TooLarge));
+    }
 }

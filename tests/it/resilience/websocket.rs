@@ -17,6 +17,7 @@ const MODULES: &str = r"
 modules:
   plain: {prober: websocket, timeout: 2s, websocket: {query_response: [{expect: never}]}}
   patient: {prober: websocket, timeout: 60s, websocket: {query_response: [{expect: never}]}}
+  groups: {prober: websocket, timeout: 2s, websocket: {query_response: [{expect: '(?s)(.*)(k+)never'}]}}
 ";
 
 const UPGRADE: &str = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\
@@ -51,6 +52,7 @@ fn websockets_that_mean_no_good_are_ended() {
     let nothing = Vec::new;
     let empty_fragment = frame(0, "");
     let announced = [&[TEXT, 127][..], &(16_u64 << 20).to_be_bytes()].concat();
+    let large = frame(TEXT, vec![b'k'; 15 << 20]);
     let attacks = [
         ("silence", "plain", "timeout", saying(nothing(), nothing())),
         ("half a frame", "plain", "timeout", saying(vec![TEXT], nothing())),
@@ -58,6 +60,7 @@ fn websockets_that_mean_no_good_are_ended() {
         ("empty fragments", "plain", "timeout", saying(frame(1, ""), empty_fragment)),
         ("pings", "plain", "timeout|too_large", saying(nothing(), frame(PING, [7; 125]))),
         ("fragments", "patient", "too_large", saying(frame(1, ""), frame(0, vec![b'x'; 60_000]))),
+        ("a large message", "groups", "dialogue|timeout", saying(large, nothing())),
         ("unknown frames", "patient", "protocol", saying(nothing(), vec![0x83, 0])),
     ];
     let attacks = attacks.map(|(name, module, reason, peer)| Attack {
