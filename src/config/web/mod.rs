@@ -3,7 +3,7 @@
 mod http;
 mod tls;
 
-use std::{collections::BTreeMap, path::Path};
+use std::{collections::BTreeMap, ops::RangeInclusive, path::Path};
 
 use serde::Deserialize;
 
@@ -59,6 +59,21 @@ impl WebConfig {
 /// The highest cost of bcrypt with which a login takes about a second.
 const USUAL_COST: u32 = 14;
 
+/// The costs that can be computed; the specification has no others.
+const COSTS: RangeInclusive<u32> = 4..=31;
+
+/// The cost of a bcrypt hash.
+fn cost_of(hash: &str) -> Result<u32, String> {
+    let hash: bcrypt::HashParts =
+        hash.parse().map_err(|error| format!("not a bcrypt hash ({error})"))?;
+    let cost = hash.get_cost();
+    if !COSTS.contains(&cost) {
+        let (least, most) = (COSTS.start(), COSTS.end());
+        return Err(format!("not a bcrypt hash (its cost is {cost}, not {least} to {most})"));
+    }
+    Ok(cost)
+}
+
 /// The keys as they are written.
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -74,18 +89,22 @@ impl TryFrom<RawWebConfig> for WebConfig {
 
     fn try_from(raw: RawWebConfig) -> Result<Self, RuleError> {
         let TlsSection { server: tls, mut warnings } = raw.tls_server_config;
+        let mut costs = Vec::new();
         for (user, hash) in &raw.basic_auth_users {
-            let hash = hash.expose().parse::<bcrypt::HashParts>().map_err(|error| {
-                let message = format!("not a bcrypt hash ({error})");
-                RuleError::at(user, message).inside("basic_auth_users")
-            })?;
-            let cost = hash.get_cost();
+            let cost = cost_of(hash.expose())
+                .map_err(|message| RuleError::at(user, message).inside("basic_auth_users"))?;
             if cost > USUAL_COST {
                 warnings.push(format!(
                     "basic_auth_users: the hash of {user} has a cost of {cost}; one login may take \
                      seconds, and all others wait for it"
                 ));
             }
+            costs.push(cost);
+        }
+        if costs.iter().min() != costs.iter().max() {
+            let message = "basic_auth_users: the hashes have different costs; how long a wrong \
+                           password takes may tell whose it would be";
+            warnings.push(message.to_owned());
         }
         if tls.is_none() && !raw.basic_auth_users.is_empty() {
             warnings.push("without TLS, passwords cross the network in the clear".to_owned());

@@ -57,6 +57,14 @@ const WRONG: &[(&str, &str)] = &[
         "1:49: http_server_config.headers.X-Frame-Options: invalid value for X-Frame-Options.",
     ),
     ("basic_auth_users: {alice: secret}", "1:27: basic_auth_users.alice: not a bcrypt hash"),
+    (
+        "basic_auth_users: {alice: $2b$03$abcdefghijklmnopqrstuuOS9Pl1sPz2FPSaKtKdLs5qNSvaXTGVi}",
+        "1:27: basic_auth_users.alice: not a bcrypt hash (its cost is 3, not 4 to 31)",
+    ),
+    (
+        "basic_auth_users: {alice: $2y$32$abcdefghijklmnopqrstuuOS9Pl1sPz2FPSaKtKdLs5qNSvaXTGVi}",
+        "1:27: basic_auth_users.alice: not a bcrypt hash (its cost is 32, not 4 to 31)",
+    ),
     ("rate_limit: {interval: 1s}", "1:1: rate_limit: burst must be at least 1"),
     ("rate_limit: {interval: soon, burst: 1}", "1:24: rate_limit.interval: "),
 ];
