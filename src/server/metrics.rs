@@ -1,6 +1,9 @@
 //! The exporter's own metrics: upstream's names, those of the process, and a few bounded ones.
 
-use std::{sync::Arc, time::UNIX_EPOCH};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::UNIX_EPOCH,
+};
 
 use prometheus::{
     Gauge, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
@@ -34,6 +37,9 @@ pub(super) struct OwnMetrics {
     durations: HistogramVec,
     in_flight: IntGauge,
     guard: Option<GuardMetrics>,
+    /// Locked while counters catch up with what others count: two scrapes at once would each add
+    /// what is missing.
+    refreshing: Mutex<()>,
 }
 
 /// From a neighbour's answer to the longest scrape that anybody configures.
@@ -96,6 +102,7 @@ impl OwnMetrics {
             )?,
             registry,
             guard: None,
+            refreshing: Mutex::default(),
         })
     }
 
@@ -110,16 +117,22 @@ impl OwnMetrics {
         let success_time = reload.success_time.duration_since(UNIX_EPOCH).unwrap_or_default();
         self.last_reload_success.set(success_time.as_secs_f64());
         self.last_reload_successful.set(i64::from(reload.succeeded));
+        self.refresh();
+        let families = self.registry.gather();
+        match format {
+            Format::Text => TextEncoder::new().encode_to_string(&families),
+            Format::OpenMetrics => Ok(openmetrics::encode(&families)),
+        }
+    }
+
+    /// Takes over what others count.
+    fn refresh(&self) {
+        let _alone = self.refreshing.lock().unwrap_or_else(PoisonError::into_inner);
         #[cfg(target_os = "linux")]
         self.process.refresh();
         self.stamps.refresh();
         if let Some(guard) = &self.guard {
             guard.refresh();
-        }
-        let families = self.registry.gather();
-        match format {
-            Format::Text => TextEncoder::new().encode_to_string(&families),
-            Format::OpenMetrics => Ok(openmetrics::encode(&families)),
         }
     }
 
