@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
+    fmt,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
@@ -19,7 +20,7 @@ use crate::settings::secret::Secret;
 pub(super) struct Users {
     hashes: BTreeMap<String, Secret>,
     /// What the password of an unknown user is compared with, so that it takes as long as that of a
-    /// known one.
+    /// known one: of the user whose hash has the highest cost.
     decoy: Secret,
 }
 
@@ -48,7 +49,6 @@ pub(super) enum Login {
 }
 
 /// Checks passwords one at a time, since that is made to take long, and remembers the right ones.
-#[derive(Debug)]
 pub(super) struct Logins {
     /// Without it, what is remembered tells nothing of passwords.
     key: [u8; 32],
@@ -69,6 +69,13 @@ impl Default for Logins {
             turn: Arc::new(Semaphore::new(1)),
             waiting: AtomicUsize::new(0),
         }
+    }
+}
+
+/// With the key and what is remembered, passwords could be tried much faster than bcrypt lets one.
+impl fmt::Debug for Logins {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Logins").finish_non_exhaustive()
     }
 }
 
@@ -177,6 +184,14 @@ mod tests {
         }
         assert_eq!(logins.check(&users, None).await, Login::Denied);
         assert_eq!(logins.known().len(), 2, "only right passwords are remembered");
+    }
+
+    #[tokio::test]
+    async fn debugging_shows_nothing_to_try_passwords_with() {
+        let (users, logins) = (users(&["alice"]), Logins::default());
+        assert_eq!(logins.check(&users, Some(&basic("alice:secret"))).await, Login::Granted);
+        assert_eq!(format!("{logins:?}"), "Logins { .. }");
+        assert!(!format!("{users:?}").contains("$2"), "{users:?}");
     }
 
     #[tokio::test]
