@@ -24,6 +24,8 @@ use crate::{
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(try_from = "RawWebConfig")]
 pub struct WebConfig {
+    /// Whether any key says anything.
+    pub has_content: bool,
     /// How TLS is spoken, if it is.
     pub tls: Option<TlsServer>,
     /// Headers that every answer bears, by name.
@@ -78,19 +80,24 @@ fn cost_of(hash: &str) -> Result<u32, String> {
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct RawWebConfig {
-    tls_server_config: TlsSection,
-    http_server_config: HttpServer,
-    basic_auth_users: BTreeMap<String, Secret>,
-    rate_limit: RateLimitSection,
+    tls_server_config: Option<TlsSection>,
+    http_server_config: Option<HttpServer>,
+    basic_auth_users: Option<BTreeMap<String, Secret>>,
+    rate_limit: Option<RateLimitSection>,
 }
 
 impl TryFrom<RawWebConfig> for WebConfig {
     type Error = RuleError;
 
     fn try_from(raw: RawWebConfig) -> Result<Self, RuleError> {
-        let TlsSection { server: tls, mut warnings } = raw.tls_server_config;
+        let has_content = raw.tls_server_config.is_some()
+            || raw.http_server_config.is_some()
+            || raw.basic_auth_users.is_some()
+            || raw.rate_limit.is_some();
+        let TlsSection { server: tls, mut warnings } = raw.tls_server_config.unwrap_or_default();
+        let users = raw.basic_auth_users.unwrap_or_default();
         let mut costs = Vec::new();
-        for (user, hash) in &raw.basic_auth_users {
+        for (user, hash) in &users {
             let cost = cost_of(hash.expose())
                 .map_err(|message| RuleError::at(user, message).inside("basic_auth_users"))?;
             if cost > USUAL_COST {
@@ -106,14 +113,15 @@ impl TryFrom<RawWebConfig> for WebConfig {
                            password takes may tell whose it would be";
             warnings.push(message.to_owned());
         }
-        if tls.is_none() && !raw.basic_auth_users.is_empty() {
+        if tls.is_none() && !users.is_empty() {
             warnings.push("without TLS, passwords cross the network in the clear".to_owned());
         }
         Ok(Self {
+            has_content,
             tls,
-            headers: raw.http_server_config.headers,
-            users: raw.basic_auth_users,
-            rate_limit: raw.rate_limit.0,
+            headers: raw.http_server_config.unwrap_or_default().headers,
+            users,
+            rate_limit: raw.rate_limit.unwrap_or_default().0,
             warnings,
         })
     }

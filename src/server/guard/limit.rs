@@ -23,6 +23,12 @@ impl Limiter {
         Self(limit.map(|limit| (limit, Mutex::new(full(limit)))))
     }
 
+    /// Whether the other has the same limit; what is left of it does not matter.
+    pub(super) fn has_limit_of(&self, other: &Self) -> bool {
+        let limit = |limiter: &Self| limiter.0.as_ref().map(|(limit, _)| *limit);
+        limit(self) == limit(other)
+    }
+
     /// Whether one more request is taken.
     pub(super) fn admits(&self) -> bool {
         self.admits_at(Instant::now())

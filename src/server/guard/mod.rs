@@ -74,6 +74,9 @@ pub enum WebConfigError {
     /// It had something in it before; probably it is being written.
     #[error("{}: the file has become empty", .0.display())]
     Emptied(PathBuf),
+    /// It had users before; probably its end is missing.
+    #[error("{}: without any user the exporter would be open to everybody; restart for that", .0.display())]
+    UsersGone(PathBuf),
     /// Listeners cannot change that while they are open.
     #[error("{}: whether TLS is spoken is decided at the start; restart to change it", .0.display())]
     TlsToggled(PathBuf),
@@ -141,16 +144,22 @@ impl Guard {
     }
 
     fn renew(&self, before: &Seen) -> Result<Seen, WebConfigError> {
-        let (rules, seen) = read(&self.file)?;
+        let (mut rules, seen) = read(&self.file)?;
         let current = self.rules.load();
         if seen.digest == before.digest {
             return Ok(seen);
         }
-        if rules.is_blank && !current.is_blank {
+        if !rules.has_content && current.has_content {
             return Err(WebConfigError::Emptied(self.file.clone()));
+        }
+        if rules.users.is_empty() && !current.users.is_empty() {
+            return Err(WebConfigError::UsersGone(self.file.clone()));
         }
         if rules.tls.is_some() != current.tls.is_some() {
             return Err(WebConfigError::TlsToggled(self.file.clone()));
+        }
+        if rules.limit.has_limit_of(&current.limit) {
+            rules.limit = Arc::clone(&current.limit);
         }
         self.logins.retain(&rules.users);
         rules.warn(&self.file);
@@ -186,7 +195,7 @@ fn read(file: &Path) -> Result<(Rules, Seen), WebConfigError> {
             [&tls.certificate, &tls.key].into_iter().chain(others).filter_map(|pem| pem.file())
         });
         files.extend(named.map(|file| (file.to_owned(), Stamp::of(file).ok())));
-        Rules::of(config, text.trim_ascii().is_empty(), |content| digest.update(content))
+        Rules::of(config, |content| digest.update(content))
     })?;
     let latest = files.iter().map(|(_, stamp)| stamp.clone()).collect();
     Ok((rules, Seen { files, digest: digest.finish(), latest, error: None }))
@@ -273,10 +282,42 @@ mod tests {
 
     #[test]
     fn a_file_that_becomes_empty_takes_no_protection_away() {
+        for text in [" \n", "# nothing\n", "{}\n", "rate_limit:\n"] {
+            let (guard, _folder) = guard(LIMITED);
+            assert!(guard.rules().limit.admits());
+            fs::write(&guard.file, text).unwrap();
+            settle(&guard);
+            assert!(!guard.rules().limit.admits() && !guard.is_current(), "{text}");
+        }
+        let (guard, _folder) = guard(LIMITED);
+        fs::write(&guard.file, "rate_limit: {}\n").unwrap();
+        settle(&guard);
+        assert!(guard.rules().limit.admits() && guard.is_current(), "who says so means it");
+    }
+
+    #[test]
+    fn the_last_user_does_not_leave_while_the_exporter_runs() {
+        let user = format!("basic_auth_users:\n  alice: {}\n", bcrypt::hash("secret", 4).unwrap());
+        let (guard, _folder) = guard(&format!("{LIMITED}{user}"));
+        for text in [LIMITED.to_owned(), format!("{LIMITED}basic_auth_users:\n")] {
+            fs::write(&guard.file, &text).unwrap();
+            settle(&guard);
+            assert!(!guard.rules().users.is_empty() && !guard.is_current(), "{text}");
+        }
+        fs::write(&guard.file, user.replace("alice", "bob")).unwrap();
+        settle(&guard);
+        assert!(!guard.rules().users.is_empty() && guard.is_current());
+    }
+
+    #[test]
+    fn other_changes_do_not_fill_the_bucket() {
         let (guard, _folder) = guard(LIMITED);
         assert!(guard.rules().limit.admits());
-        fs::write(&guard.file, " \n").unwrap();
+        fs::write(&guard.file, format!("# the same\n{LIMITED}")).unwrap();
         settle(&guard);
-        assert!(!guard.rules().limit.admits() && !guard.is_current());
+        assert!(guard.is_current() && !guard.rules().limit.admits());
+        fs::write(&guard.file, LIMITED.replace("1h", "2h")).unwrap();
+        settle(&guard);
+        assert!(guard.is_current() && guard.rules().limit.admits());
     }
 }

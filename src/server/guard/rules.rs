@@ -17,19 +17,15 @@ pub(super) struct Rules {
     pub(super) tls: Option<Arc<ServerConfig>>,
     pub(super) headers: HeaderMap,
     pub(super) users: Users,
-    pub(super) limit: Limiter,
-    /// Whether the file has nothing in it.
-    pub(super) is_blank: bool,
+    pub(super) limit: Arc<Limiter>,
+    /// Whether the file says anything; a comment says nothing.
+    pub(super) has_content: bool,
     warnings: Vec<String>,
 }
 
 impl Rules {
     /// Reads the files that are named; `note` is shown their content. Blocks.
-    pub(super) fn of(
-        config: WebConfig,
-        is_blank: bool,
-        note: impl FnMut(&[u8]),
-    ) -> Result<Self, RuleError> {
+    pub(super) fn of(config: WebConfig, note: impl FnMut(&[u8])) -> Result<Self, RuleError> {
         let tls = config.tls.as_ref().map(|settings| tls::server_config(settings, note));
         let tls = tls.transpose().map_err(|error| error.inside("tls_server_config"))?;
         let mut headers = HeaderMap::new();
@@ -43,8 +39,8 @@ impl Rules {
             tls: tls.map(Arc::new),
             headers,
             users: Users::new(config.users),
-            limit: Limiter::new(config.rate_limit),
-            is_blank,
+            limit: Arc::new(Limiter::new(config.rate_limit)),
+            has_content: config.has_content,
             warnings: config.warnings,
         })
     }
