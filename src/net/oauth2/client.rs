@@ -64,7 +64,7 @@ pub(super) async fn client(
         }
     }
     let mut builder = reqwest::Client::builder()
-        .tls_backend_preconfigured(tls.for_library().await?)
+        .tls_backend_preconfigured(tls.for_library(hostname(&url)).await?)
         .dns_resolver(names)
         .redirect(if host.is_some() { Policy::none() } else { Policy::default() })
         .referer(false)
@@ -84,7 +84,7 @@ fn proxies_for(
     settings: &ProxySettings,
 ) -> Result<Option<[reqwest::Proxy; 2]>, Failure> {
     let destination = Destination {
-        host: url.host_str().unwrap_or_default().trim_matches(['[', ']']),
+        host: hostname(url),
         address: None,
         port: url.port_or_known_default().unwrap_or_default(),
     };
@@ -102,6 +102,11 @@ fn proxies_for(
     let secure = reqwest::Proxy::https(url.clone()).map_err(|_| unusable())?;
     let plain = reqwest::Proxy::http(url).map_err(|_| unusable())?;
     Ok(Some([secure.headers(headers), plain]))
+}
+
+/// The host of a URL without brackets.
+fn hostname(url: &Url) -> &str {
+    url.host_str().unwrap_or_default().trim_matches(['[', ']'])
 }
 
 impl Client {

@@ -29,7 +29,10 @@ use crate::{
 
 impl TlsClient {
     /// The settings as rustls needs them. Of the versions of TLS it speaks 1.2 and 1.3.
-    pub(crate) async fn for_library(&self) -> Result<ClientConfig, Failure> {
+    ///
+    /// Their `server_name` is that of `host` alone, without brackets: others that the library speaks
+    /// to, such as a proxy, are checked for their own names.
+    pub(crate) async fn for_library(&self, host: &str) -> Result<ClientConfig, Failure> {
         let prepared = self.prepared().await?;
         let settings = Arc::clone(&self.settings);
         let identity = tokio::task::spawn_blocking(move || files::identity(&settings)).await;
@@ -47,6 +50,7 @@ impl TlsClient {
         let verifier = GoRules {
             prepared,
             settings: Arc::clone(&self.settings),
+            host: host.to_owned(),
             provider: Arc::clone(&provider),
         };
         let builder = ClientConfig::builder_with_provider(provider)
@@ -89,6 +93,8 @@ fn as_der(identity: &Identity) -> Result<ChainAndKey, ErrorStack> {
 struct GoRules {
     prepared: Arc<Prepared>,
     settings: Arc<TlsSettings>,
+    /// Whom `server_name` is for.
+    host: String,
     provider: Arc<CryptoProvider>,
 }
 
@@ -114,8 +120,10 @@ impl ServerCertVerifier for GoRules {
         };
         let asked = server_name.to_str();
         let host = match self.settings.server_name.as_str() {
-            "" => asked.as_ref(),
-            configured => configured,
+            configured if !configured.is_empty() && asked.eq_ignore_ascii_case(&self.host) => {
+                configured
+            }
+            _ => asked.as_ref(),
         };
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let now = i64::try_from(now).unwrap_or(i64::MAX);

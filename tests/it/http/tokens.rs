@@ -325,6 +325,45 @@ fn the_token_server_is_asked_through_its_own_proxy() {
 }
 
 #[test]
+fn a_server_name_is_the_token_servers_and_not_its_proxys() {
+    #[derive(PartialEq)]
+    enum Outcome {
+        Trusted,
+        AnotherServer,
+        AnotherProxy,
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let target = start([ok("fine")]);
+    let of_server = pki(leaf("tokens.example"));
+    let context = of_server.server().context();
+    let tokens = RUNTIME.block_on(http([token("t", 3600)]).over_tls(context).start());
+    let token_url = format!("https://localhost:{}/token", tokens.address.port());
+    for (proxy_name, server_name, outcome) in [
+        ("127.0.0.1", "tokens.example", Outcome::Trusted),
+        ("127.0.0.1", "other.example", Outcome::AnotherServer),
+        ("tokens.example", "tokens.example", Outcome::AnotherProxy),
+    ] {
+        let of_proxy = pki(leaf(proxy_name));
+        let through = proxy().over_tls(of_proxy.server().context());
+        let through = RUNTIME.block_on(through.start());
+        let ca = folder.path().join("ca.pem");
+        fs::write(&ca, of_server.root.pem() + &of_proxy.root.pem()).unwrap();
+        let keys = format!(
+            "tls_config: {{ca_file: '{}', server_name: {server_name}}}, proxy_url: 'https://{}'",
+            ca.display(),
+            through.address
+        );
+        let probed = exporter_of(&token_url, &keys).probe("it", &url(&target));
+        match outcome {
+            Outcome::Trusted => probed.expect(&["probe_success 1"]),
+            _ => probed.expect(&[&failed("request", "certificate_wrong_host")]),
+        };
+        let never_asked = outcome == Outcome::AnotherProxy;
+        assert_eq!(through.asked().is_empty(), never_asked, "{proxy_name} {server_name}");
+    }
+}
+
+#[test]
 fn what_goes_wrong_with_a_token_is_told_without_secrets() {
     let target = start([ok("fine")]);
     let large = format!("{{\"access_token\": \"{}\"}}", "x".repeat(70_000));
