@@ -116,9 +116,15 @@ impl Client {
         form: Form,
         agent: Option<&str>,
     ) -> Result<Result<Token, Refusal>, Failure> {
+        let mut url = self.url.clone();
+        if form.authorization.is_some() {
+            // The library would send the URL's user beside it, Go's client sends one of them.
+            // Only a URL without a host refuses these.
+            let _ = (url.set_username(""), url.set_password(None));
+        }
         let mut request = self
             .library
-            .post(self.url.clone())
+            .post(url)
             .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
             .header(header::CONNECTION, "close")
             .body(form.body);

@@ -1,14 +1,14 @@
 //! The section `oauth2`: where a token comes from.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
-use serde::{Deserialize, Deserializer, Serialize, de};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use url::Url;
 
 use crate::settings::{
     http_client::{
         no_proxy::NoProxy,
-        proxy::{ProxySettings, ProxyUrl, proxy_url},
+        proxy::{ProxySettings, ProxyUrl, proxy_url, without_password},
         source::{Source, Trio},
     },
     rule::RuleError,
@@ -48,12 +48,11 @@ pub struct OAuth2Settings {
 /// The grant that signs a token request with a key; any other value means client credentials.
 pub const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 
-/// The address of a token server, as it was written and as it is understood.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-#[serde(transparent)]
+/// The address of a token server, as it was written and as it is understood. A password in it is
+/// not shown.
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct TokenUrl {
     text: String,
-    #[serde(skip)]
     url: Option<Url>,
 }
 
@@ -98,6 +97,27 @@ impl TokenUrl {
     #[must_use]
     pub fn url(&self) -> Option<&Url> {
         self.url.as_ref()
+    }
+}
+
+impl fmt::Display for TokenUrl {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.url {
+            Some(url) if url.password().is_some() => formatter.write_str(&without_password(url)),
+            _ => formatter.write_str(&self.text),
+        }
+    }
+}
+
+impl fmt::Debug for TokenUrl {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, formatter)
+    }
+}
+
+impl Serialize for TokenUrl {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 

@@ -104,12 +104,17 @@ impl ProxyUrl {
 
 impl fmt::Display for ProxyUrl {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut shown = self.0.clone();
-        if shown.password().is_some() && shown.set_password(Some(URL_MASK)).is_err() {
-            return formatter.write_str(URL_MASK);
-        }
-        shown.fmt(formatter)
+        formatter.write_str(&without_password(&self.0))
     }
+}
+
+/// A URL to be shown: something else stands where its password is.
+pub(super) fn without_password(url: &Url) -> String {
+    let mut shown = url.clone();
+    if shown.password().is_some() && shown.set_password(Some(URL_MASK)).is_err() {
+        return URL_MASK.to_owned();
+    }
+    shown.into()
 }
 
 impl fmt::Debug for ProxyUrl {

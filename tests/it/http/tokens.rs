@@ -151,6 +151,15 @@ fn the_style_that_a_server_takes_is_found_and_remembered() {
 }
 
 #[test]
+fn a_user_in_the_url_counts_where_the_client_is_not_in_the_header() {
+    let target = start([ok("fine")]);
+    let tokens = start([refusal(), token("t", 3600)]);
+    let exporter = exporter_of(&format!("http://a:b@{}/", tokens.address), "");
+    exporter.probe("it", &url(&target)).expect(&["probe_success 1"]);
+    assert_eq!(authorizations(&tokens), ["Basic bWU6aGlkZGVu", "Basic YTpi"]);
+}
+
+#[test]
 fn a_token_that_is_not_taken_is_not_used_again() {
     let target = start([ok("fine"), status(401), ok("fine")]);
     let tokens = start([token("first", 3600), token("second", 3600)]);
@@ -385,6 +394,7 @@ fn what_goes_wrong_with_a_token_is_told_without_secrets() {
         let log = text.split("Metrics that").next().unwrap();
         assert!(log.contains(&format!("http://{}/token", tokens.address)), "{log}");
         assert!(!log.contains("hidden"), "{log}");
+        assert!(text.contains("user:xxxxx@") && !text.contains("user:hidden"), "{text}");
     }
     for (token_url, reason) in
         [("http://127.0.0.1:1/", "refused"), ("https://127.0.0.1:1/", "refused")]
