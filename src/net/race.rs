@@ -1,8 +1,11 @@
 //! Connections to a name, over whichever family works first.
 
-use std::{future::Future, pin::pin, time::Duration};
+use std::{future::Future, pin::pin, sync::OnceLock, time::Duration};
 
-use tokio::time::Instant;
+use tokio::{
+    sync::oneshot,
+    time::{Instant, timeout_at},
+};
 
 use crate::{
     evidence::{Failure, Stage},
@@ -10,51 +13,84 @@ use crate::{
     settings::ip::IpFamily,
 };
 
+/// A connection, and what went before it.
+#[derive(Debug)]
+pub struct Reached {
+    /// The connection.
+    pub stream: WireStream,
+    /// How long the name was looked up, until it was known where to connect to.
+    pub lookup: Duration,
+    /// How long the other family was tried then, without success.
+    pub in_vain: Duration,
+}
+
 /// Connects to a host that is not the target itself, such as one that a redirect named. As upstream
-/// does it, either family will do there: IPv6 goes first, and IPv4 follows when that fails or takes
-/// long. Also says how long the lookup took.
+/// does it, either family will do there, and both are looked up at once: IPv6 goes first, and IPv4
+/// follows when that fails or takes long.
 ///
 /// # Errors
 /// A failure of the stage [`Stage::Resolve`] or [`Stage::Connect`].
-pub async fn connect(
-    context: &Context,
-    host: &str,
-    port: u16,
-) -> Result<(Duration, WireStream), Failure> {
-    let attempt = async |family: IpFamily| {
-        let begun = Instant::now();
-        let address = resolve::resolve_family(context, host, family).await?;
-        let lookup = begun.elapsed();
-        let stream = dial::connect(context, address.with_port(port), None).await?;
-        Ok((lookup, stream))
+pub async fn connect(context: &Context, host: &str, port: u16) -> Result<Reached, Failure> {
+    let begun = Instant::now();
+    let looked_up = OnceLock::new();
+    let first = async {
+        let address = resolve::resolve_family(context, host, IpFamily::V6).await;
+        let (lookup, _) = *looked_up.get_or_init(|| (begun.elapsed(), address.is_ok()));
+        let stream = dial::connect(context, address?.with_port(port), None).await?;
+        Ok(Reached { stream, lookup, in_vain: Duration::ZERO })
     };
-    race(attempt(IpFamily::V6), attempt(IpFamily::V4)).await
+    let second = async |turn: Turn| {
+        let address = resolve::resolve_family(context, host, IpFamily::V4).await?;
+        let own = begun.elapsed();
+        turn.come().await;
+        let before = begun.elapsed();
+        let (lookup, in_vain) = match looked_up.get() {
+            // While IPv6 is looked up, it is the lookup that is waited for.
+            None => (before, Duration::ZERO),
+            Some((ended, found)) => {
+                let lookup = own.max(*ended);
+                (lookup, if *found { before.saturating_sub(lookup) } else { Duration::ZERO })
+            }
+        };
+        let stream = dial::connect(context, address.with_port(port), None).await?;
+        Ok(Reached { stream, lookup, in_vain })
+    };
+    race(first, second).await
 }
 
 /// How long IPv4 waits for IPv6, in Go's client.
 const HEAD_START: Duration = Duration::from_millis(300);
 
-/// The first of two ways that works; the second is not tried while the first may soon work.
-async fn race<T>(
-    first: impl Future<Output = Result<T, Failure>>,
-    second: impl Future<Output = Result<T, Failure>>,
-) -> Result<T, Failure> {
-    let mut first = pin!(first);
-    let mut second = pin!(second);
-    let early = tokio::select! {
-        outcome = &mut first => Some(outcome),
-        () = tokio::time::sleep(HEAD_START) => None,
-    };
-    if let Some(outcome) = early {
-        return match outcome {
-            Ok(done) => Ok(done),
-            Err(failure) => second.await.map_err(|other| more_telling(failure, other)),
-        };
+/// When the second way may begin.
+struct Turn {
+    /// Ends when the first way has failed.
+    failed: oneshot::Receiver<()>,
+    latest: Instant,
+}
+
+impl Turn {
+    /// Waits until the first way has failed, or has had its head start.
+    async fn come(self) {
+        // Either end will do.
+        let _ = timeout_at(self.latest, self.failed).await;
     }
+}
+
+/// The first of two ways that works. The second waits for its turn, since the first may soon work.
+async fn race<T, W: Future<Output = Result<T, Failure>>>(
+    first: impl Future<Output = Result<T, Failure>>,
+    second: impl FnOnce(Turn) -> W,
+) -> Result<T, Failure> {
+    let (running, failed) = oneshot::channel();
+    let mut first = pin!(first);
+    let mut second = pin!(second(Turn { failed, latest: Instant::now() + HEAD_START }));
     tokio::select! {
         outcome = &mut first => match outcome {
             Ok(done) => Ok(done),
-            Err(failure) => second.await.map_err(|other| more_telling(failure, other)),
+            Err(failure) => {
+                drop(running);
+                second.await.map_err(|other| more_telling(failure, other))
+            }
         },
         outcome = &mut second => match outcome {
             Ok(done) => Ok(done),
@@ -95,7 +131,11 @@ mod tests {
             ("no such name", (10, Err(Stage::Resolve)), (20, refused), refused, 30),
         ] {
             let begun = Instant::now();
-            let outcome = race(way(first.0, first.1), way(second.0, second.1)).await;
+            let second = async |turn: Turn| {
+                turn.come().await;
+                way(second.0, second.1).await
+            };
+            let outcome = race(way(first.0, first.1), second).await;
             assert_eq!(outcome.map_err(|failure| failure.stage), expected, "{name}");
             assert_eq!(begun.elapsed(), Duration::from_millis(time), "{name}");
         }

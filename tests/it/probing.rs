@@ -16,12 +16,22 @@ pub(crate) async fn probe(module: &str, target: impl Display) -> Probed {
 
 /// Probes with more in the query, such as `&hostname=...`.
 pub(crate) async fn probe_with(module: &str, target: impl Display, query: &str) -> Probed {
+    probe_by(Resolver::system(), module, target, query).await
+}
+
+/// Probes with names from elsewhere.
+pub(crate) async fn probe_by(
+    resolver: Resolver,
+    module: &str,
+    target: impl Display,
+    query: &str,
+) -> Probed {
     let yaml = format!("modules: {{it: {module}}}");
     let config = Config::parse(&yaml, "").unwrap_or_else(|error| panic!("{error}\nin {yaml}"));
     let query = format!("module=it&target={target}{query}");
     let request = RawRequest { query: &query, scrape_timeout: None };
     let request = ProbeRequest::parse(request, &config, 0.5).unwrap();
-    Probed { report: probe::run(request, Arc::new(Resolver::system())).await }
+    Probed { report: probe::run(request, Arc::new(resolver)).await }
 }
 
 /// A probe that was made.

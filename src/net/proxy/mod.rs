@@ -111,9 +111,10 @@ impl Proxy {
         let _held = context.hold(Stage::Proxy);
         context.log.debug("Connecting to the proxy", &[("proxy", self)]);
         let connected = race::connect(context, &self.host, self.port).await;
-        let (lookup, stream) = connected.map_err(|failure| self.blame(&failure))?;
-        times.add(ProxyPhase::Resolve, lookup);
-        Ok(stream)
+        let reached = connected.map_err(|failure| self.blame(&failure))?;
+        times.add(ProxyPhase::Resolve, reached.lookup);
+        times.add_in_vain(reached.in_vain);
+        Ok(reached.stream)
     }
 
     /// Speaks TLS with the proxy if its URL says so.

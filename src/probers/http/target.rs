@@ -155,15 +155,18 @@ impl Way<'_> {
             let stream = dial::connect(self.context, address.with_port(port), None).await?;
             (None, stream)
         } else {
-            let (lookup, stream) = Box::pin(race::connect(self.context, host, port)).await?;
-            (Some(lookup), stream)
+            let reached = Box::pin(race::connect(self.context, host, port)).await?;
+            (Some((reached.lookup, reached.in_vain)), reached.stream)
         };
         connecting.stop_at(stream.connect_time());
-        match lookup {
+        if let Some((lookup, in_vain)) = lookup {
             // As upstream does it, the phase is not there when the lookup was to be skipped.
-            Some(lookup) if self.is_own => seen.phases.add_in_vain(lookup),
-            Some(lookup) => seen.phases.add(HttpPhase::Resolve, lookup),
-            None => {}
+            if self.is_own {
+                seen.phases.add_in_vain(lookup);
+            } else {
+                seen.phases.add(HttpPhase::Resolve, lookup);
+            }
+            seen.phases.add_in_vain(in_vain);
         }
         let clock = stream.clock();
         seen.clock = Some(clock.clone());

@@ -2,15 +2,18 @@
 
 use std::time::Duration;
 
+use probe_exporter::net::resolve::Resolver;
+
 use super::{module, phase, short_module};
 use crate::{
     fixtures::{
+        dns::without_ipv6,
         hostile::RUNTIME,
         http::{http, ok, redirect},
         proxy::{RunningProxy, proxy},
         tls::{leaf, pki},
     },
-    probing::{failed, probe},
+    probing::{Probed, failed, probe, probe_by},
     running::Running,
 };
 
@@ -279,13 +282,37 @@ async fn the_time_of_the_proxy_is_its_own() {
         for name in ["connect", "tls", "processing"] {
             assert!(probed.value(&phase(name)) < taken, "{name}:\n{}", probed.text());
         }
-        let phases = ["resolve", "connect", "tls", "processing", "transfer"].map(phase);
-        let all = phases.into_iter().chain(["resolve", "tunnel"].map(proxy_phase));
-        let accounted: f64 = all.map(|name| probed.value(&name)).sum();
-        let overhead = probed.value("probe_overhead_seconds");
-        let missing = probed.value("probe_duration_seconds") - accounted - overhead;
-        assert!(missing.abs() < 1e-6, "{missing} s are missing in\n{}", probed.text());
+        adds_up(&probed);
     }
+}
+
+/// Of a probe over TLS through a tunnel, all time is in a phase, or the exporter's own.
+fn adds_up(probed: &Probed) {
+    let phases = ["resolve", "connect", "tls", "processing", "transfer"].map(phase);
+    let all = phases.into_iter().chain(["resolve", "tunnel"].map(proxy_phase));
+    let accounted: f64 = all.map(|name| probed.value(&name)).sum();
+    let overhead = probed.value("probe_overhead_seconds");
+    let missing = probed.value("probe_duration_seconds") - accounted - overhead;
+    assert!(missing.abs() < 1e-6, "{missing} s are missing in\n{}", probed.text());
+}
+
+#[tokio::test]
+async fn both_families_of_a_proxy_are_looked_up_at_once_and_in_its_time() {
+    const TAKEN: Duration = Duration::from_millis(200);
+    let context = pki(leaf("127.0.0.1")).server().context();
+    let server = http([ok("fine")]).over_tls(context).start().await;
+    let proxy = proxy().start().await;
+    let names = without_ipv6(TAKEN).await;
+    let keys = format!("{INSECURE}, proxy_url: 'http://proxy.example:{}'", proxy.address.port());
+    let resolver = Resolver::of_servers(vec![names.address]);
+    let target = format!("https://{}", server.address);
+    let probed = probe_by(resolver, &module(&keys), target, "").await;
+    probed.expect(&["probe_success 1"]);
+    let taken = TAKEN.as_secs_f64();
+    let lookup = probed.value(&proxy_phase("resolve"));
+    assert!((taken..1.8 * taken).contains(&lookup), "{}", probed.text());
+    assert!(probed.value("probe_overhead_seconds") < taken / 2.0, "{}", probed.text());
+    adds_up(&probed);
 }
 
 #[test]
