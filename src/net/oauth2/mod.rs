@@ -7,12 +7,16 @@ mod request;
 
 use std::{
     fmt,
+    pin::pin,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use http::{HeaderValue, StatusCode};
-use tokio::time::Instant;
+use tokio::{
+    sync::Notify,
+    time::{Instant, sleep},
+};
 use url::Url;
 
 use self::{
@@ -71,8 +75,10 @@ struct Shared {
     tls: TlsClient,
     proxy: ProxySettings,
     kept: Mutex<Kept>,
-    /// One token is fetched at a time; whoever waits learns how the fetch before it failed.
-    turn: tokio::sync::Mutex<Option<Failed>>,
+    /// One token is fetched at a time, unless that takes longer than [`TURN`].
+    turn: tokio::sync::Mutex<()>,
+    /// A token has come, for all who wait or fetch.
+    news: Notify,
 }
 
 #[derive(Default)]
@@ -80,6 +86,8 @@ struct Kept {
     token: Option<KeptToken>,
     /// How the server takes our name and secret, once that is known.
     style: Option<Style>,
+    /// The last fetch, if it failed, for those who waited for it.
+    failed: Option<Failed>,
 }
 
 #[derive(Clone)]
@@ -98,6 +106,10 @@ struct Failed {
 
 /// A token is no longer used so long before it expires, if it lives for twice as long.
 const MARGIN: Duration = Duration::from_secs(10);
+
+/// A fetch that takes longer than this no longer keeps others from trying: the server may hang on
+/// one connection and answer on the next. Nor do all of them try at once then.
+const TURN: Duration = Duration::from_secs(2);
 
 impl TokenSource {
     /// The value of `Authorization`: the token that is kept, or a new one. `agent` is who asks.
@@ -119,25 +131,61 @@ impl TokenSource {
         if let Some(value) = self.valid(&secret) {
             return Ok(value);
         }
-        let mut turn = self.shared.turn.lock().await;
-        if let Some(value) = self.valid(&secret) {
+        tokio::select! {
+            biased;
+            outcome = self.fetch_in_turn(context, &secret, agent, begun) => outcome,
+            value = self.kept_by_another(&secret) => Ok(value),
+        }
+    }
+
+    /// Fetches a token and keeps it, once nobody else is about to, or has failed since `begun`.
+    async fn fetch_in_turn(
+        &self,
+        context: &Context,
+        secret: &Secret,
+        agent: Option<&str>,
+        begun: Instant,
+    ) -> Result<HeaderValue, Failure> {
+        let turn = self.shared.turn.lock().await;
+        if let Some(value) = self.valid(secret) {
             return Ok(value);
         }
-        if let Some(failed) = turn.as_ref().filter(|failed| failed.at >= begun) {
+        if let Some(failed) = self.kept().failed.as_ref().filter(|failed| failed.at >= begun) {
             return Err(failed.failure.clone());
         }
         context.log.debug("Asking for a token", &[("token_url", &self.server())]);
-        match self.fetch(context, &secret, agent).await {
-            Ok(token) => {
-                *turn = None;
-                Ok(self.keep(token, secret))
-            }
+        let mut fetch = pin!(self.fetch(context, secret, agent));
+        let early = tokio::select! {
+            fetched = &mut fetch => Some(fetched),
+            () = sleep(TURN) => None,
+        };
+        let fetched = if let Some(fetched) = early {
+            fetched
+        } else {
+            drop(turn);
+            fetch.await
+        };
+        match fetched {
+            Ok(token) => Ok(self.keep(token, secret.clone())),
             Err(failure) => {
                 let message = format!("the token server {}: {failure}", self.server());
                 let failure = Failure::new(Stage::Request, failure.reason, message);
-                *turn = Some(Failed { at: Instant::now(), failure: failure.clone() });
+                let failed = Failed { at: Instant::now(), failure: failure.clone() };
+                self.kept().failed = Some(failed);
                 Err(failure)
             }
+        }
+    }
+
+    /// Waits for a token that another probe fetches.
+    async fn kept_by_another(&self, secret: &Secret) -> HeaderValue {
+        loop {
+            // Nothing is missed from here on.
+            let news = self.shared.news.notified();
+            if let Some(value) = self.valid(secret) {
+                return value;
+            }
+            news.await;
         }
     }
 
@@ -195,7 +243,13 @@ impl TokenSource {
         let Token { value, lifetime } = token;
         let usable = lifetime.saturating_sub(MARGIN.min(lifetime / 2));
         let until = Instant::now() + usable;
-        self.kept().token = Some(KeptToken { value: value.clone(), secret, until });
+        let token = KeptToken { value: value.clone(), secret, until };
+        {
+            let mut kept = self.kept();
+            kept.token = Some(token);
+            kept.failed = None;
+        }
+        self.shared.news.notify_waiters();
         value
     }
 
@@ -247,6 +301,7 @@ impl TryFrom<OAuth2Settings> for TokenSource {
             proxy: settings.proxy(),
             kept: Mutex::default(),
             turn: tokio::sync::Mutex::default(),
+            news: Notify::new(),
         };
         Ok(Self { settings: Arc::new(settings), shared: Arc::new(shared) })
     }

@@ -7,9 +7,9 @@ use probe_exporter::net::resolve::Resolver;
 use super::{module, phase, short_module};
 use crate::{
     fixtures::{
-        dns::without_ipv6,
         hostile::RUNTIME,
         http::{http, ok, redirect},
+        names::without_ipv6,
         proxy::{RunningProxy, proxy},
         tls::{leaf, pki},
     },

@@ -114,6 +114,24 @@ fn probes_at_once_share_one_token() {
 }
 
 #[test]
+fn a_fetch_that_hangs_does_not_hold_up_others() {
+    let target = start([ok("fine")]);
+    let tokens = start([Answer::default().hang(), token("t", 3600)]);
+    let exporter = exporter(&tokens, "");
+    thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                let probed = exporter.probe("it", &url(&target));
+                probed.expect(&["probe_success 1"]);
+                let taken = probed.value(TOKEN_TIME).unwrap();
+                assert!((1.0..8.0).contains(&taken), "{}", probed.text());
+            });
+        }
+    });
+    assert_eq!(tokens.asked().len(), 2, "one that hangs, and one in its place");
+}
+
+#[test]
 fn a_failure_is_shared_with_those_who_wait_and_not_kept() {
     let target = start([ok("fine")]);
     let slow = || {
