@@ -4,7 +4,7 @@ use std::{future::Future, pin::pin, sync::OnceLock, time::Duration};
 
 use tokio::{
     sync::oneshot,
-    time::{Instant, timeout_at},
+    time::{Instant, sleep_until},
 };
 
 use crate::{
@@ -71,8 +71,10 @@ struct Turn {
 impl Turn {
     /// Waits until the first way has failed, or has had its head start.
     async fn come(self) {
-        // Either end will do.
-        let _ = timeout_at(self.latest, self.failed).await;
+        tokio::select! {
+            _ = self.failed => {}
+            () = sleep_until(self.latest) => {}
+        }
     }
 }
 
