@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Bytes that a peer may say in one dialogue; none that makes sense comes near.
-const MOST_BYTES: usize = 16 << 20;
+pub const MOST_BYTES: usize = 16 << 20;
 
 /// Bytes that are read at a time.
 const READ_AHEAD: usize = 4096;

@@ -1,8 +1,8 @@
 //! The dialogue over messages, and the end of the websocket.
 
 use bytes::Bytes;
-use futures_util::{SinkExt as _, StreamExt as _};
-use tokio::task::coop::consume_budget;
+use futures_util::{FutureExt as _, SinkExt as _, StreamExt as _};
+use tokio::task::coop::{consume_budget, unconstrained};
 use tokio_tungstenite::{
     WebSocketStream,
     tungstenite::{
@@ -20,16 +20,14 @@ use tokio_tungstenite::{
 
 use crate::{
     evidence::{Failure, Reason, Stage, log::Excerpt},
-    net::{Context, http::send::Transport, wire::WireClock},
+    net::{Context, http::send::Transport},
     probers::{
         MOST_INLINE, elsewhere,
-        query_response::{Step, expand},
+        query_response::{MOST_BYTES, Step, expand},
+        websocket::bounded::Bounded,
     },
     settings::{bytes::Bytes as Template, regexp::Regexp},
 };
-
-/// Bytes that a peer may say in one dialogue, in one message or in many; as over TCP.
-const MOST_BYTES: usize = 16 << 20;
 
 /// Bytes that are read at a time.
 const READ_AHEAD: usize = 4096;
@@ -41,8 +39,7 @@ const MOST_UNSENT: usize = 4 * MOST_BYTES;
 /// A websocket, once the connection is upgraded.
 pub(super) struct Websocket<'w> {
     context: &'w Context,
-    socket: WebSocketStream<Box<dyn Transport>>,
-    clock: &'w WireClock,
+    socket: WebSocketStream<Bounded<Box<dyn Transport>>>,
 }
 
 impl<'w> Websocket<'w> {
@@ -51,8 +48,8 @@ impl<'w> Websocket<'w> {
         context: &'w Context,
         connection: Box<dyn Transport>,
         read: Bytes,
-        clock: &'w WireClock,
     ) -> Self {
+        let connection = Bounded::new(connection, MOST_BYTES);
         let limits = WebSocketConfig::default()
             .read_buffer_size(READ_AHEAD)
             .write_buffer_size(0)
@@ -62,7 +59,7 @@ impl<'w> Websocket<'w> {
         let read = read.to_vec();
         let socket =
             WebSocketStream::from_partially_read(connection, read, Role::Client, Some(limits));
-        Self { context, socket: socket.await, clock }
+        Self { context, socket: socket.await }
     }
 
     /// Goes through the steps: in each, expects one message and then sends one, if asked for.
@@ -112,24 +109,23 @@ impl<'w> Websocket<'w> {
                 Some(Ok(Message::Text(text))) => return Ok(text.into()),
                 Some(Ok(Message::Binary(bytes))) => return Ok(bytes),
                 Some(Ok(Message::Close(frame))) => return Err(farewell(frame.as_ref())),
-                Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {
-                    let received = usize::try_from(self.clock.so_far().received);
-                    if received.is_ok_and(|received| received > MOST_BYTES) {
-                        let what = format!("the server said more than {MOST_BYTES} bytes");
-                        return Err(Failure::new(Stage::Response, Reason::TooLarge, what));
-                    }
-                }
+                Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {}
                 Some(Err(error)) => return Err(failure_of(&error, Stage::Response, "reading")),
                 None => return Err(farewell(None)),
             }
         }
     }
 
-    /// Says good-bye, and does not wait for an answer. What comes of it changes nothing.
-    pub(super) async fn close(mut self) {
+    /// Says good-bye if there is room for it, and does not wait for an answer. What comes of it
+    /// changes nothing: a peer that reads no more must not take a good probe its success.
+    pub(super) fn close(mut self) {
         let frame = CloseFrame { code: CloseCode::Normal, reason: "".into() };
-        if let Err(error) = self.socket.close(Some(frame)).await {
-            self.context.log.debug("The close frame was not sent", &[("err", &error)]);
+        match unconstrained(self.socket.close(Some(frame))).now_or_never() {
+            Some(Ok(())) => {}
+            Some(Err(error)) => {
+                self.context.log.debug("The close frame was not sent", &[("err", &error)]);
+            }
+            None => self.context.log.debug("There was no room for the close frame", &[]),
         }
     }
 }
@@ -161,7 +157,10 @@ fn farewell(frame: Option<&CloseFrame>) -> Failure {
 
 fn failure_of(error: &Error, stage: Stage, doing: &str) -> Failure {
     let reason = match error {
-        Error::Io(error) => return Failure::io(stage, doing, error),
+        Error::Io(error) => {
+            let behind = error.get_ref().and_then(|behind| behind.downcast_ref::<Failure>());
+            return behind.cloned().unwrap_or_else(|| Failure::io(stage, doing, error));
+        }
         Error::Capacity(_) => Reason::TooLarge,
         Error::ConnectionClosed
         | Error::AlreadyClosed
@@ -179,7 +178,7 @@ mod tests {
         time::{Duration, Instant},
     };
 
-    use futures_util::FutureExt as _;
+    use tokio::io::AsyncReadExt as _;
 
     use super::*;
     use crate::net::resolve::Resolver;
@@ -196,21 +195,17 @@ mod tests {
     }
 
     /// A websocket whose server says this; what it hears is lost.
-    async fn hearing<'w>(
-        said: Vec<u8>,
-        context: &'w Context,
-        clock: &'w WireClock,
-    ) -> Websocket<'w> {
+    async fn hearing(said: Vec<u8>, context: &Context) -> Websocket<'_> {
         let stream = tokio::io::join(std::io::Cursor::new(said), tokio::io::sink());
-        Websocket::new(context, Box::new(stream), Bytes::new(), clock).await
+        Websocket::new(context, Box::new(stream), Bytes::new()).await
     }
 
     #[tokio::test]
     async fn large_messages_are_matched_on_another_thread() {
-        let (context, clock) = (context(), WireClock::of_nothing());
+        let context = context();
         for (length, is_inline) in [(MOST_INLINE, true), (MOST_INLINE + 1, false)] {
             let steps = [Step { expect: Some(Regexp::new("(x)$").unwrap()), ..Step::default() }];
-            let mut socket = hearing(text(length), &context, &clock).await;
+            let mut socket = hearing(text(length), &context).await;
             let mut talked = pin!(socket.talk(&steps));
             let at_once = talked.as_mut().now_or_never();
             assert_eq!(at_once, is_inline.then_some(Ok(())), "{length}");
@@ -228,5 +223,26 @@ mod tests {
         assert_eq!(answered(64).map(|send| send.len()), Ok(MOST_UNSENT));
         let failure = answered(65).unwrap_err();
         assert_eq!((failure.stage, failure.reason), (Stage::Check, Reason::TooLarge));
+    }
+
+    #[tokio::test]
+    async fn frames_without_content_are_too_much_at_last() {
+        let context = context();
+        let empty = |kind: u8| [kind, 127, 0, 0, 0, 0, 0, 0, 0, 0];
+        let said = [&empty(0x01)[..], &empty(0x00).repeat(MOST_BYTES / 10 + 1)].concat();
+        let failure = hearing(said, &context).await.message().await.unwrap_err();
+        assert_eq!((failure.stage, failure.reason), (Stage::Response, Reason::TooLarge));
+    }
+
+    #[tokio::test]
+    async fn a_close_frame_goes_where_there_is_room_and_waits_nowhere() {
+        let context = context();
+        for (room, heard) in [(64, 8), (1, 1)] {
+            let (stream, mut peer) = tokio::io::duplex(room);
+            Websocket::new(&context, Box::new(stream), Bytes::new()).await.close();
+            let mut bytes = Vec::new();
+            peer.read_to_end(&mut bytes).await.unwrap();
+            assert_eq!((bytes.len(), bytes[0]), (heard, 0x88));
+        }
     }
 }

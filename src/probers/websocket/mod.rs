@@ -1,5 +1,6 @@
 //! The websocket prober: an upgrade, and a dialogue.
 
+mod bounded;
 mod dialogue;
 mod headers;
 mod measurements;
@@ -51,9 +52,9 @@ impl Prober for WebsocketProber {
         let asked = Asked::of(self, context, &url).await;
         let (connection, clock) = self.connect(context, &server, address?, seen).await?;
         let (connection, read) = ask(context, asked?, connection, &clock, seen).await?;
-        let mut socket = Websocket::new(context, connection, read, &clock).await;
+        let mut socket = Websocket::new(context, connection, read).await;
         let talked = self.talk(&mut socket, &clock, seen).await;
-        socket.close().await;
+        socket.close();
         talked
     }
 }
