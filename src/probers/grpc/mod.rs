@@ -20,7 +20,7 @@ use crate::{
         http::{
             http2::{FrameWatch, Framed},
             send::Transport,
-            url::{Url, host_header, hostname},
+            url::{Url, host_header, hostname, port_number},
         },
         resolve::{Address, resolve},
         tls::Handshake,
@@ -168,10 +168,8 @@ impl Server {
     }
 
     fn port(&self) -> Result<u16, Failure> {
-        self.port.parse().map_err(|_| {
-            let message = format!("{} is not a port: the largest is {}", self.port, u16::MAX);
-            Failure::new(Stage::Connect, Reason::InvalidTarget, message)
-        })
+        port_number(&self.port)
+            .map_err(|message| Failure::new(Stage::Connect, Reason::InvalidTarget, message))
     }
 
     /// How the server is addressed without TLS.

@@ -95,14 +95,8 @@ impl Pinned {
 
 /// The port that a URL leads to.
 pub(super) fn port_of(url: &Url) -> Result<u16, Failure> {
-    match url.port() {
-        None if url.scheme == "https" => Ok(443),
-        None => Ok(80),
-        Some(port) => port.parse().map_err(|_| {
-            let message = format!("{port} is not a port: the largest is {}", u16::MAX);
-            Failure::new(Stage::Connect, Reason::InvalidTarget, message)
-        }),
-    }
+    url.port_or(if url.scheme == "https" { 443 } else { 80 })
+        .map_err(|message| Failure::new(Stage::Connect, Reason::InvalidTarget, message))
 }
 
 /// Makes the connection for a hop, with TLS if its URL says so.

@@ -158,10 +158,7 @@ impl<'u> Server<'u> {
             let message = "The target names a user; credentials belong into http_config";
             return Err(invalid(message));
         }
-        let usual = if secure { 443 } else { 80 };
-        let port = url.port().map_or(Ok(usual), str::parse).map_err(|_| {
-            invalid(format!("The target's port is larger than the largest, {}", u16::MAX))
-        })?;
+        let port = url.port_or(if secure { 443 } else { 80 }).map_err(invalid)?;
         Ok(Self { host: url.hostname(), port, secure })
     }
 }

@@ -106,6 +106,11 @@ impl Url {
         split_port(&self.authority).1.filter(|port| !port.is_empty())
     }
 
+    /// The port that it leads to, `usual` if none was written.
+    pub(crate) fn port_or(&self, usual: u16) -> Result<u16, String> {
+        self.port().map_or(Ok(usual), port_number)
+    }
+
     /// The path as it goes into a request, at least `/`.
     pub(crate) fn path(&self) -> &str {
         if self.path.is_empty() { "/" } else { &self.path }
@@ -174,6 +179,11 @@ impl fmt::Display for Url {
 pub(crate) fn hostname(authority: &str) -> &str {
     let (host, _) = split_port(authority);
     host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
+}
+
+/// The number of a port of digits.
+pub(crate) fn port_number(text: &str) -> Result<u16, String> {
+    text.parse().map_err(|_| format!("{text} is not a port: the largest is {}", u16::MAX))
 }
 
 /// Host, still with its brackets, and port.
