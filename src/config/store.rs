@@ -1,8 +1,7 @@
 //! The configuration in force, and how it is replaced while probes run.
 
 use std::{
-    fs::File,
-    io::{self, Read},
+    io,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
     time::SystemTime,
@@ -12,7 +11,10 @@ use arc_swap::ArcSwap;
 use boring::sha::sha256;
 use thiserror::Error;
 
-use crate::config::{Config, ConfigError};
+use crate::{
+    config::{Config, ConfigError},
+    settings::file,
+};
 
 /// Holds the configuration in force.
 #[derive(Debug)]
@@ -78,8 +80,8 @@ const BUILT_IN: &str = include_str!("../../config/blackbox.yml");
 /// The name of that configuration in errors.
 const BUILT_IN_NAME: &str = "built-in configuration";
 
-/// No configuration is as large as this.
-const LARGEST_FILE: u64 = 64 << 20;
+/// No configuration is as large as this, in MiB.
+const MOST_MIB: u64 = 64;
 
 impl ConfigStore {
     /// Loads `file`; without one the `blackbox.yml` of the working directory or, if there is none
@@ -160,22 +162,13 @@ impl Text {
 /// Reads the file that was asked for, or what stands in for it.
 fn read(file: Option<&Path>) -> Result<Text, LoadError> {
     let named = file.unwrap_or(Path::new(DEFAULT_FILE));
-    match read_file(named) {
+    match file::read(named, MOST_MIB) {
         Ok(bytes) => Ok(Text { name: named.display().to_string(), bytes }),
         Err(error) if file.is_none() && error.kind() == io::ErrorKind::NotFound => {
             Ok(Text { name: BUILT_IN_NAME.to_owned(), bytes: BUILT_IN.as_bytes().to_vec() })
         }
         Err(error) => Err(LoadError::Unreadable { file: named.to_owned(), error }),
     }
-}
-
-fn read_file(path: &Path) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    File::open(path)?.take(LARGEST_FILE + 1).read_to_end(&mut bytes)?;
-    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > LARGEST_FILE {
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "the file is over 64 MiB"));
-    }
-    Ok(bytes)
 }
 
 #[cfg(test)]

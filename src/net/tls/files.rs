@@ -1,11 +1,10 @@
 //! What a `tls_config` needs from files, prepared once and again when the files change.
 
 use std::{
-    fmt, fs,
-    io::{self, Read as _},
+    fmt,
     path::Path,
     sync::{Arc, Mutex, PoisonError},
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 use boring::{
@@ -22,7 +21,10 @@ use crate::{
         engine,
         trust::{self, TrustStore},
     },
-    settings::tls::TlsSettings,
+    settings::{
+        file::{self, Stamp, USUAL_MIB},
+        tls::TlsSettings,
+    },
 };
 
 /// The engine and the trusted authorities of one `tls_config`.
@@ -41,29 +43,6 @@ pub(super) struct Identity {
     pub(super) leaf: X509,
     pub(super) chain: Vec<X509>,
     pub(super) key: PKey<Private>,
-}
-
-/// Tells whether a file is still the one that was read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stamp {
-    length: u64,
-    modified: Option<SystemTime>,
-    /// Device, inode and time of the last change of either.
-    identity: (u64, u64, i64, i64),
-}
-
-impl Stamp {
-    /// What `path`, or the file that it is a link to, is now. Blocks.
-    pub fn of(path: &Path) -> io::Result<Self> {
-        use std::os::unix::fs::MetadataExt as _;
-
-        let metadata = fs::metadata(path)?;
-        Ok(Self {
-            length: metadata.len(),
-            modified: metadata.modified().ok(),
-            identity: (metadata.dev(), metadata.ino(), metadata.ctime(), metadata.ctime_nsec()),
-        })
-    }
 }
 
 /// What was prepared for one `tls_config`, with what shows that it still holds.
@@ -200,7 +179,9 @@ impl<'a> Source<'a> {
     fn read(&self) -> Result<Vec<u8>, String> {
         match self {
             Self::Inline(_, text) => Ok(text.as_bytes().to_vec()),
-            Self::File(_, file) => read_bounded(file).map_err(|error| format!("{self}: {error}")),
+            Self::File(_, file) => {
+                file::read(Path::new(file), USUAL_MIB).map_err(|error| format!("{self}: {error}"))
+            }
         }
     }
 }
@@ -211,19 +192,6 @@ impl fmt::Display for Source<'_> {
             Self::Inline(key, _) => write!(formatter, "{key}"),
             Self::File(key, file) => write!(formatter, "{key} {file}"),
         }
-    }
-}
-
-/// No file of certificates or keys comes near this; one that does is not one.
-const LARGEST_FILE: u64 = 16 << 20;
-
-fn read_bounded(file: &str) -> io::Result<Vec<u8>> {
-    let mut content = Vec::new();
-    fs::File::open(file)?.take(LARGEST_FILE + 1).read_to_end(&mut content)?;
-    if u64::try_from(content.len()).is_ok_and(|length| length <= LARGEST_FILE) {
-        Ok(content)
-    } else {
-        Err(io::Error::other("larger than 16 MiB"))
     }
 }
 

@@ -10,7 +10,7 @@ use std::{
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use boring::sha::sha256;
 
-use crate::net::tls::{certificate::Certificate, files::Stamp};
+use crate::{net::tls::certificate::Certificate, settings::file::Stamp};
 
 /// Trusted certificates, by subject.
 #[derive(Debug, Default)]

@@ -13,8 +13,7 @@ mod rules;
 mod tls;
 
 use std::{
-    fs::File,
-    io::{self, Read as _},
+    io,
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, PoisonError,
@@ -31,7 +30,7 @@ pub(super) use self::{admission::admit, handshake::accept, metrics::GuardMetrics
 use self::{logins::Logins, rules::Rules};
 use crate::{
     config::{ConfigError, web::WebConfig},
-    net::tls::Stamp,
+    settings::file::{self, Stamp, USUAL_MIB},
 };
 
 /// The rules in force, and how they are kept current.
@@ -81,9 +80,6 @@ pub enum WebConfigError {
     #[error("{}: whether TLS is spoken is decided at the start; restart to change it", .0.display())]
     TlsToggled(PathBuf),
 }
-
-/// No web config file, certificate or key is as large as this.
-const LARGEST_FILE: u64 = 16 << 20;
 
 impl Guard {
     /// Reads the file. Blocks.
@@ -185,7 +181,7 @@ fn read(file: &Path) -> Result<(Rules, Seen), WebConfigError> {
     // Stamps are taken before reading: a change in between is seen the next time.
     let stamp = Stamp::of(file).ok();
     let unreadable = |error| WebConfigError::Unreadable { file: file.to_owned(), error };
-    let text = read_file(file).map_err(unreadable)?;
+    let text = file::read(file, USUAL_MIB).map_err(unreadable)?;
     let mut files = vec![(file.to_owned(), stamp)];
     let mut digest = Sha256::new();
     digest.update(&text);
@@ -201,18 +197,12 @@ fn read(file: &Path) -> Result<(Rules, Seen), WebConfigError> {
     Ok((rules, Seen { files, digest: digest.finish(), latest, error: None }))
 }
 
-fn read_file(path: &Path) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    File::open(path)?.take(LARGEST_FILE + 1).read_to_end(&mut bytes)?;
-    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > LARGEST_FILE {
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "the file is over 16 MiB"));
-    }
-    Ok(bytes)
-}
-
 #[cfg(test)]
 mod tests {
-    use std::{fs, time::SystemTime};
+    use std::{
+        fs::{self, File},
+        time::SystemTime,
+    };
 
     use super::*;
 

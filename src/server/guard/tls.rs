@@ -15,8 +15,12 @@ use tokio_rustls::rustls::{
 use crate::{
     config::web::{ClientAuth, Curve, Pem, TlsServer},
     net::tls::system_authorities,
-    server::guard::{clients::Clients, read_file},
-    settings::{rule::RuleError, tls::TlsVersion},
+    server::guard::clients::Clients,
+    settings::{
+        file::{self, USUAL_MIB},
+        rule::RuleError,
+        tls::TlsVersion,
+    },
 };
 
 /// Reads certificate, key and authorities; `note` is shown what the files hold. Blocks.
@@ -99,7 +103,7 @@ fn spoken(version: TlsVersion) -> Option<&'static SupportedProtocolVersion> {
 fn content(pem: &Pem) -> Result<Vec<u8>, RuleError> {
     match pem {
         Pem::Text(_, text) => Ok(text.expose().as_bytes().to_vec()),
-        Pem::File(_, file) => read_file(file).map_err(|error| wrong(pem, error)),
+        Pem::File(_, file) => file::read(file, USUAL_MIB).map_err(|error| wrong(pem, error)),
     }
 }
 
