@@ -137,7 +137,7 @@ fn answer(pattern: &Regexp, message: &[u8], template: &Template) -> Result<Vec<u
         Failure::new(Stage::Check, Reason::Dialogue, what)
     })?;
     // Each reference stands for no more than the whole match.
-    let references = template.as_slice().iter().filter(|byte| **byte == b'$').count();
+    let references = template.as_slice().split(|byte| *byte == b'$').skip(1).count();
     let matched = captures.group(0).map_or(0, <[u8]>::len);
     if references.saturating_mul(matched) > MOST_UNSENT {
         let what = format!("what is to be sent may come to more than {MOST_UNSENT} bytes");
