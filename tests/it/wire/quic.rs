@@ -29,13 +29,15 @@ fn a_late_process_does_not_lengthen_the_phases_of_http3() {
     let asked = Arc::new(Notify::new());
     let probed = probe_late(&pausing(&asked), &asked);
     probed.expect(&["probe_success 1", "probe_http_uncompressed_body_length 2"]);
+    if !cfg!(kernel_stamps) {
+        // All that came is then as late as the process was.
+        return;
+    }
     for name in ["processing", "transfer"] {
         let found = probed.value(&phase(name));
         // Two pauses are one after the other, and a busy machine may be late with each.
         assert!(found >= PAUSE.as_secs_f64() / 2.0, "{name}: {found}");
-        if cfg!(kernel_stamps) {
-            assert!(found < LATE.as_secs_f64() / 2.0, "{name}: {found}");
-        }
+        assert!(found < LATE.as_secs_f64() / 2.0, "{name}: {found}");
     }
     assert!(probed.value("probe_overhead_seconds") > 1.0, "the rest is the process's own");
 }
