@@ -1,11 +1,8 @@
 //! gRPC servers that mean no good.
 
-use super::{Attack, withstand};
-use crate::fixtures::{
-    hostile::Peer,
-    http2::{
-        DATA, END_HEADERS, END_STREAM, HEADERS, PING, STATUS_200, frame, head, hello, serving,
-    },
+use super::{Attack, http2::saying, withstand};
+use crate::fixtures::http2::{
+    DATA, END_HEADERS, END_STREAM, HEADERS, PING, STATUS_200, frame, head,
 };
 
 /// The `patient` module has to notice by itself; the other is cut off.
@@ -20,22 +17,6 @@ fn grpc_head() -> Vec<u8> {
     // Status 200, and a header with a name from the static table: content-type.
     let block = [&[STATUS_200, 0x0f, 0x10, 16][..], b"application/grpc"].concat();
     frame(HEADERS, END_HEADERS, 1, &block)
-}
-
-/// Takes a call, says `first`, and then `more` again and again.
-fn saying(first: Vec<u8>, more: Vec<u8>) -> Peer {
-    serving(move |mut visit| {
-        let (first, more) = (first.clone(), more.clone());
-        async move {
-            visit.say(hello()).await?;
-            visit.http2_request().await?;
-            visit.say(first).await?;
-            if more.is_empty() {
-                return visit.until_gone().await;
-            }
-            visit.endlessly(more).await
-        }
-    })
 }
 
 #[test]
