@@ -1,10 +1,18 @@
-//! What a probe notes while it runs: its log, its phases, and why it failed.
+//! What a probe notes while it runs: its log, its phases, where it went, what it checked, and why
+//! it failed.
 
+pub mod checks;
 pub mod failure;
 pub mod log;
 pub mod logfmt;
 pub mod phases;
+pub mod reason;
+pub mod stage_mark;
+pub mod trail;
 
-pub use failure::{Failure, Reason, Stage};
+pub use checks::{Check, CheckName, Checks};
+pub use failure::Failure;
 pub use log::ProbeLog;
-pub use phases::{Phase, Phases};
+pub use phases::{Phase, Phases, Span};
+pub use reason::{Reason, Stage};
+pub use trail::Trail;

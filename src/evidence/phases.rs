@@ -15,29 +15,56 @@ pub trait Phase: Copy + Eq + Send + 'static {
 /// Time by phase. A phase that was not begun has no sample; repeats, as of redirects, add up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Phases<P> {
-    spent: Vec<(P, Duration)>,
+    parts: Vec<Part<P>>,
+}
+
+/// A stretch of time that was charged to a phase.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Part<P> {
+    phase: P,
+    /// Absent where the phase was only made known.
+    begun: Option<Instant>,
+    time: Duration,
     /// Waited for what never came, where upstream's phases show only what did.
-    in_vain: Duration,
+    in_vain: bool,
+}
+
+/// A stretch of a probe's time, whatever the prober.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span {
+    /// The label of the phase.
+    pub phase: &'static str,
+    /// When it began.
+    pub begun: Instant,
+    /// How long it took.
+    pub time: Duration,
+    /// Whether it was waited for what never came; no metric of a phase counts it then.
+    pub in_vain: bool,
 }
 
 impl<P> Default for Phases<P> {
     fn default() -> Self {
-        Self { spent: Vec::new(), in_vain: Duration::ZERO }
+        Self { parts: Vec::new() }
     }
 }
 
 impl<P: Phase> Phases<P> {
     /// Makes the phase known, with no time spent in it yet.
     pub fn begin(&mut self, phase: P) {
-        self.add(phase, Duration::ZERO);
+        if self.spent(phase).is_none() {
+            self.parts.push(Part { phase, begun: None, time: Duration::ZERO, in_vain: false });
+        }
     }
 
-    /// Adds time to a phase.
+    /// Adds time to a phase that ends now.
     pub fn add(&mut self, phase: P, time: Duration) {
-        match self.spent.iter_mut().find(|(known, _)| *known == phase) {
-            Some((_, spent)) => *spent += time,
-            None => self.spent.push((phase, time)),
-        }
+        self.add_until(phase, time, Instant::now());
+    }
+
+    /// Adds time to a phase that ended at `end`.
+    pub fn add_until(&mut self, phase: P, time: Duration, end: Instant) {
+        let begun = Some(end.checked_sub(time).unwrap_or(end));
+        self.parts.push(Part { phase, begun, time, in_vain: false });
     }
 
     /// Charges the time that `work` takes to a phase; nothing is charged when it is cut off.
@@ -48,9 +75,11 @@ impl<P: Phase> Phases<P> {
         result
     }
 
-    /// Adds time that was waited in vain, and that no phase shows.
-    pub fn add_in_vain(&mut self, time: Duration) {
-        self.in_vain += time;
+    /// Adds time until now that was waited in vain; the metric of the phase does not show it.
+    pub fn add_in_vain(&mut self, phase: P, time: Duration) {
+        let now = Instant::now();
+        let begun = Some(now.checked_sub(time).unwrap_or(now));
+        self.parts.push(Part { phase, begun, time, in_vain: true });
     }
 
     /// Charges the time from now until the stopwatch is stopped or dropped, so that a phase that is
@@ -68,20 +97,36 @@ impl<P: Phase> Phases<P> {
     /// All time that is accounted for, shown or waited in vain.
     #[must_use]
     pub fn total(&self) -> Duration {
-        self.spent.iter().map(|(_, spent)| *spent).sum::<Duration>() + self.in_vain
+        self.parts.iter().map(|part| part.time).sum()
     }
 
     /// The time spent in a phase so far, if it was begun.
     #[must_use]
     pub fn spent(&self, phase: P) -> Option<Duration> {
-        self.spent.iter().find(|(known, _)| *known == phase).map(|(_, spent)| *spent)
+        let mut times = self.shown().filter(|part| part.phase == phase).map(|part| part.time);
+        times.next().map(|first| first + times.sum::<Duration>())
     }
 
     /// Adds a sample for each phase that was begun.
     pub fn export(&self, metric: &Metric<1>, metrics: &mut MetricSet) {
-        for (phase, spent) in &self.spent {
-            metrics.add(metric, [phase.label()], spent.as_secs_f64());
+        for (index, part) in self.shown().enumerate() {
+            let is_first = self.shown().take(index).all(|earlier| earlier.phase != part.phase);
+            if let Some(spent) = self.spent(part.phase).filter(|_| is_first) {
+                metrics.add(metric, [part.phase.label()], spent.as_secs_f64());
+            }
         }
+    }
+
+    /// Every stretch of time that was charged, in the order in which they ended.
+    pub fn spans(&self) -> impl Iterator<Item = Span> + '_ {
+        self.parts.iter().filter_map(|part| {
+            let &Part { phase, begun, time, in_vain } = part;
+            begun.map(|begun| Span { phase: phase.label(), begun, time, in_vain })
+        })
+    }
+
+    fn shown(&self) -> impl Iterator<Item = &Part<P>> {
+        self.parts.iter().filter(|part| !part.in_vain)
     }
 }
 
@@ -104,11 +149,12 @@ impl<P: Phase> Stopwatch<'_, P> {
 
 impl<P: Phase> Drop for Stopwatch<'_, P> {
     fn drop(&mut self) {
-        match self.reading {
-            Some(reading) => self.phases.add(self.phase, reading),
-            None if self.whole => self.phases.add_in_vain(self.start.elapsed()),
-            None => self.phases.add(self.phase, self.start.elapsed()),
-        }
+        self.phases.parts.push(Part {
+            phase: self.phase,
+            begun: Some(self.start),
+            time: self.reading.unwrap_or_else(|| self.start.elapsed()),
+            in_vain: self.whole && self.reading.is_none(),
+        });
     }
 }
 
@@ -117,14 +163,14 @@ mod tests {
     use super::*;
 
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-    enum Part {
+    enum Leg {
         First,
         Second,
     }
 
-    impl Phase for Part {
+    impl Phase for Leg {
         fn label(self) -> &'static str {
-            "part"
+            "leg"
         }
     }
 
@@ -132,19 +178,19 @@ mod tests {
     async fn a_phase_counts_as_read_or_until_it_was_cut_off() {
         const SECOND: Duration = Duration::from_secs(1);
         let mut phases = Phases::default();
-        let stopwatch = phases.stopwatch(Part::First);
+        let stopwatch = phases.stopwatch(Leg::First);
         tokio::time::advance(2 * SECOND).await;
         stopwatch.stop_at(SECOND);
-        let stopwatch = phases.stopwatch(Part::Second);
+        let stopwatch = phases.stopwatch(Leg::Second);
         tokio::time::advance(3 * SECOND).await;
         drop(stopwatch);
-        assert_eq!(phases.spent(Part::First), Some(SECOND));
-        assert_eq!(phases.spent(Part::Second), Some(3 * SECOND));
+        assert_eq!(phases.spent(Leg::First), Some(SECOND));
+        assert_eq!(phases.spent(Leg::Second), Some(3 * SECOND));
         assert_eq!(phases.total(), 4 * SECOND);
-        let stopwatch = phases.stopwatch_of_whole(Part::Second);
+        let stopwatch = phases.stopwatch_of_whole(Leg::Second);
         tokio::time::advance(5 * SECOND).await;
         drop(stopwatch);
-        assert_eq!(phases.spent(Part::Second), Some(3 * SECOND), "what was not whole is not shown");
+        assert_eq!(phases.spent(Leg::Second), Some(3 * SECOND), "what was not whole is not shown");
         assert_eq!(phases.total(), 9 * SECOND);
     }
 }

@@ -83,6 +83,17 @@ struct Sample {
     value: f64,
 }
 
+/// The labels of a sample, names with values.
+#[derive(Debug, Clone, Copy)]
+pub struct SampleLabels<'s>(&'s [(Cow<'static, str>, String)]);
+
+impl<'s> SampleLabels<'s> {
+    /// Each of them.
+    pub fn pairs(self) -> impl Iterator<Item = (&'s str, &'s str)> {
+        self.0.iter().map(|(name, value)| (name.as_ref(), value.as_str()))
+    }
+}
+
 impl MetricSet {
     /// Sets one sample of `metric`; `labels` are the values in the order of its label names.
     pub fn add<const LABELS: usize>(
@@ -129,6 +140,11 @@ impl MetricSet {
             .enumerate()
             .filter(move |(index, sample)| earlier(*index).all(|other| other.name != sample.name))
             .map(|(_, sample)| sample.name)
+    }
+
+    /// Every sample: its name, its labels, its value; in no order.
+    pub fn samples(&self) -> impl Iterator<Item = (&'static str, SampleLabels<'_>, f64)> {
+        self.samples.iter().map(|sample| (sample.name, SampleLabels(&sample.labels), sample.value))
     }
 
     /// The text format 0.0.4: families by name, samples by label values, labels by name.

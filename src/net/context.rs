@@ -1,4 +1,4 @@
-//! What every part of one probe shares: its deadline, its log, the resolver.
+//! What every part of one probe shares: its deadline, its log and other evidence, the resolver.
 
 use std::sync::Arc;
 
@@ -6,8 +6,8 @@ use tokio::time::Instant;
 
 use crate::{
     evidence::{
-        ProbeLog, Stage,
-        failure::{HeldStage, StageMark},
+        Checks, ProbeLog, Stage, Trail,
+        stage_mark::{HeldStage, StageMark},
     },
     net::resolve::Resolver,
 };
@@ -22,6 +22,10 @@ pub struct Context {
     pub resolver: Arc<Resolver>,
     /// The probe's own log.
     pub log: ProbeLog,
+    /// The checks that were made.
+    pub checks: Checks,
+    /// The addresses that it turned to.
+    pub trail: Trail,
     stage: StageMark,
 }
 
@@ -29,7 +33,14 @@ impl Context {
     /// The context of a probe that begins now.
     #[must_use]
     pub fn new(deadline: Instant, resolver: Arc<Resolver>) -> Self {
-        Self { deadline, resolver, log: ProbeLog::default(), stage: StageMark::default() }
+        Self {
+            deadline,
+            resolver,
+            log: ProbeLog::default(),
+            checks: Checks::default(),
+            trail: Trail::default(),
+            stage: StageMark::default(),
+        }
     }
 
     /// Notes that `stage` begins; a timeout is charged to the stage entered last.

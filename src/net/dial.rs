@@ -32,6 +32,7 @@ pub async fn connect(
     source: Option<IpAddr>,
 ) -> Result<WireStream, Failure> {
     context.enter(Stage::Connect);
+    context.trail.note(&address);
     let socket =
         open(address, Type::STREAM, Protocol::TCP).map_err(|error| not_opened(address, &error))?;
     bind(&socket, address, source)?;
@@ -44,6 +45,8 @@ pub async fn connect(
         .await
         .map_err(|error| refusal(address, &error))?;
     let connect_time = handshake_time(stamps::tcp_facts(stream.as_fd()), born.elapsed());
+    // Of several addresses that are tried at once, it is this one.
+    context.trail.note(&address);
     context.log.debug("Connected", &[("address", &address)]);
     Ok(WireStream::new(stream, born, connect_time))
 }

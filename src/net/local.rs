@@ -28,6 +28,7 @@ pub async fn connect(context: &Context, name: &str) -> Result<WireStream, Failur
         None => name.to_owned(),
     };
     context.enter(Stage::Connect);
+    context.trail.note(&name);
     let born = Mark::now();
     let stream = UnixStream::connect(Path::new(OsStr::from_bytes(address.as_bytes())))
         .await

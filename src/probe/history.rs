@@ -108,6 +108,9 @@ mod tests {
             waited: Duration::ZERO,
             timeout: Duration::from_secs(1),
             verdict: if succeeded { Ok(()) } else { Err(failure()) },
+            hostname: None,
+            hops: Vec::new(),
+            checks: Vec::new(),
             metrics: MetricSet::default(),
             log: Vec::new(),
         })

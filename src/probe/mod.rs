@@ -135,11 +135,14 @@ async fn run_prober<P: Prober>(
         module_name,
         module,
         target: target.name,
+        hostname: target.hostname,
         started,
         duration,
         waited: seen.waited(),
         timeout,
         verdict,
+        hops: report::hops(seen.findings(), context.trail.take(), start),
+        checks: context.checks.take(),
         metrics,
         log: context.log.take(),
     }
@@ -213,6 +216,10 @@ mod tests {
     impl probers::Measurements for Seen {
         fn waited(&self) -> Duration {
             Duration::ZERO
+        }
+
+        fn findings(&mut self) -> probers::Findings {
+            probers::Findings::default()
         }
     }
 

@@ -4,6 +4,7 @@
 //! measurements.
 
 pub mod dns;
+mod findings;
 pub mod grpc;
 pub mod http;
 pub mod icmp;
@@ -13,6 +14,8 @@ pub mod unix;
 pub mod websocket;
 
 use std::{future::Future, time::Duration};
+
+pub use findings::{Findings, GroupedSpan, Hop};
 
 use crate::{
     evidence::{Failure, Reason, Stage},
@@ -34,6 +37,9 @@ pub trait Measurements: Default + Export + Send {
     /// How long the probe waited for the peer, the network and the resolver, as far as its phases
     /// tell; the rest of its duration was the exporter's own.
     fn waited(&self) -> Duration;
+
+    /// What there is to tell beside metrics; takes out what is large.
+    fn findings(&mut self) -> Findings;
 }
 
 /// One protocol's way of deciding whether a target is up.

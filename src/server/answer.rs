@@ -22,6 +22,8 @@ pub(super) const TEXT: &str = "text/plain; charset=utf-8";
 /// As upstream says of debug output, logs and configuration.
 pub(super) const BARE_TEXT: &str = "text/plain";
 
+pub(super) const JSON: &str = "application/json";
+
 pub(super) const HTML: &str = "text/html; charset=utf-8";
 
 /// A smaller answer fits one packet anyway.

@@ -6,13 +6,18 @@ use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web::Data};
 
 use crate::{
     probe::{History, ProbeReport},
-    server::{answer, exporter::Exporter, pages::Query},
+    server::{answer, exporter::Exporter, face::Face, pages::Query},
 };
 
-/// The debug text of a probe, found by its id or by its target.
+/// A past probe in any of its faces, the debug text if none is asked for; found by its id or by its target.
 pub(super) async fn answer(request: HttpRequest, exporter: Data<Exporter>) -> HttpResponse {
-    match find(&Query::of(&request), &exporter.history) {
-        Ok(report) => answer::page(&request, answer::BARE_TEXT, report.debug_text()),
+    let query = Query::of(&request);
+    let face = match Face::of(&query, Face::Debug) {
+        Ok(face) => face,
+        Err(message) => return answer::error(StatusCode::BAD_REQUEST, message),
+    };
+    match find(&query, &exporter.history) {
+        Ok(report) => face.answer(&request, &report),
         Err((status, message)) => answer::error(status, message),
     }
 }

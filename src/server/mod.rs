@@ -6,6 +6,7 @@
 mod address;
 mod answer;
 mod exporter;
+mod face;
 mod guard;
 mod landing;
 mod logs;

@@ -4,7 +4,7 @@ use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web::Data};
 
 use crate::{
     probe::{BadRequest, ProbeRequest, request::RawRequest},
-    server::{answer, exporter::Exporter, negotiate::OpenMetrics, pages::Query},
+    server::{answer, exporter::Exporter, face::Face, pages::Query},
 };
 
 const SCRAPE_TIMEOUT: &str = "X-Prometheus-Scrape-Timeout-Seconds";
@@ -12,6 +12,10 @@ const SCRAPE_TIMEOUT: &str = "X-Prometheus-Scrape-Timeout-Seconds";
 /// Runs the probe that the query asks for. A probe that was begun is always 200: what it found is
 /// in the metrics.
 pub(super) async fn answer(request: HttpRequest, exporter: Data<Exporter>) -> HttpResponse {
+    let face = match Face::of(&Query::of(&request), Face::Metrics) {
+        Ok(face) => face,
+        Err(message) => return answer::error(StatusCode::BAD_REQUEST, message),
+    };
     let probe_request = match parse(&request, &exporter) {
         Ok(probe_request) => probe_request,
         Err(error) => return refuse(&error, &exporter),
@@ -19,11 +23,7 @@ pub(super) async fn answer(request: HttpRequest, exporter: Data<Exporter>) -> Ht
     let Some(report) = exporter.into_inner().probe(probe_request).await else {
         return answer::error(StatusCode::INTERNAL_SERVER_ERROR, "The probe broke down");
     };
-    if Query::of(&request).first("debug").as_deref() == Some("true") {
-        return answer::page(&request, answer::BARE_TEXT, report.debug_text());
-    }
-    let (format, content_type) = answer::metrics_format(&request, OpenMetrics::IfNothingElse);
-    answer::page(&request, &content_type, report.metrics.render_as(format))
+    face.answer(&request, &report)
 }
 
 fn parse(request: &HttpRequest, exporter: &Exporter) -> Result<ProbeRequest, BadRequest> {

@@ -113,7 +113,7 @@ impl Proxy {
         let connected = race::connect(context, &self.host, self.port).await;
         let reached = connected.map_err(|failure| self.blame(&failure))?;
         times.add(ProxyPhase::Resolve, reached.lookup);
-        times.add_in_vain(reached.in_vain);
+        times.add_in_vain(ProxyPhase::Resolve, reached.in_vain);
         Ok(reached.stream)
     }
 

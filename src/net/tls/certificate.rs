@@ -236,7 +236,7 @@ impl PartialEq for Certificate {
 
 impl Eq for Certificate {}
 
-fn parse(der: &[u8]) -> Option<X509Certificate<'_>> {
+pub(super) fn parse(der: &[u8]) -> Option<X509Certificate<'_>> {
     match X509Certificate::from_der(der) {
         Ok(([], parsed)) => Some(parsed),
         _ => None,

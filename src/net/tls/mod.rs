@@ -6,6 +6,7 @@
 mod below;
 mod certificate;
 mod constraints;
+mod describe;
 mod engine;
 mod failure;
 mod files;

@@ -73,6 +73,7 @@ impl WireDatagram {
         source: Option<IpAddr>,
     ) -> Result<Self, Failure> {
         context.enter(Stage::Connect);
+        context.trail.note(&address);
         let failed = |error: io::Error| {
             dial::no_way(address, &format!("opening a UDP socket to {address}"), &error)
         };

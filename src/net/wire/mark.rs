@@ -28,6 +28,12 @@ impl Mark {
         self.at.saturating_duration_since(earlier.at)
     }
 
+    /// The moment on the clock of timers.
+    #[must_use]
+    pub fn instant(self) -> tokio::time::Instant {
+        self.at.into()
+    }
+
     /// The time from this mark until now.
     #[must_use]
     pub fn elapsed(self) -> Duration {

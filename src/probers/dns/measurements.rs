@@ -2,12 +2,15 @@
 
 use std::time::Duration;
 
-use super::{message::Message, mnemonics::RecordType};
+use super::{
+    message::Message,
+    mnemonics::{Rcode, RecordType},
+};
 use crate::{
     evidence::{Phase, Phases},
     metrics::{Description, Export, Metric, MetricSet},
     net::{resolve::Resolution, tls::TlsSession, wire::WireClock},
-    probers::Measurements,
+    probers::{Findings, Measurements},
 };
 
 const DURATION: Metric<1> = Metric::new(
@@ -84,6 +87,7 @@ pub struct DnsMeasurements {
 /// What is shown of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AnswerFacts {
+    rcode: Rcode,
     answer: u16,
     authority: u16,
     additional: u16,
@@ -95,6 +99,7 @@ impl AnswerFacts {
     pub(super) fn new(asked: RecordType, message: &Message) -> Self {
         let count = |records: &[_]| u16::try_from(records.len()).unwrap_or(u16::MAX);
         Self {
+            rcode: message.rcode,
             answer: count(&message.answer),
             authority: count(&message.authority),
             additional: count(&message.additional),
@@ -116,6 +121,14 @@ impl Default for DnsMeasurements {
 impl Measurements for DnsMeasurements {
     fn waited(&self) -> Duration {
         self.phases.total()
+    }
+
+    fn findings(&mut self) -> Findings {
+        let answer =
+            self.answer.map(|AnswerFacts { rcode, answer, authority, additional, .. }| {
+                format!("{rcode}, {answer} answer, {authority} authority, {additional} additional")
+            });
+        Findings::of_exchange(&self.phases, self.tls.take(), answer)
     }
 }
 

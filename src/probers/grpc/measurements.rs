@@ -11,7 +11,7 @@ use crate::{
         tls::{EARLIEST_CERT_EXPIRY, LAST_CHAIN_INFO, TlsSession, VERSION_INFO},
         wire::WireClock,
     },
-    probers::Measurements,
+    probers::{Findings, Measurements},
 };
 
 const DURATION: Metric<1> = Metric::new(
@@ -102,6 +102,15 @@ pub struct GrpcMeasurements {
 impl Measurements for GrpcMeasurements {
     fn waited(&self) -> Duration {
         self.phases.total()
+    }
+
+    fn findings(&mut self) -> Findings {
+        let answer = self.outcome.filter(|_| self.phases.spent(GrpcPhase::Request).is_some());
+        let answer = answer.map(|Outcome { code, serving }| {
+            let serving = serving.map(|serving| format!(", {serving}")).unwrap_or_default();
+            format!("gRPC status {code}{serving}")
+        });
+        Findings::of_exchange(&self.phases, self.tls.take(), answer)
     }
 }
 

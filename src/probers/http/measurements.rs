@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use chrono::NaiveDateTime;
 use http::{HeaderMap, StatusCode, header};
+use tokio::time::Instant;
 
 use crate::{
     evidence::{Phase, Phases},
     metrics::{Description, Export, Metric, MetricSet},
     net::{
-        http::version::HttpVersion,
+        http::{url::Url, version::HttpVersion},
         oauth2::{self, OAuth2Phase},
         proxy::{self, ProxyPhase},
         resolve::Resolution,
@@ -17,7 +18,7 @@ use crate::{
         wire::WireClock,
     },
     probers::{
-        Measurements,
+        Findings, Hop, Measurements,
         http::{exchange::Response, timing::Running},
     },
 };
@@ -94,6 +95,8 @@ pub struct HttpMeasurements {
     pub proxy: Phases<ProxyPhase>,
     /// What it took to have a token.
     pub oauth2: Phases<OAuth2Phase>,
+    /// The requests that were made, the one under way included.
+    pub hops: Vec<Hop>,
     /// Redirects that were seen, including one that was not followed.
     pub redirects: u32,
     /// The account of the latest hop's connection.
@@ -196,6 +199,29 @@ impl HttpMeasurements {
         self.begin_transfer();
     }
 
+    /// Notes that a request for `url` begins.
+    pub(super) fn begin_hop(&mut self, url: &Url) {
+        let begun = (!self.hops.is_empty()).then(Instant::now);
+        self.hops.push(Hop { begun, url: Some(url.to_string()), answer: None, tls: None });
+    }
+
+    /// Notes what the request was answered with.
+    pub(super) fn note_answer(&mut self, response: &Response) {
+        if let Some(hop) = self.hops.last_mut() {
+            hop.answer = Some(format!("{} {}", response.version, response.status.as_u16()));
+        }
+    }
+
+    /// Notes that the request led elsewhere, where all is to be learned anew.
+    pub(super) fn end_hop(&mut self) {
+        self.settle_hop();
+        let tls = self.tls.take();
+        if let Some(hop) = self.hops.last_mut() {
+            hop.tls = tls;
+        }
+        self.phases.begin(HttpPhase::Resolve);
+    }
+
     /// Adds up what is known when the probe is over, or was cut off.
     pub(super) fn settle(&mut self) {
         if self.phases.spent(HttpPhase::Resolve).is_none() {
@@ -208,6 +234,17 @@ impl HttpMeasurements {
 impl Measurements for HttpMeasurements {
     fn waited(&self) -> Duration {
         self.phases.total() + self.proxy.total() + self.oauth2.total()
+    }
+
+    fn findings(&mut self) -> Findings {
+        if let Some(last) = self.hops.last_mut() {
+            last.tls = self.tls.take();
+        }
+        let mut findings = Findings { hops: std::mem::take(&mut self.hops), spans: Vec::new() };
+        findings.add_spans("", &self.phases);
+        findings.add_spans("proxy", &self.proxy);
+        findings.add_spans("oauth2", &self.oauth2);
+        findings
     }
 }
 

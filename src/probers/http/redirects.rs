@@ -10,7 +10,7 @@ use crate::{
     probers::http::{
         cookies::Jar,
         exchange::{Response, exchange},
-        measurements::{HttpMeasurements, HttpPhase},
+        measurements::HttpMeasurements,
         request::{Hop, Requests},
         settings::HttpProber,
         target::{Pinned, connect},
@@ -40,11 +40,13 @@ pub(super) async fn follow(
     let mut hop = requests.first(url);
     loop {
         context.log.debug("Making HTTP request", &[("url", &hop.url), ("host", &hop.host())]);
+        seen.begin_hop(&hop.url);
         let connection = connect(prober, context, &hop, pinned, seen).await?;
         context.enter(Stage::Request);
         let proxy = connection.proxy.as_ref();
         let request = requests.request(&hop, &cookies, connection.is_framed(), proxy).await?;
         let response = exchange(context, connection, request, seen).await?;
+        seen.note_answer(&response);
         requests.note_answer(&hop, response.status);
         let repeatable = !hop.with_body || requests.is_body_repeatable();
         let Some(location) = location(&response, repeatable) else {
@@ -60,9 +62,7 @@ pub(super) async fn follow(
             return Ok(Final { response, limit_reached });
         }
         refuse_other_schemes(&next.url)?;
-        seen.settle_hop();
-        seen.phases.begin(HttpPhase::Resolve);
-        seen.tls = None;
+        seen.end_hop();
         hop = next;
     }
 }

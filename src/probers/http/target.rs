@@ -156,11 +156,11 @@ impl Way<'_> {
         if let Some((lookup, in_vain)) = lookup {
             // As upstream does it, the phase is not there when the lookup was to be skipped.
             if self.is_own {
-                seen.phases.add_in_vain(lookup);
+                seen.phases.add_in_vain(HttpPhase::Resolve, lookup);
             } else {
                 seen.phases.add(HttpPhase::Resolve, lookup);
             }
-            seen.phases.add_in_vain(in_vain);
+            seen.phases.add_in_vain(HttpPhase::Connect, in_vain);
         }
         let clock = stream.clock();
         seen.clock = Some(clock.clone());

@@ -5,6 +5,7 @@ use std::time::Duration;
 #[cfg(feature = "http3")]
 use crate::probers::http::http3::StreamWatch;
 use crate::{
+    evidence::Phases,
     net::{
         http::{head::HeadWatch, http2::FrameWatch},
         wire::{Mark, WireClock},
@@ -50,6 +51,11 @@ struct Answered {
 }
 
 impl Answered {
+    fn charge_processing(&self, phases: &mut Phases<HttpPhase>) {
+        let end = self.first_byte.unwrap_or_else(Mark::now).instant();
+        phases.add_until(HttpPhase::Processing, self.processing, end);
+    }
+
     /// For a head that arrived at `head`, to a request whose last frame was sent at `sent`.
     fn framed(sent: Option<Mark>, head: Mark) -> Self {
         let processing = sent.map(|sent| head.since(sent)).unwrap_or_default();
@@ -118,7 +124,7 @@ impl HttpMeasurements {
         if let Some(running) = &mut self.running {
             running.until_end = until_end;
             let answered = running.answered().unwrap_or_default();
-            self.phases.add(HttpPhase::Processing, answered.processing);
+            answered.charge_processing(&mut self.phases);
             running.progress = Progress::Answered(answered);
         }
     }
@@ -156,20 +162,21 @@ impl HttpMeasurements {
             Progress::Waiting => {
                 // The peer may have begun to answer, if only that.
                 if let Some(answered) = running.answered() {
-                    self.phases.add(HttpPhase::Processing, answered.processing);
+                    answered.charge_processing(&mut self.phases);
                 }
                 let since = running.waiting_since();
-                self.phases.add_in_vain(since.map(Mark::elapsed).unwrap_or_default());
+                let waited = since.map(Mark::elapsed).unwrap_or_default();
+                self.phases.add_in_vain(HttpPhase::Processing, waited);
                 None
             }
             Progress::Answered(_) => None,
-            Progress::Transferring(Answered { first_byte, .. }) => first_byte.map(Mark::elapsed),
-            Progress::Complete(Answered { first_byte, .. }) => {
-                running.last_byte().zip(first_byte).map(|(last, first)| last.since(first))
+            Progress::Transferring(Answered { first_byte, .. }) => {
+                first_byte.map(|first| (first, Mark::now()))
             }
+            Progress::Complete(Answered { first_byte, .. }) => first_byte.zip(running.last_byte()),
         };
-        if let Some(transfer) = transfer {
-            self.phases.add(HttpPhase::Transfer, transfer);
+        if let Some((first, last)) = transfer {
+            self.phases.add_until(HttpPhase::Transfer, last.since(first), last.instant());
         }
     }
 }

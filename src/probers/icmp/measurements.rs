@@ -6,7 +6,7 @@ use crate::{
     evidence::{Phase, Phases},
     metrics::{Description, Export, Metric, MetricSet},
     net::resolve::Resolution,
-    probers::Measurements,
+    probers::{Findings, Measurements},
 };
 
 const DURATION: Metric<1> = Metric::new(
@@ -65,6 +65,11 @@ impl Default for IcmpMeasurements {
 impl Measurements for IcmpMeasurements {
     fn waited(&self) -> Duration {
         self.phases.total()
+    }
+
+    fn findings(&mut self) -> Findings {
+        let answer = self.reply_hop_limit.map(|limit| format!("reply with hop limit {limit}"));
+        Findings::of_exchange(&self.phases, None, answer)
     }
 }
 

@@ -52,6 +52,7 @@ impl Prober for IcmpProber {
         drop(resolving);
 
         context.enter(Stage::Connect);
+        context.trail.note(&address.ip());
         let begun = Instant::now();
         let (socket, echo) = self.set_up(address.with_port(0))?;
         let request = echo.request();

@@ -10,6 +10,7 @@ use crate::{
         tls::{EARLIEST_CERT_EXPIRY, LAST_CHAIN_EXPIRY, LAST_CHAIN_INFO, TlsSession, VERSION_INFO},
         wire::WireClock,
     },
+    probers::Findings,
 };
 
 pub(super) const DURATION: Metric<1> = Metric::new(
@@ -65,6 +66,11 @@ impl StreamFacts {
     #[must_use]
     pub fn waited(&self) -> Duration {
         self.phases.total()
+    }
+
+    /// What there is to tell beside metrics.
+    pub fn findings(&mut self) -> Findings {
+        Findings::of_exchange(&self.phases, self.tls.take(), None)
     }
 }
 

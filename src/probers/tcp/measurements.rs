@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::{
     metrics::{Export, MetricSet},
     net::resolve::Resolution,
-    probers::{Measurements, query_response::StreamFacts},
+    probers::{Findings, Measurements, query_response::StreamFacts},
 };
 
 /// What a tcp probe learns.
@@ -20,6 +20,10 @@ pub struct TcpMeasurements {
 impl Measurements for TcpMeasurements {
     fn waited(&self) -> Duration {
         self.stream.waited()
+    }
+
+    fn findings(&mut self) -> Findings {
+        self.stream.findings()
     }
 }
 

@@ -11,7 +11,7 @@ use crate::{
     metrics::{Export, MetricSet},
     net::{Context, local},
     probers::{
-        Measurements, Prober, Target,
+        Findings, Measurements, Prober, Target,
         query_response::{Conversation, StreamFacts, StreamPhase},
     },
 };
@@ -53,6 +53,10 @@ impl Prober for UnixProber {
 impl Measurements for UnixMeasurements {
     fn waited(&self) -> Duration {
         self.0.waited()
+    }
+
+    fn findings(&mut self) -> Findings {
+        self.0.findings()
     }
 }
 

@@ -6,7 +6,7 @@ use crate::{
     evidence::{Phase, Phases},
     metrics::{Description, Export, Metric, MetricSet},
     net::{resolve::Resolution, tls::TlsSession, wire::WireClock},
-    probers::Measurements,
+    probers::{Findings, Measurements},
 };
 
 const DURATION: Metric<1> = Metric::new(
@@ -103,6 +103,12 @@ pub struct WebsocketMeasurements {
 impl Measurements for WebsocketMeasurements {
     fn waited(&self) -> Duration {
         self.phases.total()
+    }
+
+    fn findings(&mut self) -> Findings {
+        let status = self.progress.as_ref().map(|progress| progress.status);
+        let answer = status.filter(|status| *status != 0).map(|status| format!("HTTP {status}"));
+        Findings::of_exchange(&self.phases, self.tls.take(), answer)
     }
 }
 

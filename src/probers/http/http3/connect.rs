@@ -83,7 +83,7 @@ async fn resolve_elsewhere(
     if found.is_ok() {
         seen.phases.add(HttpPhase::Resolve, begun.elapsed());
     } else {
-        seen.phases.add_in_vain(begun.elapsed());
+        seen.phases.add_in_vain(HttpPhase::Resolve, begun.elapsed());
     }
     found
 }

@@ -1,4 +1,9 @@
-//! What a probe learned, as plain data, and its renderings.
+//! What a probe learned, as plain data, and its renderings: metrics, [text](ProbeReport::debug_text),
+//! [JSON](ProbeReport::to_json). Pages and the command line read the same report.
+
+mod hop;
+mod json;
+mod text;
 
 use std::{
     sync::Arc,
@@ -7,7 +12,7 @@ use std::{
 
 use crate::{
     config::Module,
-    evidence::{Failure, log::LogEntry},
+    evidence::{Check, Failure, checks, failure, log::LogEntry},
     metrics::{Description, Export, Metric, MetricSet},
 };
 
@@ -30,8 +35,12 @@ pub(super) const METRICS: &[Description] = &[
     DURATION.describe(),
     OVERHEAD.describe(),
     TIMEOUT.describe(),
-    crate::evidence::failure::FAILURE_INFO.describe(),
+    failure::FAILURE_INFO.describe(),
+    checks::CHECK_FAILED.describe(),
 ];
+
+pub(super) use self::hop::hops;
+pub use self::hop::{HopReport, PhaseReport};
 
 /// One finished probe.
 #[derive(Debug, Clone)]
@@ -42,6 +51,8 @@ pub struct ProbeReport {
     pub module: Arc<Module>,
     /// What was probed.
     pub target: String,
+    /// The host name that the request gave beside the target.
+    pub hostname: Option<String>,
     /// When it began.
     pub started: SystemTime,
     /// How long it took.
@@ -52,6 +63,10 @@ pub struct ProbeReport {
     pub timeout: Duration,
     /// Whether the target is up, or why not.
     pub verdict: Result<(), Failure>,
+    /// The exchanges that it made; one at least.
+    pub hops: Vec<HopReport>,
+    /// The checks that were made.
+    pub checks: Vec<Check>,
     /// Everything that was measured; without what upstream lacks, if the module wants it so.
     pub metrics: MetricSet,
     /// What it noted on the way.
@@ -70,19 +85,25 @@ impl ProbeReport {
         Self { metrics, ..self }
     }
 
-    /// What `debug=true` and `/logs` answer: the log, the metrics, and the module.
+    /// How much of its time was the exporter's own.
     #[must_use]
-    pub fn debug_text(&self) -> String {
-        let mut text = String::from("Logs for the probe:\n");
-        for entry in &self.log {
-            text.push_str(&entry.to_logfmt());
-            text.push('\n');
+    pub fn overhead(&self) -> Duration {
+        self.duration.saturating_sub(self.waited)
+    }
+
+    /// The verdict as one line: `ok`, or stage, reason and particulars.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        match &self.verdict {
+            Ok(()) => "ok".to_owned(),
+            Err(Failure { stage, reason, message }) => format!("{stage}: {reason}: {message}"),
         }
-        text.push_str("\n\n\nMetrics that would have been returned:\n");
-        text.push_str(&self.metrics.render());
-        text.push_str("\n\n\nModule configuration:\n");
-        text.push_str(&self.module.to_yaml());
-        text
+    }
+
+    /// The address that the probe turned to last, if one was known.
+    #[must_use]
+    pub fn address(&self) -> Option<&str> {
+        self.hops.iter().rev().find_map(|hop| hop.address.as_deref())
     }
 }
 
@@ -90,11 +111,19 @@ impl Export for ProbeReport {
     fn export(&self, metrics: &mut MetricSet) {
         metrics.add(&SUCCESS, [], f64::from(u8::from(self.verdict.is_ok())));
         metrics.add(&DURATION, [], self.duration.as_secs_f64());
-        let overhead = self.duration.saturating_sub(self.waited);
-        metrics.add(&OVERHEAD, [], overhead.as_secs_f64());
+        metrics.add(&OVERHEAD, [], self.overhead().as_secs_f64());
         metrics.add(&TIMEOUT, [], self.timeout.as_secs_f64());
         if let Err(failure) = &self.verdict {
             failure.export(metrics);
         }
+        for check in &self.checks {
+            check.export(metrics);
+        }
     }
+}
+
+/// A moment in Unix time as people and programs read it.
+fn utc(time: i64) -> String {
+    let time = chrono::DateTime::from_timestamp(time, 0);
+    time.map(|time| time.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)).unwrap_or_default()
 }

@@ -1,0 +1,145 @@
+//! What a module demands of a target, and which of it was not met.
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use crate::{
+    evidence::Failure,
+    metrics::{Export, Metric, MetricSet},
+};
+
+/// 1 for each check that failed; absent when none did.
+pub const CHECK_FAILED: Metric<1> = Metric::new(
+    "probe_check_failed",
+    "1 for each check of the module that failed, by its name or by its place in the module.",
+    ["check"],
+)
+.extra();
+
+/// What a check is known by: the name that the module gives it, or else the place where it stands
+/// there, such as `fail_if_header_matches[0]`.
+///
+/// Put together only when somebody looks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckName {
+    given: Option<Arc<str>>,
+    section: &'static str,
+    key: &'static str,
+    index: Option<usize>,
+}
+
+/// One check that was made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Check {
+    /// What it is known by.
+    pub name: CheckName,
+    /// Why it failed, if it did.
+    pub failure: Option<Failure>,
+}
+
+/// The checks of one probe that were made, in their order. As bounded as the module is.
+#[derive(Debug, Default)]
+pub struct Checks {
+    made: Mutex<Vec<Check>>,
+}
+
+impl CheckName {
+    /// The check under `key`.
+    #[must_use]
+    pub const fn of_key(key: &'static str) -> Self {
+        Self { given: None, section: "", key, index: None }
+    }
+
+    /// The entry of that number in the list under `key`; the first has 0.
+    #[must_use]
+    pub const fn of_entry(key: &'static str, index: usize) -> Self {
+        Self { given: None, section: "", key, index: Some(index) }
+    }
+
+    /// The same in a section of the prober's.
+    #[must_use]
+    pub fn inside(self, section: &'static str) -> Self {
+        Self { section, ..self }
+    }
+
+    /// The same under the name that the module gives it, if it does.
+    #[must_use]
+    pub fn or_given(self, name: Option<&Arc<str>>) -> Self {
+        Self { given: name.map(Arc::clone), ..self }
+    }
+}
+
+impl fmt::Display for CheckName {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(given) = &self.given {
+            return formatter.write_str(given);
+        }
+        if !self.section.is_empty() {
+            write!(formatter, "{}.", self.section)?;
+        }
+        formatter.write_str(self.key)?;
+        self.index.map_or(Ok(()), |index| write!(formatter, "[{index}]"))
+    }
+}
+
+impl Checks {
+    /// Notes a check and how it ended; gives the outcome back.
+    ///
+    /// # Errors
+    /// That of the outcome.
+    pub fn note(&self, name: CheckName, outcome: Result<(), Failure>) -> Result<(), Failure> {
+        self.made().push(Check { name, failure: outcome.as_ref().err().cloned() });
+        outcome
+    }
+
+    /// Takes all of them out.
+    #[must_use]
+    pub fn take(&self) -> Vec<Check> {
+        std::mem::take(&mut *self.made())
+    }
+
+    fn made(&self) -> MutexGuard<'_, Vec<Check>> {
+        self.made.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Export for Check {
+    fn export(&self, metrics: &mut MetricSet) {
+        if self.failure.is_some() {
+            metrics.add(&CHECK_FAILED, [&self.name.to_string()], 1);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::evidence::{Reason, Stage};
+
+    #[test]
+    fn a_check_is_known_by_its_name_or_its_place() {
+        let place = CheckName::of_entry("fail_if_matches_regexp", 2);
+        assert_eq!(place.to_string(), "fail_if_matches_regexp[2]");
+        let place = place.inside("validate_answer_rrs");
+        assert_eq!(place.to_string(), "validate_answer_rrs.fail_if_matches_regexp[2]");
+        assert_eq!(place.or_given(Some(&"mail".into())).to_string(), "mail");
+        assert_eq!(CheckName::of_key("valid_rcodes").or_given(None).to_string(), "valid_rcodes");
+    }
+
+    #[test]
+    fn only_what_failed_is_a_metric() {
+        let checks = Checks::default();
+        let failure = Failure::new(Stage::Check, Reason::Status, "500");
+        checks.note(CheckName::of_key("good"), Ok(())).unwrap();
+        checks.note(CheckName::of_key("bad"), Err(failure)).unwrap_err();
+        let mut metrics = MetricSet::default();
+        let made = checks.take();
+        assert_eq!(made.len(), 2);
+        for check in &made {
+            check.export(&mut metrics);
+        }
+        assert!(metrics.render().ends_with("\nprobe_check_failed{check=\"bad\"} 1\n"));
+    }
+}

@@ -1,0 +1,140 @@
+//! The exchanges of a probe, with where their time went.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::{
+    evidence::trail::Stop,
+    net::tls::TlsSession,
+    probers::{Findings, Hop},
+};
+
+/// One exchange with one peer. All times are since the probe began.
+#[derive(Debug, Clone)]
+pub struct HopReport {
+    /// The URL that was asked for; absent where the target says it all.
+    pub url: Option<String>,
+    /// The address that was turned to last; absent where none was known.
+    pub address: Option<String>,
+    /// When it began.
+    pub start: Duration,
+    /// What came back, in a few words.
+    pub answer: Option<String>,
+    /// What TLS taught, if it was spoken.
+    pub tls: Option<TlsSession>,
+    /// Where its time went, in the order in which that began.
+    pub phases: Vec<PhaseReport>,
+}
+
+/// A stretch of a probe's time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PhaseReport {
+    /// What it was spent on beside the target: `proxy`, `oauth2`; or else empty.
+    pub group: &'static str,
+    /// The name of the phase, as metrics have it.
+    pub name: &'static str,
+    /// When it began, since the probe did.
+    pub start: Duration,
+    /// How long it took.
+    pub length: Duration,
+    /// Whether it was waited for what never came.
+    pub in_vain: bool,
+}
+
+/// Puts together what a probe that began at `start` tells of its exchanges. There is one at least.
+pub(in crate::probe) fn hops(
+    findings: Findings,
+    stops: Vec<Stop>,
+    start: Instant,
+) -> Vec<HopReport> {
+    let Findings { mut hops, spans } = findings;
+    if hops.is_empty() {
+        hops.push(Hop { begun: None, url: None, answer: None, tls: None });
+    }
+    let since = |at: Instant| at.saturating_duration_since(start);
+    let mut reports: Vec<_> = hops
+        .into_iter()
+        .map(|Hop { begun, url, answer, tls }| {
+            let start = begun.map(since).unwrap_or_default();
+            HopReport { url, address: None, start, answer, tls, phases: Vec::new() }
+        })
+        .collect();
+    for Stop { at, address } in stops {
+        if let Some(hop) = hop_at(&mut reports, since(at)) {
+            hop.address = Some(address);
+        }
+    }
+    for span in spans {
+        let start = since(span.span.begun);
+        if let Some(hop) = hop_at(&mut reports, start) {
+            hop.phases.push(PhaseReport {
+                group: span.group,
+                name: span.span.phase,
+                start,
+                length: span.span.time,
+                in_vain: span.span.in_vain,
+            });
+        }
+    }
+    for hop in &mut reports {
+        hop.phases.sort_by_key(|phase| phase.start);
+    }
+    reports
+}
+
+/// The exchange that was under way at `time`.
+fn hop_at(hops: &mut [HopReport], time: Duration) -> Option<&mut HopReport> {
+    let index = hops.iter().rposition(|hop| hop.start <= time)?;
+    hops.get_mut(index)
+}
+
+impl PhaseReport {
+    /// Its name for people, with the group before it.
+    #[must_use]
+    pub fn label(&self) -> String {
+        [self.group, self.name].join(" ").trim_start().to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{evidence::Span, probers::GroupedSpan};
+
+    #[test]
+    fn times_and_addresses_belong_to_the_exchange_that_was_under_way() {
+        let start = Instant::now();
+        let at = |milliseconds| start + Duration::from_millis(milliseconds);
+        let hop =
+            |begun, url: &str| Hop { begun, url: Some(url.to_owned()), answer: None, tls: None };
+        let span = |phase, begun| GroupedSpan {
+            group: "",
+            span: Span { phase, begun, time: Duration::from_millis(5), in_vain: false },
+        };
+        let findings = Findings {
+            hops: vec![hop(None, "http://a/"), hop(Some(at(20)), "http://b/")],
+            spans: vec![
+                span("processing", at(10)),
+                span("connect", at(5)),
+                span("connect", at(20)),
+            ],
+        };
+        let stop = |time, address: &str| Stop { at: time, address: address.to_owned() };
+        let stops =
+            vec![stop(at(5), "[::1]:80"), stop(at(6), "127.0.0.1:80"), stop(at(21), "c:80")];
+        let hops = hops(findings, stops, start);
+        let addresses: Vec<_> = hops.iter().map(|hop| hop.address.as_deref()).collect();
+        assert_eq!(addresses, [Some("127.0.0.1:80"), Some("c:80")]);
+        let phases =
+            |hop: &HopReport| hop.phases.iter().map(PhaseReport::label).collect::<Vec<_>>();
+        assert_eq!(phases(&hops[0]), ["connect", "processing"]);
+        assert_eq!(phases(&hops[1]), ["connect"]);
+        assert_eq!(hops[1].phases[0].start, Duration::from_millis(20));
+    }
+
+    #[test]
+    fn there_is_one_exchange_at_least() {
+        assert_eq!(hops(Findings::default(), Vec::new(), Instant::now()).len(), 1);
+    }
+}

@@ -1,0 +1,104 @@
+//! The report as text for people: what `debug=true` and `/logs` answer.
+
+use std::fmt::{self, Write as _};
+
+use super::{HopReport, ProbeReport};
+use crate::{
+    evidence::Failure,
+    net::tls::{Certificate, TlsSession},
+};
+
+impl ProbeReport {
+    /// The log, what was found, the metrics, and the module.
+    ///
+    /// The three blocks that upstream has keep their headings and their order.
+    #[must_use]
+    pub fn debug_text(&self) -> String {
+        let mut text = String::from("Logs for the probe:\n");
+        for entry in &self.log {
+            text.push_str(&entry.to_logfmt());
+            text.push('\n');
+        }
+        text.push_str("\n\n\nWhat the probe found:\n");
+        // Writing to a String cannot fail.
+        let _ = self.write_findings(&mut text);
+        text.push_str("\n\n\nMetrics that would have been returned:\n");
+        text.push_str(&self.metrics.render());
+        text.push_str("\n\n\nModule configuration:\n");
+        text.push_str(&self.module.to_yaml());
+        text
+    }
+
+    fn write_findings(&self, out: &mut String) -> fmt::Result {
+        let seconds = self.duration.as_secs_f64();
+        match &self.verdict {
+            Ok(()) => writeln!(out, "Success after {seconds:.6} s")?,
+            Err(Failure { stage, reason, message }) => {
+                writeln!(out, "Failure after {seconds:.6} s, stage {stage}, reason {reason}")?;
+                writeln!(out, "  {}", one_line(message))?;
+                writeln!(out, "  {} {}", reason.meaning(), reason.advice())?;
+            }
+        }
+        for hop in &self.hops {
+            write_hop(out, hop)?;
+        }
+        for check in &self.checks {
+            match &check.failure {
+                None => writeln!(out, "Check {}: passed", check.name)?,
+                Some(failure) => {
+                    writeln!(out, "Check {}: failed: {}", check.name, one_line(&failure.message))?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn write_hop(out: &mut String, hop: &HopReport) -> fmt::Result {
+    let what = hop.url.as_deref().unwrap_or("Exchange");
+    let address = hop.address.as_deref().unwrap_or("no address");
+    writeln!(out, "{} at {address}", one_line(what))?;
+    if let Some(answer) = &hop.answer {
+        writeln!(out, "  Answer: {}", one_line(answer))?;
+    }
+    for phase in &hop.phases {
+        let (start, length) = (phase.start.as_secs_f64(), phase.length.as_secs_f64());
+        let in_vain = if phase.in_vain { ", in vain" } else { "" };
+        writeln!(out, "  {:<16} {length:.6} s, from {start:.6} s on{in_vain}", phase.label())?;
+    }
+    hop.tls.as_ref().map_or(Ok(()), |tls| write_tls(out, tls))
+}
+
+fn write_tls(out: &mut String, tls: &TlsSession) -> fmt::Result {
+    match (tls.version, &tls.cipher) {
+        (Some(version), Some(cipher)) => writeln!(out, "  {version} with {cipher}")?,
+        _ => writeln!(out, "  The TLS handshake was not completed")?,
+    }
+    let detail = if tls.verify_detail.is_empty() { "" } else { ": " };
+    let verdict = tls.verify_result.label();
+    writeln!(out, "  Verification: {verdict}{detail}{}", one_line(&tls.verify_detail))?;
+    for (index, certificate) in tls.peer_chain.iter().enumerate() {
+        write_certificate(out, index, certificate)?;
+    }
+    Ok(())
+}
+
+fn write_certificate(out: &mut String, index: usize, certificate: &Certificate) -> fmt::Result {
+    writeln!(out, "  Certificate {index}: {}", one_line(certificate.subject()))?;
+    writeln!(out, "    Issuer:      {}", one_line(certificate.issuer()))?;
+    let names = certificate.all_names().join(", ");
+    if !names.is_empty() {
+        writeln!(out, "    Names:       {}", one_line(&names))?;
+    }
+    let [begin, end] = [certificate.not_before(), certificate.not_after()].map(super::utc);
+    writeln!(out, "    Valid:       {begin} to {end}")?;
+    writeln!(out, "    Key:         {}", certificate.key())?;
+    writeln!(out, "    Signature:   {}", certificate.signature_algorithm())?;
+    writeln!(out, "    Serial:      {}", certificate.serial_number())?;
+    writeln!(out, "    SHA-256:     {}", certificate.fingerprint_sha256())
+}
+
+/// What a peer chose must not begin a line of its own, nor steer a terminal.
+fn one_line(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}

@@ -1,0 +1,108 @@
+//! The faces of a report: which one a request wants, and how it is answered.
+
+use std::sync::Arc;
+
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::{StatusCode, header},
+};
+
+use crate::{
+    probe::ProbeReport,
+    server::{answer, negotiate::OpenMetrics, pages::Query},
+};
+
+/// A way to show a report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Face {
+    /// Samples, for Prometheus.
+    Metrics,
+    /// Text for people.
+    Debug,
+    /// JSON for programs.
+    Json,
+    /// One line, and a status code that tells success from failure.
+    Health,
+}
+
+/// The parameter that asks for a face.
+const PARAMETER: &str = "format";
+
+impl Face {
+    const NAMED: [(&'static str, Self); 4] = [
+        ("metrics", Self::Metrics),
+        ("debug", Self::Debug),
+        ("json", Self::Json),
+        ("health", Self::Health),
+    ];
+
+    /// The face that the query asks for, by `format` or by upstream's `debug=true`; `usual` without
+    /// either.
+    ///
+    /// # Errors
+    /// What is wrong with the query, for whoever made it.
+    pub(super) fn of(query: &Query<'_>, usual: Self) -> Result<Self, String> {
+        match query.first(PARAMETER).as_deref() {
+            None | Some("") if query.first("debug").as_deref() == Some("true") => Ok(Self::Debug),
+            None | Some("") => Ok(usual),
+            Some(name) => {
+                let found = Self::NAMED.iter().find(|(known, _)| *known == name);
+                let known = Self::NAMED.map(|(name, _)| name).join(", ");
+                found.map(|(_, face)| *face).ok_or_else(|| {
+                    format!("{PARAMETER} '{name}' is not valid: it is one of {known}")
+                })
+            }
+        }
+    }
+
+    /// Shows `report`.
+    pub(super) fn answer(self, request: &HttpRequest, report: &Arc<ProbeReport>) -> HttpResponse {
+        match self {
+            Self::Metrics => {
+                let (format, content_type) =
+                    answer::metrics_format(request, OpenMetrics::IfNothingElse);
+                answer::page(request, &content_type, report.metrics.render_as(format))
+            }
+            Self::Debug => answer::page(request, answer::BARE_TEXT, report.debug_text()),
+            Self::Json => answer::page(request, answer::JSON, report.to_json()),
+            Self::Health => health(report),
+        }
+    }
+}
+
+/// For whoever only knows status codes, such as a load balancer.
+fn health(report: &ProbeReport) -> HttpResponse {
+    let status = match report.verdict {
+        Ok(()) => StatusCode::OK,
+        Err(_) => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    let line = report.summary().replace(['\r', '\n'], " ");
+    HttpResponse::build(status)
+        .insert_header((header::CONTENT_TYPE, answer::TEXT))
+        .insert_header((header::CACHE_CONTROL, "no-store"))
+        .body(format!("{line}\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::test::TestRequest;
+
+    use super::*;
+
+    #[test]
+    fn a_query_asks_for_one_face() {
+        for (query, expected) in [
+            ("", Ok(Face::Metrics)),
+            ("debug=true", Ok(Face::Debug)),
+            ("debug=1", Ok(Face::Metrics)),
+            ("format=json", Ok(Face::Json)),
+            ("debug=true&format=health", Ok(Face::Health)),
+            ("format=", Ok(Face::Metrics)),
+            ("format=JSON", Err(())),
+        ] {
+            let request = TestRequest::with_uri(&format!("/probe?{query}")).to_http_request();
+            let face = Face::of(&Query::of(&request), Face::Metrics);
+            assert_eq!(face.map_err(|_| ()), expected, "{query}");
+        }
+    }
+}
