@@ -41,8 +41,13 @@ pub struct Check {
 
 /// The checks of one probe that were made, in their order. As bounded as the module is.
 #[derive(Debug, Default)]
-pub struct Checks {
-    made: Mutex<Vec<Check>>,
+pub struct Checks(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    made: Vec<Check>,
+    /// The one that was begun and has not ended.
+    running: Option<CheckName>,
 }
 
 impl CheckName {
@@ -84,24 +89,55 @@ impl fmt::Display for CheckName {
     }
 }
 
+impl Check {
+    /// A check that ended so.
+    #[must_use]
+    pub fn new(name: CheckName, outcome: Result<(), Failure>) -> Self {
+        Self { name, failure: outcome.err() }
+    }
+
+    /// Whether it did not fail.
+    #[must_use]
+    pub fn is_good(&self) -> bool {
+        self.failure.is_none()
+    }
+}
+
 impl Checks {
+    /// Adds a check that was made.
+    pub fn add(&self, check: Check) {
+        self.state().made.push(check);
+    }
+
+    /// Notes that a check begins that the deadline may cut off.
+    pub fn begin(&self, name: CheckName) {
+        self.state().running = Some(name);
+    }
+
     /// Notes a check and how it ended; gives the outcome back.
     ///
     /// # Errors
     /// That of the outcome.
     pub fn note(&self, name: CheckName, outcome: Result<(), Failure>) -> Result<(), Failure> {
-        self.made().push(Check { name, failure: outcome.as_ref().err().cloned() });
+        let mut state = self.state();
+        state.running = None;
+        state.made.push(Check { name, failure: outcome.as_ref().err().cloned() });
         outcome
     }
 
-    /// Takes all of them out.
+    /// Takes all of them out when the probe ended with `verdict`; one that was begun and not ended
+    /// failed with it.
     #[must_use]
-    pub fn take(&self) -> Vec<Check> {
-        std::mem::take(&mut *self.made())
+    pub fn finish(&self, verdict: &Result<(), Failure>) -> Vec<Check> {
+        let State { mut made, running } = std::mem::take(&mut *self.state());
+        if let (Some(name), Err(failure)) = (running, verdict) {
+            made.push(Check { name, failure: Some(failure.clone()) });
+        }
+        made
     }
 
-    fn made(&self) -> MutexGuard<'_, Vec<Check>> {
-        self.made.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -129,13 +165,25 @@ mod tests {
     }
 
     #[test]
+    fn a_check_that_was_cut_off_failed_as_the_probe_did() {
+        let checks = Checks::default();
+        checks.begin(CheckName::of_entry("query_response", 0));
+        checks.note(CheckName::of_entry("query_response", 0), Ok(())).unwrap();
+        checks.begin(CheckName::of_entry("query_response", 1));
+        let verdict = Err(Failure::new(Stage::Response, Reason::Timeout, "cut off"));
+        let made = checks.finish(&verdict);
+        let failed: Vec<_> = made.iter().map(|check| check.failure.is_some()).collect();
+        assert_eq!(failed, [false, true]);
+    }
+
+    #[test]
     fn only_what_failed_is_a_metric() {
         let checks = Checks::default();
         let failure = Failure::new(Stage::Check, Reason::Status, "500");
         checks.note(CheckName::of_key("good"), Ok(())).unwrap();
         checks.note(CheckName::of_key("bad"), Err(failure)).unwrap_err();
         let mut metrics = MetricSet::default();
-        let made = checks.take();
+        let made = checks.finish(&Ok(()));
         assert_eq!(made.len(), 2);
         for check in &made {
             check.export(&mut metrics);

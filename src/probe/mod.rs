@@ -140,9 +140,9 @@ async fn run_prober<P: Prober>(
         duration,
         waited: seen.waited(),
         timeout,
+        checks: context.checks.finish(&verdict),
         verdict,
         hops: report::hops(seen.findings(), context.trail.take(), start),
-        checks: context.checks.take(),
         metrics,
         log: context.log.take(),
     }

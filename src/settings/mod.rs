@@ -7,6 +7,7 @@ pub mod file;
 pub mod header;
 pub mod http_client;
 pub mod ip;
+pub mod named;
 pub mod regexp;
 pub mod rule;
 pub mod secret;

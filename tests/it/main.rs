@@ -12,6 +12,7 @@
 mod accuracy;
 mod activation;
 mod architecture;
+mod checks;
 mod config;
 mod dialects;
 mod dns;

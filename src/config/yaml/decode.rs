@@ -15,14 +15,17 @@ use serde::{
     forward_to_deserialize_any,
 };
 
-use crate::config::{
-    error::Mark,
-    yaml::{
-        place::{DecodeError, Path},
-        scalar::{Meaning, Scalar},
-        session::{Entry, Session},
-        tree::{Kind, Node},
+use crate::{
+    config::{
+        error::Mark,
+        yaml::{
+            place::{DecodeError, Path},
+            scalar::{Meaning, Scalar},
+            session::{Entry, Session},
+            tree::{Kind, Node},
+        },
     },
+    settings::named,
 };
 
 /// Reads one node.
@@ -90,6 +93,20 @@ impl<'n> NodeDeserializer<'n> {
             _ if self.node.is_null() => Ok(Vec::new()),
             _ => self.mismatch(wanted),
         }
+    }
+
+    /// A section that has these keys; those without a value count as absent.
+    fn deserialize_section<'de, V: Visitor<'de>>(
+        self,
+        keys: &[&'static str],
+        visitor: V,
+    ) -> Result<V::Value, DecodeError> {
+        let mut entries = self.section("a section with keys")?;
+        self.session.take_unknown(self.path, &mut entries, keys);
+        entries.retain(|entry| !entry.node.is_null());
+        visitor
+            .visit_map(Entries::new(self, entries))
+            .map_err(|error| self.session.place(error, self))
     }
 
     /// The value of one of this node's keys.
@@ -183,10 +200,13 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'_> {
 
     fn deserialize_newtype_struct<V: Visitor<'de>>(
         self,
-        _name: &'static str,
+        name: &'static str,
         visitor: V,
     ) -> Result<V::Value, DecodeError> {
-        placed!(self, visitor.visit_newtype_struct(self))
+        match (name.strip_prefix(named::FORM), &self.node.kind) {
+            (Some(key), Kind::Mapping(_)) => self.deserialize_section(&[named::NAME, key], visitor),
+            _ => placed!(self, visitor.visit_newtype_struct(self)),
+        }
     }
 
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
@@ -205,10 +225,7 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'_> {
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, DecodeError> {
-        let mut entries = self.section("a section with keys")?;
-        self.session.take_unknown(self.path, &mut entries, fields);
-        entries.retain(|entry| !entry.node.is_null());
-        placed!(self, visitor.visit_map(Entries::new(self, entries)))
+        self.deserialize_section(fields, visitor)
     }
 
     fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {

@@ -1,5 +1,7 @@
 //! What an answer must be: its code, and the records of its sections.
 
+use std::sync::Arc;
+
 use super::{
     RecordRules,
     message::{Message, Record},
@@ -7,32 +9,60 @@ use super::{
     settings::DnsProber,
 };
 use crate::{
-    evidence::{Failure, ProbeLog, Reason, Stage, log::Excerpt},
-    settings::regexp::Regexp,
+    evidence::{Check, CheckName, Failure, Reason, Stage, log::Excerpt},
+    net::Context,
+    settings::{named::Named, regexp::Regexp},
 };
 
-/// Checks an answer against the module, in upstream's order.
-pub(super) fn check(prober: &DnsProber, answer: &Message, log: &ProbeLog) -> Result<(), Failure> {
-    check_rcode(&prober.valid_rcodes, answer.rcode)?;
-    log.debug("Rcode is valid", &[("rcode", &answer.rcode)]);
-    for (section, records, rules) in [
-        ("answer", &answer.answer, &prober.validate_answer_rrs),
-        ("authority", &answer.authority, &prober.validate_authority_rrs),
-        ("additional", &answer.additional, &prober.validate_additional_rrs),
+/// Checks an answer against the module; all of it, so that all that is wrong can be seen at once.
+/// The first failure counts, in upstream's order of sections.
+pub(super) fn check(
+    prober: &DnsProber,
+    answer: &Message,
+    context: &Context,
+) -> Result<(), Failure> {
+    let mut made = vec![check_rcode(&prober.valid_rcodes, answer.rcode)];
+    for (section, key, records, rules) in [
+        ("answer", "validate_answer_rrs", &answer.answer, &prober.validate_answer_rrs),
+        ("authority", "validate_authority_rrs", &answer.authority, &prober.validate_authority_rrs),
+        (
+            "additional",
+            "validate_additional_rrs",
+            &answer.additional,
+            &prober.validate_additional_rrs,
+        ),
     ] {
+        let log = &context.log;
         log.debug("Validating records", &[("section", &section), ("records", &records.len())]);
-        rules.check(section, records, log)?;
+        for record in records {
+            log.debug("Validating record", &[("rr", &Excerpt(record.text.as_bytes()))]);
+        }
+        made.extend(rules.check(section, key, records));
     }
-    Ok(())
+    let first = made.iter().find_map(|check| check.failure.clone());
+    for check in made {
+        context.checks.add(check);
+    }
+    first.map_or(Ok(()), Err)
 }
 
-fn check_rcode(valid: &[Rcode], rcode: Rcode) -> Result<(), Failure> {
-    if valid.contains(&rcode) {
-        return Ok(());
-    }
-    let names: Vec<String> = valid.iter().map(Rcode::to_string).collect();
-    let message = format!("The answer's rcode is {rcode}, valid are [{}]", names.join(" "));
-    Err(Failure::new(Stage::Check, Reason::Rcode, message))
+fn check_rcode(valid: &Named<Vec<Rcode>>, rcode: Rcode) -> Check {
+    let outcome = if valid.contains(&rcode) {
+        Ok(())
+    } else {
+        let names: Vec<String> = valid.iter().map(Rcode::to_string).collect();
+        let message = format!("The answer's rcode is {rcode}, valid are [{}]", names.join(" "));
+        Err(Failure::new(Stage::Check, Reason::Rcode, message))
+    };
+    Check::new(CheckName::of_key("valid_rcodes").or_given(valid.name.as_ref()), outcome)
+}
+
+/// A section of an answer.
+struct Section {
+    /// Its name in DNS.
+    name: &'static str,
+    /// The key of the rules over its records.
+    key: &'static str,
 }
 
 impl RecordRules {
@@ -40,48 +70,79 @@ impl RecordRules {
     ///
     /// As upstream does it, `fail_if_all_match_regexp` fails when *not* all records match all of
     /// its patterns: users have written their modules for that.
-    fn check(&self, section: &str, records: &[Record], log: &ProbeLog) -> Result<(), Failure> {
-        let failure = |message: String| {
-            let message = format!("{message} (in the {section} section)");
-            Err(Failure::new(Stage::Check, Reason::Records, message))
-        };
-        if records.is_empty() {
-            for (key, patterns) in [
-                ("fail_if_not_matches_regexp", &self.fail_if_not_matches_regexp),
-                ("fail_if_none_matches_regexp", &self.fail_if_none_matches_regexp),
-            ] {
-                if !patterns.is_empty() {
-                    return failure(format!("{key}: there is no record"));
-                }
-            }
+    fn check(&self, name: &'static str, key: &'static str, records: &[Record]) -> Vec<Check> {
+        let section = Section { name, key };
+        let mut made = Vec::new();
+        for (index, pattern) in self.fail_if_matches_regexp.iter().enumerate() {
+            let place = CheckName::of_entry("fail_if_matches_regexp", index);
+            let found = records.iter().find(|record| matches(pattern, record));
+            let wrong = found.map(|record| format!("{} matches {}", quoted(record), **pattern));
+            made.push(section.check(place, pattern.name.as_ref(), wrong));
         }
-        let mut all_match = true;
-        let mut any_matches = false;
-        for record in records {
-            let text = &record.text;
-            let quoted = Excerpt(text.as_bytes()).to_string();
-            log.debug("Validating record", &[("rr", &quoted)]);
-            let matches = |pattern: &&Regexp| pattern.is_match(text.as_bytes());
-            if let Some(pattern) = self.fail_if_matches_regexp.iter().find(matches) {
-                return failure(format!("fail_if_matches_regexp: {quoted:?} matches {pattern}"));
-            }
-            all_match &= self.fail_if_all_match_regexp.iter().all(|pattern| matches(&pattern));
-            let missed = self.fail_if_not_matches_regexp.iter().find(|pattern| !matches(pattern));
-            if let Some(pattern) = missed {
-                return failure(format!(
-                    "fail_if_not_matches_regexp: {quoted:?} does not match {pattern}"
-                ));
-            }
-            any_matches |= self.fail_if_none_matches_regexp.iter().any(|pattern| matches(&pattern));
+        made.extend(section.check_together(
+            CheckName::of_key("fail_if_all_match_regexp"),
+            &self.fail_if_all_match_regexp,
+            |all| {
+                let holds = |record| all.iter().all(|pattern| matches(pattern, record));
+                (!records.iter().all(holds)).then_some("not all records match")
+            },
+        ));
+        for (index, pattern) in self.fail_if_not_matches_regexp.iter().enumerate() {
+            let place = CheckName::of_entry("fail_if_not_matches_regexp", index);
+            let missed = records.iter().find(|record| !matches(pattern, record));
+            let wrong = match missed {
+                Some(record) => Some(format!("{} does not match {}", quoted(record), **pattern)),
+                None if records.is_empty() => Some("there is no record".to_owned()),
+                None => None,
+            };
+            made.push(section.check(place, pattern.name.as_ref(), wrong));
         }
-        if !self.fail_if_all_match_regexp.is_empty() && !all_match {
-            return failure("fail_if_all_match_regexp: not all records match".to_owned());
-        }
-        if !self.fail_if_none_matches_regexp.is_empty() && !any_matches {
-            return failure("fail_if_none_matches_regexp: no record matches".to_owned());
-        }
-        Ok(())
+        made.extend(section.check_together(
+            CheckName::of_key("fail_if_none_matches_regexp"),
+            &self.fail_if_none_matches_regexp,
+            |any| {
+                let holds = |record| any.iter().any(|pattern| matches(pattern, record));
+                let wrong =
+                    if records.is_empty() { "there is no record" } else { "no record matches" };
+                (!records.iter().any(holds)).then_some(wrong)
+            },
+        ));
+        made
     }
+}
+
+impl Section {
+    /// A check at `place`, which failed if something is `wrong`.
+    fn check(&self, place: CheckName, given: Option<&Arc<str>>, wrong: Option<String>) -> Check {
+        let outcome = wrong.map_or(Ok(()), |wrong| {
+            let message = format!("{place}: {wrong} (in the {} section)", self.name);
+            Err(Failure::new(Stage::Check, Reason::Records, message))
+        });
+        Check::new(place.inside(self.key).or_given(given), outcome)
+    }
+
+    /// The one check that a list of patterns makes together, if it has any; it bears the first name
+    /// that one of them has.
+    fn check_together(
+        &self,
+        place: CheckName,
+        patterns: &[Named<Regexp>],
+        wrong: impl FnOnce(&[Named<Regexp>]) -> Option<&'static str>,
+    ) -> Option<Check> {
+        if patterns.is_empty() {
+            return None;
+        }
+        let given = patterns.iter().find_map(|pattern| pattern.name.as_ref());
+        Some(self.check(place, given, wrong(patterns).map(str::to_owned)))
+    }
+}
+
+fn matches(pattern: &Regexp, record: &Record) -> bool {
+    pattern.is_match(record.text.as_bytes())
+}
+
+fn quoted(record: &Record) -> String {
+    format!("{:?}", Excerpt(record.text.as_bytes()).to_string())
 }
 
 #[cfg(test)]
@@ -99,7 +160,7 @@ mod tests {
             .iter()
             .map(|text| Record { kind: RecordType::A, text: (*text).to_owned() })
             .collect();
-        rules(keys).check("answer", &records, &ProbeLog::default()).is_ok()
+        rules(keys).check("answer", "validate_answer_rrs", &records).iter().all(Check::is_good)
     }
 
     #[test]
@@ -136,7 +197,11 @@ mod tests {
     fn a_failure_names_rule_record_and_section() {
         let rules = rules(serde_json::json!({"fail_if_matches_regexp": ["\tA\t127"]}));
         let record = Record { kind: RecordType::A, text: "x.\t1\tIN\tA\t127.0.0.1".to_owned() };
-        let failure = rules.check("authority", &[record], &ProbeLog::default()).unwrap_err();
+        let checks = rules.check("authority", "validate_authority_rrs", &[record]);
+        let [Check { name, failure: Some(failure) }] = checks.as_slice() else {
+            panic!("{checks:?}");
+        };
+        assert_eq!(name.to_string(), "validate_authority_rrs.fail_if_matches_regexp[0]");
         assert_eq!((failure.stage, failure.reason), (Stage::Check, Reason::Records));
         for part in ["fail_if_matches_regexp", "x.\\t1\\tIN", "authority"] {
             assert!(failure.message.contains(part), "{failure}");
@@ -145,10 +210,10 @@ mod tests {
 
     #[test]
     fn rcodes_are_told_by_name() {
-        assert!(check_rcode(&[Rcode(0), Rcode(3)], Rcode(3)).is_ok());
-        let failure = check_rcode(&[Rcode(0)], Rcode(16)).unwrap_err();
+        assert!(check_rcode(&vec![Rcode(0), Rcode(3)].into(), Rcode(3)).is_good());
+        let failure = check_rcode(&vec![Rcode(0)].into(), Rcode(16)).failure.unwrap();
         assert_eq!(failure.reason, Reason::Rcode);
         assert!(failure.message.contains("BADSIG"), "{failure}");
-        assert!(check_rcode(&[], Rcode(0)).is_err());
+        assert!(!check_rcode(&Vec::new().into(), Rcode(0)).is_good());
     }
 }

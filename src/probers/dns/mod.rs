@@ -82,7 +82,7 @@ impl Prober for DnsProber {
             ],
         );
         context.enter(Stage::Check);
-        checks::check(self, &answer, &context.log)
+        checks::check(self, &answer, context)
     }
 }
 

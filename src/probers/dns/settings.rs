@@ -12,6 +12,7 @@ use crate::{
     },
     settings::{
         ip::{self, IpSettings, PreferredIpProtocol},
+        named::Named,
         regexp::Regexp,
         rule::RuleError,
     },
@@ -40,7 +41,7 @@ pub struct DnsProber {
     /// Whether the server is asked to look further.
     pub recursion_desired: bool,
     /// The codes that the answer may have; an empty list means that none will do.
-    pub valid_rcodes: Vec<Rcode>,
+    pub valid_rcodes: Named<Vec<Rcode>>,
     /// Rules over the records of the answer section.
     pub validate_answer_rrs: RecordRules,
     /// Rules over the records of the authority section.
@@ -65,14 +66,14 @@ pub enum Transport {
 #[serde(default, deny_unknown_fields)]
 pub struct RecordRules {
     /// Fails when a record matches one of these.
-    pub fail_if_matches_regexp: Vec<Regexp>,
+    pub fail_if_matches_regexp: Vec<Named<Regexp>>,
     /// Fails when not all records match all of these: the opposite of what the key says, as
     /// upstream has it.
-    pub fail_if_all_match_regexp: Vec<Regexp>,
+    pub fail_if_all_match_regexp: Vec<Named<Regexp>>,
     /// Fails when a record does not match one of these.
-    pub fail_if_not_matches_regexp: Vec<Regexp>,
+    pub fail_if_not_matches_regexp: Vec<Named<Regexp>>,
     /// Fails when no record matches any of these.
-    pub fail_if_none_matches_regexp: Vec<Regexp>,
+    pub fail_if_none_matches_regexp: Vec<Named<Regexp>>,
 }
 
 /// The section as it is written.
@@ -92,7 +93,7 @@ struct DnsKeys {
     #[serde(deserialize_with = "query_type")]
     query_type: RecordType,
     recursion_desired: bool,
-    valid_rcodes: Vec<Rcode>,
+    valid_rcodes: Named<Vec<Rcode>>,
     validate_answer_rrs: RecordRules,
     validate_authority_rrs: RecordRules,
     validate_additional_rrs: RecordRules,
@@ -110,7 +111,7 @@ impl Default for DnsProber {
             query_name: QueryName::default(),
             query_type: RecordType::ANY,
             recursion_desired: true,
-            valid_rcodes: vec![Rcode::NOERROR],
+            valid_rcodes: vec![Rcode::NOERROR].into(),
             validate_answer_rrs: RecordRules::default(),
             validate_authority_rrs: RecordRules::default(),
             validate_additional_rrs: RecordRules::default(),

@@ -14,7 +14,7 @@ pub use settings::GrpcProber;
 pub use status::Code;
 
 use crate::{
-    evidence::{Failure, Reason, Stage},
+    evidence::{CheckName, Failure, Reason, Stage},
     net::{
         Context, dial,
         http::{
@@ -55,7 +55,9 @@ impl Prober for GrpcProber {
         let (outcome, verdict) = match self.check(context, &server, address, seen).await {
             Ok(reply) => {
                 context.enter(Stage::Check);
-                reply.judge()
+                let (outcome, verdict) = reply.judge();
+                let name = CheckName::of_key("service").or_given(self.service.name.as_ref());
+                (outcome, context.checks.note(name, verdict))
             }
             Err(Broken { code, failure }) => (Outcome { code, serving: None }, Err(failure)),
         };
@@ -107,7 +109,7 @@ impl GrpcProber {
         context.enter(Stage::Response);
         context.log.debug(
             "Asking the health service",
-            &[("service", &self.service), ("authority", &authority)],
+            &[("service", &*self.service), ("authority", &authority)],
         );
         let asking = seen.phases.stopwatch(GrpcPhase::Request);
         let frames = FrameWatch::default();

@@ -5,7 +5,10 @@ use serde::{Deserialize, Serialize};
 use crate::{
     net::tls::TlsClient,
     probers::grpc::metadata::Metadata,
-    settings::ip::{IpSettings, PreferredIpProtocol},
+    settings::{
+        ip::{IpSettings, PreferredIpProtocol},
+        named::Named,
+    },
 };
 
 /// Asks the health service of a gRPC server.
@@ -13,7 +16,7 @@ use crate::{
 #[serde(from = "GrpcKeys", into = "GrpcKeys")]
 pub struct GrpcProber {
     /// The service to ask for; empty means the server as a whole.
-    pub service: String,
+    pub service: Named<String>,
     /// Whether TLS is spoken.
     pub tls: bool,
     /// How TLS is spoken.
@@ -28,7 +31,7 @@ pub struct GrpcProber {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct GrpcKeys {
-    service: String,
+    service: Named<String>,
     tls: bool,
     tls_config: TlsClient,
     ip_protocol_fallback: bool,

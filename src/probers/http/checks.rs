@@ -8,53 +8,54 @@ use std::time::Instant;
 use http::{HeaderMap, StatusCode};
 
 use crate::{
-    evidence::{Failure, Reason, Stage},
+    evidence::{Check, CheckName, Failure, Reason, Stage},
     net::http::version::HttpVersion,
     probers::http::settings::{HeaderMatcher, HttpProber},
-    settings::{cel::CelProgram, regexp::Regexp},
+    settings::{cel::CelProgram, named::Named, regexp::Regexp},
 };
 
 /// Whether the status code is among the valid ones.
-pub(super) fn status(prober: &HttpProber, status: StatusCode) -> Result<(), Failure> {
-    let valid = if prober.valid_status_codes.is_empty() {
-        status.is_success()
-    } else {
-        prober.valid_status_codes.contains(&i64::from(status.as_u16()))
+pub(super) fn status(prober: &HttpProber, status: StatusCode) -> Check {
+    let codes = &prober.valid_status_codes;
+    let outcome = || {
+        let (valid, wanted) = if codes.is_empty() {
+            (status.is_success(), "2xx".to_owned())
+        } else {
+            let names: Vec<_> = codes.iter().map(i64::to_string).collect();
+            (codes.contains(&i64::from(status.as_u16())), names.join(", "))
+        };
+        let message = || format!("The status code is {}, wanted {wanted}", status.as_u16());
+        judged(valid, Reason::Status, message)
     };
-    if valid {
-        return Ok(());
-    }
-    let wanted = if prober.valid_status_codes.is_empty() {
-        "2xx".to_owned()
-    } else {
-        let codes: Vec<_> = prober.valid_status_codes.iter().map(i64::to_string).collect();
-        codes.join(", ")
-    };
-    let message = format!("The status code is {}, wanted {wanted}", status.as_u16());
-    Err(failure(Reason::Status, message))
+    Check::new(CheckName::of_key("valid_status_codes").or_given(codes.name.as_ref()), outcome())
 }
 
-/// Whether the headers are as the header rules want them.
-pub(super) fn headers(prober: &HttpProber, headers: &HeaderMap) -> Result<(), Failure> {
-    for rule in &prober.fail_if_header_matches {
-        let matched = header_values(rule, headers)?;
-        if matched.is_some_and(|mut values| values.any(|value| rule.regexp.is_match(value))) {
-            return Err(failure(
-                Reason::Header,
-                format!("The header {} matches '{}'", rule.header, rule.regexp.as_str()),
-            ));
-        }
-    }
-    for rule in &prober.fail_if_header_not_matches {
-        let matched = header_values(rule, headers)?;
-        if matched.is_some_and(|mut values| !values.any(|value| rule.regexp.is_match(value))) {
-            return Err(failure(
-                Reason::Header,
-                format!("The header {} does not match '{}'", rule.header, rule.regexp.as_str()),
-            ));
-        }
-    }
-    Ok(())
+/// Whether the headers are as the header rules want them; each rule is a check.
+pub(super) fn headers(prober: &HttpProber, headers: &HeaderMap) -> Vec<Check> {
+    let unwanted = prober.fail_if_header_matches.iter().enumerate().map(|(index, rule)| {
+        let name = CheckName::of_entry("fail_if_header_matches", index);
+        Check::new(name.or_given(rule.name.as_ref()), header_is_not(rule, headers))
+    });
+    let wanted = prober.fail_if_header_not_matches.iter().enumerate().map(|(index, rule)| {
+        let name = CheckName::of_entry("fail_if_header_not_matches", index);
+        Check::new(name.or_given(rule.name.as_ref()), header_is(rule, headers))
+    });
+    unwanted.chain(wanted).collect()
+}
+
+fn header_is_not(rule: &HeaderMatcher, headers: &HeaderMap) -> Result<(), Failure> {
+    let Some(mut values) = header_values(rule, headers)? else { return Ok(()) };
+    let matches = values.any(|value| rule.regexp.is_match(value));
+    let message = || format!("The header {} matches '{}'", rule.header, rule.regexp.as_str());
+    judged(!matches, Reason::Header, message)
+}
+
+fn header_is(rule: &HeaderMatcher, headers: &HeaderMap) -> Result<(), Failure> {
+    let Some(mut values) = header_values(rule, headers)? else { return Ok(()) };
+    let matches = values.any(|value| rule.regexp.is_match(value));
+    let message =
+        || format!("The header {} does not match '{}'", rule.header, rule.regexp.as_str());
+    judged(matches, Reason::Header, message)
 }
 
 /// The values of the header that a rule is about; none when it may be missing and is.
@@ -76,58 +77,90 @@ fn header_values<'h>(
     Err(failure(Reason::Header, format!("The header {} is missing", rule.header)))
 }
 
-/// Whether the body matches none of the unwanted patterns and all of the wanted ones.
-pub(super) fn body(unwanted: &[Regexp], wanted: &[Regexp], body: &[u8]) -> Result<(), Failure> {
-    if let Some(pattern) = unwanted.iter().find(|pattern| pattern.is_match(body)) {
-        return Err(failure(Reason::Body, format!("The body matches '{}'", pattern.as_str())));
-    }
-    if let Some(pattern) = wanted.iter().find(|pattern| !pattern.is_match(body)) {
-        let message = format!("The body does not match '{}'", pattern.as_str());
-        return Err(failure(Reason::Body, message));
-    }
-    Ok(())
+/// Whether the body matches none of the unwanted patterns and all of the wanted ones; each pattern
+/// is a check.
+pub(super) fn body(
+    unwanted: &[Named<Regexp>],
+    wanted: &[Named<Regexp>],
+    body: &[u8],
+) -> Vec<Check> {
+    let unwanted = unwanted.iter().enumerate().map(|(index, pattern)| {
+        let message = || format!("The body matches '{}'", pattern.as_str());
+        let outcome = judged(!pattern.is_match(body), Reason::Body, message);
+        let name = CheckName::of_entry("fail_if_body_matches_regexp", index);
+        Check::new(name.or_given(pattern.name.as_ref()), outcome)
+    });
+    let wanted = wanted.iter().enumerate().map(|(index, pattern)| {
+        let message = || format!("The body does not match '{}'", pattern.as_str());
+        let outcome = judged(pattern.is_match(body), Reason::Body, message);
+        let name = CheckName::of_entry("fail_if_body_not_matches_regexp", index);
+        Check::new(name.or_given(pattern.name.as_ref()), outcome)
+    });
+    unwanted.chain(wanted).collect()
 }
 
-/// Whether the unwanted expression is false of the JSON body, and the wanted one true; may take until
-/// the deadline.
+/// Whether the unwanted expression is false of the JSON body, and the wanted one true; may take
+/// until the deadline. Behind one that failed none is evaluated, since each may take its time.
 pub(super) fn json(
-    unwanted: Option<&CelProgram>,
-    wanted: Option<&CelProgram>,
+    unwanted: Option<&Named<CelProgram>>,
+    wanted: Option<&Named<CelProgram>>,
     body: &[u8],
     deadline: Instant,
-) -> Result<(), Failure> {
-    let rules = [unwanted.map(|rule| (rule, false)), wanted.map(|rule| (rule, true))];
-    for (rule, good) in rules.into_iter().flatten() {
-        let message = match rule.evaluate(body, deadline) {
-            Ok(verdict) if verdict == good => continue,
-            Ok(verdict) => format!("'{rule}' is {verdict} of the body"),
-            Err(error) => format!("'{rule}' cannot be judged of the body: {error}"),
+) -> Vec<Check> {
+    let rules = [
+        unwanted.map(|rule| ("fail_if_body_json_matches_cel", rule, false)),
+        wanted.map(|rule| ("fail_if_body_json_not_matches_cel", rule, true)),
+    ];
+    let mut made = Vec::new();
+    for (key, rule, good) in rules.into_iter().flatten() {
+        let text = rule.as_str();
+        let outcome = match rule.evaluate(body, deadline) {
+            Ok(verdict) if verdict == good => Ok(()),
+            Ok(verdict) => Err(format!("'{text}' is {verdict} of the body")),
+            Err(error) => Err(format!("'{text}' cannot be judged of the body: {error}")),
         };
-        return Err(failure(Reason::Json, message));
+        let outcome = outcome.map_err(|message| failure(Reason::Json, message));
+        let check = Check::new(CheckName::of_key(key).or_given(rule.name.as_ref()), outcome);
+        let is_good = check.is_good();
+        made.push(check);
+        if !is_good {
+            break;
+        }
     }
-    Ok(())
+    made
 }
 
-/// Whether the HTTP version is among the valid ones.
-pub(super) fn version(prober: &HttpProber, version: HttpVersion) -> Result<(), Failure> {
-    let name = version.to_string();
-    if prober.valid_http_versions.is_empty() || prober.valid_http_versions.contains(&name) {
-        return Ok(());
-    }
-    let wanted = prober.valid_http_versions.join(", ");
-    Err(failure(Reason::Version, format!("The version is {name}, wanted {wanted}")))
+/// Whether the HTTP version is among the valid ones, if it matters.
+pub(super) fn version(prober: &HttpProber, version: HttpVersion) -> Option<Check> {
+    let valid = &prober.valid_http_versions;
+    let name = CheckName::of_key("valid_http_versions").or_given(valid.name.as_ref());
+    let outcome = || {
+        let found = version.to_string();
+        let message = || format!("The version is {found}, wanted {}", valid.join(", "));
+        judged(valid.contains(&found), Reason::Version, message)
+    };
+    (!valid.is_empty()).then(|| Check::new(name, outcome()))
 }
 
 /// Whether TLS was spoken where it must be, and not where it must not.
-pub(super) fn tls(prober: &HttpProber, over_tls: bool) -> Result<(), Failure> {
-    if over_tls && prober.fail_if_ssl {
-        return Err(failure(Reason::TlsPresence, "The final response came over TLS".to_owned()));
-    }
-    if !over_tls && prober.fail_if_not_ssl {
-        let message = "The final response did not come over TLS".to_owned();
-        return Err(failure(Reason::TlsPresence, message));
-    }
-    Ok(())
+pub(super) fn tls(prober: &HttpProber, over_tls: bool) -> impl Iterator<Item = Check> {
+    let rules = [
+        ("fail_if_ssl", &prober.fail_if_ssl, !over_tls, "The final response came over TLS"),
+        (
+            "fail_if_not_ssl",
+            &prober.fail_if_not_ssl,
+            over_tls,
+            "The final response did not come over TLS",
+        ),
+    ];
+    rules.into_iter().filter(|(_, rule, _, _)| rule.check).map(|(key, rule, good, message)| {
+        let outcome = judged(good, Reason::TlsPresence, || message.to_owned());
+        Check::new(CheckName::of_key(key).or_given(rule.name.as_ref()), outcome)
+    })
+}
+
+fn judged(good: bool, reason: Reason, message: impl FnOnce() -> String) -> Result<(), Failure> {
+    if good { Ok(()) } else { Err(failure(reason, message())) }
 }
 
 fn failure(reason: Reason, message: String) -> Failure {
@@ -147,8 +180,9 @@ mod tests {
         serde_json::from_value(section).unwrap()
     }
 
-    fn reason(verdict: Result<(), Failure>) -> Option<Reason> {
-        verdict.err().map(|failure| {
+    /// The reason of the first check that failed.
+    fn reason(checks: impl IntoIterator<Item = Check>) -> Option<Reason> {
+        checks.into_iter().find_map(|check| check.failure).map(|failure| {
             assert_eq!(failure.stage, Stage::Check, "{failure}");
             failure.reason
         })
@@ -167,7 +201,7 @@ mod tests {
         ] {
             let code = StatusCode::from_u16(code).unwrap();
             assert_eq!(
-                reason(status(&prober(section.clone()), code)),
+                reason([status(&prober(section.clone()), code)]),
                 expected,
                 "{section} {code}"
             );
@@ -202,7 +236,8 @@ mod tests {
 
     #[test]
     fn body_patterns() {
-        let patterns = |texts: [&str; 2]| texts.map(|text| Regexp::new(text).unwrap());
+        let patterns =
+            |texts: [&str; 2]| texts.map(|text| Named::unnamed(Regexp::new(text).unwrap()));
         let (unwanted, wanted) = (patterns(["error", "(?i)fatal"]), patterns(["ok", "fine"]));
         for (text, expected) in [
             ("ok and fine", None),
@@ -217,8 +252,9 @@ mod tests {
 
     #[test]
     fn expressions_over_json() {
-        let unwanted = CelProgram::new("body.down == true").unwrap();
-        let wanted = CelProgram::new("body.status == 'up'").unwrap();
+        let named = |text| Named::unnamed(CelProgram::new(text).unwrap());
+        let unwanted = named("body.down == true");
+        let wanted = named("body.status == 'up'");
         let deadline = Instant::now() + Duration::from_mins(1);
         for (unwanted, wanted, text, expected) in [
             (Some(&unwanted), None, r#"{"down": true}"#, Some(Reason::Json)),

@@ -1,6 +1,6 @@
 //! The section `http`.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use http::Method;
 use serde::{Deserialize, Serialize};
@@ -9,8 +9,15 @@ use crate::{
     net::{oauth2::TokenSource, tls::TlsClient},
     probers::http::keys::HttpKeys,
     settings::{
-        bytes::Bytes, cel::CelProgram, header::RequestHeaders, http_client::HttpClientSettings,
-        ip::IpSettings, regexp::Regexp, rule::RuleError, size::ByteSize,
+        bytes::Bytes,
+        cel::CelProgram,
+        header::RequestHeaders,
+        http_client::HttpClientSettings,
+        ip::IpSettings,
+        named::{Named, name_of},
+        regexp::Regexp,
+        rule::RuleError,
+        size::ByteSize,
     },
 };
 
@@ -20,29 +27,29 @@ use crate::{
 #[expect(clippy::struct_excessive_bools, reason = "each is a key of the section")]
 pub struct HttpProber {
     /// The status codes that will do; empty means all from 200 to 299.
-    pub valid_status_codes: Vec<i64>,
+    pub valid_status_codes: Named<Vec<i64>>,
     /// The protocol versions that will do, such as `HTTP/1.1`; empty means any.
-    pub valid_http_versions: Vec<String>,
+    pub valid_http_versions: Named<Vec<String>>,
     /// Which address of the target is probed.
     pub ip: IpSettings,
     /// Whether the name is left to the proxy to resolve.
     pub skip_resolve_phase_with_proxy: bool,
     /// Whether the probe fails when TLS was spoken.
-    pub fail_if_ssl: bool,
+    pub fail_if_ssl: Named<bool>,
     /// Whether the probe fails when TLS was not spoken.
-    pub fail_if_not_ssl: bool,
+    pub fail_if_not_ssl: Named<bool>,
     /// The method.
     pub method: Method,
     /// The headers of the request, which replace those that it has by itself.
     pub headers: RequestHeaders,
     /// Fails when the body matches one of these.
-    pub fail_if_body_matches_regexp: Vec<Regexp>,
+    pub fail_if_body_matches_regexp: Vec<Named<Regexp>>,
     /// Fails when the body does not match one of these.
-    pub fail_if_body_not_matches_regexp: Vec<Regexp>,
+    pub fail_if_body_not_matches_regexp: Vec<Named<Regexp>>,
     /// Fails when this holds for the body.
-    pub fail_if_body_json_matches_cel: Option<CelProgram>,
+    pub fail_if_body_json_matches_cel: Option<Named<CelProgram>>,
     /// Fails when this does not hold for the body.
-    pub fail_if_body_json_not_matches_cel: Option<CelProgram>,
+    pub fail_if_body_json_not_matches_cel: Option<Named<CelProgram>>,
     /// Fails when a header matches one of these.
     pub fail_if_header_matches: Vec<HeaderMatcher>,
     /// Fails when a header does not match one of these.
@@ -71,6 +78,9 @@ pub struct HttpProber {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "HeaderMatcherKeys")]
 pub struct HeaderMatcher {
+    /// The name under which its failure is reported; absent means its place.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<Arc<str>>,
     /// The name of the header.
     pub header: String,
     /// The pattern.
@@ -96,6 +106,7 @@ pub enum Compression {
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct HeaderMatcherKeys {
+    name: String,
     header: String,
     regexp: Option<Regexp>,
     allow_missing: bool,
@@ -108,12 +119,12 @@ pub(super) const HTTP_3: &str = "HTTP/3.0";
 impl Default for HttpProber {
     fn default() -> Self {
         Self {
-            valid_status_codes: Vec::new(),
-            valid_http_versions: Vec::new(),
+            valid_status_codes: Named::default(),
+            valid_http_versions: Named::default(),
             ip: IpSettings::default(),
             skip_resolve_phase_with_proxy: false,
-            fail_if_ssl: false,
-            fail_if_not_ssl: false,
+            fail_if_ssl: Named::default(),
+            fail_if_not_ssl: Named::default(),
             method: Method::GET,
             headers: RequestHeaders::default(),
             fail_if_body_matches_regexp: Vec::new(),
@@ -146,7 +157,7 @@ impl HttpProber {
                     .to_owned(),
             );
         }
-        for version in &self.valid_http_versions {
+        for version in self.valid_http_versions.iter() {
             if !is_version(version) {
                 warnings.push(format!(
                     "valid_http_versions: '{version}' matches no answer; versions are written \
@@ -160,12 +171,12 @@ impl HttpProber {
         for name in self.headers.repeated() {
             warnings.push(format!("headers: '{name}' is there in two spellings; the last counts"));
         }
-        if self.fail_if_ssl && self.enable_http3 {
+        if *self.fail_if_ssl && self.enable_http3 {
             let message =
                 "fail_if_ssl with enable_http3 fails every probe: HTTP/3 is always over TLS";
             warnings.push(message.to_owned());
         }
-        if self.fail_if_ssl && self.fail_if_not_ssl {
+        if *self.fail_if_ssl && *self.fail_if_not_ssl {
             warnings.push("fail_if_ssl and fail_if_not_ssl together fail every probe".to_owned());
         }
         warnings
@@ -221,7 +232,12 @@ impl TryFrom<HeaderMatcherKeys> for HeaderMatcher {
             .regexp
             .filter(|regexp| !regexp.as_str().is_empty())
             .ok_or_else(|| RuleError::new("regexp must be set for HTTP header matchers"))?;
-        Ok(Self { header: keys.header, regexp, allow_missing: keys.allow_missing })
+        Ok(Self {
+            name: name_of(&keys.name),
+            header: keys.header,
+            regexp,
+            allow_missing: keys.allow_missing,
+        })
     }
 }
 

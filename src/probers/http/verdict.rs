@@ -1,14 +1,15 @@
 //! The verdict on the final response: which checks are made, in which order, and on what.
 //!
-//! Order and exceptions are upstream's: a failed check keeps later ones from being made, but not
-//! those of version and TLS, and the body is read in any case.
+//! Order and exceptions are upstream's: a failed check keeps later ones from counting in upstream's
+//! metrics, but not those of version and TLS, and the body is read in any case. Those that cost
+//! next to nothing are made all the same, so that all that is wrong can be seen at once.
 
 use std::sync::Arc;
 
 use http::StatusCode;
 
 use crate::{
-    evidence::{Failure, ProbeLog, Reason, Stage},
+    evidence::{Check, Failure, Reason, Stage},
     net::{Context, proxy::Proxy},
     probers::{
         MOST_INLINE, elsewhere,
@@ -31,25 +32,25 @@ pub(super) async fn judge(
     seen: &mut HttpMeasurements,
 ) -> Result<(), Failure> {
     let Final { mut response, limit_reached } = answer;
-    let mut verdict = Verdict { log: &context.log, first: None };
+    let mut verdict = Verdict { context, first: None };
     context.enter(Stage::Check);
-    verdict.note(checks::status(prober, response.status).map_err(|failure| {
-        match (&response.proxy, response.status) {
-            (Some(proxy), StatusCode::PROXY_AUTHENTICATION_REQUIRED) => not_let_in(proxy, &failure),
-            _ if limit_reached => too_many_redirects(&failure),
-            _ => failure,
-        }
-    }));
-    if verdict.is_good() && has_header_rules(prober) {
-        seen.patterns = CheckState::Begun;
-        if verdict.note(checks::headers(prober, &response.headers)) {
-            seen.patterns = CheckState::Passed;
+    let mut status = checks::status(prober, response.status);
+    status.failure = status.failure.map(|failure| match (&response.proxy, response.status) {
+        (Some(proxy), StatusCode::PROXY_AUTHENTICATION_REQUIRED) => not_let_in(proxy, &failure),
+        _ if limit_reached => too_many_redirects(&failure),
+        _ => failure,
+    });
+    let status_is_good = verdict.take([status]);
+    if has_header_rules(prober) {
+        let headers_are_good = verdict.take(checks::headers(prober, &response.headers));
+        if status_is_good {
+            seen.patterns = if headers_are_good { CheckState::Passed } else { CheckState::Begun };
         }
     }
     judge_body(prober, context, &mut response, &mut verdict, seen).await;
     context.enter(Stage::Check);
-    verdict.note(checks::version(prober, response.version));
-    verdict.note(checks::tls(prober, response.over_tls));
+    verdict.take(checks::version(prober, response.version));
+    verdict.take(checks::tls(prober, response.over_tls));
     verdict.first.map_or(Ok(()), Err)
 }
 
@@ -69,7 +70,12 @@ async fn judge_body(
     } else if wants_json {
         seen.json = Some(CheckState::Begun);
     }
-    let keep = wants_patterns || wants_json;
+    // A small body is looked at even so, for whoever wants to know all that is wrong.
+    let is_small = response
+        .content_length
+        .is_some_and(|length| usize::try_from(length).is_ok_and(|length| length <= MOST_INLINE));
+    let adds_patterns = !wants_patterns && has_body_patterns(prober) && is_small;
+    let keep = wants_patterns || wants_json || adds_patterns;
     let collector = Collector::new(prober, keep, response.content_length);
     let body = match read(context, response, collector, seen).await {
         Ok(body) => Arc::new(body.unwrap_or_default()),
@@ -77,17 +83,20 @@ async fn judge_body(
             if matches!(problem, Problem::Content(error) if error.is_bad_start()) {
                 (seen.patterns, seen.json) = before;
             }
-            verdict.note(Err(problem.into()));
+            verdict.fail(problem.into());
             return;
         }
     };
     context.enter(Stage::Check);
-    if wants_patterns && verdict.note(match_patterns(prober, &body).await) {
+    if wants_patterns && verdict.take_or_fail(match_patterns(prober, &body).await) {
         seen.patterns = CheckState::Passed;
+    }
+    if adds_patterns && body.len() <= MOST_INLINE {
+        verdict.take_or_fail(match_patterns(prober, &body).await);
     }
     if wants_json && verdict.is_good() {
         seen.json = Some(CheckState::Begun);
-        if verdict.note(match_json(prober, context, &body).await) {
+        if verdict.take_or_fail(match_json(prober, context, &body).await) {
             seen.json = Some(CheckState::Passed);
         }
     }
@@ -138,14 +147,14 @@ async fn read(
     collector.finish().map_err(Problem::Content)
 }
 
-async fn match_patterns(prober: &HttpProber, body: &Arc<Vec<u8>>) -> Result<(), Failure> {
+async fn match_patterns(prober: &HttpProber, body: &Arc<Vec<u8>>) -> Result<Vec<Check>, Failure> {
     let unwanted = &prober.fail_if_body_matches_regexp;
     let wanted = &prober.fail_if_body_not_matches_regexp;
     if body.len() <= MOST_INLINE {
-        return checks::body(unwanted, wanted, body);
+        return Ok(checks::body(unwanted, wanted, body));
     }
     let (unwanted, wanted, body) = (unwanted.clone(), wanted.clone(), Arc::clone(body));
-    elsewhere(move || checks::body(&unwanted, &wanted, &body)).await
+    elsewhere(move || Ok(checks::body(&unwanted, &wanted, &body))).await
 }
 
 /// An expression may take its time over the smallest body.
@@ -153,12 +162,12 @@ async fn match_json(
     prober: &HttpProber,
     context: &Context,
     body: &Arc<Vec<u8>>,
-) -> Result<(), Failure> {
+) -> Result<Vec<Check>, Failure> {
     let unwanted = prober.fail_if_body_json_matches_cel.clone();
     let wanted = prober.fail_if_body_json_not_matches_cel.clone();
     let body = Arc::clone(body);
     let deadline = context.deadline.into_std();
-    elsewhere(move || checks::json(unwanted.as_ref(), wanted.as_ref(), &body, deadline)).await
+    elsewhere(move || Ok(checks::json(unwanted.as_ref(), wanted.as_ref(), &body, deadline))).await
 }
 
 fn too_many_redirects(failure: &Failure) -> Failure {
@@ -186,25 +195,43 @@ pub(super) fn has_json_rules(prober: &HttpProber) -> bool {
         || prober.fail_if_body_json_not_matches_cel.is_some()
 }
 
-/// The first failure counts; the others are in the log.
+/// The first failure counts; the others are in the log, and all checks in the report.
 struct Verdict<'c> {
-    log: &'c ProbeLog,
+    context: &'c Context,
     first: Option<Failure>,
 }
 
 impl Verdict<'_> {
-    /// Takes in the outcome of a check; says whether it was good.
-    fn note(&mut self, outcome: Result<(), Failure>) -> bool {
-        match (outcome, &self.first) {
-            (Ok(()), _) => true,
-            (Err(failure), None) => {
-                self.first = Some(failure);
+    /// Takes in checks that were made; says whether all of them were good.
+    fn take(&mut self, checks: impl IntoIterator<Item = Check>) -> bool {
+        let mut all_good = true;
+        for check in checks {
+            if let Some(failure) = &check.failure {
+                all_good = false;
+                self.fail(failure.clone());
+            }
+            self.context.checks.add(check);
+        }
+        all_good
+    }
+
+    /// The same of checks that may not have come about.
+    fn take_or_fail(&mut self, checks: Result<Vec<Check>, Failure>) -> bool {
+        match checks {
+            Ok(checks) => self.take(checks),
+            Err(failure) => {
+                self.fail(failure);
                 false
             }
-            (Err(failure), Some(_)) => {
-                self.log.error("Another check failed", &[("err", &failure)]);
-                false
-            }
+        }
+    }
+
+    /// Takes in what went wrong.
+    fn fail(&mut self, failure: Failure) {
+        if self.first.is_some() {
+            self.context.log.error("Another check failed", &[("err", &failure)]);
+        } else {
+            self.first = Some(failure);
         }
     }
 

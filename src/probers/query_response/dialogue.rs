@@ -46,8 +46,9 @@ pub async fn talk<S: AsyncRead + AsyncWrite + Unpin>(
         Dialogue { context, stream, inbox: Inbox::default(), received: 0, step: first };
     for (index, step) in steps.iter().enumerate().skip(first) {
         dialogue.step = index;
-        context.log.debug("Processing query response entry", &[("entry_number", &index)]);
-        dialogue.take(step, seen).await?;
+        begin_step(context, step, index);
+        let taken = dialogue.take(step, seen).await;
+        end_step(context, step, index, taken)?;
         if step.starttls {
             let leftover = dialogue.inbox.bytes.len();
             if leftover > 0 {
@@ -58,6 +59,27 @@ pub async fn talk<S: AsyncRead + AsyncWrite + Unpin>(
         }
     }
     Ok(Standing::Finished)
+}
+
+/// Notes that a step begins, which is a check if it expects something.
+pub fn begin_step(context: &Context, step: &Step, index: usize) {
+    context.log.debug("Processing query response entry", &[("entry_number", &index)]);
+    if step.is_check() {
+        context.checks.begin(step.check_name(index));
+    }
+}
+
+/// Notes how that step ended, and gives its outcome back.
+///
+/// # Errors
+/// That of the step.
+pub fn end_step(
+    context: &Context,
+    step: &Step,
+    index: usize,
+    taken: Result<(), Failure>,
+) -> Result<(), Failure> {
+    if step.is_check() { context.checks.note(step.check_name(index), taken) } else { taken }
 }
 
 struct Dialogue<'d, S> {

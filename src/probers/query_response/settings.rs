@@ -1,10 +1,13 @@
 //! The key `query_response`.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-use crate::settings::{bytes::Bytes, regexp::Regexp, rule::RuleError};
+use crate::{
+    evidence::CheckName,
+    settings::{bytes::Bytes, named::name_of, regexp::Regexp, rule::RuleError},
+};
 
 /// The steps of a dialogue, in order; the key `query_response`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,6 +18,9 @@ pub struct QueryResponse(Vec<Step>);
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "StepKeys")]
 pub struct Step {
+    /// The name under which its failure is reported; absent means its place.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<Arc<str>>,
     /// A line to wait for.
     pub expect: Option<Regexp>,
     /// Bytes that must come.
@@ -41,10 +47,25 @@ pub struct Label {
     pub value: String,
 }
 
+impl Step {
+    /// Whether something is expected of the peer.
+    #[must_use]
+    pub fn is_check(&self) -> bool {
+        self.expect.is_some() || !self.expect_bytes.is_empty()
+    }
+
+    /// What the step of that number is known by.
+    #[must_use]
+    pub fn check_name(&self, index: usize) -> CheckName {
+        CheckName::of_entry("query_response", index).or_given(self.name.as_ref())
+    }
+}
+
 /// A step as it is written.
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct StepKeys {
+    name: String,
     expect: Option<Regexp>,
     expect_bytes: Bytes,
     labels: Vec<Label>,
@@ -111,6 +132,7 @@ impl TryFrom<StepKeys> for Step {
             }
         }
         Ok(Self {
+            name: name_of(&keys.name),
             expect: keys.expect,
             expect_bytes: keys.expect_bytes,
             labels: keys.labels,

@@ -23,7 +23,7 @@ use crate::{
     net::{Context, http::send::Transport},
     probers::{
         MOST_INLINE, elsewhere,
-        query_response::{MOST_BYTES, Step, expand},
+        query_response::{MOST_BYTES, Step, begin_step, end_step, expand},
         websocket::bounded::Bounded,
     },
     settings::{bytes::Bytes as Template, regexp::Regexp},
@@ -65,11 +65,12 @@ impl<'w> Websocket<'w> {
     /// Goes through the steps: in each, expects one message and then sends one, if asked for.
     pub(super) async fn talk(&mut self, steps: &[Step]) -> Result<(), Failure> {
         for (index, step) in steps.iter().enumerate() {
-            self.context.log.debug("Processing query response entry", &[("entry_number", &index)]);
-            self.take(step).await.map_err(|failure| {
+            begin_step(self.context, step, index);
+            let taken = self.take(step).await.map_err(|failure| {
                 let message = format!("query_response[{index}]: {failure}");
                 Failure::new(failure.stage, failure.reason, message)
-            })?;
+            });
+            end_step(self.context, step, index, taken)?;
         }
         Ok(())
     }

@@ -13,7 +13,7 @@ pub use measurements::{METRICS, Progress, WebsocketMeasurements, WebsocketPhase}
 pub use settings::WebsocketProber;
 
 use crate::{
-    evidence::{Failure, Reason, Stage},
+    evidence::{Check, CheckName, Failure, Reason, Stage},
     net::{
         Context, dial,
         http::{
@@ -51,7 +51,13 @@ impl Prober for WebsocketProber {
         let server = Server::of(&url)?;
         let asked = Asked::of(self, context, &url).await;
         let (connection, clock) = self.connect(context, &server, address?, seen).await?;
-        let (connection, read) = ask(context, asked?, connection, &clock, seen).await?;
+        let upgraded = ask(context, asked?, connection, &clock, seen).await;
+        // Whatever else went wrong says nothing of what the server thinks of an upgrade.
+        if upgraded.as_ref().err().is_none_or(|failure| failure.reason == Reason::Status) {
+            let outcome = upgraded.as_ref().map(|_| ()).map_err(Failure::clone);
+            context.checks.add(Check::new(CheckName::of_key("upgrade"), outcome));
+        }
+        let (connection, read) = upgraded?;
         let mut socket = Websocket::new(context, connection, read).await;
         let talked = self.talk(&mut socket, &clock, seen).await;
         socket.close();
