@@ -1,4 +1,4 @@
-//! The `probe_exporter` binary: flags, log, exporter, exit code.
+//! The `probe_exporter` binary: command line, log, exporter, exit code.
 
 use std::{
     io::{Write as _, stderr, stdout},
@@ -19,12 +19,13 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 fn main() -> ExitCode {
     let result = match cli::parse(std::env::args_os()) {
         Ok(Invocation::Print(text)) => stdout().write_all(text.as_bytes()).map_err(Into::into),
-        Ok(Invocation::Check(process)) => app::check(&logged(process).options),
+        Ok(Invocation::Check(check)) => return check.run(),
+        Ok(Invocation::CheckConfig(process)) => app::check(&logged(process).options),
         Ok(Invocation::Serve(process)) => App::build(logged(process).options).and_then(App::run),
         Err(error) => {
             // Nobody is left to tell when this fails.
             writeln!(stderr(), "{error}").ok();
-            return ExitCode::FAILURE;
+            return error.exit_code();
         }
     };
     let Err(error) = result else { return ExitCode::SUCCESS };

@@ -4,19 +4,30 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Parser, ValueEnum};
 
-use crate::version;
+use crate::{cli::commands::CommandLine, version};
 
 /// The command line, before anything is made of it.
 #[derive(Debug, Parser)]
 #[expect(clippy::struct_excessive_bools, reason = "a switch of the command line is a bool")]
 #[command(
     name = version::PROGRAM,
-    about = "Probes a target when Prometheus scrapes it. Switches also have a form with --no-.",
-    override_usage = concat!(env!("CARGO_PKG_NAME"), " [<flags>]"),
+    about = "Probes a target when Prometheus scrapes it",
+    after_help = "Switches also have a form with --no-.",
+    override_usage = concat!(
+        env!("CARGO_PKG_NAME"), " [<flags>]\n       ",
+        env!("CARGO_PKG_NAME"), " <command> [<flags>]"
+    ),
+    subcommand_help_heading = "Commands, instead of serving",
+    subcommand_value_name = "command",
+    args_conflicts_with_subcommands = true,
     disable_help_flag = true,
     max_term_width = 100
 )]
 pub(super) struct Arguments {
+    /// What to do instead of serving
+    #[command(subcommand)]
+    pub(super) command: Option<CommandLine>,
+
     /// Show the flags and what they do
     #[arg(short = 'h', long, visible_alias = "help-long", action = ArgAction::SetTrue)]
     pub(super) help: bool,

@@ -1,42 +1,43 @@
-//! The flags as a manual page, in the language of troff.
+//! The manual page: the flags of the serving form, and the commands with theirs.
 
-use std::fmt::Write as _;
+use std::io;
 
 use clap::Command;
+use clap_mangen::Man;
 
 use crate::version;
 
 /// The page, in section 1.
-pub(super) fn page(command: &Command) -> String {
-    let program = version::PROGRAM;
-    let about = command.get_about().map(ToString::to_string).unwrap_or_default();
-    let mut page = format!(
-        ".TH {program} 1 \"\" \"{program} {}\"\n\
-         .SH NAME\n{program} \\- probe targets for Prometheus\n\
-         .SH SYNOPSIS\n\\fB{program}\\fR [<flags>]\n\
-         .SH DESCRIPTION\n{}\n\
-         .SH OPTIONS\n",
-        version::VERSION,
-        escaped(&about)
-    );
-    for argument in command.get_arguments().filter(|argument| !argument.is_hide_set()) {
-        let Some(long) = argument.get_long() else { continue };
-        let short = argument.get_short().map(|short| format!("-{short}, ")).unwrap_or_default();
-        let value = argument
-            .get_value_names()
-            .filter(|_| argument.get_action().takes_values())
-            .and_then(|names| names.first())
-            .map(|name| format!("={name}"))
-            .unwrap_or_default();
-        let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
-        let flag = escaped(&format!("{short}--{long}{value}"));
-        // Writing to a String cannot fail.
-        write!(page, ".TP\n\\fB{flag}\\fR\n{}\n", escaped(&help)).ok();
-    }
-    page
+pub(super) fn page(command: &mut Command) -> String {
+    command.build();
+    // Writing to memory cannot fail.
+    rendered(command).unwrap_or_default()
 }
 
-/// Text that troff takes for text: no control lines, no escapes, hyphens that can be copied.
-fn escaped(text: &str) -> String {
-    text.replace('\\', "\\e").replace('-', "\\-").replace("\n.", "\n\\&.")
+fn rendered(command: &Command) -> io::Result<String> {
+    let program = version::PROGRAM;
+    let man = Man::new(command.clone()).source(format!("{program} {}", version::VERSION));
+    let mut page = Vec::new();
+    man.render_title(&mut page)?;
+    man.render_name_section(&mut page)?;
+    man.render_synopsis_section(&mut page)?;
+    man.render_description_section(&mut page)?;
+    man.render_options_section(&mut page)?;
+    man.render_extra_section(&mut page)?;
+    let mut page = text(&page);
+    // The page of a command, as a section of this one.
+    for command in command.get_subcommands().filter(|command| command.get_name() != "help") {
+        let man = Man::new(command.clone());
+        let mut sections = Vec::new();
+        man.render_synopsis_section(&mut sections)?;
+        man.render_description_section(&mut sections)?;
+        man.render_options_section(&mut sections)?;
+        page.push_str(&format!(".SH THE COMMAND {}\n", command.get_name().to_uppercase()));
+        page.push_str(&text(&sections).replace("\n.SH ", "\n.SS "));
+    }
+    Ok(page)
+}
+
+fn text(page: &[u8]) -> String {
+    String::from_utf8_lossy(page).into_owned()
 }

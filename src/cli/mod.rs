@@ -1,31 +1,35 @@
 //! The command line: what was typed, and what it means.
+//!
+//! Without a command the exporter serves, with upstream's flags. The commands are for people.
 
 mod arguments;
+mod check;
+mod commands;
 mod manual;
+mod screen;
+mod serving;
 
-use std::{ffi::OsString, time::Duration};
+use std::{ffi::OsString, process::ExitCode};
 
-use clap::{CommandFactory as _, FromArgMatches as _};
+use clap::{CommandFactory as _, FromArgMatches as _, error::ErrorKind};
 use log::Level;
 use thiserror::Error;
 
-use self::arguments::Arguments;
-use crate::{
-    app::{Listen, ListenAddress, Options, ResolverChoice},
-    logging::Format,
-    server::{ExternalUrl, RoutePrefix},
-    version,
-};
+pub use self::check::Check;
+use self::{arguments::Arguments, commands::CommandLine};
+use crate::{app::Options, logging::Format, version};
 
 /// What the command line asks for.
 #[derive(Debug)]
 pub enum Invocation {
     /// Print this text and exit.
     Print(String),
-    /// Check the configuration and exit.
-    Check(Process),
+    /// Check the configuration as a start would load it, and exit.
+    CheckConfig(Process),
     /// Serve until a signal.
     Serve(Process),
+    /// Say what is wrong with files, or what a module does.
+    Check(Check),
 }
 
 /// What the exporter is to be, and how its process is to log.
@@ -43,132 +47,80 @@ pub struct Process {
 
 /// What is wrong with a command line.
 #[derive(Debug, PartialEq, Eq, Error)]
-#[error("{program}: error: {0}, try --help", program = version::PROGRAM)]
-pub struct UsageError(String);
+#[error("{program}: error: {message}, try {help}", program = version::PROGRAM)]
+pub struct UsageError {
+    message: String,
+    /// What tells more.
+    help: String,
+    code: u8,
+}
+
+impl UsageError {
+    /// Something is wrong with the flags of the serving form; the exit code is upstream's.
+    fn of_flags(message: String) -> Self {
+        Self { message, help: "--help".to_owned(), code: 1 }
+    }
+
+    /// The code to exit with: commands keep 1 for what they found.
+    #[must_use]
+    pub fn exit_code(&self) -> ExitCode {
+        ExitCode::from(self.code)
+    }
+}
 
 /// Makes sense of a command line, program name included.
 pub fn parse(
     line: impl IntoIterator<Item = impl Into<OsString> + Clone>,
 ) -> Result<Invocation, UsageError> {
+    let line: Vec<OsString> = line.into_iter().map(Into::into).collect();
     let mut command = Arguments::command();
-    let matches = command.try_get_matches_from_mut(line).map_err(|error| usage_error(&error))?;
-    let arguments = Arguments::from_arg_matches(&matches).map_err(|error| usage_error(&error))?;
-    if arguments.help {
-        Ok(Invocation::Print(command.render_help().to_string()))
-    } else if arguments.help_man {
-        Ok(Invocation::Print(manual::page(&command)))
-    } else if arguments.version {
-        Ok(Invocation::Print(version::report()))
-    } else if arguments.config_check {
-        interpret(arguments).map(Invocation::Check)
-    } else {
-        interpret(arguments).map(Invocation::Serve)
-    }
-}
-
-/// Finds the meaning of flags that are each well-formed.
-fn interpret(arguments: Arguments) -> Result<Process, UsageError> {
-    let wrong = |flag: &str, error: &dyn std::error::Error| UsageError(format!("{flag}: {error}"));
-    let mut warnings = Vec::new();
-    let probe_log = arguments.log_prober.as_deref().map(|text| level_of(text, &mut warnings));
-    let listen = arguments.listen_addresses.iter().map(|text| text.parse::<ListenAddress>());
-    let addresses = listen
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| wrong("--web.listen-address", &error))?;
-    let external_url = given(arguments.external_url)
-        .map(|text| ExternalUrl::parse(&text))
-        .transpose()
-        .map_err(|error| wrong("--web.external-url", &error))?;
-    if arguments.systemd_socket && external_url.is_none() {
-        let message = "cannot automatically infer external URL with systemd socket listener: \
-                       --web.systemd-socket needs --web.external-url";
-        return Err(UsageError(message.to_owned()));
-    }
-    let prefix = given(arguments.route_prefix);
-    let prefix = prefix.as_deref().or(external_url.as_ref().map(ExternalUrl::path));
-    let route_prefix = RoutePrefix::parse(prefix.unwrap_or_default())
-        .map_err(|error| wrong("--web.route-prefix", &error))?;
-    let interval = Duration::from_secs(arguments.auto_reload_interval);
-    let options = Options {
-        config_file: arguments.config_file,
-        timeout_offset: arguments.timeout_offset,
-        auto_reload: Some(interval)
-            .filter(|interval| arguments.enable_auto_reload && !interval.is_zero()),
-        history_limit: arguments.history_limit,
-        listen: if arguments.systemd_socket {
-            Listen::Systemd
-        } else {
-            Listen::Addresses(addresses)
-        },
-        web_config_file: given(Some(arguments.web_config_file)).map(Into::into),
-        external_url,
-        route_prefix,
-        resolver: arguments.resolver.into(),
-        probe_log,
-        kernel_stamps: !arguments.user_clock,
+    let named = line.get(1).and_then(|word| word.to_str()).map(str::to_owned);
+    let named = named.filter(|name| command.find_subcommand(name).is_some());
+    let matches = match command.try_get_matches_from_mut(line) {
+        Ok(matches) => matches,
+        Err(error) if error.kind() == ErrorKind::DisplayHelp => {
+            return Ok(Invocation::Print(error.to_string()));
+        }
+        Err(error) => return Err(usage_error(&error, named.as_deref())),
     };
-    let (log_level, log_format) = (arguments.log_level.into(), arguments.log_format.into());
-    Ok(Process { options, log_level, log_format, warnings })
+    let arguments = Arguments::from_arg_matches(&matches)
+        .map_err(|error| usage_error(&error, named.as_deref()))?;
+    match arguments.command {
+        Some(CommandLine::Check(check)) => Ok(Invocation::Check(check.into())),
+        Some(CommandLine::Completions { shell, .. }) => {
+            Ok(Invocation::Print(commands::completions(shell, &mut command)))
+        }
+        None if arguments.help => Ok(Invocation::Print(command.render_help().to_string())),
+        None if arguments.help_man => Ok(Invocation::Print(manual::page(&mut command))),
+        None if arguments.version => Ok(Invocation::Print(version::report())),
+        None if arguments.config_check => {
+            serving::interpret(arguments).map(Invocation::CheckConfig)
+        }
+        None => serving::interpret(arguments).map(Invocation::Serve),
+    }
 }
 
-/// The level from which lines of probes are copied; a bad one is no reason not to start.
-fn level_of(text: &str, warnings: &mut Vec<String>) -> Level {
-    let known = [Level::Debug, Level::Info, Level::Warn, Level::Error];
-    known.into_iter().find(|level| level.as_str().eq_ignore_ascii_case(text)).unwrap_or_else(|| {
-        warnings.push(format!(
-            "--log.prober: unrecognized log level {text:?}, the level of probes stays info"
-        ));
-        Level::Info
-    })
-}
-
-/// An empty value is none.
-fn given(value: Option<String>) -> Option<String> {
-    value.filter(|text| !text.is_empty())
-}
-
-/// Clap's first paragraph, and its tip when it has one, as one line.
-fn usage_error(error: &clap::Error) -> UsageError {
+/// Clap's first paragraph, and its tip when it has one, as one line; `command` is the one that was
+/// named.
+fn usage_error(error: &clap::Error, command: Option<&str>) -> UsageError {
     let text = error.to_string();
     let text = text.strip_prefix("error: ").unwrap_or(&text);
     let paragraphs = text.split("\n\n").take_while(|part| !part.starts_with("Usage:"));
     let lines = paragraphs.flat_map(str::lines).map(str::trim).filter(|line| !line.is_empty());
     let kept = lines.filter(|line| !line.starts_with("For more information"));
-    UsageError(kept.collect::<Vec<_>>().join("; "))
-}
-
-impl From<arguments::Level> for Level {
-    fn from(level: arguments::Level) -> Self {
-        match level {
-            arguments::Level::Debug => Self::Debug,
-            arguments::Level::Info => Self::Info,
-            arguments::Level::Warn => Self::Warn,
-            arguments::Level::Error => Self::Error,
-        }
-    }
-}
-
-impl From<arguments::Resolver> for ResolverChoice {
-    fn from(resolver: arguments::Resolver) -> Self {
-        match resolver {
-            arguments::Resolver::Dns => Self::Dns,
-            arguments::Resolver::System => Self::System,
-        }
-    }
-}
-
-impl From<arguments::Format> for Format {
-    fn from(format: arguments::Format) -> Self {
-        match format {
-            arguments::Format::Json => Self::Json,
-            arguments::Format::Logfmt => Self::Logfmt,
-        }
+    let message = kept.collect::<Vec<_>>().join("; ");
+    match command {
+        Some(name) => UsageError { message, help: format!("{name} --help"), code: 2 },
+        None => UsageError::of_flags(message),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::app::{Listen, ResolverChoice};
 
     fn parse_flags(flags: &[&str]) -> Result<Invocation, UsageError> {
         parse([&["probe_exporter"], flags].concat())
@@ -222,7 +174,7 @@ mod tests {
     fn switches_can_be_switched_off() {
         served(&["--no-config.check"]);
         served(&["--no-web.systemd-socket", "--no-config.enable-auto-reload"]);
-        assert!(matches!(parse_flags(&["--config.check"]), Ok(Invocation::Check(_))));
+        assert!(matches!(parse_flags(&["--config.check"]), Ok(Invocation::CheckConfig(_))));
     }
 
     #[test]

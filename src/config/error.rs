@@ -11,7 +11,7 @@ pub struct Mark {
     pub column: usize,
 }
 
-/// One error of a file.
+/// What is wrong, or surprising, at one place of a file.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Fault {
     /// Where it is.
@@ -29,6 +29,15 @@ impl Fault {
     }
 }
 
+impl fmt::Display for Fault {
+    /// One line, without the name of the file.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { mark: Mark { line, column }, path, message } = self;
+        let colon = if path.is_empty() { "" } else { ": " };
+        write!(formatter, "{line}:{column}: {path}{colon}{}", message.replace('\n', " "))
+    }
+}
+
 /// All errors of a file, in the order of their places.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigError {
@@ -42,11 +51,8 @@ impl fmt::Display for ConfigError {
     /// One line for each error, as compilers write them, so that editors find the places.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, fault) in self.faults.iter().enumerate() {
-            let Fault { mark: Mark { line, column }, path, message } = fault;
-            let (newline, colon) =
-                (if index > 0 { "\n" } else { "" }, if path.is_empty() { "" } else { ": " });
-            let message = message.replace('\n', " ");
-            write!(formatter, "{newline}{}:{line}:{column}: {path}{colon}{message}", self.file)?;
+            let newline = if index > 0 { "\n" } else { "" };
+            write!(formatter, "{newline}{}:{fault}", self.file)?;
         }
         Ok(())
     }

@@ -3,6 +3,7 @@
 
 pub mod error;
 pub mod module;
+pub mod source;
 pub mod store;
 pub mod web;
 mod yaml;
@@ -11,8 +12,9 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use self::yaml::{Value, to_yaml};
 pub use self::{
-    error::ConfigError,
+    error::{ConfigError, Fault, Mark},
     module::{AnyProber, Module},
+    source::Source,
     store::{ConfigStore, LastReload, LoadError, Reload},
 };
 
@@ -20,6 +22,7 @@ pub use self::{
 #[derive(Debug, Default)]
 pub struct Config {
     modules: BTreeMap<String, Arc<Module>>,
+    warnings: Vec<Fault>,
 }
 
 /// The one key at the top of a file.
@@ -28,10 +31,10 @@ const MODULES: &str = "modules";
 impl Config {
     /// Reads the text of a file; `file` is its name in errors. All errors are found at once.
     pub fn parse(text: impl AsRef<[u8]>, file: &str) -> Result<Self, ConfigError> {
-        let modules = yaml::decode_sections::<Module>(text.as_ref(), MODULES)
+        let (modules, warnings) = yaml::decode_sections::<Module>(text.as_ref(), MODULES)
             .map_err(|faults| ConfigError { file: file.to_owned(), faults })?;
         let modules = modules.into_iter().map(|(name, module)| (name, Arc::new(module)));
-        Ok(Self { modules: modules.collect() })
+        Ok(Self { modules: modules.collect(), warnings })
     }
 
     /// The module of that name.
@@ -45,11 +48,10 @@ impl Config {
         self.modules.iter().map(|(name, module)| (name.as_str(), module))
     }
 
-    /// What is surprising about the modules, each with the module's name.
-    pub fn warnings(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.modules().flat_map(|(name, module)| {
-            module.warnings.iter().map(move |warning| (name, warning.as_str()))
-        })
+    /// What is surprising about the modules, in the order of the file.
+    #[must_use]
+    pub fn warnings(&self) -> &[Fault] {
+        &self.warnings
     }
 
     /// The configuration as YAML: what differs from the defaults, secrets hidden.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::{
-    config::yaml::{Value, to_yaml},
+    config::yaml::{Remark, Surprising, Value, to_yaml},
     probers::{
         dns::DnsProber, grpc::GrpcProber, http::HttpProber, icmp::IcmpProber, tcp::TcpProber,
         unix::UnixProber, websocket::WebsocketProber,
@@ -118,6 +118,13 @@ impl Module {
     }
 }
 
+impl Surprising for Module {
+    fn remarks(&self) -> Vec<Remark<'_>> {
+        let section = self.prober_name();
+        self.warnings.iter().map(|message| Remark { section, message }).collect()
+    }
+}
+
 /// A module as it is written.
 ///
 /// Every section is read, whatever the prober, so that an error in any of them is found; then only
@@ -154,13 +161,34 @@ impl Default for ModuleKeys {
     }
 }
 
+impl ModuleKeys {
+    /// The sections that are there and belong to other probers.
+    fn unused_sections(&self) -> impl Iterator<Item = &'static str> {
+        let sections = [
+            ("dns", self.dns.is_some()),
+            ("grpc", self.grpc.is_some()),
+            ("http", self.http.is_some()),
+            ("icmp", self.icmp.is_some()),
+            ("tcp", self.tcp.is_some()),
+            ("unix", self.unix.is_some()),
+            ("websocket", self.websocket.is_some()),
+        ];
+        let own = self.prober.clone();
+        sections.into_iter().filter(move |(name, there)| *there && own != *name).map(|(name, _)| name)
+    }
+}
+
 impl TryFrom<ModuleKeys> for Module {
     type Error = RuleError;
 
     fn try_from(keys: ModuleKeys) -> Result<Self, RuleError> {
         let mut warnings = Vec::new();
         if keys.timeout.is_negative() {
-            warnings.push(format!("the negative timeout {} counts as none", keys.timeout));
+            warnings.push(format!("timeout: {} is negative and counts as none", keys.timeout));
+        }
+        for section in keys.unused_sections() {
+            let prober = &keys.prober;
+            warnings.push(format!("{section} has no effect, since the prober is {prober}"));
         }
         let prober = match keys.prober.as_str() {
             "dns" => {

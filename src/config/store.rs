@@ -1,8 +1,7 @@
 //! The configuration in force, and how it is replaced while probes run.
 
 use std::{
-    io,
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
     time::SystemTime,
 };
@@ -11,9 +10,9 @@ use arc_swap::ArcSwap;
 use boring::sha::sha256;
 use thiserror::Error;
 
-use crate::{
-    config::{Config, ConfigError},
-    settings::file,
+use crate::config::{
+    Config, ConfigError, Fault,
+    source::{Source, Unreadable},
 };
 
 /// Holds the configuration in force.
@@ -56,39 +55,18 @@ pub enum Reload {
 #[derive(Debug, Error)]
 pub enum LoadError {
     /// The file cannot be read.
-    #[error(
-        "failed to generate initial checksum for configuration file: error reading YAML file: \
-         open {}: {error}", file.display()
-    )]
-    Unreadable {
-        /// The file.
-        file: PathBuf,
-        /// Why not.
-        error: io::Error,
-    },
+    #[error(transparent)]
+    Unreadable(#[from] Unreadable),
     /// The file has errors.
     #[error("error parsing config file: {0}")]
     Invalid(ConfigError),
 }
 
-/// The file that is used when none was asked for, if it exists.
-const DEFAULT_FILE: &str = "blackbox.yml";
-
-/// The configuration that is used when there is no file at all.
-const BUILT_IN: &str = include_str!("../../config/blackbox.yml");
-
-/// The name of that configuration in errors.
-const BUILT_IN_NAME: &str = "built-in configuration";
-
-/// No configuration is as large as this, in MiB.
-const MOST_MIB: u64 = 64;
-
 impl ConfigStore {
     /// Loads `file`; without one the `blackbox.yml` of the working directory or, if there is none
     /// either, the default that is built in.
     pub fn load(file: Option<PathBuf>) -> Result<Self, LoadError> {
-        let text = read(file.as_deref())?;
-        let (config, digest) = text.parse()?;
+        let (config, digest) = parse(&Source::read(file.as_deref())?)?;
         let now = LastReload { succeeded: true, success_time: SystemTime::now() };
         Ok(Self {
             file,
@@ -125,50 +103,27 @@ impl ConfigStore {
     }
 
     fn replace(&self, loaded: &mut Loaded) -> Result<Reload, LoadError> {
-        let text = read(self.file.as_deref())?;
-        if text.digest() == loaded.digest {
+        let source = Source::read(self.file.as_deref())?;
+        if sha256(&source.bytes) == loaded.digest {
             log::debug!("Configuration file is unchanged");
             return Ok(Reload::Unchanged);
         }
-        let (config, digest) = text.parse()?;
+        let (config, digest) = parse(&source)?;
         self.current.store(Arc::new(config));
         loaded.digest = digest;
         Ok(Reload::Changed)
     }
 }
 
-/// The bytes of a configuration, and where they are from.
-struct Text {
-    name: String,
-    bytes: Vec<u8>,
-}
-
-impl Text {
-    fn digest(&self) -> [u8; 32] {
-        sha256(&self.bytes)
+/// Makes a configuration of a text, and tells what is surprising about it.
+fn parse(source: &Source) -> Result<(Config, [u8; 32]), LoadError> {
+    let config = source.parse().map_err(LoadError::Invalid)?;
+    let file = source.name.as_str();
+    for Fault { mark, path, message } in config.warnings() {
+        log::warn!(file, line = mark.line, key = path; "{message}");
     }
-
-    /// Makes a configuration of it, and tells what is surprising about it.
-    fn parse(&self) -> Result<(Config, [u8; 32]), LoadError> {
-        let config = Config::parse(&self.bytes, &self.name).map_err(LoadError::Invalid)?;
-        for (module, warning) in config.warnings() {
-            log::warn!(module; "{warning}");
-        }
-        log::info!(file = self.name.as_str(), modules = config.modules().count(); "Loaded config file");
-        Ok((config, self.digest()))
-    }
-}
-
-/// Reads the file that was asked for, or what stands in for it.
-fn read(file: Option<&Path>) -> Result<Text, LoadError> {
-    let named = file.unwrap_or(Path::new(DEFAULT_FILE));
-    match file::read(named, MOST_MIB) {
-        Ok(bytes) => Ok(Text { name: named.display().to_string(), bytes }),
-        Err(error) if file.is_none() && error.kind() == io::ErrorKind::NotFound => {
-            Ok(Text { name: BUILT_IN_NAME.to_owned(), bytes: BUILT_IN.as_bytes().to_vec() })
-        }
-        Err(error) => Err(LoadError::Unreadable { file: named.to_owned(), error }),
-    }
+    log::info!(file, modules = config.modules().count(); "Loaded config file");
+    Ok((config, sha256(&source.bytes)))
 }
 
 #[cfg(test)]
@@ -239,12 +194,5 @@ mod tests {
         fs::remove_file(file).unwrap();
         assert!(store.reload().is_err());
         assert!(store.current().module("a").is_some());
-    }
-
-    #[test]
-    fn the_built_in_configuration_loads_without_a_warning() {
-        let config = Config::parse(BUILT_IN, BUILT_IN_NAME).unwrap();
-        assert!(config.module("http_2xx").is_some());
-        assert_eq!(config.warnings().next(), None);
     }
 }

@@ -66,7 +66,7 @@ impl PreferredIpProtocol {
         match self.0.as_str() {
             "" | "ip4" | "ip6" => None,
             other => Some(format!(
-                "preferred_ip_protocol '{other}' is neither ip4 nor ip6; it acts as ip4"
+                "preferred_ip_protocol: '{other}' is neither ip4 nor ip6; it acts as ip4"
             )),
         }
     }

@@ -31,7 +31,8 @@ fn valid_files_load_with_no_other_warnings_than_expected() {
         check_comments(&file, |text| match Config::parse(text, "") {
             Ok(config) => config
                 .warnings()
-                .map(|(module, warning)| format!("warning: {module}: {warning}"))
+                .iter()
+                .map(|warning| format!("warning: {warning}"))
                 .collect(),
             Err(error) => vec![error.to_string()],
         });

@@ -16,7 +16,10 @@ use self::{
     tls::TlsSection,
 };
 use crate::{
-    config::{ConfigError, yaml},
+    config::{
+        ConfigError, Fault,
+        yaml::{self, Remark, Surprising},
+    },
     settings::{rule::RuleError, secret::Secret},
 };
 
@@ -46,6 +49,15 @@ impl WebConfig {
         path: &Path,
         finish: impl FnOnce(Self) -> Result<T, RuleError>,
     ) -> Result<T, ConfigError> {
+        Self::read_and_remark(text, path, finish).map(|(finished, _)| finished)
+    }
+
+    /// As [`Self::read`]; beside the result, what is surprising about the file and where.
+    pub fn read_and_remark<T>(
+        text: &[u8],
+        path: &Path,
+        finish: impl FnOnce(Self) -> Result<T, RuleError>,
+    ) -> Result<(T, Vec<Fault>), ConfigError> {
         let folder = path.parent().unwrap_or(Path::new(""));
         let finish = |mut config: Self| {
             if let Some(tls) = &mut config.tls {
@@ -55,6 +67,12 @@ impl WebConfig {
         };
         yaml::decode_document(text, finish)
             .map_err(|faults| ConfigError { file: path.display().to_string(), faults })
+    }
+}
+
+impl Surprising for WebConfig {
+    fn remarks(&self) -> Vec<Remark<'_>> {
+        self.warnings.iter().map(|message| Remark { section: "", message }).collect()
     }
 }
 

@@ -31,17 +31,33 @@ use crate::{
     settings::rule::RuleError,
 };
 
-/// Decodes the sections below the one `key` that a file has, which may be missing.
+/// What may be surprising though it can be worked with.
+pub(super) trait Surprising {
+    /// What is surprising about it.
+    fn remarks(&self) -> Vec<Remark<'_>>;
+}
+
+/// Something surprising about a section of a file.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Remark<'r> {
+    /// The section inside of it that this is about, or else empty.
+    pub(super) section: &'static str,
+    /// What is surprising; it begins with the key that it is about, if there is one.
+    pub(super) message: &'r str,
+}
+
+/// Decodes the sections below the one `key` that a file has, which may be missing, and finds what
+/// is surprising about them, in the order of the places.
 ///
 /// Without a result, all errors that were found, in the order of their places.
-pub(super) fn decode_sections<T: DeserializeOwned>(
+pub(super) fn decode_sections<T: DeserializeOwned + Surprising>(
     text: &[u8],
     key: &'static str,
-) -> Result<BTreeMap<String, T>, Vec<Fault>> {
+) -> Result<(BTreeMap<String, T>, Vec<Fault>), Vec<Fault>> {
     let text = check_text(text).map_err(|fault| vec![fault])?;
     let (root, faults) = tree::parse(text).map_err(|fault| vec![fault])?;
     let session = Session::new(faults);
-    let mut sections = BTreeMap::new();
+    let (mut sections, mut warnings) = (BTreeMap::new(), Vec::new());
     match &root {
         None => {
             let message = format!("the file is empty (EOF): it needs at least '{key}:'");
@@ -50,42 +66,53 @@ pub(super) fn decode_sections<T: DeserializeOwned>(
         Some(root) => {
             let at =
                 NodeDeserializer { session: &session, node: root, key: None, path: &Path::Root };
-            decode_root(at, key, &mut sections);
+            decode_root(at, key, &mut |name, section: T, at| {
+                let remarks = section.remarks();
+                warnings.extend(remarks.into_iter().map(|remark| session.place_remark(remark, at)));
+                sections.insert(name, section);
+            });
         }
     }
     let faults = session.into_faults();
-    if faults.is_empty() { Ok(sections) } else { Err(faults) }
+    warnings.sort();
+    if faults.is_empty() { Ok((sections, warnings)) } else { Err(faults) }
 }
 
 /// Decodes a whole document, which may be empty, and has `finish` make something of it; the error
-/// of that is told at the place that it names.
+/// of that is told at the place that it names. Beside it, what is surprising about the document.
 ///
 /// Without a result, all errors that were found, in the order of their places.
-pub(super) fn decode_document<T: DeserializeOwned + Default, U>(
+pub(super) fn decode_document<T: DeserializeOwned + Default + Surprising, U>(
     text: &[u8],
     finish: impl FnOnce(T) -> Result<U, RuleError>,
-) -> Result<U, Vec<Fault>> {
+) -> Result<(U, Vec<Fault>), Vec<Fault>> {
     let text = check_text(text).map_err(|fault| vec![fault])?;
     let (root, faults) = tree::parse(text).map_err(|fault| vec![fault])?;
     let session = Session::new(faults);
     let Some(root) = root else {
         let start = Mark { line: 1, column: 1 };
-        return finish(T::default()).map_err(|error| vec![Fault::new(start, error.to_string())]);
+        let finished = finish(T::default()).map(|value| (value, Vec::new()));
+        return finished.map_err(|error| vec![Fault::new(start, error.to_string())]);
     };
     let at = NodeDeserializer { session: &session, node: &root, key: None, path: &Path::Root };
-    let value = session.decode(&root, None, &Path::Root).and_then(|value| {
+    let mut warnings = Vec::new();
+    let value = session.decode(&root, None, &Path::Root).and_then(|value: T| {
+        let remarks = value.remarks();
+        warnings.extend(remarks.into_iter().map(|remark| session.place_remark(remark, at)));
         let finished = finish(value).map_err(<DecodeError as serde::de::Error>::custom);
         session.attempt(|| finished.map_err(|error| session.place(error, at)))
     });
     let faults = session.into_faults();
-    value.filter(|_| faults.is_empty()).ok_or(faults)
+    warnings.sort();
+    value.filter(|_| faults.is_empty()).map(|value| (value, warnings)).ok_or(faults)
 }
 
-/// Decodes the root: nothing, or a section with the one key.
+/// Decodes the root: nothing, or a section with the one key. Each section below it is given to
+/// `keep` with its name and its place.
 fn decode_root<T: DeserializeOwned>(
     root: NodeDeserializer<'_>,
     key: &'static str,
-    sections: &mut BTreeMap<String, T>,
+    keep: &mut impl FnMut(String, T, NodeDeserializer<'_>),
 ) {
     let session = root.session;
     let Some(mut entries) = session.attempt(|| root.section(&format!("'{key}:' at the left edge")))
@@ -102,9 +129,9 @@ fn decode_root<T: DeserializeOwned>(
         };
         for entry in entries {
             let path = Path::Key(list.path, &entry.key.text);
-            let decoded = session.decode(entry.node, Some(entry.key.mark), &path);
-            if let Some(section) = decoded {
-                sections.insert(entry.key.text.clone(), section);
+            let at = list.value(entry, &path);
+            if let Some(section) = session.decode(at.node, at.key, &path) {
+                keep(entry.key.text.clone(), section, at);
             }
         }
     }

@@ -15,6 +15,7 @@ use serde::de::DeserializeOwned;
 use crate::config::{
     error::{Fault, Mark},
     yaml::{
+        Remark,
         decode::NodeDeserializer,
         mapping::Key,
         place::{DecodeError, Path, Place},
@@ -247,6 +248,23 @@ impl Session {
         place.from_hole |= self.mentions_hole(&error.message, at);
         error.place = Some(place);
         error
+    }
+
+    /// Gives a remark about a node its place: that of the key that it begins with or, if it begins
+    /// with none, that of the section that it is about.
+    pub(super) fn place_remark(&self, remark: Remark<'_>, at: NodeDeserializer<'_>) -> Fault {
+        let Remark { section, message } = remark;
+        let word = message.split([' ', ':']).next().unwrap_or_default();
+        let keys = [format!("{section}.{word}"), word.to_owned()];
+        let place = keys.iter().find_map(|path| self.find(at, path, message));
+        let message = match &place {
+            Some(_) => message.strip_prefix(&format!("{word}: ")).unwrap_or(message),
+            None => message,
+        };
+        let place = place
+            .or_else(|| self.find(at, section, message))
+            .unwrap_or_else(|| place_of(at, false));
+        Fault { mark: place.mark, path: place.path, message: message.to_owned() }
     }
 
     /// The place of the node at `path` below `at`, such as `labels[1].name`, for a message.

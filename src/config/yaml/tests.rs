@@ -5,8 +5,11 @@ use std::{collections::BTreeMap, fmt::Write as _};
 use proptest::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::{Value, decode_sections, to_yaml};
-use crate::settings::{bytes::Bytes, rule::RuleError};
+use super::{Remark, Surprising, Value, decode_sections, to_yaml};
+use crate::{
+    config::Fault,
+    settings::{bytes::Bytes, rule::RuleError},
+};
 
 /// One value of each kind.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -22,6 +25,13 @@ struct Thing {
     bytes: Bytes,
     part: Part,
     parts: Vec<Part>,
+}
+
+impl Surprising for Thing {
+    /// The lines of its text.
+    fn remarks(&self) -> Vec<Remark<'_>> {
+        self.text.lines().map(|message| Remark { section: "part", message }).collect()
+    }
 }
 
 /// A section with a rule across its keys.
@@ -61,13 +71,37 @@ fn read(yaml: &str) -> Result<Thing, String> {
 }
 
 fn all(text: impl AsRef<[u8]>) -> Result<BTreeMap<String, Thing>, String> {
-    decode_sections(text.as_ref(), "things").map_err(|faults| {
-        let lines = faults.iter().map(|fault| {
-            let (line, column) = (fault.mark.line, fault.mark.column);
-            format!("{line}:{column}: {}: {}", fault.path, fault.message)
-        });
-        lines.collect::<Vec<_>>().join("\n")
-    })
+    let decoded = decode_sections(text.as_ref(), "things");
+    decoded.map(|(things, _)| things).map_err(|faults| lines(&faults))
+}
+
+fn lines(faults: &[Fault]) -> String {
+    faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn remarks_stand_at_the_key_that_they_begin_with() {
+    let text = concat!(
+        "things:\n",
+        "  a:\n",
+        "    number: 1\n",
+        "    part:\n",
+        "      low: 1\n",
+        "      high: 2\n",
+        "    list: [b]\n",
+        "    text: \"low is low\\nnumber: odd\\nlist[0] too\\nnothing known\"\n",
+    );
+    let (_, warnings) = decode_sections::<Thing>(text.as_bytes(), "things").unwrap();
+    assert_eq!(
+        lines(&warnings),
+        "3:13: things.a.number: odd\n\
+         4:5: things.a.part: nothing known\n\
+         5:12: things.a.part.low: low is low\n\
+         7:12: things.a.list[0]: list[0] too"
+    );
+    let (_, warnings) =
+        decode_sections::<Thing>(b"things: {a: {text: nothing known}}", "things").unwrap();
+    assert_eq!(lines(&warnings), "1:10: things.a: nothing known");
 }
 
 fn thing(change: impl FnOnce(&mut Thing)) -> Thing {
@@ -135,7 +169,7 @@ fn files_without_sections() {
     for text in ["", "\n\n", "# nothing\n"] {
         assert!(all(text).unwrap_err().contains("(EOF)"), "{text}");
     }
-    assert_eq!(all("[a]").unwrap_err(), "1:1: : expected 'things:' at the left edge, found a list");
+    assert_eq!(all("[a]").unwrap_err(), "1:1: expected 'things:' at the left edge, found a list");
     assert_eq!(
         all("things: 5").unwrap_err(),
         "1:9: things: expected a section with names as its keys, found a number"
@@ -227,18 +261,18 @@ fn what_only_seems_wrong_because_of_another_error_is_not_told() {
 #[test]
 fn syntax_errors_have_a_place() {
     for (text, start) in [
-        ("things: [", "2:1: : invalid YAML: "),
-        ("things:\n\ta: {}", "2:2: : invalid YAML: "),
-        ("things: *nobody", "1:9: : invalid YAML: "),
-        ("things: 'a", "1:9: : invalid YAML: "),
+        ("things: [", "2:1: invalid YAML: "),
+        ("things:\n\ta: {}", "2:2: invalid YAML: "),
+        ("things: *nobody", "1:9: invalid YAML: "),
+        ("things: 'a", "1:9: invalid YAML: "),
         ("things: &a [*a]", "1:13: things[0]: this alias stands inside of what it refers to"),
         ("things: {[a]: b}", "1:10: things: a key is a single word"),
-        ("a: \u{1}", "1:4: : control characters are not allowed"),
+        ("a: \u{1}", "1:4: control characters are not allowed"),
     ] {
         let error = all(text).unwrap_err();
         assert!(error.starts_with(start), "{text}: {error}");
     }
-    assert_eq!(all(b"things:\n  \xff").unwrap_err(), "2:3: : this is not UTF-8");
+    assert_eq!(all(b"things:\n  \xff").unwrap_err(), "2:3: this is not UTF-8");
     assert_eq!(all("\u{feff}things: {}"), Ok(BTreeMap::new()));
 }
 

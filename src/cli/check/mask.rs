@@ -1,0 +1,174 @@
+//! Lines of a file as they may be shown: without the secrets in them.
+//!
+//! An error may stand on the line of a password, and its report in the log of a build.
+
+use crate::settings::secret::HIDDEN;
+
+/// Parts of keys whose values are secret.
+const SECRET: [&str; 8] =
+    ["api-key", "apikey", "authorization", "cookie", "credential", "passw", "secret", "token"];
+
+/// Ends of keys that only say where to find the value.
+const HARMLESS: [&str; 4] = ["_file", "_ref", "_url", "files"];
+
+/// The section of a web config file whose values are all secret.
+const USERS: &str = "basic_auth_users";
+
+/// `line` without its secrets, and the byte at which the character `column` (from 0) is then; `path`
+/// are the keys that lead there.
+///
+/// What stands before the column keeps its length, so that the column stays right.
+pub(super) fn masked(line: &str, column: usize, path: &str) -> (String, usize) {
+    let place = line.char_indices().nth(column).map_or(line.len(), |(place, _)| place);
+    let (mut shown, mut start, mut from) = (String::new(), None, 0);
+    for (begin, end) in secrets(line, place, path) {
+        shown.push_str(line.get(from..begin).unwrap_or_default());
+        if begin < place {
+            let letters = line.get(begin..end).unwrap_or_default().chars().count();
+            shown.extend(std::iter::repeat_n('*', letters));
+        } else {
+            shown.push_str(HIDDEN);
+        }
+        if end > place && begin <= place {
+            start = Some(begin);
+        }
+        from = end;
+    }
+    shown.push_str(line.get(from..).unwrap_or_default());
+    let start = start.unwrap_or_else(|| {
+        shown.char_indices().nth(column).map_or(shown.len(), |(place, _)| place)
+    });
+    (shown, start)
+}
+
+/// Where secrets begin and end, in order.
+fn secrets(line: &str, place: usize, path: &str) -> Vec<(usize, usize)> {
+    let mut found = Vec::new();
+    let keys = line.match_indices(':').filter(|(at, _)| {
+        line.get(at + 1..).is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\t']))
+    });
+    for (at, _) in keys {
+        let key = line.get(..at).unwrap_or_default().trim_end_matches(['"', '\'']);
+        let key = key.rsplit([' ', '\t', '{', ',', '"', '\'']).next().unwrap_or_default();
+        if is_secret(key) {
+            found.extend(value_after(line, at + 1));
+        }
+    }
+    if is_secret_value(path, line.get(place..).unwrap_or_default()) {
+        found.extend(value_after(line, place));
+    }
+    for (at, _) in line.match_indices("$2") {
+        found.extend(word_at(line, at));
+    }
+    found.extend(passwords_of_urls(line));
+    found.sort_unstable();
+    // One that begins inside of another is a part of it.
+    let mut last = 0;
+    found.retain(|(begin, end)| {
+        let is_new = *begin >= last;
+        last = last.max(*end);
+        is_new
+    });
+    found
+}
+
+/// Whether what stands at the end of `path` is a secret, and `text` its value rather than its key.
+fn is_secret_value(path: &str, text: &str) -> bool {
+    let path = path.trim_end_matches(|c: char| c.is_ascii_digit() || "[]".contains(c));
+    let (before, key) = path.rsplit_once('.').unwrap_or(("", path));
+    (is_secret(key) || before == USERS) && !text.trim_start_matches(['"', '\'']).starts_with(key)
+}
+
+fn is_secret(key: &str) -> bool {
+    let key = key.to_ascii_lowercase();
+    let is_known = key == "key" || key.ends_with("_key");
+    (is_known || SECRET.iter().any(|part| key.contains(part)))
+        && !HARMLESS.iter().any(|end| key.ends_with(end))
+}
+
+/// The value that begins behind `from`; a section has none, its keys speak for themselves.
+fn value_after(line: &str, from: usize) -> Option<(usize, usize)> {
+    let rest = line.get(from..)?;
+    let begin = from + rest.len() - rest.trim_start_matches([' ', '\t']).len();
+    let value = line.get(begin..)?;
+    let end = match value.chars().next()? {
+        '{' | '|' | '>' | '#' | ']' | '}' => return None,
+        '[' => value.find(']').map_or(value.len(), |end| end + 1),
+        quote @ ('"' | '\'') => value
+            .get(1..)
+            .and_then(|inside| inside.find(quote))
+            .map_or(value.len(), |end| end + 2),
+        // In braces a value ends at a comma; elsewhere it may hold one.
+        _ if line.get(..begin)?.contains('{') => value.find([',', '}']).unwrap_or(value.len()),
+        _ => value.find(" #").unwrap_or(value.len()),
+    };
+    let key_follows = value.get(..end).is_some_and(|value| value.ends_with(':'));
+    (!key_follows).then_some((begin, begin + value.get(..end)?.trim_end().len()))
+}
+
+/// The word that begins at `at`.
+fn word_at(line: &str, at: usize) -> Option<(usize, usize)> {
+    let rest = line.get(at..)?;
+    let length = rest.find([' ', '\t', '"', '\'', ',', '}']).unwrap_or(rest.len());
+    Some((at, at + length))
+}
+
+/// What stands for a password in `scheme://user:password@host`.
+fn passwords_of_urls(line: &str) -> impl Iterator<Item = (usize, usize)> {
+    line.match_indices("://").filter_map(|(at, mark)| {
+        let begin = at + mark.len();
+        let authority = line.get(begin..)?.split(['/', ' ', '"', '\'']).next()?;
+        let user = authority.rsplit_once('@')?.0;
+        let (name, password) = user.split_once(':')?;
+        let begin = begin + name.len() + 1;
+        (!password.is_empty()).then_some((begin, begin + password.len()))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_not_shown() {
+        for (line, expected) in [
+            ("password: hunter2", "password: <secret>"),
+            ("  passwrd: 'hun ter2' # mine", "  passwrd: <secret> # mine"),
+            ("a: {password: hunter2, b: c}", "a: {password: <secret>, b: c}"),
+            ("\"bearer_token\": \"hunter2\"", "\"bearer_token\": <secret>"),
+            ("secrets: [hunter2, hunter3]", "secrets: <secret>"),
+            ("Authorization: Bearer hunter2", "Authorization: <secret>"),
+            ("key: hunter2", "key: <secret>"),
+            ("client_certificate_key:\thunter2", "client_certificate_key:\t<secret>"),
+            ("alice: $2y$10$hunter2", "alice: <secret>"),
+            ("proxy_url: http://u:hunter2@h/p", "proxy_url: http://u:<secret>@h/p"),
+            ("password_file: /run/password", "password_file: /run/password"),
+            ("token_url: https://h/token", "token_url: https://h/token"),
+            ("basic_auth: {username: u}", "basic_auth: {username: u}"),
+            ("password:", "password:"),
+            ("key: |", "key: |"),
+        ] {
+            let (shown, place) = masked(line, 0, "");
+            assert_eq!((shown.as_str(), place), (expected, 0), "{line}");
+        }
+    }
+
+    #[test]
+    fn the_path_tells_of_secrets_that_the_line_does_not() {
+        assert_eq!(masked("- hunter2", 2, "h.secrets[0]"), ("- <secret>".to_owned(), 2));
+        assert_eq!(masked("  bob: hunter2", 7, "basic_auth_users.bob").0, "  bob: <secret>");
+        assert_eq!(masked("  bob: hunter2", 2, "basic_auth.bob").0, "  bob: hunter2");
+        assert_eq!(masked("  password: {}", 2, "a.password").0, "  password: {}");
+        assert_eq!(masked("  tokens: {a: b}", 2, "modules.tokens").0, "  tokens: {a: b}");
+    }
+
+    #[test]
+    fn the_place_stays_where_it_was() {
+        let line = "a: {password: hünter2, bäd: c}";
+        let (shown, place) = masked(line, 23, "a.bäd");
+        assert_eq!(shown, "a: {password: *******, bäd: c}");
+        assert!(shown[place..].starts_with("bäd"), "{place}");
+        assert_eq!(masked("password: 5", 10, "password"), ("password: <secret>".to_owned(), 10));
+        assert_eq!(masked("a", 7, ""), ("a".to_owned(), 1));
+    }
+}

@@ -1,0 +1,150 @@
+//! `probe_exporter check`: what is wrong with a file of modules, and what a module does.
+
+mod findings;
+mod mask;
+
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use anstream::ColorChoice;
+
+use self::findings::{Lines, Weight};
+use crate::{
+    cli::screen::{BAD, GOOD, NAME, ODD, Screen, wrapped},
+    config::{Config, Fault, Source, web::WebConfig},
+    settings::file,
+};
+
+/// What is to be checked.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Check {
+    /// The files of modules; none means that which a start would take.
+    pub(super) files: Vec<PathBuf>,
+    /// A web config file.
+    pub(super) web: Option<PathBuf>,
+    /// The module to explain.
+    pub(super) explain: Option<String>,
+    /// Whether to print in colours.
+    pub(super) color: ColorChoice,
+}
+
+/// How a check ended, the worst last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Outcome {
+    /// Nothing keeps the file from being used.
+    Good,
+    /// It has errors.
+    Bad,
+    /// It, or the module that was asked for, is not there.
+    Unusable,
+}
+
+impl Check {
+    /// Checks all of it, and says what came out.
+    #[must_use]
+    pub fn run(&self) -> ExitCode {
+        let mut screen = Screen::new(self.color);
+        let outcomes = if self.files.is_empty() && self.web.is_some() {
+            Vec::new()
+        } else if self.files.is_empty() {
+            vec![self.modules(None, &mut screen)]
+        } else {
+            self.files.iter().map(|file| self.modules(Some(file), &mut screen)).collect()
+        };
+        let web = self.web.as_deref().map(|file| check_web(file, &mut screen));
+        let outcome = outcomes.into_iter().chain(web).max().unwrap_or(Outcome::Good);
+        ExitCode::from(match outcome {
+            Outcome::Good => 0,
+            Outcome::Bad => 1,
+            Outcome::Unusable => 2,
+        })
+    }
+
+    /// Checks a file of modules.
+    fn modules(&self, file: Option<&Path>, screen: &mut Screen) -> Outcome {
+        let source = match Source::read(file) {
+            Ok(source) => source,
+            Err(unreadable) => return cannot_read(&unreadable.file, &unreadable.error, screen),
+        };
+        let lines = Lines::of(&source.name, &source.bytes);
+        let config = match source.parse() {
+            Ok(config) => config,
+            Err(error) => return show_errors(&lines, &error.faults, &source.name, screen),
+        };
+        if let Some(module) = &self.explain {
+            return explain(&config, module, &source.name, screen);
+        }
+        show_warnings(&lines, config.warnings(), screen);
+        let modules = count(config.modules().count(), "module");
+        sum_up(&source.name, &modules, config.warnings().len(), screen);
+        Outcome::Good
+    }
+}
+
+/// Says what the module does, if there is one of that name.
+fn explain(config: &Config, name: &str, file: &str, screen: &mut Screen) -> Outcome {
+    let Some(module) = config.module(name) else {
+        let names: Vec<_> = config.modules().map(|(name, _)| name).collect();
+        let text = format!("{file} has no module {name}; it has {}", names.join(", "));
+        screen.print(&wrapped(&text, screen.width, &format!("{BAD}error{BAD:#}: "), "       "));
+        return Outcome::Unusable;
+    };
+    screen.print(&module.to_yaml());
+    Outcome::Good
+}
+
+/// Checks a web config file. The files that it names are not read: those who may check need not be
+/// those who may read keys.
+fn check_web(path: &Path, screen: &mut Screen) -> Outcome {
+    let bytes = match file::read(path, file::USUAL_MIB) {
+        Ok(bytes) => bytes,
+        Err(error) => return cannot_read(path, &error, screen),
+    };
+    let name = path.display().to_string();
+    let lines = Lines::of(&name, &bytes);
+    match WebConfig::read_and_remark(&bytes, path, Ok) {
+        Ok((_, warnings)) => {
+            show_warnings(&lines, &warnings, screen);
+            sum_up(&name, "web config", warnings.len(), screen);
+            Outcome::Good
+        }
+        Err(error) => show_errors(&lines, &error.faults, &name, screen),
+    }
+}
+
+fn cannot_read(file: &Path, error: &std::io::Error, screen: &mut Screen) -> Outcome {
+    let text = format!("cannot read {}: {error}", file.display());
+    screen.print(&wrapped(&text, screen.width, &format!("{BAD}error{BAD:#}: "), "       "));
+    Outcome::Unusable
+}
+
+fn show_errors(lines: &Lines<'_>, faults: &[Fault], file: &str, screen: &mut Screen) -> Outcome {
+    for fault in faults {
+        screen.print(&lines.show(Weight::Error, fault, screen.width));
+    }
+    let errors = count(faults.len(), "error");
+    screen.print(&format!("{NAME}{file}{NAME:#}: {BAD}{errors}{BAD:#}\n"));
+    Outcome::Bad
+}
+
+fn show_warnings(lines: &Lines<'_>, warnings: &[Fault], screen: &mut Screen) {
+    for warning in warnings {
+        screen.print(&lines.show(Weight::Warning, warning, screen.width));
+    }
+}
+
+fn sum_up(file: &str, what: &str, warnings: usize, screen: &mut Screen) {
+    let rest = match warnings {
+        0 => String::new(),
+        many => format!(", {ODD}{}{ODD:#}", count(many, "warning")),
+    };
+    screen.print(&format!("{NAME}{file}{NAME:#}: {GOOD}good{GOOD:#}, {what}{rest}\n"));
+}
+
+/// So many of these, in words.
+fn count(number: usize, what: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {what}{plural}")
+}
