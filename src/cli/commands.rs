@@ -58,7 +58,7 @@ pub(super) struct Look {
     #[command(flatten)]
     help: Help,
 
-    /// When to use colours; auto means on terminals, unless NO_COLOR is set
+    /// When to use colours; auto means on terminals, unless `NO_COLOR` is set
     #[arg(long, value_name = "WHEN", default_value = "auto")]
     color: Color,
 }

@@ -32,7 +32,8 @@ fn rendered(command: &Command) -> io::Result<String> {
         man.render_synopsis_section(&mut sections)?;
         man.render_description_section(&mut sections)?;
         man.render_options_section(&mut sections)?;
-        page.push_str(&format!(".SH THE COMMAND {}\n", command.get_name().to_uppercase()));
+        let name = command.get_name().to_uppercase();
+        page.extend([".SH THE COMMAND ", &name, "\n"]);
         page.push_str(&text(&sections).replace("\n.SH ", "\n.SS "));
     }
     Ok(page)

@@ -54,7 +54,9 @@ pub(super) fn wrapped(text: &str, width: Option<usize>, first: &str, rest: &str)
     let Some(width) = width else {
         return format!("{first}{text}\n");
     };
-    let options =
-        textwrap::Options::new(width).initial_indent(first).subsequent_indent(rest).break_words(true);
+    let options = textwrap::Options::new(width)
+        .initial_indent(first)
+        .subsequent_indent(rest)
+        .break_words(true);
     textwrap::fill(text, options) + "\n"
 }

@@ -16,7 +16,9 @@ use crate::{
 
 /// Finds the meaning of flags that are each well-formed.
 pub(super) fn interpret(arguments: Arguments) -> Result<Process, UsageError> {
-    let wrong = |flag: &str, error: &dyn std::error::Error| UsageError::of_flags(format!("{flag}: {error}"));
+    let wrong = |flag: &str, error: &dyn std::error::Error| {
+        UsageError::of_flags(format!("{flag}: {error}"))
+    };
     let mut warnings = Vec::new();
     let probe_log = arguments.log_prober.as_deref().map(|text| level_of(text, &mut warnings));
     let listen = arguments.listen_addresses.iter().map(|text| text.parse::<ListenAddress>());

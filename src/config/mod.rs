@@ -2,6 +2,7 @@
 //! that sets up the exporter's own listener.
 
 pub mod error;
+mod explain;
 pub mod module;
 pub mod source;
 pub mod store;
@@ -10,7 +11,7 @@ mod yaml;
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use self::yaml::{Value, to_yaml};
+use self::yaml::{Sections, Value, to_yaml};
 pub use self::{
     error::{ConfigError, Fault, Mark},
     module::{AnyProber, Module},
@@ -31,9 +32,10 @@ const MODULES: &str = "modules";
 impl Config {
     /// Reads the text of a file; `file` is its name in errors. All errors are found at once.
     pub fn parse(text: impl AsRef<[u8]>, file: &str) -> Result<Self, ConfigError> {
-        let (modules, warnings) = yaml::decode_sections::<Module>(text.as_ref(), MODULES)
-            .map_err(|faults| ConfigError { file: file.to_owned(), faults })?;
-        let modules = modules.into_iter().map(|(name, module)| (name, Arc::new(module)));
+        let Sections { by_name, warnings } =
+            yaml::decode_sections::<Module>(text.as_ref(), MODULES)
+                .map_err(|faults| ConfigError { file: file.to_owned(), faults })?;
+        let modules = by_name.into_iter().map(|(name, module)| (name, Arc::new(module)));
         Ok(Self { modules: modules.collect(), warnings })
     }
 

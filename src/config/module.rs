@@ -174,7 +174,10 @@ impl ModuleKeys {
             ("websocket", self.websocket.is_some()),
         ];
         let own = self.prober.clone();
-        sections.into_iter().filter(move |(name, there)| *there && own != *name).map(|(name, _)| name)
+        sections
+            .into_iter()
+            .filter(move |(name, there)| *there && own != *name)
+            .map(|(name, _)| name)
     }
 }
 

@@ -3,6 +3,7 @@
 pub mod bytes;
 pub mod cel;
 pub mod duration;
+pub mod explain;
 pub mod file;
 pub mod header;
 pub mod http_client;

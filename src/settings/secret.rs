@@ -7,6 +7,23 @@ use serde::{Deserialize, Serialize, Serializer};
 /// What is printed in place of a secret, as upstream prints it.
 pub const HIDDEN: &str = "<secret>";
 
+/// Parts of names whose values are secret.
+const SECRET: [&str; 8] =
+    ["api-key", "apikey", "authorization", "cookie", "credential", "passw", "secret", "token"];
+
+/// Ends of names that only say where to find the value.
+const HARMLESS: [&str; 5] = ["_file", "_ref", "_url", "files", "-url"];
+
+/// Whether a key of a configuration, or a header, of that name is likely to have a secret value,
+/// also where nobody declared it as one: a key may be misspelled, and a header is only a text.
+#[must_use]
+pub fn is_secret_name(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    let is_known = name == "key" || name.ends_with("_key");
+    (is_known || SECRET.iter().any(|part| name.contains(part)))
+        && !HARMLESS.iter().any(|end| name.ends_with(end))
+}
+
 /// A string that cannot be printed by accident.
 #[derive(Clone, Default, PartialEq, Eq, Hash, Deserialize)]
 #[serde(transparent)]
@@ -45,7 +62,20 @@ impl Serialize for Secret {
 
 #[cfg(test)]
 mod tests {
-    use super::Secret;
+    use super::*;
+
+    #[test]
+    fn names_tell_of_secrets() {
+        for name in
+            ["password", "passwrd", "Proxy-Authorization", "X-Api-Key", "key", "bearer_token"]
+        {
+            assert!(is_secret_name(name), "{name}");
+        }
+        for name in ["password_file", "token_url", "username", "secret_files", "keyword", "Accept"]
+        {
+            assert!(!is_secret_name(name), "{name}");
+        }
+    }
 
     #[test]
     fn a_secret_is_readable_only_on_purpose() {

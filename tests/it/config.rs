@@ -29,11 +29,9 @@ fn invalid_files_are_refused_with_every_error_in_its_place() {
 fn valid_files_load_with_no_other_warnings_than_expected() {
     for file in files("valid") {
         check_comments(&file, |text| match Config::parse(text, "") {
-            Ok(config) => config
-                .warnings()
-                .iter()
-                .map(|warning| format!("warning: {warning}"))
-                .collect(),
+            Ok(config) => {
+                config.warnings().iter().map(|warning| format!("warning: {warning}")).collect()
+            }
             Err(error) => vec![error.to_string()],
         });
     }

@@ -13,6 +13,7 @@ mod accuracy;
 mod activation;
 mod architecture;
 mod checks;
+mod cli;
 mod config;
 mod dialects;
 mod dns;

@@ -3,7 +3,7 @@
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 
 use super::mask;
-use crate::config::{Fault, Mark};
+use crate::config::Fault;
 
 /// The lines of a file as YAML counts them.
 pub(super) struct Lines<'f> {
@@ -35,9 +35,9 @@ impl<'f> Lines<'f> {
 
     /// The finding as compilers show them; `width` is that of the terminal, if there is one.
     pub(super) fn show(&self, weight: Weight, fault: &Fault, width: Option<usize>) -> String {
-        let Mark { line, column } = fault.mark;
+        let line = fault.mark.line;
         let text = self.lines.get(line.saturating_sub(1)).map_or("", String::as_str);
-        let (text, start) = mask::masked(text, column.saturating_sub(1), &fault.path);
+        let (text, start) = mask::masked(text, fault);
         let end = start + extent(text.get(start..).unwrap_or_default());
         let level = match weight {
             Weight::Error => Level::ERROR,
@@ -53,9 +53,8 @@ impl<'f> Lines<'f> {
         };
         let room = width.map(|width| width.saturating_sub(name.len()).max(1));
         let message = room.map(|room| textwrap::fill(&fault.message, room));
-        let group = level
-            .primary_title(message.as_deref().unwrap_or(&fault.message))
-            .element(snippet);
+        let group =
+            level.primary_title(message.as_deref().unwrap_or(&fault.message)).element(snippet);
         let group = match fault.path.as_str() {
             "" => group,
             path => {
@@ -84,6 +83,7 @@ fn extent(text: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Mark;
 
     fn shown(bytes: &[u8], mark: (usize, usize), path: &str, width: Option<usize>) -> String {
         let (line, column) = mark;

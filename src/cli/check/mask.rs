@@ -2,26 +2,22 @@
 //!
 //! An error may stand on the line of a password, and its report in the log of a build.
 
-use crate::settings::secret::HIDDEN;
-
-/// Parts of keys whose values are secret.
-const SECRET: [&str; 8] =
-    ["api-key", "apikey", "authorization", "cookie", "credential", "passw", "secret", "token"];
-
-/// Ends of keys that only say where to find the value.
-const HARMLESS: [&str; 4] = ["_file", "_ref", "_url", "files"];
+use crate::{
+    config::Fault,
+    settings::secret::{HIDDEN, is_secret_name},
+};
 
 /// The section of a web config file whose values are all secret.
 const USERS: &str = "basic_auth_users";
 
-/// `line` without its secrets, and the byte at which the character `column` (from 0) is then; `path`
-/// are the keys that lead there.
+/// `line` without its secrets, and the byte at which the place of `fault` is then.
 ///
 /// What stands before the column keeps its length, so that the column stays right.
-pub(super) fn masked(line: &str, column: usize, path: &str) -> (String, usize) {
+pub(super) fn masked(line: &str, fault: &Fault) -> (String, usize) {
+    let column = fault.mark.column.saturating_sub(1);
     let place = line.char_indices().nth(column).map_or(line.len(), |(place, _)| place);
     let (mut shown, mut start, mut from) = (String::new(), None, 0);
-    for (begin, end) in secrets(line, place, path) {
+    for (begin, end) in secrets(line, place, fault) {
         shown.push_str(line.get(from..begin).unwrap_or_default());
         if begin < place {
             let letters = line.get(begin..end).unwrap_or_default().chars().count();
@@ -42,7 +38,7 @@ pub(super) fn masked(line: &str, column: usize, path: &str) -> (String, usize) {
 }
 
 /// Where secrets begin and end, in order.
-fn secrets(line: &str, place: usize, path: &str) -> Vec<(usize, usize)> {
+fn secrets(line: &str, place: usize, fault: &Fault) -> Vec<(usize, usize)> {
     let mut found = Vec::new();
     let keys = line.match_indices(':').filter(|(at, _)| {
         line.get(at + 1..).is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\t']))
@@ -50,12 +46,18 @@ fn secrets(line: &str, place: usize, path: &str) -> Vec<(usize, usize)> {
     for (at, _) in keys {
         let key = line.get(..at).unwrap_or_default().trim_end_matches(['"', '\'']);
         let key = key.rsplit([' ', '\t', '{', ',', '"', '\'']).next().unwrap_or_default();
-        if is_secret(key) {
+        if is_secret_name(key) {
             found.extend(value_after(line, at + 1));
         }
     }
-    if is_secret_value(path, line.get(place..).unwrap_or_default()) {
+    let here = line.get(place..).unwrap_or_default();
+    if is_secret_value(&fault.path, here) {
         found.extend(value_after(line, place));
+    }
+    // Such as what an unknown key was probably meant to be.
+    let mut names = fault.message.split('\'').skip(1).step_by(2);
+    if let (true, Some(colon)) = (names.any(is_secret_name), here.find(':')) {
+        found.extend(value_after(line, place + colon + 1));
     }
     for (at, _) in line.match_indices("$2") {
         found.extend(word_at(line, at));
@@ -76,14 +78,8 @@ fn secrets(line: &str, place: usize, path: &str) -> Vec<(usize, usize)> {
 fn is_secret_value(path: &str, text: &str) -> bool {
     let path = path.trim_end_matches(|c: char| c.is_ascii_digit() || "[]".contains(c));
     let (before, key) = path.rsplit_once('.').unwrap_or(("", path));
-    (is_secret(key) || before == USERS) && !text.trim_start_matches(['"', '\'']).starts_with(key)
-}
-
-fn is_secret(key: &str) -> bool {
-    let key = key.to_ascii_lowercase();
-    let is_known = key == "key" || key.ends_with("_key");
-    (is_known || SECRET.iter().any(|part| key.contains(part)))
-        && !HARMLESS.iter().any(|end| key.ends_with(end))
+    (is_secret_name(key) || before == USERS)
+        && !text.trim_start_matches(['"', '\'']).starts_with(key)
 }
 
 /// The value that begins behind `from`; a section has none, its keys speak for themselves.
@@ -94,10 +90,9 @@ fn value_after(line: &str, from: usize) -> Option<(usize, usize)> {
     let end = match value.chars().next()? {
         '{' | '|' | '>' | '#' | ']' | '}' => return None,
         '[' => value.find(']').map_or(value.len(), |end| end + 1),
-        quote @ ('"' | '\'') => value
-            .get(1..)
-            .and_then(|inside| inside.find(quote))
-            .map_or(value.len(), |end| end + 2),
+        quote @ ('"' | '\'') => {
+            value.get(1..).and_then(|inside| inside.find(quote)).map_or(value.len(), |end| end + 2)
+        }
         // In braces a value ends at a comma; elsewhere it may hold one.
         _ if line.get(..begin)?.contains('{') => value.find([',', '}']).unwrap_or(value.len()),
         _ => value.find(" #").unwrap_or(value.len()),
@@ -128,6 +123,12 @@ fn passwords_of_urls(line: &str) -> impl Iterator<Item = (usize, usize)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Mark;
+
+    fn masked_at(line: &str, column: usize, path: &str) -> (String, usize) {
+        let mark = Mark { line: 1, column: column + 1 };
+        masked(line, &Fault { mark, path: path.to_owned(), message: String::new() })
+    }
 
     #[test]
     fn secrets_are_not_shown() {
@@ -148,27 +149,34 @@ mod tests {
             ("password:", "password:"),
             ("key: |", "key: |"),
         ] {
-            let (shown, place) = masked(line, 0, "");
+            let (shown, place) = masked_at(line, 0, "");
             assert_eq!((shown.as_str(), place), (expected, 0), "{line}");
         }
     }
 
     #[test]
     fn the_path_tells_of_secrets_that_the_line_does_not() {
-        assert_eq!(masked("- hunter2", 2, "h.secrets[0]"), ("- <secret>".to_owned(), 2));
-        assert_eq!(masked("  bob: hunter2", 7, "basic_auth_users.bob").0, "  bob: <secret>");
-        assert_eq!(masked("  bob: hunter2", 2, "basic_auth.bob").0, "  bob: hunter2");
-        assert_eq!(masked("  password: {}", 2, "a.password").0, "  password: {}");
-        assert_eq!(masked("  tokens: {a: b}", 2, "modules.tokens").0, "  tokens: {a: b}");
+        assert_eq!(masked_at("- hunter2", 2, "h.secrets[0]"), ("- <secret>".to_owned(), 2));
+        assert_eq!(masked_at("  bob: hunter2", 7, "basic_auth_users.bob").0, "  bob: <secret>");
+        assert_eq!(masked_at("  bob: hunter2", 2, "basic_auth.bob").0, "  bob: hunter2");
+        assert_eq!(masked_at("  password: {}", 2, "a.password").0, "  password: {}");
+        assert_eq!(masked_at("  tokens: {a: b}", 2, "modules.tokens").0, "  tokens: {a: b}");
     }
 
     #[test]
     fn the_place_stays_where_it_was() {
         let line = "a: {password: hünter2, bäd: c}";
-        let (shown, place) = masked(line, 23, "a.bäd");
+        let (shown, place) = masked_at(line, 23, "a.bäd");
         assert_eq!(shown, "a: {password: *******, bäd: c}");
-        assert!(shown[place..].starts_with("bäd"), "{place}");
-        assert_eq!(masked("password: 5", 10, "password"), ("password: <secret>".to_owned(), 10));
-        assert_eq!(masked("a", 7, ""), ("a".to_owned(), 1));
+        assert_eq!(shown.find("bäd"), Some(place));
+        assert_eq!(masked_at("password: 5", 10, "password"), ("password: <secret>".to_owned(), 10));
+        assert_eq!(masked_at("a", 7, ""), ("a".to_owned(), 1));
+    }
+
+    #[test]
+    fn what_a_key_was_meant_to_be_tells_of_secrets() {
+        let message = "unknown key 'tokn'; did you mean 'bearer_token'?".to_owned();
+        let fault = Fault { mark: Mark { line: 1, column: 4 }, path: String::new(), message };
+        assert_eq!(masked("a: tokn: hunter2", &fault).0, "a: tokn: <secret>");
     }
 }

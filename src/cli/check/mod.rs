@@ -1,5 +1,6 @@
 //! `probe_exporter check`: what is wrong with a file of modules, and what a module does.
 
+mod explanation;
 mod findings;
 mod mask;
 
@@ -91,7 +92,7 @@ fn explain(config: &Config, name: &str, file: &str, screen: &mut Screen) -> Outc
         screen.print(&wrapped(&text, screen.width, &format!("{BAD}error{BAD:#}: "), "       "));
         return Outcome::Unusable;
     };
-    screen.print(&module.to_yaml());
+    screen.print(&explanation::shown(name, &module, file, screen.width));
     Outcome::Good
 }
 

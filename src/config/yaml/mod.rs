@@ -46,18 +46,24 @@ pub(super) struct Remark<'r> {
     pub(super) message: &'r str,
 }
 
-/// Decodes the sections below the one `key` that a file has, which may be missing, and finds what
-/// is surprising about them, in the order of the places.
+/// The sections of a file by name, and what is surprising about them.
+pub(super) struct Sections<T> {
+    pub(super) by_name: BTreeMap<String, T>,
+    /// In the order of the places.
+    pub(super) warnings: Vec<Fault>,
+}
+
+/// Decodes the sections below the one `key` that a file has, which may be missing.
 ///
 /// Without a result, all errors that were found, in the order of their places.
 pub(super) fn decode_sections<T: DeserializeOwned + Surprising>(
     text: &[u8],
     key: &'static str,
-) -> Result<(BTreeMap<String, T>, Vec<Fault>), Vec<Fault>> {
+) -> Result<Sections<T>, Vec<Fault>> {
     let text = check_text(text).map_err(|fault| vec![fault])?;
     let (root, faults) = tree::parse(text).map_err(|fault| vec![fault])?;
     let session = Session::new(faults);
-    let (mut sections, mut warnings) = (BTreeMap::new(), Vec::new());
+    let (mut by_name, mut warnings) = (BTreeMap::new(), Vec::new());
     match &root {
         None => {
             let message = format!("the file is empty (EOF): it needs at least '{key}:'");
@@ -69,13 +75,13 @@ pub(super) fn decode_sections<T: DeserializeOwned + Surprising>(
             decode_root(at, key, &mut |name, section: T, at| {
                 let remarks = section.remarks();
                 warnings.extend(remarks.into_iter().map(|remark| session.place_remark(remark, at)));
-                sections.insert(name, section);
+                by_name.insert(name, section);
             });
         }
     }
     let faults = session.into_faults();
     warnings.sort();
-    if faults.is_empty() { Ok((sections, warnings)) } else { Err(faults) }
+    if faults.is_empty() { Ok(Sections { by_name, warnings }) } else { Err(faults) }
 }
 
 /// Decodes a whole document, which may be empty, and has `finish` make something of it; the error

@@ -72,7 +72,7 @@ fn read(yaml: &str) -> Result<Thing, String> {
 
 fn all(text: impl AsRef<[u8]>) -> Result<BTreeMap<String, Thing>, String> {
     let decoded = decode_sections(text.as_ref(), "things");
-    decoded.map(|(things, _)| things).map_err(|faults| lines(&faults))
+    decoded.map(|things| things.by_name).map_err(|faults| lines(&faults))
 }
 
 fn lines(faults: &[Fault]) -> String {
@@ -91,17 +91,16 @@ fn remarks_stand_at_the_key_that_they_begin_with() {
         "    list: [b]\n",
         "    text: \"low is low\\nnumber: odd\\nlist[0] too\\nnothing known\"\n",
     );
-    let (_, warnings) = decode_sections::<Thing>(text.as_bytes(), "things").unwrap();
+    let things = decode_sections::<Thing>(text.as_bytes(), "things").unwrap();
     assert_eq!(
-        lines(&warnings),
+        lines(&things.warnings),
         "3:13: things.a.number: odd\n\
          4:5: things.a.part: nothing known\n\
          5:12: things.a.part.low: low is low\n\
          7:12: things.a.list[0]: list[0] too"
     );
-    let (_, warnings) =
-        decode_sections::<Thing>(b"things: {a: {text: nothing known}}", "things").unwrap();
-    assert_eq!(lines(&warnings), "1:10: things.a: nothing known");
+    let things = decode_sections::<Thing>(b"things: {a: {text: nothing known}}", "things").unwrap();
+    assert_eq!(lines(&things.warnings), "1:10: things.a: nothing known");
 }
 
 fn thing(change: impl FnOnce(&mut Thing)) -> Thing {

@@ -2,6 +2,7 @@
 
 mod checks;
 mod exchange;
+mod explain;
 mod measurements;
 pub mod message;
 pub mod mnemonics;

@@ -1,6 +1,7 @@
 //! The grpc prober: one call of the health service.
 
 mod call;
+mod explain;
 mod measurements;
 mod message;
 mod metadata;

@@ -7,6 +7,7 @@ mod checks;
 mod cookies;
 mod decoder;
 mod exchange;
+mod explain;
 mod file_body;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;

@@ -25,7 +25,7 @@ pub(super) struct Final {
 }
 
 /// The number of redirects that are followed.
-const MOST_REDIRECTS: u32 = 10;
+pub(super) const MOST_REDIRECTS: u32 = 10;
 
 /// Makes the first request and those that its redirects ask for.
 pub(super) async fn follow(

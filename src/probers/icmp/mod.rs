@@ -1,5 +1,6 @@
 //! The icmp prober: one echo request and its reply.
 
+mod explain;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 mod measurements;

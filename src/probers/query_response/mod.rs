@@ -3,6 +3,7 @@
 
 mod conversation;
 mod dialogue;
+mod explain;
 mod facts;
 mod inbox;
 mod settings;

@@ -1,5 +1,6 @@
 //! The tcp prober: a connection, TLS if asked for, and a dialogue.
 
+mod explain;
 mod measurements;
 mod settings;
 

@@ -1,5 +1,6 @@
 //! The unix prober: a connection to a socket of this host, TLS if asked for, and a dialogue.
 
+mod explain;
 mod settings;
 
 use std::time::Duration;

@@ -2,6 +2,7 @@
 
 mod bounded;
 mod dialogue;
+mod explain;
 mod headers;
 mod measurements;
 mod settings;

@@ -1,0 +1,48 @@
+//! What a module does, as a page.
+
+use crate::{
+    cli::screen::{FAINT, NAME, wrapped},
+    config::Module,
+    settings::explain::{Statement, Topic},
+};
+
+/// The column at which sentences begin.
+const INDENT: usize = 11;
+
+/// The page for the module `name` of `file`; `width` is that of the terminal, if there is one.
+pub(super) fn shown(name: &str, module: &Module, file: &str, width: Option<usize>) -> String {
+    let prober = module.prober_name();
+    let mut page = format!("{NAME}{name}{NAME:#} in {file}, prober {NAME}{prober}{NAME:#}\n\n");
+    let words = module.explain();
+    for topic in Topic::ALL {
+        for (index, statement) in words.about(topic).enumerate() {
+            let label = if index == 0 { topic.label() } else { "" };
+            let number = match topic {
+                // Steps of a dialogue have their own.
+                Topic::Checks if !statement.text.starts_with("Step ") => format!("{}. ", index + 1),
+                _ => String::new(),
+            };
+            page.push_str(&line(statement, label, &number, width));
+        }
+    }
+    page
+}
+
+fn line(statement: &Statement, label: &str, number: &str, width: Option<usize>) -> String {
+    let Statement { text, is_default, .. } = statement;
+    let mut text = harmless(text);
+    if *is_default {
+        text = format!("{text} {FAINT}(default){FAINT:#}");
+    }
+    let gap = " ".repeat(INDENT.saturating_sub(label.len() + 2));
+    let first = format!("  {NAME}{label}{NAME:#}{gap}{number}");
+    let rest = " ".repeat(INDENT + number.len());
+    wrapped(&text, width, &first, &rest)
+}
+
+/// `text` without what a terminal would take for a command.
+fn harmless(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_control() { c.escape_default().to_string() } else { c.to_string() })
+        .collect()
+}

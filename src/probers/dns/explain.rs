@@ -1,0 +1,105 @@
+//! What a module of this prober does, in words.
+
+use crate::{
+    probers::dns::{DnsProber, RecordRules, Transport, mnemonics::Rcode},
+    settings::{
+        explain::{Explanation, ServerName, Topic, any_of},
+        named::Named,
+        regexp::Regexp,
+    },
+};
+
+impl DnsProber {
+    /// Says what a probe does.
+    pub fn explain(&self, words: &mut Explanation) {
+        let port = if self.dns_over_tls { 853 } else { 53 };
+        let text = format!("The name server to ask: a host, with :port unless that is {port}.");
+        words.say(Topic::Target, text);
+        self.ip.explain(words);
+        words.source_address(self.source_ip_address);
+        if self.dns_over_tls {
+            let start = "From the start";
+            self.tls_config.settings().explain(start, ServerName::Host, words);
+        } else {
+            words.usual(Topic::Tls, "Not spoken.");
+        }
+        self.explain_question(words);
+        self.explain_checks(words);
+        let text = "The server cannot be reached, its answer is no answer to the question, or \
+                    time is up.";
+        words.say(Topic::Fails, text);
+    }
+
+    fn explain_question(&self, words: &mut Explanation) {
+        let name = match self.query_name.as_str() {
+            "" => ".",
+            name => name,
+        };
+        let text = format!(
+            "One question about {name}: type {}, class {}.",
+            self.query_type, self.query_class
+        );
+        words.say_of(self.query_name == Self::default().query_name, Topic::Sends, text);
+        let carrier = match self.transport_protocol {
+            Transport::Udp => "Over UDP, without a second attempt.",
+            Transport::Tcp if self.dns_over_tls => "Over TLS.",
+            Transport::Tcp => "Over TCP.",
+        };
+        let is_default = self.transport_protocol == Transport::default();
+        words.say_of(is_default, Topic::Sends, carrier);
+        if self.recursion_desired {
+            words.usual(Topic::Sends, "The server is asked to look further (recursion).");
+        } else {
+            words.say(Topic::Sends, "The server is asked only for what it knows itself.");
+        }
+    }
+
+    fn explain_checks(&self, words: &mut Explanation) {
+        let codes: Vec<_> = self.valid_rcodes.iter().map(Rcode::to_string).collect();
+        let text = match codes.as_slice() {
+            [] => "The code of the answer: none is valid, so that every probe fails.".to_owned(),
+            codes => format!("The code of the answer is {}.", any_of(codes)),
+        };
+        let is_default = self.valid_rcodes == Self::default().valid_rcodes;
+        words.check(is_default, self.valid_rcodes.name.as_ref(), text);
+        self.validate_answer_rrs.explain("answer", words);
+        self.validate_authority_rrs.explain("authority", words);
+        self.validate_additional_rrs.explain("additional", words);
+    }
+}
+
+impl RecordRules {
+    fn explain(&self, section: &str, words: &mut Explanation) {
+        for pattern in &self.fail_if_matches_regexp {
+            let text =
+                format!("In the {section} section, no record may match '{}'.", pattern.as_str());
+            words.check(false, pattern.name.as_ref(), text);
+        }
+        explain_together(
+            &self.fail_if_all_match_regexp,
+            &format!("In the {section} section, each record has to match all of"),
+            words,
+        );
+        for pattern in &self.fail_if_not_matches_regexp {
+            let text = format!(
+                "In the {section} section, there is a record, and each has to match '{}'.",
+                pattern.as_str()
+            );
+            words.check(false, pattern.name.as_ref(), text);
+        }
+        explain_together(
+            &self.fail_if_none_matches_regexp,
+            &format!("In the {section} section, one record at least has to match one of"),
+            words,
+        );
+    }
+}
+
+/// Says what a list of patterns demands as one check.
+fn explain_together(patterns: &[Named<Regexp>], demand: &str, words: &mut Explanation) {
+    let quoted: Vec<_> = patterns.iter().map(|one| format!("'{}'", one.as_str())).collect();
+    if !quoted.is_empty() {
+        let name = patterns.iter().find_map(|pattern| pattern.name.as_ref());
+        words.check(false, name, format!("{demand} {}.", quoted.join(", ")));
+    }
+}

@@ -1,0 +1,134 @@
+//! What a module of this prober does, in words.
+
+use crate::{
+    probers::http::{HeaderMatcher, HttpProber, redirects::MOST_REDIRECTS},
+    settings::{
+        explain::{Explanation, Redirects, ServerName, Topic, any_of, header, quoted},
+        regexp::Regexp,
+    },
+};
+
+impl HttpProber {
+    /// Says what a probe does.
+    pub fn explain(&self, words: &mut Explanation) {
+        let usual = if self.enable_http3 { "https://" } else { "http://" };
+        let text =
+            format!("A URL; where it begins with neither http:// nor https://, {usual} is meant.");
+        words.say(Topic::Target, text);
+        if self.leaves_name_to_proxy() {
+            words.say(Topic::Address, "A name is left to the proxy to look up.");
+        } else {
+            self.ip.explain(words);
+        }
+        self.client.proxy.explain(words);
+        self.explain_tls(words);
+        self.explain_request(words);
+        self.explain_checks(words);
+        let text = "The name is not found, nobody listens, TLS fails, the answer is no HTTP or ends \
+                    too early, or time is up.";
+        words.say(Topic::Fails, text);
+    }
+
+    fn explain_tls(&self, words: &mut Explanation) {
+        let start = "Where a URL begins with https://";
+        let host = self.headers.find("Host").map(|(_, host)| host);
+        let name = host.map_or(ServerName::HostOrHostname, ServerName::Header);
+        if self.enable_http3 {
+            words.say(Topic::Tls, "HTTP/3 is spoken, which is QUIC with TLS 1.3.");
+            self.tls_client.settings().explain("Always", name, words);
+        } else {
+            self.tls_client.settings().explain(start, name, words);
+            if self.client.enable_http2 {
+                words.usual(Topic::Tls, "Over TLS, HTTP/2 is offered beside HTTP/1.1.");
+            } else {
+                words.say(Topic::Tls, "HTTP/2 is not offered.");
+            }
+        }
+    }
+
+    fn explain_request(&self, words: &mut Explanation) {
+        let topic = Topic::Sends;
+        let usual = Self::default();
+        words.say_of(self.method == usual.method, topic, format!("The method {}.", self.method));
+        for (name, value) in self.headers.iter() {
+            words.say(topic, format!("The header {}.", header(name, value)));
+        }
+        self.client.explain_additions(words);
+        match (self.body_file.as_str(), self.body.is_empty()) {
+            ("", true) => words.usual(topic, "No body."),
+            ("", false) => words.say(topic, format!("The body {}.", quoted(&self.body))),
+            (file, _) => {
+                words.say(topic, format!("The body is what is in {file}, read at each probe."));
+            }
+        }
+        self.client.explain_redirects(Redirects(MOST_REDIRECTS), words);
+    }
+
+    fn explain_checks(&self, words: &mut Explanation) {
+        let codes: Vec<_> = self.valid_status_codes.iter().map(i64::to_string).collect();
+        let text = match codes.as_slice() {
+            [] => "The status code is one from 200 to 299.".to_owned(),
+            codes => format!("The status code is {}.", any_of(codes)),
+        };
+        words.check(codes.is_empty(), self.valid_status_codes.name.as_ref(), text);
+        for rule in &self.fail_if_header_matches {
+            words.check(false, rule.name.as_ref(), rule.explain("must not match"));
+        }
+        for rule in &self.fail_if_header_not_matches {
+            words.check(false, rule.name.as_ref(), rule.explain("matches"));
+        }
+        if let Some(limit) = self.body_size_limit.limit() {
+            let text = format!("The body has at most {limit} bytes, once it is decompressed.");
+            words.check(false, None, text);
+        }
+        if let Some(compression) = &self.compression {
+            words.check(false, None, format!("The body is compressed with {compression}."));
+        }
+        self.explain_body_checks(words);
+        let versions = &self.valid_http_versions;
+        let text = match versions.as_slice() {
+            [] => "The version of HTTP may be any.".to_owned(),
+            versions => format!("The version of HTTP is {}.", any_of(versions)),
+        };
+        words.check(versions.is_empty(), versions.name.as_ref(), text);
+        if *self.fail_if_ssl {
+            let text = "The last URL must not be one over TLS.";
+            words.check(false, self.fail_if_ssl.name.as_ref(), text);
+        }
+        if *self.fail_if_not_ssl {
+            let text = "The last URL is one over TLS.";
+            words.check(false, self.fail_if_not_ssl.name.as_ref(), text);
+        }
+    }
+
+    fn explain_body_checks(&self, words: &mut Explanation) {
+        for pattern in &self.fail_if_body_matches_regexp {
+            let text = format!("The body must not match {}.", in_quotes(pattern));
+            words.check(false, pattern.name.as_ref(), text);
+        }
+        for pattern in &self.fail_if_body_not_matches_regexp {
+            let text = format!("The body matches {}.", in_quotes(pattern));
+            words.check(false, pattern.name.as_ref(), text);
+        }
+        for (program, verdict) in [
+            (&self.fail_if_body_json_matches_cel, "false"),
+            (&self.fail_if_body_json_not_matches_cel, "true"),
+        ] {
+            if let Some(program) = program {
+                let text = format!("The body is JSON for which '{}' is {verdict}.", **program);
+                words.check(false, program.name.as_ref(), text);
+            }
+        }
+    }
+}
+
+impl HeaderMatcher {
+    fn explain(&self, relation: &str) -> String {
+        let missing = if self.allow_missing { "may be missing" } else { "is there" };
+        format!("The header {} {missing}, and {relation} {}.", self.header, in_quotes(&self.regexp))
+    }
+}
+
+fn in_quotes(pattern: &Regexp) -> String {
+    format!("'{}'", pattern.as_str())
+}

@@ -1,0 +1,59 @@
+//! What a dialogue is, in words.
+
+use crate::{
+    probers::query_response::{QueryResponse, Step},
+    settings::explain::{Explanation, Topic, quoted},
+};
+
+impl QueryResponse {
+    /// Says when TLS begins, if it does; `settings` say how it is spoken then. `tls` means from the
+    /// start.
+    pub fn explain_tls(
+        &self,
+        tls: bool,
+        words: &mut Explanation,
+        settings: impl FnOnce(&str, &mut Explanation),
+    ) {
+        let turn = self.steps().iter().position(|step| step.starttls);
+        match turn {
+            _ if tls => settings("From the start", words),
+            Some(index) => settings(&format!("After step {}", index + 1), words),
+            None => words.usual(Topic::Tls, "Not spoken."),
+        }
+    }
+
+    /// Says what is expected and what is sent, step by step; `line` is what a peer says at once.
+    pub fn explain(&self, line: &str, words: &mut Explanation) {
+        for (index, step) in self.steps().iter().enumerate() {
+            let text = format!("Step {}: {}.", index + 1, step.explain(line));
+            words.check(false, step.name.as_ref(), text);
+        }
+    }
+}
+
+impl Step {
+    fn explain(&self, line: &str) -> String {
+        let mut parts = Vec::new();
+        if let Some(pattern) = &self.expect {
+            parts.push(format!("wait for a {line} that matches '{}'", pattern.as_str()));
+        }
+        if !self.labels.is_empty() {
+            let names: Vec<_> = self.labels.iter().map(|label| label.name.as_str()).collect();
+            parts.push(format!("note {} of it in probe_expect_info", names.join(", ")));
+        }
+        if !self.expect_bytes.is_empty() {
+            parts.push(format!("read the bytes {}", quoted(&self.expect_bytes)));
+        }
+        if !self.send.is_empty() {
+            let end = match (line, self.skip_newline_on_send) {
+                ("line", false) => " and a line feed",
+                _ => "",
+            };
+            parts.push(format!("send {}{end}", quoted(&self.send)));
+        }
+        if self.starttls {
+            parts.push("turn to TLS".to_owned());
+        }
+        if parts.is_empty() { "nothing".to_owned() } else { parts.join(", then ") }
+    }
+}

@@ -1,0 +1,138 @@
+//! What the settings of an HTTP request mean.
+
+use crate::settings::{
+    explain::{Explanation, Topic},
+    http_client::{
+        Authorization, HeaderValues, HttpClientSettings, OAuth2Settings, ProxySettings, Source,
+    },
+    secret::HIDDEN,
+};
+
+/// How many redirects are followed at most.
+#[derive(Debug, Clone, Copy)]
+pub struct Redirects(pub u32);
+
+impl HttpClientSettings {
+    /// Says who asks, if the settings do.
+    pub fn explain_authorization(&self, words: &mut Explanation) {
+        if let Some(authorization) = &self.authorization {
+            words.say(Topic::Sends, authorization.explain());
+        }
+    }
+
+    /// Says which credentials and headers are added to a request.
+    pub fn explain_additions(&self, words: &mut Explanation) {
+        let topic = Topic::Sends;
+        self.explain_authorization(words);
+        if let Some(oauth2) = &self.oauth2 {
+            words.say(topic, oauth2.explain());
+        }
+        for (name, values) in self.http_headers.iter() {
+            words.say(topic, format!("The header {}.", values.explain(name)));
+        }
+    }
+
+    /// Says how far redirects are followed.
+    pub fn explain_redirects(&self, Redirects(most): Redirects, words: &mut Explanation) {
+        if self.follow_redirects {
+            let text = format!(
+                "Redirects are followed, up to {most}, with a fresh connection each; credentials \
+                 do not go along to other hosts."
+            );
+            words.usual(Topic::Sends, text);
+        } else {
+            words.say(
+                Topic::Sends,
+                "Redirects are not followed: the first answer is the one that counts.",
+            );
+        }
+    }
+}
+
+impl ProxySettings {
+    /// Says through which proxy requests go, if there may be one.
+    pub fn explain(&self, words: &mut Explanation) {
+        let topic = Topic::Proxy;
+        if let Some(url) = &self.proxy_url {
+            words.say(topic, format!("Requests go through {url}."));
+        } else if self.proxy_from_environment {
+            let text = "Requests go through the proxy that the environment of the exporter names \
+                        (http_proxy, https_proxy, no_proxy), if it names one.";
+            words.say(topic, text);
+        } else {
+            return words.usual(topic, "None, whatever the environment says.");
+        }
+        if !self.no_proxy.is_empty() {
+            words.say(topic, format!("Not for {}.", self.no_proxy.as_str()));
+        }
+        let headers: Vec<_> = self.proxy_connect_header.keys().cloned().collect();
+        if !headers.is_empty() {
+            words.say(topic, format!("CONNECT bears the headers {}.", headers.join(", ")));
+        }
+    }
+}
+
+impl Authorization {
+    fn explain(&self) -> String {
+        match self {
+            Self::Basic { username, password } => {
+                let user = match username {
+                    Some(Source::Inline(name)) => format!("as {}", name.expose()),
+                    Some(Source::File(path)) => format!("as the user named in {}", path.display()),
+                    None => "without a user name".to_owned(),
+                };
+                format!(
+                    "Basic authentication {user}, with {}.",
+                    source("password", password.as_ref())
+                )
+            }
+            Self::Scheme { scheme, credentials } => {
+                format!(
+                    "Authorization: {scheme}, with {}.",
+                    source("credentials", credentials.as_ref())
+                )
+            }
+        }
+    }
+}
+
+/// Where a secret comes from.
+fn source(what: &str, source: Option<&Source>) -> String {
+    match source {
+        Some(Source::Inline(_)) => format!("the {what} in the module"),
+        Some(Source::File(path)) => format!("the {what} in {}, read at each probe", path.display()),
+        None => format!("no {what}"),
+    }
+}
+
+impl OAuth2Settings {
+    fn explain(&self) -> String {
+        let grant = if self.is_jwt_bearer() {
+            format!("an assertion signed with {}", self.signature_algorithm().name())
+        } else {
+            "client credentials".to_owned()
+        };
+        let scopes = match self.scopes.as_slice() {
+            [] => String::new(),
+            scopes => format!(" for {}", scopes.join(" ")),
+        };
+        format!(
+            "A token{scopes} from {} (OAuth2, {grant}, client {}), fetched when there is none yet \
+             and kept until it expires.",
+            self.token_url, self.client_id
+        )
+    }
+}
+
+impl HeaderValues {
+    /// The header `name` with its values; those that are secret are not shown.
+    #[must_use]
+    pub fn explain(&self, name: &str) -> String {
+        let open = self.values.iter().map(|value| super::header(name, value));
+        let secret = self.secrets.iter().map(|_| format!("{name}: {HIDDEN}"));
+        let files =
+            self.files.iter().map(|file| format!("{name} with what is in {}", file.display()));
+        let all: Vec<_> = open.chain(secret).chain(files).collect();
+        if all.is_empty() { name.to_owned() } else { all.join(", ") }
+    }
+}

@@ -1,0 +1,202 @@
+//! The commands of the real binary, as people and scripts meet them.
+
+use std::{
+    fs,
+    path::PathBuf,
+    process::{Command, Output},
+};
+
+use tempfile::TempDir;
+
+use crate::running::BINARY;
+
+/// Runs the binary in an empty folder with these files in it.
+fn run_with(files: &[(&str, &[u8])], arguments: &[&str]) -> (TempDir, Output) {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, content) in files {
+        fs::write(folder.path().join(name), content).unwrap();
+    }
+    let mut command = Command::new(BINARY);
+    let output = command.args(arguments).current_dir(folder.path()).output().unwrap();
+    (folder, output)
+}
+
+fn run(arguments: &[&str]) -> Output {
+    run_with(&[], arguments).1
+}
+
+/// What `check` says of one file, and its exit code.
+fn checked(content: impl AsRef<[u8]>, flags: &[&str]) -> (Option<i32>, String) {
+    let arguments = [&["check", "a.yml"], flags].concat();
+    let (_, output) = run_with(&[("a.yml", content.as_ref())], &arguments);
+    assert!(output.stderr.is_empty(), "{}", text(&output.stderr));
+    (output.status.code(), text(&output.stdout))
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+#[test]
+fn check_shows_each_error_below_its_line() {
+    let yaml = "modules:\n  web:\n    prober: http\n    http:\n      metod: GET\n      valid_status_codes: [200, abc]\n";
+    let (code, shown) = checked(yaml, &[]);
+    assert_eq!(code, Some(1));
+    insta::assert_snapshot!("errors", shown);
+}
+
+#[test]
+fn check_shows_warnings_in_the_same_form_and_lets_the_file_pass() {
+    let yaml = "modules:\n  web:\n    prober: http\n    http: {preferred_ip_protocol: ipv4}\n    tcp: {tls: true}\n";
+    let (code, shown) = checked(yaml, &[]);
+    assert_eq!(code, Some(0));
+    insta::assert_snapshot!("warnings", shown);
+}
+
+#[test]
+fn lines_of_every_kind_are_shown_right() {
+    let yaml = "modules:\r\n  日本語: {prober: smöke}\r\n  b:\r\n    prober:\ttpc\r\n";
+    let (code, shown) = checked(yaml, &[]);
+    assert_eq!(code, Some(1));
+    insta::assert_snapshot!("kinds_of_lines", shown);
+    let modules: Vec<_> = (0..3000).map(|n| format!("m{n}: {{prober: tcp}}")).collect();
+    let long = format!("modules: {{{}, z: {{prober: no}}}}", modules.join(", "));
+    let (code, shown) = checked(&long, &[]);
+    assert!(code == Some(1) && shown.len() < 1000 && shown.contains("z: {prober: no}"), "{shown}");
+}
+
+#[test]
+fn check_says_what_it_looked_at() {
+    let good = b"modules: {a: {prober: tcp}}".as_slice();
+    let said = |files: &[(&str, &[u8])], arguments: &[&str]| {
+        let (_, output) = run_with(files, arguments);
+        (output.status.code(), text(&output.stdout))
+    };
+    let (code, shown) = said(&[], &["check"]);
+    assert!(code == Some(0) && shown.starts_with("built-in configuration: good, "), "{shown}");
+    let (code, shown) = said(&[("blackbox.yml", good)], &["check"]);
+    assert_eq!((code, shown.as_str()), (Some(0), "blackbox.yml: good, 1 module\n"));
+    let (code, shown) =
+        said(&[("a.yml", good), ("b.yml", b"no".as_slice())], &["check", "a.yml", "b.yml"]);
+    assert!(code == Some(1) && shown.ends_with("b.yml: 1 error\n"), "{shown}");
+    let (code, shown) = said(&[("a.yml", good)], &["check", "missing.yml", "a.yml"]);
+    assert!(code == Some(2) && shown.contains("cannot read missing.yml"), "{shown}");
+    assert!(shown.ends_with("a.yml: good, 1 module\n"), "the others are checked all the same");
+}
+
+#[test]
+fn a_web_config_file_is_checked_too() {
+    let web = b"basic_auth_users:\n  alice: hunter2\ntls: {}\n".as_slice();
+    let (_, output) = run_with(&[("web.yml", web)], &["check", "--web", "web.yml"]);
+    let shown = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{shown}");
+    insta::assert_snapshot!("web_config", shown);
+}
+
+#[test]
+fn secrets_on_the_lines_of_errors_are_not_shown() {
+    let yaml = "modules:\n  a:\n    prober: http\n    http:\n      basic_auth: {password: hunter2, usrname: b}\n      bearer_tokn: hunter2\n";
+    let (code, shown) = checked(yaml, &[]);
+    assert_eq!(code, Some(1));
+    assert!(!shown.contains("hunter2") && shown.contains("<secret>"), "{shown}");
+}
+
+#[test]
+fn colours_come_only_when_they_are_wanted() {
+    let yaml = "modules: {a: {prober: no}}";
+    assert!(!checked(yaml, &[]).1.contains('\u{1b}'), "a pipe is no terminal");
+    assert!(!checked(yaml, &["--color=never"]).1.contains('\u{1b}'));
+    assert!(checked(yaml, &["--color=always"]).1.contains("\u{1b}["));
+}
+
+#[test]
+fn a_module_is_explained_in_words() {
+    let yaml = r#"
+modules:
+  login:
+    prober: http
+    timeout: 5s
+    http:
+      method: POST
+      headers: {Accept: text/html, Cookie: hunter2}
+      basic_auth: {username: bob, password: hunter2}
+      http_headers: {X-Other: {secrets: [hunter2]}}
+      proxy_url: http://u:hunter2@proxy:3128
+      body: "user=bob"
+      tls_config: {ca_file: ca.pem, min_version: TLS13}
+      valid_status_codes: [200, 302]
+      fail_if_body_not_matches_regexp: [Welcome]
+      fail_if_not_ssl: true
+"#;
+    let (code, shown) = checked(yaml, &["--explain=login"]);
+    assert_eq!(code, Some(0));
+    assert!(!shown.contains("hunter2"), "{shown}");
+    insta::assert_snapshot!("explanation", shown);
+    let (code, shown) = checked(yaml, &["--explain=other"]);
+    assert_eq!(
+        (code, shown.as_str()),
+        (Some(2), "error: a.yml has no module other; it has login\n")
+    );
+}
+
+#[test]
+fn every_module_that_we_ship_can_be_explained() {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    let mut explained = 0;
+    for entry in fs::read_dir(folder.join("examples/modules")).unwrap() {
+        let file = entry.unwrap().path();
+        if file.extension().is_none_or(|found| found != "yml") {
+            continue;
+        }
+        let config = probe_exporter::config::Config::parse(fs::read(&file).unwrap(), "").unwrap();
+        for (name, module) in config.modules() {
+            let words = module.explain();
+            let sentences = probe_exporter::settings::explain::Topic::ALL
+                .into_iter()
+                .flat_map(|topic| words.about(topic).collect::<Vec<_>>())
+                .count();
+            assert!(sentences > 3, "{name}");
+            explained += 1;
+        }
+    }
+    assert!(explained > 30, "{explained}");
+}
+
+#[test]
+fn usage_errors_of_commands_have_code_2() {
+    for arguments in [
+        &["check", "--bogus"][..],
+        &["check", "--color=loud"],
+        &["completions"],
+        &["completions", "tcsh"],
+    ] {
+        let output = run(arguments);
+        let error = text(&output.stderr);
+        assert_eq!((output.status.code(), text(&output.stdout).as_str()), (Some(2), ""), "{error}");
+        let help = format!(", try {} --help\n", arguments[0]);
+        assert!(error.ends_with(&help) && error.lines().count() == 1, "{error}");
+    }
+    assert_eq!(run(&["--config.check", "check"]).status.code(), Some(1));
+}
+
+#[test]
+fn commands_have_help_a_page_and_completions() {
+    for command in ["check", "completions"] {
+        for arguments in [&[command, "--help"][..], &["help", command]] {
+            let output = run(arguments);
+            let help = text(&output.stdout);
+            assert_eq!(output.status.code(), Some(0), "{arguments:?}");
+            assert!(help.contains(&format!("Usage: probe_exporter {command}")), "{help}");
+        }
+        let page = text(&run(&["--help-man"]).stdout);
+        assert!(page.contains(&format!(".SH THE COMMAND {}", command.to_uppercase())), "{page}");
+    }
+    for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
+        let output = run(&["completions", shell]);
+        let script = text(&output.stdout);
+        assert_eq!(output.status.code(), Some(0), "{shell}");
+        for word in ["check", "explain", "config.file"] {
+            assert!(script.contains(word), "{shell}: {word}");
+        }
+    }
+}
