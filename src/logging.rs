@@ -9,7 +9,7 @@ use chrono::{DateTime, Local, SecondsFormat};
 use env_logger::Builder;
 use log::{
     Level, LevelFilter, Record,
-    kv::{Error, Key, Value, VisitSource},
+    kv::{Error, Key, Value, VisitSource, VisitValue},
 };
 
 use crate::evidence::{log::LogEntry, logfmt};
@@ -150,6 +150,11 @@ struct Pairs<'a>(&'a mut Fields);
 
 impl<'kvs> VisitSource<'kvs> for Pairs<'_> {
     fn visit_pair(&mut self, key: Key<'kvs>, value: Value<'kvs>) -> Result<(), Error> {
+        let mut absent = IsNull(false);
+        value.visit(&mut absent)?;
+        if absent.0 {
+            return Ok(());
+        }
         let is_bare = value.to_bool().is_some()
             || value.to_i64().is_some()
             || value.to_f64().is_some_and(f64::is_finite);
@@ -159,8 +164,24 @@ impl<'kvs> VisitSource<'kvs> for Pairs<'_> {
     }
 }
 
+/// Finds out whether there is no value, in which case its key is left out.
+struct IsNull(bool);
+
+impl VisitValue<'_> for IsNull {
+    fn visit_any(&mut self, _value: Value<'_>) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn visit_null(&mut self) -> Result<(), Error> {
+        self.0 = true;
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use log::kv::ToValue as _;
+
     use super::*;
 
     fn time() -> SystemTime {
@@ -174,7 +195,11 @@ mod tests {
 
     #[test]
     fn a_line_has_upstreams_keys_in_upstreams_order() {
-        let pairs = [("address", Value::from("[::]:9115")), ("http2", Value::from(false))];
+        let pairs = [
+            ("address", Value::from("[::]:9115")),
+            ("absent", None::<&str>.to_value()),
+            ("http2", Value::from(false)),
+        ];
         let args = format_args!("Listening on");
         let record = Record::builder()
             .level(Level::Info)

@@ -66,6 +66,7 @@ impl App {
         let settings = Settings {
             timeout_offset: options.timeout_offset,
             probe_log: options.probe_log,
+            failure_log: options.failure_log,
             external_url: options.external_url,
             route_prefix: options.route_prefix,
         };

@@ -30,6 +30,8 @@ pub struct Options {
     pub resolver: ResolverChoice,
     /// Lines of probes from this level on are copied to the log of the process.
     pub probe_log: Option<log::Level>,
+    /// The level of the line about a failed probe; `None` = no such lines.
+    pub failure_log: Option<log::Level>,
     /// Whether the kernel is asked when packets left and arrived.
     pub kernel_stamps: bool,
 }
@@ -66,6 +68,7 @@ impl Default for Options {
             route_prefix: RoutePrefix::default(),
             resolver: ResolverChoice::default(),
             probe_log: None,
+            failure_log: Some(log::Level::Info),
             kernel_stamps: true,
         }
     }

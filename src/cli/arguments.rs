@@ -95,6 +95,11 @@ pub(super) struct Arguments {
     #[arg(long = "log.format", value_name = "FORMAT", default_value = "logfmt")]
     pub(super) log_format: Format,
 
+    /// Level of the line about a failed probe, or off; the same failure of a target is told once a
+    /// minute
+    #[arg(long = "log.failures", value_name = "LEVEL", default_value = "info", ignore_case = true)]
+    pub(super) log_failures: FailureLevel,
+
     /// Copy lines of probes from this level on to the exporter's log: debug, info, warn or error;
     /// without this flag they are only in `debug=true` and `/logs`
     #[arg(long = "log.prober", value_name = "LEVEL")]
@@ -137,6 +142,16 @@ pub(super) enum Level {
     Info,
     Warn,
     Error,
+}
+
+/// The levels that a line about a failed probe can have, or none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum FailureLevel {
+    Debug,
+    Info,
+    Warn,
+    Error,
+    Off,
 }
 
 /// Who can look names up.

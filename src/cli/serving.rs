@@ -55,6 +55,7 @@ pub(super) fn interpret(arguments: Arguments) -> Result<Process, UsageError> {
         route_prefix,
         resolver: arguments.resolver.into(),
         probe_log,
+        failure_log: arguments.log_failures.into(),
         kernel_stamps: !arguments.user_clock,
     };
     let (log_level, log_format) = (arguments.log_level.into(), arguments.log_format.into());
@@ -75,6 +76,18 @@ fn level_of(text: &str, warnings: &mut Vec<String>) -> Level {
 /// An empty value is none.
 fn given(value: Option<String>) -> Option<String> {
     value.filter(|text| !text.is_empty())
+}
+
+impl From<arguments::FailureLevel> for Option<Level> {
+    fn from(level: arguments::FailureLevel) -> Self {
+        match level {
+            arguments::FailureLevel::Debug => Some(Level::Debug),
+            arguments::FailureLevel::Info => Some(Level::Info),
+            arguments::FailureLevel::Warn => Some(Level::Warn),
+            arguments::FailureLevel::Error => Some(Level::Error),
+            arguments::FailureLevel::Off => None,
+        }
+    }
 }
 
 impl From<arguments::Level> for Level {

@@ -74,6 +74,9 @@ pub struct MetricSet {
     samples: Vec<Sample>,
 }
 
+/// What a label takes beside its value.
+const LABEL_SIZE: usize = size_of::<(Cow<'static, str>, String)>();
+
 #[derive(Debug, Clone, PartialEq)]
 struct Sample {
     name: &'static str,
@@ -145,6 +148,15 @@ impl MetricSet {
     /// Every sample: its name, its labels, its value; in no order.
     pub fn samples(&self) -> impl Iterator<Item = (&'static str, SampleLabels<'_>, f64)> {
         self.samples.iter().map(|sample| (sample.name, SampleLabels(&sample.labels), sample.value))
+    }
+
+    /// About how many bytes it takes to keep.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        let labels = |sample: &Sample| {
+            sample.labels.iter().map(|(_, value)| LABEL_SIZE + value.len()).sum::<usize>()
+        };
+        self.samples.iter().map(|sample| size_of::<Sample>() + labels(sample)).sum()
     }
 
     /// The text format 0.0.4: families by name, samples by label values, labels by name.

@@ -7,7 +7,8 @@ use std::{
 
 use crate::probe::ProbeReport;
 
-/// Keeps reports, not text: nothing is rendered until somebody looks.
+/// Keeps reports, not text: nothing is rendered until somebody looks. What it keeps is bounded in
+/// number and in bytes.
 #[derive(Debug)]
 pub struct History {
     limit: usize,
@@ -28,7 +29,12 @@ struct Kept {
     next_id: u64,
     recent: VecDeque<Entry>,
     failures: VecDeque<Entry>,
+    /// What the reports weigh together.
+    bytes: usize,
 }
+
+/// Bytes that all reports may take; a hundred honest ones take less than one.
+const MOST_BYTES: usize = 16 << 20;
 
 impl History {
     /// Keeps the latest `limit` probes and, apart from them, the latest `limit` failures that are
@@ -46,16 +52,21 @@ impl History {
         if self.limit == 0 {
             return id;
         }
+        kept.bytes += report.weight();
         kept.recent.push_back(Entry { id, report });
         while kept.recent.len() > self.limit {
-            if let Some(oldest) = kept.recent.pop_front()
-                && oldest.report.verdict.is_err()
-            {
-                kept.failures.push_back(oldest);
+            match kept.recent.pop_front() {
+                Some(oldest) if oldest.report.verdict.is_err() => kept.failures.push_back(oldest),
+                oldest => kept.forget(oldest),
             }
         }
         while kept.failures.len() > self.limit {
-            kept.failures.pop_front();
+            let oldest = kept.failures.pop_front();
+            kept.forget(oldest);
+        }
+        while kept.bytes > MOST_BYTES {
+            let oldest = kept.failures.pop_front().or_else(|| kept.recent.pop_front());
+            kept.forget(oldest);
         }
         id
     }
@@ -84,36 +95,46 @@ impl History {
         kept.recent.iter().rev().chain(kept.failures.iter().rev()).cloned().collect()
     }
 }
+
+impl Kept {
+    /// Notes that an entry is kept no longer.
+    fn forget(&mut self, entry: Option<Entry>) {
+        self.bytes = match entry {
+            Some(entry) => self.bytes.saturating_sub(entry.report.weight()),
+            None => 0,
+        };
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, SystemTime};
-
+    use super::*;
     use crate::{
-        config::Config,
-        evidence::{Failure, Reason, Stage},
-        metrics::MetricSet,
+        evidence::{Failure, ProbeLog, Reason, Stage},
+        probe::report,
     };
 
-    use super::*;
-
     fn report(target: &str, succeeded: bool) -> Arc<ProbeReport> {
-        let config = Config::parse("modules: {ping: {prober: icmp}}", "test.yml").unwrap();
         let failure = || Failure::new(Stage::Connect, Reason::Refused, "refused");
-        Arc::new(ProbeReport {
-            module_name: "ping".into(),
-            module: config.module("ping").unwrap(),
-            target: target.into(),
-            started: SystemTime::UNIX_EPOCH,
-            duration: Duration::ZERO,
-            waited: Duration::ZERO,
-            timeout: Duration::from_secs(1),
-            verdict: if succeeded { Ok(()) } else { Err(failure()) },
-            hostname: None,
-            hops: Vec::new(),
-            checks: Vec::new(),
-            metrics: MetricSet::default(),
-            log: Vec::new(),
-        })
+        Arc::new(report::tests::report(target, if succeeded { Ok(()) } else { Err(failure()) }))
+    }
+
+    #[test]
+    fn what_is_kept_is_bounded_in_bytes_too() {
+        let history = History::new(1000);
+        for _ in 0..1000 {
+            let log = ProbeLog::default();
+            for _ in 0..100 {
+                log.info("said", &[("line", &"x".repeat(1000))]);
+            }
+            let plain = Arc::unwrap_or_clone(report("target", false));
+            history.record(Arc::new(ProbeReport { log: log.take(), ..plain }));
+        }
+        let kept = history.list();
+        let bytes: usize = kept.iter().map(|entry| entry.report.weight()).sum();
+        assert!(bytes <= MOST_BYTES && bytes > MOST_BYTES / 2, "{bytes}");
+        assert_eq!(kept[0].id, 999, "the latest is kept");
+        assert_eq!(history.kept.lock().unwrap().bytes, bytes);
     }
 
     fn ids(history: &History) -> Vec<u64> {

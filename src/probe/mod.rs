@@ -3,6 +3,7 @@
 //! Here a probe gets its one deadline, and here a defect of a prober becomes a failed probe
 //! instead of a lost answer. Nothing here knows of HTTP requests of the exporter's own server.
 
+pub mod failure_log;
 pub mod history;
 pub mod report;
 pub mod request;
@@ -33,6 +34,7 @@ use crate::{
     probers::{self, Measurements as _, Prober, Target},
 };
 
+pub use failure_log::FailureLog;
 pub use history::History;
 pub use report::ProbeReport;
 pub use request::{BadRequest, ProbeRequest};

@@ -15,7 +15,7 @@ use crate::{
     logging,
     metrics::Format,
     net::resolve::Resolver,
-    probe::{self, History, ProbeReport, ProbeRequest},
+    probe::{self, FailureLog, History, ProbeReport, ProbeRequest},
     server::{
         address::{ExternalUrl, RoutePrefix},
         guard::Guard,
@@ -30,6 +30,8 @@ pub struct Settings {
     pub timeout_offset: f64,
     /// Lines of probes from this level on are copied to the log of the process.
     pub probe_log: Option<Level>,
+    /// The level of the line about a failed probe, where its own lines are not copied.
+    pub failure_log: Option<Level>,
     /// Where users reach the exporter, when that was said.
     pub external_url: Option<ExternalUrl>,
     /// Where the routes lie.
@@ -45,6 +47,7 @@ pub struct Exporter {
     resolver: Arc<Resolver>,
     guard: Option<Arc<Guard>>,
     last_reload_error: Mutex<Option<String>>,
+    failure_log: Option<FailureLog>,
 }
 
 /// What made the configuration be read again.
@@ -66,7 +69,10 @@ impl Exporter {
     ) -> Result<Self, prometheus::Error> {
         let metrics = OwnMetrics::new()?;
         metrics.expect(&config.current());
+        // A copy of the probe's lines says the same.
+        let failure_log = settings.failure_log.filter(|_| settings.probe_log.is_none());
         Ok(Self {
+            failure_log: failure_log.map(FailureLog::new),
             settings,
             history,
             metrics,
@@ -126,6 +132,9 @@ impl Exporter {
         self.metrics.probed(&report);
         if let Some(least) = self.settings.probe_log {
             logging::mirror(&report.log, least, &report.module_name, &report.target);
+        }
+        if let Some(log) = &self.failure_log {
+            log.note(&report);
         }
         self.history.record(Arc::clone(&report));
         report

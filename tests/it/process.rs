@@ -147,23 +147,42 @@ fn the_log_can_be_json() {
     }
 }
 
-#[test]
-fn failing_targets_are_logged_only_on_request() {
-    let probe = |running: &Running| {
+/// What the log says of failed probes when the same probe fails twice.
+fn lines_about_failures(flags: &[&str]) -> Vec<String> {
+    let running = Running::start(MODULES, flags);
+    for _ in 0..2 {
         assert_eq!(running.probe("connect", "127.0.0.1:1").status, 200);
-    };
-    let quiet = Running::start(MODULES, &["--log.level=debug"]);
-    probe(&quiet);
-    let (_, lines) = quiet.stop();
-    assert!(!lines.iter().any(|line| line.contains("Probe failed")), "{lines:#?}");
+    }
+    let (_, lines) = running.stop();
+    lines.into_iter().filter(|line| line.contains("Probe failed")).collect()
+}
 
-    let asked = Running::start(MODULES, &["--log.prober=error"]);
-    probe(&asked);
-    let (_, lines) = asked.stop();
-    let line = lines.iter().find(|line| line.contains("Probe failed")).unwrap();
-    assert!(line.contains("level=ERROR"), "{line}");
-    assert!(line.contains(" module=connect target=127.0.0.1:1 "), "{line}");
-    assert!(line.contains("reason=refused"), "{line}");
+#[test]
+fn a_failing_target_is_logged_in_one_line() {
+    let lines = lines_about_failures(&[]);
+    let [line] = lines.as_slice() else { panic!("{lines:#?}") };
+    assert!(line.contains("level=INFO"), "{line}");
+    let words = "module=connect target=127.0.0.1:1 stage=connect reason=refused err=\"";
+    assert!(line.contains(words), "{line}");
+    assert!(line.contains(" address=127.0.0.1:1 duration_seconds=0."), "{line}");
+    assert!(!line.contains("left_out"), "{line}");
+
+    let lines = lines_about_failures(&["--log.failures=warn"]);
+    assert!(lines.len() == 1 && lines[0].contains("level=WARN"), "{lines:#?}");
+    for flags in [&["--log.failures=off", "--log.level=debug"][..], &["--log.failures=debug"]] {
+        assert!(lines_about_failures(flags).is_empty(), "{flags:?}");
+    }
+}
+
+#[test]
+fn lines_of_probes_are_copied_on_request() {
+    let lines = lines_about_failures(&["--log.prober=error"]);
+    assert_eq!(lines.len(), 2, "{lines:#?}");
+    for line in lines {
+        assert!(line.contains("level=ERROR"), "{line}");
+        assert!(line.contains(" module=connect target=127.0.0.1:1 "), "{line}");
+        assert!(line.contains("reason=refused"), "{line}");
+    }
 }
 
 #[test]

@@ -15,6 +15,14 @@ pub const EARLIEST_CERT_EXPIRY: Metric = Metric::new(
     [],
 );
 
+/// When the last of the certificates that the server sent begins.
+const LATEST_CERT_NOT_BEFORE: Metric = Metric::new(
+    "probe_ssl_latest_cert_not_before",
+    "Unix time from which on all certificates that the server sent are valid.",
+    [],
+)
+.extra();
+
 /// When the last of the verified chains ends.
 pub const LAST_CHAIN_EXPIRY: Metric = Metric::new(
     "probe_ssl_last_chain_expiry_timestamp_seconds",
@@ -48,6 +56,7 @@ pub const VERIFY_INFO: Metric<1> = Metric::new(
 /// What may be learned from a handshake.
 pub const METRICS: &[Description] = &[
     EARLIEST_CERT_EXPIRY.describe(),
+    LATEST_CERT_NOT_BEFORE.describe(),
     LAST_CHAIN_EXPIRY.describe(),
     LAST_CHAIN_INFO.describe(),
     VERSION_INFO.describe(),
@@ -88,6 +97,12 @@ impl TlsSession {
         self.peer_chain.iter().map(|certificate| certificate.not_after()).min()
     }
 
+    /// When the last of the certificates that the server sent begins to be valid, in Unix time.
+    #[must_use]
+    pub fn latest_not_before(&self) -> Option<i64> {
+        self.peer_chain.iter().map(|certificate| certificate.not_before()).max()
+    }
+
     /// When the last of the verified chains expires, in Unix time; each ends with its first
     /// certificate that does, the trusted one included.
     #[must_use]
@@ -114,6 +129,9 @@ impl Export for TlsSession {
         metrics.add(&VERIFY_INFO, [self.verify_result.label()], 1);
         if let Some(expiry) = self.earliest_expiry() {
             metrics.add(&EARLIEST_CERT_EXPIRY, [], seconds(expiry));
+        }
+        if let Some(begin) = self.latest_not_before() {
+            metrics.add(&LATEST_CERT_NOT_BEFORE, [], seconds(begin));
         }
         if let Some(expiry) = self.last_chain_expiry() {
             metrics.add(&LAST_CHAIN_EXPIRY, [], seconds(expiry));

@@ -89,6 +89,21 @@ fn hop_at(hops: &mut [HopReport], time: Duration) -> Option<&mut HopReport> {
     hops.get_mut(index)
 }
 
+impl HopReport {
+    /// About how many bytes it takes to keep. Certificates count in full, also where others keep
+    /// them too.
+    pub(super) fn weight(&self) -> usize {
+        let length = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+        let certificates = self.tls.iter().flat_map(|tls| &tls.peer_chain);
+        size_of::<Self>()
+            + length(&self.url)
+            + length(&self.address)
+            + length(&self.answer)
+            + self.phases.len() * size_of::<PhaseReport>()
+            + certificates.map(|certificate| 2 * certificate.der().len()).sum::<usize>()
+    }
+}
+
 impl PhaseReport {
     /// Its name for people, with the group before it.
     #[must_use]

@@ -107,6 +107,27 @@ impl ProbeReport {
     }
 }
 
+impl ProbeReport {
+    /// About how many bytes it takes to keep, beside what every report takes.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        let entry = |entry: &LogEntry| {
+            entry.message.len() + entry.fields.iter().map(|(_, value)| value.len()).sum::<usize>()
+        };
+        let failure = |failure: &Failure| failure.message.len();
+        let check = |check: &Check| check.failure.as_ref().map_or(0, failure);
+        let fixed = self.log.len() * size_of::<LogEntry>()
+            + self.checks.len() * size_of::<Check>()
+            + self.target.len();
+        fixed
+            + self.log.iter().map(entry).sum::<usize>()
+            + self.checks.iter().map(check).sum::<usize>()
+            + self.hops.iter().map(HopReport::weight).sum::<usize>()
+            + self.verdict.as_ref().err().map_or(0, failure)
+            + self.metrics.weight()
+    }
+}
+
 impl Export for ProbeReport {
     fn export(&self, metrics: &mut MetricSet) {
         metrics.add(&SUCCESS, [], f64::from(u8::from(self.verdict.is_ok())));
@@ -126,4 +147,35 @@ impl Export for ProbeReport {
 fn utc(time: i64) -> String {
     let time = chrono::DateTime::from_timestamp(time, 0);
     time.map(|time| time.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)).unwrap_or_default()
+}
+
+#[cfg(test)]
+pub(in crate::probe) mod tests {
+    use super::*;
+    use crate::config::Config;
+
+    /// The report of a probe that took no time.
+    pub(in crate::probe) fn report(target: &str, verdict: Result<(), Failure>) -> ProbeReport {
+        let config = Config::parse("modules: {ping: {prober: icmp}}", "test.yml").unwrap();
+        ProbeReport {
+            module_name: "ping".into(),
+            module: config.module("ping").unwrap(),
+            target: target.into(),
+            hostname: None,
+            started: SystemTime::UNIX_EPOCH,
+            duration: Duration::ZERO,
+            waited: Duration::ZERO,
+            timeout: Duration::from_secs(1),
+            verdict,
+            hops: Vec::new(),
+            checks: Vec::new(),
+            metrics: MetricSet::default(),
+            log: Vec::new(),
+        }
+    }
+
+    /// The same of one that failed.
+    pub(in crate::probe) fn failed(target: &str, failure: Failure) -> ProbeReport {
+        report(target, Err(failure))
+    }
 }

@@ -24,7 +24,6 @@ use crate::{
 /// Sends a request, follows where it leads, and checks the answer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "HttpKeys", into = "HttpKeys")]
-#[expect(clippy::struct_excessive_bools, reason = "each is a key of the section")]
 pub struct HttpProber {
     /// The status codes that will do; empty means all from 200 to 299.
     pub valid_status_codes: Named<Vec<i64>>,
