@@ -37,29 +37,37 @@ fn push_text(out: &mut String, text: &str) {
 pub fn push_quoted(out: &mut String, text: &str) {
     out.push('"');
     for character in text.chars() {
-        // Writing to a String cannot fail.
-        let _ = match character {
-            '"' => write!(out, "\\\""),
-            '\\' => write!(out, "\\\\"),
-            '\n' => write!(out, "\\n"),
-            '\r' => write!(out, "\\r"),
-            '\t' => write!(out, "\\t"),
-            '\u{7}' => write!(out, "\\a"),
-            '\u{8}' => write!(out, "\\b"),
-            '\u{c}' => write!(out, "\\f"),
-            '\u{b}' => write!(out, "\\v"),
-            control if control.is_ascii_control() => write!(out, "\\x{:02x}", u32::from(control)),
-            control if control.is_control() => write!(out, "\\u{:04x}", u32::from(control)),
-            // What would make a line look different from what it says.
-            '\u{ad}'
-            | '\u{200b}'..='\u{200f}'
-            | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}'
-            | '\u{feff}' => write!(out, "\\u{:04x}", u32::from(character)),
-            other => write!(out, "{other}"),
-        };
+        match character {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            other => push_visible(out, other),
+        }
     }
     out.push('"');
+}
+
+/// Appends a character such that a reader sees what it is: one that has no look of its own, or that
+/// changes how others look, as Go escapes it.
+pub fn push_visible(out: &mut String, character: char) {
+    // Writing to a String cannot fail.
+    let _ = match character {
+        '\n' => write!(out, "\\n"),
+        '\r' => write!(out, "\\r"),
+        '\t' => write!(out, "\\t"),
+        '\u{7}' => write!(out, "\\a"),
+        '\u{8}' => write!(out, "\\b"),
+        '\u{c}' => write!(out, "\\f"),
+        '\u{b}' => write!(out, "\\v"),
+        control if control.is_ascii_control() => write!(out, "\\x{:02x}", u32::from(control)),
+        control if control.is_control() => write!(out, "\\u{:04x}", u32::from(control)),
+        '\u{ad}'
+        | '\u{61c}'
+        | '\u{200b}'..='\u{200f}'
+        | '\u{2028}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}'
+        | '\u{feff}' => write!(out, "\\u{:04x}", u32::from(character)),
+        other => write!(out, "{other}"),
+    };
 }
 
 /// `text` between double quotes, as Go's `%q` prints it.

@@ -12,7 +12,7 @@ pub mod trail;
 
 pub use checks::{Check, CheckName, Checks};
 pub use failure::Failure;
-pub use log::ProbeLog;
+pub use log::{LogEntry, ProbeLog};
 pub use phases::{Phase, Phases, Span};
 pub use reason::{Reason, Stage};
 pub use trail::Trail;

@@ -73,19 +73,19 @@ impl History {
 
     /// The probe of that number, while it is kept.
     #[must_use]
-    pub fn find(&self, id: u64) -> Option<Arc<ProbeReport>> {
-        self.list().into_iter().find(|entry| entry.id == id).map(|entry| entry.report)
+    pub fn find(&self, id: u64) -> Option<Entry> {
+        self.list().into_iter().find(|entry| entry.id == id)
     }
 
     /// The latest probe of a target.
     ///
     /// Unlike upstream, which answers with the oldest one it still has.
     #[must_use]
-    pub fn latest(&self, target: &str, module: Option<&str>) -> Option<Arc<ProbeReport>> {
+    pub fn latest(&self, target: &str, module: Option<&str>) -> Option<Entry> {
         let matches = |report: &ProbeReport| {
             report.target == target && module.is_none_or(|module| report.module_name == module)
         };
-        self.list().into_iter().map(|entry| entry.report).find(|report| matches(report))
+        self.list().into_iter().find(|entry| matches(&entry.report))
     }
 
     /// All that is kept, newest first: the recent ones, then the failures.
@@ -176,7 +176,7 @@ mod tests {
         history.record(report("a", false));
         history.record(report("b", true));
         let latest = history.latest("a", None).unwrap();
-        assert!(latest.verdict.is_err());
+        assert!(latest.report.verdict.is_err());
         assert!(history.latest("a", Some("other")).is_none());
         assert!(history.latest("c", None).is_none());
     }

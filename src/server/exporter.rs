@@ -15,7 +15,7 @@ use crate::{
     logging,
     metrics::Format,
     net::resolve::Resolver,
-    probe::{self, FailureLog, History, ProbeReport, ProbeRequest},
+    probe::{self, FailureLog, History, ProbeReport, ProbeRequest, history::Entry},
     server::{
         address::{ExternalUrl, RoutePrefix},
         guard::Guard,
@@ -111,7 +111,7 @@ impl Exporter {
     ///
     /// It is a task of its own, so that it can still tell what it found when the future is dropped,
     /// which ends it.
-    pub(super) async fn probe(self: Arc<Self>, request: ProbeRequest) -> Option<Arc<ProbeReport>> {
+    pub(super) async fn probe(self: Arc<Self>, request: ProbeRequest) -> Option<Entry> {
         // Nothing is ever sent: the channel closes when the scraper is gone.
         let (scraper, gone) = oneshot::channel::<Infallible>();
         let task = actix_web::rt::spawn(async move {
@@ -127,7 +127,7 @@ impl Exporter {
     }
 
     /// Everything that becomes of a report.
-    fn finish(&self, report: ProbeReport) -> Arc<ProbeReport> {
+    fn finish(&self, report: ProbeReport) -> Entry {
         let report = Arc::new(report);
         self.metrics.probed(&report);
         if let Some(least) = self.settings.probe_log {
@@ -136,8 +136,8 @@ impl Exporter {
         if let Some(log) = &self.failure_log {
             log.note(&report);
         }
-        self.history.record(Arc::clone(&report));
-        report
+        let id = self.history.record(Arc::clone(&report));
+        Entry { id, report }
     }
 
     /// The exporter's own metrics as text.

@@ -1,6 +1,6 @@
 //! The faces of a report: which one a request wants, and how it is answered.
 
-use std::sync::Arc;
+use std::fmt::Display;
 
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -8,8 +8,10 @@ use actix_web::{
 };
 
 use crate::{
-    probe::ProbeReport,
-    server::{answer, negotiate::OpenMetrics, pages::Query},
+    probe::{ProbeReport, history::Entry},
+    server::{
+        answer, exporter::Exporter, negotiate::OpenMetrics, pages, pages::Shown, query::Query,
+    },
 };
 
 /// A way to show a report.
@@ -21,6 +23,8 @@ pub(super) enum Face {
     Debug,
     /// JSON for programs.
     Json,
+    /// A page for people.
+    Html,
     /// One line, and a status code that tells success from failure.
     Health,
 }
@@ -29,10 +33,11 @@ pub(super) enum Face {
 const PARAMETER: &str = "format";
 
 impl Face {
-    const NAMED: [(&'static str, Self); 4] = [
+    const NAMED: [(&'static str, Self); 5] = [
         ("metrics", Self::Metrics),
         ("debug", Self::Debug),
         ("json", Self::Json),
+        ("html", Self::Html),
         ("health", Self::Health),
     ];
 
@@ -55,8 +60,29 @@ impl Face {
         }
     }
 
-    /// Shows `report`.
-    pub(super) fn answer(self, request: &HttpRequest, report: &Arc<ProbeReport>) -> HttpResponse {
+    /// Says that there is nothing to show.
+    pub(super) fn refuse(
+        self,
+        request: &HttpRequest,
+        status: StatusCode,
+        message: impl Display,
+    ) -> HttpResponse {
+        match self {
+            Self::Html => pages::problem(request, status, &message.to_string()),
+            Self::Metrics | Self::Debug | Self::Json | Self::Health => {
+                answer::error(status, message)
+            }
+        }
+    }
+
+    /// Shows the report of `entry`.
+    pub(super) fn answer(
+        self,
+        request: &HttpRequest,
+        exporter: &Exporter,
+        entry: &Entry,
+    ) -> HttpResponse {
+        let report = &entry.report;
         match self {
             Self::Metrics => {
                 let (format, content_type) =
@@ -65,6 +91,10 @@ impl Face {
             }
             Self::Debug => answer::page(request, answer::BARE_TEXT, report.debug_text()),
             Self::Json => answer::page(request, answer::JSON, report.to_json()),
+            Self::Html => {
+                let is_kept = exporter.history.find(entry.id).is_some();
+                pages::report(request, &Shown { entry, is_kept })
+            }
             Self::Health => health(report),
         }
     }

@@ -1,12 +1,10 @@
 //! `/logs`: what a past probe did.
 
-use std::sync::Arc;
-
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web::Data};
 
 use crate::{
-    probe::{History, ProbeReport},
-    server::{answer, exporter::Exporter, face::Face, pages::Query},
+    probe::{History, history::Entry},
+    server::{answer, exporter::Exporter, face::Face, query::Query},
 };
 
 /// A past probe in any of its faces, the debug text if none is asked for; found by its id or by its target.
@@ -17,16 +15,13 @@ pub(super) async fn answer(request: HttpRequest, exporter: Data<Exporter>) -> Ht
         Err(message) => return answer::error(StatusCode::BAD_REQUEST, message),
     };
     match find(&query, &exporter.history) {
-        Ok(report) => face.answer(&request, &report),
-        Err((status, message)) => answer::error(status, message),
+        Ok(entry) => face.answer(&request, &exporter, &entry),
+        Err((status, message)) => face.refuse(&request, status, message),
     }
 }
 
 /// Upstream's rules: a text that is no number counts as no id, and so does -1.
-fn find(
-    query: &Query<'_>,
-    history: &History,
-) -> Result<Arc<ProbeReport>, (StatusCode, &'static str)> {
+fn find(query: &Query<'_>, history: &History) -> Result<Entry, (StatusCode, &'static str)> {
     let bad = |message| Err((StatusCode::BAD_REQUEST, message));
     let id = query.first("id").and_then(|text| text.parse::<i64>().ok());
     let target = query.first("target");

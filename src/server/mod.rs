@@ -8,15 +8,16 @@ mod answer;
 mod exporter;
 mod face;
 mod guard;
-mod landing;
 mod logs;
 mod metrics;
 mod negotiate;
 mod openmetrics;
 mod pages;
+mod plain;
 mod probe;
 #[cfg(target_os = "linux")]
 mod process;
+mod query;
 mod routes;
 mod stamps;
 mod turns;

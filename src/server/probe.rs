@@ -1,10 +1,12 @@
 //! `/probe`: one probe, run while the scraper waits.
 
+use std::sync::Arc;
+
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web::Data};
 
 use crate::{
     probe::{BadRequest, ProbeRequest, request::RawRequest},
-    server::{answer, exporter::Exporter, face::Face, pages::Query},
+    server::{answer, exporter::Exporter, face::Face, query::Query},
 };
 
 const SCRAPE_TIMEOUT: &str = "X-Prometheus-Scrape-Timeout-Seconds";
@@ -18,12 +20,15 @@ pub(super) async fn answer(request: HttpRequest, exporter: Data<Exporter>) -> Ht
     };
     let probe_request = match parse(&request, &exporter) {
         Ok(probe_request) => probe_request,
-        Err(error) => return refuse(&error, &exporter),
+        Err(error) => {
+            note(&error, &exporter);
+            return face.refuse(&request, StatusCode::BAD_REQUEST, error);
+        }
     };
-    let Some(report) = exporter.into_inner().probe(probe_request).await else {
-        return answer::error(StatusCode::INTERNAL_SERVER_ERROR, "The probe broke down");
+    let Some(entry) = Arc::clone(&exporter).probe(probe_request).await else {
+        return face.refuse(&request, StatusCode::INTERNAL_SERVER_ERROR, "The probe broke down");
     };
-    face.answer(&request, &report)
+    face.answer(&request, &exporter, &entry)
 }
 
 fn parse(request: &HttpRequest, exporter: &Exporter) -> Result<ProbeRequest, BadRequest> {
@@ -34,10 +39,9 @@ fn parse(request: &HttpRequest, exporter: &Exporter) -> Result<ProbeRequest, Bad
     ProbeRequest::parse(raw, &exporter.config(), exporter.settings.timeout_offset)
 }
 
-fn refuse(error: &BadRequest, exporter: &Exporter) -> HttpResponse {
+fn note(error: &BadRequest, exporter: &Exporter) {
     if let BadRequest::UnknownModule(module) = error {
         exporter.metrics.unknown_module();
         log::debug!(module; "Unknown module");
     }
-    answer::error(StatusCode::BAD_REQUEST, error)
 }

@@ -16,7 +16,7 @@ use actix_web::{
 };
 use futures_util::FutureExt as _;
 
-use crate::server::{Settings, answer, landing, logs, pages, probe};
+use crate::server::{Settings, answer, logs, pages, plain, probe};
 
 /// Adds all routes under the prefix; any other path is not found.
 ///
@@ -25,12 +25,13 @@ pub(super) fn add(services: &mut ServiceConfig, settings: &Settings) {
     let prefix = &settings.route_prefix;
     services
         .route(&prefix.join("probe"), web::to(probe::answer))
-        .route(&prefix.join("metrics"), web::to(pages::metrics))
-        .route(&prefix.join("config"), web::to(pages::config))
+        .route(&prefix.join("metrics"), web::to(plain::metrics))
+        .route(&prefix.join("config"), web::to(plain::config))
         .route(&prefix.join("logs"), web::to(logs::answer))
-        .route(&prefix.join("-/healthy"), web::to(pages::healthy))
-        .route(&prefix.join("-/reload"), web::to(pages::reload))
-        .route(prefix.as_str(), web::to(landing::answer))
+        .route(&prefix.join("modules"), web::to(pages::modules))
+        .route(&prefix.join("-/healthy"), web::to(plain::healthy))
+        .route(&prefix.join("-/reload"), web::to(plain::reload))
+        .route(prefix.as_str(), web::to(pages::landing))
         .default_service(web::to(not_found));
     if !prefix.is_root() {
         let inside = prefix.as_str().to_owned();

@@ -65,7 +65,8 @@ pub(in crate::probe) fn hops(
             hop.address = Some(address);
         }
     }
-    for span in spans {
+    // Where nothing was waited for in vain, there is nothing to tell.
+    for span in spans.into_iter().filter(|it| !it.span.in_vain || !it.span.time.is_zero()) {
         let start = since(span.span.begun);
         if let Some(hop) = hop_at(&mut reports, start) {
             hop.phases.push(PhaseReport {

@@ -144,7 +144,8 @@ impl Export for ProbeReport {
 }
 
 /// A moment in Unix time as people and programs read it.
-fn utc(time: i64) -> String {
+#[must_use]
+pub fn utc(time: i64) -> String {
     let time = chrono::DateTime::from_timestamp(time, 0);
     time.map(|time| time.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)).unwrap_or_default()
 }

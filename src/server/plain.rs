@@ -1,6 +1,4 @@
-//! The small pages: the exporter's metrics, its configuration, its health, its reload.
-
-use std::borrow::Cow;
+//! The plain answers: the exporter's metrics, its configuration, its health, its reload.
 
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -45,22 +43,5 @@ pub(super) async fn reload(request: HttpRequest, exporter: Data<Exporter>) -> Ht
             StatusCode::INTERNAL_SERVER_ERROR,
             format_args!("failed to reload config: {error}"),
         ),
-    }
-}
-
-/// The parameters of a request's URL; of those that are repeated the first counts.
-pub(super) struct Query<'a>(&'a str);
-
-impl<'a> Query<'a> {
-    pub(super) fn of(request: &'a HttpRequest) -> Self {
-        Self(request.query_string())
-    }
-
-    /// The parameter's value, unless it is absent or empty.
-    pub(super) fn first(&self, wanted: &str) -> Option<Cow<'a, str>> {
-        url::form_urlencoded::parse(self.0.as_bytes())
-            .find(|(name, _)| name == wanted)
-            .map(|(_, value)| value)
-            .filter(|value| !value.is_empty())
     }
 }

@@ -1,0 +1,69 @@
+//! Which of the recent probes somebody wants to see.
+
+use maud::{Markup, html};
+
+use crate::{probe::ProbeReport, server::query::Query};
+
+/// All that is set has to hold.
+#[derive(Debug, Default)]
+pub(super) struct Filter {
+    pub(super) module: Option<String>,
+    /// A part of the target, in any case.
+    pub(super) target: Option<String>,
+    pub(super) only_failures: bool,
+}
+
+const ONLY_FAILURES: &str = "failures";
+
+impl Filter {
+    pub(super) fn of(query: &Query<'_>) -> Self {
+        let text = |name| query.first(name).map(|value| value.trim().to_owned());
+        Self {
+            module: text("module"),
+            target: text("target").filter(|part| !part.is_empty()),
+            only_failures: query.first(ONLY_FAILURES).is_some_and(|value| value == "true"),
+        }
+    }
+
+    pub(super) fn is_set(&self) -> bool {
+        self.module.is_some() || self.target.is_some() || self.only_failures
+    }
+
+    pub(super) fn takes(&self, report: &ProbeReport) -> bool {
+        let Self { module, target, only_failures } = self;
+        (!only_failures || report.verdict.is_err())
+            && module.as_ref().is_none_or(|module| *module == report.module_name)
+            && target
+                .as_ref()
+                .is_none_or(|part| report.target.to_lowercase().contains(&part.to_lowercase()))
+    }
+
+    /// The form that sets it. Its list has `modules`, and what it is set to.
+    pub(super) fn form(&self, modules: &[&str]) -> Markup {
+        let chosen = self.module.as_deref();
+        let other = chosen.filter(|chosen| !modules.contains(chosen));
+        html! {
+            form.filter action="./" method="get" role="search" aria-label="Filter the recent probes" {
+                label {
+                    "Module"
+                    select name="module" {
+                        option value="" { "all" }
+                        @for name in other.iter().chain(modules) {
+                            option value=(name) selected[chosen == Some(name)] { (name) }
+                        }
+                    }
+                }
+                label.wide {
+                    "Target contains"
+                    input name="target" value=[self.target.as_deref()] autocomplete="off"
+                        autocapitalize="off" spellcheck="false";
+                }
+                label.tick {
+                    input type="checkbox" name=(ONLY_FAILURES) value="true" checked[self.only_failures];
+                    "only failures"
+                }
+                button.second { "Filter" }
+            }
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! The page at the prefix: a form to probe by hand, and the latest probes.
+
+use std::time::SystemTime;
+
+use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web::Data};
+use maud::{Markup, html};
+
+use crate::{
+    config::Config,
+    probe::history::Entry,
+    server::{
+        exporter::Exporter,
+        pages::{Page, filter::Filter, recent::recent, words},
+        query::Query,
+    },
+    version,
+};
+
+/// Shows the page.
+pub(in crate::server) async fn answer(
+    request: HttpRequest,
+    exporter: Data<Exporter>,
+) -> HttpResponse {
+    let content = content(
+        &exporter.config(),
+        exporter.last_reload_error().as_deref(),
+        &exporter.history.list(),
+        &Filter::of(&Query::of(&request)),
+        SystemTime::now(),
+    );
+    Page { title: "Probes", here: "./", content }.answer(&request, StatusCode::OK)
+}
+
+fn content(
+    config: &Config,
+    reload_error: Option<&str>,
+    probes: &[Entry],
+    filter: &Filter,
+    now: SystemTime,
+) -> Markup {
+    let modules: Vec<_> = config.modules().map(|(name, _)| name).collect();
+    html! {
+        h1.hidden { (version::PROGRAM) }
+        @if let Some(error) = reload_error { (alarm(error)) }
+        (form(&modules, filter))
+        (recent(probes, &modules, filter, now))
+        p.soft { "Prometheus probes through " code { "/probe?target=…&module=…" } "." }
+    }
+}
+
+fn alarm(error: &str) -> Markup {
+    html! {
+        section.alarm role="alert" {
+            strong { "The last reload failed; the configuration before it is in force." }
+            pre { (words::lines(error)) }
+        }
+    }
+}
+
+/// The module that is offered first, as it is the one of requests that name none.
+const USUAL_MODULE: &str = "http_2xx";
+
+fn form(modules: &[&str], filter: &Filter) -> Markup {
+    let offered = filter.module.as_deref().unwrap_or(USUAL_MODULE);
+    html! {
+        section #probe {
+            h2 { "Probe a target" }
+            form action="probe" method="get" {
+                label {
+                    "Module"
+                    select name="module" {
+                        @for name in modules {
+                            option value=(name) selected[*name == offered] { (name) }
+                        }
+                    }
+                }
+                label.wide {
+                    "Target"
+                    input name="target" placeholder="https://prometheus.io" required
+                        autocomplete="off" autocapitalize="off" spellcheck="false";
+                }
+                label {
+                    "Hostname (optional)"
+                    input name="hostname" autocomplete="off" autocapitalize="off" spellcheck="false";
+                }
+                label {
+                    "Show"
+                    select name="format" {
+                        option value="html" { "Page" }
+                        option value="metrics" { "Metrics" }
+                        option value="debug" { "Text" }
+                        option value="json" { "JSON" }
+                    }
+                }
+                button { "Probe" }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_from_strangers_stay_texts() {
+        let config = Config::default();
+        let filter = Filter { target: Some("\"><i>".to_owned()), ..Filter::default() };
+        let page = content(&config, Some("<b>&\"'"), &[], &filter, SystemTime::now());
+        let page = page.into_string();
+        assert!(!page.contains("<b>") && page.contains("&lt;b&gt;&amp;"), "{page}");
+        assert!(!page.contains("<i>"), "{page}");
+    }
+}

@@ -1,0 +1,33 @@
+//! The pages for people: built by the server when somebody looks, whole without scripts.
+
+mod certificates;
+mod filter;
+mod landing;
+mod modules;
+mod recent;
+mod report;
+mod shell;
+mod waterfall;
+mod words;
+
+use actix_web::{HttpRequest, HttpResponse, http::StatusCode};
+use maud::html;
+
+use self::shell::Page;
+
+pub(super) use self::{
+    landing::answer as landing,
+    modules::answer as modules,
+    report::{Shown, answer as report},
+};
+
+/// Says why there is nothing to show.
+pub(super) fn problem(request: &HttpRequest, status: StatusCode, message: &str) -> HttpResponse {
+    let content = html! {
+        section.verdict.bad {
+            h1 { (words::told(message)) }
+            p { a href="./" { "Back to the recent probes" } }
+        }
+    };
+    Page { title: message, here: "", content }.answer(request, status)
+}

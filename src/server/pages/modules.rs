@@ -1,0 +1,74 @@
+//! `/modules`: what each module is, and a way to probe with it.
+
+use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web::Data};
+use maud::{Markup, html};
+
+use crate::{
+    config::{Config, Module},
+    server::{
+        exporter::Exporter,
+        pages::{Page, words},
+        query::{Query, link},
+    },
+};
+
+/// Modules on one page; the filter finds what lies beyond.
+const MOST: usize = 200;
+
+/// Shows the page.
+pub(in crate::server) async fn answer(
+    request: HttpRequest,
+    exporter: Data<Exporter>,
+) -> HttpResponse {
+    let query = Query::of(&request);
+    let wanted = query.first("name").unwrap_or_default();
+    let content = content(&exporter.config(), wanted.trim());
+    Page { title: "Modules", here: "modules", content }.answer(&request, StatusCode::OK)
+}
+
+fn content(config: &Config, wanted: &str) -> Markup {
+    let modules: Vec<_> = config.modules().filter(|(name, _)| name.contains(wanted)).collect();
+    let beyond = modules.len().saturating_sub(MOST);
+    html! {
+        h1 { "Modules" }
+        form.filter.narrow action="modules" method="get" role="search" aria-label="Filter the modules" {
+            label.wide {
+                "Name contains"
+                input name="name" value=(wanted) autocomplete="off" autocapitalize="off"
+                    spellcheck="false";
+            }
+            button.second { "Filter" }
+        }
+        p.soft {
+            (modules.len()) " of " (words::count(count_of(config), "module"))
+            @if beyond > 0 { ", the first " (MOST) " of them below" }
+            @if !wanted.is_empty() { ". " a href="modules" { "Show all" } }
+        }
+        div.cards {
+            @for (name, module) in modules.into_iter().take(MOST) { (card(name, module)) }
+        }
+    }
+}
+
+fn count_of(config: &Config) -> u64 {
+    u64::try_from(config.modules().count()).unwrap_or(u64::MAX)
+}
+
+fn card(name: &str, module: &Module) -> Markup {
+    html! {
+        section {
+            h2 { (words::told(name)) }
+            p {
+                "Prober " strong { (module.prober_name()) } ", "
+                @match module.timeout {
+                    Some(timeout) => { "timeout " (words::rounded(timeout)) }
+                    None => "as long as the scrape may take",
+                }
+                ". "
+                a href={ (link("./", &[("module", name)])) "#probe" } { "Probe with it" }
+            }
+            @for warning in &module.warnings { p.warning { (words::told(warning)) } }
+            pre { (words::lines(&module.to_yaml())) }
+        }
+    }
+}

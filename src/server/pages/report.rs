@@ -1,0 +1,372 @@
+//! The page of one probe.
+
+use std::time::SystemTime;
+
+use actix_web::{HttpRequest, HttpResponse, http::StatusCode};
+use maud::{Markup, html};
+
+use crate::{
+    evidence::{Check, Failure, LogEntry},
+    probe::{ProbeReport, history::Entry},
+    server::{
+        pages::{Page, certificates, waterfall::waterfall, words},
+        query::link,
+    },
+};
+
+/// A report with what its page has to know beside it.
+pub(in crate::server) struct Shown<'e> {
+    /// The report under its number.
+    pub(in crate::server) entry: &'e Entry,
+    /// Whether the history has it, so that links can lead back to it.
+    pub(in crate::server) is_kept: bool,
+}
+
+/// Shows a probe.
+pub(in crate::server) fn answer(request: &HttpRequest, shown: &Shown<'_>) -> HttpResponse {
+    let report = &shown.entry.report;
+    let verdict = if report.verdict.is_ok() { "Success" } else { "Failure" };
+    let title = format!("{verdict}: {}", report.target);
+    let content = shown.content(SystemTime::now());
+    Page { title: &title, here: "", content }.answer(request, StatusCode::OK)
+}
+
+impl Shown<'_> {
+    fn content(&self, now: SystemTime) -> Markup {
+        let report = &self.entry.report;
+        html! {
+            (verdict(report))
+            section {
+                h2.hidden { "The probe" }
+                (facts(report, now))
+                (self.actions())
+            }
+            section {
+                h2 { "Where the time went" }
+                (waterfall(report))
+            }
+            (checks(&report.checks))
+            (certificates::sessions(&report.hops, now))
+            (log(report))
+            (texts(report))
+        }
+    }
+
+    /// What can be done with it: probe again, or see it in another way.
+    fn actions(&self) -> Markup {
+        let report = &self.entry.report;
+        let hostname = report.hostname.as_deref().unwrap_or_default();
+        let asked =
+            [("module", &*report.module_name), ("target", &report.target), ("hostname", hostname)];
+        html! {
+            div.actions {
+                form action="probe" method="get" {
+                    @for (name, value) in asked.iter().filter(|(_, value)| !value.is_empty()) {
+                        input type="hidden" name=(name) value=(value);
+                    }
+                    input type="hidden" name="format" value="html";
+                    button { "Probe again" }
+                }
+                nav aria-label="This result in other forms" {
+                    @if self.is_kept { a href=(self.link("html")) { "Link to this result" } }
+                    a href=(self.link("json")) { "JSON" }
+                    a href=(self.link("debug")) { "Text" }
+                    a href=(self.link("metrics")) { "Metrics" }
+                }
+            }
+        }
+    }
+
+    /// The same in another form; where it is not kept, the same probe anew.
+    fn link(&self, format: &str) -> String {
+        let report = &self.entry.report;
+        if self.is_kept {
+            return link("logs", &[("id", &self.entry.id.to_string()), ("format", format)]);
+        }
+        let hostname = report.hostname.as_deref().unwrap_or_default();
+        let module = report.module_name.as_str();
+        let target = report.target.as_str();
+        link(
+            "probe",
+            &[("module", module), ("target", target), ("hostname", hostname), ("format", format)],
+        )
+    }
+}
+
+fn verdict(report: &ProbeReport) -> Markup {
+    html! {
+        @match &report.verdict {
+            Ok(()) => section.verdict.good {
+                p.soft { (words::told(&report.target)) }
+                h1 { "Success" }
+            },
+            Err(failure) => section.verdict.bad {
+                p.soft { (words::told(&report.target)) }
+                h1 { "Failure: " (lower(failure.reason.meaning())) }
+                (explanation(failure))
+            },
+        }
+    }
+}
+
+/// A sentence as the second half of another one.
+fn lower(sentence: &str) -> String {
+    let sentence = sentence.trim_end_matches('.');
+    let mut letters = sentence.chars();
+    let first = letters.next();
+    let rest = letters.as_str();
+    // The name of a protocol keeps its capitals.
+    if rest.starts_with(char::is_uppercase) {
+        return sentence.to_owned();
+    }
+    first.into_iter().flat_map(char::to_lowercase).collect::<String>() + rest
+}
+
+fn explanation(failure: &Failure) -> Markup {
+    let Failure { stage, reason, message } = failure;
+    html! {
+        p.message { (words::told(message)) }
+        dl.facts {
+            div { dt { "Check first" } dd { (reason.advice()) } }
+            div {
+                dt { "Step" }
+                dd { (stage.meaning()) " " span.soft.code { "stage=" (stage.label()) " reason=" (reason.label()) } }
+            }
+        }
+    }
+}
+
+fn facts(report: &ProbeReport, now: SystemTime) -> Markup {
+    let module = link("modules", &[("name", &report.module_name)]);
+    html! {
+        dl.facts {
+            div {
+                dt { "Module" }
+                dd {
+                    a href=(module) { (words::told(&report.module_name)) }
+                    " " span.soft { "prober " (report.module.prober_name()) }
+                }
+            }
+            @if let Some(hostname) = &report.hostname {
+                div { dt { "Hostname" } dd { (words::told(hostname)) } }
+            }
+            @if let Some(address) = report.address() {
+                div { dt { "Address" } dd { (words::told(address)) } }
+            }
+            div {
+                dt { "Began" }
+                dd { (words::exact(report.started)) " " span.soft { (words::age(report.started, now)) } }
+            }
+            div {
+                dt { "Took" }
+                dd {
+                    strong { (words::duration(report.duration)) }
+                    " of " (words::rounded(report.timeout)) " allowed; the exporter itself "
+                    (words::duration(report.overhead()))
+                }
+            }
+        }
+    }
+}
+
+/// Those that failed come first.
+fn checks(checks: &[Check]) -> Markup {
+    let (failed, passed): (Vec<_>, Vec<_>) =
+        checks.iter().partition(|check| check.failure.is_some());
+    html! {
+        @if !checks.is_empty() {
+            section {
+                h2 { "Checks" }
+                ul.checks {
+                    @for check in failed.iter().chain(&passed) {
+                        li {
+                            @match &check.failure {
+                                Some(failure) => {
+                                    strong.mark.bad { "failed" } " "
+                                    span.code { (words::told(&check.name.to_string())) } " "
+                                    (words::told(&failure.message))
+                                }
+                                None => {
+                                    span.mark.good { "passed" } " "
+                                    span.code { (words::told(&check.name.to_string())) }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn log(report: &ProbeReport) -> Markup {
+    html! {
+        section {
+            h2 { "Log" }
+            table.log {
+                caption.hidden { "What the probe noted, with the time since it began" }
+                thead {
+                    tr {
+                        th.number scope="col" { "After" }
+                        th scope="col" { "Level" }
+                        th scope="col" { "Message" }
+                    }
+                }
+                tbody { @for entry in &report.log { (log_line(entry, report.started)) } }
+            }
+        }
+    }
+}
+
+fn log_line(entry: &LogEntry, started: SystemTime) -> Markup {
+    let after = entry.time.duration_since(started).unwrap_or_default();
+    let level = entry.level.as_str();
+    html! {
+        tr {
+            td.number { (words::duration(after)) }
+            td.level.(level.to_lowercase()) { (level) }
+            td { (words::told(&entry.message)) " " span.code.soft { (words::particulars(entry)) } }
+        }
+    }
+}
+
+fn texts(report: &ProbeReport) -> Markup {
+    html! {
+        section {
+            details {
+                summary { h2 { "Metrics" } }
+                pre { (words::lines(&report.metrics.render())) }
+            }
+        }
+        section {
+            details {
+                summary { h2 { "Module configuration" } }
+                pre { (words::lines(&report.module.to_yaml())) }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use std::{sync::Arc, time::Duration};
+
+    use super::*;
+    use crate::{
+        config::Config,
+        evidence::{CheckName, Reason, Stage},
+        metrics::MetricSet,
+        probe::report::{HopReport, PhaseReport},
+    };
+
+    /// A probe that failed after 30 ms.
+    pub(in crate::server::pages) fn made_up() -> ProbeReport {
+        let config = Config::parse("modules: {web: {prober: http}}", "test.yml").unwrap();
+        let milliseconds = Duration::from_millis;
+        let phase = |name, start, length, in_vain| PhaseReport {
+            group: "",
+            name,
+            start: milliseconds(start),
+            length: milliseconds(length),
+            in_vain,
+        };
+        let hop = HopReport {
+            url: Some("https://web.example/".to_owned()),
+            address: Some("192.0.2.1:443".to_owned()),
+            start: Duration::ZERO,
+            answer: Some("HTTP/1.1 503".to_owned()),
+            tls: None,
+            phases: vec![phase("connect", 1, 4, false), phase("processing", 6, 20, true)],
+        };
+        let failure = |reason, message| Failure::new(Stage::Check, reason, message);
+        let check = |key, failure| Check { name: CheckName::of_key(key), failure };
+        ProbeReport {
+            module_name: "web".into(),
+            module: config.module("web").unwrap(),
+            target: "web.example".into(),
+            started: SystemTime::now(),
+            duration: milliseconds(30),
+            waited: milliseconds(24),
+            timeout: Duration::from_secs(5),
+            verdict: Err(failure(Reason::Status, "status 503 is not valid")),
+            hostname: Some("inner.example".into()),
+            hops: vec![hop],
+            checks: vec![
+                check("valid_http_versions", None),
+                check("valid_status_codes", Some(failure(Reason::Status, "503"))),
+            ],
+            metrics: MetricSet::default(),
+            log: Vec::new(),
+        }
+    }
+
+    fn page(report: ProbeReport, is_kept: bool) -> String {
+        let entry = Entry { id: 7, report: Arc::new(report) };
+        let shown = Shown { entry: &entry, is_kept };
+        Page { title: "t", here: "", content: shown.content(SystemTime::now()) }
+            .render("n")
+            .into_string()
+    }
+
+    /// Where each of these is, in this order.
+    fn assert_in_order(page: &str, texts: &[&str]) {
+        let mut rest = page;
+        for text in texts {
+            let (_, after) = rest.split_once(text).unwrap_or_else(|| panic!("{text} in {page}"));
+            rest = after;
+        }
+    }
+
+    #[test]
+    fn a_failure_is_told_in_words_and_what_failed_comes_first() {
+        assert_in_order(
+            &page(made_up(), true),
+            &[
+                "<h1>Failure: status code not among the valid ones</h1>",
+                "status 503 is not valid",
+                Reason::Status.advice(),
+                "30.0 ms",
+                "the exporter itself 6.0 ms",
+                "https://web.example/",
+                "192.0.2.1:443",
+                "HTTP/1.1 503",
+                "connect",
+                "in vain",
+                "the exporter itself",
+                "failed",
+                "valid_status_codes",
+                "passed",
+                "valid_http_versions",
+            ],
+        );
+    }
+
+    #[test]
+    fn links_lead_back_to_what_is_kept_and_else_probe_anew() {
+        let kept = page(made_up(), true);
+        assert!(kept.contains("href=\"logs?id=7&amp;format=json\""), "{kept}");
+        let anew = page(made_up(), false);
+        let link = "href=\"probe?module=web&amp;target=web.example&amp;hostname=inner.example&amp;format=json\"";
+        assert!(anew.contains(link) && !anew.contains("logs?"), "{anew}");
+        for (name, value) in
+            [("module", "web"), ("target", "web.example"), ("hostname", "inner.example")]
+        {
+            let input = format!("<input type=\"hidden\" name=\"{name}\" value=\"{value}\">");
+            assert!(kept.contains(&input), "{input} in {kept}");
+        }
+    }
+
+    #[test]
+    fn a_success_has_nothing_to_explain() {
+        let mut report = made_up();
+        report.verdict = Ok(());
+        let page = page(report, true);
+        assert!(page.contains("<h1>Success</h1>") && !page.contains("Check first"), "{page}");
+    }
+
+    #[test]
+    fn abbreviations_keep_their_capitals() {
+        assert_eq!(lower("TLS was used."), "TLS was used");
+        assert_eq!(lower("A rule failed."), "a rule failed");
+    }
+}
