@@ -25,6 +25,7 @@ mod icmp;
 mod metric_text;
 mod openmetrics;
 mod overhead;
+mod pages;
 mod parity;
 mod probing;
 mod process;

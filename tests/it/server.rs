@@ -61,6 +61,7 @@ fn every_route_answers_and_no_other_does() {
         ("/-/reload", 405, text),
         ("/config", 200, bare),
         ("/metrics", 200, metrics),
+        ("/modules", 200, "text/html; charset=utf-8"),
         ("/probe", 400, text),
         ("/logs", 400, text),
         ("/nonexistent", 404, text),

@@ -185,7 +185,7 @@ fn gaps(report: &ProbeReport) -> Vec<(Duration, Duration)> {
     let mut gaps = Vec::new();
     for (start, end) in spans {
         if start > reached {
-            gaps.push((reached, start - reached));
+            gaps.push((reached, start.saturating_sub(reached)));
         }
         reached = reached.max(end);
     }

@@ -1,6 +1,9 @@
 //! How pages say things: times, ages, and texts from strangers.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    fmt::Write as _,
+    time::{Duration, SystemTime},
+};
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use maud::{Markup, html};
@@ -27,7 +30,8 @@ pub(super) fn plain(text: &str, longest: usize) -> String {
     let mut out = String::with_capacity(shown.len());
     shown.chars().for_each(|character| logfmt::push_visible(&mut out, character));
     if shown.len() < text.len() {
-        out.push_str(&format!("… ({} bytes)", text.len()));
+        // Writing to a String cannot fail.
+        let _ = write!(out, "… ({} bytes)", text.len());
     }
     out
 }

@@ -1,0 +1,141 @@
+//! What strangers choose is shown harmlessly: names of targets, headers, certificates.
+
+use super::{MODULES, assert_page, markup, probe_page, text};
+use crate::{
+    fixtures::{
+        hostile::RUNTIME,
+        http::{http, ok, raw, redirect},
+        tls::{leaf, pki, server},
+    },
+    harness::Exporter,
+};
+
+const MARKUP: &str = "\"'></title></style><script>alert(1)</script><img src=x onerror=alert(2)>";
+const CONTROLS: &str = "a\u{0}\u{1}\u{1b}[31m\u{7f}\u{85}\r\nb\u{b}";
+const TURNED: &str = "safe\u{202e}gpj.exe\u{202c}\u{2066}x\u{2069}\u{200b}\u{feff}\u{61c}";
+
+/// Nothing of it runs, hides or turns the rest of the page around, and no line of it is longer than
+/// a page can take.
+#[track_caller]
+fn assert_harmless(page: &str) {
+    markup::assert_inert(page);
+    let odd = page.chars().find(|c| {
+        c.is_control() && *c != '\n'
+            || matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}')
+            || matches!(c, '\u{2060}'..='\u{206f}' | '\u{feff}')
+    });
+    assert_eq!(odd, None, "{page}");
+}
+
+/// All pages that tell of the probe that was made last.
+#[track_caller]
+fn pages(exporter: &Exporter) -> Vec<String> {
+    let list = assert_page(&exporter.get("/"), 200);
+    let latest = list.split_once("logs?id=").unwrap().1;
+    let id: u32 = latest.split(|c: char| !c.is_ascii_digit()).next().unwrap().parse().unwrap();
+    vec![list, assert_page(&exporter.get(&format!("/logs?id={id}&format=html")), 200)]
+}
+
+#[test]
+fn names_of_targets_are_texts() {
+    let exporter = Exporter::start(MODULES);
+    let word = "w".repeat(4 << 10);
+    for target in [MARKUP, CONTROLS, TURNED, &word, "\u{5d0}\u{5d1}\u{5d2}", "e\u{301}\u{301}"] {
+        for module in ["connect", "http_2xx"] {
+            let page = assert_page(&exporter.get(&probe_page(module, target)), 200);
+            for page in pages(&exporter).iter().chain([&page]) {
+                // The form that probes again has to have the target as it was.
+                let page = page.replace(&format!("value=\"{}\"", escaped(target)), "value=\"\"");
+                assert_harmless(&page);
+            }
+        }
+    }
+    let list = assert_page(&exporter.get("/"), 200);
+    assert!(text(&list).contains("safe\\u202egpj.exe"), "what was hidden is seen");
+    assert!(!list.contains(&"w".repeat(200)) && list.contains("(4096 bytes)"), "{list}");
+}
+
+/// A text as the value of an attribute.
+fn escaped(text: &str) -> String {
+    let text = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    text.replace('"', "&quot;")
+}
+
+#[test]
+fn what_nobody_knows_is_refused_harmlessly() {
+    let exporter = Exporter::start(MODULES);
+    for text in [MARKUP, CONTROLS, TURNED] {
+        assert_harmless(&assert_page(&exporter.get(&probe_page(text, "x")), 400));
+        let query = url::form_urlencoded::Serializer::new(String::new())
+            .extend_pairs([("module", text), ("target", text), ("name", text)])
+            .finish();
+        for path in ["/", "/modules"] {
+            let page = assert_page(&exporter.get(&format!("{path}?{query}")), 200);
+            let page = page.replace(&format!("value=\"{}\"", escaped(text.trim())), "value=\"\"");
+            markup::assert_inert(&page);
+        }
+        let missing = exporter.get(&format!("/logs?{query}&format=html"));
+        assert_harmless(&assert_page(&missing, 404));
+    }
+}
+
+#[test]
+fn what_servers_say_is_text() {
+    let exporter = Exporter::start(MODULES);
+    let answers = [
+        raw(format!("HTTP/1.1 200 {MARKUP}\r\nServer: {MARKUP}\r\nContent-Length: 0\r\n\r\n")),
+        redirect(format!("/{MARKUP}")),
+        ok(MARKUP),
+        raw(format!("HTTP/1.1 302 x\r\nLocation: gopher://{TURNED}\r\n\r\n")),
+        raw("HTTP/1.1 200 \u{1b}[31m\u{202e}\r\nX: \u{0}\r\n\r\n"),
+        raw(MARKUP),
+        raw(format!("HTTP/1.1 302 x\r\nLocation: /{}\r\n\r\n", "w".repeat(4 << 10))),
+    ];
+    let rounds = answers.len();
+    let server = RUNTIME.block_on(http(answers).start());
+    for _ in 0..rounds {
+        exporter.get(&probe_page("http_2xx", &server.address.to_string()));
+        pages(&exporter).iter().for_each(|page| assert_harmless(page));
+    }
+}
+
+#[test]
+fn certificates_are_texts() {
+    let script = "</bdi><script>alert(1)</script>";
+    let subject = [("CN", script), ("O", "a\u{1b}[2J\u{202e}b"), ("OU", "\"'><b>\n")];
+    let mut long = leaf("localhost").subject(&subject).also(&format!("email:{script}"));
+    for number in 0..300 {
+        long = long.also(&format!("DNS:{number}.{}.example", "long-name".repeat(20)));
+    }
+    let exporter = Exporter::start(MODULES);
+    for (certificate, module) in [
+        (leaf("localhost").subject(&subject).self_signed(), "any"),
+        (leaf("localhost").subject(&subject).expired().self_signed(), "http_2xx"),
+        (pki(long).leaf, "any"),
+    ] {
+        let secured = http([ok("fine")]).over_tls(server(&certificate).context());
+        let server = RUNTIME.block_on(secured.start());
+        let target = format!("https://{}/", server.address);
+        let page = assert_page(&exporter.get(&probe_page(module, &target)), 200);
+        assert_harmless(&page);
+        let words = text(&page);
+        assert!(words.contains("alert(1)") && words.contains("\\x1b[2J\\u202eb"), "{words}");
+        pages(&exporter).iter().for_each(|page| assert_harmless(page));
+    }
+    let names = text(&exporter.get("/logs?id=2&format=html").text());
+    assert!(names.contains("and 252 more"), "{names}");
+}
+
+#[test]
+fn names_of_modules_are_texts() {
+    let yaml = "modules: {\"</pre><script>x\\u202E\": {prober: tcp, tcp: {query_response: \
+                [{expect: '</pre><script>alert(1)</script>', send: \"\\e[31m\"}]}}}";
+    let exporter = Exporter::start(yaml);
+    exporter.probe("</pre><script>x\u{202e}", super::CLOSED);
+    let modules = assert_page(&exporter.get("/modules"), 200);
+    assert_harmless(&modules);
+    assert!(text(&modules).contains("</pre><script>alert(1)</script>"), "{modules}");
+    for page in pages(&exporter) {
+        markup::assert_inert(&page);
+    }
+}

@@ -1,0 +1,198 @@
+//! The pages for people, over HTTP.
+
+mod hostile;
+mod links;
+mod markup;
+
+use crate::{
+    fixtures::{
+        hostile::RUNTIME,
+        http::{http, ok, redirect, status},
+        tls::{leaf, pki},
+    },
+    harness::{Answer, Exporter, probe_path},
+};
+
+use self::markup::elements;
+
+const MODULES: &str = "
+modules:
+  http_2xx: {prober: http}
+  any: {prober: http, http: {tls_config: {insecure_skip_verify: true}}}
+  picky: {prober: http, http: {fail_if_body_matches_regexp: [{name: no error, regexp: error}, other]}}
+  connect: {prober: tcp}
+  odd: {prober: icmp, timeout: -1s}
+";
+
+/// Nobody listens there.
+const CLOSED: &str = "127.0.0.1:1";
+
+/// The page of a probe that is made now.
+fn probe_page(module: &str, target: &str) -> String {
+    format!("{}&format=html", probe_path(module, target))
+}
+
+/// The texts of a page without its markup.
+fn text(page: &str) -> String {
+    let (_, body) = page.split_once("<body>").unwrap();
+    let texts = body.split('<').filter_map(|piece| piece.split_once('>'));
+    let texts = texts.map(|(_, text)| text).collect::<String>();
+    let texts = texts.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"");
+    texts.replace("&amp;", "&")
+}
+
+#[track_caller]
+fn assert_page(answer: &Answer, status: u16) -> String {
+    let page = answer.text();
+    assert_eq!(answer.status, status, "{page}");
+    assert_eq!(answer.header("content-type"), Some("text/html; charset=utf-8"));
+    page
+}
+
+#[test]
+fn pages_can_do_nothing_and_nothing_is_kept_of_them() {
+    let exporter = Exporter::start(MODULES);
+    for (path, status) in [
+        (probe_page("connect", CLOSED), 200),
+        (probe_page("none", CLOSED), 400),
+        (probe_page("connect", ""), 400),
+        ("/".to_owned(), 200),
+        ("/?failures=true&target=x".to_owned(), 200),
+        ("/modules".to_owned(), 200),
+        ("/logs?id=0&format=html".to_owned(), 200),
+        ("/logs?target=127.0.0.1:1&format=html".to_owned(), 200),
+        ("/logs?id=99&format=html".to_owned(), 404),
+        ("/logs?format=html".to_owned(), 400),
+    ] {
+        let answer = exporter.get(&path);
+        let page = assert_page(&answer, status);
+        let policy = answer.header("content-security-policy").unwrap();
+        let (first, rest) = policy.split_once("; style-src 'nonce-").unwrap();
+        let (nonce, rest) = rest.split_once("'; ").unwrap();
+        assert_eq!(first, "default-src 'none'");
+        assert_eq!(rest, "form-action 'self'; base-uri 'none'; frame-ancestors 'none'");
+        assert!(page.contains(&format!("<style nonce=\"{nonce}\">")), "{path}");
+        assert_eq!(answer.header("cache-control"), Some("no-store"), "{path}");
+        assert_eq!(answer.header("referrer-policy"), Some("no-referrer"), "{path}");
+        assert_eq!(answer.header("x-content-type-options"), Some("nosniff"), "{path}");
+        markup::assert_inert(&page);
+        let other = exporter.get(&path);
+        assert_ne!(other.header("content-security-policy"), Some(policy), "a nonce is used once");
+    }
+}
+
+#[test]
+fn a_probe_is_metrics_unless_its_query_asks_for_a_page() {
+    let exporter = Exporter::start(MODULES);
+    let browser = [("Accept", "text/html,application/xhtml+xml;q=0.9,*/*;q=0.8")];
+    let answer = exporter.request("GET", &probe_path("connect", CLOSED), &browser);
+    answer.metrics().expect(&["probe_success 0"]);
+    let page = assert_page(&exporter.get(&probe_page("connect", CLOSED)), 200);
+    assert!(page.contains("<h1>Failure: the peer refused the connection</h1>"), "{page}");
+}
+
+#[test]
+fn a_page_tells_what_the_module_demands_and_what_of_it_failed_first() {
+    let server = RUNTIME.block_on(http([status(500).body("an error")]).start());
+    let exporter = Exporter::start(MODULES);
+    let answer = exporter.get(&probe_page("picky", &server.address.to_string()));
+    let page = text(&assert_page(&answer, 200));
+    let (_, checks) = page.split_once("Checks").unwrap();
+    let places: Vec<_> = ["failed", "no error", "passed", "fail_if_body_matches_regexp[1]", "Log"]
+        .iter()
+        .map(|text| checks.find(text).unwrap_or_else(|| panic!("{text} in {checks}")))
+        .collect();
+    assert!(places.is_sorted(), "{checks}");
+}
+
+#[test]
+fn every_hop_is_on_the_page_and_a_chain_only_once() {
+    let pki = pki(leaf("localhost").also("IP:127.0.0.1"));
+    let answers = [redirect("/second"), redirect("/third"), ok("done")];
+    let server = http(answers).over_tls(pki.server().context());
+    let server = RUNTIME.block_on(server.start());
+    let exporter = Exporter::start(MODULES);
+    let target = format!("https://{}/first", server.address);
+    let page = assert_page(&exporter.get(&probe_page("any", &target)), 200);
+    let words = text(&page);
+    for told in [
+        "Success",
+        "/first",
+        "/second",
+        "/third",
+        "HTTP/1.1 302",
+        "HTTP/1.1 200",
+        "unknown_authority",
+        "CN=localhost",
+        "expires in 89 days",
+        "expires in 364 days",
+        "ECDSA 256",
+        "ecdsa-with-SHA256",
+        "The same certificates as in step 1.",
+    ] {
+        assert!(words.contains(told), "{told} in {words}");
+    }
+    assert_eq!(words.matches("SHA-256").count(), 2, "{words}");
+    let phases = elements(&page).iter().filter(|it| it.attribute("class") == Some("wait")).count();
+    assert_eq!(phases, 3, "one bar for each time the server thought");
+    let (before, rest) = page.split_once("<h2>Log</h2>").unwrap();
+    let (_, after) = rest.split_once("</section>").unwrap();
+    assert!(before.len() + after.len() < 60_000, "{} bytes", before.len() + after.len());
+}
+
+#[test]
+fn the_filter_takes_what_is_wanted_and_counts_the_rest() {
+    let server = RUNTIME.block_on(http([ok("fine")]).start());
+    let exporter = Exporter::start(MODULES);
+    let good = server.address.to_string();
+    for (module, target) in
+        [("http_2xx", &*good), ("connect", &good), ("connect", CLOSED), ("http_2xx", CLOSED)]
+    {
+        exporter.probe(module, target);
+    }
+    for (query, ids, left_out) in [
+        ("", &[3, 2, 1, 0][..], None),
+        ("?module=connect", &[2, 1], Some("2 of 4 probes; the filter leaves out 2.")),
+        ("?failures=true", &[3, 2], Some("2 of 4 probes; the filter leaves out 2.")),
+        ("?target=0.0.1:1&failures=true", &[3, 2], Some("leaves out 2.")),
+        ("?module=connect&target=127&failures=true", &[2], Some("leaves out 3.")),
+        ("?module=gone", &[], Some("0 of 4 probes; the filter leaves out 4.")),
+        ("?module=&target=&failures=", &[3, 2, 1, 0], None),
+    ] {
+        let page = assert_page(&exporter.get(&format!("/{query}")), 200);
+        let listed: Vec<u32> = elements(&page)
+            .iter()
+            .filter_map(|it| it.attribute("href")?.strip_prefix("logs?id=")?.parse().ok())
+            .collect();
+        assert_eq!(listed, ids, "{query}");
+        let words = text(&page);
+        match left_out {
+            Some(told) => assert!(words.contains(told), "{query}: {words}"),
+            None => assert!(!words.contains("leaves out"), "{query}: {words}"),
+        }
+        let heads = ["Module", "Target", "Result"].map(|head| format!("<th scope=\"col\">{head}"));
+        assert!(ids.is_empty() || heads.iter().all(|head| page.contains(head)), "{page}");
+    }
+}
+
+#[test]
+fn the_modules_are_shown_with_their_warnings_and_without_secrets() {
+    let secret = "  secret: {prober: http, http: {basic_auth: {username: u, password: hush}}}\n";
+    let exporter = Exporter::start(&format!("{MODULES}{secret}"));
+    let page = assert_page(&exporter.get("/modules"), 200);
+    let words = text(&page);
+    for told in [
+        "6 of 6 modules",
+        "connect",
+        "icmp",
+        "the negative timeout -1s counts as none",
+        "password: <secret>",
+        "insecure_skip_verify: true",
+    ] {
+        assert!(words.contains(told), "{told} in {words}");
+    }
+    assert!(!words.contains("hush"), "{words}");
+    assert!(page.contains("href=\"./?module=connect#probe\""), "{page}");
+    let words = text(&assert_page(&exporter.get("/modules?name=odd"), 200));
+    assert!(words.contains("1 of 6 modules") && !words.contains("picky"), "{words}");
+}
