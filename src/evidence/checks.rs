@@ -16,7 +16,9 @@ pub const CHECK_FAILED: Metric<1> = Metric::new(
     "1 for each check of the module that failed, by its name or by its place in the module.",
     ["check"],
 )
-.extra();
+.extra()
+.when("when a check of the module failed")
+.labels_mean(["the name that the module gives the check, or else its place there"]);
 
 /// What a check is known by: the name that the module gives it, or else the place where it stands
 /// there, such as `fail_if_header_matches[0]`.

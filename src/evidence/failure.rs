@@ -16,7 +16,12 @@ pub const FAILURE_INFO: Metric<2> = Metric::new(
     "Stage and reason of the failure; present only when the probe failed.",
     ["stage", "reason"],
 )
-.extra();
+.extra()
+.when("when the probe failed")
+.labels_mean([
+    "the step that failed, from the list of stages below",
+    "why, from the list of reasons below",
+]);
 
 /// Why a target counts as down; the fault of the target or of the way to it, not of the exporter.
 #[derive(Debug, Clone, PartialEq, Eq)]

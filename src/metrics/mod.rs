@@ -23,6 +23,26 @@ pub struct Metric<const LABELS: usize = 0> {
     pub labels: [&'static str; LABELS],
     /// Whether upstream lacks it; such a metric goes when a module says `extra_metrics: false`.
     pub extra: bool,
+    /// What it is measured in.
+    pub unit: Unit,
+    /// When there is a sample, for the reference.
+    pub when: &'static str,
+    /// What the values of the labels are, in the order of their names, for the reference.
+    pub label_meanings: [&'static str; LABELS],
+}
+
+/// What a metric is measured in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Unit {
+    /// A number, or 1 and 0 for yes and no.
+    #[default]
+    None,
+    /// A length of time.
+    Seconds,
+    /// A moment, in seconds since 1970.
+    UnixTime,
+    /// A length of data.
+    Bytes,
 }
 
 /// What a [`Metric`] says of itself, whatever its number of labels; for lists of metrics.
@@ -36,6 +56,12 @@ pub struct Description {
     pub labels: &'static [&'static str],
     /// Whether upstream lacks it.
     pub extra: bool,
+    /// What it is measured in.
+    pub unit: Unit,
+    /// When there is a sample.
+    pub when: &'static str,
+    /// What the values of the labels are.
+    pub label_meanings: &'static [&'static str],
 }
 
 impl<const LABELS: usize> Metric<LABELS> {
@@ -46,7 +72,26 @@ impl<const LABELS: usize> Metric<LABELS> {
         help: &'static str,
         labels: [&'static str; LABELS],
     ) -> Self {
-        Self { name, help, labels, extra: false }
+        let label_meanings = [""; LABELS];
+        Self { name, help, labels, extra: false, unit: Unit::None, when: "", label_meanings }
+    }
+
+    /// Says when there is a sample.
+    #[must_use]
+    pub const fn when(self, when: &'static str) -> Self {
+        Self { when, ..self }
+    }
+
+    /// Says what it is measured in.
+    #[must_use]
+    pub const fn unit(self, unit: Unit) -> Self {
+        Self { unit, ..self }
+    }
+
+    /// Says what the values of the labels are.
+    #[must_use]
+    pub const fn labels_mean(self, label_meanings: [&'static str; LABELS]) -> Self {
+        Self { label_meanings, ..self }
     }
 
     /// Marks a metric that upstream does not have.
@@ -58,7 +103,15 @@ impl<const LABELS: usize> Metric<LABELS> {
     /// The entry of a list of metrics.
     #[must_use]
     pub const fn describe(&'static self) -> Description {
-        Description { name: self.name, help: self.help, labels: &self.labels, extra: self.extra }
+        Description {
+            name: self.name,
+            help: self.help,
+            labels: &self.labels,
+            extra: self.extra,
+            unit: self.unit,
+            when: self.when,
+            label_meanings: &self.label_meanings,
+        }
     }
 }
 

@@ -80,25 +80,21 @@ pub async fn run_until(
     }
 }
 
-/// Every metric that a probe can export, by prober and in no order.
-#[must_use]
-pub fn catalogue() -> Vec<Description> {
-    [
-        report::METRICS,
-        oauth2::METRICS,
-        proxy::METRICS,
-        resolve::METRICS,
-        tls::METRICS,
-        wire::METRICS,
-        probers::dns::METRICS,
-        probers::grpc::METRICS,
-        probers::http::METRICS,
-        probers::icmp::METRICS,
-        probers::query_response::METRICS,
-        probers::websocket::METRICS,
-    ]
-    .concat()
-}
+/// Every metric that a probe can export, by what it tells of.
+pub const CATALOGUE: &[(&str, &[Description])] = &[
+    ("Every probe", report::METRICS),
+    ("Probes of a name or an address", resolve::METRICS),
+    ("Probes over TCP", wire::METRICS),
+    ("Probes over TLS", tls::METRICS),
+    ("http", probers::http::METRICS),
+    ("http, through a proxy", proxy::METRICS),
+    ("http, with a token", oauth2::METRICS),
+    ("tcp and unix", probers::query_response::METRICS),
+    ("dns", probers::dns::METRICS),
+    ("icmp", probers::icmp::METRICS),
+    ("grpc", probers::grpc::METRICS),
+    ("websocket", probers::websocket::METRICS),
+];
 
 /// Runs one prober under its deadline and gathers everything it learned.
 async fn run_prober<P: Prober>(

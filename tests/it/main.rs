@@ -29,6 +29,7 @@ mod pages;
 mod parity;
 mod probing;
 mod process;
+mod reference;
 mod resilience;
 mod running;
 mod server;

@@ -25,7 +25,7 @@ use self::{
 };
 use crate::{
     evidence::{Failure, Phase, Phases, Reason, Stage},
-    metrics::{Description, Metric},
+    metrics::{Description, Metric, Unit},
     net::{Context, http::credentials::unusable, tls::TlsClient},
     settings::{
         http_client::{OAuth2Settings, ProxySettings, Source},
@@ -41,7 +41,10 @@ pub const DURATION: Metric<1> = Metric::new(
     "How long it took to have an OAuth2 token, in seconds; next to nothing while one is kept.",
     ["phase"],
 )
-.extra();
+.extra()
+.when("when the module has oauth2")
+.unit(Unit::Seconds)
+.labels_mean(["token: from the need of one until it is there"]);
 
 /// The metrics of a token.
 pub const METRICS: &[Description] = &[DURATION.describe()];

@@ -12,7 +12,7 @@ use url::Url;
 pub(crate) use self::connect::ConnectHeaders;
 use crate::{
     evidence::{Failure, Phase, Phases, Reason, Stage},
-    metrics::{Description, Metric},
+    metrics::{Description, Metric, Unit},
     net::{
         Context,
         http::{credentials::basic, send::Transport, url::host_header},
@@ -30,7 +30,12 @@ pub const DURATION: Metric<1> = Metric::new(
     "How long it took to get through a proxy, in seconds, beside connecting to it.",
     ["phase"],
 )
-.extra();
+.extra()
+.when("when the probe went through a proxy")
+.unit(Unit::Seconds)
+.labels_mean([
+    "resolve: looking up the proxy; tls: the handshake with it; tunnel: asking it for a connection",
+]);
 
 /// The metrics of a proxy.
 pub const METRICS: &[Description] = &[DURATION.describe()];

@@ -17,7 +17,7 @@ use tokio::time::Instant;
 
 use crate::{
     evidence::{Failure, Reason, Stage},
-    metrics::{Description, Export, Metric, MetricSet},
+    metrics::{Description, Export, Metric, MetricSet, Unit},
     net::Context,
     settings::ip::{IpFamily, IpSettings},
 };
@@ -26,17 +26,21 @@ pub use resolver::Resolver;
 use resolver::{LookupError, Wanted};
 
 const LOOKUP_TIME: Metric =
-    Metric::new("probe_dns_lookup_time_seconds", "Time that resolving the target's name took.", []);
+    Metric::new("probe_dns_lookup_time_seconds", "Time that resolving the target's name took.", [])
+        .when("once the lookup of the target began")
+        .unit(Unit::Seconds);
 const IP_PROTOCOL: Metric = Metric::new(
     "probe_ip_protocol",
     "IP version that was probed, 4 or 6; 0 when the name was not resolved.",
     [],
-);
+)
+.when("once the lookup of the target began");
 const ADDRESS_HASH: Metric = Metric::new(
     "probe_ip_addr_hash",
     "FNV-1a hash of the IP address that was probed; it changes when the address does.",
     [],
-);
+)
+.when("once the target has an address");
 
 /// Every metric of a resolution.
 pub const METRICS: &[Description] =

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
-    metrics::{Description, Export, Metric, MetricSet},
+    metrics::{Description, Export, Metric, MetricSet, Unit},
     net::tls::certificate::Certificate,
     settings::tls::TlsVersion,
 };
@@ -13,7 +13,9 @@ pub const EARLIEST_CERT_EXPIRY: Metric = Metric::new(
     "probe_ssl_earliest_cert_expiry",
     "Unix time at which the first of the certificates that the server sent expires.",
     [],
-);
+)
+.when("once the server has sent certificates, also when they are refused")
+.unit(Unit::UnixTime);
 
 /// When the last of the certificates that the server sent begins.
 const LATEST_CERT_NOT_BEFORE: Metric = Metric::new(
@@ -21,29 +23,45 @@ const LATEST_CERT_NOT_BEFORE: Metric = Metric::new(
     "Unix time from which on all certificates that the server sent are valid.",
     [],
 )
-.extra();
+.extra()
+.when("once the server has sent certificates, also when they are refused")
+.unit(Unit::UnixTime);
 
 /// When the last of the verified chains ends.
 pub const LAST_CHAIN_EXPIRY: Metric = Metric::new(
     "probe_ssl_last_chain_expiry_timestamp_seconds",
     "Unix time at which the last of the verified certificate chains expires.",
     [],
-);
+)
+.when("when a chain was verified")
+.unit(Unit::UnixTime);
 
 /// Who the server says it is.
 pub const LAST_CHAIN_INFO: Metric<5> = Metric::new(
     "probe_ssl_last_chain_info",
     "The server's own certificate.",
     ["fingerprint_sha256", "subject", "issuer", "subjectalternative", "serialnumber"],
-);
+)
+.when("once the server has sent certificates, also when they are refused")
+.labels_mean([
+    "SHA-256 of the certificate, in hexadecimal",
+    "its subject",
+    "its issuer",
+    "its DNS names, with commas between them",
+    "its serial number, in hexadecimal",
+]);
 
 /// The version of TLS that was agreed on.
 pub const VERSION_INFO: Metric<1> =
-    Metric::new("probe_tls_version_info", "The TLS version that was agreed on.", ["version"]);
+    Metric::new("probe_tls_version_info", "The TLS version that was agreed on.", ["version"])
+        .when("when the TLS handshake was completed")
+        .labels_mean(["such as TLS 1.3"]);
 
 /// The cipher that was agreed on.
 pub const CIPHER_INFO: Metric<1> =
-    Metric::new("probe_tls_cipher_info", "The TLS cipher that was agreed on.", ["cipher"]);
+    Metric::new("probe_tls_cipher_info", "The TLS cipher that was agreed on.", ["cipher"])
+        .when("when the TLS handshake was completed")
+        .labels_mean(["its name in the IANA registry"]);
 
 /// Whether the certificate was found good.
 pub const VERIFY_INFO: Metric<1> = Metric::new(
@@ -51,7 +69,9 @@ pub const VERIFY_INFO: Metric<1> = Metric::new(
     "Result of verifying the server's certificate, also when the module accepts any.",
     ["result"],
 )
-.extra();
+.extra()
+.when("once the server has sent certificates, also when they are refused")
+.labels_mean(["from the list of verdicts below"]);
 
 /// What may be learned from a handshake.
 pub const METRICS: &[Description] = &[
@@ -155,22 +175,16 @@ impl Export for TlsSession {
     }
 }
 
-/// The verdict on a server's certificate.
+/// The verdict on a server's certificate; [`meaning`](Self::meaning) says more of each.
+#[expect(missing_docs, reason = "their meanings are said once, for people")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum VerifyResult {
-    /// A chain to a trusted authority, valid now and for this name.
     Ok,
-    /// A certificate has expired.
     Expired,
-    /// A certificate is not valid yet.
     NotYetValid,
-    /// The certificate is for other names.
     WrongHost,
-    /// No chain to a trusted authority.
     UnknownAuthority,
-    /// A signature of the chain uses SHA-1 or MD5.
     WeakSignature,
-    /// Another rule is broken, such as a name constraint.
     Invalid,
 }
 
@@ -185,6 +199,20 @@ impl VerifyResult {
         Self::WeakSignature,
         Self::Invalid,
     ];
+
+    /// What it means, as one sentence.
+    #[must_use]
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::Ok => "A chain leads to a trusted authority, valid now and for this name.",
+            Self::Expired => "A certificate has expired.",
+            Self::NotYetValid => "A certificate is not valid yet.",
+            Self::WrongHost => "The certificate is for other names.",
+            Self::UnknownAuthority => "No chain leads to a trusted authority.",
+            Self::WeakSignature => "A signature of the chain uses SHA-1 or MD5.",
+            Self::Invalid => "Another rule is broken, such as a name constraint.",
+        }
+    }
 
     /// The value of the label `result`.
     #[must_use]

@@ -1,7 +1,7 @@
 //! The metrics of TCP's own figures about a connection.
 
 use crate::{
-    metrics::{Description, Export, Metric, MetricSet},
+    metrics::{Description, Export, Metric, MetricSet, Unit},
     net::wire::TcpFacts,
 };
 
@@ -10,13 +10,16 @@ const RTT: Metric = Metric::new(
     "The smallest round-trip time that TCP has measured on the connection, the latest if there were several.",
     [],
 )
-.extra();
+.extra()
+.when("after a TCP connection, where the kernel tells (Linux)")
+.unit(Unit::Seconds);
 const RETRANSMITS: Metric = Metric::new(
     "probe_tcp_retransmits",
     "How many segments TCP had to send again on the connection, the latest if there were several.",
     [],
 )
-.extra();
+.extra()
+.when("after a TCP connection, where the kernel tells (Linux)");
 
 /// The metrics of every probe that made a TCP connection.
 pub const METRICS: &[Description] = &[RTT.describe(), RETRANSMITS.describe()];

@@ -13,21 +13,27 @@ use std::{
 use crate::{
     config::Module,
     evidence::{Check, Failure, checks, failure, log::LogEntry},
-    metrics::{Description, Export, Metric, MetricSet},
+    metrics::{Description, Export, Metric, MetricSet, Unit},
 };
 
 const SUCCESS: Metric =
-    Metric::new("probe_success", "Whether the probe was a success: 1, or 0.", []);
+    Metric::new("probe_success", "Whether the probe was a success: 1, or 0.", []).when("always");
 const DURATION: Metric =
-    Metric::new("probe_duration_seconds", "How long the probe took, in seconds.", []);
+    Metric::new("probe_duration_seconds", "How long the probe took, in seconds.", [])
+        .when("always")
+        .unit(Unit::Seconds);
 const OVERHEAD: Metric = Metric::new(
     "probe_overhead_seconds",
     "How much of the probe's duration was the exporter's own, in seconds: what its phases leave.",
     [],
 )
-.extra();
+.extra()
+.when("always")
+.unit(Unit::Seconds);
 const TIMEOUT: Metric =
-    Metric::new("probe_timeout_seconds", "How long the probe was allowed to take, in seconds.", []);
+    Metric::new("probe_timeout_seconds", "How long the probe was allowed to take, in seconds.", [])
+        .when("always")
+        .unit(Unit::Seconds);
 
 /// The metrics that every probe has, whatever the prober.
 pub(super) const METRICS: &[Description] = &[

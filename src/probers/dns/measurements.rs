@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     evidence::{Phase, Phases},
-    metrics::{Description, Export, Metric, MetricSet},
+    metrics::{Description, Export, Metric, MetricSet, Unit},
     net::{resolve::Resolution, tls::TlsSession, wire::WireClock},
     probers::{Findings, Measurements},
 };
@@ -17,26 +17,34 @@ const DURATION: Metric<1> = Metric::new(
     "probe_dns_duration_seconds",
     "How long the phases of the DNS probe took, in seconds.",
     ["phase"],
-);
+)
+.when("always")
+.unit(Unit::Seconds)
+.labels_mean(["resolve: the server's name; connect: the connection, TLS included; request: until the answer is there"]);
 const QUERY_SUCCEEDED: Metric = Metric::new(
     "probe_dns_query_succeeded",
     "Whether an answer came that could be read, whatever it says.",
     [],
-);
+)
+.when("always");
 const ANSWER_RECORDS: Metric =
-    Metric::new("probe_dns_answer_rrs", "Number of records in the answer section.", []);
+    Metric::new("probe_dns_answer_rrs", "Number of records in the answer section.", [])
+        .when("always");
 const AUTHORITY_RECORDS: Metric =
-    Metric::new("probe_dns_authority_rrs", "Number of records in the authority section.", []);
+    Metric::new("probe_dns_authority_rrs", "Number of records in the authority section.", [])
+        .when("always");
 const ADDITIONAL_RECORDS: Metric = Metric::new(
     "probe_dns_additional_rrs",
     "Number of records in the additional section, OPT records included.",
     [],
-);
+)
+.when("always");
 const SERIAL: Metric = Metric::new(
     "probe_dns_serial",
     "Serial number of the last SOA record of the answer; 0 if there is none.",
     [],
-);
+)
+.when("when a SOA record was asked for and an answer came");
 
 /// The metrics that only this prober has.
 pub const METRICS: &[Description] = &[

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{message::ServingStatus, status::Code};
 use crate::{
     evidence::{Phase, Phases},
-    metrics::{Description, Export, Metric, MetricSet},
+    metrics::{Description, Export, Metric, MetricSet, Unit},
     net::{
         resolve::Resolution,
         tls::{EARLIEST_CERT_EXPIRY, LAST_CHAIN_INFO, TlsSession, VERSION_INFO},
@@ -18,22 +18,32 @@ const DURATION: Metric<1> = Metric::new(
     "probe_grpc_duration_seconds",
     "How long resolving the name and the whole health check took, in seconds.",
     ["phase"],
-);
+)
+.when("always")
+.unit(Unit::Seconds)
+.labels_mean(["resolve: the target's name; check: all that follows"]);
 const CHECK_DURATION: Metric<1> = Metric::new(
     "probe_grpc_check_duration_seconds",
     "How long the parts of the health check waited for the network and the server, in seconds.",
     ["phase"],
 )
-.extra();
+.extra()
+.when("for each part that was begun")
+.unit(Unit::Seconds)
+.labels_mean(["connect, tls, request"]);
 const SSL: Metric =
-    Metric::new("probe_grpc_ssl", "Whether the health check was answered over TLS.", []);
+    Metric::new("probe_grpc_ssl", "Whether the health check was answered over TLS.", [])
+        .when("always");
 const STATUS_CODE: Metric =
-    Metric::new("probe_grpc_status_code", "The gRPC status code of the health check.", []);
+    Metric::new("probe_grpc_status_code", "The gRPC status code of the health check.", [])
+        .when("always");
 const HEALTHCHECK_RESPONSE: Metric<1> = Metric::new(
     "probe_grpc_healthcheck_response",
     "1 for the serving status that the health service reports.",
     ["serving_status"],
-);
+)
+.when("once the target has an address; 0 for the statuses that it does not report")
+.labels_mean(["the status"]);
 
 /// The metrics that only this prober has.
 pub const METRICS: &[Description] = &[

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use crate::{
     evidence::{Phase, Phases},
-    metrics::{Description, Export, Metric, MetricSet},
+    metrics::{Description, Export, Metric, MetricSet, Unit},
     net::{
         http::{url::Url, version::HttpVersion},
         oauth2::{self, OAuth2Phase},
@@ -27,39 +27,54 @@ const DURATION: Metric<1> = Metric::new(
     "probe_http_duration_seconds",
     "How long the phases of the request took, in seconds, summed over all redirects.",
     ["phase"],
-);
+)
+.when("for each phase that was reached; all but resolve once a request was begun")
+.unit(Unit::Seconds)
+.labels_mean(["resolve, connect, tls, processing (until the first byte), transfer (from the first to the last byte)"]);
 const STATUS_CODE: Metric =
-    Metric::new("probe_http_status_code", "Status code of the final response, or 0.", []);
+    Metric::new("probe_http_status_code", "Status code of the final response, or 0.", [])
+        .when("always");
 const CONTENT_LENGTH: Metric = Metric::new(
     "probe_http_content_length",
     "Length of the body as the final response announced it, in bytes, or -1.",
     [],
-);
+)
+.when("always")
+.unit(Unit::Bytes);
 const UNCOMPRESSED_BODY_LENGTH: Metric = Metric::new(
     "probe_http_uncompressed_body_length",
     "Length of the body after decompression, in bytes, as far as it was read.",
     [],
-);
-const REDIRECTS: Metric = Metric::new("probe_http_redirects", "How many redirects there were.", []);
+)
+.when("always")
+.unit(Unit::Bytes);
+const REDIRECTS: Metric =
+    Metric::new("probe_http_redirects", "How many redirects there were.", []).when("always");
 const SSL: Metric =
-    Metric::new("probe_http_ssl", "Whether the final response came over TLS: 1, or 0.", []);
+    Metric::new("probe_http_ssl", "Whether the final response came over TLS: 1, or 0.", [])
+        .when("always");
 const VERSION: Metric =
-    Metric::new("probe_http_version", "HTTP version of the final response, or 0.", []);
+    Metric::new("probe_http_version", "HTTP version of the final response, or 0.", [])
+        .when("always");
 const FAILED_DUE_TO_REGEX: Metric = Metric::new(
     "probe_failed_due_to_regex",
     "Whether a pattern for the headers or the body failed the probe: 1, or 0.",
     [],
-);
+)
+.when("always");
 const FAILED_DUE_TO_CEL: Metric = Metric::new(
     "probe_failed_due_to_cel",
     "Whether an expression over the JSON body failed the probe: 1, or 0.",
     [],
-);
+)
+.when("when the module has such an expression");
 const LAST_MODIFIED: Metric = Metric::new(
     "probe_http_last_modified_timestamp_seconds",
     "Unix time of the Last-Modified header of the final response.",
     [],
-);
+)
+.when("when the final response has that header")
+.unit(Unit::UnixTime);
 
 /// The metrics of this prober, beside those of name resolution and TLS.
 pub const METRICS: &[Description] = &[

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::{
     evidence::{Phase, Phases},
-    metrics::{Description, Export, Metric, MetricSet},
+    metrics::{Description, Export, Metric, MetricSet, Unit},
     net::resolve::Resolution,
     probers::{Findings, Measurements},
 };
@@ -13,9 +13,13 @@ const DURATION: Metric<1> = Metric::new(
     "probe_icmp_duration_seconds",
     "Duration of the probe by phase; rtt is the round-trip time.",
     ["phase"],
-);
+)
+.when("always; a phase that was not brought to its end is 0")
+.unit(Unit::Seconds)
+.labels_mean(["resolve: the target's name; setup: socket and packet; rtt: the round trip"]);
 const REPLY_HOP_LIMIT: Metric =
-    Metric::new("probe_icmp_reply_hop_limit", "Hop limit (TTL with IPv4) of the reply.", []);
+    Metric::new("probe_icmp_reply_hop_limit", "Hop limit (TTL with IPv4) of the reply.", [])
+        .when("when a reply came and the kernel tells");
 
 /// Every metric that only this prober has.
 pub const METRICS: &[Description] = &[DURATION.describe(), REPLY_HOP_LIMIT.describe()];

@@ -10,17 +10,20 @@ const FAILED_DUE_TO_REGEX: Metric = Metric::new(
     "probe_failed_due_to_regex",
     "Whether the probe failed because a pattern was not matched.",
     [],
-);
+)
+.when("once a dialogue could begin");
 const FAILED_DUE_TO_BYTES: Metric = Metric::new(
     "probe_failed_due_to_bytes",
     "Whether the probe failed because other bytes came than expected.",
     [],
-);
+)
+.when("once a dialogue could begin");
 const EXPECT_INFO: Metric = Metric::new(
     "probe_expect_info",
     "What the line that was expected said, in the labels that the module names.",
     [],
-);
+)
+.when("when a step with labels matched; the labels are those of the module");
 
 /// The metrics of a connection with a dialogue; `probe_expect_info` has labels of the
 /// configuration's choice.

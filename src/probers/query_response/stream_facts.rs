@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::DialogueFacts;
 use crate::{
     evidence::{Phase, Phases},
-    metrics::{Export, Metric, MetricSet},
+    metrics::{Export, Metric, MetricSet, Unit},
     net::{
         tls::{EARLIEST_CERT_EXPIRY, LAST_CHAIN_EXPIRY, LAST_CHAIN_INFO, TlsSession, VERSION_INFO},
         wire::WireClock,
@@ -18,7 +18,10 @@ pub(super) const DURATION: Metric<1> = Metric::new(
     "How long the phases of a TCP or unix probe waited for the network and the peer, in seconds.",
     ["phase"],
 )
-.extra();
+.extra()
+.when("for each phase that was begun")
+.unit(Unit::Seconds)
+.labels_mean(["resolve, connect, tls, query (the dialogue)"]);
 
 /// The metrics of TLS that upstream's tcp and unix probers have.
 const TLS_OF_UPSTREAM: &[&str] =

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::{
     evidence::{Phase, Phases},
-    metrics::{Description, Export, Metric, MetricSet},
+    metrics::{Description, Export, Metric, MetricSet, Unit},
     net::{resolve::Resolution, tls::TlsSession, wire::WireClock},
     probers::{Findings, Measurements},
 };
@@ -13,28 +13,37 @@ const DURATION: Metric<1> = Metric::new(
     "probe_websocket_duration_seconds",
     "How long the phases of the websocket probe took, in seconds.",
     ["phase"],
-);
+)
+.when("for each phase that was brought to its end")
+.unit(Unit::Seconds)
+.labels_mean(["resolve, connect, processing (the upgrade), transfer (the dialogue)"]);
 const UPGRADE_DURATION: Metric<1> = Metric::new(
     "probe_websocket_upgrade_duration_seconds",
     "How long the parts of the phase processing waited for the server, in seconds.",
     ["phase"],
 )
-.extra();
+.extra()
+.when("for each part that was begun")
+.unit(Unit::Seconds)
+.labels_mean(["tls, request"]);
 const UPGRADED: Metric = Metric::new(
     "probe_websocket_connection_upgraded",
     "Whether the connection was upgraded to a websocket.",
     [],
-);
+)
+.when("once the target was understood");
 const STATUS_CODE: Metric = Metric::new(
     "probe_websocket_status_code",
     "Status code of the answer to the request for the upgrade; 0 without one.",
     [],
-);
+)
+.when("once the target was understood");
 const FAILED_DUE_TO_REGEX: Metric = Metric::new(
     "probe_websocket_failed_due_to_regex",
     "Whether the dialogue failed, for whatever reason.",
     [],
-);
+)
+.when("once the target was understood");
 
 /// The metrics that only this prober has.
 pub const METRICS: &[Description] = &[

@@ -1,0 +1,151 @@
+//! The reference of metrics, docs/metrics.md, is made from the code: `UPDATE=1` writes it anew.
+
+use std::{collections::BTreeMap, env, fmt::Write as _, fs};
+
+use probe_exporter::{
+    evidence::{Reason, Stage},
+    metrics::{Description, Unit},
+    net::tls::VerifyResult,
+    probe::CATALOGUE,
+};
+
+use crate::{
+    harness::Exporter,
+    probing::{failed, probe},
+};
+
+const FILE: &str = "docs/metrics.md";
+
+#[test]
+fn the_reference_is_current() {
+    let text = reference();
+    if env::var_os("UPDATE").is_some() {
+        fs::write(FILE, &text).unwrap();
+    }
+    assert!(fs::read_to_string(FILE).unwrap() == text, "UPDATE=1 makes {FILE} current");
+}
+
+#[test]
+fn every_metric_says_when_it_is_there_and_what_its_labels_are() {
+    for (part, metric) in all() {
+        let Description { name, when, labels, label_meanings, .. } = metric;
+        assert!(!when.is_empty(), "{part}: {name} does not say when it is there");
+        assert_eq!(labels.len(), label_meanings.len());
+        assert!(label_meanings.iter().all(|text| !text.is_empty()), "{part}: labels of {name}");
+        assert!(metric.help.ends_with('.'), "{part}: {name}: {}", metric.help);
+        let is_time = name.ends_with("_seconds") && !name.ends_with("timestamp_seconds");
+        assert_eq!(is_time, metric.unit == Unit::Seconds, "{part}: the unit of {name}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_always_there_is_there_when_the_probe_fails_at_its_start() {
+    const IPV4: &str = "preferred_ip_protocol: ip4, ip_protocol_fallback: false";
+    for (part, target) in [
+        ("http", "http://[::1]:1"),
+        ("dns", "[::1]:1"),
+        ("icmp", "::1"),
+        ("grpc", "[::1]:1"),
+        ("websocket", "ws://[::1]:1"),
+    ] {
+        let more = if part == "dns" { ", query_name: a" } else { "" };
+        let module = format!("{{prober: {part}, {part}: {{{IPV4}{more}}}}}");
+        let probed = probe(&module, target).await;
+        probed.expect(&[&failed("resolve", "no_suitable_address")]);
+        let text = probed.text();
+        for (of, metric) in all() {
+            if (of == part || of == "Every probe") && metric.when == "always" {
+                let is_there = text.lines().any(|line| line.starts_with(metric.name));
+                assert!(is_there, "{part}: {} is not there:\n{text}", metric.name);
+            }
+        }
+    }
+}
+
+fn all() -> impl Iterator<Item = (&'static str, Description)> {
+    CATALOGUE.iter().flat_map(|(part, metrics)| metrics.iter().map(move |metric| (*part, *metric)))
+}
+
+fn reference() -> String {
+    let mut text = String::from(INTRODUCTION);
+    for (part, metrics) in CATALOGUE {
+        write!(
+            text,
+            "\n### {part}\n\n| metric | meaning | unit | there is one |\n|---|---|---|---|\n"
+        )
+        .unwrap();
+        for metric in *metrics {
+            text.push_str(&row(metric));
+        }
+    }
+    text.push_str("\n## Stages\n\nThe label `stage` of `probe_failure_info`.\n\n| stage | meaning | what to check first |\n|---|---|---|\n");
+    for stage in Stage::ALL {
+        writeln!(text, "| `{stage}` | {} | {} |", stage.meaning(), stage.advice()).unwrap();
+    }
+    text.push_str("\n## Reasons\n\nThe label `reason` of `probe_failure_info`.\n\n| reason | meaning | what to check first |\n|---|---|---|\n");
+    for reason in Reason::ALL {
+        writeln!(text, "| `{reason}` | {} | {} |", reason.meaning(), reason.advice()).unwrap();
+    }
+    text.push_str("\n## Verdicts on certificates\n\nThe label `result` of `probe_ssl_verify_info`.\n\n| result | meaning |\n|---|---|\n");
+    for result in VerifyResult::ALL {
+        writeln!(text, "| `{}` | {} |", result.label(), result.meaning()).unwrap();
+    }
+    text.push_str(OWN);
+    for (name, (kind, help)) in own_metrics() {
+        writeln!(text, "| `{name}` | {kind} | {help} |").unwrap();
+    }
+    text
+}
+
+const INTRODUCTION: &str = "\
+# Metrics
+
+Made from the code, as its tests hold: change it there.
+What the times mean, and whose clock they are on, is in [TIMES.md](../TIMES.md).
+
+## Metrics of a probe
+
+`/probe` answers with these; all are gauges.
+Those marked *ours* are not in blackbox_exporter, nor are those of name resolution, TCP and TLS where its prober lacks them; `extra_metrics: false` in a module leaves them out.
+";
+
+const OWN: &str = "
+## Metrics of the exporter
+
+`/metrics` answers with these.
+
+| metric | type | meaning |
+|---|---|---|
+";
+
+fn row(metric: &Description) -> String {
+    let unit = match metric.unit {
+        Unit::None => "",
+        Unit::Seconds => "seconds",
+        Unit::UnixTime => "seconds since 1970",
+        Unit::Bytes => "bytes",
+    };
+    let mut meaning = metric.help.to_owned();
+    for (label, values) in metric.labels.iter().zip(metric.label_meanings) {
+        write!(meaning, "<br>`{label}`: {values}").unwrap();
+    }
+    let ours = if metric.extra { " *ours*" } else { "" };
+    format!("| `{}`{ours} | {meaning} | {unit} | {} |\n", metric.name, metric.when)
+}
+
+/// The exporter's own metrics: type and help by name.
+fn own_metrics() -> BTreeMap<String, (String, String)> {
+    let web_config = tempfile::NamedTempFile::new().unwrap();
+    let exporter = Exporter::start_with("modules: {tcp: {prober: tcp}}", |options| {
+        options.web_config_file = Some(web_config.path().to_owned());
+    });
+    exporter.probe("tcp", "127.0.0.1:0");
+    let text = exporter.get("/metrics").text();
+    let lines = |start: &'static str| {
+        let lines = text.lines().filter_map(move |line| line.strip_prefix(start));
+        lines.filter_map(|line| line.split_once(' ')).collect::<BTreeMap<_, _>>()
+    };
+    let helps = lines("# HELP ");
+    let types = lines("# TYPE ").into_iter();
+    types.map(|(name, kind)| (name.to_owned(), (kind.to_owned(), helps[name].to_owned()))).collect()
+}
