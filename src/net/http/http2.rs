@@ -12,12 +12,15 @@ use std::{
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::net::{
-    http::{
-        frames::{DATA, END_STREAM, Frame, Frames, HEADERS},
-        head::{MOST_INTERIM, spend_turn, too_many_interim},
+use crate::{
+    evidence::{Failure, Reason, Stage},
+    net::{
+        http::{
+            frames::{DATA, END_STREAM, Frame, Frames, HEADERS},
+            head::{MOST_INTERIM, spend_turn, too_many_interim},
+        },
+        wire::{Mark, WireClock},
     },
-    wire::{Mark, WireClock},
 };
 
 /// What a [`Framed`] connection tells of its only exchange.
@@ -31,6 +34,7 @@ struct State {
     /// Just before the last bytes of the request were sent.
     sent: Option<Mark>,
     heads: Heads,
+    beginning: Beginning,
     /// When the final head arrived, once it is known which one that is.
     head: Option<Mark>,
     /// When the last bytes of the response arrived, those of its body included.
@@ -44,6 +48,7 @@ impl Default for State {
             incoming: Frames::default(),
             sent: None,
             heads: Heads::default(),
+            beginning: Beginning::default(),
             head: None,
             last_byte: None,
         }
@@ -72,6 +77,17 @@ impl FrameWatch {
         self.state().last_byte
     }
 
+    /// Why there is no response, where the peer has not answered in frames.
+    pub(crate) fn misunderstanding(&self) -> Option<Failure> {
+        let Beginning(first, _) = self.state().beginning;
+        let message = match first {
+            [0, ..] => return None,
+            [b'H', b'T', _] => "The peer answers in HTTP/1 and not in HTTP/2",
+            _ => "The peer does not speak HTTP/2",
+        };
+        Some(Failure::new(Stage::Response, Reason::Protocol, message))
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -86,11 +102,27 @@ impl State {
     }
 
     fn note_received(&mut self, bytes: &[u8], arrival: Option<Mark>) -> io::Result<()> {
-        let Self { incoming, heads, .. } = self;
+        let Self { incoming, heads, beginning, .. } = self;
+        beginning.note(bytes);
         if incoming.pass(bytes, |frame| heads.note(frame, arrival)) {
             self.last_byte = arrival;
         }
         if heads.count > MOST_INTERIM + 1 { Err(too_many_interim()) } else { Ok(()) }
+    }
+}
+
+/// The first bytes of a peer: those of frames are a length, which begins with 0, since the first
+/// frame is a small one.
+#[derive(Debug, Clone, Copy, Default)]
+struct Beginning([u8; 3], usize);
+
+impl Beginning {
+    fn note(&mut self, bytes: &[u8]) {
+        let Self(first, count) = self;
+        for (slot, byte) in first.iter_mut().skip(*count).zip(bytes) {
+            *slot = *byte;
+            *count += 1;
+        }
     }
 }
 
@@ -286,6 +318,31 @@ mod tests {
         watch.state().note_received(&head(), Some(start)).unwrap();
         watch.note_head(false);
         assert_eq!(sent(&frame(DATA, END_STREAM, 1, 200), 6), Some(4), "behind the answer");
+    }
+
+    #[test]
+    fn a_peer_of_something_else_is_told_by_how_it_begins() {
+        let frames = frame(SETTINGS, 0, 0, 6);
+        for (said, found) in [
+            (&b"HTTP/1.1 400 Bad Request\r\n\r\n"[..], Some("answers in HTTP/1")),
+            (b"HT", Some("answers in HTTP/1")),
+            (b"220 mail.example\r\n", Some("does not speak HTTP/2")),
+            (&[&frames, &b"HTTP"[..]].concat(), None),
+            (b"", None),
+        ] {
+            for size in [1, 2, 1000] {
+                let watch = FrameWatch::default();
+                for piece in said.chunks(size) {
+                    watch.state().note_received(piece, None).unwrap();
+                }
+                let failure = watch.misunderstanding().map(|failure| failure.message);
+                let holds = match (&failure, found) {
+                    (Some(message), Some(words)) => message.contains(words),
+                    (failure, words) => failure.is_none() && words.is_none(),
+                };
+                assert!(holds, "{said:?} by {size}: {failure:?}");
+            }
+        }
     }
 
     #[test]

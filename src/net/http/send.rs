@@ -136,7 +136,7 @@ pub(crate) fn failure_of(error: &hyper::Error, what: &str) -> Failure {
     } else if innermost.is_parse() && text.contains("too large") {
         // The method that tells this is there for servers alone.
         (Stage::Response, Reason::TooLarge)
-    } else if innermost.is_incomplete_message() {
+    } else if innermost.is_incomplete_message() || innermost.is_closed() {
         (Stage::Response, Reason::Closed)
     } else if let Some(error) = io_error {
         // So HTTP/2 tells of a connection that the peer has closed in good order.

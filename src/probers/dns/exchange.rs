@@ -41,6 +41,9 @@ impl Question<'_> {
     ) -> Result<Message, Failure> {
         let connecting = phases.stopwatch(DnsPhase::Connect);
         let socket = WireDatagram::connect(context, self.server, self.source)?;
+        // Or a router that knows no way would be the same as silence. Where the kernel cannot pass
+        // that on, the deadline must do.
+        drop(socket.hear_more(self.server.is_ipv6()));
         drop(connecting);
 
         let asking = phases.stopwatch(DnsPhase::Request);

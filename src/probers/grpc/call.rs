@@ -48,8 +48,12 @@ impl Broken {
         Self { code: Code::UNAVAILABLE, failure }
     }
 
-    fn by(error: &hyper::Error) -> Self {
-        Self { code: code_of_break(error), failure: failure_of(error, "The call failed") }
+    fn by(error: &hyper::Error, frames: &FrameWatch) -> Self {
+        // Hyper says of one that speaks something else that a frame has an invalid size, or only
+        // that the connection was closed.
+        let misunderstanding = frames.misunderstanding();
+        let failure = misunderstanding.unwrap_or_else(|| failure_of(error, "The call failed"));
+        Self { code: code_of_break(error), failure }
     }
 }
 
@@ -81,13 +85,13 @@ pub(super) async fn call(
         failure: Failure::new(Stage::Request, Reason::InvalidRequest, message),
     })?;
     let (response, driver) =
-        send_http2(stream, request).await.map_err(|error| Broken::by(&error))?;
+        send_http2(stream, request).await.map_err(|error| Broken::by(&error, frames))?;
     let is_head_all = response.body().is_end_stream();
     frames.note_head(is_head_all);
     let (parts, body) = response.into_parts();
     let reply =
         Reply { status: parts.status, head: parts.headers, is_head_all, ..Reply::default() };
-    reply.read(body, driver).await
+    reply.read(body, driver, frames).await
 }
 
 fn request(prober: &GrpcProber, authority: &str) -> Result<Request<Message>, String> {
@@ -128,13 +132,13 @@ impl Body for Message {
 }
 
 impl Reply {
-    async fn read(mut self, mut body: Incoming, mut driver: Driver) -> Ended {
+    async fn read(mut self, mut body: Incoming, mut driver: Driver, frames: &FrameWatch) -> Ended {
         loop {
             // One read may hold very many small pieces, and others want to be served meanwhile.
             consume_budget().await;
             let frame = match driver.run(body.frame()).await {
                 None => return Ok(self),
-                Some(Err(error)) => return Err(Broken::by(&error)),
+                Some(Err(error)) => return Err(Broken::by(&error, frames)),
                 Some(Ok(frame)) => frame,
             };
             match frame.into_data() {

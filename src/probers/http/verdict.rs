@@ -4,9 +4,10 @@
 //! metrics, but not those of version and TLS, and the body is read in any case. Those that cost
 //! next to nothing are made all the same, so that all that is wrong can be seen at once.
 
-use std::sync::Arc;
+use std::{future::pending, sync::Arc};
 
 use http::StatusCode;
+use tokio::time::Instant;
 
 use crate::{
     evidence::{Check, Failure, Reason, Stage},
@@ -167,7 +168,14 @@ async fn match_json(
     let wanted = prober.fail_if_body_json_not_matches_cel.clone();
     let body = Arc::clone(body);
     let deadline = context.deadline.into_std();
-    elsewhere(move || Ok(checks::json(unwanted.as_ref(), wanted.as_ref(), &body, deadline))).await
+    let made =
+        elsewhere(move || Ok(checks::json(unwanted.as_ref(), wanted.as_ref(), &body, deadline)))
+            .await;
+    if Instant::now() >= context.deadline {
+        // What was cut off says nothing of the body; the deadline is about to say so.
+        return pending().await;
+    }
+    made
 }
 
 fn too_many_redirects(failure: &Failure) -> Failure {

@@ -168,7 +168,14 @@ fn failure_of(error: &Error, stage: Stage, doing: &str) -> Failure {
         | Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => Reason::Closed,
         _ => Reason::Protocol,
     };
-    Failure::new(stage, reason, format!("{doing}: {error}"))
+    let what = match error {
+        // What is behind this may be an ordinary end of the connection.
+        Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => {
+            "the server closed the connection without a close frame".to_owned()
+        }
+        other => other.to_string(),
+    };
+    Failure::new(stage, reason, format!("{doing}: {what}"))
 }
 
 #[cfg(test)]
