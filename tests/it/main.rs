@@ -17,6 +17,7 @@ mod cli;
 mod config;
 mod dialects;
 mod dns;
+mod failures;
 mod fixtures;
 mod grpc;
 mod harness;

@@ -18,6 +18,8 @@ use probe_exporter::{
     probe::{self, ProbeRequest, request::RawRequest},
 };
 
+pub(crate) use routed::NETWORK;
+
 /// Names the target when this binary was started to probe it.
 const TARGET: &str = "PROBE_EXPORTER_TEST_ICMP_TARGET";
 

@@ -8,7 +8,7 @@ use super::{Probe, TIMEOUT};
 
 /// We are number 2 on the near link, the router is number 1 on both links, and the far host is
 /// number 2 on the far link, which is narrower; there it is number 3 as well.
-const NETWORK: &str = r"
+pub(crate) const NETWORK: &str = r"
     mount -t tmpfs none /run
     ip netns add router
     ip netns add far

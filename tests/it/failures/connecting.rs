@@ -1,0 +1,88 @@
+//! Targets that make no sense, names that lead nowhere, and connections that are not made.
+
+use std::net::TcpStream;
+
+use probe_exporter::evidence::{Reason, Stage};
+use socket2::{Domain, Socket, Type};
+
+use super::{
+    faces::check,
+    situation::{Row, Target, module, row, served},
+};
+
+#[test]
+fn targets_that_cannot_be_reached() {
+    check(&rows());
+}
+
+const INVALID: (Stage, Reason) = (Stage::Target, Reason::InvalidTarget);
+const NO_SUCH_NAME: (Stage, Reason) = (Stage::Resolve, Reason::NoSuchName);
+const REFUSED: (Stage, Reason) = (Stage::Connect, Reason::Refused);
+
+pub(super) fn rows() -> Vec<Row> {
+    let tcp = |keys| module("tcp", keys);
+    let six = "preferred_ip_protocol: ip6, ip_protocol_fallback: false";
+    let unsuitable = (Stage::Resolve, Reason::NoSuitableAddress);
+    vec![
+        row("no port", tcp(""), "127.0.0.1", INVALID, "missing port"),
+        row("a port that is none", tcp(""), "127.0.0.1:65536", INVALID, "65536"),
+        row("a URL that is none", module("http", ""), "http://h/%zz", INVALID, "not a URL"),
+        row(
+            "a name server at a port that is none",
+            module("dns", DNS),
+            "127.0.0.1:nonsense",
+            INVALID,
+            "nonsense",
+        ),
+        row(
+            "a scheme of something else",
+            module("websocket", ""),
+            "http://h/",
+            INVALID,
+            "does not begin with ws://",
+        ),
+        row("a name in parts of nothing", tcp(""), "a..b:80", NO_SUCH_NAME, "no such host"),
+        row("no name at all", module("grpc", ""), ":80", NO_SUCH_NAME, "no such host"),
+        row("the other family alone", tcp(six), "127.0.0.1:80", unsuitable, "no suitable address"),
+        row("nobody listens", tcp(""), reserved(), REFUSED, "refused"),
+        row("nobody listens to HTTP", module("http", ""), reserved(), REFUSED, "refused"),
+        row("nobody listens to gRPC", module("grpc", ""), reserved(), REFUSED, "refused"),
+        row(
+            "a source address of somebody else",
+            tcp("source_ip_address: 192.0.2.1"),
+            reserved(),
+            (Stage::Connect, Reason::InvalidRequest),
+            "not an address of this host",
+        ),
+        row(
+            "a listener that takes nobody in",
+            tcp(""),
+            crowded(),
+            (Stage::Connect, Reason::Timeout),
+            "in stage connect",
+        )
+        .soon(),
+    ]
+}
+
+/// What a module of the dns prober needs at least.
+const DNS: &str = "query_name: example";
+
+/// A port that is taken, and not listened at.
+fn reserved() -> Target {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    let address: std::net::SocketAddr = "127.0.0.1:0".parse().unwrap();
+    socket.bind(&address.into()).unwrap();
+    served(socket.local_addr().unwrap().as_socket().unwrap(), socket)
+}
+
+/// A listener with as many waiting as it lets wait: the kernel does not answer any more.
+fn crowded() -> Target {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    let address: std::net::SocketAddr = "127.0.0.1:0".parse().unwrap();
+    socket.bind(&address.into()).unwrap();
+    socket.listen(0).unwrap();
+    let address = socket.local_addr().unwrap().as_socket().unwrap();
+    let waiting = TcpStream::connect(address).unwrap();
+    served(address, (socket, waiting))
+}

@@ -1,0 +1,177 @@
+//! Name servers that are probed and do not answer as they should.
+
+use probe_exporter::evidence::{Reason, Stage};
+
+use super::{
+    faces::check,
+    situation::{Row, Target, module, row, served},
+};
+use crate::fixtures::{
+    dns::{A, DnsServer, Message, TXT, dns, message, record},
+    hostile::RUNTIME,
+};
+
+#[test]
+fn name_servers_that_do_not_answer_well() {
+    check(&rows());
+}
+
+pub(super) fn rows() -> Vec<Row> {
+    let mut rows = rules();
+    rows.extend(answers());
+    rows.extend(silence());
+    rows
+}
+
+fn rules() -> Vec<Row> {
+    let records = (Stage::Check, Reason::Records);
+    let rcode = (Stage::Check, Reason::Rcode);
+    let rule = |rule: &str| asking(&format!("validate_answer_rrs: {{{rule}}}"));
+    vec![
+        row(
+            "no such domain",
+            asking(""),
+            serving(dns().reply(message().rcode(3))),
+            rcode,
+            "NXDOMAIN",
+        ),
+        row(
+            "a server that fails",
+            asking(""),
+            serving(dns().reply(message().rcode(2))),
+            rcode,
+            "SERVFAIL",
+        ),
+        row(
+            "a server that refuses",
+            asking(TCP),
+            serving(dns().reply(message().rcode(5))),
+            rcode,
+            "REFUSED",
+        ),
+        row(
+            "an unwanted record",
+            rule(r"fail_if_matches_regexp: ['127\.0\.0\.2$']"),
+            two_addresses(),
+            records,
+            "127.0.0.2",
+        ),
+        row(
+            "a record that is not as wanted",
+            rule(r"fail_if_not_matches_regexp: ['127\.0\.0\.1$']"),
+            two_addresses(),
+            records,
+            "127.0.0.2",
+        ),
+        row(
+            "no record as wanted",
+            rule(r"fail_if_none_matches_regexp: ['10\.']"),
+            two_addresses(),
+            records,
+            "no record matches",
+        ),
+        row(
+            "not all records as wanted",
+            rule(r"fail_if_all_match_regexp: ['127\.0\.0\.1$']"),
+            two_addresses(),
+            records,
+            "fail_if_all_match_regexp",
+        ),
+    ]
+}
+
+fn answers() -> Vec<Row> {
+    let protocol = (Stage::Response, Reason::Protocol);
+    let large = vec![record("host.example", TXT, &[vec![99], vec![b'x'; 99]].concat()); 8];
+    let large = large.into_iter().fold(message(), Message::answer);
+    vec![
+        row(
+            "no message of DNS",
+            asking(""),
+            serving(dns().garbage(b"\xff\xff")),
+            protocol,
+            "shorter than a header",
+        ),
+        row(
+            "no message over TCP",
+            asking(TCP),
+            serving(dns().garbage(b"\xff\xff")),
+            protocol,
+            "shorter than a header",
+        ),
+        row(
+            "the answer to another question over TCP",
+            asking(TCP),
+            serving(dns().reply(message().other_identifier())),
+            protocol,
+            "question",
+        ),
+        row(
+            "an answer that is cut off",
+            asking(""),
+            serving(dns().reply(large)),
+            (Stage::Response, Reason::TooLarge),
+            "512",
+        ),
+        row(
+            "half an answer over TCP",
+            asking(TCP),
+            serving(dns().half()),
+            (Stage::Response, Reason::Closed),
+            "closed",
+        ),
+    ]
+}
+
+fn silence() -> Vec<Row> {
+    let timeout = (Stage::Response, Reason::Timeout);
+    vec![
+        row("no answer", asking(""), serving(dns()), timeout, "in stage response").soon(),
+        row(
+            "the answer to another question alone",
+            asking(""),
+            serving(dns().reply(message().other_identifier())),
+            timeout,
+            "in stage response",
+        )
+        .soon(),
+        row(
+            "the answer of another server",
+            asking(""),
+            serving(dns().reply(message()).other_source()),
+            timeout,
+            "in stage response",
+        )
+        .soon(),
+        row(
+            "nobody listens by UDP",
+            asking(""),
+            deaf(),
+            (Stage::Response, Reason::Refused),
+            "refused",
+        ),
+    ]
+}
+
+const TCP: &str = "transport_protocol: tcp";
+
+fn asking(keys: &str) -> String {
+    module("dns", &format!("query_name: host.example, query_type: A, {keys}"))
+}
+
+fn serving(server: DnsServer) -> Target {
+    let server = RUNTIME.block_on(server.start());
+    served(server.address, server)
+}
+
+fn two_addresses() -> Target {
+    let address = |last| record("host.example", A, &[127, 0, 0, last]);
+    serving(dns().reply(message().answer(address(1)).answer(address(2))))
+}
+
+/// A port that listens to somebody else alone.
+fn deaf() -> Target {
+    let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.connect("127.0.0.1:1").unwrap();
+    served(socket.local_addr().unwrap(), socket)
+}

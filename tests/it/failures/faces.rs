@@ -1,0 +1,173 @@
+//! Runs rows, and looks at every face of what came of them.
+
+use std::{fs, net::SocketAddr, thread};
+
+use jsonschema::Validator;
+use serde_json::Value;
+
+use super::situation::Row;
+use crate::{
+    harness::{Answer, probe_path, request},
+    metric_text::Sample,
+    running::Running,
+};
+
+/// Probes all rows at once, by an exporter of their own, and tells what is wrong with any of them.
+pub(super) fn check(rows: &[Row]) {
+    check_by(rows, |yaml| Running::start(yaml, ARGUMENTS));
+}
+
+/// What an exporter needs so that all rows can be looked at when they have run.
+pub(super) const ARGUMENTS: &[&str] = &["--history.limit=1000"];
+
+/// The same by an exporter that is started in some way of its own.
+pub(super) fn check_by(rows: &[Row], start: impl FnOnce(&str) -> Running) {
+    let modules = rows.iter().enumerate();
+    let modules = modules.map(|(index, row)| format!("  row{index}: {}\n", row.module));
+    let exporter = start(&format!("modules:\n{}", modules.collect::<String>()));
+    let schema = fs::read_to_string("docs/report.schema.json").unwrap();
+    let schema = jsonschema::validator_for(&serde_json::from_str(&schema).unwrap()).unwrap();
+    let (address, schema) = (exporter.address, &schema);
+    let mut wrong: Vec<String> = thread::scope(|scope| {
+        // All are begun before any is waited for.
+        let mut probes = Vec::new();
+        for (index, row) in rows.iter().enumerate() {
+            let look = move || Look { row, module: format!("row{index}"), address, schema }.faces();
+            probes.push((row, scope.spawn(look)));
+        }
+        let found = probes.into_iter().map(|(row, probe)| (row, probe.join().unwrap()));
+        found.filter_map(|(row, found)| found.err().map(|why| told(row, &why))).collect()
+    });
+    let (_, log) = exporter.stop();
+    for (index, row) in rows.iter().enumerate() {
+        if let Err(why) = logged(row, &format!("row{index}"), &log) {
+            wrong.push(told(row, &why));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+}
+
+fn told(row: &Row, why: &str) -> String {
+    format!("*** {}, probing {}: {why}", row.what, row.target)
+}
+
+/// One probe, and who looks at it.
+struct Look<'l> {
+    row: &'l Row,
+    module: String,
+    address: SocketAddr,
+    schema: &'l Validator,
+}
+
+type Found = Result<(), String>;
+
+/// An objection unless something holds.
+fn demand(holds: bool, objection: impl FnOnce() -> String) -> Found {
+    if holds { Ok(()) } else { Err(objection()) }
+}
+
+impl Look<'_> {
+    /// One probe, seen from all sides.
+    fn faces(&self) -> Found {
+        let answer = self.get(&probe_path(&self.module, &self.row.target));
+        demand(answer.status == 200, || format!("{} {}", answer.status, answer.text()))?;
+        let debug = self.past("debug").text();
+        self.metrics(&answer)
+            .and_then(|()| self.json())
+            .and_then(|()| self.health())
+            .and_then(|()| self.debug(&debug))
+            .map_err(|why| format!("{why}\n{debug}"))
+    }
+
+    fn get(&self, path: &str) -> Answer {
+        request(self.address, "GET", path, &[])
+    }
+
+    /// The same probe in another face.
+    fn past(&self, format: &str) -> Answer {
+        let query = url::form_urlencoded::Serializer::new(String::new())
+            .append_pair("module", &self.module)
+            .append_pair("target", &self.row.target)
+            .append_pair("format", format)
+            .finish();
+        self.get(&format!("/logs?{query}"))
+    }
+
+    fn metrics(&self, answer: &Answer) -> Found {
+        let metrics = answer.metrics();
+        demand(metrics.value("probe_success") == Some(0.0), || "it succeeded".to_owned())?;
+        let is_reason = |sample: &&Sample| sample.name == "probe_failure_info";
+        let reasons: Vec<_> = metrics.samples().iter().filter(is_reason).collect();
+        let [reason] = reasons.as_slice() else { return Err(format!("reasons: {reasons:?}")) };
+        let label = |name| reason.labels.get(name).map(String::as_str).unwrap_or_default();
+        self.reason("metrics", label("stage"), label("reason"))?;
+        for sample in &self.row.samples {
+            let holds = match sample.rsplit_once(' ') {
+                Some((series, value)) => metrics.value(series) == value.parse().ok(),
+                None => metrics.samples().iter().any(|found| found.name == *sample),
+            };
+            demand(holds, || format!("{sample} is not there"))?;
+        }
+        Ok(())
+    }
+
+    fn json(&self) -> Found {
+        let document: Value = serde_json::from_str(&self.past("json").text()).unwrap();
+        if let Err(error) = self.schema.validate(&document) {
+            return Err(format!("its JSON is against the schema: {error}"));
+        }
+        let failure = &document["failure"];
+        let text = |key: &str| failure[key].as_str().unwrap_or_default().to_owned();
+        demand(document["success"] == false, || "JSON says success".to_owned())?;
+        self.reason("JSON", &text("stage"), &text("reason"))?;
+        self.words("JSON", &text("message"))?;
+        let last = document["log"].as_array().and_then(|log| log.last()).cloned();
+        let last = last.unwrap_or_default();
+        demand(last["fields"]["reason"] == self.row.reason.label(), || format!("log: {last}"))
+    }
+
+    fn health(&self) -> Found {
+        let answer = self.past("health");
+        let (status, text) = (answer.status, answer.text());
+        demand(status == 503 && text.lines().count() == 1, || format!("health {status} {text}"))?;
+        let start = format!("{}: {}: ", self.row.stage, self.row.reason);
+        demand(text.starts_with(&start), || format!("health: {text}"))?;
+        self.words("health", &text)
+    }
+
+    fn debug(&self, text: &str) -> Found {
+        let (_, found) = text.split_once("What the probe found:\n").unwrap();
+        let mut lines = found.lines();
+        let verdict = lines.next().unwrap_or_default();
+        let Row { stage, reason, .. } = self.row;
+        let end = format!(", stage {stage}, reason {reason}");
+        demand(verdict.starts_with("Failure") && verdict.ends_with(&end), || verdict.to_owned())?;
+        self.words("debug text", lines.next().unwrap_or_default())?;
+        let advice = lines.next().unwrap_or_default();
+        demand(advice.contains(reason.advice()), || format!("no advice: {advice}"))
+    }
+
+    fn reason(&self, face: &str, stage: &str, reason: &str) -> Found {
+        let holds = (stage, reason) == (self.row.stage.label(), self.row.reason.label());
+        demand(holds, || format!("{face} says {stage} {reason}"))
+    }
+
+    fn words(&self, face: &str, message: &str) -> Found {
+        let words = self.row.words;
+        demand(!words.is_empty() && message.contains(words), || {
+            format!("{face} does not say {words:?} but {message:?}")
+        })
+    }
+}
+
+/// The line that the log of the process has of a row.
+fn logged(row: &Row, module: &str, log: &[String]) -> Found {
+    let of_module = format!(" module={module} ");
+    let lines = log.iter().filter(|line| line.contains(&of_module));
+    let lines: Vec<_> = lines.filter(|line| line.contains("msg=\"Probe failed\"")).collect();
+    let [line] = lines.as_slice() else { return Err(format!("the log has {lines:?}")) };
+    let reason = format!(" stage={} reason={} ", row.stage, row.reason);
+    // As the log writes what is between quotes.
+    let words = row.words.replace('\\', "\\\\").replace('"', "\\\"");
+    demand(line.contains(&reason) && line.contains(&words), || format!("the log says {line}"))
+}

@@ -1,0 +1,296 @@
+//! Web servers that do not answer as they should.
+
+use std::io::Write as _;
+
+use flate2::{Compression, write::GzEncoder};
+use probe_exporter::evidence::{Reason, Stage};
+
+use super::{
+    faces::check,
+    situation::{Row, Target, module, row, served, talker, web},
+};
+use crate::fixtures::{
+    hostile::RUNTIME,
+    http::{Answer, http, ok, raw, redirect, status},
+    tcp::tcp,
+    tls::{leaf, server},
+};
+
+#[test]
+fn web_servers_that_do_not_answer_well() {
+    check(&rows());
+}
+
+pub(super) fn rows() -> Vec<Row> {
+    let mut rows = checks();
+    rows.extend(redirects());
+    rows.extend(answers());
+    rows.extend(bodies());
+    rows.extend(requests());
+    rows
+}
+
+fn plain(keys: &str) -> String {
+    module("http", keys)
+}
+
+fn checks() -> Vec<Row> {
+    let of = |what, keys: &str, answer, reason, words| {
+        row(what, plain(keys), web(answer), (Stage::Check, reason), words)
+    };
+    let headers = || ok("fine").header("X-One", "1");
+    let json = || ok(r#"{"status": "down"}"#).header("Content-Type", "application/json");
+    let rule = |kind: &str, rule: &str| format!("{kind}: [{{{rule}}}]");
+    vec![
+        of("an error of the server", "", status(500), Reason::Status, "500, wanted 2xx"),
+        of("another status", "valid_status_codes: [204]", ok(""), Reason::Status, "wanted 204"),
+        of(
+            "another version",
+            "valid_http_versions: [HTTP/2.0]",
+            ok(""),
+            Reason::Version,
+            "HTTP/1.1",
+        ),
+        of(
+            "an unwanted header",
+            &rule("fail_if_header_matches", "header: X-One, regexp: '1'"),
+            headers(),
+            Reason::Header,
+            "X-One matches",
+        ),
+        of(
+            "a header that is not as wanted",
+            &rule("fail_if_header_not_matches", "header: X-One, regexp: '2'"),
+            headers(),
+            Reason::Header,
+            "X-One does not match",
+        ),
+        of(
+            "a missing header",
+            &rule("fail_if_header_not_matches", "header: X-Two, regexp: '2'"),
+            headers(),
+            Reason::Header,
+            "X-Two is missing",
+        ),
+        of(
+            "an unwanted body",
+            "fail_if_body_matches_regexp: [fi.e]",
+            ok("fine"),
+            Reason::Body,
+            "fi.e",
+        )
+        .with("probe_failed_due_to_regex 1"),
+        of(
+            "a body that is not as wanted",
+            "fail_if_body_not_matches_regexp: [good]",
+            ok("fine"),
+            Reason::Body,
+            "does not match 'good'",
+        ),
+        of(
+            "unwanted JSON",
+            "fail_if_body_json_matches_cel: \"body.status == 'down'\"",
+            json(),
+            Reason::Json,
+            "is true of the body",
+        ),
+        of(
+            "JSON that is not as wanted",
+            "fail_if_body_json_not_matches_cel: \"body.status == 'up'\"",
+            json(),
+            Reason::Json,
+            "is false of the body",
+        ),
+        of(
+            "a body that is no JSON",
+            "fail_if_body_json_not_matches_cel: \"body.status == 'up'\"",
+            ok("<html>"),
+            Reason::Json,
+            "cannot be judged",
+        ),
+        of("no TLS where it must be", "fail_if_not_ssl: true", ok(""), Reason::TlsPresence, "not"),
+        row(
+            "TLS where it must not be",
+            plain("fail_if_ssl: true, tls_config: {insecure_skip_verify: true}"),
+            over_tls(ok("")),
+            (Stage::Check, Reason::TlsPresence),
+            "came over TLS",
+        ),
+        row(
+            "an expression that takes long",
+            plain("fail_if_body_json_matches_cel: 'body.all(x, body.all(y, x == y))'"),
+            web(ok(format!("[{}1]", "1,".repeat(9_999)))),
+            (Stage::Check, Reason::Timeout),
+            "in stage check",
+        )
+        .soon(),
+    ]
+}
+
+fn redirects() -> Vec<Row> {
+    let leading = |what, location: &str, (stage, reason), words| {
+        row(what, plain(""), web(redirect(location)), (stage, reason), words)
+    };
+    let invalid = (Stage::Response, Reason::InvalidRedirect);
+    vec![
+        leading("a circle", "/again", (Stage::Response, Reason::TooManyRedirects), "302")
+            .with("probe_http_redirects 11"),
+        leading("a redirect out of HTTP", "ftp://127.0.0.1/", invalid, "leads out of HTTP"),
+        leading("a redirect to no host", "http:///path", invalid, "names no host"),
+        leading("a redirect to nonsense", "http://[::1", invalid, "Cannot redirect"),
+        leading(
+            "a redirect to where nobody listens",
+            "http://127.0.0.1:1/",
+            (Stage::Connect, Reason::Refused),
+            "127.0.0.1:1",
+        )
+        .with("probe_http_redirects 1"),
+        row(
+            "a redirect that is not followed",
+            plain("follow_redirects: false"),
+            web(redirect("/next")),
+            (Stage::Check, Reason::Status),
+            "302",
+        ),
+    ]
+}
+
+fn answers() -> Vec<Row> {
+    let of = |what, answer, (stage, reason), words| {
+        row(what, plain(""), web(answer), (stage, reason), words)
+    };
+    let protocol = (Stage::Response, Reason::Protocol);
+    let closed = (Stage::Response, Reason::Closed);
+    let timeout = (Stage::Response, Reason::Timeout);
+    let large = (Stage::Response, Reason::TooLarge);
+    let words = "in stage response";
+    vec![
+        of("an end within the head", raw("HTTP/1.1 200 O"), closed, "closed"),
+        of(
+            "an end within the body",
+            raw("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhello"),
+            closed,
+            "body",
+        ),
+        of("another protocol", raw("SSH-2.0-OpenSSH_9.2\r\n"), protocol, "invalid HTTP version"),
+        of(
+            "a length that is none",
+            raw("HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n"),
+            protocol,
+            "content-length",
+        ),
+        of(
+            "interim answers without end",
+            raw("").repeat("HTTP/1.1 103 Early Hints\r\n\r\n"),
+            protocol,
+            "interim",
+        ),
+        of("a head that is too large", ok("").header("X-Long", "a".repeat(2 << 20)), large, "head"),
+        row(
+            "a reset after the request",
+            plain(""),
+            talker("http://", tcp().line().reset()),
+            (Stage::Response, Reason::Reset),
+            "reset",
+        ),
+        row(
+            "an end before the request",
+            plain(""),
+            talker("http://", tcp().close()),
+            closed,
+            "closed",
+        ),
+        of("silence", raw("").hang(), timeout, words).soon(),
+        of("silence within the head", raw("HTTP/1.1 200 OK\r\nConte").hang(), timeout, words)
+            .soon(),
+        of(
+            "silence within the body",
+            raw("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhello").hang(),
+            timeout,
+            words,
+        )
+        .soon(),
+    ]
+}
+
+fn bodies() -> Vec<Row> {
+    let of = |what, keys: &str, answer, reason, words| {
+        row(what, plain(keys), web(answer), (Stage::Response, reason), words)
+    };
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(&vec![0; 1 << 20]).unwrap();
+    let bomb = encoder.finish().unwrap();
+    let limit = Reason::TooLarge;
+    vec![
+        of(
+            "a body that is too long",
+            "body_size_limit: 1KB",
+            ok("x".repeat(2000)),
+            limit,
+            "1024 bytes",
+        ),
+        of("a bomb", "compression: gzip, body_size_limit: 2KB", ok(&bomb), limit, "2048 bytes"),
+        of(
+            "no gzip",
+            "compression: gzip",
+            ok("plain"),
+            Reason::Decompression,
+            "cannot be decompressed",
+        ),
+        of(
+            "broken gzip",
+            "compression: gzip",
+            ok(&bomb[..bomb.len() / 2]),
+            Reason::Decompression,
+            "cannot be decompressed",
+        ),
+    ]
+}
+
+fn requests() -> Vec<Row> {
+    let missing = (Stage::Request, Reason::UnusableFile);
+    let invalid = (Stage::Request, Reason::InvalidRequest);
+    let lines = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(lines.path(), "two\nlines").unwrap();
+    let unsent = |what, keys: &str, expected, words| {
+        row(what, plain(keys), "http://127.0.0.1:1/", expected, words)
+    };
+    vec![
+        unsent(
+            "no file with a body",
+            "method: POST, body_file: /nonexistent",
+            missing,
+            "body_file",
+        ),
+        unsent(
+            "no file with a password",
+            "basic_auth: {username: u, password_file: /nonexistent}",
+            missing,
+            "basic_auth password",
+        ),
+        row(
+            "a header from a file that cannot be sent",
+            plain(&format!("http_headers: {{X-One: {{files: ['{}']}}}}", lines.path().display())),
+            web(ok("")),
+            invalid,
+            "X-One holds a control character",
+        )
+        .keeping(lines),
+    ]
+}
+
+fn over_tls(answer: Answer) -> Target {
+    let context = server(&leaf("127.0.0.1").self_signed()).context();
+    let server = RUNTIME.block_on(http([answer]).over_tls(context).start());
+    served(format!("https://{}/", server.address), server)
+}
+
+/// What nginx does at `return 444`: it reads the request and hangs up.
+#[test]
+fn a_server_that_hangs_up_is_asked_once() {
+    let server = RUNTIME.block_on(http([raw("")]).start());
+    let target = format!("http://{}/", server.address);
+    let closed = (Stage::Response, Reason::Closed);
+    check(&[row("a close without a word", plain(""), target, closed, "closed")]);
+    assert_eq!(server.asked().len(), 1, "{:?}", server.asked());
+}

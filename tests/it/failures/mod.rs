@@ -1,0 +1,70 @@
+//! Why probes fail: for each situation the stage, the reason and the words, on every face of the
+//! report and in the log of the process.
+
+mod connecting;
+mod dialogue;
+mod dns;
+mod expired;
+mod faces;
+mod grpc;
+mod http;
+mod network;
+mod proxies;
+mod situation;
+mod tls;
+mod tokens;
+mod websocket;
+mod world;
+
+use std::collections::BTreeSet;
+
+use probe_exporter::evidence::{Reason, Stage};
+
+use self::situation::Row;
+
+/// Reasons that no row has, and why.
+const WITHOUT_ROW: [(Reason, &str); 2] = [
+    (Reason::Abandoned, "nobody is there any more to look; `server.rs` finds it in the history"),
+    (Reason::Internal, "it takes a defect; unit tests of `probe` bring their own"),
+];
+
+/// All rows, with the servers that they need.
+fn all() -> Vec<Row> {
+    let mut rows = network::rows();
+    for group in [
+        connecting::rows,
+        dialogue::rows,
+        dns::rows,
+        expired::rows,
+        grpc::rows,
+        http::rows,
+        proxies::rows,
+        tls::rows,
+        tokens::rows,
+        websocket::rows,
+    ] {
+        rows.extend(group());
+    }
+    rows
+}
+
+#[test]
+fn every_reason_has_a_row_or_an_excuse() {
+    let rows = all();
+    let shown: BTreeSet<_> = rows.iter().map(|row| row.reason.label()).collect();
+    for reason in Reason::ALL {
+        let excused = WITHOUT_ROW.iter().any(|(known, _)| known == reason);
+        assert_eq!(shown.contains(reason.label()), !excused, "{reason}");
+    }
+    let timeouts = rows.iter().filter(|row| row.reason == Reason::Timeout);
+    let stages: BTreeSet<_> = timeouts.map(|row| row.stage.label()).collect();
+    for stage in Stage::ALL {
+        // Nothing is waited for while a target is read.
+        assert_eq!(stages.contains(stage.label()), *stage != Stage::Target, "timeout in {stage}");
+    }
+    assert!(rows.len() >= 80, "{} rows", rows.len());
+    let mut names = BTreeSet::new();
+    for row in &rows {
+        assert!(names.insert(row.what), "there are two of {:?}", row.what);
+    }
+}

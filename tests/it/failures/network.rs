@@ -1,0 +1,218 @@
+//! What takes a network of its own: names, routers, rights, and ports that run out.
+
+use std::os::unix::net::UnixListener;
+
+use probe_exporter::evidence::{Reason, Stage};
+
+use super::{
+    situation::{Row, module, row, served},
+    world::in_world,
+};
+use crate::icmp::NETWORK;
+
+/// Names are asked of a server at 127.0.0.1, and this host has few ports.
+const ROUTED: &str = r#"
+    ip -n router route add blackhole 10.98.0.0/24
+    ip -n router route add prohibit 10.99.0.0/24
+    sysctl -q net.ipv4.ip_local_port_range="40000 40099"
+"#;
+
+#[test]
+fn names_and_routes_that_lead_nowhere() {
+    in_world("routed", &format!("{NETWORK}{ROUTED}"), "");
+}
+
+#[test]
+fn rights_that_are_missing() {
+    let nobody = "--reuid=65534 --regid=65534 --clear-groups --inh-caps=-all --ambient-caps=-all";
+    in_world("powerless", "mount -t tmpfs none /run", nobody);
+}
+
+pub(super) fn rows() -> Vec<Row> {
+    let mut rows = routed();
+    rows.extend(powerless());
+    rows
+}
+
+pub(super) fn routed() -> Vec<Row> {
+    let mut rows = names_that_lead_nowhere();
+    rows.extend(connections());
+    rows.extend(echoes());
+    rows
+}
+
+fn names_that_lead_nowhere() -> Vec<Row> {
+    let tcp = || module("tcp", "");
+    let only_six = "preferred_ip_protocol: ip6, ip_protocol_fallback: false";
+    vec![
+        row(
+            "no such name",
+            tcp(),
+            "gone.test:80",
+            (Stage::Resolve, Reason::NoSuchName),
+            "gone.test",
+        ),
+        row(
+            "a resolver that fails",
+            tcp(),
+            "broken.test:80",
+            (Stage::Resolve, Reason::ResolverFailure),
+            "broken.test",
+        ),
+        row(
+            "a resolver that keeps silent",
+            module("http", ""),
+            "http://silent.test/",
+            (Stage::Resolve, Reason::Timeout),
+            "in stage resolve",
+        )
+        .soon(),
+        row(
+            "a name of the other family",
+            module("tcp", only_six),
+            "four.test:80",
+            (Stage::Resolve, Reason::NoSuitableAddress),
+            "four.test",
+        ),
+        row(
+            "no such name of a proxy",
+            module("http", "proxy_url: 'http://gone.test:3128'"),
+            "http://127.0.0.1/",
+            (Stage::Proxy, Reason::NoSuchName),
+            "gone.test",
+        ),
+    ]
+}
+
+fn connections() -> Vec<Row> {
+    let tcp = || module("tcp", "");
+    let (connect, unreachable) = (Stage::Connect, Reason::Unreachable);
+    vec![
+        row("no route of a router", tcp(), "10.88.0.1:80", (connect, unreachable), "10.88.0.1:80"),
+        row(
+            "no route to a web server",
+            module("http", ""),
+            "http://10.88.0.1/",
+            (connect, unreachable),
+            "10.88.0.1",
+        ),
+        row(
+            "nothing but silence to a connection",
+            tcp(),
+            "10.98.0.1:80",
+            (connect, Reason::Timeout),
+            "in stage connect",
+        )
+        .soon(),
+        row(
+            "nothing but silence to a request",
+            module("http", ""),
+            "http://10.98.0.1/",
+            (connect, Reason::Timeout),
+            "in stage connect",
+        )
+        .soon(),
+        row(
+            "no route to a name server",
+            module("dns", "query_name: example"),
+            "10.88.0.1",
+            (Stage::Response, unreachable),
+            "10.88.0.1",
+        ),
+        row(
+            "no port is left",
+            tcp(),
+            CROWDED,
+            (connect, Reason::OutOfResources),
+            "no local port is left",
+        ),
+    ]
+}
+
+fn echoes() -> Vec<Row> {
+    let icmp = |keys: &str| module("icmp", keys);
+    let large = "payload_size: 1450, dont_fragment: true";
+    let (response, unreachable) = (Stage::Response, Reason::Unreachable);
+    vec![
+        row(
+            "an echo that comes from nowhere",
+            icmp(""),
+            "10.98.0.1",
+            (response, Reason::Timeout),
+            "in stage response",
+        )
+        .soon(),
+        row(
+            "no route of an echo",
+            icmp(""),
+            "10.88.0.1",
+            (response, unreachable),
+            "10.66.0.1 says: the network is unreachable",
+        ),
+        row(
+            "a router that prohibits",
+            icmp(""),
+            "10.99.0.1",
+            (response, unreachable),
+            "10.66.0.1 says: a rule prohibits",
+        ),
+        row(
+            "a short life",
+            icmp("ttl: 1"),
+            "10.77.0.2",
+            (response, Reason::TimeExceeded),
+            "10.66.0.1 says: the time to live ran out",
+        ),
+        row(
+            "a short life in IPv6",
+            icmp("ttl: 1"),
+            "fd77::2",
+            (response, Reason::TimeExceeded),
+            "fd66::1 says: the time to live ran out",
+        ),
+        row(
+            "a packet that the path does not carry",
+            icmp(large),
+            "10.77.0.2",
+            (response, Reason::MessageTooLong),
+            "the path carries 1400",
+        ),
+        row(
+            "a packet that the link does not carry",
+            icmp("payload_size: 1473, dont_fragment: true"),
+            "10.77.0.2",
+            (Stage::Request, Reason::MessageTooLong),
+            "too long",
+        ),
+    ]
+}
+
+/// A place of the routed world that has all the connections which there can be to it.
+pub(super) const CROWDED: &str = "127.0.0.7:80";
+
+pub(super) fn powerless() -> Vec<Row> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("socket");
+    let listener = UnixListener::bind(&path).unwrap();
+    let mut nothing = std::fs::metadata(&path).unwrap().permissions();
+    std::os::unix::fs::PermissionsExt::set_mode(&mut nothing, 0);
+    std::fs::set_permissions(&path, nothing).unwrap();
+    let denied = (Stage::Connect, Reason::PermissionDenied);
+    vec![
+        row("no right to an echo", module("icmp", ""), "127.0.0.1", denied, "CAP_NET_RAW"),
+        row(
+            "no right to a socket",
+            module("unix", ""),
+            served(path.display(), (listener, folder)),
+            denied,
+            "write permission on the socket",
+        ),
+        row(
+            "a resolver that is not there",
+            module("tcp", ""),
+            "name.test:80",
+            (Stage::Resolve, Reason::ResolverFailure),
+            "name.test",
+        ),
+    ]
+}
