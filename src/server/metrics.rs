@@ -14,6 +14,7 @@ use prometheus::{
 use crate::server::process::ProcessMetrics;
 use crate::{
     config::{Config, LastReload, Module},
+    evidence::Failure,
     metrics::Format,
     probe::ProbeReport,
     server::{
@@ -34,6 +35,7 @@ pub(super) struct OwnMetrics {
     last_reload_success: Gauge,
     unknown_modules: IntCounter,
     probes: IntCounterVec,
+    failures: IntCounterVec,
     durations: HistogramVec,
     in_flight: IntGauge,
     guard: Option<GuardMetrics>,
@@ -83,6 +85,16 @@ impl OwnMetrics {
                 IntCounterVec::new(
                     Opts::new("probe_exporter_probes_total", "Finished probes."),
                     &["module", "prober", "result"],
+                )?,
+            )?,
+            failures: register(
+                &registry,
+                IntCounterVec::new(
+                    Opts::new(
+                        "probe_exporter_probe_failures_total",
+                        "Failed probes, by the stage and the reason of the failure.",
+                    ),
+                    &["module", "stage", "reason"],
                 )?,
             )?,
             durations: register(
@@ -166,6 +178,9 @@ impl OwnMetrics {
         let result = if report.verdict.is_ok() { SUCCESS } else { FAILURE };
         let module = report.module_name.as_str();
         self.counter(module, &report.module, result).inc();
+        if let Err(Failure { stage, reason, .. }) = &report.verdict {
+            self.failures.with_label_values(&[module, stage.label(), reason.label()]).inc();
+        }
         self.durations.with_label_values(&[module]).observe(report.duration.as_secs_f64());
     }
 }

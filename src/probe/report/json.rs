@@ -189,7 +189,7 @@ struct Sample<'r> {
     /// Its labels.
     labels: BTreeMap<&'r str, &'r str>,
     /// Its value; null where that is no finite number.
-    value: f64,
+    value: Option<f64>,
 }
 
 /// A line of the log.
@@ -235,7 +235,7 @@ fn samples(report: &ProbeReport) -> Vec<Sample<'_>> {
     let samples = report.metrics.samples().map(|(name, labels, value)| Sample {
         name,
         labels: labels.pairs().collect(),
-        value,
+        value: Some(value).filter(|value| value.is_finite()),
     });
     let mut samples: Vec<_> = samples.collect();
     samples.sort_by(|one, other| (one.name, &one.labels).cmp(&(other.name, &other.labels)));
