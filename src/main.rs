@@ -20,6 +20,7 @@ fn main() -> ExitCode {
     let result = match cli::parse(std::env::args_os()) {
         Ok(Invocation::Print(text)) => stdout().write_all(text.as_bytes()).map_err(Into::into),
         Ok(Invocation::Check(check)) => return check.run(),
+        Ok(Invocation::Probe(probe)) => return probe.run(),
         Ok(Invocation::CheckConfig(process)) => app::check(&logged(process).options),
         Ok(Invocation::Serve(process)) => App::build(logged(process).options).and_then(App::run),
         Err(error) => {

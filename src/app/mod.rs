@@ -2,6 +2,7 @@
 
 mod cpu;
 mod listen;
+mod once;
 mod options;
 mod signals;
 
@@ -19,6 +20,7 @@ use futures_util::future::{Either, pending, select};
 use tokio::{runtime::Runtime, sync::watch, task::spawn_blocking, time::MissedTickBehavior};
 
 pub use listen::{ListenAddress, ListenAddressError};
+pub use once::Once;
 pub use options::{Listen, Options, ResolverChoice};
 
 use self::signals::Signals;
@@ -78,10 +80,7 @@ impl App {
             wire::use_kernel_stamps(false);
             log::info!("Readings come from this process's clock, as was asked for");
         }
-        let resolver = Arc::new(match options.resolver {
-            ResolverChoice::Dns => Resolver::system(),
-            ResolverChoice::System => Resolver::operating_system(),
-        });
+        let resolver = Arc::new(resolver(options.resolver));
         let mut exporter = Exporter::new(settings, config, history, resolver)?;
         if let Some(guard) = guard {
             exporter = exporter.guarded_by(guard)?;
@@ -173,6 +172,13 @@ fn load(options: &Options) -> anyhow::Result<ConfigStore> {
 fn load_guard(options: &Options) -> anyhow::Result<Option<Guard>> {
     let guard = options.web_config_file.clone().map(Guard::load);
     guard.transpose().context("Error loading web config")
+}
+
+fn resolver(choice: ResolverChoice) -> Resolver {
+    match choice {
+        ResolverChoice::Dns => Resolver::system(),
+        ResolverChoice::System => Resolver::operating_system(),
+    }
 }
 
 fn open(listen: &Listen) -> anyhow::Result<Vec<TcpListener>> {

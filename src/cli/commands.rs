@@ -1,16 +1,29 @@
 //! What was typed after the name of a command.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use anstream::ColorChoice;
-use clap::{ArgAction, Args, Command, Subcommand, ValueEnum};
+use clap::{ArgAction, Args, Command, Subcommand, ValueEnum, value_parser};
 use clap_complete::Shell;
 
-use crate::{cli::check::Check, version};
+use crate::{
+    cli::{
+        arguments::Resolver,
+        check::Check,
+        probe::{self, Probe, Watch},
+    },
+    settings::duration::GoDuration,
+    version,
+};
 
 /// The commands, each with its flags.
 #[derive(Debug, Subcommand)]
 pub(super) enum CommandLine {
+    /// Probe a target once, or again and again, and say what was found
+    ///
+    /// Exit code: 0 when every probe succeeded, 1 when one failed, 2 when nothing could be probed.
+    Probe(ProbeArguments),
+
     /// Say what is wrong with a file of modules, or what a module does
     ///
     /// Exit code: 0 when every file can be used, 1 when one has errors, 2 when one cannot be read.
@@ -24,6 +37,78 @@ pub(super) enum CommandLine {
         #[command(flatten)]
         help: Help,
     },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ProbeArguments {
+    /// What to probe, as the module's prober reads it
+    target: String,
+
+    #[arg(
+        short,
+        long,
+        value_name = "MODULE",
+        help = "The module to probe with [default: http_2xx]"
+    )]
+    module: Option<String>,
+
+    /// Host header or TLS name, where it is not that of the target
+    #[arg(long, value_name = "HOST")]
+    hostname: Option<String>,
+
+    /// The longest that the probe may take, such as 500ms or 1m; the module may allow less
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration)]
+    timeout: Duration,
+
+    /// File of modules [default: that which a start without flags would take]
+    #[arg(long = "config.file", value_name = "FILE")]
+    config_file: Option<PathBuf>,
+
+    /// Who looks names up: the hosts file and DNS, or the operating system
+    #[arg(long = "dns.resolver", value_name = "RESOLVER", default_value = "dns")]
+    resolver: Resolver,
+
+    /// What to print: a page for people, the document or the metrics that the server would answer,
+    /// or one line
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    format: Format,
+
+    /// Print the log of the probe too
+    #[arg(short, long)]
+    verbose: bool,
+
+    /// Probe again and again, this long from one beginning to the next, until Ctrl-C
+    #[arg(
+        short,
+        long,
+        value_name = "INTERVAL",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "1s",
+        value_parser = duration
+    )]
+    watch: Option<Duration>,
+
+    /// Probe so many times, each second unless --watch says otherwise
+    #[arg(short = 'n', long, value_name = "COUNT", value_parser = value_parser!(u64).range(1..))]
+    count: Option<u64>,
+
+    #[command(flatten)]
+    look: Look,
+}
+
+/// What `probe` can print.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    Text,
+    Json,
+    Prometheus,
+    Health,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let duration: GoDuration = text.parse()?;
+    duration.positive().ok_or_else(|| "not longer than nothing".to_owned())
 }
 
 #[derive(Debug, Args)]
@@ -58,8 +143,13 @@ pub(super) struct Look {
     #[command(flatten)]
     help: Help,
 
-    /// When to use colours; auto means on terminals, unless `NO_COLOR` is set
-    #[arg(long, value_name = "WHEN", default_value = "auto")]
+    // Help has no use for the marks of Markdown.
+    #[arg(
+        long,
+        value_name = "WHEN",
+        default_value = "auto",
+        help = "When to use colours; auto means on terminals, unless NO_COLOR is set"
+    )]
     color: Color,
 }
 
@@ -75,6 +165,34 @@ pub(super) fn completions(shell: Shell, command: &mut Command) -> String {
     let mut script = Vec::new();
     clap_complete::generate(shell, command, version::PROGRAM, &mut script);
     String::from_utf8_lossy(&script).into_owned()
+}
+
+impl From<ProbeArguments> for Probe {
+    fn from(arguments: ProbeArguments) -> Self {
+        const SECOND: Duration = Duration::from_secs(1);
+
+        let ProbeArguments { target, module, hostname, timeout, config_file, resolver, .. } =
+            arguments;
+        let ProbeArguments { format, verbose, watch, count, look, .. } = arguments;
+        let watch = watch.or(count.map(|_| SECOND)).map(|interval| Watch { interval, count });
+        Self {
+            target,
+            module,
+            hostname,
+            timeout,
+            config_file,
+            resolver: resolver.into(),
+            format: match format {
+                Format::Text => probe::Format::Text,
+                Format::Json => probe::Format::Json,
+                Format::Prometheus => probe::Format::Prometheus,
+                Format::Health => probe::Format::Health,
+            },
+            verbose,
+            watch,
+            color: look.color.into(),
+        }
+    }
 }
 
 impl From<CheckArguments> for Check {

@@ -6,6 +6,7 @@ mod arguments;
 mod check;
 mod commands;
 mod manual;
+mod probe;
 mod screen;
 mod serving;
 
@@ -15,8 +16,8 @@ use clap::{CommandFactory as _, FromArgMatches as _, error::ErrorKind};
 use log::Level;
 use thiserror::Error;
 
-pub use self::check::Check;
 use self::{arguments::Arguments, commands::CommandLine};
+pub use self::{check::Check, probe::Probe};
 use crate::{app::Options, logging::Format, version};
 
 /// What the command line asks for.
@@ -30,6 +31,8 @@ pub enum Invocation {
     Serve(Process),
     /// Say what is wrong with files, or what a module does.
     Check(Check),
+    /// Probe, and say what was found.
+    Probe(Probe),
 }
 
 /// What the exporter is to be, and how its process is to log.
@@ -87,6 +90,7 @@ pub fn parse(
         .map_err(|error| usage_error(&error, named.as_deref()))?;
     match arguments.command {
         Some(CommandLine::Check(check)) => Ok(Invocation::Check(check.into())),
+        Some(CommandLine::Probe(probe)) => Ok(Invocation::Probe(probe.into())),
         Some(CommandLine::Completions { shell, .. }) => {
             Ok(Invocation::Print(commands::completions(shell, &mut command)))
         }

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use crate::running::BINARY;
 
 /// Runs the binary in an empty folder with these files in it.
-fn run_with(files: &[(&str, &[u8])], arguments: &[&str]) -> (TempDir, Output) {
+pub(crate) fn run_with(files: &[(&str, &[u8])], arguments: &[&str]) -> (TempDir, Output) {
     let folder = tempfile::tempdir().unwrap();
     for (name, content) in files {
         fs::write(folder.path().join(name), content).unwrap();
@@ -33,7 +33,7 @@ fn checked(content: impl AsRef<[u8]>, flags: &[&str]) -> (Option<i32>, String) {
     (output.status.code(), text(&output.stdout))
 }
 
-fn text(bytes: &[u8]) -> String {
+pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 
@@ -169,6 +169,12 @@ fn usage_errors_of_commands_have_code_2() {
         &["check", "--color=loud"],
         &["completions"],
         &["completions", "tcsh"],
+        &["probe"],
+        &["probe", "t", "--timeout=soon"],
+        &["probe", "t", "--timeout=-1s"],
+        &["probe", "t", "--watch=0"],
+        &["probe", "t", "--count=0"],
+        &["probe", "t", "--format=xml"],
     ] {
         let output = run(arguments);
         let error = text(&output.stderr);
@@ -181,7 +187,7 @@ fn usage_errors_of_commands_have_code_2() {
 
 #[test]
 fn commands_have_help_a_page_and_completions() {
-    for command in ["check", "completions"] {
+    for command in ["probe", "check", "completions"] {
         for arguments in [&[command, "--help"][..], &["help", command]] {
             let output = run(arguments);
             let help = text(&output.stdout);
@@ -195,7 +201,7 @@ fn commands_have_help_a_page_and_completions() {
         let output = run(&["completions", shell]);
         let script = text(&output.stdout);
         assert_eq!(output.status.code(), Some(0), "{shell}");
-        for word in ["check", "explain", "config.file"] {
+        for word in ["check", "explain", "watch", "config.file"] {
             assert!(script.contains(word), "{shell}: {word}");
         }
     }

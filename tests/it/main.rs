@@ -14,6 +14,7 @@ mod activation;
 mod architecture;
 mod checks;
 mod cli;
+mod cli_probe;
 mod config;
 mod dialects;
 mod dns;

@@ -1,7 +1,7 @@
 //! What a module does, as a page.
 
 use crate::{
-    cli::screen::{FAINT, NAME, wrapped},
+    cli::screen::{FAINT, NAME, harmless, wrapped},
     config::Module,
     settings::explain::{Statement, Topic},
 };
@@ -38,11 +38,4 @@ fn line(statement: &Statement, label: &str, number: &str, width: Option<usize>) 
     let first = format!("  {NAME}{label}{NAME:#}{gap}{number}");
     let rest = " ".repeat(INDENT + number.len());
     wrapped(&text, width, &first, &rest)
-}
-
-/// `text` without what a terminal would take for a command.
-fn harmless(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() { c.escape_default().to_string() } else { c.to_string() })
-        .collect()
 }

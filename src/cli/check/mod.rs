@@ -89,10 +89,10 @@ fn explain(config: &Config, name: &str, file: &str, screen: &mut Screen) -> Outc
     let Some(module) = config.module(name) else {
         let names: Vec<_> = config.modules().map(|(name, _)| name).collect();
         let text = format!("{file} has no module {name}; it has {}", names.join(", "));
-        screen.print(&wrapped(&text, screen.width, &format!("{BAD}error{BAD:#}: "), "       "));
+        screen.print(&wrapped(&text, screen.width(), &format!("{BAD}error{BAD:#}: "), "       "));
         return Outcome::Unusable;
     };
-    screen.print(&explanation::shown(name, &module, file, screen.width));
+    screen.print(&explanation::shown(name, &module, file, screen.width()));
     Outcome::Good
 }
 
@@ -117,22 +117,27 @@ fn check_web(path: &Path, screen: &mut Screen) -> Outcome {
 
 fn cannot_read(file: &Path, error: &std::io::Error, screen: &mut Screen) -> Outcome {
     let text = format!("cannot read {}: {error}", file.display());
-    screen.print(&wrapped(&text, screen.width, &format!("{BAD}error{BAD:#}: "), "       "));
+    screen.print(&wrapped(&text, screen.width(), &format!("{BAD}error{BAD:#}: "), "       "));
     Outcome::Unusable
 }
 
 fn show_errors(lines: &Lines<'_>, faults: &[Fault], file: &str, screen: &mut Screen) -> Outcome {
     for fault in faults {
-        screen.print(&lines.show(Weight::Error, fault, screen.width));
+        screen.print(&lines.show(Weight::Error, fault, screen.width()));
     }
     let errors = count(faults.len(), "error");
     screen.print(&format!("{NAME}{file}{NAME:#}: {BAD}{errors}{BAD:#}\n"));
     Outcome::Bad
 }
 
+/// Shows what is wrong with a file to whoever wanted something else of it.
+pub(super) fn show_errors_of(source: &Source, faults: &[Fault], screen: &mut Screen) {
+    show_errors(&Lines::of(&source.name, &source.bytes), faults, &source.name, screen);
+}
+
 fn show_warnings(lines: &Lines<'_>, warnings: &[Fault], screen: &mut Screen) {
     for warning in warnings {
-        screen.print(&lines.show(Weight::Warning, warning, screen.width));
+        screen.print(&lines.show(Weight::Warning, warning, screen.width()));
     }
 }
 

@@ -1,0 +1,206 @@
+//! `probe_exporter probe`: probes for people, run as the server would.
+
+mod page;
+mod statistics;
+mod watch;
+mod waterfall;
+
+use std::{
+    future::pending,
+    path::PathBuf,
+    process::ExitCode,
+    time::{Duration, SystemTime},
+};
+
+use anstream::ColorChoice;
+use url::form_urlencoded::Serializer;
+
+use crate::{
+    app::{Once, ResolverChoice},
+    cli::{
+        check::show_errors_of,
+        screen::{BAD, Screen, harmless, wrapped},
+    },
+    config::{Config, Source},
+    probe::{BadRequest, ProbeReport, ProbeRequest, request::RawRequest},
+};
+
+/// What is to be probed, and how it is to be shown.
+#[derive(Debug, PartialEq)]
+pub struct Probe {
+    /// The target.
+    pub(super) target: String,
+    /// The module; none means that of a request that names none.
+    pub(super) module: Option<String>,
+    /// The host name beside the target.
+    pub(super) hostname: Option<String>,
+    /// How long the scraper waits, so to speak.
+    pub(super) timeout: Duration,
+    /// The file of modules; none means that which a start would take.
+    pub(super) config_file: Option<PathBuf>,
+    /// Who looks names up.
+    pub(super) resolver: ResolverChoice,
+    /// What is printed.
+    pub(super) format: Format,
+    /// Whether the log of the probe is printed too.
+    pub(super) verbose: bool,
+    /// Whether to probe again and again.
+    pub(super) watch: Option<Watch>,
+    /// Whether to print in colours.
+    pub(super) color: ColorChoice,
+}
+
+/// How often to probe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Watch {
+    /// From the beginning of one probe to that of the next, if it is over by then.
+    pub(super) interval: Duration,
+    /// How many probes; none means until a signal.
+    pub(super) count: Option<u64>,
+}
+
+/// What is printed of a probe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Format {
+    /// A page for people.
+    Text,
+    /// The document of docs/report.schema.json.
+    Json,
+    /// The metrics.
+    Prometheus,
+    /// One line.
+    Health,
+}
+
+/// The code when nothing could be probed; 1 is for probes that failed.
+const UNUSABLE: u8 = 2;
+
+impl Probe {
+    /// Probes, prints, and says whether all went well.
+    #[must_use]
+    pub fn run(&self) -> ExitCode {
+        let mut screen = Screen::new(self.color);
+        let request = match self.request() {
+            Ok(request) => request,
+            Err(message) => return self.refuse(&message),
+        };
+        let once = match Once::new(self.resolver) {
+            Ok(once) => once,
+            Err(error) => return self.refuse(&format!("{error:#}")),
+        };
+        let all_succeeded = once.run(async |once| {
+            if let Some(watch) = self.watch {
+                return watch::run(watch, self, once, &request, &mut screen).await;
+            }
+            let report = once.probe(request, pending()).await;
+            self.print(&report, &mut screen);
+            report.verdict.is_ok()
+        });
+        ExitCode::from(u8::from(!all_succeeded))
+    }
+
+    /// The request that the server would have got.
+    fn request(&self) -> Result<ProbeRequest, String> {
+        let source = Source::read(self.config_file.as_deref())
+            .map_err(|unreadable| format!("{}: {}", unreadable.file.display(), unreadable.error))?;
+        let config = source.parse().map_err(|error| {
+            let mut screen = Screen::of_errors(self.color);
+            show_errors_of(&source, &error.faults, &mut screen);
+            format!("nothing can be probed before {} is good", source.name)
+        })?;
+        let mut query = Serializer::new(String::new());
+        query.append_pair("target", &self.target);
+        for (name, value) in [("module", &self.module), ("hostname", &self.hostname)] {
+            if let Some(value) = value {
+                query.append_pair(name, value);
+            }
+        }
+        let timeout = self.timeout.as_secs_f64().to_string();
+        let raw = RawRequest { query: &query.finish(), scrape_timeout: Some(&timeout) };
+        ProbeRequest::parse(raw, &config, 0.0).map_err(|error| explained(&error, &config, &source))
+    }
+
+    fn refuse(&self, message: &str) -> ExitCode {
+        let mut screen = Screen::of_errors(self.color);
+        let first = format!("{BAD}error{BAD:#}: ");
+        screen.print(&wrapped(message, screen.width(), &first, "       "));
+        ExitCode::from(UNUSABLE)
+    }
+
+    fn print(&self, report: &ProbeReport, screen: &mut Screen) {
+        let text = match self.format {
+            Format::Text => page::shown(report, SystemTime::now(), screen.width(), self.verbose),
+            Format::Json => line_of(&report.to_json()),
+            Format::Prometheus => report.metrics.render(),
+            Format::Health => line_of(&harmless(&report.summary())),
+        };
+        screen.print(&text);
+        if self.verbose && self.format != Format::Text {
+            Screen::of_errors(self.color).print(&page::log(report));
+        }
+    }
+}
+
+fn line_of(text: &str) -> String {
+    format!("{}\n", text.trim_end())
+}
+
+/// What is wrong with a request, and what would be right where that can be told.
+fn explained(error: &BadRequest, config: &Config, source: &Source) -> String {
+    match error {
+        BadRequest::UnknownModule(module) => {
+            let names: Vec<_> = config.modules().map(|(name, _)| name).collect();
+            format!("{} has no module {module}; it has {}", source.name, names.join(", "))
+        }
+        error => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        evidence::{Failure, Reason, Stage},
+        metrics::MetricSet,
+        probe::report::{HopReport, PhaseReport},
+    };
+
+    /// The report of a probe that took so many milliseconds.
+    pub(super) fn report(milliseconds: u64, verdict: Result<(), Failure>) -> ProbeReport {
+        let config = Config::parse("modules: {web: {prober: http}}", "").unwrap();
+        ProbeReport {
+            module_name: "web".to_owned(),
+            module: config.module("web").unwrap(),
+            target: "http://h/".to_owned(),
+            hostname: None,
+            started: SystemTime::UNIX_EPOCH,
+            duration: Duration::from_millis(milliseconds),
+            waited: Duration::from_millis(milliseconds),
+            timeout: Duration::from_secs(10),
+            verdict,
+            hops: Vec::new(),
+            checks: Vec::new(),
+            metrics: MetricSet::default(),
+            log: Vec::new(),
+        }
+    }
+
+    pub(super) fn refused() -> Failure {
+        Failure::new(Stage::Connect, Reason::Refused, "connecting to h:80: refused\u{1b}[2J")
+    }
+
+    pub(super) fn hop(url: &str, phases: &[(&'static str, u64, u64)]) -> HopReport {
+        let phase = |(name, start, length): &(&'static str, u64, u64)| {
+            let [start, length] = [*start, *length].map(Duration::from_millis);
+            PhaseReport { group: "", name, start, length, in_vain: false }
+        };
+        HopReport {
+            url: Some(url.to_owned()),
+            address: Some("192.0.2.1:80".to_owned()),
+            start: Duration::ZERO,
+            answer: Some("HTTP/1.1 302".to_owned()),
+            tls: None,
+            phases: phases.iter().map(phase).collect(),
+        }
+    }
+}

@@ -1,0 +1,248 @@
+//! Probing again and again: one line that is written anew on a terminal, one line for each probe
+//! elsewhere, and what it all came to at the end.
+
+use std::future::pending;
+
+use futures_util::{
+    FutureExt as _,
+    future::{Either, select},
+};
+use tokio::time::{Instant, sleep_until};
+
+use super::{
+    Format, Probe, Watch, line_of,
+    page::{self, time},
+    statistics::Statistics,
+};
+use crate::{
+    app::Once,
+    cli::screen::{BAD, FAINT, GOOD, NAME, ODD, Screen, harmless, wrapped},
+    evidence::logfmt,
+    probe::{ProbeReport, ProbeRequest},
+};
+
+/// Probes until there were enough or somebody presses Ctrl-C; says whether all probes succeeded.
+pub(super) async fn run(
+    watch: Watch,
+    probe: &Probe,
+    once: &Once,
+    request: &ProbeRequest,
+    screen: &mut Screen,
+) -> bool {
+    let stop = interrupted().boxed().shared();
+    let mut statistics = Statistics::default();
+    let mut live = Live::default();
+    let has_line = probe.format == Format::Text && !probe.verbose && screen.is_terminal();
+    while watch.count.is_none_or(|count| statistics.probes < count) {
+        let begun = Instant::now();
+        let report = once.probe(request.clone(), stop.clone()).await;
+        if stop.peek().is_some() {
+            // Cut off by us, which says nothing about the target.
+            break;
+        }
+        statistics.add(&report);
+        if has_line {
+            live.show(&report, &statistics, screen);
+        } else if probe.format == Format::Text {
+            screen.print(&line(&report));
+            if probe.verbose {
+                screen.print(&page::log(&report));
+            }
+        } else {
+            probe.print(&report, screen);
+        }
+        if watch.count == Some(statistics.probes) {
+            break;
+        }
+        let next = sleep_until(begun + watch.interval);
+        if let Either::Right(_) = select(Box::pin(next), stop.clone()).await {
+            break;
+        }
+    }
+    if probe.format == Format::Text {
+        live.leave(screen);
+        screen.print(&summary(&request.target.name, &statistics));
+    }
+    statistics.lost() == 0
+}
+
+/// Ends when somebody presses Ctrl-C.
+async fn interrupted() {
+    if tokio::signal::ctrl_c().await.is_err() {
+        // Then the signal ends the process, as it does without us.
+        pending::<()>().await;
+    }
+}
+
+/// The line for a probe where lines stay.
+fn line(report: &ProbeReport) -> String {
+    line_of(&format!("{} {}", logfmt::timestamp(report.started), verdict(report)))
+}
+
+fn verdict(report: &ProbeReport) -> String {
+    let duration = time(report.duration);
+    match &report.verdict {
+        Ok(()) => format!("{GOOD}ok{GOOD:#} {duration}"),
+        Err(_) => format!("{BAD}FAILED{BAD:#} {duration} {}", harmless(&report.summary())),
+    }
+}
+
+/// The line that is written anew.
+#[derive(Debug, Default)]
+struct Live {
+    /// Columns of what stands there now.
+    columns: usize,
+    /// The verdict that stands above it.
+    last: Option<String>,
+}
+
+impl Live {
+    /// Writes the line anew; a change of the verdict stays above it.
+    fn show(&mut self, report: &ProbeReport, statistics: &Statistics, screen: &mut Screen) {
+        let kind = match &report.verdict {
+            Ok(()) => "ok".to_owned(),
+            Err(failure) => format!("{}: {}", failure.stage, failure.reason),
+        };
+        let is_first_success = self.last.is_none() && report.verdict.is_ok();
+        if self.last.as_deref() != Some(kind.as_str()) && !is_first_success {
+            self.clear(screen);
+            let clock = chrono::DateTime::<chrono::Local>::from(report.started).format("%H:%M:%S");
+            let first = format!("{FAINT}{clock}{FAINT:#} ");
+            screen.print(&wrapped(&verdict(report), screen.width(), &first, "         "));
+        }
+        self.last = Some(kind);
+        let room = screen.width().unwrap_or(usize::MAX).saturating_sub(1);
+        let lines = lines(report, statistics);
+        let fits = |line: &&String| textwrap::core::display_width(line) <= room;
+        let line = lines.iter().find(fits).or(lines.last()).map_or("", String::as_str);
+        let columns = textwrap::core::display_width(line);
+        let rest =
+            " ".repeat(self.columns.saturating_sub(columns).min(room.saturating_sub(columns)));
+        screen.print(&format!("\r{line}{rest}"));
+        self.columns = columns;
+    }
+
+    /// Makes room for lines that stay.
+    fn clear(&mut self, screen: &mut Screen) {
+        if self.columns > 0 {
+            screen.print(&format!("\r{}\r", " ".repeat(self.columns)));
+            self.columns = 0;
+        }
+    }
+
+    /// Lets the line stand, and goes on below it.
+    fn leave(&mut self, screen: &mut Screen) {
+        if self.columns > 0 {
+            screen.print("\n");
+            self.columns = 0;
+        }
+    }
+}
+
+/// What the line may say, the longest first.
+fn lines(report: &ProbeReport, statistics: &Statistics) -> [String; 3] {
+    let (style, word) = match report.verdict {
+        Ok(()) => (GOOD, "ok"),
+        Err(_) => (BAD, "FAILED"),
+    };
+    let verdict = format!("{style}{word}{style:#}");
+    let (latest, probes) = (time(report.duration), statistics.probes);
+    let lost = statistics.lost();
+    let times = match times(statistics) {
+        times if times.is_empty() => times,
+        times => format!("  {times}"),
+    };
+    [
+        format!(
+            "{verdict}  {latest}  {FAINT}probes{FAINT:#} {probes}  {}{times}",
+            loss(statistics)
+        ),
+        format!(
+            "{verdict}  {latest}  {FAINT}probes{FAINT:#} {probes}  {FAINT}lost{FAINT:#} {lost}"
+        ),
+        format!("{verdict} {probes}/{lost}"),
+    ]
+}
+
+fn loss(statistics: &Statistics) -> String {
+    let (lost, share) = (statistics.lost(), statistics.loss());
+    let style = if lost == 0 { FAINT } else { ODD };
+    format!("{style}lost{style:#} {lost} ({share} %)")
+}
+
+fn times(statistics: &Statistics) -> String {
+    let named = [("min", 0), ("median", 50), ("p95", 95), ("max", 100)];
+    let shown = named.into_iter().filter_map(|(name, percent)| {
+        let reading = statistics.percentile(percent)?;
+        Some(format!("{FAINT}{name}{FAINT:#} {}", time(reading)))
+    });
+    shown.collect::<Vec<_>>().join("  ")
+}
+
+/// What all probes came to.
+fn summary(target: &str, statistics: &Statistics) -> String {
+    let mut text = format!(
+        "\n{NAME}{}{NAME:#}  {FAINT}probes{FAINT:#} {}  {}\n",
+        harmless(target),
+        statistics.probes,
+        loss(statistics)
+    );
+    let times = times(statistics);
+    if !times.is_empty() {
+        text = format!("{text}{times}\n");
+    }
+    for (reason, count) in statistics.reasons() {
+        text = format!("{text}{BAD}{reason}{BAD:#} {count}\n");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::{
+        probe::tests::{refused, report},
+        screen::tests::{paper, rows},
+    };
+
+    #[test]
+    fn the_live_line_is_written_anew_and_changes_stay_above_it() {
+        for (columns, expected) in [
+            (
+                100,
+                [
+                    "connect: refused: connecting to h:80: refused\\x1b[2J",
+                    "ok 8.000 ms",
+                    "ok  8.000 ms  probes 3  lost 1 (33 %)  min 8.000 ms  median 8.000 ms",
+                ],
+            ),
+            (40, ["FAILED 9.000 ms", "ok 8.000 ms", "ok  8.000 ms  probes 3  lost 1"]),
+            (30, ["FAILED 9.000 ms", "ok 8.000 ms", "ok 3/1"]),
+        ] {
+            let (mut screen, written) = paper(columns);
+            let (mut live, mut statistics) = (Live::default(), Statistics::default());
+            for report in [report(1200, Ok(())), report(9, Err(refused())), report(8, Ok(()))] {
+                statistics.add(&report);
+                live.show(&report, &statistics, &mut screen);
+            }
+            live.leave(&mut screen);
+            let rows = rows(&written, columns);
+            let page = rows.join("\n");
+            for text in expected {
+                assert!(page.contains(text), "{columns}: {text}\n{page}");
+            }
+            assert!(rows.last().is_some_and(|row| row.starts_with("ok")), "{page}");
+            assert!(!page.contains("FAILED  "), "nothing is left of the lines before\n{page}");
+        }
+    }
+
+    #[test]
+    fn the_summary_counts_by_reason() {
+        let mut statistics = Statistics::default();
+        for _ in 0..3 {
+            statistics.add(&report(9, Err(refused())));
+        }
+        let text = anstream::adapter::strip_str(&summary("h", &statistics)).to_string();
+        assert_eq!(text, "\nh  probes 3  lost 3 (100 %)\nconnect: refused 3\n");
+    }
+}

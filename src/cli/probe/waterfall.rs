@@ -1,0 +1,109 @@
+//! Where the time of an exchange went, as bars.
+
+use std::time::Duration;
+
+use anstyle::{AnsiColor, Style};
+
+use super::page::time;
+use crate::{
+    cli::screen::FAINT,
+    probe::report::{HopReport, PhaseReport},
+};
+
+const BAR: Style = AnsiColor::Cyan.on_default();
+
+/// Columns of the bars where there is no terminal.
+const USUAL: usize = 48;
+
+/// More columns than this tell nothing more.
+const MOST: usize = 100;
+
+/// Eighths of a column, the fewest first.
+const EIGHTHS: [&str; 8] = ["▏", "▎", "▍", "▌", "▋", "▊", "▉", "█"];
+
+/// Fewer columns than this show nothing.
+const LEAST: usize = 6;
+
+/// Columns for the names of the phases of these exchanges, so that their bars are in line.
+pub(super) fn columns_of_names(hops: &[HopReport]) -> usize {
+    let names = hops.iter().flat_map(|hop| &hop.phases).map(PhaseReport::label);
+    names.map(|name| name.chars().count()).max().unwrap_or_default()
+}
+
+/// One line for each phase: its name in so many columns, its time, and its place in `whole`.
+pub(super) fn bars(
+    phases: &[PhaseReport],
+    whole: Duration,
+    names: usize,
+    width: Option<usize>,
+) -> String {
+    let before = 2 + names + 2 + TIME + 2;
+    let columns = width.map_or(USUAL, |width| width.saturating_sub(before).min(MOST));
+    let line = |phase: &PhaseReport| {
+        let (name, time) = (phase.label(), time(phase.length));
+        let (style, note) = if phase.in_vain { (FAINT, " in vain") } else { (BAR, "") };
+        let Some(columns) = columns.checked_sub(note.len()).filter(|columns| *columns >= LEAST)
+        else {
+            return format!("  {name:<names$}  {time:>TIME$}\n");
+        };
+        let bar = bar(phase, whole, columns);
+        format!("  {name:<names$}  {time:>TIME$}  {style}{bar}{note}{style:#}\n")
+    };
+    phases.iter().map(line).collect()
+}
+
+/// Columns of a time.
+const TIME: usize = 9;
+
+/// The bar of a phase, with the space before it; a phase that is there is seen.
+fn bar(phase: &PhaseReport, whole: Duration, columns: usize) -> String {
+    let eighths = |time: Duration| {
+        let share = time.as_secs_f64() / whole.as_secs_f64().max(f64::MIN_POSITIVE);
+        // From 0 to 800 at most, so that nothing is lost.
+        let most = u32::try_from(columns * 8).unwrap_or(u32::MAX);
+        let number = (share.clamp(0.0, 1.0) * f64::from(most)).round();
+        (0..=most).rev().find(|eighth| f64::from(*eighth) <= number).unwrap_or_default()
+    };
+    let start =
+        (eighths(phase.start) / 8).min(u32::try_from(columns.saturating_sub(1)).unwrap_or(0));
+    let length = eighths(phase.length).max(1);
+    let room = u32::try_from(columns).unwrap_or(u32::MAX).saturating_sub(start) * 8;
+    let length = length.min(room);
+    let count = |number: u32| usize::try_from(number).unwrap_or_default();
+    let rest = count(length % 8).checked_sub(1).and_then(|rest| EIGHTHS.get(rest));
+    let full = "█".repeat(count(length / 8));
+    format!("{}{full}{}", " ".repeat(count(start)), rest.copied().unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn phase(name: &'static str, start: u64, length: u64) -> PhaseReport {
+        let [start, length] = [start, length].map(Duration::from_millis);
+        PhaseReport { group: "", name, start, length, in_vain: false }
+    }
+
+    #[test]
+    fn bars_show_when_and_how_long() {
+        let phases = [phase("resolve", 0, 10), phase("tls", 10, 25), phase("rest", 39, 0)];
+        let shown = bars(&phases, Duration::from_millis(40), 7, None);
+        let shown = anstream::adapter::strip_str(&shown).to_string();
+        let lines: Vec<_> = shown.lines().collect();
+        assert_eq!(lines[0], format!("  resolve    10.0 ms  {}", "█".repeat(12)));
+        assert_eq!(lines[1], format!("  tls        25.0 ms  {}{}", " ".repeat(12), "█".repeat(30)));
+        assert_eq!(lines[2], format!("  rest      0.000 ms  {}▏", " ".repeat(46)));
+    }
+
+    #[test]
+    fn bars_stay_within_the_terminal() {
+        let phases = [phase("a_very_long_name", 0, 900), phase("b", 990, 500)];
+        for width in [30, 40, 80, 160] {
+            let shown = bars(&phases, Duration::from_secs(1), 16, Some(width));
+            let shown = anstream::adapter::strip_str(&shown).to_string();
+            for line in shown.lines() {
+                assert!(line.chars().count() <= width.max(30), "{width}: {line}");
+            }
+        }
+    }
+}

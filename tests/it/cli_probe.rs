@@ -1,0 +1,178 @@
+//! `probe_exporter probe`: what it probes with, what it prints, how it ends.
+
+use std::{
+    fs,
+    io::{BufRead as _, BufReader, Read as _},
+    net::TcpListener,
+    process::{Command, Stdio},
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+use crate::{
+    cli::{run_with, text},
+    fixtures::{
+        http::{http, ok, redirect, status},
+        tls,
+    },
+    running::BINARY,
+};
+
+const MODULES: &str = r"
+modules:
+  http_2xx: {prober: http}
+  page:
+    prober: http
+    http:
+      fail_if_body_matches_regexp: [{name: outage, regexp: down}, fine]
+      fail_if_not_ssl: true
+  host: {prober: http, http: {headers: {Host: there}}}
+  tcp: {prober: tcp}
+  silent: {prober: tcp, tcp: {query_response: [{expect: never}]}}
+";
+
+/// Exit code, standard output and standard error of `probe` with these arguments.
+fn probed(arguments: &[&str]) -> (Option<i32>, String, String) {
+    let arguments = [&["probe"], arguments].concat();
+    let (_, output) = run_with(&[("blackbox.yml", MODULES.as_bytes())], &arguments);
+    (output.status.code(), text(&output.stdout), text(&output.stderr))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_success_is_told_with_its_hops_and_has_code_0() {
+    let server = http([redirect("/next"), ok("fine")]).start().await;
+    let target = format!("http://{}/", server.address);
+    let (code, page, errors) = probed(&[&target]);
+    assert_eq!((code, errors.as_str()), (Some(0), ""), "{page}");
+    assert!(page.starts_with(&format!("ok  {target}  module http_2xx  in ")), "{page}");
+    for part in ["HTTP/1.1 302", "/next at 127.0.0.1:", "HTTP/1.1 200", "  processing  ", "Checks"]
+    {
+        assert!(page.contains(part), "{part}\n{page}");
+    }
+    assert!(!page.contains("Log"), "only when asked for");
+    assert!(!page.contains('\u{1b}'), "a pipe is no terminal");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_failure_is_told_with_reason_and_advice_and_has_code_1() {
+    let server = http([ok("all is down, fine")]).start().await;
+    let target = server.address.to_string();
+    let (code, page, errors) = probed(&["-m", "page", "--verbose", &target]);
+    assert_eq!((code, errors.as_str()), (Some(1), ""), "{page}");
+    for part in [
+        "FAILED  127.0.0.1:",
+        "  check: body\n",
+        "The body matches 'down'",
+        "Compare the answer's body",
+        "FAILED  outage: ",
+        "FAILED  fail_if_body_matches_regexp[1]: ",
+        "FAILED  fail_if_not_ssl: ",
+        "\nLog\ntime=",
+    ] {
+        assert!(page.contains(part), "{part}\n{page}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn certificates_are_shown_with_their_end() {
+    let pki = tls::pki(tls::leaf("localhost").expired());
+    let server = http([ok("")]).over_tls(pki.server().context()).start().await;
+    let target = format!("https://localhost:{}/", server.address.port());
+    let (code, page, _) = probed(&[&target]);
+    assert_eq!(code, Some(1), "{page}");
+    assert!(page.contains("  tls: certificate_"), "{page}");
+    assert!(page.contains("    0. ") && page.contains("expired on "), "{page}");
+    assert!(page.contains("    1. ") && page.contains("good until "), "{page}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_format_is_that_of_the_server() {
+    let server = http([ok(""), ok(""), ok(""), status(500)]).start().await;
+    let target = server.address.to_string();
+    let (code, document, _) = probed(&["--format=json", &target]);
+    let document: Value = serde_json::from_str(&document).unwrap();
+    assert_eq!((code, &document["success"]), (Some(0), &Value::Bool(true)));
+    assert_eq!(document["request"]["target"], target);
+    let (_, metrics, _) = probed(&["--format=prometheus", &target]);
+    assert!(metrics.contains("\nprobe_success 1\n") && metrics.contains("# HELP"), "{metrics}");
+    assert_eq!(probed(&["--format=health", &target]).1, "ok\n");
+    let (code, line, log) = probed(&["--format=health", "--verbose", &target]);
+    assert_eq!(
+        (code, line.as_str()),
+        (Some(1), "check: status: The status code is 500, wanted 2xx\n")
+    );
+    assert!(log.contains("msg=\"Probe failed\""), "the log does not disturb the format: {log}");
+}
+
+#[test]
+fn what_cannot_be_probed_has_code_2_and_says_why() {
+    for (arguments, expected) in [
+        (&["-m", "nope", "t"][..], "blackbox.yml has no module nope; it has host, http_2xx,"),
+        (&["-m", "host", "--hostname=other", "t"], "host header defined both in module"),
+        (&["--config.file=missing.yml", "t"], "missing.yml: No such file"),
+        (&["", "-m", "tcp"], "Target parameter is missing"),
+    ] {
+        let (code, shown, errors) = probed(arguments);
+        assert_eq!((code, shown.as_str()), (Some(2), ""), "{errors}");
+        assert!(errors.starts_with("error: ") && errors.contains(expected), "{errors}");
+    }
+    let bad = [("blackbox.yml", b"modules:\n  a: {prober: no}\n".as_slice())];
+    let (_, output) = run_with(&bad, &["probe", "t"]);
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0));
+    let errors = text(&output.stderr);
+    assert!(errors.contains("2 |   a: {prober: no}\n  |               ^^"), "{errors}");
+}
+
+#[test]
+fn the_built_in_modules_and_the_timeout_hold() {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let target = silent.local_addr().unwrap().to_string();
+    let (_, output) = run_with(&[], &["probe", "--module=tcp_connect", &target]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stdout));
+    let (code, page, _) = probed(&["--module=silent", "--timeout=150ms", &target]);
+    assert!(code == Some(1) && page.contains("  response: timeout\n"), "{page}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_watch_has_a_line_for_each_probe_and_a_summary() {
+    let server = http([ok(""), status(500), ok("")]).start().await;
+    let target = server.address.to_string();
+    let (code, lines, _) = probed(&["--watch=10ms", "-n", "3", &target]);
+    assert_eq!(code, Some(1), "one of them failed");
+    let lines: Vec<_> = lines.lines().collect();
+    assert_eq!(lines.len(), 7, "{lines:#?}");
+    assert!(lines[0].contains("Z ok ") && lines[2].contains("Z ok "), "{lines:#?}");
+    assert!(lines[1].contains(" check: status: The status code is 500"), "{lines:#?}");
+    assert_eq!(lines[4], format!("{target}  probes 3  lost 1 (33 %)"));
+    for word in ["min ", "median ", "p95 ", "max "] {
+        assert!(lines[5].contains(word), "{lines:#?}");
+    }
+    assert_eq!(lines[6], "check: status 1");
+    let (code, documents, _) =
+        probed(&["--count=2", "--watch=1ms", "--format=json", "-m=tcp", &target]);
+    assert_eq!((code, documents.lines().count()), (Some(0), 2));
+    assert!(documents.lines().all(|line| serde_json::from_str::<Value>(line).is_ok()));
+}
+
+#[test]
+fn an_interrupted_watch_sums_up_what_it_saw() {
+    let open = TcpListener::bind("127.0.0.1:0").unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("blackbox.yml"), MODULES).unwrap();
+    let mut child = Command::new(BINARY)
+        .args(["probe", "--watch=1h", "--module=tcp", &open.local_addr().unwrap().to_string()])
+        .current_dir(folder.path())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut out = BufReader::new(child.stdout.take().unwrap());
+    let mut line = String::new();
+    out.read_line(&mut line).unwrap();
+    assert!(line.contains("Z ok "), "{line}");
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    let mut rest = String::new();
+    out.read_to_string(&mut rest).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0), "{rest}");
+    assert!(rest.contains("  probes 1  lost 0 (0 %)\n"), "{rest}");
+}
