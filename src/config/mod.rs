@@ -1,6 +1,7 @@
 //! The YAML file of modules: parsing, the closed list of probers, and reload. Beside it, the file
 //! that sets up the exporter's own listener.
 
+mod advice;
 pub mod error;
 mod explain;
 pub mod module;
@@ -17,6 +18,7 @@ pub use self::{
     module::{AnyProber, Module},
     source::Source,
     store::{ConfigStore, LastReload, LoadError, Reload},
+    yaml::NamedFile,
 };
 
 /// A loaded configuration.
@@ -24,6 +26,13 @@ pub use self::{
 pub struct Config {
     modules: BTreeMap<String, Arc<Module>>,
     warnings: Vec<Fault>,
+}
+
+/// All files that the text of a file of modules, or of a web config file, names for what it uses, in
+/// the order of their places. None if it is no YAML.
+#[must_use]
+pub fn named_files(text: &[u8]) -> Vec<NamedFile> {
+    yaml::named_files(text)
 }
 
 /// The one key at the top of a file.

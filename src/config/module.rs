@@ -5,7 +5,10 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::{
-    config::yaml::{Remark, Surprising, Value, to_yaml},
+    config::{
+        advice,
+        yaml::{Remark, Surprising, Value, to_yaml},
+    },
     probers::{
         dns::DnsProber, grpc::GrpcProber, http::HttpProber, icmp::IcmpProber, tcp::TcpProber,
         unix::UnixProber, websocket::WebsocketProber,
@@ -243,6 +246,7 @@ impl TryFrom<ModuleKeys> for Module {
                 return Err(RuleError::at(PROBER, message));
             }
         };
+        warnings.extend(advice::on(&prober));
         Ok(Self {
             timeout: keys.timeout.positive(),
             extra_metrics: keys.extra_metrics,

@@ -85,6 +85,50 @@ fn check_says_what_it_looked_at() {
 }
 
 #[test]
+fn files_that_are_named_and_not_there_are_warned_of() {
+    let yaml = "modules:\n  a:\n    prober: http\n    http:\n      method: POST\n      body_file: a.yml\n      bearer_token_file: none.txt\n";
+    let (code, shown) = checked(yaml, &[]);
+    assert_eq!(code, Some(0), "they may come later");
+    assert!(shown.contains("warning: none.txt cannot be read: No such file"), "{shown}");
+    assert!(
+        shown.contains("--> a.yml:7:26\n") && shown.ends_with("1 module, 1 warning\n"),
+        "{shown}"
+    );
+    let web = b"tls_server_config: {cert_file: none.pem, key_file: web.yml}".as_slice();
+    let (_, output) = run_with(&[("web.yml", web)], &["check", "--web=web.yml"]);
+    let shown = text(&output.stdout);
+    assert!(shown.contains("warning: none.pem cannot be read"), "{shown}");
+    assert!(shown.ends_with("web.yml: good, web config, 1 warning\n"), "{shown}");
+}
+
+#[test]
+fn defaults_that_surprise_are_warned_of() {
+    let yaml = "
+modules:
+  a: {prober: http, http: {valid_status_codes: [301, 302]}}
+  b: {prober: http, http: {body: x}}
+  c: {prober: tcp, tcp: {tls_config: {server_name: h}}}
+  d: {prober: dns, dns: {query_name: h, tls_config: {server_name: h}}}
+  good: {prober: http, http: {valid_status_codes: [200, 302], method: PUT, body: x}}
+  starttls: {prober: tcp, tcp: {tls_config: {server_name: h}, query_response: [{starttls: true}]}}
+";
+    let (code, shown) = checked(yaml, &[]);
+    assert_eq!(code, Some(0));
+    for key in ["a.http.valid_status_codes", "b.http.body", "c.tcp.tls_config", "d.dns.tls_config"]
+    {
+        assert!(shown.contains(&format!("= key: modules.{key}\n")), "{key}\n{shown}");
+    }
+    assert!(shown.ends_with("a.yml: good, 6 modules, 4 warnings\n"), "{shown}");
+    let (_, shown) = checked(yaml, &["--explain=c"]);
+    assert!(
+        shown.ends_with(
+            "  Beware   tls_config has no effect without 'tls: true' or a step with starttls\n"
+        ),
+        "{shown}"
+    );
+}
+
+#[test]
 fn a_web_config_file_is_checked_too() {
     let web = b"basic_auth_users:\n  alice: hunter2\ntls: {}\n".as_slice();
     let (_, output) = run_with(&[("web.yml", web)], &["check", "--web", "web.yml"]);

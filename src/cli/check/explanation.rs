@@ -1,7 +1,7 @@
 //! What a module does, as a page.
 
 use crate::{
-    cli::screen::{FAINT, NAME, harmless, wrapped},
+    cli::screen::{FAINT, NAME, ODD, harmless, wrapped},
     config::Module,
     settings::explain::{Statement, Topic},
 };
@@ -24,6 +24,12 @@ pub(super) fn shown(name: &str, module: &Module, file: &str, width: Option<usize
             };
             page.push_str(&line(statement, label, &number, width));
         }
+    }
+    for (index, warning) in module.warnings.iter().enumerate() {
+        let label = if index == 0 { "Beware" } else { "" };
+        let gap = " ".repeat(INDENT - 2 - label.len());
+        let first = format!("  {ODD}{label}{ODD:#}{gap}");
+        page.push_str(&wrapped(&harmless(warning), width, &first, &" ".repeat(INDENT)));
     }
     page
 }

@@ -5,6 +5,7 @@ mod findings;
 mod mask;
 
 use std::{
+    fs::{self, File},
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -14,7 +15,7 @@ use anstream::ColorChoice;
 use self::findings::{Lines, Weight};
 use crate::{
     cli::screen::{BAD, GOOD, NAME, ODD, Screen, wrapped},
-    config::{Config, Fault, Source, web::WebConfig},
+    config::{Config, Fault, NamedFile, Source, named_files, web::WebConfig},
     settings::file,
 };
 
@@ -77,10 +78,11 @@ impl Check {
         if let Some(module) = &self.explain {
             return explain(&config, module, &source.name, screen);
         }
-        show_warnings(&lines, config.warnings(), screen);
         let modules = count(config.modules().count(), "module");
-        sum_up(&source.name, &modules, config.warnings().len(), screen);
-        Outcome::Good
+        // Relative to the working directory, as a probe opens them.
+        let unreadable = unreadable_files(&source.bytes, Path::new(""));
+        let warnings = [config.warnings(), &unreadable].concat();
+        pass(&lines, &source.name, &modules, warnings, screen)
     }
 }
 
@@ -96,8 +98,7 @@ fn explain(config: &Config, name: &str, file: &str, screen: &mut Screen) -> Outc
     Outcome::Good
 }
 
-/// Checks a web config file. The files that it names are not read: those who may check need not be
-/// those who may read keys.
+/// Checks a web config file.
 fn check_web(path: &Path, screen: &mut Screen) -> Outcome {
     let bytes = match file::read(path, file::USUAL_MIB) {
         Ok(bytes) => bytes,
@@ -107,9 +108,9 @@ fn check_web(path: &Path, screen: &mut Screen) -> Outcome {
     let lines = Lines::of(&name, &bytes);
     match WebConfig::read_and_remark(&bytes, path, Ok) {
         Ok((_, warnings)) => {
-            show_warnings(&lines, &warnings, screen);
-            sum_up(&name, "web config", warnings.len(), screen);
-            Outcome::Good
+            let folder = path.parent().unwrap_or(Path::new(""));
+            let warnings = [warnings, unreadable_files(&bytes, folder)].concat();
+            pass(&lines, &name, "web config", warnings, screen)
         }
         Err(error) => show_errors(&lines, &error.faults, &name, screen),
     }
@@ -135,18 +136,39 @@ pub(super) fn show_errors_of(source: &Source, faults: &[Fault], screen: &mut Scr
     show_errors(&Lines::of(&source.name, &source.bytes), faults, &source.name, screen);
 }
 
-fn show_warnings(lines: &Lines<'_>, warnings: &[Fault], screen: &mut Screen) {
-    for warning in warnings {
-        screen.print(&lines.show(Weight::Warning, warning, screen.width()));
-    }
+/// Warns of the files that are named and cannot be read. They are no errors: they may come later, and
+/// those who check need not be those who may read keys.
+fn unreadable_files(text: &[u8], folder: &Path) -> Vec<Fault> {
+    let warn = |NamedFile { mark, path, name }: NamedFile| {
+        let file = folder.join(&name);
+        // Anything but a plain file, such as a pipe, may make whoever opens it wait.
+        let opened = fs::metadata(&file)
+            .and_then(|found| if found.is_file() { File::open(&file).map(drop) } else { Ok(()) });
+        let error = opened.err()?;
+        let message = format!("{name} cannot be read: {error}");
+        Some(Fault { mark, path, message })
+    };
+    named_files(text).into_iter().filter_map(warn).collect()
 }
 
-fn sum_up(file: &str, what: &str, warnings: usize, screen: &mut Screen) {
-    let rest = match warnings {
+/// Shows what is surprising about a file that can be used, and sums up.
+fn pass(
+    lines: &Lines<'_>,
+    file: &str,
+    what: &str,
+    mut warnings: Vec<Fault>,
+    screen: &mut Screen,
+) -> Outcome {
+    warnings.sort();
+    for warning in &warnings {
+        screen.print(&lines.show(Weight::Warning, warning, screen.width()));
+    }
+    let rest = match warnings.len() {
         0 => String::new(),
         many => format!(", {ODD}{}{ODD:#}", count(many, "warning")),
     };
     screen.print(&format!("{NAME}{file}{NAME:#}: {GOOD}good{GOOD:#}, {what}{rest}\n"));
+    Outcome::Good
 }
 
 /// So many of these, in words.

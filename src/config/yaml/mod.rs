@@ -5,6 +5,7 @@
 //! ([`mod@write`]).
 
 mod decode;
+mod files;
 mod mapping;
 mod place;
 mod scalar;
@@ -18,7 +19,8 @@ use std::collections::BTreeMap;
 
 use serde::de::DeserializeOwned;
 
-pub(super) use self::{value::Value, write::to_yaml};
+pub use self::files::NamedFile;
+pub(super) use self::{files::named_files, value::Value, write::to_yaml};
 use crate::{
     config::{
         error::{Fault, Mark},
