@@ -77,8 +77,12 @@ impl<P: Phase> Phases<P> {
 
     /// Adds time until now that was waited in vain; the metric of the phase does not show it.
     pub fn add_in_vain(&mut self, phase: P, time: Duration) {
-        let now = Instant::now();
-        let begun = Some(now.checked_sub(time).unwrap_or(now));
+        self.add_in_vain_until(phase, time, Instant::now());
+    }
+
+    /// As [`add_in_vain`](Self::add_in_vain), for time that ended at `end`.
+    pub fn add_in_vain_until(&mut self, phase: P, time: Duration, end: Instant) {
+        let begun = Some(end.checked_sub(time).unwrap_or(end));
         self.parts.push(Part { phase, begun, time, in_vain: true });
     }
 
@@ -144,6 +148,13 @@ impl<P: Phase> Stopwatch<'_, P> {
     /// Ends the phase with a reading from the wire in place of our own.
     pub fn stop_at(mut self, reading: Duration) {
         self.reading = Some(reading);
+    }
+
+    /// The same for a phase that ends now and had to wait for something else before it began.
+    pub fn stop_now(mut self, reading: Duration) {
+        let now = Instant::now();
+        self.start = now.checked_sub(reading).unwrap_or(now);
+        self.stop_at(reading);
     }
 }
 

@@ -7,6 +7,7 @@ mod socks;
 use std::fmt;
 
 use http::HeaderValue;
+use tokio::time::Instant;
 use url::Url;
 
 pub(crate) use self::connect::ConnectHeaders;
@@ -115,10 +116,12 @@ impl Proxy {
     ) -> Result<WireStream, Failure> {
         let _held = context.hold(Stage::Proxy);
         context.log.debug("Connecting to the proxy", &[("proxy", self)]);
+        let begun = Instant::now();
         let connected = race::connect(context, &self.host, self.port).await;
         let reached = connected.map_err(|failure| self.blame(&failure))?;
-        times.add(ProxyPhase::Resolve, reached.lookup);
-        times.add_in_vain(ProxyPhase::Resolve, reached.in_vain);
+        let found = begun + reached.lookup;
+        times.add_until(ProxyPhase::Resolve, reached.lookup, found);
+        times.add_in_vain_until(ProxyPhase::Resolve, reached.in_vain, found + reached.in_vain);
         Ok(reached.stream)
     }
 

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use tokio::time::Instant;
+
 #[cfg(feature = "http3")]
 use crate::probers::http::http3;
 use crate::{
@@ -144,6 +146,7 @@ struct Way<'w> {
 impl Way<'_> {
     async fn directly(self, seen: &mut HttpMeasurements) -> Result<Connection, Failure> {
         let Endpoint { host, address, port } = self.endpoint;
+        let begun = Instant::now();
         let connecting = seen.phases.stopwatch_of_whole(HttpPhase::Connect);
         let (lookup, stream) = if let Some(address) = address {
             let stream = dial::connect(self.context, address.with_port(port), None).await?;
@@ -152,15 +155,16 @@ impl Way<'_> {
             let reached = Box::pin(race::connect(self.context, host, port)).await?;
             (Some((reached.lookup, reached.in_vain)), reached.stream)
         };
-        connecting.stop_at(stream.connect_time());
+        connecting.stop_now(stream.connect_time());
         if let Some((lookup, in_vain)) = lookup {
+            let found = begun + lookup;
             // As upstream does it, the phase is not there when the lookup was to be skipped.
             if self.is_own {
-                seen.phases.add_in_vain(HttpPhase::Resolve, lookup);
+                seen.phases.add_in_vain_until(HttpPhase::Resolve, lookup, found);
             } else {
-                seen.phases.add(HttpPhase::Resolve, lookup);
+                seen.phases.add_until(HttpPhase::Resolve, lookup, found);
             }
-            seen.phases.add_in_vain(HttpPhase::Connect, in_vain);
+            seen.phases.add_in_vain_until(HttpPhase::Connect, in_vain, found + in_vain);
         }
         let clock = stream.clock();
         seen.clock = Some(clock.clone());
@@ -178,7 +182,7 @@ impl Way<'_> {
     ) -> Result<Connection, Failure> {
         let connecting = seen.phases.stopwatch_of_whole(HttpPhase::Connect);
         let stream = proxy.connect(self.context, &mut seen.proxy).await?;
-        connecting.stop_at(stream.connect_time());
+        connecting.stop_now(stream.connect_time());
         let clock = stream.clock();
         seen.clock = Some(clock.clone());
         let tls = &self.prober.tls_client;

@@ -10,6 +10,7 @@ use crate::{
         pages::{Page, words},
         query::{Query, link},
     },
+    settings::explain::Topic,
 };
 
 /// Modules on one page; the filter finds what lies beyond.
@@ -28,6 +29,7 @@ pub(in crate::server) async fn answer(
 
 fn content(config: &Config, wanted: &str) -> Markup {
     let modules: Vec<_> = config.modules().filter(|(name, _)| name.contains(wanted)).collect();
+    let is_alone = modules.len() == 1;
     let beyond = modules.len().saturating_sub(MOST);
     html! {
         h1 { "Modules" }
@@ -45,7 +47,7 @@ fn content(config: &Config, wanted: &str) -> Markup {
             @if !wanted.is_empty() { ". " a href="modules" { "Show all" } }
         }
         div.cards {
-            @for (name, module) in modules.into_iter().take(MOST) { (card(name, module)) }
+            @for (name, module) in modules.into_iter().take(MOST) { (card(name, module, is_alone)) }
         }
     }
 }
@@ -54,7 +56,8 @@ fn count_of(config: &Config) -> u64 {
     u64::try_from(config.modules().count()).unwrap_or(u64::MAX)
 }
 
-fn card(name: &str, module: &Module) -> Markup {
+/// One that is alone on the page has room for its words.
+fn card(name: &str, module: &Module, is_alone: bool) -> Markup {
     html! {
         section {
             h2 { (words::told(name)) }
@@ -68,7 +71,34 @@ fn card(name: &str, module: &Module) -> Markup {
                 a href={ (link("./", &[("module", name)])) "#probe" } { "Probe with it" }
             }
             @for warning in &module.warnings { p.warning { (words::told(warning)) } }
+            details open[is_alone] {
+                summary { "What it does, in words" }
+                (explanation(module))
+            }
             pre { (words::lines(&module.to_yaml())) }
+        }
+    }
+}
+
+/// What a probe of the module does, as the command line says it too.
+fn explanation(module: &Module) -> Markup {
+    let said = module.explain();
+    html! {
+        dl.facts {
+            @for topic in Topic::ALL {
+                @let statements = said.about(topic).collect::<Vec<_>>();
+                @if !statements.is_empty() {
+                    div {
+                        dt { (topic.label()) }
+                        @for statement in statements {
+                            dd.usual[statement.is_default] {
+                                (words::told(&statement.text))
+                                @if statement.is_default { " (default)" }
+                            }
+                        }
+                    }
+                }
+            }
         }
     }
 }

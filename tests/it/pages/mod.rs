@@ -185,9 +185,10 @@ fn the_modules_are_shown_with_their_warnings_and_without_secrets() {
         "6 of 6 modules",
         "connect",
         "icmp",
-        "the negative timeout -1s counts as none",
+        "-1s is negative and counts as none",
         "password: <secret>",
         "insecure_skip_verify: true",
+        "The body must not match 'other'.",
     ] {
         assert!(words.contains(told), "{told} in {words}");
     }
