@@ -13,7 +13,7 @@ use crate::{
 /// Names of one certificate that are shown; some have hundreds.
 const MOST_NAMES: usize = 50;
 
-/// Bytes of one of them.
+/// Bytes of one of them, and of a URL.
 const LONGEST_NAME: usize = 300;
 
 /// Certificates of one chain that are shown; a server can send what it likes.
@@ -34,7 +34,7 @@ pub(super) fn sessions(hops: &[HopReport], now: SystemTime) -> Markup {
                     @if hops.len() > 1 {
                         h3 {
                             span.step { (index + 1) } " "
-                            @if let Some(url) = &hop.url { span.code { (words::told(url)) } }
+                            @if let Some(url) = &hop.url { span.code { (words::told_briefly(url, LONGEST_NAME)) } }
                         }
                     }
                     (session(tls))

@@ -46,7 +46,7 @@ fn content(config: &Config, wanted: &str) -> Markup {
             @if beyond > 0 { ", the first " (MOST) " of them below" }
             @if !wanted.is_empty() { ". " a href="modules" { "Show all" } }
         }
-        div.cards {
+        div.cards.alone[is_alone] {
             @for (name, module) in modules.into_iter().take(MOST) { (card(name, module, is_alone)) }
         }
     }

@@ -18,6 +18,7 @@ const MOST_LINES: usize = 500;
 
 /// Bytes of a target in the list, and of a module's name.
 const LONGEST: usize = 160;
+const LONGEST_NAME: usize = 40;
 
 /// The latest probes that the filter takes, and how many others there are.
 pub(super) fn recent(
@@ -82,7 +83,7 @@ fn line(entry: &Entry, now: SystemTime) -> Markup {
     let page = link("logs", &[("id", &id), ("format", "html")]);
     html! {
         tr {
-            td.module { (words::told_briefly(&report.module_name, LONGEST)) }
+            td.module { (words::told_briefly(&report.module_name, LONGEST_NAME)) }
             td.target { a href=(page) { (words::told_briefly(&report.target, LONGEST)) } }
             td.result { (verdict(report)) }
             td.reason { @if let Err(failure) = &report.verdict { (reason(failure)) } }

@@ -14,6 +14,9 @@ use crate::{
     },
 };
 
+/// Bytes of a target above the verdict.
+const LONGEST_TARGET: usize = 300;
+
 /// A report with what its page has to know beside it.
 pub(in crate::server) struct Shown<'e> {
     /// The report under its number.
@@ -94,14 +97,15 @@ impl Shown<'_> {
 }
 
 fn verdict(report: &ProbeReport) -> Markup {
+    let target = words::told_briefly(&report.target, LONGEST_TARGET);
     html! {
         @match &report.verdict {
             Ok(()) => section.verdict.good {
-                p.soft { (words::told(&report.target)) }
+                p.soft { (target) }
                 h1 { "Success" }
             },
             Err(failure) => section.verdict.bad {
-                p.soft { (words::told(&report.target)) }
+                p.soft { (target) }
                 h1 { "Failure: " (lower(failure.reason.meaning())) }
                 (explanation(failure))
             },

@@ -20,6 +20,9 @@ struct Scale {
 /// The narrowest bar that can be seen, in percent; shorter ones are drawn like it.
 const NARROWEST: f64 = 0.4;
 
+/// Bytes of one text in the heading of a hop.
+const LONGEST: usize = 300;
+
 /// About as many marks as a phone has room for.
 const MOST_MARKS: f64 = 4.0;
 
@@ -113,9 +116,10 @@ pub(super) fn small(report: &ProbeReport) -> Markup {
         format!("{} {}{in_vain}", phase.label(), words::duration(phase.length))
     });
     let said: Vec<_> = said.collect();
+    let said = if said.is_empty() { "none was measured".to_owned() } else { said.join(", ") };
     html! {
         svg.bar.small role="img" {
-            title { "Phases: " (said.join(", ")) }
+            title { "Phases: " (said) }
             @for phase in phases(report) { (scale.phase(phase)) }
         }
     }
@@ -143,14 +147,14 @@ fn heading(index: usize, hop: &HopReport, hops: usize) -> Markup {
         tr.hop {
             th scope="rowgroup" colspan="4" {
                 @if hops > 1 { span.step { (index + 1) } " " }
-                @if let Some(url) = &hop.url { span.code { (words::told(url)) } " " }
+                @if let Some(url) = &hop.url { span.code { (words::told_briefly(url, LONGEST)) } " " }
                 span.soft {
                     @match &hop.address {
                         Some(address) => { "at " (words::told(address)) }
                         None => "no address was known",
                     }
                 }
-                @if let Some(answer) = &hop.answer { " " span.answer { (words::told(answer)) } }
+                @if let Some(answer) = &hop.answer { " " span.answer { (words::told_briefly(answer, LONGEST)) } }
             }
         }
     }

@@ -11,7 +11,7 @@ use maud::{Markup, html};
 use crate::evidence::{LogEntry, logfmt};
 
 /// Bytes of one text that a page shows; the JSON has the whole.
-const LONGEST: usize = 2_000;
+const LONGEST: usize = 1_000;
 
 /// A text that a stranger may have chosen, as one line: it cannot run into its neighbours, nor look
 /// like something else.
