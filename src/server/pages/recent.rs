@@ -66,7 +66,7 @@ fn table(entries: &[&Entry], now: SystemTime) -> Markup {
                     th scope="col" { "Target" }
                     th scope="col" { "Result" }
                     th scope="col" { "Reason" }
-                    th scope="col" { "Where the time went" }
+                    th.drawn scope="col" { "Where the time went" }
                     th.number scope="col" { "Duration" }
                     th scope="col" { "When" }
                     th scope="col" { "Debug" }
