@@ -164,6 +164,9 @@ labels! {
         CertificateUnknownAuthority => "certificate_unknown_authority",
             "Check that the server sends its intermediate certificates; for an authority of your \
              own, set ca_file.";
+        /// The certificate is revoked, as the OCSP response says that the server sends along.
+        CertificateRevoked => "certificate_revoked",
+            "Replace the certificate, and find out why it was revoked.";
         /// The certificate is not acceptable for another reason.
         CertificateInvalid => "certificate_invalid",
             "See the message for the rule that it breaks.";

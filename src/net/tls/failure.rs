@@ -64,6 +64,7 @@ pub(super) fn of_verification(session: &TlsSession) -> Failure {
         VerifyResult::NotYetValid => Reason::CertificateNotYetValid,
         VerifyResult::WrongHost => Reason::CertificateWrongHost,
         VerifyResult::UnknownAuthority => Reason::CertificateUnknownAuthority,
+        VerifyResult::Revoked => Reason::CertificateRevoked,
         VerifyResult::Ok | VerifyResult::WeakSignature | VerifyResult::Invalid => {
             Reason::CertificateInvalid
         }

@@ -16,6 +16,7 @@ mod library;
 mod name;
 #[cfg(feature = "http3")]
 mod quic;
+mod revocation;
 mod rules;
 mod session;
 mod stream;
@@ -32,7 +33,7 @@ use std::{
 
 use boring::{
     error::ErrorStack,
-    ssl::{Ssl, SslAlert, SslRef, SslVerifyError, SslVerifyMode},
+    ssl::{Ssl, SslAlert, SslRef, SslVerifyError, SslVerifyMode, StatusType},
 };
 use serde::{Deserialize, Serialize, Serializer};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -242,7 +243,10 @@ impl Judge {
         };
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let now = i64::try_from(now).unwrap_or(i64::MAX);
-        let verification = verify::verify(&sent, &self.prepared.trust, &self.host, now);
+        let mut verification = verify::verify(&sent, &self.prepared.trust, &self.host, now);
+        if let Some(response) = ssl.ocsp_status() {
+            verification.heed(response, now);
+        }
         // A key that did not fit leaves an error behind, which BoringSSL would take for one of the
         // handshake when that has to wait next.
         drop(ErrorStack::get());
@@ -255,6 +259,7 @@ impl Judge {
         Err(SslVerifyError::Invalid(match result {
             VerifyResult::Expired => SslAlert::CERTIFICATE_EXPIRED,
             VerifyResult::UnknownAuthority => SslAlert::UNKNOWN_CA,
+            VerifyResult::Revoked => SslAlert::CERTIFICATE_REVOKED,
             _ => SslAlert::BAD_CERTIFICATE,
         }))
     }
@@ -286,6 +291,8 @@ fn instruct(ssl: &mut SslRef, alpn: &[&[u8]], judge: Judge) -> Result<(), ErrorS
     if !alpn.is_empty() {
         ssl.set_alpn_protos(&wire_form(alpn))?;
     }
+    // As Go's client does it: a server may send along what is said of its certificate.
+    ssl.set_status_type(StatusType::OCSP)?;
     ssl.set_custom_verify_callback(SslVerifyMode::PEER, move |ssl| judge.judge(ssl));
     Ok(())
 }

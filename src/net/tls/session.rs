@@ -184,6 +184,7 @@ pub enum VerifyResult {
     NotYetValid,
     WrongHost,
     UnknownAuthority,
+    Revoked,
     WeakSignature,
     Invalid,
 }
@@ -196,6 +197,7 @@ impl VerifyResult {
         Self::NotYetValid,
         Self::WrongHost,
         Self::UnknownAuthority,
+        Self::Revoked,
         Self::WeakSignature,
         Self::Invalid,
     ];
@@ -209,6 +211,7 @@ impl VerifyResult {
             Self::NotYetValid => "A certificate is not valid yet.",
             Self::WrongHost => "The certificate is for other names.",
             Self::UnknownAuthority => "No chain leads to a trusted authority.",
+            Self::Revoked => "The OCSP response that the server sends along says so.",
             Self::WeakSignature => "A signature of the chain uses SHA-1 or MD5.",
             Self::Invalid => "Another rule is broken, such as a name constraint.",
         }
@@ -223,6 +226,7 @@ impl VerifyResult {
             Self::NotYetValid => "not_yet_valid",
             Self::WrongHost => "wrong_host",
             Self::UnknownAuthority => "unknown_authority",
+            Self::Revoked => "revoked",
             Self::WeakSignature => "weak_signature",
             Self::Invalid => "invalid",
         }

@@ -15,6 +15,7 @@ use crate::fixtures::{
         Then::{self, Close, Wait},
         greeting, peer,
     },
+    ocsp::revoked,
     tcp::tcp,
     tls::{Issued, Recipe, TlsServer, authority, leaf, server},
 };
@@ -88,6 +89,9 @@ fn certificates() -> Vec<Row> {
     let alone = leaf("127.0.0.1").signed_by(&AUTHORITIES.intermediate);
     let for_clients = leaf("127.0.0.1").extension("extendedKeyUsage", "clientAuth");
     let unnamed = leaf("127.0.0.1").no_alternative_names();
+    let revoked_leaf = leaf("127.0.0.1").signed_by(&AUTHORITIES.intermediate);
+    let response = revoked(&revoked_leaf, &AUTHORITIES.intermediate).der();
+    let telling = server(&revoked_leaf).chain(&[&AUTHORITIES.intermediate]);
     vec![
         show(
             "a leaf has expired",
@@ -112,6 +116,13 @@ fn certificates() -> Vec<Row> {
             "127.0.0.1",
         )
         .with("probe_ssl_verify_info{result=\"wrong_host\"} 1"),
+        show(
+            "a leaf that its server says is revoked",
+            telling.ocsp_response(response),
+            Reason::CertificateRevoked,
+            "OCSP",
+        )
+        .with("probe_ssl_verify_info{result=\"revoked\"} 1"),
         show("a leaf without names", signed(unnamed), Reason::CertificateWrongHost, "name"),
         show("an unknown authority", unknown, Reason::CertificateUnknownAuthority, "authority")
             .with("probe_ssl_verify_info{result=\"unknown_authority\"} 1"),

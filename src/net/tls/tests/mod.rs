@@ -5,7 +5,10 @@ mod files;
 #[path = "../../../../tests/it/fixtures/tls.rs"]
 pub(super) mod fixtures;
 mod labels;
+#[path = "../../../../tests/it/fixtures/ocsp.rs"]
+mod ocsp;
 mod reach;
+mod revocation;
 mod trouble;
 mod verdict;
 
@@ -13,6 +16,8 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::{net::TcpStream, time::Instant};
 
+// The name that fixtures know each other by.
+use self::fixtures as tls;
 use super::{Handshake, TlsClient, TlsSession, TlsStream};
 use crate::{
     evidence::Failure,

@@ -1,0 +1,230 @@
+//! Whether a server's own word says that its certificate is revoked: the OCSP response (RFC 6960)
+//! that it may send along (RFC 6066, section 8).
+//!
+//! Nobody is asked. A response that cannot be read, is too old, is about another certificate, or is
+//! not signed by whoever may speak for the issuer says nothing, and neither does a missing one.
+
+use boring::{
+    hash::MessageDigest,
+    pkey::{PKey, Public},
+    sha::{sha1, sha256},
+    sign::Verifier,
+};
+use x509_parser::{
+    asn1_rs::{Any, Class, FromDer as _, GeneralizedTime},
+    extensions::ParsedExtension,
+};
+
+use crate::net::tls::certificate::{Certificate, parse};
+
+/// How far clocks may differ, in seconds.
+const TOLERANCE: i64 = 300;
+
+/// Larger responses are not looked at; honest ones have one or two certificates at most.
+const LARGEST: usize = 64 << 10;
+
+/// When `leaf`, which `issuer` signed, was revoked, in Unix time, if `response` says so in good form at
+/// the Unix time `now`.
+pub(super) fn revoked_at(
+    response: &[u8],
+    leaf: &Certificate,
+    issuer: &Certificate,
+    now: i64,
+) -> Option<i64> {
+    if response.len() > LARGEST {
+        return None;
+    }
+    let basic = Basic::read(response)?;
+    let at = basic.revocation(leaf, issuer, now)?;
+    basic.is_signed_for(issuer, now).then_some(at)
+}
+
+/// A `BasicOCSPResponse`.
+struct Basic<'r> {
+    /// The part that is signed, as it came.
+    signed: &'r [u8],
+    /// What the algorithm of the signature hashes with; absent where it hashes by itself.
+    digest: Option<MessageDigest>,
+    signature: &'r [u8],
+    /// The certificates that came along, each as it came.
+    certificates: &'r [u8],
+}
+
+impl<'r> Basic<'r> {
+    fn read(response: &'r [u8]) -> Option<Self> {
+        const SUCCESSFUL: &[u8] = &[0];
+        const BASIC: &str = "1.3.6.1.5.5.7.48.1.1";
+
+        let mut outer = Elements(Elements(response).next()?.data);
+        if outer.next()?.data != SUCCESSFUL {
+            return None;
+        }
+        let mut body = Elements(outer.tagged(0)?).sequence()?;
+        if body.next()?.oid().ok()?.to_id_string() != BASIC {
+            return None;
+        }
+        let mut basic = Elements(body.next()?.data).sequence()?;
+        let signed = basic.whole()?;
+        let algorithm = basic.sequence()?.next()?.oid().ok()?.to_id_string();
+        let digest = match algorithm.as_str() {
+            "1.2.840.113549.1.1.11" | "1.2.840.10045.4.3.2" => Some(MessageDigest::sha256()),
+            "1.2.840.113549.1.1.12" | "1.2.840.10045.4.3.3" => Some(MessageDigest::sha384()),
+            "1.2.840.113549.1.1.13" | "1.2.840.10045.4.3.4" => Some(MessageDigest::sha512()),
+            "1.3.101.112" => None,
+            _ => return None,
+        };
+        // The first octet says how many bits of the last one do not count.
+        let signature = basic.next()?.data.strip_prefix(&[0])?;
+        let certificates = basic.tagged(0).and_then(|list| Some(Elements(list).sequence()?.0));
+        Some(Self { signed, digest, signature, certificates: certificates.unwrap_or_default() })
+    }
+
+    /// When the certificate was revoked, if a current answer about it says so.
+    fn revocation(&self, leaf: &Certificate, issuer: &Certificate, now: i64) -> Option<i64> {
+        let mut data = Elements(self.signed).sequence()?;
+        // The version, which is left out when it is the first.
+        data.tagged(0);
+        let _responder = data.next()?;
+        let _produced = data.next()?;
+        let mut answers = data.sequence()?;
+        while let Some(answer) = answers.sequence() {
+            if let Some(at) = revocation_of(answer, leaf, issuer, now) {
+                return Some(at);
+            }
+        }
+        None
+    }
+
+    /// Whether the issuer signed this, or somebody to whom it gave a certificate for that.
+    fn is_signed_for(&self, issuer: &Certificate, now: i64) -> bool {
+        if key_of(issuer).is_some_and(|key| self.is_signed_with(&key)) {
+            return true;
+        }
+        let mut certificates = Elements(self.certificates);
+        while let Some(der) = certificates.whole() {
+            let delegate = Certificate::from_der(der).filter(|delegate| {
+                delegate.issuer == issuer.subject
+                    && (delegate.not_before()..=delegate.not_after()).contains(&now)
+                    && may_speak(delegate)
+                    && delegate.is_signed_by(issuer)
+            });
+            let key = delegate.as_ref().and_then(key_of);
+            if key.is_some_and(|key| self.is_signed_with(&key)) {
+                return true;
+            }
+        }
+        false
+    }
+
+    fn is_signed_with(&self, key: &PKey<Public>) -> bool {
+        let verifier = match self.digest {
+            Some(digest) => Verifier::new(digest, key),
+            None => Verifier::new_without_digest(key),
+        };
+        verifier
+            .and_then(|mut verifier| verifier.verify_oneshot(self.signature, self.signed))
+            .unwrap_or(false)
+    }
+}
+
+/// When the certificate was revoked, if this `SingleResponse` is about it, current, and says so.
+fn revocation_of(
+    mut answer: Elements<'_>,
+    leaf: &Certificate,
+    issuer: &Certificate,
+    now: i64,
+) -> Option<i64> {
+    const REVOKED: u32 = 1;
+
+    let identifier = answer.sequence()?;
+    let status = answer.next()?;
+    let this_update = time(answer.next()?)?;
+    let next_update = answer.tagged(0).and_then(|time_der| time(Elements(time_der).next()?));
+    let is_revoked = status.class() == Class::ContextSpecific && status.tag().0 == REVOKED;
+    let is_current = this_update <= now.saturating_add(TOLERANCE)
+        && next_update.is_none_or(|until| now <= until.saturating_add(TOLERANCE));
+    if !is_revoked || !is_current || !is_about(identifier, leaf, issuer)? {
+        return None;
+    }
+    time(Elements(status.data).next()?)
+}
+
+/// Whether a `CertID` is that of `leaf`.
+fn is_about(
+    mut identifier: Elements<'_>,
+    leaf: &Certificate,
+    issuer: &Certificate,
+) -> Option<bool> {
+    let (leaf, issuer_fields) = (parse(leaf.der())?, parse(issuer.der())?);
+    let key = &issuer_fields.public_key().subject_public_key.data;
+    let algorithm = identifier.sequence()?.next()?.oid().ok()?.to_id_string();
+    let hash = |bytes: &[u8]| match algorithm.as_str() {
+        "1.3.14.3.2.26" => sha1(bytes).to_vec(),
+        "2.16.840.1.101.3.4.2.1" => sha256(bytes).to_vec(),
+        _ => Vec::new(),
+    };
+    let (name_hash, key_hash) = (identifier.next()?.data, identifier.next()?.data);
+    let serial = identifier.next()?.data;
+    Some(
+        !name_hash.is_empty()
+            && name_hash == hash(&issuer.subject)
+            && key_hash == hash(key)
+            && serial == leaf.raw_serial(),
+    )
+}
+
+/// Whether the certificate is for speaking about other certificates.
+fn may_speak(delegate: &Certificate) -> bool {
+    parse(delegate.der()).is_some_and(|certificate| {
+        certificate.extensions().iter().any(|extension| match extension.parsed_extension() {
+            ParsedExtension::ExtendedKeyUsage(usage) => usage.ocsp_signing,
+            _ => false,
+        })
+    })
+}
+
+fn key_of(certificate: &Certificate) -> Option<PKey<Public>> {
+    certificate.x509()?.public_key().ok()
+}
+
+/// A moment as Unix time.
+fn time(element: Any<'_>) -> Option<i64> {
+    let time = GeneralizedTime::try_from(element).ok()?;
+    Some(time.utc_datetime().ok()?.unix_timestamp())
+}
+
+/// Elements in DER, one after the other.
+struct Elements<'d>(&'d [u8]);
+
+impl<'d> Elements<'d> {
+    fn next(&mut self) -> Option<Any<'d>> {
+        let (rest, element) = Any::from_der(self.0).ok()?;
+        self.0 = rest;
+        Some(element)
+    }
+
+    /// The next one, as it came.
+    fn whole(&mut self) -> Option<&'d [u8]> {
+        let before = self.0;
+        self.next()?;
+        before.get(..before.len() - self.0.len())
+    }
+
+    /// What is in the next one, which has to be a sequence.
+    fn sequence(&mut self) -> Option<Self> {
+        const SEQUENCE: u32 = 16;
+        let element = self.next()?;
+        (element.class() == Class::Universal && element.tag().0 == SEQUENCE)
+            .then_some(Self(element.data))
+    }
+
+    /// What is in the next one, if that has this number of its context; else it stays.
+    fn tagged(&mut self, number: u32) -> Option<&'d [u8]> {
+        let (rest, element) = Any::from_der(self.0).ok()?;
+        if element.class() != Class::ContextSpecific || element.tag().0 != number {
+            return None;
+        }
+        self.0 = rest;
+        Some(element.data)
+    }
+}
