@@ -61,7 +61,7 @@ pub(super) async fn run(
     }
     if probe.format == Format::Text {
         live.leave(screen);
-        screen.print(&summary(&request.target.name, &statistics));
+        screen.print(&summary(&request.target.name, &statistics, screen.width()));
     }
     statistics.lost() == 0
 }
@@ -140,28 +140,17 @@ impl Live {
 }
 
 /// What the line may say, the longest first.
-fn lines(report: &ProbeReport, statistics: &Statistics) -> [String; 3] {
+fn lines(report: &ProbeReport, statistics: &Statistics) -> [String; 4] {
     let (style, word) = match report.verdict {
         Ok(()) => (GOOD, "ok"),
         Err(_) => (BAD, "FAILED"),
     };
     let verdict = format!("{style}{word}{style:#}");
     let (latest, probes) = (time(report.duration), statistics.probes);
-    let lost = statistics.lost();
-    let times = match times(statistics) {
-        times if times.is_empty() => times,
-        times => format!("  {times}"),
-    };
-    [
-        format!(
-            "{verdict}  {latest}  {FAINT}probes{FAINT:#} {probes}  {}{times}",
-            loss(statistics)
-        ),
-        format!(
-            "{verdict}  {latest}  {FAINT}probes{FAINT:#} {probes}  {FAINT}lost{FAINT:#} {lost}"
-        ),
-        format!("{verdict} {probes}/{lost}"),
-    ]
+    let head =
+        format!("{verdict}  {latest}  {FAINT}probes{FAINT:#} {probes}  {}", loss(statistics));
+    let with = |names| [head.clone(), times(statistics, names)].join("  ").trim_end().to_owned();
+    [with(&ALL), with(&MAIN), with(&[]), format!("{verdict} {probes}/{}", statistics.lost())]
 }
 
 fn loss(statistics: &Statistics) -> String {
@@ -170,31 +159,31 @@ fn loss(statistics: &Statistics) -> String {
     format!("{style}lost{style:#} {lost} ({share} %)")
 }
 
-fn times(statistics: &Statistics) -> String {
-    let named = [("min", 0), ("median", 50), ("p95", 95), ("max", 100)];
-    let shown = named.into_iter().filter_map(|(name, percent)| {
-        let reading = statistics.percentile(percent)?;
+/// What is told of the times of successes, by percentile.
+const ALL: [(&str, usize); 4] = [("min", 0), ("median", 50), ("p95", 95), ("max", 100)];
+
+/// The same where there is little room.
+const MAIN: [(&str, usize); 2] = [("median", 50), ("p95", 95)];
+
+fn times(statistics: &Statistics, named: &[(&str, usize)]) -> String {
+    let shown = named.iter().filter_map(|(name, percent)| {
+        let reading = statistics.percentile(*percent)?;
         Some(format!("{FAINT}{name}{FAINT:#} {}", time(reading)))
     });
     shown.collect::<Vec<_>>().join("  ")
 }
 
-/// What all probes came to.
-fn summary(target: &str, statistics: &Statistics) -> String {
-    let mut text = format!(
-        "\n{NAME}{}{NAME:#}  {FAINT}probes{FAINT:#} {}  {}\n",
-        harmless(target),
-        statistics.probes,
-        loss(statistics)
-    );
-    let times = times(statistics);
-    if !times.is_empty() {
-        text = format!("{text}{times}\n");
-    }
-    for (reason, count) in statistics.reasons() {
-        text = format!("{text}{BAD}{reason}{BAD:#} {count}\n");
-    }
-    text
+/// What all probes came to; `width` is that of the terminal, if there is one.
+fn summary(target: &str, statistics: &Statistics, width: Option<usize>) -> String {
+    let (target, probes) = (harmless(target), statistics.probes);
+    let head =
+        format!("{NAME}{target}{NAME:#}  {FAINT}probes{FAINT:#} {probes}  {}", loss(statistics));
+    let times = times(statistics, &ALL);
+    let reasons = statistics.reasons();
+    let reasons = reasons.iter().map(|(reason, count)| format!("{BAD}{reason}{BAD:#} {count}"));
+    let lines = [head, times].into_iter().filter(|line| !line.is_empty()).chain(reasons);
+    let lines = lines.map(|line| wrapped(&line, width, "", "  "));
+    format!("\n{}", lines.collect::<String>())
 }
 
 #[cfg(test)]
@@ -216,7 +205,7 @@ mod tests {
                     "ok  8.000 ms  probes 3  lost 1 (33 %)  min 8.000 ms  median 8.000 ms",
                 ],
             ),
-            (40, ["FAILED 9.000 ms", "ok 8.000 ms", "ok  8.000 ms  probes 3  lost 1"]),
+            (40, ["FAILED 9.000 ms", "ok 8.000 ms", "ok  8.000 ms  probes 3  lost 1 (33 %)"]),
             (30, ["FAILED 9.000 ms", "ok 8.000 ms", "ok 3/1"]),
         ] {
             let (mut screen, written) = paper(columns);
@@ -242,7 +231,7 @@ mod tests {
         for _ in 0..3 {
             statistics.add(&report(9, Err(refused())));
         }
-        let text = anstream::adapter::strip_str(&summary("h", &statistics)).to_string();
+        let text = anstream::adapter::strip_str(&summary("h", &statistics, None)).to_string();
         assert_eq!(text, "\nh  probes 3  lost 3 (100 %)\nconnect: refused 3\n");
     }
 }
