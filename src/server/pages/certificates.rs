@@ -89,7 +89,7 @@ fn chain(tls: &TlsSession, now: SystemTime) -> Markup {
 
 /// The server's own is open, and so is any that explains a failure.
 fn certificate(certificate: &Certificate, is_own: bool, now: SystemTime) -> Markup {
-    let (is_valid, validity) = validity(certificate, now);
+    let (look, validity) = validity(certificate, now);
     let rows = [
         ("Key", certificate.key()),
         ("Signature", certificate.signature_algorithm()),
@@ -97,11 +97,11 @@ fn certificate(certificate: &Certificate, is_own: bool, now: SystemTime) -> Mark
         ("SHA-256", certificate.fingerprint_sha256().to_owned()),
     ];
     html! {
-        details.certificate open[is_own || !is_valid] {
+        details.certificate open[is_own || look == BAD] {
             summary {
-                span.subject { (words::told(certificate.subject())) }
+                span.subject { (words::told(&subject(certificate))) }
                 " "
-                span.mark.good[is_valid].bad[!is_valid] { (validity) }
+                span.mark.(look) { (validity) }
             }
             dl.facts {
                 div { dt { "Issuer" } dd { (words::told(certificate.issuer())) } }
@@ -136,17 +136,75 @@ fn names(names: &[String]) -> Markup {
     }
 }
 
-/// Whether it is valid now, and for how long.
-fn validity(certificate: &Certificate, now: SystemTime) -> (bool, String) {
+/// Whose it is; many name that only beside the subject.
+fn subject(certificate: &Certificate) -> String {
+    match certificate.subject() {
+        "" => certificate.all_names().into_iter().next().unwrap_or_else(|| "no subject".to_owned()),
+        subject => subject.to_owned(),
+    }
+}
+
+const GOOD: &str = "good";
+const SOON: &str = "soon";
+const BAD: &str = "bad";
+
+/// Seconds before the end of a certificate from which on it stands out, as on the command line.
+const FEW: i64 = 14 * 24 * 60 * 60;
+
+/// For how long it is valid, and how that looks.
+fn validity(certificate: &Certificate, now: SystemTime) -> (&'static str, String) {
     let now = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
     let until = |moment: i64| words::long(moment.saturating_sub(now).unsigned_abs());
     let (begin, end) = (certificate.not_before(), certificate.not_after());
     if now < begin {
-        (false, format!("not valid for another {}", until(begin)))
+        (BAD, format!("not valid for another {}", until(begin)))
     } else if now > end {
-        (false, format!("expired {} ago", until(end)))
+        (BAD, format!("expired {} ago", until(end)))
     } else {
-        (true, format!("expires in {}", until(end)))
+        (if end - now < FEW { SOON } else { GOOD }, format!("expires in {}", until(end)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use rcgen::{CertificateParams, DnType, KeyPair, date_time_ymd};
+
+    use super::*;
+
+    fn certificate(subject: Option<&str>) -> Certificate {
+        let mut params = CertificateParams::new(vec!["host.example".to_owned()]).unwrap();
+        params.not_before = date_time_ymd(2026, 1, 1);
+        params.not_after = date_time_ymd(2026, 3, 1);
+        params.distinguished_name = rcgen::DistinguishedName::new();
+        if let Some(subject) = subject {
+            params.distinguished_name.push(DnType::CommonName, subject);
+        }
+        let key = KeyPair::generate().unwrap();
+        Certificate::from_der(params.self_signed(&key).unwrap().der()).unwrap()
+    }
+
+    #[test]
+    fn a_certificate_tells_how_long_it_is_good() {
+        let certificate = certificate(None);
+        for (days, expected) in [
+            (20_452, (BAD, "not valid for another 2 days")),
+            (20_454, (GOOD, "expires in 59 days")),
+            (20_500, (SOON, "expires in 13 days")),
+            (20_512, (SOON, "expires in 24 hours")),
+            (20_516, (BAD, "expired 3 days ago")),
+        ] {
+            let now = SystemTime::UNIX_EPOCH + Duration::from_hours(24 * days);
+            let (look, words) = validity(&certificate, now);
+            assert_eq!((look, words.as_str()), expected);
+        }
+    }
+
+    #[test]
+    fn a_certificate_without_a_subject_is_known_by_its_first_name() {
+        assert_eq!(subject(&certificate(None)), "host.example");
+        assert_eq!(subject(&certificate(Some("Somebody"))), "CN=Somebody");
     }
 }

@@ -2,7 +2,10 @@
 
 use maud::{Markup, html};
 
-use crate::{probe::ProbeReport, server::query::Query};
+use crate::{
+    probe::ProbeReport,
+    server::{pages::fields, query::Query},
+};
 
 /// All that is set has to hold.
 #[derive(Debug, Default)]
@@ -38,21 +41,11 @@ impl Filter {
                 .is_none_or(|part| report.target.to_lowercase().contains(&part.to_lowercase()))
     }
 
-    /// The form that sets it. Its list has `modules`, and what it is set to.
+    /// The form that sets it.
     pub(super) fn form(&self, modules: &[&str]) -> Markup {
-        let chosen = self.module.as_deref();
-        let other = chosen.filter(|chosen| !modules.contains(chosen));
         html! {
             form.filter action="./" method="get" role="search" aria-label="Filter the recent probes" {
-                label {
-                    "Module"
-                    select name="module" {
-                        option value="" { "all" }
-                        @for name in other.iter().chain(modules) {
-                            option value=(name) selected[chosen == Some(name)] { (name) }
-                        }
-                    }
-                }
+                (fields::module(modules, self.module.as_deref(), Some("all")))
                 label.wide {
                     "Target contains"
                     input name="target" value=[self.target.as_deref()] autocomplete="off"

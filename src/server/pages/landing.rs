@@ -10,7 +10,7 @@ use crate::{
     probe::history::Entry,
     server::{
         exporter::Exporter,
-        pages::{Page, filter::Filter, recent::recent, words},
+        pages::{Page, fields, filter::Filter, recent::recent, words},
         query::Query,
     },
     version,
@@ -66,14 +66,7 @@ fn form(modules: &[&str], filter: &Filter) -> Markup {
         section #probe {
             h2 { "Probe a target" }
             form action="probe" method="get" {
-                label {
-                    "Module"
-                    select name="module" {
-                        @for name in modules {
-                            option value=(name) selected[*name == offered] { (name) }
-                        }
-                    }
-                }
+                (fields::module(modules, Some(offered), None))
                 label.wide {
                     "Target"
                     input name="target" placeholder="https://prometheus.io" required

@@ -1,12 +1,15 @@
 //! The pages for people: built by the server when somebody looks, whole without scripts.
 
 mod certificates;
+mod fields;
 mod filter;
 mod landing;
+mod log;
 mod modules;
 mod recent;
 mod report;
 mod shell;
+mod verdict;
 mod waterfall;
 mod words;
 

@@ -6,16 +6,13 @@ use actix_web::{HttpRequest, HttpResponse, http::StatusCode};
 use maud::{Markup, html};
 
 use crate::{
-    evidence::{Check, Failure, LogEntry},
+    evidence::Check,
     probe::{ProbeReport, history::Entry},
     server::{
-        pages::{Page, certificates, waterfall::waterfall, words},
+        pages::{Page, certificates, log::log, verdict::verdict, waterfall::waterfall, words},
         query::link,
     },
 };
-
-/// Bytes of a target above the verdict.
-const LONGEST_TARGET: usize = 300;
 
 /// A report with what its page has to know beside it.
 pub(in crate::server) struct Shown<'e> {
@@ -96,50 +93,6 @@ impl Shown<'_> {
     }
 }
 
-fn verdict(report: &ProbeReport) -> Markup {
-    let target = words::told_briefly(&report.target, LONGEST_TARGET);
-    html! {
-        @match &report.verdict {
-            Ok(()) => section.verdict.good {
-                p.soft { (target) }
-                h1 { "Success" }
-            },
-            Err(failure) => section.verdict.bad {
-                p.soft { (target) }
-                h1 { "Failure: " (lower(failure.reason.meaning())) }
-                (explanation(failure))
-            },
-        }
-    }
-}
-
-/// A sentence as the second half of another one.
-fn lower(sentence: &str) -> String {
-    let sentence = sentence.trim_end_matches('.');
-    let mut letters = sentence.chars();
-    let first = letters.next();
-    let rest = letters.as_str();
-    // The name of a protocol keeps its capitals.
-    if rest.starts_with(char::is_uppercase) {
-        return sentence.to_owned();
-    }
-    first.into_iter().flat_map(char::to_lowercase).collect::<String>() + rest
-}
-
-fn explanation(failure: &Failure) -> Markup {
-    let Failure { stage, reason, message } = failure;
-    html! {
-        p.message { (words::told(message)) }
-        dl.facts {
-            div { dt { "Check first" } dd { (reason.advice()) } }
-            div {
-                dt { "Step" }
-                dd { (stage.meaning()) " " span.soft.code { "stage=" (stage.label()) " reason=" (reason.label()) } }
-            }
-        }
-    }
-}
-
 fn facts(report: &ProbeReport, now: SystemTime) -> Markup {
     let module = link("modules", &[("name", &report.module_name)]);
     html! {
@@ -203,37 +156,6 @@ fn checks(checks: &[Check]) -> Markup {
     }
 }
 
-fn log(report: &ProbeReport) -> Markup {
-    html! {
-        section {
-            h2 { "Log" }
-            table.log {
-                caption.hidden { "What the probe noted, with the time since it began" }
-                thead {
-                    tr {
-                        th.number scope="col" { "After" }
-                        th scope="col" { "Level" }
-                        th scope="col" { "Message" }
-                    }
-                }
-                tbody { @for entry in &report.log { (log_line(entry, report.started)) } }
-            }
-        }
-    }
-}
-
-fn log_line(entry: &LogEntry, started: SystemTime) -> Markup {
-    let after = entry.time.duration_since(started).unwrap_or_default();
-    let level = entry.level.as_str();
-    html! {
-        tr {
-            td.number { (words::duration(after)) }
-            td.level.(level.to_lowercase()) { (level) }
-            td { (words::told(&entry.message)) " " span.code.soft { (words::particulars(entry)) } }
-        }
-    }
-}
-
 fn texts(report: &ProbeReport) -> Markup {
     html! {
         section {
@@ -258,7 +180,7 @@ pub(super) mod tests {
     use super::*;
     use crate::{
         config::Config,
-        evidence::{CheckName, Reason, Stage},
+        evidence::{CheckName, Failure, Reason, Stage},
         metrics::MetricSet,
         probe::report::{HopReport, PhaseReport},
     };
@@ -366,11 +288,5 @@ pub(super) mod tests {
         report.verdict = Ok(());
         let page = page(report, true);
         assert!(page.contains("<h1>Success</h1>") && !page.contains("Check first"), "{page}");
-    }
-
-    #[test]
-    fn abbreviations_keep_their_capitals() {
-        assert_eq!(lower("TLS was used."), "TLS was used");
-        assert_eq!(lower("A rule failed."), "a rule failed");
     }
 }

@@ -1,0 +1,39 @@
+//! What a probe noted, line by line.
+
+use std::time::SystemTime;
+
+use maud::{Markup, html};
+
+use crate::{evidence::LogEntry, probe::ProbeReport, server::pages::words};
+
+/// The whole log.
+pub(super) fn log(report: &ProbeReport) -> Markup {
+    html! {
+        section {
+            h2 { "Log" }
+            table.log {
+                caption.hidden { "What the probe noted, with the time since it began" }
+                thead {
+                    tr {
+                        th.number scope="col" { "After" }
+                        th scope="col" { "Level" }
+                        th scope="col" { "Message" }
+                    }
+                }
+                tbody { @for entry in &report.log { (line(entry, report.started)) } }
+            }
+        }
+    }
+}
+
+fn line(entry: &LogEntry, started: SystemTime) -> Markup {
+    let after = entry.time.duration_since(started).unwrap_or_default();
+    let level = entry.level.as_str();
+    html! {
+        tr {
+            td.number { (words::duration(after)) }
+            td.level.(level.to_lowercase()) { (level) }
+            td { (words::told(&entry.message)) " " span.code.soft { (words::particulars(entry)) } }
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! The verdict on a target, in words.
+
+use maud::{Markup, html};
+
+use crate::{evidence::Failure, probe::ProbeReport, server::pages::words};
+
+/// Bytes of a target above the verdict.
+const LONGEST_TARGET: usize = 300;
+
+/// Large, with the reason and what to check first.
+pub(super) fn verdict(report: &ProbeReport) -> Markup {
+    let target = words::told_briefly(&report.target, LONGEST_TARGET);
+    html! {
+        @match &report.verdict {
+            Ok(()) => section.verdict.good {
+                p.soft { (target) }
+                h1 { "Success" }
+            },
+            Err(failure) => section.verdict.bad {
+                p.soft { (target) }
+                h1 { "Failure: " (lower(failure.reason.meaning())) }
+                (explanation(failure))
+            },
+        }
+    }
+}
+
+/// A sentence as the second half of another one.
+fn lower(sentence: &str) -> String {
+    let sentence = sentence.trim_end_matches('.');
+    let mut letters = sentence.chars();
+    let first = letters.next();
+    let rest = letters.as_str();
+    // The name of a protocol keeps its capitals.
+    if rest.starts_with(char::is_uppercase) {
+        return sentence.to_owned();
+    }
+    first.into_iter().flat_map(char::to_lowercase).collect::<String>() + rest
+}
+
+fn explanation(failure: &Failure) -> Markup {
+    let Failure { stage, reason, message } = failure;
+    html! {
+        p.message { (words::told(message)) }
+        dl.facts {
+            div { dt { "Check first" } dd { (reason.advice()) } }
+            div {
+                dt { "Step" }
+                dd { (stage.meaning()) " " span.soft.code { "stage=" (stage.label()) " reason=" (reason.label()) } }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn abbreviations_keep_their_capitals() {
+        assert_eq!(lower("TLS was used."), "TLS was used");
+        assert_eq!(lower("A rule failed."), "a rule failed");
+    }
+}
