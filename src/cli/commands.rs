@@ -211,3 +211,75 @@ impl From<Color> for ColorChoice {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        app::ResolverChoice,
+        cli::{Invocation, parse},
+    };
+
+    fn probe(flags: &[&str]) -> Probe {
+        match parse([&["probe_exporter", "probe", "t"], flags].concat()) {
+            Ok(Invocation::Probe(probe)) => probe,
+            other => panic!("{flags:?}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_probe_without_flags_is_one_as_a_page() {
+        let expected = Probe {
+            target: "t".to_owned(),
+            module: None,
+            hostname: None,
+            timeout: Duration::from_secs(10),
+            config_file: None,
+            resolver: ResolverChoice::Dns,
+            format: probe::Format::Text,
+            verbose: false,
+            watch: None,
+            color: ColorChoice::Auto,
+        };
+        assert_eq!(probe(&[]), expected);
+    }
+
+    #[test]
+    fn a_watch_has_an_interval_and_may_have_an_end() {
+        for (flags, seconds, count) in [
+            (&["--watch"][..], 1.0, None),
+            (&["-w"], 1.0, None),
+            (&["--watch=2.5s"], 2.5, None),
+            (&["-w=100ms", "-n", "3"], 0.1, Some(3)),
+            (&["--count=3"], 1.0, Some(3)),
+        ] {
+            let interval = Duration::from_secs_f64(seconds);
+            assert_eq!(probe(flags).watch, Some(Watch { interval, count }), "{flags:?}");
+        }
+    }
+
+    #[test]
+    fn every_flag_of_a_probe_counts() {
+        let flags = ["-m=m", "--hostname=h", "--timeout=1m", "--config.file=f", "-v"];
+        let found = probe(&flags);
+        assert_eq!((found.module.as_deref(), found.hostname.as_deref()), (Some("m"), Some("h")));
+        assert_eq!((found.timeout, found.config_file), (Duration::from_mins(1), Some("f".into())));
+        assert!(found.verbose);
+        let flags = ["--dns.resolver=system", "--format=json", "--color=never"];
+        let found = probe(&flags);
+        assert_eq!(found.resolver, ResolverChoice::System);
+        assert_eq!((found.format, found.color), (probe::Format::Json, ColorChoice::Never));
+    }
+
+    #[test]
+    fn flags_of_the_serving_form_do_not_mix_with_commands() {
+        for line in [
+            &["--history.limit=1", "check"][..],
+            &["check", "--history.limit=1"],
+            &["probe", "t", "--web.listen-address=:1"],
+        ] {
+            let error = parse([&["probe_exporter"], line].concat()).unwrap_err().to_string();
+            assert!(!error.contains('\n'), "{error}");
+        }
+    }
+}
