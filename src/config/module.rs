@@ -1,6 +1,6 @@
 //! A module, and the one closed list of probers.
 
-use std::time::Duration;
+use std::{fmt, sync::OnceLock, time::Duration};
 
 use serde::Deserialize;
 
@@ -13,7 +13,11 @@ use crate::{
         dns::DnsProber, grpc::GrpcProber, http::HttpProber, icmp::IcmpProber, tcp::TcpProber,
         unix::UnixProber, websocket::WebsocketProber,
     },
-    settings::{duration::GoDuration, rule::RuleError},
+    settings::{
+        duration::GoDuration,
+        rule::RuleError,
+        secret::{self, HIDDEN},
+    },
 };
 
 /// A named entry of the configuration file.
@@ -28,6 +32,23 @@ pub struct Module {
     pub prober: AnyProber,
     /// What is surprising about the module, for whoever wrote it.
     pub warnings: Vec<String>,
+    secrets: Secrets,
+}
+
+/// The secrets of a module, once somebody has asked for them. They follow from the rest of it.
+#[derive(Clone, Default)]
+struct Secrets(OnceLock<Vec<String>>);
+
+impl PartialEq for Secrets {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl fmt::Debug for Secrets {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(HIDDEN)
+    }
 }
 
 /// One variant per prober.
@@ -73,6 +94,12 @@ impl Module {
             | AnyProber::Unix(_)
             | AnyProber::Websocket(_) => None,
         }
+    }
+
+    /// Everything in the module that is not to be shown, as far as it stands in the file itself.
+    #[must_use]
+    pub fn secrets(&self) -> &[String] {
+        self.secrets.0.get_or_init(|| secret::written_by(|| self.section()))
     }
 
     /// The module as YAML: what differs from the defaults, secrets hidden.
@@ -251,6 +278,7 @@ impl TryFrom<ModuleKeys> for Module {
             timeout: keys.timeout.positive(),
             extra_metrics: keys.extra_metrics,
             prober,
+            secrets: Secrets::default(),
             warnings,
         })
     }

@@ -103,6 +103,11 @@ impl Check {
     pub fn is_good(&self) -> bool {
         self.failure.is_none()
     }
+
+    /// Why it failed, to be changed.
+    pub(crate) fn failure_mut(&mut self) -> Option<&mut Failure> {
+        self.failure.as_mut()
+    }
 }
 
 impl Checks {

@@ -1,8 +1,9 @@
-//! What a probe notes while it runs: its log, its phases, where it went, what it checked, and why
-//! it failed.
+//! What a probe notes while it runs: its log, its phases, where it went, what it checked, why it
+//! failed, and what it must not tell.
 
 pub mod checks;
 pub mod failure;
+pub mod hidden;
 pub mod log;
 pub mod logfmt;
 pub mod phases;
@@ -12,6 +13,7 @@ pub mod trail;
 
 pub use checks::{Check, CheckName, Checks};
 pub use failure::Failure;
+pub use hidden::{Hidden, Scrubber};
 pub use log::{LogEntry, ProbeLog};
 pub use phases::{Phase, Phases, Span};
 pub use reason::{Reason, Stage};

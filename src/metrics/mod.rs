@@ -212,6 +212,12 @@ impl MetricSet {
         self.samples.iter().map(|sample| size_of::<Sample>() + labels(sample)).sum()
     }
 
+    /// Shows the value of each label, to be changed.
+    pub fn for_each_label(&mut self, change: impl FnMut(&mut String)) {
+        let labels = self.samples.iter_mut().flat_map(|sample| &mut sample.labels);
+        labels.map(|(_, value)| value).for_each(change);
+    }
+
     /// The text format 0.0.4: families by name, samples by label values, labels by name.
     #[must_use]
     pub fn render(&self) -> String {

@@ -6,10 +6,11 @@ use tokio::time::Instant;
 
 use crate::{
     evidence::{
-        Checks, ProbeLog, Stage, Trail,
+        Checks, Hidden, ProbeLog, Stage, Trail,
         stage_mark::{HeldStage, StageMark},
     },
     net::resolve::Resolver,
+    settings::{redact, secret::HIDDEN},
 };
 
 /// One per probe; whatever a probe does is handed a reference to it.
@@ -26,6 +27,8 @@ pub struct Context {
     pub checks: Checks,
     /// The addresses that it turned to.
     pub trail: Trail,
+    /// What it must not tell, whoever repeats it.
+    pub hidden: Hidden,
     stage: StageMark,
 }
 
@@ -39,7 +42,24 @@ impl Context {
             log: ProbeLog::default(),
             checks: Checks::default(),
             trail: Trail::default(),
+            hidden: Hidden::default(),
             stage: StageMark::default(),
+        }
+    }
+
+    /// Notes that the probe has met a secret, which is not to be told.
+    pub fn hide(&self, secret: &str) {
+        self.hidden.note(secret, HIDDEN);
+    }
+
+    /// Notes that the probe has met a URL, whose secrets are not to be told.
+    pub fn hide_secrets_of(&self, url: &str) {
+        let shown = redact::url(url);
+        if shown != url {
+            for secret in redact::secrets_of(url) {
+                self.hidden.note(secret, redact::MASK);
+            }
+            self.hidden.note(url, shown);
         }
     }
 

@@ -32,6 +32,7 @@ use crate::{
         tls, wire,
     },
     probers::{self, Measurements as _, Prober, Target},
+    settings::{redact, secret::HIDDEN},
 };
 
 pub use failure_log::FailureLog;
@@ -107,6 +108,7 @@ async fn run_prober<P: Prober>(
     let started = SystemTime::now();
     let start = Instant::now();
     let context = Context::new(start + timeout, resolver);
+    context.hide_secrets_of(&target.name);
     context.log.debug(
         "Beginning probe",
         &[("probe", &module.prober_name()), ("timeout_seconds", &timeout.as_secs_f64())],
@@ -129,10 +131,12 @@ async fn run_prober<P: Prober>(
     }
     let mut metrics = MetricSet::default();
     seen.export(&mut metrics);
+    let known = module.secrets().iter().map(|secret| (secret.clone(), HIDDEN.to_owned()));
+    let scrubber = context.hidden.take(known);
     ProbeReport {
         module_name,
         module,
-        target: target.name,
+        target: redact::url(&target.name).into_owned(),
         hostname: target.hostname,
         started,
         duration,
@@ -145,6 +149,7 @@ async fn run_prober<P: Prober>(
         log: context.log.take(),
     }
     .with_own_metrics()
+    .without_secrets(&scrubber)
 }
 
 /// The verdict of a prober, or of its deadline, or of a defect in it, or none that anybody waits

@@ -5,6 +5,7 @@ use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web::Data};
 use crate::{
     probe::{History, history::Entry},
     server::{answer, exporter::Exporter, face::Face, query::Query},
+    settings::redact,
 };
 
 /// A past probe in any of its faces, the debug text if none is asked for; found by its id or by its target.
@@ -39,7 +40,7 @@ fn find(query: &Query<'_>, history: &History) -> Result<Entry, (StatusCode, &'st
             .and_then(|id| history.find(id))
             .ok_or((StatusCode::NOT_FOUND, "Probe id not found")),
         (None, Some(target)) => history
-            .latest(&target, module.as_deref())
+            .latest(&redact::url(&target), module.as_deref())
             .ok_or((StatusCode::NOT_FOUND, "Probe target not found")),
     }
 }

@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+use crate::settings::secret::Secret;
+
 /// Bytes to send or to expect: the UTF-8 of a text, or what `!!binary` decodes to.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Bytes(Vec<u8>);
@@ -25,6 +27,28 @@ impl Bytes {
     #[must_use]
     pub fn as_text(&self) -> Option<&str> {
         str::from_utf8(&self.0).ok()
+    }
+}
+
+/// Bytes as they may be shown.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub enum ShownBytes<'b> {
+    /// They may be shown.
+    Plain(&'b Bytes),
+    /// They may not.
+    Secret(Secret),
+}
+
+impl Bytes {
+    /// The bytes to be written, or to be hidden.
+    #[must_use]
+    pub fn shown(&self, hide: bool) -> ShownBytes<'_> {
+        if hide {
+            ShownBytes::Secret(Secret::new(String::from_utf8_lossy(&self.0)))
+        } else {
+            ShownBytes::Plain(self)
+        }
     }
 }
 

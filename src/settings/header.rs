@@ -3,12 +3,17 @@
 use std::collections::BTreeMap;
 
 use http::{HeaderName, HeaderValue};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
-use crate::settings::rule::RuleError;
+use crate::settings::{
+    rule::RuleError,
+    secret::{Secret, is_secret_name},
+};
 
 /// The `headers` of a request, by name as written; each can be sent as it is.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+///
+/// Unlike upstream: those that are secret by their name are not shown.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "BTreeMap<String, String>")]
 pub struct RequestHeaders(BTreeMap<String, String>);
 
@@ -39,6 +44,30 @@ impl RequestHeaders {
             .collect();
         repeated.dedup();
         repeated
+    }
+}
+
+impl Serialize for RequestHeaders {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.iter().map(|(name, value)| (name, Shown::of(name, value))))
+    }
+}
+
+/// A value as it may be shown under its name.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub enum Shown<'v> {
+    /// It may be shown.
+    Plain(&'v str),
+    /// It may not.
+    Secret(Secret),
+}
+
+impl<'v> Shown<'v> {
+    /// The value of a header, or of something like it, with this name.
+    #[must_use]
+    pub fn of(name: &str, value: &'v str) -> Self {
+        if is_secret_name(name) { Self::Secret(Secret::new(value)) } else { Self::Plain(value) }
     }
 }
 
@@ -116,6 +145,14 @@ mod tests {
         for (name, value) in [("", "a"), ("a b", "c"), ("a:", "b"), ("A", "b\nc"), ("A", "b\0")] {
             assert!(headers(&[(name, value)]).is_err(), "{name:?}: {value:?}");
         }
+    }
+
+    #[test]
+    fn what_is_secret_by_name_is_not_shown() {
+        let headers = headers(&[("Accept", "a"), ("authorization", "b"), ("X-Api-Key", "c")]);
+        let shown = serde_json::to_string(&headers.unwrap()).unwrap();
+        let expected = r#"{"Accept":"a","X-Api-Key":"<secret>","authorization":"<secret>"}"#;
+        assert_eq!(shown, expected);
     }
 
     #[test]

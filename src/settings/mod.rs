@@ -9,6 +9,7 @@ pub mod header;
 pub mod http_client;
 pub mod ip;
 pub mod named;
+pub mod redact;
 pub mod regexp;
 pub mod rule;
 pub mod secret;

@@ -1,6 +1,6 @@
 //! Values that must not be shown: passwords, tokens, keys.
 
-use std::fmt;
+use std::{cell::RefCell, fmt};
 
 use serde::{Deserialize, Serialize, Serializer};
 
@@ -56,13 +56,49 @@ impl fmt::Debug for Secret {
 
 impl Serialize for Secret {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        collect(self.expose());
         serializer.serialize_str(if self.is_empty() { "" } else { HIDDEN })
+    }
+}
+
+thread_local! {
+    /// The secrets that are written on this thread, while somebody wants to know them.
+    static WRITTEN: RefCell<Option<Vec<String>>> = const { RefCell::new(None) };
+}
+
+/// All secrets in settings: whatever is hidden when they are written.
+///
+/// So there is no second list of where secrets are.
+pub fn written_by<T>(write: impl FnOnce() -> T) -> Vec<String> {
+    WRITTEN.with_borrow_mut(|written| *written = Some(Vec::new()));
+    drop(write());
+    let mut secrets = WRITTEN.take().unwrap_or_default();
+    secrets.sort_unstable();
+    secrets.dedup();
+    secrets
+}
+
+/// Notes a secret that is being hidden by other means than [`Secret`].
+pub fn collect(secret: &str) {
+    if !secret.is_empty() {
+        WRITTEN.with_borrow_mut(|written| {
+            if let Some(written) = written {
+                written.push(secret.to_owned());
+            }
+        });
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_hidden_can_be_asked_for() {
+        let section = [Secret::new("b"), Secret::default(), Secret::new("a"), Secret::new("b")];
+        assert_eq!(written_by(|| serde_json::to_string(&section)), ["a", "b"]);
+        assert!(written_by(|| ()).is_empty());
+    }
 
     #[test]
     fn names_tell_of_secrets() {

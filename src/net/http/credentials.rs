@@ -7,6 +7,7 @@ use http::{HeaderName, HeaderValue};
 
 use crate::{
     evidence::{Failure, Reason, Stage},
+    net::Context,
     settings::{
         http_client::{Authorization, HttpClientSettings, Source},
         secret::Secret,
@@ -24,9 +25,12 @@ pub(crate) struct Credentials {
 
 impl Credentials {
     /// Reads them all.
-    pub(crate) async fn read(client: &HttpClientSettings) -> Result<Self, Failure> {
+    pub(crate) async fn read(
+        client: &HttpClientSettings,
+        context: &Context,
+    ) -> Result<Self, Failure> {
         let authorization = match &client.authorization {
-            Some(authorization) => Some(authorization_value(authorization).await?),
+            Some(authorization) => Some(authorization_value(authorization, context).await?),
             None => None,
         };
         let mut added = Vec::new();
@@ -45,14 +49,19 @@ impl Credentials {
             for path in &values.files {
                 let key = format!("the file {} of the header {name}", path.display());
                 let secret = Source::File(path.clone()).read().await;
-                add(secret.map_err(|error| unusable(&key, &error))?.expose())?;
+                let secret = secret.map_err(|error| unusable(&key, &error))?;
+                context.hide(secret.expose());
+                add(secret.expose())?;
             }
         }
         Ok(Self { authorization, added })
     }
 }
 
-async fn authorization_value(authorization: &Authorization) -> Result<HeaderValue, Failure> {
+async fn authorization_value(
+    authorization: &Authorization,
+    context: &Context,
+) -> Result<HeaderValue, Failure> {
     let read = async |key: &str, source: &Option<Source>| match source {
         Some(source) => source.read().await.map_err(|error| unusable(key, &error)),
         None => Ok(Secret::default()),
@@ -61,11 +70,13 @@ async fn authorization_value(authorization: &Authorization) -> Result<HeaderValu
         Authorization::Basic { username, password } => {
             let name = read("the file of the basic_auth user name", username).await?;
             let password = read("the file of the basic_auth password", password).await?;
+            context.hide(password.expose());
             basic(name.expose(), password.expose())
         }
         Authorization::Scheme { scheme, credentials } => {
             let credentials =
                 read("the file of the authorization credentials", credentials).await?;
+            context.hide(credentials.expose());
             secret_value(&format!("{scheme} {}", credentials.expose()))
         }
     }

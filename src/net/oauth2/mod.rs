@@ -131,6 +131,7 @@ impl TokenSource {
         let _timed = times.stopwatch(OAuth2Phase::Token);
         let begun = Instant::now();
         let secret = self.read_secret().await?;
+        context.hide(secret.expose());
         if let Some(value) = self.valid(&secret) {
             return Ok(value);
         }
@@ -227,6 +228,9 @@ impl TokenSource {
         let known = self.kept().style;
         let ask = async |style| {
             let form = request::form(settings, secret, style)?;
+            if let Some(Ok(authorization)) = form.authorization.as_ref().map(HeaderValue::to_str) {
+                context.hide(authorization.trim_start_matches("Basic "));
+            }
             client.ask(form, agent).await
         };
         if settings.is_jwt_bearer() {

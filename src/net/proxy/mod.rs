@@ -115,6 +115,7 @@ impl Proxy {
         times: &mut Phases<ProxyPhase>,
     ) -> Result<WireStream, Failure> {
         let _held = context.hold(Stage::Proxy);
+        self.hide_login(context);
         context.log.debug("Connecting to the proxy", &[("proxy", self)]);
         let begun = Instant::now();
         let connected = race::connect(context, &self.host, self.port).await;
@@ -177,6 +178,17 @@ impl Proxy {
     pub(crate) fn authorization(&self) -> Option<HeaderValue> {
         let User { name, password } = self.user.as_ref()?;
         basic(name.expose(), password.expose()).ok()
+    }
+
+    /// The environment may have named the proxy, so the module need not know the password.
+    fn hide_login(&self, context: &Context) {
+        if let Some(User { password, .. }) = &self.user {
+            context.hide(password.expose());
+            if let Some(Ok(authorization)) = self.authorization().as_ref().map(HeaderValue::to_str)
+            {
+                context.hide(authorization.trim_start_matches("Basic "));
+            }
+        }
     }
 
     /// As libraries write it, with the user.

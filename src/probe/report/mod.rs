@@ -12,7 +12,7 @@ use std::{
 
 use crate::{
     config::Module,
-    evidence::{Check, Failure, checks, failure, log::LogEntry},
+    evidence::{Check, Failure, Scrubber, checks, failure, log::LogEntry},
     metrics::{Description, Export, Metric, MetricSet, Unit},
 };
 
@@ -89,6 +89,29 @@ impl ProbeReport {
             metrics.remove_extras();
         }
         Self { metrics, ..self }
+    }
+
+    /// Takes out what the probe must not tell; a peer may have repeated it.
+    #[must_use]
+    pub(super) fn without_secrets(mut self, scrubber: &Scrubber) -> Self {
+        if scrubber.is_idle() {
+            return self;
+        }
+        if let Err(failure) = &mut self.verdict {
+            scrubber.scrub(&mut failure.message);
+        }
+        for failure in self.checks.iter_mut().filter_map(Check::failure_mut) {
+            scrubber.scrub(&mut failure.message);
+        }
+        for entry in &mut self.log {
+            scrubber.scrub(&mut entry.message);
+            entry.fields.iter_mut().for_each(|(_, value)| scrubber.scrub(value));
+        }
+        for hop in &mut self.hops {
+            hop.url.iter_mut().chain(&mut hop.answer).for_each(|text| scrubber.scrub(text));
+        }
+        self.metrics.for_each_label(|value| scrubber.scrub(value));
+        self
     }
 
     /// How much of its time was the exporter's own.

@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD as BASE64};
 use http::{HeaderName, HeaderValue};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
-use crate::settings::{bytes::Bytes, rule::RuleError};
+use crate::settings::{bytes::Bytes, rule::RuleError, secret::is_secret_name};
 
 /// Keys and their values, as they are written; each can be sent as it is.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+///
+/// Unlike upstream: those that are secret by their name are not shown.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "BTreeMap<String, Vec<Bytes>>")]
 pub struct Metadata(BTreeMap<String, Vec<Bytes>>);
 
@@ -32,6 +34,15 @@ const OWN: [&str; 13] = [
     "upgrade",
     "user-agent",
 ];
+
+impl Serialize for Metadata {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(key, values)| {
+            let hide = is_secret_name(key);
+            (key, values.iter().map(|value| value.shown(hide)).collect::<Vec<_>>())
+        }))
+    }
+}
 
 impl Metadata {
     /// The headers that are sent.

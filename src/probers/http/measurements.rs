@@ -21,6 +21,7 @@ use crate::{
         Findings, Hop, Measurements,
         http::{exchange::Response, timing::Running},
     },
+    settings::redact::Redacted,
 };
 
 const DURATION: Metric<1> = Metric::new(
@@ -217,7 +218,12 @@ impl HttpMeasurements {
     /// Notes that a request for `url` begins.
     pub(super) fn begin_hop(&mut self, url: &Url) {
         let begun = (!self.hops.is_empty()).then(Instant::now);
-        self.hops.push(Hop { begun, url: Some(url.to_string()), answer: None, tls: None });
+        self.hops.push(Hop {
+            begun,
+            url: Some(Redacted(url).to_string()),
+            answer: None,
+            tls: None,
+        });
     }
 
     /// Notes what the request was answered with.

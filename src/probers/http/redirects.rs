@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use http::{Method, StatusCode, header};
+use http::{HeaderMap, Method, StatusCode, header};
 
 use crate::{
     evidence::{Failure, Reason, Stage},
@@ -15,6 +15,7 @@ use crate::{
         settings::HttpProber,
         target::{Pinned, connect},
     },
+    settings::redact::Redacted,
 };
 
 /// A response that leads nowhere else.
@@ -39,12 +40,15 @@ pub(super) async fn follow(
     let mut cookies = Jar::default();
     let mut hop = requests.first(url);
     loop {
-        context.log.debug("Making HTTP request", &[("url", &hop.url), ("host", &hop.host())]);
+        context
+            .log
+            .debug("Making HTTP request", &[("url", &Redacted(&hop.url)), ("host", &hop.host())]);
         seen.begin_hop(&hop.url);
         let connection = connect(prober, context, &hop, pinned, seen).await?;
         context.enter(Stage::Request);
         let proxy = connection.proxy.as_ref();
         let request = requests.request(&hop, &cookies, connection.is_framed(), proxy).await?;
+        hide_credentials(context, request.headers());
         let response = exchange(context, connection, request, seen).await?;
         seen.note_answer(&response);
         requests.note_answer(&hop, response.status);
@@ -52,7 +56,8 @@ pub(super) async fn follow(
         let Some(location) = location(&response, repeatable) else {
             return Ok(Final { response, limit_reached: false });
         };
-        context.log.info("Received redirect", &[("location", &location)]);
+        context.hide_secrets_of(&location);
+        context.log.info("Received redirect", &[("location", &Redacted(&location))]);
         cookies.note(&hop.url, hop.host(), &response.headers);
         let next = next_hop(&hop, response.status, &location, pinned)?;
         seen.redirects += 1;
@@ -64,6 +69,16 @@ pub(super) async fn follow(
         refuse_other_schemes(&next.url)?;
         seen.end_hop();
         hop = next;
+    }
+}
+
+/// Notes what a request has of credentials, in the form in which a server may repeat it.
+fn hide_credentials(context: &Context, headers: &HeaderMap) {
+    for name in [header::AUTHORIZATION, header::PROXY_AUTHORIZATION, header::COOKIE] {
+        for value in headers.get_all(name).iter().filter_map(|value| value.to_str().ok()) {
+            context.hide(value);
+            context.hide(value.split_once(' ').map_or("", |(_, credentials)| credentials));
+        }
     }
 }
 

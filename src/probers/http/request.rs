@@ -97,7 +97,7 @@ impl<'p> Requests<'p> {
         context: &Context,
         seen: &mut HttpMeasurements,
     ) -> Result<(), Failure> {
-        self.credentials = Credentials::read(&self.prober.client).await?;
+        self.credentials = Credentials::read(&self.prober.client, context).await?;
         if let Some(source) = &self.prober.token_source {
             // Boxed, or every probe would have room for what few do.
             let token = Box::pin(source.token(context, self.user_agent(), &mut seen.oauth2));

@@ -101,16 +101,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Dialogue<'_, S> {
                     seen.failed_due_to_regex = true;
                     let last = last.map_or_else(
                         || "without a line".to_owned(),
-                        |line: BytesMut| format!("after \"{}\"", Excerpt(&line)),
+                        |line: BytesMut| format!("after \"{}\"", step.shown(&Excerpt(&line))),
                     );
+                    let pattern = step.shown(pattern);
                     let what = format!("the peer ended {last}, and nothing matched {pattern}");
                     return Err(self.failure(Stage::Check, Reason::Dialogue, &what));
                 };
-                self.context.log.debug("Read line", &[("line", &Excerpt(&line))]);
+                let (regexp, excerpt) = (step.shown(pattern), Excerpt(&line));
+                let excerpt = step.shown(&excerpt);
+                step.hide(self.context, &line);
+                self.context.log.debug("Read line", &[("line", excerpt)]);
                 if let Some(captures) = pattern.captures(&line) {
-                    self.context
-                        .log
-                        .debug("Regexp matched", &[("regexp", pattern), ("line", &Excerpt(&line))]);
+                    let fields = [("regexp", regexp), ("line", excerpt)];
+                    self.context.log.debug("Regexp matched", &fields);
                     send = expand(&captures, &step.send);
                     seen.note_match(&step.labels, &captures);
                     break;
@@ -119,13 +122,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Dialogue<'_, S> {
             }
         }
         if !step.expect_bytes.is_empty() {
-            self.expect_bytes(step.expect_bytes.as_slice(), seen).await?;
+            self.expect_bytes(step, seen).await?;
         }
         if !send.is_empty() {
             if !step.skip_newline_on_send {
                 send.push(b'\n');
             }
-            self.send(&send).await?;
+            self.send(step, &send).await?;
         }
         Ok(())
     }
@@ -146,11 +149,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Dialogue<'_, S> {
         }
     }
 
-    async fn expect_bytes(
-        &mut self,
-        expected: &[u8],
-        seen: &mut DialogueFacts,
-    ) -> Result<(), Failure> {
+    async fn expect_bytes(&mut self, step: &Step, seen: &mut DialogueFacts) -> Result<(), Failure> {
+        let expected = step.expect_bytes.as_slice();
         self.context.enter(Stage::Response);
         let bytes = loop {
             if let Some(bytes) = self.inbox.take_bytes(expected.len()) {
@@ -163,22 +163,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Dialogue<'_, S> {
             }
             self.read().await?;
         };
-        self.context.log.debug("Read bytes", &[("bytes", &bytes.escape_ascii())]);
+        step.hide(self.context, &bytes);
+        self.context.log.debug("Read bytes", &[("bytes", step.shown(&bytes.escape_ascii()))]);
         if bytes == expected {
             return Ok(());
         }
         seen.failed_due_to_bytes = true;
         let what = format!(
             "expected the bytes \"{}\", got \"{}\"",
-            expected.escape_ascii(),
-            bytes.escape_ascii()
+            step.shown(&expected.escape_ascii()),
+            step.shown(&bytes.escape_ascii())
         );
         Err(self.failure(Stage::Check, Reason::Dialogue, &what))
     }
 
-    async fn send(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+    async fn send(&mut self, step: &Step, bytes: &[u8]) -> Result<(), Failure> {
         self.context.enter(Stage::Request);
-        self.context.log.debug("Sending", &[("bytes", &bytes.escape_ascii())]);
+        step.hide(self.context, bytes.trim_ascii_end());
+        self.context.log.debug("Sending", &[("bytes", step.shown(&bytes.escape_ascii()))]);
         let sent = async {
             self.stream.write_all(bytes).await?;
             self.stream.flush().await

@@ -35,21 +35,23 @@ impl Step {
     fn explain(&self, line: &str) -> String {
         let mut parts = Vec::new();
         if let Some(pattern) = &self.expect {
-            parts.push(format!("wait for a {line} that matches '{}'", pattern.as_str()));
+            let pattern = pattern.as_str();
+            parts.push(format!("wait for a {line} that matches '{}'", self.shown(&pattern)));
         }
         if !self.labels.is_empty() {
             let names: Vec<_> = self.labels.iter().map(|label| label.name.as_str()).collect();
             parts.push(format!("note {} of it in probe_expect_info", names.join(", ")));
         }
         if !self.expect_bytes.is_empty() {
-            parts.push(format!("read the bytes {}", quoted(&self.expect_bytes)));
+            let bytes = quoted(&self.expect_bytes);
+            parts.push(format!("read the bytes {}", self.shown(&bytes)));
         }
         if !self.send.is_empty() {
             let end = match (line, self.skip_newline_on_send) {
                 ("line", false) => " and a line feed",
                 _ => "",
             };
-            parts.push(format!("send {}{end}", quoted(&self.send)));
+            parts.push(format!("send {}{end}", self.shown(&quoted(&self.send))));
         }
         if self.starttls {
             parts.push("turn to TLS".to_owned());

@@ -1,12 +1,19 @@
 //! The key `query_response`.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, fmt, sync::Arc};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::{
     evidence::CheckName,
-    settings::{bytes::Bytes, named::name_of, regexp::Regexp, rule::RuleError},
+    net::Context,
+    settings::{
+        bytes::{Bytes, ShownBytes},
+        named::name_of,
+        regexp::Regexp,
+        rule::RuleError,
+        secret::HIDDEN,
+    },
 };
 
 /// The steps of a dialogue, in order; the key `query_response`.
@@ -15,11 +22,10 @@ use crate::{
 pub struct QueryResponse(Vec<Step>);
 
 /// One step: expect a line or bytes, then send, then turn to TLS; each if asked for.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "StepKeys")]
 pub struct Step {
     /// The name under which its failure is reported; absent means its place.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<Arc<str>>,
     /// A line to wait for.
     pub expect: Option<Regexp>,
@@ -35,6 +41,10 @@ pub struct Step {
     pub skip_newline_on_send: bool,
     /// Whether the connection turns to TLS.
     pub starttls: bool,
+    /// Whether what is expected, what comes, and what is sent is shown nowhere.
+    ///
+    /// Unlike upstream, which has no such key and shows it all.
+    pub secret: bool,
 }
 
 /// One label of `probe_expect_info`.
@@ -52,6 +62,18 @@ impl Step {
     #[must_use]
     pub fn is_check(&self) -> bool {
         self.expect.is_some() || !self.expect_bytes.is_empty()
+    }
+
+    /// `text` as the log and failures may quote it.
+    pub fn shown<'t>(&self, text: &'t dyn fmt::Display) -> &'t dyn fmt::Display {
+        if self.secret { &HIDDEN } else { text }
+    }
+
+    /// Notes what the step has made of it, if it is to be kept secret.
+    pub fn hide(&self, context: &Context, text: &[u8]) {
+        if self.secret {
+            context.hide(&String::from_utf8_lossy(text));
+        }
     }
 
     /// What the step of that number is known by.
@@ -72,6 +94,39 @@ struct StepKeys {
     send: Bytes,
     skip_newline_on_send: bool,
     starttls: bool,
+    secret: bool,
+}
+
+/// A step as it may be shown.
+#[derive(Serialize)]
+struct ShownStep<'s> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'s str>,
+    expect: Option<ShownBytes<'s>>,
+    expect_bytes: ShownBytes<'s>,
+    labels: &'s [Label],
+    send: ShownBytes<'s>,
+    skip_newline_on_send: bool,
+    starttls: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    secret: bool,
+}
+
+impl Serialize for Step {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let expect = self.expect.as_ref().map(|pattern| Bytes::from(pattern.as_str()));
+        let shown = ShownStep {
+            name: self.name.as_deref(),
+            expect: expect.as_ref().map(|pattern| pattern.shown(self.secret)),
+            expect_bytes: self.expect_bytes.shown(self.secret),
+            labels: &self.labels,
+            send: self.send.shown(self.secret),
+            skip_newline_on_send: self.skip_newline_on_send,
+            starttls: self.starttls,
+            secret: self.secret,
+        };
+        shown.serialize(serializer)
+    }
 }
 
 impl QueryResponse {
@@ -121,6 +176,10 @@ impl TryFrom<StepKeys> for Step {
             let message = "expect and expect_bytes are mutually exclusive";
             return Err(RuleError::at("expect_bytes", message));
         }
+        if keys.secret && !keys.labels.is_empty() {
+            let message = "labels would show what is secret: take them from another step";
+            return Err(RuleError::at("labels", message));
+        }
         let mut names = BTreeSet::new();
         for (index, label) in keys.labels.iter().enumerate() {
             if label.name.is_empty() {
@@ -139,6 +198,7 @@ impl TryFrom<StepKeys> for Step {
             send: keys.send,
             skip_newline_on_send: keys.skip_newline_on_send,
             starttls: keys.starttls,
+            secret: keys.secret,
         })
     }
 }
@@ -169,12 +229,27 @@ mod tests {
                 "labels[1].name: there is a label 'a' already",
             ),
             (
+                json!([{"secret": true, "expect": "a", "labels": [{"name": "a", "value": "$1"}]}]),
+                "labels: labels would show what is secret: take them from another step",
+            ),
+            (
                 json!([{"labels": [{"name": "a"}]}, {}, {"labels": [{"name": "b"}]}]),
                 "[2].labels: only one step can have labels, since probe_expect_info is one metric",
             ),
         ] {
             assert_eq!(parse(value.clone()).unwrap_err(), expected, "{value}");
         }
+    }
+
+    #[test]
+    fn a_secret_step_shows_nothing() {
+        let steps = json!([{"secret": true, "expect": "abc", "send": "def"}, {"send": "ghi"}]);
+        let shown = serde_json::to_value(parse(steps).unwrap()).unwrap();
+        assert_eq!(shown[0]["expect"], "<secret>");
+        assert_eq!(shown[0]["send"], "<secret>");
+        assert_eq!(shown[0]["expect_bytes"], "");
+        assert_eq!(shown[1]["send"], "ghi");
+        assert_eq!(shown[1].get("secret"), None);
     }
 
     #[test]

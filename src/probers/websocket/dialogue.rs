@@ -26,7 +26,7 @@ use crate::{
         query_response::{MOST_BYTES, Step, begin_step, end_step, expand},
         websocket::bounded::Bounded,
     },
-    settings::{bytes::Bytes as Template, regexp::Regexp},
+    settings::regexp::Regexp,
 };
 
 /// Bytes that are read at a time.
@@ -79,19 +79,22 @@ impl<'w> Websocket<'w> {
         let mut send = step.send.as_slice().to_vec();
         if let Some(pattern) = &step.expect {
             let message = self.message().await?;
-            self.context.log.debug("Read message", &[("message", &Excerpt(&message))]);
+            let excerpt = Excerpt(&message);
+            step.hide(self.context, &message);
+            self.context.log.debug("Read message", &[("message", step.shown(&excerpt))]);
             self.context.enter(Stage::Check);
             send = if message.len() <= MOST_INLINE {
-                answer(pattern, &message, &step.send)
+                answer(step, pattern, &message)
             } else {
-                let (pattern, template) = (pattern.clone(), step.send.clone());
-                elsewhere(move || answer(&pattern, &message, &template)).await
+                let (step, pattern) = (step.clone(), pattern.clone());
+                elsewhere(move || answer(&step, &pattern, &message)).await
             }?;
-            self.context.log.debug("Regexp matched", &[("regexp", pattern)]);
+            self.context.log.debug("Regexp matched", &[("regexp", step.shown(pattern))]);
         }
         if !send.is_empty() {
             self.context.enter(Stage::Request);
-            self.context.log.debug("Sending", &[("message", &Excerpt(&send))]);
+            step.hide(self.context, &send);
+            self.context.log.debug("Sending", &[("message", step.shown(&Excerpt(&send)))]);
             // A frame rather than a text: as upstream's, it may hold any bytes.
             let frame = Frame::message(send, OpCode::Data(Data::Text), true);
             let done = self.socket.send(Message::Frame(frame)).await;
@@ -132,9 +135,11 @@ impl<'w> Websocket<'w> {
 }
 
 /// What a step sends once a message has come that its pattern matches.
-fn answer(pattern: &Regexp, message: &[u8], template: &Template) -> Result<Vec<u8>, Failure> {
+fn answer(step: &Step, pattern: &Regexp, message: &[u8]) -> Result<Vec<u8>, Failure> {
+    let template = &step.send;
     let captures = pattern.captures(message).ok_or_else(|| {
-        let what = format!("the message \"{}\" does not match {pattern}", Excerpt(message));
+        let (excerpt, regexp) = (Excerpt(message), step.shown(pattern));
+        let what = format!("the message \"{}\" does not match {regexp}", step.shown(&excerpt));
         Failure::new(Stage::Check, Reason::Dialogue, what)
     })?;
     // Each reference stands for no more than the whole match.
@@ -227,7 +232,10 @@ mod tests {
     fn what_would_unfold_without_bound_is_not_sent() {
         let pattern = Regexp::new("(?s).*").unwrap();
         let message = vec![b'x'; 1 << 20];
-        let answered = |times| answer(&pattern, &message, &Template::from(&*"$0".repeat(times)));
+        let answered = |times| {
+            let step = Step { send: (&*"$0".repeat(times)).into(), ..Step::default() };
+            answer(&step, &pattern, &message)
+        };
         assert_eq!(answered(64).map(|send| send.len()), Ok(MOST_UNSENT));
         let failure = answered(65).unwrap_err();
         assert_eq!((failure.stage, failure.reason), (Stage::Check, Reason::TooLarge));

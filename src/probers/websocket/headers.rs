@@ -33,6 +33,11 @@ pub(super) async fn configured(
 ) -> Result<Configured, Failure> {
     let mut configured = Configured::default();
     if let Some(authorization) = authorization(prober, context).await? {
+        if let Some((_, credentials)) =
+            authorization.to_str().ok().and_then(|it| it.split_once(' '))
+        {
+            context.hide(credentials);
+        }
         configured.others.append(AUTHORIZATION, authorization);
     }
     for (name, values) in &prober.headers {
@@ -81,7 +86,10 @@ async fn authorization(
 /// The text. As upstream does it, the probe goes on without what is in a file that cannot be read.
 async fn read(source: &Source, context: &Context) -> Option<Secret> {
     match (source.read().await, source) {
-        (Ok(text), _) => Some(text),
+        (Ok(text), _) => {
+            context.hide(text.expose());
+            Some(text)
+        }
         (Err(error), Source::File(path)) => {
             context.log.warn("Cannot read a file", &[("file", &path.display()), ("err", &error)]);
             None

@@ -9,7 +9,7 @@ use crate::{
     probers::query_response::QueryResponse,
     settings::{
         header,
-        http_client::{HeaderValues, HttpClientSettings},
+        http_client::{HeaderValues, HttpClientSettings, by_name},
         ip::{IpSettings, PreferredIpProtocol},
         rule::RuleError,
     },
@@ -36,6 +36,7 @@ pub struct WebsocketProber {
 #[serde(default, deny_unknown_fields)]
 struct WebsocketKeys {
     http_config: HttpClientSettings,
+    #[serde(serialize_with = "by_name")]
     headers: BTreeMap<String, HeaderValues>,
     query_response: QueryResponse,
     preferred_ip_protocol: PreferredIpProtocol,

@@ -2,14 +2,18 @@
 
 use std::{collections::BTreeMap, path::PathBuf};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
-use crate::settings::{header, rule::RuleError, secret::Secret};
+use crate::settings::{
+    header::{self, Shown},
+    rule::RuleError,
+    secret::Secret,
+};
 
 /// Headers that are added to a request, beside those of `headers`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct AddedHeaders(BTreeMap<String, HeaderValues>);
+pub struct AddedHeaders(#[serde(serialize_with = "by_name")] BTreeMap<String, HeaderValues>);
 
 /// The values of one header: all values, then all secrets, then what all files hold.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,6 +48,28 @@ const RESERVED: [&str; 18] = [
     "X-Prometheus-Remote-Write-Version",
     "X-Prometheus-Scrape-Timeout-Seconds",
 ];
+
+/// Writes headers without the values that are secret by their name.
+///
+/// # Errors
+/// Those of the serializer.
+pub fn by_name<S: Serializer>(
+    headers: &BTreeMap<String, HeaderValues>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(headers.iter().map(|(name, HeaderValues { values, secrets, files })| {
+        let values = values.iter().map(|value| Shown::of(name, value)).collect();
+        (name, ShownValues { values, secrets, files })
+    }))
+}
+
+/// [`HeaderValues`] as they may be shown.
+#[derive(Serialize)]
+struct ShownValues<'v> {
+    values: Vec<Shown<'v>>,
+    secrets: &'v [Secret],
+    files: &'v [PathBuf],
+}
 
 impl AddedHeaders {
     /// Names as written and their values, sorted by name.

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::{
     authorization::{Authorization, AuthorizationKeys, BasicAuthKeys},
-    headers::{AddedHeaders, HeaderValues},
+    headers::{AddedHeaders, HeaderValues, by_name},
     no_proxy::{Destination, NoProxy},
     oauth2::{JWT_BEARER, OAuth2Settings, SignatureAlgorithm, TokenUrl},
     proxy::{ProxySettings, ProxyUrl, proxy_url},

@@ -6,13 +6,15 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use url::Url;
 
 use crate::settings::{
+    header::Shown,
     http_client::{
         no_proxy::NoProxy,
         proxy::{ProxySettings, ProxyUrl, proxy_url, without_password},
         source::{Source, Trio},
     },
+    redact,
     rule::RuleError,
-    secret::Secret,
+    secret::{self, Secret},
     tls::TlsSettings,
 };
 
@@ -36,6 +38,7 @@ pub struct OAuth2Settings {
     pub claims: BTreeMap<String, serde_json::Value>,
     pub scopes: Vec<String>,
     pub token_url: TokenUrl,
+    #[serde(serialize_with = "parameters")]
     pub endpoint_params: BTreeMap<String, String>,
     pub tls_config: TlsSettings,
     #[serde(deserialize_with = "proxy_url")]
@@ -66,6 +69,17 @@ pub enum SignatureAlgorithm {
     Rs384,
     /// SHA-512.
     Rs512,
+}
+
+/// Writes parameters without the values that are secret by their name.
+fn parameters<S: Serializer>(
+    parameters: &BTreeMap<String, String>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(parameters.iter().map(|(name, value)| {
+        let is_secret = redact::is_secret_parameter(name);
+        (name, if is_secret { Shown::Secret(Secret::new(value)) } else { Shown::Plain(value) })
+    }))
 }
 
 impl SignatureAlgorithm {
@@ -103,8 +117,10 @@ impl TokenUrl {
 impl fmt::Display for TokenUrl {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.url {
-            Some(url) if url.password().is_some() => formatter.write_str(&without_password(url)),
-            _ => formatter.write_str(&self.text),
+            Some(url) if url.password().is_some() => {
+                formatter.write_str(&redact::url(&without_password(url)))
+            }
+            _ => formatter.write_str(&redact::url(&self.text)),
         }
     }
 }
@@ -117,6 +133,7 @@ impl fmt::Debug for TokenUrl {
 
 impl Serialize for TokenUrl {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        redact::secrets_of(&self.text).iter().for_each(|secret| secret::collect(secret));
         serializer.collect_str(self)
     }
 }

@@ -5,7 +5,13 @@ use std::{collections::BTreeMap, fmt};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use url::Url;
 
-use crate::settings::{header, http_client::no_proxy::NoProxy, rule::RuleError, secret::Secret};
+use crate::settings::{
+    header,
+    http_client::no_proxy::NoProxy,
+    redact::{self, MASK},
+    rule::RuleError,
+    secret::{self, Secret},
+};
 
 /// Which proxy a request goes through, if any.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -70,9 +76,6 @@ impl ProxySettings {
 #[derive(Clone, PartialEq, Eq)]
 pub struct ProxyUrl(Url);
 
-/// What stands where the password of a URL would be.
-const URL_MASK: &str = "xxxxx";
-
 /// The schemes of proxies that can be used.
 const SCHEMES: [&str; 4] = ["http", "https", "socks5", "socks5h"];
 
@@ -111,8 +114,8 @@ impl fmt::Display for ProxyUrl {
 /// A URL to be shown: something else stands where its password is.
 pub(super) fn without_password(url: &Url) -> String {
     let mut shown = url.clone();
-    if shown.password().is_some() && shown.set_password(Some(URL_MASK)).is_err() {
-        return URL_MASK.to_owned();
+    if shown.password().is_some() && shown.set_password(Some(MASK)).is_err() {
+        return MASK.to_owned();
     }
     shown.into()
 }
@@ -134,6 +137,7 @@ pub fn proxy_url<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Pr
 
 impl Serialize for ProxyUrl {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        redact::secrets_of(self.0.as_str()).iter().for_each(|secret| secret::collect(secret));
         serializer.collect_str(self)
     }
 }

@@ -1,0 +1,143 @@
+//! What a probe knows and must not tell: passwords, tokens, and what it was told to keep quiet.
+//!
+//! A peer may repeat what it was sent, in a line that the log or a failure quotes. So whatever
+//! a probe tells is searched for what it had to keep to itself.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// The secrets that one probe meets, with what is shown instead.
+#[derive(Debug, Default)]
+pub struct Hidden(Mutex<Vec<(String, String)>>);
+
+/// Takes secrets out of texts.
+#[derive(Debug, Default)]
+pub struct Scrubber {
+    /// The longest first, so that none is left in part.
+    known: Vec<(String, String)>,
+}
+
+/// Shorter texts occur anywhere: to take them out would say what they are, and spoil the rest.
+const SHORTEST: usize = 4;
+
+/// More are not kept of one probe; a peer may choose how often it redirects.
+const MOST: usize = 256;
+
+impl Hidden {
+    /// Notes that `secret` must not be told; `shown` stands in its place.
+    pub fn note(&self, secret: impl Into<String>, shown: impl Into<String>) {
+        let mut noted = self.noted();
+        let secret = secret.into();
+        if secret.len() >= SHORTEST && noted.len() < MOST {
+            noted.push((secret, shown.into()));
+        }
+    }
+
+    /// Takes them all out, as what takes them and `others` out of texts.
+    #[must_use]
+    pub fn take(&self, others: impl Iterator<Item = (String, String)>) -> Scrubber {
+        let mut noted = std::mem::take(&mut *self.noted());
+        noted.extend(others.filter(|(secret, _)| secret.len() >= SHORTEST));
+        // Nearly all probes have none.
+        if noted.is_empty() {
+            return Scrubber::default();
+        }
+        let mut known = Vec::with_capacity(noted.len());
+        for (secret, shown) in noted {
+            for form in forms(&secret) {
+                // What stands for a secret is none.
+                if !shown.contains(&form) {
+                    known.push((form, shown.clone()));
+                }
+            }
+        }
+        known.sort_by(|(one, _), (other, _)| other.len().cmp(&one.len()).then(one.cmp(other)));
+        known.dedup_by(|(one, _), (other, _)| one == other);
+        Scrubber { known }
+    }
+
+    fn noted(&self) -> MutexGuard<'_, Vec<(String, String)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A secret as it is, as logs and messages quote it, and as URLs and forms hold it.
+fn forms(secret: &str) -> Vec<String> {
+    let encoded = url::form_urlencoded::byte_serialize(secret.as_bytes()).collect::<String>();
+    let mut forms = vec![
+        secret.to_owned(),
+        secret.escape_debug().to_string(),
+        secret.as_bytes().escape_ascii().to_string(),
+        encoded.replace('+', "%20"),
+        encoded,
+    ];
+    forms.sort_unstable();
+    forms.dedup();
+    forms
+}
+
+impl Scrubber {
+    /// Whether there is nothing to take out.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.known.is_empty()
+    }
+
+    /// Takes the secrets out of `text`.
+    pub fn scrub(&self, text: &mut String) {
+        for (secret, shown) in &self.known {
+            if text.contains(secret) {
+                *text = text.replace(secret, shown);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scrubbed(secrets: &[&str], text: &str) -> String {
+        let hidden = Hidden::default();
+        for secret in secrets {
+            hidden.note(*secret, "<secret>");
+        }
+        let mut text = text.to_owned();
+        hidden.take(std::iter::empty()).scrub(&mut text);
+        text
+    }
+
+    #[test]
+    fn secrets_are_taken_out_in_every_form() {
+        for (secrets, text, expected) in [
+            (&["hunter2"][..], "I heard hunter2, hunter2!", "I heard <secret>, <secret>!"),
+            (&["hunter", "hunter2"], "hunter2", "<secret>"),
+            (&["a \"b\""], r#"got "a \"b\"""#, "got \"<secret>\""),
+            (&["p\u{e4}ss"], r"got p\xc3\xa4ss", "got <secret>"),
+            (&["a/b c"], "?x=a%2Fb+c&y=a%2Fb%20c", "?x=<secret>&y=<secret>"),
+            (&["abc"], "abc", "abc"),
+            (&["secret"], "<secret> and secret", "<secret> and secret"),
+            (&[], "text", "text"),
+        ] {
+            assert_eq!(scrubbed(secrets, text), expected, "{secrets:?}");
+        }
+    }
+
+    #[test]
+    fn what_others_know_counts_too() {
+        let hidden = Hidden::default();
+        assert!(hidden.take(std::iter::empty()).is_idle());
+        let others = [("http://u:hunter2@h/".to_owned(), "http://u:xxxxx@h/".to_owned())];
+        let mut text = "probing http://u:hunter2@h/".to_owned();
+        hidden.take(others.into_iter()).scrub(&mut text);
+        assert_eq!(text, "probing http://u:xxxxx@h/");
+    }
+
+    #[test]
+    fn what_is_kept_is_bounded() {
+        let hidden = Hidden::default();
+        for number in 0..2 * MOST {
+            hidden.note(format!("secret {number}"), "");
+        }
+        assert_eq!(hidden.noted().len(), MOST);
+    }
+}

@@ -1,0 +1,154 @@
+//! URLs as they may be shown: without passwords, and without the parameters that are as good as
+//! one.
+
+use std::{borrow::Cow, fmt, ops::Range};
+
+use crate::settings::secret::is_secret_name;
+
+/// What stands in place of a secret in a URL, as Go's `URL.Redacted` writes it.
+pub const MASK: &str = "xxxxx";
+
+/// Parameters of URLs that are secret, beside those whose names say so anywhere.
+const PARAMETERS: [&str; 10] =
+    ["auth", "code", "jwt", "pass", "pwd", "session", "sessionid", "sid", "sig", "signature"];
+
+/// `text` without its secrets. It need not be a whole URL: targets often are not.
+#[must_use]
+pub fn url(text: &str) -> Cow<'_, str> {
+    let mut shown = String::new();
+    let mut from = 0;
+    for Range { start, end } in secrets(text) {
+        shown.push_str(text.get(from..start).unwrap_or_default());
+        shown.push_str(MASK);
+        from = end;
+    }
+    if from == 0 {
+        return Cow::Borrowed(text);
+    }
+    shown.push_str(text.get(from..).unwrap_or_default());
+    Cow::Owned(shown)
+}
+
+/// The secrets of a URL, as they are written there and as they are meant.
+#[must_use]
+pub fn secrets_of(text: &str) -> Vec<String> {
+    let written = secrets(text).into_iter().filter_map(|place| text.get(place));
+    let both = written.flat_map(|written| [written.to_owned(), decoded(written)]);
+    let mut all: Vec<_> = both.collect();
+    all.dedup();
+    all
+}
+
+/// A URL, or something like it, that is shown without its secrets.
+#[derive(Debug, Clone, Copy)]
+pub struct Redacted<D>(pub D);
+
+impl<D: fmt::Display> fmt::Display for Redacted<D> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&url(&self.0.to_string()))
+    }
+}
+
+/// Where the secrets are, in order.
+fn secrets(text: &str) -> Vec<Range<usize>> {
+    let begin = text.find("://").map_or(0, |at| at + "://".len());
+    let rest = text.get(begin..).unwrap_or_default();
+    let end = begin + rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let mut found: Vec<_> = password(text, begin..end).into_iter().collect();
+    if let Some(at) = rest.find(['?', '#']) {
+        parameters(text, begin + at + 1, &mut found);
+    }
+    found
+}
+
+/// The password of an authority.
+fn password(text: &str, authority: Range<usize>) -> Option<Range<usize>> {
+    let begin = authority.start;
+    let user = text.get(authority)?.rsplit_once('@')?.0;
+    let (name, password) = user.split_once(':')?;
+    let begin = begin + name.len() + 1;
+    (!password.is_empty()).then_some(begin..begin + password.len())
+}
+
+/// The secret values of the parameters that begin at `from`.
+fn parameters(text: &str, from: usize, found: &mut Vec<Range<usize>>) {
+    let mut at = from;
+    for pair in text.get(from..).unwrap_or_default().split(['&', ';', '#', '?']) {
+        if let Some((name, value)) = pair.split_once('=')
+            && !value.is_empty()
+            && is_secret_parameter(&decoded(name))
+        {
+            let begin = at + name.len() + 1;
+            found.push(begin..begin + value.len());
+        }
+        at += pair.len() + 1;
+    }
+}
+
+/// Whether a parameter of that name, in a URL or a form, is likely to have a secret value.
+#[must_use]
+pub fn is_secret_parameter(name: &str) -> bool {
+    let lower = name.to_ascii_lowercase();
+    PARAMETERS.contains(&lower.as_str())
+        || lower.ends_with("signature")
+        || lower.ends_with("assertion")
+        || is_secret_name(name)
+}
+
+/// What an encoded text means.
+fn decoded(text: &str) -> String {
+    if !text.contains(['%', '+']) {
+        return text.to_owned();
+    }
+    let pair = format!("={}", text.replace('&', "%26"));
+    let mut pairs = url::form_urlencoded::parse(pair.as_bytes());
+    pairs.next().map(|(_, value)| value.into_owned()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passwords_and_telling_parameters_are_not_shown() {
+        for (text, shown) in [
+            ("http://user:hunter2@h:80/p?a=b", "http://user:xxxxx@h:80/p?a=b"),
+            ("user:hunter2@h", "user:xxxxx@h"),
+            ("http://u:a@b@h/", "http://u:xxxxx@h/"),
+            (
+                "https://h/p?token=t&x=1&api_key=k#end",
+                "https://h/p?token=xxxxx&x=1&api_key=xxxxx#end",
+            ),
+            ("https://h/#access_token=t", "https://h/#access_token=xxxxx"),
+            (
+                "https://h/?X-Amz-Signature=s&X-Amz-Date=d",
+                "https://h/?X-Amz-Signature=xxxxx&X-Amz-Date=d",
+            ),
+            ("https://h/?Client%5FSecret=s;code=1", "https://h/?Client%5FSecret=xxxxx;code=xxxxx"),
+            ("/next?sid=1", "/next?sid=xxxxx"),
+        ] {
+            assert_eq!(url(text), shown, "{text}");
+            assert_eq!(Redacted(text).to_string(), shown);
+        }
+        for text in [
+            "http://user@h/",
+            "http://user:@h/a:b@c",
+            "http://h/a@b:c?mail=a:b@c&tokens_url=x&key=",
+            "[fe80::1%eth0]:80",
+            "127.0.0.1:53",
+            "@abstract",
+            "/run/x.sock",
+            "http://h?",
+            "",
+        ] {
+            assert!(matches!(url(text), Cow::Borrowed(_)), "{text}: {}", url(text));
+        }
+    }
+
+    #[test]
+    fn secrets_are_known_as_written_and_as_meant() {
+        assert_eq!(secrets_of("http://u:p%40ss@h/?key=a+b"), ["p%40ss", "p@ss", "a+b", "a b"]);
+        assert_eq!(secrets_of("http://u:pass@h/"), ["pass"]);
+        assert!(secrets_of("http://h/").is_empty());
+    }
+}
