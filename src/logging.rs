@@ -33,6 +33,8 @@ pub fn start(level: Level, format: Format) {
         .filter_level(libraries.to_level_filter())
         .filter_module(env!("CARGO_CRATE_NAME"), level.to_level_filter())
         .filter_module(PROBE_TARGET, LevelFilter::Trace)
+        // It quotes what is said to it and by it.
+        .filter_module("tungstenite", libraries.to_level_filter().min(LevelFilter::Info))
         .format(move |out, record| writeln!(out, "{}", line(record, format, SystemTime::now())))
         .try_init();
     if installed.is_err() {

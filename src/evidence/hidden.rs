@@ -19,6 +19,9 @@ pub struct Scrubber {
 /// Shorter texts occur anywhere: to take them out would say what they are, and spoil the rest.
 const SHORTEST: usize = 4;
 
+/// Shorter words of a longer secret are left alone; commands have up to six letters.
+const SHORTEST_WORD: usize = 7;
+
 /// More are not kept of one probe; a peer may choose how often it redirects.
 const MOST: usize = 256;
 
@@ -60,19 +63,27 @@ impl Hidden {
     }
 }
 
-/// A secret as it is, as logs and messages quote it, and as URLs and forms hold it.
+/// A secret and its words, each as it is, as logs and messages quote it, and as URLs and forms hold
+/// it.
 fn forms(secret: &str) -> Vec<String> {
+    // What is sent may be a command and a password, of which a peer repeats one.
+    let words = secret.split_ascii_whitespace();
+    let words = words.filter(|word| word.len() >= SHORTEST_WORD && word.len() < secret.len());
+    let mut forms: Vec<_> = words.chain([secret]).flat_map(forms_of).collect();
+    forms.sort_unstable();
+    forms.dedup();
+    forms
+}
+
+fn forms_of(secret: &str) -> [String; 5] {
     let encoded = url::form_urlencoded::byte_serialize(secret.as_bytes()).collect::<String>();
-    let mut forms = vec![
+    [
         secret.to_owned(),
         secret.escape_debug().to_string(),
         secret.as_bytes().escape_ascii().to_string(),
         encoded.replace('+', "%20"),
         encoded,
-    ];
-    forms.sort_unstable();
-    forms.dedup();
-    forms
+    ]
 }
 
 impl Scrubber {
@@ -115,6 +126,7 @@ mod tests {
             (&["p\u{e4}ss"], r"got p\xc3\xa4ss", "got <secret>"),
             (&["a/b c"], "?x=a%2Fb+c&y=a%2Fb%20c", "?x=<secret>&y=<secret>"),
             (&["abc"], "abc", "abc"),
+            (&["AUTH hunter2"], "-ERR AUTH of hunter2 failed", "-ERR AUTH of <secret> failed"),
             (&["secret"], "<secret> and secret", "<secret> and secret"),
             (&[], "text", "text"),
         ] {

@@ -127,7 +127,9 @@ fn probe_timeout(scrape: Option<f64>, offset: f64, module: Option<Duration>) -> 
 fn decode_again(target: String) -> String {
     let rest = target.split_once("://").map_or(target.as_str(), |(_, rest)| rest);
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    if !holds_escape(authority) {
+    // A password may well hold some.
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    if !holds_escape(host) {
         return target;
     }
     let decoded =
@@ -190,6 +192,8 @@ mod tests {
             ("http://h/a%2Fb?x=1%2B2", "http://h/a%2Fb?x=1%2B2"),
             ("http://h/?q=a+b&c=100%25", "http://h/?q=a+b&c=100%25"),
             ("https%3A%2F%2Fh%2Fpath%3Fa%3Db", "https://h/path?a=b"),
+            ("http://u:p%2Fw@h/a%2Fb", "http://u:p%2Fw@h/a%2Fb"),
+            ("http%3A%2F%2Fu%3Ap%2540h%40h%2F", "http://u:p%40h@h/"),
             ("h%3A80", "h:80"),
             ("%5B::1%5D:80", "[::1]:80"),
             ("fe80::1%eth0", "fe80::1%eth0"),

@@ -49,8 +49,9 @@ impl<D: fmt::Display> fmt::Display for Redacted<D> {
     }
 }
 
-/// Where the secrets are, in order.
-fn secrets(text: &str) -> Vec<Range<usize>> {
+/// Where the secrets of a URL are, in order.
+#[must_use]
+pub fn secrets(text: &str) -> Vec<Range<usize>> {
     let begin = text.find("://").map_or(0, |at| at + "://".len());
     let rest = text.get(begin..).unwrap_or_default();
     let end = begin + rest.find(['/', '?', '#']).unwrap_or(rest.len());

@@ -4,6 +4,8 @@ use std::{cell::RefCell, fmt};
 
 use serde::{Deserialize, Serialize, Serializer};
 
+use crate::settings::redact;
+
 /// What is printed in place of a secret, as upstream prints it.
 pub const HIDDEN: &str = "<secret>";
 
@@ -78,8 +80,15 @@ pub fn written_by<T>(write: impl FnOnce() -> T) -> Vec<String> {
     secrets
 }
 
-/// Notes a secret that is being hidden by other means than [`Secret`].
-pub fn collect(secret: &str) {
+/// Notes the secrets of a URL that is being written without them.
+pub fn collect_of_url(url: &str) {
+    for secret in redact::secrets_of(url) {
+        collect(&secret);
+    }
+}
+
+/// Notes a secret that is being hidden.
+fn collect(secret: &str) {
     if !secret.is_empty() {
         WRITTEN.with_borrow_mut(|written| {
             if let Some(written) = written {

@@ -8,7 +8,9 @@ use crate::config::Fault;
 /// The lines of a file as YAML counts them.
 pub(super) struct Lines<'f> {
     file: &'f str,
-    lines: Vec<String>,
+    texts: Vec<String>,
+    /// Whether some dialogue is to be kept secret.
+    has_secret_steps: bool,
 }
 
 /// Whether a finding keeps the file from being used.
@@ -30,14 +32,16 @@ impl<'f> Lines<'f> {
         let text = String::from_utf8_lossy(bytes);
         let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
         let text = text.replace("\r\n", "\n");
-        Self { file, lines: text.split(['\n', '\r']).map(str::to_owned).collect() }
+        let texts: Vec<_> = text.split(['\n', '\r']).map(str::to_owned).collect();
+        let has_secret_steps = texts.iter().any(|line| mask::tells_of_secret_step(line));
+        Self { file, texts, has_secret_steps }
     }
 
     /// The finding as compilers show them; `width` is that of the terminal, if there is one.
     pub(super) fn show(&self, weight: Weight, fault: &Fault, width: Option<usize>) -> String {
         let line = fault.mark.line;
-        let text = self.lines.get(line.saturating_sub(1)).map_or("", String::as_str);
-        let (text, start) = mask::masked(text, fault);
+        let text = self.texts.get(line.saturating_sub(1)).map_or("", String::as_str);
+        let (text, start) = mask::masked(text, fault, self.has_secret_steps);
         let end = start + extent(text.get(start..).unwrap_or_default());
         let level = match weight {
             Weight::Error => Level::ERROR,

@@ -4,20 +4,34 @@
 
 use crate::{
     config::Fault,
-    settings::secret::{HIDDEN, is_secret_name},
+    settings::{
+        redact,
+        secret::{HIDDEN, is_secret_name},
+    },
 };
 
-/// The section of a web config file whose values are all secret.
-const USERS: &str = "basic_auth_users";
+/// Sections whose values are all secret: one of a web config file, and one of modules.
+const SECRET_SECTIONS: [&str; 2] = ["basic_auth_users", "proxy_connect_header"];
+
+/// Keys of a dialogue that a secret step keeps to itself.
+const STEP: [&str; 3] = ["expect", "expect_bytes", "send"];
+
+/// Whether a line makes a step of a dialogue secret.
+pub(super) fn tells_of_secret_step(line: &str) -> bool {
+    let rests = line.split("secret:").skip(1).map(str::trim_start);
+    let mut rests = rests.map(str::to_ascii_lowercase);
+    rests.any(|rest| ["true", "yes", "on", "y"].iter().any(|word| rest.starts_with(word)))
+}
 
 /// `line` without its secrets, and the byte at which the place of `fault` is then.
 ///
-/// What stands before the column keeps its length, so that the column stays right.
-pub(super) fn masked(line: &str, fault: &Fault) -> (String, usize) {
+/// What stands before the column keeps its length, so that the column stays right. What dialogues
+/// say is a secret where the file `has_secret_steps`: which step the line is of, it does not tell.
+pub(super) fn masked(line: &str, fault: &Fault, has_secret_steps: bool) -> (String, usize) {
     let column = fault.mark.column.saturating_sub(1);
     let place = line.char_indices().nth(column).map_or(line.len(), |(place, _)| place);
     let (mut shown, mut start, mut from) = (String::new(), None, 0);
-    for (begin, end) in secrets(line, place, fault) {
+    for (begin, end) in secrets(line, place, fault, has_secret_steps) {
         shown.push_str(line.get(from..begin).unwrap_or_default());
         if begin < place {
             let letters = line.get(begin..end).unwrap_or_default().chars().count();
@@ -38,7 +52,7 @@ pub(super) fn masked(line: &str, fault: &Fault) -> (String, usize) {
 }
 
 /// Where secrets begin and end, in order.
-fn secrets(line: &str, place: usize, fault: &Fault) -> Vec<(usize, usize)> {
+fn secrets(line: &str, place: usize, fault: &Fault, has_secret_steps: bool) -> Vec<(usize, usize)> {
     let mut found = Vec::new();
     let keys = line.match_indices(':').filter(|(at, _)| {
         line.get(at + 1..).is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\t']))
@@ -46,8 +60,13 @@ fn secrets(line: &str, place: usize, fault: &Fault) -> Vec<(usize, usize)> {
     for (at, _) in keys {
         let key = line.get(..at).unwrap_or_default().trim_end_matches(['"', '\'']);
         let key = key.rsplit([' ', '\t', '{', ',', '"', '\'']).next().unwrap_or_default();
-        if is_secret_name(key) {
+        let is_secret = is_secret_name(key) && !is_module(key, fault);
+        if is_secret || SECRET_SECTIONS.contains(&key) {
+            found.extend(section_after(line, at + 1).or_else(|| value_after(line, at + 1)));
+        } else if has_secret_steps && STEP.contains(&key) {
             found.extend(value_after(line, at + 1));
+        } else if key.ends_with("url") {
+            found.extend(secrets_of_url(line, at + 1));
         }
     }
     let here = line.get(place..).unwrap_or_default();
@@ -78,8 +97,43 @@ fn secrets(line: &str, place: usize, fault: &Fault) -> Vec<(usize, usize)> {
 fn is_secret_value(path: &str, text: &str) -> bool {
     let path = path.trim_end_matches(|c: char| c.is_ascii_digit() || "[]".contains(c));
     let (before, key) = path.rsplit_once('.').unwrap_or(("", path));
-    (is_secret_name(key) || before == USERS)
+    let section = before.rsplit('.').next().unwrap_or_default();
+    (is_secret_name(key) || SECRET_SECTIONS.contains(&section))
         && !text.trim_start_matches(['"', '\'']).starts_with(key)
+}
+
+/// Whether `key` is the name of a module, which may be any.
+fn is_module(key: &str, fault: &Fault) -> bool {
+    let mut path = fault.path.split('.');
+    path.next() == Some("modules") && path.next() == Some(key)
+}
+
+/// The section in braces that begins behind `from`.
+fn section_after(line: &str, from: usize) -> Option<(usize, usize)> {
+    let rest = line.get(from..)?;
+    let begin = from + rest.len() - rest.trim_start_matches([' ', '\t']).len();
+    let mut open = 0_usize;
+    for (at, letter) in line.get(begin..)?.char_indices() {
+        match letter {
+            '{' => open += 1,
+            '}' if open > 0 => open -= 1,
+            _ => {}
+        }
+        if open == 0 {
+            let is_empty = line.get(begin + 1..begin + at)?.trim().is_empty();
+            return (at > 0 && !is_empty).then_some((begin, begin + at + 1));
+        }
+    }
+    (open > 0).then_some((begin, line.len()))
+}
+
+/// The secrets of the URL behind `from`, which may have no scheme.
+fn secrets_of_url(line: &str, from: usize) -> impl Iterator<Item = (usize, usize)> {
+    let value = value_after(line, from);
+    let text = value.and_then(|(begin, end)| line.get(begin..end)).unwrap_or_default();
+    let places = redact::secrets(text.trim_end_matches(['"', '\'']));
+    let begin = value.map_or(0, |(begin, _)| begin);
+    places.into_iter().map(move |place| (begin + place.start, begin + place.end))
 }
 
 /// The value that begins behind `from`; a section has none, its keys speak for themselves.
@@ -127,7 +181,7 @@ mod tests {
 
     fn masked_at(line: &str, column: usize, path: &str) -> (String, usize) {
         let mark = Mark { line: 1, column: column + 1 };
-        masked(line, &Fault { mark, path: path.to_owned(), message: String::new() })
+        masked(line, &Fault { mark, path: path.to_owned(), message: String::new() }, false)
     }
 
     #[test]
@@ -143,6 +197,12 @@ mod tests {
             ("client_certificate_key:\thunter2", "client_certificate_key:\t<secret>"),
             ("alice: $2y$10$hunter2", "alice: <secret>"),
             ("proxy_url: http://u:hunter2@h/p", "proxy_url: http://u:<secret>@h/p"),
+            ("proxy_url: 'u:hunter2@h:1'", "proxy_url: 'u:<secret>@h:1'"),
+            ("token_url: https://h/t?key=hunter2&a=b", "token_url: https://h/t?key=<secret>&a=b"),
+            ("password: {a: hunter2}, b: c", "password: <secret>, b: c"),
+            ("X-Api-Key: {values: [hunter2", "X-Api-Key: <secret>"),
+            ("proxy_connect_header: {X-Odd: [hunter2]}", "proxy_connect_header: <secret>"),
+            ("send: hunter2", "send: hunter2"),
             ("password_file: /run/password", "password_file: /run/password"),
             ("token_url: https://h/token", "token_url: https://h/token"),
             ("basic_auth: {username: u}", "basic_auth: {username: u}"),
@@ -164,6 +224,18 @@ mod tests {
     }
 
     #[test]
+    fn steps_are_not_shown_where_one_is_secret() {
+        for line in ["secret: true", "- {send: a, secret:  yes}", "      secret: On"] {
+            assert!(tells_of_secret_step(line), "{line}");
+        }
+        assert!(!tells_of_secret_step("client_secret: abc") && !tells_of_secret_step("secret: no"));
+        let mark = Mark { line: 1, column: 1 };
+        let fault = Fault { mark, path: String::new(), message: String::new() };
+        let (shown, _) = masked("{send: hunter2, expect: [hunter2]}", &fault, true);
+        assert_eq!(shown, "{send: <secret>, expect: <secret>}");
+    }
+
+    #[test]
     fn the_place_stays_where_it_was() {
         let line = "a: {password: hünter2, bäd: c}";
         let (shown, place) = masked_at(line, 23, "a.bäd");
@@ -177,6 +249,6 @@ mod tests {
     fn what_a_key_was_meant_to_be_tells_of_secrets() {
         let message = "unknown key 'tokn'; did you mean 'bearer_token'?".to_owned();
         let fault = Fault { mark: Mark { line: 1, column: 4 }, path: String::new(), message };
-        assert_eq!(masked("a: tokn: hunter2", &fault).0, "a: tokn: <secret>");
+        assert_eq!(masked("a: tokn: hunter2", &fault, false).0, "a: tokn: <secret>");
     }
 }

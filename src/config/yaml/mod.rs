@@ -15,7 +15,7 @@ mod tree;
 mod value;
 mod write;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::de::DeserializeOwned;
 
@@ -26,8 +26,11 @@ use crate::{
         error::{Fault, Mark},
         yaml::{
             decode::NodeDeserializer,
+            mapping::Key,
             place::{DecodeError, Path},
+            scalar::Scalar,
             session::Session,
+            tree::{Kind, Node},
         },
     },
     settings::rule::RuleError,
@@ -81,9 +84,38 @@ pub(super) fn decode_sections<T: DeserializeOwned + Surprising>(
             });
         }
     }
-    let faults = session.into_faults();
+    let mut faults = session.into_faults();
+    if let (Some(root), false) = (&root, faults.is_empty()) {
+        hide_secrets(root, &mut faults, &mut BTreeSet::new());
+    }
     warnings.sort();
     if faults.is_empty() { Ok(Sections { by_name, warnings }) } else { Err(faults) }
+}
+
+/// The key of a section that has what is in it kept secret.
+const SECRET: &str = "secret";
+
+/// Takes the particulars out of faults of values in sections that are to be kept secret: they quote
+/// what is wrong. `seen` are the nodes that were looked at; aliases may lead to them often.
+fn hide_secrets(node: &Node, faults: &mut [Fault], seen: &mut BTreeSet<usize>) {
+    if !seen.insert(node.id) {
+        return;
+    }
+    let Kind::Mapping(entries) = &node.kind else {
+        return node.kind.children().for_each(|child| hide_secrets(child, faults, seen));
+    };
+    let says_so = |key: &Key, value: &Node| {
+        let is_true = |scalar: &Scalar| scalar.as_bool() == Some(true);
+        key.text == SECRET && matches!(&value.kind, Kind::Scalar(scalar) if is_true(scalar))
+    };
+    let is_secret = entries.iter().any(|(key, value)| says_so(key, value));
+    for (_, value) in entries {
+        for fault in faults.iter_mut().filter(|fault| is_secret && fault.mark == value.mark) {
+            "this cannot be used; why is not told, since it is secret"
+                .clone_into(&mut fault.message);
+        }
+        hide_secrets(value, faults, seen);
+    }
 }
 
 /// Decodes a whole document, which may be empty, and has `finish` make something of it; the error

@@ -48,7 +48,7 @@ impl Node {
 }
 
 impl Kind {
-    fn children(&self) -> impl Iterator<Item = &Node> {
+    pub(super) fn children(&self) -> impl Iterator<Item = &Node> {
         let (items, entries) = match self {
             Self::Scalar(_) => (None, None),
             Self::Sequence(items) => (Some(items), None),

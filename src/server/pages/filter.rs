@@ -5,6 +5,7 @@ use maud::{Markup, html};
 use crate::{
     probe::ProbeReport,
     server::{pages::fields, query::Query},
+    settings::redact,
 };
 
 /// All that is set has to hold.
@@ -23,7 +24,10 @@ impl Filter {
         let text = |name| query.first(name).map(|value| value.trim().to_owned());
         Self {
             module: text("module"),
-            target: text("target").filter(|part| !part.is_empty()),
+            // As reports have it, and no page repeats a password.
+            target: text("target")
+                .filter(|part| !part.is_empty())
+                .map(|part| redact::url(&part).into_owned()),
             only_failures: query.first(ONLY_FAILURES).is_some_and(|value| value == "true"),
         }
     }

@@ -133,7 +133,7 @@ impl fmt::Debug for TokenUrl {
 
 impl Serialize for TokenUrl {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        redact::secrets_of(&self.text).iter().for_each(|secret| secret::collect(secret));
+        secret::collect_of_url(&self.text);
         serializer.collect_str(self)
     }
 }

@@ -8,7 +8,7 @@ use url::Url;
 use crate::settings::{
     header,
     http_client::no_proxy::NoProxy,
-    redact::{self, MASK},
+    redact::MASK,
     rule::RuleError,
     secret::{self, Secret},
 };
@@ -137,7 +137,7 @@ pub fn proxy_url<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Pr
 
 impl Serialize for ProxyUrl {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        redact::secrets_of(self.0.as_str()).iter().for_each(|secret| secret::collect(secret));
+        secret::collect_of_url(self.0.as_str());
         serializer.collect_str(self)
     }
 }
