@@ -34,6 +34,7 @@ mod process;
 mod reference;
 mod resilience;
 mod running;
+mod secrets;
 mod server;
 mod shipped;
 mod source;

@@ -1,0 +1,131 @@
+//! Secrets beside mistakes: in files that do not load, and in requests that make no sense.
+
+use std::fs;
+
+use super::{MARK, Said, get, planted};
+use crate::{
+    harness::{eventually, request},
+    running::Running,
+};
+
+/// Modules with a mistake each, at or beside a secret.
+fn mistakes() -> Vec<String> {
+    let secret = planted("mistake");
+    let pem = "-----BEGIN PRIVATE KEY-----";
+    [
+        "http: {basic_auth: {username: u, pasword: SECRET}}",
+        "http: {basic_auth: {username: u, password: SECRET, passwort: SECRET}}",
+        "http: {basic_auth: {username: u, password: [SECRET]}}",
+        "http: {basic_auth: {username: u, password: {a: SECRET}}}",
+        "http: {basic_auth: {username: u, password: SECRET}, metod: GET}",
+        "http: {basic_auth: {username: u, password: SECRET, password_file: x}}",
+        "http: {bearer_token: SECRET, authorization: {credentials: SECRET}}",
+        "http: {bearer_tokn: SECRET}",
+        "http: {authorization: {credential: SECRET}}",
+        "http: {headers: {Authorization: \"SECRET\\n\"}}",
+        "http: {headers: {'X Api Key': SECRET}}",
+        "http: {http_headers: {X-Odd: {secrets: [SECRET], value: [a]}}}",
+        "http: {http_headers: {X-Odd: {secrets: SECRET}}}",
+        "http: {http_headers: {Authorization: {values: [SECRET]}}}",
+        "http: {proxy_url: 'ftp://u:SECRET@h'}",
+        "http: {proxy_url: 'u:SECRET@h:1'}",
+        "http: {proxy_url: 'http://u:SECRET@h:port'}",
+        "http: {proxy_url: 'http://u:SECRET@h', proxy_connect_header: {X-Token: SECRET}}",
+        "http: {proxy_url: 'http://u:SECRET@h', proxy_connect_header: {'X Y': [SECRET]}}",
+        "http: {oauth2: {client_id: a, client_secret: SECRET}}",
+        "http: {oauth2: {client_id: a, client_secret: SECRET, token_url: 'u:SECRET@h'}}",
+        "http: {oauth2: {client_id: a, token_url: 'http://u:SECRET@h/?key=SECRET', scope: b}}",
+        "http: {tls_config: {key: SECRET}}",
+        "http: {tls_config: {cert: a, key: [SECRET]}}",
+        "http: {tls_config: {cert: a, key: \"PEM\\nSECRET\"}}",
+        "tcp: {query_response: [{send: SECRET, secret: true, expct: a}]}",
+        "tcp: {query_response: [{send: [SECRET], secret: true}]}",
+        "tcp: {query_response: [{expect: '(SECRET', secret: true}]}",
+        "tcp: {query_response: [{expect: SECRET, secret: true, labels: [{name: a}]}]}",
+        "tcp: {query_response: [{expect: SECRET, expect_bytes: SECRET, secret: true}]}",
+        "grpc: {metadata: {authorization: SECRET}}",
+        "grpc: {metadata: {authorization: [\"SECRET\\u00e4\"]}}",
+        "websocket: {headers: {X-Api-Key: {values: [SECRET], secret: [SECRET]}}}",
+        "http: {basic_auth: {username: u, password: \"SECRET}}",
+        "http: {basic_auth: {username: u, password: SECRET}}}",
+        "http: {basic_auth: {username: u, password: SECRET: b}}",
+    ]
+    .map(|module| module.replace("SECRET", &secret).replace("PEM", pem))
+    .into()
+}
+
+#[test]
+fn files_with_mistakes_are_told_without_secrets() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("bad.yml");
+    let file = path.display().to_string();
+    let mut said = Said::default();
+    for mistake in mistakes() {
+        let prober = mistake.split(':').next().unwrap();
+        let flow = format!("modules:\n  it: {{prober: {prober}, {mistake}}}\n");
+        // The same over several lines, as most files are written.
+        let block = flow.replace("{{", "{").replace(", ", ",\n      ");
+        for yaml in [flow, block] {
+            fs::write(&path, &yaml).unwrap();
+            for arguments in [
+                &["check", &*file][..],
+                &["--config.check", "--config.file", &file, "--log.level=debug"],
+                &["probe", "--module=it", "--config.file", &file, "127.0.0.1:1"],
+            ] {
+                said.run(&[], &mistake.replace(MARK, "it"), arguments);
+            }
+        }
+    }
+    let told = said.0.iter().filter(|(_, text)| text.contains("bad.yml")).count();
+    assert!(told > mistakes().len() * 2, "{told}: there is something to look at");
+    said.judge(&[]);
+}
+
+#[test]
+fn a_reload_that_fails_is_told_without_secrets() {
+    let good = "modules: {it: {prober: tcp}}";
+    let exporter = Running::start(good, &["--log.level=debug"]);
+    let mut said = Said::default();
+    for mistake in mistakes() {
+        let prober = mistake.split(':').next().unwrap();
+        let yaml = format!("modules:\n  it: {{prober: {prober}, {mistake}}}\n");
+        fs::write(exporter.config(), yaml).unwrap();
+        let answer = request(exporter.address, "POST", "/-/reload", &[]);
+        assert_eq!(answer.status, 500, "{mistake}");
+        said.note(&mistake.replace(MARK, "it"), &answer.text());
+        said.note("the landing page", &get(exporter.address, "/").text());
+    }
+    fs::write(exporter.config(), good).unwrap();
+    eventually("it loads again", || {
+        request(exporter.address, "POST", "/-/reload", &[]).status == 200
+    });
+    let (_, log) = exporter.stop();
+    said.note("log", &log.join("\n"));
+    said.judge(&[]);
+}
+
+#[test]
+fn requests_that_make_no_sense_are_answered_without_secrets() {
+    let arguments = ["--log.level=debug", "--log.prober=debug"];
+    let exporter = Running::start("modules: {it: {prober: http}}", &arguments);
+    let secret = planted("request");
+    let mut said = Said::default();
+    for query in [
+        "/probe?module=none&target=http://u:SECRET@h/",
+        "/probe?module=it&target=http://u:SECRET@h/&format=none",
+        "/probe?module=it&target=http://u:SECRET@h/&format=html&format=none",
+        "/probe?module=it&target=http%3A%2F%2Fu%3ASECRET%40127.0.0.1%3A1%2F&format=html",
+        "/probe?target=http://u:SECRET@h/&hostname=x",
+        "/logs?target=http://u:SECRET@h/",
+        "/logs?target=http://u:SECRET@h/&format=html",
+        "/logs?id=1&target=http://u:SECRET@h/&format=html",
+        "/?target=http://u:SECRET@h/",
+        "/nowhere?target=http://u:SECRET@h/?token=SECRET",
+    ] {
+        let path = query.replace("SECRET", &secret);
+        said.note(query, &get(exporter.address, &path).text());
+    }
+    let (_, log) = exporter.stop();
+    said.note("log", &log.join("\n"));
+    said.judge(&[]);
+}

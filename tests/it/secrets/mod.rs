@@ -1,0 +1,190 @@
+//! Secrets: planted wherever one can be, used by probes that succeed and that fail, repeated by
+//! servers, and looked for in everything that the exporter says.
+
+mod cases;
+mod dialogues;
+mod listener;
+mod mistakes;
+mod tokens;
+
+use std::{any::Any, collections::BTreeSet, net::SocketAddr, process::Command};
+
+use crate::{
+    harness::{Answer, probe_path, request},
+    running::{BINARY, Running},
+};
+
+/// What all planted secrets begin with.
+const MARK: &str = "Pl4nt3d";
+
+/// A secret that can be told from all others.
+fn planted(place: &str) -> String {
+    format!("{MARK}-{place}")
+}
+
+/// A probe that has to do with secrets.
+struct Case {
+    what: &'static str,
+    module: String,
+    target: String,
+    /// Whether the probe is to succeed.
+    success: bool,
+    /// Texts that are as good as a secret, such as one in base64.
+    derived: Vec<String>,
+    /// Everything that the servers were told, which must hold what was planted.
+    heard: Box<dyn Fn() -> String>,
+    /// What the servers must have heard; empty if nothing.
+    used: Vec<String>,
+    _servers: Box<dyn Any>,
+}
+
+/// A probe of `target` by `module`, of which `servers` hear something.
+fn case<S: 'static>(
+    what: &'static str,
+    module: impl Into<String>,
+    target: impl Into<String>,
+    success: bool,
+    servers: S,
+) -> Case {
+    Case {
+        what,
+        module: module.into(),
+        target: target.into(),
+        success,
+        derived: Vec::new(),
+        heard: Box::new(String::new),
+        used: Vec::new(),
+        _servers: Box::new(servers),
+    }
+}
+
+impl Case {
+    /// This is as good as a secret.
+    fn derived(mut self, text: impl Into<String>) -> Self {
+        self.derived.push(text.into());
+        self
+    }
+
+    /// The servers must have been told this.
+    fn used(mut self, text: impl Into<String>, heard: impl Fn() -> String + 'static) -> Self {
+        self.used.push(text.into());
+        self.heard = Box::new(heard);
+        self
+    }
+}
+
+/// Probes them all, and looks for secrets in everything.
+#[track_caller]
+fn check(cases: &[Case]) {
+    check_in(&[], cases);
+}
+
+/// The same with more in the exporter's environment.
+#[track_caller]
+fn check_in(environment: &[(&str, &str)], cases: &[Case]) {
+    let modules = cases.iter().enumerate();
+    let modules = modules.map(|(index, case)| format!("  case{index}: {}\n", case.module));
+    let yaml = format!("modules:\n{}", modules.collect::<String>());
+    let arguments = ["--log.level=debug", "--log.prober=debug", "--history.limit=1000"];
+    let exporter = Running::start_in(environment, &yaml, &arguments);
+    let mut said = Said::default();
+    for (index, case) in cases.iter().enumerate() {
+        said.about(exporter.address, case, &format!("case{index}"));
+        said.by_command(environment, &exporter.config().display().to_string(), case, index);
+    }
+    for path in ["/", "/config", "/metrics", "/modules", "/?failed=true", "/nowhere"] {
+        said.note(path, &get(exporter.address, path).text());
+    }
+    let (_, log) = exporter.stop();
+    said.note("log", &log.join("\n"));
+    for case in cases {
+        let heard = (case.heard)();
+        for used in &case.used {
+            assert!(heard.contains(used), "{}: {used} was not used:\n{heard}", case.what);
+        }
+    }
+    said.judge(cases);
+}
+
+fn get(address: SocketAddr, path: &str) -> Answer {
+    request(address, "GET", path, &[])
+}
+
+/// Everything that was said, by where.
+#[derive(Default)]
+struct Said(Vec<(String, String)>);
+
+impl Said {
+    fn note(&mut self, place: &str, text: &str) {
+        self.0.push((place.to_owned(), text.to_owned()));
+    }
+
+    /// One probe in all its faces.
+    fn about(&mut self, exporter: SocketAddr, case: &Case, module: &str) {
+        let answer = get(exporter, &probe_path(module, &case.target));
+        let what = case.what;
+        let outcome = answer.metrics().value("probe_success");
+        let past = probe_path(module, &case.target).replace("/probe?", "/logs?");
+        let debug = get(exporter, &past);
+        assert_eq!(debug.status, 200, "{what}: found by its target");
+        let wanted = f64::from(u8::from(case.success));
+        assert_eq!(outcome, Some(wanted), "{what}:\n{}", debug.text());
+        self.note(what, &answer.text());
+        for face in ["metrics", "json", "health", "debug", "html"] {
+            let answer = get(exporter, &format!("{past}&format={face}"));
+            self.note(&format!("{what}, {face}"), &answer.text());
+        }
+    }
+
+    /// The same probe by the command, in all its forms, and the module in words.
+    fn by_command(&mut self, environment: &[(&str, &str)], file: &str, case: &Case, index: usize) {
+        let module = format!("case{index}");
+        let config = format!("--config.file={file}");
+        let probe = ["probe", "--module", &module, &config, "-v"];
+        for format in ["text", "json", "prometheus"] {
+            let arguments = [&probe[..], &["--format", format, &case.target]].concat();
+            self.run(environment, case.what, &arguments);
+        }
+        self.run(environment, case.what, &["check", file, "--explain", &module]);
+    }
+
+    /// What the binary says when it is run to its end.
+    fn run(&mut self, environment: &[(&str, &str)], what: &str, arguments: &[&str]) {
+        let environment = environment.iter().copied();
+        let output = Command::new(BINARY).args(arguments).envs(environment).output().unwrap();
+        for bytes in [output.stdout, output.stderr] {
+            let text = String::from_utf8_lossy(&bytes).into_owned();
+            self.note(&format!("{what}, by {}", arguments.join(" ").escape_debug()), &text);
+        }
+    }
+
+    /// No secret may be in what was said. The arguments of a command are not its words.
+    #[track_caller]
+    fn judge(&self, cases: &[Case]) {
+        let derived = cases.iter().flat_map(|case| &case.derived).map(String::as_str);
+        let secrets: BTreeSet<_> = derived.chain([MARK]).collect();
+        let mut found = Vec::new();
+        for (place, text) in &self.0 {
+            for line in text.lines() {
+                if let Some(secret) = secrets.iter().find(|secret| line.contains(**secret)) {
+                    found.push(format!("{place}: {secret} in {line}"));
+                }
+            }
+        }
+        assert!(found.is_empty(), "{}", found.join("\n"));
+    }
+}
+
+/// A module of this prober with these keys in its section.
+fn module(prober: &str, keys: &str) -> String {
+    format!("{{prober: {prober}, timeout: 20s, {prober}: {{{keys}}}}}")
+}
+
+/// What is not looked at would not be found.
+#[test]
+#[should_panic(expected = "health")]
+fn a_secret_that_is_said_is_found() {
+    let mut said = Said::default();
+    said.note("health", &format!("closed: {}", planted("anywhere")));
+    said.judge(&[]);
+}
