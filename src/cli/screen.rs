@@ -66,9 +66,7 @@ impl Screen {
 
 /// `text` as one line that cannot steer a terminal: a stranger may have chosen it.
 pub(super) fn harmless(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
-    text.chars().for_each(|character| logfmt::push_visible(&mut shown, character));
-    shown
+    logfmt::visible(text)
 }
 
 /// `text` in lines that fit `width`, the first after `first` and the others after `rest`. Nothing

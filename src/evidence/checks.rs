@@ -121,15 +121,11 @@ impl Checks {
         self.state().running = Some(name);
     }
 
-    /// Notes a check and how it ended; gives the outcome back.
-    ///
-    /// # Errors
-    /// That of the outcome.
-    pub fn note(&self, name: CheckName, outcome: Result<(), Failure>) -> Result<(), Failure> {
+    /// Adds the check that was begun.
+    pub fn end(&self, check: Check) {
         let mut state = self.state();
         state.running = None;
-        state.made.push(Check { name, failure: outcome.as_ref().err().cloned() });
-        outcome
+        state.made.push(check);
     }
 
     /// Takes all of them out when the probe ended with `verdict`; one that was begun and not ended
@@ -175,7 +171,7 @@ mod tests {
     fn a_check_that_was_cut_off_failed_as_the_probe_did() {
         let checks = Checks::default();
         checks.begin(CheckName::of_entry("query_response", 0));
-        checks.note(CheckName::of_entry("query_response", 0), Ok(())).unwrap();
+        checks.end(Check::new(CheckName::of_entry("query_response", 0), Ok(())));
         checks.begin(CheckName::of_entry("query_response", 1));
         let verdict = Err(Failure::new(Stage::Response, Reason::Timeout, "cut off"));
         let made = checks.finish(&verdict);
@@ -187,8 +183,8 @@ mod tests {
     fn only_what_failed_is_a_metric() {
         let checks = Checks::default();
         let failure = Failure::new(Stage::Check, Reason::Status, "500");
-        checks.note(CheckName::of_key("good"), Ok(())).unwrap();
-        checks.note(CheckName::of_key("bad"), Err(failure)).unwrap_err();
+        checks.add(Check::new(CheckName::of_key("good"), Ok(())));
+        checks.add(Check::new(CheckName::of_key("bad"), Err(failure)));
         let mut metrics = MetricSet::default();
         let made = checks.finish(&Ok(()));
         assert_eq!(made.len(), 2);

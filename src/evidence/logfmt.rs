@@ -70,6 +70,15 @@ pub fn push_visible(out: &mut String, character: char) {
     };
 }
 
+/// `text` as one line in which every character can be seen for what it is; a stranger may have
+/// chosen it.
+#[must_use]
+pub fn visible(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    text.chars().for_each(|character| push_visible(&mut out, character));
+    out
+}
+
 /// `text` between double quotes, as Go's `%q` prints it.
 #[must_use]
 pub fn quoted(text: &str) -> String {

@@ -81,7 +81,7 @@ labels! {
         Timeout => "timeout",
             "See which stage took the time: it is the label stage. Then compare the module's \
              timeout and the scrape timeout with how long the target takes when it is well.";
-        /// The scraper hung up before the probe was done; only the history can show it.
+        /// The scraper hung up before the probe was done; no scrape can show it.
         Abandoned => "abandoned",
             "Compare the scraper's timeout with that of the module: the scraper gave up first.";
         /// The target does not have the form that the prober needs.

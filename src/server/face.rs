@@ -8,6 +8,7 @@ use actix_web::{
 };
 
 use crate::{
+    evidence::logfmt::visible,
     probe::{ProbeReport, history::Entry},
     server::{
         answer, exporter::Exporter, negotiate::OpenMetrics, pages, pages::Shown, query::Query,
@@ -106,7 +107,7 @@ fn health(report: &ProbeReport) -> HttpResponse {
         Ok(()) => StatusCode::OK,
         Err(_) => StatusCode::SERVICE_UNAVAILABLE,
     };
-    let line = report.summary().replace(['\r', '\n'], " ");
+    let line = visible(&report.summary());
     HttpResponse::build(status)
         .insert_header((header::CONTENT_TYPE, answer::TEXT))
         .insert_header((header::CACHE_CONTROL, "no-store"))

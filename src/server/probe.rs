@@ -11,8 +11,8 @@ use crate::{
 
 const SCRAPE_TIMEOUT: &str = "X-Prometheus-Scrape-Timeout-Seconds";
 
-/// Runs the probe that the query asks for. A probe that was begun is always 200: what it found is
-/// in the metrics.
+/// Runs the probe that the query asks for. A probe that was begun is always 200, unless its health
+/// is asked for: what it found is in the metrics.
 pub(super) async fn answer(request: HttpRequest, exporter: Data<Exporter>) -> HttpResponse {
     let face = match Face::of(&Query::of(&request), Face::Metrics) {
         Ok(face) => face,

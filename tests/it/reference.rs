@@ -62,6 +62,15 @@ async fn what_is_always_there_is_there_when_the_probe_fails_at_its_start() {
     }
 }
 
+/// What the reference says of the phases of a websocket probe, where upstream's are odd.
+#[tokio::test]
+async fn the_phases_of_an_upgrade_are_there_as_far_as_it_came() {
+    let phase = |name| format!("probe_websocket_duration_seconds{{phase=\"{name}\"}}");
+    let probed = probe("{prober: websocket}", "ws://127.0.0.1:1").await;
+    let [resolve, connect, processing] = ["resolve", "connect", "processing"].map(phase);
+    probed.expect(&[&resolve, &format!("!{connect}"), &format!("{processing} 0")]);
+}
+
 fn all() -> impl Iterator<Item = (&'static str, Description)> {
     CATALOGUE.iter().flat_map(|(part, metrics)| metrics.iter().map(move |metric| (*part, *metric)))
 }

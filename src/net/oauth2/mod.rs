@@ -42,7 +42,7 @@ pub const DURATION: Metric<1> = Metric::new(
     ["phase"],
 )
 .extra()
-.when("when the module has oauth2")
+.when("once a token was needed")
 .unit(Unit::Seconds)
 .labels_mean(["token: from the need of one until it is there"]);
 

@@ -140,14 +140,16 @@ impl ProbeReport {
     /// About how many bytes it takes to keep, beside what every report takes.
     #[must_use]
     pub fn weight(&self) -> usize {
-        let entry = |entry: &LogEntry| {
-            entry.message.len() + entry.fields.iter().map(|(_, value)| value.len()).sum::<usize>()
-        };
+        let field = |(_, value): &(&str, String)| size_of::<(&str, String)>() + value.len();
+        let entry =
+            |entry: &LogEntry| entry.message.len() + entry.fields.iter().map(field).sum::<usize>();
         let failure = |failure: &Failure| failure.message.len();
         let check = |check: &Check| check.failure.as_ref().map_or(0, failure);
         let fixed = self.log.len() * size_of::<LogEntry>()
             + self.checks.len() * size_of::<Check>()
-            + self.target.len();
+            + self.module_name.len()
+            + self.target.len()
+            + self.hostname.as_ref().map_or(0, String::len);
         fixed
             + self.log.iter().map(entry).sum::<usize>()
             + self.checks.iter().map(check).sum::<usize>()

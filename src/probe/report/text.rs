@@ -4,7 +4,7 @@ use std::fmt::{self, Write as _};
 
 use super::{HopReport, ProbeReport};
 use crate::{
-    evidence::Failure,
+    evidence::{Failure, logfmt::visible},
     net::tls::{Certificate, TlsSession},
 };
 
@@ -35,7 +35,7 @@ impl ProbeReport {
             Ok(()) => writeln!(out, "Success after {seconds:.6} s")?,
             Err(Failure { stage, reason, message }) => {
                 writeln!(out, "Failure after {seconds:.6} s, stage {stage}, reason {reason}")?;
-                writeln!(out, "  {}", one_line(message))?;
+                writeln!(out, "  {}", visible(message))?;
                 writeln!(out, "  {} {}", reason.meaning(), reason.advice())?;
             }
         }
@@ -43,10 +43,11 @@ impl ProbeReport {
             write_hop(out, hop)?;
         }
         for check in &self.checks {
+            let name = visible(&check.name.to_string());
             match &check.failure {
-                None => writeln!(out, "Check {}: passed", check.name)?,
+                None => writeln!(out, "Check {name}: passed")?,
                 Some(failure) => {
-                    writeln!(out, "Check {}: failed: {}", check.name, one_line(&failure.message))?;
+                    writeln!(out, "Check {name}: failed: {}", visible(&failure.message))?;
                 }
             }
         }
@@ -57,9 +58,9 @@ impl ProbeReport {
 fn write_hop(out: &mut String, hop: &HopReport) -> fmt::Result {
     let what = hop.url.as_deref().unwrap_or("Exchange");
     let address = hop.address.as_deref().unwrap_or("no address");
-    writeln!(out, "{} at {address}", one_line(what))?;
+    writeln!(out, "{} at {}", visible(what), visible(address))?;
     if let Some(answer) = &hop.answer {
-        writeln!(out, "  Answer: {}", one_line(answer))?;
+        writeln!(out, "  Answer: {}", visible(answer))?;
     }
     for phase in &hop.phases {
         let (start, length) = (phase.start.as_secs_f64(), phase.length.as_secs_f64());
@@ -76,7 +77,7 @@ fn write_tls(out: &mut String, tls: &TlsSession) -> fmt::Result {
     }
     let detail = if tls.verify_detail.is_empty() { "" } else { ": " };
     let verdict = tls.verify_result.label();
-    writeln!(out, "  Verification: {verdict}{detail}{}", one_line(&tls.verify_detail))?;
+    writeln!(out, "  Verification: {verdict}{detail}{}", visible(&tls.verify_detail))?;
     for (index, certificate) in tls.peer_chain.iter().enumerate() {
         write_certificate(out, index, certificate)?;
     }
@@ -84,11 +85,11 @@ fn write_tls(out: &mut String, tls: &TlsSession) -> fmt::Result {
 }
 
 fn write_certificate(out: &mut String, index: usize, certificate: &Certificate) -> fmt::Result {
-    writeln!(out, "  Certificate {index}: {}", one_line(certificate.subject()))?;
-    writeln!(out, "    Issuer:      {}", one_line(certificate.issuer()))?;
+    writeln!(out, "  Certificate {index}: {}", visible(certificate.subject()))?;
+    writeln!(out, "    Issuer:      {}", visible(certificate.issuer()))?;
     let names = certificate.all_names().join(", ");
     if !names.is_empty() {
-        writeln!(out, "    Names:       {}", one_line(&names))?;
+        writeln!(out, "    Names:       {}", visible(&names))?;
     }
     let [begin, end] = [certificate.not_before(), certificate.not_after()].map(super::utc);
     writeln!(out, "    Valid:       {begin} to {end}")?;
@@ -96,9 +97,4 @@ fn write_certificate(out: &mut String, index: usize, certificate: &Certificate) 
     writeln!(out, "    Signature:   {}", certificate.signature_algorithm())?;
     writeln!(out, "    Serial:      {}", certificate.serial_number())?;
     writeln!(out, "    SHA-256:     {}", certificate.fingerprint_sha256())
-}
-
-/// What a peer chose must not begin a line of its own, nor steer a terminal.
-fn one_line(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }

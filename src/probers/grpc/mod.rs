@@ -15,7 +15,7 @@ pub use settings::GrpcProber;
 pub use status::Code;
 
 use crate::{
-    evidence::{CheckName, Failure, Reason, Stage},
+    evidence::{Check, CheckName, Failure, Reason, Stage},
     net::{
         Context, dial,
         http::{
@@ -58,7 +58,8 @@ impl Prober for GrpcProber {
                 context.enter(Stage::Check);
                 let (outcome, verdict) = reply.judge();
                 let name = CheckName::of_key("service").or_given(self.service.name.as_ref());
-                (outcome, context.checks.note(name, verdict))
+                context.checks.add(Check::new(name, verdict.clone()));
+                (outcome, verdict)
             }
             Err(Broken { code, failure }) => (Outcome { code, serving: None }, Err(failure)),
         };

@@ -42,13 +42,17 @@ pub(super) async fn judge(
         _ => failure,
     });
     let status_is_good = verdict.take([status]);
-    if has_header_rules(prober) {
+    // What a proxy says of itself, and a redirect that leads on, are not what the rules are about.
+    let is_proxys =
+        response.proxy.is_some() && response.status == StatusCode::PROXY_AUTHENTICATION_REQUIRED;
+    let is_answer = !limit_reached && !is_proxys;
+    if has_header_rules(prober) && (status_is_good || is_answer) {
         let headers_are_good = verdict.take(checks::headers(prober, &response.headers));
         if status_is_good {
             seen.patterns = if headers_are_good { CheckState::Passed } else { CheckState::Begun };
         }
     }
-    judge_body(prober, context, &mut response, &mut verdict, seen).await;
+    judge_body(prober, context, (&mut response, is_answer), &mut verdict, seen).await;
     context.enter(Stage::Check);
     verdict.take(checks::version(prober, response.version));
     verdict.take(checks::tls(prober, response.over_tls));
@@ -58,7 +62,7 @@ pub(super) async fn judge(
 async fn judge_body(
     prober: &HttpProber,
     context: &Context,
-    response: &mut Response,
+    (response, is_answer): (&mut Response, bool),
     verdict: &mut Verdict<'_>,
     seen: &mut HttpMeasurements,
 ) {
@@ -75,7 +79,11 @@ async fn judge_body(
     let is_small = response
         .content_length
         .is_some_and(|length| usize::try_from(length).is_ok_and(|length| length <= MOST_INLINE));
-    let adds_patterns = !wants_patterns && has_body_patterns(prober) && is_small;
+    let adds_patterns = is_answer
+        && is_small
+        && prober.compression.is_none()
+        && !wants_patterns
+        && has_body_patterns(prober);
     let keep = wants_patterns || wants_json || adds_patterns;
     let collector = Collector::new(prober, keep, response.content_length);
     let body = match read(context, response, collector, seen).await {

@@ -8,7 +8,7 @@ use tokio::{
 
 use super::{Step, facts::DialogueFacts, inbox::Inbox};
 use crate::{
-    evidence::{Failure, Reason, Stage, log::Excerpt},
+    evidence::{Check, Failure, Reason, Stage, log::Excerpt},
     net::Context,
     settings::{bytes::Bytes, regexp::Captures},
 };
@@ -47,8 +47,9 @@ pub async fn talk<S: AsyncRead + AsyncWrite + Unpin>(
     for (index, step) in steps.iter().enumerate().skip(first) {
         dialogue.step = index;
         begin_step(context, step, index);
-        let taken = dialogue.take(step, seen).await;
-        end_step(context, step, index, taken)?;
+        let heard = dialogue.hear(step, seen).await;
+        let send = end_check(context, step, index, heard)?;
+        dialogue.say(step, send).await?;
         if step.starttls {
             let leftover = dialogue.inbox.bytes.len();
             if leftover > 0 {
@@ -69,17 +70,21 @@ pub fn begin_step(context: &Context, step: &Step, index: usize) {
     }
 }
 
-/// Notes how that step ended, and gives its outcome back.
+/// Notes whether what a step expects came, and gives what it is to send back.
 ///
 /// # Errors
 /// That of the step.
-pub fn end_step(
+pub fn end_check<T>(
     context: &Context,
     step: &Step,
     index: usize,
-    taken: Result<(), Failure>,
-) -> Result<(), Failure> {
-    if step.is_check() { context.checks.note(step.check_name(index), taken) } else { taken }
+    heard: Result<T, Failure>,
+) -> Result<T, Failure> {
+    if step.is_check() {
+        let outcome = heard.as_ref().map(|_| ()).map_err(Failure::clone);
+        context.checks.end(Check::new(step.check_name(index), outcome));
+    }
+    heard
 }
 
 struct Dialogue<'d, S> {
@@ -92,7 +97,8 @@ struct Dialogue<'d, S> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Dialogue<'_, S> {
     /// One step: expect a line, expect bytes, send; in this order.
-    async fn take(&mut self, step: &Step, seen: &mut DialogueFacts) -> Result<(), Failure> {
+    /// Expects a line and bytes, if asked for; what to send then.
+    async fn hear(&mut self, step: &Step, seen: &mut DialogueFacts) -> Result<Vec<u8>, Failure> {
         let mut send = step.send.as_slice().to_vec();
         if let Some(pattern) = &step.expect {
             let mut last = None;
@@ -124,13 +130,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Dialogue<'_, S> {
         if !step.expect_bytes.is_empty() {
             self.expect_bytes(step, seen).await?;
         }
-        if !send.is_empty() {
-            if !step.skip_newline_on_send {
-                send.push(b'\n');
-            }
-            self.send(step, &send).await?;
+        Ok(send)
+    }
+
+    /// Sends what there is to send.
+    async fn say(&mut self, step: &Step, mut send: Vec<u8>) -> Result<(), Failure> {
+        if send.is_empty() {
+            return Ok(());
         }
-        Ok(())
+        if !step.skip_newline_on_send {
+            send.push(b'\n');
+        }
+        self.send(step, &send).await
     }
 
     /// The next line; none when the peer has ended.

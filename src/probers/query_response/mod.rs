@@ -10,7 +10,7 @@ mod settings;
 mod stream_facts;
 
 pub use conversation::Conversation;
-pub use dialogue::{MOST_BYTES, Standing, begin_step, end_step, expand, talk};
+pub use dialogue::{MOST_BYTES, Standing, begin_step, end_check, expand, talk};
 pub use facts::{DialogueFacts, METRICS};
 pub use settings::{Label, QueryResponse, Step};
 pub use stream_facts::{StreamFacts, StreamPhase};

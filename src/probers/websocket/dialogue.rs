@@ -23,7 +23,7 @@ use crate::{
     net::{Context, http::send::Transport},
     probers::{
         MOST_INLINE, elsewhere,
-        query_response::{MOST_BYTES, Step, begin_step, end_step, expand},
+        query_response::{MOST_BYTES, Step, begin_step, end_check, expand},
         websocket::bounded::Bounded,
     },
     settings::regexp::Regexp,
@@ -66,16 +66,19 @@ impl<'w> Websocket<'w> {
     pub(super) async fn talk(&mut self, steps: &[Step]) -> Result<(), Failure> {
         for (index, step) in steps.iter().enumerate() {
             begin_step(self.context, step, index);
-            let taken = self.take(step).await.map_err(|failure| {
+            let place = |failure: Failure| {
                 let message = format!("query_response[{index}]: {failure}");
                 Failure::new(failure.stage, failure.reason, message)
-            });
-            end_step(self.context, step, index, taken)?;
+            };
+            let heard = self.hear(step).await.map_err(place);
+            let send = end_check(self.context, step, index, heard)?;
+            self.say(step, send).await.map_err(place)?;
         }
         Ok(())
     }
 
-    async fn take(&mut self, step: &Step) -> Result<(), Failure> {
+    /// Expects a message, if asked for; what to send then.
+    async fn hear(&mut self, step: &Step) -> Result<Vec<u8>, Failure> {
         let mut send = step.send.as_slice().to_vec();
         if let Some(pattern) = &step.expect {
             let message = self.message().await?;
@@ -91,16 +94,21 @@ impl<'w> Websocket<'w> {
             }?;
             self.context.log.debug("Regexp matched", &[("regexp", step.shown(pattern))]);
         }
-        if !send.is_empty() {
-            self.context.enter(Stage::Request);
-            step.hide(self.context, &send);
-            self.context.log.debug("Sending", &[("message", step.shown(&Excerpt(&send)))]);
-            // A frame rather than a text: as upstream's, it may hold any bytes.
-            let frame = Frame::message(send, OpCode::Data(Data::Text), true);
-            let done = self.socket.send(Message::Frame(frame)).await;
-            done.map_err(|error| failure_of(&error, Stage::Request, "sending"))?;
+        Ok(send)
+    }
+
+    /// Sends what there is to send.
+    async fn say(&mut self, step: &Step, send: Vec<u8>) -> Result<(), Failure> {
+        if send.is_empty() {
+            return Ok(());
         }
-        Ok(())
+        self.context.enter(Stage::Request);
+        step.hide(self.context, &send);
+        self.context.log.debug("Sending", &[("message", step.shown(&Excerpt(&send)))]);
+        // A frame rather than a text: as upstream's, it may hold any bytes.
+        let frame = Frame::message(send, OpCode::Data(Data::Text), true);
+        let done = self.socket.send(Message::Frame(frame)).await;
+        done.map_err(|error| failure_of(&error, Stage::Request, "sending"))
     }
 
     /// The next message, text or not.

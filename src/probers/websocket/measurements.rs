@@ -14,7 +14,7 @@ const DURATION: Metric<1> = Metric::new(
     "How long the phases of the websocket probe took, in seconds.",
     ["phase"],
 )
-.when("for each phase that was brought to its end")
+.when("for each phase that was brought to its end; processing once a connection was tried")
 .unit(Unit::Seconds)
 .labels_mean(["resolve, connect, processing (the upgrade), transfer (the dialogue)"]);
 const UPGRADE_DURATION: Metric<1> = Metric::new(
