@@ -114,8 +114,16 @@ async fn run_prober<P: Prober>(
         &[("probe", &module.prober_name()), ("timeout_seconds", &timeout.as_secs_f64())],
     );
     let mut seen = P::Measurements::default();
-    let verdict = judge(prober, &context, &target, timeout, gone, &mut seen).await;
+    let mut verdict = judge(prober, &context, &target, timeout, gone, &mut seen).await;
     let duration = start.elapsed();
+    let mut metrics = MetricSet::default();
+    seen.export(&mut metrics);
+    let hops = report::hops(seen.findings(), context.trail.take(), start);
+    if let Err(failure) = &mut verdict
+        && failure.reason == Reason::Timeout
+    {
+        failure.message.push_str(&report::where_time_went(&hops, duration));
+    }
     let seconds = duration.as_secs_f64();
     match &verdict {
         Ok(()) => context.log.debug("Probe succeeded", &[("duration_seconds", &seconds)]),
@@ -129,8 +137,6 @@ async fn run_prober<P: Prober>(
             ],
         ),
     }
-    let mut metrics = MetricSet::default();
-    seen.export(&mut metrics);
     let known = module.secrets().iter().map(|secret| (secret.clone(), HIDDEN.to_owned()));
     let scrubber = context.hidden.take(known);
     ProbeReport {
@@ -144,7 +150,7 @@ async fn run_prober<P: Prober>(
         timeout,
         checks: context.checks.finish(&verdict),
         verdict,
-        hops: report::hops(seen.findings(), context.trail.take(), start),
+        hops,
         metrics,
         log: context.log.take(),
     }

@@ -84,6 +84,18 @@ pub(in crate::probe) fn hops(
     reports
 }
 
+/// Which phase took most of the time of a probe that was cut off after `duration`, as the end of a
+/// sentence; empty where none took more than half, or where it is the one that was cut off.
+pub(in crate::probe) fn where_time_went(hops: &[HopReport], duration: Duration) -> String {
+    let phases = || hops.iter().flat_map(|hop| &hop.phases);
+    let Some(longest) = phases().max_by_key(|phase| phase.length) else { return String::new() };
+    let was_cut_off = longest.start + longest.length + duration / 20 > duration;
+    if longest.length < duration / 2 || was_cut_off {
+        return String::new();
+    }
+    format!("; {} had taken {:.3}s of that", longest.label(), longest.length.as_secs_f64())
+}
+
 /// The exchange that was under way at `time`.
 fn hop_at(hops: &mut [HopReport], time: Duration) -> Option<&mut HopReport> {
     let index = hops.iter().rposition(|hop| hop.start <= time)?;
@@ -147,6 +159,30 @@ mod tests {
         assert_eq!(phases(&hops[0]), ["connect", "processing"]);
         assert_eq!(phases(&hops[1]), ["connect"]);
         assert_eq!(hops[1].phases[0].start, Duration::from_millis(20));
+    }
+
+    #[test]
+    fn what_took_most_of_the_time_is_named_unless_it_was_cut_off() {
+        let phase = |name, start, length| PhaseReport {
+            group: "",
+            name,
+            start: Duration::from_millis(start),
+            length: Duration::from_millis(length),
+            in_vain: false,
+        };
+        let told = |phases| {
+            let mut hops = hops(Findings::default(), Vec::new(), Instant::now());
+            hops[0].phases = phases;
+            where_time_went(&hops, Duration::from_secs(5))
+        };
+        let slow = phase("resolve", 0, 4600);
+        assert_eq!(
+            told(vec![slow, phase("connect", 4600, 400)]),
+            "; resolve had taken 4.600s of that"
+        );
+        assert_eq!(told(vec![phase("resolve", 0, 2000), phase("connect", 2000, 3000)]), "");
+        assert_eq!(told(vec![phase("resolve", 0, 2000), phase("tls", 2000, 2000)]), "");
+        assert_eq!(told(Vec::new()), "");
     }
 
     #[test]

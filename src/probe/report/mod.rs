@@ -45,8 +45,8 @@ pub(super) const METRICS: &[Description] = &[
     checks::CHECK_FAILED.describe(),
 ];
 
-pub(super) use self::hop::hops;
 pub use self::hop::{HopReport, PhaseReport};
+pub(super) use self::hop::{hops, where_time_went};
 
 /// One finished probe.
 #[derive(Debug, Clone)]
