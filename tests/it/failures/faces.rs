@@ -9,6 +9,7 @@ use super::situation::Row;
 use crate::{
     harness::{Answer, probe_path, request},
     metric_text::Sample,
+    pages,
     running::Running,
 };
 
@@ -76,6 +77,7 @@ impl Look<'_> {
             .and_then(|()| self.json())
             .and_then(|()| self.health())
             .and_then(|()| self.debug(&debug))
+            .and_then(|()| self.page())
             .map_err(|why| format!("{why}\n{debug}"))
     }
 
@@ -145,6 +147,15 @@ impl Look<'_> {
         self.words("debug text", lines.next().unwrap_or_default())?;
         let advice = lines.next().unwrap_or_default();
         demand(advice.contains(reason.advice()), || format!("no advice: {advice}"))
+    }
+
+    fn page(&self) -> Found {
+        let text = pages::text(&self.past("html").text());
+        let Row { stage, reason, .. } = self.row;
+        let particulars = format!("stage={stage} reason={reason}");
+        demand(text.contains(&particulars), || format!("the page has no {particulars}: {text}"))?;
+        demand(text.contains(reason.advice()), || format!("the page has no advice: {text}"))?;
+        self.words("the page", &text)
     }
 
     fn reason(&self, face: &str, stage: &str, reason: &str) -> Found {

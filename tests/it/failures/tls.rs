@@ -99,6 +99,7 @@ fn certificates() -> Vec<Row> {
             Reason::CertificateExpired,
             "expired",
         )
+        .with("probe_ssl_latest_cert_not_before")
         .with("probe_ssl_verify_info{result=\"expired\"} 1")
         .with("probe_ssl_last_chain_info"),
         show("an intermediate has expired", stale_chain, Reason::CertificateExpired, "expired"),

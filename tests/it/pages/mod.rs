@@ -33,7 +33,7 @@ fn probe_page(module: &str, target: &str) -> String {
 }
 
 /// The texts of a page without its markup.
-fn text(page: &str) -> String {
+pub(crate) fn text(page: &str) -> String {
     let (_, body) = page.split_once("<body>").unwrap();
     let texts = body.split('<').filter_map(|piece| piece.split_once('>'));
     let texts = texts.map(|(_, text)| text).collect::<String>();
