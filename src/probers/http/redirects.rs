@@ -74,11 +74,14 @@ pub(super) async fn follow(
 
 /// Notes what a request has of credentials, in the form in which a server may repeat it.
 fn hide_credentials(context: &Context, headers: &HeaderMap) {
-    for name in [header::AUTHORIZATION, header::PROXY_AUTHORIZATION, header::COOKIE] {
-        for value in headers.get_all(name).iter().filter_map(|value| value.to_str().ok()) {
-            context.hide(value);
-            context.hide(value.split_once(' ').map_or("", |(_, credentials)| credentials));
+    let values = |name| headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
+    for name in [header::AUTHORIZATION, header::PROXY_AUTHORIZATION] {
+        for value in values(name) {
+            context.hide(value.split_once(' ').map_or(value, |(_, credentials)| credentials));
         }
+    }
+    for cookie in values(header::COOKIE).flat_map(|value| value.split("; ")) {
+        context.hide(cookie.split_once('=').map_or(cookie, |(_, value)| value));
     }
 }
 
