@@ -136,7 +136,11 @@ pub(crate) fn failure_of(error: &hyper::Error, what: &str) -> Failure {
     } else if innermost.is_parse() && text.contains("too large") {
         // The method that tells this is there for servers alone.
         (Stage::Response, Reason::TooLarge)
-    } else if innermost.is_incomplete_message() || innermost.is_closed() {
+    } else if innermost.is_incomplete_message()
+        || innermost.is_closed()
+        || innermost.is_canceled() && io_error.is_none()
+    {
+        // Nobody cancels but the connection, when it has ended before the request was sent.
         (Stage::Response, Reason::Closed)
     } else if let Some(error) = io_error {
         // So HTTP/2 tells of a connection that the peer has closed in good order.
