@@ -139,10 +139,22 @@ fn a_web_config_file_is_checked_too() {
 
 #[test]
 fn secrets_on_the_lines_of_errors_are_not_shown() {
-    let yaml = "modules:\n  a:\n    prober: http\n    http:\n      basic_auth: {password: hunter2, usrname: b}\n      bearer_tokn: hunter2\n";
-    let (code, shown) = checked(yaml, &[]);
-    assert_eq!(code, Some(1));
-    assert!(!shown.contains("hunter2") && shown.contains("<secret>"), "{shown}");
+    let module = "modules:\n  a:\n    prober: http\n    http:\n";
+    for lines in [
+        "basic_auth: {password: hunter2, usrname: b}\nbearer_tokn: hunter2",
+        "basic_auth: {password : hunter2, usrname: b}",
+        "proxy_url: \"http://u:hun/hunter2@h:80\"",
+        "authorization:\n  credentials: {a: hunter2}",
+        "basic_auth: {usrname: b, password: 'hun''hunter2'}",
+        "basic_auth: {usrname: b, password: \"hun\\\"hunter2\"}",
+        "basic_auth:\n  password: \"b\n    hunter2\": a",
+        "basic_auth:\n  password: |\n    hunter2\n   hunter2",
+    ] {
+        let lines = lines.replace('\n', "\n      ");
+        let (code, shown) = checked(format!("{module}      {lines}\n"), &[]);
+        assert_eq!(code, Some(1));
+        assert!(!shown.contains("hunter2") && shown.contains("<secret>"), "{lines}\n{shown}");
+    }
 }
 
 #[test]

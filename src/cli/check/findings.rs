@@ -2,15 +2,14 @@
 
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 
-use super::mask;
+use super::mask::Mask;
 use crate::config::Fault;
 
 /// The lines of a file as YAML counts them.
 pub(super) struct Lines<'f> {
     file: &'f str,
     texts: Vec<String>,
-    /// Whether some dialogue is to be kept secret.
-    has_secret_steps: bool,
+    mask: Mask,
 }
 
 /// Whether a finding keeps the file from being used.
@@ -33,15 +32,14 @@ impl<'f> Lines<'f> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
         let text = text.replace("\r\n", "\n");
         let texts: Vec<_> = text.split(['\n', '\r']).map(str::to_owned).collect();
-        let has_secret_steps = texts.iter().any(|line| mask::tells_of_secret_step(line));
-        Self { file, texts, has_secret_steps }
+        Self { file, mask: Mask::of(&texts), texts }
     }
 
     /// The finding as compilers show them; `width` is that of the terminal, if there is one.
     pub(super) fn show(&self, weight: Weight, fault: &Fault, width: Option<usize>) -> String {
         let line = fault.mark.line;
         let text = self.texts.get(line.saturating_sub(1)).map_or("", String::as_str);
-        let (text, start) = mask::masked(text, fault, self.has_secret_steps);
+        let (text, start) = self.mask.apply(text, fault);
         let end = start + extent(text.get(start..).unwrap_or_default());
         let level = match weight {
             Weight::Error => Level::ERROR,
