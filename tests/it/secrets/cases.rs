@@ -1,6 +1,6 @@
 //! Secrets of requests: credentials, headers, URLs, proxies, keys.
 
-use std::{fs, rc::Rc};
+use std::{fmt, fs, rc::Rc};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use tempfile::NamedTempFile;
@@ -54,11 +54,20 @@ impl Web {
     }
 }
 
-/// A file that holds this, for as long as tests run.
-pub(super) fn file(content: &str) -> String {
+/// A file, until it is dropped; written as its path.
+pub(super) struct File(NamedTempFile);
+
+/// A file that holds this.
+pub(super) fn file(content: &str) -> File {
     let file = NamedTempFile::new().unwrap();
     fs::write(file.path(), content).unwrap();
-    file.into_temp_path().keep().unwrap().display().to_string()
+    File(file)
+}
+
+impl fmt::Display for File {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.path().display().fmt(formatter)
+    }
 }
 
 fn basic(user: &str, password: &str) -> String {
@@ -272,7 +281,7 @@ fn keys() {
     let key_file = file(&key);
     let cert_file = file(&client.pem());
     let broken = file(&planted("key-file"));
-    let of_file = |key: &str| {
+    let of_file = |key: &File| {
         format!(
             "tls: true, tls_config: {{cert_file: {cert_file}, key_file: {key}, insecure_skip_verify: true}}"
         )
