@@ -1,7 +1,8 @@
 //! Where a probe went: the addresses that it turned to, and when.
 
 use std::{
-    fmt::Display,
+    fmt,
+    net::{IpAddr, SocketAddr},
     sync::{Mutex, PoisonError},
 };
 
@@ -16,19 +17,30 @@ pub struct Trail(Mutex<Vec<Stop>>);
 pub struct Stop {
     /// When the probe turned to it.
     pub at: Instant,
-    /// An address with its port, or the path of a socket.
-    pub address: String,
+    /// What it turned to.
+    pub place: Place,
+}
+
+/// What a probe can turn to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// A host.
+    Host(IpAddr),
+    /// A port of a host.
+    Port(SocketAddr),
+    /// A socket of this machine, by its path or its abstract name after `@`.
+    Local(String),
 }
 
 /// More are not kept; redirects are limited, and each takes two at most.
 const MOST: usize = 64;
 
 impl Trail {
-    /// Notes that the probe turns to `address` now.
-    pub fn note(&self, address: &dyn Display) {
+    /// Notes that the probe turns to `place` now, unless it is there already.
+    pub fn note(&self, place: Place) {
         let mut stops = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if stops.len() < MOST {
-            stops.push(Stop { at: Instant::now(), address: address.to_string() });
+        if stops.len() < MOST && stops.last().is_none_or(|last| last.place != place) {
+            stops.push(Stop { at: Instant::now(), place });
         }
     }
 
@@ -36,5 +48,15 @@ impl Trail {
     #[must_use]
     pub fn take(&self) -> Vec<Stop> {
         std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Host(address) => address.fmt(formatter),
+            Self::Port(address) => address.fmt(formatter),
+            Self::Local(name) => formatter.write_str(name),
+        }
     }
 }

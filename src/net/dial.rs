@@ -11,7 +11,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpSocket;
 
 use crate::{
-    evidence::{Failure, Reason, Stage},
+    evidence::{Failure, Reason, Stage, trail::Place},
     net::{
         Context,
         control::TcpFacts,
@@ -32,7 +32,7 @@ pub async fn connect(
     source: Option<IpAddr>,
 ) -> Result<WireStream, Failure> {
     context.enter(Stage::Connect);
-    context.trail.note(&address);
+    context.trail.note(Place::Port(address));
     let socket =
         open(address, Type::STREAM, Protocol::TCP).map_err(|error| not_opened(address, &error))?;
     bind(&socket, address, source)?;
@@ -46,7 +46,7 @@ pub async fn connect(
         .map_err(|error| refusal(address, &error))?;
     let connect_time = handshake_time(stamps::tcp_facts(stream.as_fd()), born.elapsed());
     // Of several addresses that are tried at once, it is this one.
-    context.trail.note(&address);
+    context.trail.note(Place::Port(address));
     context.log.debug("Connected", &[("address", &address)]);
     Ok(WireStream::new(stream, born, connect_time))
 }

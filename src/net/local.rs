@@ -5,7 +5,7 @@ use std::{ffi::OsStr, io, os::unix::ffi::OsStrExt as _, path::Path};
 use tokio::net::UnixStream;
 
 use crate::{
-    evidence::{Failure, Reason, Stage},
+    evidence::{Failure, Reason, Stage, trail::Place},
     net::{
         Context,
         wire::{Mark, WireStream},
@@ -28,7 +28,7 @@ pub async fn connect(context: &Context, name: &str) -> Result<WireStream, Failur
         None => name.to_owned(),
     };
     context.enter(Stage::Connect);
-    context.trail.note(&name);
+    context.trail.note(Place::Local(name.to_owned()));
     let born = Mark::now();
     let stream = UnixStream::connect(Path::new(OsStr::from_bytes(address.as_bytes())))
         .await

@@ -11,7 +11,7 @@ use socket2::{Protocol, Socket, Type};
 use tokio::io::{Interest, ReadBuf, unix::AsyncFd};
 
 use crate::{
-    evidence::{Failure, Stage},
+    evidence::{Failure, Stage, trail::Place},
     net::{
         Context,
         control::{Queued, Undelivered},
@@ -73,7 +73,7 @@ impl WireDatagram {
         source: Option<IpAddr>,
     ) -> Result<Self, Failure> {
         context.enter(Stage::Connect);
-        context.trail.note(&address);
+        context.trail.note(Place::Port(address));
         let failed = |error: io::Error| {
             dial::no_way(address, &format!("opening a UDP socket to {address}"), &error)
         };

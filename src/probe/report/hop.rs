@@ -60,9 +60,9 @@ pub(in crate::probe) fn hops(
             HopReport { url, address: None, start, answer, tls, phases: Vec::new() }
         })
         .collect();
-    for Stop { at, address } in stops {
+    for Stop { at, place } in stops.into_iter().rev() {
         if let Some(hop) = hop_at(&mut reports, since(at)) {
-            hop.address = Some(address);
+            hop.address.get_or_insert_with(|| place.to_string());
         }
     }
     // Where nothing was waited for in vain, there is nothing to tell.
@@ -128,7 +128,10 @@ impl PhaseReport {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{evidence::Span, probers::GroupedSpan};
+    use crate::{
+        evidence::{Span, trail::Place},
+        probers::GroupedSpan,
+    };
 
     #[test]
     fn times_and_addresses_belong_to_the_exchange_that_was_under_way() {
@@ -148,7 +151,7 @@ mod tests {
                 span("connect", at(20)),
             ],
         };
-        let stop = |time, address: &str| Stop { at: time, address: address.to_owned() };
+        let stop = |time, name: &str| Stop { at: time, place: Place::Local(name.to_owned()) };
         let stops =
             vec![stop(at(5), "[::1]:80"), stop(at(6), "127.0.0.1:80"), stop(at(21), "c:80")];
         let hops = hops(findings, stops, start);

@@ -17,17 +17,17 @@ use crate::{
 /// Whether the status code is among the valid ones.
 pub(super) fn status(prober: &HttpProber, status: StatusCode) -> Check {
     let codes = &prober.valid_status_codes;
-    let outcome = || {
-        let (valid, wanted) = if codes.is_empty() {
-            (status.is_success(), "2xx".to_owned())
-        } else {
-            let names: Vec<_> = codes.iter().map(i64::to_string).collect();
-            (codes.contains(&i64::from(status.as_u16())), names.join(", "))
-        };
-        let message = || format!("The status code is {}, wanted {wanted}", status.as_u16());
-        judged(valid, Reason::Status, message)
+    let valid = if codes.is_empty() {
+        status.is_success()
+    } else {
+        codes.contains(&i64::from(status.as_u16()))
     };
-    Check::new(CheckName::of_key("valid_status_codes").or_given(codes.name.as_ref()), outcome())
+    let outcome = judged(valid, Reason::Status, || {
+        let names: Vec<_> = codes.iter().map(i64::to_string).collect();
+        let wanted = if names.is_empty() { "2xx".to_owned() } else { names.join(", ") };
+        format!("The status code is {}, wanted {wanted}", status.as_u16())
+    });
+    Check::new(CheckName::of_key("valid_status_codes").or_given(codes.name.as_ref()), outcome)
 }
 
 /// Whether the headers are as the header rules want them; each rule is a check.

@@ -19,6 +19,9 @@ pub(super) struct Jar {
 impl Jar {
     /// Takes in the cookies of a response to a request for `url` that named `host`.
     pub(super) fn note(&mut self, url: &Url, host: &str, headers: &HeaderMap) {
+        if !headers.contains_key(header::SET_COOKIE) {
+            return;
+        }
         let Some(page) = page(url, host) else { return };
         for value in headers.get_all(header::SET_COOKIE) {
             let text = str::from_utf8(value.as_bytes()).unwrap_or_default();
@@ -40,7 +43,9 @@ impl Jar {
             Some(configured) => cookies.extend(self.unchanged(configured)),
             None => {}
         }
-        if let Some(page) = page(url, host) {
+        if !self.set.is_empty()
+            && let Some(page) = page(url, host)
+        {
             let mut matching = self.store.matches(&page);
             matching.sort_by_key(|cookie| std::cmp::Reverse(cookie.path.len()));
             let pairs = matching.iter().map(|cookie| cookie.stripped().to_string());

@@ -10,7 +10,7 @@ use crate::{
     evidence::{Phase, Phases},
     metrics::{Description, Export, Metric, MetricSet, Unit},
     net::{
-        http::{url::Url, version::HttpVersion},
+        http::version::HttpVersion,
         oauth2::{self, OAuth2Phase},
         proxy::{self, ProxyPhase},
         resolve::Resolution,
@@ -21,7 +21,6 @@ use crate::{
         Findings, Hop, Measurements,
         http::{exchange::Response, timing::Running},
     },
-    settings::redact::Redacted,
 };
 
 const DURATION: Metric<1> = Metric::new(
@@ -215,15 +214,10 @@ impl HttpMeasurements {
         self.begin_transfer();
     }
 
-    /// Notes that a request for `url` begins.
-    pub(super) fn begin_hop(&mut self, url: &Url) {
+    /// Notes that a request for `url` begins, which has no secrets in it.
+    pub(super) fn begin_hop(&mut self, url: String) {
         let begun = (!self.hops.is_empty()).then(Instant::now);
-        self.hops.push(Hop {
-            begun,
-            url: Some(Redacted(url).to_string()),
-            answer: None,
-            tls: None,
-        });
+        self.hops.push(Hop { begun, url: Some(url), answer: None, tls: None });
     }
 
     /// Notes what the request was answered with.

@@ -40,10 +40,9 @@ pub(super) async fn follow(
     let mut cookies = Jar::default();
     let mut hop = requests.first(url);
     loop {
-        context
-            .log
-            .debug("Making HTTP request", &[("url", &Redacted(&hop.url)), ("host", &hop.host())]);
-        seen.begin_hop(&hop.url);
+        let url = Redacted(&hop.url).to_string();
+        context.log.debug("Making HTTP request", &[("url", &url), ("host", &hop.host())]);
+        seen.begin_hop(url);
         let connection = connect(prober, context, &hop, pinned, seen).await?;
         context.enter(Stage::Request);
         let proxy = connection.proxy.as_ref();

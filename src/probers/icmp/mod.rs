@@ -21,7 +21,7 @@ use std::{
 use tokio::time::Instant;
 
 use crate::{
-    evidence::{Failure, Stage},
+    evidence::{Failure, Stage, trail::Place},
     net::{
         Context,
         resolve::resolve,
@@ -53,7 +53,7 @@ impl Prober for IcmpProber {
         drop(resolving);
 
         context.enter(Stage::Connect);
-        context.trail.note(&address.ip());
+        context.trail.note(Place::Host(address.ip()));
         let begun = Instant::now();
         let (socket, echo) = self.set_up(address.with_port(0))?;
         let request = echo.request();
