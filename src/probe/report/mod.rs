@@ -14,6 +14,7 @@ use crate::{
     config::Module,
     evidence::{Check, Failure, Scrubber, checks, failure, log::LogEntry},
     metrics::{Description, Export, Metric, MetricSet, Unit},
+    settings::{redact, secret::HIDDEN},
 };
 
 const SUCCESS: Metric =
@@ -127,6 +128,12 @@ impl ProbeReport {
             Ok(()) => "ok".to_owned(),
             Err(Failure { stage, reason, message }) => format!("{stage}: {reason}: {message}"),
         }
+    }
+
+    /// Whether the target is all that was asked for; one with a secret in it is not kept as it was.
+    #[must_use]
+    pub fn target_is_whole(&self) -> bool {
+        ![redact::MASK, HIDDEN].iter().any(|mask| self.target.contains(mask))
     }
 
     /// The address that the probe turned to last, if one was known.

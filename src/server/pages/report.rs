@@ -60,18 +60,27 @@ impl Shown<'_> {
             [("module", &*report.module_name), ("target", &report.target), ("hostname", hostname)];
         html! {
             div.actions {
-                form action="probe" method="get" {
-                    @for (name, value) in asked.iter().filter(|(_, value)| !value.is_empty()) {
-                        input type="hidden" name=(name) value=(value);
+                @if report.target_is_whole() {
+                    form action="probe" method="get" {
+                        @for (name, value) in asked.iter().filter(|(_, value)| !value.is_empty()) {
+                            input type="hidden" name=(name) value=(value);
+                        }
+                        input type="hidden" name="format" value="html";
+                        button { "Probe again" }
                     }
-                    input type="hidden" name="format" value="html";
-                    button { "Probe again" }
+                } @else {
+                    p.soft {
+                        "The secret in the target is not kept: to probe again, "
+                        a href="./" { "write the target anew" } "."
+                    }
                 }
-                nav aria-label="This result in other forms" {
-                    @if self.is_kept { a href=(self.link("html")) { "Link to this result" } }
-                    a href=(self.link("json")) { "JSON" }
-                    a href=(self.link("debug")) { "Text" }
-                    a href=(self.link("metrics")) { "Metrics" }
+                @if self.is_kept || report.target_is_whole() {
+                    nav aria-label="This result in other forms" {
+                        @if self.is_kept { a href=(self.link("html")) { "Link to this result" } }
+                        a href=(self.link("json")) { "JSON" }
+                        a href=(self.link("debug")) { "Text" }
+                        a href=(self.link("metrics")) { "Metrics" }
+                    }
                 }
             }
         }
@@ -280,6 +289,15 @@ pub(super) mod tests {
             let input = format!("<input type=\"hidden\" name=\"{name}\" value=\"{value}\">");
             assert!(kept.contains(&input), "{input} in {kept}");
         }
+    }
+
+    #[test]
+    fn a_target_that_had_a_secret_is_not_probed_again() {
+        let report = ProbeReport { target: "http://user:xxxxx@web.example".into(), ..made_up() };
+        let kept = page(report.clone(), true);
+        assert!(!kept.contains("Probe again") && kept.contains("format=json"), "{kept}");
+        let not_kept = page(report, false);
+        assert!(!not_kept.contains("href=\"probe?"), "{not_kept}");
     }
 
     #[test]
