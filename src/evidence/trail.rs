@@ -36,10 +36,19 @@ pub enum Place {
 const MOST: usize = 64;
 
 impl Trail {
-    /// Notes that the probe turns to `place` now, unless it is there already.
+    /// Notes that the probe turns to `place` now.
     pub fn note(&self, place: Place) {
+        self.note_unless(place, |_| false);
+    }
+
+    /// Notes that it is `place`, of several that the probe turned to at once, where it goes on.
+    pub fn settle(&self, place: Place) {
+        self.note_unless(place.clone(), |last| last.place == place);
+    }
+
+    fn note_unless(&self, place: Place, is_known: impl Fn(&Stop) -> bool) {
         let mut stops = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if stops.len() < MOST && stops.last().is_none_or(|last| last.place != place) {
+        if stops.len() < MOST && !stops.last().is_some_and(is_known) {
             stops.push(Stop { at: Instant::now(), place });
         }
     }
@@ -58,5 +67,23 @@ impl fmt::Display for Place {
             Self::Port(address) => address.fmt(formatter),
             Self::Local(name) => formatter.write_str(name),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_counts_again_when_the_probe_turns_to_it_again() {
+        let trail = Trail::default();
+        let place = |name: &str| Place::Local(name.to_owned());
+        trail.note(place("a"));
+        trail.settle(place("a"));
+        trail.note(place("a"));
+        trail.note(place("b"));
+        trail.settle(place("a"));
+        let names: Vec<_> = trail.take().iter().map(|stop| stop.place.to_string()).collect();
+        assert_eq!(names, ["a", "a", "b", "a"]);
     }
 }
