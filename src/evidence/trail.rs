@@ -42,8 +42,8 @@ impl Trail {
     }
 
     /// Notes that it is `place`, of several that the probe turned to at once, where it goes on.
-    pub fn settle(&self, place: Place) {
-        self.note_unless(place.clone(), |last| last.place == place);
+    pub fn settle(&self, place: &Place) {
+        self.note_unless(place.clone(), |last| last.place == *place);
     }
 
     fn note_unless(&self, place: Place, is_known: impl Fn(&Stop) -> bool) {
@@ -79,10 +79,10 @@ mod tests {
         let trail = Trail::default();
         let place = |name: &str| Place::Local(name.to_owned());
         trail.note(place("a"));
-        trail.settle(place("a"));
+        trail.settle(&place("a"));
         trail.note(place("a"));
         trail.note(place("b"));
-        trail.settle(place("a"));
+        trail.settle(&place("a"));
         let names: Vec<_> = trail.take().iter().map(|stop| stop.place.to_string()).collect();
         assert_eq!(names, ["a", "a", "b", "a"]);
     }

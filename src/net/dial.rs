@@ -45,7 +45,7 @@ pub async fn connect(
         .await
         .map_err(|error| refusal(address, &error))?;
     let connect_time = handshake_time(stamps::tcp_facts(stream.as_fd()), born.elapsed());
-    context.trail.settle(Place::Port(address));
+    context.trail.settle(&Place::Port(address));
     context.log.debug("Connected", &[("address", &address)]);
     Ok(WireStream::new(stream, born, connect_time))
 }

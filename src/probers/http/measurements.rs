@@ -1,4 +1,4 @@
-//! What the http prober learns, and the metrics that show it.
+//! What the http prober learns.
 
 use std::time::Duration;
 
@@ -8,96 +8,15 @@ use tokio::time::Instant;
 
 use crate::{
     evidence::{Phase, Phases},
-    metrics::{Description, Export, Metric, MetricSet, Unit},
     net::{
-        http::version::HttpVersion,
-        oauth2::{self, OAuth2Phase},
-        proxy::{self, ProxyPhase},
-        resolve::Resolution,
-        tls::{self, TlsSession},
-        wire::WireClock,
+        http::version::HttpVersion, oauth2::OAuth2Phase, proxy::ProxyPhase, resolve::Resolution,
+        tls::TlsSession, wire::WireClock,
     },
     probers::{
         Findings, Hop, Measurements,
         http::{exchange::Response, timing::Running},
     },
 };
-
-const DURATION: Metric<1> = Metric::new(
-    "probe_http_duration_seconds",
-    "How long the phases of the request took, in seconds, summed over all redirects.",
-    ["phase"],
-)
-.when("for each phase that was reached; all but resolve once a request was begun")
-.unit(Unit::Seconds)
-.labels_mean(["resolve, connect, tls, processing (until the first byte), transfer (from the first to the last byte)"]);
-const STATUS_CODE: Metric =
-    Metric::new("probe_http_status_code", "Status code of the final response, or 0.", [])
-        .when("always");
-const CONTENT_LENGTH: Metric = Metric::new(
-    "probe_http_content_length",
-    "Length of the body as the final response announced it, in bytes, or -1.",
-    [],
-)
-.when("always")
-.unit(Unit::Bytes);
-const UNCOMPRESSED_BODY_LENGTH: Metric = Metric::new(
-    "probe_http_uncompressed_body_length",
-    "Length of the body after decompression, in bytes, as far as it was read.",
-    [],
-)
-.when("always")
-.unit(Unit::Bytes);
-const REDIRECTS: Metric =
-    Metric::new("probe_http_redirects", "How many redirects there were.", []).when("always");
-const SSL: Metric =
-    Metric::new("probe_http_ssl", "Whether the final response came over TLS: 1, or 0.", [])
-        .when("always");
-const VERSION: Metric =
-    Metric::new("probe_http_version", "HTTP version of the final response, or 0.", [])
-        .when("always");
-const FAILED_DUE_TO_REGEX: Metric = Metric::new(
-    "probe_failed_due_to_regex",
-    "Whether a pattern for the headers or the body failed the probe: 1, or 0.",
-    [],
-)
-.when("always");
-const FAILED_DUE_TO_CEL: Metric = Metric::new(
-    "probe_failed_due_to_cel",
-    "Whether an expression over the JSON body failed the probe: 1, or 0.",
-    [],
-)
-.when("when the module has such an expression");
-const LAST_MODIFIED: Metric = Metric::new(
-    "probe_http_last_modified_timestamp_seconds",
-    "Unix time of the Last-Modified header of the final response.",
-    [],
-)
-.when("when the final response has that header")
-.unit(Unit::UnixTime);
-
-/// The metrics of this prober, beside those of name resolution and TLS.
-pub const METRICS: &[Description] = &[
-    DURATION.describe(),
-    STATUS_CODE.describe(),
-    CONTENT_LENGTH.describe(),
-    UNCOMPRESSED_BODY_LENGTH.describe(),
-    REDIRECTS.describe(),
-    SSL.describe(),
-    VERSION.describe(),
-    FAILED_DUE_TO_REGEX.describe(),
-    FAILED_DUE_TO_CEL.describe(),
-    LAST_MODIFIED.describe(),
-];
-
-/// What upstream shows of a TLS connection.
-const TLS_OF_UPSTREAM: &[&str] = &[
-    tls::EARLIEST_CERT_EXPIRY.name,
-    tls::LAST_CHAIN_EXPIRY.name,
-    tls::LAST_CHAIN_INFO.name,
-    tls::VERSION_INFO.name,
-    tls::CIPHER_INFO.name,
-];
 
 /// What was learned on the way.
 #[derive(Debug, Default)]
@@ -263,51 +182,6 @@ impl Measurements for HttpMeasurements {
     }
 }
 
-impl Export for HttpMeasurements {
-    fn export(&self, metrics: &mut MetricSet) {
-        if let Some(resolution) = &self.resolution {
-            resolution.export(metrics);
-        }
-        self.phases.export(&DURATION, metrics);
-        self.oauth2.export(&oauth2::DURATION, metrics);
-        self.proxy.export(&proxy::DURATION, metrics);
-        metrics.add(&REDIRECTS, [], self.redirects);
-        metrics.add(&UNCOMPRESSED_BODY_LENGTH, [], approximate(self.body_length));
-        metrics.add(&FAILED_DUE_TO_REGEX, [], u8::from(self.patterns.has_failed()));
-        if let Some(json) = self.json {
-            metrics.add(&FAILED_DUE_TO_CEL, [], u8::from(json.has_failed()));
-        }
-        if let Some(tls) = &self.tls {
-            // Upstream shows those of the connection that the final response came over.
-            let answered = self.response.is_some();
-            tls.export_as(if answered { TLS_OF_UPSTREAM } else { &[] }, metrics);
-        }
-        if let Some(clock) = &self.clock {
-            clock.export(metrics);
-        }
-        match &self.response {
-            Some(response) => response.export(metrics),
-            None => {
-                for absent in [&STATUS_CODE, &CONTENT_LENGTH, &VERSION, &SSL] {
-                    metrics.add(absent, [], 0);
-                }
-            }
-        }
-    }
-}
-
-impl Export for ResponseFacts {
-    fn export(&self, metrics: &mut MetricSet) {
-        metrics.add(&STATUS_CODE, [], self.status.as_u16());
-        metrics.add(&CONTENT_LENGTH, [], self.content_length.map_or(-1.0, approximate));
-        metrics.add(&VERSION, [], self.version.number());
-        metrics.add(&SSL, [], u8::from(self.over_tls));
-        if let Some(time) = self.last_modified {
-            metrics.add(&LAST_MODIFIED, [], seconds(time));
-        }
-    }
-}
-
 impl CheckState {
     /// Whether the check failed, or was cut off.
     #[must_use]
@@ -332,84 +206,11 @@ fn last_modified(headers: &HeaderMap) -> Option<i64> {
     Some(time.and_utc().timestamp())
 }
 
-/// A count as a sample's value.
-#[expect(clippy::cast_precision_loss, clippy::as_conversions, reason = "as all samples are")]
-fn approximate(count: u64) -> f64 {
-    count as f64
-}
-
-/// Unix time as a sample's value.
-#[expect(
-    clippy::cast_precision_loss,
-    clippy::as_conversions,
-    reason = "below 2^53 until year 10000"
-)]
-fn seconds(time: i64) -> f64 {
-    time as f64
-}
-
 #[cfg(test)]
 mod tests {
     use http::HeaderValue;
 
     use super::*;
-
-    fn names(seen: &HttpMeasurements) -> Vec<String> {
-        let mut metrics = MetricSet::default();
-        seen.export(&mut metrics);
-        let text = metrics.render();
-        text.lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect()
-    }
-
-    #[test]
-    fn without_a_response_there_are_zeros() {
-        assert_eq!(
-            names(&HttpMeasurements::default()),
-            [
-                "probe_failed_due_to_regex 0",
-                "probe_http_content_length 0",
-                "probe_http_redirects 0",
-                "probe_http_ssl 0",
-                "probe_http_status_code 0",
-                "probe_http_uncompressed_body_length 0",
-                "probe_http_version 0",
-            ]
-        );
-    }
-
-    #[test]
-    fn everything_that_is_known_is_shown() {
-        let mut seen = HttpMeasurements {
-            redirects: 2,
-            response: Some(ResponseFacts {
-                status: StatusCode::OK,
-                version: HttpVersion { major: 1, minor: 1 },
-                content_length: None,
-                last_modified: Some(1_445_412_480),
-                over_tls: true,
-            }),
-            body_length: 12,
-            patterns: CheckState::Begun,
-            json: Some(CheckState::Passed),
-            ..HttpMeasurements::default()
-        };
-        seen.phases.begin(HttpPhase::Transfer);
-        assert_eq!(
-            names(&seen),
-            [
-                "probe_failed_due_to_cel 0",
-                "probe_failed_due_to_regex 1",
-                "probe_http_content_length -1",
-                "probe_http_duration_seconds{phase=\"transfer\"} 0",
-                "probe_http_last_modified_timestamp_seconds 1.44541248e+09",
-                "probe_http_redirects 2",
-                "probe_http_ssl 1",
-                "probe_http_status_code 200",
-                "probe_http_uncompressed_body_length 12",
-                "probe_http_version 1.1",
-            ]
-        );
-    }
 
     #[test]
     fn last_modified_has_three_forms() {
@@ -429,13 +230,5 @@ mod tests {
             headers.insert(header::LAST_MODIFIED, HeaderValue::from_str(text).unwrap());
             assert_eq!(last_modified(&headers), expected, "{text}");
         }
-    }
-
-    #[test]
-    fn every_metric_of_the_list_is_named_once() {
-        let mut names: Vec<_> = METRICS.iter().map(|metric| metric.name).collect();
-        names.sort_unstable();
-        names.dedup();
-        assert_eq!(names.len(), METRICS.len());
     }
 }

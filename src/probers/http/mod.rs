@@ -15,6 +15,7 @@ pub mod fuzzing;
 mod http3;
 mod keys;
 mod measurements;
+mod metrics;
 mod redirects;
 mod request;
 mod settings;
@@ -22,7 +23,8 @@ mod target;
 mod timing;
 mod verdict;
 
-pub use measurements::{CheckState, HttpMeasurements, HttpPhase, METRICS, ResponseFacts};
+pub use measurements::{CheckState, HttpMeasurements, HttpPhase, ResponseFacts};
+pub use metrics::METRICS;
 pub use settings::{Compression, HeaderMatcher, HttpProber};
 
 pub use crate::net::http::version::HttpVersion;

@@ -1,0 +1,168 @@
+//! The report as JSON: what `format=json` answers.
+//!
+//! Within one version, keys are added and never changed or removed.
+
+mod document;
+
+use std::time::Duration;
+
+use chrono::{DateTime, SecondsFormat, Utc};
+
+use self::document::{
+    CertificateDocument, CheckDocument, Document, FailureDocument, HopDocument, LogLine,
+    PhaseDocument, Request, Sample, TlsDocument,
+};
+use super::{HopReport, ProbeReport};
+use crate::{
+    evidence::{Check, Failure, log::LogEntry},
+    net::tls::{Certificate, TlsSession},
+};
+
+/// The version of the document.
+const VERSION: u32 = 1;
+
+impl ProbeReport {
+    /// The report as one JSON object, described by `docs/report.schema.json`.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        // There is nothing in it that JSON cannot say.
+        serde_json::to_string(&Document::of(self)).unwrap_or_default()
+    }
+}
+
+impl<'r> Document<'r> {
+    fn of(report: &'r ProbeReport) -> Self {
+        Self {
+            version: VERSION,
+            request: Request {
+                module: &report.module_name,
+                prober: report.module.prober_name(),
+                target: &report.target,
+                hostname: report.hostname.as_deref(),
+                timeout_seconds: report.timeout.as_secs_f64(),
+            },
+            success: report.verdict.is_ok(),
+            failure: report.verdict.as_ref().err().map(FailureDocument::of),
+            started: rfc3339(report.started.into()),
+            duration_seconds: report.duration.as_secs_f64(),
+            overhead_seconds: report.overhead().as_secs_f64(),
+            address: report.address(),
+            hops: report.hops.iter().map(HopDocument::of).collect(),
+            checks: report.checks.iter().map(CheckDocument::of).collect(),
+            metrics: samples(report),
+            log: report.log.iter().map(LogLine::of).collect(),
+        }
+    }
+}
+
+fn samples(report: &ProbeReport) -> Vec<Sample<'_>> {
+    let samples = report.metrics.samples().map(|(name, labels, value)| Sample {
+        name,
+        labels: labels.pairs().collect(),
+        value: Some(value).filter(|value| value.is_finite()),
+    });
+    let mut samples: Vec<_> = samples.collect();
+    samples.sort_by(|one, other| (one.name, &one.labels).cmp(&(other.name, &other.labels)));
+    samples
+}
+
+impl<'r> FailureDocument<'r> {
+    fn of(Failure { stage, reason, message }: &'r Failure) -> Self {
+        let (meaning, advice) = (reason.meaning(), reason.advice());
+        Self { stage: stage.label(), reason: reason.label(), message, meaning, advice }
+    }
+}
+
+impl<'r> HopDocument<'r> {
+    fn of(hop: &'r HopReport) -> Self {
+        let seconds = Duration::as_secs_f64;
+        let phases = hop.phases.iter().map(|phase| PhaseDocument {
+            group: phase.group,
+            name: phase.name,
+            start_seconds: seconds(&phase.start),
+            seconds: seconds(&phase.length),
+            in_vain: phase.in_vain,
+        });
+        Self {
+            url: hop.url.as_deref(),
+            address: hop.address.as_deref(),
+            start_seconds: seconds(&hop.start),
+            answer: hop.answer.as_deref(),
+            phases: phases.collect(),
+            tls: hop.tls.as_ref().map(TlsDocument::of),
+        }
+    }
+}
+
+impl<'r> TlsDocument<'r> {
+    fn of(tls: &'r TlsSession) -> Self {
+        Self {
+            version: tls.version.map(|version| version.to_string()),
+            cipher: tls.cipher.as_deref(),
+            alpn: tls.alpn.as_ref().map(|name| String::from_utf8_lossy(name).into_owned()),
+            verify_result: tls.verify_result.label(),
+            verify_detail: &tls.verify_detail,
+            certificates: tls.peer_chain.iter().map(|it| CertificateDocument::of(it)).collect(),
+        }
+    }
+}
+
+impl<'r> CertificateDocument<'r> {
+    fn of(certificate: &'r Certificate) -> Self {
+        Self {
+            subject: certificate.subject(),
+            issuer: certificate.issuer(),
+            names: certificate.all_names(),
+            not_before: super::utc(certificate.not_before()),
+            not_after: super::utc(certificate.not_after()),
+            key: certificate.key(),
+            signature_algorithm: certificate.signature_algorithm(),
+            serial_number: certificate.serial_number(),
+            fingerprint_sha256: certificate.fingerprint_sha256(),
+        }
+    }
+}
+
+impl<'r> CheckDocument<'r> {
+    fn of(check: &'r Check) -> Self {
+        Self {
+            name: check.name.to_string(),
+            passed: check.failure.is_none(),
+            message: check.failure.as_ref().map(|failure| failure.message.as_str()),
+        }
+    }
+}
+
+impl<'r> LogLine<'r> {
+    fn of(entry: &'r LogEntry) -> Self {
+        Self {
+            time: rfc3339(entry.time.into()),
+            level: entry.level.as_str(),
+            message: &entry.message,
+            fields: entry.fields.iter().map(|(key, value)| (*key, value.as_str())).collect(),
+        }
+    }
+}
+
+fn rfc3339(time: DateTime<Utc>) -> String {
+    time.to_rfc3339_opts(SecondsFormat::Micros, true)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{env, fs};
+
+    use super::*;
+
+    /// The schema that is published follows the types; `UPDATE=1` writes it anew.
+    #[test]
+    fn the_published_schema_is_that_of_the_document() {
+        const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/report.schema.json");
+        let schema = schemars::schema_for!(Document<'_>);
+        let text = serde_json::to_string_pretty(&schema).unwrap() + "\n";
+        if env::var_os("UPDATE").is_some() {
+            fs::write(FILE, &text).unwrap();
+        }
+        assert!(fs::read_to_string(FILE).unwrap() == text, "UPDATE=1 makes {FILE} current");
+    }
+}
