@@ -12,6 +12,7 @@ use crate::{
         check::Check,
         probe::{self, Probe, Watch},
     },
+    probe::request::DEFAULT_MODULE,
     settings::duration::GoDuration,
     version,
 };
@@ -48,7 +49,7 @@ pub(super) struct ProbeArguments {
         short,
         long,
         value_name = "MODULE",
-        help = "The module to probe with [default: http_2xx]"
+        help = format!("The module to probe with [default: {DEFAULT_MODULE}]")
     )]
     module: Option<String>,
 

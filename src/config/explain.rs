@@ -1,7 +1,7 @@
 //! What a module does, in words: what its prober says, and what all modules share.
 
 use crate::{
-    config::{AnyProber, Module},
+    config::{AnyProber, Module, module::DEFAULT_SCRAPE_TIMEOUT},
     settings::{
         duration::GoDuration,
         explain::{Explanation, Topic},
@@ -27,7 +27,8 @@ impl Module {
             let text = format!("At most {timeout}, or what the scraper allows if that is less.");
             words.say(Topic::Time, text);
         } else {
-            let text = "As long as the scraper allows; without a word from it, two minutes.";
+            let usual = GoDuration::from(DEFAULT_SCRAPE_TIMEOUT);
+            let text = format!("As long as the scraper allows; without a word from it, {usual}.");
             words.usual(Topic::Time, text);
         }
         if !self.extra_metrics {

@@ -20,6 +20,9 @@ use crate::{
     },
 };
 
+/// How long a probe may take when neither the scraper nor the module says.
+pub const DEFAULT_SCRAPE_TIMEOUT: Duration = Duration::from_mins(2);
+
 /// A named entry of the configuration file.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(try_from = "ModuleKeys")]

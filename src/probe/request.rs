@@ -5,16 +5,13 @@ use std::{sync::Arc, time::Duration};
 use thiserror::Error;
 
 use crate::{
-    config::{Config, Module},
+    config::{Config, Module, module::DEFAULT_SCRAPE_TIMEOUT},
     evidence::logfmt::quoted,
     probers::Target,
 };
 
 /// The module of a request that names none.
-const DEFAULT_MODULE: &str = "http_2xx";
-
-/// How long a probe may take when neither the scraper nor the module says.
-const DEFAULT_SCRAPE_TIMEOUT: f64 = 120.0;
+pub const DEFAULT_MODULE: &str = "http_2xx";
 
 /// The longest timeout that is taken literally: a hundred years still fits every clock.
 const LONGEST_TIMEOUT: Duration = Duration::from_hours(100 * 365 * 24);
@@ -111,7 +108,7 @@ fn parse_scrape_timeout(header: Option<&str>) -> Result<Option<f64>, BadRequest>
 /// Unlike upstream, the offset is left out when nothing would remain, and it never lengthens the
 /// scraper's own timeout.
 fn probe_timeout(scrape: Option<f64>, offset: f64, module: Option<Duration>) -> Duration {
-    let scrape = scrape.unwrap_or(DEFAULT_SCRAPE_TIMEOUT);
+    let scrape = scrape.unwrap_or(DEFAULT_SCRAPE_TIMEOUT.as_secs_f64());
     let remaining = scrape - offset;
     let seconds = if remaining > 0.0 { remaining.min(scrape) } else { scrape };
     let allowed = Duration::try_from_secs_f64(seconds).unwrap_or(LONGEST_TIMEOUT);

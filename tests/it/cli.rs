@@ -196,6 +196,21 @@ modules:
 }
 
 #[test]
+fn checks_are_numbered_unless_they_are_steps_with_numbers_of_their_own() {
+    let yaml = r#"
+modules:
+  mail: {prober: tcp, tcp: {query_response: [{expect: a, name: greeting}, {send: b}]}}
+  page: {prober: http, http: {fail_if_body_matches_regexp: [{name: "Step 1", regexp: a}, b]}}
+"#;
+    let (_, mail) = checked(yaml, &["--explain=mail"]);
+    for step in ["  Checks   Step 1: ", " Named greeting.", "\n           Step 2: "] {
+        assert!(mail.contains(step), "{step}\n{mail}");
+    }
+    let (_, page) = checked(yaml, &["--explain=page"]);
+    assert!(page.contains("  Checks   1. ") && page.contains("\n           2. "), "{page}");
+}
+
+#[test]
 fn every_module_that_we_ship_can_be_explained() {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
     let mut explained = 0;

@@ -18,8 +18,7 @@ pub(super) fn shown(name: &str, module: &Module, file: &str, width: Option<usize
         for (index, statement) in words.about(topic).enumerate() {
             let label = if index == 0 { topic.label() } else { "" };
             let number = match topic {
-                // Steps of a dialogue have their own.
-                Topic::Checks if !statement.text.starts_with("Step ") => format!("{}. ", index + 1),
+                Topic::Checks if !statement.has_number => format!("{}. ", index + 1),
                 _ => String::new(),
             };
             page.push_str(&line(statement, label, &number, width));

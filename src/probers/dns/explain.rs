@@ -12,7 +12,7 @@ use crate::{
 impl DnsProber {
     /// Says what a probe does.
     pub fn explain(&self, words: &mut Explanation) {
-        let port = if self.dns_over_tls { 853 } else { 53 };
+        let port = self.usual_port();
         let text = format!("The name server to ask: a host, with :port unless that is {port}.");
         words.say(Topic::Target, text);
         self.ip.explain(words);

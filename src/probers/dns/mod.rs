@@ -25,10 +25,6 @@ use crate::{
     probers::{Prober, Target},
 };
 
-/// The ports of servers that are named without one.
-const PORT: &str = "53";
-const PORT_OF_TLS: &str = "853";
-
 impl Prober for DnsProber {
     type Measurements = DnsMeasurements;
 
@@ -90,7 +86,12 @@ impl Prober for DnsProber {
 impl DnsProber {
     /// What is not `host:port` is a host, such as an IPv6 address without brackets.
     fn server<'t>(&self, target: &'t str) -> HostPort<'t> {
-        let port = if self.dns_over_tls { PORT_OF_TLS } else { PORT };
+        let port = self.usual_port();
         HostPort::split(target).unwrap_or(HostPort { host: target, port })
+    }
+
+    /// The port of a server that is named without one.
+    const fn usual_port(&self) -> &'static str {
+        if self.dns_over_tls { "853" } else { "53" }
     }
 }

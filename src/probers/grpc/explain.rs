@@ -1,14 +1,14 @@
 //! What a module of this prober does, in words.
 
 use crate::{
-    probers::grpc::GrpcProber,
+    probers::grpc::{GrpcProber, usual_port},
     settings::explain::{Explanation, ServerName, Topic, header},
 };
 
 impl GrpcProber {
     /// Says what a probe does.
     pub fn explain(&self, words: &mut Explanation) {
-        let port = if self.tls { 443 } else { 80 };
+        let port = usual_port(self.tls);
         let text =
             format!("host:port, or a URL of which only those count; without a port, {port}.");
         words.say(Topic::Target, text);

@@ -161,7 +161,7 @@ impl Server {
             let message = format!("The target names no server: {error}");
             Failure::new(Stage::Target, Reason::InvalidTarget, message)
         })?;
-        let usual = if tls { "443" } else { "80" };
+        let usual = usual_port(tls);
         // An IPv6 address without brackets ends in nothing that is a port.
         let bare = url.authority.matches(':').nth(1).is_some() && !url.authority.contains('[');
         let (host, port) = match url.port() {
@@ -180,6 +180,11 @@ impl Server {
     fn authority(&self) -> String {
         host_header(&format!("{}:{}", bracketed(&self.host), self.port))
     }
+}
+
+/// The port of a target that names none.
+const fn usual_port(tls: bool) -> &'static str {
+    if tls { "443" } else { "80" }
 }
 
 /// A host as it stands in a URL.

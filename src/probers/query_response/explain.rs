@@ -25,8 +25,7 @@ impl QueryResponse {
     /// Says what is expected and what is sent, step by step; `line` is what a peer says at once.
     pub fn explain(&self, line: &str, words: &mut Explanation) {
         for (index, step) in self.steps().iter().enumerate() {
-            let text = format!("Step {}: {}.", index + 1, step.explain(line));
-            words.check(false, step.name.as_ref(), text);
+            words.step(index + 1, step.name.as_ref(), &step.explain(line));
         }
     }
 }

@@ -7,7 +7,7 @@ use maud::{Markup, html};
 
 use crate::{
     config::Config,
-    probe::history::Entry,
+    probe::{history::Entry, request::DEFAULT_MODULE},
     server::{
         exporter::Exporter,
         pages::{Page, fields, filter::Filter, recent::recent, words},
@@ -57,11 +57,8 @@ fn alarm(error: &str) -> Markup {
     }
 }
 
-/// The module that is offered first, as it is the one of requests that name none.
-const USUAL_MODULE: &str = "http_2xx";
-
 fn form(modules: &[&str], filter: &Filter) -> Markup {
-    let offered = filter.module.as_deref().unwrap_or(USUAL_MODULE);
+    let offered = filter.module.as_deref().unwrap_or(DEFAULT_MODULE);
     html! {
         section #probe {
             h2 { "Probe a target" }

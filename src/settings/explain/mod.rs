@@ -26,6 +26,8 @@ pub struct Statement {
     pub text: String,
     /// Whether it is so because the module does not say otherwise.
     pub is_default: bool,
+    /// Whether it tells its place among those of its topic itself, such as a step of a dialogue.
+    pub has_number: bool,
 }
 
 /// What a person asks, in this order.
@@ -95,21 +97,33 @@ impl Explanation {
 
     /// Says something that is a default or is not.
     pub fn say_of(&mut self, is_default: bool, topic: Topic, text: impl Into<String>) {
-        self.statements.push(Statement { topic, text: text.into(), is_default });
+        let text = text.into();
+        self.statements.push(Statement { topic, text, is_default, has_number: false });
     }
 
     /// Says what is checked, and the name that the module gives it.
     pub fn check(&mut self, is_default: bool, name: Option<&Arc<str>>, text: impl Into<String>) {
-        let mut text = text.into();
-        if let Some(name) = name {
-            text = format!("{text} Named {name}.");
-        }
-        self.say_of(is_default, Topic::Checks, text);
+        self.say_of(is_default, Topic::Checks, named(text.into(), name));
+    }
+
+    /// Says what the step of a dialogue with that number, from 1, does, and the name that the module
+    /// gives it.
+    pub fn step(&mut self, number: usize, name: Option<&Arc<str>>, text: &str) {
+        let text = named(format!("Step {number}: {text}."), name);
+        let (topic, is_default, has_number) = (Topic::Checks, false, true);
+        self.statements.push(Statement { topic, text, is_default, has_number });
     }
 
     /// What was said about a topic, in order.
     pub fn about(&self, topic: Topic) -> impl Iterator<Item = &Statement> {
         self.statements.iter().filter(move |statement| statement.topic == topic)
+    }
+}
+
+fn named(text: String, name: Option<&Arc<str>>) -> String {
+    match name {
+        Some(name) => format!("{text} Named {name}."),
+        None => text,
     }
 }
 
