@@ -1,14 +1,25 @@
 //! What many probes of one target come to.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    time::Duration,
+};
 
 use crate::{evidence::Failure, probe::ProbeReport};
 
-/// The probes so far.
+/// Successes whose times are kept: those of a day at one each second.
+const MOST_TIMES: usize = 100_000;
+
+/// The probes so far. All are counted, and the shortest and the longest time are those of all; other
+/// percentiles are those of the latest 100,000 successes, so that a watch may go on for ever.
 #[derive(Debug, Default)]
 pub(super) struct Statistics {
-    /// How long those took that succeeded, the shortest first.
-    times: Vec<Duration>,
+    /// How long the latest took that succeeded, in their order.
+    latest: VecDeque<Duration>,
+    /// The same times, the shortest first.
+    sorted: Vec<Duration>,
+    /// The shortest and the longest of all.
+    extremes: Option<(Duration, Duration)>,
     /// How many failed, by stage and reason.
     failures: BTreeMap<String, u64>,
     /// How many there were.
@@ -24,14 +35,25 @@ impl Statistics {
     fn note(&mut self, duration: Duration, verdict: &Result<(), Failure>) {
         self.probes += 1;
         match verdict {
-            Ok(()) => {
-                let place = self.times.partition_point(|time| *time <= duration);
-                self.times.insert(place, duration);
-            }
+            Ok(()) => self.note_time(duration),
             Err(Failure { stage, reason, .. }) => {
                 *self.failures.entry(format!("{stage}: {reason}")).or_default() += 1;
             }
         }
+    }
+
+    fn note_time(&mut self, time: Duration) {
+        let (shortest, longest) = self.extremes.unwrap_or((time, time));
+        self.extremes = Some((shortest.min(time), longest.max(time)));
+        if self.latest.len() >= MOST_TIMES
+            && let Some(oldest) = self.latest.pop_front()
+            && let Ok(place) = self.sorted.binary_search(&oldest)
+        {
+            self.sorted.remove(place);
+        }
+        self.latest.push_back(time);
+        let place = self.sorted.partition_point(|other| *other <= time);
+        self.sorted.insert(place, time);
     }
 
     /// How many failed.
@@ -46,8 +68,14 @@ impl Statistics {
 
     /// The time that so many percent of the successes did not exceed; 0 gives the shortest.
     pub(super) fn percentile(&self, percent: usize) -> Option<Duration> {
-        let rank = (self.times.len() * percent).div_ceil(100).max(1);
-        self.times.get(rank - 1).copied()
+        match percent {
+            0 => self.extremes.map(|(shortest, _)| shortest),
+            100.. => self.extremes.map(|(_, longest)| longest),
+            _ => {
+                let rank = (self.sorted.len() * percent).div_ceil(100).max(1);
+                self.sorted.get(rank - 1).copied()
+            }
+        }
     }
 
     /// How many failed for which reason, the most frequent first.
@@ -81,5 +109,24 @@ mod tests {
         }
         assert_eq!((statistics.probes, statistics.lost(), statistics.loss()), (25, 5, 20));
         assert_eq!(statistics.reasons(), [("connect: refused", 5)]);
+    }
+
+    #[test]
+    fn percentiles_are_those_of_the_latest_and_extremes_those_of_all() {
+        let mut statistics = Statistics::default();
+        let succeed = |statistics: &mut Statistics, milliseconds| {
+            statistics.note(Duration::from_millis(milliseconds), &Ok(()));
+        };
+        succeed(&mut statistics, 1);
+        succeed(&mut statistics, 900);
+        for index in 0..2 * MOST_TIMES {
+            succeed(&mut statistics, if index < MOST_TIMES { 50 } else { 20 });
+        }
+        for (percent, expected) in [(0, 1), (1, 20), (99, 20), (100, 900)] {
+            let expected = Duration::from_millis(expected);
+            assert_eq!(statistics.percentile(percent), Some(expected), "{percent}");
+        }
+        assert_eq!((statistics.latest.len(), statistics.sorted.len()), (MOST_TIMES, MOST_TIMES));
+        assert_eq!(statistics.probes, 200_002);
     }
 }
