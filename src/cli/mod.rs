@@ -6,6 +6,7 @@ mod arguments;
 mod check;
 mod commands;
 mod manual;
+mod outcome;
 mod probe;
 mod screen;
 mod serving;

@@ -10,6 +10,7 @@ pub mod phases;
 pub mod reason;
 pub mod stage_mark;
 pub mod trail;
+pub mod words;
 
 pub use checks::{Check, CheckName, Checks};
 pub use failure::Failure;

@@ -82,8 +82,8 @@ async fn certificates_are_shown_with_their_end() {
     let (code, page, _) = probed(&[&target]);
     assert_eq!(code, Some(1), "{page}");
     assert!(page.contains("  tls: certificate_"), "{page}");
-    assert!(page.contains("    0. ") && page.contains("expired on "), "{page}");
-    assert!(page.contains("    1. ") && page.contains("good until "), "{page}");
+    assert!(page.contains("    0. ") && page.contains("expired "), "{page}");
+    assert!(page.contains("    1. ") && page.contains("expires in "), "{page}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -175,4 +175,24 @@ fn an_interrupted_watch_sums_up_what_it_saw() {
     out.read_to_string(&mut rest).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(0), "{rest}");
     assert!(rest.contains("  probes 1  lost 0 (0 %)\n"), "{rest}");
+}
+
+#[test]
+fn a_watch_that_is_interrupted_before_its_first_probe_ends_has_nothing_to_tell() {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("blackbox.yml"), MODULES).unwrap();
+    let child = Command::new(BINARY)
+        .args(["probe", "--watch", "--module=silent", &silent.local_addr().unwrap().to_string()])
+        .current_dir(folder.path())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // Once it is connected it waits for an answer.
+    let _connection = silent.accept().unwrap();
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let shown = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(2), "{shown}");
+    assert!(shown.contains("  probes 0  lost 0 (0 %)\n"), "{shown}");
 }

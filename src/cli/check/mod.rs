@@ -14,8 +14,12 @@ use anstream::ColorChoice;
 
 use self::findings::{Lines, Weight};
 use crate::{
-    cli::screen::{BAD, GOOD, NAME, ODD, Screen, wrapped},
+    cli::{
+        outcome::Outcome,
+        screen::{BAD, GOOD, NAME, ODD, Screen, wrapped},
+    },
     config::{Config, Fault, NamedFile, Source, named_files, web::WebConfig},
+    evidence::words,
     settings::file,
 };
 
@@ -32,17 +36,6 @@ pub struct Check {
     pub(super) color: ColorChoice,
 }
 
-/// How a check ended, the worst last.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Outcome {
-    /// Nothing keeps the file from being used.
-    Good,
-    /// It has errors.
-    Bad,
-    /// It, or the module that was asked for, is not there.
-    Unusable,
-}
-
 impl Check {
     /// Checks all of it, and says what came out.
     #[must_use]
@@ -56,12 +49,7 @@ impl Check {
             self.files.iter().map(|file| self.modules(Some(file), &mut screen)).collect()
         };
         let web = self.web.as_deref().map(|file| check_web(file, &mut screen));
-        let outcome = outcomes.into_iter().chain(web).max().unwrap_or(Outcome::Good);
-        ExitCode::from(match outcome {
-            Outcome::Good => 0,
-            Outcome::Bad => 1,
-            Outcome::Unusable => 2,
-        })
+        outcomes.into_iter().chain(web).max().unwrap_or(Outcome::Good).into()
     }
 
     /// Checks a file of modules.
@@ -78,7 +66,7 @@ impl Check {
         if let Some(module) = &self.explain {
             return explain(&config, module, &source.name, screen);
         }
-        let modules = count(config.modules().count(), "module");
+        let modules = words::count(config.modules().count(), "module");
         // Relative to the working directory, as a probe opens them.
         let unreadable = unreadable_files(&source.bytes, Path::new(""));
         let warnings = [config.warnings(), &unreadable].concat();
@@ -126,7 +114,7 @@ fn show_errors(lines: &Lines<'_>, faults: &[Fault], file: &str, screen: &mut Scr
     for fault in faults {
         screen.print(&lines.show(Weight::Error, fault, screen.width()));
     }
-    let errors = count(faults.len(), "error");
+    let errors = words::count(faults.len(), "error");
     screen.print(&format!("{NAME}{file}{NAME:#}: {BAD}{errors}{BAD:#}\n"));
     Outcome::Bad
 }
@@ -165,14 +153,8 @@ fn pass(
     }
     let rest = match warnings.len() {
         0 => String::new(),
-        many => format!(", {ODD}{}{ODD:#}", count(many, "warning")),
+        many => format!(", {ODD}{}{ODD:#}", words::count(many, "warning")),
     };
     screen.print(&format!("{NAME}{file}{NAME:#}: {GOOD}good{GOOD:#}, {what}{rest}\n"));
     Outcome::Good
-}
-
-/// So many of these, in words.
-fn count(number: usize, what: &str) -> String {
-    let plural = if number == 1 { "" } else { "s" };
-    format!("{number} {what}{plural}")
 }

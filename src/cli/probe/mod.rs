@@ -19,6 +19,7 @@ use crate::{
     app::{Once, ResolverChoice},
     cli::{
         check::show_errors_of,
+        outcome::Outcome,
         screen::{BAD, Screen, harmless, wrapped},
     },
     config::{Config, Source},
@@ -72,9 +73,6 @@ pub(super) enum Format {
     Health,
 }
 
-/// The code when nothing could be probed; 1 is for probes that failed.
-const UNUSABLE: u8 = 2;
-
 impl Probe {
     /// Probes, prints, and says whether all went well.
     #[must_use]
@@ -88,15 +86,15 @@ impl Probe {
             Ok(once) => once,
             Err(error) => return self.refuse(&format!("{error:#}")),
         };
-        let all_succeeded = once.run(async |once| {
+        let outcome = once.run(async |once| {
             if let Some(watch) = self.watch {
                 return watch::run(watch, self, once, &request, &mut screen).await;
             }
             let report = once.probe(request, pending()).await;
             self.print(&report, &mut screen);
-            report.verdict.is_ok()
+            if report.verdict.is_ok() { Outcome::Good } else { Outcome::Bad }
         });
-        ExitCode::from(u8::from(!all_succeeded))
+        outcome.into()
     }
 
     /// The request that the server would have got.
@@ -124,7 +122,7 @@ impl Probe {
         let mut screen = Screen::of_errors(self.color);
         let first = format!("{BAD}error{BAD:#}: ");
         screen.print(&wrapped(message, screen.width(), &first, "       "));
-        ExitCode::from(UNUSABLE)
+        Outcome::Unusable.into()
     }
 
     fn print(&self, report: &ProbeReport, screen: &mut Screen) {

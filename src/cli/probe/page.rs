@@ -1,14 +1,14 @@
 //! One probe as a page for a terminal.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use anstyle::Style;
 
 use super::waterfall;
 use crate::{
     cli::screen::{BAD, FAINT, GOOD, NAME, ODD, harmless, wrapped},
-    evidence::Failure,
-    net::tls::{Certificate, TlsSession, VerifyResult},
+    evidence::{Failure, words},
+    net::tls::{Certificate, TlsSession, Validity, VerifyResult},
     probe::{ProbeReport, report::HopReport},
 };
 
@@ -37,18 +37,6 @@ pub(super) fn log(report: &ProbeReport) -> String {
     report.log.iter().map(|entry| entry.to_logfmt() + "\n").collect()
 }
 
-/// A time to be read at a glance.
-pub(super) fn time(time: Duration) -> String {
-    let milliseconds = time.as_secs_f64() * 1000.0;
-    if milliseconds < 10.0 {
-        format!("{milliseconds:.3} ms")
-    } else if milliseconds < 1000.0 {
-        format!("{milliseconds:.1} ms")
-    } else {
-        format!("{:.3} s", milliseconds / 1000.0)
-    }
-}
-
 fn verdict(report: &ProbeReport, width: Option<usize>) -> String {
     let (style, word) = match report.verdict {
         Ok(()) => (GOOD, "ok"),
@@ -58,8 +46,8 @@ fn verdict(report: &ProbeReport, width: Option<usize>) -> String {
         "{}  {FAINT}module{FAINT:#} {}  {FAINT}in{FAINT:#} {}, {FAINT}our own{FAINT:#} {}",
         harmless(&report.target),
         report.module_name,
-        time(report.duration),
-        time(report.overhead())
+        words::duration(report.duration),
+        words::duration(report.overhead())
     );
     let mut page = wrapped(&text, width, &format!("{style}{word}{style:#}  "), "    ");
     if let Err(Failure { stage, reason, message }) = &report.verdict {
@@ -135,33 +123,18 @@ fn certificate_shown(
     wrapped(&text, width, &format!("    {index}. "), "       ")
 }
 
-/// Certificates with fewer days to live stand out.
-const FEW_DAYS: i64 = 14;
-
-/// Until when a certificate is good, and how that looks.
+/// How long a certificate is valid, until or since when, and how that looks.
 fn validity(certificate: &Certificate, now: SystemTime) -> (Style, String) {
-    const DAY: i64 = 24 * 60 * 60;
-
-    let now = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    let now = i64::try_from(now).unwrap_or(i64::MAX);
-    let date = |time: i64| {
-        let time = chrono::DateTime::from_timestamp(time, 0);
-        time.map(|time| time.format("%Y-%m-%d").to_string()).unwrap_or_default()
+    let validity = certificate.validity(now);
+    let (style, moment) = match validity {
+        Validity::NotYet(_) => (BAD, certificate.not_before()),
+        Validity::Expired(_) => (BAD, certificate.not_after()),
+        Validity::Valid(_) if validity.ends_soon() => (ODD, certificate.not_after()),
+        Validity::Valid(_) => (Style::new(), certificate.not_after()),
     };
-    let (begin, end) = (certificate.not_before(), certificate.not_after());
-    if end <= now {
-        (BAD, format!("expired on {}, {} ago", date(end), days((now - end) / DAY)))
-    } else if begin > now {
-        (BAD, format!("good only from {} on", date(begin)))
-    } else {
-        let left = (end - now) / DAY;
-        let style = if left < FEW_DAYS { ODD } else { Style::new() };
-        (style, format!("good until {}, {} left", date(end), days(left)))
-    }
-}
-
-fn days(days: i64) -> String {
-    format!("{days} day{}", if days == 1 { "" } else { "s" })
+    let date = chrono::DateTime::from_timestamp(moment, 0);
+    let date = date.map(|date| date.format(" (%Y-%m-%d)").to_string()).unwrap_or_default();
+    (style, format!("{validity}{date}"))
 }
 
 fn checks(report: &ProbeReport, width: Option<usize>) -> String {
@@ -185,6 +158,8 @@ fn checks(report: &ProbeReport, width: Option<usize>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, UNIX_EPOCH};
+
     use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 
     use super::*;
@@ -213,15 +188,6 @@ mod tests {
     }
 
     #[test]
-    fn times_keep_the_digits_that_matter() {
-        for (microseconds, expected) in
-            [(7, "0.007 ms"), (9_876, "9.876 ms"), (12_345, "12.3 ms"), (1_234_567, "1.235 s")]
-        {
-            assert_eq!(time(Duration::from_micros(microseconds)), expected);
-        }
-    }
-
-    #[test]
     fn certificates_say_how_long_they_are_good() {
         let mut params = CertificateParams::new(vec!["h".to_owned()]).unwrap();
         params.not_before = date_time_ymd(2026, 1, 1);
@@ -230,13 +196,14 @@ mod tests {
         let der = params.self_signed(&key).unwrap();
         let certificate = Certificate::from_der(der.der()).unwrap();
         for (days, expected) in [
-            (20_453, "good only from 2026-01-01 on"),
-            (20_455, "good until 2026-03-01, 58 days left"),
-            (20_512, "good until 2026-03-01, 1 day left"),
-            (20_515, "expired on 2026-03-01, 2 days ago"),
+            (20_452, (BAD, "not valid for another 2 days (2026-01-01)")),
+            (20_454, (Style::new(), "expires in 59 days (2026-03-01)")),
+            (20_511, (ODD, "expires in 2 days (2026-03-01)")),
+            (20_515, (BAD, "expired 2 days ago (2026-03-01)")),
         ] {
             let now = UNIX_EPOCH + Duration::from_hours(24 * days);
-            assert_eq!(validity(&certificate, now).1, expected);
+            let (style, text) = validity(&certificate, now);
+            assert_eq!((style, text.as_str()), expected);
         }
     }
 }

@@ -9,26 +9,26 @@ use futures_util::{
 };
 use tokio::time::{Instant, sleep_until};
 
-use super::{
-    Format, Probe, Watch, line_of,
-    page::{self, time},
-    statistics::Statistics,
-};
+use super::{Format, Probe, Watch, line_of, page, statistics::Statistics};
 use crate::{
     app::Once,
-    cli::screen::{BAD, FAINT, GOOD, NAME, ODD, Screen, harmless, wrapped},
-    evidence::logfmt,
+    cli::{
+        outcome::Outcome,
+        screen::{BAD, FAINT, GOOD, NAME, ODD, Screen, harmless, wrapped},
+    },
+    evidence::{logfmt, words},
     probe::{ProbeReport, ProbeRequest},
+    settings::redact,
 };
 
-/// Probes until there were enough or somebody presses Ctrl-C; says whether all probes succeeded.
+/// Probes until there were enough or somebody presses Ctrl-C.
 pub(super) async fn run(
     watch: Watch,
     probe: &Probe,
     once: &Once,
     request: &ProbeRequest,
     screen: &mut Screen,
-) -> bool {
+) -> Outcome {
     let stop = interrupted().boxed().shared();
     let mut statistics = Statistics::default();
     let mut live = Live::default();
@@ -63,7 +63,11 @@ pub(super) async fn run(
         live.leave(screen);
         screen.print(&summary(&request.target.name, &statistics, screen.width()));
     }
-    statistics.lost() == 0
+    match (statistics.probes, statistics.lost()) {
+        (0, _) => Outcome::Unusable,
+        (_, 0) => Outcome::Good,
+        _ => Outcome::Bad,
+    }
 }
 
 /// Ends when somebody presses Ctrl-C.
@@ -80,7 +84,7 @@ fn line(report: &ProbeReport) -> String {
 }
 
 fn verdict(report: &ProbeReport) -> String {
-    let duration = time(report.duration);
+    let duration = words::duration(report.duration);
     match &report.verdict {
         Ok(()) => format!("{GOOD}ok{GOOD:#} {duration}"),
         Err(_) => format!("{BAD}FAILED{BAD:#} {duration} {}", harmless(&report.summary())),
@@ -146,7 +150,7 @@ fn lines(report: &ProbeReport, statistics: &Statistics) -> [String; 4] {
         Err(_) => (BAD, "FAILED"),
     };
     let verdict = format!("{style}{word}{style:#}");
-    let (latest, probes) = (time(report.duration), statistics.probes);
+    let (latest, probes) = (words::duration(report.duration), statistics.probes);
     let head =
         format!("{verdict}  {latest}  {FAINT}probes{FAINT:#} {probes}  {}", loss(statistics));
     let with = |names| [head.clone(), times(statistics, names)].join("  ").trim_end().to_owned();
@@ -168,14 +172,14 @@ const MAIN: [(&str, usize); 2] = [("median", 50), ("p95", 95)];
 fn times(statistics: &Statistics, named: &[(&str, usize)]) -> String {
     let shown = named.iter().filter_map(|(name, percent)| {
         let reading = statistics.percentile(*percent)?;
-        Some(format!("{FAINT}{name}{FAINT:#} {}", time(reading)))
+        Some(format!("{FAINT}{name}{FAINT:#} {}", words::duration(reading)))
     });
     shown.collect::<Vec<_>>().join("  ")
 }
 
 /// What all probes came to; `width` is that of the terminal, if there is one.
 fn summary(target: &str, statistics: &Statistics, width: Option<usize>) -> String {
-    let (target, probes) = (harmless(target), statistics.probes);
+    let (target, probes) = (harmless(&redact::url(target)), statistics.probes);
     let head =
         format!("{NAME}{target}{NAME:#}  {FAINT}probes{FAINT:#} {probes}  {}", loss(statistics));
     let times = times(statistics, &ALL);
@@ -201,12 +205,12 @@ mod tests {
                 100,
                 [
                     "connect: refused: connecting to h:80: refused\\x1b[2J",
-                    "ok 8.000 ms",
-                    "ok  8.000 ms  probes 3  lost 1 (33 %)  min 8.000 ms  median 8.000 ms",
+                    "ok 8.00 ms",
+                    "ok  8.00 ms  probes 3  lost 1 (33 %)  min 8.00 ms  median 8.00 ms",
                 ],
             ),
-            (40, ["FAILED 9.000 ms", "ok 8.000 ms", "ok  8.000 ms  probes 3  lost 1 (33 %)"]),
-            (30, ["FAILED 9.000 ms", "ok 8.000 ms", "ok 3/1"]),
+            (40, ["FAILED 9.00 ms", "ok 8.00 ms", "ok  8.00 ms  probes 3  lost 1 (33 %)"]),
+            (30, ["FAILED 9.00 ms", "ok 8.00 ms", "ok 3/1"]),
         ] {
             let (mut screen, written) = paper(columns);
             let (mut live, mut statistics) = (Live::default(), Statistics::default());
@@ -226,12 +230,13 @@ mod tests {
     }
 
     #[test]
-    fn the_summary_counts_by_reason() {
+    fn the_summary_counts_by_reason_and_shows_no_password() {
         let mut statistics = Statistics::default();
         for _ in 0..3 {
             statistics.add(&report(9, Err(refused())));
         }
-        let text = anstream::adapter::strip_str(&summary("h", &statistics, None)).to_string();
-        assert_eq!(text, "\nh  probes 3  lost 3 (100 %)\nconnect: refused 3\n");
+        let text = anstream::adapter::strip_str(&summary("http://u:hunter2@h/", &statistics, None))
+            .to_string();
+        assert_eq!(text, "\nhttp://u:xxxxx@h/  probes 3  lost 3 (100 %)\nconnect: refused 3\n");
     }
 }

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
 
-use super::page::time;
 use crate::{
     cli::screen::FAINT,
+    evidence::words,
     probe::report::{HopReport, PhaseReport},
 };
 
@@ -40,7 +40,7 @@ pub(super) fn bars(
     let before = 2 + names + 2 + TIME + 2;
     let columns = width.map_or(USUAL, |width| width.saturating_sub(before).min(MOST));
     let line = |phase: &PhaseReport| {
-        let (name, time) = (phase.label(), time(phase.length));
+        let (name, time) = (phase.label(), words::duration(phase.length));
         let (style, note) = if phase.in_vain { (FAINT, " in vain") } else { (BAR, "") };
         let Some(columns) = columns.checked_sub(note.len()).filter(|columns| *columns >= LEAST)
         else {
@@ -53,7 +53,7 @@ pub(super) fn bars(
 }
 
 /// Columns of a time.
-const TIME: usize = 9;
+const TIME: usize = 8;
 
 /// The bar of a phase, with the space before it; a phase that is there is seen.
 fn bar(phase: &PhaseReport, whole: Duration, columns: usize) -> String {
@@ -90,9 +90,9 @@ mod tests {
         let shown = bars(&phases, Duration::from_millis(40), 7, None);
         let shown = anstream::adapter::strip_str(&shown).to_string();
         let lines: Vec<_> = shown.lines().collect();
-        assert_eq!(lines[0], format!("  resolve    10.0 ms  {}", "█".repeat(12)));
-        assert_eq!(lines[1], format!("  tls        25.0 ms  {}{}", " ".repeat(12), "█".repeat(30)));
-        assert_eq!(lines[2], format!("  rest      0.000 ms  {}▏", " ".repeat(46)));
+        assert_eq!(lines[0], format!("  resolve   10.0 ms  {}", "█".repeat(12)));
+        assert_eq!(lines[1], format!("  tls       25.0 ms  {}{}", " ".repeat(12), "█".repeat(30)));
+        assert_eq!(lines[2], format!("  rest         0 µs  {}▏", " ".repeat(46)));
     }
 
     #[test]

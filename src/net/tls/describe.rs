@@ -1,6 +1,10 @@
 //! What is told of a certificate only when somebody looks.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::{
+    fmt,
+    net::{Ipv4Addr, Ipv6Addr},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use boring::pkey::Id;
 use x509_parser::{
@@ -9,12 +13,63 @@ use x509_parser::{
     objects::{oid_registry, oid2sn},
 };
 
-use crate::net::tls::{
-    certificate::{Certificate, parse},
-    name,
+use crate::{
+    evidence::words,
+    net::tls::{
+        certificate::{Certificate, parse},
+        name,
+    },
 };
 
+/// Whether a certificate is in its time, as verification judges it, and for how long that stays so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Validity {
+    /// Its time begins later: so much.
+    NotYet(Duration),
+    /// It is, for so long.
+    Valid(Duration),
+    /// Its time is over: so long.
+    Expired(Duration),
+}
+
+impl Validity {
+    /// What is left when people should begin to care.
+    const SOON: Duration = Duration::from_hours(14 * 24);
+
+    /// Whether it is still valid but not for long.
+    #[must_use]
+    pub fn ends_soon(&self) -> bool {
+        matches!(self, Self::Valid(left) if *left < Self::SOON)
+    }
+}
+
+impl fmt::Display for Validity {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotYet(wait) => write!(formatter, "not valid for another {}", words::long(*wait)),
+            Self::Valid(left) => write!(formatter, "expires in {}", words::long(*left)),
+            Self::Expired(ago) => write!(formatter, "expired {} ago", words::long(*ago)),
+        }
+    }
+}
+
 impl Certificate {
+    /// How its time stands to `now`; both of its ends belong to it.
+    #[must_use]
+    pub fn validity(&self, now: SystemTime) -> Validity {
+        let now = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let now = i64::try_from(now).unwrap_or(i64::MAX);
+        let until = |moment: i64| Duration::from_secs(moment.abs_diff(now));
+        let (begin, end) = (self.not_before(), self.not_after());
+        if now < begin {
+            Validity::NotYet(until(begin))
+        } else if now > end {
+            Validity::Expired(until(end))
+        } else {
+            Validity::Valid(until(end))
+        }
+    }
+
     /// All that it is for, in its own order: names, addresses, and what else there is.
     #[must_use]
     pub fn all_names(&self) -> Vec<String> {
@@ -76,4 +131,34 @@ fn address(bytes: &[u8]) -> String {
     }
     <[u8; 16]>::try_from(bytes)
         .map_or_else(|_| "an odd address".to_owned(), |octets| Ipv6Addr::from(octets).to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{CertificateParams, KeyPair, date_time_ymd};
+
+    use super::*;
+
+    #[test]
+    fn a_certificate_tells_how_long_it_is_valid() {
+        const DAY: u64 = 24 * 60 * 60;
+
+        let mut params = CertificateParams::new(vec!["h".to_owned()]).unwrap();
+        params.not_before = date_time_ymd(2026, 1, 1);
+        params.not_after = date_time_ymd(2026, 3, 1);
+        let der = params.self_signed(&KeyPair::generate().unwrap()).unwrap();
+        let certificate = Certificate::from_der(der.der()).unwrap();
+        for (seconds, text, soon) in [
+            (20_452 * DAY, "not valid for another 2 days", false),
+            (20_454 * DAY, "expires in 59 days", false),
+            (20_500 * DAY, "expires in 13 days", true),
+            (20_512 * DAY, "expires in 24 hours", true),
+            (20_513 * DAY, "expires in 0 seconds", true),
+            (20_513 * DAY + 1, "expired 1 second ago", false),
+            (20_516 * DAY, "expired 3 days ago", false),
+        ] {
+            let validity = certificate.validity(UNIX_EPOCH + Duration::from_secs(seconds));
+            assert_eq!((validity.to_string().as_str(), validity.ends_soon()), (text, soon));
+        }
+    }
 }

@@ -43,6 +43,7 @@ use tokio_boring::SslStreamBuilder;
 pub(in crate::net) use crate::net::tls::quic::QuicTls;
 pub use crate::net::tls::{
     certificate::Certificate,
+    describe::Validity,
     session::{
         CIPHER_INFO, EARLIEST_CERT_EXPIRY, LAST_CHAIN_EXPIRY, LAST_CHAIN_INFO, METRICS, TlsSession,
         VERIFY_INFO, VERSION_INFO, VerifyResult,

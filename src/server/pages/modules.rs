@@ -42,7 +42,7 @@ fn content(config: &Config, wanted: &str) -> Markup {
             button.second { "Filter" }
         }
         p.soft {
-            (modules.len()) " of " (words::count(count_of(config), "module"))
+            (modules.len()) " of " (words::count(config.modules().count(), "module"))
             @if beyond > 0 { ", the first " (MOST) " of them below" }
             @if !wanted.is_empty() { ". " a href="modules" { "Show all" } }
         }
@@ -50,10 +50,6 @@ fn content(config: &Config, wanted: &str) -> Markup {
             @for (name, module) in modules.into_iter().take(MOST) { (card(name, module, is_alone)) }
         }
     }
-}
-
-fn count_of(config: &Config) -> u64 {
-    u64::try_from(config.modules().count()).unwrap_or(u64::MAX)
 }
 
 /// One that is alone on the page has room for its words.

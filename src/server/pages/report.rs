@@ -261,7 +261,7 @@ pub(super) mod tests {
                 "status 503 is not valid",
                 Reason::Status.advice(),
                 "30.0 ms",
-                "the exporter itself 6.0 ms",
+                "the exporter itself 6.00 ms",
                 "https://web.example/",
                 "192.0.2.1:443",
                 "HTTP/1.1 503",

@@ -8,6 +8,7 @@ use std::{
 use chrono::{DateTime, SecondsFormat, Utc};
 use maud::{Markup, html};
 
+pub(super) use crate::evidence::words::{count, duration};
 use crate::evidence::{LogEntry, logfmt};
 
 /// Bytes of one text that a page shows; the JSON has the whole.
@@ -57,18 +58,6 @@ pub(super) fn particulars(entry: &LogEntry) -> String {
     out
 }
 
-/// Three digits are enough to compare by eye.
-pub(super) fn duration(duration: Duration) -> String {
-    let seconds = duration.as_secs_f64();
-    if seconds < 0.001 {
-        format!("{:.0} µs", seconds * 1e6)
-    } else if seconds < 1.0 {
-        format!("{:.1} ms", seconds * 1e3)
-    } else {
-        format!("{seconds:.2} s")
-    }
-}
-
 /// A round time, without the digits that a reading has.
 pub(super) fn rounded(duration: Duration) -> String {
     let seconds = duration.as_secs_f64();
@@ -109,34 +98,9 @@ pub(super) fn moment(then: SystemTime, now: SystemTime) -> Markup {
     html! { time datetime=(exact) title=(exact) { (age(then, now)) } }
 }
 
-/// A stretch of time that may be long, in one unit.
-pub(super) fn long(seconds: u64) -> String {
-    match seconds {
-        0..7_200 => count(seconds / 60, "minute"),
-        7_200..172_800 => count(seconds / 3_600, "hour"),
-        _ => count(seconds / 86_400, "day"),
-    }
-}
-
-/// So many of something.
-pub(super) fn count(number: u64, what: &str) -> String {
-    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn durations_have_a_unit_that_suits_them() {
-        let cases = [(0.000_012, "12 µs"), (0.012_34, "12.3 ms"), (2.5, "2.50 s")];
-        for (seconds, text) in cases {
-            assert_eq!(duration(Duration::from_secs_f64(seconds)), text);
-        }
-        for (seconds, text) in [(60, "1 minute"), (7_300, "2 hours"), (172_800, "2 days")] {
-            assert_eq!(long(seconds), text);
-        }
-    }
 
     #[test]
     fn ages_have_one_unit() {
