@@ -1,7 +1,7 @@
 //! Which lines of a file belong to a secret that begins above them.
 
 use super::{
-    is_secret_key,
+    is_harmless_key, is_secret_key,
     keys::{Key, Open, Rest, first_key, keys, value},
 };
 
@@ -90,7 +90,11 @@ impl Reader {
             let begin = first.map_or(indent + usize::from(is_item), |key| key.end);
             self.go_on(indent, value(line, begin, false).rest);
         }
-        if has_keys && first.is_some() { Cover::Value } else { Cover::Whole }
+        match first.filter(|_| has_keys) {
+            Some(key) if is_harmless_key(key.name) => Cover::None,
+            Some(_) => Cover::Value,
+            None => Cover::Whole,
+        }
     }
 
     /// Finds the secrets of a line, from a byte on, that go on below it.
@@ -163,6 +167,7 @@ mod tests {
             ("a: {password:\nhunter2}\nb: c", ".W."),
             ("a: {password: b, c:\n  d}\nb: c", "..."),
             ("Authorization:\n  values:\n  - hunter2\n  files: |\n    c: d\nb: c", ".vWvW."),
+            ("authorization:\n  type: a\n  credentials_file: b\n  tpye: a\nb: c", "...v."),
             ("basic_auth_users:\n  bob: hunter2\nb: c", ".v."),
             ("password: !!str |\n  a: b\nb: c", ".W."),
             ("a: [\"password: 'x\"]\nb: c # it's\nd: e", "..."),

@@ -5,17 +5,16 @@
 
 mod cover;
 mod keys;
+mod urls;
 
 use self::{
     cover::{Cover, covers},
-    keys::{Open, first_key, keys, value},
+    keys::{first_key, keys, value},
+    urls::{end_of_url, secrets_of_url},
 };
 use crate::{
     config::Fault,
-    settings::{
-        redact,
-        secret::{HIDDEN, is_secret_name},
-    },
+    settings::secret::{HIDDEN, is_secret_name},
 };
 
 /// Sections whose values are all secret: one of a web config file, and one of modules.
@@ -103,6 +102,12 @@ fn is_secret_key(name: &str, has_secret_steps: bool) -> bool {
         || has_secret_steps && STEP.contains(&name)
 }
 
+/// Whether the value of a key of that name is harmless even in a secret section: it says of which kind
+/// a secret is, or where it is.
+fn is_harmless_key(name: &str) -> bool {
+    name == "type" || ["_file", "_ref"].iter().any(|end| name.ends_with(end))
+}
+
 /// Whether a line makes a step of a dialogue secret.
 fn tells_of_secret_step(line: &str) -> bool {
     let mut secrets = keys(line).filter(|key| key.name == "secret");
@@ -125,7 +130,8 @@ fn secret_at(line: &str, place: usize, fault: &Fault) -> Option<(usize, usize)> 
     let rest = here.trim_start_matches(['"', '\'']).strip_prefix(key);
     let rest = rest.map(|rest| rest.trim_start_matches(['"', '\'', ' ', '\t']));
     let is_key = rest.is_some_and(|rest| rest.starts_with(':'));
-    if path.any(|key| is_secret_key(key.split('[').next().unwrap_or_default(), false)) && !is_key {
+    let is_secret = path.any(|key| is_secret_key(key.split('[').next().unwrap_or_default(), false));
+    if is_secret && !is_key && !is_harmless_key(key) {
         return Some(value_after(line, place));
     }
     // Such as what an unknown key was probably meant to be.
@@ -140,37 +146,6 @@ fn value_after(line: &str, from: usize) -> (usize, usize) {
         keys(line).take_while(|key| key.end <= from).last().is_some_and(|key| key.in_flow);
     let value = value(line, from, in_flow);
     (value.begin, value.end)
-}
-
-/// The byte behind the URL whose `://` is between `at` and `from`: that which the quote before it
-/// ends, or else the word.
-fn end_of_url(line: &str, at: usize, from: usize) -> usize {
-    let scheme = |c: char| c.is_ascii_alphanumeric() || "+-.".contains(c);
-    let before = line.get(..at).unwrap_or_default().trim_end_matches(scheme);
-    let rest = line.get(from..).unwrap_or_default();
-    let end = match before.chars().next_back() {
-        Some(quote @ ('"' | '\'')) => {
-            let (mut text, begin) = (Open::default(), before.len() - quote.len_utf8());
-            text.take_line(line.get(begin..).unwrap_or_default()).map(|length| begin + length)
-        }
-        _ => rest.find([' ', '\t']).map(|length| from + length),
-    };
-    end.unwrap_or(line.len())
-}
-
-/// The secrets of the URL between two bytes, which may have no scheme. What is before its last `@`
-/// may be a password as a whole, whatever it has in it.
-fn secrets_of_url(line: &str, begin: usize, end: usize, found: &mut Vec<(usize, usize)>) {
-    let text = line.get(begin..end).unwrap_or_default().trim_end_matches(['"', '\'']);
-    let user = match (text.find("://"), text.find(':')) {
-        (Some(at), _) => Some(at + "://".len()),
-        (None, colon) => colon.map(|colon| colon + 1),
-    };
-    if let (Some(user), Some(host)) = (user, text.rfind('@')) {
-        found.push((begin + user, begin + host));
-    }
-    let places = redact::secrets(text).into_iter();
-    found.extend(places.map(|place| (begin + place.start, begin + place.end)));
 }
 
 /// The word that begins at `at`.
@@ -255,6 +230,7 @@ mod tests {
         let masked = |line, column, path| masked(line, &fault(1, column, path));
         assert_eq!(masked("- hunter2", 2, "h.secrets[0]"), ("- <secret>".to_owned(), 2));
         assert_eq!(masked("a: hunter2", 3, "m.X-Api-Key.a").0, "a: <secret>");
+        assert_eq!(masked("type: a", 6, "a.authorization.type").0, "type: a");
         assert_eq!(masked("a: hunter2", 3, "modules.X-Api-Key.a").0, "a: hunter2");
         assert_eq!(masked("  bob: hunter2", 7, "basic_auth_users.bob").0, "  bob: <secret>");
         assert_eq!(masked("  bob: hunter2", 2, "basic_auth.bob").0, "  bob: hunter2");
