@@ -10,10 +10,12 @@ use super::{
 };
 use crate::icmp::NETWORK;
 
-/// Names are asked of a server at 127.0.0.1, and this host has few ports. The router says of every
-/// packet what became of it, where it would otherwise say so once a second.
+/// Names are asked of a server at 127.0.0.1, and this host has few ports. It has many addresses,
+/// because a router tells each only a few times a second that it knows no way, whatever is set.
 const ROUTED: &str = r#"
-    ip netns exec router sysctl -q net.ipv4.icmp_ratelimit=0 net.ipv6.icmp.ratelimit=0
+    for number in 11 12 13 14; do
+        ip addr add 10.66.0.$number/24 dev near
+    done
     ip -n router route add blackhole 10.98.0.0/24
     ip -n router route add prohibit 10.99.0.0/24
     sysctl -q net.ipv4.ip_local_port_range="40000 40099"
@@ -90,7 +92,13 @@ fn connections() -> Vec<Row> {
     let tcp = || module("tcp", "");
     let (connect, unreachable) = (Stage::Connect, Reason::Unreachable);
     vec![
-        row("no route of a router", tcp(), "10.88.0.1:80", (connect, unreachable), "10.88.0.1:80"),
+        row(
+            "no route of a router",
+            module("tcp", "source_ip_address: 10.66.0.11"),
+            "10.88.0.1:80",
+            (connect, unreachable),
+            "10.88.0.1:80",
+        ),
         row(
             "no route to a web server",
             module("http", ""),
@@ -116,7 +124,7 @@ fn connections() -> Vec<Row> {
         .soon(),
         row(
             "no route to a name server",
-            module("dns", "query_name: example"),
+            module("dns", "query_name: example, source_ip_address: 10.66.0.12"),
             "10.88.0.1",
             (Stage::Response, unreachable),
             "10.88.0.1",
@@ -146,14 +154,14 @@ fn echoes() -> Vec<Row> {
         .soon(),
         row(
             "no route of an echo",
-            icmp(""),
+            icmp("source_ip_address: 10.66.0.13"),
             "10.88.0.1",
             (response, unreachable),
             "10.66.0.1 says: the network is unreachable",
         ),
         row(
             "a router that prohibits",
-            icmp(""),
+            icmp("source_ip_address: 10.66.0.14"),
             "10.99.0.1",
             (response, unreachable),
             "10.66.0.1 says: a rule prohibits",
