@@ -1,11 +1,8 @@
-//! Runs rows in a namespace of their own, by starting this binary again there, as [`inside`].
-//!
-//! It needs root for that and is skipped, loudly, without.
+//! Runs rows in a [`Namespace`] of their own, by starting this binary again there, as [`inside`].
 
 use std::{
     env,
     net::{SocketAddr, TcpListener, TcpStream, UdpSocket},
-    process::Command,
     thread,
 };
 
@@ -15,14 +12,12 @@ use super::{
 };
 use crate::{
     fixtures::dns::{A, message, record},
+    namespace::Namespace,
     running::Running,
 };
 
 /// Names the world that this binary was started in.
 const WORLD: &str = "PROBE_EXPORTER_TEST_FAILURES_WORLD";
-
-/// What the shell says when the namespace or the user cannot be had.
-const NOT_POSSIBLE: i32 = 77;
 
 /// Not a test by itself: what the others start in a world of its own.
 #[test]
@@ -73,40 +68,22 @@ fn crowd() -> (TcpListener, Vec<TcpStream>) {
     (listener, connections.collect())
 }
 
-/// Runs [`inside`] in a network that `setup` makes, with these arguments of setpriv.
-#[expect(clippy::print_stdout, reason = "whoever reads the results must see what was skipped")]
+/// Runs [`inside`] in a network that `setup` makes, with these arguments of setpriv. The only server
+/// of names there is at 127.0.0.1.
+#[track_caller]
 pub(super) fn in_world(world: &str, setup: &str, rights: &str) {
-    let script = format!(
-        r#"
-        set -e
-        trap 'exit {NOT_POSSIBLE}' EXIT
-        ip link set lo up
-        echo "1 0" > /proc/sys/net/ipv4/ping_group_range
-        setpriv {rights} test -x "$0"
-        {setup}
-        hosts=$(readlink -m /etc/hosts) names=$(readlink -m /etc/resolv.conf)
-        mkdir -p "${{names%/*}}"
-        touch "$names"
-        echo "nameserver 127.0.0.1" > /run/names
-        echo "127.0.0.1 localhost" > /run/hosts
-        mount --bind /run/names "$names"
-        mount --bind /run/hosts "$hosts"
-        trap - EXIT
-        exec setpriv {rights} "$0" --exact failures::world::inside --nocapture
-        "#
-    );
-    let output = Command::new("unshare")
-        .args(["--net", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c", &script])
-        .arg(env::current_exe().unwrap())
-        .env(WORLD, world)
-        .output();
-    let output = match output {
-        Ok(output) => output,
-        Err(error) => return println!("SKIPPED, unshare cannot be started: {error}"),
-    };
-    let why = String::from_utf8_lossy(&output.stderr);
-    if output.status.code() == Some(NOT_POSSIBLE) || why.contains("unshare:") {
-        return println!("SKIPPED, no namespace or user of its own: {why}");
-    }
-    assert!(output.status.success(), "{}\n{why}", String::from_utf8_lossy(&output.stdout));
+    let setup = &format!("{setup}{NAMES}");
+    Namespace { setup, ping_group_range: "1 0", rights }
+        .run("failures::world::inside", &[(WORLD, world)]);
 }
+
+/// Puts other files in the place of those that say what the machine knows of names.
+const NAMES: &str = r#"
+    hosts=$(readlink -m /etc/hosts) names=$(readlink -m /etc/resolv.conf)
+    mkdir -p "${names%/*}"
+    touch "$names"
+    echo "nameserver 127.0.0.1" > /run/names
+    echo "127.0.0.1 localhost" > /run/hosts
+    mount --bind /run/names "$names"
+    mount --bind /run/hosts "$hosts"
+"#;

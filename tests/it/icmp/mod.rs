@@ -1,16 +1,11 @@
 //! ICMP in network namespaces of its own: with and without the rights for it, and through a router.
 //!
-//! A test starts this binary again in a namespace, perhaps as another user, as [`one_probe`]. It
-//! needs root for that and is skipped, loudly, without.
+//! A test starts this binary again in a [`Namespace`], perhaps as another user, as [`one_probe`].
 
 mod rights;
 mod routed;
 
-use std::{
-    env,
-    process::{Command, Output},
-    sync::Arc,
-};
+use std::{env, process::Output, sync::Arc};
 
 use probe_exporter::{
     config::Config,
@@ -20,6 +15,8 @@ use probe_exporter::{
 
 pub(crate) use routed::NETWORK;
 
+use crate::namespace::Namespace;
+
 /// Names the target when this binary was started to probe it.
 const TARGET: &str = "PROBE_EXPORTER_TEST_ICMP_TARGET";
 
@@ -28,9 +25,6 @@ const MODULE: &str = "PROBE_EXPORTER_TEST_ICMP_MODULE";
 
 /// Long enough for whatever answers.
 const TIMEOUT: &str = "60s";
-
-/// What the shell says when the namespace or the user cannot be had.
-const NOT_POSSIBLE: i32 = 77;
 
 /// One probe to be made in a namespace.
 struct Probe<'a> {
@@ -72,42 +66,9 @@ impl Probe<'_> {
 
     /// Gives nothing, and says so, where namespaces and users cannot be had.
     fn run(&self) -> Option<Output> {
-        let script = format!(
-            r#"
-            set -e
-            trap 'exit {NOT_POSSIBLE}' EXIT
-            ip link set lo up
-            echo "$RANGE" > /proc/sys/net/ipv4/ping_group_range
-            setpriv $RIGHTS test -x "$0"
-            {}
-            trap - EXIT
-            exec setpriv $RIGHTS "$0" --exact icmp::one_probe --nocapture
-            "#,
-            self.setup
-        );
+        let Self { setup, ping_group_range, rights, .. } = *self;
         let module = format!("{{prober: icmp, timeout: {}, icmp: {}}}", self.timeout, self.section);
-        let output = Command::new("unshare")
-            .args(["--net", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c", &script])
-            .arg(env::current_exe().unwrap())
-            .envs([(TARGET, self.target), (MODULE, &module)])
-            .envs([("RANGE", self.ping_group_range), ("RIGHTS", self.rights)])
-            .output();
-        match output {
-            Ok(output) if output.status.success() => Some(output),
-            Ok(output) => {
-                let why = String::from_utf8_lossy(&output.stderr);
-                let impossible =
-                    output.status.code() == Some(NOT_POSSIBLE) || why.contains("unshare:");
-                assert!(impossible, "the probe itself failed: {why}");
-                skip(&format!("no namespace or user of its own: {why}"))
-            }
-            Err(error) => skip(&format!("unshare cannot be started: {error}")),
-        }
+        Namespace { setup, ping_group_range, rights }
+            .run("icmp::one_probe", &[(TARGET, self.target), (MODULE, &module)])
     }
-}
-
-#[expect(clippy::print_stdout, reason = "whoever reads the results must see it")]
-fn skip<T>(why: &str) -> Option<T> {
-    println!("SKIPPED, {why}");
-    None
 }
