@@ -69,10 +69,23 @@ pub fn secrets(text: &str) -> Vec<Range<usize>> {
 /// The password of an authority.
 fn password(text: &str, authority: Range<usize>) -> Option<Range<usize>> {
     let begin = authority.start;
-    let user = text.get(authority)?.rsplit_once('@')?.0;
+    let whole = text.get(authority.clone())?;
+    let user = match whole.rsplit_once('@') {
+        Some((user, _)) => user,
+        None => with_slash(text, authority)?,
+    };
     let (name, password) = user.split_once(':')?;
     let begin = begin + name.len() + 1;
     (!password.is_empty()).then_some(begin..begin + password.len())
+}
+
+/// Name and password, where the password has a character in it that seems to end the authority: no
+/// port has letters.
+fn with_slash(text: &str, authority: Range<usize>) -> Option<&str> {
+    let (name, port) = text.get(authority.clone())?.split_once(':')?;
+    let is_host = name.starts_with('[') || port.bytes().all(|byte| byte.is_ascii_digit());
+    let (user, _) = text.get(authority.start..)?.rsplit_once('@').filter(|_| !is_host)?;
+    Some(user)
 }
 
 /// The secret values of the parameters that begin at `from`.
@@ -120,6 +133,8 @@ mod tests {
             ("http://user:hunter2@h:80/p?a=b", "http://user:xxxxx@h:80/p?a=b"),
             ("user:hunter2@h", "user:xxxxx@h"),
             ("http://u:a@b@h/", "http://u:xxxxx@h/"),
+            ("http://u:hun/ter2@h/", "http://u:xxxxx@h/"),
+            ("u:hun?ter2@h:80", "u:xxxxx@h:80"),
             (
                 "https://h/p?token=t&x=1&api_key=k#end",
                 "https://h/p?token=xxxxx&x=1&api_key=xxxxx#end",

@@ -92,7 +92,7 @@ fn check_in(environment: &[(&str, &str)], cases: &[Case]) {
         said.about(exporter.address, case, &format!("case{index}"));
         said.by_command(environment, &exporter.config().display().to_string(), case, index);
     }
-    for path in ["/", "/config", "/metrics", "/modules", "/?failed=true", "/nowhere"] {
+    for path in ["/", "/config", "/metrics", "/modules", "/?failures=true", "/nowhere"] {
         said.note(path, &get(exporter.address, path).text());
     }
     let (_, log) = exporter.stop();
@@ -152,6 +152,9 @@ impl Said {
     fn run(&mut self, environment: &[(&str, &str)], what: &str, arguments: &[&str]) {
         let environment = environment.iter().copied();
         let output = Command::new(BINARY).args(arguments).envs(environment).output().unwrap();
+        // One that could not even begin would say nothing that matters.
+        let code = output.status.code();
+        assert!(matches!(code, Some(0 | 1)), "{what}: {arguments:?} ends with {code:?}");
         for bytes in [output.stdout, output.stderr] {
             let text = String::from_utf8_lossy(&bytes).into_owned();
             self.note(&format!("{what}, by {}", arguments.join(" ").escape_debug()), &text);
