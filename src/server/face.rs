@@ -49,8 +49,8 @@ impl Face {
     /// What is wrong with the query, for whoever made it.
     pub(super) fn of(query: &Query<'_>, usual: Self) -> Result<Self, String> {
         match query.first(PARAMETER).as_deref() {
-            None | Some("") if query.first("debug").as_deref() == Some("true") => Ok(Self::Debug),
-            None | Some("") => Ok(usual),
+            None if query.first("debug").as_deref() == Some("true") => Ok(Self::Debug),
+            None => Ok(usual),
             Some(name) => {
                 let found = Self::NAMED.iter().find(|(known, _)| *known == name);
                 let known = Self::NAMED.map(|(name, _)| name).join(", ");

@@ -22,6 +22,19 @@ impl QueryResponse {
         }
     }
 
+    /// Says what a connection is for that is made for the dialogue, and when the probe fails.
+    pub fn explain_connection(&self, words: &mut Explanation) {
+        if self.is_empty() {
+            words.usual(Topic::Sends, "Nothing: to be connected is enough.");
+        } else {
+            self.explain("line", words);
+        }
+        words.say(
+            Topic::Fails,
+            "Nobody listens, the connection ends before all is done, or time is up.",
+        );
+    }
+
     /// Says what is expected and what is sent, step by step; `line` is what a peer says at once.
     pub fn explain(&self, line: &str, words: &mut Explanation) {
         for (index, step) in self.steps().iter().enumerate() {

@@ -14,14 +14,6 @@ impl TcpProber {
         self.query_response.explain_tls(self.tls, words, |start, words| {
             self.tls_config.settings().explain(start, ServerName::HostOrHostname, words);
         });
-        if self.query_response.is_empty() {
-            words.usual(Topic::Sends, "Nothing: to be connected is enough.");
-        } else {
-            self.query_response.explain("line", words);
-        }
-        words.say(
-            Topic::Fails,
-            "Nobody listens, the connection ends before all is done, or time is up.",
-        );
+        self.query_response.explain_connection(words);
     }
 }
