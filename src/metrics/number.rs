@@ -1,7 +1,5 @@
 //! Numbers as Go's text format prints them.
 
-use std::fmt::Write as _;
-
 /// Appends `value` in the shortest form that reads back the same, as Go's `%g` with the shortest
 /// precision does: `1e-05`, `3.668918509e+09`, `NaN`, `+Inf`.
 pub fn format_number(out: &mut String, value: f64) {
@@ -9,29 +7,53 @@ pub fn format_number(out: &mut String, value: f64) {
         out.push_str("NaN");
     } else if value.is_infinite() {
         out.push_str(if value > 0.0 { "+Inf" } else { "-Inf" });
+    } else if let Some(whole) = small_whole(value) {
+        // Most values are small whole numbers, whose digits are quickly found.
+        out.push_str(itoa::Buffer::new().format(whole));
     } else {
-        finite(out, value);
+        if value.is_sign_negative() {
+            out.push('-');
+        }
+        positive(out, value.abs());
     }
 }
 
-/// Rust finds the same shortest digits as Go; only where the exponent form begins, and how an
+/// zmij finds the same shortest digits as Go; only where the exponent form begins, and how an
 /// exponent is written, differ.
-fn finite(out: &mut String, value: f64) {
-    // Most values are small whole numbers, whose digits are quickly found.
-    if let Some(whole) = small_whole(value) {
-        out.push_str(itoa::Buffer::new().format(whole));
-        return;
+fn positive(out: &mut String, value: f64) {
+    let mut buffer = zmij::Buffer::new();
+    let text = buffer.format_finite(value);
+    if value == 0.0 || (1e-4..1e6).contains(&value) {
+        out.push_str(text.strip_suffix(".0").unwrap_or(text));
+    } else {
+        scientific(out, text);
     }
-    // Writing to a String cannot fail.
-    let magnitude = value.abs();
-    if value == 0.0 || (1e-4..1e6).contains(&magnitude) {
-        let _ = write!(out, "{value}");
-        return;
+}
+
+/// Rewrites a number such as `0.000012`, `1234567.0` or `1.2e-7` with one digit before the point.
+fn scientific(out: &mut String, text: &str) {
+    let (mantissa, exponent) = text.split_once('e').unwrap_or((text, "0"));
+    let point = mantissa.find('.').unwrap_or(mantissa.len());
+    let first = mantissa.find(|digit| digit != '0' && digit != '.').unwrap_or(0);
+    let significant = mantissa.get(first..).unwrap_or_default().trim_end_matches(['0', '.']);
+    let (digit, others) = significant.split_at_checked(1).unwrap_or((significant, ""));
+    out.push_str(digit);
+    if !others.is_empty() {
+        out.push('.');
+        out.extend(others.split('.'));
     }
-    let scientific = format!("{value:e}");
-    let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
-    let (sign, digits) = exponent.strip_prefix('-').map_or(('+', exponent), |digits| ('-', digits));
-    let _ = write!(out, "{mantissa}e{sign}{digits:0>2}");
+    // The point moves behind the first digit.
+    let moved = if first < point { distance(first + 1, point) } else { -distance(point, first) };
+    let exponent = exponent.parse().unwrap_or(0) + moved;
+    out.push_str(if exponent < 0 { "e-" } else { "e+" });
+    if exponent.abs() < 10 {
+        out.push('0');
+    }
+    out.push_str(itoa::Buffer::new().format(exponent.abs()));
+}
+
+fn distance(from: usize, to: usize) -> i32 {
+    i32::try_from(to - from).unwrap_or(0)
 }
 
 /// The value as an integer, if it is one and is written as one.
@@ -44,7 +66,15 @@ fn small_whole(value: f64) -> Option<i32> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::format_number;
+
+    fn formatted(value: f64) -> String {
+        let mut out = String::new();
+        format_number(&mut out, value);
+        out
+    }
 
     #[test]
     fn numbers_print_as_go_prints_them() {
@@ -72,9 +102,34 @@ mod tests {
             (f64::NEG_INFINITY, "-Inf"),
         ];
         for (value, expected) in cases {
-            let mut out = String::new();
-            format_number(&mut out, value);
-            assert_eq!(out, expected, "{value:?}");
+            assert_eq!(formatted(value), expected, "{value:?}");
+        }
+    }
+    /// The same by the standard library's digits, which are the shortest too.
+    fn expected(value: f64) -> String {
+        if value == 0.0 || (1e-4..1e6).contains(&value.abs()) {
+            return value.to_string();
+        }
+        let scientific = format!("{value:e}");
+        let (mantissa, exponent) = scientific.split_once('e').unwrap();
+        let exponent: i32 = exponent.parse().unwrap();
+        let sign = if exponent < 0 { '-' } else { '+' };
+        format!("{mantissa}e{sign}{:0>2}", exponent.abs())
+    }
+
+    proptest! {
+        #[test]
+        fn any_number_has_its_shortest_digits(
+            bits in any::<u64>(),
+            mantissa in -100_000_i32..100_000,
+            exponent in -30_i32..30,
+        ) {
+            let short = f64::from(mantissa) * 10_f64.powi(exponent);
+            for value in [f64::from_bits(bits), short, f64::from(mantissa) / 1e9] {
+                if value.is_finite() {
+                    prop_assert_eq!(formatted(value), expected(value));
+                }
+            }
         }
     }
 }
