@@ -5,6 +5,7 @@
 
 pub mod failure_log;
 pub mod history;
+pub mod query;
 pub mod report;
 pub mod request;
 
@@ -37,6 +38,7 @@ use crate::{
 
 pub use failure_log::FailureLog;
 pub use history::History;
+pub use query::Query;
 pub use report::ProbeReport;
 pub use request::{BadRequest, ProbeRequest};
 

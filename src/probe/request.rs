@@ -7,6 +7,7 @@ use thiserror::Error;
 use crate::{
     config::{Config, Module, module::DEFAULT_SCRAPE_TIMEOUT},
     evidence::logfmt::quoted,
+    probe::Query,
     probers::Target,
 };
 
@@ -66,12 +67,8 @@ impl ProbeRequest {
     /// Reads a request. `offset` is what is taken off the scraper's timeout, in seconds, so that
     /// the answer still reaches it in time.
     pub fn parse(raw: RawRequest<'_>, config: &Config, offset: f64) -> Result<Self, BadRequest> {
-        let parameter = |wanted: &str| {
-            url::form_urlencoded::parse(raw.query.as_bytes())
-                .find(|(name, _)| name == wanted)
-                .map(|(_, value)| value.into_owned())
-                .filter(|value| !value.is_empty())
-        };
+        let query = Query::parse(raw.query);
+        let parameter = |wanted| query.first(wanted).map(str::to_owned);
         let module_name = parameter("module").unwrap_or_else(|| DEFAULT_MODULE.to_owned());
         let Some(module) = config.module(&module_name) else {
             return Err(BadRequest::UnknownModule(module_name));

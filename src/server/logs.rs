@@ -3,14 +3,14 @@
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web::Data};
 
 use crate::{
-    probe::{History, history::Entry},
-    server::{answer, exporter::Exporter, face::Face, query::Query},
+    probe::{History, Query, history::Entry},
+    server::{answer, exporter::Exporter, face::Face, query},
     settings::redact,
 };
 
 /// A past probe in any of its faces, the debug text if none is asked for; found by its id or by its target.
 pub(super) async fn answer(request: HttpRequest, exporter: Data<Exporter>) -> HttpResponse {
-    let query = Query::of(&request);
+    let query = query::of(&request);
     let face = match Face::of(&query, Face::Debug) {
         Ok(face) => face,
         Err(message) => return answer::error(StatusCode::BAD_REQUEST, message),
@@ -40,7 +40,7 @@ fn find(query: &Query<'_>, history: &History) -> Result<Entry, (StatusCode, &'st
             .and_then(|id| history.find(id))
             .ok_or((StatusCode::NOT_FOUND, "Probe id not found")),
         (None, Some(target)) => history
-            .latest(&redact::url(&target), module.as_deref())
+            .latest(&redact::url(target), module)
             .ok_or((StatusCode::NOT_FOUND, "Probe target not found")),
     }
 }

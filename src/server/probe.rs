@@ -2,19 +2,23 @@
 
 use std::sync::Arc;
 
-use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web::Data};
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::{StatusCode, header::HeaderName},
+    web::Data,
+};
 
 use crate::{
     probe::{BadRequest, ProbeRequest, request::RawRequest},
-    server::{answer, exporter::Exporter, face::Face, query::Query},
+    server::{answer, exporter::Exporter, face::Face, query},
 };
 
-const SCRAPE_TIMEOUT: &str = "X-Prometheus-Scrape-Timeout-Seconds";
+static SCRAPE_TIMEOUT: HeaderName = HeaderName::from_static("x-prometheus-scrape-timeout-seconds");
 
 /// Runs the probe that the query asks for. A probe that was begun is always 200, unless its health
 /// is asked for: what it found is in the metrics.
 pub(super) async fn answer(request: HttpRequest, exporter: Data<Exporter>) -> HttpResponse {
-    let face = match Face::of(&Query::of(&request), Face::Metrics) {
+    let face = match Face::of(&query::of(&request), Face::Metrics) {
         Ok(face) => face,
         Err(message) => return answer::error(StatusCode::BAD_REQUEST, message),
     };
@@ -33,7 +37,7 @@ pub(super) async fn answer(request: HttpRequest, exporter: Data<Exporter>) -> Ht
 
 fn parse(request: &HttpRequest, exporter: &Exporter) -> Result<ProbeRequest, BadRequest> {
     // A header that is no text is as little a number as any other.
-    let scrape_timeout = request.headers().get(SCRAPE_TIMEOUT);
+    let scrape_timeout = request.headers().get(&SCRAPE_TIMEOUT);
     let scrape_timeout = scrape_timeout.map(|value| value.to_str().unwrap_or("(no text)"));
     let raw = RawRequest { query: request.query_string(), scrape_timeout };
     ProbeRequest::parse(raw, &exporter.config(), exporter.settings.timeout_offset)

@@ -1,25 +1,13 @@
 //! The parameters of a URL: of a request, and of a link.
 
-use std::borrow::Cow;
-
 use actix_web::HttpRequest;
-use url::form_urlencoded::{self, Serializer};
+use url::form_urlencoded::Serializer;
 
-/// The parameters of a request's URL; of those that are repeated the first counts.
-pub(super) struct Query<'a>(&'a str);
+use crate::probe::Query;
 
-impl<'a> Query<'a> {
-    pub(super) fn of(request: &'a HttpRequest) -> Self {
-        Self(request.query_string())
-    }
-
-    /// The parameter's value, unless it is absent or empty.
-    pub(super) fn first(&self, wanted: &str) -> Option<Cow<'a, str>> {
-        form_urlencoded::parse(self.0.as_bytes())
-            .find(|(name, _)| name == wanted)
-            .map(|(_, value)| value)
-            .filter(|value| !value.is_empty())
-    }
+/// The parameters of a request's URL.
+pub(super) fn of(request: &HttpRequest) -> Query<'_> {
+    Query::parse(request.query_string())
 }
 
 /// A link to a page beside this one, or to this folder where `page` is `./`. Parameters without a

@@ -3,8 +3,8 @@
 use maud::{Markup, html};
 
 use crate::{
-    probe::ProbeReport,
-    server::{pages::fields, query::Query},
+    probe::{ProbeReport, Query},
+    server::pages::fields,
     settings::redact,
 };
 

@@ -11,7 +11,7 @@ use crate::{
     server::{
         exporter::Exporter,
         pages::{Page, fields, filter::Filter, recent::recent, words},
-        query::Query,
+        query,
     },
     version,
 };
@@ -25,7 +25,7 @@ pub(in crate::server) async fn answer(
         &exporter.config(),
         exporter.last_reload_error().as_deref(),
         &exporter.history.list(),
-        &Filter::of(&Query::of(&request)),
+        &Filter::of(&query::of(&request)),
         SystemTime::now(),
     );
     Page { title: "Probes", here: "./", content }.answer(&request, StatusCode::OK)

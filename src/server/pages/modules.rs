@@ -8,7 +8,7 @@ use crate::{
     server::{
         exporter::Exporter,
         pages::{Page, words},
-        query::{Query, link},
+        query::{self, link},
     },
     settings::explain::Topic,
 };
@@ -21,7 +21,7 @@ pub(in crate::server) async fn answer(
     request: HttpRequest,
     exporter: Data<Exporter>,
 ) -> HttpResponse {
-    let query = Query::of(&request);
+    let query = query::of(&request);
     let wanted = query.first("name").unwrap_or_default();
     let content = content(&exporter.config(), wanted.trim());
     Page { title: "Modules", here: "modules", content }.answer(&request, StatusCode::OK)
