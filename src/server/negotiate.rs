@@ -11,7 +11,7 @@ const OPENMETRICS: &str = "application/openmetrics-text";
 pub(super) fn takes_gzip(accepted: impl AsRef<str>) -> bool {
     entries(accepted.as_ref()).any(|entry| {
         let coding = entry.name;
-        (coding.eq_ignore_ascii_case("gzip") || coding == "*") && entry.quality() > 0.0
+        (coding.eq_ignore_ascii_case("gzip") || coding == "*") && entry.quality > 0.0
     })
 }
 
@@ -30,24 +30,21 @@ pub(super) enum OpenMetrics {
 /// that was named last on the way there. Without such an entry it is text.
 pub(super) fn metrics_format(accepted: &str, openmetrics: OpenMetrics) -> (Format, String) {
     let mut wanted: Vec<_> = entries(accepted).collect();
-    wanted.sort_by(|a, b| b.quality().total_cmp(&a.quality()));
+    wanted.sort_by(|a, b| b.quality.total_cmp(&a.quality));
     let mut offers_openmetrics = openmetrics == OpenMetrics::IfPreferred
-        || !wanted.iter().any(|entry| entry.takes_text() && entry.quality() > 0.0);
+        || !wanted.iter().any(|entry| entry.takes_text() && entry.quality > 0.0);
     let mut escaping = "underscores";
     for entry in wanted {
-        if let Some(known) = entry.parameter("escaping")
-            && ESCAPINGS.contains(&known)
-        {
+        if let Some(known) = entry.escaping.filter(|named| ESCAPINGS.contains(named)) {
             escaping = known;
         }
-        let version = entry.parameter("version");
-        if entry.name == "text/plain" && version.is_none_or(|version| version == "0.0.4") {
+        if entry.name == "text/plain" && entry.version.is_none_or(|version| version == "0.0.4") {
             break;
         }
-        if offers_openmetrics && entry.quality() > 0.0 {
+        if offers_openmetrics && entry.quality > 0.0 {
             // Whoever takes anything likes text as well; its escaping may still be named.
             offers_openmetrics = !entry.takes_text();
-            let version = version.unwrap_or("1.0.0");
+            let version = entry.version.unwrap_or("1.0.0");
             if entry.name == OPENMETRICS && matches!(version, "1.0.0" | "0.0.1") {
                 let content_type =
                     format!("{OPENMETRICS}; version={version}; charset=utf-8; escaping={escaping}");
@@ -58,30 +55,35 @@ pub(super) fn metrics_format(accepted: &str, openmetrics: OpenMetrics) -> (Forma
     (Format::Text, format!("text/plain; version=0.0.4; charset=utf-8; escaping={escaping}"))
 }
 
-/// One entry of a list such as `a;q=0.5, b`.
+/// One entry of a list such as `a;q=0.5, b`. Of parameters that are repeated the first counts.
 struct Entry<'a> {
     name: &'a str,
-    parameters: &'a str,
+    quality: f64,
+    version: Option<&'a str>,
+    escaping: Option<&'a str>,
 }
 
 fn entries(header: &str) -> impl Iterator<Item = Entry<'_>> {
-    header.split(',').map(str::trim).filter(|entry| !entry.is_empty()).map(|entry| {
-        let (name, parameters) = entry.split_once(';').unwrap_or((entry, ""));
-        Entry { name: name.trim(), parameters }
-    })
+    header.split(',').map(str::trim).filter(|entry| !entry.is_empty()).map(Entry::parse)
 }
 
 impl<'a> Entry<'a> {
-    fn parameter(&self, wanted: &str) -> Option<&'a str> {
-        let pairs = self.parameters.split(';').filter_map(|pair| pair.split_once('='));
-        pairs
-            .map(|(name, value)| (name.trim(), value.trim().trim_matches('"')))
-            .find(|(name, value)| *name == wanted && !value.is_empty())
-            .map(|(_, value)| value)
-    }
-
-    fn quality(&self) -> f64 {
-        self.parameter("q").and_then(|text| text.parse().ok()).unwrap_or(1.0)
+    fn parse(text: &'a str) -> Self {
+        let mut parts = text.split(';');
+        let name = parts.next().unwrap_or_default().trim();
+        let (mut quality, mut version, mut escaping) = (None, None, None);
+        for (key, value) in parts.filter_map(|part| part.split_once('=')) {
+            let parameter = match key.trim() {
+                "q" => &mut quality,
+                "version" => &mut version,
+                "escaping" => &mut escaping,
+                _ => continue,
+            };
+            let value = value.trim().trim_matches('"');
+            *parameter = parameter.or(Some(value).filter(|value| !value.is_empty()));
+        }
+        let quality = quality.and_then(|text| text.parse().ok()).unwrap_or(1.0);
+        Self { name, quality, version, escaping }
     }
 
     fn takes_text(&self) -> bool {
