@@ -77,7 +77,7 @@ thread_local! {
 fn gzip(body: &String) -> Result<Vec<u8>, CompressError> {
     COMPRESSOR.with_borrow_mut(|compressor| {
         compressor.reset();
-        let mut compressed = Vec::with_capacity(body.len() / 3);
+        let mut compressed = Vec::with_capacity(body.len() / 2);
         let mut rest = body.as_bytes();
         loop {
             let before = compressor.total_in();
