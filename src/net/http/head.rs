@@ -125,11 +125,13 @@ pub(crate) struct Watched<S> {
     stream: S,
     clock: WireClock,
     watch: HeadWatch,
+    /// What went wrong behind bytes that were read; told at the next read.
+    failed: Option<io::Error>,
 }
 
 impl<S> Watched<S> {
     pub(crate) fn new(stream: S, clock: WireClock, watch: HeadWatch) -> Self {
-        Self { stream, clock, watch }
+        Self { stream, clock, watch, failed: None }
     }
 }
 
@@ -140,26 +142,14 @@ impl<S> Watched<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
+impl<S: AsyncRead + Unpin> Watched<S> {
+    /// Reads a piece of the head, and says how long it is.
+    fn poll_piece(
+        &mut self,
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let Self { stream, clock, watch } = &mut *self;
-        {
-            let state = watch.state();
-            if state.complete {
-                drop(state);
-                let before = buffer.filled().len();
-                ready!(Pin::new(stream).poll_read(context, buffer))?;
-                spend_turn(context, buffer.filled().len() - before);
-                return Poll::Ready(Ok(()));
-            }
-            if state.interim > MOST_INTERIM {
-                return Poll::Ready(Err(too_many_interim()));
-            }
-        }
+    ) -> Poll<io::Result<usize>> {
+        let Self { stream, clock, watch, .. } = self;
         let mut room = [0; PIECE];
         let room = room.get_mut(..buffer.remaining().min(PIECE)).unwrap_or_default();
         let mut piece = ReadBuf::new(room);
@@ -174,6 +164,41 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
             state.status_line.pass(piece);
         }
         buffer.put_slice(piece);
+        Poll::Ready(Ok(piece.len()))
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        if let Some(error) = this.failed.take() {
+            return Poll::Ready(Err(error));
+        }
+        {
+            let state = this.watch.state();
+            if state.complete {
+                drop(state);
+                let before = buffer.filled().len();
+                ready!(Pin::new(&mut this.stream).poll_read(context, buffer))?;
+                spend_turn(context, buffer.filled().len() - before);
+                return Poll::Ready(Ok(()));
+            }
+            if state.interim > MOST_INTERIM {
+                return Poll::Ready(Err(too_many_interim()));
+            }
+        }
+        // The first byte comes alone, for the sake of its time. Hyper is to have it with what is
+        // there behind it: each time that it looks at a head it makes room for all its headers.
+        if ready!(this.poll_piece(context, buffer))? == 1
+            && buffer.remaining() > 0
+            && let Poll::Ready(Err(error)) = this.poll_piece(context, buffer)
+        {
+            this.failed = Some(error);
+        }
         Poll::Ready(Ok(()))
     }
 }
@@ -221,7 +246,49 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::VecDeque;
+
+    use tokio::io::AsyncReadExt as _;
+
     use super::*;
+
+    /// What each read gives; nothing more is to come when none is left.
+    struct Reads(VecDeque<io::Result<&'static str>>);
+
+    impl AsyncRead for Reads {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            buffer: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            let Some(read) = self.0.pop_front() else { return Poll::Pending };
+            buffer.put_slice(read?.as_bytes());
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_there_behind_the_first_byte_comes_with_it() {
+        let broken = || Err(io::ErrorKind::ConnectionReset.into());
+        for (reads, expected) in [
+            (vec![Ok("H"), Ok("TTP/1.0 200 OK\r\n"), broken()], "HTTP/1.1 200 OK\r\n"),
+            (vec![Ok("H"), broken()], "H"),
+            (vec![Ok("HT"), Ok("TP/1.1 200 OK\r\n")], "HT"),
+            (vec![Ok("H")], "H"),
+        ] {
+            let breaks = reads.iter().any(Result::is_err);
+            let (clock, watch) = (WireClock::of_nothing(), HeadWatch::default());
+            let mut watched = Watched::new(Reads(reads.into()), clock, watch.clone());
+            let mut buffer = [0; 100];
+            let length = watched.read(&mut buffer).await.unwrap();
+            assert_eq!(str::from_utf8(&buffer[..length]).unwrap(), expected);
+            assert!(watch.first_read().is_some());
+            if breaks {
+                let error = watched.read(&mut buffer).await.unwrap_err();
+                assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+            }
+        }
+    }
 
     #[test]
     fn the_version_is_noted_and_replaced() {
