@@ -76,9 +76,12 @@ impl Display for Excerpt<'_> {
 /// Bytes of one text, whatever it is made of; a peer chooses where its redirects lead.
 const LONGEST_TEXT: usize = 4 << 10;
 
+/// Most texts, such as addresses and times, are no longer.
+const USUAL_TEXT: usize = 32;
+
 /// `text`, cut where it is long; the rest of a long one is not even formatted.
 pub(super) fn cut(text: &dyn Display) -> String {
-    let mut cut = Cut::default();
+    let mut cut = Cut { text: String::with_capacity(USUAL_TEXT), length: 0 };
     // It takes everything.
     let _ = write!(cut, "{text}");
     let Cut { mut text, length } = cut;
@@ -88,7 +91,6 @@ pub(super) fn cut(text: &dyn Display) -> String {
     text
 }
 
-#[derive(Default)]
 struct Cut {
     text: String,
     /// What the whole text comes to.

@@ -151,6 +151,12 @@ impl<'s> SampleLabels<'s> {
 }
 
 impl MetricSet {
+    /// None yet, with room for so many samples.
+    #[must_use]
+    pub fn with_capacity(samples: usize) -> Self {
+        Self { samples: Vec::with_capacity(samples) }
+    }
+
     /// Sets one sample of `metric`; `labels` are the values in the order of its label names.
     pub fn add<const LABELS: usize>(
         &mut self,

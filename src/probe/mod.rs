@@ -99,6 +99,9 @@ pub const CATALOGUE: &[(&str, &[Description])] = &[
     ("websocket", probers::websocket::METRICS),
 ];
 
+/// Most probes have no more samples.
+const USUAL_SAMPLES: usize = 24;
+
 /// Runs one prober under its deadline and gathers everything it learned.
 async fn run_prober<P: Prober>(
     prober: &P,
@@ -118,7 +121,7 @@ async fn run_prober<P: Prober>(
     let mut seen = P::Measurements::default();
     let mut verdict = judge(prober, &context, &target, timeout, gone, &mut seen).await;
     let duration = start.elapsed();
-    let mut metrics = MetricSet::default();
+    let mut metrics = MetricSet::with_capacity(USUAL_SAMPLES);
     seen.export(&mut metrics);
     let hops = report::hops(seen.findings(), context.trail.take(), start);
     if let Err(failure) = &mut verdict
