@@ -33,7 +33,7 @@ use std::{
 
 use actix_http::{HttpService, error::DispatchError};
 use actix_server::Server;
-use actix_service::{ServiceFactory, ServiceFactoryExt as _, fn_service, map_config};
+use actix_service::{Service as _, ServiceFactory, ServiceFactoryExt as _, fn_service, map_config};
 use actix_web::{
     App,
     dev::AppConfig,
@@ -167,6 +167,10 @@ fn connections<S: AsyncRead + AsyncWrite + Unpin + 'static>(
         .wrap(from_fn(routes::panics_are_answers))
         .wrap(NormalizePath::new(TrailingSlash::MergeOnly))
         .wrap(Condition::new(guard.is_some(), from_fn(guarded)))
+        .wrap_fn(|mut request, service| {
+            routes::fit_head(&mut request);
+            service.call(request)
+        })
         .configure(|services| routes::add(services, &exporter.settings))
         .app_data(exporter);
     HttpService::build()
