@@ -105,7 +105,8 @@ async fn find(context: &Context, host: &str, wanted: Wanted) -> Result<Address, 
     match Address::literal(host) {
         Some(address) => address.and_then(|address| wanted.literal(address)),
         None if host.is_empty() => Err(LookupError::NoSuchName),
-        None => context.resolver.lookup(host, wanted).await.map(Address::from),
+        // Boxed, as it is large and soon over: what is probed by its address needs none of it.
+        None => Box::pin(context.resolver.lookup(host, wanted)).await.map(Address::from),
     }
 }
 
