@@ -84,6 +84,7 @@ deny: ## Licences, sources and banned crates of the dependencies, and advisories
 fuzz: setup ## Each fuzz target for FUZZ_SECONDS (FUZZ="a b" for some of them), with the inputs of fuzz/corpus
 	@if $(CARGO) fuzz --version >/dev/null 2>&1; then \
 		set -e; \
+		$(CARGO) metadata --locked --format-version 1 --manifest-path fuzz/Cargo.toml >/dev/null; \
 		$(CARGO) fuzz build --sanitizer none --target-dir target/fuzz; \
 		for target in $(or $(FUZZ),$$($(CARGO) fuzz list)); do \
 			mkdir -p target/fuzz/corpus/$$target; \
