@@ -6,6 +6,7 @@
 
 mod decode;
 mod files;
+mod locate;
 mod mapping;
 mod place;
 mod scalar;
