@@ -18,11 +18,11 @@ use rustls::{
 use crate::{
     evidence::{Failure, Reason, Stage},
     net::tls::{
-        TlsClient,
+        TlsClient, TlsSession, VerifyResult,
         certificate::Certificate,
         failure,
         files::{self, Identity, Prepared},
-        session, verify,
+        verify,
     },
     settings::tls::{TlsSettings, TlsVersion},
 };
@@ -130,8 +130,8 @@ impl ServerCertVerifier for GoRules {
         let verification = verify::verify(&sent, &self.prepared.trust, host, now);
         // A key that did not fit leaves an error behind.
         drop(ErrorStack::get());
-        let session = session(sent, verification);
-        if session.verify_result == session::VerifyResult::Ok {
+        let session = TlsSession::judged(sent, verification);
+        if session.verify_result == VerifyResult::Ok {
             return Ok(ServerCertVerified::assertion());
         }
         Err(rustls::Error::Other(OtherError(Arc::new(failure::of_verification(&session)))))

@@ -11,6 +11,7 @@ mod engine;
 mod failure;
 mod files;
 mod host;
+mod judge;
 mod known;
 mod library;
 mod name;
@@ -25,15 +26,13 @@ mod verify;
 
 use std::{
     future::{Future as _, poll_fn},
-    iter,
     pin::pin,
-    sync::{Arc, Mutex, PoisonError},
-    time::{SystemTime, UNIX_EPOCH},
+    sync::{Arc, PoisonError},
 };
 
 use boring::{
     error::ErrorStack,
-    ssl::{Ssl, SslAlert, SslRef, SslVerifyError, SslVerifyMode, StatusType},
+    ssl::{Ssl, SslRef, SslVerifyMode, StatusType},
 };
 use serde::{Deserialize, Serialize, Serializer};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -57,7 +56,7 @@ use crate::{
         tls::{
             below::Below,
             files::{Cache, Prepared},
-            verify::Verification,
+            judge::Judge,
         },
     },
     settings::{rule::RuleError, tls::TlsSettings},
@@ -223,58 +222,6 @@ impl TryFrom<TlsSettings> for TlsClient {
     fn try_from(settings: TlsSettings) -> Result<Self, RuleError> {
         files::check_inline(&settings).map_err(RuleError::new)?;
         Ok(Self::new(settings))
-    }
-}
-
-/// Judges the certificates of one handshake, in the midst of it.
-struct Judge {
-    prepared: Arc<Prepared>,
-    host: String,
-    skip_verify: bool,
-    verdict: Arc<Mutex<Option<TlsSession>>>,
-}
-
-impl Judge {
-    fn judge(&self, ssl: &SslRef) -> Result<(), SslVerifyError> {
-        let mut sent = ssl.peer_cert_chain().into_iter().flatten().map(known::certificate);
-        // A server's own certificate must be one; what else it sends may be odd.
-        let sent: Vec<_> = match sent.next().flatten() {
-            Some(leaf) => iter::once(leaf).chain(sent.flatten()).collect(),
-            None => Vec::new(),
-        };
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        let now = i64::try_from(now).unwrap_or(i64::MAX);
-        let mut verification = verify::verify(&sent, &self.prepared.trust, &self.host, now);
-        if let Some(response) = ssl.ocsp_status() {
-            verification.heed(response, now);
-        }
-        // A key that did not fit leaves an error behind, which BoringSSL would take for one of the
-        // handshake when that has to wait next.
-        drop(ErrorStack::get());
-        let result = verification.result;
-        let session = session(sent, verification);
-        *self.verdict.lock().unwrap_or_else(PoisonError::into_inner) = Some(session);
-        if self.skip_verify || result == VerifyResult::Ok {
-            return Ok(());
-        }
-        Err(SslVerifyError::Invalid(match result {
-            VerifyResult::Expired => SslAlert::CERTIFICATE_EXPIRED,
-            VerifyResult::UnknownAuthority => SslAlert::UNKNOWN_CA,
-            VerifyResult::Revoked => SslAlert::CERTIFICATE_REVOKED,
-            _ => SslAlert::BAD_CERTIFICATE,
-        }))
-    }
-}
-
-fn session(peer_chain: Vec<Arc<Certificate>>, verification: Verification) -> TlsSession {
-    TlsSession {
-        version: None,
-        cipher: None,
-        alpn: None,
-        peer_chain,
-        verified_chains: verification.chains,
-        verify_result: verification.result,
-        verify_detail: verification.detail,
     }
 }
 

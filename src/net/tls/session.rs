@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::{
     metrics::{Description, Export, Metric, MetricSet, Unit},
-    net::tls::certificate::Certificate,
+    net::tls::{certificate::Certificate, verify::Verification},
     settings::tls::TlsVersion,
 };
 
@@ -105,6 +105,19 @@ pub struct TlsSession {
 }
 
 impl TlsSession {
+    /// What is known once the certificates were judged, and before the handshake is complete.
+    pub(super) fn judged(peer_chain: Vec<Arc<Certificate>>, verification: Verification) -> Self {
+        Self {
+            version: None,
+            cipher: None,
+            alpn: None,
+            peer_chain,
+            verified_chains: verification.chains,
+            verify_result: verification.result,
+            verify_detail: verification.detail,
+        }
+    }
+
     /// Whether the handshake was completed; upstream shows nothing otherwise.
     #[must_use]
     pub fn is_complete(&self) -> bool {
