@@ -1,19 +1,19 @@
 //! The exporter's own web face, over HTTP.
 
+mod history;
+mod in_flight;
+mod prefix;
+mod reload;
+
 use std::{
-    fs,
     io::{Read as _, Write as _},
     net::{SocketAddr, TcpListener},
     thread,
-    time::Duration,
 };
 
-use probe_exporter::{
-    app::{Listen, Options},
-    server::{ExternalUrl, RoutePrefix},
-};
+use probe_exporter::app::{Listen, Options};
 
-use crate::harness::{Answer, Exporter, connect, eventually, probe_path, request};
+use crate::harness::{Answer, Exporter, connect, probe_path, request};
 
 /// One module that needs no more than a connection, and one that waits for ever.
 const MODULES: &str = r"
@@ -222,71 +222,6 @@ fn debug_shows_log_metrics_and_module() {
 }
 
 #[test]
-fn the_history_keeps_failures_longer() {
-    let exporter = Exporter::start_with(MODULES, |options| options.history_limit = 2);
-    let (target, closed) = (Target::start(), closed_target());
-    for name in [&closed, &target.name(), &target.name(), &target.name()] {
-        exporter.probe("connect", name);
-    }
-    // 0 failed and is kept apart, 1 succeeded and is gone, 2 and 3 are the recent ones.
-    let found = |id: u64| exporter.get(&format!("/logs?id={id}")).status;
-    assert_eq!([found(0), found(1), found(2), found(3), found(4)], [200, 404, 200, 200, 404]);
-    let page = exporter.get("/").text();
-    let places: Vec<_> =
-        [3, 2, 0].iter().map(|id| page.find(&format!("logs?id={id}\"")).unwrap()).collect();
-    assert!(places.is_sorted(), "{page}");
-    let answer = exporter.get("/logs?id=0");
-    assert_eq!(answer.header("content-type"), Some("text/plain"));
-    assert!(answer.text().contains("\nprobe_success 0\n"));
-}
-
-#[test]
-fn logs_of_a_target_are_the_latest_ones() {
-    let exporter = Exporter::start(MODULES);
-    let target = Target::start();
-    exporter.probe("connect", &target.name());
-    exporter.probe("short", &target.name());
-    let logs = |query: &str| exporter.get(&format!("/logs?{query}"));
-    let name = target.name();
-    assert!(logs(&format!("target={name}")).text().contains("timeout: 5s"));
-    assert!(!logs(&format!("target={name}&module=connect")).text().contains("timeout: 5s"));
-    assert_eq!(logs(&format!("target={name}&module=silent")).status, 404);
-}
-
-#[test]
-fn logs_are_refused_in_upstreams_words() {
-    let exporter = Exporter::start(MODULES);
-    let both = "Probe id and target can't be defined at the same time\n";
-    let neither = "Probe id or target must be defined as http query parameters\n";
-    let module = "Probe module filter only works in conjunction with target parameter\n";
-    let cases = [
-        ("", 400, neither),
-        ("?id=abc", 400, neither),
-        ("?id=-1", 400, neither),
-        ("?module=x", 400, neither),
-        ("?id=0&target=t", 400, both),
-        ("?id=-1&target=t", 400, both),
-        ("?id=0&module=m", 400, module),
-        ("?id=0", 404, "Probe id not found\n"),
-        ("?id=-7", 404, "Probe id not found\n"),
-        ("?target=t", 404, "Probe target not found\n"),
-        ("?id=abc&target=t", 404, "Probe target not found\n"),
-    ];
-    for (query, status, text) in cases {
-        let answer = exporter.get(&format!("/logs{query}"));
-        assert_eq!((answer.status, answer.text().as_str()), (status, text), "{query}");
-    }
-}
-
-#[test]
-fn a_history_of_nothing_keeps_nothing() {
-    let exporter = Exporter::start_with(MODULES, |options| options.history_limit = 0);
-    exporter.probe("connect", &closed_target());
-    assert_eq!(exporter.get("/logs?id=0").status, 404);
-    assert!(exporter.get("/").text().contains("None yet"));
-}
-
-#[test]
 fn the_configuration_is_shown_without_secrets() {
     let yaml = "modules: {m: {prober: http, http: {basic_auth: {username: u, password: hush}}}}";
     let exporter = Exporter::start(yaml);
@@ -301,82 +236,6 @@ fn the_configuration_is_shown_without_secrets() {
 
 const RELOADED: &str = "blackbox_exporter_config_last_reload_successful";
 const RELOADED_AT: &str = "blackbox_exporter_config_last_reload_success_timestamp_seconds";
-
-#[test]
-fn a_reload_takes_a_good_file_and_leaves_a_bad_one() {
-    let exporter = Exporter::start(MODULES);
-    let reload = || exporter.request("POST", "/-/reload", &[]);
-    let own = |name: &str| exporter.own_metrics().value(name).unwrap();
-    let first = own(RELOADED_AT);
-
-    let unchanged = reload();
-    assert_eq!((unchanged.status, unchanged.body.len()), (200, 0));
-    let second = own(RELOADED_AT);
-    assert!(second > first, "{second} {first}");
-
-    fs::write(exporter.config_file(), "modules: {connect: {prober: smoke}}").unwrap();
-    let bad = reload();
-    let text = bad.text();
-    assert_eq!(bad.status, 500);
-    assert!(text.starts_with("failed to reload config: ") && text.contains("smoke"), "{text}");
-    exporter.own_metrics().expect(&[&format!("{RELOADED} 0")]);
-    assert_eq!(own(RELOADED_AT).total_cmp(&second), std::cmp::Ordering::Equal);
-    assert!(exporter.get("/").text().contains("smoke"), "the page tells of it");
-    assert_eq!(exporter.get("/probe?module=short").text(), "Target parameter is missing\n");
-
-    fs::write(exporter.config_file(), MODULES).unwrap();
-    assert_eq!(reload().status, 200);
-    exporter.own_metrics().expect(&[&format!("{RELOADED} 1")]);
-    assert!(!exporter.get("/").text().contains("smoke"));
-
-    fs::write(exporter.config_file(), "modules: {fresh: {prober: tcp}}").unwrap();
-    assert_eq!(reload().status, 200);
-    assert_eq!(exporter.get("/probe?module=fresh").text(), "Target parameter is missing\n");
-    assert_eq!(exporter.get("/probe?module=short").text(), "Unknown module \"short\"\n");
-}
-
-#[test]
-fn the_file_is_looked_at_regularly_when_asked() {
-    let exporter = Exporter::start_with(MODULES, |options| {
-        options.auto_reload = Some(Duration::from_millis(20));
-    });
-    fs::write(exporter.config_file(), "modules: {fresh: {prober: tcp}}").unwrap();
-    let path = "/probe?module=fresh";
-    eventually("the new module", || exporter.get(path).text() == "Target parameter is missing\n");
-    fs::write(exporter.config_file(), "modules: {connect: {prober: smoke}}").unwrap();
-    eventually("a failed reload", || exporter.own_metrics().value(RELOADED) == Some(0.0));
-}
-
-#[test]
-fn routes_lie_below_the_prefix() {
-    let exporter = Exporter::start_with(MODULES, |options| {
-        options.route_prefix = RoutePrefix::parse("/a/b").unwrap();
-        options.external_url = Some(ExternalUrl::parse("https://example.com/a/b/").unwrap());
-    });
-    for (path, status) in [
-        ("/a/b/", 200),
-        ("/a/b/metrics", 200),
-        ("/a/b/-/healthy", 200),
-        ("/a/b/nonexistent", 404),
-        ("/metrics", 404),
-        ("/a/", 404),
-    ] {
-        assert_eq!(exporter.get(path).status, status, "{path}");
-    }
-    let root = exporter.get("/");
-    assert_eq!((root.status, root.header("location")), (302, Some("https://example.com/a/b")));
-    let bare = exporter.get("/a/b?x=1");
-    assert_eq!((bare.status, bare.header("location")), (301, Some("/a/b/?x=1")));
-}
-
-#[test]
-fn without_an_external_url_the_root_leads_to_the_prefix() {
-    let exporter = Exporter::start_with(MODULES, |options| {
-        options.route_prefix = RoutePrefix::parse("a").unwrap();
-    });
-    let root = exporter.get("/");
-    assert_eq!((root.status, root.header("location")), (302, Some("/a/")));
-}
 
 #[test]
 fn the_landing_page_shows_texts_from_strangers_as_texts() {
@@ -427,80 +286,6 @@ fn the_exporter_counts_what_it_does() {
     let expected = ["branch", "goarch", "goos", "goversion", "revision", "tags", "version"];
     assert_eq!((build.len(), labels), (1, expected.to_vec()));
     assert!(!metrics.names().iter().any(|n| n.starts_with("go_") || n.starts_with("promhttp_")));
-}
-
-fn in_flight(exporter: &Exporter) -> f64 {
-    exporter.own_metrics().value("probe_exporter_probes_in_flight").unwrap()
-}
-
-/// Sends a request and leaves its answer for later.
-fn begin(exporter: &Exporter, path: &str) -> std::net::TcpStream {
-    let mut stream = connect(exporter.address);
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
-    stream
-}
-
-#[test]
-fn a_probe_ends_when_its_scraper_hangs_up() {
-    let exporter = Exporter::start(MODULES);
-    let target = Target::start();
-    let scraper = begin(&exporter, &probe_path("silent", &target.name()));
-    eventually("the probe runs", || in_flight(&exporter) > 0.0);
-    drop(scraper);
-    eventually("the probe ends", || in_flight(&exporter) < 1.0);
-    eventually("the history shows it", || exporter.get("/logs?id=0").status == 200);
-    let log = exporter.get("/logs?id=0").text();
-    assert!(log.contains("stage=response reason=abandoned"), "{log}");
-}
-
-#[test]
-fn a_running_probe_keeps_the_module_it_began_with() {
-    let exporter = Exporter::start(MODULES);
-    let target = Target::start();
-    let mut scraper = begin(&exporter, &probe_path("silent", &target.name()));
-    eventually("the probe runs", || in_flight(&exporter) > 0.0);
-    fs::write(exporter.config_file(), "modules: {other: {prober: tcp}}").unwrap();
-    assert_eq!(exporter.request("POST", "/-/reload", &[]).status, 200);
-    answer_never(&target);
-    let mut bytes = Vec::new();
-    scraper.read_to_end(&mut bytes).unwrap();
-    Answer::parse(&bytes).metrics().expect(&["probe_success 1"]);
-}
-
-/// Says the word that the module `silent` waits for.
-fn answer_never(target: &Target) {
-    let (mut peer, _) = target.listener.accept().unwrap();
-    peer.write_all(b"never\n").unwrap();
-}
-
-#[test]
-fn stopping_lets_running_probes_finish_and_refuses_new_ones() {
-    let exporter = Exporter::start(MODULES);
-    let target = Target::start();
-    let address = exporter.address;
-    let mut scraper = begin(&exporter, &probe_path("silent", &target.name()));
-    eventually("the probe runs", || in_flight(&exporter) > 0.0);
-    let stopping = thread::spawn(move || exporter.stop());
-    eventually("new connections are refused", || std::net::TcpStream::connect(address).is_err());
-    assert!(!stopping.is_finished());
-    answer_never(&target);
-    let mut bytes = Vec::new();
-    scraper.read_to_end(&mut bytes).unwrap();
-    Answer::parse(&bytes).metrics().expect(&["probe_success 1"]);
-    stopping.join().unwrap();
-}
-
-#[test]
-fn many_slow_probes_leave_the_others_alone() {
-    let exporter = Exporter::start(MODULES);
-    let target = Target::start();
-    let path = probe_path("silent", &target.name());
-    let scrapers: Vec<_> = (0..200).map(|_| begin(&exporter, &path)).collect();
-    eventually("all probes run", || in_flight(&exporter) >= 200.0);
-    exporter.probe("connect", &Target::start().name()).expect(&["probe_success 1"]);
-    assert_eq!(exporter.get("/-/healthy").status, 200);
-    drop(scrapers);
-    eventually("all probes end", || in_flight(&exporter) < 1.0);
 }
 
 #[test]

@@ -1,0 +1,69 @@
+//! The recent probes: which are kept, and how they are asked for.
+
+use super::{MODULES, Target, closed_target};
+use crate::harness::Exporter;
+
+#[test]
+fn the_history_keeps_failures_longer() {
+    let exporter = Exporter::start_with(MODULES, |options| options.history_limit = 2);
+    let (target, closed) = (Target::start(), closed_target());
+    for name in [&closed, &target.name(), &target.name(), &target.name()] {
+        exporter.probe("connect", name);
+    }
+    // 0 failed and is kept apart, 1 succeeded and is gone, 2 and 3 are the recent ones.
+    let found = |id: u64| exporter.get(&format!("/logs?id={id}")).status;
+    assert_eq!([found(0), found(1), found(2), found(3), found(4)], [200, 404, 200, 200, 404]);
+    let page = exporter.get("/").text();
+    let places: Vec<_> =
+        [3, 2, 0].iter().map(|id| page.find(&format!("logs?id={id}\"")).unwrap()).collect();
+    assert!(places.is_sorted(), "{page}");
+    let answer = exporter.get("/logs?id=0");
+    assert_eq!(answer.header("content-type"), Some("text/plain"));
+    assert!(answer.text().contains("\nprobe_success 0\n"));
+}
+
+#[test]
+fn logs_of_a_target_are_the_latest_ones() {
+    let exporter = Exporter::start(MODULES);
+    let target = Target::start();
+    exporter.probe("connect", &target.name());
+    exporter.probe("short", &target.name());
+    let logs = |query: &str| exporter.get(&format!("/logs?{query}"));
+    let name = target.name();
+    assert!(logs(&format!("target={name}")).text().contains("timeout: 5s"));
+    assert!(!logs(&format!("target={name}&module=connect")).text().contains("timeout: 5s"));
+    assert_eq!(logs(&format!("target={name}&module=silent")).status, 404);
+}
+
+#[test]
+fn logs_are_refused_in_upstreams_words() {
+    let exporter = Exporter::start(MODULES);
+    let both = "Probe id and target can't be defined at the same time\n";
+    let neither = "Probe id or target must be defined as http query parameters\n";
+    let module = "Probe module filter only works in conjunction with target parameter\n";
+    let cases = [
+        ("", 400, neither),
+        ("?id=abc", 400, neither),
+        ("?id=-1", 400, neither),
+        ("?module=x", 400, neither),
+        ("?id=0&target=t", 400, both),
+        ("?id=-1&target=t", 400, both),
+        ("?id=0&module=m", 400, module),
+        ("?id=0", 404, "Probe id not found\n"),
+        ("?id=-7", 404, "Probe id not found\n"),
+        ("?target=t", 404, "Probe target not found\n"),
+        ("?id=abc&target=t", 404, "Probe target not found\n"),
+    ];
+    for (query, status, text) in cases {
+        let answer = exporter.get(&format!("/logs{query}"));
+        assert_eq!((answer.status, answer.text().as_str()), (status, text), "{query}");
+    }
+}
+
+#[test]
+fn a_history_of_nothing_keeps_nothing() {
+    let exporter = Exporter::start_with(MODULES, |options| options.history_limit = 0);
+    exporter.probe("connect", &closed_target());
+    assert_eq!(exporter.get("/logs?id=0").status, 404);
+    assert!(exporter.get("/").text().contains("None yet"));
+}
