@@ -105,6 +105,7 @@ mod tests {
             assert_eq!(formatted(value), expected, "{value:?}");
         }
     }
+
     /// The same by the standard library's digits, which are the shortest too.
     fn expected(value: f64) -> String {
         if value == 0.0 || (1e-4..1e6).contains(&value.abs()) {

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use url::form_urlencoded;
 
-/// What the query of a URL says, each parameter once: of those that are repeated the first counts.
+/// What the query of a URL says; of parameters that are repeated the first counts.
 #[derive(Debug, Clone)]
 pub struct Query<'q>(Vec<(Cow<'q, str>, Cow<'q, str>)>);
 

@@ -114,7 +114,6 @@ fn health(report: &ProbeReport) -> HttpResponse {
 
 #[cfg(test)]
 mod tests {
-
     use super::*;
 
     #[test]
