@@ -65,6 +65,8 @@ fmt: components ## Format the code
 lint: setup components ## Formatting and clippy, warnings as errors
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings
+	@# Without the features of dependencies that only tests ask for.
+	$(CARGO) check --locked
 
 .PHONY: doc
 doc: setup ## The crate's documentation, warnings as errors
@@ -107,10 +109,11 @@ rules: ## Prometheus configuration, rules and their unit tests
 		$(call left-out,promtool,the rules are not checked,apt-get install prometheus); \
 	fi
 
+# The binary is the one that comes with the tests, so that no dependency is built twice.
 .PHONY: metrics
 metrics: setup ## What the exporter answers, through promtool's linter
 	@if command -v $(PROMTOOL) >/dev/null; then \
-		$(CARGO) build --locked && PROMTOOL=$(PROMTOOL) .ci/check-metrics target/debug/probe_exporter; \
+		$(CARGO) test --locked --test it --no-run && PROMTOOL=$(PROMTOOL) .ci/check-metrics target/debug/probe_exporter; \
 	else \
 		$(call left-out,promtool,the metrics are not checked,apt-get install prometheus); \
 	fi
