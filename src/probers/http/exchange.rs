@@ -95,8 +95,7 @@ pub(super) async fn exchange(
         Line::Http2(stream) => {
             let frames = FrameWatch::default();
             seen.running = Some(Running::over_http2(clock.clone(), frames.clone()));
-            let stream = Framed::new(stream, clock, frames.clone());
-            let answered = Box::pin(send_http2(stream, request)).await;
+            let answered = send_http2(Framed::new(stream, clock, frames.clone()), request).await;
             if let Ok((response, _)) = &answered {
                 frames.note_head(response.body().is_end_stream());
             }
