@@ -103,6 +103,21 @@ mod tests {
     use super::*;
 
     #[actix_web::test]
+    async fn a_head_that_is_fitted_loses_room_and_nothing_else() {
+        let request = test::TestRequest::default()
+            .insert_header((header::HOST, "x"))
+            .append_header((header::ACCEPT, "a"))
+            .append_header((header::ACCEPT, "b"));
+        let mut request = request.to_srv_request();
+        request.headers_mut().reserve(28);
+        fit_head(&mut request);
+        let headers = request.headers();
+        assert!(headers.capacity() < 8, "{}", headers.capacity());
+        assert!(headers.get_all(header::ACCEPT).eq(["a", "b"]));
+        assert_eq!(headers.get(header::HOST).unwrap(), "x");
+    }
+
+    #[actix_web::test]
     async fn a_panic_costs_one_request_its_answer_and_nobody_else_anything() {
         let broken = |request: HttpRequest| async move {
             assert_ne!(request.path(), "/broken", "a defect");
