@@ -13,6 +13,7 @@ use std::{
 
 use probe_exporter::app::{Listen, Options};
 
+use self::reload::RELOADED;
 use crate::harness::{Answer, Exporter, connect, probe_path, request};
 
 /// One module that needs no more than a connection, and one that waits for ever.
@@ -233,9 +234,6 @@ fn the_configuration_is_shown_without_secrets() {
     let debug = exporter.debug("m", &closed_target());
     assert!(debug.contains("password: <secret>\n") && !debug.contains("hush"), "{debug}");
 }
-
-const RELOADED: &str = "blackbox_exporter_config_last_reload_successful";
-const RELOADED_AT: &str = "blackbox_exporter_config_last_reload_success_timestamp_seconds";
 
 #[test]
 fn the_landing_page_shows_texts_from_strangers_as_texts() {

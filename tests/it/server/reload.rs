@@ -2,8 +2,11 @@
 
 use std::{fs, time::Duration};
 
-use super::{MODULES, RELOADED, RELOADED_AT};
+use super::MODULES;
 use crate::harness::{Exporter, eventually};
+
+pub(super) const RELOADED: &str = "blackbox_exporter_config_last_reload_successful";
+const RELOADED_AT: &str = "blackbox_exporter_config_last_reload_success_timestamp_seconds";
 
 #[test]
 fn a_reload_takes_a_good_file_and_leaves_a_bad_one() {
