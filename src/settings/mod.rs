@@ -6,6 +6,7 @@ pub mod duration;
 pub mod explain;
 pub mod file;
 pub mod header;
+pub mod host_name;
 pub mod http_client;
 pub mod ip;
 pub mod named;

@@ -24,6 +24,7 @@ mod grpc;
 mod harness;
 mod http;
 mod icmp;
+mod internationalized;
 mod metric_text;
 mod namespace;
 mod openmetrics;

@@ -1,6 +1,6 @@
 //! Which proxy a request goes through, by the rules of Go's client.
 
-use std::env;
+use std::{borrow::Cow, env};
 
 use percent_encoding::percent_decode_str;
 use url::Url;
@@ -9,6 +9,7 @@ use super::{Kind, Proxy, User, refusal};
 use crate::{
     evidence::{Failure, Reason},
     settings::{
+        host_name::to_ascii,
         http_client::{Destination, NoProxy, ProxySettings, ProxyUrl},
         secret::Secret,
     },
@@ -44,12 +45,10 @@ impl Proxy {
         };
         let host = url.host_str().unwrap_or_default();
         let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-        Self {
-            kind,
-            host: host.to_owned(),
-            port: url.port().unwrap_or(default_port),
-            user: user_of(url),
-        }
+        // The parser of URLs does so for http and https alone.
+        let host = percent_decode_str(host).decode_utf8_lossy();
+        let host = to_ascii(&host).map_or_else(|_| host.to_string(), Cow::into_owned);
+        Self { kind, host, port: url.port().unwrap_or(default_port), user: user_of(url) }
     }
 }
 
@@ -119,6 +118,8 @@ mod tests {
             ("socks5://proxy", "socks5://proxy:1080", None, None),
             ("socks5h://proxy:9050", "socks5://proxy:9050", None, None),
             ("http://[::1]:3128", "http://[::1]:3128", None, None),
+            ("https://m\u{fc}nchen.test", "https://xn--mnchen-3ya.test:443", None, None),
+            ("socks5://M\u{dc}NCHEN.test", "socks5://xn--mnchen-3ya.test:1080", None, None),
             ("http://us%40er:pa:ss@proxy:1", "http://proxy:1", Some("us@er"), Some("pa:ss")),
             ("socks5://user@proxy", "socks5://proxy:1080", Some("user"), Some("")),
         ] {

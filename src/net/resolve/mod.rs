@@ -19,7 +19,10 @@ use crate::{
     evidence::{Failure, Reason, Stage},
     metrics::{Description, Export, Metric, MetricSet, Unit},
     net::Context,
-    settings::ip::{IpFamily, IpSettings},
+    settings::{
+        host_name::to_ascii,
+        ip::{IpFamily, IpSettings},
+    },
 };
 
 pub use resolver::Resolver;
@@ -102,6 +105,7 @@ pub async fn resolve_family(
 }
 
 async fn find(context: &Context, host: &str, wanted: Wanted) -> Result<Address, LookupError> {
+    let host = &*to_ascii(host).map_err(|_| LookupError::NoSuchName)?;
     match Address::literal(host) {
         Some(address) => address.and_then(|address| wanted.literal(address)),
         None if host.is_empty() => Err(LookupError::NoSuchName),

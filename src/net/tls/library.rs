@@ -24,7 +24,10 @@ use crate::{
         files::{self, Identity, Prepared},
         verify,
     },
-    settings::tls::{TlsSettings, TlsVersion},
+    settings::{
+        host_name::to_ascii,
+        tls::{TlsSettings, TlsVersion},
+    },
 };
 
 impl TlsClient {
@@ -125,9 +128,10 @@ impl ServerCertVerifier for GoRules {
             }
             _ => asked.as_ref(),
         };
+        let host = to_ascii(host).map_err(|error| rustls::Error::General(error.to_string()))?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let now = i64::try_from(now).unwrap_or(i64::MAX);
-        let verification = verify::verify(&sent, &self.prepared.trust, host, now);
+        let verification = verify::verify(&sent, &self.prepared.trust, &host, now);
         // A key that did not fit leaves an error behind.
         drop(ErrorStack::get());
         let session = TlsSession::judged(sent, verification);

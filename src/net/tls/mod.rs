@@ -59,7 +59,7 @@ use crate::{
             judge::Judge,
         },
     },
-    settings::{rule::RuleError, tls::TlsSettings},
+    settings::{host_name::to_ascii, rule::RuleError, tls::TlsSettings},
 };
 
 /// The certificates, in DER form, of the authorities that the system trusts. Blocks.
@@ -170,6 +170,9 @@ impl TlsClient {
             "" => server_name,
             configured => configured,
         };
+        let host = to_ascii(host).map_err(|error| {
+            Failure::new(Stage::Tls, Reason::InvalidRequest, format!("the server name {error}"))
+        })?;
         if host.is_empty() && !self.settings.insecure_skip_verify {
             return Err(Failure::new(
                 Stage::Tls,
@@ -180,7 +183,7 @@ impl TlsClient {
         }
         Ok(Judge {
             prepared: Arc::clone(prepared),
-            host: host.to_owned(),
+            host: host.into_owned(),
             skip_verify: self.settings.insecure_skip_verify,
             verdict: Arc::default(),
         })

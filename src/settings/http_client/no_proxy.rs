@@ -1,6 +1,8 @@
 //! The key `no_proxy`: hosts that are reached without a proxy, by the rules of Go's client.
 
-use std::net::IpAddr;
+use std::{borrow::Cow, net::IpAddr};
+
+use crate::settings::host_name::to_ascii;
 
 /// Hosts that are reached without a proxy.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -152,12 +154,9 @@ fn shares_bits(one: IpAddr, other: IpAddr, bits: u32) -> bool {
     }
 }
 
-/// A name beyond ASCII in its encoded form.
+/// A name in its ASCII form; one that has none stays as it is, and matches nothing else.
 fn ascii(name: &str) -> String {
-    if name.is_ascii() {
-        return name.to_owned();
-    }
-    url::Host::parse(name).map_or_else(|_| name.to_owned(), |host| host.to_string())
+    to_ascii(name).map_or_else(|_| name.to_owned(), Cow::into_owned)
 }
 
 #[cfg(test)]

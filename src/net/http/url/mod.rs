@@ -7,7 +7,10 @@ mod path;
 
 use std::{fmt, net::Ipv6Addr};
 
-use crate::net::http::url::path::{normal_path, unescape, without_dots};
+use crate::{
+    net::http::url::path::{normal_path, unescape, without_dots},
+    settings::host_name::to_ascii,
+};
 
 /// A URL or a reference to one; which of the parts are there depends on how it was written.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -16,7 +19,8 @@ pub(crate) struct Url {
     pub(crate) scheme: String,
     /// User and password, decoded.
     pub(crate) user: Option<User>,
-    /// Host and port as they were written, with the brackets of an IPv6 address.
+    /// Host and port as they were written, with the brackets of an IPv6 address; an
+    /// internationalised name is in its ASCII form.
     pub(crate) authority: String,
     path: String,
     query: Option<String>,
@@ -203,16 +207,17 @@ pub(crate) fn host_header(host: &str) -> String {
     {
         return format!("{address}]{port}");
     }
-    if host.is_ascii() {
-        return host.to_owned();
-    }
-    let (name, port) =
-        host.rsplit_once(':').map_or((host, None), |(name, port)| (name, Some(port)));
-    match (url::Host::parse(name), port) {
-        (Ok(name), Some(port)) => format!("{name}:{port}"),
-        (Ok(name), None) => name.to_string(),
-        (Err(_), _) => host.to_owned(),
-    }
+    ascii_authority(host).unwrap_or_else(|_| host.to_owned())
+}
+
+/// A host and its port, the host in its ASCII form.
+fn ascii_authority(authority: &str) -> Result<String, String> {
+    let (host, port) = authority
+        .rfind(':')
+        .and_then(|colon| authority.split_at_checked(colon))
+        .unwrap_or((authority, ""));
+    let host = to_ascii(host).map_err(|error| format!("its host {error}"))?;
+    Ok(format!("{host}{port}"))
 }
 
 fn split_scheme(text: &str) -> Result<(&str, &str), String> {
@@ -257,7 +262,7 @@ fn decoded_host(host: &str) -> Result<String, String> {
         return Err(format!("its host contains {:?}", char::from(byte)));
     }
     // Only characters outside ASCII may be escaped here.
-    text_of(unescape(host, |byte| byte >= 0x80)?)
+    ascii_authority(&text_of(unescape(host, |byte| byte >= 0x80)?)?)
 }
 
 /// Whether this is nothing, or a colon and digits.
@@ -306,6 +311,10 @@ mod tests {
             ("http://127.1/", "127.1", None, "/"),
             ("http://::1/", ":", Some("1"), "/"),
             ("http://h:80:81/", "h:80", Some("81"), "/"),
+            ("http://m\u{fc}nchen.test:81/", "xn--mnchen-3ya.test", Some("81"), "/"),
+            ("http://M%C3%BCnchen\u{3002}test./", "xn--mnchen-3ya.test.", None, "/"),
+            ("http://u:p@stra\u{df}e.test/", "xn--strae-oqa.test", None, "/"),
+            ("http://[fe80::1%25\u{fc}0]/", "fe80::1%\u{fc}0", None, "/"),
         ] {
             let url = Url::parse(text).unwrap();
             assert_eq!(url.hostname(), host, "{text}");
@@ -336,6 +345,7 @@ mod tests {
             ("http://u ser@h/", "user information"),
             ("http://h/a\nb", "control character"),
             ("http://h/\u{7f}", "control character"),
+            ("http://a\u{ff0f}b/", "internationalised"),
             (":h", "scheme"),
             ("1a:b", "colon"),
         ] {
@@ -359,6 +369,7 @@ mod tests {
             ("?", "http://h:1/a/b?"),
             ("", "http://h:1/a/b?q"),
             ("//other/x", "http://other/x"),
+            ("//m\u{fc}nchen.test/x", "http://xn--mnchen-3ya.test/x"),
             ("https://other", "https://other"),
             ("https://other/a/./b/../c", "https://other/a/c"),
             ("ftp://other/", "ftp://other/"),

@@ -1,0 +1,84 @@
+//! Internationalised host names in their ASCII form (IDNA), which DNS, TLS and HTTP use.
+
+use std::borrow::Cow;
+
+use idna::{
+    AsciiDenyList,
+    uts46::{DnsLength, Hyphens, Uts46},
+};
+use thiserror::Error;
+
+/// A host name that has no ASCII form.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error(
+    "{0:?} is not a valid internationalised host name (IDNA); check its characters, or write it in its ASCII form (xn--...)"
+)]
+pub struct NoAsciiForm(String);
+
+/// Returns the ASCII form of `host`: that of UTS #46, non-transitional, as curl and Go's client use
+/// it. `ß` stays a letter of its own, capital letters become small ones, `。` is a dot.
+///
+/// An ASCII name is returned as it is, in its letter case, and so is an IPv6 address with its zone.
+///
+/// # Errors
+/// The name contains characters that no host name may have.
+pub fn to_ascii(host: &str) -> Result<Cow<'_, str>, NoAsciiForm> {
+    if host.is_ascii() || host.contains(['%', ':']) {
+        return Ok(Cow::Borrowed(host));
+    }
+    let (deny, length) = (AsciiDenyList::URL, DnsLength::Ignore);
+    Uts46::new()
+        .to_ascii(host.as_bytes(), deny, Hyphens::Allow, length)
+        .map(|name| Cow::Owned(name.into_owned()))
+        .map_err(|_| NoAsciiForm(host.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_written_as_dns_and_tls_need_them() {
+        for (host, expected) in [
+            ("example.org", "example.org"),
+            ("Example.ORG.", "Example.ORG."),
+            ("a_b.example", "a_b.example"),
+            ("127.0.0.1", "127.0.0.1"),
+            ("fe80::1%\u{fc}ber0", "fe80::1%\u{fc}ber0"),
+            ("xn--mnchen-3ya.test", "xn--mnchen-3ya.test"),
+            ("m\u{fc}nchen.test", "xn--mnchen-3ya.test"),
+            ("M\u{dc}NCHEN.Test", "xn--mnchen-3ya.test"),
+            ("mu\u{308}nchen.test", "xn--mnchen-3ya.test"),
+            ("m\u{fc}nchen.test.", "xn--mnchen-3ya.test."),
+            ("m\u{fc}nchen\u{3002}test", "xn--mnchen-3ya.test"),
+            ("m\u{fc}nchen\u{ff0e}test\u{3002}", "xn--mnchen-3ya.test."),
+            ("_dns.m\u{fc}nchen.test", "_dns.xn--mnchen-3ya.test"),
+            ("stra\u{df}e.test", "xn--strae-oqa.test"),
+            ("STRA\u{1e9e}E.test", "xn--strae-oqa.test"),
+            ("b\u{fc}cher.xn--mnchen-3ya.test", "xn--bcher-kva.xn--mnchen-3ya.test"),
+            ("\u{30c6}\u{30b9}\u{30c8}.test", "xn--zckzah.test"),
+            ("\u{2603}.test", "xn--n3h.test"),
+            ("\u{ff11}\u{ff12}\u{ff17}.0.0.1", "127.0.0.1"),
+            ("so\u{ad}ft.test", "soft.test"),
+        ] {
+            assert_eq!(to_ascii(host).as_deref(), Ok(expected), "{host}");
+        }
+    }
+
+    #[test]
+    fn what_no_host_name_may_contain_is_refused() {
+        for host in [
+            "a\u{ff0f}b.test",
+            "a\u{2100}.test",
+            "\u{301}a.test",
+            "m\u{fc} nchen.test",
+            "a\u{200d}b.test",
+            "\u{5d0}1a.test",
+            "\u{fffd}.test",
+            "m\u{fc}nchen.xn--a.test",
+        ] {
+            let error = to_ascii(host).unwrap_err().to_string();
+            assert!(error.contains("not a valid internationalised host name"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! Internationalised names: DNS, TLS and HTTP get their ASCII form, in every prober.
+
+use std::time::Duration;
+
+use probe_exporter::net::resolve::Resolver;
+
+use crate::{
+    fixtures::{
+        http::{http, ok, redirect},
+        names::without_ipv6,
+        tls::{leaf, pki},
+    },
+    probing::{failed, probe, probe_by},
+};
+
+const MUNICH: &str = "xn--mnchen-3ya.test";
+const STREET: &str = "xn--strae-oqa.test";
+
+/// Modules and targets that mean a name outside ASCII, and the name that the server is asked for.
+/// `TLS` stands for the keys that trust it, `NAME` for a `server_name`, `HELLO` for a dialogue that
+/// waits for the greeting, `PORT` for its port.
+const ROWS: [(&str, &str, &str); 20] = [
+    ("http: {TLS}", "https://m\u{fc}nchen.test:PORT/", MUNICH),
+    ("http: {TLS}", "https://M\u{dc}NCHEN.Test:PORT/", MUNICH),
+    ("http: {TLS}", "https://mu\u{308}nchen.test:PORT/", MUNICH),
+    ("http: {TLS}", "https://m\u{fc}nchen.test.:PORT/", MUNICH),
+    ("http: {TLS}", "https://m\u{fc}nchen\u{3002}test:PORT/", MUNICH),
+    ("http: {TLS}", "https://m%25C3%25BCnchen.test:PORT/", MUNICH),
+    ("http: {TLS}", "https://stra\u{df}e.test:PORT/", STREET),
+    ("http: {TLS}", "https://xn--mnchen-3ya.test:PORT/", MUNICH),
+    ("http: {TLS, headers: {Host: m\u{fc}nchen.test}}", "https://127.0.0.1:PORT/", MUNICH),
+    ("http: {TLS}", "https://127.0.0.1:PORT/&hostname=m\u{fc}nchen.test", MUNICH),
+    ("http: {TLS, NAME}", "https://127.0.0.1:PORT/", MUNICH),
+    ("tcp: {tls: true, HELLO, TLS}", "m\u{fc}nchen.test:PORT", MUNICH),
+    ("tcp: {tls: true, HELLO, TLS}", "m\u{fc}nchen.test.:PORT", MUNICH),
+    ("tcp: {tls: true, HELLO, TLS, NAME}", "127.0.0.1:PORT", MUNICH),
+    ("tcp: {tls: true, HELLO, TLS}", "127.0.0.1:PORT&hostname=M\u{fc}nchen.test", MUNICH),
+    (
+        "tcp: {query_response: [{starttls: true}, {expect: hello}], TLS}",
+        "m\u{fc}nchen.test:PORT",
+        MUNICH,
+    ),
+    ("grpc: {tls: true, TLS}", "m\u{fc}nchen.test:PORT", MUNICH),
+    ("grpc: {tls: true, TLS, NAME}", "127.0.0.1:PORT", MUNICH),
+    ("websocket: {http_config: {TLS}}", "wss://m\u{fc}nchen.test:PORT/", MUNICH),
+    (
+        "dns: {query_name: a.test, transport_protocol: tcp, dns_over_tls: true, TLS}",
+        "m\u{fc}nchen.test:PORT",
+        MUNICH,
+    ),
+];
+
+#[tokio::test]
+async fn a_server_is_looked_up_asked_for_and_checked_by_the_ascii_form_of_its_name() {
+    let names = without_ipv6(Duration::ZERO).await;
+    for (module, target, expected) in ROWS {
+        let pki = pki(leaf(MUNICH).also(&format!("DNS:{STREET}")));
+        let server = pki.server().alpn(b"\x02h2\x08http/1.1").start().await;
+        let ca = pki.root.pem().replace('\n', "\\n");
+        let own_name = if module.contains("NAME") { "server_name: m\u{fc}nchen.test," } else { "" };
+        let keys = format!("tls_config: {{{own_name} ca: \"{ca}\"}}");
+        let (kind, _) = module.split_once(':').unwrap();
+        let hello = "query_response: [{expect: hello}]";
+        let module = module.replace("HELLO", hello).replace(", NAME", "").replace("TLS", &keys);
+        let module = format!("{{prober: {kind}, timeout: 2s, {module}}}");
+        let target = target.replace("PORT", &server.address.port().to_string());
+        let resolver = Resolver::of_servers(vec![names.address]);
+        let probed = probe_by(resolver, &module, &target, "").await;
+        probed.expect(&["probe_ssl_verify_info{result=\"ok\"} 1"]);
+        assert_eq!(server.asked_for(), [Some(expected.to_owned())], "{module}, {target}");
+    }
+}
+
+#[tokio::test]
+async fn a_redirect_leads_to_a_name_outside_ascii() {
+    let names = without_ipv6(Duration::ZERO).await;
+    let pki = pki(leaf(MUNICH));
+    let server = http([ok("")]).over_tls(pki.server().context()).start().await;
+    let port = server.address.port();
+    let plain = http([redirect(format!("https://m\u{fc}nchen.test:{port}/"))]).start().await;
+    let ca = pki.root.pem().replace('\n', "\\n");
+    let module = format!("{{prober: http, http: {{tls_config: {{ca: \"{ca}\"}}}}}}");
+    let resolver = || Resolver::of_servers(vec![names.address]);
+    let probed = probe_by(resolver(), &module, plain.address, "").await;
+    probed.expect(&["probe_success 1", "probe_http_redirects 1"]);
+    let asked = &server.asked()[0];
+    assert_eq!(asked.server_name.as_deref(), Some(MUNICH));
+    assert_eq!(asked.header("Host"), format!("{MUNICH}:{port}"));
+
+    // However it is written, it is the same host, and keeps the credentials.
+    let port = plain.address.port();
+    let again = http([redirect(format!("http://{MUNICH}:{port}/")), ok("")]).start().await;
+    let target = format!("http://m\u{fc}nchen.test:{}/", again.address.port());
+    let module = "{prober: http, http: {basic_auth: {username: u, password: p}}}";
+    probe_by(resolver(), module, target, "").await;
+    assert!(plain.asked().last().unwrap().header("Authorization").starts_with("Basic "));
+}
+
+#[tokio::test]
+async fn a_name_that_has_no_ascii_form_is_refused() {
+    for (module, target, stage, reason) in [
+        ("{prober: http}", "https://a\u{2100}.test/", "target", "invalid_target"),
+        ("{prober: websocket}", "wss://a\u{ff0f}b.test/", "target", "invalid_target"),
+        ("{prober: grpc}", "a\u{ff0f}b.test", "target", "invalid_target"),
+    ] {
+        let probed = probe(module, target).await;
+        probed.expect(&[&failed(stage, reason)]);
+        assert!(probed.failure().contains("internationalised host name"), "{}", probed.failure());
+    }
+}
