@@ -5,6 +5,8 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use crate::settings::{redact, secret::HIDDEN};
+
 /// The secrets that one probe meets, with what is shown instead.
 #[derive(Debug, Default)]
 pub struct Hidden(Mutex<Vec<(String, String)>>);
@@ -86,11 +88,44 @@ fn forms_of(secret: &str) -> [String; 5] {
     ]
 }
 
+/// Whether `shown` stands for a secret alone, and not for a text with a secret in it.
+fn is_mask(shown: &str) -> bool {
+    [HIDDEN, redact::MASK].contains(&shown)
+}
+
+/// The place where the beginning of `secret` begins that `text` ends with.
+fn beginning(text: &str, secret: &str) -> Option<usize> {
+    let first = text.floor_char_boundary(text.len().saturating_sub(secret.len()));
+    let last = text.len().checked_sub(SHORTEST)?;
+    (first..=last).find(|start| text.get(*start..).is_some_and(|rest| secret.starts_with(rest)))
+}
+
+/// The next end of a quotation in `text`, or of what is shown of one that is cut, from `done` on.
+fn next_end(text: &str, done: usize) -> Option<usize> {
+    let from = text.ceil_char_boundary(done);
+    text.get(from..)?.find(['"', '…']).map(|at| from + at)
+}
+
 impl Scrubber {
     /// Whether there is nothing to take out.
     #[must_use]
     pub fn is_idle(&self) -> bool {
         self.known.is_empty()
+    }
+
+    /// Takes out of `text` also the beginnings of secrets at the end of a quotation: a peer had not
+    /// repeated all of one when its text was quoted, or the quotation is cut.
+    pub fn scrub_beginnings(&self, text: &mut String) {
+        for (secret, shown) in self.known.iter().filter(|(_, shown)| is_mask(shown)) {
+            let mut done = 0;
+            while let Some(end) = next_end(text, done) {
+                done = end + 1;
+                if let Some(start) = beginning(text.get(..end).unwrap_or_default(), secret) {
+                    text.replace_range(start..end, shown);
+                    done = start + shown.len() + 1;
+                }
+            }
+        }
     }
 
     /// Takes the secrets out of `text`.
@@ -131,6 +166,28 @@ mod tests {
             (&[], "text", "text"),
         ] {
             assert_eq!(scrubbed(secrets, text), expected, "{secrets:?}");
+        }
+    }
+
+    #[test]
+    fn beginnings_of_secrets_are_taken_out_where_a_quotation_ends() {
+        let url = ("http://u:hunter2@h/", "http://u:xxxxx@h/");
+        for (secrets, text, expected) in [
+            (&[("hunter2", HIDDEN)][..], r#"got "login: hunt" (4"#, r#"got "login: <secret>" (4"#),
+            (&[("hunter2", HIDDEN)], "hunter… (9 bytes)", "<secret>… (9 bytes)"),
+            (&[("hunter2", HIDDEN)], r#""hunte"; "hunt""#, r#""<secret>"; "<secret>""#),
+            (&[("hunter2", HIDDEN)], r#"the hunt is "hun" on"#, r#"the hunt is "hun" on"#),
+            (&[("h\u{fc}nter", HIDDEN)], "\"x h\u{fc}nt\"", "\"x <secret>\""),
+            (&[url], r#""http""#, r#""http""#),
+            (&[], r#""hunt""#, r#""hunt""#),
+        ] {
+            let hidden = Hidden::default();
+            for (secret, shown) in secrets {
+                hidden.note(*secret, *shown);
+            }
+            let mut shown = text.to_owned();
+            hidden.take(std::iter::empty()).scrub_beginnings(&mut shown);
+            assert_eq!(shown, expected, "{text}");
         }
     }
 

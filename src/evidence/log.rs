@@ -73,6 +73,31 @@ impl Display for Excerpt<'_> {
     }
 }
 
+/// Maximum number of bytes of a peer's text that [`Quoted`] shows.
+const MAX_QUOTED: usize = 128;
+
+/// A short text of a peer in quotation marks, with control characters and bytes that are not UTF-8
+/// escaped, and cut where it is long.
+#[derive(Debug, Clone, Copy)]
+pub struct Quoted<'t>(pub &'t [u8]);
+
+impl Display for Quoted<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(text) = self;
+        let (shown, is_cut) = match text.split_at_checked(MAX_QUOTED) {
+            Some((start, rest)) => (start, !rest.is_empty()),
+            None => (*text, false),
+        };
+        formatter.write_char('"')?;
+        for chunk in shown.utf8_chunks() {
+            write!(formatter, "{}", chunk.valid().escape_debug())?;
+            write!(formatter, "{}", chunk.invalid().escape_ascii())?;
+        }
+        formatter.write_char('"')?;
+        if is_cut { write!(formatter, "… ({} bytes)", text.len()) } else { Ok(()) }
+    }
+}
+
 /// Bytes of one text, whatever it is made of; a peer chooses where its redirects lead.
 const LONGEST_TEXT: usize = 4 << 10;
 
@@ -185,6 +210,22 @@ mod tests {
         assert_eq!(entries.len(), MOST_ENTRIES + 2);
         let last: Vec<_> = entries.iter().rev().take(3).map(|entry| &*entry.message).collect();
         assert_eq!(last, ["failed", "Further entries are left out", "line"]);
+    }
+
+    #[test]
+    fn quoted_texts_are_escaped_and_cut() {
+        for (text, expected) in [
+            (&b""[..], "\"\""),
+            (b"login: ", "\"login: \""),
+            (b"a\"b\r\n\x00", r#""a\"b\r\n\0""#),
+            ("gr\u{fc}n\u{202e}".as_bytes(), "\"gr\u{fc}n\\u{202e}\""),
+            (b"\xff\xfd\x18", r#""\xff\xfd\u{18}""#),
+            // A letter that the cut divides is not made up.
+            (&[&b"\xc3\xa4"[..], &[b'x'; 125], b"\xc3\xa4"].concat(), r#"\xc3"… (129 bytes)"#),
+        ] {
+            let shown = Quoted(text).to_string();
+            assert!(shown.ends_with(expected) && shown.starts_with('"'), "{shown}");
+        }
     }
 
     #[test]

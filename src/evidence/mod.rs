@@ -1,5 +1,5 @@
 //! What a probe notes while it runs: its log, its phases, where it went, what it checked, why it
-//! failed, and what it must not tell.
+//! failed, what it was waiting for when it was cut off, and what it must not tell.
 
 pub mod checks;
 pub mod failure;
@@ -10,6 +10,7 @@ pub mod phases;
 pub mod reason;
 pub mod stage_mark;
 pub mod trail;
+pub mod waiting;
 pub mod words;
 
 pub use checks::{Check, CheckName, Checks};
@@ -19,3 +20,4 @@ pub use log::{LogEntry, ProbeLog};
 pub use phases::{Phase, Phases, Span};
 pub use reason::{Reason, Stage};
 pub use trail::Trail;
+pub use waiting::Waits;

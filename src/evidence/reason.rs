@@ -79,8 +79,8 @@ labels! {
     Reason {
         /// The deadline passed.
         Timeout => "timeout",
-            "See which stage took the time: it is the label stage. Then compare the module's \
-             timeout and the scrape timeout with how long the target takes when it is well.";
+            "See the message: it names what was waited for and what came last. Then compare the \
+             module's timeout and the scrape timeout with the time that the target usually takes.";
         /// The scraper hung up before the probe was done; no scrape can show it.
         Abandoned => "abandoned",
             "Compare the scraper's timeout with that of the module: the scraper gave up first.";

@@ -8,6 +8,7 @@ use crate::{
     evidence::{
         Checks, Hidden, ProbeLog, Stage, Trail,
         stage_mark::{HeldStage, StageMark},
+        waiting::{Waiting, WaitingWithin, Waits},
     },
     net::resolve::Resolver,
     settings::{redact, secret::HIDDEN},
@@ -30,6 +31,7 @@ pub struct Context {
     /// What it must not tell, whoever repeats it.
     pub hidden: Hidden,
     stage: StageMark,
+    waits: Waits,
 }
 
 impl Context {
@@ -44,6 +46,7 @@ impl Context {
             trail: Trail::default(),
             hidden: Hidden::default(),
             stage: StageMark::default(),
+            waits: Waits::default(),
         }
     }
 
@@ -79,5 +82,32 @@ impl Context {
     #[must_use]
     pub fn stage(&self) -> Stage {
         self.stage.current()
+    }
+
+    /// Returns a guard that stands for a wait for a peer, and lives as long as the wait.
+    ///
+    /// `describe` says what is waited for and what came last, such as "no TCP handshake with
+    /// 192.0.2.1:80". It is called only when the probe is cut off meanwhile, and its text is a part
+    /// of the failure. A text of the peer is quoted with [`Quoted`](crate::evidence::log::Quoted).
+    #[must_use]
+    pub fn waiting_for<D: Fn() -> String>(&self, describe: D) -> Waiting<'_, D> {
+        self.waits.wait(describe)
+    }
+
+    /// Returns a guard that names the place of all waits while it lives, such as "the proxy ...".
+    #[must_use]
+    pub fn waiting_within<P: Fn() -> String>(&self, place: P) -> WaitingWithin<'_, P> {
+        self.waits.within(place)
+    }
+
+    /// Notes that the probe is cut off now: what drops next says what it was waiting for.
+    pub fn cut_off(&self) {
+        self.waits.cut_off();
+    }
+
+    /// The description of what the probe was waiting for when it was cut off.
+    #[must_use]
+    pub fn waited_for(&self) -> Option<String> {
+        self.waits.description()
     }
 }

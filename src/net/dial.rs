@@ -40,10 +40,13 @@ pub async fn connect(
     // A socket that refuses the option still connects.
     drop(socket.set_tcp_nodelay(true));
     let born = Mark::now();
+    let waiting = context
+        .waiting_for(|| format!("SYN sent to {address}, no answer: no TCP handshake was made"));
     let stream = TcpSocket::from_std_stream(socket.into())
         .connect(address)
         .await
         .map_err(|error| refusal(address, &error))?;
+    drop(waiting);
     let connect_time = handshake_time(stamps::tcp_facts(stream.as_fd()), born.elapsed());
     context.trail.settle(&Place::Port(address));
     context.log.debug("Connected", &[("address", &address)]);

@@ -30,6 +30,7 @@ pub async fn connect(context: &Context, name: &str) -> Result<WireStream, Failur
     context.enter(Stage::Connect);
     context.trail.note(Place::Local(name.to_owned()));
     let born = Mark::now();
+    let _waiting = context.waiting_for(|| format!("no connection to the unix socket {name}"));
     let stream = UnixStream::connect(Path::new(OsStr::from_bytes(address.as_bytes())))
         .await
         .map_err(|error| refusal(name, &error))?;

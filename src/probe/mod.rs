@@ -121,6 +121,9 @@ async fn run_prober<P: Prober>(
     let mut seen = P::Measurements::default();
     let mut verdict = judge(prober, &context, &target, timeout, gone, &mut seen).await;
     let duration = start.elapsed();
+    if let (Err(failure), Some(wait)) = (&mut verdict, context.waited_for()) {
+        failure.message = format!("{}: {wait}", failure.message);
+    }
     let mut metrics = MetricSet::with_capacity(USUAL_SAMPLES);
     seen.export(&mut metrics);
     let hops = report::hops(seen.findings(), context.trail.take(), start);
@@ -137,7 +140,7 @@ async fn run_prober<P: Prober>(
             &[
                 ("stage", &failure.stage),
                 ("reason", &failure.reason),
-                ("err", failure),
+                (report::FAILURE_FIELD, failure),
                 ("duration_seconds", &seconds),
             ],
         ),
@@ -180,18 +183,22 @@ async fn judge<P: Prober>(
     // over before anybody looked whether it is still there.
     match select(pin!(gone), verdict).await {
         Either::Left(((), _)) => {
+            context.cut_off();
             let message = "The scraper hung up before the probe was done";
             Err(Failure::new(context.stage(), Reason::Abandoned, message))
         }
         Either::Right((Ok(Ok(verdict)), _)) => verdict,
         Either::Right((Ok(Err(panic)), _)) => Err(internal_failure(context, panic.as_ref())),
-        Either::Right((Err(_), _)) => Err(timeout_failure(context, timeout)),
+        Either::Right((Err(_), _)) => {
+            context.cut_off();
+            Err(timeout_failure(context, timeout))
+        }
     }
 }
 
 fn timeout_failure(context: &Context, timeout: Duration) -> Failure {
     let stage = context.stage();
-    let message = format!("Probe cut off after {}s in stage {stage}", timeout.as_secs_f64());
+    let message = format!("Timed out after {} s in stage {stage}", timeout.as_secs_f64());
     Failure::new(stage, Reason::Timeout, message)
 }
 

@@ -10,6 +10,8 @@ pub(super) struct Frames {
     rest: u32,
     /// Whether that is part of the request or of the response.
     ours: bool,
+    /// The kind of the last frame that began, on whichever stream.
+    last_kind: Option<u8>,
 }
 
 /// The beginning of a frame of the exchange.
@@ -27,6 +29,20 @@ pub(super) const HEADERS: u8 = 1;
 pub(super) const CONTINUATION: u8 = 9;
 pub(super) const END_STREAM: u8 = 1;
 
+/// The names of the kinds of frames, by their number.
+const KINDS: [&str; 10] = [
+    "DATA",
+    "HEADERS",
+    "PRIORITY",
+    "RST_STREAM",
+    "SETTINGS",
+    "PUSH_PROMISE",
+    "PING",
+    "GOAWAY",
+    "WINDOW_UPDATE",
+    "CONTINUATION",
+];
+
 /// The stream of a client's first request.
 const STREAM: u32 = 1;
 
@@ -38,6 +54,12 @@ impl Frames {
     pub(super) fn behind_preface() -> Self {
         const PREFACE: u32 = 24;
         Self { rest: PREFACE, ..Self::default() }
+    }
+
+    /// The kind of the last frame that began, on whichever stream.
+    pub(super) fn last_kind(&self) -> Option<&'static str> {
+        self.last_kind
+            .map(|kind| KINDS.get(usize::from(kind)).copied().unwrap_or("of another kind"))
     }
 
     /// Shows each frame of the exchange that begins in `bytes`; says whether any of the bytes are
@@ -64,6 +86,7 @@ impl Frames {
                 let [high, middle, low, kind, flags, stream @ ..] = self.header;
                 self.rest = u32::from_be_bytes([0, high, middle, low]);
                 let stream = u32::from_be_bytes(stream) & STREAM_BITS;
+                self.last_kind = Some(kind);
                 self.ours = stream == STREAM && matches!(kind, DATA | HEADERS | CONTINUATION);
                 any |= self.ours;
                 if self.ours {

@@ -12,9 +12,12 @@ use tokio::{
     task::coop::poll_proceed,
 };
 
-use crate::net::{
-    http::version::HttpVersion,
-    wire::{Lap, WireClock},
+use crate::{
+    evidence::words::count,
+    net::{
+        http::{tail::Tail, version::HttpVersion},
+        wire::{Lap, WireClock},
+    },
 };
 
 /// What a [`Watched`] connection tells of the head of its response.
@@ -31,6 +34,7 @@ struct State {
     /// How many interim responses (1xx) came.
     interim: u32,
     status_line: StatusLine,
+    tail: Tail,
     complete: bool,
 }
 
@@ -72,6 +76,19 @@ impl HeadWatch {
     pub(crate) fn version(&self) -> Option<HttpVersion> {
         let state = self.state();
         state.status_line.version().filter(|_| state.interim == 0)
+    }
+
+    /// Describes the wait for a head that is not complete; the request was sent.
+    pub(crate) fn describe_wait(&self) -> String {
+        let state = self.state();
+        let interim = match state.interim {
+            0 => String::new(),
+            interim => format!(" after {}", count(interim, "interim response")),
+        };
+        if state.again || state.first_read.is_none() {
+            return format!("request sent, no response header{interim}");
+        }
+        format!("response header incomplete{interim}: {}", state.tail)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -161,6 +178,7 @@ impl<S: AsyncRead + Unpin> Watched<S> {
                 state.first_read = Some(clock.so_far());
                 state.again = false;
             }
+            state.tail.note(piece);
             state.status_line.pass(piece);
         }
         buffer.put_slice(piece);

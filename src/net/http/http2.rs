@@ -77,6 +77,21 @@ impl FrameWatch {
         self.state().last_byte
     }
 
+    /// Describes the wait for a response that is not complete; the request was sent.
+    pub(crate) fn describe_wait(&self) -> String {
+        let state = self.state();
+        let last = match state.incoming.last_kind() {
+            Some(kind) => format!("the last HTTP/2 frame that came is {kind}"),
+            None => "no HTTP/2 frame came".to_owned(),
+        };
+        if state.head.is_some() {
+            return format!("response header received, no end of the response; {last}");
+        }
+        let begun =
+            if state.heads.count > 0 { "no final response header" } else { "no response header" };
+        format!("request sent, {begun}; {last}")
+    }
+
     /// Why there is no response, where the peer has not answered in frames.
     pub(crate) fn misunderstanding(&self) -> Option<Failure> {
         let Beginning(first, _) = self.state().beginning;

@@ -6,6 +6,7 @@ mod frames;
 pub(crate) mod head;
 pub(crate) mod http2;
 pub(crate) mod send;
+mod tail;
 pub(crate) mod url;
 pub(crate) mod version;
 

@@ -130,7 +130,10 @@ impl TokenSource {
         let _held = context.hold(Stage::Request);
         let _timed = times.stopwatch(OAuth2Phase::Token);
         let begun = Instant::now();
-        let secret = self.read_secret().await?;
+        let secret = {
+            let _waiting = context.waiting_for(|| "the file of oauth2 was not read".to_owned());
+            self.read_secret().await?
+        };
         context.hide(secret.expose());
         if let Some(value) = self.valid(&secret) {
             return Ok(value);
@@ -150,7 +153,11 @@ impl TokenSource {
         agent: Option<&str>,
         begun: Instant,
     ) -> Result<HeaderValue, Failure> {
-        let turn = self.shared.turn.lock().await;
+        let turn = {
+            let _waiting =
+                context.waiting_for(|| "another probe's request for the same token".to_owned());
+            self.shared.turn.lock().await
+        };
         if let Some(value) = self.valid(secret) {
             return Ok(value);
         }
@@ -158,6 +165,8 @@ impl TokenSource {
             return Err(failed.failure.clone());
         }
         context.log.debug("Asking for a token", &[("token_url", &self.server())]);
+        let _waiting =
+            context.waiting_for(|| format!("no answer from the token server {}", self.server()));
         let mut fetch = pin!(self.fetch(context, secret, agent));
         let early = tokio::select! {
             fetched = &mut fetch => Some(fetched),

@@ -14,7 +14,7 @@ use hyper_util::rt::TokioIo;
 
 use super::{Endpoint, refusal};
 use crate::{
-    evidence::{Failure, Reason},
+    evidence::{Failure, Reason, words::count},
     net::{
         http::{
             credentials::{header_name, header_value},
@@ -72,6 +72,17 @@ pub(super) async fn connect(
     }
     // What came behind the answer is no part of the tunnel yet, since we speak first there.
     Ok(connection.into_parts().io.into_inner().into_inner())
+}
+
+/// Describes the wait for the proxy's answer, of which so many bytes came.
+pub(super) fn describe_wait(endpoint: Endpoint<'_>, received: u64) -> String {
+    match received {
+        0 => format!("CONNECT {endpoint} sent, no response"),
+        _ => format!(
+            "CONNECT {endpoint} sent, no whole response header: {} came",
+            count(received, "byte")
+        ),
+    }
 }
 
 /// The request as Go's client sends it.

@@ -115,6 +115,7 @@ impl Proxy {
         times: &mut Phases<ProxyPhase>,
     ) -> Result<WireStream, Failure> {
         let _held = context.hold(Stage::Proxy);
+        let _waiting = context.waiting_within(|| format!("the proxy {self}"));
         self.hide_login(context);
         context.log.debug("Connecting to the proxy", &[("proxy", self)]);
         let begun = Instant::now();
@@ -140,6 +141,7 @@ impl Proxy {
             return Ok(Box::new(stream));
         }
         let _held = context.hold(Stage::Proxy);
+        let _waiting = context.waiting_within(|| format!("the proxy {self}"));
         let clock = stream.clock();
         let request = Handshake { server_name: &self.host, alpn: &[] };
         let securing = times.stopwatch(ProxyPhase::Tls);
@@ -161,12 +163,17 @@ impl Proxy {
         times: &mut Phases<ProxyPhase>,
     ) -> Result<Box<dyn Transport>, Failure> {
         let _held = context.hold(Stage::Proxy);
+        let _waiting = context.waiting_within(|| format!("the proxy {self}"));
         let tunnelling = times.stopwatch(ProxyPhase::Tunnel);
         let tunnelled = match self.kind {
             Kind::Http | Kind::Https => {
+                let _waiting = context.waiting_for(|| {
+                    let received = clock.so_far().received;
+                    connect::describe_wait(endpoint, received)
+                });
                 connect::connect(stream, clock, endpoint, headers, self.authorization()).await
             }
-            Kind::Socks => socks::connect(stream, endpoint, self.user.as_ref()).await,
+            Kind::Socks => socks::connect(context, stream, endpoint, self.user.as_ref()).await,
         };
         tunnelling.stop_at(clock.lap().waiting);
         let tunnelled = tunnelled.map_err(|failure| self.blame(&failure))?;

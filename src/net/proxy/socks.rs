@@ -7,7 +7,10 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use super::{Endpoint, User, refusal};
 use crate::{
     evidence::{Failure, Reason, Stage},
-    net::http::{send::Transport, url::hostname},
+    net::{
+        Context,
+        http::{send::Transport, url::hostname},
+    },
 };
 
 const VERSION: u8 = 5;
@@ -28,44 +31,50 @@ const IPV6: u8 = 4;
 
 /// Asks for a tunnel to `endpoint`.
 pub(super) async fn connect(
+    context: &Context,
     mut stream: Box<dyn Transport>,
     endpoint: Endpoint<'_>,
     user: Option<&User>,
 ) -> Result<Box<dyn Transport>, Failure> {
     let request = request(endpoint)?;
-    introduce(&mut stream, user).await?;
+    introduce(context, &mut stream, user).await?;
     send(&mut stream, &request).await?;
-    let [version, reply, _, kind] = receive(&mut stream).await?;
+    let awaited = (context, "reply to the SOCKS connection request");
+    let [version, reply, _, kind] = receive(&mut stream, awaited).await?;
     check_version(version, VERSION)?;
     judge(reply)?;
     // Where the proxy connected from says nothing to us, but is to be read.
     match kind {
-        IPV4 => drop(receive::<4>(&mut stream).await?),
-        IPV6 => drop(receive::<16>(&mut stream).await?),
+        IPV4 => drop(receive::<4>(&mut stream, awaited).await?),
+        IPV6 => drop(receive::<16>(&mut stream, awaited).await?),
         NAME => {
-            let [length] = receive(&mut stream).await?;
+            let [length] = receive(&mut stream, awaited).await?;
             for _ in 0..length {
-                receive::<1>(&mut stream).await?;
+                receive::<1>(&mut stream, awaited).await?;
             }
         }
         _ => return Err(bad_answer(&format!("the kind of address {kind}"))),
     }
-    receive::<2>(&mut stream).await?;
+    receive::<2>(&mut stream, awaited).await?;
     Ok(stream)
 }
 
 /// Agrees on how to say who we are, and says it.
-async fn introduce(stream: &mut Box<dyn Transport>, user: Option<&User>) -> Result<(), Failure> {
+async fn introduce(
+    context: &Context,
+    stream: &mut Box<dyn Transport>,
+    user: Option<&User>,
+) -> Result<(), Failure> {
     let offer: &[u8] = match user {
         Some(_) => &[VERSION, 2, ANYBODY, USER],
         None => &[VERSION, 1, ANYBODY],
     };
     send(stream, offer).await?;
-    let [version, way] = receive(stream).await?;
+    let [version, way] = receive(stream, (context, "reply to the SOCKS greeting")).await?;
     check_version(version, VERSION)?;
     match (way, user) {
         (ANYBODY, _) => Ok(()),
-        (USER, Some(user)) => log_in(stream, user).await,
+        (USER, Some(user)) => log_in(context, stream, user).await,
         (NONE_OF_THEM, Some(_)) => {
             let message = "it takes neither anybody nor a user with a password";
             Err(refusal(Reason::ProxyAuthentication, message))
@@ -78,7 +87,11 @@ async fn introduce(stream: &mut Box<dyn Transport>, user: Option<&User>) -> Resu
     }
 }
 
-async fn log_in(stream: &mut Box<dyn Transport>, user: &User) -> Result<(), Failure> {
+async fn log_in(
+    context: &Context,
+    stream: &mut Box<dyn Transport>,
+    user: &User,
+) -> Result<(), Failure> {
     let mut message = vec![USER_VERSION];
     for (what, text) in [("user's name", &user.name), ("password", &user.password)] {
         let bytes = text.expose().as_bytes();
@@ -90,7 +103,7 @@ async fn log_in(stream: &mut Box<dyn Transport>, user: &User) -> Result<(), Fail
         message.extend_from_slice(bytes);
     }
     send(stream, &message).await?;
-    match receive(stream).await? {
+    match receive(stream, (context, "reply to the SOCKS username and password")).await? {
         [USER_VERSION, 0] => Ok(()),
         [USER_VERSION, _] => {
             let message = "it does not take the user's name and password";
@@ -158,7 +171,12 @@ async fn send(stream: &mut Box<dyn Transport>, bytes: &[u8]) -> Result<(), Failu
     sent.await.map_err(|error| Failure::io(Stage::Proxy, "asking it by SOCKS", &error))
 }
 
-async fn receive<const N: usize>(stream: &mut Box<dyn Transport>) -> Result<[u8; N], Failure> {
+/// Reads the next bytes of what is `awaited`.
+async fn receive<const N: usize>(
+    stream: &mut Box<dyn Transport>,
+    (context, awaited): (&Context, &str),
+) -> Result<[u8; N], Failure> {
+    let _waiting = context.waiting_for(|| format!("no {awaited}"));
     let mut bytes = [0; N];
     let read = stream.read_exact(&mut bytes).await;
     read.map_err(|error| Failure::io(Stage::Proxy, "waiting for its SOCKS answer", &error))?;
@@ -167,7 +185,9 @@ async fn receive<const N: usize>(stream: &mut Box<dyn Transport>) -> Result<[u8;
 
 #[cfg(test)]
 mod tests {
-    use tokio::io::duplex;
+    use std::{sync::Arc, time::Duration};
+
+    use tokio::{io::duplex, time::Instant};
 
     use super::*;
     use crate::settings::secret::Secret;
@@ -182,7 +202,9 @@ mod tests {
             password: Secret::new(password),
         });
         let endpoint = Endpoint { host: "h.example", address: None, port: 443 };
-        let outcome = connect(Box::new(ours), endpoint, user.as_ref()).await.map(drop);
+        let deadline = Instant::now() + Duration::from_mins(1);
+        let context = Context::new(deadline, Arc::default());
+        let outcome = connect(&context, Box::new(ours), endpoint, user.as_ref()).await.map(drop);
         let mut told = Vec::new();
         theirs.read_to_end(&mut told).await.unwrap();
         (outcome, told)

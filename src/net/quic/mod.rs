@@ -6,16 +6,21 @@
 mod failure;
 mod parameters;
 
-use std::{io, net::SocketAddr, time::Duration};
+use std::{
+    io,
+    net::SocketAddr,
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
 use tokio::{task::coop::consume_budget, time::Instant};
 
 use crate::{
-    evidence::{Failure, Stage},
+    evidence::{Failure, Stage, words::count},
     net::{
         Context,
         tls::{Handshake, QuicTls, TlsClient, TlsSession},
-        wire::{Arrival, Event, Mark, WireClock, WireDatagram},
+        wire::{Arrival, Event, Lap, Mark, WireClock, WireDatagram},
     },
 };
 
@@ -109,11 +114,17 @@ impl QuicConnection {
         seen: &mut Option<TlsSession>,
     ) -> Result<(), Failure> {
         *seen = None;
+        let (clock, peer) = (self.clock.clone(), self.addresses.from);
+        let has_certificates = AtomicBool::new(false);
+        let _waiting = context.waiting_for(|| {
+            describe_handshake(peer, clock.so_far(), has_certificates.load(Ordering::Relaxed))
+        });
         while !self.engine.is_established() {
             let moved_on = self.step_on(seen.as_ref()).await;
             // At once, since this future may not be polled again.
             if seen.is_none() {
                 *seen = self.tls.take_verdict();
+                has_certificates.store(seen.is_some(), Ordering::Relaxed);
             }
             moved_on?;
             if self.arrival().is_some() {
@@ -290,6 +301,20 @@ impl Drop for QuicConnection {
             if self.socket.send_now(packet.get(..length).unwrap_or_default()).is_err() {
                 break;
             }
+        }
+    }
+}
+
+/// Describes how far a handshake came.
+fn describe_handshake(peer: SocketAddr, lap: Lap, has_certificates: bool) -> String {
+    match lap.received {
+        0 => format!("no QUIC handshake with {peer}: nothing came"),
+        received => {
+            let certificate = if has_certificates { "certificate" } else { "no certificate" };
+            format!(
+                "QUIC handshake with {peer} not completed: {} and {certificate} came",
+                count(received, "byte")
+            )
         }
     }
 }

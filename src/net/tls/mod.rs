@@ -15,6 +15,7 @@ mod judge;
 mod known;
 mod library;
 mod name;
+mod progress;
 #[cfg(feature = "http3")]
 mod quic;
 mod revocation;
@@ -57,6 +58,7 @@ use crate::{
             below::Below,
             files::{Cache, Prepared},
             judge::Judge,
+            progress::Progress,
         },
     },
     settings::{host_name::to_ascii, rule::RuleError, tls::TlsSettings},
@@ -136,21 +138,28 @@ impl TlsClient {
     {
         context.enter(Stage::Tls);
         *seen = None;
-        let prepared = self.prepared().await?;
+        let prepared = self.read(context).await?;
         let judge = self.judge(&prepared, request.server_name)?;
         let verdict = Arc::clone(&judge.verdict);
         let ssl = setup(&prepared, request.alpn, judge).map_err(|error| refused(&error))?;
 
-        let mut handshake = pin!(SslStreamBuilder::new(ssl, Below::new(stream)).connect());
+        let progress = Progress::default();
+        let waiting = context.waiting_for(|| progress.describe());
+        let stream = Below::new(stream, progress.clone());
+        let mut handshake = pin!(SslStreamBuilder::new(ssl, stream).connect());
         let done = poll_fn(|task| {
             let done = handshake.as_mut().poll(task);
             // At once, since this future may not be polled again.
             if seen.is_none() {
                 *seen = verdict.lock().unwrap_or_else(PoisonError::into_inner).take();
+                if seen.is_some() {
+                    progress.note_certificates();
+                }
             }
             done
         })
         .await;
+        drop(waiting);
         match done {
             Ok(stream) => {
                 if let Some(session) = seen {
@@ -187,6 +196,12 @@ impl TlsClient {
             skip_verify: self.settings.insecure_skip_verify,
             verdict: Arc::default(),
         })
+    }
+
+    /// The same for a handshake, which says so when it is cut off by a file that hangs.
+    async fn read(&self, context: &Context) -> Result<Arc<Prepared>, Failure> {
+        let _waiting = context.waiting_for(|| "the files of tls_config were not read".to_owned());
+        self.prepared().await
     }
 
     async fn prepared(&self) -> Result<Arc<Prepared>, Failure> {

@@ -93,7 +93,7 @@ pub(in crate::probe) fn where_time_went(hops: &[HopReport], duration: Duration) 
     if longest.length < duration / 2 || was_cut_off {
         return String::new();
     }
-    format!("; {} had taken {:.3}s of that", longest.label(), longest.length.as_secs_f64())
+    format!("; {} took {:.3} s of it", longest.label(), longest.length.as_secs_f64())
 }
 
 /// The exchange that was under way at `time`.
@@ -179,10 +179,7 @@ mod tests {
             where_time_went(&hops, Duration::from_secs(5))
         };
         let slow = phase("resolve", 0, 4600);
-        assert_eq!(
-            told(vec![slow, phase("connect", 4600, 400)]),
-            "; resolve had taken 4.600s of that"
-        );
+        assert_eq!(told(vec![slow, phase("connect", 4600, 400)]), "; resolve took 4.600 s of it");
         assert_eq!(told(vec![phase("resolve", 0, 2000), phase("connect", 2000, 3000)]), "");
         assert_eq!(told(vec![phase("resolve", 0, 2000), phase("tls", 2000, 2000)]), "");
         assert_eq!(told(Vec::new()), "");

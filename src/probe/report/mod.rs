@@ -80,6 +80,9 @@ pub struct ProbeReport {
     pub log: Vec<LogEntry>,
 }
 
+/// The field of the log entry about a failed probe that has the failure's text.
+pub(super) const FAILURE_FIELD: &str = "err";
+
 impl ProbeReport {
     /// Adds what is known of the probe as a whole to what its prober measured.
     #[must_use]
@@ -98,15 +101,16 @@ impl ProbeReport {
         if scrubber.is_idle() {
             return self;
         }
-        if let Err(failure) = &mut self.verdict {
+        let checks = self.checks.iter_mut().filter_map(Check::failure_mut);
+        for failure in self.verdict.as_mut().err().into_iter().chain(checks) {
             scrubber.scrub(&mut failure.message);
-        }
-        for failure in self.checks.iter_mut().filter_map(Check::failure_mut) {
-            scrubber.scrub(&mut failure.message);
+            scrubber.scrub_beginnings(&mut failure.message);
         }
         for entry in &mut self.log {
             scrubber.scrub(&mut entry.message);
             entry.fields.iter_mut().for_each(|(_, value)| scrubber.scrub(value));
+            let failures = entry.fields.iter_mut().filter(|(key, _)| *key == FAILURE_FIELD);
+            failures.for_each(|(_, value)| scrubber.scrub_beginnings(value));
         }
         for hop in &mut self.hops {
             hop.url.iter_mut().chain(&mut hop.answer).for_each(|text| scrubber.scrub(text));

@@ -1,6 +1,9 @@
 //! One question on the wire, and the answer to it.
 
-use std::net::{IpAddr, SocketAddr};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::atomic::{AtomicU32, Ordering},
+};
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
@@ -9,7 +12,7 @@ use super::{
     message::{self, Message},
 };
 use crate::{
-    evidence::{Failure, Phases, Reason, Stage},
+    evidence::{Failure, Phases, Reason, Stage, words::count},
     net::{
         Context, dial,
         tls::{Handshake, TlsClient},
@@ -51,6 +54,8 @@ impl Question<'_> {
         socket.send(self.octets).await.map_err(|error| self.send_failure(&error))?;
         context.enter(Stage::Response);
         let mut buffer = [0; LONGEST_DATAGRAM];
+        let ignored = AtomicU32::new(0);
+        let _waiting = context.waiting_for(|| self.no_datagram(ignored.load(Ordering::Relaxed)));
         loop {
             let arrival =
                 socket.receive(&mut buffer).await.map_err(|error| self.receive_failure(&error))?;
@@ -58,6 +63,7 @@ impl Question<'_> {
             if message::identifier(octets).is_some_and(|other| other != self.identifier) {
                 let length = arrival.length;
                 context.log.debug("Ignoring an answer to another question", &[("bytes", &length)]);
+                ignored.fetch_add(1, Ordering::Relaxed);
                 continue;
             }
             asking.stop_at(arrival.sent.map(|sent| arrival.at.since(sent)).unwrap_or_default());
@@ -123,7 +129,8 @@ impl Question<'_> {
         };
         sent.await.map_err(|error| self.send_failure(&error))?;
         context.enter(Stage::Response);
-        let answer = receive_framed(stream).await.map_err(|error| self.receive_failure(&error))?;
+        let receiving = Receiving { context, question: self, bytes: Vec::new() };
+        let answer = receiving.message(stream).await?;
         asking.stop_at(clock.lap().answer_time());
         let broken = |what: String| {
             let message = format!("The answer of {} {what}", self.server);
@@ -135,26 +142,90 @@ impl Question<'_> {
         Message::decode(&answer).map_err(|error| broken(format!("cannot be read: {error}")))
     }
 
+    /// Describes the wait for a datagram that did not come.
+    fn no_datagram(&self, ignored: u32) -> String {
+        let what = format!("question sent to {} over UDP, no answer", self.server);
+        if ignored == 0 {
+            return what;
+        }
+        let ignored = count(ignored, "datagram");
+        format!("{what}; {ignored} ignored: the identifier is that of another question")
+    }
+
     fn send_failure(&self, error: &std::io::Error) -> Failure {
         Failure::io(Stage::Request, &format!("sending the question to {}", self.server), error)
     }
 
     fn receive_failure(&self, error: &std::io::Error) -> Failure {
-        if error.kind() == std::io::ErrorKind::UnexpectedEof {
-            let message = format!("{} closed the connection before it had answered", self.server);
-            return Failure::new(Stage::Response, Reason::Closed, message);
-        }
         Failure::io(Stage::Response, &format!("waiting for the answer of {}", self.server), error)
     }
 }
 
-/// Reads one message; memory grows with what comes, not with what is announced.
-async fn receive_framed<S: AsyncRead + Unpin>(stream: &mut S) -> std::io::Result<Vec<u8>> {
-    let length = stream.read_u16().await?;
-    let mut answer = Vec::new();
-    let received = stream.take(length.into()).read_to_end(&mut answer).await?;
-    if received < usize::from(length) {
-        return Err(std::io::ErrorKind::UnexpectedEof.into());
+/// The reading of one message from a stream.
+struct Receiving<'r> {
+    context: &'r Context,
+    question: &'r Question<'r>,
+    /// What came: the length of the message, and the message.
+    bytes: Vec<u8>,
+}
+
+/// Bytes of the length before a message.
+const PREFIX: usize = size_of::<u16>();
+
+/// Maximum number of bytes that room is made for at once.
+const READ_AHEAD: usize = 4 << 10;
+
+impl Receiving<'_> {
+    /// Reads the message; memory grows with what comes, not with what is announced.
+    async fn message<S: AsyncRead + Unpin>(mut self, stream: &mut S) -> Result<Vec<u8>, Failure> {
+        loop {
+            let missing = self.length().unwrap_or(PREFIX).saturating_sub(self.bytes.len());
+            if missing == 0 {
+                return Ok(self.bytes.split_off(PREFIX));
+            }
+            self.bytes.reserve(missing.min(READ_AHEAD));
+            let limit = u64::try_from(missing).unwrap_or_default();
+            let read = (&mut *stream).take(limit).read_buf(&mut self.bytes).await;
+            if read.map_err(|error| self.question.receive_failure(&error))? == 0 {
+                return Err(self.ended());
+            }
+        }
     }
-    Ok(answer)
+
+    /// The length of all that is to come, once it is known.
+    fn length(&self) -> Option<usize> {
+        let prefix = self.bytes.first_chunk()?;
+        Some(PREFIX + usize::from(u16::from_be_bytes(*prefix)))
+    }
+
+    /// The failure of a connection that the server has closed.
+    fn ended(&self) -> Failure {
+        let server = self.question.server;
+        let message = match self.bytes.as_slice() {
+            [] => format!("{server} closed the connection before it had answered"),
+            _ => format!("{server} closed the connection within its answer: {}", self.describe()),
+        };
+        Failure::new(Stage::Response, Reason::Closed, message)
+    }
+
+    /// Describes how much of the message came.
+    fn describe(&self) -> String {
+        let server = self.question.server;
+        match (self.length(), self.bytes.len()) {
+            (Some(length), came) => format!(
+                "{} of the {} bytes of the answer of {server} came",
+                came - PREFIX,
+                length - PREFIX
+            ),
+            (None, 0) => format!("question sent to {server} over TCP, no answer"),
+            (None, _) => format!("1 byte of the answer of {server} came, and no length"),
+        }
+    }
+}
+
+/// A message that is cut off says how much of it came.
+impl Drop for Receiving<'_> {
+    fn drop(&mut self) {
+        drop(self.context.waiting_for(|| self.describe()));
+    }
 }

@@ -115,6 +115,7 @@ impl GrpcProber {
         );
         let asking = seen.phases.stopwatch(GrpcPhase::Request);
         let frames = FrameWatch::default();
+        let _waiting = context.waiting_for(|| frames.describe_wait());
         let stream = Framed::new(stream, clock.clone(), frames.clone());
         let ended = call(self, stream, authority, &frames).await;
         let answered = frames.last_byte().zip(frames.sent()).filter(|_| ended.is_ok());

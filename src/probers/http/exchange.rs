@@ -89,12 +89,16 @@ pub(super) async fn exchange(
         Line::Http1(stream) => {
             let interim = head.clone();
             on_informational(&mut request, move |_| interim.note_interim());
-            seen.running = Some(Running::over_http1(clock.clone(), head.clone()));
+            let running = Running::over_http1(clock.clone(), head.clone());
+            seen.running = Some(running.of(&request));
+            let _waiting = context.waiting_for(|| seen.describe_wait());
             send_http1(Watched::new(stream, clock, head.clone()), request).await
         }
         Line::Http2(stream) => {
             let frames = FrameWatch::default();
-            seen.running = Some(Running::over_http2(clock.clone(), frames.clone()));
+            let running = Running::over_http2(clock.clone(), frames.clone());
+            seen.running = Some(running.of(&request));
+            let _waiting = context.waiting_for(|| seen.describe_wait());
             let answered = send_http2(Framed::new(stream, clock, frames.clone()), request).await;
             if let Ok((response, _)) = &answered {
                 frames.note_head(response.body().is_end_stream());
@@ -103,7 +107,7 @@ pub(super) async fn exchange(
         }
         #[cfg(feature = "http3")]
         Line::Http3(connection) => {
-            return Box::pin(http3::exchange(connection, request, seen)).await;
+            return Box::pin(http3::exchange(context, connection, request, seen)).await;
         }
     };
     let (response, driver) = answered.map_err(|error| failure_of(&error, "The request failed"))?;

@@ -26,12 +26,18 @@ use crate::{
 /// The body of a request.
 pub(super) type RequestBody = UnsyncBoxBody<Bytes, io::Error>;
 
+/// The length of a request's body that is read from a file, and that no header announces.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct FileLength(pub(super) u64);
+
 /// Makes the requests of one probe, from what its module and its target say.
 pub(super) struct Requests<'p> {
     prober: &'p HttpProber,
     /// The `Host` header that the module or the `hostname` parameter asks for.
     host: Option<String>,
     body_file: Option<File>,
+    /// The length of the file that the next request sends.
+    file_length: Option<u64>,
     credentials: Credentials,
     /// What `Authorization` says, whatever else is configured.
     token: Option<HeaderValue>,
@@ -71,7 +77,8 @@ impl<'p> Requests<'p> {
             path => Some(File::open(path).await.map_err(|error| unusable("body_file", &error))?),
         };
         let host = host.map(str::to_owned);
-        Ok(Self { prober, host, body_file, credentials: Credentials::default(), token: None })
+        let credentials = Credentials::default();
+        Ok(Self { prober, host, body_file, file_length: None, credentials, token: None })
     }
 
     /// The first request, for `url`.
@@ -126,6 +133,9 @@ impl<'p> Requests<'p> {
     ) -> Result<Request<RequestBody>, Failure> {
         let (body, framing) = self.body(hop).await?;
         let mut request = Request::new(body);
+        if let Some(length) = self.file_length.take() {
+            request.extensions_mut().insert(FileLength(length));
+        }
         *request.method_mut() = hop.method.clone();
         *request.uri_mut() = uri(hop, framed || proxy.is_some())?;
         let headers = request.headers_mut();
@@ -227,6 +237,7 @@ impl<'p> Requests<'p> {
             let length =
                 file.metadata().await.map_err(|error| unusable("body_file", &error))?.len();
             if length > 0 || !usually_without_body(&hop.method) {
+                self.file_length = Some(length);
                 let chunked = (header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
                 return Ok((FileBody::new(file).boxed_unsync(), Some(chunked)));
             }

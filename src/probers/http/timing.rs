@@ -2,15 +2,21 @@
 
 use std::time::Duration;
 
+use http::Request;
+use http_body::Body as _;
+
 #[cfg(feature = "http3")]
 use crate::probers::http::http3::StreamWatch;
 use crate::{
-    evidence::Phases,
+    evidence::{Phases, words::count},
     net::{
         http::{head::HeadWatch, http2::FrameWatch},
         wire::{Mark, WireClock},
     },
-    probers::http::measurements::{HttpMeasurements, HttpPhase},
+    probers::http::{
+        measurements::{HttpMeasurements, HttpPhase},
+        request::{FileLength, RequestBody},
+    },
 };
 
 /// A request that is under way, from the moment it is sent.
@@ -21,6 +27,8 @@ pub(super) struct Running {
     /// Whether the body lasts until the connection ends.
     until_end: bool,
     progress: Progress,
+    /// The number of bytes of the request's body, where that is known.
+    upload: u64,
 }
 
 /// What tells the bytes of the exchange from others.
@@ -66,18 +74,52 @@ impl Answered {
 impl Running {
     /// For a request that is about to be sent over HTTP/1 on a connection with this clock.
     pub(super) fn over_http1(clock: WireClock, head: HeadWatch) -> Self {
-        Self { clock, watch: Watch::Http1(head), until_end: false, progress: Progress::Waiting }
+        Self::new(clock, Watch::Http1(head))
     }
 
     /// For a request that is about to be sent over HTTP/2 on a connection with this clock.
     pub(super) fn over_http2(clock: WireClock, frames: FrameWatch) -> Self {
-        Self { clock, watch: Watch::Http2(frames), until_end: false, progress: Progress::Waiting }
+        Self::new(clock, Watch::Http2(frames))
     }
 
     /// For a request that is about to be sent over HTTP/3 on a connection with this clock.
     #[cfg(feature = "http3")]
     pub(super) fn over_http3(clock: WireClock, stream: StreamWatch) -> Self {
-        Self { clock, watch: Watch::Http3(stream), until_end: false, progress: Progress::Waiting }
+        Self::new(clock, Watch::Http3(stream))
+    }
+
+    fn new(clock: WireClock, watch: Watch) -> Self {
+        Self { clock, watch, until_end: false, progress: Progress::Waiting, upload: 0 }
+    }
+
+    /// The same for this request, whose body's length is noted.
+    pub(super) fn of(self, request: &Request<RequestBody>) -> Self {
+        let file = request.extensions().get().map(|FileLength(length)| *length);
+        Self { upload: file.unwrap_or_else(|| request.body().size_hint().lower()), ..self }
+    }
+
+    /// Describes the wait for the head of the response.
+    pub(super) fn describe_wait(&self) -> String {
+        let lap = self.clock.so_far();
+        if lap.sent < self.upload.max(1) {
+            let body = match self.upload {
+                0 => String::new(),
+                length => format!(" of a request whose body has {}", count(length, "byte")),
+            };
+            return format!(
+                "sending the request: {}{body} were sent, and the peer takes no more",
+                count(lap.sent, "byte")
+            );
+        }
+        match &self.watch {
+            Watch::Http1(head) => head.describe_wait(),
+            Watch::Http2(frames) => frames.describe_wait(),
+            #[cfg(feature = "http3")]
+            Watch::Http3(_) => {
+                let received = count(lap.received, "byte");
+                format!("request sent over HTTP/3, no response header; {received} came in all")
+            }
+        }
     }
 
     /// How long the peer took until it answered, if it did.
@@ -118,6 +160,11 @@ impl Running {
 }
 
 impl HttpMeasurements {
+    /// Describes the wait for the head of the response that is under way.
+    pub(super) fn describe_wait(&self) -> String {
+        self.running.as_ref().map(Running::describe_wait).unwrap_or_default()
+    }
+
     /// Notes that the head of the response is there, and whether its body lasts until the connection
     /// ends.
     pub(super) fn note_head(&mut self, until_end: bool) {

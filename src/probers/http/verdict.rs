@@ -10,7 +10,7 @@ use http::StatusCode;
 use tokio::time::Instant;
 
 use crate::{
-    evidence::{Check, Failure, Reason, Stage},
+    evidence::{Check, Failure, Reason, Stage, words::count},
     net::{Context, proxy::Proxy},
     probers::{
         MOST_INLINE, elsewhere,
@@ -97,11 +97,11 @@ async fn judge_body(
         }
     };
     context.enter(Stage::Check);
-    if wants_patterns && verdict.take_or_fail(match_patterns(prober, &body).await) {
+    if wants_patterns && verdict.take_or_fail(match_patterns(prober, context, &body).await) {
         seen.patterns = CheckState::Passed;
     }
     if adds_patterns && body.len() <= MOST_INLINE {
-        verdict.take_or_fail(match_patterns(prober, &body).await);
+        verdict.take_or_fail(match_patterns(prober, context, &body).await);
     }
     if wants_json && verdict.is_good() {
         seen.json = Some(CheckState::Begun);
@@ -137,6 +137,7 @@ async fn read(
     seen: &mut HttpMeasurements,
 ) -> Result<Option<Vec<u8>>, Problem> {
     context.enter(Stage::Response);
+    let mut reading = Reading { context, announced: response.content_length, received: 0 };
     while !collector.is_complete() {
         let piece = response.next_piece().await;
         let Some(piece) =
@@ -144,6 +145,7 @@ async fn read(
         else {
             break;
         };
+        reading.received += u64::try_from(piece.len()).unwrap_or_default();
         let mut rest = Some(piece);
         while let Some(piece) = rest {
             let (next, fed) = collector.feed(piece, context.deadline).await;
@@ -156,7 +158,38 @@ async fn read(
     collector.finish().map_err(Problem::Content)
 }
 
-async fn match_patterns(prober: &HttpProber, body: &Arc<Vec<u8>>) -> Result<Vec<Check>, Failure> {
+/// The progress of a body that is being read; one that is cut off says how much of it came.
+struct Reading<'r> {
+    context: &'r Context,
+    announced: Option<u64>,
+    received: u64,
+}
+
+impl Drop for Reading<'_> {
+    fn drop(&mut self) {
+        drop(self.context.waiting_for(|| match self.announced {
+            Some(announced) => format!(
+                "response header received, body incomplete: {} of {} came",
+                self.received,
+                count(announced, "byte")
+            ),
+            None => format!(
+                "response header received, no end of the body: {} came, and no length was announced",
+                count(self.received, "byte")
+            ),
+        }));
+    }
+}
+
+async fn match_patterns(
+    prober: &HttpProber,
+    context: &Context,
+    body: &Arc<Vec<u8>>,
+) -> Result<Vec<Check>, Failure> {
+    let _waiting = context.waiting_for(|| {
+        let length = u64::try_from(body.len()).unwrap_or_default();
+        format!("matching the patterns against {} of body", count(length, "byte"))
+    });
     let unwanted = &prober.fail_if_body_matches_regexp;
     let wanted = &prober.fail_if_body_not_matches_regexp;
     if body.len() <= MOST_INLINE {
@@ -172,6 +205,8 @@ async fn match_json(
     context: &Context,
     body: &Arc<Vec<u8>>,
 ) -> Result<Vec<Check>, Failure> {
+    let _waiting =
+        context.waiting_for(|| "evaluating the CEL expressions over the body".to_owned());
     let unwanted = prober.fail_if_body_json_matches_cel.clone();
     let wanted = prober.fail_if_body_json_not_matches_cel.clone();
     let body = Arc::clone(body);

@@ -10,18 +10,18 @@ mod socket;
 mod undelivered;
 
 use std::{
-    io,
+    fmt, io,
     net::{IpAddr, SocketAddr},
     sync::{
         LazyLock,
-        atomic::{AtomicU16, Ordering},
+        atomic::{AtomicU16, AtomicU32, Ordering},
     },
 };
 
 use tokio::time::Instant;
 
 use crate::{
-    evidence::{Failure, Stage, trail::Place},
+    evidence::{Failure, Stage, trail::Place, words::count},
     net::{
         Context,
         resolve::resolve,
@@ -108,6 +108,8 @@ async fn wait_for_reply(
     target: IpAddr,
 ) -> Result<Arrival, Failure> {
     let mut buffer = vec![0; echo.largest_reply()];
+    let ignored = Ignored::default();
+    let _waiting = context.waiting_for(|| format!("no echo reply from {target}{ignored}"));
     loop {
         match socket.datagrams.event(&mut buffer).await {
             Ok(Event::Arrival(arrival)) => {
@@ -116,12 +118,14 @@ async fn wait_for_reply(
                     return Ok(arrival);
                 }
                 let from = arrival.from.unwrap_or(target);
+                ignored.packets.fetch_add(1, Ordering::Relaxed);
                 context.log.debug("Ignored a packet", &[("from", &from), ("bytes", &packet.len())]);
             }
             Ok(Event::Undelivered(undelivered)) => {
                 if echo.is_quoted_by(undelivered.quoted) {
                     return Err(undelivered::failure(&undelivered, echo.version));
                 }
+                ignored.notices.fetch_add(1, Ordering::Relaxed);
             }
             Err(error) if is_about_some_packet(&error) => {}
             Err(error) => {
@@ -129,6 +133,29 @@ async fn wait_for_reply(
                 return Err(Failure::io(Stage::Response, &doing, &error));
             }
         }
+    }
+}
+
+/// The numbers of packets that came while the reply was waited for, and were ignored.
+#[derive(Debug, Default)]
+struct Ignored {
+    packets: AtomicU32,
+    /// ICMP errors about other packets than the request.
+    notices: AtomicU32,
+}
+
+impl fmt::Display for Ignored {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let packets = self.packets.load(Ordering::Relaxed);
+        if packets > 0 {
+            write!(formatter, "; {} ignored: no reply to this request", count(packets, "packet"))?;
+        }
+        let notices = self.notices.load(Ordering::Relaxed);
+        if notices > 0 {
+            let notices = count(notices, "ICMP error");
+            write!(formatter, "; {notices} ignored: not about this request")?;
+        }
+        Ok(())
     }
 }
 
@@ -255,6 +282,22 @@ mod tests {
             (&raw, Access::Unprivileged, false),
         ] {
             assert_eq!(is_reply(packet, access, &echo), expected, "{access}");
+        }
+    }
+
+    #[test]
+    fn what_was_ignored_is_counted() {
+        for (packets, notices, expected) in [
+            (0, 0, ""),
+            (1, 0, "; 1 packet ignored: no reply to this request"),
+            (
+                2,
+                3,
+                "; 2 packets ignored: no reply to this request; 3 ICMP errors ignored: not about this request",
+            ),
+        ] {
+            let ignored = Ignored { packets: packets.into(), notices: notices.into() };
+            assert_eq!(ignored.to_string(), expected);
         }
     }
 

@@ -6,7 +6,12 @@ use tokio::{
     task::coop::consume_budget,
 };
 
-use super::{Step, facts::DialogueFacts, inbox::Inbox};
+use super::{
+    Step,
+    facts::DialogueFacts,
+    inbox::Inbox,
+    progress::{Doing, Progress},
+};
 use crate::{
     evidence::{Check, Failure, Reason, Stage, log::Excerpt},
     net::Context,
@@ -42,10 +47,10 @@ pub async fn talk<S: AsyncRead + AsyncWrite + Unpin>(
     first: usize,
     seen: &mut DialogueFacts,
 ) -> Result<Standing, Failure> {
-    let mut dialogue =
-        Dialogue { context, stream, inbox: Inbox::default(), received: 0, step: first };
+    let (inbox, progress) = (Inbox::default(), Progress::at(first));
+    let mut dialogue = Dialogue { context, stream, steps, inbox, received: 0, progress };
     for (index, step) in steps.iter().enumerate().skip(first) {
-        dialogue.step = index;
+        dialogue.progress.begin_step(index);
         begin_step(context, step, index);
         let heard = dialogue.hear(step, seen).await;
         let send = end_check(context, step, index, heard)?;
@@ -90,24 +95,31 @@ pub fn end_check<T>(
 struct Dialogue<'d, S> {
     context: &'d Context,
     stream: &'d mut S,
+    steps: &'d [Step],
     inbox: Inbox,
     received: usize,
-    step: usize,
+    progress: Progress,
+}
+
+/// A dialogue that is cut off says what it was waiting for.
+impl<S> Drop for Dialogue<'_, S> {
+    fn drop(&mut self) {
+        let Self { context, steps, inbox, progress, .. } = self;
+        drop(context.waiting_for(|| progress.describe(steps, &inbox.bytes)));
+    }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Dialogue<'_, S> {
-    /// One step: expect a line, expect bytes, send; in this order.
-    /// Expects a line and bytes, if asked for; what to send then.
+    /// Expects a line or bytes, if asked for; returns what to send then.
     async fn hear(&mut self, step: &Step, seen: &mut DialogueFacts) -> Result<Vec<u8>, Failure> {
         let mut send = step.send.as_slice().to_vec();
         if let Some(pattern) = &step.expect {
-            let mut last = None;
             loop {
                 let Some(line) = self.line().await? else {
                     seen.failed_due_to_regex = true;
-                    let last = last.map_or_else(
+                    let last = self.progress.last_line().map_or_else(
                         || "without a line".to_owned(),
-                        |line: BytesMut| format!("after \"{}\"", step.shown(&Excerpt(&line))),
+                        |line| format!("after \"{}\"", step.shown(&Excerpt(line))),
                     );
                     let pattern = step.shown(pattern);
                     let what = format!("the peer ended {last}, and nothing matched {pattern}");
@@ -117,14 +129,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Dialogue<'_, S> {
                 let excerpt = step.shown(&excerpt);
                 step.hide(self.context, &line);
                 self.context.log.debug("Read line", &[("line", excerpt)]);
-                if let Some(captures) = pattern.captures(&line) {
+                let captures = pattern.captures(&line);
+                if let Some(captures) = &captures {
                     let fields = [("regexp", regexp), ("line", excerpt)];
                     self.context.log.debug("Regexp matched", &fields);
-                    send = expand(&captures, &step.send);
-                    seen.note_match(&step.labels, &captures);
+                    send = expand(captures, &step.send);
+                    seen.note_match(&step.labels, captures);
+                }
+                let is_match = captures.is_some();
+                self.progress.note_line(line);
+                if is_match {
                     break;
                 }
-                last = Some(line);
             }
         }
         if !step.expect_bytes.is_empty() {
@@ -147,6 +163,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Dialogue<'_, S> {
     /// The next line; none when the peer has ended.
     async fn line(&mut self) -> Result<Option<BytesMut>, Failure> {
         self.context.enter(Stage::Response);
+        self.progress.doing = Doing::AwaitingLine;
         // One read may hold very many short lines, and others want to be served meanwhile.
         consume_budget().await;
         loop {
@@ -163,6 +180,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Dialogue<'_, S> {
     async fn expect_bytes(&mut self, step: &Step, seen: &mut DialogueFacts) -> Result<(), Failure> {
         let expected = step.expect_bytes.as_slice();
         self.context.enter(Stage::Response);
+        self.progress.doing = Doing::AwaitingBytes;
         let bytes = loop {
             if let Some(bytes) = self.inbox.take_bytes(expected.len()) {
                 break bytes;
@@ -190,6 +208,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Dialogue<'_, S> {
 
     async fn send(&mut self, step: &Step, bytes: &[u8]) -> Result<(), Failure> {
         self.context.enter(Stage::Request);
+        self.progress.doing = Doing::Sending(bytes.len());
         step.hide(self.context, bytes.trim_ascii_end());
         self.context.log.debug("Sending", &[("bytes", step.shown(&bytes.escape_ascii()))]);
         let sent = async {
@@ -221,9 +240,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Dialogue<'_, S> {
         Failure::new(stage, reason, format!("{}: {what}", self.place()))
     }
 
-    /// The step, named as a configuration's errors name it.
     fn place(&self) -> String {
-        format!("query_response[{}]", self.step)
+        self.progress.place()
     }
 }
 

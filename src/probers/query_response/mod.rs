@@ -6,6 +6,7 @@ mod dialogue;
 mod explain;
 mod facts;
 mod inbox;
+mod progress;
 mod settings;
 mod stream_facts;
 

@@ -24,7 +24,7 @@ use crate::{
     probers::{
         MOST_INLINE, elsewhere,
         query_response::{MOST_BYTES, Step, begin_step, end_check, expand},
-        websocket::bounded::Bounded,
+        websocket::{bounded::Bounded, progress::Progress},
     },
     settings::regexp::Regexp,
 };
@@ -40,6 +40,14 @@ const MOST_UNSENT: usize = 4 * MOST_BYTES;
 pub(super) struct Websocket<'w> {
     context: &'w Context,
     socket: WebSocketStream<Bounded<Box<dyn Transport>>>,
+    progress: Progress<'w>,
+}
+
+/// A dialogue that is cut off says what it was waiting for.
+impl Drop for Websocket<'_> {
+    fn drop(&mut self) {
+        drop(self.context.waiting_for(|| self.progress.describe()));
+    }
 }
 
 impl<'w> Websocket<'w> {
@@ -59,13 +67,14 @@ impl<'w> Websocket<'w> {
         let read = read.to_vec();
         let socket =
             WebSocketStream::from_partially_read(connection, read, Role::Client, Some(limits));
-        Self { context, socket: socket.await }
+        Self { context, socket: socket.await, progress: Progress::default() }
     }
 
     /// Goes through the steps: in each, expects one message and then sends one, if asked for.
-    pub(super) async fn talk(&mut self, steps: &[Step]) -> Result<(), Failure> {
+    pub(super) async fn talk(&mut self, steps: &'w [Step]) -> Result<(), Failure> {
         for (index, step) in steps.iter().enumerate() {
             begin_step(self.context, step, index);
+            self.progress.begin_step(index, step);
             let place = |failure: Failure| {
                 let message = format!("query_response[{index}]: {failure}");
                 Failure::new(failure.stage, failure.reason, message)
@@ -78,7 +87,7 @@ impl<'w> Websocket<'w> {
     }
 
     /// Expects a message, if asked for; what to send then.
-    async fn hear(&mut self, step: &Step) -> Result<Vec<u8>, Failure> {
+    async fn hear(&mut self, step: &'w Step) -> Result<Vec<u8>, Failure> {
         let mut send = step.send.as_slice().to_vec();
         if let Some(pattern) = &step.expect {
             let message = self.message().await?;
@@ -86,6 +95,7 @@ impl<'w> Websocket<'w> {
             step.hide(self.context, &message);
             self.context.log.debug("Read message", &[("message", step.shown(&excerpt))]);
             self.context.enter(Stage::Check);
+            self.progress.note_message(step, &message);
             send = if message.len() <= MOST_INLINE {
                 answer(step, pattern, &message)
             } else {
@@ -103,6 +113,7 @@ impl<'w> Websocket<'w> {
             return Ok(());
         }
         self.context.enter(Stage::Request);
+        self.progress.sending = Some(send.len());
         step.hide(self.context, &send);
         self.context.log.debug("Sending", &[("message", step.shown(&Excerpt(&send)))]);
         // A frame rather than a text: as upstream's, it may hold any bytes.
@@ -121,7 +132,8 @@ impl<'w> Websocket<'w> {
                 Some(Ok(Message::Text(text))) => return Ok(text.into()),
                 Some(Ok(Message::Binary(bytes))) => return Ok(bytes),
                 Some(Ok(Message::Close(frame))) => return Err(farewell(frame.as_ref())),
-                Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {}
+                Some(Ok(Message::Ping(_))) => self.progress.pings += 1,
+                Some(Ok(Message::Pong(_) | Message::Frame(_))) => {}
                 Some(Err(error)) => return Err(failure_of(&error, Stage::Response, "reading")),
                 None => return Err(farewell(None)),
             }

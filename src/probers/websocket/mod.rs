@@ -5,6 +5,7 @@ mod dialogue;
 mod explain;
 mod headers;
 mod measurements;
+mod progress;
 mod settings;
 mod upgrade;
 
@@ -102,9 +103,9 @@ impl WebsocketProber {
         Ok((Box::new(stream?), clock))
     }
 
-    async fn talk(
-        &self,
-        socket: &mut Websocket<'_>,
+    async fn talk<'w>(
+        &'w self,
+        socket: &mut Websocket<'w>,
         clock: &WireClock,
         seen: &mut WebsocketMeasurements,
     ) -> Result<(), Failure> {
@@ -133,6 +134,7 @@ async fn ask(
     context.enter(Stage::Response);
     let asking = seen.phases.stopwatch(WebsocketPhase::Request);
     let head = HeadWatch::default();
+    let _waiting = context.waiting_for(|| format!("upgrade: {}", head.describe_wait()));
     let stream = Watched::new(connection, clock.clone(), head.clone());
     let upgraded = asked.send(stream, &head, seen.progress.get_or_insert_default()).await;
     let lap = clock.lap();

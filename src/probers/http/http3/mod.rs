@@ -19,6 +19,7 @@ pub(super) use crate::probers::http::http3::{
 use crate::{
     evidence::{Failure, Reason, Stage},
     net::{
+        Context,
         http::{head::MOST_INTERIM, send::LARGEST_HEAD},
         quic::QuicConnection,
     },
@@ -49,15 +50,19 @@ pub(super) struct Http3 {
 
 /// Sends a request, and waits for the head of the response.
 pub(super) async fn exchange(
+    context: &Context,
     connection: Box<QuicConnection>,
     request: Request<RequestBody>,
     seen: &mut HttpMeasurements,
 ) -> Result<Response, Failure> {
     let is_head = request.method() == Method::HEAD;
     let watch = StreamWatch::default();
-    seen.running = Some(Running::over_http3(connection.clock().clone(), watch.clone()));
+    let running = Running::over_http3(connection.clock().clone(), watch.clone());
+    seen.running = Some(running.of(&request));
+    let waiting = context.waiting_for(|| seen.describe_wait());
     let mut exchange = Http3::begin(connection, request, watch).await?;
     let head = exchange.head().await?;
+    drop(waiting);
     seen.note_head(false);
     let without_body = is_head || matches!(head.status.as_u16(), 204 | 304);
     exchange.missing = head.content_length.filter(|_| !without_body);

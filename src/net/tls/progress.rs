@@ -1,0 +1,111 @@
+//! The progress of a TLS handshake, and its description when the probe is cut off.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicU64, Ordering},
+};
+
+use crate::evidence::{log::Quoted, words::count};
+
+/// What came from the peer so far; shared by the stream below TLS and the probe.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Progress(Arc<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    received: AtomicU64,
+    /// The first eight bytes, where as many have come.
+    beginning: AtomicU64,
+    has_certificates: AtomicBool,
+}
+
+/// The first byte of a TLS record with a handshake message, and the sixth where that is a
+/// `ServerHello` (RFC 8446, sections 5.1 and 4).
+const HANDSHAKE: u8 = 22;
+const SERVER_HELLO: u8 = 2;
+
+/// Bytes of a record before its content, the last two of which are its length.
+const RECORD_HEADER: u64 = 5;
+
+impl Progress {
+    /// Notes bytes that came; `beginning` is how the peer's side began.
+    pub(super) fn note(&self, length: usize, beginning: &[u8]) {
+        let received = u64::try_from(length).unwrap_or_default();
+        let before = self.0.received.fetch_add(received, Ordering::Relaxed);
+        if before < 8 {
+            let mut bytes = [0; 8];
+            bytes.iter_mut().zip(beginning).for_each(|(slot, byte)| *slot = *byte);
+            self.0.beginning.store(u64::from_be_bytes(bytes), Ordering::Relaxed);
+        }
+    }
+
+    /// Notes that the server has sent its certificates.
+    pub(super) fn note_certificates(&self) {
+        self.0.has_certificates.store(true, Ordering::Relaxed);
+    }
+
+    /// Describes how far the handshake came.
+    pub(super) fn describe(&self) -> String {
+        let received = self.0.received.load(Ordering::Relaxed);
+        let bytes = count(received, "byte");
+        let beginning = self.0.beginning.load(Ordering::Relaxed).to_be_bytes();
+        match (received, beginning) {
+            (0, _) => "ClientHello sent, no answer".to_owned(),
+            _ if self.0.has_certificates.load(Ordering::Relaxed) => format!(
+                "certificate received, TLS handshake not completed: nothing came after {bytes}"
+            ),
+            (6.., [HANDSHAKE, _, _, high, low, SERVER_HELLO, ..])
+                if received >= RECORD_HEADER + u64::from(u16::from_be_bytes([high, low])) =>
+            {
+                format!("ServerHello received, no certificate: nothing came after {bytes}")
+            }
+            (_, beginning) => {
+                let length = beginning.len().min(usize::try_from(received).unwrap_or_default());
+                let beginning = Quoted(beginning.get(..length).unwrap_or_default()).to_string();
+                format!(
+                    "ClientHello sent, no whole ServerHello: {bytes} came, beginning with {beginning}"
+                )
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_description_says_how_far_the_handshake_came() {
+        let hello = [HANDSHAKE, 3, 3, 0, 6, SERVER_HELLO, 0, 0, 2, 3, 3];
+        for (pieces, certificates, expected) in [
+            (&[][..], false, "ClientHello sent, no answer"),
+            (
+                &[&b"22"[..], b"0"],
+                false,
+                r#"no whole ServerHello: 3 bytes came, beginning with "220""#,
+            ),
+            (&[&hello[..5]], false, r#"5 bytes came, beginning with "\u{16}\u{3}\u{3}\0\u{6}""#),
+            (
+                &[&hello[..1], &hello[1..]],
+                false,
+                "ServerHello received, no certificate: nothing came after 11 bytes",
+            ),
+            (
+                &[&hello[..]],
+                true,
+                "certificate received, TLS handshake not completed: nothing came after 11 bytes",
+            ),
+        ] {
+            let (progress, mut beginning) = (Progress::default(), Vec::new());
+            for piece in pieces {
+                beginning.extend_from_slice(piece);
+                progress.note(piece.len(), &beginning);
+            }
+            if certificates {
+                progress.note_certificates();
+            }
+            let text = progress.describe();
+            assert!(text.ends_with(expected), "{text}");
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! The progress of a dialogue over messages, and its description when the probe is cut off.
+
+use bytes::Bytes;
+
+use crate::{
+    evidence::{log::Quoted, words::count},
+    probers::query_response::Step,
+};
+
+/// The step that is running, and what came before.
+#[derive(Debug, Default)]
+pub(super) struct Progress<'s> {
+    step: Option<(usize, &'s Step)>,
+    /// The number of bytes that the step is sending.
+    pub(super) sending: Option<usize>,
+    last: Option<Last<'s>>,
+    /// The number of pings that came since the last message.
+    pub(super) pings: u64,
+}
+
+/// The last message that came.
+#[derive(Debug)]
+struct Last<'s> {
+    step: &'s Step,
+    beginning: Bytes,
+    length: usize,
+}
+
+/// Maximum number of bytes that are kept of a message.
+const MAX_KEPT: usize = 100;
+
+impl<'s> Progress<'s> {
+    /// Notes that a step begins.
+    pub(super) fn begin_step(&mut self, index: usize, step: &'s Step) {
+        (self.step, self.sending) = (Some((index, step)), None);
+    }
+
+    /// Notes a message that came.
+    pub(super) fn note_message(&mut self, step: &'s Step, message: &Bytes) {
+        let length = message.len();
+        // A long one is not kept in memory for its beginning.
+        let beginning = match message.get(..MAX_KEPT) {
+            Some(beginning) => Bytes::copy_from_slice(beginning),
+            None => message.clone(),
+        };
+        (self.last, self.pings) = (Some(Last { step, beginning, length }), 0);
+    }
+
+    /// Describes what the dialogue was waiting for, and what had come.
+    pub(super) fn describe(&self) -> String {
+        let Some((index, step)) = self.step else { return String::new() };
+        let place = format!("query_response[{index}]");
+        if let Some(length) = self.sending {
+            let length = count(u64::try_from(length).unwrap_or_default(), "byte");
+            return format!("{place}: sending a message of {length}, which the peer does not read");
+        }
+        let Some(pattern) = &step.expect else { return place };
+        let last = self.last.as_ref().map(Last::describe).unwrap_or_default();
+        let pings = match self.pings {
+            0 => String::new(),
+            pings => format!("; {} came", count(pings, "ping")),
+        };
+        let pattern = Quoted(pattern.as_str().as_bytes());
+        format!("{place}: no message to match {} came{last}{pings}", step.shown(&pattern))
+    }
+}
+
+impl Last<'_> {
+    /// The message, as the end of a sentence.
+    fn describe(&self) -> String {
+        let Self { step, beginning, length } = self;
+        let is_cut = beginning.len() < *length;
+        let more = if is_cut { format!("… ({length} bytes)") } else { String::new() };
+        format!(" after {}", step.shown(&format_args!("{}{more}", Quoted(beginning))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::regexp::Regexp;
+
+    fn step(secret: bool) -> Step {
+        Step { expect: Some(Regexp::new("^pong").unwrap()), secret, ..Step::default() }
+    }
+
+    #[test]
+    fn the_description_says_what_was_expected_and_what_came() {
+        let (open, secret) = (step(false), step(true));
+        let mut progress = Progress::default();
+        progress.begin_step(0, &open);
+        assert_eq!(progress.describe(), r#"query_response[0]: no message to match "^pong" came"#);
+        progress.note_message(&open, &Bytes::from("pong\n"));
+        progress.sending = Some(7);
+        assert!(progress.describe().contains("sending a message of 7 bytes"));
+        progress.begin_step(1, &open);
+        progress.pings = 2;
+        assert_eq!(
+            progress.describe(),
+            r#"query_response[1]: no message to match "^pong" came after "pong\n"; 2 pings came"#
+        );
+        progress.note_message(&open, &Bytes::from("x".repeat(5000)));
+        assert!(progress.describe().ends_with("xxx\"… (5000 bytes)"));
+        progress.note_message(&secret, &Bytes::from("s3cret"));
+        progress.begin_step(2, &secret);
+        assert_eq!(
+            progress.describe(),
+            "query_response[2]: no message to match <secret> came after <secret>"
+        );
+    }
+}
