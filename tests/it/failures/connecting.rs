@@ -59,7 +59,7 @@ pub(super) fn rows() -> Vec<Row> {
             tcp(""),
             crowded(),
             (Stage::Connect, Reason::Timeout),
-            "in stage connect",
+            "no TCP handshake was made",
         )
         .soon(),
     ]

@@ -76,7 +76,7 @@ fn over_tcp() -> Vec<Row> {
             "{send: ping}, {expect: pong}",
             tcp().line(),
             (Stage::Response, Reason::Timeout),
-            "in stage response",
+            "query_response[1]: no line matched \"pong\"; nothing came",
         )
         .soon(),
         talk(
@@ -140,7 +140,7 @@ fn over_unix_sockets() -> Vec<Row> {
             unix("{expect: hello}"),
             socket(tcp()),
             (Stage::Response, Reason::Timeout),
-            "in stage response",
+            "query_response[0]: no line matched \"hello\"; nothing came",
         )
         .soon(),
         row(

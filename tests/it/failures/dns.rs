@@ -126,13 +126,13 @@ fn answers() -> Vec<Row> {
 fn silence() -> Vec<Row> {
     let timeout = (Stage::Response, Reason::Timeout);
     vec![
-        row("no answer", asking(""), serving(dns()), timeout, "in stage response").soon(),
+        row("no answer", asking(""), serving(dns()), timeout, "over UDP, no answer").soon(),
         row(
             "the answer to another question alone",
             asking(""),
             serving(dns().reply(message().other_identifier())),
             timeout,
-            "in stage response",
+            "no answer; 1 datagram ignored: the identifier is that of another question",
         )
         .soon(),
         row(
@@ -140,7 +140,7 @@ fn silence() -> Vec<Row> {
             asking(""),
             serving(dns().reply(message()).other_source()),
             timeout,
-            "in stage response",
+            "over UDP, no answer",
         )
         .soon(),
         row(

@@ -57,7 +57,7 @@ pub(super) fn rows() -> Vec<Row> {
             "silent",
             Stage::Response,
             Reason::Timeout,
-            "response",
+            "request sent, no response header; the last HTTP/2 frame that came is",
         )
         .soon(),
         row(

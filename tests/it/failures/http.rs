@@ -121,7 +121,7 @@ fn checks() -> Vec<Row> {
             plain("fail_if_body_json_matches_cel: 'body.all(x, body.all(y, x == y))'"),
             web(ok(format!("[{}1]", "1,".repeat(9_999)))),
             (Stage::Check, Reason::Timeout),
-            "in stage check",
+            "in stage check: evaluating the CEL expressions over the body",
         )
         .soon(),
     ]
@@ -163,7 +163,6 @@ fn answers() -> Vec<Row> {
     let closed = (Stage::Response, Reason::Closed);
     let timeout = (Stage::Response, Reason::Timeout);
     let large = (Stage::Response, Reason::TooLarge);
-    let words = "in stage response";
     vec![
         of("an end within the head", raw("HTTP/1.1 200 O"), closed, "closed"),
         of(
@@ -200,14 +199,19 @@ fn answers() -> Vec<Row> {
             closed,
             "closed",
         ),
-        of("silence", raw("").hang(), timeout, words).soon(),
-        of("silence within the head", raw("HTTP/1.1 200 OK\r\nConte").hang(), timeout, words)
-            .soon(),
+        of("silence", raw("").hang(), timeout, "response: request sent, no response header").soon(),
+        of(
+            "silence within the head",
+            raw("HTTP/1.1 200 OK\r\nConte").hang(),
+            timeout,
+            "response header incomplete: 22 bytes came, the last line is \"Conte\"",
+        )
+        .soon(),
         of(
             "silence within the body",
             raw("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhello").hang(),
             timeout,
-            words,
+            "body incomplete: 5 of 9 bytes came",
         )
         .soon(),
     ]

@@ -13,6 +13,7 @@ mod proxies;
 mod situation;
 mod tls;
 mod tokens;
+mod waits;
 mod websocket;
 mod world;
 
@@ -41,6 +42,7 @@ fn all() -> Vec<Row> {
         proxies::rows,
         tls::rows,
         tokens::rows,
+        waits::rows,
         websocket::rows,
     ] {
         rows.extend(group());

@@ -111,7 +111,7 @@ fn connections() -> Vec<Row> {
             tcp(),
             "10.98.0.1:80",
             (connect, Reason::Timeout),
-            "in stage connect",
+            "SYN sent to 10.98.0.1:80, no answer: no TCP handshake was made",
         )
         .soon(),
         row(
@@ -119,7 +119,7 @@ fn connections() -> Vec<Row> {
             module("http", ""),
             "http://10.98.0.1/",
             (connect, Reason::Timeout),
-            "in stage connect",
+            "SYN sent to 10.98.0.1:80, no answer",
         )
         .soon(),
         row(
@@ -149,7 +149,7 @@ fn echoes() -> Vec<Row> {
             icmp(""),
             "10.98.0.1",
             (response, Reason::Timeout),
-            "in stage response",
+            "in stage response: no echo reply from 10.98.0.1",
         )
         .soon(),
         row(

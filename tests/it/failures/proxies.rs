@@ -120,15 +120,15 @@ fn untrusted() -> Row {
 
 fn silent() -> Vec<Row> {
     let names = [
-        ("http", "a silent proxy"),
-        ("https", "a silent proxy over TLS"),
-        ("socks5", "silent SOCKS"),
+        ("http", "a silent proxy", "CONNECT 127.0.0.1:1 sent, no response"),
+        ("https", "a silent proxy over TLS", "ClientHello sent, no answer"),
+        ("socks5", "silent SOCKS", "no reply to the SOCKS greeting"),
     ];
-    let of = |(scheme, what)| {
+    let of = |(scheme, what, words)| {
         let proxy = RUNTIME.block_on(tcp().start());
         let module = module("http", &format!("proxy_url: '{scheme}://{}'", proxy.address));
         let expected = (Stage::Proxy, Reason::Timeout);
-        row(what, module, "https://127.0.0.1:1/", expected, "in stage proxy").soon().keeping(proxy)
+        row(what, module, "https://127.0.0.1:1/", expected, words).soon().keeping(proxy)
     };
     names.map(of).into()
 }

@@ -274,8 +274,14 @@ fn handshakes() -> Vec<Row> {
             Reason::Reset,
             "reset",
         ),
-        with("silence in the handshake", "", says("", Wait), Reason::Timeout, "in stage tls")
-            .soon(),
+        with(
+            "silence in the handshake",
+            "",
+            says("", Wait),
+            Reason::Timeout,
+            "in stage tls: ClientHello sent, no answer",
+        )
+        .soon(),
     ]
 }
 

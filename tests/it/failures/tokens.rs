@@ -28,7 +28,7 @@ pub(super) fn rows() -> Vec<Row> {
         asking("a token without measure", ok(large), Reason::TooLarge, "64 KiB"),
         asking("a token server that redirects", redirect("/"), Reason::Protocol, "redirect"),
         asking("a token server that hangs up", raw(""), Reason::Closed, "token server"),
-        asking("a silent token server", raw("").hang(), Reason::Timeout, "in stage request").soon(),
+        asking("a silent token server", raw("").hang(), Reason::Timeout, "no answer from").soon(),
         of_url("no token server", "http://127.0.0.1:1/", Reason::Refused, "token server"),
     ];
     let context = pki(leaf("127.0.0.1")).server().context();

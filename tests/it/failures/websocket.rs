@@ -63,8 +63,14 @@ pub(super) fn rows() -> Vec<Row> {
             (Stage::Response, Reason::Reset),
             "reset",
         ),
-        row("silence before the upgrade", plain(), talker("ws://", tcp()), timeout, "response")
-            .soon(),
+        row(
+            "silence before the upgrade",
+            plain(),
+            talker("ws://", tcp()),
+            timeout,
+            "upgrade: request sent, no response header",
+        )
+        .soon(),
         row(
             "another message",
             expecting(),

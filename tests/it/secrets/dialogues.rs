@@ -27,6 +27,53 @@ fn over_tcp(what: &'static str, steps: &str, script: TcpServer, success: bool, u
 }
 
 #[test]
+fn dialogues_that_are_cut_off() {
+    let password = planted("cut");
+    let soon = |case: Case| Case { module: case.module.replace("20s", "700ms"), ..case };
+    let (half, _) = password.split_at(password.len() - 2);
+    let send = format!("{{expect: '^220', send: 'PASS {password}', secret: true}}");
+    let login = || tcp().say("220 hello\r\n").line();
+    let cut = |what, steps: &str, script| soon(over_tcp(what, steps, script, false, ""));
+    let mut cases = vec![
+        cut(
+            "a password that is repeated without a line end",
+            &format!("{send}, {{expect: '^230'}}"),
+            login().say(format!("530 'PASS {password}'")),
+        ),
+        cut(
+            "a part of a password that is repeated",
+            &format!("{send}, {{expect: '^230'}}"),
+            login().say(format!("530 {half}")),
+        ),
+        cut(
+            "a password that is repeated in a line, and then nothing",
+            &format!("{send}, {{expect: '^230'}}"),
+            login().say(format!("530 {password}\r\n")),
+        ),
+        cut(
+            "a secret line that does not end",
+            &format!("{{expect: '^{password}$', secret: true}}"),
+            tcp().say(half),
+        ),
+        cut(
+            "secret bytes that do not all come",
+            &format!("{{expect_bytes: '{password}', secret: true}}"),
+            tcp().say(half),
+        ),
+    ];
+    let secret = format!("{{expect: '{password}', secret: true, send: x}}");
+    let server = websocket().say(frame(TEXT, &password)).say(frame(TEXT, &password));
+    let server = RUNTIME.block_on(server.start());
+    let steps = format!(
+        "query_response: [{secret}, {{expect: '{password}', secret: true}}, {{expect: y}}]"
+    );
+    let target = format!("ws://{}/", server.address);
+    let what = "a secret message, and then nothing";
+    cases.push(soon(case(what, module("websocket", &steps), target, false, server)));
+    check(&cases);
+}
+
+#[test]
 fn lines_and_bytes() {
     let password = planted("send");
     let expected = planted("expect");

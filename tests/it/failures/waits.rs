@@ -1,0 +1,288 @@
+//! Probes that are cut off: what was waited for, and what came last.
+
+use std::{fs, net::TcpListener};
+
+use probe_exporter::evidence::{Reason, Stage};
+
+use super::{
+    faces::check,
+    situation::{Row, Target, module, row, served, talker},
+};
+use crate::fixtures::{
+    hostile::RUNTIME,
+    http2,
+    tcp::{TcpServer, tcp},
+    tls::{leaf, pki},
+    websocket::{PING, TEXT, frame, websocket},
+};
+
+#[test]
+fn waits_that_are_cut_off() {
+    check(&rows());
+}
+
+pub(super) fn rows() -> Vec<Row> {
+    let mut rows = dialogues();
+    for group in [handshakes, requests, responses, messages, proxies] {
+        rows.extend(group());
+    }
+    rows.into_iter().map(Row::soon).collect()
+}
+
+const RESPONSE: (Stage, Reason) = (Stage::Response, Reason::Timeout);
+
+fn dialogues() -> Vec<Row> {
+    let talk = |what, steps: &str, script, words| {
+        let module = module("tcp", &format!("query_response: [{steps}]"));
+        row(what, module, talker("", script), RESPONSE, words)
+    };
+    vec![
+        talk(
+            "a greeting that refuses",
+            "{expect: '^220'}, {send: QUIT}",
+            tcp().say("554 no service here\r\n"),
+            "response: query_response[0]: no line matched \"^220\"; 1 line came, the last one: \
+             \"554 no service here\"",
+        ),
+        talk(
+            "a prompt without a line end",
+            "{expect: 'login:'}",
+            tcp().say("login: "),
+            "no line matched \"login:\"; 7 bytes came without a line end: \"login: \"; expect takes \
+             whole lines only: use expect_bytes for a prompt",
+        ),
+        talk(
+            "other bytes without a line end",
+            "{expect: 'login:'}",
+            tcp().say(b"\xff\xfd\x18\xff\xfd\x20"),
+            r#"6 bytes came without a line end: "\xff\xfd\u{18}\xff\xfd ""#,
+        ),
+        talk(
+            "capabilities without the one that is wanted",
+            "{expect: '^220', send: 'EHLO x'}, {expect: '^250-STARTTLS'}",
+            tcp().say("220 hi\r\n").line().say("250-SIZE\r\n250 CHUNKING\r\n"),
+            "query_response[1]: no line matched \"^250-STARTTLS\"; 2 lines came, the last one: \
+             \"250 CHUNKING\"",
+        ),
+        talk(
+            "silence after a greeting",
+            "{expect: '^220', send: 'EHLO x'}, {expect: '^250'}",
+            tcp().say("220 hi\r\n").line(),
+            "no line matched \"^250\"; nothing came after \"220 hi\"",
+        ),
+        talk(
+            "a line and a half",
+            "{expect: '^never'}",
+            tcp().say("one\r\ntwo"),
+            "1 line came, the last one: \"one\"; then 3 bytes came without a line end: \"two\"",
+        ),
+        talk(
+            "too few bytes, and no end",
+            "{send: PING}, {expect_bytes: '+PONG'}",
+            tcp().line().say("+P"),
+            "query_response[1]: waiting for 5 bytes; 2 came: \"+P\"",
+        ),
+        talk(
+            "no bytes at all",
+            "{send: PING}, {expect_bytes: '+PONG'}",
+            tcp().line(),
+            "waiting for 5 bytes; nothing came",
+        ),
+        talk(
+            "a long line without end",
+            "{expect: x}",
+            tcp().say("y".repeat(3000)),
+            "3000 bytes came without a line end: \"yyy",
+        ),
+        row(
+            "silence after STARTTLS",
+            module(
+                "tcp",
+                "query_response: [{expect: '^220', starttls: true}], \
+                 tls_config: {insecure_skip_verify: true}",
+            ),
+            talker("", tcp().say("220 go ahead\r\n")),
+            (Stage::Tls, Reason::Timeout),
+            "stage tls: ClientHello sent, no answer",
+        ),
+    ]
+}
+
+fn handshakes() -> Vec<Row> {
+    let tls = |what, bytes: &[u8], words| {
+        let target = talker("", tcp().bytes(10).say(bytes));
+        row(what, module("tcp", "tls: true"), target, (Stage::Tls, Reason::Timeout), words)
+    };
+    let begun = [22, 3, 3, 0, 122, 2, 0, 0, 118, 3, 3];
+    vec![
+        tls(
+            "a handshake that ends within its first record",
+            &begun,
+            "no whole ServerHello: 11 bytes came, beginning with \"\\u{16}\\u{3}",
+        ),
+        tls("fewer bytes than a record's header", b"220", "3 bytes came, beginning with \"220\""),
+        row(
+            "a ServerHello without a certificate",
+            module("tcp", "tls: true, tls_config: {max_version: TLS12}"),
+            talker("", tcp().bytes(10).say(server_hello())),
+            (Stage::Tls, Reason::Timeout),
+            "ServerHello received, no certificate: nothing came after 47 bytes",
+        ),
+        row(
+            "a name server that keeps silent over TLS",
+            module(
+                "dns",
+                "query_name: x, transport_protocol: tcp, dns_over_tls: true, \
+                 tls_config: {insecure_skip_verify: true}",
+            ),
+            talker("", tcp()),
+            (Stage::Tls, Reason::Timeout),
+            "ClientHello sent, no answer",
+        ),
+    ]
+}
+
+/// A `ServerHello` of TLS 1.2 without extensions: its random number, no session, a cipher suite and
+/// no compression.
+fn server_hello() -> Vec<u8> {
+    let head = [22, 3, 3, 0, 42, 2, 0, 0, 38, 3, 3];
+    [&head[..], &[7; 32], &[0, 0xc0, 0x2f, 0]].concat()
+}
+
+fn requests() -> Vec<Row> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("body");
+    fs::File::create(&path).unwrap().set_len(64 << 20).unwrap();
+    let upload = module("http", &format!("method: POST, body_file: '{}'", path.display()));
+    vec![
+        row(
+            "an upload that is not read",
+            upload,
+            deaf(),
+            RESPONSE,
+            "of a request whose body has 67108864 bytes were sent, and the peer takes no more",
+        )
+        .keeping(folder),
+    ]
+}
+
+/// A listener whose connections nobody takes.
+fn deaf() -> Target {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    served(format!("http://{}/", listener.local_addr().unwrap()), listener)
+}
+
+/// Bytes that a client of HTTP/2 has sent once its request is on the way, or fewer.
+const REQUEST: usize = 110;
+
+fn responses() -> Vec<Row> {
+    let http = |what, said: &str, words| {
+        row(what, module("http", ""), talker("http://", tcp().line().say(said)), RESPONSE, words)
+    };
+    let context = pki(leaf("127.0.0.1")).server().alpn(b"\x02h2").context();
+    let secure = "tls_config: {insecure_skip_verify: true}";
+    let http2 = |what, frames: Vec<u8>, words| {
+        // Frames of a stream that is not open yet would break the connection.
+        let script = tcp().starttls(context.clone()).say(http2::hello()).bytes(REQUEST).say(frames);
+        row(what, module("http", secure), talker("https://", script), RESPONSE, words)
+    };
+    vec![
+        http(
+            "an interim response alone",
+            "HTTP/1.1 103 Early Hints\r\n\r\n",
+            "request sent, no response header after 1 interim response",
+        ),
+        http(
+            "a header line without end",
+            "HTTP/1.1 200 OK\r\nServer: x\r\nX-Long: abc",
+            "response header incomplete: 39 bytes came, the last line is \"X-Long: abc\"",
+        ),
+        http(
+            "a body without a length and without end",
+            "HTTP/1.1 200 OK\r\n\r\ndata: 1",
+            "no end of the body: 7 bytes came, and no length was announced",
+        ),
+        http2(
+            "an HTTP/2 server that keeps silent",
+            Vec::new(),
+            "request sent, no response header; the last HTTP/2 frame that came is SETTINGS",
+        ),
+        http2("an HTTP/2 response without end", http2::head(), "no end of the body: 0 bytes came"),
+        http2(
+            "an interim HTTP/2 response alone",
+            http2::interim_head(),
+            "no final response header; the last HTTP/2 frame that came is HEADERS",
+        ),
+    ]
+}
+
+fn messages() -> Vec<Row> {
+    let dns = |what, said: &[u8], words| {
+        let module = module("dns", "query_name: x, transport_protocol: tcp");
+        row(what, module, talker("", tcp().bytes(19).say(said)), RESPONSE, words)
+    };
+    let websocket_of = |what, server: crate::fixtures::websocket::WebsocketServer, words| {
+        let server = RUNTIME.block_on(server.start());
+        let module =
+            module("websocket", "query_response: [{expect: hello, send: x}, {expect: bye}]");
+        row(what, module, served(format!("ws://{}/", server.address), server), RESPONSE, words)
+    };
+    vec![
+        dns("an answer over TCP that stays away", b"", "over TCP, no answer"),
+        dns("half a length over TCP", b"\0", "1 byte of the answer of"),
+        dns("a part of an answer over TCP", b"\0\x32abc", "3 of the 50 bytes of the answer of"),
+        row(
+            "a gRPC server without frames",
+            module("grpc", ""),
+            talker("", tcp()),
+            RESPONSE,
+            "request sent, no response header; no HTTP/2 frame came",
+        ),
+        row(
+            "an upgrade that ends within its head",
+            module("websocket", ""),
+            talker("ws://", tcp().line().say("HTTP/1.1 101 Switching Protocols\r\nUpgr")),
+            RESPONSE,
+            "upgrade: response header incomplete: 38 bytes came, the last line is \"Upgr\"",
+        ),
+        websocket_of(
+            "pings in place of a message",
+            websocket().say(frame(PING, "x")).say(frame(PING, "y")),
+            "query_response[0]: no message to match \"hello\" came; 2 pings came",
+        ),
+        websocket_of(
+            "silence after a message",
+            websocket().say(frame(TEXT, "hello you")),
+            "query_response[1]: no message to match \"bye\" came after \"hello you\"",
+        ),
+    ]
+}
+
+fn proxies() -> Vec<Row> {
+    let of = |what, scheme: &str, script: TcpServer, words| {
+        let proxy = RUNTIME.block_on(script.start());
+        let module = module("http", &format!("proxy_url: '{scheme}{}'", proxy.address));
+        let expected = (Stage::Proxy, Reason::Timeout);
+        row(what, module, "https://127.0.0.1:1/", expected, words).keeping(proxy)
+    };
+    vec![
+        of(
+            "a proxy that ends within its answer",
+            "http://",
+            tcp().line().say("HTTP/1.1 200 Conn"),
+            "CONNECT 127.0.0.1:1 sent, no whole response header: 17 bytes came",
+        ),
+        of(
+            "SOCKS that does not connect",
+            "socks5://",
+            tcp().bytes(3).say([5, 0]),
+            "no reply to the SOCKS connection request",
+        ),
+        of(
+            "SOCKS that does not judge a password",
+            "socks5://u:secret@",
+            tcp().bytes(4).say([5, 2]),
+            "no reply to the SOCKS username and password",
+        ),
+    ]
+}
