@@ -4,6 +4,7 @@ use std::{error::Error, fmt, io};
 
 use crate::{
     evidence::{
+        errno::{Call, Cause},
         log,
         reason::{Reason, Stage},
     },
@@ -41,17 +42,28 @@ impl Failure {
         Self { stage, reason, message: log::cut(&message.into()) }
     }
 
-    /// A failed system call of `stage`; `doing` says what was tried, such as "connecting to ...".
+    /// An error of sending or receiving in `stage`; `doing` says what was tried, such as "reading".
     ///
     /// An error that carries a failure, as one of a TLS connection may, keeps its stage and reason.
     #[must_use]
     pub fn io(stage: Stage, doing: &str, error: &io::Error) -> Self {
-        match Self::behind(error) {
-            Some(failure) => {
-                Self::new(failure.stage, failure.reason, format!("{doing}: {failure}"))
-            }
-            None => Self::new(stage, Reason::of_io(error), format!("{doing}: {error}")),
+        Self::system(Call::Exchange, stage, doing, error)
+    }
+
+    /// An error of any socket call in `stage`.
+    #[must_use]
+    pub fn system(call: Call, stage: Stage, doing: &str, error: &io::Error) -> Self {
+        if let Some(failure) = Self::behind(error) {
+            return Self::new(failure.stage, failure.reason, format!("{doing}: {failure}"));
         }
+        let cause = Cause::of(call, error);
+        Self::new(stage, cause.reason, cause.message(doing, None, error))
+    }
+
+    /// The same in another stage.
+    #[must_use]
+    pub fn in_stage(self, stage: Stage) -> Self {
+        Self { stage, ..self }
     }
 
     /// The failure that `error` carries, itself or through one of its sources.

@@ -2,6 +2,7 @@
 //! failed, what it was waiting for when it was cut off, and what it must not tell.
 
 pub mod checks;
+pub mod errno;
 pub mod failure;
 pub mod hidden;
 pub mod log;
@@ -14,6 +15,7 @@ pub mod waiting;
 pub mod words;
 
 pub use checks::{Check, CheckName, Checks};
+pub use errno::{Call, Cause};
 pub use failure::Failure;
 pub use hidden::{Hidden, Scrubber};
 pub use log::{LogEntry, ProbeLog};

@@ -1,7 +1,7 @@
 //! The two closed lists that say why a probe failed, with what each entry means and what to check
 //! first. Metrics, pages, JSON, the command line and the reference all take their words from here.
 
-use std::{fmt, io};
+use std::fmt;
 
 /// Declares an enum whose variants are label values: its documentation is what users read too, so
 /// that neither list can be left out of step.
@@ -228,32 +228,6 @@ labels! {
         /// A defect of the exporter.
         Internal => "internal",
             "Report it, please, with the probe's log.";
-    }
-}
-
-impl Reason {
-    /// The reason behind an error of the operating system.
-    #[must_use]
-    pub fn of_io(error: &io::Error) -> Self {
-        use io::ErrorKind;
-        match error.kind() {
-            ErrorKind::ConnectionRefused => Self::Refused,
-            ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => Self::Reset,
-            ErrorKind::ConnectionAborted | ErrorKind::UnexpectedEof => Self::Closed,
-            ErrorKind::HostUnreachable
-            | ErrorKind::NetworkUnreachable
-            | ErrorKind::NetworkDown
-            | ErrorKind::AddrNotAvailable => Self::Unreachable,
-            ErrorKind::PermissionDenied => Self::PermissionDenied,
-            ErrorKind::TimedOut => Self::Timeout,
-            _ => match error.raw_os_error() {
-                Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM) => {
-                    Self::OutOfResources
-                }
-                Some(libc::EMSGSIZE) => Self::MessageTooLong,
-                _ => Self::Protocol,
-            },
-        }
     }
 }
 

@@ -6,6 +6,13 @@ use std::{mem::size_of, net::IpAddr, time::Duration};
 
 use libc::{c_int, c_long};
 
+use crate::net::icmp_error::Undelivered;
+#[cfg(kernel_stamps)]
+use crate::{
+    net::icmp_error::{IcmpNotice, Quoted},
+    settings::ip::IpFamily,
+};
+
 /// Time since the Unix epoch on the wall clock, which is the clock of the kernel's stamps.
 pub(super) type WallTime = Duration;
 
@@ -32,35 +39,11 @@ pub(super) enum Queued {
     Sent(WallTime),
     /// A packet could not be delivered.
     Undelivered(Undelivered),
+    /// A notice that does not mean that a packet was lost, and the error number that the kernel
+    /// makes of it all the same.
+    Notice(i32),
     /// Something that nobody asked for.
     Other,
-}
-
-/// A packet that could not be delivered, and who says so.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Undelivered {
-    /// The error number that the kernel makes of it.
-    pub errno: i32,
-    /// The ICMP message; absent when this host itself refused the packet.
-    pub icmp: Option<IcmpNotice>,
-    /// The path's largest packet, when the packet was too large for it.
-    pub path_mtu: Option<u32>,
-    /// How the packet began, from its transport header on.
-    pub quoted: Quoted,
-}
-
-/// The beginning of a packet: as much as every ICMP message about it quotes.
-pub type Quoted = [u8; 8];
-
-/// The ICMP message that reported an undelivered packet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct IcmpNotice {
-    /// Type of the message, by the list of the address family.
-    pub kind: u8,
-    /// Code of the message.
-    pub code: u8,
-    /// Who sent it, usually a router.
-    pub from: Option<IpAddr>,
 }
 
 /// TCP's own figures about a connection.
@@ -142,14 +125,18 @@ impl ExtendedError {
 
     /// What the entry of the error queue says; a stamp and part of the packet come beside the error.
     pub(super) fn queued(self, stamp: Option<WallTime>, quoted: Quoted) -> Queued {
-        let icmp = match (self.origin, stamp) {
+        let family = match (self.origin, stamp) {
             (libc::SO_EE_ORIGIN_TIMESTAMPING, Some(stamp)) => return Queued::Sent(stamp),
             (libc::SO_EE_ORIGIN_LOCAL, _) => None,
-            (libc::SO_EE_ORIGIN_ICMP | libc::SO_EE_ORIGIN_ICMP6, _) => {
-                Some(IcmpNotice { kind: self.kind, code: self.code, from: self.offender })
-            }
+            (libc::SO_EE_ORIGIN_ICMP, _) => Some(IpFamily::V4),
+            (libc::SO_EE_ORIGIN_ICMP6, _) => Some(IpFamily::V6),
             _ => return Queued::Other,
         };
+        let Self { kind, code, offender: from, .. } = self;
+        let icmp = family.map(|family| IcmpNotice { family, kind, code, from });
+        if icmp.is_some_and(|notice| notice.meaning().is_none()) {
+            return Queued::Notice(self.errno);
+        }
         let path_mtu = (self.errno == libc::EMSGSIZE && self.info != 0).then_some(self.info);
         Queued::Undelivered(Undelivered { errno: self.errno, icmp, path_mtu, quoted })
     }
@@ -199,44 +186,46 @@ mod tests {
 
     #[test]
     fn entries_of_the_error_queue_are_told_apart() {
-        let entry = |origin: u8, errno: c_int, info: u32, address: &[u8]| {
-            let head = [&errno.to_ne_bytes()[..], &[origin, 11, 0, 0]].concat();
+        let entry = |origin: u8, kind: u8, errno: c_int, info: u32, address: &[u8]| {
+            let head = [&errno.to_ne_bytes()[..], &[origin, kind, 0, 0]].concat();
             let data = [&head[..], &info.to_ne_bytes(), &[0; 4], address].concat();
             ExtendedError::parse(&data).expect("long enough")
         };
         let v4 = [&2_u16.to_ne_bytes()[..], &[0, 0, 192, 0, 2, 7], &[0; 8]].concat();
         let v6 = [&10_u16.to_ne_bytes()[..], &[0; 6], &Ipv6Addr::LOCALHOST.octets(), &[0; 4]];
-        let notice = |from: IpAddr| Some(IcmpNotice { kind: 11, code: 0, from: Some(from) });
+        let notice = |family, kind, from: IpAddr| {
+            Some(IcmpNotice { family, kind, code: 0, from: Some(from) })
+        };
         let (stamp, quoted) = (Duration::new(7, 0), [8, 0, 1, 2, 3, 4, 5, 6]);
         for (name, queued, expected) in [
             (
                 "a stamp",
-                entry(4, libc::ENOMSG, 0, &[]).queued(Some(stamp), quoted),
+                entry(4, 0, libc::ENOMSG, 0, &[]).queued(Some(stamp), quoted),
                 Queued::Sent(stamp),
             ),
             (
                 "a router",
-                entry(2, libc::EHOSTUNREACH, 0, &v4).queued(None, quoted),
+                entry(2, 11, libc::EHOSTUNREACH, 0, &v4).queued(None, quoted),
                 Queued::Undelivered(Undelivered {
                     errno: libc::EHOSTUNREACH,
-                    icmp: notice([192, 0, 2, 7].into()),
+                    icmp: notice(IpFamily::V4, 11, [192, 0, 2, 7].into()),
                     path_mtu: None,
                     quoted,
                 }),
             ),
             (
                 "a narrow path",
-                entry(3, libc::EMSGSIZE, 1280, &v6.concat()).queued(None, quoted),
+                entry(3, 2, libc::EMSGSIZE, 1280, &v6.concat()).queued(None, quoted),
                 Queued::Undelivered(Undelivered {
                     errno: libc::EMSGSIZE,
-                    icmp: notice(Ipv6Addr::LOCALHOST.into()),
+                    icmp: notice(IpFamily::V6, 2, Ipv6Addr::LOCALHOST.into()),
                     path_mtu: Some(1280),
                     quoted,
                 }),
             ),
             (
                 "this host",
-                entry(1, libc::EMSGSIZE, 1500, &[]).queued(None, quoted),
+                entry(1, 0, libc::EMSGSIZE, 1500, &[]).queued(None, quoted),
                 Queued::Undelivered(Undelivered {
                     errno: libc::EMSGSIZE,
                     icmp: None,
@@ -244,7 +233,17 @@ mod tests {
                     quoted,
                 }),
             ),
-            ("something else", entry(5, 0, 0, &[]).queued(None, quoted), Queued::Other),
+            (
+                "a redirect",
+                entry(2, 5, libc::EREMOTEIO, 0, &v4).queued(None, quoted),
+                Queued::Notice(libc::EREMOTEIO),
+            ),
+            (
+                "a redirect over IPv6",
+                entry(3, 137, libc::EPROTO, 0, &v6.concat()).queued(None, quoted),
+                Queued::Notice(libc::EPROTO),
+            ),
+            ("something else", entry(5, 0, 0, 0, &[]).queued(None, quoted), Queued::Other),
         ] {
             assert_eq!(queued, expected, "{name}");
         }

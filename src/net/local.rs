@@ -1,11 +1,16 @@
 //! Connections to sockets of this host.
 
-use std::{ffi::OsStr, io, os::unix::ffi::OsStrExt as _, path::Path};
+use std::{
+    ffi::OsStr,
+    fs, io,
+    os::unix::{ffi::OsStrExt as _, fs::FileTypeExt as _},
+    path::Path,
+};
 
 use tokio::net::UnixStream;
 
 use crate::{
-    evidence::{Failure, Reason, Stage, trail::Place},
+    evidence::{Call, Cause, Failure, Reason, Stage, trail::Place},
     net::{
         Context,
         wire::{Mark, WireStream},
@@ -39,32 +44,21 @@ pub async fn connect(context: &Context, name: &str) -> Result<WireStream, Failur
     Ok(WireStream::new(stream, born, connect_time))
 }
 
-/// Why a connection was not made, with what to look at first.
+/// The failure of a connection that was not made.
 fn refusal(name: &str, error: &io::Error) -> Failure {
-    use io::ErrorKind::{ConnectionRefused, InvalidInput, NotFound, PermissionDenied, WouldBlock};
-    let (stage, reason, hint) = match error.kind() {
-        NotFound => (Stage::Connect, Reason::Refused, "there is no such socket"),
-        ConnectionRefused => (Stage::Connect, Reason::Refused, "nobody listens on it"),
-        WouldBlock => {
-            (Stage::Connect, Reason::Refused, "as many clients wait for it already as it lets wait")
-        }
-        PermissionDenied => (
-            Stage::Connect,
-            Reason::PermissionDenied,
-            "the exporter's user needs write permission on the socket and search permission on \
-             each directory above it",
-        ),
-        InvalidInput => (
-            Stage::Target,
-            Reason::InvalidTarget,
-            "the name is longer than the 107 bytes that a socket's name can have",
-        ),
-        _ if error.raw_os_error() == Some(libc::EPROTOTYPE) => {
-            (Stage::Connect, Reason::Protocol, "it is a socket of datagrams and not of streams")
-        }
-        _ => return Failure::io(Stage::Connect, &format!("connecting to {name}"), error),
+    let mut cause = Cause::of(Call::ConnectLocal, error);
+    // The kernel says of any file that nobody listens on it.
+    let is_other_file = cause.reason == Reason::Refused
+        && fs::metadata(name).is_ok_and(|file| !file.file_type().is_socket());
+    if is_other_file {
+        cause = Cause { reason: Reason::InvalidTarget, hint: "it is not a socket", ..cause };
+    }
+    let stage = match cause.reason {
+        Reason::InvalidTarget => Stage::Target,
+        _ => Stage::Connect,
     };
-    Failure::new(stage, reason, format!("connecting to unix socket {name}: {hint} ({error})"))
+    let message = cause.message(&format!("connecting to unix socket {name}"), None, error);
+    Failure::new(stage, cause.reason, message)
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ mod control;
 pub mod dial;
 pub mod host_port;
 pub mod http;
+mod icmp_error;
 pub mod local;
 pub mod oauth2;
 pub mod proxy;

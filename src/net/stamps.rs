@@ -13,13 +13,13 @@ use tokio::io::{Interest, ReadBuf, unix::AsyncFd};
 
 #[cfg(kernel_stamps)]
 pub(super) use linux::{
-    accept_only_echo_replies, queued, receive, stamp_arrivals, stamp_transmissions, tcp_facts,
-    want_errors,
+    accept_only_echo_replies, queue_errors, queued, receive, show_hop_limits, stamp_arrivals,
+    stamp_transmissions, tcp_facts,
 };
 #[cfg(not(kernel_stamps))]
 pub(super) use portable::{
-    accept_only_echo_replies, queued, receive, stamp_arrivals, stamp_transmissions, tcp_facts,
-    want_errors,
+    accept_only_echo_replies, queue_errors, queued, receive, show_hop_limits, stamp_arrivals,
+    stamp_transmissions, tcp_facts,
 };
 
 /// Puts a datagram socket under the watch of the runtime, its error queue included.
@@ -55,9 +55,9 @@ mod linux {
 
     use crate::net::{
         control::{
-            ExtendedError, Queued, Quoted, Reading, TcpFacts, hop_limit, socket_address,
-            software_stamp,
+            ExtendedError, Queued, Reading, TcpFacts, hop_limit, socket_address, software_stamp,
         },
+        icmp_error::Quoted,
         stamps::fill,
     };
 
@@ -76,17 +76,30 @@ mod linux {
         set_option(socket, libc::SOL_SOCKET, libc::SO_TIMESTAMPING, &(RECEIVE | TRANSMIT))
     }
 
-    /// Has the kernel report packets that could not be delivered on the socket's error queue, and
-    /// the hop limit with every packet that is received.
-    pub(in crate::net) fn want_errors(socket: BorrowedFd<'_>, ipv6: bool) -> io::Result<()> {
-        let on: c_int = 1;
-        if ipv6 {
-            set_option(socket, libc::IPPROTO_IPV6, libc::IPV6_RECVERR, &on)?;
-            set_option(socket, libc::IPPROTO_IPV6, libc::IPV6_RECVHOPLIMIT, &on)
+    /// Switches the reports of packets that could not be delivered on, which then come through the
+    /// socket's error queue, or off.
+    pub(in crate::net) fn queue_errors(
+        socket: BorrowedFd<'_>,
+        ipv6: bool,
+        wanted: bool,
+    ) -> io::Result<()> {
+        let (level, name) = if ipv6 {
+            (libc::IPPROTO_IPV6, libc::IPV6_RECVERR)
         } else {
-            set_option(socket, libc::IPPROTO_IP, libc::IP_RECVERR, &on)?;
-            set_option(socket, libc::IPPROTO_IP, libc::IP_RECVTTL, &on)
-        }
+            (libc::IPPROTO_IP, libc::IP_RECVERR)
+        };
+        set_option(socket, level, name, &c_int::from(wanted))
+    }
+
+    /// Has the kernel show the hop limit of every packet that is received.
+    pub(in crate::net) fn show_hop_limits(socket: BorrowedFd<'_>, ipv6: bool) -> io::Result<()> {
+        let (level, name) = if ipv6 {
+            (libc::IPPROTO_IPV6, libc::IPV6_RECVHOPLIMIT)
+        } else {
+            (libc::IPPROTO_IP, libc::IP_RECVTTL)
+        };
+        let on: c_int = 1;
+        set_option(socket, level, name, &on)
     }
 
     /// Has a raw ICMP socket pass on echo replies alone.
@@ -272,7 +285,11 @@ mod portable {
         Err(io::ErrorKind::Unsupported.into())
     }
 
-    pub(in crate::net) fn want_errors(_: BorrowedFd<'_>, _: bool) -> io::Result<()> {
+    pub(in crate::net) fn queue_errors(_: BorrowedFd<'_>, _: bool, _: bool) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    pub(in crate::net) fn show_hop_limits(_: BorrowedFd<'_>, _: bool) -> io::Result<()> {
         Err(io::ErrorKind::Unsupported.into())
     }
 

@@ -14,7 +14,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::{
-    evidence::{Failure, Reason, Stage},
+    evidence::{Call, Cause, Failure, Reason, Stage},
     net::http::{driver::Driver, head::Watched, http2::Framed},
 };
 
@@ -145,7 +145,8 @@ pub(crate) fn failure_of(error: &hyper::Error, what: &str) -> Failure {
     } else if let Some(error) = io_error {
         // So HTTP/2 tells of a connection that the peer has closed in good order.
         let is_closed = error.kind() == io::ErrorKind::BrokenPipe;
-        let reason = if is_closed { Reason::Closed } else { Reason::of_io(error) };
+        let reason =
+            if is_closed { Reason::Closed } else { Cause::of(Call::Exchange, error).reason };
         (Stage::Response, reason)
     } else {
         (Stage::Response, Reason::Protocol)

@@ -17,7 +17,7 @@ use super::{
     request::Form,
 };
 use crate::{
-    evidence::{Failure, Reason},
+    evidence::{Call, Cause, Failure, Reason},
     net::{
         Context,
         http::credentials::{header_name, header_value},
@@ -192,7 +192,7 @@ fn failure_of(error: &reqwest::Error) -> Failure {
         }
         let io = error.downcast_ref::<io::Error>();
         if let Some(io) = io {
-            reason = Reason::of_io(io);
+            reason = Cause::of(Call::Exchange, io).reason;
         } else if let Some(tls) = error.downcast_ref::<rustls::Error>() {
             reason = reason_of_tls(tls);
         }

@@ -3,11 +3,12 @@
 use std::io;
 
 use crate::{
-    evidence::{Failure, Reason, Stage},
+    evidence::{Call, Failure, Reason, Stage},
     net::{
         dial,
         quic::{Broken, QuicConnection},
         tls::TlsSession,
+        wire::Undelivered,
     },
 };
 
@@ -29,8 +30,15 @@ impl QuicConnection {
     /// The failure of a system call; `doing` says what was tried, without the address.
     pub(super) fn trouble(&self, doing: &str, error: &io::Error) -> Failure {
         let address = self.addresses.from;
-        let failure = dial::no_way(address, &format!("{doing} {address}"), error);
-        Failure { stage: self.stage(), ..failure }
+        dial::failure(Call::Exchange, address, &format!("{doing} {address}"), error)
+            .in_stage(self.stage())
+    }
+
+    /// The failure of a datagram that was not delivered.
+    pub(super) fn undelivered(&self, undelivered: &Undelivered) -> Failure {
+        let peer = self.addresses.from;
+        let doing = format!("sending to {peer}");
+        self.socket.failure(undelivered, self.stage(), &doing, peer.ip())
     }
 
     /// Why the connection is over, if it is; `seen` is what TLS has seen so far while it shakes

@@ -210,8 +210,12 @@ impl QuicConnection {
         let mut sent = 0;
         while let Some(length) = self.next_packet(&mut packet) {
             let packet = packet.get(..length).unwrap_or_default();
-            let sending = self.socket.send(packet).await;
-            let mark = sending.map_err(|error| self.trouble("sending to", &error))?;
+            let mark = match self.socket.send(packet).await {
+                Ok(mark) => mark,
+                // A full queue of this host loses a datagram as a network does: it is sent again.
+                Err(error) if error.raw_os_error() == Some(libc::ENOBUFS) => continue,
+                Err(error) => return Err(self.trouble("sending to", &error)),
+            };
             self.sends += 1;
             self.last_send_noted = !self.repeating;
             if self.last_send_noted {
@@ -242,10 +246,8 @@ impl QuicConnection {
         let arrival = match event {
             Ok(Event::Arrival(arrival)) => arrival,
             Ok(Event::Undelivered(undelivered)) => {
-                let error = io::Error::from_raw_os_error(undelivered.errno);
-                let failure = self.trouble("sending to", &error);
                 self.clock.note_end(Mark::now());
-                return Err(failure);
+                return Err(self.undelivered(&undelivered));
             }
             Err(error) => return Err(self.trouble("waiting for an answer of", &error)),
         };

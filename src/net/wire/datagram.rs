@@ -11,11 +11,13 @@ use socket2::{Protocol, Socket, Type};
 use tokio::io::{Interest, ReadBuf, unix::AsyncFd};
 
 use crate::{
-    evidence::{Failure, Stage, trail::Place},
+    evidence::{Call, Failure, Stage, trail::Place},
     net::{
         Context,
-        control::{Queued, Undelivered},
-        dial, stamps,
+        control::Queued,
+        dial,
+        icmp_error::{Ends, Undelivered},
+        stamps,
         wire::{Kind, Mark, support},
     },
 };
@@ -33,6 +35,9 @@ struct State {
     last_send: Option<Mark>,
     /// Was found while a datagram was read, and comes next.
     pending: Option<Undelivered>,
+    /// The error number of the last ICMP message that the error queue held: the kernel lets the next
+    /// call fail with it as well.
+    reported: Option<i32>,
 }
 
 /// What comes of waiting at a datagram socket.
@@ -74,26 +79,28 @@ impl WireDatagram {
     ) -> Result<Self, Failure> {
         context.enter(Stage::Connect);
         context.trail.note(Place::Port(address));
-        let failed = |error: io::Error| {
-            dial::no_way(address, &format!("opening a UDP socket to {address}"), &error)
+        let failed = |call| {
+            move |error| dial::failure(call, address, &format!("sending to {address}"), &error)
         };
         let socket = dial::open(address, Type::DGRAM, Protocol::UDP)
             .map_err(|error| dial::not_opened(address, &error))?;
         dial::bind(&socket, address, source)?;
-        socket.connect(&address.into()).map_err(failed)?;
-        Self::new(socket, Kind::Udp).map_err(failed)
+        socket.connect(&address.into()).map_err(failed(Call::Connect))?;
+        Self::new(socket, Kind::Udp).map_err(failed(Call::SetUp))
     }
 
     /// Takes over a connected, non-blocking datagram socket.
     pub fn new(socket: Socket, kind: Kind) -> io::Result<Self> {
         support::stamp_both_ways(socket.as_fd());
-        let state = State { born: Mark::now(), last_send: None, pending: None };
+        let state = State { born: Mark::now(), last_send: None, pending: None, reported: None };
         Ok(Self { socket: stamps::watch(socket)?, kind, state: Mutex::new(state) })
     }
 
     /// Has the kernel say what could not be delivered, and with which hop limit datagrams come.
     pub fn hear_more(&self, ipv6: bool) -> io::Result<()> {
-        stamps::want_errors(self.socket.get_ref().as_fd(), ipv6)
+        let socket = self.socket.get_ref().as_fd();
+        stamps::queue_errors(socket, ipv6, true)?;
+        stamps::show_hop_limits(socket, ipv6)
     }
 
     /// Has a raw ICMP socket pass on echo replies alone.
@@ -110,14 +117,6 @@ impl WireDatagram {
                 self.socket.async_io(Interest::WRITABLE, send).await
             }
             outcome => outcome,
-        }
-    }
-
-    /// Waits for the next datagram. That one of ours could not be delivered is an error too.
-    pub async fn receive(&self, buffer: &mut [u8]) -> io::Result<Arrival> {
-        match self.event(buffer).await? {
-            Event::Arrival(arrival) => Ok(arrival),
-            Event::Undelivered(undelivered) => Err(io::Error::from_raw_os_error(undelivered.errno)),
         }
     }
 
@@ -168,6 +167,21 @@ impl WireDatagram {
         address.ok_or_else(|| io::ErrorKind::AddrNotAvailable.into())
     }
 
+    /// The failure of `stage` that an undelivered datagram means; `doing` says what was tried, and is
+    /// left out when empty.
+    #[must_use]
+    pub fn failure(
+        &self,
+        undelivered: &Undelivered,
+        stage: Stage,
+        doing: &str,
+        peer: IpAddr,
+    ) -> Failure {
+        let own = self.socket.get_ref().local_addr().ok().and_then(|address| address.as_socket());
+        let ends = Ends { own: own.map(|own| own.ip()), peer, has_port: self.kind != Kind::Icmp };
+        undelivered.failure(stage, doing, ends)
+    }
+
     /// When the last datagram was sent, if one was: as it left, where the kernel has said so.
     #[must_use]
     pub fn last_send(&self) -> Option<Mark> {
@@ -175,10 +189,24 @@ impl WireDatagram {
     }
 
     fn hand_over(&self, socket: &Socket, bytes: &[u8]) -> io::Result<Mark> {
-        let mark = Mark::now();
-        socket.send(bytes)?;
-        self.state().last_send = Some(mark);
-        Ok(mark)
+        loop {
+            let mark = Mark::now();
+            match socket.send(bytes) {
+                Ok(_) => {
+                    self.state().last_send = Some(mark);
+                    return Ok(mark);
+                }
+                // An ICMP message about an earlier packet; the error queue has it too.
+                Err(error) => {
+                    if let Some(undelivered) = self.drain_queue(socket) {
+                        self.state().pending = Some(undelivered);
+                    }
+                    if !self.was_reported(&error) {
+                        return Err(error);
+                    }
+                }
+            }
+        }
     }
 
     fn next(&self, socket: &Socket, buffer: &mut [u8]) -> io::Result<Event> {
@@ -187,17 +215,23 @@ impl WireDatagram {
             return Ok(Event::Undelivered(undelivered));
         }
         let mut buffer = ReadBuf::new(buffer);
-        let read = stamps::receive(socket.as_fd(), &mut buffer, usize::MAX);
-        // By now the queue holds the stamp of the send that a datagram answers. What could not be
-        // delivered is in the queue, and may show as an error of the read as well.
-        let undelivered = self.drain_queue(socket);
-        let reading = match (read, undelivered) {
-            (Ok(reading), undelivered) => {
-                self.state().pending = undelivered;
-                reading
+        let reading = loop {
+            let read = stamps::receive(socket.as_fd(), &mut buffer, usize::MAX);
+            // By now the queue holds the stamp of the send that a datagram answers. What could not
+            // be delivered is in the queue, and may show as an error of the read as well.
+            let undelivered = self.drain_queue(socket);
+            match (read, undelivered) {
+                (Ok(reading), undelivered) => {
+                    self.state().pending = undelivered;
+                    break reading;
+                }
+                (Err(error), Some(undelivered)) => {
+                    self.was_reported(&error);
+                    return Ok(Event::Undelivered(undelivered));
+                }
+                (Err(error), None) if self.was_reported(&error) => {}
+                (Err(error), None) => return Err(error),
             }
-            (Err(_), Some(undelivered)) => return Ok(Event::Undelivered(undelivered)),
-            (Err(error), None) => return Err(error),
         };
         let state = *self.state();
         let at = Mark::of_arrival(reading.stamp, state.born);
@@ -221,11 +255,28 @@ impl WireDatagram {
                     state.last_send =
                         state.last_send.map(|handed| Mark::of_transmission(stamp, handed));
                 }
-                Queued::Undelivered(undelivered) => return Some(undelivered),
+                Queued::Undelivered(undelivered) => {
+                    if undelivered.icmp.is_some() {
+                        self.state().reported = Some(undelivered.errno);
+                    }
+                    return Some(undelivered);
+                }
+                Queued::Notice(errno) => self.state().reported = Some(errno),
                 Queued::Other => {}
             }
         }
         None
+    }
+
+    /// Whether an error of a call says again what the error queue has said; it does so once.
+    fn was_reported(&self, error: &io::Error) -> bool {
+        let errno = error.raw_os_error();
+        let mut state = self.state();
+        let is_known = errno.is_some() && state.reported == errno;
+        if is_known {
+            state.reported = None;
+        }
+        is_known
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -246,7 +297,10 @@ mod tests {
     use tokio::{net::UdpSocket, time::Instant};
 
     use super::*;
-    use crate::net::{resolve::Resolver, wire::stamps_available};
+    use crate::{
+        evidence::Reason,
+        net::{resolve::Resolver, wire::stamps_available},
+    };
 
     /// What the kernel of a busy machine may take to deliver what was sent.
     const ROOM: Duration = Duration::from_millis(200);
@@ -267,7 +321,9 @@ mod tests {
         let answered = handed.elapsed();
         // As if this process got no CPU time for as long.
         std::thread::sleep(2 * ROOM);
-        let arrival = datagram.receive(&mut buffer).await.expect("sent");
+        let Event::Arrival(arrival) = datagram.event(&mut buffer).await.expect("sent") else {
+            panic!("an answer came");
+        };
         assert_eq!((arrival.length, arrival.truncated, &buffer), (4, true, b"answ"));
         let sent = arrival.sent.expect("sent");
         assert_eq!(datagram.last_send(), Some(sent));
@@ -285,8 +341,17 @@ mod tests {
         // A privileged port is never handed out to others, and this one has no service.
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
         let datagram = WireDatagram::connect(&context(), address, None).expect("loopback");
+        drop(datagram.hear_more(false));
         datagram.send(b"question").await.expect("open");
-        let error = datagram.receive(&mut [0; 8]).await.expect_err("nobody listens");
-        assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
+        let (stage, peer) = (Stage::Response, address.ip());
+        let failure = match datagram.event(&mut [0; 8]).await {
+            Ok(Event::Undelivered(undelivered)) => {
+                datagram.failure(&undelivered, stage, "waiting", peer)
+            }
+            // Where the kernel does not show the ICMP message.
+            Err(error) => Failure::io(stage, "waiting", &error),
+            Ok(Event::Arrival(_)) => panic!("nobody listens"),
+        };
+        assert_eq!(failure.reason, Reason::Refused, "{failure}");
     }
 }

@@ -20,4 +20,7 @@ pub use mark::Mark;
 pub use stream::WireStream;
 pub use support::{Kind, prepare, readings, stamps_available, use_kernel_stamps};
 
-pub use crate::net::control::{IcmpNotice, Quoted, TcpFacts, Undelivered};
+pub use crate::net::{
+    control::TcpFacts,
+    icmp_error::{Quoted, Undelivered},
+};

@@ -12,11 +12,11 @@ use super::{
     message::{self, Message},
 };
 use crate::{
-    evidence::{Failure, Phases, Reason, Stage, words::count},
+    evidence::{Call, Failure, Phases, Reason, Stage, words::count},
     net::{
         Context, dial,
         tls::{Handshake, TlsClient},
-        wire::{WireClock, WireDatagram},
+        wire::{Event, WireClock, WireDatagram},
     },
 };
 
@@ -57,8 +57,14 @@ impl Question<'_> {
         let ignored = AtomicU32::new(0);
         let _waiting = context.waiting_for(|| self.no_datagram(ignored.load(Ordering::Relaxed)));
         loop {
-            let arrival =
-                socket.receive(&mut buffer).await.map_err(|error| self.receive_failure(&error))?;
+            let arrival = match socket.event(&mut buffer).await {
+                Ok(Event::Arrival(arrival)) => arrival,
+                Ok(Event::Undelivered(undelivered)) => {
+                    let (doing, server) = (self.waiting(), self.server.ip());
+                    return Err(socket.failure(&undelivered, Stage::Response, &doing, server));
+                }
+                Err(error) => return Err(self.receive_failure(&error)),
+            };
             let octets = buffer.get(..arrival.length).unwrap_or_default();
             if message::identifier(octets).is_some_and(|other| other != self.identifier) {
                 let length = arrival.length;
@@ -153,11 +159,16 @@ impl Question<'_> {
     }
 
     fn send_failure(&self, error: &std::io::Error) -> Failure {
-        Failure::io(Stage::Request, &format!("sending the question to {}", self.server), error)
+        let doing = format!("sending the question to {}", self.server);
+        dial::failure(Call::Exchange, self.server, &doing, error).in_stage(Stage::Request)
     }
 
     fn receive_failure(&self, error: &std::io::Error) -> Failure {
-        Failure::io(Stage::Response, &format!("waiting for the answer of {}", self.server), error)
+        Failure::io(Stage::Response, &self.waiting(), error)
+    }
+
+    fn waiting(&self) -> String {
+        format!("waiting for the answer of {}", self.server)
     }
 }
 

@@ -7,7 +7,6 @@ mod measurements;
 mod packet;
 mod settings;
 mod socket;
-mod undelivered;
 
 use std::{
     fmt, io,
@@ -21,9 +20,9 @@ use std::{
 use tokio::time::Instant;
 
 use crate::{
-    evidence::{Failure, Stage, trail::Place, words::count},
+    evidence::{Call, Failure, Stage, trail::Place, words::count},
     net::{
-        Context,
+        Context, dial,
         resolve::resolve,
         wire::{Arrival, Event},
     },
@@ -66,7 +65,8 @@ impl Prober for IcmpProber {
         context.enter(Stage::Request);
         socket.datagrams.send(&request).await.map_err(|error| {
             let doing = format!("sending {} bytes to {}", request.len(), address.ip());
-            Failure::io(Stage::Request, &doing, &error)
+            dial::failure(Call::Exchange, address.with_port(0), &doing, &error)
+                .in_stage(Stage::Request)
         })?;
 
         context.enter(Stage::Response);
@@ -123,7 +123,11 @@ async fn wait_for_reply(
             }
             Ok(Event::Undelivered(undelivered)) => {
                 if echo.is_quoted_by(undelivered.quoted) {
-                    return Err(undelivered::failure(&undelivered, echo.version));
+                    let stage = match undelivered.icmp {
+                        Some(_) => Stage::Response,
+                        None => Stage::Request,
+                    };
+                    return Err(socket.datagrams.failure(&undelivered, stage, "", target));
                 }
                 ignored.notices.fetch_add(1, Ordering::Relaxed);
             }

@@ -5,7 +5,7 @@ use std::{fmt, fs, io, mem::MaybeUninit, net::SocketAddr};
 use socket2::{Protocol, Socket, Type};
 
 use crate::{
-    evidence::{Failure, Reason, Stage},
+    evidence::{Call, Failure, Reason, Stage},
     net::{
         dial,
         wire::{Kind, WireDatagram},
@@ -49,7 +49,8 @@ impl IcmpSocket {
     ) -> Result<Self, Failure> {
         let (socket, access) = open_either(address, version)?;
         let setting_up = |error: io::Error| {
-            Failure::io(Stage::Connect, &format!("setting up a socket to {}", address.ip()), &error)
+            let doing = format!("setting up a socket to {}", address.ip());
+            Failure::system(Call::SetUp, Stage::Connect, &doing, &error)
         };
         if access == Access::Raw {
             spare_others_replies(&socket, version, identifier).map_err(setting_up)?;
@@ -58,7 +59,8 @@ impl IcmpSocket {
         set_options(&socket, prober, version).map_err(setting_up)?;
         // The kernel then looks up the route now, and spares a raw socket what others send.
         socket.connect(&address.into()).map_err(|error| {
-            dial::no_way(address, &format!("no way to {}", address.ip()), &error)
+            let doing = format!("looking for a route to {}", address.ip());
+            dial::failure(Call::Connect, address, &doing, &error)
         })?;
         let datagrams = WireDatagram::new(socket, Kind::Icmp).map_err(setting_up)?;
         let ipv6 = version == Version::V6;

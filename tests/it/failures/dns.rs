@@ -148,7 +148,7 @@ fn silence() -> Vec<Row> {
             asking(""),
             deaf(),
             (Stage::Response, Reason::Refused),
-            "refused",
+            "127.0.0.1 says: the port is unreachable",
         ),
     ]
 }

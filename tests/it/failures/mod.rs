@@ -10,6 +10,7 @@ mod grpc;
 mod http;
 mod network;
 mod proxies;
+mod routes;
 mod situation;
 mod tls;
 mod tokens;
@@ -40,6 +41,7 @@ fn all() -> Vec<Row> {
         grpc::rows,
         http::rows,
         proxies::rows,
+        routes::rows,
         tls::rows,
         tokens::rows,
         waits::rows,

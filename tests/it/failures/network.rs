@@ -97,7 +97,7 @@ fn connections() -> Vec<Row> {
             module("tcp", "source_ip_address: 10.66.0.11"),
             "10.88.0.1:80",
             (connect, unreachable),
-            "10.88.0.1:80",
+            "connecting to 10.88.0.1:80: 10.66.0.1 says: the network is unreachable",
         ),
         row(
             "no route to a web server",
@@ -127,7 +127,7 @@ fn connections() -> Vec<Row> {
             module("dns", "query_name: example, source_ip_address: 10.66.0.12"),
             "10.88.0.1",
             (Stage::Response, unreachable),
-            "10.88.0.1",
+            "10.66.0.1 says: the network is unreachable",
         ),
         row(
             "no port is left",

@@ -8,7 +8,7 @@ use std::{
 
 use super::{
     faces::{ARGUMENTS, check_by},
-    network,
+    network, routes,
 };
 use crate::{
     fixtures::dns::{A, message, record},
@@ -34,6 +34,8 @@ fn inside() {
                 exporter
             });
         }
+        Ok("refusing") => check_by(&routes::refusing(), start),
+        Ok("without_ipv6") => check_by(&routes::without_ipv6(), start),
         Ok("powerless") => check_by(&network::powerless(), start),
         _ => {}
     }

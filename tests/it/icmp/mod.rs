@@ -2,6 +2,7 @@
 //!
 //! A test starts this binary again in a [`Namespace`], perhaps as another user, as [`one_probe`].
 
+mod forger;
 mod rights;
 mod routed;
 

@@ -1,10 +1,6 @@
 //! ICMP through a router: what it says, and replies that somebody else makes up.
 
-use std::{env, fs, io::Read as _, net::SocketAddrV4};
-
-use socket2::{Domain, Protocol, Socket, Type};
-
-use super::{Probe, TIMEOUT};
+use super::{Probe, TIMEOUT, forger::forging};
 
 /// We are number 2 on the near link, the router is number 1 on both links, and the far host is
 /// number 2 on the far link, which is narrower; there it is number 3 as well.
@@ -105,71 +101,37 @@ fn the_source_address_is_the_given_one() {
     check("10.77.0.2", "{source_ip_address: 10.66.0.9}", second, &["probe_success 1"]);
 }
 
-/// Says where the forger is to show that it is ready, and whether the right reply follows.
-const FORGER: &str = "PROBE_EXPORTER_TEST_ICMP_FORGER";
-
 #[test]
 fn a_reply_from_somebody_else_does_not_count() {
     for (then, timeout, expected) in [
         ("right", TIMEOUT, ["probe_success 1", "Received the reply"]),
         ("nothing", "500ms", ["probe_success 0", "reason=\"timeout\",stage=\"response\""]),
     ] {
-        let forger = format!(
-            "ip netns exec far sysctl -q net.ipv4.icmp_echo_ignore_all=1\n\
-             mkfifo /run/ready\n\
-             {FORGER}={then} ip netns exec far \"$0\" --exact icmp::routed::forger >&2 &\n\
-             read _ready < /run/ready\n"
-        );
-        check_within(timeout, "10.77.0.2", "{}", &forger, &expected);
+        check_within(timeout, "10.77.0.2", "{}", &forging(then), &expected);
     }
 }
 
-/// Not a test by itself: answers an echo request with four wrong replies, and perhaps the right one.
 #[test]
-fn forger() {
-    let Ok(then) = env::var(FORGER) else { return };
-    let open = |address: [u8; 4]| {
-        let socket = Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::ICMPV4)).unwrap();
-        socket.bind(&SocketAddrV4::new(address.into(), 0).into()).unwrap();
-        socket
-    };
-    let [target, somebody_else] = [open([10, 77, 0, 2]), open([10, 77, 0, 3])];
-    fs::write("/run/ready", "ready\n").unwrap();
-    loop {
-        let mut packet = [0; 2000];
-        let length = (&target).read(&mut packet).unwrap();
-        let (header, request) = packet[..length].split_at(20);
-        if request[0] != ECHO_REQUEST {
-            continue;
-        }
-        let source: [u8; 4] = header[12..16].try_into().unwrap();
-        let prober = SocketAddrV4::new(source.into(), 0).into();
-        let reply = [&[0], &request[1..]].concat();
-        somebody_else.send_to(&with_checksum(&reply), &prober).unwrap();
-        for index in [IDENTIFIER, SEQUENCE, reply.len() - 1] {
-            let mut wrong = reply.clone();
-            wrong[index] ^= 1;
-            target.send_to(&with_checksum(&wrong), &prober).unwrap();
-        }
-        if then == "right" {
-            target.send_to(&with_checksum(&reply), &prober).unwrap();
-        }
+fn a_notice_that_loses_no_packet_does_not_end_the_probe() {
+    let reply = ["probe_success 1", "Received the reply"];
+    for target in ["10.77.0.2", "fd77::2"] {
+        check(target, "{}", &forging("notices"), &reply);
     }
+    let silence = ["probe_success 0", "reason=\"timeout\",stage=\"response\""];
+    check_within("500ms", "10.77.0.2", "{}", &forging("redirect"), &silence);
 }
 
-const ECHO_REQUEST: u8 = 8;
-const IDENTIFIER: usize = 4;
-const SEQUENCE: usize = 6;
-
-fn with_checksum(message: &[u8]) -> Vec<u8> {
-    let mut message = message.to_vec();
-    message[2..4].fill(0);
-    let words = message
-        .chunks(2)
-        .map(|pair| u32::from(pair[0]) << 8 | pair.get(1).copied().map_or(0, u32::from));
-    let sum: u32 = words.sum();
-    let folded = (sum & 0xffff) + (sum >> 16);
-    let sum = u16::try_from((folded & 0xffff) + (folded >> 16)).unwrap();
-    message[2..4].copy_from_slice(&(!sum).to_be_bytes());
-    message
+#[test]
+fn a_message_about_a_lost_packet_ends_the_probe() {
+    for (target, message, reason, text) in [
+        ("10.77.0.2", "3-3", "unreachable", "10.77.0.2 says: the port is unreachable; a firewall"),
+        ("10.77.0.2", "3-13", "unreachable", "10.77.0.2 says: a rule prohibits"),
+        ("10.77.0.2", "12-0", "unreachable", "10.77.0.2 says: a header of the packet"),
+        ("fd77::2", "1-1", "unreachable", "fd77::2 says: a rule prohibits"),
+        ("fd77::2", "3-1", "time_exceeded", "fd77::2 says: the time to put fragments together"),
+        ("fd77::2", "4-1", "unreachable", "fd77::2 says: a header of the packet"),
+    ] {
+        let failure = format!("probe_failure_info{{reason=\"{reason}\",stage=\"response\"}} 1");
+        check(target, "{}", &forging(message), &["probe_success 0", &failure, text]);
+    }
 }
