@@ -10,6 +10,7 @@ pub mod host_name;
 pub mod http_client;
 pub mod ip;
 pub mod named;
+pub mod pem;
 pub mod redact;
 pub mod regexp;
 pub mod rule;

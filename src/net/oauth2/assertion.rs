@@ -13,6 +13,7 @@ use serde_json::{Map, Value, json};
 use super::failure;
 use crate::{
     evidence::{Failure, Reason},
+    net::tls,
     settings::{
         http_client::{OAuth2Settings, SignatureAlgorithm},
         secret::Secret,
@@ -26,11 +27,9 @@ const LIFETIME: u64 = 600;
 ///
 /// # Errors
 /// A text for people that does not repeat what was read.
-pub(super) fn key(pem: &Secret) -> Result<PKey<Private>, String> {
-    // An encrypted key is refused rather than asked a password for.
-    let key = PKey::private_key_from_pem_callback(pem.expose().as_bytes(), |_| Ok(0))
-        .map_err(|_| "no usable private key in PEM form in it".to_owned())?;
-    if key.id() == Id::RSA { Ok(key) } else { Err("the private key is not of RSA".to_owned()) }
+pub(super) fn key(pem: &Secret) -> Result<PKey<Private>, &'static str> {
+    let key = tls::private_key_of(pem.expose().as_bytes())?;
+    if key.id() == Id::RSA { Ok(key) } else { Err("the private key is not of RSA; use an RSA key") }
 }
 
 /// The assertion that the settings ask for, signed with the key in `pem`.
@@ -145,7 +144,7 @@ mod tests {
         let curve = boring::ec::EcKey::generate(&curve.unwrap()).unwrap();
         let curve = PKey::from_ec_key(curve).unwrap().private_key_to_pem_pkcs8().unwrap();
         let curve = String::from_utf8(curve).unwrap();
-        for (pem, words) in [("hunter2", "no usable private key"), (&curve, "not of RSA")] {
+        for (pem, words) in [("hunter2", "no private key in PEM"), (&curve, "not of RSA")] {
             let failure = sign(&settings(&json!({})), &Secret::new(pem)).unwrap_err();
             assert!(failure.message.contains(words), "{failure}");
             assert!(!failure.message.contains("hunter2"), "{failure}");

@@ -145,6 +145,11 @@ impl Certificate {
         &self.labels().serial_number
     }
 
+    /// The common name of its subject, the last one if there are several.
+    pub(super) fn common_name(&self) -> Option<String> {
+        name::common_name(parse(&self.der)?.subject())
+    }
+
     /// All names it is for.
     pub(super) fn alternative_names(&self) -> &AlternativeNames {
         self.names.get_or_init(|| {

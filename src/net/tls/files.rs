@@ -23,6 +23,7 @@ use crate::{
     },
     settings::{
         file::{self, Stamp, USUAL_MIB},
+        pem,
         tls::TlsSettings,
     },
 };
@@ -196,9 +197,10 @@ impl fmt::Display for Source<'_> {
 }
 
 fn authorities(source: &Source<'_>) -> Result<Arc<TrustStore>, String> {
-    let store = TrustStore::from_pem(&source.read()?);
+    let text = source.read()?;
+    let store = TrustStore::from_pem(&text);
     if store.is_empty() {
-        return Err(format!("{source}: no certificate in PEM form in it"));
+        return Err(format!("{source}: {}", pem::no_certificate(&text)));
     }
     Ok(store)
 }
@@ -211,29 +213,41 @@ pub(super) fn identity(settings: &TlsSettings) -> Result<Option<Identity>, Strin
     let mut chain = certificates(&certificate)?;
     let leaf = chain.remove(0);
     let private = private_key(&key)?;
-    let matches = leaf.public_key().is_ok_and(|public| public.public_eq(&private));
-    if !matches {
-        return Err(format!("{key}: not the key of the certificate in {certificate}"));
+    let is_of = |leaf: &X509| leaf.public_key().is_ok_and(|public| public.public_eq(&private));
+    if !is_of(&leaf) {
+        let place = chain.iter().position(is_of).map(|index| index + 2);
+        let advice = place.map_or("use the pair that was made together".to_owned(), |place| {
+            format!("it is the key of certificate {place} there, which must stand first")
+        });
+        return Err(format!("{key}: not the key of the certificate in {certificate}; {advice}"));
     }
     Ok(Some(Identity { leaf, chain, key: private }))
 }
 
 /// At least one certificate.
 fn certificates(source: &Source<'_>) -> Result<Vec<X509>, String> {
-    let chain = trust::certificates(&source.read()?)
+    let text = source.read()?;
+    let chain = trust::certificates(&text)
         .iter()
-        .map(|der| X509::from_der(der))
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| format!("{source}: malformed certificate: {error}"))?;
+        .zip(1..)
+        .map(|(der, number)| {
+            X509::from_der(der)
+                .map_err(|error| format!("{source}: certificate {number} is malformed: {error}"))
+        })
+        .collect::<Result<Vec<_>, _>>()?;
     if chain.is_empty() {
-        return Err(format!("{source}: no certificate in PEM form in it"));
+        return Err(format!("{source}: {}", pem::no_certificate(&text)));
     }
     Ok(chain)
 }
 
 fn private_key(source: &Source<'_>) -> Result<PKey<Private>, String> {
+    private_key_of(&source.read()?).map_err(|message| format!("{source}: {message}"))
+}
+
+/// The private key in a PEM text, or why there is none.
+pub(in crate::net) fn private_key_of(text: &[u8]) -> Result<PKey<Private>, &'static str> {
     // An encrypted key is refused rather than asked a password for.
-    PKey::private_key_from_pem_callback(&source.read()?, |_| Ok(0)).map_err(|error| {
-        format!("{source}: no usable private key in PEM form (PKCS#1, PKCS#8 or EC) in it: {error}")
-    })
+    PKey::private_key_from_pem_callback(pem::without_byte_order_mark(text), |_| Ok(0))
+        .map_err(|_| pem::no_private_key(text))
 }

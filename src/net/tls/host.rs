@@ -62,7 +62,7 @@ fn is_host_name(name: &str, wildcard: Wildcard) -> bool {
     })
 }
 
-fn without_brackets(host: &str) -> &str {
+pub(super) fn without_brackets(host: &str) -> &str {
     host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host)
 }
 

@@ -14,6 +14,7 @@ mod host;
 mod judge;
 mod known;
 mod library;
+mod mismatch;
 mod name;
 mod progress;
 #[cfg(feature = "http3")]
@@ -39,6 +40,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_boring::SslStreamBuilder;
 
+pub(in crate::net) use crate::net::tls::files::private_key_of;
 #[cfg(feature = "http3")]
 pub(in crate::net) use crate::net::tls::quic::QuicTls;
 pub use crate::net::tls::{

@@ -51,6 +51,12 @@ pub(super) fn format(name: &X509Name<'_>) -> String {
     parts.join(",")
 }
 
+/// The common name, the last one if there are several.
+pub(super) fn common_name(name: &X509Name<'_>) -> Option<String> {
+    let last = name.iter_common_name().last()?;
+    text(last.attr_value()).filter(|name| !name.is_empty())
+}
+
 /// The value as text, by its ASN.1 string type.
 fn text(value: &Any<'_>) -> Option<String> {
     let bytes = value.data;

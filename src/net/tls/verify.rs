@@ -18,7 +18,7 @@ use boring::{
 
 use crate::net::tls::{
     certificate::Certificate,
-    host, revocation,
+    host, mismatch, revocation,
     rules::{Authority, Signature},
     session::VerifyResult,
     trust::TrustStore,
@@ -84,13 +84,14 @@ pub(super) fn verify(
     search.run(leaf);
     let Search { objection, chains, .. } = search;
     if !host.is_empty() && !host::is_for(leaf, host) {
-        let detail = format!("the certificate is for {}, not for {host}", names_of(leaf));
-        return verdict(VerifyResult::WrongHost, detail, chains);
+        return verdict(VerifyResult::WrongHost, mismatch::wrong_host(leaf, host), chains);
     }
     if !chains.is_empty() {
         return verdict(VerifyResult::Ok, String::new(), chains);
     }
-    let Objection(result, detail) = objection.unwrap_or_else(|| unknown_authority(sent));
+    let Objection(result, detail) = objection.unwrap_or_else(|| {
+        Objection(VerifyResult::UnknownAuthority, mismatch::unknown_authority(sent, trust))
+    });
     verdict(result, detail, chains)
 }
 
@@ -277,6 +278,10 @@ fn within_constraints(chain: &[Arc<Certificate>]) -> Result<(), Objection> {
                 None => return Ok(()),
             }
         }
+        Ok(Err(X509VerifyError::PERMITTED_VIOLATION)) => {
+            "one of them permits other names only".to_owned()
+        }
+        Ok(Err(X509VerifyError::EXCLUDED_VIOLATION)) => "one of them excludes this name".to_owned(),
         Ok(Err(refusal)) => refusal.to_string(),
         Err(error) => error.to_string(),
     };
@@ -303,29 +308,8 @@ fn judged_by_boringssl(chain: &[Arc<Certificate>]) -> Result<X509VerifyResult, E
     })
 }
 
-fn unknown_authority(sent: &[Arc<Certificate>]) -> Objection {
-    let detail = match sent {
-        [only] if only.subject == only.issuer => {
-            format!("{} is self-signed and not trusted", describe(only))
-        }
-        _ => {
-            let issuer = sent.last().map(|last| last.issuer()).unwrap_or_default();
-            format!("no trusted authority signed the certificate; the chain ends at \"{issuer}\"")
-        }
-    };
-    Objection(VerifyResult::UnknownAuthority, detail)
-}
-
 fn describe(certificate: &Certificate) -> String {
     format!("certificate \"{}\"", certificate.subject())
-}
-
-fn names_of(certificate: &Certificate) -> String {
-    let names = certificate.alternative_names();
-    let addresses = names.addresses.iter().filter_map(|address| host::ip_address(address));
-    let names: Vec<_> =
-        names.dns.iter().cloned().chain(addresses.map(|it| it.to_string())).collect();
-    if names.is_empty() { "no name at all".to_owned() } else { names.join(", ") }
 }
 
 fn date(time: i64) -> String {

@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc};
 
 use tokio_rustls::rustls::{
-    ServerConfig, SupportedProtocolVersion,
+    Error, ServerConfig, SupportedProtocolVersion,
     crypto::{
         CryptoProvider,
         ring::{default_provider, kx_group},
@@ -18,6 +18,7 @@ use crate::{
     server::guard::clients::Clients,
     settings::{
         file::{self, USUAL_MIB},
+        pem,
         rule::RuleError,
         tls::TlsVersion,
     },
@@ -36,9 +37,9 @@ pub(super) fn server_config(
         Ok::<_, RuleError>(text)
     };
     let chain = certificates(&settings.certificate, &read(&settings.certificate)?)?;
-    let key = PrivateKeyDer::from_pem_slice(&read(&settings.key)?).map_err(|error| {
-        wrong(&settings.key, format_args!("no private key in PEM form: {error}"))
-    })?;
+    let text = read(&settings.key)?;
+    let key = PrivateKeyDer::from_pem_slice(pem::without_byte_order_mark(&text))
+        .map_err(|_| wrong(&settings.key, pem::no_private_key(&text)))?;
     let authorities = settings
         .client_authorities
         .as_ref()
@@ -67,7 +68,7 @@ pub(super) fn server_config(
     };
     let mut config = builder
         .with_single_cert(chain, key)
-        .map_err(|error| wrong(&settings.key, format_args!("cannot be used: {error}")))?;
+        .map_err(|error| unusable_key(settings, &text, &error))?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(config)
 }
@@ -108,14 +109,28 @@ fn content(pem: &Pem) -> Result<Vec<u8>, RuleError> {
 }
 
 /// At least one.
-fn certificates(pem: &Pem, text: &[u8]) -> Result<Vec<CertificateDer<'static>>, RuleError> {
-    let certificates: Vec<_> = CertificateDer::pem_slice_iter(text)
+fn certificates(source: &Pem, text: &[u8]) -> Result<Vec<CertificateDer<'static>>, RuleError> {
+    let certificates: Vec<_> = CertificateDer::pem_slice_iter(pem::without_byte_order_mark(text))
         .collect::<Result<_, _>>()
-        .map_err(|error| wrong(pem, format_args!("no certificates in PEM form: {error}")))?;
+        .map_err(|_| wrong(source, pem::no_certificate(text)))?;
     if certificates.is_empty() {
-        return Err(wrong(pem, "no certificate in PEM form in it"));
+        return Err(wrong(source, pem::no_certificate(text)));
     }
     Ok(certificates)
+}
+
+/// Why rustls does not take the key, or not with the certificate.
+fn unusable_key(settings: &TlsServer, text: &[u8], error: &Error) -> RuleError {
+    match error {
+        Error::InconsistentKeys(_) => {
+            let message = "not the key of the first certificate in cert or cert_file; use the \
+                           pair that was made together";
+            wrong(&settings.key, message)
+        }
+        // What only looks like a key, such as an encrypted one of the old form.
+        Error::General(_) => wrong(&settings.key, pem::no_private_key(text)),
+        error => wrong(&settings.key, format_args!("cannot be used: {error}")),
+    }
 }
 
 /// An error at the key that gives a PEM text, with the file's name if it is in one.

@@ -2,6 +2,8 @@
 
 use std::{fs, path::Path};
 
+use boring::symm::Cipher;
+
 use super::{connect, connect_as, fixtures, trusting};
 use crate::{
     evidence::{Reason, Stage},
@@ -55,6 +57,20 @@ async fn unusable_files_are_named() {
     let key = write("key.pem", &client.key_pem());
     let other_key = write("other.pem", &other.key_pem());
     let nothing = write("nothing.pem", "nothing\n");
+    let empty = write("empty.pem", "");
+    let block = |label: &str| format!("-----BEGIN {label}-----\nAAAA\n-----END {label}-----\n");
+    let request = write("request.pem", &block("CERTIFICATE REQUEST"));
+    let cipher = Cipher::aes_128_cbc();
+    let pem = |bytes| String::from_utf8(bytes).unwrap();
+    let encrypted = client.key.private_key_to_pem_pkcs8_passphrase(cipher, b"x").unwrap();
+    let locked = write("locked.pem", &pem(encrypted));
+    let legacy = block("EC PRIVATE KEY").replace("AAAA", "Proc-Type: 4,ENCRYPTED\n\nAAAA");
+    let old_locked = write("old_locked.pem", &legacy);
+    let binary = directory.path().join("key.der");
+    fs::write(&binary, client.key.private_key_to_der().unwrap()).unwrap();
+    let binary = text(&binary);
+    let turned = write("turned.pem", &(other.pem() + &client.pem()));
+    let marked = write("marked.pem", &format!("\u{feff}{}", client.key_pem()));
     let missing = text(&directory.path().join("missing.pem"));
     let authority = |file: &str| TlsSettings { ca_file: file.to_owned(), ..TlsSettings::default() };
     let client = |cert: &str, key: &str| TlsSettings {
@@ -66,10 +82,24 @@ async fn unusable_files_are_named() {
     let cases = [
         (authority(&missing), format!("ca_file {missing}: No such file or directory")),
         (authority(&nothing), format!("ca_file {nothing}: no certificate in PEM form in it")),
+        (authority(&key), format!("ca_file {key}: it holds a private key and no certificate")),
+        (authority(&empty), format!("ca_file {empty}: it is empty")),
+        (client(&request, &key), format!("cert_file {request}: it holds a certificate signing")),
+        (client(&good, &locked), format!("key_file {locked}: the private key is encrypted")),
+        (client(&good, &old_locked), format!("key_file {old_locked}: the private key is encr")),
+        (client(&good, &good), format!("key_file {good}: it holds a certificate and no private")),
+        (client(&good, &binary), format!("key_file {binary}: it is in DER form")),
+        (
+            client(&turned, &key),
+            format!(
+                "key_file {key}: not the key of the certificate in cert_file {turned}; it is the \
+                 key of certificate 2 there, which must stand first"
+            ),
+        ),
         (client(&missing, &key), format!("cert_file {missing}: No such file or directory")),
         (client(&nothing, &key), format!("cert_file {nothing}: no certificate in PEM form in it")),
         (client(&good, &missing), format!("key_file {missing}: No such file or directory")),
-        (client(&good, &nothing), format!("key_file {nothing}: no usable private key")),
+        (client(&good, &nothing), format!("key_file {nothing}: no private key in PEM form")),
         (
             client(&good, &other_key),
             format!("key_file {other_key}: not the key of the certificate in cert_file {good}"),
@@ -82,6 +112,7 @@ async fn unusable_files_are_named() {
         assert!(failure.message.starts_with(&expected), "{failure}");
     }
     assert!(connect(&server, client(&good, &key), HOST).await.stream.is_ok());
+    assert!(connect(&server, client(&good, &marked), HOST).await.stream.is_ok());
     assert!(TlsClient::new(client(&good, &key)).prepare().await.is_ok());
     assert!(TlsClient::new(authority(&missing)).prepare().await.is_err());
 }
@@ -97,7 +128,7 @@ fn unusable_texts_are_refused_at_load() {
     let cases = [
         (TlsSettings { ca: "x".to_owned(), ..good.clone() }, "ca: no certificate in PEM form"),
         (TlsSettings { cert: "x".to_owned(), ..good.clone() }, "cert: no certificate in PEM form"),
-        (TlsSettings { key: Secret::new("x"), ..good }, "key: no usable private key in PEM form"),
+        (TlsSettings { key: Secret::new("x"), ..good }, "key: no private key in PEM form"),
     ];
     for (settings, expected) in cases {
         let error = load(settings).unwrap_err();

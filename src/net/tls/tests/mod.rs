@@ -11,6 +11,7 @@ mod reach;
 mod revocation;
 mod trouble;
 mod verdict;
+mod words;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 

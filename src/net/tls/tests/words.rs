@@ -1,0 +1,126 @@
+//! The words about certificates that are not good.
+
+use super::{connect, fixtures, trusting};
+use crate::evidence::Reason;
+
+#[tokio::test]
+async fn a_certificate_for_other_names_says_what_is_missing() {
+    let named = |names: &[&str]| {
+        let leaf = fixtures::leaf("x").no_alternative_names();
+        names.iter().fold(leaf, |leaf, name| leaf.also(name)).subject(&[("CN", "cn.test")])
+    };
+    let many: Vec<String> = (0..12).map(|index| format!("DNS:h{index}.test")).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    let odd_address = "DER:30:0a:87:08:7f:00:00:01:ff:00:00:00";
+    for (leaf, host, expected) in [
+        (
+            named(&["DNS:127.0.0.1"]),
+            "127.0.0.1",
+            "has 127.0.0.1 as a DNS name, not as an IP address; reissue it with the subject \
+             alternative name IP:127.0.0.1",
+        ),
+        (named(&["DNS:a.test"]), "[::1]", "is for a.test, not for [::1]; it has no IP address"),
+        (named(&["IP:127.0.0.2"]), "127.0.0.1", "is for 127.0.0.2, not for 127.0.0.1"),
+        (
+            named(&[]),
+            "cn.test",
+            "has no subject alternative name, only the common name \"cn.test\", which does not \
+             count; reissue it with the subject alternative name DNS:cn.test",
+        ),
+        (named(&[]), "127.0.0.1", "the subject alternative name IP:127.0.0.1"),
+        (
+            named(&[]).subject(&[("O", "nobody")]),
+            "h.test",
+            "has no subject alternative name; reissue",
+        ),
+        (named(&["email:a@b.test"]), "h.test", "has no subject alternative name of a host, only"),
+        (named(&["DNS:a.test"]), "cn.test", "not for cn.test; its common name does not count"),
+        (named(&many), "h.test", "h6.test, h7.test and 4 more names, not for h.test"),
+        (
+            named(&["DNS:*.a.test"]),
+            "x.y.a.test",
+            "is for *.a.test, not for x.y.a.test; the * in *.a.test stands for one label only",
+        ),
+        (named(&["DNS:*.a.test"]), "a.test", "*.a.test is for names below a.test, not for a.test"),
+        (named(&["DNS:a.test."]), "a.test", "the name a.test. in it ends with a dot"),
+        (
+            named(&[]).extension("subjectAltName", odd_address),
+            "127.0.0.1",
+            "no subject alternative name but an IP address of a wrong length",
+        ),
+    ] {
+        let pki = fixtures::pki(leaf);
+        let outcome = connect(&pki.server().start().await, trusting(&pki.root), host).await;
+        let failure = outcome.failure();
+        assert_eq!(failure.reason, Reason::CertificateWrongHost, "{failure}");
+        assert!(failure.message.contains(expected), "{failure}\n{expected}");
+    }
+}
+
+#[tokio::test]
+async fn a_chain_that_leads_nowhere_says_where_it_ends() {
+    let root = fixtures::authority("Root").self_signed();
+    let other = fixtures::authority("Root").self_signed();
+    let strange = fixtures::authority("Strange").self_signed();
+    let intermediate = fixtures::authority("Between").signed_by(&root);
+    let leaf = || fixtures::leaf("h.test");
+    let own = leaf().self_signed();
+    let below = leaf().signed_by(&intermediate);
+    let by_root = leaf().signed_by(&root);
+    let by_strange = leaf().signed_by(&strange);
+    for (server, trusted, expected) in [
+        (
+            fixtures::server(&own),
+            &root,
+            "certificate \"CN=h.test\" is self-signed and not trusted; to trust it, put it into \
+             ca_file",
+        ),
+        (
+            fixtures::server(&below),
+            &root,
+            "no trusted authority signed certificate \"CN=h.test\", and the server does not send \
+             the certificate of its issuer \"CN=Between\"; add the intermediate certificate",
+        ),
+        (
+            fixtures::server(&below).chain(&[&intermediate]),
+            &strange,
+            "signed certificate \"CN=Between\", and the server does not send the certificate of \
+             its issuer \"CN=Root\"",
+        ),
+        (
+            fixtures::server(&by_strange).chain(&[&strange]),
+            &root,
+            "the chain ends at the self-signed authority \"CN=Strange\", which is not trusted",
+        ),
+        (
+            fixtures::server(&by_root),
+            &other,
+            "the trusted authority \"CN=Root\" did not sign certificate \"CN=h.test\"",
+        ),
+    ] {
+        let outcome = connect(&server.start().await, trusting(trusted), "h.test").await;
+        let failure = outcome.failure();
+        assert_eq!(failure.reason, Reason::CertificateUnknownAuthority, "{failure}");
+        assert!(failure.message.contains(expected), "{failure}\n{expected}");
+    }
+}
+
+#[tokio::test]
+async fn a_broken_name_constraint_is_put_into_words() {
+    let root = fixtures::authority("Root").self_signed();
+    for (constraints, expected) in [
+        ("permitted;DNS:other.test", "permits other names only"),
+        ("excluded;DNS:h.test", "excludes this name"),
+        ("permitted;IP:10.0.0.0/255.0.0.0", "does not allow its names"),
+    ] {
+        let intermediate = fixtures::authority("Between")
+            .extension("nameConstraints", constraints)
+            .signed_by(&root);
+        let bottom = fixtures::leaf("h.test").also("IP:127.0.0.1").signed_by(&intermediate);
+        let server = fixtures::server(&bottom).chain(&[&intermediate]).start().await;
+        let outcome = connect(&server, trusting(&root), "h.test").await;
+        let failure = outcome.failure();
+        assert_eq!(failure.reason, Reason::CertificateInvalid, "{failure}");
+        assert!(failure.message.contains(expected), "{failure}\n{expected}");
+    }
+}

@@ -1,0 +1,289 @@
+//! Explains a text that does not hold the certificate or the private key that it should.
+//!
+//! The explanations quote nothing of the text, which may be secret.
+
+use memchr::memmem;
+
+/// The byte order mark that some editors put before UTF-8.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// The object identifier of PKCS#7 data in DER, which stands near the beginning of a PKCS#12 file.
+const PKCS7_DATA: &[u8] = b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x01";
+
+/// What a text holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Nothing,
+    Utf16,
+    EscapedLineBreaks,
+    Certificate,
+    TrustedCertificate,
+    Request,
+    RevocationList,
+    Pkcs7,
+    EncryptedKey,
+    Key,
+    OpensshKey,
+    DsaKey,
+    PublicKey,
+    Pkcs12,
+    JavaKeystore,
+    Der,
+    Other,
+}
+
+/// The labels of PEM blocks, and what is in them.
+const LABELS: [(&[u8], Kind); 14] = [
+    (b"CERTIFICATE", Kind::Certificate),
+    (b"X509 CERTIFICATE", Kind::TrustedCertificate),
+    (b"TRUSTED CERTIFICATE", Kind::TrustedCertificate),
+    (b"CERTIFICATE REQUEST", Kind::Request),
+    (b"NEW CERTIFICATE REQUEST", Kind::Request),
+    (b"X509 CRL", Kind::RevocationList),
+    (b"PKCS7", Kind::Pkcs7),
+    (b"ENCRYPTED PRIVATE KEY", Kind::EncryptedKey),
+    (b"PRIVATE KEY", Kind::Key),
+    (b"RSA PRIVATE KEY", Kind::Key),
+    (b"EC PRIVATE KEY", Kind::Key),
+    (b"OPENSSH PRIVATE KEY", Kind::OpensshKey),
+    (b"DSA PRIVATE KEY", Kind::DsaKey),
+    (b"PUBLIC KEY", Kind::PublicKey),
+];
+
+/// The text without a byte order mark.
+#[must_use]
+pub fn without_byte_order_mark(text: &[u8]) -> &[u8] {
+    text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text)
+}
+
+/// Says why `text` holds no usable private key, and what to do.
+#[must_use]
+pub fn no_private_key(text: &[u8]) -> &'static str {
+    let blocks = blocks(text);
+    let keys = [Kind::EncryptedKey, Kind::Key, Kind::OpensshKey, Kind::DsaKey];
+    match keys.into_iter().find(|key| blocks.contains(key)).unwrap_or_else(|| kind(text, &blocks)) {
+        Kind::EncryptedKey => {
+            "the private key is encrypted, and keys with a password are not supported; decrypt it, \
+             for example with openssl pkey"
+        }
+        Kind::Key => {
+            "the private key in PEM form is damaged, or of a kind that is not supported; use RSA, \
+             ECDSA (P-256 or P-384) or Ed25519"
+        }
+        Kind::OpensshKey => {
+            "it holds a key in the form of OpenSSH; convert it to PEM form, for example with \
+             ssh-keygen -p -m PEM"
+        }
+        Kind::DsaKey => "DSA keys are not supported; use RSA, ECDSA or Ed25519",
+        Kind::Certificate | Kind::TrustedCertificate | Kind::Pkcs7 => {
+            "it holds a certificate and no private key; the certificate's key belongs here"
+        }
+        Kind::Request => {
+            "it holds a certificate signing request and no private key; the key that made the \
+             request belongs here"
+        }
+        Kind::PublicKey => "it holds a public key; the private key belongs here",
+        Kind::RevocationList => "it holds a certificate revocation list and no private key",
+        Kind::Pkcs12 => {
+            "it is a PKCS#12 file (.p12, .pfx), not PEM; extract the key, for example with openssl \
+             pkcs12 -nocerts -nodes"
+        }
+        Kind::Der => {
+            "it is in DER form (binary), not PEM; convert it, for example with openssl pkey \
+             -inform DER"
+        }
+        Kind::Nothing => "it is empty; a private key in PEM form belongs here",
+        other => other.no_pem().unwrap_or(
+            "no private key in PEM form in it; such a key begins with -----BEGIN PRIVATE KEY-----",
+        ),
+    }
+}
+
+/// Says why `text` holds no usable certificate, and what to do.
+#[must_use]
+pub fn no_certificate(text: &[u8]) -> &'static str {
+    let blocks = blocks(text);
+    let certificates = [Kind::Certificate, Kind::TrustedCertificate, Kind::Pkcs7];
+    let found = certificates.into_iter().find(|certificate| blocks.contains(certificate));
+    match found.unwrap_or_else(|| kind(text, &blocks)) {
+        Kind::Certificate => "the certificate in PEM form is damaged; copy it again, whole",
+        Kind::TrustedCertificate => {
+            "it holds a certificate in a form of OpenSSL's own; convert it, for example with \
+             openssl x509"
+        }
+        Kind::Pkcs7 => {
+            "it holds certificates in the form PKCS#7; convert them, for example with openssl \
+             pkcs7 -print_certs"
+        }
+        Kind::Request => {
+            "it holds a certificate signing request and no certificate; the certificate that the \
+             authority made of it belongs here"
+        }
+        Kind::RevocationList => {
+            "it holds a certificate revocation list and no certificate; the authority's \
+             certificate belongs here"
+        }
+        Kind::EncryptedKey | Kind::Key | Kind::OpensshKey | Kind::DsaKey => {
+            "it holds a private key and no certificate; the key belongs into key or key_file"
+        }
+        Kind::PublicKey => "it holds a public key and no certificate",
+        Kind::Pkcs12 => {
+            "it is a PKCS#12 file (.p12, .pfx), not PEM; extract the certificates, for example \
+             with openssl pkcs12 -nokeys"
+        }
+        Kind::Der => {
+            "it is in DER form (binary), not PEM; convert it, for example with openssl x509 \
+             -inform DER"
+        }
+        Kind::Nothing => "it is empty; a certificate in PEM form belongs here",
+        other => other.no_pem().unwrap_or(
+            "no certificate in PEM form in it; a certificate begins with -----BEGIN \
+             CERTIFICATE-----",
+        ),
+    }
+}
+
+impl Kind {
+    fn no_pem(self) -> Option<&'static str> {
+        match self {
+            Self::JavaKeystore => Some(
+                "it is a Java keystore, not PEM; export the entry, for example with keytool and \
+                 openssl pkcs12",
+            ),
+            Self::Utf16 => Some("it is text in UTF-16; save it as ASCII or UTF-8"),
+            Self::EscapedLineBreaks => Some(
+                "its line breaks are written as \\n; write it in double quotes or as a block (|), \
+                 or put real line breaks into the file",
+            ),
+            _ => None,
+        }
+    }
+}
+
+/// What is in the PEM blocks of `text`, in order.
+fn blocks(text: &[u8]) -> Vec<Kind> {
+    let begin = b"-----BEGIN ";
+    memmem::find_iter(text, begin)
+        .filter_map(|start| {
+            let rest = text.get(start + begin.len()..)?;
+            let (label, body) = rest.split_at_checked(memmem::find(rest, b"-----")?)?;
+            let kind = LABELS.iter().find(|(known, _)| *known == label).map(|(_, kind)| *kind)?;
+            if body.starts_with(b"-----\\n") {
+                return None;
+            }
+            // As OpenSSL wrote encrypted keys before PKCS#8.
+            let head = body.get(..body.len().min(64)).unwrap_or_default();
+            let encrypted = memmem::find(head, b"Proc-Type: 4,ENCRYPTED").is_some();
+            Some(if encrypted { Kind::EncryptedKey } else { kind })
+        })
+        .collect()
+}
+
+/// What a text is that holds nothing of what was looked for.
+fn kind(text: &[u8], blocks: &[Kind]) -> Kind {
+    let beginning = text.get(..text.len().min(64)).unwrap_or_default();
+    if let Some(first) = blocks.first() {
+        *first
+    } else if text.trim_ascii().is_empty() {
+        Kind::Nothing
+    } else if text.starts_with(b"\xff\xfe") || text.starts_with(b"\xfe\xff") {
+        Kind::Utf16
+    } else if memmem::find(text, b"-----\\n").is_some() {
+        Kind::EscapedLineBreaks
+    } else if text.starts_with(b"\xfe\xed\xfe\xed") {
+        Kind::JavaKeystore
+    } else if !is_der(text) {
+        Kind::Other
+    } else if memmem::find(beginning, PKCS7_DATA).is_some() {
+        Kind::Pkcs12
+    } else {
+        Kind::Der
+    }
+}
+
+/// Whether `text` is one value of the ASN.1 type SEQUENCE, as keys and certificates are.
+fn is_der(text: &[u8]) -> bool {
+    match text {
+        [0x30, 0x80..=0x84, ..] => true,
+        [0x30, length, rest @ ..] => usize::from(*length) == rest.len(),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn block(label: &str) -> String {
+        format!("-----BEGIN {label}-----\nAAAA\n-----END {label}-----\n")
+    }
+
+    #[test]
+    fn a_text_without_a_key_is_explained() {
+        let certificate = block("CERTIFICATE");
+        let legacy = block("RSA PRIVATE KEY").replace("AAAA", "Proc-Type: 4,ENCRYPTED\n\nAAAA");
+        for (text, expected) in [
+            ("", "is empty"),
+            (" \n", "is empty"),
+            ("nothing", "no private key in PEM form"),
+            (&block("ENCRYPTED PRIVATE KEY"), "is encrypted"),
+            (&legacy, "is encrypted"),
+            (&format!("{certificate}{}", block("ENCRYPTED PRIVATE KEY")), "is encrypted"),
+            (&format!("{}{}", block("EC PARAMETERS"), block("EC PRIVATE KEY")), "is damaged"),
+            (&block("OPENSSH PRIVATE KEY"), "OpenSSH"),
+            (&block("DSA PRIVATE KEY"), "DSA"),
+            (&certificate, "a certificate and no private key"),
+            (&block("CERTIFICATE REQUEST"), "signing request"),
+            (&block("NEW CERTIFICATE REQUEST"), "signing request"),
+            (&block("PUBLIC KEY"), "public key"),
+            (&block("X509 CRL"), "revocation list"),
+            (&block("PRIVATE KEY").replace('\n', "\\n"), "line breaks"),
+            ("\u{feff}", "no private key in PEM form"),
+        ] {
+            let said = no_private_key(text.as_bytes());
+            assert!(said.contains(expected), "{text:?}: {said}");
+        }
+    }
+
+    #[test]
+    fn a_text_without_a_certificate_is_explained() {
+        for (text, expected) in [
+            ("", "is empty"),
+            ("nothing", "no certificate in PEM form"),
+            (&block("CERTIFICATE"), "damaged"),
+            (&block("TRUSTED CERTIFICATE"), "OpenSSL"),
+            (&block("PKCS7"), "PKCS#7"),
+            (&block("CERTIFICATE REQUEST"), "signing request"),
+            (&block("X509 CRL"), "revocation list"),
+            (&block("RSA PRIVATE KEY"), "private key and no certificate"),
+            (&block("PUBLIC KEY"), "public key"),
+            (&block("CERTIFICATE").replace('\n', "\\n"), "line breaks"),
+        ] {
+            let said = no_certificate(text.as_bytes());
+            assert!(said.contains(expected), "{text:?}: {said}");
+        }
+    }
+
+    #[test]
+    fn binary_forms_are_told_apart() {
+        let pkcs12 = [b"\x30\x82\x03\x57\x02\x01\x03\x30\x82\x03\x1d", PKCS7_DATA].concat();
+        let binaries: [(&[u8], &str); 5] = [
+            (&pkcs12, "PKCS#12"),
+            (b"\x30\x82\x01\x22\x30\x0d", "DER"),
+            (b"\x30\x03\x02\x01\x01", "DER"),
+            (b"\xfe\xed\xfe\xed\x00", "Java"),
+            (b"\xff\xfe-\x00-\x00", "UTF-16"),
+        ];
+        for (binary, expected) in binaries {
+            for said in [no_private_key(binary), no_certificate(binary)] {
+                assert!(said.contains(expected), "{binary:x?}: {said}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_no_part_of_the_text() {
+        assert_eq!(without_byte_order_mark("\u{feff}x".as_bytes()), b"x");
+        assert_eq!(without_byte_order_mark(b"x"), b"x");
+    }
+}
