@@ -127,6 +127,9 @@ fn unusable_key(settings: &TlsServer, text: &[u8], error: &Error) -> RuleError {
                            pair that was made together";
             wrong(&settings.key, message)
         }
+        Error::InvalidCertificate(_) => {
+            wrong(&settings.certificate, "the certificate in PEM form is damaged")
+        }
         // What only looks like a key, such as an encrypted one of the old form.
         Error::General(_) => wrong(&settings.key, pem::no_private_key(text)),
         error => wrong(&settings.key, format_args!("cannot be used: {error}")),
