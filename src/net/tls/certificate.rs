@@ -11,11 +11,16 @@ use boring::{
     x509::{X509, X509Ref},
 };
 use x509_parser::{
-    certificate::X509Certificate, extensions::GeneralName, prelude::FromDer as _,
-    prelude::ParsedExtension,
+    certificate::{X509Certificate, X509CertificateParser},
+    nom::Parser as _,
 };
 
-use crate::net::tls::{constraints, name, rules::Rules};
+use crate::net::tls::{
+    constraints,
+    extensions::{self, GeneralName, oid, tag},
+    name,
+    rules::Rules,
+};
 
 /// A certificate.
 ///
@@ -66,10 +71,15 @@ impl Certificate {
         let mut subject_key_id = None;
         let mut authority_key_id = None;
         for extension in parsed.extensions() {
-            match extension.parsed_extension() {
-                ParsedExtension::SubjectKeyIdentifier(id) => subject_key_id = Some(id.0.to_vec()),
-                ParsedExtension::AuthorityKeyIdentifier(id) => {
-                    authority_key_id = id.key_identifier.as_ref().map(|id| id.0.to_vec());
+            let value = extension.value;
+            match extension.oid.as_bytes() {
+                oid::SUBJECT_KEY_IDENTIFIER => {
+                    subject_key_id = extensions::subject_key_identifier(value).map(<[u8]>::to_vec);
+                }
+                oid::AUTHORITY_KEY_IDENTIFIER => {
+                    let id =
+                        extensions::authority_key_identifier(value).filter(|id| !id.is_empty());
+                    authority_key_id = id.map(<[u8]>::to_vec);
                 }
                 _ => {}
             }
@@ -193,11 +203,10 @@ impl Certificate {
     /// Whether `names` are within the name constraints of this authority, if it has any.
     pub(super) fn allows(&self, names: &AlternativeNames) -> bool {
         let Some(parsed) = parse(&self.der) else { return false };
-        parsed.extensions().iter().all(|extension| match extension.parsed_extension() {
-            ParsedExtension::NameConstraints(constraints) => {
-                constraints::are_kept(constraints, names)
-            }
-            _ => true,
+        parsed.extensions().iter().all(|extension| {
+            extension.oid.as_bytes() != oid::NAME_CONSTRAINTS
+                || extensions::name_constraints(extension.value)
+                    .is_some_and(|constraints| constraints::are_kept(&constraints, names))
         })
     }
 
@@ -210,17 +219,11 @@ impl Certificate {
 impl AlternativeNames {
     fn of(certificate: &X509Certificate<'_>) -> Self {
         let mut names = Self::default();
-        for extension in certificate.extensions() {
-            let ParsedExtension::SubjectAlternativeName(alternative) = extension.parsed_extension()
-            else {
-                continue;
-            };
-            for general in &alternative.general_names {
-                match general {
-                    GeneralName::DNSName(name) => names.dns.push((*name).to_owned()),
-                    GeneralName::IPAddress(address) => names.addresses.push(address.to_vec()),
-                    _ => names.others = true,
-                }
+        for (tag, content) in general_names(certificate) {
+            match tag {
+                tag::DNS => names.dns.push(String::from_utf8_lossy(content).into_owned()),
+                tag::IP_ADDRESS => names.addresses.push(content.to_vec()),
+                _ => names.others = true,
             }
         }
         names
@@ -241,8 +244,19 @@ impl PartialEq for Certificate {
 
 impl Eq for Certificate {}
 
+/// The subject alternative names of a certificate.
+pub(super) fn general_names<'d>(certificate: &X509Certificate<'d>) -> Vec<GeneralName<'d>> {
+    let extensions = certificate.extensions().iter();
+    extensions
+        .filter(|extension| extension.oid.as_bytes() == oid::SUBJECT_ALTERNATIVE_NAME)
+        .filter_map(|extension| extensions::alternative_names(extension.value))
+        .flatten()
+        .collect()
+}
+
+/// The fields of a certificate; its extensions are not looked into.
 pub(super) fn parse(der: &[u8]) -> Option<X509Certificate<'_>> {
-    match X509Certificate::from_der(der) {
+    match X509CertificateParser::new().with_deep_parse_extensions(false).parse(der) {
         Ok(([], parsed)) => Some(parsed),
         _ => None,
     }

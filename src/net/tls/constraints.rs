@@ -2,19 +2,17 @@
 //!
 //! Private authorities do constrain addresses, and Go's verifier honours that.
 
-use x509_parser::extensions::{GeneralName, GeneralSubtree, NameConstraints};
-
-use crate::net::tls::certificate::AlternativeNames;
+use crate::net::tls::{
+    certificate::AlternativeNames,
+    extensions::{GeneralName, NameConstraints, tag},
+};
 
 /// Whether all of `names` are within `constraints`; what is neither a DNS name nor an address
 /// never is.
 pub(super) fn are_kept(constraints: &NameConstraints<'_>, names: &AlternativeNames) -> bool {
-    let permitted = constraints.permitted_subtrees.as_deref().unwrap_or_default();
-    let excluded = constraints.excluded_subtrees.as_deref().unwrap_or_default();
-    let understood = permitted
-        .iter()
-        .chain(excluded)
-        .all(|tree| matches!(tree.base, GeneralName::DNSName(_) | GeneralName::IPAddress(_)));
+    let NameConstraints { permitted, excluded } = constraints;
+    let understood =
+        permitted.iter().chain(excluded).all(|(tag, _)| matches!(*tag, tag::DNS | tag::IP_ADDRESS));
     understood
         && !names.others
         && names.dns.iter().all(|name| {
@@ -30,18 +28,12 @@ pub(super) fn are_kept(constraints: &NameConstraints<'_>, names: &AlternativeNam
         })
 }
 
-fn dns<'t>(tree: &'t GeneralSubtree<'_>) -> Option<&'t str> {
-    match tree.base {
-        GeneralName::DNSName(domain) => Some(domain),
-        _ => None,
-    }
+fn dns<'d>((tag, content): &GeneralName<'d>) -> Option<&'d str> {
+    str::from_utf8(content).ok().filter(|_| *tag == tag::DNS)
 }
 
-fn range<'t>(tree: &'t GeneralSubtree<'_>) -> Option<&'t [u8]> {
-    match tree.base {
-        GeneralName::IPAddress(range) => Some(range),
-        _ => None,
-    }
+fn range<'d>((tag, content): &GeneralName<'d>) -> Option<&'d [u8]> {
+    (*tag == tag::IP_ADDRESS).then_some(content)
 }
 
 /// Whether `name` lies in `domain`; one that begins with a dot does not hold itself.

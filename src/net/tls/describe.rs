@@ -8,15 +8,16 @@ use std::{
 
 use boring::pkey::Id;
 use x509_parser::{
-    certificate::X509Certificate,
-    extensions::{GeneralName, ParsedExtension},
+    asn1_rs::{FromDer as _, Oid},
     objects::{oid_registry, oid2sn},
+    x509::X509Name,
 };
 
 use crate::{
     evidence::words,
     net::tls::{
-        certificate::{Certificate, parse},
+        certificate::{self, Certificate, parse},
+        extensions::{GeneralName, tag},
         name,
     },
 };
@@ -73,7 +74,8 @@ impl Certificate {
     /// All that it is for, in its own order: names, addresses, and what else there is.
     #[must_use]
     pub fn all_names(&self) -> Vec<String> {
-        parse(&self.der).as_ref().map(names).unwrap_or_default()
+        let names = parse(&self.der).map(|parsed| certificate::general_names(&parsed));
+        names.iter().flatten().map(general_name).collect()
     }
 
     /// The kind of its key and the size in bits, such as `RSA 2048`.
@@ -103,24 +105,18 @@ impl Certificate {
     }
 }
 
-fn names(certificate: &X509Certificate<'_>) -> Vec<String> {
-    let mut names = Vec::new();
-    for extension in certificate.extensions() {
-        if let ParsedExtension::SubjectAlternativeName(alternative) = extension.parsed_extension() {
-            names.extend(alternative.general_names.iter().map(general_name));
-        }
-    }
-    names
-}
-
-fn general_name(general: &GeneralName<'_>) -> String {
-    match general {
-        GeneralName::DNSName(text) => (*text).to_owned(),
-        GeneralName::IPAddress(bytes) => address(bytes),
-        GeneralName::RFC822Name(text) => format!("email:{text}"),
-        GeneralName::URI(text) => format!("URI:{text}"),
-        GeneralName::DirectoryName(directory) => format!("directory:{}", name::format(directory)),
-        GeneralName::RegisteredID(identifier) => format!("OID:{}", identifier.to_id_string()),
+fn general_name((tag, content): &GeneralName<'_>) -> String {
+    let text = || String::from_utf8_lossy(content);
+    match *tag {
+        tag::DNS => text().into_owned(),
+        tag::IP_ADDRESS => address(content),
+        tag::EMAIL => format!("email:{}", text()),
+        tag::URI => format!("URI:{}", text()),
+        tag::DIRECTORY => match X509Name::from_der(content) {
+            Ok((_, directory)) => format!("directory:{}", name::format(&directory)),
+            Err(_) => "directory: malformed".to_owned(),
+        },
+        tag::REGISTERED_ID => format!("OID:{}", Oid::new((*content).into()).to_id_string()),
         _ => "another kind of name".to_owned(),
     }
 }

@@ -6,8 +6,10 @@
 mod below;
 mod certificate;
 mod constraints;
+mod der;
 mod describe;
 mod engine;
+mod extensions;
 mod failure;
 mod files;
 mod host;

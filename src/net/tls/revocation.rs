@@ -10,12 +10,13 @@ use boring::{
     sha::{sha1, sha256},
     sign::Verifier,
 };
-use x509_parser::{
-    asn1_rs::{Any, Class, FromDer as _, GeneralizedTime},
-    extensions::ParsedExtension,
-};
+use x509_parser::asn1_rs::{Any, Class, GeneralizedTime};
 
-use crate::net::tls::certificate::{Certificate, parse};
+use crate::net::tls::{
+    certificate::{Certificate, parse},
+    der::Elements,
+    extensions::{self, oid},
+};
 
 /// How far clocks may differ, in seconds.
 const TOLERANCE: i64 = 300;
@@ -175,10 +176,14 @@ fn is_about(
 
 /// Whether the certificate is for speaking about other certificates.
 fn may_speak(delegate: &Certificate) -> bool {
+    /// The purpose `id-kp-OCSPSigning`.
+    const OCSP_SIGNING: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 3, 9];
+
     parse(delegate.der()).is_some_and(|certificate| {
-        certificate.extensions().iter().any(|extension| match extension.parsed_extension() {
-            ParsedExtension::ExtendedKeyUsage(usage) => usage.ocsp_signing,
-            _ => false,
+        certificate.extensions().iter().any(|extension| {
+            extension.oid.as_bytes() == oid::EXTENDED_KEY_USAGE
+                && extensions::extended_key_usage(extension.value)
+                    .is_some_and(|purposes| purposes.contains(&OCSP_SIGNING))
         })
     })
 }
@@ -191,40 +196,4 @@ fn key_of(certificate: &Certificate) -> Option<PKey<Public>> {
 fn time(element: Any<'_>) -> Option<i64> {
     let time = GeneralizedTime::try_from(element).ok()?;
     Some(time.utc_datetime().ok()?.unix_timestamp())
-}
-
-/// Elements in DER, one after the other.
-struct Elements<'d>(&'d [u8]);
-
-impl<'d> Elements<'d> {
-    fn next(&mut self) -> Option<Any<'d>> {
-        let (rest, element) = Any::from_der(self.0).ok()?;
-        self.0 = rest;
-        Some(element)
-    }
-
-    /// The next one, as it came.
-    fn whole(&mut self) -> Option<&'d [u8]> {
-        let before = self.0;
-        self.next()?;
-        before.get(..before.len() - self.0.len())
-    }
-
-    /// What is in the next one, which has to be a sequence.
-    fn sequence(&mut self) -> Option<Self> {
-        const SEQUENCE: u32 = 16;
-        let element = self.next()?;
-        (element.class() == Class::Universal && element.tag().0 == SEQUENCE)
-            .then_some(Self(element.data))
-    }
-
-    /// What is in the next one, if that has this number of its context; else it stays.
-    fn tagged(&mut self, number: u32) -> Option<&'d [u8]> {
-        let (rest, element) = Any::from_der(self.0).ok()?;
-        if element.class() != Class::ContextSpecific || element.tag().0 != number {
-            return None;
-        }
-        self.0 = rest;
-        Some(element.data)
-    }
 }

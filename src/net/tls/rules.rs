@@ -1,9 +1,8 @@
 //! What a certificate says about its own use, by the rules of Go's verifier.
 
-use x509_parser::{
-    certificate::X509Certificate,
-    prelude::{ParsedExtension, X509Version},
-};
+use x509_parser::{certificate::X509Certificate, extensions::X509Extension, x509::X509Version};
+
+use crate::net::tls::extensions::{self, oid};
 
 /// What a certificate may be used for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,21 +44,24 @@ pub(super) enum Signature {
 }
 
 /// Extensions that verification takes into account, or that say nothing to it.
-const UNDERSTOOD: [&str; 13] = [
-    "2.5.29.14",         // subject key identifier
-    "2.5.29.15",         // key usage
-    "2.5.29.17",         // alternative names
-    "2.5.29.19",         // basic constraints
-    "2.5.29.30",         // name constraints
-    "2.5.29.31",         // revocation list distribution points
-    "2.5.29.32",         // certificate policies
-    "2.5.29.33",         // policy mappings
-    "2.5.29.35",         // authority key identifier
-    "2.5.29.36",         // policy constraints
-    "2.5.29.37",         // extended key usage
-    "2.5.29.54",         // inhibit any policy
-    "1.3.6.1.5.5.7.1.1", // authority information access
+const UNDERSTOOD: [&[u8]; 13] = [
+    oid::SUBJECT_KEY_IDENTIFIER,
+    oid::KEY_USAGE,
+    oid::SUBJECT_ALTERNATIVE_NAME,
+    oid::BASIC_CONSTRAINTS,
+    oid::NAME_CONSTRAINTS,
+    oid::CRL_DISTRIBUTION_POINTS,
+    oid::CERTIFICATE_POLICIES,
+    oid::POLICY_MAPPINGS,
+    oid::AUTHORITY_KEY_IDENTIFIER,
+    oid::POLICY_CONSTRAINTS,
+    oid::EXTENDED_KEY_USAGE,
+    oid::INHIBIT_ANY_POLICY,
+    oid::AUTHORITY_INFORMATION_ACCESS,
 ];
+
+/// The purposes `anyExtendedKeyUsage` and `id-kp-serverAuth`.
+const FOR_SERVERS: [&[u8]; 2] = [&[0x55, 0x1d, 37, 0], &[0x2b, 6, 1, 5, 5, 7, 3, 1]];
 
 impl Rules {
     pub(super) fn of(certificate: &X509Certificate<'_>) -> Self {
@@ -80,34 +82,12 @@ impl Rules {
         }
         let mut signs = true;
         for extension in certificate.extensions() {
-            match extension.parsed_extension() {
-                ParsedExtension::BasicConstraints(basic) => {
-                    rules.authority = if basic.ca { Authority::Yes } else { Authority::No };
-                    rules.most_intermediates = basic.path_len_constraint.filter(|_| basic.ca);
-                }
-                ParsedExtension::KeyUsage(usage) => {
-                    signs = usage.key_cert_sign() || usage.flags == 0;
-                }
-                ParsedExtension::ExtendedKeyUsage(usage) => {
-                    let others = usage.client_auth
-                        || usage.code_signing
-                        || usage.email_protection
-                        || usage.time_stamping
-                        || usage.ocsp_signing
-                        || !usage.other.is_empty();
-                    rules.serves = usage.any || usage.server_auth || !others;
-                }
-                ParsedExtension::NameConstraints(_)
-                | ParsedExtension::PolicyConstraints(_)
-                | ParsedExtension::PolicyMappings(_)
-                | ParsedExtension::InhibitAnyPolicy(_) => rules.constrains = true,
-                ParsedExtension::ParseError { .. } => {
-                    rules.defect = Some(format!("has a malformed extension {}", extension.oid));
-                }
-                _ => {}
+            let read = rules.heed(extension, &mut signs);
+            if read.is_none() {
+                rules.defect = Some(format!("has a malformed extension {}", extension.oid));
             }
-            let oid = extension.oid.to_id_string();
-            if extension.critical && !UNDERSTOOD.contains(&oid.as_str()) {
+            if extension.critical && !UNDERSTOOD.contains(&extension.oid.as_bytes()) {
+                let oid = &extension.oid;
                 rules.defect = Some(format!("has an unknown critical extension {oid}"));
             }
         }
@@ -115,6 +95,39 @@ impl Rules {
             rules.authority = Authority::No;
         }
         rules
+    }
+
+    /// Takes an extension into account; `None` if it is malformed and Go would notice.
+    fn heed(&mut self, extension: &X509Extension<'_>, signs: &mut bool) -> Option<()> {
+        let value = extension.value;
+        match extension.oid.as_bytes() {
+            oid::BASIC_CONSTRAINTS => {
+                let (is_authority, most) = extensions::basic_constraints(value)?;
+                self.authority = if is_authority { Authority::Yes } else { Authority::No };
+                self.most_intermediates = most.filter(|_| is_authority);
+            }
+            oid::KEY_USAGE => {
+                *signs = extensions::key_usage_allows_signing_certificates(value)?;
+            }
+            oid::EXTENDED_KEY_USAGE => {
+                let purposes = extensions::extended_key_usage(value)?;
+                self.serves = purposes.is_empty()
+                    || purposes.iter().any(|purpose| FOR_SERVERS.contains(purpose));
+            }
+            oid::SUBJECT_ALTERNATIVE_NAME => drop(extensions::alternative_names(value)?),
+            oid::NAME_CONSTRAINTS => {
+                extensions::name_constraints(value)?;
+                self.constrains = true;
+            }
+            oid::SUBJECT_KEY_IDENTIFIER => drop(extensions::subject_key_identifier(value)?),
+            oid::AUTHORITY_KEY_IDENTIFIER => drop(extensions::authority_key_identifier(value)?),
+            oid::POLICY_CONSTRAINTS | oid::POLICY_MAPPINGS | oid::INHIBIT_ANY_POLICY => {
+                self.constrains = true;
+                extensions::has_its_form(&extension.oid, value).then_some(())?;
+            }
+            _ => extensions::has_its_form(&extension.oid, value).then_some(())?,
+        }
+        Some(())
     }
 }
 

@@ -298,3 +298,63 @@ async fn addresses_are_matched_against_addresses() {
         assert_eq!(outcome.stream.is_ok(), good, "{host}: {:?}", outcome.stream);
     }
 }
+
+/// The content of extensions is given as OpenSSL writes DER.
+#[tokio::test]
+async fn only_extensions_that_verification_looks_into_must_be_well_formed() {
+    // One without a key identifier, so that the leaf does not name it.
+    let root = fixtures::authority("Test Root").version1().self_signed();
+    for (oid, value, good) in [
+        // A Netscape comment in Latin-1, the certificate type, a malformed one, and no DER at all.
+        ("2.16.840.1.113730.1.13", "DER:16:03:66:fc:72", true),
+        ("2.16.840.1.113730.1.1", "DER:04:00", true),
+        ("2.16.840.1.113730.1.13", "DER:ff:ff", true),
+        ("2.16.840.1.113730.1.13", "critical,DER:16:01:61", false),
+        // Certificate timestamps, a CRL number, an issuer's alternative name, a template of Windows.
+        ("1.3.6.1.4.1.11129.2.4.2", "DER:04:02:00:ff", true),
+        ("1.3.6.1.4.1.11129.2.4.3", "DER:00", true),
+        ("2.5.29.20", "DER:0c:01:61", true),
+        ("2.5.29.18", "DER:04:00", true),
+        ("1.3.6.1.4.1.311.21.7", "DER:30:03:06:05:00", true),
+        ("1.3.6.1.4.1.311.20.2", "DER:1e:03:00:57:00", true),
+        ("1.3.6.1.5.5.7.1.3", "DER:30:ff", true),
+        ("1.3.6.1.5.5.7.1.24", "DER:02:01:05", true),
+        ("2.5.29.16", "DER:30:02:80:00", true),
+        ("2.5.29.9", "DER:05:00", true),
+        ("1.2.3.4", "DER:30:05", true),
+        // The issuer of an authority key identifier, and a policy's qualifier.
+        ("2.5.29.35", "DER:30:05:a1:03:a4:01:ff", true),
+        ("2.5.29.35", "DER:30:03:82:01:05", true),
+        ("2.5.29.32", "DER:30:09:30:07:06:02:2a:03:30:01:ff", true),
+        ("2.5.29.31", "DER:30:06:30:04:a0:02:a0:00", true),
+        ("1.3.6.1.5.5.7.1.1", "DER:30:08:30:06:06:02:2a:03:89:00", true),
+        // Other names beside the right one: of no known form, and an address of 8 bytes.
+        ("2.5.29.17", "DER:30:11:82:09:68:6f:73:74:2e:74:65:73:74:a0:04:06:00:05:00", true),
+        ("2.5.29.17", "DER:30:0f:82:09:68:6f:73:74:2e:74:65:73:74:a3:02:05:00", true),
+        // What Go's parser looks into too.
+        ("2.5.29.17", "DER:30:0e:82:09:68:6f:73:74:2e:74:65:73:74:82:01:fc", false),
+        ("2.5.29.14", "DER:30:00", false),
+        ("basicConstraints", "DER:30:03:01:01:01", false),
+        ("2.5.29.31", "DER:04:00", false),
+        ("2.5.29.32", "DER:30:02:04:00", false),
+        ("2.5.29.35", "DER:04:00", false),
+        ("2.5.29.37", "DER:30:02:04:00", false),
+        ("1.3.6.1.5.5.7.1.1", "DER:04:00", false),
+    ] {
+        let names = oid == "2.5.29.17";
+        let leaf = if names { leaf().no_alternative_names() } else { leaf() };
+        let bottom = leaf.extension(oid, value).signed_by(&root);
+        let server = fixtures::server(&bottom).start().await;
+        let outcome = connect(&server, trusting(&root), HOST).await;
+        match &outcome.stream {
+            Ok(_) => assert!(good, "{oid}, {value}"),
+            Err(failure) => {
+                assert!(!good, "{oid}, {value}: {failure}");
+                assert_eq!(failure.reason, Reason::CertificateInvalid, "{oid}, {value}");
+                let said = ["a malformed extension", "an unknown critical extension"];
+                let is_said = said.iter().any(|said| failure.message.contains(said));
+                assert!(is_said, "{oid}, {value}: {failure}");
+            }
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! A reader of DER, element by element.
+
+use x509_parser::asn1_rs::{Any, Class, FromDer as _};
+
+/// Elements in DER, one after the other.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Elements<'d>(pub(super) &'d [u8]);
+
+/// The numbers of universal types.
+pub(super) mod number {
+    pub(in super::super) const BOOLEAN: u32 = 1;
+    pub(in super::super) const INTEGER: u32 = 2;
+    pub(in super::super) const BIT_STRING: u32 = 3;
+    pub(in super::super) const OCTET_STRING: u32 = 4;
+    pub(in super::super) const OBJECT_IDENTIFIER: u32 = 6;
+    pub(in super::super) const SEQUENCE: u32 = 16;
+}
+
+impl<'d> Elements<'d> {
+    pub(super) const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(super) fn next(&mut self) -> Option<Any<'d>> {
+        let (rest, element) = Any::from_der(self.0).ok()?;
+        self.0 = rest;
+        Some(element)
+    }
+
+    /// The next one, as it came.
+    pub(super) fn whole(&mut self) -> Option<&'d [u8]> {
+        let before = self.0;
+        self.next()?;
+        before.get(..before.len() - self.0.len())
+    }
+
+    /// What is in the next one, which has to be a sequence.
+    pub(super) fn sequence(&mut self) -> Option<Self> {
+        self.universal(number::SEQUENCE).map(Self)
+    }
+
+    /// What is in the next one, if it is of this universal type; else it stays.
+    pub(super) fn universal(&mut self, number: u32) -> Option<&'d [u8]> {
+        self.of_class(Class::Universal, number)
+    }
+
+    /// What is in the next one, if that has this number of its context; else it stays.
+    pub(super) fn tagged(&mut self, number: u32) -> Option<&'d [u8]> {
+        self.of_class(Class::ContextSpecific, number)
+    }
+
+    fn of_class(&mut self, class: Class, number: u32) -> Option<&'d [u8]> {
+        let (rest, element) = Any::from_der(self.0).ok()?;
+        if element.class() != class || element.tag().0 != number {
+            return None;
+        }
+        self.0 = rest;
+        Some(element.data)
+    }
+}
