@@ -179,6 +179,10 @@ labels! {
         /// The answer breaks the protocol.
         Protocol => "protocol",
             "Check that this port speaks what the prober expects.";
+        /// The peer does not speak HTTP.
+        NotHttp => "not_http",
+            "Check port and scheme: the message quotes the first bytes, and names the protocol \
+             if it is a known one.";
         /// The answer is larger than allowed.
         TooLarge => "too_large",
             "Probe a smaller resource, or raise the limit that the message names.";

@@ -284,7 +284,7 @@ async fn targets_are_urls_of_websockets() {
 #[tokio::test]
 async fn servers_of_something_else_are_told_apart() {
     for (server, reason) in [
-        (tcp().say("SSH-2.0-x\r\n"), "protocol"),
+        (tcp().say("SSH-2.0-x\r\n"), "not_http"),
         (tcp().close(), "closed"),
         (tcp().line().reset(), "reset"),
     ] {

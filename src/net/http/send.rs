@@ -2,20 +2,16 @@
 
 use std::{error::Error, io};
 
-use bytes::Bytes;
 use futures_util::FutureExt as _;
 use http::{Request, Response};
 use http_body::Body;
-use hyper::{
-    body::Incoming,
-    client::conn::{http1, http2},
-};
+use hyper::{body::Incoming, client::conn::http2};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::{
     evidence::{Call, Cause, Failure, Reason, Stage},
-    net::http::{driver::Driver, head::Watched, http2::Framed},
+    net::http::{driver::Driver, http2::Framed},
 };
 
 /// What bytes go through: TCP, or TLS over it.
@@ -36,63 +32,6 @@ pub(crate) const READ_AHEAD: u32 = 1 << 20;
 
 /// The response, and what moves its body along.
 pub(crate) type Answered = hyper::Result<(Response<Incoming>, Driver)>;
-
-/// Sends a request over HTTP/1.
-pub(crate) async fn send_http1<S, B>(stream: Watched<S>, request: Request<B>) -> Answered
-where
-    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-    B: Body<Data: Send, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
-{
-    let (mut sender, connection) = http1().handshake(TokioIo::new(stream)).await?;
-    let mut driver = Driver::default();
-    // What breaks the connection also breaks the request or the body.
-    driver.spawn(connection.map(drop));
-    let response = driver.run(sender.send_request(request)).await?;
-    Ok((response, driver))
-}
-
-/// Sends a request over HTTP/1 that asks for another protocol; [`take_over`] has the connection
-/// when the response agrees to it.
-pub(crate) async fn send_upgrade<S, B>(stream: Watched<S>, request: Request<B>) -> Answered
-where
-    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-    B: Body<Data: Send, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
-{
-    let (mut sender, connection) = http1().handshake(TokioIo::new(stream)).await?;
-    let mut driver = Driver::default();
-    driver.spawn(connection.with_upgrades().map(drop));
-    let response = driver.run(sender.send_request(request)).await?;
-    Ok((response, driver))
-}
-
-/// The connection of a response that agrees to another protocol, and what was read of that.
-///
-/// `S` is what [`send_upgrade`] was given; for anything else there is none.
-pub(crate) async fn take_over<S>(
-    response: Response<Incoming>,
-    mut driver: Driver,
-) -> hyper::Result<Option<(S, Bytes)>>
-where
-    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-{
-    let upgraded = driver.run(hyper::upgrade::on(response)).await?;
-    let parts = upgraded.downcast::<TokioIo<Watched<S>>>().ok();
-    Ok(parts.map(|parts| (parts.io.into_inner().into_inner(), parts.read_buf)))
-}
-
-/// How HTTP/1 is spoken: as tolerant of odd responses as upstream.
-fn http1() -> http1::Builder {
-    let mut builder = http1::Builder::new();
-    builder
-        .title_case_headers(true)
-        .max_headers(MOST_HEADERS)
-        .max_buf_size(LARGEST_HEAD)
-        .allow_obsolete_multiline_headers_in_responses(true)
-        .allow_spaces_after_header_name_in_responses(true)
-        // Names with a space in them are none of them fatal to upstream.
-        .ignore_invalid_headers_in_responses(true);
-    builder
-}
 
 /// Sends a request over HTTP/2.
 pub(crate) async fn send_http2<S, B>(stream: Framed<S>, request: Request<B>) -> Answered

@@ -1,25 +1,19 @@
 //! A tunnel through an HTTP proxy: the request CONNECT.
 
-use std::{collections::BTreeMap, future::poll_fn, pin::pin};
+use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, header};
+use http::{HeaderName, HeaderValue, Method, Request, Uri, header};
 use http_body_util::Empty;
-use hyper::{
-    body::Incoming,
-    client::conn::http1,
-    ext::{ReasonPhrase, on_informational},
-};
-use hyper_util::rt::TokioIo;
 
 use super::{Endpoint, refusal};
 use crate::{
-    evidence::{Failure, Reason, words::count},
+    evidence::{Failure, Reason, log::Quoted, words::count},
     net::{
         http::{
             credentials::{header_name, header_value},
-            head::{HeadWatch, Watched},
-            send::{Transport, failure_of},
+            http1::{self, Head, HeadWatch},
+            send::Transport,
         },
         wire::WireClock,
     },
@@ -32,10 +26,6 @@ pub(crate) type ConnectHeaders = BTreeMap<String, Vec<Secret>>;
 /// What Go's client says that it is when it asks a proxy.
 const USER_AGENT: &str = "Go-http-client/1.1";
 
-/// The head of a proxy's answer may have this many bytes, and this many headers.
-const LARGEST_HEAD: usize = 64 << 10;
-const MOST_HEADERS: usize = 512;
-
 /// Asks for a tunnel to `endpoint`.
 pub(super) async fn connect(
     stream: Box<dyn Transport>,
@@ -44,34 +34,14 @@ pub(super) async fn connect(
     headers: &ConnectHeaders,
     authorization: Option<HeaderValue>,
 ) -> Result<Box<dyn Transport>, Failure> {
-    let mut request = request(endpoint, headers, authorization)?;
-    let watch = HeadWatch::default();
-    let interim = watch.clone();
-    on_informational(&mut request, move |_| interim.note_interim());
-    let watched = Watched::new(stream, clock.clone(), watch);
-    let failed = |error| failure_of(&error, "asked to CONNECT, it gave no answer");
-    let (mut sender, mut connection) = http1::Builder::new()
-        .title_case_headers(true)
-        .max_headers(MOST_HEADERS)
-        .max_buf_size(LARGEST_HEAD)
-        .handshake(TokioIo::new(watched))
-        .await
-        .map_err(failed)?;
-    let mut answer = pin!(sender.send_request(request));
-    let mut over = false;
-    let response = poll_fn(|context| {
-        // Its errors are those of the request too.
-        over = over || connection.poll_without_shutdown(context).is_ready();
-        answer.as_mut().poll(context)
-    });
-    let response = response.await.map_err(failed)?;
-    judge(&response)?;
-    if !over {
-        // The connection is free once hyper has taken note that it is a tunnel.
-        poll_fn(|context| connection.poll_without_shutdown(context).map(drop)).await;
-    }
+    let request = request(endpoint, headers, authorization)?;
+    let sent = http1::send(stream, clock, &HeadWatch::default(), request).await;
+    let failed = |problem: http1::Problem| problem.failure("the CONNECT request failed");
+    let (head, exchange) = sent.map_err(failed)?;
+    judge(&head)?;
     // What came behind the answer is no part of the tunnel yet, since we speak first there.
-    Ok(connection.into_parts().io.into_inner().into_inner())
+    let (stream, _) = exchange.into_connection();
+    Ok(stream)
 }
 
 /// Describes the wait for the proxy's answer, of which so many bytes came.
@@ -127,23 +97,14 @@ fn request(
 const OWN: [HeaderName; 4] =
     [header::HOST, header::CONTENT_LENGTH, header::TRANSFER_ENCODING, header::TRAILER];
 
-fn judge(response: &Response<Incoming>) -> Result<(), Failure> {
-    let status = response.status();
-    let reason = match status.as_u16() {
+fn judge(head: &Head) -> Result<(), Failure> {
+    let reason = match head.status.as_u16() {
         200 => return Ok(()),
         407 => Reason::ProxyAuthentication,
         400..=499 => Reason::ProxyDenied,
         500..=599 => Reason::ProxyFailure,
         _ => Reason::Protocol,
     };
-    Err(refusal(reason, format!("it answered {} to CONNECT", words_of(status, response))))
-}
-
-/// The status as the proxy worded it.
-fn words_of(status: StatusCode, response: &Response<Incoming>) -> String {
-    let worded = response.extensions().get::<ReasonPhrase>().map(ReasonPhrase::as_bytes);
-    match worded.map(String::from_utf8_lossy) {
-        Some(words) => format!("{} {words:?}", status.as_u16()),
-        None => status.to_string(),
-    }
+    let (status, words) = (head.status.as_u16(), Quoted(&head.reason));
+    Err(refusal(reason, format!("it answered {status} {words} to CONNECT")))
 }

@@ -164,7 +164,7 @@ fn plain(complaint: &str) -> String {
 }
 
 /// The name of an alert in RFC 8446 and its predecessors.
-pub(super) fn alert_text(alert: u8) -> String {
+pub(in crate::net) fn alert_text(alert: u8) -> String {
     let text = match alert {
         0 => "close notify",
         10 => "unexpected message",

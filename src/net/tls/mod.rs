@@ -42,6 +42,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_boring::SslStreamBuilder;
 
+pub(in crate::net) use crate::net::tls::failure::alert_text;
 pub(in crate::net) use crate::net::tls::files::private_key_of;
 #[cfg(feature = "http3")]
 pub(in crate::net) use crate::net::tls::quic::QuicTls;

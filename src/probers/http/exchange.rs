@@ -1,21 +1,21 @@
 //! One request and its response on one connection, over whichever version of HTTP.
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Request, StatusCode, Version, header, response::Parts};
+use http::{HeaderMap, HeaderValue, Request, StatusCode, header, response::Parts};
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
-use hyper::{body::Incoming, ext::on_informational};
+use hyper::body::Incoming;
 use tokio::task::coop::consume_budget;
 
 use crate::{
-    evidence::{Failure, Reason, Stage},
+    evidence::{Failure, Stage},
     net::{
         Context,
         http::{
             driver::Driver,
-            head::{HeadWatch, Watched},
+            http1::{self, Exchange, Head, HeadWatch, Problem},
             http2::{FrameWatch, Framed},
-            send::{Transport, failure_of, send_http1, send_http2},
+            send::{Transport, failure_of, send_http2},
             version::HttpVersion,
         },
         proxy::Proxy,
@@ -68,7 +68,8 @@ pub(super) struct Response {
 
 /// What is still to come.
 enum Body {
-    Hyper(Incoming, Driver),
+    Http1(Box<Exchange<RequestBody>>),
+    Http2(Incoming, Driver),
     #[cfg(feature = "http3")]
     Http3(Box<Http3>),
 }
@@ -78,21 +79,23 @@ enum Body {
 pub(super) async fn exchange(
     context: &Context,
     connection: Connection,
-    mut request: Request<RequestBody>,
+    request: Request<RequestBody>,
     seen: &mut HttpMeasurements,
 ) -> Result<Response, Failure> {
     let Connection { line, clock, over_tls, proxy } = connection;
-    let head = HeadWatch::default();
     let is_head = request.method() == http::Method::HEAD;
     context.enter(Stage::Response);
     let answered = match line {
         Line::Http1(stream) => {
-            let interim = head.clone();
-            on_informational(&mut request, move |_| interim.note_interim());
-            let running = Running::over_http1(clock.clone(), head.clone());
+            let watch = HeadWatch::default();
+            let running = Running::over_http1(clock.clone(), watch.clone());
             seen.running = Some(running.of(&request));
-            let _waiting = context.waiting_for(|| seen.describe_wait());
-            send_http1(Watched::new(stream, clock, head.clone()), request).await
+            let waiting = context.waiting_for(|| seen.describe_wait());
+            let sent = http1::send(stream, &clock, &watch, request).await;
+            drop(waiting);
+            let (head, rest) = sent.map_err(|problem| problem.failure("The request failed"))?;
+            seen.note_head(rest.lasts_until_end());
+            return Ok(Response::over_http1(head, rest, over_tls, proxy));
         }
         Line::Http2(stream) => {
             let frames = FrameWatch::default();
@@ -112,31 +115,47 @@ pub(super) async fn exchange(
     };
     let (response, driver) = answered.map_err(|error| failure_of(&error, "The request failed"))?;
     let (parts, body) = response.into_parts();
-    seen.note_head(parts.version < Version::HTTP_2 && lasts_until_end(&parts, &body));
-    head.note_complete();
+    seen.note_head(false);
     let content_length = content_length(&parts, &body, is_head);
-    let version = head.version().unwrap_or_else(|| parts.version.into());
+    let version = parts.version.into();
     let Parts { status, headers, .. } = parts;
-    let headers = presentable(headers, version)?;
-    let body = Body::Hyper(body, driver);
+    let headers = presentable(headers);
+    let body = Body::Http2(body, driver);
     Ok(Response { status, version, headers, content_length, over_tls, proxy, body })
 }
 
 impl Response {
+    /// A response over HTTP/1, whose body is still on its way.
+    fn over_http1(
+        head: Head,
+        rest: Exchange<RequestBody>,
+        over_tls: bool,
+        proxy: Option<Proxy>,
+    ) -> Self {
+        let Head { version, status, mut headers, .. } = head;
+        note_no_cache(&mut headers);
+        let (content_length, body) = (rest.content_length(), Body::Http1(Box::new(rest)));
+        Self { status, version, headers, content_length, over_tls, proxy, body }
+    }
+
     /// A response over HTTP/3, whose body is still on its way.
     #[cfg(feature = "http3")]
-    pub(super) fn over_http3(head: Http3Head, body: Box<Http3>) -> Result<Self, Failure> {
+    pub(super) fn over_http3(head: Http3Head, body: Box<Http3>) -> Self {
         let Http3Head { status, headers, content_length } = head;
-        let version = HttpVersion::from(Version::HTTP_3);
-        let headers = presentable(headers, version)?;
+        let version = HttpVersion::from(http::Version::HTTP_3);
+        let headers = presentable(headers);
         let (body, over_tls) = (Body::Http3(body), true);
-        Ok(Self { status, version, headers, content_length, over_tls, proxy: None, body })
+        Self { status, version, headers, content_length, over_tls, proxy: None, body }
     }
 
     /// The next piece of the body.
     pub(super) async fn next_piece(&mut self) -> Result<Option<Bytes>, Failure> {
         let (body, driver) = match &mut self.body {
-            Body::Hyper(body, driver) => (body, driver),
+            Body::Http1(exchange) => {
+                let broken = |problem: Problem| problem.failure("The body broke off");
+                return exchange.next_piece().await.map_err(broken);
+            }
+            Body::Http2(body, driver) => (body, driver),
             #[cfg(feature = "http3")]
             Body::Http3(exchange) => return exchange.next_piece().await,
         };
@@ -158,51 +177,32 @@ impl Response {
     }
 }
 
-/// The length that was announced, as Go's client tells it.
+/// The length that was announced over HTTP/2, as Go's client tells it.
 fn content_length(parts: &Parts, body: &Incoming, is_head: bool) -> Option<u64> {
     let mut lengths = parts.headers.get_all(header::CONTENT_LENGTH).iter();
     let announced = lengths
         .next()
         .and_then(|length| length.to_str().ok())
-        .and_then(|length| length.trim().parse().ok());
-    if parts.version >= Version::HTTP_2 {
-        let announced = announced.filter(|_| lengths.next().is_none());
-        return announced.or_else(|| (body.is_end_stream() && !is_head).then_some(0));
-    }
-    let without_body = parts.status.is_informational()
-        || matches!(parts.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
-    let is_chunked = parts.headers.contains_key(header::TRANSFER_ENCODING);
-    match (is_head, without_body) {
-        (false, true) => Some(0),
-        (false, false) if is_chunked => None,
-        (true, _) | (false, false) => announced,
-    }
-}
-
-/// Whether only the end of the connection tells the end of the body.
-fn lasts_until_end(parts: &Parts, body: &Incoming) -> bool {
-    body.size_hint().exact().is_none() && !parts.headers.contains_key(header::TRANSFER_ENCODING)
+        .and_then(|length| length.trim().parse().ok())
+        .filter(|_| lengths.next().is_none());
+    announced.or_else(|| (body.is_end_stream() && !is_head).then_some(0))
 }
 
 /// The headers as Go's client presents them, which is what header rules are written for: without
-/// those about the transfer, and with the modern form of `Pragma: no-cache`.
-fn presentable(mut headers: HeaderMap, version: HttpVersion) -> Result<HeaderMap, Failure> {
-    let is_http11 = version == HttpVersion::from(Version::HTTP_11);
-    let mut encodings = headers.get_all(header::TRANSFER_ENCODING).iter();
-    if let Some(encoding) = encodings.next().filter(|_| is_http11) {
-        if !encoding.as_bytes().eq_ignore_ascii_case(b"chunked") || encodings.next().is_some() {
-            let message = format!("The transfer encoding {encoding:?} is not supported");
-            return Err(Failure::new(Stage::Response, Reason::Protocol, message));
-        }
-        headers.remove(header::CONTENT_LENGTH);
-    }
+/// those about the transfer.
+fn presentable(mut headers: HeaderMap) -> HeaderMap {
     headers.remove(header::TRANSFER_ENCODING);
     headers.remove(header::TRAILER);
+    note_no_cache(&mut headers);
+    headers
+}
+
+/// Adds the modern form of `Pragma: no-cache`, as Go's client does.
+fn note_no_cache(headers: &mut HeaderMap) {
     let no_cache = HeaderValue::from_static("no-cache");
     if headers.get(header::PRAGMA) == Some(&no_cache)
         && !headers.contains_key(header::CACHE_CONTROL)
     {
         headers.insert(header::CACHE_CONTROL, no_cache);
     }
-    Ok(headers)
 }

@@ -10,7 +10,7 @@ use crate::probers::http::http3::StreamWatch;
 use crate::{
     evidence::{Phases, words::count},
     net::{
-        http::{head::HeadWatch, http2::FrameWatch},
+        http::{http1::HeadWatch, http2::FrameWatch},
         wire::{Mark, WireClock},
     },
     probers::http::{

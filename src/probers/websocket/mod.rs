@@ -18,11 +18,7 @@ use crate::{
     evidence::{Check, CheckName, Failure, Reason, Stage},
     net::{
         Context, dial,
-        http::{
-            head::{HeadWatch, Watched},
-            send::Transport,
-            url::Url,
-        },
+        http::{http1::HeadWatch, send::Transport, url::Url},
         resolve::{Address, resolve},
         tls::Handshake,
         wire::WireClock,
@@ -133,10 +129,10 @@ async fn ask(
 ) -> Result<(Box<dyn Transport>, Bytes), Failure> {
     context.enter(Stage::Response);
     let asking = seen.phases.stopwatch(WebsocketPhase::Request);
-    let head = HeadWatch::default();
-    let _waiting = context.waiting_for(|| format!("upgrade: {}", head.describe_wait()));
-    let stream = Watched::new(connection, clock.clone(), head.clone());
-    let upgraded = asked.send(stream, &head, seen.progress.get_or_insert_default()).await;
+    let watch = HeadWatch::default();
+    let _waiting = context.waiting_for(|| format!("upgrade: {}", watch.describe_wait()));
+    let progress = seen.progress.get_or_insert_default();
+    let upgraded = asked.send(connection, clock, &watch, progress).await;
     let lap = clock.lap();
     if lap.received > 0 || lap.end.is_some() {
         asking.stop_at(lap.answer_time());

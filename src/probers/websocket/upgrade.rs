@@ -23,10 +23,11 @@ use crate::{
         self, Context,
         http::{
             credentials::header_value,
-            head::{HeadWatch, Watched},
-            send::{Transport, failure_of, send_upgrade, take_over},
+            http1::{self, HeadWatch},
+            send::Transport,
             url::{Url, host_header},
         },
+        wire::WireClock,
     },
 };
 
@@ -77,30 +78,25 @@ impl Asked {
     /// Sends the request and takes the connection over, with what was read of the websocket.
     pub(super) async fn send(
         self,
-        stream: Watched<Box<dyn Transport>>,
-        head: &HeadWatch,
+        stream: Box<dyn Transport>,
+        clock: &WireClock,
+        watch: &HeadWatch,
         progress: &mut Progress,
     ) -> Result<(Box<dyn Transport>, Bytes), Failure> {
-        let Self { mut request, key, protocols } = self;
-        let interim = head.clone();
-        hyper::ext::on_informational(&mut request, move |_| interim.note_interim());
-        let failed = |error: hyper::Error| failure_of(&error, "The request for the upgrade failed");
-        let (response, driver) = send_upgrade(stream, request).await.map_err(failed)?;
-        head.note_complete();
-        progress.status = response.status().as_u16();
-        if response.status() != StatusCode::SWITCHING_PROTOCOLS {
-            return Err(refusal(response.status(), response.headers()));
+        let Self { request, key, protocols } = self;
+        let sent = http1::send(stream, clock, watch, request).await;
+        let failed =
+            |problem: http1::Problem| problem.failure("The request for the upgrade failed");
+        let (head, exchange) = sent.map_err(failed)?;
+        progress.status = head.status.as_u16();
+        if head.status != StatusCode::SWITCHING_PROTOCOLS {
+            return Err(refusal(head.status, &head.headers));
         }
-        check(response.headers(), &key, &protocols).map_err(|what| {
+        check(&head.headers, &key, &protocols).map_err(|what| {
             Failure::new(Stage::Response, Reason::Protocol, format!("The upgrade is void: {what}"))
         })?;
-        let taken = take_over(response, driver).await.map_err(failed)?;
-        let connection = taken.ok_or_else(|| {
-            let message = "the upgraded connection is not the one that was made";
-            Failure::new(Stage::Response, Reason::Internal, message)
-        })?;
         progress.upgraded = true;
-        Ok(connection)
+        Ok(exchange.into_connection())
     }
 }
 

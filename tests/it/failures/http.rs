@@ -160,6 +160,7 @@ fn answers() -> Vec<Row> {
         row(what, plain(""), web(answer), (stage, reason), words)
     };
     let protocol = (Stage::Response, Reason::Protocol);
+    let not_http = (Stage::Response, Reason::NotHttp);
     let closed = (Stage::Response, Reason::Closed);
     let timeout = (Stage::Response, Reason::Timeout);
     let large = (Stage::Response, Reason::TooLarge);
@@ -171,12 +172,12 @@ fn answers() -> Vec<Row> {
             closed,
             "body",
         ),
-        of("another protocol", raw("SSH-2.0-OpenSSH_9.2\r\n"), protocol, "invalid HTTP version"),
+        of("another protocol", raw("SSH-2.0-OpenSSH_9.2\r\n"), not_http, "SSH-2.0-OpenSSH_9.2"),
         of(
             "a length that is none",
             raw("HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n"),
             protocol,
-            "content-length",
+            "Content-Length is no single number: \"x\"",
         ),
         of(
             "interim answers without end",

@@ -52,8 +52,8 @@ pub(super) fn rows() -> Vec<Row> {
             "a greeting of something else",
             plain(),
             talker("ws://", tcp().say("SSH-2.0-x\r\n")),
-            protocol,
-            "upgrade",
+            (Stage::Response, Reason::NotHttp),
+            "upgrade failed: the answer is not HTTP but SSH; it begins with",
         ),
         row("an end before the upgrade", plain(), talker("ws://", tcp().close()), closed, "closed"),
         row(

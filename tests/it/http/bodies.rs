@@ -94,7 +94,6 @@ async fn odd_heads_are_read_as_upstream_reads_them() {
         "HTTP/1.1 200 OK\r\nContent-Length: two\r\n\r\nok",
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\nok",
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
-        "SSH-2.0-OpenSSH_9.9\r\n",
     ] {
         let probed = answered("", raw(text)).await;
         probed.expect(&[&failed("response", "protocol"), "probe_http_status_code 0"]);

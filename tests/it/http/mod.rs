@@ -4,6 +4,7 @@ mod bodies;
 mod hostile;
 #[cfg(feature = "http3")]
 mod http3;
+mod odd;
 mod proxies;
 mod redirects;
 mod requests;

@@ -217,7 +217,7 @@ async fn a_failing_proxy_is_named_as_such() {
         ("http", refuse("503 Service Unavailable"), "proxy_failure", "503"),
         ("http", refuse("302 Found"), "protocol", "302"),
         ("http", refuse("204 No Content"), "protocol", "204"),
-        ("http", "220 mail.example\r\n\r\n".to_owned(), "protocol", "CONNECT"),
+        ("http", "220 mail.example\r\n\r\n".to_owned(), "not_http", "CONNECT"),
         ("http", String::new(), "closed", "CONNECT"),
         ("http", "HTTP/1.1 200".to_owned(), "closed", "CONNECT"),
         ("https", String::new(), "closed", "TLS"),

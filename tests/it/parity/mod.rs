@@ -142,7 +142,7 @@ impl Stage {
 }
 
 /// One request in HTTP/1.0, which nobody may answer in chunks.
-fn ask(exporter: SocketAddr, path: &str) -> String {
+pub(crate) fn ask(exporter: SocketAddr, path: &str) -> String {
     let mut stream = harness::connect(exporter);
     let timeout = "X-Prometheus-Scrape-Timeout-Seconds: 5";
     write!(stream, "GET {path} HTTP/1.0\r\nHost: {exporter}\r\n{timeout}\r\n\r\n").unwrap();

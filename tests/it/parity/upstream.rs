@@ -26,6 +26,10 @@ impl Drop for Upstream {
     }
 }
 
+/// Defaults of Go that Debian's build leaves as they were with an old version of Go.
+const NEW_DEFAULTS: &str = "httplaxcontentlength=0,tlsrsakex=0,tls3des=0,x509negativeserial=0,\
+    tlsmaxrsasize=8192,x509usepolicies=1,tlssha1=0,tlsmlkem=1";
+
 /// Starts the binary with these modules, and waits until it answers.
 pub(crate) fn start(binary: &Path, modules: &str, folder: &Path) -> Upstream {
     let config = folder.join("upstream.yml");
@@ -35,6 +39,7 @@ pub(crate) fn start(binary: &Path, modules: &str, folder: &Path) -> Upstream {
     let child = Command::new(binary)
         .arg(format!("--config.file={}", config.display()))
         .arg(format!("--web.listen-address={address}"))
+        .env("GODEBUG", NEW_DEFAULTS)
         .stderr(Stdio::null())
         .spawn()
         .unwrap();

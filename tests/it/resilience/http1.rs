@@ -68,7 +68,6 @@ fn servers_that_do_not_come_to_an_end_are_cut_off() {
         ("a long body", endless(&format!("{OK}Content-Length: 10000000000\r\n\r\n"), "x")),
         ("chunks", endless(CHUNKED, "5\r\nhello\r\n")),
         ("small chunks", endless(CHUNKED, "1\r\nx\r\n")),
-        ("a size of zeros", endless(CHUNKED, "0")),
     ];
     withstand(
         MODULES,
@@ -95,6 +94,7 @@ fn heads_without_measure_are_refused() {
             endless("", "HTTP/1.1 102 Processing\r\n\r\n"),
         ),
         ("a size without end", "protocol", endless(CHUNKED, "1")),
+        ("a size of zeros", "protocol", endless(CHUNKED, "0")),
         ("an extension without end", "protocol", endless(&format!("{CHUNKED}1;"), "x")),
         ("trailers without end", "protocol", endless(&format!("{CHUNKED}0\r\n"), "X: y\r\n")),
     ];
@@ -116,8 +116,8 @@ fn servers_that_say_nothing_of_use_fail_at_once() {
     let unasked = [
         ("closes at once", "closed", greeting("", Close)),
         ("resets at once", "reset", greeting("", Reset)),
-        ("speaks another protocol", "protocol", greeting("220 mail.example ESMTP\r\n", Wait)),
-        ("speaks before it is asked", "protocol", greeting([0; 64], Wait)),
+        ("speaks another protocol", "not_http", greeting("220 mail.example ESMTP\r\n", Wait)),
+        ("speaks before it is asked", "not_http", greeting([0; 64], Wait)),
     ];
     let asked = asked.map(|(name, reason, answer)| attack(name, "patient", reason, [answer]));
     let unasked = unasked.map(|(name, reason, peer)| Attack {

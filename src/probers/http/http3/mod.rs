@@ -66,7 +66,7 @@ pub(super) async fn exchange(
     seen.note_head(false);
     let without_body = is_head || matches!(head.status.as_u16(), 204 | 304);
     exchange.missing = head.content_length.filter(|_| !without_body);
-    Response::over_http3(head, Box::new(exchange))
+    Ok(Response::over_http3(head, Box::new(exchange)))
 }
 
 impl Http3 {

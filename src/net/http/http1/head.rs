@@ -1,0 +1,387 @@
+//! The head of a response: found, bounded and read as Go's client does.
+//!
+//! Lines end with LF, with any number of CRs before it. Blanks and control characters are allowed
+//! where they do no harm: several blanks before the status code, anything in the reason phrase,
+//! blanks before a colon, folded header lines.
+//!
+//! Unlike upstream: a header line that makes no sense is left out, where Go's client refuses the
+//! whole response.
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use memchr::memchr;
+
+use super::problem::Problem;
+use crate::net::http::{send::LARGEST_HEAD, version::HttpVersion};
+
+/// The head of a response.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Head {
+    pub(crate) version: HttpVersion,
+    pub(crate) status: StatusCode,
+    /// The words behind the status code.
+    pub(crate) reason: Bytes,
+    pub(crate) headers: HeaderMap,
+}
+
+/// Finds the end of a head in bytes that arrive piece by piece.
+#[derive(Debug, Default)]
+pub(super) struct HeadReader {
+    /// Where the line begins that is not complete yet.
+    line: usize,
+    /// How many bytes hold no end of a line but those that were found.
+    searched: usize,
+    /// How many lines are complete.
+    lines: usize,
+    has_status_line: bool,
+}
+
+/// What the bytes so far are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Found {
+    /// The beginning of a head, as far as they go.
+    Part,
+    /// No head of HTTP/1, however they go on.
+    Other,
+    /// A head, and perhaps something behind it.
+    Head(Head),
+}
+
+/// How every response begins.
+const START: &[u8] = b"HTTP";
+
+impl HeadReader {
+    /// Takes the head out of `bytes`, which are all that came so far, if it is complete.
+    pub(super) fn take(&mut self, bytes: &mut BytesMut) -> Result<Found, Problem> {
+        while let Some(offset) = memchr(b'\n', bytes.get(self.searched..).unwrap_or_default()) {
+            let end = self.searched + offset + 1;
+            let line = without_end(bytes.get(self.line..end).unwrap_or_default());
+            let is_last = line.is_empty() && self.has_status_line;
+            self.has_status_line |= !line.is_empty();
+            self.line = end;
+            self.searched = end;
+            self.lines += 1;
+            if is_last {
+                let head = bytes.split_to(end).freeze();
+                let head = Head::read(&head, self.lines)?;
+                *self = Self::default();
+                return Ok(Found::Head(head));
+            }
+            if self.lines == 1 && !can_begin(bytes) {
+                return Ok(Found::Other);
+            }
+        }
+        self.searched = bytes.len();
+        if !can_begin(bytes) {
+            return Ok(Found::Other);
+        }
+        if bytes.len() > LARGEST_HEAD {
+            let message = format!("the head of the response has more than {LARGEST_HEAD} bytes");
+            return Err(Problem::too_large(message));
+        }
+        Ok(Found::Part)
+    }
+}
+
+/// Whether `bytes` may be the beginning of a response. Empty lines before it are skipped.
+///
+/// Unlike upstream, which takes an empty line for the status line.
+fn can_begin(bytes: &[u8]) -> bool {
+    let empty = bytes.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+    let rest = bytes.get(empty..).unwrap_or_default();
+    rest.iter().zip(START).all(|(found, expected)| found == expected)
+}
+
+/// A line without LF and the CRs before it.
+fn without_end(line: &[u8]) -> &[u8] {
+    let mut line = line.strip_suffix(b"\n").unwrap_or(line);
+    while let Some(shorter) = line.strip_suffix(b"\r") {
+        line = shorter;
+    }
+    line
+}
+
+/// Without the blanks around it.
+fn trimmed(mut text: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = text {
+        text = rest;
+    }
+    text
+}
+
+/// Whether a line belongs to the one before it.
+fn continues(line: &[u8]) -> bool {
+    matches!(line, [b' ' | b'\t', ..])
+}
+
+impl Head {
+    /// Reads a complete head with about this many lines.
+    fn read(head: &Bytes, lines: usize) -> Result<Self, Problem> {
+        let mut lines_left = Lines { head, from: 0 };
+        let first = lines_left.by_ref().find(|line| !line.is_empty()).unwrap_or_default();
+        let (version, status, reason) = status_line(first)?;
+        let reason = head.slice_ref(reason);
+        let too_many = |_| Problem::too_large("the response has too many header lines");
+        let mut headers =
+            HeaderMap::try_with_capacity(lines.saturating_sub(2)).map_err(too_many)?;
+        while let Some(line) = lines_left.next() {
+            let folded = lines_left.folded_into(line);
+            let value = match &folded {
+                Some(folded) => field(folded, Bytes::copy_from_slice),
+                None => field(line, |value| head.slice_ref(value)),
+            };
+            match value {
+                Field::Good(name, value) => {
+                    headers.try_append(name, value).map_err(too_many)?;
+                }
+                // About these nobody may be mistaken.
+                Field::BadValue(header::CONTENT_LENGTH | header::TRANSFER_ENCODING) => {
+                    return Err(Problem::line("the header line cannot be read", line));
+                }
+                Field::BadValue(_) | Field::BadName => {}
+            }
+        }
+        Ok(Self { version, status, reason, headers })
+    }
+
+    /// Whether it announces another response.
+    pub(super) fn is_interim(&self) -> bool {
+        self.status.is_informational() && self.status != StatusCode::SWITCHING_PROTOCOLS
+    }
+}
+
+/// The lines of a head, without their ends and without the empty one that is the last.
+struct Lines<'h> {
+    head: &'h [u8],
+    from: usize,
+}
+
+impl<'h> Iterator for Lines<'h> {
+    type Item = &'h [u8];
+
+    fn next(&mut self) -> Option<&'h [u8]> {
+        let rest = self.head.get(self.from..)?;
+        let length = memchr(b'\n', rest)? + 1;
+        self.from += length;
+        let line = without_end(rest.get(..length)?);
+        (self.from < self.head.len()).then_some(line)
+    }
+}
+
+impl Lines<'_> {
+    /// The whole of a header line that goes on behind `line`, if it does.
+    fn folded_into(&mut self, line: &[u8]) -> Option<Vec<u8>> {
+        let mut whole: Option<Vec<u8>> = None;
+        loop {
+            let from = self.from;
+            match self.next() {
+                Some(more) if continues(more) => {
+                    let whole = whole.get_or_insert_with(|| trimmed(line).to_vec());
+                    whole.push(b' ');
+                    whole.extend_from_slice(trimmed(more));
+                }
+                _ => {
+                    self.from = from;
+                    return whole;
+                }
+            }
+        }
+    }
+}
+
+/// A header line.
+enum Field {
+    Good(HeaderName, HeaderValue),
+    BadValue(HeaderName),
+    BadName,
+}
+
+/// Reads a header line; `shared` makes its value.
+fn field(line: &[u8], shared: impl Fn(&[u8]) -> Bytes) -> Field {
+    let colon = memchr(b':', line).filter(|_| !continues(line));
+    let Some((name, value)) = colon.and_then(|colon| line.split_at_checked(colon)) else {
+        return Field::BadName;
+    };
+    let Ok(name) = HeaderName::from_bytes(trimmed(name)) else { return Field::BadName };
+    let value = trimmed(value.get(1..).unwrap_or_default());
+    match HeaderValue::from_maybe_shared(shared(value)) {
+        Ok(value) => Field::Good(name, value),
+        Err(_) => Field::BadValue(name),
+    }
+}
+
+/// Reads version, status code and reason phrase.
+fn status_line(line: &[u8]) -> Result<(HttpVersion, StatusCode, &[u8]), Problem> {
+    let bad = |what: &str| Problem::line(what, line);
+    let blank = memchr(b' ', line).unwrap_or(line.len());
+    let (version, rest) = line.split_at_checked(blank).unwrap_or_default();
+    let &[b'H', b'T', b'T', b'P', b'/', major @ b'0'..=b'9', b'.', minor @ b'0'..=b'9'] = version
+    else {
+        return Err(bad("the status line does not begin with a version such as HTTP/1.1"));
+    };
+    let blanks = rest.iter().take_while(|byte| **byte == b' ').count();
+    let rest = rest.get(blanks..).unwrap_or_default();
+    let end = memchr(b' ', rest).unwrap_or(rest.len());
+    let (code, reason) = rest.split_at_checked(end).unwrap_or_default();
+    let code = match code {
+        [b'1'..=b'9', b'0'..=b'9', b'0'..=b'9'] => StatusCode::from_bytes(code).ok(),
+        _ => None,
+    };
+    let code = code.ok_or_else(|| bad("the status line has no status code from 100 to 999"))?;
+    let version = HttpVersion { major: major - b'0', minor: minor - b'0' };
+    Ok((version, code, reason.get(1..).unwrap_or_default()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::evidence::Reason;
+
+    /// Gives the bytes in pieces of `size`; the first finding that is not a part, and what is left.
+    fn read(bytes: &[u8], size: usize) -> (Result<Found, Problem>, Vec<u8>) {
+        let mut reader = HeadReader::default();
+        let mut inbox = BytesMut::new();
+        for piece in bytes.chunks(size) {
+            inbox.extend_from_slice(piece);
+            match reader.take(&mut inbox) {
+                Ok(Found::Part) => {}
+                found => return (found, inbox.to_vec()),
+            }
+        }
+        (Ok(Found::Part), inbox.to_vec())
+    }
+
+    /// The head that `bytes` are, however they are cut.
+    fn head(bytes: &[u8]) -> Option<Head> {
+        let (whole, _) = read(bytes, usize::MAX);
+        for size in [1, 2, 3, 7] {
+            assert_eq!(read(bytes, size).0, whole, "{} by {size}", bytes.escape_ascii());
+        }
+        match whole {
+            Ok(Found::Head(head)) => Some(head),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn a_status_line_is_read_as_go_reads_it() {
+        for (line, expected) in [
+            (&b"HTTP/1.1 200 OK"[..], Some(((1, 1), 200, &b"OK"[..]))),
+            (b"HTTP/1.1 200", Some(((1, 1), 200, b""))),
+            (b"HTTP/1.1 200 ", Some(((1, 1), 200, b""))),
+            (b"HTTP/1.1    200 OK", Some(((1, 1), 200, b"OK"))),
+            (b"HTTP/1.1 200   OK", Some(((1, 1), 200, b"  OK"))),
+            (b"HTTP/1.1 200 OK\0", Some(((1, 1), 200, b"OK\0"))),
+            (b"HTTP/1.1 200 O\x01K", Some(((1, 1), 200, b"O\x01K"))),
+            (b"HTTP/1.1 200 \x1b[1mOK", Some(((1, 1), 200, b"\x1b[1mOK"))),
+            (b"HTTP/1.1 200 O\rK", Some(((1, 1), 200, b"O\rK"))),
+            (b"HTTP/1.1 200 OK\r\r", Some(((1, 1), 200, b"OK"))),
+            (b"HTTP/1.1 404 caf\xe9", Some(((1, 1), 404, b"caf\xe9"))),
+            (b"HTTP/1.0 999 x", Some(((1, 0), 999, b"x"))),
+            (b"HTTP/0.0 200 x", Some(((0, 0), 200, b"x"))),
+            (b"HTTP/9.1 200 x", Some(((9, 1), 200, b"x"))),
+            (b"\r\nHTTP/1.1 200 OK", Some(((1, 1), 200, b"OK"))),
+            (b"HTTP/1.1\t200 OK", None),
+            (b"HTTP/1.1 200\tOK", None),
+            (b"HTTP/1.1 20 OK", None),
+            (b"HTTP/1.1 2000 OK", None),
+            (b"HTTP/1.1 2x0 OK", None),
+            (b"HTTP/1.1 -20 OK", None),
+            (b"HTTP/1.1 099 OK", None),
+            (b"HTTP/1.1 200OK", None),
+            (b"HTTP/1.1 OK", None),
+            (b"HTTP/1.1", None),
+            (b"HTTP/2 200 OK", None),
+            (b"HTTP/1.10 200 OK", None),
+            (b"HTTP/1,1 200 OK", None),
+            (b"HTTP 200 OK", None),
+        ] {
+            let found = head(&[line, b"\r\n\r\n"].concat());
+            let found = found
+                .as_ref()
+                .map(|head| ((head.version.major, head.version.minor), head.status, &head.reason));
+            let expected = expected.map(|(version, status, reason)| {
+                (version, StatusCode::from_u16(status).unwrap(), Bytes::from_static(reason))
+            });
+            let expected = expected.as_ref().map(|(v, status, reason)| (*v, *status, reason));
+            assert_eq!(found, expected, "{}", line.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn header_lines_are_read_as_go_reads_them_or_left_out() {
+        for (lines, expected) in [
+            (&b"X-A: b\r\n"[..], &[("x-a", &b"b"[..])][..]),
+            (b"X-A:b\n", &[("x-a", b"b")]),
+            (b"X-A: b\r\r\n", &[("x-a", b"b")]),
+            (b"X-A:  \t b c \t \r\n", &[("x-a", b"b c")]),
+            (b"X-A:\r\nX-B: \r\n", &[("x-a", b""), ("x-b", b"")]),
+            (b"X-A: caf\xe9\tb\r\n", &[("x-a", b"caf\xe9\tb")]),
+            (b"X-A:: b\r\n", &[("x-a", b": b")]),
+            (b"X-A : b\r\nX-B\t: c\r\n", &[("x-a", b"b"), ("x-b", b"c")]),
+            (
+                b"X-A: one\r\n  two\r\n\tthree \r\nX-B: c\r\n",
+                &[("x-a", b"one two three"), ("x-b", b"c")],
+            ),
+            (b"X-A: one\n \r\n", &[("x-a", b"one")]),
+            (b"X-A:\r\n one\r\n", &[("x-a", b"one")]),
+            (b" X-A: b\r\nX-B: c\r\n", &[("x-b", b"c")]),
+            (b"nothing\r\nX-B: c\r\n", &[("x-b", b"c")]),
+            (b": b\r\nX-B: c\r\n", &[("x-b", b"c")]),
+            (b"X A: b\r\nX@A: b\r\nX-\xc3\xa9: b\r\nX-B: c\r\n", &[("x-b", b"c")]),
+            (b"X-A: b\0\r\nX-A: \x01\r\nX-A: b\x7f\r\nX-A: a\rb\r\nX-B: c\r\n", &[("x-b", b"c")]),
+        ] {
+            let found = head(&[b"HTTP/1.1 200 OK\r\n", lines, b"\r\n"].concat());
+            let headers = found.unwrap_or_else(|| panic!("{}", lines.escape_ascii())).headers;
+            let found: Vec<_> =
+                headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
+            assert_eq!(found, expected, "{}", lines.escape_ascii());
+        }
+        // A wrong length would be worse than none.
+        for line in ["Content-Length: 5\u{1}", "Transfer-Encoding: \u{b}chunked"] {
+            let (found, _) = read(format!("HTTP/1.1 200 OK\r\n{line}\r\n\r\n").as_bytes(), 100);
+            assert!(found.is_err(), "{line}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn a_head_ends_at_its_empty_line() {
+        for (bytes, rest) in [
+            (&b"HTTP/1.1 200 OK\r\n\r\nhello"[..], &b"hello"[..]),
+            (b"HTTP/1.1 200 OK\n\nhello", b"hello"),
+            (b"HTTP/1.1 200 OK\r\nX: y\n\r\nhello", b"hello"),
+            (b"HTTP/1.1 200 OK\r\r\nX: y\r\r\n\r\r\nhello", b"hello"),
+            (b"\n\r\nHTTP/1.1 200 OK\r\n\r\n\r\n", b"\r\n"),
+        ] {
+            let (found, left) = read(bytes, usize::MAX);
+            assert!(matches!(found, Ok(Found::Head(_))), "{}: {found:?}", bytes.escape_ascii());
+            assert_eq!(left, rest, "{}", bytes.escape_ascii());
+        }
+        for bytes in ["", "H", "HTTP", "HTTP/1.1 200 OK\r\n", "HTTP/1.1 200 OK\r\nX: y\r\n", "\r\n"]
+        {
+            assert_eq!(read(bytes.as_bytes(), 1).0, Ok(Found::Part), "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_http_is_noticed_at_its_first_byte() {
+        for bytes in
+            ["SSH-2.0-x\r\n", "S", "HTML", "\r\n220 hello", "\u{15}\u{3}", "\0", "http/1.1"]
+        {
+            for size in [1, 100] {
+                assert_eq!(read(bytes.as_bytes(), size).0, Ok(Found::Other), "{bytes:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_head_is_bounded() {
+        let long = [b"HTTP/1.1 200 OK\r\nX: ".to_vec(), vec![b'x'; LARGEST_HEAD]].concat();
+        let empty = b"\r\n".repeat(LARGEST_HEAD);
+        let many = [b"HTTP/1.1 200 OK\r\n".to_vec(), b"a:\n".repeat(LARGEST_HEAD / 4)].concat();
+        for bytes in [&long, &empty, &[many, b"\n".to_vec()].concat()] {
+            let problem = read(bytes, 32 << 10).0.unwrap_err();
+            assert_eq!(problem.failure("").reason, Reason::TooLarge);
+        }
+    }
+}
