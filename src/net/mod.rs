@@ -5,6 +5,7 @@
 pub mod context;
 mod control;
 pub mod dial;
+pub mod dns;
 pub mod host_port;
 pub mod http;
 mod icmp_error;

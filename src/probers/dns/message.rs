@@ -6,9 +6,9 @@
 
 use super::{
     mnemonics::{Rcode, RecordType},
-    presentation::{self, Header, opt},
-    wire::{Malformed, Reader},
+    presentation::{self, Header, ReadName as _, opt},
 };
+use crate::net::dns::{HEADER_LENGTH, Malformed, RCODE, Reader, TRUNCATED};
 
 /// An answer that could be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,13 +36,6 @@ pub struct Record {
     pub text: String,
 }
 
-/// Octets of a message's header.
-const HEADER: usize = 12;
-
-/// Bits of the header.
-const TRUNCATED: u16 = 1 << 9;
-const RCODE: u16 = 0xf;
-
 /// Octets of text that the records of one answer may come to. Compression lets 64 KiB unfold into
 /// some thirty times as much as honest answers do.
 const LONGEST_TEXT: usize = 4 << 20;
@@ -61,7 +54,7 @@ impl Message {
     /// what follows the last record is ignored.
     pub fn decode(message: &[u8]) -> Result<Self, Malformed> {
         let mut reader = Reader::new(message, 0);
-        if message.len() < HEADER {
+        if message.len() < HEADER_LENGTH {
             return Err(Malformed("it is shorter than a header"));
         }
         reader.u16()?;

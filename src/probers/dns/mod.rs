@@ -7,9 +7,7 @@ mod measurements;
 pub mod message;
 pub mod mnemonics;
 mod presentation;
-pub mod question;
 mod settings;
-pub mod wire;
 
 pub use measurements::{AnswerFacts, DnsMeasurements, DnsPhase, METRICS};
 pub use settings::{DnsProber, RecordRules, Transport};
@@ -19,6 +17,7 @@ use crate::{
     evidence::{Failure, Reason, Stage},
     net::{
         Context,
+        dns::{RECURSION_DESIRED, question},
         host_port::{HostPort, Protocol},
         resolve::resolve,
     },
@@ -51,9 +50,10 @@ impl Prober for DnsProber {
         }
         let identifier = rand::random();
         let Self { query_name: name, query_type: kind, query_class: class, .. } = self;
+        let flags = if self.recursion_desired { RECURSION_DESIRED } else { 0 };
         let question = Question {
             identifier,
-            octets: &question::encode(identifier, self.recursion_desired, name, *kind, *class),
+            octets: &question::encode(identifier, flags, name, kind.0, class.0),
             server: address.with_port(port),
             source: self.source_ip_address,
         };

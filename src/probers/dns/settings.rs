@@ -5,11 +5,8 @@ use std::net::IpAddr;
 use serde::{Deserialize, Deserializer, Serialize, de};
 
 use crate::{
-    net::tls::TlsClient,
-    probers::dns::{
-        mnemonics::{Rcode, RecordClass, RecordType},
-        question::QueryName,
-    },
+    net::{dns::QueryName, tls::TlsClient},
+    probers::dns::mnemonics::{Rcode, RecordClass, RecordType},
     settings::{
         ip::{self, IpSettings, PreferredIpProtocol},
         named::Named,

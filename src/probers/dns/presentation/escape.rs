@@ -29,7 +29,7 @@ fn escaped(text: &mut String, octets: &[u8], special: impl Fn(u8) -> bool) {
 }
 
 /// A label of a name.
-pub(in crate::probers::dns) fn label(text: &mut String, octets: &[u8]) {
+pub(super) fn label(text: &mut String, octets: &[u8]) {
     escaped(text, octets, |octet| {
         matches!(octet, b'.' | b' ' | b'\'' | b'@' | b';' | b'(' | b')' | b'"' | b'\\')
     });

@@ -3,9 +3,9 @@
 use std::fmt::Write as _;
 
 use super::{escape, svcb};
-use crate::probers::dns::{
-    mnemonics::RecordType,
-    wire::{Malformed, Reader},
+use crate::{
+    net::dns::{Malformed, Reader},
+    probers::dns::{mnemonics::RecordType, presentation::ReadName as _},
 };
 
 /// A field of record data: how it is read and how it is written.

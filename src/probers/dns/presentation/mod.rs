@@ -1,7 +1,7 @@
 //! The text of resource records, byte for byte as upstream's DNS library writes it: users' patterns
 //! are matched against it.
 
-pub(super) mod escape;
+mod escape;
 mod fields;
 pub(super) mod opt;
 mod special;
@@ -9,10 +9,28 @@ mod svcb;
 
 use std::fmt::Write as _;
 
-use super::{
-    mnemonics::{RecordClass, RecordType},
-    wire::{Malformed, Reader},
-};
+use super::mnemonics::{RecordClass, RecordType};
+use crate::net::dns::{Malformed, Reader};
+
+/// Reads names as text.
+pub(super) trait ReadName {
+    /// A name as text, absolute and with its letters as they are.
+    fn name(&mut self) -> Result<String, Malformed>;
+}
+
+impl ReadName for Reader<'_> {
+    fn name(&mut self) -> Result<String, Malformed> {
+        let mut text = String::new();
+        self.labels(|label| {
+            escape::label(&mut text, label);
+            text.push('.');
+        })?;
+        if text.is_empty() {
+            text.push('.');
+        }
+        Ok(text)
+    }
+}
 
 /// What stands before the data of a record.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,7 +3,10 @@
 use std::fmt::Write as _;
 
 use super::{escape, fields};
-use crate::probers::dns::wire::{Malformed, Reader};
+use crate::{
+    net::dns::{Malformed, Reader},
+    probers::dns::presentation::ReadName as _,
+};
 
 const LLQ: u16 = 1;
 const UPDATE_LEASE: u16 = 2;

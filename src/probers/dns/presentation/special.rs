@@ -3,7 +3,10 @@
 use std::{fmt::Write as _, net::IpAddr};
 
 use super::{escape, fields};
-use crate::probers::dns::wire::{Malformed, Reader};
+use crate::{
+    net::dns::{Malformed, Reader},
+    probers::dns::presentation::ReadName as _,
+};
 
 /// RFC 5155, section 3.
 pub(super) fn nsec3(text: &mut String, reader: &mut Reader<'_>) -> Result<(), Malformed> {

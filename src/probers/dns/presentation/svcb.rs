@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::escape;
-use crate::probers::dns::wire::{Malformed, Reader};
+use crate::net::dns::{Malformed, Reader};
 
 const MANDATORY: u16 = 0;
 const ALPN: u16 = 1;

@@ -5,13 +5,7 @@ use std::fmt;
 use serde::{Serialize, Serializer};
 use thiserror::Error;
 
-use super::mnemonics::{RecordClass, RecordType};
-
-/// Octets that a label may have (RFC 1035, section 2.3.4).
-const LONGEST_LABEL: usize = 63;
-
-/// Octets that a name may take on the wire (RFC 1035, section 2.3.4).
-const LONGEST_NAME: usize = 255;
+use super::{HEADER_LENGTH, MAX_LABEL, MAX_NAME};
 
 /// A name that can be asked for; its letters keep their case.
 ///
@@ -30,10 +24,10 @@ pub enum BadName {
     #[error("has an empty label")]
     EmptyLabel,
     /// RFC 1035, section 2.3.4.
-    #[error("has a label of more than {LONGEST_LABEL} bytes")]
+    #[error("has a label of more than {MAX_LABEL} bytes")]
     LongLabel,
     /// RFC 1035, section 2.3.4.
-    #[error("is longer than {LONGEST_NAME} bytes")]
+    #[error("is longer than {MAX_NAME} bytes")]
     Long,
     /// A backslash at the end, or a number above 255.
     #[error("has a backslash that escapes nothing")]
@@ -70,10 +64,21 @@ impl QueryName {
             close(&mut label, &mut wire)?;
         }
         wire.push(0);
-        if wire.len() > LONGEST_NAME {
+        if wire.len() > MAX_NAME {
             return Err(BadName::Long);
         }
         Ok(Self { written: written.to_owned(), wire })
+    }
+
+    /// The labels of the name.
+    pub fn labels(&self) -> impl Iterator<Item = &[u8]> {
+        let mut rest = self.wire.as_slice();
+        std::iter::from_fn(move || {
+            let (length, after) = rest.split_first()?;
+            let (label, after) = after.split_at_checked(usize::from(*length))?;
+            rest = after;
+            (!label.is_empty()).then_some(label)
+        })
     }
 
     /// The name as it was written.
@@ -87,8 +92,7 @@ fn close(label: &mut Vec<u8>, wire: &mut Vec<u8>) -> Result<(), BadName> {
     if label.is_empty() {
         return Err(BadName::EmptyLabel);
     }
-    let length =
-        u8::try_from(label.len()).ok().filter(|length| usize::from(*length) <= LONGEST_LABEL);
+    let length = u8::try_from(label.len()).ok().filter(|length| usize::from(*length) <= MAX_LABEL);
     wire.push(length.ok_or(BadName::LongLabel)?);
     wire.append(label);
     Ok(())
@@ -112,26 +116,41 @@ impl Serialize for QueryName {
     }
 }
 
-/// The bit that asks a server to look further.
-const RECURSION_DESIRED: u16 = 1 << 8;
+/// The header flag that asks a server to resolve the name recursively.
+pub const RECURSION_DESIRED: u16 = 1 << 8;
 
-/// The message that asks one question, without EDNS and without any other flag.
+/// The message that asks one question, with these header flags and without EDNS.
 #[must_use]
-pub fn encode(
-    identifier: u16,
-    recursion_desired: bool,
-    name: &QueryName,
-    kind: RecordType,
-    class: RecordClass,
-) -> Vec<u8> {
-    let flags = if recursion_desired { RECURSION_DESIRED } else { 0 };
+pub fn encode(identifier: u16, flags: u16, name: &QueryName, kind: u16, class: u16) -> Vec<u8> {
     let header = [identifier, flags, 1, 0, 0, 0];
-    let mut message: Vec<u8> = header.into_iter().flat_map(u16::to_be_bytes).collect();
+    let mut message = Vec::with_capacity(HEADER_LENGTH + name.wire.len() + ROOM);
+    message.extend(header.into_iter().flat_map(u16::to_be_bytes));
     message.extend_from_slice(&name.wire);
-    message.extend_from_slice(&kind.0.to_be_bytes());
-    message.extend_from_slice(&class.0.to_be_bytes());
+    message.extend_from_slice(&kind.to_be_bytes());
+    message.extend_from_slice(&class.to_be_bytes());
     message
 }
+
+/// Octets of type and class, and of an OPT record without options.
+const ROOM: usize = 4 + OPT.len() + 8;
+
+/// The root name and the type OPT.
+const OPT: [u8; 3] = [0, 0, 41];
+
+/// Adds to a query, which has no additional records, that the answer may have so many octets
+/// (RFC 6891).
+pub(crate) fn add_edns(query: &mut Vec<u8>, largest: u16) {
+    query.extend(OPT);
+    query.extend(largest.to_be_bytes());
+    // Extended code, version and flags; no options.
+    query.extend([0; 6]);
+    if let Some(count) = query.get_mut(ADDITIONAL_COUNT) {
+        *count = 1;
+    }
+}
+
+/// The lower octet of the number of additional records.
+const ADDITIONAL_COUNT: usize = HEADER_LENGTH - 1;
 
 #[cfg(test)]
 mod tests {
@@ -177,13 +196,24 @@ mod tests {
     fn a_question_has_no_frills() {
         let name = QueryName::new("Ab.c").unwrap();
         assert_eq!(
-            encode(0x1234, true, &name, RecordType::SOA, RecordClass::IN),
+            encode(0x1234, RECURSION_DESIRED, &name, 6, 1),
             b"\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x02Ab\x01c\x00\x00\x06\x00\x01"
         );
         let root = QueryName::default();
         assert_eq!(
-            encode(0, false, &root, RecordType::ANY, RecordClass(3)),
+            encode(0, 0, &root, 255, 3),
             b"\x00\x00\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x00\xff\x00\x03"
+        );
+    }
+
+    #[test]
+    fn edns_is_an_additional_record() {
+        let mut query = encode(0, 0, &QueryName::default(), 1, 1);
+        add_edns(&mut query, 1232);
+        assert_eq!(
+            query,
+            b"\x00\x00\x00\x00\x00\x01\x00\x00\x00\x00\x00\x01\x00\x00\x01\x00\x01\
+              \x00\x00\x29\x04\xd0\x00\x00\x00\x00\x00\x00"
         );
     }
 }

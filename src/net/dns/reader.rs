@@ -4,12 +4,12 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use thiserror::Error;
 
-use super::presentation::escape;
+use super::MAX_NAME;
 
-/// What is wrong with a message.
+/// The defect of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("{0}")]
-pub struct Malformed(pub(super) &'static str);
+pub struct Malformed(pub &'static str);
 
 impl From<std::fmt::Error> for Malformed {
     /// Text goes into strings, which take everything.
@@ -18,43 +18,40 @@ impl From<std::fmt::Error> for Malformed {
     }
 }
 
-/// Octets that a name may take on the wire, its length octets included.
-const LONGEST_NAME: usize = 255;
-
-/// Pointers that a name may be spread over: no name has more labels, so more are a loop.
-const MOST_POINTERS: usize = LONGEST_NAME.div_ceil(2) - 2;
+/// The maximum number of pointers in a name: no name has more labels, so more are a loop.
+const MAX_POINTERS: usize = MAX_NAME.div_ceil(2) - 2;
 
 /// The two upper bits of a length octet say what follows.
 const LABEL_KIND: u8 = 0xc0;
 
 /// A place in a message, and where reading has to stop.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Reader<'m> {
+pub(crate) struct Reader<'m> {
     message: &'m [u8],
     position: usize,
 }
 
 impl<'m> Reader<'m> {
     /// Reads `message` from `position` on.
-    pub(super) const fn new(message: &'m [u8], position: usize) -> Self {
+    pub(crate) const fn new(message: &'m [u8], position: usize) -> Self {
         Self { message, position }
     }
 
     /// A reader of the next `length` octets, which this one skips.
     ///
     /// A compressed name in it may point back, as far as the message goes.
-    pub(super) fn part(&mut self, length: usize) -> Result<Self, Malformed> {
+    pub(crate) fn part(&mut self, length: usize) -> Result<Self, Malformed> {
         let start = self.position;
         self.take(length)?;
         let message = self.message.get(..self.position).unwrap_or_default();
         Ok(Self { message, position: start })
     }
 
-    pub(super) const fn is_at_end(&self) -> bool {
+    pub(crate) const fn is_at_end(&self) -> bool {
         self.position >= self.message.len()
     }
 
-    pub(super) fn take(&mut self, length: usize) -> Result<&'m [u8], Malformed> {
+    pub(crate) fn take(&mut self, length: usize) -> Result<&'m [u8], Malformed> {
         let end = self.position.saturating_add(length);
         let octets =
             self.message.get(self.position..end).ok_or(Malformed("it ends within a field"))?;
@@ -63,7 +60,7 @@ impl<'m> Reader<'m> {
     }
 
     /// All octets up to the end.
-    pub(super) fn rest(&mut self) -> &'m [u8] {
+    pub(crate) fn rest(&mut self) -> &'m [u8] {
         let octets = self.message.get(self.position..).unwrap_or_default();
         self.position = self.message.len();
         octets
@@ -74,38 +71,38 @@ impl<'m> Reader<'m> {
         octets.try_into().map_err(|_| Malformed("it ends within a field"))
     }
 
-    pub(super) fn u8(&mut self) -> Result<u8, Malformed> {
+    pub(crate) fn u8(&mut self) -> Result<u8, Malformed> {
         self.array().map(u8::from_be_bytes)
     }
 
-    pub(super) fn u16(&mut self) -> Result<u16, Malformed> {
+    pub(crate) fn u16(&mut self) -> Result<u16, Malformed> {
         self.array().map(u16::from_be_bytes)
     }
 
-    pub(super) fn u32(&mut self) -> Result<u32, Malformed> {
+    pub(crate) fn u32(&mut self) -> Result<u32, Malformed> {
         self.array().map(u32::from_be_bytes)
     }
 
-    pub(super) fn u48(&mut self) -> Result<u64, Malformed> {
+    pub(crate) fn u48(&mut self) -> Result<u64, Malformed> {
         let high = self.u16()?;
         let low = self.u32()?;
         Ok(u64::from(high) << 32 | u64::from(low))
     }
 
-    pub(super) fn u64(&mut self) -> Result<u64, Malformed> {
+    pub(crate) fn u64(&mut self) -> Result<u64, Malformed> {
         self.array().map(u64::from_be_bytes)
     }
 
-    pub(super) fn ipv4(&mut self) -> Result<Ipv4Addr, Malformed> {
+    pub(crate) fn ipv4(&mut self) -> Result<Ipv4Addr, Malformed> {
         self.array::<4>().map(Ipv4Addr::from)
     }
 
-    pub(super) fn ipv6(&mut self) -> Result<Ipv6Addr, Malformed> {
+    pub(crate) fn ipv6(&mut self) -> Result<Ipv6Addr, Malformed> {
         self.array::<16>().map(Ipv6Addr::from)
     }
 
     /// A string of up to 255 octets after its length.
-    pub(super) fn string(&mut self) -> Result<&'m [u8], Malformed> {
+    pub(crate) fn string(&mut self) -> Result<&'m [u8], Malformed> {
         let length = self.u8()?;
         self.take(length.into())
     }
@@ -113,16 +110,15 @@ impl<'m> Reader<'m> {
     /// What `read` gives, or the empty value when there is nothing left.
     ///
     /// The records of upstream's library may end after any of their fields.
-    pub(super) fn optional<T: Default>(
+    pub(crate) fn optional<T: Default>(
         &mut self,
         read: impl FnOnce(&mut Self) -> Result<T, Malformed>,
     ) -> Result<T, Malformed> {
         if self.is_at_end() { Ok(T::default()) } else { read(self) }
     }
 
-    /// A name as text, absolute and with its letters as they are; compression is followed.
-    pub(super) fn name(&mut self) -> Result<String, Malformed> {
-        let mut text = String::new();
+    /// Reads a name and gives its labels to `visit`; compression is followed.
+    pub(crate) fn labels(&mut self, mut visit: impl FnMut(&'m [u8])) -> Result<(), Malformed> {
         let mut length = 0;
         let mut pointers = 0;
         let mut cursor = *self;
@@ -133,11 +129,10 @@ impl<'m> Reader<'m> {
                 0 => {
                     let label = cursor.take(octet.into())?;
                     length += label.len() + 1;
-                    if length >= LONGEST_NAME {
+                    if length >= MAX_NAME {
                         return Err(Malformed("a name is longer than 255 octets"));
                     }
-                    escape::label(&mut text, label);
-                    text.push('.');
+                    visit(label);
                 }
                 LABEL_KIND => {
                     let low = cursor.u8()?;
@@ -145,7 +140,7 @@ impl<'m> Reader<'m> {
                         self.position = cursor.position;
                     }
                     pointers += 1;
-                    if pointers > MOST_POINTERS {
+                    if pointers > MAX_POINTERS {
                         return Err(Malformed("a name has too many compression pointers"));
                     }
                     cursor.position = u16::from_be_bytes([octet & !LABEL_KIND, low]).into();
@@ -156,10 +151,25 @@ impl<'m> Reader<'m> {
         if pointers == 0 {
             self.position = cursor.position;
         }
-        if text.is_empty() {
-            text.push('.');
+        Ok(())
+    }
+
+    /// Skips a name without following its pointers.
+    pub(crate) fn skip_name(&mut self) -> Result<(), Malformed> {
+        loop {
+            let octet = self.u8()?;
+            match octet & LABEL_KIND {
+                0 if octet == 0 => return Ok(()),
+                0 => {
+                    self.take(octet.into())?;
+                }
+                LABEL_KIND => {
+                    self.u8()?;
+                    return Ok(());
+                }
+                _ => return Err(Malformed("a label is of a reserved kind")),
+            }
         }
-        Ok(text)
     }
 }
 
@@ -169,14 +179,19 @@ mod tests {
 
     fn name(message: &[u8], position: usize) -> Result<(String, usize), Malformed> {
         let mut reader = Reader::new(message, position);
-        reader.name().map(|name| (name, reader.position))
+        let mut skipping = reader;
+        let mut text = String::new();
+        reader.labels(|label| text.extend([str::from_utf8(label).unwrap(), "."]))?;
+        skipping.skip_name()?;
+        assert_eq!(skipping.position, reader.position);
+        Ok((text, reader.position))
     }
 
     #[test]
     fn names_follow_pointers_and_keep_their_case() {
         let message = b"\x03Www\x07example\x00\x04mail\xc0\x04\x00";
         for (position, text, end) in
-            [(0, "Www.example.", 13), (13, "mail.example.", 20), (12, ".", 13), (20, ".", 21)]
+            [(0, "Www.example.", 13), (13, "mail.example.", 20), (12, "", 13), (20, "", 21)]
         {
             assert_eq!(name(message, position), Ok((text.to_owned(), end)), "{position}");
         }
@@ -206,9 +221,11 @@ mod tests {
         let message = b"\x01a\x00\xc0\x00\x01b\x00";
         let mut reader = Reader::new(message, 3);
         let mut part = reader.part(2).unwrap();
-        assert_eq!(part.name().unwrap(), "a.");
+        let mut labels = Vec::new();
+        part.labels(|label| labels.push(label)).unwrap();
         assert!(part.is_at_end());
-        assert_eq!(reader.name().unwrap(), "b.");
+        reader.labels(|label| labels.push(label)).unwrap();
+        assert_eq!(labels, [b"a", b"b"]);
         assert!(reader.part(1).is_err());
     }
 }
