@@ -114,7 +114,7 @@ impl WebServer {
             Either::Left((result, _)) => result,
             Either::Right(((), running)) => {
                 self.stop.send_replace(true);
-                let ((), result) = futures_util::join!(handle.stop(true), running);
+                let ((), result) = tokio::join!(handle.stop(true), running);
                 result
             }
         }

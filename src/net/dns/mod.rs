@@ -11,8 +11,7 @@ pub(crate) use reader::Reader;
 /// The length of a message's header in octets.
 pub const HEADER_LENGTH: usize = 12;
 
-/// The maximum length of a label in octets (RFC 1035, section 2.3.4).
-pub const MAX_LABEL: usize = 63;
+pub use crate::settings::host_name::MAX_LABEL;
 
 /// The maximum length of a name in octets on the wire, its length octets included (RFC 1035,
 /// section 2.3.4).

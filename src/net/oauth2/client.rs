@@ -1,7 +1,7 @@
 //! The client that asks a token server. Nothing of this exchange is measured but its whole time, so
 //! that a library does it all: connections, proxies, redirects.
 
-use std::{error::Error, io, net::SocketAddr, sync::Arc};
+use std::{error::Error, io, sync::Arc};
 
 use http::{HeaderMap, header};
 use reqwest::{
@@ -173,7 +173,7 @@ impl Resolve for Names {
         };
         Box::pin(async move {
             let found = resolver.addresses(host.trim_matches(['[', ']'])).await?;
-            let addresses = found.into_iter().map(|address| SocketAddr::new(address, 0));
+            let addresses = found.into_iter().map(|address| address.with_port(0));
             let addresses: Addrs = Box::new(addresses.collect::<Vec<_>>().into_iter());
             Ok(addresses)
         })

@@ -1,116 +1,105 @@
 //! Lookups in the hosts file and by DNS.
 
 use std::{
-    net::{IpAddr, SocketAddr},
     pin::pin,
-    sync::{Arc, Mutex, PoisonError},
-    time::{Duration, SystemTime},
-};
-
-use arc_swap::ArcSwap;
-use hickory_resolver::{
-    TokioResolver,
-    config::{ConnectionConfig, NameServerConfig, ResolveHosts, ResolverConfig},
-    net::{DnsError, NetError, runtime::TokioRuntimeProvider},
-    proto::{
-        op::ResponseCode,
-        rr::{Name, RecordType},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
     },
 };
-use tokio::time::Instant;
 
+use super::{
+    answer::{A, AAAA, Answer},
+    attempts::Attempts,
+    config::{Environment, ResolverConfig},
+    files::{Files, Watched},
+    hosts::Hosts,
+    resolver::{Found, LookupError, Source, Wanted},
+    server::{Query, Server},
+};
 use crate::{
-    net::resolve::{
-        files::{Files, Setup},
-        resolver::{LookupError, Wanted},
-    },
-    settings::ip::IpFamily,
+    net::dns::QueryName,
+    settings::{host_name, ip::IpFamily},
 };
 
 /// Lookups in the hosts file and by DNS.
+#[derive(Debug)]
 pub(super) struct Dns {
-    files: Option<Files>,
-    current: ArcSwap<Loaded>,
-    checked: Mutex<Instant>,
+    watched: Watched,
+    /// Counts lookups, for servers that take turns.
+    turn: AtomicUsize,
 }
-
-/// A setup, ready for use.
-struct Loaded {
-    setup: Setup,
-    servers: Vec<Server>,
-    changed: [Option<SystemTime>; 2],
-}
-
-/// How often the files are looked at, at most.
-const CHECK_INTERVAL: Duration = Duration::from_secs(5);
 
 impl Dns {
     pub(super) fn of_files(files: Files) -> Self {
-        let loaded = Loaded::of_files(&files);
-        Self::new(Some(files), loaded)
+        Self::new(Watched::of_files(files, Environment::of_process()))
     }
 
-    pub(super) fn of_setup(setup: Setup) -> Self {
-        Self::new(None, Loaded::new(setup, [None; 2]))
+    pub(super) fn of_config(config: ResolverConfig, hosts: Hosts) -> Self {
+        Self::new(Watched::of_config(config, hosts))
     }
 
-    fn new(files: Option<Files>, loaded: Loaded) -> Self {
-        let current = ArcSwap::from_pointee(loaded);
-        Self { files, current, checked: Mutex::new(Instant::now()) }
+    fn new(watched: Watched) -> Self {
+        Self { watched, turn: AtomicUsize::new(0) }
     }
 
-    pub(super) async fn lookup(&self, host: &str, wanted: Wanted) -> Result<IpAddr, LookupError> {
-        let loaded = self.up_to_date();
-        if let Some(addresses) = loaded.setup.fixed(host) {
-            return wanted.choose(addresses).ok_or(LookupError::NoSuitableAddress);
+    /// Looks `host` up. As Go does it, the hosts file may have any text, and DNS is asked for host
+    /// names alone.
+    pub(super) async fn lookup(
+        &self,
+        host: &str,
+        wanted: Wanted,
+        attempts: &Attempts,
+    ) -> Result<Found, LookupError> {
+        let loaded = self.watched.up_to_date();
+        if let Some(addresses) = loaded.hosts.addresses(host) {
+            let address = wanted.choose(&addresses).ok_or(LookupError::NoSuitableAddress)?;
+            return Ok(Found { address, source: None });
         }
-        let mut failed = LookupError::NoSuchName;
-        for name in loaded.setup.candidates(host) {
-            match loaded.ask(&name, wanted).await {
-                Ok(address) => return Ok(address),
-                Err(error) => failed = failed.or(error),
+        host_name::check(host)?;
+        let config = &*loaded.config;
+        let turn =
+            if config.options.rotate { self.turn.fetch_add(1, Ordering::Relaxed) } else { 0 };
+        let lookup = Lookup { config, turn, attempts };
+        let mut missed = Missed::NoSuchName(None);
+        for name in config.candidates(host) {
+            match lookup.ask(&name, wanted).await {
+                Ok(found) => return Ok(found),
+                Err(error) => missed = missed.or(error),
+            }
+            // As glibc has it: they will not answer for another name either.
+            if matches!(missed, Missed::Failed { by_servers: false }) {
+                break;
             }
         }
-        Err(failed)
-    }
-
-    /// What is loaded, read again if a file has changed.
-    fn up_to_date(&self) -> Arc<Loaded> {
-        if let Some(files) = &self.files
-            && self.check_is_due()
-            && self.current.load().changed != files.changed()
-        {
-            self.current.store(Arc::new(Loaded::of_files(files)));
-        }
-        self.current.load_full()
-    }
-
-    fn check_is_due(&self) -> bool {
-        let mut checked = self.checked.lock().unwrap_or_else(PoisonError::into_inner);
-        let due = checked.elapsed() >= CHECK_INTERVAL;
-        if due {
-            *checked = Instant::now();
-        }
-        due
+        Err(missed.of(host, attempts))
     }
 }
 
-impl Loaded {
-    fn of_files(files: &Files) -> Self {
-        // The times come first: a change while the files are read is then seen the next time.
-        let changed = files.changed();
-        Self::new(files.read(), changed)
-    }
+/// One lookup by DNS.
+struct Lookup<'l> {
+    config: &'l ResolverConfig,
+    /// The server that is asked first.
+    turn: usize,
+    attempts: &'l Attempts,
+}
 
-    fn new(setup: Setup, changed: [Option<SystemTime>; 2]) -> Self {
-        let servers =
-            setup.servers.iter().filter_map(|at| Server::new(*at, setup.timeout).ok()).collect();
-        Self { setup, servers, changed }
-    }
+/// Why one absolute name gave no address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Missed {
+    /// As this server says.
+    NoSuchName(Option<Arc<str>>),
+    NoAddress,
+    /// No server gave an answer; some of them said so themselves.
+    Failed {
+        by_servers: bool,
+    },
+}
 
+impl Lookup<'_> {
     /// The address of one absolute name. Both families are asked at once, and an address of the
     /// preferred one does not wait for the other.
-    async fn ask(&self, name: &Name, wanted: Wanted) -> Result<IpAddr, LookupError> {
+    async fn ask(&self, name: &QueryName, wanted: Wanted) -> Result<Found, Missed> {
         let (preferred, other) = match wanted {
             Wanted::Only(family) => return self.ask_family(name, family).await,
             Wanted::Prefer(IpFamily::V4) => (IpFamily::V4, IpFamily::V6),
@@ -123,105 +112,97 @@ impl Loaded {
             tokio::select! {
                 biased;
                 answer = &mut preferred => {
-                    let Err(error) = answer else { return answer };
+                    let Err(missed) = answer else { return answer };
                     let fallback = match fallback {
                         Some(answer) => answer,
                         None => other.await,
                     };
-                    return fallback.map_err(|also| error.or(also));
+                    return fallback.map_err(|also| missed.or(also));
                 }
-                answer = &mut other, if fallback.is_none() => fallback = Some(answer),
+                answer = &mut other, if fallback.is_none() && !self.config.options.single_request =>
+                    fallback = Some(answer),
             }
         }
     }
 
-    /// The first address of this family. The servers are asked in turn, as often as the setup says;
-    /// the first that answers decides, also when it says that there is no such name.
-    async fn ask_family(&self, name: &Name, family: IpFamily) -> Result<IpAddr, LookupError> {
-        let mut failed = "no DNS server is configured".to_owned();
-        for _ in 0..self.setup.attempts {
-            for server in &self.servers {
-                match server.ask(name, family).await {
-                    Err(LookupError::Failed(why)) => failed = why,
-                    answered => return answered,
-                }
-            }
-        }
-        Err(LookupError::Failed(failed))
-    }
-}
-
-/// One DNS server.
-///
-/// Each has a resolver of its own, because one with several asks them side by side and takes
-/// whichever answer comes first, so that the order in the setup would mean nothing.
-struct Server {
-    at: SocketAddr,
-    resolver: TokioResolver,
-}
-
-impl Server {
-    fn new(at: SocketAddr, timeout: Duration) -> Result<Self, NetError> {
-        let connections =
-            [ConnectionConfig::udp(), ConnectionConfig::tcp()].map(|mut connection| {
-                connection.port = at.port();
-                connection
-            });
-        let server = NameServerConfig::new(at.ip(), true, connections.into());
-        let config = ResolverConfig::from_parts(None, Vec::new(), vec![server]);
-        let mut builder =
-            TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
-        let options = builder.options_mut();
-        options.timeout = timeout;
-        options.attempts = 0;
-        options.cache_size = 0;
-        options.use_hosts_file = ResolveHosts::Never;
-        // A server that cuts answers short is asked by TCP, where all lookups share a connection.
-        options.max_active_requests = usize::from(u16::MAX);
-        Ok(Self { at, resolver: builder.build()? })
-    }
-
-    async fn ask(&self, name: &Name, family: IpFamily) -> Result<IpAddr, LookupError> {
-        let record_type = match family {
-            IpFamily::V4 => RecordType::A,
-            IpFamily::V6 => RecordType::AAAA,
+    /// The first address of this family. The servers are asked in turn, as often as the
+    /// configuration says; the first that answers decides, also when it says that there is no such
+    /// name.
+    async fn ask_family(&self, name: &QueryName, family: IpFamily) -> Result<Found, Missed> {
+        let kind = match family {
+            IpFamily::V6 if self.config.options.no_aaaa => return Err(Missed::NoAddress),
+            IpFamily::V6 => AAAA,
+            IpFamily::V4 => A,
         };
-        match self.resolver.lookup(name.clone(), record_type).await {
-            Ok(lookup) => lookup
-                .answers()
-                .iter()
-                .find_map(|record| record.data.ip_addr())
-                .ok_or(LookupError::NoSuitableAddress),
-            Err(error) if error.is_nx_domain() => Err(LookupError::NoSuchName),
-            Err(NetError::Dns(DnsError::NoRecordsFound(none)))
-                if none.response_code == ResponseCode::NoError =>
-            {
-                Err(LookupError::NoSuitableAddress)
+        let mut by_servers = false;
+        for round in 0..self.config.options.attempts {
+            // What is silent may be a firewall that drops what it does not know.
+            let query = Query { name, kind, edns: round == 0 };
+            for server in self.servers() {
+                let attempt = self.attempts.begin(server);
+                match server.ask(query, &self.config.options).await {
+                    Ok(answer) => {
+                        self.attempts.end(attempt, None);
+                        return found(answer, server);
+                    }
+                    Err(error) => {
+                        by_servers |= error.is_word_of_the_server();
+                        self.attempts.end(attempt, Some((error, name.as_str().to_owned())));
+                    }
+                }
             }
-            Err(error) => Err(LookupError::Failed(format!("{error} on {}", self.at))),
         }
+        Err(Missed::Failed { by_servers })
+    }
+
+    /// All servers, in the order of this lookup.
+    fn servers(&self) -> impl Iterator<Item = &Server> {
+        let servers = &self.config.servers;
+        let first = self.turn.checked_rem(servers.len()).unwrap_or_default();
+        servers.iter().cycle().skip(first).take(servers.len())
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use std::fs::{self, File};
+fn found(answer: Answer, server: &Server) -> Result<Found, Missed> {
+    match answer {
+        Answer::Addresses(addresses, ttl) => {
+            let address = addresses.first().copied().ok_or(Missed::NoAddress)?.into();
+            Ok(Found { address, source: Some(Source { server: server.name(), ttl }) })
+        }
+        Answer::NoSuchName => Err(Missed::NoSuchName(Some(server.name()))),
+    }
+}
 
-    use super::*;
+impl Missed {
+    /// The one of two that says more: a server that fails may hide an address.
+    fn or(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Failed { by_servers: one }, Self::Failed { by_servers: two }) => {
+                Self::Failed { by_servers: one || two }
+            }
+            (Self::Failed { .. }, _) | (_, Self::Failed { .. }) => {
+                Self::Failed { by_servers: true }
+            }
+            (Self::NoAddress, _) | (_, Self::NoAddress) => Self::NoAddress,
+            (one, other @ Self::NoSuchName(None)) => {
+                if other == one {
+                    other
+                } else {
+                    one
+                }
+            }
+            (_, other) => other,
+        }
+    }
 
-    #[tokio::test]
-    async fn changed_files_are_read_again() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let [resolv_conf, hosts] = ["resolv.conf", "hosts"].map(|name| folder.path().join(name));
-        fs::write(&hosts, "192.0.2.1 web\n").expect("writable");
-        let dns = Dns::of_files(Files { resolv_conf, hosts: hosts.clone() });
-        let wanted = Wanted::Prefer(IpFamily::V4);
-        assert_eq!(dns.lookup("web", wanted).await, Ok([192, 0, 2, 1].into()));
-        fs::write(&hosts, "192.0.2.2 web\n").expect("writable");
-        let long_ago = SystemTime::UNIX_EPOCH + CHECK_INTERVAL;
-        File::options().append(true).open(&hosts).unwrap().set_modified(long_ago).unwrap();
-        assert_eq!(dns.lookup("web", wanted).await, Ok([192, 0, 2, 1].into()), "not looked at yet");
-        *dns.checked.lock().unwrap() = Instant::now().checked_sub(CHECK_INTERVAL).unwrap();
-        assert_eq!(dns.lookup("web", wanted).await, Ok([192, 0, 2, 2].into()));
+    fn of(self, host: &str, attempts: &Attempts) -> LookupError {
+        match self {
+            Self::NoSuchName(server) => LookupError::NoSuchName(server),
+            Self::NoAddress => LookupError::NoSuitableAddress,
+            Self::Failed { .. } => {
+                let (reason, message) = attempts.failure(host);
+                LookupError::Failed(reason, message)
+            }
+        }
     }
 }

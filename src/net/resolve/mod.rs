@@ -1,9 +1,14 @@
 //! From a name to the address that is probed.
 
+mod answer;
+mod attempts;
+mod config;
 mod dns;
 mod files;
+mod hosts;
 mod operating_system;
 mod resolver;
+mod server;
 #[cfg(test)]
 mod tests;
 
@@ -16,17 +21,20 @@ use std::{
 use tokio::time::Instant;
 
 use crate::{
-    evidence::{Failure, Reason, Stage},
+    evidence::{Failure, Stage},
     metrics::{Description, Export, Metric, MetricSet, Unit},
     net::Context,
     settings::{
-        host_name::to_ascii,
+        host_name::{NotAHost, to_ascii},
         ip::{IpFamily, IpSettings},
     },
 };
 
-pub use resolver::Resolver;
-use resolver::{LookupError, Wanted};
+pub use self::resolver::Resolver;
+use self::{
+    attempts::Attempts,
+    resolver::{Found, LookupError, Wanted},
+};
 
 const LOOKUP_TIME: Metric =
     Metric::new("probe_dns_lookup_time_seconds", "Time that resolving the target's name took.", [])
@@ -73,7 +81,8 @@ pub struct Address {
 /// waiting for the other family; and of the other family the first address is taken, not the last.
 ///
 /// # Errors
-/// A failure of the stage [`Stage::Resolve`].
+/// A failure of the stage [`Stage::Resolve`], or [`Stage::Target`] where there is no host name to
+/// look up.
 pub async fn resolve(
     context: &Context,
     host: &str,
@@ -84,34 +93,48 @@ pub async fn resolve(
     let stopwatch = Stopwatch { begun: Instant::now(), seen: seen.insert(Resolution::default()) };
     let wanted = Wanted::of(ip);
     context.log.debug("Resolving target address", &[("target", &host), ("wanted", &wanted)]);
-    let address = find(context, host, wanted).await.map_err(|error| error.of(host))?;
+    let Found { address, source } = find(context, host, wanted).await?;
     stopwatch.seen.address = Some(address);
-    context.log.debug("Resolved target address", &[("target", &host), ("ip", &address)]);
+    match &source {
+        None => {
+            context.log.debug("Resolved target address", &[("target", &host), ("ip", &address)])
+        }
+        Some(source) => context.log.debug(
+            "Resolved target address",
+            &[("target", &host), ("ip", &address), ("server", source)],
+        ),
+    }
     Ok(address)
 }
 
 /// Resolves `host` to its first address of `family`, for a connection that is not the target's own.
 ///
 /// # Errors
-/// A failure of the stage [`Stage::Resolve`].
+/// As of [`resolve`].
 pub async fn resolve_family(
     context: &Context,
     host: &str,
     family: IpFamily,
 ) -> Result<Address, Failure> {
     context.enter(Stage::Resolve);
-    let wanted = Wanted::Only(family);
-    find(context, host, wanted).await.map_err(|error| error.of(host))
+    find(context, host, Wanted::Only(family)).await.map(|found| found.address)
 }
 
-async fn find(context: &Context, host: &str, wanted: Wanted) -> Result<Address, LookupError> {
-    let host = &*to_ascii(host).map_err(|_| LookupError::NoSuchName)?;
-    match Address::literal(host) {
-        Some(address) => address.and_then(|address| wanted.literal(address)),
-        None if host.is_empty() => Err(LookupError::NoSuchName),
+async fn find(context: &Context, host: &str, wanted: Wanted) -> Result<Found, Failure> {
+    let refused = |error: NotAHost| LookupError::NotAHost(error).of(host);
+    let name = to_ascii(host).map_err(|error| refused(error.into()))?;
+    let found = match Address::literal(&name) {
+        Some(literal) => literal.and_then(|address| wanted.literal(address)),
         // Boxed, as it is large and soon over: what is probed by its address needs none of it.
-        None => Box::pin(context.resolver.lookup(host, wanted)).await.map(Address::from),
-    }
+        None => Box::pin(look_up(context, &name, wanted)).await,
+    };
+    found.map_err(|error| error.of(host))
+}
+
+async fn look_up(context: &Context, host: &str, wanted: Wanted) -> Result<Found, LookupError> {
+    let attempts = Attempts::default();
+    let _waiting = context.waiting_for(|| attempts.waiting(host));
+    context.resolver.lookup(host, wanted, &attempts).await
 }
 
 /// Notes the time of the lookup however it ends, also when the future is dropped.
@@ -150,7 +173,8 @@ impl Address {
         let (ip, zone) = host.split_once('%')?;
         let ip = ip.parse::<Ipv6Addr>().ok()?.into();
         let scope = zone.parse().ok().or_else(|| interface_index(zone));
-        Some(scope.map(|scope| Self { ip, scope }).ok_or(LookupError::NoSuchName))
+        let unknown = || LookupError::NotAHost(NotAHost::Interface(zone.to_owned()));
+        Some(scope.map(|scope| Self { ip, scope }).ok_or_else(unknown))
     }
 
     fn family(self) -> IpFamily {
@@ -177,6 +201,16 @@ impl From<IpAddr> for Address {
     }
 }
 
+impl From<SocketAddr> for Address {
+    fn from(at: SocketAddr) -> Self {
+        let scope = match at {
+            SocketAddr::V4(_) => 0,
+            SocketAddr::V6(at) => at.scope_id(),
+        };
+        Self { ip: at.ip().to_canonical(), scope }
+    }
+}
+
 impl fmt::Display for Address {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.scope {
@@ -187,24 +221,11 @@ impl fmt::Display for Address {
 }
 
 impl Wanted {
-    fn literal(self, address: Address) -> Result<Address, LookupError> {
+    fn literal(self, address: Address) -> Result<Found, LookupError> {
         match self {
             Self::Only(family) if family != address.family() => Err(LookupError::NoSuitableAddress),
-            Self::Only(_) | Self::Prefer(_) => Ok(address),
+            Self::Only(_) | Self::Prefer(_) => Ok(Found { address, source: None }),
         }
-    }
-}
-
-impl LookupError {
-    pub(super) fn of(self, host: &str) -> Failure {
-        let (reason, message) = match self {
-            Self::NoSuchName => (Reason::NoSuchName, format!("lookup {host}: no such host")),
-            Self::NoSuitableAddress => {
-                (Reason::NoSuitableAddress, format!("address {host}: no suitable address found"))
-            }
-            Self::Failed(why) => (Reason::ResolverFailure, format!("lookup {host}: {why}")),
-        };
-        Failure::new(Stage::Resolve, reason, message)
     }
 }
 

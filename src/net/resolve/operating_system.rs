@@ -1,33 +1,36 @@
 //! Lookups by the operating system's own means.
 
-use std::{
-    fmt,
-    net::{IpAddr, ToSocketAddrs},
-    sync::Arc,
-};
+use std::{fmt, net::ToSocketAddrs, sync::Arc};
 
 use tokio::sync::Semaphore;
 
-use crate::net::resolve::resolver::{LookupError, Wanted};
+use super::{
+    Address,
+    resolver::{LookupError, Wanted},
+};
+use crate::evidence::Reason;
 
 /// `getaddrinfo` on a thread of its own.
 pub(super) async fn lookup(
     limit: &Arc<Semaphore>,
     host: &str,
     wanted: Wanted,
-) -> Result<IpAddr, LookupError> {
-    let failed = |error: &dyn fmt::Display| LookupError::Failed(error.to_string());
+) -> Result<Address, LookupError> {
+    let failed = |error: &dyn fmt::Display| {
+        let message = format!("lookup {host} by the operating system: {error}");
+        LookupError::Failed(Reason::ResolverFailure, message)
+    };
     // The permit goes with the thread: a lookup that nobody waits for any more still occupies it.
     let permit = Arc::clone(limit).acquire_owned().await.map_err(|error| failed(&error))?;
     let name = host.to_owned();
     let lookup = tokio::task::spawn_blocking(move || {
         let _permit = permit;
-        (name.as_str(), 0).to_socket_addrs().map(|found| found.map(|at| at.ip()).collect())
+        (name.as_str(), 0).to_socket_addrs().map(|found| found.map(Address::from).collect())
     });
-    let addresses: Vec<IpAddr> = match lookup.await.map_err(|error| failed(&error))? {
+    let addresses: Vec<Address> = match lookup.await.map_err(|error| failed(&error))? {
         Ok(addresses) => addresses,
         Err(error) if means_no_such_name(&error.to_string()) => {
-            return Err(LookupError::NoSuchName);
+            return Err(LookupError::NoSuchName(None));
         }
         Err(error) => return Err(failed(&error)),
     };

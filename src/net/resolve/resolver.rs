@@ -1,31 +1,29 @@
 //! Looks names up: in the hosts file and by DNS, or by the operating system's own means.
 
-use std::{
-    fmt,
-    net::{IpAddr, SocketAddr},
-    sync::Arc,
-};
+use std::{fmt, net::SocketAddr, sync::Arc};
 
 use futures_util::future::join;
 use tokio::sync::Semaphore;
 
+use super::{
+    Address, attempts::Attempts, config::ResolverConfig, dns::Dns, files::Files, hosts::Hosts,
+    operating_system,
+};
 use crate::{
-    evidence::Failure,
-    net::resolve::{
-        dns::Dns,
-        files::{Files, Setup},
-        operating_system,
+    evidence::{Failure, Reason, Stage},
+    settings::{
+        host_name::{self, NotAHost},
+        ip::{IpFamily, IpSettings},
     },
-    settings::ip::{IpFamily, IpSettings},
 };
 
 /// Resolves names; one for the whole process. Nothing is cached.
 pub struct Resolver {
-    way: Way,
+    backend: Backend,
 }
 
-enum Way {
-    Dns(Dns),
+enum Backend {
+    Dns(Box<Dns>),
     OperatingSystem(Arc<Semaphore>),
 }
 
@@ -38,12 +36,32 @@ pub(super) enum Wanted {
     Prefer(IpFamily),
 }
 
+/// An address that was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Found {
+    pub(super) address: Address,
+    /// The name server that said so, if it was one.
+    pub(super) source: Option<Source>,
+}
+
+/// The name server that an address comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Source {
+    pub(super) server: Arc<str>,
+    /// How many seconds its answer may be kept.
+    pub(super) ttl: u32,
+}
+
 /// Why a name gave no address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum LookupError {
-    NoSuchName,
+    /// Nobody was asked.
+    NotAHost(NotAHost),
+    /// As this name server says, if it was one.
+    NoSuchName(Option<Arc<str>>),
     NoSuitableAddress,
-    Failed(String),
+    /// With what happened, for people.
+    Failed(Reason, String),
 }
 
 impl Resolver {
@@ -51,26 +69,28 @@ impl Resolver {
     /// read again when they change.
     #[must_use]
     pub fn system() -> Self {
-        Self { way: Way::Dns(Dns::of_files(Files::system())) }
+        Self { backend: Backend::Dns(Box::new(Dns::of_files(Files::system()))) }
     }
 
     /// All that connections to a host may go to that is not a target: its first address of each
     /// family.
-    pub(crate) async fn addresses(&self, host: &str) -> Result<Vec<IpAddr>, Failure> {
-        if let Ok(address) = host.parse() {
-            return Ok(vec![address]);
+    pub(crate) async fn addresses(&self, host: &str) -> Result<Vec<Address>, Failure> {
+        if let Some(address) = Address::literal(host) {
+            return address.map(|address| vec![address]).map_err(|error| error.of(host));
         }
-        let of = |family| self.lookup(host, Wanted::Only(family));
-        match join(of(IpFamily::V6), of(IpFamily::V4)).await {
+        let (six, four) = (Attempts::default(), Attempts::default());
+        let six = self.lookup(host, Wanted::Only(IpFamily::V6), &six);
+        let four = self.lookup(host, Wanted::Only(IpFamily::V4), &four);
+        match join(six, four).await {
             (Err(_), Err(error)) => Err(error.of(host)),
-            (six, four) => Ok(six.into_iter().chain(four).collect()),
+            (six, four) => Ok(six.into_iter().chain(four).map(|found| found.address).collect()),
         }
     }
 
     /// Asks these DNS servers alone.
     #[must_use]
-    pub fn of_servers(servers: Vec<SocketAddr>) -> Self {
-        Self::of_setup(Setup { servers, ..Setup::default() })
+    pub fn of_servers(servers: impl IntoIterator<Item = SocketAddr>) -> Self {
+        Self::of_config(ResolverConfig::of_servers(servers), Hosts::default())
     }
 
     /// Asks the operating system (`getaddrinfo`), for those who need what only it knows, such as
@@ -78,18 +98,28 @@ impl Resolver {
     /// limit to how many run at once.
     #[must_use]
     pub fn operating_system() -> Self {
-        const MOST_AT_ONCE: usize = 64;
-        Self { way: Way::OperatingSystem(Arc::new(Semaphore::new(MOST_AT_ONCE))) }
+        const MAX_AT_ONCE: usize = 64;
+        Self { backend: Backend::OperatingSystem(Arc::new(Semaphore::new(MAX_AT_ONCE))) }
     }
 
-    pub(super) fn of_setup(setup: Setup) -> Self {
-        Self { way: Way::Dns(Dns::of_setup(setup)) }
+    pub(super) fn of_config(config: ResolverConfig, hosts: Hosts) -> Self {
+        Self { backend: Backend::Dns(Box::new(Dns::of_config(config, hosts))) }
     }
 
-    pub(super) async fn lookup(&self, host: &str, wanted: Wanted) -> Result<IpAddr, LookupError> {
-        match &self.way {
-            Way::Dns(dns) => dns.lookup(host, wanted).await,
-            Way::OperatingSystem(limit) => operating_system::lookup(limit, host, wanted).await,
+    /// Looks up what is not an address. `attempts` notes which servers are asked meanwhile.
+    pub(super) async fn lookup(
+        &self,
+        host: &str,
+        wanted: Wanted,
+        attempts: &Attempts,
+    ) -> Result<Found, LookupError> {
+        match &self.backend {
+            Backend::Dns(dns) => dns.lookup(host, wanted, attempts).await,
+            Backend::OperatingSystem(limit) => {
+                host_name::check(host)?;
+                let address = operating_system::lookup(limit, host, wanted).await?;
+                Ok(Found { address, source: None })
+            }
         }
     }
 }
@@ -102,9 +132,9 @@ impl Default for Resolver {
 
 impl fmt::Debug for Resolver {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self.way {
-            Way::Dns(_) => "Resolver::Dns",
-            Way::OperatingSystem(_) => "Resolver::OperatingSystem",
+        formatter.write_str(match self.backend {
+            Backend::Dns(_) => "Resolver::Dns",
+            Backend::OperatingSystem(_) => "Resolver::OperatingSystem",
         })
     }
 }
@@ -120,10 +150,8 @@ impl Wanted {
     }
 
     /// The first address that fits.
-    pub(super) fn choose(self, addresses: &[IpAddr]) -> Option<IpAddr> {
-        let first = |family: IpFamily| {
-            addresses.iter().copied().find(|address| address.is_ipv4() == (family == IpFamily::V4))
-        };
+    pub(super) fn choose(self, addresses: &[Address]) -> Option<Address> {
+        let first = |family| addresses.iter().copied().find(|address| address.family() == family);
         match self {
             Self::Only(family) => first(family),
             Self::Prefer(family) => first(family).or_else(|| addresses.first().copied()),
@@ -142,12 +170,35 @@ impl fmt::Display for Wanted {
     }
 }
 
+/// The server and how long its answer may be kept, for the log.
+impl fmt::Display for Source {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} (TTL {} s)", self.server, self.ttl)
+    }
+}
+
+impl From<NotAHost> for LookupError {
+    fn from(error: NotAHost) -> Self {
+        Self::NotAHost(error)
+    }
+}
+
 impl LookupError {
-    /// The one of two that says more: a resolver that fails may hide an address.
-    pub(super) fn or(self, other: Self) -> Self {
-        match (&self, &other) {
-            (Self::Failed(_), _) | (_, Self::NoSuchName) => self,
-            _ => other,
-        }
+    /// The failure of a probe that looked `host` up. The texts begin as upstream's.
+    pub(super) fn of(self, host: &str) -> Failure {
+        let (stage, reason, message) = match self {
+            Self::NotAHost(error) => (Stage::Target, Reason::InvalidTarget, error.message(host)),
+            Self::NoSuchName(server) => {
+                let server = server.map(|server| format!(" on {server}")).unwrap_or_default();
+                let message = format!("lookup {host}{server}: no such host");
+                (Stage::Resolve, Reason::NoSuchName, message)
+            }
+            Self::NoSuitableAddress => {
+                let message = format!("address {host}: no suitable address found");
+                (Stage::Resolve, Reason::NoSuitableAddress, message)
+            }
+            Self::Failed(reason, message) => (Stage::Resolve, reason, message),
+        };
+        Failure::new(stage, reason, message)
     }
 }

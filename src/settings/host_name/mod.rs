@@ -1,4 +1,6 @@
-//! Internationalised host names in their ASCII form (IDNA), which DNS, TLS and HTTP use.
+//! Host names: which texts are some, and their ASCII form (IDNA), which DNS, TLS and HTTP use.
+
+mod check;
 
 use std::borrow::Cow;
 
@@ -7,6 +9,8 @@ use idna::{
     uts46::{DnsLength, Hyphens, Uts46},
 };
 use thiserror::Error;
+
+pub use self::check::{MAX_LABEL, NotAHost, check};
 
 /// A host name that has no ASCII form.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]

@@ -1,0 +1,169 @@
+//! The files that say how names are resolved, and whether they have changed.
+
+use std::{
+    fs::{self, Metadata},
+    os::unix::fs::MetadataExt as _,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, SystemTime},
+};
+
+use arc_swap::ArcSwap;
+use tokio::time::Instant;
+
+use super::{
+    config::{Environment, ResolverConfig},
+    hosts::Hosts,
+};
+
+/// The two files.
+#[derive(Debug, Clone)]
+pub(super) struct Files {
+    pub(super) resolv_conf: PathBuf,
+    pub(super) hosts: PathBuf,
+}
+
+/// What the files say, read again when they change.
+#[derive(Debug)]
+pub(super) struct Watched {
+    /// Absent where the settings are given.
+    files: Option<(Files, Environment)>,
+    current: ArcSwap<Loaded>,
+    checked: Mutex<Instant>,
+}
+
+/// What the files say.
+#[derive(Debug, Default)]
+pub(super) struct Loaded {
+    pub(super) config: Arc<ResolverConfig>,
+    pub(super) hosts: Hosts,
+    changed: [Option<Version>; 2],
+}
+
+/// What differs when a file is changed, or another one takes its place.
+#[derive(Debug, PartialEq, Eq)]
+struct Version {
+    modified: Option<SystemTime>,
+    length: u64,
+    inode: u64,
+}
+
+/// How often the files are looked at, at most.
+const CHECK_INTERVAL: Duration = Duration::from_secs(5);
+
+impl Files {
+    /// The system's own.
+    pub(super) fn system() -> Self {
+        Self { resolv_conf: "/etc/resolv.conf".into(), hosts: "/etc/hosts".into() }
+    }
+
+    fn versions(&self) -> [Option<Version>; 2] {
+        let version = |found: Metadata| Version {
+            modified: found.modified().ok(),
+            length: found.len(),
+            inode: found.ino(),
+        };
+        [&self.resolv_conf, &self.hosts].map(|path| fs::metadata(path).ok().map(version))
+    }
+}
+
+impl Watched {
+    pub(super) fn of_files(files: Files, environment: Environment) -> Self {
+        let loaded = Loaded::read(&files, &environment, None);
+        Self::new(Some((files, environment)), loaded)
+    }
+
+    pub(super) fn of_config(config: ResolverConfig, hosts: Hosts) -> Self {
+        Self::new(None, Loaded { config: Arc::new(config), hosts, ..Loaded::default() })
+    }
+
+    fn new(files: Option<(Files, Environment)>, loaded: Loaded) -> Self {
+        let current = ArcSwap::from_pointee(loaded);
+        Self { files, current, checked: Mutex::new(Instant::now()) }
+    }
+
+    /// What is loaded, read again if a file has changed.
+    pub(super) fn up_to_date(&self) -> Arc<Loaded> {
+        let current = self.current.load_full();
+        if let Some((files, environment)) = &self.files
+            && self.check_is_due()
+            && current.changed != files.versions()
+        {
+            self.current.store(Arc::new(Loaded::read(files, environment, Some(&current))));
+            return self.current.load_full();
+        }
+        current
+    }
+
+    fn check_is_due(&self) -> bool {
+        let mut checked = self.checked.lock().unwrap_or_else(PoisonError::into_inner);
+        let due = checked.elapsed() >= CHECK_INTERVAL;
+        if due {
+            *checked = Instant::now();
+        }
+        due
+    }
+}
+
+impl Loaded {
+    /// Reads both files; one that cannot be read counts as empty.
+    fn read(files: &Files, environment: &Environment, before: Option<&Self>) -> Self {
+        // The versions come first: a change while the files are read is then seen the next time.
+        let changed = files.versions();
+        let content = |path: &Path| fs::read(path).unwrap_or_default();
+        let config = match before {
+            Some(before) if before.config.options.no_reload => Arc::clone(&before.config),
+            _ => Arc::new(ResolverConfig::parse(&content(&files.resolv_conf), environment)),
+        };
+        Self { config, hosts: Hosts::parse(&content(&files.hosts)), changed }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs::File, os::unix::fs::symlink};
+
+    use super::*;
+
+    /// Lets the files be looked at again.
+    fn wait(watched: &Watched) {
+        *watched.checked.lock().unwrap() = Instant::now().checked_sub(CHECK_INTERVAL).unwrap();
+    }
+
+    fn first(watched: &Watched, name: &str) -> Option<String> {
+        Some(watched.up_to_date().hosts.addresses(name)?.first()?.to_string())
+    }
+
+    #[test]
+    fn changed_files_are_read_again() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let [resolv_conf, hosts, other] =
+            ["resolv.conf", "hosts", "other"].map(|name| folder.path().join(name));
+        fs::write(&hosts, "192.0.2.1 web\n").expect("writable");
+        let files = Files { resolv_conf: resolv_conf.clone(), hosts: hosts.clone() };
+        let watched = Watched::of_files(files, Environment::default());
+        assert_eq!(first(&watched, "web").as_deref(), Some("192.0.2.1"));
+        let modified = fs::metadata(&hosts).unwrap().modified().unwrap();
+        fs::write(&hosts, "192.0.2.20 web\n").expect("writable");
+        File::options().append(true).open(&hosts).unwrap().set_modified(modified).unwrap();
+        assert_eq!(first(&watched, "web").as_deref(), Some("192.0.2.1"), "not looked at yet");
+        wait(&watched);
+        assert_eq!(first(&watched, "web").as_deref(), Some("192.0.2.20"), "another length");
+
+        fs::write(&other, "192.0.2.30 web\n").expect("writable");
+        File::options().append(true).open(&other).unwrap().set_modified(modified).unwrap();
+        fs::remove_file(&hosts).unwrap();
+        symlink(&other, &hosts).unwrap();
+        wait(&watched);
+        assert_eq!(first(&watched, "web").as_deref(), Some("192.0.2.30"), "another file");
+
+        fs::write(&resolv_conf, "nameserver 192.0.2.53\noptions no-reload\n").expect("writable");
+        wait(&watched);
+        assert_eq!(watched.up_to_date().config.servers[0].to_string(), "192.0.2.53:53");
+        fs::remove_file(&resolv_conf).unwrap();
+        fs::remove_file(&hosts).unwrap();
+        wait(&watched);
+        assert_eq!(first(&watched, "web"), None, "no file");
+        assert_eq!(watched.up_to_date().config.servers[0].to_string(), "192.0.2.53:53");
+    }
+}

@@ -1,0 +1,327 @@
+//! One name server, and how it is asked: over UDP, and over TCP where that does not do.
+
+use std::{
+    fmt,
+    io::{self, Read as _},
+    net::SocketAddr,
+    os::fd::AsFd as _,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use socket2::{Protocol, Socket, Type};
+use thiserror::Error;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _, Interest, unix::AsyncFd},
+    net::{TcpSocket, TcpStream},
+};
+
+use super::{
+    answer::{Answer, Asked, INTERNET, NoAnswer},
+    config::Options,
+    interface_index,
+};
+use crate::{
+    evidence::{Call, Cause, Reason},
+    net::{
+        dial,
+        dns::{Malformed, QueryName, RECURSION_DESIRED, question},
+        stamps,
+    },
+};
+
+/// A name server.
+#[derive(Debug)]
+pub(super) struct Server {
+    /// The address as it was written, with the port.
+    name: Arc<str>,
+    address: SocketAddr,
+    /// The interface of a link-local address, as it was written. It may come and go.
+    zone: Option<String>,
+    /// It does not know EDNS.
+    without_edns: AtomicBool,
+}
+
+/// One question to a server.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Query<'q> {
+    pub(super) name: &'q QueryName,
+    pub(super) kind: u16,
+    /// Whether a longer answer than 512 octets is asked for (RFC 6891).
+    pub(super) edns: bool,
+}
+
+/// Why a server gave no answer.
+#[derive(Debug, Error)]
+pub(super) enum ServerError {
+    /// ICMP or TCP says that nobody listens there.
+    #[error("connection refused (no name server listens there)")]
+    Refused,
+    /// Nothing came, or nothing that counts.
+    #[error("no answer within {} s{}", .waited.as_secs_f64(), in_parentheses(.ignored.as_ref()))]
+    Silent { waited: Duration, ignored: Option<NoAnswer> },
+    #[error("{0}")]
+    NoAnswer(#[from] NoAnswer),
+    /// The interface of its address does not exist.
+    #[error("this host has no network interface {0:?}")]
+    Interface(String),
+    /// A TCP connection ended too early, twice.
+    #[error("the server closed the TCP connection without an answer")]
+    Closed,
+    #[error("{}", .cause.message(.doing, None, .error))]
+    Io { doing: &'static str, cause: Cause, error: io::Error },
+    /// The answer did not fit a datagram, and then this.
+    #[error("the answer is truncated, and over TCP: {0}")]
+    AfterTruncation(#[source] Box<Self>),
+}
+
+fn in_parentheses(ignored: Option<&NoAnswer>) -> String {
+    ignored.map(|what| format!(" (ignored: {what})")).unwrap_or_default()
+}
+
+/// The header flag that asks a server whether the answer is authentic (RFC 6840, section 5.7).
+const AUTHENTIC_DATA: u16 = 1 << 5;
+
+/// The maximum length of an answer over UDP, as Go's resolver has it: it fits all usual paths
+/// without fragments.
+const MAX_DATAGRAM: usize = 1232;
+
+/// How often a question is asked over TCP. A server may close a connection at any time, and is
+/// then asked again on another one (RFC 7766, section 6.2.4).
+const TCP_ATTEMPTS: usize = 2;
+
+impl Server {
+    pub(super) fn new(address: SocketAddr, zone: Option<&str>) -> Self {
+        let name = match zone {
+            Some(zone) => format!("[{}%{zone}]:{}", address.ip(), address.port()),
+            None => address.to_string(),
+        };
+        let (name, zone) = (name.into(), zone.map(str::to_owned));
+        Self { name, address, zone, without_edns: AtomicBool::new(false) }
+    }
+
+    /// The address as it was written, with the port.
+    pub(super) fn name(&self) -> Arc<str> {
+        Arc::clone(&self.name)
+    }
+
+    /// Asks the server. One that does not know EDNS is asked again without.
+    pub(super) async fn ask(
+        &self,
+        query: Query<'_>,
+        options: &Options,
+    ) -> Result<Answer, ServerError> {
+        let address = self.address()?;
+        let mut edns = query.edns && !self.without_edns.load(Ordering::Relaxed);
+        loop {
+            let query = Query { edns, ..query };
+            match (Exchange { address, query, options }).run().await {
+                Err(ServerError::NoAnswer(NoAnswer::Rcode(rcode)))
+                    if edns && rcode.is_about_edns() =>
+                {
+                    self.without_edns.store(true, Ordering::Relaxed);
+                    edns = false;
+                }
+                answered => return answered,
+            }
+        }
+    }
+
+    /// Its address, with the interface that has the name now.
+    fn address(&self) -> Result<SocketAddr, ServerError> {
+        let (Some(zone), SocketAddr::V6(mut address)) = (&self.zone, self.address) else {
+            return Ok(self.address);
+        };
+        let scope = zone.parse().ok().or_else(|| interface_index(zone));
+        address.set_scope_id(scope.ok_or_else(|| ServerError::Interface(zone.clone()))?);
+        Ok(address.into())
+    }
+}
+
+impl fmt::Display for Server {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.name)
+    }
+}
+
+/// One question to one server, over UDP or TCP.
+struct Exchange<'q> {
+    address: SocketAddr,
+    query: Query<'q>,
+    options: &'q Options,
+}
+
+impl Exchange<'_> {
+    async fn run(&self) -> Result<Answer, ServerError> {
+        // Boxed, or each lookup would have room for what few need.
+        if self.options.use_tcp {
+            return Box::pin(self.over_tcp()).await;
+        }
+        match self.over_udp().await {
+            Err(ServerError::NoAnswer(NoAnswer::Truncated)) => {
+                let answered = Box::pin(self.over_tcp()).await;
+                answered.map_err(|error| ServerError::AfterTruncation(Box::new(error)))
+            }
+            answered => answered,
+        }
+    }
+
+    /// Asks over UDP, from a port of its own that the kernel chooses. The socket is connected, so
+    /// that it hears of nobody else, and hears that a port is closed.
+    async fn over_udp(&self) -> Result<Answer, ServerError> {
+        let (asked, message) = self.message();
+        let socket = self.socket(Type::DGRAM, Protocol::UDP)?;
+        // As glibc does it, or a router that knows no way would be the same as silence. Where the
+        // kernel cannot pass that on, the timeout must do.
+        drop(stamps::queue_errors(socket.as_fd(), self.address.is_ipv6(), true));
+        socket
+            .connect(&self.address.into())
+            .map_err(|error| failed(Call::Connect, "connecting", error))?;
+        let socket =
+            stamps::watch(socket).map_err(|error| failed(Call::Open, "opening a socket", error))?;
+        let sent = match socket.get_ref().send(&message) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                socket.async_io(Interest::WRITABLE, |socket| socket.send(&message)).await
+            }
+            sent => sent,
+        };
+        sent.map_err(|error| failed(Call::Exchange, "sending the query", error))?;
+        let mut ignored = None;
+        self.within(Self::receive(&socket, asked, &mut ignored))
+            .await
+            .unwrap_or(Err(ServerError::Silent { waited: self.options.timeout, ignored }))
+    }
+
+    /// Waits for the answer. What does not answer the query may be forged, and is passed over.
+    async fn receive(
+        socket: &AsyncFd<Socket>,
+        asked: Asked<'_>,
+        ignored: &mut Option<NoAnswer>,
+    ) -> Result<Answer, ServerError> {
+        let mut buffer = vec![0; MAX_DATAGRAM];
+        loop {
+            let length = socket
+                .async_io(Interest::READABLE | Interest::ERROR, |mut socket| {
+                    socket.read(&mut buffer)
+                })
+                .await
+                .map_err(|error| failed(Call::Exchange, "waiting for the answer", error))?;
+            match Answer::read(buffer.get(..length).unwrap_or_default(), asked) {
+                Err(unrelated @ NoAnswer::Unrelated(_)) => *ignored = Some(unrelated),
+                read => return Ok(read?),
+            }
+        }
+    }
+
+    async fn over_tcp(&self) -> Result<Answer, ServerError> {
+        let attempts = async {
+            let mut answered = Err(ServerError::Closed);
+            for _ in 0..TCP_ATTEMPTS {
+                answered = self.over_connection().await;
+                if !matches!(answered, Err(ServerError::Closed)) {
+                    break;
+                }
+            }
+            answered
+        };
+        self.within(attempts)
+            .await
+            .unwrap_or(Err(ServerError::Silent { waited: self.options.timeout, ignored: None }))
+    }
+
+    /// Asks on a connection of its own, which nobody else can end.
+    async fn over_connection(&self) -> Result<Answer, ServerError> {
+        let (asked, message) = self.message();
+        let socket = self.socket(Type::STREAM, Protocol::TCP)?;
+        // Ports of closed connections do not run out: the server closes first, or resets.
+        let mut stream = TcpSocket::from_std_stream(socket.into())
+            .connect(self.address)
+            .await
+            .map_err(|error| failed(Call::Exchange, "connecting over TCP", error))?;
+        let length = u16::try_from(message.len()).unwrap_or(u16::MAX);
+        let framed = [&length.to_be_bytes(), &*message].concat();
+        let exchanged = async {
+            stream.write_all(&framed).await?;
+            receive_framed(&mut stream).await
+        };
+        let answer = exchanged.await.map_err(|error| match error.kind() {
+            io::ErrorKind::UnexpectedEof
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::BrokenPipe => ServerError::Closed,
+            _ => failed(Call::Exchange, "asking over TCP", error),
+        })?;
+        match Answer::read(&answer, asked) {
+            Err(NoAnswer::Truncated) => {
+                Err(NoAnswer::Malformed(Malformed("it is truncated over TCP")).into())
+            }
+            read => Ok(read?),
+        }
+    }
+
+    fn message(&self) -> (Asked<'_>, Vec<u8>) {
+        let Query { name, kind, edns } = self.query;
+        let identifier = rand::random();
+        let authentic = if self.options.trust_ad { AUTHENTIC_DATA } else { 0 };
+        let flags = RECURSION_DESIRED | authentic;
+        let mut message = question::encode(identifier, flags, name, kind, INTERNET);
+        if edns {
+            question::add_edns(&mut message, MAX_DATAGRAM.try_into().unwrap_or(u16::MAX));
+        }
+        (Asked { identifier, name, kind }, message)
+    }
+
+    fn socket(&self, kind: Type, protocol: Protocol) -> Result<Socket, ServerError> {
+        dial::open(self.address, kind, protocol)
+            .map_err(|error| failed(Call::Open, "opening a socket", error))
+    }
+
+    /// What `exchange` gives, unless it takes longer than a server may.
+    #[expect(clippy::disallowed_methods, reason = "a server's time, not that of the probe")]
+    async fn within<T>(&self, exchange: impl Future<Output = T>) -> Option<T> {
+        tokio::time::timeout(self.options.timeout, exchange).await.ok()
+    }
+}
+
+/// Reads one message after its length; memory grows with what comes, not with what is announced.
+async fn receive_framed(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
+    let length = stream.read_u16().await?;
+    let mut answer = Vec::new();
+    let received = stream.take(length.into()).read_to_end(&mut answer).await?;
+    if received < usize::from(length) {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    Ok(answer)
+}
+
+fn failed(call: Call, doing: &'static str, error: io::Error) -> ServerError {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => ServerError::Refused,
+        _ => ServerError::Io { doing, cause: Cause::of(call, &error), error },
+    }
+}
+
+impl ServerError {
+    /// The reason that a probe fails for.
+    pub(super) fn reason(&self) -> Reason {
+        match self {
+            Self::Io { cause, .. }
+                if matches!(cause.reason, Reason::OutOfResources | Reason::PermissionDenied) =>
+            {
+                cause.reason
+            }
+            Self::AfterTruncation(error) => error.reason(),
+            _ => Reason::ResolverFailure,
+        }
+    }
+
+    /// Whether the server said anything at all.
+    pub(super) fn is_word_of_the_server(&self) -> bool {
+        match self {
+            Self::NoAnswer(_) | Self::Closed | Self::AfterTruncation(_) => true,
+            Self::Refused | Self::Silent { .. } | Self::Interface(_) | Self::Io { .. } => false,
+        }
+    }
+}

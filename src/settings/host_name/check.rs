@@ -1,0 +1,249 @@
+//! Which texts are host names, and why others are not.
+
+use thiserror::Error;
+
+use super::NoAsciiForm;
+
+/// The reason why a text is neither a host name nor an IP address.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum NotAHost {
+    /// There is no text.
+    #[error("the host is missing; write a host name or an IP address")]
+    Empty,
+    /// It has a scheme; here without it.
+    #[error("it is a URL; write {0}")]
+    Url(String),
+    /// It ends in a port; here without it.
+    #[error("it has a port; write {0}")]
+    Port(String),
+    /// It has brackets, or one of them; here without them.
+    #[error("an IPv6 address stands in brackets only before a port or in a URL; write {0}")]
+    Brackets(String),
+    /// It has a character that no host name has.
+    #[error("it contains {0:?}; a host name has letters, digits, '-', '_' and '.'")]
+    Character(char),
+    /// It has no label but numbers.
+    #[error(
+        "it has only numbers; an IPv4 address has four numbers from 0 to 255 without leading zeros"
+    )]
+    Numbers,
+    /// Two dots in a row, or a dot at the start.
+    #[error("it has an empty label, between two dots or before the first")]
+    EmptyLabel,
+    /// RFC 1035, section 2.3.4.
+    #[error("it has a label of more than {MAX_LABEL} bytes")]
+    LongLabel,
+    /// RFC 1035, section 2.3.4.
+    #[error("it is longer than {MAX_NAME} bytes")]
+    Long,
+    /// RFC 952, as RFC 1123 has it.
+    #[error("it has a label that starts or ends with '-'")]
+    Hyphen,
+    /// It has no form in ASCII.
+    #[error(transparent)]
+    NoAsciiForm(#[from] NoAsciiForm),
+    /// A link-local address names an interface that does not exist.
+    #[error("this host has no network interface {0:?}")]
+    Interface(String),
+}
+
+/// The maximum length of a label in bytes (RFC 1035, section 2.3.4).
+pub const MAX_LABEL: usize = 63;
+
+/// The maximum length of a name in bytes, without a final dot: on the wire there are two more.
+const MAX_NAME: usize = 253;
+
+impl NotAHost {
+    /// The message about `host`, for people.
+    #[must_use]
+    pub fn message(&self, host: &str) -> String {
+        match self {
+            Self::Empty | Self::NoAsciiForm(_) => self.to_string(),
+            Self::Interface(_) => format!("{host:?} cannot be reached: {self}"),
+            _ => format!("{host:?} is not a host name or an IP address: {self}"),
+        }
+    }
+}
+
+/// Checks that a text in ASCII is a host name.
+///
+/// As Go has it, a name has letters, digits, `-` and `_`, and is not of numbers alone (RFC 1123,
+/// section 2.1). Unlike Go, hexadecimal numbers are numbers too: `0x7f.1` is an address to many
+/// programs.
+///
+/// # Errors
+/// What the text is instead, or what is wrong with it.
+pub fn check(host: &str) -> Result<(), NotAHost> {
+    if host.is_empty() {
+        return Err(NotAHost::Empty);
+    }
+    if let Some(refused) = other_form(host) {
+        return Err(refused);
+    }
+    check_labels(host.strip_suffix('.').unwrap_or(host))
+}
+
+/// What a text is that has the form of something else with a host in it.
+fn other_form(text: &str) -> Option<NotAHost> {
+    if let Some((scheme, rest)) = text.split_once("://")
+        && !scheme.contains(['/', '?', '#'])
+    {
+        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+        return Some(NotAHost::Url(without_port(host).to_owned()));
+    }
+    if text.contains(['/', '@', ' ']) {
+        return None;
+    }
+    let host = without_port(text);
+    match text.contains(['[', ']']) {
+        _ if host.is_empty() => None,
+        true if host == text.trim_matches(['[', ']']) => Some(NotAHost::Brackets(host.to_owned())),
+        _ if host.len() < text.len() => Some(NotAHost::Port(host.to_owned())),
+        _ => None,
+    }
+}
+
+/// The host of `host:port`, without brackets.
+fn without_port(text: &str) -> &str {
+    if let Some(rest) = text.strip_prefix('[') {
+        return rest.split_once(']').map_or(rest, |(host, _)| host);
+    }
+    match text.rsplit_once(':') {
+        Some((host, port))
+            if !host.contains(':') && port.bytes().all(|byte| byte.is_ascii_digit()) =>
+        {
+            host
+        }
+        _ => text.trim_end_matches(']'),
+    }
+}
+
+/// Checks a name without its final dot.
+fn check_labels(name: &str) -> Result<(), NotAHost> {
+    let belongs =
+        |character: char| character.is_ascii_alphanumeric() || matches!(character, '-' | '_' | '.');
+    if let Some(character) = name.chars().find(|character| !belongs(*character)) {
+        return Err(NotAHost::Character(character));
+    }
+    if name.len() > MAX_NAME {
+        return Err(NotAHost::Long);
+    }
+    for label in name.split('.') {
+        if label.is_empty() {
+            return Err(NotAHost::EmptyLabel);
+        }
+        if label.len() > MAX_LABEL {
+            return Err(NotAHost::LongLabel);
+        }
+        if label.starts_with('-') || label.ends_with('-') {
+            return Err(NotAHost::Hyphen);
+        }
+    }
+    if name.split('.').all(is_number) { Err(NotAHost::Numbers) } else { Ok(()) }
+}
+
+/// Whether a label is a number as `inet_aton(3)` reads it.
+fn is_number(label: &str) -> bool {
+    let hexadecimal = label.strip_prefix("0x").or_else(|| label.strip_prefix("0X"));
+    match hexadecimal {
+        Some(digits) => digits.bytes().all(|byte| byte.is_ascii_hexdigit()),
+        None => label.bytes().all(|byte| byte.is_ascii_digit()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_taken() {
+        let label = "a".repeat(63);
+        let longest = [&*label, &label, &label, &"a".repeat(61)].join(".");
+        for host in [
+            "example.com",
+            "Example.COM.",
+            "localhost",
+            "_sip._udp.example",
+            "1e3",
+            "3com.example",
+            "10.0.0.256.example",
+            "example.1",
+            "xn--bcher-kva.example",
+            &label,
+            &longest,
+            &format!("{longest}."),
+        ] {
+            assert_eq!(check(host), Ok(()), "{host}");
+        }
+    }
+
+    #[test]
+    fn other_texts_are_refused_with_what_is_wrong() {
+        let label = "a".repeat(63);
+        let longest = [&*label, &label, &label, &"a".repeat(61)].join(".");
+        let url = |host: &str| NotAHost::Url(host.to_owned());
+        let port = |host: &str| NotAHost::Port(host.to_owned());
+        let brackets = |host: &str| NotAHost::Brackets(host.to_owned());
+        for (host, expected) in [
+            ("", NotAHost::Empty),
+            ("http://127.0.0.1/", url("127.0.0.1")),
+            ("https://user:pass@example.com:8443/x?y", url("example.com")),
+            ("udp://[::1]:53", url("::1")),
+            ("example.com:80", port("example.com")),
+            ("127.0.0.1:80", port("127.0.0.1")),
+            ("[::1]:80", port("::1")),
+            ("[::1]", brackets("::1")),
+            ("[example.com]", brackets("example.com")),
+            ("[::1", brackets("::1")),
+            ("::1]", brackets("::1")),
+            ("127.0.0.1#53", NotAHost::Character('#')),
+            ("127.0.0.1/24", NotAHost::Character('/')),
+            ("127.0.0.1%lo", NotAHost::Character('%')),
+            ("example.com/path", NotAHost::Character('/')),
+            ("user@example.com", NotAHost::Character('@')),
+            ("two words", NotAHost::Character(' ')),
+            ("http://b\u{fc}cher.example/", url("b\u{fc}cher.example")),
+            (" example.com", NotAHost::Character(' ')),
+            ("example.com\n", NotAHost::Character('\n')),
+            ("a\0b", NotAHost::Character('\0')),
+            ("*", NotAHost::Character('*')),
+            ("*.example.com", NotAHost::Character('*')),
+            ("a,b", NotAHost::Character(',')),
+            ("1:2:3", NotAHost::Character(':')),
+            ("10.0.0.256", NotAHost::Numbers),
+            ("1.2.3", NotAHost::Numbers),
+            ("1.2.3.4.5", NotAHost::Numbers),
+            ("127.0.0.01", NotAHost::Numbers),
+            ("127.0.0.1.", NotAHost::Numbers),
+            ("2130706433", NotAHost::Numbers),
+            ("0x7f.1", NotAHost::Numbers),
+            ("0X7F000001", NotAHost::Numbers),
+            ("a..b", NotAHost::EmptyLabel),
+            (".a", NotAHost::EmptyLabel),
+            (".", NotAHost::EmptyLabel),
+            ("a..", NotAHost::EmptyLabel),
+            ("-a.example", NotAHost::Hyphen),
+            ("a-.example", NotAHost::Hyphen),
+            ("-1", NotAHost::Hyphen),
+            (&format!("{label}a.example"), NotAHost::LongLabel),
+            (&format!("{longest}a"), NotAHost::Long),
+        ] {
+            assert_eq!(check(host), Err(expected), "{host:?}");
+        }
+    }
+
+    #[test]
+    fn messages_say_what_to_write() {
+        for (host, message) in [
+            (
+                "http://127.0.0.1/",
+                "\"http://127.0.0.1/\" is not a host name or an IP address: it is a URL; write \
+                 127.0.0.1",
+            ),
+            ("", "the host is missing; write a host name or an IP address"),
+        ] {
+            assert_eq!(check(host).unwrap_err().message(host), message);
+        }
+    }
+}
