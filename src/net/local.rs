@@ -53,6 +53,10 @@ fn refusal(name: &str, error: &io::Error) -> Failure {
     if is_other_file {
         cause = Cause { reason: Reason::InvalidTarget, hint: "it is not a socket", ..cause };
     }
+    if error.kind() == io::ErrorKind::NotFound && name.contains("://") {
+        let hint = "it looks like a URL; write the path of the socket alone";
+        cause = Cause { reason: Reason::InvalidTarget, hint, ..cause };
+    }
     let stage = match cause.reason {
         Reason::InvalidTarget => Stage::Target,
         _ => Stage::Connect,
@@ -108,6 +112,7 @@ mod tests {
         for (name, stage, reason, hint) in [
             (&*path, Stage::Connect, Reason::Refused, "no such socket"),
             (&*long, Stage::Target, Reason::InvalidTarget, "107 bytes"),
+            ("unix:///run/socket", Stage::Target, Reason::InvalidTarget, "the path of the socket"),
             ("a\0b", Stage::Target, Reason::InvalidTarget, "zero byte"),
         ] {
             let failure = connect(&context(), name).await.expect_err("cannot work");

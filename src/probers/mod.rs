@@ -32,6 +32,28 @@ pub struct Target {
     pub hostname: Option<String>,
 }
 
+impl Target {
+    /// Checks that the `hostname` parameter has the form of a host, with a port or without.
+    ///
+    /// # Errors
+    /// A failure of the stage [`Stage::Target`].
+    fn check_hostname(&self) -> Result<(), Failure> {
+        let Some(hostname) = self.hostname.as_deref() else { return Ok(()) };
+        let is_foreign = |character: char| {
+            matches!(character, '/' | '@' | '?' | '#')
+                || character.is_whitespace()
+                || character.is_control()
+        };
+        if hostname.trim().contains(is_foreign) {
+            let message = format!(
+                "the parameter hostname is {hostname:?}: write a host name, with a port or without"
+            );
+            return Err(Failure::new(Stage::Target, Reason::InvalidTarget, message));
+        }
+        Ok(())
+    }
+}
+
 /// What a prober learns; kept also when the probe fails or is cut off.
 pub trait Measurements: Default + Export + Send {
     /// How long the probe waited for the peer, the network and the resolver, as far as its phases

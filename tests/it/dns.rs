@@ -229,16 +229,10 @@ async fn refusals_name_the_step() {
 
 #[tokio::test]
 async fn targets_are_what_upstream_takes_them_for() {
-    let port = failed("target", "invalid_target");
-    let name = failed("resolve", "no_such_name");
-    for (target, failure) in [
-        ("127.0.0.1:nonsense", &port),
-        ("127.0.0.1:65536", &port),
-        ("[::1]", &name),
-        (":53", &name),
-    ] {
+    let invalid = failed("target", "invalid_target");
+    for target in ["127.0.0.1:nonsense", "127.0.0.1:65536", "[::1]", ":53"] {
         let probed = probe(&module(""), target).await;
-        probed.expect(&["probe_success 0", failure, "probe_dns_lookup_time_seconds"]);
+        probed.expect(&["probe_success 0", &invalid, "probe_dns_lookup_time_seconds"]);
     }
 }
 

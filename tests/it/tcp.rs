@@ -185,7 +185,8 @@ async fn targets_need_a_port() {
         ("::1", ["!probe_ip_protocol", &invalid]),
         ("127.0.0.1:65536", ["probe_ip_protocol 4", &invalid]),
         ("127.0.0.1:nonsense", ["probe_ip_protocol 4", &invalid]),
-        (":80", ["probe_ip_protocol 0", &failed("resolve", "no_such_name")]),
+        (":80", ["probe_ip_protocol 0", &invalid]),
+        ("https://127.0.0.1", ["probe_ip_protocol 0", &invalid]),
     ] {
         let probed = probe("{prober: tcp}", target).await;
         probed.expect(&samples).expect(&["probe_success 0", "!probe_failed_due_to_regex"]);

@@ -221,7 +221,12 @@ impl Proxy {
 
     /// A failure on the way to the proxy, or of its own.
     fn blame(&self, failure: &Failure) -> Failure {
-        Failure::new(Stage::Proxy, failure.reason, format!("the proxy {self}: {failure}"))
+        let reason = match failure.reason {
+            // The proxy's host is meant, not the target.
+            Reason::InvalidTarget => Reason::InvalidRequest,
+            reason => reason,
+        };
+        Failure::new(Stage::Proxy, reason, format!("the proxy {self}: {failure}"))
     }
 }
 

@@ -38,9 +38,12 @@ pub(super) enum NoAnswer {
     /// The server does not answer the question.
     #[error("the server answered {0}")]
     Rcode(Rcode),
-    /// A server that knows nothing and does not ask others.
+    /// A server that does not know the name, and does not ask others.
     #[error("the server answered with a referral: it does not look further for its clients")]
     Referral,
+    /// No record, of a server that does not say that it knows the name, or asks others.
+    #[error("the server answered with nothing, not even a reason")]
+    Nothing,
     #[error("malformed answer: {0}")]
     Malformed(#[from] Malformed),
 }
@@ -125,7 +128,7 @@ impl Answer {
         read?;
         let knows = flags & (AUTHORITATIVE | RECURSION_AVAILABLE) != 0;
         if answers == 0 && !knows && additionals == 0 {
-            return Err(NoAnswer::Referral);
+            return Err(if authorities == 0 { NoAnswer::Nothing } else { NoAnswer::Referral });
         }
         match records.extended_rcode(authorities, additionals) {
             Ok(Some(upper)) if upper != 0 => Err(NoAnswer::Rcode(Rcode(upper << 4))),
@@ -292,6 +295,7 @@ mod tests {
                 Err(NoAnswer::Rcode(Rcode(2))),
             ),
             ("a referral", 0x8100, [1, 0, 1, 0], vec![], Err(NoAnswer::Referral)),
+            ("nothing", 0x8100, [1, 0, 0, 0], vec![], Err(NoAnswer::Nothing)),
             ("authoritative", 0x8500, [1, 0, 0, 0], vec![], nothing.clone()),
             (
                 "BADVERS",
@@ -300,13 +304,7 @@ mod tests {
                 vec![b"\0\0\x29\x04\xd0\x01\0\0\0\0\0"],
                 Err(NoAnswer::Rcode(Rcode(16))),
             ),
-            (
-                "an OPT record",
-                0x8180,
-                [1, 0, 0, 1],
-                vec![b"\0\0\x29\x04\xd0\0\0\0\0\0\0"],
-                nothing.clone(),
-            ),
+            ("an OPT record", 0x8180, [1, 0, 0, 1], vec![b"\0\0\x29\x04\xd0\0\0\0\0\0\0"], nothing),
         ] {
             let rest = [QUESTION, &rest.concat()].concat();
             assert_eq!(read(flags, counts, &rest), expected, "{what}");

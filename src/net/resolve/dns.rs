@@ -9,13 +9,13 @@ use std::{
 };
 
 use super::{
-    answer::{A, AAAA, Answer},
+    answer::{A, AAAA, Answer, NoAnswer},
     attempts::Attempts,
     config::{Environment, ResolverConfig},
     files::{Files, Watched},
     hosts::Hosts,
     resolver::{Found, LookupError, Source, Wanted},
-    server::{Query, Server},
+    server::{Query, Server, ServerError},
 };
 use crate::{
     net::dns::QueryName,
@@ -134,7 +134,7 @@ impl Lookup<'_> {
             IpFamily::V6 => AAAA,
             IpFamily::V4 => A,
         };
-        let mut by_servers = false;
+        let (mut by_servers, mut nothing) = (false, false);
         for round in 0..self.config.options.attempts {
             // What is silent may be a firewall that drops what it does not know.
             let query = Query { name, kind, edns: round == 0 };
@@ -146,10 +146,15 @@ impl Lookup<'_> {
                         return found(answer, server);
                     }
                     Err(error) => {
+                        nothing |= matches!(error, ServerError::NoAnswer(NoAnswer::Nothing));
                         by_servers |= error.is_word_of_the_server();
                         self.attempts.end(attempt, Some((error, name.as_str().to_owned())));
                     }
                 }
+            }
+            // Another server may know better. If none does, that is what there is.
+            if nothing {
+                return Err(Missed::NoAddress);
             }
         }
         Err(Missed::Failed { by_servers })

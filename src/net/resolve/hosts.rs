@@ -21,7 +21,7 @@ impl Hosts {
             let line = line.split(|byte| *byte == b'#').next().unwrap_or_default();
             let line = String::from_utf8_lossy(line);
             let mut words = line.split_whitespace();
-            let Some(Ok(address)) = words.next().and_then(|word| Address::literal(word)) else {
+            let Some(Ok(address)) = words.next().and_then(Address::literal) else {
                 continue;
             };
             for name in words {

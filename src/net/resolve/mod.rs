@@ -95,16 +95,21 @@ pub async fn resolve(
     context.log.debug("Resolving target address", &[("target", &host), ("wanted", &wanted)]);
     let Found { address, source } = find(context, host, wanted).await?;
     stopwatch.seen.address = Some(address);
-    match &source {
-        None => {
-            context.log.debug("Resolved target address", &[("target", &host), ("ip", &address)])
-        }
-        Some(source) => context.log.debug(
-            "Resolved target address",
-            &[("target", &host), ("ip", &address), ("server", source)],
-        ),
+    let mut fields: Vec<(_, &dyn fmt::Display)> = vec![("target", &host), ("ip", &address)];
+    if let Some(source) = &source {
+        fields.push(("server", source));
     }
+    context.log.debug("Resolved target address", &fields);
     Ok(address)
+}
+
+/// Notes the address of a target that is refused for another reason, as far as it is known without
+/// asking anybody.
+pub fn note_literal(host: &str, ip: &IpSettings, seen: &mut Option<Resolution>) {
+    let literal = Address::literal(host).and_then(Result::ok);
+    let found = literal.and_then(|address| Wanted::of(ip).literal(address).ok());
+    let address = found.map(|found| found.address);
+    *seen = Some(Resolution { address, ..Resolution::default() });
 }
 
 /// Resolves `host` to its first address of `family`, for a connection that is not the target's own.

@@ -19,7 +19,7 @@ use crate::{
         Context,
         dns::{RECURSION_DESIRED, question},
         host_port::{HostPort, Protocol},
-        resolve::resolve,
+        resolve::{note_literal, resolve},
     },
     probers::{Prober, Target},
 };
@@ -34,16 +34,17 @@ impl Prober for DnsProber {
         seen: &mut DnsMeasurements,
     ) -> Result<(), Failure> {
         let server = self.server(&target.name);
-        let resolving = seen.phases.stopwatch(DnsPhase::Resolve);
-        let address = resolve(context, server.host, &self.ip, &mut seen.resolution).await?;
-        drop(resolving);
         let protocol = match self.transport_protocol {
             Transport::Tcp => Protocol::Tcp,
             Transport::Udp => Protocol::Udp,
         };
         let port = server.port_number(protocol).map_err(|error| {
+            note_literal(server.host, &self.ip, &mut seen.resolution);
             Failure::new(Stage::Target, Reason::InvalidTarget, format!("{}: {error}", target.name))
         })?;
+        let resolving = seen.phases.stopwatch(DnsPhase::Resolve);
+        let address = resolve(context, server.host, &self.ip, &mut seen.resolution).await?;
+        drop(resolving);
         if self.dns_over_tls {
             // A file that cannot be used is told without bothering the server.
             self.tls_config.prepare().await?;

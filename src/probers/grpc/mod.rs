@@ -21,9 +21,9 @@ use crate::{
         http::{
             http2::{FrameWatch, Framed},
             send::Transport,
-            url::{Url, host_header, hostname, port_number},
+            url::{Url, check_scheme, host_header, hostname, port_number},
         },
-        resolve::{Address, resolve},
+        resolve::{Address, note_literal, resolve},
         tls::Handshake,
         wire::WireClock,
     },
@@ -46,6 +46,10 @@ impl Prober for GrpcProber {
         seen: &mut GrpcMeasurements,
     ) -> Result<(), Failure> {
         let server = Server::of(&target.name, self.tls)?;
+        check_scheme(&target.name).map_err(|error| {
+            note_literal(&server.host, &self.ip, &mut seen.resolution);
+            invalid(&error)
+        })?;
         // A file that cannot be used is told without bothering the target.
         self.tls_config.prepare().await?;
         let address = {
@@ -145,6 +149,11 @@ fn no_http2() -> Failure {
     Failure::new(Stage::Tls, Reason::Protocol, message)
 }
 
+fn invalid(error: &str) -> Failure {
+    let message = format!("The target names no server: {error}");
+    Failure::new(Stage::Target, Reason::InvalidTarget, message)
+}
+
 /// What a target names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Server {
@@ -158,10 +167,7 @@ impl Server {
     fn of(target: &str, tls: bool) -> Result<Self, Failure> {
         let has_scheme = target.starts_with("http://") || target.starts_with("https://");
         let url = if has_scheme { target } else { &format!("http://{target}") };
-        let url = Url::parse(url).map_err(|error| {
-            let message = format!("The target names no server: {error}");
-            Failure::new(Stage::Target, Reason::InvalidTarget, message)
-        })?;
+        let url = Url::parse(url).map_err(|error| invalid(&error))?;
         let usual = usual_port(tls);
         // An IPv6 address without brackets ends in nothing that is a port.
         let bare = url.authority.matches(':').nth(1).is_some() && !url.authority.contains('[');

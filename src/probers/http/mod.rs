@@ -29,8 +29,12 @@ pub use settings::{Compression, HeaderMatcher, HttpProber};
 
 pub use crate::net::http::version::HttpVersion;
 use crate::{
-    evidence::{Failure, Stage},
-    net::{Context, resolve::resolve},
+    evidence::{Failure, Reason, Stage},
+    net::{
+        Context,
+        http::url::check_scheme,
+        resolve::{note_literal, resolve},
+    },
     probers::{
         Prober, Target,
         http::{
@@ -63,6 +67,13 @@ impl Prober for HttpProber {
         } else {
             url_of(&target.name)?
         };
+        target.check_hostname()?;
+        check_scheme(&target.name).map_err(|error| {
+            note_literal(url.hostname(), &self.ip, &mut seen.resolution);
+            seen.note_resolution();
+            let message = format!("The target is not a URL of HTTP: {error}");
+            Failure::new(Stage::Target, Reason::InvalidTarget, message)
+        })?;
         let address = if self.leaves_name_to_proxy() {
             None
         } else {

@@ -8,7 +8,7 @@ use http_body_util::{BodyExt as _, Empty, Full, combinators::UnsyncBoxBody};
 use tokio::fs::File;
 
 use crate::{
-    evidence::Failure,
+    evidence::{Failure, Reason, Stage},
     net::{
         Context,
         http::{
@@ -58,6 +58,16 @@ pub(super) struct Hop {
 }
 
 impl Hop {
+    /// The failure of a lookup, for which a redirect is to blame unless it leads to the target's
+    /// `own` host.
+    pub(super) fn blame(&self, failure: Failure, is_own: bool) -> Failure {
+        if is_own || failure.reason != Reason::InvalidTarget {
+            return failure;
+        }
+        let message = format!("The redirect to '{}' leads nowhere: {failure}", self.url);
+        Failure::new(Stage::Response, Reason::InvalidRedirect, message)
+    }
+
     /// What the `Host` header says.
     pub(super) fn host(&self) -> &str {
         self.host.as_deref().unwrap_or(&self.url.authority)

@@ -152,7 +152,8 @@ impl Way<'_> {
             let stream = dial::connect(self.context, address.with_port(port), None).await?;
             (None, stream)
         } else {
-            let reached = Box::pin(race::connect(self.context, host, port)).await?;
+            let reached = Box::pin(race::connect(self.context, host, port)).await;
+            let reached = reached.map_err(|failure| self.hop.blame(failure, self.is_own))?;
             (Some((reached.lookup, reached.in_vain)), reached.stream)
         };
         connecting.stop_now(stream.connect_time());

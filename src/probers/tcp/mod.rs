@@ -12,7 +12,7 @@ use crate::{
     net::{
         Context, dial,
         host_port::{HostPort, Protocol},
-        resolve::{Address, resolve},
+        resolve::{Address, note_literal, resolve},
     },
     probers::{
         Prober, Target,
@@ -36,8 +36,12 @@ impl Prober for TcpProber {
             Failure::new(Stage::Target, Reason::InvalidTarget, message)
         };
         let place = HostPort::split(&target.name).map_err(|error| invalid(&error))?;
+        let port = place.port_number(Protocol::Tcp).map_err(|error| {
+            note_literal(place.host, &self.ip, &mut seen.resolution);
+            invalid(&error)
+        })?;
+        target.check_hostname()?;
         let address = self.resolve(context, place.host, seen).await?;
-        let port = place.port_number(Protocol::Tcp).map_err(|error| invalid(&error))?;
 
         if self.tls {
             // A file that cannot be used is told without bothering the target.

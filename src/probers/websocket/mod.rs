@@ -19,7 +19,7 @@ use crate::{
     net::{
         Context, dial,
         http::{http1::HeadWatch, send::Transport, url::Url},
-        resolve::{Address, resolve},
+        resolve::{Address, note_literal, resolve},
         tls::Handshake,
         wire::WireClock,
     },
@@ -44,9 +44,11 @@ impl Prober for WebsocketProber {
         seen.progress = Some(Progress::default());
         // A file that cannot be used is told without bothering the target.
         self.tls_client.prepare().await?;
+        let server = Server::of(&url).inspect_err(|_| {
+            note_literal(url.hostname(), &self.ip, &mut seen.resolution);
+            seen.phases.begin(WebsocketPhase::Resolve);
+        })?;
         let address = self.resolve(context, &url, seen).await;
-        // As upstream does it, only behind the lookup.
-        let server = Server::of(&url)?;
         let asked = Asked::of(self, context, &url).await;
         let (connection, clock) = self.connect(context, &server, address?, seen).await?;
         let upgraded = ask(context, asked?, connection, &clock, seen).await;

@@ -1,8 +1,12 @@
 //! Which texts are host names, and why others are not.
 
-use thiserror::Error;
+use std::net::IpAddr;
 
-use super::NoAsciiForm;
+use percent_encoding::percent_decode_str;
+use thiserror::Error;
+use url::{Host, Url};
+
+use super::{NoAsciiForm, to_ascii};
 
 /// The reason why a text is neither a host name nor an IP address.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -81,6 +85,21 @@ pub fn check(host: &str) -> Result<(), NotAHost> {
         return Err(refused);
     }
     check_labels(host.strip_suffix('.').unwrap_or(host))
+}
+
+/// Checks that the host of a URL is an IP address or a host name.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn check_of_url(url: &Url) -> Result<(), NotAHost> {
+    let host = match url.host() {
+        None => return Err(NotAHost::Empty),
+        Some(Host::Domain(host)) => host,
+        Some(Host::Ipv4(_) | Host::Ipv6(_)) => return Ok(()),
+    };
+    // The parser decodes the hosts of http and https alone.
+    let host = percent_decode_str(host).decode_utf8_lossy();
+    if host.parse::<IpAddr>().is_ok() { Ok(()) } else { check(&to_ascii(&host)?) }
 }
 
 /// What a text is that has the form of something else with a host in it.
@@ -230,6 +249,27 @@ mod tests {
             (&format!("{longest}a"), NotAHost::Long),
         ] {
             assert_eq!(check(host), Err(expected), "{host:?}");
+        }
+    }
+
+    #[test]
+    fn hosts_of_urls_are_checked() {
+        for (url, expected) in [
+            ("http://proxy.example:3128", true),
+            ("http://127.0.0.1/", true),
+            ("http://[::1]/", true),
+            ("socks5://127.0.0.1", true),
+            ("socks5://m\u{fc}nchen.test", true),
+            ("http://m\u{fc}nchen.test", true),
+            ("socks5://10.0.0.256", false),
+            ("socks5://1.2.3", false),
+            ("http://a..b/", false),
+            ("http://*.example/", false),
+            ("http://-a.example/", false),
+            ("socks5://", false),
+        ] {
+            let checked = check_of_url(&Url::parse(url).unwrap());
+            assert_eq!(checked.is_ok(), expected, "{url}: {checked:?}");
         }
     }
 

@@ -7,6 +7,7 @@ use url::Url;
 
 use crate::settings::{
     header::Shown,
+    host_name::check_of_url,
     http_client::{
         no_proxy::NoProxy,
         proxy::{ProxySettings, ProxyUrl, proxy_url, without_password},
@@ -147,6 +148,10 @@ impl<'de> Deserialize<'de> for TokenUrl {
         let url = Url::parse(&text).ok().filter(usable);
         if url.is_none() && !text.is_empty() {
             let message = "this is not a URL: write it as https://tokens.example.com/token";
+            return Err(de::Error::custom(message));
+        }
+        if let Some(Err(error)) = url.as_ref().map(check_of_url) {
+            let message = format!("the host of this URL is unusable: {error}");
             return Err(de::Error::custom(message));
         }
         Ok(Self { text, url })

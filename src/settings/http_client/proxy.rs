@@ -7,6 +7,7 @@ use url::Url;
 
 use crate::settings::{
     header,
+    host_name::check_of_url,
     http_client::no_proxy::NoProxy,
     redact::MASK,
     rule::RuleError,
@@ -95,13 +96,16 @@ impl ProxyUrl {
         let usable = |url: &Url| {
             SCHEMES.contains(&url.scheme()) && url.host_str().is_some_and(|host| !host.is_empty())
         };
-        Url::parse(text).ok().filter(usable).map(Self).ok_or_else(|| {
+        let url = Url::parse(text).ok().filter(usable).ok_or_else(|| {
             format!(
                 "this is not a proxy: write it as http://proxy.example.com:3128, or with one of \
                  the schemes {}",
                 SCHEMES.join(", ")
             )
-        })
+        })?;
+        check_of_url(&url)
+            .map_err(|error| format!("the host of this proxy is unusable: {error}"))?;
+        Ok(Self(url))
     }
 }
 

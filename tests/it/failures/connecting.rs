@@ -16,7 +16,6 @@ fn targets_that_cannot_be_reached() {
 }
 
 const INVALID: (Stage, Reason) = (Stage::Target, Reason::InvalidTarget);
-const NO_SUCH_NAME: (Stage, Reason) = (Stage::Resolve, Reason::NoSuchName);
 const REFUSED: (Stage, Reason) = (Stage::Connect, Reason::Refused);
 
 pub(super) fn rows() -> Vec<Row> {
@@ -41,8 +40,6 @@ pub(super) fn rows() -> Vec<Row> {
             INVALID,
             "does not begin with ws://",
         ),
-        row("a name in parts of nothing", tcp(""), "a..b:80", NO_SUCH_NAME, "no such host"),
-        row("no name at all", module("grpc", ""), ":80", NO_SUCH_NAME, "no such host"),
         row("the other family alone", tcp(six), "127.0.0.1:80", unsuitable, "no suitable address"),
         row("nobody listens", tcp(""), reserved(), REFUSED, "refused"),
         row("nobody listens to HTTP", module("http", ""), reserved(), REFUSED, "refused"),

@@ -12,6 +12,7 @@ mod network;
 mod proxies;
 mod routes;
 mod situation;
+mod targets;
 mod tls;
 mod tokens;
 mod waits;
@@ -42,6 +43,7 @@ fn all() -> Vec<Row> {
         http::rows,
         proxies::rows,
         routes::rows,
+        targets::rows,
         tls::rows,
         tokens::rows,
         waits::rows,

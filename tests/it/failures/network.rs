@@ -54,21 +54,21 @@ fn names_that_lead_nowhere() -> Vec<Row> {
             tcp(),
             "gone.test:80",
             (Stage::Resolve, Reason::NoSuchName),
-            "gone.test",
+            "lookup gone.test on 127.0.0.1:53: no such host",
         ),
         row(
             "a resolver that fails",
             tcp(),
             "broken.test:80",
             (Stage::Resolve, Reason::ResolverFailure),
-            "broken.test",
+            "lookup broken.test on 127.0.0.1:53: the server answered SERVFAIL",
         ),
         row(
             "a resolver that keeps silent",
             module("http", ""),
             "http://silent.test/",
             (Stage::Resolve, Reason::Timeout),
-            "in stage resolve",
+            "in stage resolve: lookup silent.test on 127.0.0.1:53: no answer for ",
         )
         .soon(),
         row(
@@ -222,7 +222,7 @@ pub(super) fn powerless() -> Vec<Row> {
             module("tcp", ""),
             "name.test:80",
             (Stage::Resolve, Reason::ResolverFailure),
-            "name.test",
+            "lookup name.test on 127.0.0.1:53: connection refused",
         ),
     ]
 }

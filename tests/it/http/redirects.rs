@@ -86,6 +86,9 @@ async fn a_redirect_to_nowhere_fails_without_a_response() {
         ("ftp://127.0.0.1/", 1, &invalid),
         ("mailto:somebody", 1, &invalid),
         ("http:///path", 1, &invalid),
+        ("http://10.0.0.256/", 1, &invalid),
+        ("http://*/", 1, &invalid),
+        ("http://a..b/", 1, &invalid),
         ("http://127.0.0.1:0/", 1, &failed("connect", "refused")),
         ("http://host.invalid/", 1, &failed("resolve", "no_such_name")),
     ] {

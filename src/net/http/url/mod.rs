@@ -4,9 +4,11 @@
 //! target's path and read `\` as `/`; a target would then see another request than upstream's.
 
 mod path;
+mod scheme;
 
 use std::{fmt, net::Ipv6Addr};
 
+pub(crate) use self::scheme::check_scheme;
 use crate::{
     net::http::url::path::{normal_path, unescape, without_dots},
     settings::host_name::to_ascii,

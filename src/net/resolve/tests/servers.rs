@@ -46,7 +46,12 @@ const FAULTS: &[Row] = &[
     ),
     (
         "a referral",
-        |question| vec![question.answer(0x8000, &[])],
+        |question| {
+            let mut referral = question.answer(0x8000, &[]);
+            referral[9] = 1;
+            referral.extend(record(b"\xc0\x0c", 2, b"\x02ns\xc0\x0c"));
+            vec![referral]
+        },
         "the server answered with a referral",
     ),
     (
@@ -193,6 +198,20 @@ async fn the_first_answer_decides() {
         assert_eq!(found.as_deref().map_err(|failure| failure.reason), expected, "{host}");
     }
     assert_eq!(good.asked(), [("web.".to_owned(), A)]);
+}
+
+#[tokio::test]
+async fn an_answer_of_nothing_counts_where_no_server_knows_more() {
+    let nothing = NameServer::start(|question| vec![question.answer(0x8000, &[])]).await;
+    let good = NameServer::start(working).await;
+    for (servers, expected) in [
+        (vec![nothing.address, good.address], Ok("192.0.2.1")),
+        (vec![nothing.address], Err(Reason::NoSuitableAddress)),
+        (vec![CLOSED, nothing.address, CLOSED], Err(Reason::NoSuitableAddress)),
+    ] {
+        let (found, _) = lookup(&resolver(config(&servers)), "web.", &wants("ip4", false)).await;
+        assert_eq!(found.as_deref().map_err(|failure| failure.reason), expected, "{servers:?}");
+    }
 }
 
 #[tokio::test]

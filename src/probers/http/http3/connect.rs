@@ -43,9 +43,11 @@ pub(crate) async fn connect(
         return Err(Failure::new(Stage::Response, Reason::InvalidRedirect, message));
     }
     let port = port_of(&hop.url)?;
-    let address = match pinned.address_of(&hop.url) {
-        Some(address) => address,
-        None => resolve_elsewhere(context, hop.url.hostname(), seen).await?,
+    let address = if let Some(address) = pinned.address_of(&hop.url) {
+        address
+    } else {
+        let found = resolve_elsewhere(context, hop.url.hostname(), seen).await;
+        found.map_err(|failure| hop.blame(failure, pinned.is_host_of(&hop.url)))?
     };
     let (client, server_name) = tls_of(prober, hop, pinned.is_host_of(&hop.url));
     let request = (Handshake { server_name, alpn: ALPN }, NO_ERROR);
