@@ -71,6 +71,12 @@ pub enum AnyProber {
 const PROBER: &str = "prober";
 
 impl Module {
+    /// Whether a target is the path of a file, in which no character has a meaning of its own.
+    #[must_use]
+    pub fn takes_paths(&self) -> bool {
+        matches!(self.prober, AnyProber::Unix(_))
+    }
+
     /// The prober's name, as the file spells it.
     #[must_use]
     pub fn prober_name(&self) -> &'static str {

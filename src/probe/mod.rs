@@ -8,6 +8,7 @@ pub mod history;
 pub mod query;
 pub mod report;
 pub mod request;
+mod target;
 
 use std::{
     future::{Future, pending},

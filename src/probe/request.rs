@@ -7,7 +7,7 @@ use thiserror::Error;
 use crate::{
     config::{Config, Module, module::DEFAULT_SCRAPE_TIMEOUT},
     evidence::logfmt::quoted,
-    probe::Query,
+    probe::{Query, target},
     probers::Target,
 };
 
@@ -83,7 +83,8 @@ impl ProbeRequest {
             return Err(BadRequest::HostConflict { configured, asked });
         }
         let timeout = probe_timeout(scrape_timeout, offset, module.timeout);
-        let target = Target { name: decode_again(name), hostname };
+        let name = if module.takes_paths() { name } else { target::readable(name) };
+        let target = Target { name, hostname };
         Ok(Self { module_name, module, target, timeout })
     }
 }
@@ -111,32 +112,6 @@ fn probe_timeout(scrape: Option<f64>, offset: f64, module: Option<Duration>) -> 
     let allowed = Duration::try_from_secs_f64(seconds).unwrap_or(LONGEST_TIMEOUT);
     let allowed = allowed.min(LONGEST_TIMEOUT);
     module.filter(|module| !module.is_zero()).map_or(allowed, |module| module.min(allowed))
-}
-
-/// Some scrapers encode the target twice, which upstream answers by decoding twice, at the cost of
-/// every target that holds an encoded character of its own (`?x=1%2B2`).
-///
-/// Unlike upstream, the second decoding happens only to targets that make no sense as they are:
-/// those whose host part holds a percent-encoded character.
-fn decode_again(target: String) -> String {
-    let rest = target.split_once("://").map_or(target.as_str(), |(_, rest)| rest);
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    // A password may well hold some.
-    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-    if !holds_escape(host) {
-        return target;
-    }
-    let decoded =
-        url::form_urlencoded::parse(format!("t={}", target.replace('&', "%26")).as_bytes())
-            .find(|(name, _)| name == "t")
-            .map(|(_, value)| value.into_owned());
-    decoded.unwrap_or(target)
-}
-
-/// Whether `text` holds `%` and two hexadecimal digits; the zone of `fe80::1%eth0` does not count.
-fn holds_escape(text: &str) -> bool {
-    let is_escape = |window: &[u8]| matches!(window, [b'%', high, low] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit());
-    text.as_bytes().windows(3).any(is_escape)
 }
 
 #[cfg(test)]
@@ -178,23 +153,5 @@ mod tests {
             assert_eq!(parse_scrape_timeout(text), Ok(None), "{text:?}");
         }
         assert_eq!(parse_scrape_timeout(Some("1e1")), Ok(Some(10.0)));
-    }
-
-    #[test]
-    fn w9_targets_are_decoded_again_only_when_they_make_no_sense() {
-        let cases = [
-            ("http://h/a%2Fb?x=1%2B2", "http://h/a%2Fb?x=1%2B2"),
-            ("http://h/?q=a+b&c=100%25", "http://h/?q=a+b&c=100%25"),
-            ("https%3A%2F%2Fh%2Fpath%3Fa%3Db", "https://h/path?a=b"),
-            ("http://u:p%2Fw@h/a%2Fb", "http://u:p%2Fw@h/a%2Fb"),
-            ("http%3A%2F%2Fu%3Ap%2540h%40h%2F", "http://u:p%40h@h/"),
-            ("h%3A80", "h:80"),
-            ("%5B::1%5D:80", "[::1]:80"),
-            ("fe80::1%eth0", "fe80::1%eth0"),
-            ("plain.example:25", "plain.example:25"),
-        ];
-        for (given, expected) in cases {
-            assert_eq!(decode_again(given.to_owned()), expected, "{given}");
-        }
     }
 }

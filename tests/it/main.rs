@@ -46,3 +46,4 @@ mod weak_points;
 mod web_config;
 mod websocket;
 mod wire;
+mod zones;

@@ -103,8 +103,8 @@ async fn a_name_that_is_left_to_the_proxy_is_not_looked_up() {
             "CONNECT xn--bcher-kva.invalid:443 HTTP/1.1",
         ),
         ("socks5", "http://b\u{fc}cher.invalid", &server, "SOCKS - xn--bcher-kva.invalid:80"),
-        ("http", "https://[fe80::1%252525lo]", &secure, "CONNECT [fe80::1]:443 HTTP/1.1"),
-        ("socks5", "http://[fe80::1%252525lo]", &server, "SOCKS - [fe80::1]:80"),
+        ("http", "https://[fe80::1%2525lo]", &secure, "CONNECT [fe80::1]:443 HTTP/1.1"),
+        ("socks5", "http://[fe80::1%2525lo]", &server, "SOCKS - [fe80::1]:80"),
     ] {
         let proxy = proxy().leading_to(leads_to.address).start().await;
         let keys =

@@ -244,9 +244,11 @@ fn decoded_host(host: &str) -> Result<String, String> {
         if !is_port(port) {
             return Err(wrong_port(port));
         }
-        let (address, zone) = match address.split_once("%25") {
-            Some((address, zone)) => (address, text_of(unescape(zone, |_| true)?)?),
-            None => (address, String::new()),
+        let (address, zone) = match (address.split_once("%25"), address.split_once('%')) {
+            (Some((address, zone)), _) => (address, text_of(unescape(zone, |_| true)?)?),
+            // Unlike upstream: a zone is read as everybody writes it outside URLs, too.
+            (None, Some((address, zone))) => (address, zone.to_owned()),
+            (None, None) => (address, String::new()),
         };
         if address.parse::<Ipv6Addr>().is_err() {
             return Err(format!("'{address}' in its brackets is not an IPv6 address"));
@@ -307,6 +309,8 @@ mod tests {
             ("http://h/#part", "h", None, "/"),
             ("http://[::1]:8080/x", "::1", Some("8080"), "/x"),
             ("http://[fe80::1%25eth0]/", "fe80::1%eth0", None, "/"),
+            ("http://[fe80::1%eth0]:80/", "fe80::1%eth0", Some("80"), "/"),
+            ("http://[fe80::1%bat0]/", "fe80::1%bat0", None, "/"),
             ("http://u:p@h:1/", "h", Some("1"), "/"),
             ("http://ftp://x", "ftp", None, "//x"),
             ("http://", "", None, "/"),

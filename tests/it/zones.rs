@@ -1,0 +1,49 @@
+//! Targets with the zone of an IPv6 address, in each way in which it may come.
+
+use std::{
+    io::{Read as _, Write as _},
+    net::{Ipv6Addr, TcpListener},
+    thread,
+};
+
+use url::form_urlencoded::byte_serialize;
+
+use crate::probing::probe;
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_zone_is_read_in_every_form() {
+    let Ok(listener) = TcpListener::bind((Ipv6Addr::LOCALHOST, 0)) else {
+        println!("SKIPPED, this host has no IPv6");
+        return;
+    };
+    let port = listener.local_addr().unwrap().port();
+    thread::spawn(move || {
+        while let Ok((mut stream, _)) = listener.accept() {
+            thread::spawn(move || {
+                // Whoever only connects says nothing.
+                if stream.read(&mut [0; 1000]).is_ok_and(|length| length > 0) {
+                    stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").unwrap();
+                }
+            });
+        }
+    });
+    let encoded = |text: &str| byte_serialize(text.as_bytes()).collect::<String>();
+    for (prober, target) in [
+        ("http", "http://[::1%25lo]:PORT/"),
+        ("http", "http://[::1%25lo]:PORT/a%2Fb?c=%25"),
+        ("http", "http://user:pass@[::1%25lo]:PORT/"),
+        ("http", "[::1%25lo]:PORT"),
+        ("http", "http://[::1%lo]:PORT/"),
+        ("http", "[::1%lo]:PORT"),
+        ("tcp", "[::1%lo]:PORT"),
+        ("tcp", "[::1%25lo]:PORT"),
+        ("tcp", "[::1%1]:PORT"),
+    ] {
+        let target = target.replace("PORT", &port.to_string());
+        let module = format!("{{prober: {prober}, timeout: 60s}}");
+        probe(&module, encoded(&target)).await.expect(&["probe_success 1"]);
+        // Encoded once too often by whoever scrapes.
+        probe(&module, encoded(&encoded(&target))).await.expect(&["probe_success 1"]);
+    }
+}
