@@ -2,13 +2,15 @@
 
 use std::{
     fmt, io,
-    net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs as _},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs as _},
     str::FromStr,
 };
 
 use listenfd::ListenFd;
-use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+use socket2::{Domain, SockAddr, Socket, Type};
 use thiserror::Error;
+
+use crate::net::host_port::{HostPort, NotAPort, NotHostPort, Protocol};
 
 /// One `--web.listen-address`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,18 +20,15 @@ pub struct ListenAddress {
     port: u16,
 }
 
-/// Why a listen address is refused.
+/// A listen address that is refused.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ListenAddressError {
-    /// Not `host:port`.
-    #[error("address {0}: missing port in address")]
-    MissingPort(String),
-    /// A port that is none.
-    #[error("address {0}: invalid port")]
-    InvalidPort(String),
-    /// An IPv6 address without brackets.
-    #[error("address {0}: too many colons in address")]
-    TooManyColons(String),
+    /// Not `host:port`, such as an IPv6 address without brackets.
+    #[error("address {0}: {1}")]
+    NotHostPort(String, NotHostPort),
+    /// A port that is neither a number nor the name of a service.
+    #[error("address {0}: {1}")]
+    InvalidPort(String, NotAPort),
     /// A kind of address that upstream knows and this exporter does not.
     #[error("address {0}: sockets of virtual machines (vsock) are not supported; listen on TCP")]
     Vsock(String),
@@ -40,31 +39,47 @@ const BACKLOG: i32 = 4096;
 
 impl ListenAddress {
     /// Opens the listener.
+    ///
+    /// A name stands for its first address, IPv4 before IPv6 as in Go.
     pub fn bind(&self) -> io::Result<TcpListener> {
-        if !self.host.is_empty() {
-            return self.bind_host();
+        if self.host.is_empty() {
+            return listen_everywhere(self.port);
         }
-        let any = SocketAddr::from((Ipv6Addr::UNSPECIFIED, self.port));
-        match listen(any) {
-            // A host without IPv6, in one of the ways in which kernels say so.
-            Err(error)
-                if matches!(
-                    error.raw_os_error(),
-                    Some(libc::EAFNOSUPPORT | libc::EADDRNOTAVAIL | libc::ENOPROTOOPT)
-                ) =>
-            {
-                listen(SocketAddr::from((Ipv4Addr::UNSPECIFIED, self.port)))
-            }
-            result => result,
+        let mut addresses: Vec<_> = (self.bare_host(), self.port).to_socket_addrs()?.collect();
+        addresses.sort_by_key(SocketAddr::is_ipv6);
+        let none = || io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+        let address = addresses.first().copied().ok_or_else(none)?;
+        match address.ip().to_canonical() {
+            ip if ip.is_unspecified() => listen_everywhere(self.port),
+            // Written as IPv6, as in `[::ffff:127.0.0.1]:9115`.
+            IpAddr::V4(ip) => listen((ip, self.port).into()),
+            IpAddr::V6(_) => listen(address),
         }
     }
 
-    /// A name stands for its first address, IPv4 before IPv6 as in Go.
-    fn bind_host(&self) -> io::Result<TcpListener> {
-        let mut addresses: Vec<_> = (self.host.as_str(), self.port).to_socket_addrs()?.collect();
-        addresses.sort_by_key(SocketAddr::is_ipv6);
-        let none = || io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-        listen(addresses.first().copied().ok_or_else(none)?)
+    /// The host without a zone that means nothing, as in `::1%lo`: the system knows none there.
+    fn bare_host(&self) -> &str {
+        let address = self.host.split_once('%').map(|(address, _)| address);
+        let is_whole =
+            |ip: &str| ip.parse::<Ipv6Addr>().is_ok_and(|ip| !ip.is_unicast_link_local());
+        address.filter(|ip| is_whole(ip)).unwrap_or(&self.host)
+    }
+}
+
+/// Listens on every address of both families, also for `0.0.0.0` and whatever the sysctl
+/// `net.ipv6.bindv6only` says, as Go does.
+fn listen_everywhere(port: u16) -> io::Result<TcpListener> {
+    match listen((Ipv6Addr::UNSPECIFIED, port).into()) {
+        // A host without IPv6, in one of the ways in which kernels say so.
+        Err(error)
+            if matches!(
+                error.raw_os_error(),
+                Some(libc::EAFNOSUPPORT | libc::EADDRNOTAVAIL | libc::ENOPROTOOPT)
+            ) =>
+        {
+            listen((Ipv4Addr::UNSPECIFIED, port).into())
+        }
+        result => result,
     }
 }
 
@@ -85,7 +100,8 @@ pub(super) fn from_systemd() -> io::Result<Vec<TcpListener>> {
 }
 
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    let socket =
+        Socket::new(Domain::for_address(address), Type::STREAM, Some(socket2::Protocol::TCP))?;
     if address.is_ipv6() {
         // `[::]` takes both families, as in Go; any other address has only one.
         socket.set_only_v6(!address.ip().is_unspecified())?;
@@ -104,20 +120,13 @@ impl FromStr for ListenAddress {
         if text.starts_with("vsock://") {
             return Err(ListenAddressError::Vsock(text.to_owned()));
         }
-        let (host, port) = text
-            .rsplit_once(':')
-            .filter(|(_, port)| !port.contains(']'))
-            .ok_or_else(|| ListenAddressError::MissingPort(text.to_owned()))?;
-        let host = match host.strip_prefix('[').and_then(|inner| inner.strip_suffix(']')) {
-            Some(inner) => inner,
-            None if host.contains(':') => {
-                return Err(ListenAddressError::TooManyColons(text.to_owned()));
-            }
-            None => host,
-        };
+        let parts = HostPort::split(text)
+            .map_err(|error| ListenAddressError::NotHostPort(text.to_owned(), error))?;
         // No port at all is any port, as in Go.
-        let port = if port.is_empty() { "0" } else { port };
-        let port = port.parse().map_err(|_| ListenAddressError::InvalidPort(text.to_owned()))?;
+        let port = parts
+            .port_number(Protocol::Tcp)
+            .map_err(|error| ListenAddressError::InvalidPort(text.to_owned(), error))?;
+        let host = parts.host;
         Ok(Self { host: host.to_owned(), port })
     }
 }
@@ -147,8 +156,27 @@ mod tests {
         for text in [":9115", "127.0.0.1:0", "[::1]:9115", "localhost:80"] {
             assert_eq!(text.parse::<ListenAddress>().unwrap().to_string(), text);
         }
-        for text in ["", "foo", "::1:9115", "[::1]", "h:99999", "h:x", "vsock://:9115"] {
-            assert!(text.parse::<ListenAddress>().is_err(), "{text}");
+        for (text, meaning) in
+            [(":http", ":80"), (":HTTPS", ":443"), ("h:", "h:0"), ("[]:1", ":1"), (":+9", ":9")]
+        {
+            assert_eq!(text.parse::<ListenAddress>().unwrap().to_string(), meaning, "{text}");
+        }
+        for (text, error) in [
+            ("", "missing port in address"),
+            ("foo", "missing port in address"),
+            ("::1:9115", "too many colons in address"),
+            ("[::1]", "missing port in address"),
+            ("[::1:9115", "misplaced bracket in address"),
+            ("h:99999", "invalid port 99999"),
+            ("h:-1", "invalid port -1"),
+            ("h:x", "unknown port tcp/x"),
+            (
+                "vsock://:9115",
+                "sockets of virtual machines (vsock) are not supported; listen on TCP",
+            ),
+        ] {
+            let refused = text.parse::<ListenAddress>().unwrap_err();
+            assert_eq!(refused.to_string(), format!("address {text}: {error}"));
         }
     }
 
@@ -159,12 +187,5 @@ mod tests {
         assert_ne!(address.port(), 0);
         let taken = address.to_string().parse::<ListenAddress>().unwrap().bind();
         assert_eq!(taken.unwrap_err().kind(), io::ErrorKind::AddrInUse);
-    }
-
-    #[test]
-    fn no_host_means_both_families() {
-        let listener = ":0".parse::<ListenAddress>().unwrap().bind().unwrap();
-        let port = listener.local_addr().unwrap().port();
-        assert!(std::net::TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok());
     }
 }

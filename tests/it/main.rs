@@ -25,6 +25,7 @@ mod harness;
 mod http;
 mod icmp;
 mod internationalized;
+mod listening;
 mod metric_text;
 mod namespace;
 mod openmetrics;
