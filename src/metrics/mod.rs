@@ -4,11 +4,13 @@
 //! holds the values of one probe. There is no registry and nothing that can panic on a repetition:
 //! a sample that is added again replaces the earlier one.
 
+mod label_name;
 mod number;
 mod text;
 
 use std::borrow::Cow;
 
+pub use label_name::Escaping;
 pub use number::format_number;
 pub use text::{Format, Writer};
 
@@ -227,13 +229,13 @@ impl MetricSet {
     /// The text format 0.0.4: families by name, samples by label values, labels by name.
     #[must_use]
     pub fn render(&self) -> String {
-        self.render_as(Format::Text)
+        self.render_as(Format::Text, Escaping::default())
     }
 
-    /// The same in any format.
+    /// The same in any format, with odd names of labels written in any way.
     #[must_use]
-    pub fn render_as(&self, format: Format) -> String {
-        text::render(&self.samples, format)
+    pub fn render_as(&self, format: Format, escaping: Escaping) -> String {
+        text::render(&self.samples, format, escaping)
     }
 
     /// Leaves only what upstream has too.
@@ -320,6 +322,8 @@ mod tests {
              # TYPE probe_info gauge\n\
              probe_info{a_b=\"x\\\"y\\\\z\\n\"} 1\n"
         );
+        let text = metrics.render_as(Format::Text, Escaping::AllowUtf8);
+        assert!(text.ends_with("probe_info{\"a-b\"=\"x\\\"y\\\\z\\n\"} 1\n"), "{text}");
     }
 
     #[test]
@@ -328,13 +332,16 @@ mod tests {
         let mut metrics = MetricSet::default();
         metrics.add_dynamic(&QUOTED, vec![("a".into(), "\"".into())], 1e6);
         assert_eq!(
-            metrics.render_as(Format::OpenMetrics),
+            metrics.render_as(Format::OpenMetrics, Escaping::AllowUtf8),
             "# HELP probe_info What \\\"x\\\" is.\n\
              # TYPE probe_info gauge\n\
              probe_info{a=\"\\\"\"} 1e+06\n\
              # EOF\n"
         );
         assert!(metrics.render().starts_with("# HELP probe_info What \"x\" is.\n"));
-        assert_eq!(MetricSet::default().render_as(Format::OpenMetrics), "# EOF\n");
+        assert_eq!(
+            MetricSet::default().render_as(Format::OpenMetrics, Escaping::AllowUtf8),
+            "# EOF\n"
+        );
     }
 }

@@ -2,7 +2,11 @@
 
 use memchr::{memchr2, memchr3};
 
-use super::{Sample, number::format_number};
+use super::{
+    Sample,
+    label_name::{self, Escaping},
+    number::format_number,
+};
 
 /// The formats that metrics can be written in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,13 +22,14 @@ pub enum Format {
 pub struct Writer {
     out: String,
     format: Format,
+    escaping: Escaping,
 }
 
 impl Writer {
     /// Begins a text that will have about so many bytes.
     #[must_use]
-    pub fn new(format: Format, capacity: usize) -> Self {
-        Self { out: String::with_capacity(capacity), format }
+    pub fn new(format: Format, escaping: Escaping, capacity: usize) -> Self {
+        Self { out: String::with_capacity(capacity), format, escaping }
     }
 
     /// Begins a family, of a kind such as `gauge`.
@@ -53,7 +58,7 @@ impl Writer {
         let mut separator = '{';
         for (label, value) in labels {
             out.push(separator);
-            push_label_name(out, label);
+            label_name::push(out, label, self.escaping);
             out.push_str("=\"");
             escape(out, value, true);
             out.push('"');
@@ -77,10 +82,10 @@ impl Writer {
     }
 }
 
-pub(super) fn render(samples: &[Sample], format: Format) -> String {
+pub(super) fn render(samples: &[Sample], format: Format, escaping: Escaping) -> String {
     let mut samples: Vec<&Sample> = samples.iter().collect();
     samples.sort_by(|a, b| a.name.cmp(b.name).then_with(|| label_values(a).cmp(label_values(b))));
-    let mut writer = Writer::new(format, samples.len() * 160);
+    let mut writer = Writer::new(format, escaping, samples.len() * 160);
     let mut family = "";
     for Sample { name, help, labels, value, .. } in samples {
         if family != *name {
@@ -97,18 +102,7 @@ fn label_values(sample: &Sample) -> impl Iterator<Item = &str> {
     sample.labels.iter().map(|(_, value)| value.as_str())
 }
 
-/// Label names come from the configuration too; upstream escapes odd characters to `_`, as its
-/// "underscores" scheme says.
-fn push_label_name(out: &mut String, name: &str) {
-    for (index, character) in name.chars().enumerate() {
-        let legal = character == '_'
-            || character.is_ascii_alphabetic()
-            || (index > 0 && character.is_ascii_digit());
-        out.push(if legal { character } else { '_' });
-    }
-}
-
-fn escape(out: &mut String, mut text: &str, quotes: bool) {
+pub(super) fn escape(out: &mut String, mut text: &str, quotes: bool) {
     // Nearly all text is plain, and is taken over as a whole.
     let special = |text: &str| {
         if quotes {

@@ -11,10 +11,7 @@ use actix_web::{
 };
 use flate2::{Compress, CompressError, Compression, FlushCompress, Status};
 
-use crate::{
-    metrics::Format,
-    server::negotiate::{self, OpenMetrics},
-};
+use crate::server::negotiate::{self, Exposition, OpenMetrics};
 
 /// As upstream's own text pages say it.
 pub(super) const TEXT: &str = "text/plain; charset=utf-8";
@@ -42,9 +39,9 @@ pub(super) fn page(request: &HttpRequest, content_type: &str, body: String) -> H
     }
 }
 
-/// The format of metrics that the client is to have, with its content type.
-pub(super) fn metrics_format(request: &HttpRequest, openmetrics: OpenMetrics) -> (Format, String) {
-    negotiate::metrics_format(&joined(request.headers(), &header::ACCEPT), openmetrics)
+/// The form of metrics that the client is to have.
+pub(super) fn exposition(request: &HttpRequest, openmetrics: OpenMetrics) -> Exposition {
+    negotiate::exposition(&joined(request.headers(), &header::ACCEPT), openmetrics)
 }
 
 /// An error, in the form that upstream's have: one line of text.

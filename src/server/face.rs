@@ -84,9 +84,9 @@ impl Face {
         let report = &entry.report;
         match self {
             Self::Metrics => {
-                let (format, content_type) =
-                    answer::metrics_format(request, OpenMetrics::IfNothingElse);
-                answer::page(request, &content_type, report.metrics.render_as(format))
+                let form = answer::exposition(request, OpenMetrics::IfNothingElse);
+                let text = report.metrics.render_as(form.format, form.escaping);
+                answer::page(request, &form.content_type, text)
             }
             Self::Debug => answer::page(request, answer::BARE_TEXT, report.debug_text()),
             Self::Json => answer::page(request, answer::JSON, report.to_json()),

@@ -1,9 +1,6 @@
 //! What a client says it takes.
 
-use crate::metrics::Format;
-
-/// The spellings of `escaping` that clients of Prometheus know. Names here are legal under each.
-const ESCAPINGS: [&str; 4] = ["allow-utf-8", "underscores", "dots", "values"];
+use crate::metrics::{Escaping, Format};
 
 const OPENMETRICS: &str = "application/openmetrics-text";
 
@@ -24,20 +21,27 @@ pub(super) enum OpenMetrics {
     IfNothingElse,
 }
 
-/// The format of metrics that an `Accept` header asks for, with its content type.
+/// The form of metrics that a client is to have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Exposition {
+    pub(super) format: Format,
+    pub(super) escaping: Escaping,
+    pub(super) content_type: String,
+}
+
+/// The form of metrics that an `Accept` header asks for.
 ///
 /// As upstream chooses: by falling quality, the first entry that can be had; the escaping is the one
 /// that was named last on the way there. Without such an entry it is text.
-pub(super) fn metrics_format(accepted: &str, openmetrics: OpenMetrics) -> (Format, String) {
+pub(super) fn exposition(accepted: &str, openmetrics: OpenMetrics) -> Exposition {
     let mut wanted: Vec<_> = entries(accepted).collect();
     wanted.sort_by(|a, b| b.quality.total_cmp(&a.quality));
     let mut offers_openmetrics = openmetrics == OpenMetrics::IfPreferred
         || !wanted.iter().any(|entry| entry.takes_text() && entry.quality > 0.0);
-    let mut escaping = "underscores";
+    let mut escaping = Escaping::default();
     for entry in wanted {
-        if let Some(known) = entry.escaping.filter(|named| ESCAPINGS.contains(named)) {
-            escaping = known;
-        }
+        let named = |scheme: &Escaping| entry.escaping == Some(scheme.label());
+        escaping = Escaping::ALL.into_iter().find(named).unwrap_or(escaping);
         if entry.name == "text/plain" && entry.version.is_none_or(|version| version == "0.0.4") {
             break;
         }
@@ -46,13 +50,19 @@ pub(super) fn metrics_format(accepted: &str, openmetrics: OpenMetrics) -> (Forma
             offers_openmetrics = !entry.takes_text();
             let version = entry.version.unwrap_or("1.0.0");
             if entry.name == OPENMETRICS && matches!(version, "1.0.0" | "0.0.1") {
-                let content_type =
-                    format!("{OPENMETRICS}; version={version}; charset=utf-8; escaping={escaping}");
-                return (Format::OpenMetrics, content_type);
+                let media_type = format!("{OPENMETRICS}; version={version}");
+                return Exposition::new(Format::OpenMetrics, escaping, &media_type);
             }
         }
     }
-    (Format::Text, format!("text/plain; version=0.0.4; charset=utf-8; escaping={escaping}"))
+    Exposition::new(Format::Text, escaping, "text/plain; version=0.0.4")
+}
+
+impl Exposition {
+    fn new(format: Format, escaping: Escaping, media_type: &str) -> Self {
+        let content_type = format!("{media_type}; charset=utf-8; escaping={}", escaping.label());
+        Self { format, escaping, content_type }
+    }
 }
 
 /// One entry of a list such as `a;q=0.5, b`. Of parameters that are repeated the first counts.
@@ -131,8 +141,13 @@ mod tests {
         ];
         for (accepted, escaping) in cases {
             let expected = format!("text/plain; version=0.0.4; charset=utf-8; escaping={escaping}");
-            let chosen = metrics_format(accepted, OpenMetrics::IfNothingElse);
-            assert_eq!(chosen, (Format::Text, expected), "{accepted}");
+            let chosen = exposition(accepted, OpenMetrics::IfNothingElse);
+            assert_eq!(
+                (chosen.format, chosen.content_type),
+                (Format::Text, expected),
+                "{accepted}"
+            );
+            assert_eq!(chosen.escaping.label(), escaping, "{accepted}");
         }
     }
 
@@ -150,14 +165,12 @@ mod tests {
             ),
         ];
         for (accepted, parameters) in cases {
-            let expected =
-                (Format::OpenMetrics, format!("application/openmetrics-text; {parameters}"));
-            assert_eq!(
-                metrics_format(accepted, OpenMetrics::IfNothingElse),
-                expected,
-                "{accepted}"
-            );
-            assert_eq!(metrics_format(accepted, OpenMetrics::IfPreferred), expected, "{accepted}");
+            let expected = format!("application/openmetrics-text; {parameters}");
+            for offered in [OpenMetrics::IfNothingElse, OpenMetrics::IfPreferred] {
+                let chosen = exposition(accepted, offered);
+                assert_eq!(chosen.format, Format::OpenMetrics, "{accepted}");
+                assert_eq!(chosen.content_type, expected, "{accepted}");
+            }
         }
     }
 
@@ -173,7 +186,7 @@ mod tests {
             ("", Format::Text),
         ];
         for (accepted, format) in cases {
-            assert_eq!(metrics_format(accepted, OpenMetrics::IfPreferred).0, format, "{accepted}");
+            assert_eq!(exposition(accepted, OpenMetrics::IfPreferred).format, format, "{accepted}");
         }
     }
 }

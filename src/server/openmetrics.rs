@@ -2,11 +2,11 @@
 
 use prometheus::proto::{Histogram, Metric, MetricFamily, MetricType};
 
-use crate::metrics::{Format, Writer, format_number};
+use crate::metrics::{Escaping, Format, Writer, format_number};
 
 /// Writes counters, gauges and histograms; there are no others here.
 pub(super) fn encode(families: &[MetricFamily]) -> String {
-    let mut writer = Writer::new(Format::OpenMetrics, 16 << 10);
+    let mut writer = Writer::new(Format::OpenMetrics, Escaping::default(), 16 << 10);
     for family in families {
         match family.get_field_type() {
             MetricType::COUNTER => {

@@ -14,9 +14,9 @@ use crate::server::{
 
 /// `/metrics`
 pub(super) async fn metrics(request: HttpRequest, exporter: Data<Exporter>) -> HttpResponse {
-    let (format, content_type) = answer::metrics_format(&request, OpenMetrics::IfPreferred);
-    match exporter.own_metrics(format) {
-        Ok(text) => answer::page(&request, &content_type, text),
+    let form = answer::exposition(&request, OpenMetrics::IfPreferred);
+    match exporter.own_metrics(form.format) {
+        Ok(text) => answer::page(&request, &form.content_type, text),
         Err(error) => answer::error(StatusCode::INTERNAL_SERVER_ERROR, error),
     }
 }

@@ -178,3 +178,51 @@ fn what_is_no_openmetrics_is_found() {
         assert!(check(&bad).is_err(), "{bad}");
     }
 }
+
+#[test]
+fn odd_names_of_labels_are_written_as_the_scraper_asks() {
+    let exporter = Exporter::start(
+        "modules:\n  labels:\n    prober: tcp\n    tcp:\n      query_response:\n        \
+         - expect: '(.*)'\n          labels: [{name: a.b, value: '$1'}, {name: plain, value: y}]\n",
+    );
+    let peer = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let path = probe_path("labels", &peer.local_addr().unwrap().to_string());
+    std::thread::spawn(move || {
+        while let Ok((mut stream, _)) = peer.accept() {
+            std::io::Write::write_all(&mut stream, b"x\n").unwrap();
+        }
+    });
+    let text =
+        |escaping: &str| format!("text/plain; version=0.0.4; charset=utf-8; escaping={escaping}");
+    // By default, Prometheus 3 asks like this, and Prometheus 2 like the row below.
+    let prometheus_3 = "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,\
+                        application/openmetrics-text;version=0.0.1;q=0.5,\
+                        text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,\
+                        text/plain;version=0.0.4;q=0.3,*/*;q=0.2";
+    let prometheus_2 = "application/openmetrics-text;version=1.0.0;q=0.75,\
+                        application/openmetrics-text;version=0.0.1;q=0.5,\
+                        text/plain;version=0.0.4;q=0.25,*/*;q=0.1";
+    let only = "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8";
+    for (accepted, content_type, labels) in [
+        (prometheus_3, text("allow-utf-8"), r#""a.b"="x",plain="y""#),
+        (prometheus_2, text("underscores"), r#"a_b="x",plain="y""#),
+        ("text/plain;escaping=allow-utf-8", text("allow-utf-8"), r#""a.b"="x",plain="y""#),
+        ("text/plain;version=1.0.0;escaping=dots", text("dots"), r#"a_dot_b="x",plain="y""#),
+        ("text/plain;escaping=values", text("values"), r#"U__a_2e_b="x",plain="y""#),
+        ("text/plain;escaping=other", text("underscores"), r#"a_b="x",plain="y""#),
+        ("", text("underscores"), r#"a_b="x",plain="y""#),
+        (
+            only,
+            "application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=allow-utf-8"
+                .to_owned(),
+            r#""a.b"="x",plain="y""#,
+        ),
+    ] {
+        let answer = exporter.request("GET", &path, &[("Accept", accepted)]);
+        assert_eq!(answer.header("content-type"), Some(&*content_type), "{accepted}");
+        let line = format!("probe_expect_info{{{labels}}} 1\n");
+        assert!(answer.text().contains(&line), "{accepted}: no {line} in\n{}", answer.text());
+    }
+    let debug = exporter.get(&format!("{path}&debug=true")).text();
+    assert!(debug.contains("probe_expect_info{\"a.b\"=\"x\",plain=\"y\"} 1\n"), "{debug}");
+}

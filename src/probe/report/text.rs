@@ -5,6 +5,7 @@ use std::fmt::{self, Write as _};
 use super::{HopReport, ProbeReport};
 use crate::{
     evidence::{Failure, logfmt::visible},
+    metrics::{Escaping, Format},
     net::tls::{Certificate, TlsSession},
 };
 
@@ -23,7 +24,7 @@ impl ProbeReport {
         // Writing to a String cannot fail.
         let _ = self.write_findings(&mut text);
         text.push_str("\n\n\nMetrics that would have been returned:\n");
-        text.push_str(&self.metrics.render());
+        text.push_str(&self.metrics.render_as(Format::Text, Escaping::AllowUtf8));
         text.push_str("\n\n\nModule configuration:\n");
         text.push_str(&self.module.to_yaml());
         text

@@ -185,6 +185,10 @@ impl TryFrom<StepKeys> for Step {
             if label.name.is_empty() {
                 return Err(RuleError::at(&format!("labels[{index}]"), "a label needs a name"));
             }
+            if label.name.starts_with("__") {
+                let message = "names of labels that begin with '__' are reserved for Prometheus";
+                return Err(RuleError::at(&format!("labels[{index}].name"), message));
+            }
             if !names.insert(label.name.as_str()) {
                 let message = format!("there is a label '{}' already", label.name);
                 return Err(RuleError::at(&format!("labels[{index}].name"), message));
@@ -227,6 +231,10 @@ mod tests {
             (
                 json!([{"labels": [{"name": "a"}, {"name": "a"}]}]),
                 "labels[1].name: there is a label 'a' already",
+            ),
+            (
+                json!([{"labels": [{"name": "__name__"}]}]),
+                "labels[0].name: names of labels that begin with '__' are reserved for Prometheus",
             ),
             (
                 json!([{"secret": true, "expect": "a", "labels": [{"name": "a", "value": "$1"}]}]),

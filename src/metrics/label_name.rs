@@ -1,0 +1,112 @@
+//! Names of labels as a scraper takes them: the schemes that Prometheus calls escaping.
+
+use std::fmt::Write as _;
+
+/// The way in which names that are not of the classic form are written.
+///
+/// Names of metrics, and of labels that the exporter chooses, need none; the configuration may
+/// choose others for those of `probe_expect_info`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Escaping {
+    /// Every odd character is an underscore.
+    #[default]
+    Underscores,
+    /// Dots are `_dot_`, underscores and odd characters are `__`.
+    Dots,
+    /// `U__`, then odd characters as their number between underscores.
+    Values,
+    /// As they are, in quotes.
+    AllowUtf8,
+}
+
+impl Escaping {
+    /// Every scheme.
+    pub const ALL: [Self; 4] = [Self::Underscores, Self::Dots, Self::Values, Self::AllowUtf8];
+
+    /// The name in content types.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Underscores => "underscores",
+            Self::Dots => "dots",
+            Self::Values => "values",
+            Self::AllowUtf8 => "allow-utf-8",
+        }
+    }
+}
+
+/// Appends the name of a label.
+///
+/// Unlike upstream, which writes a colon as it is: no scraper takes one in a label's name.
+pub(super) fn push(out: &mut String, name: &str, escaping: Escaping) {
+    if is_classic(name) {
+        out.push_str(name);
+        return;
+    }
+    match escaping {
+        Escaping::AllowUtf8 => {
+            out.push('"');
+            super::text::escape(out, name, true);
+            out.push('"');
+            return;
+        }
+        Escaping::Values => out.push_str("U__"),
+        Escaping::Underscores | Escaping::Dots => {}
+    }
+    for (index, character) in name.chars().enumerate() {
+        match (escaping, character) {
+            (Escaping::Dots, '.') => out.push_str("_dot_"),
+            (Escaping::Dots | Escaping::Values, '_') => out.push_str("__"),
+            _ if may_stand(index, character) => out.push(character),
+            (Escaping::Dots, _) => out.push_str("__"),
+            (Escaping::Values, _) => {
+                // Writing to a String cannot fail.
+                let _ = write!(out, "_{:x}_", u32::from(character));
+            }
+            (Escaping::Underscores | Escaping::AllowUtf8, _) => out.push('_'),
+        }
+    }
+}
+
+fn is_classic(name: &str) -> bool {
+    name.chars().enumerate().all(|(index, character)| may_stand(index, character))
+}
+
+fn may_stand(index: usize, character: char) -> bool {
+    character == '_' || character.is_ascii_alphabetic() || index > 0 && character.is_ascii_digit()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// All but the colons as blackbox_exporter 0.28.0 answered.
+    #[test]
+    fn names_are_written_as_the_scraper_wants() {
+        for (name, underscores, dots, values, quoted) in [
+            ("plain", "plain", "plain", "plain", "plain"),
+            ("a_b", "a_b", "a_b", "a_b", "a_b"),
+            ("_", "_", "_", "_", "_"),
+            ("U__a", "U__a", "U__a", "U__a", "U__a"),
+            ("a.b", "a_b", "a_dot_b", "U__a_2e_b", "\"a.b\""),
+            ("a.b_c", "a_b_c", "a_dot_b__c", "U__a_2e_b__c", "\"a.b_c\""),
+            ("a-", "a_", "a__", "U__a_2d_", "\"a-\""),
+            ("1st", "_st", "__st", "U___31_st", "\"1st\""),
+            ("\u{fc}tf", "_tf", "__tf", "U___fc_tf", "\"\u{fc}tf\""),
+            ("a\nb", "a_b", "a__b", "U__a_a_b", "\"a\\nb\""),
+            ("a b\"c\\d", "a_b_c_d", "a__b__c__d", "U__a_20_b_22_c_5c_d", "\"a b\\\"c\\\\d\""),
+            ("\u{65e5}\u{672c}", "__", "____", "U___65e5__672c_", "\"\u{65e5}\u{672c}\""),
+            ("\u{1f600}", "_", "__", "U___1f600_", "\"\u{1f600}\""),
+            ("a\u{301}", "a_", "a__", "U__a_301_", "\"a\u{301}\""),
+            ("a:b", "a_b", "a__b", "U__a_3a_b", "\"a:b\""),
+        ] {
+            for (escaping, expected) in
+                Escaping::ALL.into_iter().zip([underscores, dots, values, quoted])
+            {
+                let mut found = String::new();
+                push(&mut found, name, escaping);
+                assert_eq!(found, expected, "{name:?} as {}", escaping.label());
+            }
+        }
+    }
+}
