@@ -128,6 +128,11 @@ impl Checks {
         state.made.push(check);
     }
 
+    /// Forgets all of them, for a probe that begins again.
+    pub fn clear(&self) {
+        *self.state() = State::default();
+    }
+
     /// Takes all of them out when the probe ended with `verdict`; one that was begun and not ended
     /// failed with it.
     #[must_use]

@@ -22,7 +22,7 @@ pub struct Stop {
 }
 
 /// What a probe can turn to.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Place {
     /// A host.
     Host(IpAddr),
@@ -51,6 +51,13 @@ impl Trail {
         if stops.len() < MOST && !stops.last().is_some_and(is_known) {
             stops.push(Stop { at: Instant::now(), place });
         }
+    }
+
+    /// The one that the probe turned to last.
+    #[must_use]
+    pub fn last(&self) -> Option<Place> {
+        let stops = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        stops.last().map(|stop| stop.place.clone())
     }
 
     /// Takes all of them out.

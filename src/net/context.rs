@@ -1,6 +1,9 @@
 //! What every part of one probe shares: its deadline, its log and other evidence, the resolver.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU8, Ordering},
+};
 
 use tokio::time::Instant;
 
@@ -32,7 +35,13 @@ pub struct Context {
     pub hidden: Hidden,
     stage: StageMark,
     waits: Waits,
+    repetition: AtomicU8,
 }
+
+// The states of `Context::repetition`.
+const NOT_ASKED: u8 = 0;
+const ASKED: u8 = 1;
+const BEGUN_AGAIN: u8 = 2;
 
 impl Context {
     /// The context of a probe that begins now.
@@ -47,7 +56,29 @@ impl Context {
             hidden: Hidden::default(),
             stage: StageMark::default(),
             waits: Waits::default(),
+            repetition: AtomicU8::default(),
         }
+    }
+
+    /// Asks for the probe to begin again when it has failed, since the next attempt will take
+    /// another way. That is possible once: returns whether it is.
+    pub(in crate::net) fn ask_to_begin_again(&self) -> bool {
+        let (from, to) = (NOT_ASKED, ASKED);
+        let asked =
+            self.repetition.compare_exchange(from, to, Ordering::Relaxed, Ordering::Relaxed);
+        asked.is_ok()
+    }
+
+    /// Whether the probe that has failed is to begin again; what it has checked is forgotten then.
+    #[must_use]
+    pub fn begins_again(&self) -> bool {
+        let (from, to) = (ASKED, BEGUN_AGAIN);
+        let begun =
+            self.repetition.compare_exchange(from, to, Ordering::Relaxed, Ordering::Relaxed);
+        if begun.is_ok() {
+            self.checks.clear();
+        }
+        begun.is_ok()
     }
 
     /// Notes that the probe has met a secret, which is not to be told.

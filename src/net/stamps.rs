@@ -1,6 +1,7 @@
 //! The system calls behind wire time: reading with the kernel's time stamps, and TCP's own figures.
 //!
-//! The only unsafe code of the crate. No safe crate reads `SCM_TIMESTAMPING` or `TCP_INFO`. Where
+//! The only unsafe code of the crate. No safe crate reads `SCM_TIMESTAMPING` or `TCP_INFO`. One
+//! setting of BoringSSL is here too, because the crate that wraps it leaves it out. Where
 //! the platform has none of this, the same functions work without stamps; `make portable` builds
 //! and tests these everywhere.
 
@@ -8,6 +9,7 @@
 
 use std::io;
 
+use boring::ssl::SslContextBuilder;
 use socket2::Socket;
 use tokio::io::{Interest, ReadBuf, unix::AsyncFd};
 
@@ -28,6 +30,12 @@ pub(super) fn watch(socket: Socket) -> io::Result<AsyncFd<Socket>> {
     // SAFETY: a `Socket` owns its file descriptor, names the same one as long as it lives, and
     // lives as long as the `AsyncFd` that it is moved into.
     unsafe { AsyncFd::register_with_interest(socket, interest) }.map_err(io::Error::from)
+}
+
+/// Lets TLS peers send up to `bytes` of certificates; BoringSSL takes 100 KiB otherwise.
+pub(super) fn allow_certificates(builder: &mut SslContextBuilder, bytes: usize) {
+    // SAFETY: the pointer is that of a context that `builder` owns and nobody else has yet.
+    unsafe { boring_sys::SSL_CTX_set_max_cert_list(builder.as_ptr(), bytes) };
 }
 
 /// Marks `length` bytes of the unfilled part as read.

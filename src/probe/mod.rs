@@ -177,7 +177,7 @@ async fn judge<P: Prober>(
     gone: impl Future<Output = ()> + Send,
     seen: &mut P::Measurements,
 ) -> Result<(), Failure> {
-    let probe = AssertUnwindSafe(prober.probe(context, target, seen)).catch_unwind();
+    let probe = AssertUnwindSafe(attempt(prober, context, target, seen)).catch_unwind();
     #[expect(clippy::disallowed_methods, reason = "the one place that holds the deadline")]
     let verdict = pin!(tokio::time::timeout_at(context.deadline, probe));
     // The scraper comes first: behind a probe that never pauses, the task's turn would always be
@@ -194,6 +194,23 @@ async fn judge<P: Prober>(
             context.cut_off();
             Err(timeout_failure(context, timeout))
         }
+    }
+}
+
+/// Runs the prober, a second time if the first has found that another way is needed. What the first
+/// attempt measured is not mixed with the second's.
+async fn attempt<P: Prober>(
+    prober: &P,
+    context: &Context,
+    target: &Target,
+    seen: &mut P::Measurements,
+) -> Result<(), Failure> {
+    loop {
+        let verdict = prober.probe(context, target, seen).await;
+        if verdict.is_ok() || !context.begins_again() {
+            return verdict;
+        }
+        *seen = P::Measurements::default();
     }
 }
 

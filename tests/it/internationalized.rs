@@ -1,7 +1,8 @@
 //! Internationalised names: DNS, TLS and HTTP get their ASCII form, in every prober.
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
+use futures_util::future::join_all;
 use probe_exporter::net::resolve::Resolver;
 
 use crate::{
@@ -53,22 +54,24 @@ const ROWS: [(&str, &str, &str); 20] = [
 #[tokio::test]
 async fn a_server_is_looked_up_asked_for_and_checked_by_the_ascii_form_of_its_name() {
     let names = without_ipv6(Duration::ZERO).await;
-    for (module, target, expected) in ROWS {
-        let pki = pki(leaf(MUNICH).also(&format!("DNS:{STREET}")));
-        let server = pki.server().alpn(b"\x02h2\x08http/1.1").start().await;
-        let ca = pki.root.pem().replace('\n', "\\n");
-        let own_name = if module.contains("NAME") { "server_name: m\u{fc}nchen.test," } else { "" };
-        let keys = format!("tls_config: {{{own_name} ca: \"{ca}\"}}");
-        let (kind, _) = module.split_once(':').unwrap();
-        let hello = "query_response: [{expect: hello}]";
-        let module = module.replace("HELLO", hello).replace(", NAME", "").replace("TLS", &keys);
-        let module = format!("{{prober: {kind}, timeout: 2s, {module}}}");
-        let target = target.replace("PORT", &server.address.port().to_string());
-        let resolver = Resolver::of_servers(vec![names.address]);
-        let probed = probe_by(resolver, &module, &target, "").await;
-        probed.expect(&["probe_ssl_verify_info{result=\"ok\"} 1"]);
-        assert_eq!(server.asked_for(), [Some(expected.to_owned())], "{module}, {target}");
-    }
+    join_all(ROWS.map(|row| ask(row, names.address))).await;
+}
+
+async fn ask((module, target, expected): (&str, &str, &str), names: SocketAddr) {
+    let pki = pki(leaf(MUNICH).also(&format!("DNS:{STREET}")));
+    let server = pki.server().alpn(b"\x02h2\x08http/1.1").start().await;
+    let ca = pki.root.pem().replace('\n', "\\n");
+    let own_name = if module.contains("NAME") { "server_name: m\u{fc}nchen.test," } else { "" };
+    let keys = format!("tls_config: {{{own_name} ca: \"{ca}\"}}");
+    let (kind, _) = module.split_once(':').unwrap();
+    let hello = "query_response: [{expect: hello}]";
+    let module = module.replace("HELLO", hello).replace(", NAME", "").replace("TLS", &keys);
+    let module = format!("{{prober: {kind}, timeout: 2s, {module}}}");
+    let target = target.replace("PORT", &server.address.port().to_string());
+    let resolver = Resolver::of_servers(vec![names]);
+    let probed = probe_by(resolver, &module, &target, "").await;
+    probed.expect(&["probe_ssl_verify_info{result=\"ok\"} 1"]);
+    assert_eq!(server.asked_for(), [Some(expected.to_owned())], "{module}, {target}");
 }
 
 #[tokio::test]

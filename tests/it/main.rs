@@ -19,6 +19,7 @@ mod config;
 mod dialects;
 mod dns;
 mod failures;
+mod fallback;
 mod fixtures;
 mod grpc;
 mod harness;

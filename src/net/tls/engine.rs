@@ -6,7 +6,7 @@ use boring::{
 };
 
 use crate::{
-    net::tls::files::Identity,
+    net::{stamps, tls::files::Identity},
     settings::tls::{TlsSettings, TlsVersion},
 };
 
@@ -29,6 +29,9 @@ const SIGNATURE_ALGORITHMS: &str = "rsa_pss_rsae_sha256:ecdsa_secp256r1_sha256:e
      rsa_pkcs1_sha256:rsa_pkcs1_sha384:rsa_pkcs1_sha512:\
      ecdsa_secp384r1_sha384:ecdsa_secp521r1_sha512:\
      rsa_pkcs1_sha1:ecdsa_sha1";
+
+/// A server may send this many bytes of certificates, as to Go's client.
+pub(super) const MAX_CERTIFICATES: usize = 256 << 10;
 
 /// An engine for the versions of the settings, with a client certificate if there is one.
 ///
@@ -61,6 +64,7 @@ fn builder(
     builder.set_strict_cipher_list(CIPHERS)?;
     builder.set_curves_list(GROUPS)?;
     builder.set_sigalgs_list(SIGNATURE_ALGORITHMS)?;
+    stamps::allow_certificates(&mut builder, MAX_CERTIFICATES);
     // No session is ever resumed.
     builder.set_options(SslOptions::NO_TICKET);
     if let Some(identity) = identity {

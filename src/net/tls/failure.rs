@@ -1,6 +1,6 @@
 //! Why a handshake failed, or why the peer ended a TLS connection.
 
-use std::error::Error as _;
+use std::{error::Error as _, io};
 
 use boring::ssl;
 use tokio_boring::HandshakeError;
@@ -9,6 +9,8 @@ use crate::{
     evidence::{Failure, Reason, Stage},
     net::tls::{
         below::{Below, Received},
+        engine::MAX_CERTIFICATES,
+        fallback,
         session::{TlsSession, VerifyResult},
     },
     settings::tls::TlsSettings,
@@ -20,11 +22,8 @@ pub(super) fn of_handshake<S>(
     seen: Option<&TlsSession>,
     settings: &TlsSettings,
 ) -> Failure {
-    let refused = seen.filter(|session| {
-        session.verify_result != VerifyResult::Ok && !settings.insecure_skip_verify
-    });
-    if let Some(session) = refused {
-        return of_verification(session);
+    if let Some(failure) = refusal(seen, settings) {
+        return failure;
     }
     let received = error.as_source_stream().map(|below| below.received.clone()).unwrap_or_default();
     if let Some(failure) = not_tls(&received) {
@@ -46,9 +45,83 @@ pub(super) fn of_handshake<S>(
     }
 }
 
+/// The failure of a certificate that was judged bad, unless the module accepts any.
+fn refusal(seen: Option<&TlsSession>, settings: &TlsSettings) -> Option<Failure> {
+    let refused = seen.filter(|session| {
+        session.verify_result != VerifyResult::Ok && !settings.insecure_skip_verify
+    });
+    refused.map(of_verification)
+}
+
+/// Whether BoringSSL refused the server's certificate by itself, and not because of our verdict.
+pub(super) fn is_engine_alone<S>(
+    error: &HandshakeError<Below<S>>,
+    seen: Option<&TlsSession>,
+    settings: &TlsSettings,
+) -> bool {
+    /// The libraries that read certificates and keys.
+    const READERS: [&str; 6] = [
+        "ASN.1 encoding routines",
+        "Elliptic curve routines",
+        "RSA routines",
+        "X.509 certificate routines",
+        "X509 V3 routines",
+        "public key routines",
+    ];
+
+    let cause = error.source().and_then(|cause| cause.downcast_ref::<ssl::Error>());
+    let Some(first) = cause.and_then(ssl::Error::ssl_error).and_then(|all| all.errors().first())
+    else {
+        return false;
+    };
+    let is_about_certificate = match first.reason().unwrap_or_default() {
+        "KEY_USAGE_BIT_INCORRECT" | "CANNOT_PARSE_LEAF_CERT" => true,
+        _ => seen.is_none() && first.library().is_some_and(|it| READERS.contains(&it)),
+    };
+    is_about_certificate && refusal(seen, settings).is_none()
+}
+
+/// The failure behind a handshake of the fallback engine that was not completed.
+pub(super) fn of_fallback(
+    error: &io::Error,
+    seen: Option<&TlsSession>,
+    settings: &TlsSettings,
+) -> Failure {
+    if let Some(failure) = refusal(seen, settings) {
+        return failure;
+    }
+    match fallback::error_of(error) {
+        Some(rustls::Error::AlertReceived(alert)) => {
+            of_alert(u8::from(*alert), seen.is_some(), settings)
+        }
+        Some(rustls::Error::InvalidMessage(rustls::InvalidMessage::HandshakePayloadTooLarge)) => {
+            too_large(MAX_FALLBACK_MESSAGE)
+        }
+        Some(error) => {
+            Failure::new(Stage::Tls, Reason::TlsProtocol, format!("TLS handshake: {error}"))
+        }
+        None => Failure::io(Stage::Tls, "TLS handshake", error),
+    }
+}
+
+/// The size of a handshake message that rustls takes, in KiB.
+const MAX_FALLBACK_MESSAGE: usize = 64;
+
+/// The failure of a handshake message of more than `limit` KiB.
+fn too_large(limit: usize) -> Failure {
+    let message = format!(
+        "TLS handshake: the server sends more than {limit} KiB of certificates; have it send only \
+         its own and the intermediate ones"
+    );
+    Failure::new(Stage::Tls, Reason::TooLarge, message)
+}
+
 /// The failure behind an error of reading from or writing to a TLS connection, if TLS is behind it
 /// rather than what lies below.
-pub(super) fn of_io(error: &std::io::Error, settings: &TlsSettings) -> Option<Failure> {
+pub(super) fn of_io(error: &io::Error, settings: &TlsSettings) -> Option<Failure> {
+    if let Some(rustls::Error::AlertReceived(alert)) = fallback::error_of(error) {
+        return Some(of_alert(u8::from(*alert), true, settings));
+    }
     let cause = error.get_ref()?.downcast_ref::<ssl::Error>()?;
     Some(match Complaint::of(cause)? {
         // In TLS 1.3 a server answers the client's certificate, or the lack of it, only now.
@@ -136,6 +209,9 @@ pub(super) fn of_alert(alert: u8, late: bool, settings: &TlsSettings) -> Failure
 }
 
 pub(super) fn of_own(complaint: &str) -> Failure {
+    if complaint == "EXCESSIVE_MESSAGE_SIZE" {
+        return too_large(MAX_CERTIFICATES >> 10);
+    }
     let (reason, message) = match complaint {
         "UNSUPPORTED_PROTOCOL" | "WRONG_SSL_VERSION" => (
             Reason::TlsIncompatible,

@@ -28,16 +28,28 @@ const LONGEST: usize = 8 << 10;
 
 /// A certificate that a peer sent; `None` if it cannot be read.
 pub(super) fn certificate(x509: &X509Ref) -> Option<Arc<Certificate>> {
+    let der = x509.to_der().ok()?;
+    find_or_read(&der, || Certificate::from_x509(&der, x509))
+}
+
+/// The same from its DER.
+pub(super) fn of_der(der: &[u8]) -> Option<Arc<Certificate>> {
+    find_or_read(der, || Certificate::from_der(der))
+}
+
+fn find_or_read(
+    der: &[u8],
+    read: impl FnOnce() -> Option<Certificate>,
+) -> Option<Arc<Certificate>> {
     static KNOWN: LazyLock<Mutex<Known>> = LazyLock::new(|| Mutex::new(Known::new(MOST_BYTES)));
     let known = || KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
 
-    let der = x509.to_der().ok()?;
-    let found = known().find(&der);
+    let found = known().find(der);
     if found.is_some() {
         return found;
     }
     // Without the lock, since reading takes a while.
-    let certificate = Arc::new(Certificate::from_x509(&der, x509)?);
+    let certificate = Arc::new(read()?);
     if der.len() <= LONGEST {
         known().keep(&certificate);
     }

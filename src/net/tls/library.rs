@@ -10,7 +10,7 @@ use boring::error::ErrorStack;
 use rustls::{
     ClientConfig, DigitallySignedStruct, OtherError, SignatureScheme, SupportedProtocolVersion,
     client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
-    crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature},
+    crypto::ring,
     pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName, UnixTime},
     version::{TLS12, TLS13},
 };
@@ -22,7 +22,7 @@ use crate::{
         certificate::Certificate,
         failure,
         files::{self, Identity, Prepared},
-        verify,
+        signature, verify,
     },
     settings::{
         host_name::to_ascii,
@@ -36,7 +36,19 @@ impl TlsClient {
     /// Their `server_name` is that of `host` alone, without brackets: others that the library speaks
     /// to, such as a proxy, are checked for their own names.
     pub(crate) async fn for_library(&self, host: &str) -> Result<ClientConfig, Failure> {
-        let prepared = self.prepared().await?;
+        self.library_config(Arc::new(GoRules {
+            prepared: self.prepared().await?,
+            settings: Arc::clone(&self.settings),
+            host: host.to_owned(),
+        }))
+        .await
+    }
+
+    /// A configuration with the versions and the identity of the settings.
+    pub(super) async fn library_config(
+        &self,
+        verifier: Arc<dyn ServerCertVerifier>,
+    ) -> Result<ClientConfig, Failure> {
         let settings = Arc::clone(&self.settings);
         let identity = tokio::task::spawn_blocking(move || files::identity(&settings)).await;
         let identity = match identity {
@@ -49,18 +61,11 @@ impl TlsClient {
         let impossible = |error: rustls::Error| {
             Failure::new(Stage::Tls, Reason::InvalidRequest, format!("TLS: {error}"))
         };
-        let provider = Arc::new(ring::default_provider());
-        let verifier = GoRules {
-            prepared,
-            settings: Arc::clone(&self.settings),
-            host: host.to_owned(),
-            provider: Arc::clone(&provider),
-        };
-        let builder = ClientConfig::builder_with_provider(provider)
+        let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_protocol_versions(&versions(&self.settings))
             .map_err(impossible)?
             .dangerous()
-            .with_custom_certificate_verifier(Arc::new(verifier));
+            .with_custom_certificate_verifier(verifier);
         let Some(identity) = identity else { return Ok(builder.with_no_client_auth()) };
         let (chain, key) = as_der(&identity).map_err(|error| unusable(error.to_string()))?;
         builder.with_client_auth_cert(chain, key).map_err(|error| unusable(error.to_string()))
@@ -71,7 +76,8 @@ fn unusable(message: String) -> Failure {
     Failure::new(Stage::Tls, Reason::UnusableFile, message)
 }
 
-fn versions(settings: &TlsSettings) -> Vec<&'static SupportedProtocolVersion> {
+/// The versions of TLS that the settings allow and rustls speaks.
+pub(super) fn versions(settings: &TlsSettings) -> Vec<&'static SupportedProtocolVersion> {
     let wanted = settings.lowest_version()..=settings.highest_version();
     [(TlsVersion::Tls12, &TLS12), (TlsVersion::Tls13, &TLS13)]
         .into_iter()
@@ -91,14 +97,13 @@ fn as_der(identity: &Identity) -> Result<ChainAndKey, ErrorStack> {
     Ok((chain, key.into()))
 }
 
-/// Verifies as [`verify`] does. Only the signature of the handshake is left to rustls.
+/// Verifies as [`verify`] does.
 #[derive(Debug)]
 struct GoRules {
     prepared: Arc<Prepared>,
     settings: Arc<TlsSettings>,
     /// Whom `server_name` is for.
     host: String,
-    provider: Arc<CryptoProvider>,
 }
 
 impl ServerCertVerifier for GoRules {
@@ -147,8 +152,7 @@ impl ServerCertVerifier for GoRules {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        verify_tls12_signature(message, certificate, signed, algorithms)
+        signature::verify(message, certificate, signed)
     }
 
     fn verify_tls13_signature(
@@ -157,11 +161,10 @@ impl ServerCertVerifier for GoRules {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        verify_tls13_signature(message, certificate, signed, algorithms)
+        signature::verify_tls13(message, certificate, signed)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
+        signature::SCHEMES.to_vec()
     }
 }

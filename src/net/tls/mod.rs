@@ -11,6 +11,7 @@ mod describe;
 mod engine;
 mod extensions;
 mod failure;
+mod fallback;
 mod files;
 mod host;
 mod judge;
@@ -24,6 +25,7 @@ mod quic;
 mod revocation;
 mod rules;
 mod session;
+mod signature;
 mod stream;
 mod trust;
 mod verify;
@@ -31,7 +33,8 @@ mod verify;
 use std::{
     future::{Future as _, poll_fn},
     pin::pin,
-    sync::{Arc, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
+    task::{self, Poll},
 };
 
 use boring::{
@@ -145,6 +148,17 @@ impl TlsClient {
         *seen = None;
         let prepared = self.read(context).await?;
         let judge = self.judge(&prepared, request.server_name)?;
+        let peer = context.trail.last().map(|place| (place, judge.host.clone()));
+        if peer.as_ref().is_some_and(fallback::is_needed_by) && fallback::is_possible(self) {
+            // Boxed, or every probe would have room for what few do.
+            let shaken = self.handshake_by_fallback(context, stream, request.alpn, judge, seen);
+            let shaken = Box::pin(shaken).await;
+            let is_needed = shaken.is_ok() || seen.is_some();
+            if let Some(peer) = peer.filter(|_| !is_needed) {
+                fallback::remember(peer, false);
+            }
+            return shaken;
+        }
         let verdict = Arc::clone(&judge.verdict);
         let ssl = setup(&prepared, request.alpn, judge).map_err(|error| refused(&error))?;
 
@@ -152,18 +166,7 @@ impl TlsClient {
         let waiting = context.waiting_for(|| progress.describe());
         let stream = Below::new(stream, progress.clone());
         let mut handshake = pin!(SslStreamBuilder::new(ssl, stream).connect());
-        let done = poll_fn(|task| {
-            let done = handshake.as_mut().poll(task);
-            // At once, since this future may not be polled again.
-            if seen.is_none() {
-                *seen = verdict.lock().unwrap_or_else(PoisonError::into_inner).take();
-                if seen.is_some() {
-                    progress.note_certificates();
-                }
-            }
-            done
-        })
-        .await;
+        let done = follow(&verdict, seen, &progress, |task| handshake.as_mut().poll(task)).await;
         drop(waiting);
         match done {
             Ok(stream) => {
@@ -173,7 +176,21 @@ impl TlsClient {
                 }
                 Ok(TlsStream::new(stream, Arc::clone(&self.settings)))
             }
-            Err(error) => Err(failure::of_handshake(&error, seen.as_ref(), &self.settings)),
+            Err(error) => {
+                if let Some(peer) = peer
+                    && failure::is_engine_alone(&error, seen.as_ref(), &self.settings)
+                    && fallback::is_possible(self)
+                    && context.ask_to_begin_again()
+                {
+                    fallback::remember(peer, true);
+                    context.log.info(
+                        "The TLS engine refuses the certificate by itself; beginning again with \
+                         the fallback engine",
+                        &[],
+                    );
+                }
+                Err(failure::of_handshake(&error, seen.as_ref(), &self.settings))
+            }
         }
     }
 
@@ -246,6 +263,27 @@ impl TryFrom<TlsSettings> for TlsClient {
         files::check_inline(&settings).map_err(RuleError::new)?;
         Ok(Self::new(settings))
     }
+}
+
+/// Waits for a handshake, and puts the verdict on the server's certificates into `seen` as soon as
+/// there is one, since the future may not be polled again.
+async fn follow<T>(
+    verdict: &Mutex<Option<TlsSession>>,
+    seen: &mut Option<TlsSession>,
+    progress: &Progress,
+    mut handshake: impl FnMut(&mut task::Context<'_>) -> Poll<T>,
+) -> T {
+    poll_fn(|task| {
+        let done = handshake(task);
+        if seen.is_none() {
+            *seen = verdict.lock().unwrap_or_else(PoisonError::into_inner).take();
+            if seen.is_some() {
+                progress.note_certificates();
+            }
+        }
+        done
+    })
+    .await
 }
 
 fn setup(prepared: &Prepared, alpn: &[&[u8]], judge: Judge) -> Result<Ssl, ErrorStack> {

@@ -9,6 +9,7 @@ use std::{
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_boring::SslStream;
+use tokio_rustls::client;
 
 use crate::{
     net::tls::{below::Below, failure},
@@ -21,19 +22,46 @@ use crate::{
 /// announce it: many servers do not. An error that TLS is behind carries a
 /// [`Failure`](crate::evidence::Failure).
 pub struct TlsStream<S> {
-    stream: SslStream<Below<S>>,
+    engine: Engine<S>,
     settings: Arc<TlsSettings>,
+}
+
+/// What speaks TLS.
+enum Engine<S> {
+    Boring(SslStream<Below<S>>),
+    /// Boxed, since it is large and rare.
+    Fallback(Box<client::TlsStream<Below<S>>>),
+}
+
+/// Calls a method of the engine as a pinned stream.
+macro_rules! engine {
+    ($stream:expr, $method:ident($($argument:expr),*)) => {
+        match &mut $stream.engine {
+            Engine::Boring(stream) => Pin::new(stream).$method($($argument),*),
+            Engine::Fallback(stream) => Pin::new(stream.as_mut()).$method($($argument),*),
+        }
+    };
 }
 
 impl<S> TlsStream<S> {
     pub(super) fn new(stream: SslStream<Below<S>>, settings: Arc<TlsSettings>) -> Self {
-        Self { stream, settings }
+        Self { engine: Engine::Boring(stream), settings }
+    }
+
+    pub(super) fn by_fallback(
+        stream: client::TlsStream<Below<S>>,
+        settings: Arc<TlsSettings>,
+    ) -> Self {
+        Self { engine: Engine::Fallback(Box::new(stream)), settings }
     }
 
     /// The stream below TLS.
     #[must_use]
     pub fn get_ref(&self) -> &S {
-        &self.stream.get_ref().stream
+        match &self.engine {
+            Engine::Boring(stream) => &stream.get_ref().stream,
+            Engine::Fallback(stream) => &stream.get_ref().0.stream,
+        }
     }
 
     fn explain(&self, error: io::Error) -> io::Error {
@@ -53,8 +81,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for TlsStream<S> {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let read = Pin::new(&mut self.stream).poll_read(context, buffer);
-        read.map_err(|error| self.explain(error))
+        let read = engine!(self, poll_read(context, buffer));
+        match read {
+            // So the fallback engine reports an end that was not announced.
+            Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                Poll::Ready(Ok(()))
+            }
+            read => read.map_err(|error| self.explain(error)),
+        }
     }
 }
 
@@ -64,16 +98,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for TlsStream<S> {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
+        let written = engine!(self, poll_write(context, bytes));
         written.map_err(|error| self.explain(error))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
+        engine!(self, poll_flush(context))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let ended = Pin::new(&mut self.stream).poll_shutdown(context);
+        let ended = engine!(self, poll_shutdown(context));
         ended.map_err(|error| self.explain(error))
     }
 }

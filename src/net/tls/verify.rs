@@ -61,6 +61,9 @@ impl Verification {
 /// As many parents are tried as Go tries; no honest server needs them.
 const MOST_ATTEMPTS: usize = 100;
 
+/// The words for a server's own certificate that is none.
+const UNREADABLE: &str = "the server's own certificate cannot be read: it is malformed";
+
 /// RSA keys below this many bits are as good as none.
 const LEAST_RSA_BITS: u32 = 1024;
 
@@ -74,7 +77,7 @@ pub(super) fn verify(
 ) -> Verification {
     let verdict = |result, detail, chains| Verification { result, detail, chains };
     let Some((leaf, others)) = sent.split_first() else {
-        return verdict(VerifyResult::Invalid, "no certificate was sent".to_owned(), Vec::new());
+        return verdict(VerifyResult::Invalid, UNREADABLE.to_owned(), Vec::new());
     };
     if let Err(Objection(result, detail)) = fit(leaf, now) {
         return verdict(result, detail, Vec::new());

@@ -21,7 +21,7 @@ use tokio::{net::TcpStream, time::Instant};
 use self::fixtures as tls;
 use super::{Handshake, TlsClient, TlsSession, TlsStream};
 use crate::{
-    evidence::Failure,
+    evidence::{Failure, trail::Place},
     metrics::{Export as _, MetricSet},
     net::{Context, resolve::Resolver},
     settings::tls::TlsSettings,
@@ -78,11 +78,17 @@ async fn connect_to(
     host: &str,
     alpn: &[&[u8]],
 ) -> Outcome {
-    let stream = TcpStream::connect(address).await.unwrap();
+    let context = context();
     let mut seen = None;
-    let request = Handshake { server_name: host, alpn };
-    let stream = client.handshake(&context(), stream, request, &mut seen).await;
-    Outcome { stream, seen }
+    loop {
+        let stream = TcpStream::connect(address).await.unwrap();
+        context.trail.note(Place::Port(address));
+        let request = Handshake { server_name: host, alpn };
+        let stream = client.handshake(&context, stream, request, &mut seen).await;
+        if stream.is_ok() || !context.begins_again() {
+            return Outcome { stream, seen };
+        }
+    }
 }
 
 /// Settings that trust `authority` and nobody else.

@@ -1,8 +1,21 @@
 //! What Go's client reaches must be reached, and what it refuses must be refused.
 
-use boring::ssl::SslVersion;
+use std::{net::SocketAddr, sync::Arc};
 
-use super::{connect, connect_as, fixtures, fixtures::Key, trusting};
+use boring::ssl::SslVersion;
+use rustls::{
+    ServerConfig, SupportedProtocolVersion,
+    crypto::ring,
+    pki_types::{CertificateDer, PrivatePkcs8KeyDer},
+    version::{TLS12, TLS13},
+};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpListener,
+};
+use tokio_rustls::TlsAcceptor;
+
+use super::{connect, connect_as, connect_to, fixtures, fixtures::Key, trusting};
 use crate::{
     evidence::Reason,
     net::tls::{TlsClient, VerifyResult},
@@ -27,27 +40,119 @@ async fn version_cipher_and_protocol_are_those_agreed_on() {
     assert_eq!(session.verified_chains[0].len(), 3);
 }
 
-/// Old appliances have certificates for RSA's own key exchange alone, and sign with their keys all
-/// the same. In TLS 1.3 BoringSSL cannot be told to overlook that.
+/// Old appliances have certificates for another use of their key than signatures, and sign with it
+/// all the same.
 #[tokio::test]
-async fn a_key_usage_without_signatures_is_overlooked_up_to_tls_1_2() {
-    for (usage, version, accepted) in [
-        ("critical,keyEncipherment", SslVersion::TLS1_2, true),
-        ("critical,digitalSignature", SslVersion::TLS1_3, true),
-        ("critical,keyEncipherment", SslVersion::TLS1_3, false),
+async fn a_key_usage_without_signatures_is_overlooked() {
+    for (key, usage) in [
+        (Key::Rsa(2048), "critical,keyEncipherment"),
+        (Key::Rsa(2048), "dataEncipherment,keyAgreement"),
+        (Key::Rsa(1024), "keyEncipherment"),
+        (Key::Rsa(2048), "critical,digitalSignature"),
     ] {
-        let leaf = fixtures::leaf(HOST).key(Key::Rsa(2048)).extension("keyUsage", usage);
-        let pki = fixtures::pki(leaf);
-        let server = pki.server().version(version).start().await;
-        let outcome = connect(&server, trusting(&pki.root), HOST).await;
-        match &outcome.stream {
-            Ok(_) => {
-                assert!(accepted, "{usage}, {version:?}");
-                assert_eq!(outcome.session().verify_result, VerifyResult::Ok);
+        for version in [SslVersion::TLS1_2, SslVersion::TLS1_3] {
+            let leaf = fixtures::leaf(HOST).key(key).extension("keyUsage", usage);
+            let pki = fixtures::pki(leaf);
+            let server = pki.server().version(version).alpn(b"\x02h2").start().await;
+            let client = TlsClient::new(trusting(&pki.root));
+            let outcome = connect_as(&client, &server, HOST, &[b"h2"]).await;
+            let case = format!("{key:?}, {usage}, {version:?}");
+            assert!(outcome.stream.is_ok(), "{case}: {:?}", outcome.stream);
+            let session = outcome.session();
+            assert_eq!(session.verify_result, VerifyResult::Ok, "{case}");
+            assert_eq!(
+                session.version.map(|it| it == TlsVersion::Tls13),
+                Some(version == SslVersion::TLS1_3)
+            );
+            assert!(session.cipher.as_ref().unwrap().starts_with("TLS_"), "{:?}", session.cipher);
+            assert_eq!(session.alpn.as_deref(), Some(&b"h2"[..]), "{case}");
+            let mut greeting = [0; 6];
+            outcome.stream.unwrap().read_exact(&mut greeting).await.unwrap();
+            assert_eq!(&greeting, b"hello\n", "{case}");
+
+            // The peer is known now: one handshake is enough.
+            drop(connect_as(&client, &server, HOST, &[]).await.stream.unwrap());
+            let other = fixtures::authority("Other").self_signed();
+            let outcome = connect(&server, trusting(&other), HOST).await;
+            assert_eq!(outcome.failure().reason, Reason::CertificateUnknownAuthority, "{case}");
+            assert!(outcome.seen.unwrap().earliest_expiry().is_some());
+        }
+    }
+}
+
+/// BoringSSL refuses such certificates of its own, too, so that rustls has to serve them.
+#[tokio::test]
+async fn keys_on_curves_need_no_key_usage_either() {
+    for (key, usage) in [
+        (Key::P256, "critical,keyAgreement"),
+        (Key::P384, "keyEncipherment"),
+        (Key::Ed25519, "nonRepudiation"),
+    ] {
+        for version in [&TLS12, &TLS13] {
+            let leaf = fixtures::leaf(HOST).key(key).extension("keyUsage", usage);
+            let pki = fixtures::pki(leaf);
+            let address = served_by_rustls(&pki, version).await;
+            let client = TlsClient::new(trusting(&pki.root));
+            let outcome = connect_to(&client, address, HOST, &[]).await;
+            assert!(outcome.stream.is_ok(), "{key:?}, {version:?}: {:?}", outcome.stream);
+            assert_eq!(outcome.session().verify_result, VerifyResult::Ok);
+        }
+    }
+}
+
+/// A server of the chain, whatever its leaf says.
+async fn served_by_rustls(
+    pki: &fixtures::Pki,
+    version: &'static SupportedProtocolVersion,
+) -> SocketAddr {
+    let chain = [&pki.leaf, &pki.intermediate];
+    let chain = chain.map(|it| CertificateDer::from(it.certificate.to_der().unwrap())).to_vec();
+    let key = PrivatePkcs8KeyDer::from(pki.leaf.key.private_key_to_der_pkcs8().unwrap());
+    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_protocol_versions(&[version])
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(chain, key.into())
+        .unwrap();
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            if let Ok(mut stream) = acceptor.accept(stream).await {
+                stream.write_all(b"hello\n").await.unwrap();
             }
-            Err(failure) => {
-                assert!(!accepted, "{usage}, {version:?}: {failure}");
-                assert_eq!(failure.reason, Reason::CertificateInvalid);
+        }
+    });
+    address
+}
+
+/// What Go's client takes: a Certificate message of 256 KiB.
+#[tokio::test]
+async fn many_certificates_are_taken_and_too_many_are_told() {
+    let big = || {
+        let names = (0..600).fold(fixtures::authority("Filler"), |it, index| {
+            it.also(&format!("DNS:{index:050}.test"))
+        });
+        names.self_signed()
+    };
+    let filler = big();
+    let size = filler.certificate.to_der().unwrap().len();
+    assert!((30_000..40_000).contains(&size), "{size}");
+    for version in [SslVersion::TLS1_2, SslVersion::TLS1_3] {
+        for (count, good) in [(7, true), (9, false)] {
+            let pki = fixtures::pki(fixtures::leaf(HOST));
+            let chain: Vec<_> =
+                std::iter::once(&pki.intermediate).chain((0..count).map(|_| &filler)).collect();
+            let server = fixtures::server(&pki.leaf).chain(&chain).version(version).start().await;
+            let outcome = connect(&server, trusting(&pki.root), HOST).await;
+            match &outcome.stream {
+                Ok(_) => assert!(good && outcome.session().peer_chain.len() == count + 2),
+                Err(failure) => {
+                    assert!(!good, "{count}, {version:?}: {failure}");
+                    assert_eq!(failure.reason, Reason::TooLarge, "{failure}");
+                    assert!(failure.message.contains("256 KiB"), "{failure}");
+                }
             }
         }
     }

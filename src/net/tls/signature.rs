@@ -1,0 +1,103 @@
+//! Signatures of handshakes that rustls makes, verified by BoringSSL, which knows the keys that
+//! probes meet: RSA of 1024 bits, ECDSA on P-521, SHA-1 up to TLS 1.2.
+
+use boring::{
+    error::ErrorStack,
+    hash::MessageDigest,
+    pkey::PKey,
+    rsa::Padding,
+    sign::{RsaPssSaltlen, Verifier},
+};
+use rustls::{
+    CertificateError, DigitallySignedStruct, PeerMisbehaved, SignatureScheme,
+    client::danger::HandshakeSignatureValid, pki_types::CertificateDer,
+};
+
+use crate::net::tls::certificate;
+
+/// What a server may sign with, the preferred one first, as in the usual engine.
+pub(super) const SCHEMES: [SignatureScheme; 12] = [
+    SignatureScheme::RSA_PSS_SHA256,
+    SignatureScheme::ECDSA_NISTP256_SHA256,
+    SignatureScheme::ED25519,
+    SignatureScheme::RSA_PSS_SHA384,
+    SignatureScheme::RSA_PSS_SHA512,
+    SignatureScheme::RSA_PKCS1_SHA256,
+    SignatureScheme::RSA_PKCS1_SHA384,
+    SignatureScheme::RSA_PKCS1_SHA512,
+    SignatureScheme::ECDSA_NISTP384_SHA384,
+    SignatureScheme::ECDSA_NISTP521_SHA512,
+    SignatureScheme::RSA_PKCS1_SHA1,
+    SignatureScheme::ECDSA_SHA1_Legacy,
+];
+
+/// Verifies a signature over TLS 1.3, where some schemes are not allowed.
+pub(super) fn verify_tls13(
+    message: &[u8],
+    certificate: &CertificateDer<'_>,
+    signed: &DigitallySignedStruct,
+) -> Result<HandshakeSignatureValid, rustls::Error> {
+    match signed.scheme {
+        SignatureScheme::RSA_PKCS1_SHA1
+        | SignatureScheme::RSA_PKCS1_SHA256
+        | SignatureScheme::RSA_PKCS1_SHA384
+        | SignatureScheme::RSA_PKCS1_SHA512
+        | SignatureScheme::ECDSA_SHA1_Legacy => {
+            Err(PeerMisbehaved::SignedHandshakeWithUnadvertisedSigScheme.into())
+        }
+        _ => verify(message, certificate, signed),
+    }
+}
+
+/// Verifies a signature by the key of a certificate, whatever else the certificate says.
+pub(super) fn verify(
+    message: &[u8],
+    certificate: &CertificateDer<'_>,
+    signed: &DigitallySignedStruct,
+) -> Result<HandshakeSignatureValid, rustls::Error> {
+    let valid = is_signed(message, certificate, signed).unwrap_or(false);
+    // A key that did not fit leaves an error behind.
+    drop(ErrorStack::get());
+    if valid {
+        Ok(HandshakeSignatureValid::assertion())
+    } else {
+        Err(CertificateError::BadSignature.into())
+    }
+}
+
+fn is_signed(
+    message: &[u8],
+    certificate: &CertificateDer<'_>,
+    signed: &DigitallySignedStruct,
+) -> Option<bool> {
+    let parsed = certificate::parse(certificate)?;
+    let key = PKey::public_key_from_der(parsed.public_key().raw).ok()?;
+    let (digest, is_pss) = match signed.scheme {
+        SignatureScheme::ED25519 => {
+            let mut verifier = Verifier::new_without_digest(&key).ok()?;
+            return verifier.verify_oneshot(signed.signature(), message).ok();
+        }
+        SignatureScheme::RSA_PSS_SHA256 => (MessageDigest::sha256(), true),
+        SignatureScheme::RSA_PSS_SHA384 => (MessageDigest::sha384(), true),
+        SignatureScheme::RSA_PSS_SHA512 => (MessageDigest::sha512(), true),
+        SignatureScheme::RSA_PKCS1_SHA256 | SignatureScheme::ECDSA_NISTP256_SHA256 => {
+            (MessageDigest::sha256(), false)
+        }
+        SignatureScheme::RSA_PKCS1_SHA384 | SignatureScheme::ECDSA_NISTP384_SHA384 => {
+            (MessageDigest::sha384(), false)
+        }
+        SignatureScheme::RSA_PKCS1_SHA512 | SignatureScheme::ECDSA_NISTP521_SHA512 => {
+            (MessageDigest::sha512(), false)
+        }
+        SignatureScheme::RSA_PKCS1_SHA1 | SignatureScheme::ECDSA_SHA1_Legacy => {
+            (MessageDigest::sha1(), false)
+        }
+        _ => return None,
+    };
+    let mut verifier = Verifier::new(digest, &key).ok()?;
+    if is_pss {
+        verifier.set_rsa_padding(Padding::PKCS1_PSS).ok()?;
+        verifier.set_rsa_pss_saltlen(RsaPssSaltlen::DIGEST_LENGTH).ok()?;
+    }
+    verifier.verify_oneshot(signed.signature(), message).ok()
+}
