@@ -157,6 +157,10 @@ pub fn failure(call: Call, address: SocketAddr, doing: &str, error: &io::Error) 
             let what = format!("such an address needs an interface of this host, as in {ip}%eth0");
             failed(Reason::InvalidTarget, what)
         }
+        (SocketAddr::V6(at), Some(_)) if at.scope_id() != 0 && !has_interface(at.scope_id()) => {
+            let what = format!("this host has no interface with the number {}", at.scope_id());
+            failed(Reason::InvalidTarget, what)
+        }
         (_, Some(libc::EACCES | libc::ENETUNREACH | libc::EINVAL)) if is_group(ip) => {
             failed(Reason::InvalidTarget, format!("{ip} is a {}", kind_of_group(ip)))
         }
@@ -221,6 +225,18 @@ fn has_source(address: SocketAddr) -> bool {
 fn is_broadcast(address: SocketAddr) -> bool {
     datagram_route(address, |socket| socket.set_broadcast(true)).is_ok()
         && datagram_route(address, |_| Ok(())).is_err()
+}
+
+/// Whether the interface with this number exists.
+#[cfg(target_os = "linux")]
+fn has_interface(number: u32) -> bool {
+    let socket = Socket::new(Domain::IPV4, Type::DGRAM, None);
+    socket.is_ok_and(|socket| rustix::net::netdevice::index_to_name(&socket, number).is_ok())
+}
+
+#[cfg(not(target_os = "linux"))]
+fn has_interface(_: u32) -> bool {
+    true
 }
 
 /// Looks up the route to the address; nothing is sent.

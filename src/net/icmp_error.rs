@@ -2,7 +2,7 @@
 //!
 //! The only table of types and codes. Every socket that reads the kernel's error queue uses it.
 
-use std::{borrow::Cow, net::IpAddr};
+use std::{borrow::Cow, io, net::IpAddr};
 
 use crate::{
     evidence::{Call, Failure, Reason, Stage},
@@ -47,6 +47,31 @@ pub struct Ends {
     pub peer: IpAddr,
     /// Whether the packet was for a port, unlike an echo request.
     pub has_port: bool,
+}
+
+/// Whether an error of receiving comes of an ICMP message, which may be about the packet of another
+/// process to the same host. The message itself is in the error queue and decides; only where there
+/// is none, or where it is full, does the error come alone.
+#[must_use]
+pub fn is_about_a_packet(error: &io::Error) -> bool {
+    #[cfg(target_os = "linux")]
+    const OF_LINUX: [i32; 2] = [libc::ENONET, libc::EREMOTEIO];
+    #[cfg(not(target_os = "linux"))]
+    const OF_LINUX: [i32; 0] = [];
+    const CAUSED_BY_ICMP: [i32; 9] = [
+        libc::ECONNREFUSED,
+        libc::EHOSTUNREACH,
+        libc::ENETUNREACH,
+        libc::EHOSTDOWN,
+        libc::EACCES,
+        libc::EPROTO,
+        libc::ENOPROTOOPT,
+        libc::EOPNOTSUPP,
+        libc::EMSGSIZE,
+    ];
+    error
+        .raw_os_error()
+        .is_some_and(|errno| CAUSED_BY_ICMP.contains(&errno) || OF_LINUX.contains(&errno))
 }
 
 impl IcmpNotice {
@@ -99,7 +124,7 @@ impl Undelivered {
         let Some((notice, (reason, what))) =
             self.icmp.and_then(|notice| Some((notice, notice.meaning()?)))
         else {
-            let error = std::io::Error::from_raw_os_error(self.errno);
+            let error = io::Error::from_raw_os_error(self.errno);
             let doing = if doing.is_empty() { "sending the request" } else { doing };
             return Failure::system(Call::Exchange, stage, doing, &error);
         };

@@ -185,14 +185,16 @@ impl Resolve for Names {
 fn failure_of(error: &reqwest::Error) -> Failure {
     let mut words = Vec::new();
     let mut reason = Reason::Protocol;
+    let call = if error.is_connect() { Call::Connect } else { Call::Exchange };
     let mut next = error.source();
     while let Some(error) = next {
         if let Some(failure) = Failure::behind(error).or_else(|| of_tls(error)) {
             return failure.clone();
         }
         let io = error.downcast_ref::<io::Error>();
+        let mut hint = "";
         if let Some(io) = io {
-            reason = Cause::of(Call::Exchange, io).reason;
+            Cause { reason, hint, .. } = Cause::of(call, io);
         } else if let Some(tls) = error.downcast_ref::<rustls::Error>() {
             reason = reason_of_tls(tls);
         }
@@ -204,7 +206,7 @@ fn failure_of(error: &reqwest::Error) -> Failure {
                 reason = Reason::TooLarge;
             }
         }
-        words.push(error.to_string());
+        words.push(if hint.is_empty() { error.to_string() } else { format!("{hint} ({error})") });
         next = match io.and_then(io::Error::get_ref) {
             Some(carried) => Some(carried),
             None => error.source(),

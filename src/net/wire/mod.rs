@@ -22,5 +22,5 @@ pub use support::{Kind, prepare, readings, stamps_available, use_kernel_stamps};
 
 pub use crate::net::{
     control::TcpFacts,
-    icmp_error::{Quoted, Undelivered},
+    icmp_error::{Quoted, Undelivered, is_about_a_packet},
 };

@@ -9,7 +9,7 @@ mod settings;
 mod socket;
 
 use std::{
-    fmt, io,
+    fmt,
     net::{IpAddr, SocketAddr},
     sync::{
         LazyLock,
@@ -24,7 +24,7 @@ use crate::{
     net::{
         Context, dial,
         resolve::resolve,
-        wire::{Arrival, Event},
+        wire::{Arrival, Event, is_about_a_packet},
     },
     probers::{
         Prober, Target,
@@ -131,7 +131,7 @@ async fn wait_for_reply(
                 }
                 ignored.notices.fetch_add(1, Ordering::Relaxed);
             }
-            Err(error) if is_about_some_packet(&error) => {}
+            Err(error) if is_about_a_packet(&error) => {}
             Err(error) => {
                 let doing = format!("waiting for the reply of {target}");
                 return Err(Failure::io(Stage::Response, &doing, &error));
@@ -170,13 +170,6 @@ fn is_reply(packet: &[u8], access: Access, echo: &Echo) -> bool {
         (Access::Raw, Version::V6) | (Access::Unprivileged, _) => Some(packet),
     };
     message.is_some_and(|message| echo.is_answered_by(message))
-}
-
-/// Whether the error tells of an ICMP message, which may be about somebody else's packet to the
-/// same host. The error queue has the particulars, and decides.
-fn is_about_some_packet(error: &io::Error) -> bool {
-    use io::ErrorKind::{ConnectionRefused, HostUnreachable, NetworkUnreachable};
-    matches!(error.kind(), ConnectionRefused | HostUnreachable | NetworkUnreachable)
 }
 
 /// The number of the next request, from a random start.

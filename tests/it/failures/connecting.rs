@@ -1,9 +1,15 @@
 //! Targets that make no sense, names that lead nowhere, and connections that are not made.
 
-use std::net::TcpStream;
+use std::{
+    fs,
+    net::TcpStream,
+    os::unix::{fs::symlink, net::UnixStream},
+    path::PathBuf,
+    sync::Arc,
+};
 
 use probe_exporter::evidence::{Reason, Stage};
-use socket2::{Domain, Socket, Type};
+use socket2::{Domain, SockAddr, Socket, Type};
 
 use super::{
     faces::check,
@@ -22,7 +28,8 @@ pub(super) fn rows() -> Vec<Row> {
     let tcp = |keys| module("tcp", keys);
     let six = "preferred_ip_protocol: ip6, ip_protocol_fallback: false";
     let unsuitable = (Stage::Resolve, Reason::NoSuitableAddress);
-    vec![
+    let mut rows = files_that_take_no_connection();
+    rows.extend([
         row("no port", tcp(""), "127.0.0.1", INVALID, "missing port"),
         row("a port that is none", tcp(""), "127.0.0.1:65536", INVALID, "65536"),
         row("a URL that is none", module("http", ""), "http://h/%zz", INVALID, "not a URL"),
@@ -59,6 +66,47 @@ pub(super) fn rows() -> Vec<Row> {
             "no TCP handshake was made",
         )
         .soon(),
+    ]);
+    rows
+}
+
+/// Paths that lead to no socket of a stream that takes clients.
+fn files_that_take_no_connection() -> Vec<Row> {
+    let unix = || module("unix", "");
+    let folder = Arc::new(tempfile::tempdir().unwrap());
+    let place = |name: &str| folder.path().join(name);
+    let invalid = |what, path: PathBuf, words| {
+        row(what, unix(), served(path.display(), Arc::clone(&folder)), INVALID, words)
+    };
+    fs::write(place("file"), "").unwrap();
+    symlink(place("loop"), place("loop")).unwrap();
+    let open = |kind, name: &str| {
+        let socket = Socket::new(Domain::UNIX, kind, None).unwrap();
+        socket.bind(&SockAddr::unix(place(name)).unwrap()).unwrap();
+        socket.listen(0).unwrap();
+        socket
+    };
+    let (packets, full) = (open(Type::SEQPACKET, "packets"), open(Type::STREAM, "full"));
+    let waiting = UnixStream::connect(place("full")).unwrap();
+    vec![
+        invalid("a file that is no socket", place("file"), "it is not a socket"),
+        invalid("a directory", folder.path().to_owned(), "it is not a socket"),
+        invalid("a path through a file", place("file/socket"), "is a file and not a directory"),
+        invalid("a link to itself", place("loop"), "too many symbolic links"),
+        row(
+            "a socket of packets",
+            unix(),
+            served(place("packets").display(), (packets, Arc::clone(&folder))),
+            (Stage::Connect, Reason::Protocol),
+            "a socket of another type than stream",
+        ),
+        row(
+            "a socket whose queue is full",
+            unix(),
+            served(place("full").display(), (full, waiting, Arc::clone(&folder))),
+            REFUSED,
+            "its queue of waiting clients is full",
+        ),
     ]
 }
 
