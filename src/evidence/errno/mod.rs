@@ -258,7 +258,10 @@ fn exchange(errno: i32) -> Cause {
         libc::EOPNOTSUPP => {
             Cause::new(Reason::Unreachable, "a router says that the source route failed")
         }
-        libc::EMSGSIZE => Cause::new(Reason::MessageTooLong, ""),
+        libc::EMSGSIZE => Cause::new(
+            Reason::MessageTooLong,
+            "it is larger than the interface or the path carries in one packet",
+        ),
         libc::EAGAIN => Cause::new(Reason::OutOfResources, "no local port is left"),
         #[cfg(target_os = "linux")]
         libc::ENONET => {

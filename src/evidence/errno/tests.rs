@@ -99,7 +99,7 @@ const EXCHANGE: &[Row] = &[
     (libc::ENXIO, Unreachable, "no longer exists"),
     (libc::EPROTO, Unreachable, "parameter problem"),
     (libc::EOPNOTSUPP, Unreachable, "source route"),
-    (libc::EMSGSIZE, MessageTooLong, ""),
+    (libc::EMSGSIZE, MessageTooLong, "in one packet"),
     (libc::EAGAIN, OutOfResources, "no local port"),
     (libc::EMFILE, OutOfResources, "LimitNOFILE"),
     (libc::ENOBUFS, OutOfResources, "no room"),
