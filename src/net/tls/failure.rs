@@ -36,13 +36,18 @@ pub(super) fn of_handshake<S>(
     match cause.and_then(Complaint::of) {
         Some(Complaint::Alert(alert)) => of_alert(alert, seen.is_some(), settings),
         Some(Complaint::Own(complaint)) => of_own(&complaint),
-        None if received.closed => Failure::new(
+        None if received.closed || is_close_notify(cause) => Failure::new(
             Stage::Tls,
             Reason::Closed,
             "the peer closed the connection during the TLS handshake",
         ),
         None => Failure::new(Stage::Tls, Reason::TlsProtocol, format!("TLS handshake: {error}")),
     }
+}
+
+/// Whether the peer ended the connection by the alert that is no error.
+fn is_close_notify(cause: Option<&ssl::Error>) -> bool {
+    cause.is_some_and(|cause| cause.code() == ssl::ErrorCode::ZERO_RETURN)
 }
 
 /// The failure of a certificate that was judged bad, unless the module accepts any.
@@ -62,7 +67,7 @@ pub(super) fn is_engine_alone<S>(
     /// The libraries that read certificates and keys.
     const READERS: [&str; 6] = [
         "ASN.1 encoding routines",
-        "Elliptic curve routines",
+        "elliptic curve routines",
         "RSA routines",
         "X.509 certificate routines",
         "X509 V3 routines",
@@ -96,6 +101,9 @@ pub(super) fn of_fallback(
         }
         Some(rustls::Error::InvalidMessage(rustls::InvalidMessage::HandshakePayloadTooLarge)) => {
             too_large(MAX_FALLBACK_MESSAGE)
+        }
+        Some(rustls::Error::General(message)) => {
+            Failure::new(Stage::Tls, Reason::TlsIncompatible, format!("TLS handshake: {message}"))
         }
         Some(error) => {
             Failure::new(Stage::Tls, Reason::TlsProtocol, format!("TLS handshake: {error}"))

@@ -4,7 +4,7 @@
 use boring::{
     error::ErrorStack,
     hash::MessageDigest,
-    pkey::PKey,
+    pkey::{PKey, PKeyRef, Public},
     rsa::Padding,
     sign::{RsaPssSaltlen, Verifier},
 };
@@ -55,26 +55,30 @@ pub(super) fn verify(
     certificate: &CertificateDer<'_>,
     signed: &DigitallySignedStruct,
 ) -> Result<HandshakeSignatureValid, rustls::Error> {
-    let valid = is_signed(message, certificate, signed).unwrap_or(false);
+    let key = certificate::parse(certificate)
+        .and_then(|parsed| PKey::public_key_from_der(parsed.public_key().raw).ok());
+    let valid = key.as_ref().map(|key| is_signed(message, key, signed).unwrap_or(false));
     // A key that did not fit leaves an error behind.
     drop(ErrorStack::get());
-    if valid {
-        Ok(HandshakeSignatureValid::assertion())
-    } else {
-        Err(CertificateError::BadSignature.into())
+    match valid {
+        Some(true) => Ok(HandshakeSignatureValid::assertion()),
+        Some(false) => Err(CertificateError::BadSignature.into()),
+        None => Err(rustls::Error::General(UNSUPPORTED_KEY.to_owned())),
     }
 }
 
+/// The words for a key that no signature can be verified with.
+const UNSUPPORTED_KEY: &str = "the key of the server's certificate is of a kind that is not \
+                               supported; use RSA, ECDSA (P-256, P-384 or P-521) or Ed25519";
+
 fn is_signed(
     message: &[u8],
-    certificate: &CertificateDer<'_>,
+    key: &PKeyRef<Public>,
     signed: &DigitallySignedStruct,
 ) -> Option<bool> {
-    let parsed = certificate::parse(certificate)?;
-    let key = PKey::public_key_from_der(parsed.public_key().raw).ok()?;
     let (digest, is_pss) = match signed.scheme {
         SignatureScheme::ED25519 => {
-            let mut verifier = Verifier::new_without_digest(&key).ok()?;
+            let mut verifier = Verifier::new_without_digest(key).ok()?;
             return verifier.verify_oneshot(signed.signature(), message).ok();
         }
         SignatureScheme::RSA_PSS_SHA256 => (MessageDigest::sha256(), true),
@@ -94,7 +98,7 @@ fn is_signed(
         }
         _ => return None,
     };
-    let mut verifier = Verifier::new(digest, &key).ok()?;
+    let mut verifier = Verifier::new(digest, key).ok()?;
     if is_pss {
         verifier.set_rsa_padding(Padding::PKCS1_PSS).ok()?;
         verifier.set_rsa_pss_saltlen(RsaPssSaltlen::DIGEST_LENGTH).ok()?;

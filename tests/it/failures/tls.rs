@@ -275,6 +275,27 @@ fn handshakes() -> Vec<Row> {
             "reset",
         ),
         with(
+            "a polite end in the handshake",
+            "",
+            says("\u{15}\u{3}\u{3}\u{0}\u{2}\u{1}\u{0}", Wait),
+            Reason::Closed,
+            "during the TLS handshake",
+        ),
+        with(
+            "five warnings in a row",
+            "",
+            says(&"\u{15}\u{3}\u{3}\u{0}\u{2}\u{1}p".repeat(5), Wait),
+            Reason::TlsProtocol,
+            "too many warning alerts",
+        ),
+        with(
+            "too many certificates",
+            "",
+            serving(crowded()),
+            Reason::TooLarge,
+            "more than 256 KiB of certificates",
+        ),
+        with(
             "silence in the handshake",
             "",
             says("", Wait),
@@ -283,6 +304,15 @@ fn handshakes() -> Vec<Row> {
         )
         .soon(),
     ]
+}
+
+/// A server that sends a whole bundle.
+fn crowded() -> TlsServer {
+    let filler = (0..600).fold(authority("Filler"), |filler, index| {
+        filler.also(&format!("DNS:{index:050}.example"))
+    });
+    let filler = filler.self_signed();
+    good().chain(&[&filler; 9])
 }
 
 fn alerts() -> Vec<Row> {

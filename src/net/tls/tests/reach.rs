@@ -7,6 +7,8 @@ use rustls::{
     ServerConfig, SupportedProtocolVersion,
     crypto::ring,
     pki_types::{CertificateDer, PrivatePkcs8KeyDer},
+    server::{ClientHello, ResolvesServerCert},
+    sign::CertifiedKey,
     version::{TLS12, TLS13},
 };
 use tokio::{
@@ -100,6 +102,28 @@ async fn keys_on_curves_need_no_key_usage_either() {
     }
 }
 
+/// The key cannot be used, and the expiry is told all the same.
+#[tokio::test]
+async fn a_key_of_an_unknown_kind_is_named() {
+    for (name, from, to) in [
+        ("curve", b"\x2a\x86\x48\xce\x3d\x03\x01\x07", b"\x2a\x86\x48\xce\x3d\x03\x01\x06"),
+        ("kind", b"\x06\x07\x2a\x86\x48\xce\x3d\x02", b"\x06\x07\x2a\x86\x48\xce\x3d\x03"),
+    ] {
+        let pki = fixtures::pki(fixtures::leaf(HOST));
+        let mut der = pki.leaf.certificate.to_der().unwrap();
+        let place = der.windows(from.len()).position(|bytes| bytes == from).unwrap();
+        der[place..place + to.len()].copy_from_slice(to);
+        let address = serving_der(vec![der.into()], &pki.leaf, &TLS13).await;
+        let client =
+            TlsClient::new(TlsSettings { insecure_skip_verify: true, ..trusting(&pki.root) });
+        let outcome = connect_to(&client, address, HOST, &[]).await;
+        let failure = outcome.failure();
+        assert_eq!(failure.reason, Reason::TlsIncompatible, "{name}: {failure}");
+        assert!(failure.message.contains("a kind that is not supported"), "{name}: {failure}");
+        assert_eq!(outcome.seen.unwrap().earliest_expiry(), Some(pki.leaf.not_after()), "{name}");
+    }
+}
+
 /// A server of the chain, whatever its leaf says.
 async fn served_by_rustls(
     pki: &fixtures::Pki,
@@ -107,13 +131,32 @@ async fn served_by_rustls(
 ) -> SocketAddr {
     let chain = [&pki.leaf, &pki.intermediate];
     let chain = chain.map(|it| CertificateDer::from(it.certificate.to_der().unwrap())).to_vec();
-    let key = PrivatePkcs8KeyDer::from(pki.leaf.key.private_key_to_der_pkcs8().unwrap());
+    serving_der(chain, &pki.leaf, version).await
+}
+
+/// Shows one certificate to everybody, without a look at it.
+#[derive(Debug)]
+struct Always(Arc<CertifiedKey>);
+
+impl ResolvesServerCert for Always {
+    fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(Arc::clone(&self.0))
+    }
+}
+
+/// A server that shows `chain` and signs with the key of `leaf`.
+async fn serving_der(
+    chain: Vec<CertificateDer<'static>>,
+    leaf: &fixtures::Issued,
+    version: &'static SupportedProtocolVersion,
+) -> SocketAddr {
+    let key = PrivatePkcs8KeyDer::from(leaf.key.private_key_to_der_pkcs8().unwrap());
+    let key = ring::sign::any_supported_type(&key.into()).unwrap();
     let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_protocol_versions(&[version])
         .unwrap()
         .with_no_client_auth()
-        .with_single_cert(chain, key.into())
-        .unwrap();
+        .with_cert_resolver(Arc::new(Always(Arc::new(CertifiedKey::new(chain, key)))));
     let acceptor = TlsAcceptor::from(Arc::new(config));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
