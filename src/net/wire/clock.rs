@@ -164,6 +164,8 @@ pub(super) struct Tally {
     /// Sends that no later arrival was read for. Bytes may turn out to have arrived before our
     /// latest send, when they were read after it.
     unanswered: VecDeque<Mark>,
+    /// Number of reads since the latest send whose bytes had arrived before it.
+    stale_reads: u32,
     lap: Lap,
     pub(super) facts_at_end: Option<TcpFacts>,
 }
@@ -178,6 +180,7 @@ impl Tally {
             connected: born.after(connect_time),
             last_arrival: None,
             unanswered: VecDeque::new(),
+            stale_reads: 0,
             lap: Lap::default(),
             facts_at_end: None,
         }
@@ -194,11 +197,19 @@ impl Tally {
         self.last_arrival.is_none() || !self.unanswered.is_empty()
     }
 
+    /// Returns how many bytes are to be read at once, at most `most`. The first byte of an answer is
+    /// read alone. Where others had arrived before it, more is read each time, or a long answer that
+    /// came too early would be read byte by byte.
+    pub(super) fn read_limit(&self, most: usize) -> usize {
+        if self.awaits_answer() { most.min(1 << self.stale_reads.min(20)) } else { most }
+    }
+
     pub(super) fn note_send(&mut self, mark: Mark, length: usize) {
         if self.unanswered.len() == MOST_UNANSWERED {
             self.unanswered.pop_front();
         }
         self.unanswered.push_back(mark);
+        self.stale_reads = 0;
         self.lap.first_send.get_or_insert(mark);
         self.lap.last_send = Some(mark);
         self.lap.sent += u64::try_from(length).unwrap_or_default();
@@ -214,6 +225,9 @@ impl Tally {
 
     pub(super) fn note_arrival(&mut self, mark: Mark, length: usize) {
         let mark = self.note_waiting(mark);
+        if !self.unanswered.is_empty() {
+            self.stale_reads += 1;
+        }
         self.lap.first_byte.get_or_insert(mark);
         self.lap.last_byte = Some(mark);
         self.lap.received += u64::try_from(length).unwrap_or_default();
@@ -288,6 +302,21 @@ mod tests {
         tally.note_arrival(born.after(26 * MS), 1);
         assert_eq!(tally.lap.waiting, 10 * MS);
         assert!(!tally.awaits_answer());
+    }
+
+    #[test]
+    fn what_had_arrived_before_the_latest_send_is_read_in_growing_pieces() {
+        let (born, mut tally) = tally();
+        assert_eq!(tally.read_limit(1000), 1);
+        tally.note_send(born.after(10 * MS), 1);
+        for expected in [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1000, 1000] {
+            assert_eq!(tally.read_limit(1000), expected);
+            tally.note_arrival(born.after(5 * MS), expected);
+        }
+        tally.note_send(born.after(11 * MS), 1);
+        assert_eq!(tally.read_limit(1000), 1);
+        tally.note_arrival(born.after(12 * MS), 1);
+        assert_eq!(tally.read_limit(1000), 1000);
     }
 
     #[test]

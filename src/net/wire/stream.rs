@@ -104,7 +104,7 @@ impl AsyncRead for WireStream {
             // answer is read alone, or it would get the time of what came behind it. When we are
             // late, the kernel may have merged what came behind with the first segment; the first
             // byte then still gets that time, which is at most as late as we are.
-            let limit = if self.clock.tally().awaits_answer() { 1 } else { MOST_AT_ONCE };
+            let limit = self.clock.tally().read_limit(MOST_AT_ONCE);
             let room = buffer.remaining();
             let read = self.socket.try_read(|| stamps::receive(self.socket.as_fd(), buffer, limit));
             match read {
