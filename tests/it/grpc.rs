@@ -58,7 +58,7 @@ async fn every_way_to_fail_has_a_code_and_a_reason() {
         ("malformed", 13, "response", "protocol"),
         ("large", 8, "response", "too_large"),
         ("no trailers", 13, "response", "protocol"),
-        ("reset", 13, "response", "protocol"),
+        ("reset", 13, "response", "closed"),
     ] {
         eprintln!("{service}");
         let probed = probe(&module(&format!("service: {service}")), server.address).await;

@@ -1,20 +1,11 @@
 //! The call itself: one request over HTTP/2, and what its answer means.
 
-use std::{
-    convert::Infallible,
-    pin::Pin,
-    task::{Context, Poll},
-};
-
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderValue, Method, Request, StatusCode, Uri,
     header::{CONTENT_TYPE, TE, USER_AGENT},
 };
-use http_body::{Body, Frame};
-use http_body_util::BodyExt as _;
-use hyper::body::Incoming;
-use tokio::task::coop::consume_budget;
+use http_body_util::{BodyExt as _, Full};
 
 use super::{
     GrpcProber,
@@ -24,11 +15,14 @@ use super::{
 };
 use crate::{
     evidence::{Failure, Reason, Stage},
-    net::http::{
-        USER_AGENT as OUR_AGENT,
-        driver::Driver,
-        http2::{FrameWatch, Framed},
-        send::{Transport, failure_of, send_http2},
+    net::{
+        http::{
+            RequestBody, USER_AGENT as OUR_AGENT,
+            http2::{Http2, Http2Error},
+            send::Transport,
+            stream_watch::StreamWatch,
+        },
+        wire::WireClock,
     },
 };
 
@@ -48,12 +42,8 @@ impl Broken {
         Self { code: Code::UNAVAILABLE, failure }
     }
 
-    fn by(error: &hyper::Error, frames: &FrameWatch) -> Self {
-        // Hyper says of one that speaks something else that a frame has an invalid size, or only
-        // that the connection was closed.
-        let misunderstanding = frames.misunderstanding();
-        let failure = misunderstanding.unwrap_or_else(|| failure_of(error, "The call failed"));
-        Self { code: code_of_break(error), failure }
+    fn by(error: &Http2Error) -> Self {
+        Self { code: code_of_break(error), failure: error.failure("The call failed") }
     }
 }
 
@@ -76,29 +66,29 @@ const LARGEST_ANSWER: usize = 64 << 10;
 /// Makes the call on a new connection. `authority` is how the server is addressed.
 pub(super) async fn call(
     prober: &GrpcProber,
-    stream: Framed<Box<dyn Transport>>,
+    stream: Box<dyn Transport>,
+    clock: WireClock,
+    watch: StreamWatch,
     authority: &str,
-    frames: &FrameWatch,
 ) -> Ended {
     let request = request(prober, authority).map_err(|message| Broken {
         code: Code::INTERNAL,
         failure: Failure::new(Stage::Request, Reason::InvalidRequest, message),
     })?;
-    let (response, driver) =
-        send_http2(stream, request).await.map_err(|error| Broken::by(&error, frames))?;
-    let is_head_all = response.body().is_end_stream();
-    frames.note_head(is_head_all);
-    let (parts, body) = response.into_parts();
-    let reply =
-        Reply { status: parts.status, head: parts.headers, is_head_all, ..Reply::default() };
-    reply.read(body, driver, frames).await
+    let answered = Http2::send(stream, clock, watch, request).await;
+    let (head, exchange) = answered.map_err(|error| Broken::by(&error))?;
+    let is_head_all = exchange.is_complete();
+    let (status, head) = (head.status, head.headers);
+    Reply { status, head, is_head_all, ..Reply::default() }.read(exchange).await
 }
 
-fn request(prober: &GrpcProber, authority: &str) -> Result<Request<Message>, String> {
+fn request(prober: &GrpcProber, authority: &str) -> Result<Request<RequestBody>, String> {
     let scheme = if prober.tls { "https" } else { "http" };
     let uri = Uri::builder().scheme(scheme).authority(authority).path_and_query(PATH).build();
     let uri = uri.map_err(|error| format!("'{authority}' cannot be asked: {error}"))?;
-    let mut request = Request::new(Message(Some(message::request(&prober.service).into())));
+    // Its length is not announced, as in any call: servers would show it to their services.
+    let message = Full::new(Bytes::from(message::request(&prober.service)));
+    let mut request = Request::new(message.map_err(|never| match never {}).boxed_unsync());
     *request.method_mut() = Method::POST;
     *request.uri_mut() = uri;
     let headers = request.headers_mut();
@@ -111,46 +101,18 @@ fn request(prober: &GrpcProber, authority: &str) -> Result<Request<Message>, Str
     Ok(request)
 }
 
-/// The body of the request. Its length is not announced, as in any call: servers would show it to
-/// their services.
-struct Message(Option<Bytes>);
-
-impl Body for Message {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        Poll::Ready(self.0.take().map(|bytes| Ok(Frame::data(bytes))))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.0.is_none()
-    }
-}
-
 impl Reply {
-    async fn read(mut self, mut body: Incoming, mut driver: Driver, frames: &FrameWatch) -> Ended {
-        loop {
-            // One read may hold very many small pieces, and others want to be served meanwhile.
-            consume_budget().await;
-            let frame = match driver.run(body.frame()).await {
-                None => return Ok(self),
-                Some(Err(error)) => return Err(Broken::by(&error, frames)),
-                Some(Ok(frame)) => frame,
-            };
-            match frame.into_data() {
-                Ok(piece) if self.body.len() + piece.len() > LARGEST_ANSWER => {
-                    let message = format!("The answer is larger than {LARGEST_ANSWER} bytes");
-                    let failure = Failure::new(Stage::Response, Reason::TooLarge, message);
-                    return Err(Broken { code: Code::RESOURCE_EXHAUSTED, failure });
-                }
-                Ok(piece) => self.body.extend_from_slice(&piece),
-                Err(frame) => self.trailers = frame.into_trailers().ok(),
+    async fn read(mut self, mut exchange: Box<Http2>) -> Ended {
+        while let Some(piece) = exchange.next_piece().await.map_err(|error| Broken::by(&error))? {
+            if self.body.len() + piece.len() > LARGEST_ANSWER {
+                let message = format!("The answer is larger than {LARGEST_ANSWER} bytes");
+                let failure = Failure::new(Stage::Response, Reason::TooLarge, message);
+                return Err(Broken { code: Code::RESOURCE_EXHAUSTED, failure });
             }
+            self.body.extend_from_slice(&piece);
         }
+        self.trailers = exchange.take_trailers();
+        Ok(self)
     }
 
     /// How the call ended, and whether that is a success.

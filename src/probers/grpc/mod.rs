@@ -19,8 +19,8 @@ use crate::{
     net::{
         Context, dial,
         http::{
-            http2::{FrameWatch, Framed},
             send::Transport,
+            stream_watch::StreamWatch,
             url::{Url, check_scheme, host_header, hostname, port_number},
         },
         resolve::{Address, note_literal, resolve},
@@ -118,11 +118,10 @@ impl GrpcProber {
             &[("service", &*self.service), ("authority", &authority)],
         );
         let asking = seen.phases.stopwatch(GrpcPhase::Request);
-        let frames = FrameWatch::default();
-        let _waiting = context.waiting_for(|| frames.describe_wait());
-        let stream = Framed::new(stream, clock.clone(), frames.clone());
-        let ended = call(self, stream, authority, &frames).await;
-        let answered = frames.last_byte().zip(frames.sent()).filter(|_| ended.is_ok());
+        let watch = StreamWatch::of_http2();
+        let _waiting = context.waiting_for(|| watch.describe_wait(clock.so_far().received));
+        let ended = call(self, stream, clock.clone(), watch.clone(), authority).await;
+        let answered = watch.last_byte().zip(watch.sent()).filter(|_| ended.is_ok());
         let lap = clock.lap();
         match answered {
             Some((last, sent)) => asking.stop_at(last.since(sent)),

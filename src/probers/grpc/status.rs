@@ -1,8 +1,10 @@
 //! The status of a call: its code, and what stands for one where there is none.
 
-use std::{error::Error, fmt};
+use std::fmt;
 
 use http::{HeaderMap, HeaderValue, StatusCode};
+
+use crate::net::http::http2::{ErrorCode, Http2Error};
 
 /// How a call ended; any number may come, 0 to 16 have a meaning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,26 +110,16 @@ pub(super) fn code_of_http(status: StatusCode) -> Code {
 
 /// The code of a call that broke off: what a reset of its stream means, or that there is no
 /// connection.
-pub(super) fn code_of_break(error: &hyper::Error) -> Code {
-    let mut cause: Option<&(dyn Error + 'static)> = error.source();
-    while let Some(error) = cause {
-        if let Some(error) = error.downcast_ref::<h2::Error>() {
-            return match error.reason().filter(|_| error.is_reset()) {
-                Some(reason) => code_of_reset(reason),
-                None => Code::UNAVAILABLE,
-            };
-        }
-        cause = error.source();
-    }
-    Code::UNAVAILABLE
+pub(super) fn code_of_break(error: &Http2Error) -> Code {
+    error.reset_code().map_or(Code::UNAVAILABLE, code_of_reset)
 }
 
-fn code_of_reset(reason: h2::Reason) -> Code {
-    match reason {
-        h2::Reason::REFUSED_STREAM => Code::UNAVAILABLE,
-        h2::Reason::CANCEL => Code::CANCELLED,
-        h2::Reason::FLOW_CONTROL_ERROR | h2::Reason::ENHANCE_YOUR_CALM => Code::RESOURCE_EXHAUSTED,
-        h2::Reason::INADEQUATE_SECURITY => Code::PERMISSION_DENIED,
+fn code_of_reset(code: ErrorCode) -> Code {
+    match code {
+        ErrorCode::REFUSED_STREAM => Code::UNAVAILABLE,
+        ErrorCode::CANCEL => Code::CANCELLED,
+        ErrorCode::FLOW_CONTROL_ERROR | ErrorCode::ENHANCE_YOUR_CALM => Code::RESOURCE_EXHAUSTED,
+        ErrorCode::INADEQUATE_SECURITY => Code::PERMISSION_DENIED,
         _ => Code::INTERNAL,
     }
 }
@@ -176,11 +168,11 @@ mod tests {
             assert_eq!(code_of_http(status), Code(code), "{status}");
         }
         for (reason, code) in [
-            (h2::Reason::REFUSED_STREAM, 14),
-            (h2::Reason::CANCEL, 1),
-            (h2::Reason::ENHANCE_YOUR_CALM, 8),
-            (h2::Reason::INADEQUATE_SECURITY, 7),
-            (h2::Reason::PROTOCOL_ERROR, 13),
+            (ErrorCode::REFUSED_STREAM, 14),
+            (ErrorCode::CANCEL, 1),
+            (ErrorCode::ENHANCE_YOUR_CALM, 8),
+            (ErrorCode::INADEQUATE_SECURITY, 7),
+            (ErrorCode::PROTOCOL_ERROR, 13),
         ] {
             assert_eq!(code_of_reset(reason), Code(code), "{reason}");
         }

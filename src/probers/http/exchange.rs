@@ -1,32 +1,30 @@
 //! One request and its response on one connection, over whichever version of HTTP.
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Request, StatusCode, header, response::Parts};
-use http_body::Body as _;
-use http_body_util::BodyExt as _;
-use hyper::body::Incoming;
-use tokio::task::coop::consume_budget;
+use http::{HeaderMap, HeaderValue, Request, StatusCode, Version, header};
 
 use crate::{
     evidence::{Failure, Stage},
     net::{
         Context,
         http::{
-            driver::Driver,
+            RequestBody,
+            fields::FramedHead,
             http1::{self, Exchange, Head, HeadWatch, Problem},
-            http2::{FrameWatch, Framed},
-            send::{Transport, failure_of, send_http2},
+            http2::{Http2, Http2Error},
+            send::Transport,
+            stream_watch::StreamWatch,
             version::HttpVersion,
         },
         proxy::Proxy,
         wire::WireClock,
     },
-    probers::http::{measurements::HttpMeasurements, request::RequestBody, timing::Running},
+    probers::http::{measurements::HttpMeasurements, timing::Running},
 };
 #[cfg(feature = "http3")]
 use crate::{
     net::quic::QuicConnection,
-    probers::http::http3::{self, Http3, Http3Head},
+    probers::http::http3::{self, Http3},
 };
 
 /// A connection to make one request on.
@@ -69,7 +67,7 @@ pub(super) struct Response {
 /// What is still to come.
 enum Body {
     Http1(Box<Exchange<RequestBody>>),
-    Http2(Incoming, Driver),
+    Http2(Box<Http2>),
     #[cfg(feature = "http3")]
     Http3(Box<Http3>),
 }
@@ -83,9 +81,8 @@ pub(super) async fn exchange(
     seen: &mut HttpMeasurements,
 ) -> Result<Response, Failure> {
     let Connection { line, clock, over_tls, proxy } = connection;
-    let is_head = request.method() == http::Method::HEAD;
     context.enter(Stage::Response);
-    let answered = match line {
+    match line {
         Line::Http1(stream) => {
             let watch = HeadWatch::default();
             let running = Running::over_http1(clock.clone(), watch.clone());
@@ -95,33 +92,36 @@ pub(super) async fn exchange(
             drop(waiting);
             let (head, rest) = sent.map_err(|problem| problem.failure("The request failed"))?;
             seen.note_head(rest.lasts_until_end());
-            return Ok(Response::over_http1(head, rest, over_tls, proxy));
+            Ok(Response::over_http1(head, rest, over_tls, proxy))
         }
         Line::Http2(stream) => {
-            let frames = FrameWatch::default();
-            let running = Running::over_http2(clock.clone(), frames.clone());
+            let watch = StreamWatch::of_http2();
+            let running = Running::framed(clock.clone(), watch.clone());
             seen.running = Some(running.of(&request));
-            let _waiting = context.waiting_for(|| seen.describe_wait());
-            let answered = send_http2(Framed::new(stream, clock, frames.clone()), request).await;
-            if let Ok((response, _)) = &answered {
-                frames.note_head(response.body().is_end_stream());
-            }
-            answered
+            let waiting = context.waiting_for(|| seen.describe_wait());
+            let sent = Http2::send(stream, clock, watch, request).await;
+            drop(waiting);
+            let failed = |error| http2_failure(&error, "The request failed");
+            let (head, exchange) = sent.map_err(failed)?;
+            seen.note_head(false);
+            Ok(Response::framed(head, Version::HTTP_2, over_tls, Body::Http2(exchange)))
         }
         #[cfg(feature = "http3")]
         Line::Http3(connection) => {
-            return Box::pin(http3::exchange(context, connection, request, seen)).await;
+            Box::pin(http3::exchange(context, connection, request, seen)).await
         }
-    };
-    let (response, driver) = answered.map_err(|error| failure_of(&error, "The request failed"))?;
-    let (parts, body) = response.into_parts();
-    seen.note_head(false);
-    let content_length = content_length(&parts, &body, is_head);
-    let version = parts.version.into();
-    let Parts { status, headers, .. } = parts;
-    let headers = presentable(headers);
-    let body = Body::Http2(body, driver);
-    Ok(Response { status, version, headers, content_length, over_tls, proxy, body })
+    }
+}
+
+/// Returns the failure of an exchange over HTTP/2, with the key that switches to HTTP/1.1 where that
+/// may help.
+fn http2_failure(error: &Http2Error, what: &str) -> Failure {
+    let failure = error.failure(what);
+    if !error.needs_http1() {
+        return failure;
+    }
+    let message = format!("{failure}; set enable_http2: false in the module");
+    Failure::new(failure.stage, failure.reason, message)
 }
 
 impl Response {
@@ -138,63 +138,35 @@ impl Response {
         Self { status, version, headers, content_length, over_tls, proxy, body }
     }
 
+    fn framed(head: FramedHead, version: Version, over_tls: bool, body: Body) -> Self {
+        let FramedHead { status, mut headers, content_length } = head;
+        headers.remove(header::TRAILER);
+        note_no_cache(&mut headers);
+        let version = version.into();
+        Self { status, version, headers, content_length, over_tls, proxy: None, body }
+    }
+
     /// A response over HTTP/3, whose body is still on its way.
     #[cfg(feature = "http3")]
-    pub(super) fn over_http3(head: Http3Head, body: Box<Http3>) -> Self {
-        let Http3Head { status, headers, content_length } = head;
-        let version = HttpVersion::from(http::Version::HTTP_3);
-        let headers = presentable(headers);
-        let (body, over_tls) = (Body::Http3(body), true);
-        Self { status, version, headers, content_length, over_tls, proxy: None, body }
+    pub(super) fn over_http3(head: FramedHead, body: Box<Http3>) -> Self {
+        Self::framed(head, Version::HTTP_3, true, Body::Http3(body))
     }
 
     /// The next piece of the body.
     pub(super) async fn next_piece(&mut self) -> Result<Option<Bytes>, Failure> {
-        let (body, driver) = match &mut self.body {
+        match &mut self.body {
             Body::Http1(exchange) => {
                 let broken = |problem: Problem| problem.failure("The body broke off");
-                return exchange.next_piece().await.map_err(broken);
+                exchange.next_piece().await.map_err(broken)
             }
-            Body::Http2(body, driver) => (body, driver),
+            Body::Http2(exchange) => {
+                let broken = |error| http2_failure(&error, "The body broke off");
+                exchange.next_piece().await.map_err(broken)
+            }
             #[cfg(feature = "http3")]
-            Body::Http3(exchange) => return exchange.next_piece().await,
-        };
-        loop {
-            // One read may hold very many small pieces, and others want to be served meanwhile.
-            consume_budget().await;
-            let frame = driver.run(body.frame()).await;
-            match frame {
-                None => return Ok(None),
-                Some(Err(error)) => return Err(failure_of(&error, "The body broke off")),
-                // Trailers are none of it.
-                Some(Ok(frame)) => {
-                    if let Ok(piece) = frame.into_data() {
-                        return Ok(Some(piece));
-                    }
-                }
-            }
+            Body::Http3(exchange) => exchange.next_piece().await,
         }
     }
-}
-
-/// The length that was announced over HTTP/2, as Go's client tells it.
-fn content_length(parts: &Parts, body: &Incoming, is_head: bool) -> Option<u64> {
-    let mut lengths = parts.headers.get_all(header::CONTENT_LENGTH).iter();
-    let announced = lengths
-        .next()
-        .and_then(|length| length.to_str().ok())
-        .and_then(|length| length.trim().parse().ok())
-        .filter(|_| lengths.next().is_none());
-    announced.or_else(|| (body.is_end_stream() && !is_head).then_some(0))
-}
-
-/// The headers as Go's client presents them, which is what header rules are written for: without
-/// those about the transfer.
-fn presentable(mut headers: HeaderMap) -> HeaderMap {
-    headers.remove(header::TRANSFER_ENCODING);
-    headers.remove(header::TRAILER);
-    note_no_cache(&mut headers);
-    headers
 }
 
 /// Adds the modern form of `Pragma: no-cache`, as Go's client does.

@@ -1,10 +1,8 @@
 //! The requests of a probe: what upstream's look like, byte for byte.
 
-use std::io;
-
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Request, StatusCode, Uri, header, uri::PathAndQuery};
-use http_body_util::{BodyExt as _, Empty, Full, combinators::UnsyncBoxBody};
+use http_body_util::{BodyExt as _, Empty, Full};
 use tokio::fs::File;
 
 use crate::{
@@ -12,7 +10,7 @@ use crate::{
     net::{
         Context,
         http::{
-            USER_AGENT,
+            RequestBody, USER_AGENT,
             credentials::{Credentials, basic, header_name, header_value, impossible, unusable},
             url::{Url, host_header},
         },
@@ -22,9 +20,6 @@ use crate::{
         cookies::Jar, file_body::FileBody, measurements::HttpMeasurements, settings::HttpProber,
     },
 };
-
-/// The body of a request.
-pub(super) type RequestBody = UnsyncBoxBody<Bytes, io::Error>;
 
 /// The length of a request's body that is read from a file, and that no header announces.
 #[derive(Debug, Clone, Copy)]

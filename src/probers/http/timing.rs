@@ -5,17 +5,15 @@ use std::time::Duration;
 use http::Request;
 use http_body::Body as _;
 
-#[cfg(feature = "http3")]
-use crate::probers::http::http3::StreamWatch;
 use crate::{
     evidence::{Phases, words::count},
     net::{
-        http::{http1::HeadWatch, http2::FrameWatch},
+        http::{RequestBody, http1::HeadWatch, stream_watch::StreamWatch},
         wire::{Mark, WireClock},
     },
     probers::http::{
         measurements::{HttpMeasurements, HttpPhase},
-        request::{FileLength, RequestBody},
+        request::FileLength,
     },
 };
 
@@ -35,9 +33,8 @@ pub(super) struct Running {
 #[derive(Debug)]
 enum Watch {
     Http1(HeadWatch),
-    Http2(FrameWatch),
-    #[cfg(feature = "http3")]
-    Http3(StreamWatch),
+    /// HTTP/2 and HTTP/3.
+    Framed(StreamWatch),
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -77,15 +74,9 @@ impl Running {
         Self::new(clock, Watch::Http1(head))
     }
 
-    /// For a request that is about to be sent over HTTP/2 on a connection with this clock.
-    pub(super) fn over_http2(clock: WireClock, frames: FrameWatch) -> Self {
-        Self::new(clock, Watch::Http2(frames))
-    }
-
-    /// For a request that is about to be sent over HTTP/3 on a connection with this clock.
-    #[cfg(feature = "http3")]
-    pub(super) fn over_http3(clock: WireClock, stream: StreamWatch) -> Self {
-        Self::new(clock, Watch::Http3(stream))
+    /// For a request that is about to be sent over HTTP/2 or HTTP/3 on a connection with this clock.
+    pub(super) fn framed(clock: WireClock, stream: StreamWatch) -> Self {
+        Self::new(clock, Watch::Framed(stream))
     }
 
     fn new(clock: WireClock, watch: Watch) -> Self {
@@ -113,12 +104,7 @@ impl Running {
         }
         match &self.watch {
             Watch::Http1(head) => head.describe_wait(),
-            Watch::Http2(frames) => frames.describe_wait(),
-            #[cfg(feature = "http3")]
-            Watch::Http3(_) => {
-                let received = count(lap.received, "byte");
-                format!("request sent over HTTP/3, no response header; {received} came in all")
-            }
+            Watch::Framed(stream) => stream.describe_wait(lap.received),
         }
     }
 
@@ -128,9 +114,9 @@ impl Running {
             Watch::Http1(head) => head
                 .first_read()
                 .map(|lap| Answered { processing: lap.answer_time(), first_byte: lap.last_byte }),
-            Watch::Http2(frames) => frames.head().map(|head| Answered::framed(frames.sent(), head)),
-            #[cfg(feature = "http3")]
-            Watch::Http3(stream) => stream.head().map(|head| Answered::framed(stream.sent(), head)),
+            Watch::Framed(stream) => {
+                stream.head().map(|head| Answered::framed(stream.sent(), head))
+            }
         }
     }
 
@@ -140,9 +126,7 @@ impl Running {
         match &self.watch {
             Watch::Http1(head) if head.first_read().is_some() => lap.last_byte,
             Watch::Http1(_) => lap.last_send,
-            Watch::Http2(frames) => frames.sent(),
-            #[cfg(feature = "http3")]
-            Watch::Http3(stream) => stream.sent(),
+            Watch::Framed(stream) => stream.sent(),
         }
     }
 
@@ -152,9 +136,7 @@ impl Running {
         match &self.watch {
             _ if self.until_end => lap.end.or(lap.last_byte),
             Watch::Http1(_) => lap.last_byte,
-            Watch::Http2(frames) => frames.last_byte(),
-            #[cfg(feature = "http3")]
-            Watch::Http3(stream) => stream.last_byte(),
+            Watch::Framed(stream) => stream.last_byte(),
         }
     }
 }

@@ -34,7 +34,7 @@ fn health_services_that_mean_no_good_are_ended() {
             "too_large|protocol",
             saying(head(), frame(DATA, 0, 1, &[b'x'; 999])),
         ),
-        ("small pieces", "patient", "protocol", saying(grpc_head(), frame(DATA, 0, 1, b"x"))),
+        ("small pieces", "patient", "too_large", saying(grpc_head(), frame(DATA, 0, 1, b"x"))),
         (
             "a length without a message",
             "patient",

@@ -81,6 +81,9 @@ fn servers_that_do_not_come_to_an_end_are_cut_off() {
         ("priorities", "plain", saying(nothing(), frame(PRIORITY, 0, 3, &[0, 0, 0, 0, 1]))),
         ("nothing but windows", "upload", saying(nothing(), nothing())),
         ("no window at all", "upload", saying(no_window, nothing())),
+        ("empty data", "plain", saying(head(), frame(DATA, 0, 1, &[]))),
+        ("padding", "plain", saying(head(), frame(DATA, 8, 1, &[9, 0, 0, 0, 0, 0, 0, 0, 0, 0]))),
+        ("small data", "plain", saying(head(), frame(DATA, 0, 1, b"x"))),
         ("a farewell", "plain", saying(frame(GOAWAY, 0, 0, &[0, 0, 0, 1, 0, 0, 0, 0]), nothing())),
     ];
     let attacks = attacks.map(|(name, module, peer)| attack(name, module, "timeout", peer));
@@ -105,17 +108,14 @@ fn frames_without_measure_are_refused() {
     ];
     let promise = frame(PUSH_PROMISE, END_HEADERS, 1, &[0, 0, 0, 2, 0x82, 0x84, 0x86]);
     let attacks = [
-        ("empty continuations", "protocol", saying(open(&[STATUS_200]), more)),
+        ("empty continuations", "too_large", saying(open(&[STATUS_200]), more)),
         (
             "continuations",
-            "protocol",
+            "too_large",
             saying(open(&[STATUS_200]), frame(CONTINUATION, 0, 1, &header)),
         ),
-        ("many headers", "protocol", saying(large.concat(), Vec::new())),
-        ("few bytes for many", "protocol", saying(bomb.concat(), Vec::new())),
-        ("empty data", "protocol", saying(head(), frame(DATA, 0, 1, &[]))),
-        ("padding", "protocol", saying(head(), frame(DATA, 8, 1, &[9, 0, 0, 0, 0, 0, 0, 0, 0, 0]))),
-        ("small data", "protocol", saying(head(), frame(DATA, 0, 1, b"x"))),
+        ("many headers", "too_large", saying(large.concat(), Vec::new())),
+        ("few bytes for many", "too_large", saying(bomb.concat(), Vec::new())),
         (
             "windows",
             "protocol",
@@ -123,7 +123,7 @@ fn frames_without_measure_are_refused() {
         ),
         ("promises", "protocol", saying(Vec::new(), promise)),
         ("resets", "protocol", saying(Vec::new(), frame(RST_STREAM, 0, 1, &[0, 0, 0, 1]))),
-        ("interim heads", "protocol", saying(Vec::new(), interim_head())),
+        ("interim heads", "too_large", saying(Vec::new(), interim_head())),
         ("a large frame", "protocol", saying(vec![0xff; 100], Vec::new())),
         ("another protocol", "protocol", saying(b"HTTP/1.1 200 OK\r\n\r\n".repeat(10), Vec::new())),
         ("an end without a head", "protocol", saying(frame(DATA, END_STREAM, 1, b"x"), Vec::new())),

@@ -219,7 +219,7 @@ fn what_breaks_the_protocol_is_refused() {
     };
     let attacks = [
         ("another version", "protocol", answering(other_version, 1), 0),
-        ("interim heads", "protocol", saying(Vec::new(), frame(HEADERS, STATUS_103)), 1),
+        ("interim heads", "too_large", saying(Vec::new(), frame(HEADERS, STATUS_103)), 1),
         ("trailers", "protocol", saying(head(), head()), 1),
         ("a large head", "too_large", saying(frame(HEADERS, &large), []), 1),
         ("many headers", "too_large", saying(frame(HEADERS, &many), []), 1),

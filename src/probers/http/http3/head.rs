@@ -1,22 +1,10 @@
 //! Heads of requests and responses, in the form that HTTP/3 gives them.
 
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, request::Parts};
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode, header, request::Parts};
 use quiche::h3::{self, NameValue as _};
 
-use crate::{
-    evidence::{Failure, Reason, Stage},
-    net::http::send::MOST_HEADERS,
-    probers::http::http3::broken,
-};
-
-/// The head of a final response.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Http3Head {
-    pub(crate) status: StatusCode,
-    pub(crate) headers: HeaderMap,
-    /// The length of the body as it was announced.
-    pub(crate) content_length: Option<u64>,
-}
+use crate::net::http::fields::{BadSection, FieldSection};
 
 /// A request as fields, those first that stand for its first line.
 pub(super) fn fields(request: &Parts) -> Vec<h3::Header> {
@@ -35,43 +23,17 @@ pub(super) fn fields(request: &Parts) -> Vec<h3::Header> {
     first.chain(others).collect()
 }
 
-impl Http3Head {
-    /// The head that these fields make; nothing when it is an interim one.
-    pub(super) fn of(fields: &[h3::Header]) -> Result<Option<Self>, Failure> {
-        if fields.len() > MOST_HEADERS {
-            let message = "The request failed: the response has too many headers";
-            return Err(Failure::new(Stage::Response, Reason::TooLarge, message));
-        }
-        let mut status = None;
-        let mut headers = HeaderMap::new();
-        for field in fields {
-            match field.name() {
-                b":status" if status.is_none() && headers.is_empty() => {
-                    status = StatusCode::from_bytes(field.value()).ok();
-                }
-                name => {
-                    let malformed = || {
-                        let name = String::from_utf8_lossy(name);
-                        broken(&format!("The request failed: malformed field {name:?}"))
-                    };
-                    let value = HeaderValue::from_bytes(field.value()).map_err(|_| malformed())?;
-                    let name = HeaderName::from_lowercase(name).map_err(|_| malformed())?;
-                    headers.append(name, value);
-                }
-            }
-        }
-        let status = status
-            .ok_or_else(|| broken("The request failed: the response has no valid status code"))?;
-        if status.is_informational() {
-            return Ok(None);
-        }
-        let content_length = content_length(status, &headers);
-        Ok(Some(Self { status, headers, content_length }))
+/// Returns the section that these fields make.
+pub(super) fn section(fields: &[h3::Header]) -> Result<FieldSection, BadSection> {
+    let mut section = FieldSection::default();
+    for field in fields {
+        section.push(field.name(), Bytes::copy_from_slice(field.value()))?;
     }
+    Ok(section)
 }
 
 /// The length that was announced, as Go's client tells it.
-fn content_length(status: StatusCode, headers: &HeaderMap) -> Option<u64> {
+pub(super) fn content_length(status: StatusCode, headers: &HeaderMap) -> Option<u64> {
     let length = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
     let announced = length.and_then(|length| length.parse().ok());
     announced.or_else(|| (status == StatusCode::NO_CONTENT).then_some(0))
@@ -82,12 +44,6 @@ mod tests {
     use http::Request;
 
     use super::*;
-
-    fn fields_of(pairs: &[(&str, &str)]) -> Vec<h3::Header> {
-        let header =
-            |(name, value): &(&str, &str)| h3::Header::new(name.as_bytes(), value.as_bytes());
-        pairs.iter().map(header).collect()
-    }
 
     #[test]
     fn a_request_begins_with_what_its_first_line_would_say() {
@@ -106,34 +62,21 @@ mod tests {
     }
 
     #[test]
-    fn heads_are_final_interim_or_broken() {
+    fn lengths_are_known_where_they_are_announced() {
         type Fields = &'static [(&'static str, &'static str)];
-        let cases: &[(Fields, Option<Option<Option<u64>>>)] = &[
-            (&[(":status", "200")], Some(Some(None))),
-            (&[(":status", "200"), ("content-length", "7")], Some(Some(Some(7)))),
-            (&[(":status", "200"), ("content-length", "x")], Some(Some(None))),
-            (&[(":status", "204")], Some(Some(Some(0)))),
-            (&[(":status", "103"), ("link", "a")], Some(None)),
-            (&[], None),
-            (&[(":status", "20")], None),
-            (&[(":status", "200"), (":status", "200")], None),
-            (&[("x", "y"), (":status", "200")], None),
-            (&[(":status", "200"), (":path", "/")], None),
-            (&[(":status", "200"), ("X-Upper", "y")], None),
-            (&[(":status", "200"), ("x", "a\nb")], None),
+        let cases: &[(Fields, Option<u64>)] = &[
+            (&[(":status", "200")], None),
+            (&[(":status", "200"), ("content-length", "7")], Some(7)),
+            (&[(":status", "200"), ("content-length", "x")], None),
+            (&[(":status", "204")], Some(0)),
         ];
-        for (fields, expected) in cases {
-            let head = Http3Head::of(&fields_of(fields));
-            let found = head.ok().map(|head| head.map(|head| head.content_length));
-            assert_eq!(found, *expected, "{fields:?}");
+        for (pairs, expected) in cases {
+            let pairs = pairs
+                .iter()
+                .map(|(name, value)| h3::Header::new(name.as_bytes(), value.as_bytes()));
+            let section = section(&pairs.collect::<Vec<_>>()).unwrap();
+            let head = section.into_head(content_length).unwrap();
+            assert_eq!(head.content_length, *expected);
         }
-    }
-
-    #[test]
-    fn headers_are_counted() {
-        let mut many = vec![(":status", "200")];
-        many.resize(MOST_HEADERS + 1, ("x", "y"));
-        let many = fields_of(&many);
-        assert_eq!(Http3Head::of(&many).unwrap_err().reason, Reason::TooLarge);
     }
 }

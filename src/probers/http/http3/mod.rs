@@ -6,26 +6,27 @@
 mod connect;
 mod head;
 mod upload;
-mod watch;
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 use http::{Method, Request};
 use quiche::h3;
 use tokio::task::coop::consume_budget;
 
-pub(super) use crate::probers::http::http3::{
-    connect::connect, head::Http3Head, watch::StreamWatch,
-};
+pub(super) use crate::probers::http::http3::connect::connect;
 use crate::{
     evidence::{Failure, Reason, Stage},
     net::{
         Context,
-        http::{head::MOST_INTERIM, send::LARGEST_HEAD},
+        http::{
+            RequestBody,
+            fields::{BadSection, FramedHead},
+            send::LARGEST_HEAD,
+            stream_watch::StreamWatch,
+        },
         quic::QuicConnection,
     },
     probers::http::{
-        exchange::Response, http3::upload::Upload, measurements::HttpMeasurements,
-        request::RequestBody, timing::Running,
+        exchange::Response, http3::upload::Upload, measurements::HttpMeasurements, timing::Running,
     },
 };
 
@@ -43,8 +44,10 @@ pub(super) struct Http3 {
     request_sent: u64,
     /// How many more bytes of the body there must be, where that was said.
     missing: Option<u64>,
-    heads: u32,
+    /// Size of the heads of interim responses (1xx) so far, in bytes.
+    interim_size: usize,
     answered: bool,
+    has_trailers: bool,
     finished: bool,
 }
 
@@ -57,7 +60,7 @@ pub(super) async fn exchange(
 ) -> Result<Response, Failure> {
     let is_head = request.method() == Method::HEAD;
     let watch = StreamWatch::default();
-    let running = Running::over_http3(connection.clock().clone(), watch.clone());
+    let running = Running::framed(connection.clock().clone(), watch.clone());
     seen.running = Some(running.of(&request));
     let waiting = context.waiting_for(|| seen.describe_wait());
     let mut exchange = Http3::begin(connection, request, watch).await?;
@@ -98,8 +101,9 @@ impl Http3 {
             watch,
             request_sent: 0,
             missing: None,
-            heads: 0,
+            interim_size: 0,
             answered: false,
+            has_trailers: false,
             finished: false,
         };
         // What there is of the body goes along with the head.
@@ -109,15 +113,22 @@ impl Http3 {
     }
 
     /// Waits for the head of the final response.
-    async fn head(&mut self) -> Result<Http3Head, Failure> {
+    async fn head(&mut self) -> Result<FramedHead, Failure> {
         loop {
             match self.poll()? {
                 Some(h3::Event::Headers { list, .. }) => {
-                    self.count_head()?;
-                    if let Some(head) = Http3Head::of(&list)? {
+                    let section = head::section(&list).map_err(|bad| malformed(&bad))?;
+                    self.interim_size += section.size();
+                    let head = section.into_head(head::content_length);
+                    let head = head.map_err(|bad| malformed(&bad))?;
+                    if !head.status.is_informational() {
                         self.watch.note_head();
                         self.answered = true;
                         return Ok(head);
+                    }
+                    // A peer could go on with interim responses for ever.
+                    if self.interim_size > LARGEST_HEAD {
+                        return Err(malformed(&BadSection::too_large()));
                     }
                     // What follows is in the same datagram only if it can be read already.
                     let more = self.is_readable();
@@ -147,7 +158,10 @@ impl Http3 {
             match self.poll()? {
                 Some(h3::Event::Finished) => self.finished = true,
                 // Trailers are none of it.
-                Some(h3::Event::Headers { .. }) => self.count_head()?,
+                Some(h3::Event::Headers { .. }) if !self.has_trailers => self.has_trailers = true,
+                Some(h3::Event::Headers { .. }) => {
+                    return Err(broken("The body broke off: the response has trailers twice"));
+                }
                 Some(_) => {}
                 None => self.advance().await?,
             }
@@ -250,15 +264,11 @@ impl Http3 {
         }
         Ok(())
     }
+}
 
-    /// A peer could go on with heads for ever.
-    fn count_head(&mut self) -> Result<(), Failure> {
-        self.heads += 1;
-        if self.heads > MOST_INTERIM + 1 {
-            return Err(broken("there are too many interim responses"));
-        }
-        Ok(())
-    }
+/// Returns the failure of a response whose head cannot be used.
+fn malformed(bad: &BadSection) -> Failure {
+    Failure::new(Stage::Response, bad.reason, format!("The request failed: {}", bad.text))
 }
 
 fn broken(message: &str) -> Failure {

@@ -7,7 +7,8 @@ use quiche::h3;
 
 use crate::{
     evidence::{Failure, Reason, Stage},
-    probers::http::{http3::failure_of, request::RequestBody},
+    net::http::RequestBody,
+    probers::http::http3::failure_of,
 };
 
 /// What of a body is still to be sent.

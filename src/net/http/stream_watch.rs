@@ -1,27 +1,70 @@
-//! When the request of an HTTP/3 exchange was sent, and when its response came.
+//! When the request of an exchange over HTTP/2 or HTTP/3 was sent, and when its response came.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::net::wire::Mark;
+use crate::{evidence::words::count, net::wire::Mark};
 
-/// The times of an exchange, for whoever reports them while others have the connection.
+/// The times of an exchange, which are read while others own the connection.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct StreamWatch(Arc<Mutex<State>>);
 
 #[derive(Debug, Clone, Copy, Default)]
 struct State {
-    /// When the last datagram of the request was sent, or the last one so far.
+    /// When the last bytes of the request were sent, or the last ones so far.
     sent: Option<Mark>,
     /// When the head that is being read began to arrive.
     head: Option<Mark>,
     /// Whether that is the final one.
     is_final: bool,
-    /// When the last datagram of the response arrived.
+    /// When the last bytes of the response arrived.
     last_byte: Option<Mark>,
+    has_interim: bool,
+    units: Units,
+}
+
+/// What a connection consists of, as far as that is told.
+#[derive(Debug, Clone, Copy, Default)]
+enum Units {
+    /// Datagrams of HTTP/3.
+    #[default]
+    Datagrams,
+    /// Frames of HTTP/2, of which the last one was of this type.
+    Frames(Option<&'static str>),
 }
 
 impl StreamWatch {
-    /// When the last datagram of the request was sent, or the last one so far.
+    /// Returns one for an exchange over HTTP/2.
+    pub(crate) fn of_http2() -> Self {
+        Self(Arc::new(Mutex::new(State { units: Units::Frames(None), ..State::default() })))
+    }
+
+    /// Describes the wait for a response that is not complete; the request was sent, and so many bytes
+    /// came in all.
+    pub(crate) fn describe_wait(&self, received: u64) -> String {
+        let state = self.state();
+        let (over, last) = match state.units {
+            Units::Datagrams => {
+                (" over HTTP/3", format!("{} came in all", count(received, "byte")))
+            }
+            Units::Frames(Some(frame)) => {
+                ("", format!("the last HTTP/2 frame that came is {frame}"))
+            }
+            Units::Frames(None) => ("", "no HTTP/2 frame came".to_owned()),
+        };
+        if state.is_final {
+            return format!("response header received, no end of the response; {last}");
+        }
+        let missing =
+            if state.has_interim { "no final response header" } else { "no response header" };
+        format!("request sent{over}, {missing}; {last}")
+    }
+
+    /// Notes the type of the last frame that came over HTTP/2.
+    pub(crate) fn note_frame(&self, frame: &'static str) {
+        self.state().units = Units::Frames(Some(frame));
+    }
+
+    /// When the last bytes of the request were sent, or the last ones so far.
     pub(crate) fn sent(&self) -> Option<Mark> {
         self.state().sent
     }
@@ -32,17 +75,17 @@ impl StreamWatch {
         state.head.filter(|_| state.is_final)
     }
 
-    /// When the last datagram of the response arrived.
+    /// When the last bytes of the response arrived.
     pub(crate) fn last_byte(&self) -> Option<Mark> {
         self.state().last_byte
     }
 
-    pub(super) fn note_sent(&self, sent: Option<Mark>) {
+    pub(crate) fn note_sent(&self, sent: Option<Mark>) {
         self.state().sent = sent;
     }
 
-    /// Notes a datagram with some of the response in it.
-    pub(super) fn note_arrival(&self, arrival: Option<Mark>) {
+    /// Notes the arrival of some of the response.
+    pub(crate) fn note_arrival(&self, arrival: Option<Mark>) {
         let mut state = self.state();
         state.head = state.head.or(arrival);
         state.last_byte = arrival;
@@ -50,13 +93,14 @@ impl StreamWatch {
 
     /// Notes that the head which is there is an interim one; `more` says whether the next one has
     /// begun to arrive with it.
-    pub(super) fn note_interim(&self, more: bool) {
+    pub(crate) fn note_interim(&self, more: bool) {
         let mut state = self.state();
         state.head = state.last_byte.filter(|_| more);
+        state.has_interim = true;
     }
 
     /// Notes that the head which is there is the final one.
-    pub(super) fn note_head(&self) {
+    pub(crate) fn note_head(&self) {
         self.state().is_final = true;
     }
 

@@ -1,0 +1,303 @@
+//! What HTTP/2 needs besides requests and responses: settings, windows, pings, and the order of
+//! frames.
+
+use bytes::{Buf as _, Bytes, BytesMut};
+
+use super::{
+    Event,
+    error::{ErrorCode, GoAway, Http2Error},
+    frames::{
+        ACK, CONTINUATION, END_HEADERS, END_STREAM, FrameHeader, GOAWAY, HEADER_SIZE, HEADERS,
+        PADDED, PING, PRIORITY, PUSH_PROMISE, RST_STREAM, SETTINGS, STREAM, WINDOW_UPDATE,
+        put_frame,
+    },
+    hpack::{Decoder, HpackError},
+    request::{DEFAULT_WINDOW, INITIAL_WINDOW_SIZE},
+};
+use crate::net::http::{
+    fields::{BadSection, FieldSection},
+    send::{LARGEST_HEAD, READ_AHEAD},
+};
+
+/// Maximum size of a window in bytes (RFC 9113, section 6.9.1).
+const MAX_WINDOW: i64 = 0x7fff_ffff;
+
+/// The state of a connection besides its exchange.
+#[derive(Debug)]
+pub(super) struct Control {
+    /// How much may be sent on the connection and on the stream, in bytes. A change of settings may
+    /// make the latter negative.
+    connection_window: i64,
+    stream_window: i64,
+    /// What the stream's window began with.
+    initial_window: i64,
+    /// Number of bytes that were received and that the peer may not send again yet.
+    unreported: usize,
+    /// The header block that is being received.
+    block: Option<Block>,
+    /// The last GOAWAY.
+    pub(super) go_away: Option<GoAway>,
+}
+
+#[derive(Debug)]
+struct Block {
+    stream: u32,
+    ends: bool,
+    fragments: BytesMut,
+    /// Size of all its frames in bytes; they may be empty.
+    size: usize,
+}
+
+impl Default for Control {
+    fn default() -> Self {
+        Self {
+            connection_window: DEFAULT_WINDOW.into(),
+            stream_window: DEFAULT_WINDOW.into(),
+            initial_window: DEFAULT_WINDOW.into(),
+            unreported: 0,
+            block: None,
+            go_away: None,
+        }
+    }
+}
+
+impl Control {
+    /// Returns how many bytes of the request's body may be sent.
+    pub(super) fn send_window(&self) -> usize {
+        usize::try_from(self.connection_window.min(self.stream_window)).unwrap_or_default()
+    }
+
+    /// Notes that so many bytes of the request's body are sent.
+    pub(super) fn note_sent(&mut self, length: usize) {
+        let length = i64::try_from(length).unwrap_or(i64::MAX);
+        self.connection_window -= length;
+        self.stream_window -= length;
+    }
+
+    /// Notes that so many bytes were received; from time to time the peer is told that it may send as
+    /// many again.
+    pub(super) fn note_consumed(&mut self, length: usize, out: &mut BytesMut) {
+        self.unreported += length;
+        let increment = u32::try_from(self.unreported).unwrap_or(u32::MAX);
+        if increment < READ_AHEAD / 2 {
+            return;
+        }
+        for stream in [0, STREAM] {
+            put_frame(out, WINDOW_UPDATE, 0, stream, &increment.to_be_bytes());
+        }
+        self.unreported = 0;
+    }
+
+    /// Takes some of a DATA frame.
+    pub(super) fn data(
+        &mut self,
+        stream: u32,
+        payload: BytesMut,
+        ends: bool,
+    ) -> Result<Option<Event>, Http2Error> {
+        self.expect_no_block()?;
+        // As Go's client does it, what nobody can have pushed is passed over.
+        if stream == STREAM + 1 {
+            return Ok(None);
+        }
+        if stream != STREAM {
+            let text = format!("DATA for stream {stream}, which no request has opened");
+            return Err(Http2Error::broken(text));
+        }
+        Ok(Some(Event::Data { payload, ends }))
+    }
+
+    /// Takes a whole frame; answers go to `out`. `before` says what has not come yet.
+    pub(super) fn frame(
+        &mut self,
+        (header, payload): (FrameHeader, Bytes),
+        decoder: &mut Decoder,
+        out: &mut BytesMut,
+        before: &str,
+    ) -> Result<Option<Event>, Http2Error> {
+        if header.kind == CONTINUATION {
+            return self.continuation(header, &payload, decoder);
+        }
+        self.expect_no_block()?;
+        match header.kind {
+            HEADERS => return self.headers(header, payload, decoder),
+            SETTINGS => self.settings(header, &payload, out)?,
+            PING => ping(header, &payload, out)?,
+            WINDOW_UPDATE => self.window_update(header, &payload)?,
+            GOAWAY => self.go_away(header, payload)?,
+            RST_STREAM => {
+                let code = sole_number(header, &payload, "RST_STREAM")?;
+                if header.stream == 0 {
+                    return Err(Http2Error::broken("RST_STREAM for the whole connection"));
+                }
+                if header.stream == STREAM {
+                    return Err(Http2Error::reset(ErrorCode(code), before, self.go_away.as_ref()));
+                }
+            }
+            PUSH_PROMISE => {
+                let text = "it pushes (PUSH_PROMISE), which the exporter's SETTINGS switch off";
+                return Err(Http2Error::broken(text));
+            }
+            _ => {}
+        }
+        Ok(None)
+    }
+
+    fn expect_no_block(&self) -> Result<(), Http2Error> {
+        match self.block {
+            None => Ok(()),
+            Some(_) => Err(Http2Error::broken("another frame interrupts a header block")),
+        }
+    }
+
+    fn headers(
+        &mut self,
+        header: FrameHeader,
+        mut payload: Bytes,
+        decoder: &mut Decoder,
+    ) -> Result<Option<Event>, Http2Error> {
+        if header.stream == 0 {
+            return Err(Http2Error::broken("HEADERS for the whole connection"));
+        }
+        let invalid = || Http2Error::broken("a HEADERS frame is too short for its padding");
+        let padding =
+            if header.has(PADDED) { payload.try_get_u8().map_err(|_| invalid())? } else { 0 };
+        // The priority is out of use.
+        let skipped = if header.has(PRIORITY) { 5 } else { 0 };
+        let end = payload.len().checked_sub(padding.into()).ok_or_else(invalid)?;
+        if skipped > end {
+            return Err(invalid());
+        }
+        let fragment = payload.slice(skipped..end);
+        let ends = header.has(END_STREAM);
+        if header.has(END_HEADERS) {
+            return section(header.stream, ends, fragment, decoder);
+        }
+        let size = HEADER_SIZE + fragment.len();
+        let fragments = BytesMut::from(fragment);
+        self.block = Some(Block { stream: header.stream, ends, fragments, size });
+        Ok(None)
+    }
+
+    fn continuation(
+        &mut self,
+        header: FrameHeader,
+        fragment: &[u8],
+        decoder: &mut Decoder,
+    ) -> Result<Option<Event>, Http2Error> {
+        let mut block = self
+            .block
+            .take()
+            .filter(|block| block.stream == header.stream)
+            .ok_or_else(|| Http2Error::broken("CONTINUATION without HEADERS"))?;
+        block.size += HEADER_SIZE + fragment.len();
+        if block.size > LARGEST_HEAD {
+            return Err(BadSection::too_large().into());
+        }
+        block.fragments.extend_from_slice(fragment);
+        if header.has(END_HEADERS) {
+            let Block { stream, ends, fragments, .. } = block;
+            return section(stream, ends, fragments.freeze(), decoder);
+        }
+        self.block = Some(block);
+        Ok(None)
+    }
+
+    fn settings(
+        &mut self,
+        header: FrameHeader,
+        payload: &[u8],
+        out: &mut BytesMut,
+    ) -> Result<(), Http2Error> {
+        let (settings, rest) = payload.as_chunks::<6>();
+        let is_ack = header.has(ACK);
+        if header.stream != 0 || !rest.is_empty() || is_ack && !payload.is_empty() {
+            return Err(Http2Error::broken("a SETTINGS frame has an invalid size or stream"));
+        }
+        if is_ack {
+            return Ok(());
+        }
+        for [high, low, value @ ..] in settings {
+            if u16::from_be_bytes([*high, *low]) != INITIAL_WINDOW_SIZE {
+                continue;
+            }
+            let window = i64::from(u32::from_be_bytes(*value));
+            self.stream_window += window - self.initial_window;
+            self.initial_window = window;
+            if window > MAX_WINDOW || self.stream_window > MAX_WINDOW {
+                return Err(Http2Error::broken("SETTINGS make a flow-control window too large"));
+            }
+        }
+        put_frame(out, SETTINGS, ACK, 0, &[]);
+        Ok(())
+    }
+
+    fn window_update(&mut self, header: FrameHeader, payload: &[u8]) -> Result<(), Http2Error> {
+        let increment = i64::from(sole_number(header, payload, "WINDOW_UPDATE")?) & MAX_WINDOW;
+        if increment == 0 {
+            return Err(Http2Error::broken("a WINDOW_UPDATE frame has an increment of 0"));
+        }
+        let window = match header.stream {
+            0 => &mut self.connection_window,
+            STREAM => &mut self.stream_window,
+            _ => return Ok(()),
+        };
+        *window += increment;
+        if *window > MAX_WINDOW {
+            return Err(Http2Error::broken("WINDOW_UPDATE makes a flow-control window too large"));
+        }
+        Ok(())
+    }
+
+    fn go_away(&mut self, header: FrameHeader, mut payload: Bytes) -> Result<(), Http2Error> {
+        let invalid = || Http2Error::broken("a GOAWAY frame has an invalid size or stream");
+        if header.stream != 0 {
+            return Err(invalid());
+        }
+        let last_stream = payload.try_get_u32().map_err(|_| invalid())? & 0x7fff_ffff;
+        let code = ErrorCode(payload.try_get_u32().map_err(|_| invalid())?);
+        let go_away =
+            self.go_away.insert(GoAway { code, last_stream, debug_data: payload.to_vec() });
+        if go_away.last_stream < STREAM { Err(Http2Error::not_processed(go_away)) } else { Ok(()) }
+    }
+}
+
+/// Decodes a header block. One of another stream is decoded too, since blocks share a table.
+fn section(
+    stream: u32,
+    ends: bool,
+    block: Bytes,
+    decoder: &mut Decoder,
+) -> Result<Option<Event>, Http2Error> {
+    if stream != STREAM {
+        decoder.decode(block, |_, _| Ok::<_, HpackError>(()))?;
+        return Ok(None);
+    }
+    let mut section = FieldSection::default();
+    decoder.decode(block, |name, value| section.push(&name, value).map_err(Http2Error::from))?;
+    Ok(Some(Event::Section { section, ends }))
+}
+
+fn ping(header: FrameHeader, payload: &[u8], out: &mut BytesMut) -> Result<(), Http2Error> {
+    if header.stream != 0 || payload.len() != 8 {
+        return Err(Http2Error::broken("a PING frame has an invalid size or stream"));
+    }
+    if !header.has(ACK) {
+        put_frame(out, PING, ACK, 0, payload);
+    }
+    Ok(())
+}
+
+/// Returns the number that is all of a frame's payload.
+fn sole_number(header: FrameHeader, payload: &[u8], frame: &str) -> Result<u32, Http2Error> {
+    let bytes = payload.try_into().map_err(|_| {
+        Http2Error::broken(format!("a {frame} frame has an invalid size: {} bytes", header.length))
+    })?;
+    Ok(u32::from_be_bytes(bytes))
+}
+
+impl From<HpackError> for Http2Error {
+    fn from(error: HpackError) -> Self {
+        Self::broken(format!("the headers cannot be decoded (HPACK): {error}"))
+    }
+}

@@ -1,0 +1,398 @@
+//! Finds frames in what a server sends (RFC 9113, section 4).
+
+use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
+
+use super::error::Http2Error;
+use crate::net::http::{fields::BadSection, send::LARGEST_HEAD};
+
+/// Types of frames (RFC 9113, section 6).
+pub(super) const DATA: u8 = 0;
+pub(super) const HEADERS: u8 = 1;
+pub(super) const RST_STREAM: u8 = 3;
+pub(super) const SETTINGS: u8 = 4;
+pub(super) const PUSH_PROMISE: u8 = 5;
+pub(super) const PING: u8 = 6;
+pub(super) const GOAWAY: u8 = 7;
+pub(super) const WINDOW_UPDATE: u8 = 8;
+pub(super) const CONTINUATION: u8 = 9;
+
+/// The names of the types, by their numbers.
+const NAMES: [&str; 10] = [
+    "DATA",
+    "HEADERS",
+    "PRIORITY",
+    "RST_STREAM",
+    "SETTINGS",
+    "PUSH_PROMISE",
+    "PING",
+    "GOAWAY",
+    "WINDOW_UPDATE",
+    "CONTINUATION",
+];
+
+/// Flags of frames.
+pub(super) const END_STREAM: u8 = 0x1;
+pub(super) const ACK: u8 = 0x1;
+pub(super) const END_HEADERS: u8 = 0x4;
+pub(super) const PADDED: u8 = 0x8;
+pub(super) const PRIORITY: u8 = 0x20;
+
+/// The stream of the only request.
+pub(super) const STREAM: u32 = 1;
+
+/// Maximum size of the payload of a frame that is sent, in bytes: the least that every peer takes.
+pub(super) const MAX_SENT_PAYLOAD: usize = 16 << 10;
+
+/// Maximum size of the payload of a frame, in bytes. The SETTINGS allow 16 KiB, which Go's client
+/// does not insist on either.
+const MAX_PAYLOAD: usize = 1 << 20;
+
+/// Maximum size of a frame about the connection, in bytes.
+const MAX_CONTROL_PAYLOAD: usize = 64 << 10;
+
+/// Size of the header of a frame in bytes.
+pub(super) const HEADER_SIZE: usize = 9;
+
+/// The highest bit of a stream's number is reserved.
+const STREAM_BITS: u32 = 0x7fff_ffff;
+
+/// The header of a frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct FrameHeader {
+    pub(super) length: usize,
+    pub(super) kind: u8,
+    pub(super) flags: u8,
+    pub(super) stream: u32,
+}
+
+impl FrameHeader {
+    fn parse(bytes: [u8; HEADER_SIZE]) -> Self {
+        let [high, middle, low, kind, flags, stream @ ..] = bytes;
+        let length = u32::from_be_bytes([0, high, middle, low]);
+        Self {
+            length: usize::try_from(length).unwrap_or(usize::MAX),
+            kind,
+            flags,
+            stream: u32::from_be_bytes(stream) & STREAM_BITS,
+        }
+    }
+
+    /// Returns whether a flag is set.
+    pub(super) fn has(self, flag: u8) -> bool {
+        self.flags & flag != 0
+    }
+
+    /// Returns whether the frame is part of the response.
+    fn is_response(self) -> bool {
+        self.stream == STREAM && matches!(self.kind, DATA | HEADERS | CONTINUATION)
+    }
+}
+
+/// Appends a frame to what is to be sent.
+pub(super) fn put_frame(out: &mut BytesMut, kind: u8, flags: u8, stream: u32, payload: &[u8]) {
+    let length = u32::try_from(payload.len()).unwrap_or(u32::MAX);
+    out.put_uint(length.into(), 3);
+    out.put_u8(kind);
+    out.put_u8(flags);
+    out.put_u32(stream);
+    out.put_slice(payload);
+}
+
+/// What [`FrameReader`] finds.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Part {
+    /// Some of a DATA frame, without padding.
+    Data {
+        stream: u32,
+        payload: BytesMut,
+        /// Whether the stream ends with it.
+        ends: bool,
+    },
+    /// A whole frame of another type.
+    Whole(FrameHeader, Bytes),
+}
+
+/// Finds the frames in the bytes of a connection. Frames of any size are taken, as Go's client does
+/// it; what has no bound is given in parts.
+#[derive(Debug, Default)]
+pub(super) struct FrameReader {
+    /// What was read and not looked at yet.
+    pub(super) buffer: BytesMut,
+    state: State,
+    begun: bool,
+    last: Option<u8>,
+    touched: bool,
+    consumed: usize,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+enum State {
+    /// The header of a frame comes next.
+    #[default]
+    Header,
+    /// The payload of this frame comes next, which is needed whole.
+    Whole(FrameHeader),
+    /// The length of the padding comes next.
+    PadLength(FrameHeader),
+    /// So much of a DATA frame comes next, and then so much padding.
+    Data { header: FrameHeader, left: usize, padding: usize },
+    /// So much comes next that nobody needs.
+    Skip { header: FrameHeader, left: usize },
+}
+
+impl FrameReader {
+    /// Returns the next part of a frame, unless more bytes are needed for it.
+    pub(super) fn next(&mut self) -> Result<Option<Part>, Http2Error> {
+        loop {
+            if let State::Whole(header) | State::Data { header, .. } = self.state {
+                self.touched |= header.is_response() && !self.buffer.is_empty();
+            }
+            let part = match self.state {
+                State::Header => {
+                    if !self.read_header()? {
+                        return Ok(None);
+                    }
+                    None
+                }
+                State::Whole(header) => {
+                    if self.buffer.len() < header.length {
+                        return Ok(None);
+                    }
+                    self.state = State::Header;
+                    Some(Part::Whole(header, self.buffer.split_to(header.length).freeze()))
+                }
+                State::PadLength(header) => {
+                    let Ok(padding) = self.buffer.try_get_u8() else { return Ok(None) };
+                    self.consumed += 1;
+                    let left =
+                        (header.length - 1).checked_sub(padding.into()).ok_or_else(|| {
+                            Http2Error::broken("a DATA frame has more padding than its size allows")
+                        })?;
+                    self.state = State::Data { header, left, padding: padding.into() };
+                    None
+                }
+                State::Data { header, left, padding } => {
+                    if self.buffer.is_empty() && left + padding > 0 {
+                        return Ok(None);
+                    }
+                    self.read_data(header, left, padding)
+                }
+                State::Skip { header, left } => {
+                    let skipped = left.min(self.buffer.len());
+                    self.buffer.advance(skipped);
+                    if skipped < left {
+                        self.state = State::Skip { header, left: left - skipped };
+                        return Ok(None);
+                    }
+                    self.state = State::Header;
+                    None
+                }
+            };
+            if part.is_some() {
+                return Ok(part);
+            }
+        }
+    }
+
+    /// Returns whether what comes first is no frame. A server begins with its SETTINGS, which are
+    /// shorter than 64 KiB: the first byte is 0.
+    pub(super) fn is_text(&self) -> bool {
+        !self.begun && self.buffer.first().is_some_and(|first| *first != 0)
+    }
+
+    /// Returns the type of the last frame that began since the last call.
+    pub(super) fn take_last(&mut self) -> Option<&'static str> {
+        let kind = self.last.take()?;
+        Some(NAMES.get(usize::from(kind)).copied().unwrap_or("of another kind"))
+    }
+
+    /// Returns whether any bytes of the response were seen since the last call.
+    pub(super) fn take_touched(&mut self) -> bool {
+        std::mem::take(&mut self.touched)
+    }
+
+    /// Returns how many bytes of DATA frames were taken since the last call, padding included.
+    pub(super) fn take_consumed(&mut self) -> usize {
+        std::mem::take(&mut self.consumed)
+    }
+
+    /// Reads the header of a frame; returns whether it is there.
+    fn read_header(&mut self) -> Result<bool, Http2Error> {
+        let Some(bytes) = self.buffer.first_chunk().copied() else { return Ok(false) };
+        let header = FrameHeader::parse(bytes);
+        if self.is_text() || header.length > MAX_PAYLOAD && bytes.iter().all(u8::is_ascii) {
+            return Err(Http2Error::not_http2(&self.buffer));
+        }
+        if header.length > MAX_PAYLOAD {
+            let text = format!("a frame of {} bytes, more than {MAX_PAYLOAD}", header.length);
+            return Err(Http2Error::broken(text));
+        }
+        self.buffer.advance(HEADER_SIZE);
+        if !self.begun && !matches!(header.kind, SETTINGS | GOAWAY) {
+            let text = "the first frame is not SETTINGS, with which every server begins";
+            return Err(Http2Error::broken(text));
+        }
+        self.begun = true;
+        self.last = Some(header.kind);
+        self.touched |= header.is_response();
+        self.state = match header.kind {
+            DATA if header.has(PADDED) => State::PadLength(header),
+            DATA => State::Data { header, left: header.length, padding: 0 },
+            HEADERS | CONTINUATION | PUSH_PROMISE if header.length > LARGEST_HEAD => {
+                return Err(BadSection::too_large().into());
+            }
+            SETTINGS | GOAWAY | PING | RST_STREAM | WINDOW_UPDATE
+                if header.length > MAX_CONTROL_PAYLOAD =>
+            {
+                return Err(Http2Error::broken("a frame about the connection has an invalid size"));
+            }
+            HEADERS | CONTINUATION | PUSH_PROMISE | SETTINGS | GOAWAY | PING | RST_STREAM
+            | WINDOW_UPDATE => State::Whole(header),
+            // Priorities, and types that are not known.
+            _ => State::Skip { header, left: header.length },
+        };
+        if matches!(self.state, State::PadLength(FrameHeader { length: 0, .. })) {
+            return Err(Http2Error::broken("a padded DATA frame has no padding length"));
+        }
+        Ok(true)
+    }
+
+    fn read_data(&mut self, header: FrameHeader, left: usize, padding: usize) -> Option<Part> {
+        let payload = self.buffer.split_to(left.min(self.buffer.len()));
+        let left = left - payload.len();
+        let mut skipped = 0;
+        if left == 0 {
+            skipped = padding.min(self.buffer.len());
+            self.buffer.advance(skipped);
+        }
+        self.consumed += payload.len() + skipped;
+        let padding = padding - skipped;
+        let is_whole = left == 0 && padding == 0;
+        self.state = if is_whole { State::Header } else { State::Data { header, left, padding } };
+        let ends = is_whole && header.has(END_STREAM);
+        let part = Part::Data { stream: header.stream, payload, ends };
+        // An empty frame that ends nothing says nothing.
+        Some(part).filter(
+            |part| !matches!(part, Part::Data { payload, ends: false, .. } if payload.is_empty()),
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(kind: u8, flags: u8, payload: &[u8]) -> Vec<u8> {
+        let mut out = BytesMut::new();
+        put_frame(&mut out, kind, flags, STREAM, payload);
+        out.to_vec()
+    }
+
+    fn settings() -> Vec<u8> {
+        let mut out = BytesMut::new();
+        put_frame(&mut out, SETTINGS, 0, 0, &[]);
+        out.to_vec()
+    }
+
+    /// Reads bytes by pieces of this size; returns the data, how often it came, whether the stream
+    /// ended, and what counts for the windows.
+    fn data(bytes: &[u8], size: usize) -> Result<(Vec<u8>, bool, usize), Http2Error> {
+        let mut reader = FrameReader::default();
+        let (mut data, mut ended, mut consumed) = (Vec::new(), false, 0);
+        for piece in bytes.chunks(size) {
+            reader.buffer.extend_from_slice(piece);
+            while let Some(part) = reader.next()? {
+                if let Part::Data { payload, ends, .. } = part {
+                    data.extend_from_slice(&payload);
+                    ended |= ends;
+                }
+            }
+            consumed += reader.take_consumed();
+        }
+        Ok((data, ended, consumed))
+    }
+
+    #[test]
+    fn data_is_found_without_padding_and_counted_with_it() {
+        let padded = |flags, payload: &[u8]| frame(DATA, PADDED | flags, payload);
+        for (name, frames, expected, ended, consumed) in [
+            ("plain", vec![frame(DATA, 0, b"ab"), frame(DATA, END_STREAM, b"c")], "abc", true, 3),
+            ("no end", vec![frame(DATA, 0, b"ab")], "ab", false, 2),
+            ("half a frame", vec![frame(DATA, END_STREAM, b"abc")[..11].to_vec()], "ab", false, 2),
+            ("empty frames", vec![frame(DATA, 0, b"").repeat(3), frame(DATA, 1, b"")], "", true, 0),
+            ("padding", vec![padded(END_STREAM, b"\x02ab\0\0")], "ab", true, 5),
+            ("padding alone", vec![padded(0, b"\x02\0\0"), padded(END_STREAM, b"\0")], "", true, 4),
+            (
+                "cut in the padding",
+                vec![padded(END_STREAM, b"\x02ab\0\0")[..13].to_vec()],
+                "ab",
+                false,
+                4,
+            ),
+            ("unknown frames", vec![frame(0x42, 0, b"zzz"), frame(DATA, 1, b"a")], "a", true, 1),
+            (
+                "a large frame",
+                vec![frame(DATA, 1, &vec![b'x'; 70_000])],
+                &*"x".repeat(70_000),
+                true,
+                70_000,
+            ),
+        ] {
+            let bytes = [settings(), frames.concat()].concat();
+            for size in [1, 2, 9, 10, 100_000] {
+                let found = data(&bytes, size).unwrap();
+                assert_eq!(found, (expected.into(), ended, consumed), "{name} by {size}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_a_frame_is_refused() {
+        for (name, bytes, words) in [
+            ("HTTP/1", b"HTTP/1.1 400 Bad Request\r\n".to_vec(), "HTTP/1"),
+            (
+                "HTTP/1 after settings",
+                [settings(), b"HTTP/1.1 200 OK\r\n".to_vec()].concat(),
+                "HTTP/1",
+            ),
+            ("a huge frame", [settings(), vec![0xff; 9]].concat(), "16777215 bytes"),
+            ("a banner", b"220 mail.example ESMTP\r\n".to_vec(), "220 mail.example"),
+            ("no settings", frame(DATA, 0, b"x"), "SETTINGS"),
+            ("padding", [settings(), frame(DATA, PADDED, b"\x05ab")].concat(), "padding"),
+            ("no padding", [settings(), frame(DATA, PADDED, b"")].concat(), "padding"),
+            (
+                "a large head",
+                [settings(), frame(HEADERS, 0, &vec![0; LARGEST_HEAD + 1])].concat(),
+                "larger",
+            ),
+            ("a large ping", [settings(), frame(PING, 0, &vec![0; 70_000])].concat(), "size"),
+        ] {
+            let error = data(&bytes, 1000).unwrap_err();
+            let text = error.failure("").message;
+            assert!(text.contains(words), "{name}: {text}");
+        }
+    }
+
+    #[test]
+    fn bytes_of_the_response_are_told_from_others() {
+        let mut reader = FrameReader::default();
+        let mut other = BytesMut::new();
+        put_frame(&mut other, HEADERS, END_HEADERS, 3, &[0; 20]);
+        put_frame(&mut other, WINDOW_UPDATE, 0, STREAM, &[0; 4]);
+        let head = frame(HEADERS, END_HEADERS, &[0; 20]);
+        for (bytes, touched) in [
+            (&settings()[..], false),
+            (&other[..], false),
+            (&head[..8], false),
+            (&head[8..12], true),
+            (&head[12..], true),
+            (&frame(PING, 0, &[0; 8])[..], false),
+            (&frame(DATA, 0, &[0; 8])[..12], true),
+            (&[0; 2], true),
+        ] {
+            reader.buffer.extend_from_slice(bytes);
+            while reader.next().unwrap().is_some() {}
+            assert_eq!(reader.take_touched(), touched, "{bytes:?}");
+        }
+    }
+}

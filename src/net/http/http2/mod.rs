@@ -1,0 +1,341 @@
+//! One exchange over HTTP/2 (RFC 9113): one request on a new connection, and its response.
+//!
+//! A client of our own, because a probe needs little of the protocol and all of its account: which
+//! bytes belong to the response, when they came, and what a server said when it gave up. It takes
+//! what Go's client takes, which is more than the libraries do. Only `END_STREAM` completes a response.
+
+mod control;
+mod error;
+mod frames;
+mod hpack;
+mod request;
+mod upload;
+mod wire;
+
+use std::{
+    future::poll_fn,
+    task::{Context, Poll, ready},
+};
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
+use tokio::task::coop::consume_budget;
+
+pub(crate) use self::error::{ErrorCode, Http2Error};
+use self::{
+    control::Control,
+    frames::{FrameReader, Part},
+    hpack::Decoder,
+    upload::Upload,
+    wire::Wire,
+};
+use crate::{
+    evidence::Reason,
+    net::{
+        http::{
+            RequestBody,
+            fields::{BadSection, FieldSection, FramedHead},
+            send::{LARGEST_HEAD, Transport},
+            stream_watch::StreamWatch,
+        },
+        wire::WireClock,
+    },
+};
+
+/// Size from which a piece of the body is handed on, in bytes.
+const PIECE: usize = 16 << 10;
+
+/// An exchange whose body is on its way, that of the request too.
+pub(crate) struct Http2 {
+    wire: Wire,
+    frames: FrameReader,
+    decoder: Decoder,
+    control: Control,
+    upload: Upload,
+    /// Size of the heads of interim responses (1xx) so far, in bytes.
+    interim_size: usize,
+    /// Number of bytes of the body that are still to come, where it was announced.
+    missing: Option<u64>,
+    is_complete: bool,
+    /// Whether the request is one for a head alone.
+    is_head: bool,
+    trailers: Option<HeaderMap>,
+    /// What went wrong after the piece of the body that was handed on last.
+    failed: Option<Http2Error>,
+}
+
+/// Some of the response.
+enum Event {
+    /// A head or the trailers.
+    Section { section: FieldSection, ends: bool },
+    /// Some of the body.
+    Data { payload: BytesMut, ends: bool },
+}
+
+impl Http2 {
+    /// Sends a request, and waits for the head of the response.
+    ///
+    /// # Errors
+    /// The server did not answer, or not as it must.
+    pub(crate) async fn send(
+        stream: Box<dyn Transport>,
+        clock: WireClock,
+        watch: StreamWatch,
+        request: Request<RequestBody>,
+    ) -> Result<(FramedHead, Box<Self>), Http2Error> {
+        let (parts, body) = request.into_parts();
+        let upload = Upload::new(body);
+        let mut wire = Wire::new(stream, clock, watch);
+        request::begin(&mut wire.out, &parts, upload.is_done());
+        wire.note_request();
+        let mut exchange = Box::new(Self {
+            wire,
+            frames: FrameReader::default(),
+            decoder: Decoder::default(),
+            control: Control::default(),
+            upload,
+            interim_size: 0,
+            missing: None,
+            is_complete: false,
+            is_head: false,
+            trailers: None,
+            failed: None,
+        });
+        let head = exchange.head(parts.method == Method::HEAD).await?;
+        Ok((head, exchange))
+    }
+
+    /// Returns whether the whole response is there; what is read of its body may be still to be taken.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.is_complete
+    }
+
+    /// Returns the trailers, if any came by now.
+    pub(crate) fn take_trailers(&mut self) -> Option<HeaderMap> {
+        self.trailers.take()
+    }
+
+    async fn head(&mut self, is_head: bool) -> Result<FramedHead, Http2Error> {
+        loop {
+            let (section, ends) = match self.next_event()? {
+                Some(Event::Section { section, ends }) => (section, ends),
+                Some(Event::Data { .. }) => {
+                    let text = "malformed response: DATA comes before the head";
+                    return Err(Http2Error::malformed(Reason::Protocol, text));
+                }
+                None => {
+                    self.advance().await?;
+                    continue;
+                }
+            };
+            let size = section.size();
+            let head = section.into_head(|_, headers| content_length(headers, ends, is_head))?;
+            if !head.status.is_informational() {
+                self.note_head(&head, ends, is_head);
+                return Ok(head);
+            }
+            if ends {
+                let text = format!(
+                    "malformed response: the interim response {} ends the stream",
+                    head.status.as_str(),
+                );
+                return Err(Http2Error::malformed(Reason::Protocol, text));
+            }
+            self.interim_size += size;
+            if self.interim_size > LARGEST_HEAD {
+                return Err(BadSection::too_large().into());
+            }
+            self.wire.watch().note_interim(false);
+        }
+    }
+
+    fn note_head(&mut self, head: &FramedHead, ends: bool, is_head: bool) {
+        self.wire.watch().note_head();
+        self.wire.is_answered = true;
+        self.is_complete = ends;
+        self.is_head = is_head;
+        let has_no_body =
+            is_head || matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+        self.missing = head.content_length.filter(|_| !has_no_body);
+    }
+
+    /// Returns the next piece of the body; nothing after its end.
+    ///
+    /// # Errors
+    /// The body is not complete, and will not be.
+    pub(crate) async fn next_piece(&mut self) -> Result<Option<Bytes>, Http2Error> {
+        let piece = self.next_of_body().await;
+        // As Go's client does it, the answer to HEAD is over with its stream, however that ends.
+        if self.is_head { Ok(None) } else { piece }
+    }
+
+    async fn next_of_body(&mut self) -> Result<Option<Bytes>, Http2Error> {
+        loop {
+            if let Some(error) = self.failed.take() {
+                return Err(error);
+            }
+            if self.is_complete {
+                return match self.missing {
+                    None | Some(0) => Ok(None),
+                    Some(missing) => Err(Http2Error::missing(missing)),
+                };
+            }
+            consume_budget().await;
+            let piece = self.gather();
+            if !piece.is_empty() {
+                return Ok(Some(piece.freeze()));
+            }
+            if self.failed.is_none() && !self.is_complete {
+                self.advance().await?;
+            }
+        }
+    }
+
+    /// Takes what was read of the body, in one piece: there may be very many small frames.
+    fn gather(&mut self) -> BytesMut {
+        let mut piece = BytesMut::new();
+        while !self.is_complete && self.failed.is_none() && piece.len() < PIECE {
+            match self.next_data() {
+                Ok(Some(payload)) if piece.is_empty() => piece = payload,
+                Ok(Some(payload)) => piece.extend_from_slice(&payload),
+                Ok(None) => break,
+                Err(error) => self.failed = Some(error),
+            }
+        }
+        if let Some(missing) = &mut self.missing {
+            let length = u64::try_from(piece.len()).unwrap_or(u64::MAX);
+            if length > *missing {
+                piece.truncate(usize::try_from(*missing).unwrap_or(usize::MAX));
+                let text = "the body is longer than the length in Content-Length";
+                self.failed = Some(Http2Error::malformed(Reason::Protocol, text));
+            }
+            *missing = missing.saturating_sub(length);
+        }
+        piece
+    }
+
+    /// Returns what comes next of the body, if it was read already.
+    fn next_data(&mut self) -> Result<Option<BytesMut>, Http2Error> {
+        let (payload, ends) = match self.next_event()? {
+            None => return Ok(None),
+            Some(Event::Data { payload, ends }) => (payload, ends),
+            Some(Event::Section { ends: false, .. }) => {
+                let text = "malformed response: the trailers do not end the stream";
+                return Err(Http2Error::malformed(Reason::Protocol, text));
+            }
+            Some(Event::Section { section, ends: true }) => {
+                self.trailers = Some(section.into_trailers()?);
+                (BytesMut::new(), true)
+            }
+        };
+        if ends {
+            self.is_complete = true;
+            self.upload.stop();
+        }
+        Ok(Some(payload))
+    }
+
+    /// Returns the next part of the response, if it was read already. What is about the connection is
+    /// dealt with on the way.
+    fn next_event(&mut self) -> Result<Option<Event>, Http2Error> {
+        loop {
+            let part = self.frames.next();
+            if self.frames.take_touched() {
+                self.wire.watch().note_arrival(self.wire.arrival());
+            }
+            if let Some(frame) = self.frames.take_last() {
+                self.wire.watch().note_frame(frame);
+            }
+            self.control.note_consumed(self.frames.take_consumed(), &mut self.wire.out);
+            let Some(part) = part? else { return Ok(None) };
+            let before = self.not_there_yet();
+            let Self { control, decoder, wire, .. } = self;
+            let event = match part {
+                Part::Data { stream, payload, ends } => control.data(stream, payload, ends)?,
+                Part::Whole(header, payload) => {
+                    control.frame((header, payload), decoder, &mut wire.out, before)?
+                }
+            };
+            if event.is_some() {
+                return Ok(event);
+            }
+        }
+    }
+
+    /// Returns what is waited for.
+    fn not_there_yet(&self) -> &'static str {
+        if self.wire.is_answered { "the end of its response" } else { "the head of its response" }
+    }
+
+    /// Waits until more was read; sends meanwhile what there is to be sent.
+    async fn advance(&mut self) -> Result<(), Http2Error> {
+        poll_fn(|context| self.poll_advance(context)).await
+    }
+
+    fn poll_advance(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Http2Error>> {
+        while self.add_body(context)? || self.wire.has_urgent() {
+            if !self.wire.send(context) {
+                break;
+            }
+        }
+        // A peer that asks for answers and does not take them has to wait for its turn.
+        if self.wire.is_congested() {
+            return Poll::Pending;
+        }
+        let read = self.wire.poll_read(context, &mut self.frames.buffer);
+        if read.is_pending() {
+            // What is about the connection is sent when there is nothing to read: what is read after
+            // a send is looked at for the first byte of its answer.
+            self.wire.send(context);
+            if self.frames.is_text() {
+                return Poll::Ready(Err(Http2Error::not_http2(&self.frames.buffer)));
+            }
+        }
+        let read = ready!(read);
+        let go_away = self.control.go_away.as_ref();
+        let before = self.not_there_yet();
+        Poll::Ready(match read {
+            Ok(true) => Ok(()),
+            _ if self.frames.is_text() => Err(Http2Error::not_http2(&self.frames.buffer)),
+            Ok(false) => Err(Http2Error::closed(before, go_away)),
+            Err(error) => Err(Http2Error::io(&error, before, go_away)),
+        })
+    }
+
+    /// Adds the next frame of the request's body to what is to be sent; returns whether there is one.
+    fn add_body(&mut self, context: &mut Context<'_>) -> Result<bool, Http2Error> {
+        let Self { wire, upload, control, .. } = self;
+        if upload.is_done() || !wire.has_room() {
+            return Ok(false);
+        }
+        match upload.poll_frame(context, &mut wire.out, control.send_window()) {
+            Poll::Ready(Ok(Some(length))) => {
+                control.note_sent(length);
+                wire.note_request();
+                Ok(true)
+            }
+            Poll::Ready(Err(error)) => Err(error),
+            Poll::Ready(Ok(None)) | Poll::Pending => Ok(false),
+        }
+    }
+}
+
+/// Returns the length that a head announces, as Go's client understands it: one that is malformed or
+/// repeated says nothing.
+fn content_length(headers: &HeaderMap, ends: bool, is_head: bool) -> Option<u64> {
+    let mut lengths = headers.get_all(header::CONTENT_LENGTH).iter();
+    match (lengths.next(), lengths.next()) {
+        (None, _) => (ends && !is_head).then_some(0),
+        (Some(length), None) => number(length),
+        (Some(_), Some(_)) => None,
+    }
+}
+
+fn number(length: &HeaderValue) -> Option<u64> {
+    let text =
+        length.to_str().ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()))?;
+    text.parse().ok().filter(|length| *length <= u64::MAX / 2)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,100 @@
+//! Responses of servers that write their frames by hand, on a connection that is never on the wire.
+
+mod responses;
+mod windows;
+
+use std::time::Duration;
+
+use http_body_util::{BodyExt as _, Empty, Full};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
+
+use super::{
+    frames::{
+        ACK, CONTINUATION, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PADDED, PING, PRIORITY,
+        PUSH_PROMISE, RST_STREAM, SETTINGS, WINDOW_UPDATE, put_frame,
+    },
+    *,
+};
+use crate::evidence::Failure;
+
+fn frame_of(stream: u32, kind: u8, flags: u8, payload: &[u8]) -> Vec<u8> {
+    let mut out = BytesMut::new();
+    put_frame(&mut out, kind, flags, stream, payload);
+    out.to_vec()
+}
+
+fn frame(kind: u8, flags: u8, payload: &[u8]) -> Vec<u8> {
+    frame_of(1, kind, flags, payload)
+}
+
+fn settings() -> Vec<u8> {
+    frame_of(0, SETTINGS, 0, &[])
+}
+
+/// A header block with status 200 and these fields.
+fn block(fields: &[(&str, &str)]) -> Vec<u8> {
+    let text = |text: &str| [&[u8::try_from(text.len()).unwrap()], text.as_bytes()].concat();
+    let fields = fields.iter().map(|(name, value)| [vec![0], text(name), text(value)].concat());
+    [vec![0x88], fields.collect::<Vec<_>>().concat()].concat()
+}
+
+fn head(fields: &[(&str, &str)]) -> Vec<u8> {
+    frame(HEADERS, END_HEADERS, &block(fields))
+}
+
+fn end(fields: &[(&str, &str)]) -> Vec<u8> {
+    frame(HEADERS, END_HEADERS | END_STREAM, &block(fields))
+}
+
+fn trailers(flags: u8) -> Vec<u8> {
+    frame(HEADERS, END_HEADERS | flags, b"\x00\x01t\x01v")
+}
+
+fn go_away(last_stream: u8, code: u8, debug_data: &[u8]) -> Vec<u8> {
+    frame_of(0, GOAWAY, 0, &[&[0, 0, 0, last_stream, 0, 0, 0, code], debug_data].concat())
+}
+
+fn reset(code: u8) -> Vec<u8> {
+    frame(RST_STREAM, 0, &[0, 0, 0, code])
+}
+
+fn data(payload: &str) -> Vec<u8> {
+    frame(DATA, 0, payload.as_bytes())
+}
+
+fn last(payload: &str) -> Vec<u8> {
+    frame(DATA, END_STREAM, payload.as_bytes())
+}
+
+/// A request without a body.
+fn request(method: &str) -> Request<RequestBody> {
+    let body = Empty::new().map_err(|never| match never {}).boxed_unsync();
+    Request::builder().method(method).uri("https://h.example/").body(body).unwrap()
+}
+
+/// Makes the request to a server that says this and closes the connection; returns the head and the
+/// body, or what went wrong.
+async fn exchange(method: &str, said: &[u8]) -> Result<(FramedHead, String), Failure> {
+    let (ours, mut theirs) = duplex(1 << 20);
+    let said = said.to_vec();
+    let server = async move {
+        theirs.write_all(&said).await.unwrap();
+        theirs.shutdown().await.unwrap();
+        let mut heard = Vec::new();
+        theirs.read_to_end(&mut heard).await.unwrap();
+    };
+    let client = async move {
+        let watch = StreamWatch::default();
+        let sent =
+            Http2::send(Box::new(ours), WireClock::of_nothing(), watch, request(method)).await;
+        let (head, mut exchange) = sent.map_err(|error| error.failure("head"))?;
+        let mut body = Vec::new();
+        while let Some(piece) =
+            exchange.next_piece().await.map_err(|error| error.failure("body"))?
+        {
+            body.extend_from_slice(&piece);
+        }
+        Ok((head, String::from_utf8(body).unwrap()))
+    };
+    tokio::join!(server, client).1
+}
