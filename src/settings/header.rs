@@ -19,7 +19,7 @@ pub struct RequestHeaders(BTreeMap<String, String>);
 
 impl RequestHeaders {
     /// Names and values, sorted by name.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> + Clone {
         self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 

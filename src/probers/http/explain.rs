@@ -1,7 +1,9 @@
 //! What a module of this prober does, in words.
 
 use crate::{
-    probers::http::{HeaderMatcher, HttpProber, redirects::MOST_REDIRECTS},
+    probers::http::{
+        HeaderMatcher, HttpProber, redirects::MOST_REDIRECTS, request::asks_for_upgrade,
+    },
     settings::{
         explain::{Explanation, Redirects, ServerName, Topic, any_of, header, quoted},
         regexp::Regexp,
@@ -38,12 +40,25 @@ impl HttpProber {
             self.tls_client.settings().explain("Always", name, words);
         } else {
             self.tls_client.settings().explain(start, name, words);
-            if self.client.enable_http2 {
+            if self.asks_for_upgrade() {
+                let text = "HTTP/2 is not offered: the headers Connection and Upgrade ask for another \
+                            protocol, which only HTTP/1.1 can switch to.";
+                words.say(Topic::Tls, text);
+            } else if self.client.enable_http2 {
                 words.usual(Topic::Tls, "Over TLS, HTTP/2 is offered beside HTTP/1.1.");
             } else {
                 words.say(Topic::Tls, "HTTP/2 is not offered.");
             }
         }
+    }
+
+    /// Whether the module asks for another protocol, as far as no file says so.
+    fn asks_for_upgrade(&self) -> bool {
+        let configured = self.headers.iter().map(|(name, value)| (name, value.as_bytes()));
+        let added = self.client.http_headers.iter().flat_map(|(name, values)| {
+            values.values.iter().map(move |value| (name, value.as_bytes()))
+        });
+        asks_for_upgrade(configured.chain(added))
     }
 
     fn explain_request(&self, words: &mut Explanation) {

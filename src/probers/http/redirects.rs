@@ -143,6 +143,7 @@ fn next_hop(
             && !is_downgrade
             && pinned.shares_credentials_with(&url),
         referer: (!is_downgrade).then(|| hop.url.to_string()),
+        upgrades: hop.upgrades,
         url,
     })
 }
@@ -175,6 +176,7 @@ mod tests {
             with_body: true,
             with_credentials: true,
             referer: None,
+            upgrades: false,
         };
         let status = StatusCode::from_u16(status).unwrap();
         next_hop(&hop, status, location, &pinned).unwrap()

@@ -50,6 +50,8 @@ pub(super) struct Hop {
     /// Whether the module's credentials are for this host.
     pub(super) with_credentials: bool,
     pub(super) referer: Option<String>,
+    /// Whether the request asks for another protocol on its connection, which HTTP/1.1 alone can.
+    pub(super) upgrades: bool,
 }
 
 impl Hop {
@@ -95,7 +97,15 @@ impl<'p> Requests<'p> {
             with_body: true,
             with_credentials: true,
             referer: None,
+            upgrades: asks_for_upgrade(self.fixed_headers()),
         }
+    }
+
+    /// The headers that every request has, whatever it is for.
+    fn fixed_headers(&self) -> impl Iterator<Item = (&str, &[u8])> + Clone {
+        let configured = self.prober.headers.iter().map(|(name, value)| (name, value.as_bytes()));
+        let added = self.credentials.added.iter();
+        configured.chain(added.map(|(name, value)| (name.as_str(), value.as_bytes())))
     }
 
     /// Whether the body can be sent a second time.
@@ -293,17 +303,30 @@ const HOP_BY_HOP: [HeaderName; 5] = [
 /// Whether `Connection: close` is to be added: not where the module says so itself, or asks for
 /// another protocol.
 fn wants_close(headers: &[(HeaderName, HeaderValue)]) -> bool {
-    let has_token = |token: &str| {
-        headers
-            .iter()
-            .filter(|(name, _)| *name == header::CONNECTION)
-            .filter_map(|(_, value)| value.to_str().ok())
-            .flat_map(|value| value.split(','))
-            .any(|word| word.trim().eq_ignore_ascii_case(token))
-    };
-    let upgrades =
-        headers.iter().any(|(name, value)| *name == header::UPGRADE && !value.is_empty());
-    !(has_token("close") || upgrades && has_token("upgrade"))
+    let headers = headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
+    !(has_connection_token(headers.clone(), "close") || asks_for_upgrade(headers))
+}
+
+/// Returns whether headers ask for another protocol on their connection.
+///
+/// Unlike upstream, which knows the websocket alone, and fails with all others over HTTP/2.
+pub(super) fn asks_for_upgrade<'h>(
+    mut headers: impl Iterator<Item = (&'h str, &'h [u8])> + Clone,
+) -> bool {
+    has_connection_token(headers.clone(), "upgrade")
+        && headers.any(|(name, value)| {
+            name.eq_ignore_ascii_case(header::UPGRADE.as_str()) && !value.trim_ascii().is_empty()
+        })
+}
+
+fn has_connection_token<'h>(
+    headers: impl Iterator<Item = (&'h str, &'h [u8])>,
+    token: &str,
+) -> bool {
+    headers
+        .filter(|(name, _)| name.eq_ignore_ascii_case(header::CONNECTION.as_str()))
+        .flat_map(|(_, value)| value.split(|byte| *byte == b','))
+        .any(|word| word.trim_ascii().eq_ignore_ascii_case(token.as_bytes()))
 }
 
 /// Methods of requests that seldom have a body.

@@ -215,8 +215,9 @@ impl Way<'_> {
         seen: &mut HttpMeasurements,
     ) -> Result<Connection, Failure> {
         let (client, server_name) = tls_of(self.prober, self.hop, self.is_own);
-        let alpn: &[&[u8]] =
-            if self.prober.client.enable_http2 { &[b"h2", b"http/1.1"] } else { &[] };
+        // Over HTTP/2 a request cannot ask for another protocol.
+        let offers_http2 = self.prober.client.enable_http2 && !self.hop.upgrades;
+        let alpn: &[&[u8]] = if offers_http2 { &[b"h2", b"http/1.1"] } else { &[] };
         let request = Handshake { server_name, alpn };
         let securing = seen.phases.stopwatch_of_whole(HttpPhase::Tls);
         let shaken = client.handshake(self.context, stream, request, &mut seen.tls).await;

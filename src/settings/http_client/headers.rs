@@ -73,7 +73,7 @@ struct ShownValues<'v> {
 
 impl AddedHeaders {
     /// Names as written and their values, sorted by name.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &HeaderValues)> {
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &HeaderValues)> + Clone {
         self.0.iter().map(|(name, values)| (name.as_str(), values))
     }
 
