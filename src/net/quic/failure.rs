@@ -3,19 +3,53 @@
 use std::io;
 
 use crate::{
-    evidence::{Call, Failure, Reason, Stage},
+    evidence::{Call, Failure, Reason, Stage, log::Quoted},
     net::{
         dial,
-        quic::{Broken, QuicConnection},
+        quic::{AppError, Broken, QuicConnection},
         tls::TlsSession,
         wire::Undelivered,
     },
 };
 
-/// What the transport itself may end a connection with (RFC 9000, section 20.1).
-const NO_ERROR: u64 = 0;
-const INTERNAL_ERROR: u64 = 1;
-const CONNECTION_REFUSED: u64 = 2;
+/// Describes an error code of the transport (RFC 9000, section 20.1).
+fn describe(code: u64) -> AppError {
+    let (name, reason, meaning) = match code {
+        0x0 => ("NO_ERROR", Reason::Closed, "it ends in good order"),
+        0x1 => ("INTERNAL_ERROR", Reason::Closed, "an error inside the server"),
+        0x2 => ("CONNECTION_REFUSED", Reason::Refused, "it takes no more connections"),
+        0x3 => (
+            "FLOW_CONTROL_ERROR",
+            Reason::Protocol,
+            "it received more than its flow-control window allows",
+        ),
+        0x4 => ("STREAM_LIMIT_ERROR", Reason::Protocol, "more streams were opened than it allows"),
+        0x5 => ("STREAM_STATE_ERROR", Reason::Protocol, "it received a frame for a closed stream"),
+        0x6 => ("FINAL_SIZE_ERROR", Reason::Protocol, "a stream changed its size"),
+        0x7 => ("FRAME_ENCODING_ERROR", Reason::Protocol, "it received a malformed frame"),
+        0x8 => (
+            "TRANSPORT_PARAMETER_ERROR",
+            Reason::Protocol,
+            "it received malformed transport parameters",
+        ),
+        0x9 => (
+            "CONNECTION_ID_LIMIT_ERROR",
+            Reason::Protocol,
+            "it received too many connection identifiers",
+        ),
+        0xa => ("PROTOCOL_VIOLATION", Reason::Protocol, "it found a breach of the protocol"),
+        0xb => ("INVALID_TOKEN", Reason::Protocol, "it received a token that is not valid"),
+        0xc => ("APPLICATION_ERROR", Reason::Closed, "the application gave the connection up"),
+        0xd => ("CRYPTO_BUFFER_EXCEEDED", Reason::Protocol, "it has no room for the handshake"),
+        0xe => ("KEY_UPDATE_ERROR", Reason::Protocol, "it found a fault in a change of keys"),
+        0xf => ("AEAD_LIMIT_REACHED", Reason::Closed, "its keys are used up"),
+        0x10 => ("NO_VIABLE_PATH", Reason::Protocol, "it finds no path that carries QUIC"),
+        0x11 => ("VERSION_NEGOTIATION_ERROR", Reason::Protocol, "the versions do not fit"),
+        0x100..=0x1ff => ("CRYPTO_ERROR", Reason::TlsProtocol, "it ended TLS with an alert"),
+        _ => ("unknown error code", Reason::Protocol, "the code has no known meaning"),
+    };
+    AppError { name, reason, meaning }
+}
 
 impl QuicConnection {
     /// How far the connection came.
@@ -52,23 +86,18 @@ impl QuicConnection {
         }
         let failed = |reason, message: &str| Failure::new(self.stage(), reason, message);
         if let Some(error) = self.engine.peer_error() {
-            let reason = String::from_utf8_lossy(&error.reason);
-            let said = if reason.is_empty() { String::new() } else { format!(": {reason:?}") };
-            let message = |error: &str| format!("the peer ended the connection with {error}{said}");
-            return match (error.is_app, error.error_code) {
-                (false, NO_ERROR) => failed(Reason::Closed, &message("no error")),
-                (false, INTERNAL_ERROR) => {
-                    failed(Reason::Closed, &message("an internal error of its own"))
-                }
-                (false, CONNECTION_REFUSED) => failed(Reason::Refused, &message("a refusal")),
-                (false, code) => {
-                    failed(Reason::Protocol, &message(&format!("QUIC error {code:#x}")))
-                }
-                (true, code) if code == self.farewell => {
-                    failed(Reason::Closed, &message("no error"))
-                }
-                (true, code) => failed(Reason::Protocol, &message(&format!("error {code:#x}"))),
+            let AppError { name, reason, meaning } = if error.is_app {
+                (self.application.describe)(error.error_code)
+            } else {
+                describe(error.error_code)
             };
+            let code = error.error_code;
+            let mut message =
+                format!("the peer ended the connection with {name} ({code:#x}): {meaning}");
+            if !error.reason.is_empty() {
+                message = format!("{message}; it adds {}", Quoted(&error.reason));
+            }
+            return failed(reason, &message);
         }
         match &self.broken {
             Some(Broken { error: quiche::Error::UnknownVersion, .. }) => failed(

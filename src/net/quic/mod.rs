@@ -16,7 +16,7 @@ use std::{
 use tokio::{task::coop::consume_budget, time::Instant};
 
 use crate::{
-    evidence::{Failure, Stage, words::count},
+    evidence::{Failure, Reason, Stage, words::count},
     net::{
         Context,
         tls::{Handshake, QuicTls, TlsClient, TlsSession},
@@ -32,8 +32,7 @@ pub struct QuicConnection {
     clock: WireClock,
     addresses: quiche::RecvInfo,
     buffer: Box<[u8]>,
-    /// What the peer is told at the end, in the words of the application protocol.
-    farewell: u64,
+    application: Application,
     /// How many datagrams were taken in since the last ones were sent.
     burst: u32,
     /// Whether the next datagrams say again what may have been lost.
@@ -43,6 +42,26 @@ pub struct QuicConnection {
     sends: u64,
     arrival: Option<Mark>,
     broken: Option<Broken>,
+}
+
+/// What a connection has to know of the protocol that it carries.
+#[derive(Debug, Clone, Copy)]
+pub struct Application {
+    /// The error code that the peer is told at the end, when nothing is wrong.
+    pub no_error: u64,
+    /// Describes an error code that the peer sends.
+    pub describe: fn(u64) -> AppError,
+}
+
+/// An error code of an application protocol, as the peer sends it.
+#[derive(Debug, Clone, Copy)]
+pub struct AppError {
+    /// Its name in the protocol.
+    pub name: &'static str,
+    /// The reason that it stands for.
+    pub reason: Reason,
+    /// What the peer means by it.
+    pub meaning: &'static str,
 }
 
 /// Why the engine has given up.
@@ -60,8 +79,7 @@ const LONGEST_BURST: u32 = 16;
 const MOST_SENDS: u32 = 64;
 
 impl QuicConnection {
-    /// Prepares a connection to `address`; nothing is sent yet. At the end the peer is told
-    /// `farewell`, a number of the application protocol.
+    /// Prepares a connection to `address`, for an application protocol; nothing is sent yet.
     ///
     /// # Errors
     /// A failure of the stage [`Stage::Connect`], or of [`Stage::Tls`] when the settings cannot be
@@ -70,7 +88,7 @@ impl QuicConnection {
         context: &Context,
         client: &TlsClient,
         address: SocketAddr,
-        (request, farewell): (Handshake<'_>, u64),
+        (request, application): (Handshake<'_>, Application),
     ) -> Result<Self, Failure> {
         let born = Mark::now();
         let socket = WireDatagram::connect(context, address, None)?;
@@ -89,7 +107,7 @@ impl QuicConnection {
             clock: WireClock::of_datagrams(born),
             addresses: quiche::RecvInfo { from: address, to: local },
             buffer: vec![0; parameters::LARGEST_DATAGRAM].into_boxed_slice(),
-            farewell,
+            application,
             burst: 0,
             repeating: false,
             last_send_noted: false,
@@ -296,7 +314,7 @@ impl Drop for QuicConnection {
     /// Or the peer would keep its side for as long as it waits for silent ones.
     fn drop(&mut self) {
         // An engine that is closed already has said so.
-        let _ = self.engine.close(true, self.farewell, b"");
+        let _ = self.engine.close(true, self.application.no_error, b"");
         let mut packet = [0; parameters::OUR_DATAGRAM];
         for _ in 0..LONGEST_BURST {
             let Some(length) = self.next_packet(&mut packet) else { break };

@@ -71,7 +71,7 @@ pub(super) fn rows() -> Vec<Row> {
             "a mail server for gRPC",
             module("grpc", ""),
             talker("", tcp().say("220 mail.example ESMTP\r\n")),
-            (Stage::Response, protocol),
+            (Stage::Response, Reason::NotHttp),
             "does not speak HTTP/2",
         ),
         row(

@@ -2,6 +2,7 @@
 
 mod bodies;
 mod hostile;
+mod http2;
 #[cfg(feature = "http3")]
 mod http3;
 mod odd;

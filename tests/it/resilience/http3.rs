@@ -86,6 +86,23 @@ fn say(connection: &mut quiche::Connection, bytes: &[u8]) {
     }
 }
 
+/// Says this about the request, but for its last bytes, and ends the stream.
+fn cut(bytes: &[u8], missing: usize) -> Box<dyn Target> {
+    let said = bytes[..bytes.len() - missing].to_vec();
+    doing(move |connection, turn| {
+        if turn == 0 {
+            connection.stream_send(REQUEST, &said, true).ok();
+        }
+    })
+}
+
+/// Gives the response up with this code.
+fn resetting(code: u64) -> Box<dyn Target> {
+    doing(move |connection, _| {
+        connection.stream_shutdown(REQUEST, quiche::Shutdown::Write, code).ok();
+    })
+}
+
 /// A peer that answers every datagram with these.
 struct Datagrams {
     address: SocketAddr,
@@ -200,6 +217,49 @@ fn servers_that_do_not_come_to_an_end_are_cut_off() {
 }
 
 #[test]
+fn responses_that_end_too_early_are_refused() {
+    let head = || frame(HEADERS, STATUS_200);
+    let whole = || [head(), frame(DATA, b"hello")].concat();
+    let after_trailers = [head(), frame(HEADERS, b"\0\0"), frame(DATA, b"x")].concat();
+    let in_control = |bytes: Vec<u8>| {
+        doing(move |connection, _| {
+            connection.stream_send(CONTROL, &bytes, false).ok();
+        })
+    };
+    let opening = |kind: &'static [u8]| {
+        doing(move |connection, _| {
+            connection.stream_send(CONTROL + 4, kind, false).ok();
+        })
+    };
+    let attacks = [
+        ("a reset", "protocol", resetting(0x101)),
+        ("a reset by an error of the server", "closed", resetting(0x102)),
+        ("a reset without an error", "closed", resetting(0x100)),
+        ("a request left out", "closed", resetting(0x10b)),
+        ("an older version alone", "protocol", resetting(0x110)),
+        ("an end within a body", "closed", cut(&whole(), 2)),
+        ("an end before a body", "closed", cut(&whole(), 5)),
+        ("an end within a frame's header", "closed", cut(&whole(), 8)),
+        ("an end within a head", "closed", cut(&head(), 1)),
+        ("a body after trailers", "protocol", cut(&after_trailers, 0)),
+        ("settings of HTTP/2", "protocol", in_control(vec![4, 2, 2, 0])),
+        ("a farewell to all", "closed", in_control(vec![7, 1, 0])),
+        (
+            "an end of the control stream",
+            "protocol",
+            doing(|connection, _| {
+                connection.stream_send(CONTROL, b"", true).ok();
+            }),
+        ),
+        ("a second control stream", "protocol", opening(b"\0")),
+        ("a push", "protocol", opening(b"\x01\0")),
+    ];
+    let attacks =
+        attacks.map(|(name, reason, target)| attack((name, "patient", reason), target, 1));
+    withstand(MODULES, 48, &attacks);
+}
+
+#[test]
 fn what_breaks_the_protocol_is_refused() {
     let head = || frame(HEADERS, STATUS_200);
     let literal =
@@ -251,18 +311,13 @@ fn what_breaks_the_protocol_is_refused() {
             }),
             1,
         ),
-        (
-            "a reset",
-            "protocol",
-            doing(|connection, _| {
-                connection.stream_shutdown(REQUEST, quiche::Shutdown::Write, 0x102).ok();
-            }),
-            1,
-        ),
         ("settings again", "protocol", in_control(frame(SETTINGS, &[])), 1),
         ("data about the connection", "protocol", in_control(frame(DATA, b"x")), 1),
         ("a farewell", "closed", ending(0x100, true), 1),
-        ("an error of HTTP/3", "protocol", ending(0x102, true), 1),
+        ("an error of HTTP/3", "protocol", ending(0x101, true), 1),
+        ("an error of the server", "closed", ending(0x102, true), 1),
+        ("an unknown error", "protocol", ending(0x4242, true), 1),
+        ("a limit of load", "closed", ending(0x107, true), 1),
         ("an error of QUIC", "closed", ending(1, false), 1),
         ("a refusal", "refused", ending(2, false), 1),
     ];

@@ -6,12 +6,13 @@ use crate::{
     evidence::{Failure, Reason, Stage},
     net::{
         Context,
-        quic::QuicConnection,
+        quic::{Application, QuicConnection},
         resolve::{self, Address},
         tls::Handshake,
     },
     probers::http::{
         exchange::{Connection, Line},
+        http3::failure::{NO_ERROR, describe},
         measurements::{HttpMeasurements, HttpPhase},
         request::Hop,
         settings::HttpProber,
@@ -22,9 +23,6 @@ use crate::{
 
 /// What is agreed on in the handshake.
 const ALPN: &[&[u8]] = &[b"h3"];
-
-/// What a peer is told when nothing is wrong: `H3_NO_ERROR` (RFC 9114, section 8.1).
-const NO_ERROR: u64 = 0x100;
 
 /// Makes the QUIC connection for a hop. Its handshake is that of TLS; there is nothing that the
 /// phase `connect` could be.
@@ -50,7 +48,8 @@ pub(crate) async fn connect(
         found.map_err(|failure| hop.blame(failure, pinned.is_host_of(&hop.url)))?
     };
     let (client, server_name) = tls_of(prober, hop, pinned.is_host_of(&hop.url));
-    let request = (Handshake { server_name, alpn: ALPN }, NO_ERROR);
+    let application = Application { no_error: NO_ERROR, describe };
+    let request = (Handshake { server_name, alpn: ALPN }, application);
     let address = address.with_port(port);
     let mut connection = QuicConnection::open(context, &client, address, request).await?;
     let clock = connection.clock().clone();

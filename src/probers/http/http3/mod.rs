@@ -1,44 +1,66 @@
 //! One request and its response over HTTP/3 (RFC 9114).
 //!
-//! Frames and header compression are quiche's; what a request looks like and what an answer must
-//! be is decided where it is for the other versions.
+//! QUIC and QPACK are quiche's. Frames are found here, because only they tell a response that is
+//! complete from one that is cut off.
 
 mod connect;
+mod failure;
+mod frames;
 mod head;
+mod streams;
 mod upload;
 
-use bytes::{BufMut as _, Bytes, BytesMut};
-use http::{Method, Request};
-use quiche::h3;
+use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
+use http::{HeaderMap, Method, Request};
+use quiche::h3::qpack;
 use tokio::task::coop::consume_budget;
 
 pub(super) use crate::probers::http::http3::connect::connect;
 use crate::{
-    evidence::{Failure, Reason, Stage},
+    evidence::Failure,
     net::{
         Context,
         http::{
             RequestBody,
-            fields::{BadSection, FramedHead},
+            fields::{BadSection, FieldSection, FramedHead},
             send::LARGEST_HEAD,
             stream_watch::StreamWatch,
         },
         quic::QuicConnection,
     },
     probers::http::{
-        exchange::Response, http3::upload::Upload, measurements::HttpMeasurements, timing::Running,
+        exchange::Response,
+        http3::{
+            failure::{bad_section, broken, cut_off, of_engine, reset},
+            frames::{FrameReader, Part, Place, SETTINGS, put_frame, put_varint},
+            streams::{CONTROL, PeerStreams},
+            upload::Upload,
+        },
+        measurements::HttpMeasurements,
+        timing::Running,
     },
 };
 
-/// As much of a body is handed on at once, in bytes.
+/// The streams that a client opens first: that of its request, and that about the connection.
+const REQUEST: u64 = 0;
+const OUR_CONTROL: u64 = 2;
+
+/// Number of the setting that bounds heads (RFC 9114, section 7.2.4.1).
+const MAX_FIELD_SECTION_SIZE: u64 = 0x6;
+
+/// Size from which a piece of the body is handed on, in bytes.
 const PIECE: usize = 16 << 10;
 
 /// An exchange whose request may still be under way, and whose body is.
 pub(super) struct Http3 {
     connection: Box<QuicConnection>,
-    frames: h3::Connection,
-    stream: u64,
+    /// What is still to be sent about the connection.
+    greeting: BytesMut,
     upload: Upload,
+    peer: PeerStreams,
+    frames: FrameReader,
+    /// Whether the stream of the response has ended; what came may be still to be taken.
+    has_ended: bool,
     watch: StreamWatch,
     /// How many datagrams had been sent when the last ones of the request were.
     request_sent: u64,
@@ -47,8 +69,9 @@ pub(super) struct Http3 {
     /// Size of the heads of interim responses (1xx) so far, in bytes.
     interim_size: usize,
     answered: bool,
-    has_trailers: bool,
-    finished: bool,
+    trailers: Option<HeaderMap>,
+    /// What went wrong after the piece of the body that was handed on last.
+    failed: Option<Failure>,
 }
 
 /// Sends a request, and waits for the head of the response.
@@ -63,7 +86,9 @@ pub(super) async fn exchange(
     let running = Running::framed(connection.clock().clone(), watch.clone());
     seen.running = Some(running.of(&request));
     let waiting = context.waiting_for(|| seen.describe_wait());
-    let mut exchange = Http3::begin(connection, request, watch).await?;
+    let mut exchange = Http3::begin(connection, request, watch)?;
+    // What there is of the body goes along with the head.
+    exchange.upload().await?;
     let head = exchange.head().await?;
     drop(waiting);
     seen.note_head(false);
@@ -73,147 +98,167 @@ pub(super) async fn exchange(
 }
 
 impl Http3 {
-    async fn begin(
-        mut connection: Box<QuicConnection>,
+    fn begin(
+        connection: Box<QuicConnection>,
         request: Request<RequestBody>,
         watch: StreamWatch,
     ) -> Result<Self, Failure> {
-        let mut limits = h3::Config::new().map_err(|error| failure_of(&error))?;
-        limits.set_max_field_section_size(u64::try_from(LARGEST_HEAD).unwrap_or(u64::MAX));
-        let mut frames = h3::Connection::with_transport(connection.engine(), &limits)
-            .map_err(|error| failure_of(&error))?;
         let (parts, body) = request.into_parts();
-        let fields = head::fields(&parts);
-        let upload = Upload::new(body);
-        let stream = loop {
-            match frames.send_request(connection.engine(), &fields, upload.is_done()) {
-                Ok(stream) => break stream,
-                // The peer does not let us say as much yet.
-                Err(h3::Error::StreamBlocked | h3::Error::Done) => connection.step().await?,
-                Err(error) => return Err(failure_of(&error)),
-            }
-        };
-        let mut exchange = Self {
+        let mut settings = BytesMut::new();
+        put_varint(&mut settings, MAX_FIELD_SECTION_SIZE);
+        put_varint(&mut settings, u64::try_from(LARGEST_HEAD).unwrap_or(u64::MAX));
+        let mut greeting = BytesMut::new();
+        put_varint(&mut greeting, CONTROL);
+        put_frame(&mut greeting, SETTINGS, &settings);
+        Ok(Self {
             connection,
-            frames,
-            stream,
-            upload,
+            greeting,
+            upload: Upload::new(&parts, body)?,
+            peer: PeerStreams::default(),
+            frames: FrameReader::new(Place::Request),
+            has_ended: false,
             watch,
             request_sent: 0,
             missing: None,
             interim_size: 0,
             answered: false,
-            has_trailers: false,
-            finished: false,
-        };
-        // What there is of the body goes along with the head.
-        exchange.upload().await?;
-        exchange.say().await?;
-        Ok(exchange)
+            trailers: None,
+            failed: None,
+        })
     }
 
     /// Waits for the head of the final response.
     async fn head(&mut self) -> Result<FramedHead, Failure> {
         loop {
-            match self.poll()? {
-                Some(h3::Event::Headers { list, .. }) => {
-                    let section = head::section(&list).map_err(|bad| malformed(&bad))?;
-                    self.interim_size += section.size();
-                    let head = section.into_head(head::content_length);
-                    let head = head.map_err(|bad| malformed(&bad))?;
-                    if !head.status.is_informational() {
-                        self.watch.note_head();
-                        self.answered = true;
-                        return Ok(head);
-                    }
-                    // A peer could go on with interim responses for ever.
-                    if self.interim_size > LARGEST_HEAD {
-                        return Err(malformed(&BadSection::too_large()));
-                    }
-                    // What follows is in the same datagram only if it can be read already.
-                    let more = self.is_readable();
-                    self.watch.note_interim(more);
+            let block = match self.next_part()? {
+                Some(Part::Whole(_, block)) => block,
+                Some(Part::Data(_)) => {
+                    return Err(broken("the response has a body before its head"));
                 }
-                Some(h3::Event::Finished) => {
-                    return Err(broken("The request failed: there is no head in the response"));
+                None if self.has_ended => {
+                    return Err(broken("the response ends without a head"));
                 }
-                Some(h3::Event::Data) => {
-                    return Err(broken(
-                        "The request failed: the response has a body before its head",
-                    ));
+                None => {
+                    self.advance().await?;
+                    continue;
                 }
-                Some(_) => {}
-                None => self.advance().await?,
+            };
+            let section = decode(&block)?;
+            self.interim_size += section.size();
+            let head = section.into_head(head::content_length).map_err(|bad| bad_section(&bad))?;
+            if !head.status.is_informational() {
+                self.watch.note_head();
+                self.answered = true;
+                return Ok(head);
             }
+            // A peer could go on with interim responses for ever.
+            if self.interim_size > LARGEST_HEAD {
+                return Err(bad_section(&BadSection::too_large()));
+            }
+            // What follows is in the same datagram only if it can be read already.
+            let more = self.is_readable() || !self.frames.buffer.is_empty();
+            self.watch.note_interim(more);
         }
     }
 
     /// The next piece of the body.
     pub(super) async fn next_piece(&mut self) -> Result<Option<Bytes>, Failure> {
-        while !self.finished {
+        loop {
             consume_budget().await;
-            if let Some(piece) = self.take_piece()? {
-                return Ok(Some(piece));
+            if let Some(failure) = self.failed.take() {
+                return Err(failure);
             }
-            match self.poll()? {
-                Some(h3::Event::Finished) => self.finished = true,
-                // Trailers are none of it.
-                Some(h3::Event::Headers { .. }) if !self.has_trailers => self.has_trailers = true,
-                Some(h3::Event::Headers { .. }) => {
-                    return Err(broken("The body broke off: the response has trailers twice"));
+            let piece = self.gather();
+            if !piece.is_empty() {
+                return Ok(Some(piece.freeze()));
+            }
+            match self.missing {
+                _ if self.failed.is_some() => {}
+                _ if !self.has_ended => self.advance().await?,
+                None | Some(0) => return Ok(None),
+                Some(missing) => {
+                    let message = format!(
+                        "The body broke off: {missing} bytes of what was announced are missing"
+                    );
+                    return Err(cut_off(&message));
                 }
-                Some(_) => {}
-                None => self.advance().await?,
-            }
-        }
-        match self.missing {
-            None | Some(0) => Ok(None),
-            Some(missing) => {
-                let message = format!(
-                    "The body broke off: {missing} bytes of what was announced are missing"
-                );
-                Err(Failure::new(Stage::Response, Reason::Closed, message))
             }
         }
     }
 
-    fn take_piece(&mut self) -> Result<Option<Bytes>, Failure> {
-        let there = self.connection.engine().stream_readable_len(self.stream, PIECE);
-        if there == 0 {
-            return Ok(None);
-        }
-        let mut piece = BytesMut::with_capacity(there);
-        let room = (&mut piece).limit(there);
-        match self.frames.recv_body_buf(self.connection.engine(), self.stream, room) {
-            Ok(_) => {}
-            Err(h3::Error::Done) => return Ok(None),
-            Err(error) => return Err(failure_of(&error)),
+    /// Takes what was read of the body, in one piece: there may be very many small frames.
+    fn gather(&mut self) -> BytesMut {
+        let mut piece = BytesMut::new();
+        while piece.len() < PIECE && self.failed.is_none() {
+            match self.next_data() {
+                Ok(Some(payload)) if piece.is_empty() => piece = payload,
+                Ok(Some(payload)) => piece.extend_from_slice(&payload),
+                Ok(None) => break,
+                Err(failure) => self.failed = Some(failure),
+            }
         }
         if let Some(missing) = &mut self.missing {
             let length = u64::try_from(piece.len()).unwrap_or(u64::MAX);
-            *missing = missing
-                .checked_sub(length)
-                .ok_or_else(|| broken("The body is longer than it was announced to be"))?;
+            if length > *missing {
+                piece.truncate(usize::try_from(*missing).unwrap_or(usize::MAX));
+                self.failed = Some(broken("the body is longer than it was announced to be"));
+            }
+            *missing = missing.saturating_sub(length);
         }
-        Ok(Some(piece.freeze()))
+        piece
     }
 
-    /// What happened to our stream.
-    fn poll(&mut self) -> Result<Option<h3::Event>, Failure> {
-        loop {
-            match self.frames.poll(self.connection.engine()) {
-                Ok((stream, h3::Event::Reset(code))) if stream == self.stream => {
-                    return Err(broken(&format!(
-                        "The peer gave the response up, with the HTTP/3 error {code:#x}"
-                    )));
-                }
-                Ok((stream, event)) if stream == self.stream => return Ok(Some(event)),
-                // A farewell, or what belongs to nothing that was asked for.
-                Ok(_) => {}
-                Err(h3::Error::Done) => return Ok(None),
-                Err(error) => return Err(failure_of(&error)),
+    /// Returns what comes next of the body, if it came by now.
+    fn next_data(&mut self) -> Result<Option<BytesMut>, Failure> {
+        match self.next_part()? {
+            None => Ok(None),
+            Some(_) if self.trailers.is_some() => {
+                Err(broken("the response goes on after its trailers"))
+            }
+            Some(Part::Data(payload)) => Ok(Some(payload)),
+            Some(Part::Whole(_, block)) => {
+                let trailers = decode(&block)?.into_trailers();
+                self.trailers = Some(trailers.map_err(|bad| bad_section(&bad))?);
+                Ok(Some(BytesMut::new()))
             }
         }
+    }
+
+    /// Returns the next part of the response, if it came by now.
+    fn next_part(&mut self) -> Result<Option<Part>, Failure> {
+        loop {
+            if let Some(part) = self.frames.next()? {
+                return Ok(Some(part));
+            }
+            if self.has_ended {
+                let what = self.not_there_yet();
+                let message =
+                    format!("The request failed: the stream ends within a frame, before {what}");
+                return if self.frames.is_between_frames() {
+                    Ok(None)
+                } else {
+                    Err(cut_off(&message))
+                };
+            }
+            let engine = self.connection.engine();
+            self.peer.read(engine)?;
+            let buffer = &mut self.frames.buffer;
+            buffer.reserve(engine.stream_readable_len(REQUEST, PIECE));
+            match engine.stream_recv_buf(REQUEST, buffer.limit(PIECE)) {
+                Ok((_, has_ended)) => self.has_ended = has_ended,
+                Err(quiche::Error::StreamReset(code)) => {
+                    return Err(reset(code, self.not_there_yet()));
+                }
+                // Nothing came, or the stream is not open yet.
+                Err(quiche::Error::Done | quiche::Error::InvalidStreamState(_)) => return Ok(None),
+                Err(error) => return Err(of_engine(error)),
+            }
+        }
+    }
+
+    /// Returns what is waited for.
+    fn not_there_yet(&self) -> &'static str {
+        if self.answered { "the end of its response" } else { "the head of its response" }
     }
 
     /// Lets the connection move on, until something may have happened.
@@ -236,20 +281,36 @@ impl Http3 {
     }
 
     fn is_readable(&mut self) -> bool {
-        let stream = self.stream;
-        self.connection.engine().stream_readable(stream)
+        self.connection.engine().stream_readable(REQUEST)
     }
 
-    /// Says as much of the request's body as the peer takes by now.
+    /// Sends as much of the request as the peer takes by now.
     async fn upload(&mut self) -> Result<(), Failure> {
-        while !self.upload.is_done() {
-            let said = self.upload.next(&mut self.frames, self.connection.engine(), self.stream);
-            if !said.await? {
+        self.greet()?;
+        while !self.upload.is_sent() {
+            self.upload.fetch().await?;
+            let is_taken = self.upload.hand_over(self.connection.engine())?;
+            self.say().await?;
+            if !is_taken {
                 break;
             }
-            self.say().await?;
         }
         Ok(())
+    }
+
+    /// Opens the stream about the connection.
+    fn greet(&mut self) -> Result<(), Failure> {
+        if self.greeting.is_empty() {
+            return Ok(());
+        }
+        match self.connection.engine().stream_send(OUR_CONTROL, &self.greeting, false) {
+            Ok(length) => {
+                self.greeting.advance(length);
+                Ok(())
+            }
+            Err(quiche::Error::Done | quiche::Error::StreamLimit) => Ok(()),
+            Err(error) => Err(of_engine(error)),
+        }
     }
 
     /// Sends what is there of the request.
@@ -266,28 +327,12 @@ impl Http3 {
     }
 }
 
-/// Returns the failure of a response whose head cannot be used.
-fn malformed(bad: &BadSection) -> Failure {
-    Failure::new(Stage::Response, bad.reason, format!("The request failed: {}", bad.text))
-}
-
-fn broken(message: &str) -> Failure {
-    Failure::new(Stage::Response, Reason::Protocol, message)
-}
-
-/// Why there is no response, or no whole one.
-fn failure_of(error: &h3::Error) -> Failure {
-    let reason = match error {
-        h3::Error::ExcessiveLoad => Reason::TooLarge,
-        _ => Reason::Protocol,
-    };
-    let what = match error {
-        h3::Error::ExcessiveLoad => "the head of the response is too large".to_owned(),
-        h3::Error::MissingSettings => "the peer does not begin with its settings".to_owned(),
-        h3::Error::TransportError(quiche::Error::StreamReset(code)) => {
-            format!("the peer gave the response up, with the HTTP/3 error {code:#x}")
-        }
-        other => format!("the peer breaks HTTP/3: {other}"),
-    };
-    Failure::new(Stage::Response, reason, format!("The request failed: {what}"))
+/// Decodes a field section.
+fn decode(block: &[u8]) -> Result<FieldSection, Failure> {
+    let most = u64::try_from(LARGEST_HEAD).unwrap_or(u64::MAX);
+    let fields = qpack::Decoder::new().decode(block, most).map_err(|error| match error {
+        qpack::Error::HeaderListTooLarge => bad_section(&BadSection::too_large()),
+        error => broken(&format!("the headers cannot be decoded (QPACK): {error}")),
+    })?;
+    head::section(&fields).map_err(|bad| bad_section(&bad))
 }

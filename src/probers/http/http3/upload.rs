@@ -1,72 +1,106 @@
-//! The body of a request on its way.
+//! A request on its way.
 
-use bytes::{Buf as _, Bytes};
+use bytes::{Buf as _, Bytes, BytesMut};
+use http::request::Parts;
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
-use quiche::h3;
+use quiche::h3::{NameValue as _, qpack};
 
 use crate::{
     evidence::{Failure, Reason, Stage},
-    net::http::RequestBody,
-    probers::http::http3::failure_of,
+    net::http::{RequestBody, credentials::impossible},
+    probers::http::http3::{
+        REQUEST,
+        failure::of_engine,
+        frames::{DATA, HEADERS, put_frame, put_frame_header},
+        head::fields,
+    },
 };
 
-/// What of a body is still to be sent.
+/// What of a request is still to be sent.
 pub(super) struct Upload {
     body: RequestBody,
+    /// The head, or the beginning of a DATA frame.
+    frames: BytesMut,
+    /// Some of the body, which comes after that.
     piece: Bytes,
-    done: bool,
+    /// Whether nothing comes after that.
+    is_last: bool,
+    is_sent: bool,
 }
 
 impl Upload {
-    pub(super) fn new(body: RequestBody) -> Self {
-        let done = body.is_end_stream();
-        Self { body, piece: Bytes::new(), done }
+    /// Prepares a request.
+    pub(super) fn new(request: &Parts, body: RequestBody) -> Result<Self, Failure> {
+        let fields = fields(request);
+        let size = |field: &quiche::h3::Header| field.name().len() + field.value().len();
+        // A length takes a few bytes, and a Huffman code is used only where it is shorter.
+        let room: usize = fields.iter().map(|field| size(field) + 16).sum();
+        let mut block = vec![0; room + 16];
+        let length = qpack::Encoder::new()
+            .encode(&fields, &mut block)
+            .map_err(|error| impossible(format!("The request cannot be encoded: {error}")))?;
+        let mut frames = BytesMut::new();
+        put_frame(&mut frames, HEADERS, block.get(..length).unwrap_or_default());
+        let is_last = body.is_end_stream();
+        Ok(Self { body, frames, piece: Bytes::new(), is_last, is_sent: false })
     }
 
-    /// Whether all of it was handed over, or the peer wants no more.
-    pub(super) fn is_done(&self) -> bool {
-        self.done
+    /// Returns whether all of it was handed over, or the peer wants no more.
+    pub(super) fn is_sent(&self) -> bool {
+        self.is_sent
     }
 
-    /// Hands over the next piece; says whether the peer took any of it.
-    pub(super) async fn next(
-        &mut self,
-        frames: &mut h3::Connection,
-        engine: &mut quiche::Connection,
-        stream: u64,
-    ) -> Result<bool, Failure> {
-        if self.piece.is_empty() {
-            self.fetch().await?;
-        }
-        let is_last = self.body.is_end_stream() || self.piece.is_empty();
-        match frames.send_body(engine, stream, &self.piece, is_last) {
-            Ok(taken) => {
-                self.piece.advance(taken.min(self.piece.len()));
-                self.done = is_last && self.piece.is_empty();
-                Ok(true)
-            }
-            Err(h3::Error::Done | h3::Error::StreamBlocked) => Ok(false),
-            // A peer need not hear all of it to answer.
-            Err(h3::Error::TransportError(quiche::Error::StreamStopped(_))) => {
-                self.done = true;
-                Ok(false)
-            }
-            Err(error) => Err(failure_of(&error)),
-        }
-    }
-
-    async fn fetch(&mut self) -> Result<(), Failure> {
-        while self.piece.is_empty() {
+    /// Has the next piece of the body ready.
+    pub(super) async fn fetch(&mut self) -> Result<(), Failure> {
+        while self.piece.is_empty() && !self.is_last {
             match self.body.frame().await {
-                None => return Ok(()),
+                None => self.is_last = true,
                 Some(Err(error)) => {
                     let message = format!("The request failed: its body cannot be read: {error}");
                     return Err(Failure::new(Stage::Request, Reason::UnusableFile, message));
                 }
-                Some(Ok(frame)) => self.piece = frame.into_data().unwrap_or_default(),
+                Some(Ok(frame)) => {
+                    self.piece = frame.into_data().unwrap_or_default();
+                    if !self.piece.is_empty() {
+                        put_frame_header(&mut self.frames, DATA, self.piece.len());
+                    }
+                    self.is_last = self.body.is_end_stream();
+                }
             }
         }
         Ok(())
+    }
+
+    /// Hands over what is ready, as far as the peer takes it; returns whether it took all of it.
+    pub(super) fn hand_over(&mut self, engine: &mut quiche::Connection) -> Result<bool, Failure> {
+        while !self.is_sent {
+            let is_head = !self.frames.is_empty();
+            let bytes = if is_head { &self.frames[..] } else { &self.piece[..] };
+            let ends = self.is_last && (!is_head || self.piece.is_empty());
+            if bytes.is_empty() && !ends {
+                break;
+            }
+            match engine.stream_send(REQUEST, bytes, ends) {
+                Ok(length) => {
+                    let is_whole = length == bytes.len();
+                    if is_head {
+                        self.frames.advance(length);
+                    } else {
+                        self.piece.advance(length);
+                    }
+                    if !is_whole {
+                        return Ok(false);
+                    }
+                    self.is_sent = ends;
+                }
+                // It does not let us open a stream yet, or send as much.
+                Err(quiche::Error::Done | quiche::Error::StreamLimit) => return Ok(false),
+                // A peer need not hear all of it to answer.
+                Err(quiche::Error::StreamStopped(_)) => self.is_sent = true,
+                Err(error) => return Err(of_engine(error)),
+            }
+        }
+        Ok(true)
     }
 }

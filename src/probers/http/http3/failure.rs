@@ -1,0 +1,117 @@
+//! The reasons why an exchange over HTTP/3 fails, in words.
+
+use crate::{
+    evidence::{Failure, Reason, Stage},
+    net::{http::fields::BadSection, quic::AppError},
+};
+
+/// What a peer is told when nothing is wrong: `H3_NO_ERROR`.
+pub(super) const NO_ERROR: u64 = 0x100;
+
+/// Describes an error code of HTTP/3 (RFC 9114, section 8.1, and RFC 9204, section 6), as the peer
+/// sends it.
+pub(super) fn describe(code: u64) -> AppError {
+    let (name, reason, meaning) = match code {
+        0x100 => ("H3_NO_ERROR", Reason::Closed, "it ends in good order"),
+        0x101 => (
+            "H3_GENERAL_PROTOCOL_ERROR",
+            Reason::Protocol,
+            "it takes something that it received for a protocol error",
+        ),
+        0x102 => ("H3_INTERNAL_ERROR", Reason::Closed, "an error inside the server"),
+        0x103 => (
+            "H3_STREAM_CREATION_ERROR",
+            Reason::Protocol,
+            "it does not accept a stream that was opened",
+        ),
+        0x104 => (
+            "H3_CLOSED_CRITICAL_STREAM",
+            Reason::Protocol,
+            "a stream that the connection needs was closed",
+        ),
+        0x105 => ("H3_FRAME_UNEXPECTED", Reason::Protocol, "it received a frame out of place"),
+        0x106 => ("H3_FRAME_ERROR", Reason::Protocol, "it received a malformed frame"),
+        0x107 => {
+            ("H3_EXCESSIVE_LOAD", Reason::Closed, "it limits the load that a client may cause")
+        }
+        0x108 => ("H3_ID_ERROR", Reason::Protocol, "it received an identifier out of place"),
+        0x109 => ("H3_SETTINGS_ERROR", Reason::Protocol, "it received malformed SETTINGS"),
+        0x10a => ("H3_MISSING_SETTINGS", Reason::Protocol, "it received no SETTINGS"),
+        0x10b => ("H3_REQUEST_REJECTED", Reason::Closed, "it did not process the request"),
+        0x10c => ("H3_REQUEST_CANCELLED", Reason::Closed, "it cancelled the response"),
+        0x10d => {
+            ("H3_REQUEST_INCOMPLETE", Reason::Protocol, "the request ended before it was complete")
+        }
+        0x10e => ("H3_MESSAGE_ERROR", Reason::Protocol, "it takes the request for malformed"),
+        0x10f => ("H3_CONNECT_ERROR", Reason::Closed, "the connection behind it failed"),
+        0x110 => (
+            "H3_VERSION_FALLBACK",
+            Reason::Protocol,
+            "it answers this request over HTTP/1.1 only; set enable_http3: false in the module",
+        ),
+        0x200 => (
+            "QPACK_DECOMPRESSION_FAILED",
+            Reason::Protocol,
+            "it could not decode the headers of the request",
+        ),
+        0x201 => ("QPACK_ENCODER_STREAM_ERROR", Reason::Protocol, "a fault in header compression"),
+        0x202 => ("QPACK_DECODER_STREAM_ERROR", Reason::Protocol, "a fault in header compression"),
+        _ => ("unknown error code", Reason::Protocol, "the code has no known meaning"),
+    };
+    AppError { name, reason, meaning }
+}
+
+/// The peer gave the stream up; `before` says what had not come by then.
+pub(super) fn reset(code: u64, before: &str) -> Failure {
+    let AppError { name, reason, meaning } = describe(code);
+    let message = format!(
+        "The request failed: the server ended the stream before {before}, with {name} ({code:#x}): \
+         {meaning}"
+    );
+    Failure::new(Stage::Response, reason, message)
+}
+
+/// The peer broke the protocol.
+pub(super) fn broken(what: &str) -> Failure {
+    let message = format!("The request failed: the server breaks HTTP/3: {what}");
+    Failure::new(Stage::Response, Reason::Protocol, message)
+}
+
+/// The response has a head or trailers that cannot be used.
+pub(super) fn bad_section(bad: &BadSection) -> Failure {
+    Failure::new(Stage::Response, bad.reason, format!("The request failed: {}", bad.text))
+}
+
+/// The response ended too early.
+pub(super) fn cut_off(what: &str) -> Failure {
+    Failure::new(Stage::Response, Reason::Closed, what)
+}
+
+/// The engine refuses what is asked of it.
+pub(super) fn of_engine(error: quiche::Error) -> Failure {
+    Failure::new(Stage::Response, Reason::Protocol, format!("The request failed: QUIC: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_error_code_has_its_name_and_reason() {
+        for (code, name, reason) in [
+            (0x100, "H3_NO_ERROR (0x100)", Reason::Closed),
+            (0x101, "H3_GENERAL_PROTOCOL_ERROR (0x101)", Reason::Protocol),
+            (0x102, "H3_INTERNAL_ERROR (0x102)", Reason::Closed),
+            (0x107, "H3_EXCESSIVE_LOAD (0x107)", Reason::Closed),
+            (0x10b, "H3_REQUEST_REJECTED (0x10b)", Reason::Closed),
+            (0x10c, "H3_REQUEST_CANCELLED (0x10c)", Reason::Closed),
+            (0x110, "enable_http3: false", Reason::Protocol),
+            (0x200, "QPACK_DECOMPRESSION_FAILED (0x200)", Reason::Protocol),
+            (0x4242, "unknown error code (0x4242)", Reason::Protocol),
+        ] {
+            let failure = reset(code, "its head");
+            assert_eq!(failure.reason, reason, "{failure}");
+            assert!(failure.message.contains(name), "{failure}");
+        }
+    }
+}
