@@ -6,10 +6,10 @@ use super::{
     RecordRules,
     message::{Message, Record},
     mnemonics::Rcode,
-    settings::DnsProber,
+    settings::{DnsProber, Transport},
 };
 use crate::{
-    evidence::{Check, CheckName, Failure, Reason, Stage, log::Excerpt},
+    evidence::{Check, CheckName, Failure, Reason, Stage, log::Excerpt, words::count},
     net::Context,
     settings::{named::Named, regexp::Regexp},
 };
@@ -21,6 +21,10 @@ pub(super) fn check(
     answer: &Message,
     context: &Context,
 ) -> Result<(), Failure> {
+    let caveat = caveat(prober.transport_protocol, answer);
+    if let Some(caveat) = &caveat {
+        context.log.warn("The answer is not complete", &[("caveat", caveat)]);
+    }
     let mut made = vec![check_rcode(&prober.valid_rcodes, answer.rcode)];
     for (section, key, records, rules) in [
         ("answer", "validate_answer_rrs", &answer.answer, &prober.validate_answer_rrs),
@@ -39,12 +43,42 @@ pub(super) fn check(
         }
         made.extend(rules.check(section, key, records));
     }
+    if let Some(caveat) = caveat {
+        for failure in made.iter_mut().filter_map(Check::failure_mut) {
+            failure.message = format!("{}; {caveat}", failure.message);
+        }
+    }
     let first = made.iter().find_map(|check| check.failure.clone());
     for check in made {
         context.checks.add(check);
     }
     first.map_or(Ok(()), Err)
 }
+
+/// What to know of an answer before its checks are believed: records of it may be missing.
+fn caveat(transport: Transport, answer: &Message) -> Option<String> {
+    let Message { truncated, cut, missing, trailing, .. } = answer;
+    let tc = "the answer is truncated (its TC bit is set), so records may be missing";
+    Some(match transport {
+        Transport::Udp if *cut => format!("the answer was cut off{CUT_HINT}"),
+        Transport::Udp if *truncated => format!("{tc}: set transport_protocol to tcp"),
+        Transport::Tcp if *truncated => {
+            format!("{tc}, although it came over TCP: check the name server")
+        }
+        _ if *missing > 0 => {
+            let missing = count(u64::try_from(*missing).unwrap_or_default(), "record");
+            format!("the answer is incomplete: {missing} that it announces did not come")
+        }
+        _ if *trailing > 0 => {
+            let trailing = count(u64::try_from(*trailing).unwrap_or_default(), "byte");
+            format!("{trailing} after the last record of the answer were ignored")
+        }
+        _ => return None,
+    })
+}
+
+/// Why the end of a datagram is missing, and what to do, as the end of a sentence.
+pub(super) const CUT_HINT: &str = ": it is longer than the 512 bytes that it may have without EDNS; set transport_protocol to tcp";
 
 fn check_rcode(valid: &Named<Vec<Rcode>>, rcode: Rcode) -> Check {
     let outcome = if valid.contains(&rcode) {

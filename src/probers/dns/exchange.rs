@@ -9,6 +9,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
 use super::{
     DnsMeasurements, DnsPhase,
+    checks::CUT_HINT,
     message::{self, Message},
 };
 use crate::{
@@ -73,17 +74,23 @@ impl Question<'_> {
                 continue;
             }
             asking.stop_at(arrival.sent.map(|sent| arrival.at.since(sent)).unwrap_or_default());
-            return Message::decode(octets).map_err(|error| {
-                let reason = if arrival.truncated { Reason::TooLarge } else { Reason::Protocol };
-                let hint = if arrival.truncated {
-                    ": it is longer than the 512 bytes that it may have without EDNS"
-                } else {
-                    ""
-                };
-                let message =
-                    format!("The answer of {} cannot be read{hint}: {error}", self.server);
-                Failure::new(Stage::Response, reason, message)
-            });
+            return match Message::decode(octets) {
+                Ok(message) => Ok(Message { cut: arrival.truncated, ..message }),
+                Err(error) if arrival.truncated => {
+                    let what = format!("was cut off, and cannot be read ({error}){CUT_HINT}");
+                    Err(self.unreadable(Reason::TooLarge, &what))
+                }
+                Err(error) if message::is_truncated(octets) => {
+                    let what = format!(
+                        "cannot be read: {error}; it is truncated (its TC bit is set): set \
+                         transport_protocol to tcp"
+                    );
+                    Err(self.unreadable(Reason::Protocol, &what))
+                }
+                Err(error) => {
+                    Err(self.unreadable(Reason::Protocol, &format!("cannot be read: {error}")))
+                }
+            };
         }
     }
 
@@ -138,14 +145,18 @@ impl Question<'_> {
         let receiving = Receiving { context, question: self, bytes: Vec::new() };
         let answer = receiving.message(stream).await?;
         asking.stop_at(clock.lap().answer_time());
-        let broken = |what: String| {
-            let message = format!("The answer of {} {what}", self.server);
-            Failure::new(Stage::Response, Reason::Protocol, message)
-        };
         if message::identifier(&answer).is_some_and(|other| other != self.identifier) {
-            return Err(broken("is to another question: its identifier differs".to_owned()));
+            let what = "is to another question: its identifier differs";
+            return Err(self.unreadable(Reason::Protocol, what));
         }
-        Message::decode(&answer).map_err(|error| broken(format!("cannot be read: {error}")))
+        Message::decode(&answer)
+            .map_err(|error| self.unreadable(Reason::Protocol, &format!("cannot be read: {error}")))
+    }
+
+    /// The failure of an answer that cannot be read.
+    fn unreadable(&self, reason: Reason, what: &str) -> Failure {
+        let message = format!("The answer of {} {what}", self.server);
+        Failure::new(Stage::Response, reason, message)
     }
 
     /// Describes the wait for a datagram that did not come.

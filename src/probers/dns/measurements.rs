@@ -96,6 +96,7 @@ pub struct DnsMeasurements {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AnswerFacts {
     rcode: Rcode,
+    truncated: bool,
     answer: u16,
     authority: u16,
     additional: u16,
@@ -108,6 +109,7 @@ impl AnswerFacts {
         let count = |records: &[_]| u16::try_from(records.len()).unwrap_or(u16::MAX);
         Self {
             rcode: message.rcode,
+            truncated: message.truncated || message.cut,
             answer: count(&message.answer),
             authority: count(&message.authority),
             additional: count(&message.additional),
@@ -132,10 +134,11 @@ impl Measurements for DnsMeasurements {
     }
 
     fn findings(&mut self) -> Findings {
-        let answer =
-            self.answer.map(|AnswerFacts { rcode, answer, authority, additional, .. }| {
-                format!("{rcode}, {answer} answer, {authority} authority, {additional} additional")
-            });
+        let answer = self.answer.map(|facts| {
+            let AnswerFacts { rcode, truncated, answer, authority, additional, .. } = facts;
+            let truncated = if truncated { ", truncated" } else { "" };
+            format!("{rcode}{truncated}, {answer} answer, {authority} authority, {additional} additional")
+        });
         Findings::of_exchange(&self.phases, self.tls.take(), answer)
     }
 }

@@ -13,8 +13,14 @@ use crate::net::dns::{HEADER_LENGTH, Malformed, RCODE, Reader, TRUNCATED};
 /// An answer that could be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
-    /// Whether it says that it was cut to fit.
+    /// Whether it says that it was cut to fit (TC).
     pub truncated: bool,
+    /// Whether it came in a datagram whose end was cut off.
+    pub cut: bool,
+    /// The number of records that it announces and does not have.
+    pub missing: usize,
+    /// The number of octets after its last record.
+    pub trailing: usize,
     /// The response code, with the bits of an OPT record.
     pub rcode: Rcode,
     /// The answer section.
@@ -39,6 +45,13 @@ pub struct Record {
 /// Octets of text that the records of one answer may come to. Compression lets 64 KiB unfold into
 /// some thirty times as much as honest answers do.
 const LONGEST_TEXT: usize = 4 << 20;
+
+/// Whether a message says that it was cut to fit (TC), if it is long enough to do so.
+#[must_use]
+pub fn is_truncated(message: &[u8]) -> bool {
+    let flags = message.get(2..).and_then(|rest| rest.first_chunk().copied());
+    flags.is_some_and(|flags| u16::from_be_bytes(flags) & TRUNCATED != 0)
+}
 
 /// The identifier of a message, if it is long enough to have one.
 #[must_use]
@@ -77,9 +90,14 @@ impl Message {
         if additional.last().is_some_and(|record| record.kind == RecordType::TSIG) {
             return Err(Malformed("it is signed with a key that the module does not have"));
         }
+        let read = answer.len() + authority.len() + additional.len();
+        let announced = counts.map(usize::from).iter().sum::<usize>();
         let extended = sections.opt_ttl.map(opt::extended_rcode).unwrap_or_default();
         Ok(Self {
             truncated: flags & TRUNCATED != 0,
+            cut: false,
+            missing: announced.saturating_sub(read),
+            trailing: sections.reader.rest().len(),
             rcode: Rcode((flags & RCODE) | extended),
             answer,
             authority,
@@ -191,14 +209,16 @@ mod tests {
 
     #[test]
     fn a_message_may_end_between_records() {
-        for (what, rest, records) in [
-            ("bare header", &b""[..], 0),
-            ("question only", QUESTION, 0),
-            ("one of two", &[QUESTION, A].concat(), 1),
-            ("more than announced", &[QUESTION, A, A, A].concat(), 2),
+        for (what, rest, expected) in [
+            ("bare header", &b""[..], (0, 2, 0)),
+            ("question only", QUESTION, (0, 2, 0)),
+            ("one of two", &[QUESTION, A].concat(), (1, 1, 0)),
+            ("as many as announced", &[QUESTION, A, A].concat(), (2, 0, 0)),
+            ("more than announced", &[QUESTION, A, A, A].concat(), (2, 0, A.len())),
         ] {
-            let decoded = Message::decode(&message(0x8000, [1, 2, 0, 0], rest));
-            assert_eq!(decoded.unwrap().answer.len(), records, "{what}");
+            let decoded = Message::decode(&message(0x8000, [1, 2, 0, 0], rest)).unwrap();
+            let found = (decoded.answer.len(), decoded.missing, decoded.trailing);
+            assert_eq!(found, expected, "{what}");
         }
     }
 

@@ -19,6 +19,7 @@ fn name_servers_that_do_not_answer_well() {
 pub(super) fn rows() -> Vec<Row> {
     let mut rows = rules();
     rows.extend(answers());
+    rows.extend(incomplete());
     rows.extend(silence());
     rows
 }
@@ -123,6 +124,90 @@ fn answers() -> Vec<Row> {
     ]
 }
 
+/// Answers from which something is missing: the failure says so.
+fn incomplete() -> Vec<Row> {
+    let rule = |rule: &str| asking(&format!("validate_answer_rrs: {{{rule}}}"));
+    vec![
+        row(
+            "an answer that says it is truncated",
+            rule(r"fail_if_none_matches_regexp: ['10\.']"),
+            serving(dns().reply(message().truncated())),
+            (Stage::Check, Reason::Records),
+            "there is no record (in the answer section); the answer is truncated (its TC bit is \
+             set), so records may be missing: set transport_protocol to tcp",
+        ),
+        row(
+            "a truncated answer with some records",
+            rule(r"fail_if_all_match_regexp: ['10\.']"),
+            serving(dns().reply(message().truncated().answer(record(
+                "host.example",
+                A,
+                &[127, 0, 0, 1],
+            )))),
+            (Stage::Check, Reason::Records),
+            "set transport_protocol to tcp",
+        ),
+        row(
+            "a truncated answer and a rule over another section",
+            module(
+                "dns",
+                "query_name: host.example, query_type: A, \
+                 validate_additional_rrs: {fail_if_not_matches_regexp: [x]}",
+            ),
+            serving(dns().reply(message().truncated())),
+            (Stage::Check, Reason::Records),
+            "(in the additional section); the answer is truncated",
+        ),
+        row(
+            "a truncated answer with another code",
+            asking(""),
+            serving(dns().reply(message().truncated().rcode(2))),
+            (Stage::Check, Reason::Rcode),
+            "valid are [NOERROR]; the answer is truncated",
+        ),
+        row(
+            "a truncated answer over TCP",
+            format!(
+                "{{prober: dns, timeout: 60s, dns: {{query_name: host.example, query_type: A, {TCP}, validate_answer_rrs: {{fail_if_none_matches_regexp: [x]}}}}}}"
+            ),
+            serving(dns().reply(message().truncated())),
+            (Stage::Check, Reason::Records),
+            "although it came over TCP: check the name server",
+        ),
+        row(
+            "a truncated answer that ends within a record",
+            asking(""),
+            serving(dns().garbage(&[0x83, 0x80, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 1, 0])),
+            (Stage::Response, Reason::Protocol),
+            "it ends within a field; it is truncated (its TC bit is set): set transport_protocol",
+        ),
+        row(
+            "fewer records than announced",
+            rule(r"fail_if_none_matches_regexp: ['10\.']"),
+            serving(dns().garbage(&[
+                0x81, 0x80, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 1, 0, 1, 0, 0, 0, 0, 0, 4, 127, 0, 0, 1,
+            ])),
+            (Stage::Check, Reason::Records),
+            "the answer is incomplete: 2 records that it announces did not come",
+        ),
+        row(
+            "bytes after the last record",
+            rule(r"fail_if_none_matches_regexp: ['10\.']"),
+            serving(dns().garbage(&[0x81, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3])),
+            (Stage::Check, Reason::Records),
+            "3 bytes after the last record of the answer were ignored",
+        ),
+        row(
+            "an answer that is cut off between two records",
+            rule(r"fail_if_none_matches_regexp: ['10\.']"),
+            serving(dns().garbage(&full(50))),
+            (Stage::Check, Reason::Records),
+            "the answer was cut off: it is longer than the 512 bytes that it may have without EDNS; \
+             set transport_protocol to tcp",
+        ),
+    ]
+}
+
 fn silence() -> Vec<Row> {
     let timeout = (Stage::Response, Reason::Timeout);
     vec![
@@ -151,6 +236,15 @@ fn silence() -> Vec<Row> {
             "127.0.0.1 says: the port is unreachable",
         ),
     ]
+}
+
+/// A message without a question, behind its identifier, one of whose records ends at the 512th
+/// octet.
+fn full(records: u8) -> Vec<u8> {
+    let header = [0x81, 0x80, 0, 0, 0, records, 0, 0, 0, 0];
+    let record = b"\x09abcdefghi\x00\x00\x01\x00\x01\x00\x00\x00\x01\x00\x04\x7f\x00\x00\x01";
+    assert_eq!((512 - 12) % record.len(), 0);
+    [&header[..], &record.repeat(records.into())].concat()
 }
 
 const TCP: &str = "transport_protocol: tcp";
