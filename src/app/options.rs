@@ -4,6 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use crate::{
     app::listen::ListenAddress,
+    config::module::DEFAULT_TIMEOUT_OFFSET,
     server::{ExternalUrl, RoutePrefix},
 };
 
@@ -59,7 +60,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             config_file: None,
-            timeout_offset: 0.5,
+            timeout_offset: DEFAULT_TIMEOUT_OFFSET,
             auto_reload: None,
             history_limit: 100,
             listen: Listen::Addresses(vec![ListenAddress::default()]),

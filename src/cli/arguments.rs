@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Parser, ValueEnum};
 
-use crate::{cli::commands::CommandLine, version};
+use crate::{cli::commands::CommandLine, config::module::DEFAULT_TIMEOUT_OFFSET, version};
 
 /// The command line, before anything is made of it.
 #[derive(Debug, Parser)]
@@ -67,7 +67,7 @@ pub(super) struct Arguments {
     #[arg(
         long,
         value_name = "SECONDS",
-        default_value_t = 0.5,
+        default_value_t = DEFAULT_TIMEOUT_OFFSET,
         value_parser = finite,
         allow_negative_numbers = true
     )]
@@ -168,7 +168,7 @@ pub(super) enum Format {
     Json,
 }
 
-fn finite(text: &str) -> Result<f64, String> {
+pub(super) fn finite(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(number) if number.is_finite() => Ok(number),
         _ => Err("not a number of seconds".to_owned()),

@@ -8,10 +8,11 @@ use clap_complete::Shell;
 
 use crate::{
     cli::{
-        arguments::Resolver,
+        arguments::{Resolver, finite},
         check::Check,
         probe::{self, Probe, Watch},
     },
+    config::module::DEFAULT_TIMEOUT_OFFSET,
     probe::request::DEFAULT_MODULE,
     settings::duration::GoDuration,
     version,
@@ -122,6 +123,16 @@ pub(super) struct CheckArguments {
     #[arg(long, value_name = "MODULE")]
     explain: Option<String>,
 
+    /// Seconds taken off the scrape timeout, as the server has them
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        default_value_t = DEFAULT_TIMEOUT_OFFSET,
+        value_parser = finite,
+        allow_negative_numbers = true
+    )]
+    timeout_offset: f64,
+
     /// Check this web config file too
     #[arg(long, value_name = "FILE")]
     web: Option<PathBuf>,
@@ -198,8 +209,8 @@ impl From<ProbeArguments> for Probe {
 
 impl From<CheckArguments> for Check {
     fn from(arguments: CheckArguments) -> Self {
-        let CheckArguments { files, explain, web, look } = arguments;
-        Self { files, web, explain, color: look.color.into() }
+        let CheckArguments { files, explain, timeout_offset, web, look } = arguments;
+        Self { files, web, explain, timeout_offset, color: look.color.into() }
     }
 }
 

@@ -23,6 +23,12 @@ use crate::{
 /// How long a probe may take when neither the scraper nor the module says.
 pub const DEFAULT_SCRAPE_TIMEOUT: Duration = Duration::from_mins(2);
 
+/// Seconds that are taken off the scrape timeout unless `--timeout-offset` says otherwise.
+pub const DEFAULT_TIMEOUT_OFFSET: f64 = 0.5;
+
+/// The longest timeout that is taken literally: a hundred years still fits every clock.
+const LONGEST_TIMEOUT: Duration = Duration::from_hours(100 * 365 * 24);
+
 /// A named entry of the configuration file.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(try_from = "ModuleKeys")]
@@ -75,6 +81,13 @@ impl Module {
     #[must_use]
     pub fn takes_paths(&self) -> bool {
         matches!(self.prober, AnyProber::Unix(_))
+    }
+
+    /// The timeout of a probe whose scraper gives it `scrape` seconds, if it says so, of which
+    /// `offset` seconds are for the way of the answer.
+    #[must_use]
+    pub fn timeout_within(&self, scrape: Option<f64>, offset: f64) -> Duration {
+        shortest(scrape, offset, self.timeout)
     }
 
     /// The prober's name, as the file spells it.
@@ -155,6 +168,19 @@ impl Module {
             }
         }
     }
+}
+
+/// The smaller of what the scraper leaves and what the module allows.
+///
+/// Unlike upstream, the offset is left out when nothing would remain, and it never lengthens the
+/// scraper's own timeout.
+fn shortest(scrape: Option<f64>, offset: f64, module: Option<Duration>) -> Duration {
+    let scrape = scrape.unwrap_or(DEFAULT_SCRAPE_TIMEOUT.as_secs_f64());
+    let remaining = scrape - offset;
+    let seconds = if remaining > 0.0 { remaining.min(scrape) } else { scrape };
+    let allowed = Duration::try_from_secs_f64(seconds).unwrap_or(LONGEST_TIMEOUT);
+    let allowed = allowed.min(LONGEST_TIMEOUT);
+    module.filter(|module| !module.is_zero()).map_or(allowed, |module| module.min(allowed))
 }
 
 impl Surprising for Module {
@@ -290,5 +316,36 @@ impl TryFrom<ModuleKeys> for Module {
             secrets: Secrets::default(),
             warnings,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_timeout_is_the_smaller_of_scraper_and_module() {
+        // (scrape timeout, offset, module timeout, expected), in seconds; 0 = not given.
+        let cases = [
+            (0.0, 0.5, 0.0, 119.5),
+            (10.0, 0.5, 0.0, 9.5),
+            (15.0, 0.5, 20.0, 14.5),
+            (15.0, 0.5, 5.0, 5.0),
+            (0.3, 0.5, 0.0, 0.3),
+            (0.3, 0.5, 2.0, 0.3),
+            (0.5, 0.5, 0.0, 0.5),
+            (10.0, -5.0, 0.0, 10.0),
+            (10.0, 0.0, 0.0, 10.0),
+            (1e300, 0.5, 3.0, 3.0),
+        ];
+        for (scrape, offset, module, expected) in cases {
+            let given = |seconds: f64| Some(seconds).filter(|seconds| *seconds > 0.0);
+            let module = given(module).map(Duration::from_secs_f64);
+            let timeout = shortest(given(scrape), offset, module);
+            assert!(
+                (timeout.as_secs_f64() - expected).abs() < 1e-9,
+                "{scrape} {offset} {module:?}: {timeout:?}"
+            );
+        }
     }
 }

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use thiserror::Error;
 
 use crate::{
-    config::{Config, Module, module::DEFAULT_SCRAPE_TIMEOUT},
+    config::{Config, Module},
     evidence::logfmt::quoted,
     probe::{Query, target},
     probers::Target,
@@ -13,9 +13,6 @@ use crate::{
 
 /// The module of a request that names none.
 pub const DEFAULT_MODULE: &str = "http_2xx";
-
-/// The longest timeout that is taken literally: a hundred years still fits every clock.
-const LONGEST_TIMEOUT: Duration = Duration::from_hours(100 * 365 * 24);
 
 /// A probe that can be run; nothing about it is in doubt any more.
 #[derive(Debug, Clone)]
@@ -82,7 +79,7 @@ impl ProbeRequest {
             let (configured, asked) = (configured.to_owned(), asked.clone());
             return Err(BadRequest::HostConflict { configured, asked });
         }
-        let timeout = probe_timeout(scrape_timeout, offset, module.timeout);
+        let timeout = module.timeout_within(scrape_timeout, offset);
         let name = if module.takes_paths() { name } else { target::readable(name) };
         let target = Target { name, hostname };
         Ok(Self { module_name, module, target, timeout })
@@ -101,48 +98,9 @@ fn parse_scrape_timeout(header: Option<&str>) -> Result<Option<f64>, BadRequest>
     Ok(Some(seconds).filter(|seconds| *seconds > 0.0))
 }
 
-/// The smaller of what the scraper leaves and what the module allows.
-///
-/// Unlike upstream, the offset is left out when nothing would remain, and it never lengthens the
-/// scraper's own timeout.
-fn probe_timeout(scrape: Option<f64>, offset: f64, module: Option<Duration>) -> Duration {
-    let scrape = scrape.unwrap_or(DEFAULT_SCRAPE_TIMEOUT.as_secs_f64());
-    let remaining = scrape - offset;
-    let seconds = if remaining > 0.0 { remaining.min(scrape) } else { scrape };
-    let allowed = Duration::try_from_secs_f64(seconds).unwrap_or(LONGEST_TIMEOUT);
-    let allowed = allowed.min(LONGEST_TIMEOUT);
-    module.filter(|module| !module.is_zero()).map_or(allowed, |module| module.min(allowed))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_timeout_is_the_smaller_of_scraper_and_module() {
-        // (scrape timeout, offset, module timeout, expected), in seconds; 0 = not given.
-        let cases = [
-            (0.0, 0.5, 0.0, 119.5),
-            (10.0, 0.5, 0.0, 9.5),
-            (15.0, 0.5, 20.0, 14.5),
-            (15.0, 0.5, 5.0, 5.0),
-            (0.3, 0.5, 0.0, 0.3),
-            (0.3, 0.5, 2.0, 0.3),
-            (0.5, 0.5, 0.0, 0.5),
-            (10.0, -5.0, 0.0, 10.0),
-            (10.0, 0.0, 0.0, 10.0),
-            (1e300, 0.5, 3.0, 3.0),
-        ];
-        for (scrape, offset, module, expected) in cases {
-            let given = |seconds: f64| Some(seconds).filter(|seconds| *seconds > 0.0);
-            let module = given(module).map(Duration::from_secs_f64);
-            let timeout = probe_timeout(given(scrape), offset, module);
-            assert!(
-                (timeout.as_secs_f64() - expected).abs() < 1e-9,
-                "{scrape} {offset} {module:?}: {timeout:?}"
-            );
-        }
-    }
 
     #[test]
     fn scrape_timeouts_that_are_no_numbers_are_refused() {

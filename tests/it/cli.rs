@@ -221,7 +221,7 @@ fn every_module_that_we_ship_can_be_explained() {
         }
         let config = probe_exporter::config::Config::parse(fs::read(&file).unwrap(), "").unwrap();
         for (name, module) in config.modules() {
-            let words = module.explain();
+            let words = module.explain(0.5);
             let sentences = probe_exporter::settings::explain::Topic::ALL
                 .into_iter()
                 .flat_map(|topic| words.about(topic).collect::<Vec<_>>())

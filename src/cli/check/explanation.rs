@@ -9,11 +9,17 @@ use crate::{
 /// The column at which sentences begin.
 const INDENT: usize = 11;
 
-/// The page for the module `name` of `file`; `width` is that of the terminal, if there is one.
-pub(super) fn shown(name: &str, module: &Module, file: &str, width: Option<usize>) -> String {
+/// The page for the module `name` of `file`. `offset` is what is taken off scrape timeouts, in
+/// seconds; `width` is that of the terminal, if there is one.
+pub(super) fn shown(
+    name: &str,
+    module: &Module,
+    file: &str,
+    (offset, width): (f64, Option<usize>),
+) -> String {
     let prober = module.prober_name();
     let mut page = format!("{NAME}{name}{NAME:#} in {file}, prober {NAME}{prober}{NAME:#}\n\n");
-    let words = module.explain();
+    let words = module.explain(offset);
     for topic in Topic::ALL {
         for (index, statement) in words.about(topic).enumerate() {
             let label = if index == 0 { topic.label() } else { "" };

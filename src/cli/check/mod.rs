@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// What is to be checked.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq)]
 pub struct Check {
     /// The files of modules; none means that which a start would take.
     pub(super) files: Vec<PathBuf>,
@@ -32,6 +32,8 @@ pub struct Check {
     pub(super) web: Option<PathBuf>,
     /// The module to explain.
     pub(super) explain: Option<String>,
+    /// Seconds that the server takes off scrape timeouts.
+    pub(super) timeout_offset: f64,
     /// Whether to print in colours.
     pub(super) color: ColorChoice,
 }
@@ -64,7 +66,7 @@ impl Check {
             Err(error) => return show_errors(&lines, &error.faults, &source.name, screen),
         };
         if let Some(module) = &self.explain {
-            return explain(&config, module, &source.name, screen);
+            return self.explain(&config, module, &source.name, screen);
         }
         let modules = words::count(config.modules().count(), "module");
         // Relative to the working directory, as a probe opens them.
@@ -72,18 +74,28 @@ impl Check {
         let warnings = [config.warnings(), &unreadable].concat();
         pass(&lines, &source.name, &modules, warnings, screen)
     }
-}
 
-/// Says what the module does, if there is one of that name.
-fn explain(config: &Config, name: &str, file: &str, screen: &mut Screen) -> Outcome {
-    let Some(module) = config.module(name) else {
-        let names: Vec<_> = config.modules().map(|(name, _)| name).collect();
-        let text = format!("{file} has no module {name}; it has {}", names.join(", "));
-        screen.print(&wrapped(&text, screen.width(), &format!("{BAD}error{BAD:#}: "), "       "));
-        return Outcome::Unusable;
-    };
-    screen.print(&explanation::shown(name, &module, file, screen.width()));
-    Outcome::Good
+    /// Says what the module does, if there is one of that name.
+    fn explain(&self, config: &Config, name: &str, file: &str, screen: &mut Screen) -> Outcome {
+        let Some(module) = config.module(name) else {
+            let names: Vec<_> = config.modules().map(|(name, _)| name).collect();
+            let text = format!("{file} has no module {name}; it has {}", names.join(", "));
+            screen.print(&wrapped(
+                &text,
+                screen.width(),
+                &format!("{BAD}error{BAD:#}: "),
+                "       ",
+            ));
+            return Outcome::Unusable;
+        };
+        screen.print(&explanation::shown(
+            name,
+            &module,
+            file,
+            (self.timeout_offset, screen.width()),
+        ));
+        Outcome::Good
+    }
 }
 
 /// Checks a web config file.

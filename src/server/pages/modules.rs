@@ -23,11 +23,12 @@ pub(in crate::server) async fn answer(
 ) -> HttpResponse {
     let query = query::of(&request);
     let wanted = query.first("name").unwrap_or_default();
-    let content = content(&exporter.config(), wanted.trim());
+    let offset = exporter.settings.timeout_offset;
+    let content = content(&exporter.config(), wanted.trim(), offset);
     Page { title: "Modules", here: "modules", content }.answer(&request, StatusCode::OK)
 }
 
-fn content(config: &Config, wanted: &str) -> Markup {
+fn content(config: &Config, wanted: &str, offset: f64) -> Markup {
     let modules: Vec<_> = config.modules().filter(|(name, _)| name.contains(wanted)).collect();
     let is_alone = modules.len() == 1;
     let beyond = modules.len().saturating_sub(MOST);
@@ -47,13 +48,15 @@ fn content(config: &Config, wanted: &str) -> Markup {
             @if !wanted.is_empty() { ". " a href="modules" { "Show all" } }
         }
         div.cards.alone[is_alone] {
-            @for (name, module) in modules.into_iter().take(MOST) { (card(name, module, is_alone)) }
+            @for (name, module) in modules.into_iter().take(MOST) {
+                (card(name, module, offset, is_alone))
+            }
         }
     }
 }
 
 /// One that is alone on the page has room for its words.
-fn card(name: &str, module: &Module, is_alone: bool) -> Markup {
+fn card(name: &str, module: &Module, offset: f64, is_alone: bool) -> Markup {
     html! {
         section {
             h2 { (words::told(name)) }
@@ -61,7 +64,7 @@ fn card(name: &str, module: &Module, is_alone: bool) -> Markup {
                 "Prober " strong { (module.prober_name()) } ", "
                 @match module.timeout {
                     Some(timeout) => { "timeout " (words::rounded(timeout)) }
-                    None => "as long as the scrape may take",
+                    None => "timeout of the scrape",
                 }
                 ". "
                 a href={ (link("./", &[("module", name)])) "#probe" } { "Probe with it" }
@@ -69,7 +72,7 @@ fn card(name: &str, module: &Module, is_alone: bool) -> Markup {
             @for warning in &module.warnings { p.warning { (words::told(warning)) } }
             details open[is_alone] {
                 summary { "What it does, in words" }
-                (explanation(module))
+                (explanation(module, offset))
             }
             pre { (words::lines(&module.to_yaml())) }
         }
@@ -77,8 +80,8 @@ fn card(name: &str, module: &Module, is_alone: bool) -> Markup {
 }
 
 /// What a probe of the module does, as the command line says it too.
-fn explanation(module: &Module) -> Markup {
-    let said = module.explain();
+fn explanation(module: &Module, offset: f64) -> Markup {
+    let said = module.explain(offset);
     html! {
         dl.facts {
             @for topic in Topic::ALL {
