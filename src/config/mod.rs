@@ -4,6 +4,7 @@
 mod advice;
 pub mod error;
 mod explain;
+mod former;
 pub mod module;
 pub mod source;
 pub mod store;

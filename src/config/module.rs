@@ -6,8 +6,8 @@ use serde::Deserialize;
 
 use crate::{
     config::{
-        advice,
-        yaml::{Remark, Surprising, Value, to_yaml},
+        advice, former,
+        yaml::{Former, Remark, Surprising, Value, to_yaml},
     },
     probers::{
         dns::DnsProber, grpc::GrpcProber, http::HttpProber, icmp::IcmpProber, tcp::TcpProber,
@@ -187,6 +187,10 @@ impl Surprising for Module {
     fn remarks(&self) -> Vec<Remark<'_>> {
         let section = self.prober_name();
         self.warnings.iter().map(|message| Remark { section, message }).collect()
+    }
+
+    fn former(path: &[&str], key: &str) -> Option<Former> {
+        former::of_module(path, key)
     }
 }
 

@@ -5,8 +5,6 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::settings::{redact, secret::HIDDEN};
-
 /// The secrets that one probe meets, with what is shown instead.
 #[derive(Debug, Default)]
 pub struct Hidden(Mutex<Vec<(String, String)>>);
@@ -88,11 +86,6 @@ fn forms_of(secret: &str) -> [String; 5] {
     ]
 }
 
-/// Whether `shown` stands for a secret alone, and not for a text with a secret in it.
-fn is_mask(shown: &str) -> bool {
-    [HIDDEN, redact::MASK].contains(&shown)
-}
-
 /// The place where the beginning of `secret` begins that `text` ends with.
 fn beginning(text: &str, secret: &str) -> Option<usize> {
     let first = text.floor_char_boundary(text.len().saturating_sub(secret.len()));
@@ -116,11 +109,15 @@ impl Scrubber {
     /// Takes out of `text` also the beginnings of secrets at the end of a quotation: a peer had not
     /// repeated all of one when its text was quoted, or the quotation is cut.
     pub fn scrub_beginnings(&self, text: &mut String) {
-        for (secret, shown) in self.known.iter().filter(|(_, shown)| is_mask(shown)) {
+        for (secret, shown) in &self.known {
             let mut done = 0;
             while let Some(end) = next_end(text, done) {
                 done = end + 1;
-                if let Some(start) = beginning(text.get(..end).unwrap_or_default(), secret) {
+                let quoted = text.get(..end).unwrap_or_default();
+                // What stands for a secret is none, such as the scheme of a URL.
+                let is_secret =
+                    |start: &usize| !quoted.get(*start..).is_some_and(|rest| shown.contains(rest));
+                if let Some(start) = beginning(quoted, secret).filter(is_secret) {
                     text.replace_range(start..end, shown);
                     done = start + shown.len() + 1;
                 }
@@ -171,6 +168,7 @@ mod tests {
 
     #[test]
     fn beginnings_of_secrets_are_taken_out_where_a_quotation_ends() {
+        const HIDDEN: &str = "<secret>";
         let url = ("http://u:hunter2@h/", "http://u:xxxxx@h/");
         for (secrets, text, expected) in [
             (&[("hunter2", HIDDEN)][..], r#"got "login: hunt" (4"#, r#"got "login: <secret>" (4"#),
@@ -179,6 +177,7 @@ mod tests {
             (&[("hunter2", HIDDEN)], r#"the hunt is "hun" on"#, r#"the hunt is "hun" on"#),
             (&[("h\u{fc}nter", HIDDEN)], "\"x h\u{fc}nt\"", "\"x <secret>\""),
             (&[url], r#""http""#, r#""http""#),
+            (&[url], r#""http://u:hunt""#, r#""http://u:xxxxx@h/""#),
             (&[], r#""hunt""#, r#""hunt""#),
         ] {
             let hidden = Hidden::default();

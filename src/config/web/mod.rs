@@ -17,8 +17,8 @@ use self::{
 };
 use crate::{
     config::{
-        ConfigError, Fault,
-        yaml::{self, Remark, Surprising},
+        ConfigError, Fault, former,
+        yaml::{self, Former, Remark, Surprising},
     },
     settings::{rule::RuleError, secret::Secret},
 };
@@ -73,6 +73,10 @@ impl WebConfig {
 impl Surprising for WebConfig {
     fn remarks(&self) -> Vec<Remark<'_>> {
         self.warnings.iter().map(|message| Remark { section: "", message }).collect()
+    }
+
+    fn former(path: &[&str], key: &str) -> Option<Former> {
+        former::of_web_config(path, key)
     }
 }
 

@@ -10,6 +10,7 @@ mod locate;
 mod mapping;
 mod place;
 mod scalar;
+mod schema;
 mod session;
 mod suggest;
 mod tree;
@@ -21,7 +22,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::de::DeserializeOwned;
 
 pub use self::files::NamedFile;
-pub(super) use self::{files::named_files, value::Value, write::to_yaml};
+pub(super) use self::{files::named_files, suggest::Former, value::Value, write::to_yaml};
 use crate::{
     config::{
         error::{Fault, Mark},
@@ -30,7 +31,9 @@ use crate::{
             mapping::Key,
             place::{DecodeError, Path},
             scalar::Scalar,
+            schema::Schema,
             session::Session,
+            suggest::Keys,
             tree::{Kind, Node},
         },
     },
@@ -41,6 +44,12 @@ use crate::{
 pub(super) trait Surprising {
     /// What is surprising about it.
     fn remarks(&self) -> Vec<Remark<'_>>;
+
+    /// What became of a key in the section at `path` that is none: it may have been one.
+    fn former(path: &[&str], key: &str) -> Option<Former> {
+        let _ = (path, key);
+        None
+    }
 }
 
 /// Something surprising about a section of a file.
@@ -68,7 +77,8 @@ pub(super) fn decode_sections<T: DeserializeOwned + Surprising>(
 ) -> Result<Sections<T>, Vec<Fault>> {
     let text = check_text(text).map_err(|fault| vec![fault])?;
     let (root, faults) = tree::parse(text).map_err(|fault| vec![fault])?;
-    let session = Session::new(faults);
+    let keys = || Keys { schema: Schema::of::<T>(), root: "the module", history: T::former };
+    let session = Session::new(faults, 2, keys);
     let (mut by_name, mut warnings) = (BTreeMap::new(), Vec::new());
     match &root {
         None => {
@@ -129,7 +139,8 @@ pub(super) fn decode_document<T: DeserializeOwned + Default + Surprising, U>(
 ) -> Result<(U, Vec<Fault>), Vec<Fault>> {
     let text = check_text(text).map_err(|fault| vec![fault])?;
     let (root, faults) = tree::parse(text).map_err(|fault| vec![fault])?;
-    let session = Session::new(faults);
+    let keys = || Keys { schema: Schema::of::<T>(), root: "the file", history: T::former };
+    let session = Session::new(faults, 0, keys);
     let Some(root) = root else {
         let start = Mark { line: 1, column: 1 };
         let finished = finish(T::default()).map(|value| (value, Vec::new()));

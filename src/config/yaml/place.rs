@@ -14,6 +14,21 @@ pub(super) enum Path<'p> {
     Index(&'p Self, usize),
 }
 
+impl Path<'_> {
+    /// The keys that lead to the node, without places in lists.
+    pub(super) fn keys(&self) -> Vec<&str> {
+        match self {
+            Self::Root => Vec::new(),
+            Self::Index(before, _) => before.keys(),
+            Self::Key(before, key) => {
+                let mut keys = before.keys();
+                keys.push(key);
+                keys
+            }
+        }
+    }
+}
+
 impl fmt::Display for Path<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -4,7 +4,7 @@
 //! the whole is decoded again, until nothing is wrong with the rest.
 
 use std::{
-    cell::RefCell,
+    cell::{LazyCell, RefCell},
     collections::{BTreeMap, BTreeSet},
     rc::Rc,
     time::{Duration, Instant},
@@ -19,7 +19,7 @@ use crate::config::{
         locate::place_of,
         mapping::Key,
         place::{DecodeError, Path, Place},
-        suggest::nearest,
+        suggest::{Keys, Suggestion},
         tree::{Kind, Node},
     },
 };
@@ -27,6 +27,10 @@ use crate::config::{
 /// What is known of the errors of one document so far.
 pub(super) struct Session {
     started: Instant,
+    /// How many keys lead to the sections that are decoded.
+    depth: usize,
+    /// What is known of their keys; made when a key is not known.
+    keys: LazyCell<Keys>,
     state: RefCell<State>,
 }
 
@@ -60,9 +64,10 @@ const MOST_VISITS: usize = 5_000_000;
 const LONGEST: Duration = Duration::from_secs(3);
 
 impl Session {
-    pub(super) fn new(faults: Vec<Fault>) -> Self {
-        let state = State { faults, ..State::default() };
-        Self { started: Instant::now(), state: RefCell::new(state) }
+    /// `depth` keys lead to the sections that are decoded, whose keys `keys` knows.
+    pub(super) fn new(faults: Vec<Fault>, depth: usize, keys: fn() -> Keys) -> Self {
+        let state = RefCell::new(State { faults, ..State::default() });
+        Self { started: Instant::now(), depth, keys: LazyCell::new(keys), state }
     }
 
     /// All errors that were found, in the order of their places.
@@ -214,14 +219,19 @@ impl Session {
         entries: &mut Vec<Entry<'_>>,
         fields: &[&'static str],
     ) {
-        entries.retain(|Entry { key, .. }| {
+        let prober = entries.iter().find_map(|entry| named_section(entry, fields));
+        entries.retain(|entry| {
+            let key = entry.key;
             let is_known = fields.contains(&key.text.as_str());
             if !is_known && self.state.borrow_mut().left_out.insert(key.id) {
-                let mut message = format!("unknown key '{}'", key.text);
-                if let Some(meant) = nearest(&key.text, fields) {
-                    message = format!("{message}; did you mean '{meant}'?");
+                let Suggestion { meant, text } = match path.keys().get(self.depth..) {
+                    Some(below) => self.keys.suggest(&key.text, below, fields, prober),
+                    None => self.keys.suggest_at_top(*entry, fields),
+                };
+                if let Some(meant) = meant {
                     self.state.borrow_mut().meant.insert(key.id, meant);
                 }
+                let message = format!("unknown key '{}'{text}", key.text);
                 self.report(key.mark, &Path::Key(path, &key.text), message);
             }
             is_known
@@ -250,6 +260,14 @@ impl Session {
     }
 }
 
+/// The section that an entry says is the one that counts, as `prober: http` does.
+fn named_section<'n>(entry: &Entry<'n>, fields: &[&'static str]) -> Option<&'n str> {
+    match &entry.node.kind {
+        Kind::Scalar(scalar) => Some(scalar.text.as_str()).filter(|text| fields.contains(text)),
+        _ => None,
+    }
+}
+
 /// The mappings that a key `<<` names.
 fn merged<'n>(
     at: NodeDeserializer<'n>,
@@ -274,13 +292,14 @@ fn merged<'n>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::yaml::tree;
+    use crate::config::yaml::{schema::Schema, tree};
 
     /// Decodes the list of numbers that `text` is, long after the reading began.
     fn decode_late(text: &str) -> (Option<Vec<i64>>, usize) {
         let (root, faults) = tree::parse(text).unwrap_or_else(|fault| panic!("{fault:?}"));
         let started = Instant::now().checked_sub(2 * LONGEST).unwrap();
-        let session = Session { started, ..Session::new(faults) };
+        let keys = || Keys { schema: Schema::of::<i64>(), root: "", history: |_, _| None };
+        let session = Session { started, ..Session::new(faults, 0, keys) };
         let decoded = session.decode(&root.unwrap(), None, &Path::Root);
         (decoded, session.into_faults().len())
     }

@@ -1,0 +1,215 @@
+//! Keys that blackbox_exporter once had, or that other tools have, and what to write now.
+
+use crate::config::yaml::Former;
+
+const fn now(key: &'static str, advice: &'static str) -> Former {
+    Former { now: Some(key), advice }
+}
+
+const fn instead(advice: &'static str) -> Former {
+    Former { now: None, advice }
+}
+
+/// The keys that stand for another in the section at `path` of a module.
+pub(super) fn of_module(path: &[&str], key: &str) -> Option<Former> {
+    const PREFERRED: &str = "preferred_ip_protocol";
+    Some(match (path, key) {
+        (["http"], "fail_if_matches_regexp") => now(
+            "fail_if_body_matches_regexp",
+            "blackbox_exporter 0.14 renamed it to 'fail_if_body_matches_regexp'",
+        ),
+        (["http"], "fail_if_not_matches_regexp") => now(
+            "fail_if_body_not_matches_regexp",
+            "blackbox_exporter 0.14 renamed it to 'fail_if_body_not_matches_regexp'",
+        ),
+        (["http"], "fail_if_matches") => {
+            instead("write 'fail_if_body_matches_regexp' or 'fail_if_header_matches'")
+        }
+        (["http"], "fail_if_not_matches") => {
+            instead("write 'fail_if_body_not_matches_regexp' or 'fail_if_header_not_matches'")
+        }
+        (["dns"], "protocol") => now(
+            "transport_protocol",
+            "blackbox_exporter 0.6 split it into 'transport_protocol' (udp or tcp) and \
+             'preferred_ip_protocol' (ip4 or ip6)",
+        ),
+        (["http" | "tcp" | "icmp"], "protocol") => now(
+            PREFERRED,
+            "blackbox_exporter 0.6 replaced it by 'preferred_ip_protocol' (ip4 or ip6)",
+        ),
+        (
+            ["http" | "tcp" | "icmp" | "dns" | "grpc" | "websocket"],
+            "ip_protocol" | "ip_version",
+        ) => now(PREFERRED, "write 'preferred_ip_protocol' (ip4 or ip6)"),
+        (["http"], "use_http3" | "http3") => now("enable_http3", "write 'enable_http3'"),
+        (["http"], "use_http2" | "http2") => now("enable_http2", "write 'enable_http2'"),
+        (["http"], "disable_http2" | "no_http2") => {
+            now("enable_http2", "write 'enable_http2: false' for 'true'")
+        }
+        (["websocket", "http_config"], "no_follow_redirects") => {
+            now("follow_redirects", "write 'follow_redirects: false' for 'true'")
+        }
+        (["http"], "http_client_config" | "http_config") => {
+            instead("its keys stand in 'http' itself, such as 'basic_auth' and 'tls_config'")
+        }
+        ([], "config") => instead("the settings of a prober stand under its name, such as 'http'"),
+        ([], "module" | "modules") => instead("a module stands directly under 'modules'"),
+        ([] | [_], "target" | "targets" | "url" | "host" | "hostname" | "path" | "port") => {
+            instead(
+                "what is probed is no setting of a module: the scrape configuration passes it as the \
+             parameter 'target'",
+            )
+        }
+        ([] | [_], "interval" | "scrape_interval") => {
+            instead("Prometheus decides how often it probes, by 'scrape_interval' of the job")
+        }
+        ([] | [_], "scrape_timeout") => now("timeout", "the module's key is 'timeout'"),
+        _ => return None,
+    })
+}
+
+/// The keys that stand for another in the section at `path` of a web config file.
+pub(super) fn of_web_config(path: &[&str], key: &str) -> Option<Former> {
+    Some(match (path, key) {
+        ([], "tls_config") => now("tls_server_config", "write 'tls_server_config'"),
+        ([], "basic_auth" | "users") => now(
+            "basic_auth_users",
+            "write 'basic_auth_users', with a bcrypt hash under each user's name",
+        ),
+        (["tls_server_config"], "client_cas" | "clientCAs" | "ca_file") => {
+            now("client_ca_file", "write 'client_ca_file'")
+        }
+        (["tls_server_config"], "client_auth" | "clientAuth") => {
+            now("client_auth_type", "write 'client_auth_type'")
+        }
+        (["tls_server_config"], "tlsCertPath" | "tls_cert_path") => {
+            now("cert_file", "write 'cert_file'")
+        }
+        (["tls_server_config"], "tlsKeyPath" | "tls_key_path") => {
+            now("key_file", "write 'key_file'")
+        }
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use crate::config::{Config, web::WebConfig};
+
+    /// What is said of the key in the section at `path` of a module.
+    fn said(path: &[&str], key: &str) -> String {
+        let (open, close): (String, String) =
+            (path.iter().map(|key| format!("{key}: {{")).collect(), "}".repeat(path.len()));
+        let prober = path.first().unwrap_or(&"http");
+        let own = if path.is_empty() { "" } else { ", " };
+        let yaml = format!("modules: {{m: {{prober: {prober}{own}{open}{key}: x{close}}}}}");
+        let yaml = yaml.replace(&format!("{prober}{key}"), &format!("{prober}, {key}"));
+        let error = Config::parse(&yaml, "c.yml").unwrap_err().to_string();
+        let line = error.lines().find(|line| line.contains("unknown key")).unwrap().to_owned();
+        line.split_once("; ").map(|(_, said)| said.to_owned()).unwrap_or_default()
+    }
+
+    #[test]
+    fn former_keys_have_their_present_name() {
+        for (path, key, expected) in [
+            (&["http"][..], "fail_if_matches_regexp", "to 'fail_if_body_matches_regexp'"),
+            (&["http"], "fail_if_not_matches_regexp", "to 'fail_if_body_not_matches_regexp'"),
+            (&["http"], "protocol", "'preferred_ip_protocol'"),
+            (&["dns"], "protocol", "'transport_protocol' (udp or tcp)"),
+            (&["icmp"], "ip_protocol", "'preferred_ip_protocol'"),
+            (&["http"], "use_http3", "'enable_http3'"),
+            (&["http"], "disable_http2", "'enable_http2: false'"),
+            (&["websocket", "http_config"], "no_follow_redirects", "'follow_redirects: false'"),
+            (&["http"], "http_config", "stand in 'http' itself"),
+            (&["tcp"], "target", "parameter 'target'"),
+            (&["http"], "interval", "Prometheus"),
+        ] {
+            let said = said(path, key);
+            assert!(said.contains(expected), "{path:?} {key}: {said}");
+        }
+    }
+
+    #[test]
+    fn keys_on_another_level_are_told_where_they_belong() {
+        for (path, key, expected) in [
+            (&["http"][..], "insecure_skip_verify", "it is a key of 'tls_config', one level below"),
+            (&["http"], "timeout", "it is a key of the module, one level above"),
+            (&["http"], "prober", "it is a key of the module, one level above"),
+            (
+                &["http"],
+                "query_response",
+                "it is a key of 'tcp', 'unix' and 'websocket', not of 'http'",
+            ),
+            (
+                &["http"],
+                "source_ip_address",
+                "it is a key of 'tcp', 'icmp' and 'dns', not of 'http'",
+            ),
+            (&["http"], "username", "it is a key of 'basic_auth', one level below"),
+            (&["http"], "client_id", "it is a key of 'oauth2', one level below"),
+            (&["http", "tls_config"], "headers", "it is a key of 'http', one level above"),
+            (&["http", "tls_config"], "timeout", "it is a key of the module, two levels above"),
+            (
+                &["http", "tls_config"],
+                "username",
+                "it is a key of 'http.basic_auth', not of 'tls_config'",
+            ),
+            (&["tcp"], "valid_status_codes", "it is a key of 'http', not of 'tcp'"),
+            (&["tcp"], "expect", "it is a key of 'query_response', one level below"),
+            (
+                &["dns"],
+                "fail_if_not_matches_regexp",
+                "it is a key of 'validate_answer_rrs', \
+              'validate_authority_rrs' and 'validate_additional_rrs', one level below",
+            ),
+            (&[], "headers", "it is a key of 'http', one level below"),
+            (&[], "tls_config", "it is a key of 'http', one level below"),
+            (
+                &[],
+                "query_response",
+                "it is a key of 'tcp', 'unix' and 'websocket', one level below",
+            ),
+            (&[], "insecure_skip_verify", "it is a key of 'http.tls_config', two levels below"),
+        ] {
+            assert_eq!(said(path, key), expected, "{path:?} {key}");
+        }
+    }
+
+    #[test]
+    fn modules_at_the_wrong_level_are_known() {
+        for (yaml, expected) in [
+            ("web: {prober: http}", "it stands one level too high: put it below 'modules'"),
+            ("prober: http", "it is a key of the module, which stands below 'modules'"),
+            ("module: {web: {prober: http}}", "did you mean 'modules'?"),
+        ] {
+            let error = Config::parse(yaml, "c.yml").unwrap_err().to_string();
+            assert!(error.ends_with(expected), "{error}");
+        }
+    }
+
+    #[test]
+    fn keys_of_a_web_config_file_are_known_too() {
+        for (yaml, expected) in [
+            ("tls_config: {}", "write 'tls_server_config'"),
+            ("cert_file: a", "it is a key of 'tls_server_config', one level below"),
+            ("http2: false", "it is a key of 'http_server_config', one level below"),
+            ("tls_server_config: {ca_file: a}", "write 'client_ca_file'"),
+            (
+                "tls_server_config: {headers: {}}",
+                "it is a key of 'http_server_config', not of \
+              'tls_server_config'",
+            ),
+            (
+                "http_server_config: {basic_auth_users: {}}",
+                "it is a key of the file, one level above",
+            ),
+        ] {
+            let read = WebConfig::read(yaml.as_bytes(), Path::new("w.yml"), |_| Ok(()));
+            let error = read.unwrap_err().to_string();
+            let line = error.lines().find(|line| line.contains("unknown key")).unwrap_or(&error);
+            assert!(line.ends_with(expected), "{error}");
+        }
+    }
+}
