@@ -1,11 +1,14 @@
 //! What is surprising about a module as a whole: defaults that do not go with what it asks for.
 
+use std::time::Duration;
+
 use http::Method;
 
 use crate::{
-    config::AnyProber,
+    config::{AnyProber, module::DEFAULT_SCRAPE_TIMEOUT},
     net::tls::TlsClient,
     probers::{http::HttpProber, query_response::QueryResponse},
+    settings::{duration::GoDuration, ip, regexp::Subject},
 };
 
 /// The status codes that lead elsewhere.
@@ -13,6 +16,60 @@ const REDIRECTS: [i64; 5] = [301, 302, 303, 307, 308];
 
 /// What is surprising; each text begins with the key of the prober's section that it is about.
 pub(super) fn on(prober: &AnyProber) -> Vec<String> {
+    let mut advice = unused_tls(prober);
+    let tls = match prober {
+        AnyProber::Dns(dns) => Some(("tls_config", dns.tls_config.settings())),
+        AnyProber::Grpc(grpc) => Some(("tls_config", grpc.tls_config.settings())),
+        AnyProber::Http(http) => Some(("tls_config", http.tls_client.settings())),
+        AnyProber::Tcp(tcp) => Some(("tls_config", tcp.tls_config.settings())),
+        AnyProber::Unix(unix) => Some(("tls_config", unix.tls_config.settings())),
+        AnyProber::Websocket(websocket) => {
+            Some(("http_config.tls_config", websocket.tls_client.settings()))
+        }
+        AnyProber::Icmp(_) => None,
+    };
+    if let Some((key, tls)) = tls {
+        let doubt = tls.doubt_of_server_name();
+        advice.extend(doubt.map(|doubt| format!("{key}.server_name: {doubt}")));
+    }
+    advice.extend(match prober {
+        AnyProber::Dns(dns) => ip::doubts_of_source(dns.source_ip_address, &dns.ip),
+        AnyProber::Icmp(icmp) => ip::doubts_of_source(icmp.source_ip_address, &icmp.ip),
+        AnyProber::Tcp(tcp) => ip::doubts_of_source(tcp.source_ip_address, &tcp.ip),
+        AnyProber::Grpc(_) | AnyProber::Http(_) | AnyProber::Unix(_) | AnyProber::Websocket(_) => {
+            Vec::new()
+        }
+    });
+    advice.extend(match prober {
+        AnyProber::Tcp(tcp) => tcp.query_response.doubts(Subject::Line),
+        AnyProber::Unix(unix) => unix.query_response.doubts(Subject::Line),
+        AnyProber::Websocket(websocket) => websocket.query_response.doubts(Subject::Text),
+        _ => Vec::new(),
+    });
+    advice
+}
+
+/// The reasons to doubt the timeout of a module.
+pub(super) fn on_timeout(timeout: Duration) -> Option<String> {
+    let shown = GoDuration::from(timeout);
+    if timeout < SHORTEST_TIMEOUT {
+        return Some(format!(
+            "timeout: {shown} is too short for any probe; write more, such as 5s"
+        ));
+    }
+    (timeout > DEFAULT_SCRAPE_TIMEOUT).then(|| {
+        let longest = GoDuration::from(DEFAULT_SCRAPE_TIMEOUT);
+        format!(
+            "timeout: {shown} is reached only if the scrape timeout is longer still; without one a \
+             probe takes at most {longest}"
+        )
+    })
+}
+
+/// No exchange over a network takes less.
+const SHORTEST_TIMEOUT: Duration = Duration::from_millis(1);
+
+fn unused_tls(prober: &AnyProber) -> Vec<String> {
     match prober {
         AnyProber::Dns(dns) if !dns.dns_over_tls => unused(&dns.tls_config, "'dns_over_tls: true'"),
         AnyProber::Tcp(tcp) if !speaks_tls(tcp.tls, &tcp.query_response) => {

@@ -100,12 +100,10 @@ mod tests {
 
     /// What is said of the key in the section at `path` of a module.
     fn said(path: &[&str], key: &str) -> String {
-        let (open, close): (String, String) =
-            (path.iter().map(|key| format!("{key}: {{")).collect(), "}".repeat(path.len()));
         let prober = path.first().unwrap_or(&"http");
-        let own = if path.is_empty() { "" } else { ", " };
-        let yaml = format!("modules: {{m: {{prober: {prober}{own}{open}{key}: x{close}}}}}");
-        let yaml = yaml.replace(&format!("{prober}{key}"), &format!("{prober}, {key}"));
+        let section =
+            path.iter().rev().fold(format!("{key}: x"), |inner, key| format!("{key}: {{{inner}}}"));
+        let yaml = format!("modules: {{m: {{prober: {prober}, {section}}}}}");
         let error = Config::parse(&yaml, "c.yml").unwrap_err().to_string();
         let line = error.lines().find(|line| line.contains("unknown key")).unwrap().to_owned();
         line.split_once("; ").map(|(_, said)| said.to_owned()).unwrap_or_default()

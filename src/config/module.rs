@@ -258,6 +258,7 @@ impl TryFrom<ModuleKeys> for Module {
         if keys.timeout.is_negative() {
             warnings.push(format!("timeout: {} is negative and counts as none", keys.timeout));
         }
+        warnings.extend(keys.timeout.positive().and_then(advice::on_timeout));
         for section in keys.unused_sections() {
             let prober = &keys.prober;
             warnings.push(format!("{section} has no effect, since the prober is {prober}"));

@@ -72,6 +72,44 @@ impl PreferredIpProtocol {
     }
 }
 
+/// Why a source address cannot be meant beside the other settings, each reason after its key.
+#[must_use]
+pub fn doubts_of_source(source: Option<IpAddr>, ip: &IpSettings) -> Vec<String> {
+    let Some(source) = source else { return Vec::new() };
+    let key = "source_ip_address";
+    let is_link_local = matches!(source, IpAddr::V6(address) if address.is_unicast_link_local());
+    let is_broadcast = matches!(source, IpAddr::V4(address) if address.is_broadcast());
+    if source.is_unspecified() {
+        return vec![format!("{key}: {source} stands for any address, so it has no effect")];
+    }
+    if source.is_multicast() || is_broadcast {
+        return vec![format!(
+            "{key}: {source} is the address of a group, and no host sends from it"
+        )];
+    }
+    if is_link_local {
+        return vec![format!(
+            "{key}: {source} is valid on one interface only, which the key cannot name; use another \
+             address of this host"
+        )];
+    }
+    let preferred = ip.preferred();
+    let (own, other) = if source.is_ipv4() { (IpFamily::V4, "ip4") } else { (IpFamily::V6, "ip6") };
+    if preferred == own {
+        return Vec::new();
+    }
+    let who = if ip.ip_protocol_fallback {
+        let family = if preferred == IpFamily::V6 { "IPv6" } else { "IPv4" };
+        format!("probes of targets with an {family} address fail")
+    } else {
+        "every probe fails".to_owned()
+    };
+    vec![format!(
+        "{key}: {source} is of the other family than the preferred one, so {who}; set \
+         'preferred_ip_protocol: {other}'"
+    )]
+}
+
 /// Reads `source_ip_address`; an empty text means none.
 ///
 /// Upstream finds a bad address only when it probes.
@@ -91,6 +129,42 @@ pub fn source_address<'de, D: Deserializer<'de>>(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sources_that_cannot_work_are_doubted() {
+        for (source, preferred, fallback, expected) in [
+            ("192.0.2.1", "ip4", true, ""),
+            ("2001:db8::1", "ip6", false, ""),
+            ("127.0.0.1", "ip4", true, ""),
+            ("0.0.0.0", "ip4", true, "stands for any address"),
+            ("::", "", true, "stands for any address"),
+            ("224.0.0.1", "ip4", true, "of a group"),
+            ("255.255.255.255", "ip4", true, "of a group"),
+            ("ff02::1", "", true, "of a group"),
+            ("fe80::1", "", true, "on one interface only"),
+            (
+                "192.0.2.1",
+                "",
+                true,
+                "targets with an IPv6 address fail; set 'preferred_ip_protocol: ip4'",
+            ),
+            ("192.0.2.1", "ip6", false, "every probe fails"),
+            (
+                "2001:db8::1",
+                "ip4",
+                true,
+                "targets with an IPv4 address fail; set 'preferred_ip_protocol: ip6'",
+            ),
+        ] {
+            let ip = IpSettings {
+                preferred_ip_protocol: PreferredIpProtocol(preferred.to_owned()),
+                ip_protocol_fallback: fallback,
+            };
+            let doubts = doubts_of_source(Some(source.parse().unwrap()), &ip);
+            assert_eq!(doubts.len(), usize::from(!expected.is_empty()), "{source}: {doubts:?}");
+            assert!(doubts.concat().contains(expected), "{source}: {doubts:?}");
+        }
+    }
 
     #[test]
     fn only_ip6_and_nothing_prefer_ipv6() {

@@ -45,6 +45,26 @@ pub struct TlsSettings {
 }
 
 impl TlsSettings {
+    /// Why the server name cannot be meant, if there is a reason.
+    #[must_use]
+    pub fn doubt_of_server_name(&self) -> Option<String> {
+        let name = self.server_name.as_str();
+        let port = name.rsplit_once(':').filter(|(host, _)| !host.contains(':'));
+        let what = if let Some((_, rest)) = name.split_once("://") {
+            let host = rest.split(['/', ':']).next().unwrap_or_default();
+            format!("is a URL: write '{host}'")
+        } else if let Some((host, _)) = port {
+            format!("has a port, which no certificate has: write '{host}'")
+        } else if name.contains('/') || name.contains(char::is_whitespace) {
+            "is no host name: write the name that the certificate is for".to_owned()
+        } else if name.contains('*') {
+            "is a pattern: write one name that the certificate is to be good for".to_owned()
+        } else {
+            return None;
+        };
+        Some(format!("'{name}' {what}"))
+    }
+
     /// The lowest version to offer.
     #[must_use]
     pub fn lowest_version(&self) -> TlsVersion {

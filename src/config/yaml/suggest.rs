@@ -208,9 +208,10 @@ fn nearest(written: &str, known: &[&'static str]) -> Option<&'static str> {
         .min_by_key(|(distance, ..)| *distance)
         .map(|(.., key)| key);
     let begun = || {
-        let mut begun = known.iter().filter(|key| key.starts_with(&spelled.text));
-        let first = begun.next().filter(|_| spelled.text.len() >= SHORTEST);
-        first.filter(|_| begun.next().is_none()).copied()
+        let begun = || known.iter().filter(|key| key.starts_with(&spelled.text));
+        let shortest = begun().min_by_key(|key| key.len())?;
+        let is_clear = begun().all(|key| key.starts_with(shortest));
+        (is_clear && spelled.text.len() >= SHORTEST).then_some(*shortest)
     };
     near.or_else(begun)
 }
@@ -409,6 +410,7 @@ mod tests {
             ("insecure", Some("insecure_skip_verify")),
             ("fail_if_body", None),
             ("enable", None),
+            ("follow", Some("follow_redirects")),
         ] {
             assert_eq!(nearest(written, &known), expected, "{written}");
         }

@@ -1,6 +1,7 @@
 //! The dns prober: one question, one answer, and what its records must be.
 
 mod checks;
+mod doubts;
 mod exchange;
 mod explain;
 mod measurements;

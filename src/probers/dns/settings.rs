@@ -10,7 +10,7 @@ use crate::{
     settings::{
         ip::{self, IpSettings, PreferredIpProtocol},
         named::Named,
-        regexp::Regexp,
+        regexp::{Regexp, Subject},
         rule::RuleError,
     },
 };
@@ -73,6 +73,25 @@ pub struct RecordRules {
     pub fail_if_none_matches_regexp: Vec<Named<Regexp>>,
 }
 
+impl RecordRules {
+    /// Why patterns cannot mean what they say, each reason after its place.
+    fn doubts(&self) -> impl Iterator<Item = String> {
+        let lists = [
+            ("fail_if_matches_regexp", &self.fail_if_matches_regexp),
+            ("fail_if_all_match_regexp", &self.fail_if_all_match_regexp),
+            ("fail_if_not_matches_regexp", &self.fail_if_not_matches_regexp),
+            ("fail_if_none_matches_regexp", &self.fail_if_none_matches_regexp),
+        ];
+        lists.into_iter().flat_map(|(key, patterns)| {
+            let doubts = patterns.iter().enumerate().filter_map(|(index, pattern)| {
+                // OPT records have several lines.
+                Some((index, pattern.doubt(Subject::Text)?))
+            });
+            doubts.map(move |(index, doubt)| format!("{key}[{index}]: {doubt}"))
+        })
+    }
+}
+
 /// The section as it is written.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -129,6 +148,14 @@ impl DnsProber {
         }
         if self.valid_rcodes.is_empty() {
             warnings.push("valid_rcodes is empty, so no answer is ever valid".to_owned());
+        }
+        warnings.extend(self.doubts());
+        for (section, rules) in [
+            ("validate_answer_rrs", &self.validate_answer_rrs),
+            ("validate_authority_rrs", &self.validate_authority_rrs),
+            ("validate_additional_rrs", &self.validate_additional_rrs),
+        ] {
+            warnings.extend(rules.doubts().map(|doubt| format!("{section}.{doubt}")));
         }
         warnings
     }

@@ -6,6 +6,7 @@ mod buffers;
 mod checks;
 mod cookies;
 mod decoder;
+mod doubts;
 mod exchange;
 mod explain;
 mod file_body;

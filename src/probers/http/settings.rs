@@ -178,6 +178,7 @@ impl HttpProber {
         if *self.fail_if_ssl && *self.fail_if_not_ssl {
             warnings.push("fail_if_ssl and fail_if_not_ssl together fail every probe".to_owned());
         }
+        warnings.extend(self.doubts());
         warnings
     }
 

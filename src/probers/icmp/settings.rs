@@ -60,9 +60,19 @@ impl IcmpProber {
     /// What is surprising about the settings.
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
-        self.ip.preferred_ip_protocol.warning().into_iter().collect()
+        let mut warnings: Vec<_> = self.ip.preferred_ip_protocol.warning().into_iter().collect();
+        if let Some(size) = self.payload_size.filter(|size| *size > LARGEST_OVER_IPV4) {
+            warnings.push(format!(
+                "payload_size: {size} bytes are more than the {LARGEST_OVER_IPV4} that a packet of \
+                 IPv4 carries"
+            ));
+        }
+        warnings
     }
 }
+
+/// Bytes that an echo request over IPv4 has room for: 65,535 without the headers of IPv4 and ICMP.
+const LARGEST_OVER_IPV4: usize = 65_535 - 20 - 8;
 
 impl Default for IcmpKeys {
     fn default() -> Self {

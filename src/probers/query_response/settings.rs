@@ -10,7 +10,7 @@ use crate::{
     settings::{
         bytes::{Bytes, ShownBytes},
         named::name_of,
-        regexp::Regexp,
+        regexp::{Regexp, Subject},
         rule::RuleError,
         secret::HIDDEN,
     },
@@ -152,6 +152,36 @@ impl QueryResponse {
             return Err(RuleError::at(&format!("query_response[{index}].starttls"), message));
         }
         Ok(())
+    }
+}
+
+impl QueryResponse {
+    /// Why steps cannot mean what they say, each reason after the key that it is about; patterns are
+    /// matched against `subject`.
+    #[must_use]
+    pub fn doubts(&self, subject: Subject) -> Vec<String> {
+        let mut doubts = Vec::new();
+        for (index, step) in self.0.iter().enumerate() {
+            let Some(expect) = &step.expect else { continue };
+            let place = format!("query_response[{index}]");
+            doubts.extend(expect.doubt(subject).map(|doubt| format!("{place}.expect: {doubt}")));
+            let send = String::from_utf8_lossy(step.send.as_slice());
+            let of_send = (format!("{place}.send"), &*send);
+            let of_labels = step.labels.iter().enumerate();
+            let of_labels = of_labels
+                .map(|(number, label)| (format!("{place}.labels[{number}].value"), &*label.value));
+            for (place, template) in [of_send].into_iter().chain(of_labels) {
+                // The text around it may be secret, and so may what looks like a reference.
+                let shown = |unknown: String| if step.secret { "$".to_owned() } else { unknown };
+                for unknown in expect.unknown_references(template).into_iter().map(shown) {
+                    doubts.push(format!(
+                        "{place}: '{unknown}' names no group of expect, so it is replaced by \
+                         nothing; write ${{1}} where letters follow, or $$ for a dollar sign"
+                    ));
+                }
+            }
+        }
+        doubts
     }
 }
 

@@ -1,6 +1,7 @@
 //! Patterns in Go's dialect of regular expressions, which is what users' configuration files hold.
 
 mod captures;
+mod doubt;
 mod error;
 mod parser;
 mod size;
@@ -18,9 +19,10 @@ use regex_automata::meta::Regex;
 use regex_syntax::hir::Hir;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use self::error::Reason;
+pub use self::doubt::Subject;
 pub(in crate::settings) use self::text::readable;
 pub use self::{captures::Captures, error::RegexpError};
+use self::{doubt::Doubts, error::Reason};
 
 /// Bytes that one compiled pattern may take.
 const COMPILED_SIZE_LIMIT: usize = 64 << 20;
@@ -51,6 +53,9 @@ struct Compiled {
     /// Filled when it is first needed, if not before; see [`Compiled::regex`].
     regex: OnceLock<Option<Regex>>,
     names: Vec<(String, usize)>,
+    /// The number of its groups.
+    groups: usize,
+    doubts: Doubts,
 }
 
 impl Compiled {
@@ -64,14 +69,20 @@ impl Compiled {
 impl Regexp {
     /// Reads `pattern`; the error is worded as Go words it.
     pub fn new(pattern: &str) -> Result<Self, RegexpError> {
-        let parser::Pattern { hir, height, names } = parser::parse(pattern)?;
+        let parser::Pattern { hir, height, names, empty_repetition } = parser::parse(pattern)?;
         let regex = OnceLock::new();
         if height > SHALLOW || size::most_states(&hir) > FEW_STATES {
             let compiled = if height > SHALLOW { compile_deep(&hir) } else { compile(&hir) };
             let compiled = compiled.ok_or_else(|| RegexpError::new(Reason::TooLarge, pattern))?;
             regex.get_or_init(|| Some(compiled));
         }
-        Ok(Self { compiled: Arc::new(Compiled { pattern: pattern.to_owned(), regex, names }) })
+        let doubts = match height {
+            ..=SHALLOW => Doubts::of(&hir, empty_repetition),
+            _ => Doubts::default(),
+        };
+        let groups = hir.properties().explicit_captures_len();
+        let pattern = pattern.to_owned();
+        Ok(Self { compiled: Arc::new(Compiled { pattern, regex, names, groups, doubts }) })
     }
 
     /// The pattern as it was written.

@@ -1,6 +1,6 @@
 //! Go's templates for what a pattern matched: `$name`, `${name}`, `$1`, `$$`.
 
-use std::sync::LazyLock;
+use std::{fmt, sync::LazyLock};
 
 use regex_syntax::hir::{ClassUnicode, HirKind};
 
@@ -9,6 +9,32 @@ use regex_syntax::hir::{ClassUnicode, HirKind};
 pub(super) enum Group<'t> {
     Index(usize),
     Name(&'t str),
+}
+
+/// As a template writes it.
+impl fmt::Display for Group<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Index(index) => write!(formatter, "${index}"),
+            Self::Name(name) => write!(formatter, "${name}"),
+        }
+    }
+}
+
+/// The groups that a template names.
+pub(super) fn references(template: &str) -> Vec<Group<'_>> {
+    let mut found = Vec::new();
+    let mut rest = template;
+    while let Some((_, after)) = rest.split_once('$') {
+        rest = after;
+        if let Some(after) = rest.strip_prefix('$') {
+            rest = after;
+        } else if let Some((name, after)) = reference(rest) {
+            found.push(group(name));
+            rest = after;
+        }
+    }
+    found
 }
 
 /// Numbers of groups from here on are names.

@@ -29,6 +29,8 @@ pub(super) struct Pattern {
     pub(super) height: u32,
     /// The names of groups with their numbers, in the pattern's order.
     pub(super) names: Vec<(String, usize)>,
+    /// The operator of the first repetition of what takes no characters, such as `^+`.
+    pub(super) empty_repetition: Option<char>,
 }
 
 /// Reads `pattern` as Go would.
@@ -40,6 +42,7 @@ pub(super) fn parse(pattern: &str) -> Result<Pattern, RegexpError> {
         group: Group::default(),
         group_count: 0,
         names: Vec::new(),
+        empty_repetition: None,
         budget: Budget::default(),
     };
     parser.read_all()?;
@@ -56,6 +59,7 @@ struct Parser<'p> {
     /// Capturing groups seen so far.
     group_count: u32,
     names: Vec<(String, usize)>,
+    empty_repetition: Option<char>,
     budget: Budget,
 }
 
@@ -139,6 +143,7 @@ impl Parser<'_> {
         if piece.is_too_deep() {
             return Err(RegexpError::new(Reason::TooDeep, self.cursor.pattern()));
         }
-        Ok(Pattern { height: piece.height(), hir: piece.hir, names: self.names })
+        let Self { names, empty_repetition, .. } = self;
+        Ok(Pattern { height: piece.height(), hir: piece.hir, names, empty_repetition })
     }
 }

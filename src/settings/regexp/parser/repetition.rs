@@ -50,6 +50,9 @@ impl<'p> Parser<'p> {
         let Some(piece) = self.group.pop() else {
             return Err(self.cursor.error(Reason::NothingToRepeat, start));
         };
+        if piece.hir.properties().maximum_len() == Some(0) {
+            self.empty_repetition = self.empty_repetition.or(start.peek());
+        }
         let piece = piece.repeat(min, max, !lazy);
         if piece.copies() > COUNT_LIMIT {
             return Err(self.cursor.error(Reason::RepeatCount, start));

@@ -1,0 +1,137 @@
+//! What a question that can be asked cannot have been meant to ask.
+
+use std::net::IpAddr;
+
+use super::{DnsProber, mnemonics::RecordType, settings::Transport};
+use crate::settings::host_name;
+
+impl DnsProber {
+    /// Why the question cannot mean what it says, each reason after the key that it is about.
+    pub(super) fn doubts(&self) -> Vec<String> {
+        let name = self.query_name.as_str();
+        let mut doubts: Vec<_> = doubt_of_name(name, self.query_type)
+            .map(|doubt| format!("query_name: '{name}' {doubt}"))
+            .into_iter()
+            .collect();
+        let transfer = [RecordType::AXFR, RecordType::IXFR].contains(&self.query_type);
+        if transfer && self.transport_protocol == Transport::Udp {
+            doubts.push("query_type: zone transfers need 'transport_protocol: tcp'".to_owned());
+        }
+        doubts
+    }
+}
+
+/// What is wrong with a name, as the end of a sentence.
+fn doubt_of_name(name: &str, kind: RecordType) -> Option<String> {
+    if let Some((_, rest)) = name.split_once("://") {
+        let host = rest.split(['/', '?', '#', ':']).next().unwrap_or_default();
+        return Some(format!("is a URL, and a question is about a name: write '{host}'"));
+    }
+    if let Ok(address) = name.parse::<IpAddr>() {
+        let reverse = reverse(address);
+        return Some(if kind == RecordType::PTR {
+            format!("is an address; PTR records belong to the name '{reverse}'")
+        } else {
+            format!(
+                "is an address, and no name; for the name of an address ask for '{reverse}' \
+                     with query_type PTR"
+            )
+        });
+    }
+    if name.contains(char::is_whitespace) {
+        return Some("has a blank in it, which no host name has".to_owned());
+    }
+    if let Some((host, port)) = name.rsplit_once(':')
+        && !port.is_empty()
+        && port.chars().all(|c| c.is_ascii_digit())
+    {
+        return Some(format!(
+            "has a port, and a question is about a name: write '{host}'; the port of the name server \
+             belongs to the target"
+        ));
+    }
+    if name.contains('@') {
+        return Some("has an @ in it, as a mail address: write the domain alone".to_owned());
+    }
+    // Classless delegations of reverse zones have slashes (RFC 2317).
+    if let Some((host, _)) = name.split_once('/')
+        && !name.trim_end_matches('.').to_ascii_lowercase().ends_with(".arpa")
+    {
+        return Some(format!("has a path, and a question is about a name: write '{host}'"));
+    }
+    if !name.is_ascii() {
+        return Some(match host_name::to_ascii(name) {
+            Ok(ascii) => format!(
+                "has letters beyond ASCII, which are sent as they are, while zones have the ASCII \
+                 form: write '{ascii}'"
+            ),
+            Err(_) => "has characters beyond ASCII, which no name of a host has".to_owned(),
+        });
+    }
+    None
+}
+
+/// The name that PTR records of an address belong to (RFC 1035, section 3.5; RFC 3596).
+fn reverse(address: IpAddr) -> String {
+    match address {
+        IpAddr::V4(address) => {
+            let [a, b, c, d] = address.octets();
+            format!("{d}.{c}.{b}.{a}.in-addr.arpa")
+        }
+        IpAddr::V6(address) => {
+            let nibbles = address.octets().into_iter().flat_map(|octet| [octet >> 4, octet & 0xf]);
+            let mut labels: Vec<_> = nibbles.map(|nibble| format!("{nibble:x}")).collect();
+            labels.reverse();
+            format!("{}.ip6.arpa", labels.join("."))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_cannot_be_meant_are_doubted() {
+        let a = RecordType::A;
+        for (name, kind, expected) in [
+            (
+                "http://example.org",
+                a,
+                "is a URL, and a question is about a name: write 'example.org'",
+            ),
+            ("https://example.org:8443/x", a, "write 'example.org'"),
+            ("example.org:53", a, "has a port"),
+            ("example.org/path", a, "has a path"),
+            ("a b.example", a, "has a blank"),
+            ("me@example.org", a, "mail address"),
+            ("b\u{fc}cher.example", a, "write 'xn--bcher-kva.example'"),
+            ("192.0.2.1", RecordType::PTR, "'1.2.0.192.in-addr.arpa'"),
+            ("192.0.2.1", a, "with query_type PTR"),
+            ("2001:db8::1", RecordType::PTR, "8.b.d.0.1.0.0.2.ip6.arpa'"),
+        ] {
+            let doubt = doubt_of_name(name, kind).unwrap_or_default();
+            assert!(doubt.contains(expected), "{name}: {doubt}");
+        }
+    }
+
+    #[test]
+    fn names_that_can_be_meant_are_not_doubted() {
+        for name in [
+            "",
+            ".",
+            "example.org",
+            "Example.ORG.",
+            "_sip._tcp.example.org",
+            "*.example.org",
+            "xn--bcher-kva.example",
+            "1.2.0.192.in-addr.arpa",
+            "0/25.2.0.192.in-addr.arpa.",
+            "version.bind",
+            r"a\.b.example",
+            "localhost",
+        ] {
+            assert_eq!(doubt_of_name(name, RecordType::PTR), None, "{name}");
+        }
+    }
+}
