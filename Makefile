@@ -122,6 +122,19 @@ metrics: setup ## What the exporter answers, through promtool's linter
 bench: $(HARNESS) build ## CPU time, memory and start-up, in turns with BLACKBOX=<binary> (BENCH_ARGS="--help" tells what can be chosen)
 	$(HARNESS) --exporter target/release/probe_exporter $(if $(BLACKBOX),--against "$(BLACKBOX)") $(BENCH_ARGS)
 
+# In a network of its own, whose only name server is the one of the benchmark.
+.PHONY: bench-names
+bench-names: $(HARNESS) build ## As root: a probe of a name, CPU time and the lookup's latency, in turns with getaddrinfo (or AGAINST=<binary>)
+	@printf '#!/bin/sh\nexec $(CURDIR)/target/release/probe_exporter --dns.resolver=system "$$@"\n' >target/bench/system
+	@chmod +x target/bench/system
+	@echo 'nameserver 127.0.0.1' >target/bench/resolv.conf
+	@echo '127.0.0.1 localhost' >target/bench/hosts
+	@echo 'hosts: files dns' >target/bench/nsswitch.conf
+	unshare --net --mount sh -euc 'ip link set lo up; \
+		for file in resolv.conf hosts nsswitch.conf; do mount --bind target/bench/$$file "$$(readlink -f /etc/$$file)"; done; \
+		exec $(HARNESS) --exporter target/release/probe_exporter --against $(or $(AGAINST),target/bench/system) \
+			--only cpu --kinds name $(BENCH_ARGS)'
+
 .PHONY: accuracy
 accuracy: $(ACCURACY) build ## How far readings are from the truth, as root, in turns with BLACKBOX=<binary> (ACCURACY_ARGS="--help" tells what can be chosen)
 	$(ACCURACY) $(if $(BLACKBOX),--blackbox "$(BLACKBOX)") $(ACCURACY_ARGS)

@@ -10,9 +10,9 @@ use crate::{
     figures::{Figure, Spread, count, median, microseconds, percentile},
     floor, kinds,
     kinds::Kind,
-    load::Load,
+    load::{Answer, Load},
     report,
-    responders::Responders,
+    responders::{self, Responders},
 };
 
 /// Work that an exporter does after its last answer, such as closing a connection, is its own.
@@ -30,6 +30,10 @@ pub(crate) struct CpuRow {
     pub(crate) latency_p50_microseconds: Figure,
     /// As the scraper sees it, in microseconds.
     pub(crate) latency_p99_microseconds: Figure,
+    /// The lookup of the target's name, in microseconds.
+    pub(crate) lookup_p50_microseconds: Option<Figure>,
+    /// The lookup of the target's name, in microseconds.
+    pub(crate) lookup_p99_microseconds: Option<Figure>,
     /// A bare exchange with the target, in microseconds of CPU time.
     pub(crate) floor_exchange_microseconds: f64,
     /// A bare answer to the scraper, in microseconds of CPU time.
@@ -49,6 +53,8 @@ struct Sample {
     per_second: f64,
     p50: f64,
     p99: f64,
+    /// Both percentiles of the lookup's time.
+    lookup: Option<[f64; 2]>,
     failure: Option<String>,
 }
 
@@ -62,6 +68,9 @@ struct Round {
 /// Measures each kind at each number of scrapes at once, and prints while it goes.
 pub(crate) fn measure(arguments: &Arguments, sides: &[&Path]) -> Vec<CpuRow> {
     let stage = Stage::set(sides);
+    if arguments.kinds.contains(&Kind::Name) {
+        responders::serve_names();
+    }
     let mut rows = Vec::new();
     report::cpu_head(sides.len() > 1);
     for &kind in &arguments.kinds {
@@ -108,7 +117,7 @@ impl Stage {
         order.rotate_left(number % sides);
         let mut samples: Vec<_> = order
             .into_iter()
-            .map(|side| (side, self.sample(&self.exporters[side], &paths, at, duration)))
+            .map(|side| (side, self.sample(&self.exporters[side], kind, &paths, at, duration)))
             .collect();
         samples.sort_by_key(|(side, _)| *side);
         Round {
@@ -121,6 +130,7 @@ impl Stage {
     fn sample(
         &self,
         exporter: &Exporter,
+        kind: Kind,
         paths: &[String],
         at: usize,
         duration: Duration,
@@ -148,15 +158,30 @@ impl Stage {
             per_second: probes / turn.elapsed.as_secs_f64(),
             p50: microseconds(percentile(&latencies, 50)),
             p99: microseconds(percentile(&latencies, 99)),
+            lookup: (kind == Kind::Name).then(|| lookups(&turn.answers)),
             failure,
         }
     }
+}
+
+/// The percentiles of the lookups' times.
+fn lookups(answers: &[Answer]) -> [f64; 2] {
+    let mut lookups: Vec<_> = answers.iter().filter_map(Answer::lookup).collect();
+    lookups.sort();
+    [50, 99].map(|hundredths| microseconds(percentile(&lookups, hundredths)))
 }
 
 fn row(kind: Kind, at: usize, rounds: &[Round]) -> CpuRow {
     let figure = |value: fn(&Sample) -> f64| {
         let values = rounds.iter().map(|round| round.samples.iter().map(value).collect());
         Figure::of(&values.collect::<Vec<_>>())
+    };
+    let lookup = |index: usize| {
+        let of = |round: &Round| -> Option<Vec<f64>> {
+            round.samples.iter().map(|sample| Some(sample.lookup?[index])).collect()
+        };
+        let values: Option<Vec<_>> = rounds.iter().map(of).collect();
+        values.map(|values| Figure::of(&values))
     };
     let over_floor = |side: usize| {
         let over =
@@ -171,6 +196,8 @@ fn row(kind: Kind, at: usize, rounds: &[Round]) -> CpuRow {
         probes_per_second: figure(|sample| sample.per_second),
         latency_p50_microseconds: figure(|sample| sample.p50),
         latency_p99_microseconds: figure(|sample| sample.p99),
+        lookup_p50_microseconds: lookup(0),
+        lookup_p99_microseconds: lookup(1),
         floor_exchange_microseconds: median(rounds.iter().map(|round| round.exchange)),
         floor_scrape_microseconds: median(rounds.iter().map(|round| round.scrape)),
         measured_over_floor: over_floor(0).expect("one exporter at least"),

@@ -56,15 +56,20 @@ pub(crate) fn exchange(kind: Kind, responders: &Responders, duration: Duration) 
             repeat(&responders.http, duration, |address| TcpStream::connect(address).map(drop))
         }
         Kind::Dns => {
-            let query = query();
-            repeat(&responders.dns, duration, |address| {
-                let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
-                socket.connect(address)?;
-                socket.send(&query)?;
-                socket.recv(&mut buffer).map(drop)
-            })
+            let query = query(QUESTION);
+            repeat(&responders.dns, duration, |address| ask(address, &query, &mut buffer))
         }
         Kind::Icmp => repeat(&responders.http, duration, echo),
+        Kind::Name => {
+            let query = query("host1-1.bench.test");
+            repeat(&responders.http, duration, |address| {
+                // One for each family.
+                for _ in 0..2 {
+                    ask(SocketAddr::from((Ipv4Addr::LOCALHOST, 53)), &query, &mut buffer)?;
+                }
+                TcpStream::connect(address).map(drop)
+            })
+        }
     }
 }
 
@@ -161,10 +166,18 @@ fn echo(address: SocketAddr) -> std::io::Result<()> {
     }
 }
 
+/// One question over UDP.
+fn ask(server: SocketAddr, query: &[u8], buffer: &mut [u8]) -> std::io::Result<()> {
+    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
+    socket.connect(server)?;
+    socket.send(query)?;
+    socket.recv(buffer).map(drop)
+}
+
 /// A question for an A record.
-fn query() -> Vec<u8> {
+fn query(name: &str) -> Vec<u8> {
     let mut query = vec![0x12, 0x34, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
-    for label in QUESTION.split('.') {
+    for label in name.split('.') {
         query.push(u8::try_from(label.len()).expect("a short label"));
         query.extend(label.bytes());
     }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use clap::ValueEnum;
 
-use crate::responders::Responders;
+use crate::responders::{self, Responders};
 
 /// A kind of probe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -21,9 +21,12 @@ pub(crate) enum Kind {
     Dns,
     /// A page of 1 MiB that must match a pattern.
     HttpBody,
+    /// A connection to a name, which `make bench-names` brings a name server for.
+    Name,
 }
 
 impl Kind {
+    /// Those that need nothing beside the servers of this program.
     pub(crate) const ALL: [Self; 6] =
         [Self::Http, Self::Https, Self::Tcp, Self::Icmp, Self::Dns, Self::HttpBody];
 
@@ -36,6 +39,7 @@ impl Kind {
             Self::Icmp => "icmp",
             Self::Dns => "dns",
             Self::HttpBody => "http-body",
+            Self::Name => "name",
         }
     }
 
@@ -52,6 +56,9 @@ impl Kind {
             Self::Icmp => responders.http.iter().map(|address| address.ip().to_string()).collect(),
             Self::Dns => addresses("", &responders.dns, ""),
             Self::HttpBody => addresses("http://", &responders.http, "/big"),
+            Self::Name => {
+                responders.http.iter().flat_map(|address| responders::named(*address)).collect()
+            }
         }
     }
 
@@ -79,12 +86,13 @@ impl fmt::Display for Kind {
 /// One module for each kind, in words that blackbox_exporter knows too.
 pub(crate) fn modules(responders: &Responders) -> String {
     let authority = responders.authority.display();
-    let question = crate::responders::QUESTION;
+    let question = responders::QUESTION;
     format!(
         "modules:
   http: {{prober: http, http: {{preferred_ip_protocol: ip4}}}}
   https: {{prober: http, http: {{preferred_ip_protocol: ip4, tls_config: {{ca_file: '{authority}'}}}}}}
   tcp: {{prober: tcp, tcp: {{preferred_ip_protocol: ip4}}}}
+  name: {{prober: tcp, tcp: {{preferred_ip_protocol: ip4}}}}
   icmp: {{prober: icmp, icmp: {{preferred_ip_protocol: ip4}}}}
   dns: {{prober: dns, dns: {{preferred_ip_protocol: ip4, query_name: {question}, query_type: A}}}}
   http-body:

@@ -53,6 +53,14 @@ impl Answer {
         self.body.len()
     }
 
+    /// How long the lookup of the target took.
+    pub(crate) fn lookup(&self) -> Option<Duration> {
+        let text = self.text();
+        let value =
+            text.lines().find_map(|line| line.strip_prefix("probe_dns_lookup_time_seconds "));
+        value.and_then(|seconds| Duration::try_from_secs_f64(seconds.parse().ok()?).ok())
+    }
+
     /// Whether the probe was a success.
     pub(crate) fn is_up(&self) -> bool {
         self.text().lines().any(|line| line == "probe_success 1")

@@ -89,19 +89,24 @@ pub(crate) fn cpu_row(row: &CpuRow) {
     }
 }
 
-type Quantity = fn(&CpuRow) -> &Figure;
+type Quantity = fn(&CpuRow) -> Option<&Figure>;
 
 /// What the scraper sees.
 pub(crate) fn cpu_foot(rows: &[CpuRow]) {
-    let quantities: [(&str, Quantity); 3] = [
-        ("Probes per second", |row| &row.probes_per_second),
-        ("Scrape latency in µs, p50", |row| &row.latency_p50_microseconds),
-        ("Scrape latency in µs, p99", |row| &row.latency_p99_microseconds),
+    let quantities: [(&str, Quantity); 5] = [
+        ("Probes per second", |row| Some(&row.probes_per_second)),
+        ("Scrape latency in µs, p50", |row| Some(&row.latency_p50_microseconds)),
+        ("Scrape latency in µs, p99", |row| Some(&row.latency_p99_microseconds)),
+        ("Lookup of the name in µs, p50", |row| row.lookup_p50_microseconds.as_ref()),
+        ("Lookup of the name in µs, p99", |row| row.lookup_p99_microseconds.as_ref()),
     ];
     for (title, quantity) in quantities {
-        println!("\n{title}");
-        for row in rows {
-            println!("{:9} {:>3} {}", row.kind, row.at_once, figure(quantity(row)));
+        let rows = || rows.iter().filter_map(|row| Some((row, quantity(row)?)));
+        if rows().next().is_some() {
+            println!("\n{title}");
+        }
+        for (row, quantity) in rows() {
+            println!("{:9} {:>3} {}", row.kind, row.at_once, figure(quantity));
         }
     }
 }

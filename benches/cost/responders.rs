@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    net::{SocketAddr, UdpSocket},
+    net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket},
     path::PathBuf,
     sync::{
         Arc,
@@ -192,6 +192,44 @@ fn dns(host: &str) -> SocketAddr {
         }
     });
     address
+}
+
+/// Names of the host with this address, with its port, as targets. There are many, as targets of
+/// Prometheus have: a resolver may ask once for several who want the same name at the same time.
+pub(crate) fn named(address: SocketAddr) -> impl Iterator<Item = String> {
+    const NAMES: usize = 64;
+    let [.., last] = match address.ip() {
+        IpAddr::V4(ip) => ip.octets(),
+        IpAddr::V6(_) => unreachable!("all servers have IPv4 addresses"),
+    };
+    (0..NAMES).map(move |number| format!("host{last}-{number}.bench.test:{}", address.port()))
+}
+
+/// The name server of `hostN-M.bench.test`, at port 53 of 127.0.0.1.
+pub(crate) fn serve_names() {
+    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 53))
+        .expect("port 53: names are measured by make bench-names, as root");
+    thread::spawn(move || {
+        let mut message = [0; 1500];
+        while let Ok((length, from)) = socket.recv_from(&mut message) {
+            socket.send_to(&answer_of_name(&message[..length]), from).ok();
+        }
+    });
+}
+
+/// An A record with the number of the host, or nothing about IPv6 addresses.
+fn answer_of_name(query: &[u8]) -> Vec<u8> {
+    let mut answer = answer(query);
+    let name = query[12..].iter().position(|byte| *byte == 0).expect("a question");
+    if query[12 + name + 2] == 1 {
+        let last = answer.last_mut().expect("a record");
+        *last = query[12 + "host".len() + 1] - b'0';
+    } else {
+        // No record, and no count of one.
+        answer.truncate(12 + name + 5);
+        answer[7] = 0;
+    }
+    answer
 }
 
 /// The header, the question and an A record whose owner points at the question's name.

@@ -7,7 +7,10 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::server::{Server, ServerError};
+use super::{
+    answer::NoAnswer,
+    server::{Server, ServerError, in_parentheses},
+};
 use crate::evidence::Reason;
 
 /// The servers that were asked, in order. It is shared by the questions of one lookup.
@@ -20,6 +23,8 @@ struct Attempt {
     /// How many questions it has not answered yet, and since when.
     open: usize,
     since: Instant,
+    /// What came of it last that is no answer.
+    ignored: Option<NoAnswer>,
     /// Its last failure, and the name that was asked for.
     failure: Option<(ServerError, String)>,
 }
@@ -39,8 +44,15 @@ impl Attempts {
             attempt.open += 1;
             return index;
         }
-        attempts.push(Attempt { server: name, open: 1, since: now, failure: None });
+        attempts.push(Attempt { server: name, open: 1, since: now, ignored: None, failure: None });
         attempts.len() - 1
+    }
+
+    /// Notes that something came of the server that is no answer.
+    pub(super) fn ignore(&self, index: usize, message: NoAnswer) {
+        if let Some(attempt) = self.lock().get_mut(index) {
+            attempt.ignored = Some(message);
+        }
     }
 
     /// Notes that the server of an attempt has answered, or has failed to.
@@ -77,12 +89,13 @@ fn describe(host: &str, attempts: &[Attempt]) -> String {
     let mut text = format!("lookup {host}");
     for (number, attempt) in attempts.iter().enumerate() {
         let separator = if number == 0 { "" } else { ";" };
-        let Attempt { server, open, since, failure } = attempt;
+        let Attempt { server, open, since, ignored, failure } = attempt;
         // Writing to a String cannot fail.
         let _ = match failure {
             _ if *open > 0 => {
                 let waited = since.elapsed().as_secs_f64();
-                write!(text, "{separator} on {server}: no answer for {waited:.1} s")
+                let ignored = in_parentheses(ignored.as_ref());
+                write!(text, "{separator} on {server}: no answer for {waited:.1} s{ignored}")
             }
             Some((error, name)) if name.trim_end_matches('.') == host.trim_end_matches('.') => {
                 write!(text, "{separator} on {server}: {error}")

@@ -140,7 +140,8 @@ impl Lookup<'_> {
             let query = Query { name, kind, edns: round == 0 };
             for server in self.servers() {
                 let attempt = self.attempts.begin(server);
-                match server.ask(query, &self.config.options).await {
+                let ignore = |message| self.attempts.ignore(attempt, message);
+                match server.ask(query, &self.config.options, &ignore).await {
                     Ok(answer) => {
                         self.attempts.end(attempt, None);
                         return found(answer, server);

@@ -78,7 +78,7 @@ pub(super) enum ServerError {
     AfterTruncation(#[source] Box<Self>),
 }
 
-fn in_parentheses(ignored: Option<&NoAnswer>) -> String {
+pub(super) fn in_parentheses(ignored: Option<&NoAnswer>) -> String {
     ignored.map(|what| format!(" (ignored: {what})")).unwrap_or_default()
 }
 
@@ -108,17 +108,19 @@ impl Server {
         Arc::clone(&self.name)
     }
 
-    /// Asks the server. One that does not know EDNS is asked again without.
+    /// Asks the server. One that does not know EDNS is asked again without. `ignore` takes what
+    /// comes and is no answer.
     pub(super) async fn ask(
         &self,
         query: Query<'_>,
         options: &Options,
+        ignore: &(dyn Fn(NoAnswer) + Sync),
     ) -> Result<Answer, ServerError> {
         let address = self.address()?;
         let mut edns = query.edns && !self.without_edns.load(Ordering::Relaxed);
         loop {
             let query = Query { edns, ..query };
-            match (Exchange { address, query, options }).run().await {
+            match (Exchange { address, query, options, ignore }).run().await {
                 Err(ServerError::NoAnswer(NoAnswer::Rcode(rcode)))
                     if edns && rcode.is_about_edns() =>
                 {
@@ -152,6 +154,7 @@ struct Exchange<'q> {
     address: SocketAddr,
     query: Query<'q>,
     options: &'q Options,
+    ignore: &'q (dyn Fn(NoAnswer) + Sync),
 }
 
 impl Exchange<'_> {
@@ -190,13 +193,14 @@ impl Exchange<'_> {
         };
         sent.map_err(|error| failed(Call::Exchange, "sending the query", error))?;
         let mut ignored = None;
-        self.within(Self::receive(&socket, asked, &mut ignored))
+        self.within(self.receive(&socket, asked, &mut ignored))
             .await
             .unwrap_or(Err(ServerError::Silent { waited: self.options.timeout, ignored }))
     }
 
     /// Waits for the answer. What does not answer the query may be forged, and is passed over.
     async fn receive(
+        &self,
         socket: &AsyncFd<Socket>,
         asked: Asked<'_>,
         ignored: &mut Option<NoAnswer>,
@@ -210,7 +214,10 @@ impl Exchange<'_> {
                 .await
                 .map_err(|error| failed(Call::Exchange, "waiting for the answer", error))?;
             match Answer::read(buffer.get(..length).unwrap_or_default(), asked) {
-                Err(unrelated @ NoAnswer::Unrelated(_)) => *ignored = Some(unrelated),
+                Err(unrelated @ NoAnswer::Unrelated(_)) => {
+                    (self.ignore)(unrelated);
+                    *ignored = Some(unrelated);
+                }
                 read => return Ok(read?),
             }
         }

@@ -283,12 +283,16 @@ async fn options_change_how_servers_are_asked() {
 
 #[tokio::test]
 async fn what_a_lookup_waits_for_is_known() {
-    let silent = NameServer::start(|_| Vec::new()).await;
+    let silent = NameServer::start(|_| vec![b"?".to_vec()]).await;
     let resolver = resolver(config(&[CLOSED, silent.address]));
     let attempts = Attempts::default();
     tokio::select! {
         _ = resolver.lookup("web.test", Wanted::Only(IpFamily::V4), &attempts) => panic!("silence"),
-        () = silent.was_asked.notified() => {}
+        () = async {
+            while !attempts.waiting("web.test").contains("ignored") {
+                tokio::task::yield_now().await;
+            }
+        } => {}
     }
     let text = attempts.waiting("web.test");
     let begin = format!(
@@ -297,4 +301,7 @@ async fn what_a_lookup_waits_for_is_known() {
         silent.address
     );
     assert!(text.starts_with(&begin), "{text}");
+    let end =
+        " s (ignored: a message that does not answer the query (it is shorter than a header))";
+    assert!(text.ends_with(end), "{text}");
 }
