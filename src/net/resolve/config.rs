@@ -220,7 +220,6 @@ fn domains(words: impl Iterator<Item: AsRef<str>>) -> Option<Vec<String>> {
 }
 
 /// The domain of this host's own name.
-#[cfg(unix)]
 fn own_domain() -> Option<String> {
     let name = rustix::system::uname();
     let (_, domain) = name.nodename().to_str().ok()?.split_once('.')?;

@@ -164,8 +164,12 @@ struct Server {
 
 impl Server {
     fn of(target: &str, tls: bool) -> Result<Self, Failure> {
-        let has_scheme = target.starts_with("http://") || target.starts_with("https://");
-        let url = if has_scheme { target } else { &format!("http://{target}") };
+        // Unlike upstream, in any letter case: "HTTP" would be taken for a host.
+        let has_scheme = |scheme: &str| {
+            target.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme))
+        };
+        let is_url = has_scheme("http://") || has_scheme("https://");
+        let url = if is_url { target } else { &format!("http://{target}") };
         let url = Url::parse(url).map_err(|error| invalid(&error))?;
         let usual = usual_port(tls);
         // An IPv6 address without brackets ends in nothing that is a port.
@@ -210,6 +214,7 @@ mod tests {
             ("h", true, "h", "443", "h:443"),
             ("http://h:1/path?query", true, "h", "1", "h:1"),
             ("https://h", false, "h", "80", "h:80"),
+            ("HTTP://h:1", false, "h", "1", "h:1"),
             ("[::1]:50051", false, "::1", "50051", "[::1]:50051"),
             ("[::1]", false, "::1", "80", "[::1]:80"),
             ("::1", true, "::1", "443", "[::1]:443"),

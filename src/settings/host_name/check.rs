@@ -7,6 +7,7 @@ use thiserror::Error;
 use url::{Host, Url};
 
 use super::{NoAsciiForm, to_ascii};
+use crate::settings::redact;
 
 /// The reason why a text is neither a host name nor an IP address.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -61,6 +62,7 @@ impl NotAHost {
     /// The message about `host`, for people.
     #[must_use]
     pub fn message(&self, host: &str) -> String {
+        let host = redact::url(host);
         match self {
             Self::Empty | Self::NoAsciiForm(_) => self.to_string(),
             Self::Interface(_) => format!("{host:?} cannot be reached: {self}"),
@@ -280,6 +282,10 @@ mod tests {
                 "http://127.0.0.1/",
                 "\"http://127.0.0.1/\" is not a host name or an IP address: it is a URL; write \
                  127.0.0.1",
+            ),
+            (
+                "ftp://user:p\"w@h/",
+                "\"ftp://user:xxxxx@h/\" is not a host name or an IP address: it is a URL; write h",
             ),
             ("", "the host is missing; write a host name or an IP address"),
         ] {
