@@ -1,5 +1,7 @@
 //! Names the protocol of a peer that does not speak HTTP, by its first bytes.
 
+use memchr::memmem;
+
 use crate::{evidence::log::Quoted, net::tls::alert_text};
 
 /// As many bytes tell a protocol, and are as many as a message quotes.
@@ -51,6 +53,25 @@ const BEGINNINGS: [(&[u8], &str); 39] = [
 
 /// Requests as probes send them.
 const REQUESTS: [&[u8]; 6] = [b"GET /", b"POST /", b"HEAD /", b"PUT /", b"GET http", b"CONNECT "];
+
+/// The words of servers that were asked in plain text and expected TLS: Go and Caddy, nginx, Apache,
+/// Tomcat, Webmin.
+const WORDS_ABOUT_TLS: [&str; 5] = [
+    "sent an HTTP request to an HTTPS server",
+    "plain HTTP request was sent to HTTPS port",
+    "speaking plain HTTP to an SSL-enabled server port",
+    "combination of host and port requires TLS",
+    "web server is running in SSL mode",
+];
+
+/// As much of a page is searched for them.
+const SEARCHED: usize = 4 << 10;
+
+/// Whether the page that a server answered with says that it expected TLS.
+pub(crate) fn wants_tls(page: &[u8]) -> bool {
+    let start = page.get(..SEARCHED).unwrap_or(page);
+    WORDS_ABOUT_TLS.iter().any(|words| memmem::find(start, words.as_bytes()).is_some())
+}
 
 /// Says what `bytes` are, which came in place of an HTTP response.
 pub(crate) fn describe(bytes: &[u8]) -> String {

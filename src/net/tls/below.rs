@@ -9,13 +9,14 @@ use std::{
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::net::tls::progress::Progress;
+use crate::net::tls::{progress::Progress, records::Records};
 
 /// Reads more than it is asked for, since BoringSSL asks twice for each record: for its five bytes
 /// of header, and for the rest.
 pub(super) struct Below<S> {
     pub(super) stream: S,
     pub(super) received: Received,
+    pub(super) records: Records,
     progress: Progress,
     ahead: Vec<u8>,
     /// How much of `ahead` has been handed on.
@@ -40,7 +41,8 @@ const AHEAD: usize = 4096;
 impl<S> Below<S> {
     pub(super) fn new(stream: S, progress: Progress) -> Self {
         let received = Received::default();
-        Self { stream, received, progress, ahead: Vec::new(), handed_on: 0 }
+        let records = Records::default();
+        Self { stream, received, records, progress, ahead: Vec::new(), handed_on: 0 }
     }
 
     /// Hands on what was read ahead; nothing if there is none.
@@ -60,6 +62,7 @@ impl<S> Below<S> {
         let missing = KEPT.saturating_sub(self.received.beginning.len());
         self.received.beginning.extend(new.iter().take(missing));
         self.received.closed = new.is_empty();
+        self.records.pass(new);
         self.progress.note(new.len(), &self.received.beginning);
     }
 }

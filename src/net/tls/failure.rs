@@ -35,7 +35,7 @@ pub(super) fn of_handshake<S>(
     let cause = error.source().and_then(|cause| cause.downcast_ref::<ssl::Error>());
     match cause.and_then(Complaint::of) {
         Some(Complaint::Alert(alert)) => of_alert(alert, seen.is_some(), settings),
-        Some(Complaint::Own(complaint)) => of_own(&complaint),
+        Some(Complaint::Own(complaint)) => of_own("TLS handshake", &complaint),
         None if received.closed || is_close_notify(cause) => Failure::new(
             Stage::Tls,
             Reason::Closed,
@@ -134,7 +134,7 @@ pub(super) fn of_io(error: &io::Error, settings: &TlsSettings) -> Option<Failure
     Some(match Complaint::of(cause)? {
         // In TLS 1.3 a server answers the client's certificate, or the lack of it, only now.
         Complaint::Alert(alert) => of_alert(alert, true, settings),
-        Complaint::Own(complaint) => of_own(&complaint),
+        Complaint::Own(complaint) => of_own("TLS after the handshake", &complaint),
     })
 }
 
@@ -216,7 +216,8 @@ pub(super) fn of_alert(alert: u8, late: bool, settings: &TlsSettings) -> Failure
     Failure::new(Stage::Tls, reason, format!("the peer sent the TLS alert \"{text}\"{why}"))
 }
 
-pub(super) fn of_own(complaint: &str) -> Failure {
+/// The failure behind a complaint of BoringSSL while it was doing something.
+pub(super) fn of_own(doing: &str, complaint: &str) -> Failure {
     if complaint == "EXCESSIVE_MESSAGE_SIZE" {
         return too_large(MAX_CERTIFICATES >> 10);
     }
@@ -240,7 +241,7 @@ pub(super) fn of_own(complaint: &str) -> Failure {
         | "WRONG_SIGNATURE_TYPE" => (Reason::TlsIncompatible, plain(complaint)),
         _ => (Reason::TlsProtocol, plain(complaint)),
     };
-    Failure::new(Stage::Tls, reason, format!("TLS handshake: {message}"))
+    Failure::new(Stage::Tls, reason, format!("{doing}: {message}"))
 }
 
 fn plain(complaint: &str) -> String {

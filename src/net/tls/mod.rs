@@ -22,6 +22,7 @@ mod name;
 mod progress;
 #[cfg(feature = "http3")]
 mod quic;
+mod records;
 mod revocation;
 mod rules;
 mod session;

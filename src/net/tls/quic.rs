@@ -147,7 +147,7 @@ impl QuicTls {
             return Some(failure::of_alert(alert, late, &self.settings));
         }
         if let Some(complaint) = complaint {
-            return Some(failure::of_own(complaint));
+            return Some(failure::of_own("TLS handshake", complaint));
         }
         let alert = failure::alert_text(alert(connection.local_error())?);
         let message = format!("TLS handshake: ended with the alert \"{alert}\"");

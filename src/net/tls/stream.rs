@@ -4,7 +4,7 @@ use std::{
     fmt, io,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -19,8 +19,8 @@ use crate::{
 /// Plain text over a TLS connection.
 ///
 /// An end of the connection below counts as the end of the text, also when the peer did not
-/// announce it: many servers do not. An error that TLS is behind carries a
-/// [`Failure`](crate::evidence::Failure).
+/// announce it: many servers do not. An end within a record is an error, as in Go's client. An error
+/// that TLS is behind carries a [`Failure`](crate::evidence::Failure).
 pub struct TlsStream<S> {
     engine: Engine<S>,
     settings: Arc<TlsSettings>,
@@ -58,9 +58,13 @@ impl<S> TlsStream<S> {
     /// The stream below TLS.
     #[must_use]
     pub fn get_ref(&self) -> &S {
+        &self.below().stream
+    }
+
+    fn below(&self) -> &Below<S> {
         match &self.engine {
-            Engine::Boring(stream) => &stream.get_ref().stream,
-            Engine::Fallback(stream) => &stream.get_ref().0.stream,
+            Engine::Boring(stream) => stream.get_ref(),
+            Engine::Fallback(stream) => stream.get_ref().0,
         }
     }
 
@@ -81,14 +85,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for TlsStream<S> {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let read = engine!(self, poll_read(context, buffer));
-        match read {
+        let before = buffer.filled().len();
+        let is_end = match ready!(engine!(self, poll_read(context, buffer))) {
+            Ok(()) => buffer.filled().len() == before && buffer.remaining() > 0,
             // So the fallback engine reports an end that was not announced.
-            Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                Poll::Ready(Ok(()))
-            }
-            read => read.map_err(|error| self.explain(error)),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => true,
+            Err(error) => return Poll::Ready(Err(self.explain(error))),
+        };
+        if is_end && self.below().records.is_within() {
+            let message = "the connection was closed within a TLS record";
+            return Poll::Ready(Err(io::Error::new(io::ErrorKind::UnexpectedEof, message)));
         }
+        Poll::Ready(Ok(()))
     }
 }
 

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use crate::{
     evidence::{Check, Failure, Reason, Stage, words::count},
-    net::{Context, proxy::Proxy},
+    net::{Context, http::not_http::wants_tls, proxy::Proxy},
     probers::{
         MOST_INLINE, elsewhere,
         http::{
@@ -84,7 +84,12 @@ async fn judge_body(
         && prober.compression.is_none()
         && !wants_patterns
         && has_body_patterns(prober);
-    let keep = wants_patterns || wants_json || adds_patterns;
+    let may_want_tls = !verdict.is_good()
+        && response.status == StatusCode::BAD_REQUEST
+        && !response.over_tls
+        && (is_small || response.content_length.is_none())
+        && prober.compression.is_none();
+    let keep = wants_patterns || wants_json || adds_patterns || may_want_tls;
     let collector = Collector::new(prober, keep, response.content_length);
     let body = match read(context, response, collector, seen).await {
         Ok(body) => Arc::new(body.unwrap_or_default()),
@@ -97,6 +102,9 @@ async fn judge_body(
         }
     };
     context.enter(Stage::Check);
+    if may_want_tls && wants_tls(&body) {
+        verdict.add("the server says that this port speaks TLS; probe it with https://");
+    }
     if wants_patterns && verdict.take_or_fail(match_patterns(prober, context, &body).await) {
         seen.patterns = CheckState::Passed;
     }
@@ -283,6 +291,13 @@ impl Verdict<'_> {
             self.context.log.error("Another check failed", &[("err", &failure)]);
         } else {
             self.first = Some(failure);
+        }
+    }
+
+    /// Adds words to the first failure.
+    fn add(&mut self, words: &str) {
+        if let Some(Failure { message, .. }) = &mut self.first {
+            *message = format!("{message}: {words}");
         }
     }
 

@@ -25,6 +25,7 @@ pub(super) fn rows() -> Vec<Row> {
     let mut rows = checks();
     rows.extend(redirects());
     rows.extend(answers());
+    rows.extend(in_plain_text());
     rows.extend(bodies());
     rows.extend(requests());
     rows
@@ -215,6 +216,27 @@ fn answers() -> Vec<Row> {
             "body incomplete: 5 of 9 bytes came",
         )
         .soon(),
+    ]
+}
+
+/// Servers that are asked in plain text and expect TLS.
+fn in_plain_text() -> Vec<Row> {
+    let of = |what, answer, words| {
+        row(what, plain(""), web(answer), (Stage::Check, Reason::Status), words)
+    };
+    vec![
+        of(
+            "TLS is expected by a server in Go",
+            raw(
+                "HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n",
+            ),
+            "400, wanted 2xx: the server says that this port speaks TLS; probe it with https://",
+        ),
+        of(
+            "TLS is expected by nginx",
+            status(400).body("<center>The plain HTTP request was sent to HTTPS port</center>"),
+            "this port speaks TLS",
+        ),
     ]
 }
 

@@ -5,10 +5,13 @@
 
 use std::{fmt::Write as _, path::Path};
 
+use boring::ssl::SslContext;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
 use super::module;
 use crate::{
     fixtures::{
-        hostile::RUNTIME,
+        hostile::{RUNTIME, Visit, peer},
         http::{Answer, http, ok, raw},
         proxy::proxy,
         tls::{leaf, server},
@@ -365,4 +368,51 @@ async fn what_is_no_http_is_named_and_shown() {
             assert!(probed.failure().contains(words), "{stage}: {}", probed.failure());
         }
     }
+}
+
+/// A body that ends with the connection may end without a word of TLS, but not within a record.
+#[test]
+fn an_end_within_a_tls_record_is_no_end_of_a_body() {
+    let keys = "tls_config: {insecure_skip_verify: true}";
+    for (framing, cut, failure) in [
+        ("", false, None),
+        ("", true, Some("the connection was closed within a TLS record")),
+        ("Content-Length: 5\r\n", true, None),
+        ("Content-Length: 50\r\n", true, Some("the connection was closed within a TLS record")),
+        ("Content-Length: 50\r\n", false, Some("45 bytes before the end of the body")),
+    ] {
+        let context = server(&leaf("127.0.0.1").self_signed()).context();
+        let target = peer(move |visit| cut_short(visit, context.clone(), framing, cut));
+        let url = format!("https://{}/", target.address);
+        let probed = RUNTIME.block_on(probe(&module(keys), url));
+        match failure {
+            None => probed.expect(&["probe_success 1"]),
+            Some(words) => {
+                assert!(probed.failure().contains(words), "{framing:?}: {}", probed.failure());
+                probed.expect(&[&failed("response", "closed")])
+            }
+        };
+        probed.expect(&["probe_http_uncompressed_body_length 5"]);
+    }
+}
+
+/// Answers over TLS, and says half of one more record if it is to be `cut`.
+async fn cut_short(
+    visit: Visit,
+    context: SslContext,
+    framing: &'static str,
+    cut: bool,
+) -> std::io::Result<()> {
+    let Visit { stream, seen } = visit.secure(&context).await?;
+    let mut visit = Visit { stream, seen };
+    let mut request = [0; 4096];
+    let _ = visit.stream.read(&mut request).await?;
+    visit.say(format!("HTTP/1.1 200 OK\r\n{framing}\r\nhello")).await?;
+    let below = visit.stream.get_mut();
+    if cut {
+        below.write_all(&[23, 3, 3, 1, 0, 1, 2, 3]).await?;
+    }
+    below.shutdown().await?;
+    while below.read(&mut request).await? > 0 {}
+    Ok(())
 }

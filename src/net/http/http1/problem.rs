@@ -39,7 +39,7 @@ impl Problem {
 
     /// An error of the connection.
     pub(super) fn io(error: &io::Error) -> Self {
-        Self(Failure::io(Stage::Response, "the connection broke", error))
+        Self(Failure::io(Stage::Response, "read", error))
     }
 
     /// A request body that cannot be read.
