@@ -1,15 +1,12 @@
-//! The client that asks a token server. Nothing of this exchange is measured but its whole time, so
-//! that a library does it all: connections, proxies, redirects.
+//! The client that asks a token server, through proxies and redirects.
 
-use std::{error::Error, io, sync::Arc};
+use std::borrow::Cow;
 
-use http::{HeaderMap, header};
-use reqwest::{
-    dns::{Addrs, Name, Resolve, Resolving},
-    redirect::Policy,
-};
-use rustls::OtherError;
-use url::Url;
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, header};
+use http_body_util::Full;
+use percent_encoding::percent_decode_str;
+use url::{Position, Url};
 
 use super::{
     answer::{self, Refusal, Token},
@@ -17,91 +14,225 @@ use super::{
     request::Form,
 };
 use crate::{
-    evidence::{Call, Cause, Failure, Reason},
+    evidence::{Failure, Phases, Reason, Stage},
     net::{
         Context,
-        http::credentials::{header_name, header_value},
-        proxy::Proxy,
-        resolve::Resolver,
-        tls::TlsClient,
+        http::{
+            credentials::{basic, header_value},
+            http1::{self, Exchange, Head, HeadWatch, Problem},
+            send::Transport,
+        },
+        proxy::{Endpoint, Proxy},
+        race,
+        tls::{Handshake, TlsClient},
+        wire::WireClock,
     },
-    settings::http_client::{Destination, ProxySettings},
+    settings::http_client::ProxySettings,
 };
 
-/// No answer with a token has more bytes.
-const LARGEST_ANSWER: usize = 64 << 10;
+/// Maximum size of an answer in bytes.
+const MAX_ANSWER: usize = 64 << 10;
 
-/// A client for one fetch.
-pub(super) struct Client {
-    library: reqwest::Client,
+/// Maximum number of redirects that are followed, as in Go's client.
+const MAX_REDIRECTS: usize = 10;
+
+/// Asks one token server.
+pub(super) struct Client<'c> {
+    pub(super) context: &'c Context,
+    pub(super) url: &'c Url,
+    pub(super) tls: &'c TlsClient,
+    pub(super) proxy: &'c ProxySettings,
+}
+
+/// One request of the chain that redirects make.
+struct Hop {
     url: Url,
-    /// The `Host` header where it is not that of the URL.
-    host: Option<String>,
+    method: Method,
+    body: Option<String>,
+    authorization: Option<HeaderValue>,
 }
 
-/// Prepares the client that the settings ask for.
-pub(super) async fn client(
-    context: &Context,
-    url: &Url,
-    tls: &TlsClient,
-    proxy: &ProxySettings,
-) -> Result<Client, Failure> {
-    let mut url = url.clone();
-    let proxies = proxies_for(&url, proxy)?;
-    let mut names = Names { resolver: Arc::clone(&context.resolver), alias: None };
-    let mut host = None;
-    // The library asks for the name in the URL. So where another one is to be asked for, that goes
-    // into the URL, and leads to where the other would.
-    let server_name = tls.settings().server_name.as_str();
-    if !server_name.is_empty() && proxies.is_none() && url.scheme() == "https" {
-        let own = url.host_str().unwrap_or_default().to_owned();
-        let authority = url.authority().rsplit('@').next().unwrap_or_default().to_owned();
-        let mut renamed = url.clone();
-        if renamed.set_host(Some(server_name)).is_ok() && renamed.domain().is_some() {
-            names.alias = Some((server_name.to_ascii_lowercase(), own));
-            host = Some(authority);
-            url = renamed;
+impl Client<'_> {
+    /// Asks for a token; a refusal is an answer too.
+    pub(super) async fn ask(
+        &self,
+        form: Form,
+        agent: Option<&str>,
+    ) -> Result<Result<Token, Refusal>, Failure> {
+        let Form { body, authorization } = form;
+        let mut hop =
+            Hop { url: self.url.clone(), method: Method::POST, body: Some(body), authorization };
+        for _ in 0..=MAX_REDIRECTS {
+            let (head, exchange) = self.exchange(&hop, agent).await?;
+            match hop.next(&head)? {
+                Some(next) => hop = next,
+                None => return read(head, exchange).await,
+            }
+        }
+        let message = format!("it redirects more than {MAX_REDIRECTS} times");
+        Err(failure(Reason::TooManyRedirects, message))
+    }
+
+    async fn exchange(
+        &self,
+        hop: &Hop,
+        agent: Option<&str>,
+    ) -> Result<(Head, Exchange<Full<Bytes>>), Failure> {
+        let Connection { stream, clock, proxy } = self.connect(&hop.url).await?;
+        let request = hop.request(agent, proxy.as_ref())?;
+        let sent = http1::send(stream, &clock, &HeadWatch::default(), request).await;
+        sent.map_err(|problem| problem.failure("the request failed"))
+    }
+
+    /// Connects to the server of `url`, or to the proxy that takes the request.
+    async fn connect(&self, url: &Url) -> Result<Connection, Failure> {
+        let Self { context, tls, .. } = *self;
+        let over_tls = url.scheme() == "https";
+        let host = hostname(url);
+        let port = url.port_or_known_default().unwrap_or_default();
+        let endpoint = Endpoint { host, address: None, port };
+        let mut connection = match Proxy::choose(self.proxy, over_tls, endpoint.into())? {
+            None => {
+                let reached = race::connect(context, host, port).await.map_err(of_module)?;
+                let stream = reached.stream;
+                Connection { clock: stream.clock(), stream: Box::new(stream), proxy: None }
+            }
+            Some(proxy) => {
+                let mut times = Phases::default();
+                let stream = proxy.connect(context, &mut times).await?;
+                let clock = stream.clock();
+                let stream = proxy.secure(context, stream, tls, &mut times).await?;
+                if !over_tls && proxy.takes_requests() {
+                    return Ok(Connection { stream, clock, proxy: Some(proxy) });
+                }
+                let headers = &self.proxy.proxy_connect_header;
+                let tunnel = proxy.tunnel(context, stream, &clock, endpoint, headers, &mut times);
+                Connection { stream: tunnel.await?, clock, proxy: None }
+            }
+        };
+        if over_tls {
+            // A configured name is that of the token server alone.
+            let is_own = self.url.host() == url.host();
+            let tls =
+                if is_own { Cow::Borrowed(tls) } else { Cow::Owned(tls.without_server_name()) };
+            let request = Handshake { server_name: host, alpn: &[] };
+            let stream = tls.handshake(context, connection.stream, request, &mut None).await?;
+            connection.stream = Box::new(stream);
+        }
+        Ok(connection)
+    }
+}
+
+/// A connection to make one request on.
+struct Connection {
+    stream: Box<dyn Transport>,
+    clock: WireClock,
+    /// The proxy that takes the request, if that is not the server itself.
+    proxy: Option<Proxy>,
+}
+
+impl Hop {
+    /// The request, in the form that a proxy needs if there is one.
+    fn request(
+        &self,
+        agent: Option<&str>,
+        proxy: Option<&Proxy>,
+    ) -> Result<Request<Full<Bytes>>, Failure> {
+        let Self { url, method, body, authorization } = self;
+        let from = if proxy.is_some() { Position::BeforeScheme } else { Position::BeforePath };
+        let mut without_user = url.clone();
+        // Only a URL without a host refuses these.
+        let _ = (without_user.set_username(""), without_user.set_password(None));
+        let target = &without_user[from..Position::AfterQuery];
+        let invalid = |_| failure(Reason::InvalidRequest, "its URL cannot be asked for");
+        let mut request = Request::new(Full::from(body.clone().unwrap_or_default()));
+        *request.method_mut() = method.clone();
+        *request.uri_mut() = Uri::try_from(target).map_err(invalid)?;
+        let headers = request.headers_mut();
+        let host = &url[Position::BeforeHost..Position::AfterPort];
+        headers.insert(header::HOST, header_value("Host", host)?);
+        if let Some(agent) = agent {
+            headers.insert(header::USER_AGENT, header_value("User-Agent", agent)?);
+        }
+        if let Some(body) = body {
+            headers.insert(header::CONTENT_LENGTH, body.len().into());
+            let kind = HeaderValue::from_static("application/x-www-form-urlencoded");
+            headers.insert(header::CONTENT_TYPE, kind);
+        }
+        let authorization = match authorization {
+            Some(authorization) => Some(authorization.clone()),
+            None => of_user(url)?,
+        };
+        if let Some(authorization) = authorization {
+            headers.insert(header::AUTHORIZATION, authorization);
+        }
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        if let Some(value) = proxy.and_then(Proxy::authorization) {
+            headers.insert(header::PROXY_AUTHORIZATION, value);
+        }
+        Ok(request)
+    }
+
+    /// The request that a redirect asks for, by the rules of Go's client.
+    fn next(&self, head: &Head) -> Result<Option<Self>, Failure> {
+        let keeps_request = match head.status {
+            StatusCode::MOVED_PERMANENTLY | StatusCode::FOUND | StatusCode::SEE_OTHER => false,
+            StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT => true,
+            _ => return Ok(None),
+        };
+        let Some(location) = head.headers.get(header::LOCATION) else { return Ok(None) };
+        let invalid = |what: &str| failure(Reason::InvalidRedirect, format!("it redirects {what}"));
+        let location = String::from_utf8_lossy(location.as_bytes());
+        let url = self.url.join(&location).map_err(|_| invalid("to what is no URL"))?;
+        if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
+            return Err(invalid("out of HTTP"));
+        }
+        let is_downgrade = self.url.scheme() == "https" && url.scheme() == "http";
+        let shares = !is_downgrade && is_within(hostname(&url), hostname(&self.url));
+        Ok(Some(Self {
+            method: if keeps_request { self.method.clone() } else { Method::GET },
+            body: self.body.clone().filter(|_| keeps_request),
+            authorization: self.authorization.clone().filter(|_| shares),
+            url,
+        }))
+    }
+}
+
+/// Reads the answer of the last hop.
+async fn read(
+    head: Head,
+    mut exchange: Exchange<Full<Bytes>>,
+) -> Result<Result<Token, Refusal>, Failure> {
+    let mut body = Vec::new();
+    let broken = |problem: Problem| problem.failure("its answer broke off");
+    while let Some(piece) = exchange.next_piece().await.map_err(broken)? {
+        body.extend_from_slice(&piece);
+        if body.len() > MAX_ANSWER {
+            let message = format!("its answer has more than {} KiB", MAX_ANSWER >> 10);
+            return Err(failure(Reason::TooLarge, message));
         }
     }
-    let mut builder = reqwest::Client::builder()
-        .tls_backend_preconfigured(tls.for_library(hostname(&url)).await?)
-        .dns_resolver(names)
-        .redirect(if host.is_some() { Policy::none() } else { Policy::default() })
-        .referer(false)
-        .pool_max_idle_per_host(0)
-        .no_proxy();
-    for proxy in proxies.into_iter().flatten() {
-        builder = builder.proxy(proxy);
-    }
-    let library = builder.build().map_err(|error| failure_of(&error))?;
-    Ok(Client { library, url, host })
+    Ok(answer::read(head.status, content_type(&head.headers), &body))
 }
 
-/// The proxy as the library knows it, for requests over TLS and for plain ones. The latter are given
-/// to the proxy itself, so that headers of CONNECT would go on to the token server with them.
-fn proxies_for(
-    url: &Url,
-    settings: &ProxySettings,
-) -> Result<Option<[reqwest::Proxy; 2]>, Failure> {
-    let destination = Destination {
-        host: hostname(url),
-        address: None,
-        port: url.port_or_known_default().unwrap_or_default(),
-    };
-    let Some(proxy) = Proxy::choose(settings, url.scheme() == "https", destination)? else {
+fn content_type(headers: &HeaderMap) -> &str {
+    headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default()
+}
+
+/// A failure as one of the module, which names the host; nobody else does.
+fn of_module(failure: Failure) -> Failure {
+    let Failure { stage, reason, message } = failure;
+    let reason = if stage == Stage::Target { Reason::InvalidRequest } else { reason };
+    Failure::new(stage, reason, message)
+}
+
+/// The credentials of the user that a URL names.
+fn of_user(url: &Url) -> Result<Option<HeaderValue>, Failure> {
+    if url.username().is_empty() && url.password().is_none() {
         return Ok(None);
-    };
-    let mut headers = HeaderMap::new();
-    for (name, values) in &settings.proxy_connect_header {
-        for value in values {
-            headers.append(header_name(name)?, header_value(name, value.expose())?);
-        }
     }
-    let unusable = || failure(Reason::InvalidRequest, "its proxy is not one");
-    let url = proxy.url().ok_or_else(unusable)?;
-    let secure = reqwest::Proxy::https(url.clone()).map_err(|_| unusable())?;
-    let plain = reqwest::Proxy::http(url).map_err(|_| unusable())?;
-    Ok(Some([secure.headers(headers), plain]))
+    let decoded = |text| percent_decode_str(text).decode_utf8_lossy();
+    basic(&decoded(url.username()), &decoded(url.password().unwrap_or_default())).map(Some)
 }
 
 /// The host of a URL without brackets.
@@ -109,128 +240,57 @@ fn hostname(url: &Url) -> &str {
     url.host_str().unwrap_or_default().trim_matches(['[', ']'])
 }
 
-impl Client {
-    /// Asks for a token; a refusal is an answer too.
-    pub(super) async fn ask(
-        &self,
-        form: Form,
-        agent: Option<&str>,
-    ) -> Result<Result<Token, Refusal>, Failure> {
-        let mut url = self.url.clone();
-        if form.authorization.is_some() {
-            // The library would send the URL's user beside it, Go's client sends one of them.
-            // Only a URL without a host refuses these.
-            let _ = (url.set_username(""), url.set_password(None));
-        }
-        let mut request = self
-            .library
-            .post(url)
-            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
-            .header(header::CONNECTION, "close")
-            .body(form.body);
-        if let Some(authorization) = form.authorization {
-            request = request.header(header::AUTHORIZATION, authorization);
-        }
-        if let Some(agent) = agent {
-            request = request.header(header::USER_AGENT, header_value("User-Agent", agent)?);
-        }
-        if let Some(host) = &self.host {
-            request = request.header(header::HOST, header_value("Host", host)?);
-        }
-        let mut response = request.send().await.map_err(|error| failure_of(&error))?;
-        let status = response.status();
-        let content_type = response
-            .headers()
-            .get(header::CONTENT_TYPE)
-            .and_then(|value| value.to_str().ok())
-            .unwrap_or_default()
-            .to_owned();
-        let mut body = Vec::new();
-        while let Some(piece) = response.chunk().await.map_err(|error| failure_of(&error))? {
-            body.extend_from_slice(&piece);
-            if body.len() > LARGEST_ANSWER {
-                let message = format!("its answer has more than {} KiB", LARGEST_ANSWER >> 10);
-                return Err(failure(Reason::TooLarge, message));
-            }
-        }
-        Ok(answer::read(status, &content_type, &body))
-    }
+/// Whether a host is `parent` or below it, so that what is said to the one may be said to the other.
+fn is_within(host: &str, parent: &str) -> bool {
+    host == parent
+        || !host.contains(':')
+            && host.strip_suffix(parent).is_some_and(|below| below.ends_with('.'))
 }
 
-/// Looks names up as probes do.
-struct Names {
-    resolver: Arc<Resolver>,
-    /// A name that stands for another host.
-    alias: Option<(String, String)>,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::http::version::HttpVersion;
 
-impl Resolve for Names {
-    fn resolve(&self, name: Name) -> Resolving {
-        let resolver = Arc::clone(&self.resolver);
-        let host = match &self.alias {
-            Some((alias, host)) if alias == name.as_str() => host.clone(),
-            _ => name.as_str().to_owned(),
+    fn next(from: &str, status: u16, location: &str) -> Result<Option<Hop>, Failure> {
+        let hop = Hop {
+            url: Url::parse(from).unwrap(),
+            method: Method::POST,
+            body: Some("a=b".to_owned()),
+            authorization: Some(HeaderValue::from_static("Basic x")),
         };
-        Box::pin(async move {
-            let found = resolver.addresses(host.trim_matches(['[', ']'])).await?;
-            let addresses = found.into_iter().map(|address| address.with_port(0));
-            let addresses: Addrs = Box::new(addresses.collect::<Vec<_>>().into_iter());
-            Ok(addresses)
+        let headers = [(header::LOCATION, HeaderValue::from_str(location).unwrap())];
+        hop.next(&Head {
+            version: HttpVersion { major: 1, minor: 1 },
+            status: StatusCode::from_u16(status).unwrap(),
+            reason: Bytes::new(),
+            headers: headers.into_iter().collect(),
         })
     }
-}
 
-/// Why the exchange failed. The library's own words hold the URL, which may hold a secret; those
-/// behind them do not.
-fn failure_of(error: &reqwest::Error) -> Failure {
-    let mut words = Vec::new();
-    let mut reason = Reason::Protocol;
-    let call = if error.is_connect() { Call::Connect } else { Call::Exchange };
-    let mut next = error.source();
-    while let Some(error) = next {
-        if let Some(failure) = Failure::behind(error).or_else(|| of_tls(error)) {
-            return failure.clone();
+    #[test]
+    fn redirects_are_followed_as_go_follows_them() {
+        for (from, status, location, expected) in [
+            ("http://h/t", 302, "/u", Some(("GET http://h/u", false, true))),
+            ("http://h/t", 307, "/u?x", Some(("POST http://h/u?x", true, true))),
+            ("https://h/", 308, "//sub.h/", Some(("POST https://sub.h/", true, true))),
+            ("https://h/", 308, "http://h/", Some(("POST http://h/", true, false))),
+            ("http://h/", 301, "http://oh/", Some(("GET http://oh/", false, false))),
+            ("http://[::1]/", 303, "http://[::2]/", Some(("GET http://[::2]/", false, false))),
+            ("http://h/", 200, "/u", None),
+            ("http://h/", 304, "/u", None),
+        ] {
+            let found = next(from, status, location).unwrap();
+            let found = found.map(|hop| {
+                let line = format!("{} {}", hop.method, hop.url);
+                (line, hop.body.is_some(), hop.authorization.is_some())
+            });
+            let expected = expected.map(|(line, body, auth)| (line.to_owned(), body, auth));
+            assert_eq!(found, expected, "{from} {status} {location}");
         }
-        let io = error.downcast_ref::<io::Error>();
-        let mut hint = "";
-        if let Some(io) = io {
-            Cause { reason, hint, .. } = Cause::of(call, io);
-        } else if let Some(tls) = error.downcast_ref::<rustls::Error>() {
-            reason = reason_of_tls(tls);
+        for location in ["ftp://h/", "mailto:x", "http://[::1"] {
+            let failure = next("http://h/", 302, location).err().unwrap();
+            assert_eq!(failure.reason, Reason::InvalidRedirect, "{location}");
         }
-        if let Some(hyper) = error.downcast_ref::<hyper::Error>() {
-            if hyper.is_incomplete_message() {
-                reason = Reason::Closed;
-            } else if hyper.is_parse() && hyper.to_string().contains("too large") {
-                // The method that tells this is there for servers alone.
-                reason = Reason::TooLarge;
-            }
-        }
-        words.push(if hint.is_empty() { error.to_string() } else { format!("{hint} ({error})") });
-        next = match io.and_then(io::Error::get_ref) {
-            Some(carried) => Some(carried),
-            None => error.source(),
-        };
-    }
-    words.dedup();
-    if words.is_empty() {
-        words.push("the request failed".to_owned());
-    }
-    failure(reason, words.join(": "))
-}
-
-fn reason_of_tls(error: &rustls::Error) -> Reason {
-    match error {
-        rustls::Error::InvalidMessage(_) => Reason::NotTls,
-        rustls::Error::PeerIncompatible(_) => Reason::TlsIncompatible,
-        _ => Reason::TlsProtocol,
-    }
-}
-
-/// What our own verification has found, behind an error of TLS.
-fn of_tls<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e Failure> {
-    match error.downcast_ref::<rustls::Error>()? {
-        rustls::Error::Other(OtherError(cause)) => cause.downcast_ref::<Failure>(),
-        _ => None,
     }
 }

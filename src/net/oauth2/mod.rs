@@ -21,6 +21,7 @@ use url::Url;
 
 use self::{
     answer::{Refusal, Token},
+    client::Client,
     request::Style,
 };
 use crate::{
@@ -31,7 +32,6 @@ use crate::{
         http_client::{OAuth2Settings, ProxySettings, Source},
         rule::RuleError,
         secret::Secret,
-        tls::TlsVersion,
     },
 };
 
@@ -233,7 +233,8 @@ impl TokenSource {
         agent: Option<&str>,
     ) -> Result<Token, Failure> {
         let Self { settings, shared } = self;
-        let client = client::client(context, &shared.url, &shared.tls, &shared.proxy).await?;
+        let Shared { url, tls, proxy, .. } = &**shared;
+        let client = Client { context, url, tls, proxy };
         let known = self.kept().style;
         let ask = async |style| {
             let form = request::form(settings, secret, style)?;
@@ -299,10 +300,6 @@ impl TryFrom<OAuth2Settings> for TokenSource {
     fn try_from(settings: OAuth2Settings) -> Result<Self, RuleError> {
         let tls = TlsClient::try_from(settings.tls_config.clone())
             .map_err(|error| error.inside("tls_config"))?;
-        if settings.tls_config.highest_version() < TlsVersion::Tls12 {
-            let message = "a token server is asked over TLS 1.2 or 1.3";
-            return Err(RuleError::at("max_version", message).inside("tls_config"));
-        }
         if let (key, Some(Source::Inline(secret))) = settings.secret()
             && settings.is_jwt_bearer()
         {

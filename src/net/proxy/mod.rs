@@ -8,7 +8,6 @@ use std::fmt;
 
 use http::HeaderValue;
 use tokio::time::Instant;
-use url::Url;
 
 pub(crate) use self::connect::ConnectHeaders;
 use crate::{
@@ -196,19 +195,6 @@ impl Proxy {
                 context.hide(authorization.trim_start_matches("Basic "));
             }
         }
-    }
-
-    /// As libraries write it, with the user.
-    pub(crate) fn url(&self) -> Option<Url> {
-        // There names are resolved by the proxy only if it is written so.
-        let scheme = if self.kind == Kind::Socks { "socks5h" } else { self.scheme() };
-        let text = format!("{scheme}://{}", authority(&self.host, self.port));
-        let mut url = Url::parse(&text).ok()?;
-        if let Some(User { name, password }) = &self.user {
-            url.set_username(name.expose()).ok()?;
-            url.set_password(Some(password.expose())).ok()?;
-        }
-        Some(url)
     }
 
     fn scheme(&self) -> &'static str {

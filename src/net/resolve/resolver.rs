@@ -2,7 +2,6 @@
 
 use std::{fmt, net::SocketAddr, sync::Arc};
 
-use futures_util::future::join;
 use tokio::sync::Semaphore;
 
 use super::{
@@ -70,30 +69,6 @@ impl Resolver {
     #[must_use]
     pub fn system() -> Self {
         Self { backend: Backend::Dns(Box::new(Dns::of_files(Files::system()))) }
-    }
-
-    /// All that connections to a host may go to that is not a target: its first address of each
-    /// family.
-    pub(crate) async fn addresses(&self, host: &str) -> Result<Vec<Address>, Failure> {
-        self.both(host).await.map_err(|error| match error.of(host) {
-            Failure { stage: Stage::Target, message, .. } => {
-                Failure::new(Stage::Resolve, Reason::InvalidRequest, message)
-            }
-            failure => failure,
-        })
-    }
-
-    async fn both(&self, host: &str) -> Result<Vec<Address>, LookupError> {
-        if let Some(address) = Address::literal(host) {
-            return address.map(|address| vec![address]);
-        }
-        let (six, four) = (Attempts::default(), Attempts::default());
-        let six = self.lookup(host, Wanted::Only(IpFamily::V6), &six);
-        let four = self.lookup(host, Wanted::Only(IpFamily::V4), &four);
-        match join(six, four).await {
-            (Err(_), Err(error)) => Err(error),
-            (six, four) => Ok(six.into_iter().chain(four).map(|found| found.address).collect()),
-        }
     }
 
     /// Asks these DNS servers alone.

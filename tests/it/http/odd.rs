@@ -416,3 +416,17 @@ async fn cut_short(
     while below.read(&mut request).await? > 0 {}
     Ok(())
 }
+
+#[tokio::test]
+async fn a_token_comes_behind_odd_heads_too() {
+    for (name, line, headers) in HEADS {
+        let line = line.replace("{status}", "200 OK");
+        let head = format!("{line}\r\n{headers}Content-Type: application/json\r\n\r\n");
+        let tokens = http([raw(head + "{\"access_token\": \"t\"}")]).start().await;
+        let target = http([ok("hello")]).start().await;
+        let keys = format!("oauth2: {{client_id: me, token_url: 'http://{}/'}}", tokens.address);
+        let probed = probe(&module(&keys), target.address).await;
+        assert!(probed.text().contains("\nprobe_success 1\n"), "{name}: {}", probed.failure());
+        assert_eq!(target.asked()[0].header("Authorization"), "Bearer t", "{name}");
+    }
+}

@@ -399,9 +399,9 @@ fn what_goes_wrong_with_a_token_is_told_without_secrets() {
         (vec![ok("<html>")], "protocol", "cannot be read"),
         (vec![ok("{}")], "protocol", "no access_token"),
         (vec![ok(large)], "too_large", "64 KiB"),
-        (vec![Answer::default().send("220 hello\r\n\r\n")], "protocol", "token server"),
+        (vec![Answer::default().send("220 hello\r\n\r\n")], "not_http", "not HTTP but SMTP, FTP"),
         (vec![Answer::default()], "closed", "token server"),
-        (vec![redirect("/token?loop=hidden")], "protocol", "redirect"),
+        (vec![redirect("/token?loop=hidden")], "too_many_redirects", "redirects"),
     ] {
         let tokens = start(answers);
         let token_url = format!("http://user:hidden@{}/token?key=hidden", tokens.address);
