@@ -273,6 +273,7 @@ mod tests {
         ) -> Result<(), Failure> {
             context.enter(Stage::Tls);
             seen.0 = true;
+            let _waiting = context.waiting_for(|| "no answer".to_owned());
             match self {
                 Self::Panic => panic!("a defect"),
                 Self::Hang => pending().await,
@@ -287,29 +288,31 @@ mod tests {
     async fn verdict_of(
         script: Script,
         gone: impl Future<Output = ()> + Send,
-    ) -> (Result<(), Failure>, bool) {
+    ) -> (Result<(), Failure>, bool, Option<String>) {
         let timeout = Duration::from_secs(5);
         let context = Context::new(Instant::now() + timeout, Arc::default());
         let target = Target { name: "target".into(), hostname: None };
         let mut seen = Seen::default();
         let verdict = judge(&script, &context, &target, timeout, gone, &mut seen).await;
-        (verdict, seen.0)
+        (verdict, seen.0, context.waited_for())
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_probe_that_hangs_is_cut_off_and_keeps_what_it_saw() {
-        let (verdict, seen) = verdict_of(Script::Hang, pending()).await;
+        let (verdict, seen, wait) = verdict_of(Script::Hang, pending()).await;
         let failure = verdict.unwrap_err();
         assert_eq!((failure.stage, failure.reason), (Stage::Tls, Reason::Timeout));
         assert!(seen);
+        assert_eq!(wait.as_deref(), Some("no answer"));
     }
 
     #[tokio::test]
     async fn a_probe_that_nobody_waits_for_ends_at_once() {
-        let (verdict, seen) = verdict_of(Script::Hang, tokio::task::yield_now()).await;
+        let (verdict, seen, wait) = verdict_of(Script::Hang, tokio::task::yield_now()).await;
         let failure = verdict.unwrap_err();
         assert_eq!((failure.stage, failure.reason), (Stage::Tls, Reason::Abandoned));
         assert!(seen);
+        assert_eq!(wait.as_deref(), Some("no answer"));
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -317,21 +320,22 @@ mod tests {
         let (scraper, gone) = tokio::sync::oneshot::channel::<()>();
         let probe = tokio::spawn(verdict_of(Script::Toil, gone.map(|_| ())));
         drop(scraper);
-        let (verdict, _) = probe.await.unwrap();
+        let (verdict, ..) = probe.await.unwrap();
         assert_eq!(verdict.unwrap_err().reason, Reason::Abandoned);
     }
 
     #[tokio::test]
     async fn a_panic_is_a_failed_probe_and_not_a_lost_answer() {
-        let (verdict, seen) = verdict_of(Script::Panic, pending()).await;
+        let (verdict, seen, wait) = verdict_of(Script::Panic, pending()).await;
         let failure = verdict.unwrap_err();
         assert_eq!((failure.stage, failure.reason), (Stage::Tls, Reason::Internal));
         assert!(failure.message.contains("a defect"), "{failure}");
         assert!(seen);
+        assert_eq!(wait, None, "it waited for nothing");
     }
 
     #[tokio::test]
     async fn a_probe_that_ends_well_is_a_success() {
-        assert_eq!(verdict_of(Script::Succeed, pending()).await, (Ok(()), true));
+        assert_eq!(verdict_of(Script::Succeed, pending()).await, (Ok(()), true, None));
     }
 }

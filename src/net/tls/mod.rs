@@ -124,11 +124,11 @@ impl TlsClient {
     /// they are usable before they connect.
     ///
     /// The system's authorities are not read for it: a probe that ends up without TLS needs none.
-    pub async fn prepare(&self) -> Result<(), Failure> {
+    pub async fn prepare(&self, context: &Context) -> Result<(), Failure> {
         if files::files(&self.settings).is_empty() {
             return Ok(());
         }
-        self.prepared().await.map(drop)
+        self.read(context).await.map(drop)
     }
 
     /// Makes a TLS connection over `stream`.
@@ -221,7 +221,7 @@ impl TlsClient {
         })
     }
 
-    /// The same for a handshake, which says so when it is cut off by a file that hangs.
+    /// Reads the files of the settings if they have changed.
     async fn read(&self, context: &Context) -> Result<Arc<Prepared>, Failure> {
         let _waiting = context.waiting_for(|| "the files of tls_config were not read".to_owned());
         self.prepared().await

@@ -48,7 +48,7 @@ impl Prober for DnsProber {
         drop(resolving);
         if self.dns_over_tls {
             // A file that cannot be used is told without bothering the server.
-            self.tls_config.prepare().await?;
+            self.tls_config.prepare(context).await?;
         }
         let identifier = rand::random();
         let Self { query_name: name, query_type: kind, query_class: class, .. } = self;

@@ -51,7 +51,7 @@ impl Prober for GrpcProber {
             invalid(&error)
         })?;
         // A file that cannot be used is told without bothering the target.
-        self.tls_config.prepare().await?;
+        self.tls_config.prepare(context).await?;
         let address = {
             let _resolving = seen.phases.stopwatch(GrpcPhase::Resolve);
             resolve(context, &server.host, &self.ip, &mut seen.resolution).await?

@@ -85,11 +85,14 @@ impl Prober for HttpProber {
         let pinned = Pinned::new(&url, address);
         context.enter(Stage::Request);
         if url.scheme == "https" || names_files(self.tls_client.settings()) {
-            self.tls_client.prepare().await?;
+            self.tls_client.prepare(context).await?;
         }
+        let waiting = context
+            .waiting_for(|| "body_file and the files with credentials were not read".to_owned());
         let mut requests = Requests::new(self, target.hostname.as_deref()).await?;
         seen.begin_phases();
         requests.read_credentials(context, seen).await?;
+        drop(waiting);
         let answer = follow(self, context, &mut requests, url, &pinned, seen).await?;
         seen.note_final(&answer.response);
         judge(self, context, answer, seen).await

@@ -162,8 +162,15 @@ impl QueryResponse {
     pub fn doubts(&self, subject: Subject) -> Vec<String> {
         let mut doubts = Vec::new();
         for (index, step) in self.0.iter().enumerate() {
-            let Some(expect) = &step.expect else { continue };
             let place = format!("query_response[{index}]");
+            // Binary protocols may have nothing between the request for TLS and TLS itself.
+            if step.starttls && !step.send.is_empty() && !step.skip_newline_on_send {
+                doubts.push(format!(
+                    "{place}.starttls: TLS begins right after 'send', before the peer has answered \
+                     it; put 'starttls: true' into a step after it that expects the answer"
+                ));
+            }
+            let Some(expect) = &step.expect else { continue };
             doubts.extend(expect.doubt(subject).map(|doubt| format!("{place}.expect: {doubt}")));
             let send = String::from_utf8_lossy(step.send.as_slice());
             let of_send = (format!("{place}.send"), &*send);

@@ -45,7 +45,7 @@ impl Prober for TcpProber {
 
         if self.tls {
             // A file that cannot be used is told without bothering the target.
-            self.tls_config.prepare().await?;
+            self.tls_config.prepare(context).await?;
         }
         let connecting = seen.stream.phases.stopwatch(StreamPhase::Connect);
         let stream =

@@ -35,7 +35,7 @@ impl Prober for UnixProber {
     ) -> Result<(), Failure> {
         if self.tls {
             // A file that cannot be used is told without bothering the target; upstream crashes.
-            self.tls_config.prepare().await?;
+            self.tls_config.prepare(context).await?;
         }
         let connecting = seen.0.phases.stopwatch(StreamPhase::Connect);
         let stream = local::connect(context, &target.name).await?;

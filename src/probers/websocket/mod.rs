@@ -43,7 +43,7 @@ impl Prober for WebsocketProber {
             .map_err(|error| invalid(format!("The target is not a URL: {error}")))?;
         seen.progress = Some(Progress::default());
         // A file that cannot be used is told without bothering the target.
-        self.tls_client.prepare().await?;
+        self.tls_client.prepare(context).await?;
         let server = Server::of(&url).inspect_err(|_| {
             note_literal(url.hostname(), &self.ip, &mut seen.resolution);
             seen.phases.begin(WebsocketPhase::Resolve);

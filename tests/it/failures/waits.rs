@@ -23,7 +23,7 @@ fn waits_that_are_cut_off() {
 
 pub(super) fn rows() -> Vec<Row> {
     let mut rows = dialogues();
-    for group in [handshakes, requests, responses, messages, proxies] {
+    for group in [handshakes, quic, requests, responses, messages, proxies] {
         rows.extend(group());
     }
     rows.into_iter().map(Row::soon).collect()
@@ -147,6 +147,25 @@ fn handshakes() -> Vec<Row> {
 fn server_hello() -> Vec<u8> {
     let head = [22, 3, 3, 0, 42, 2, 0, 0, 38, 3, 3];
     [&head[..], &[7; 32], &[0, 0xc0, 0x2f, 0]].concat()
+}
+
+#[cfg(feature = "http3")]
+fn quic() -> Vec<Row> {
+    let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let target = served(format!("https://{}/", socket.local_addr().unwrap()), socket);
+    let keys = "enable_http3: true, enable_http2: false";
+    vec![row(
+        "a port that keeps silent over QUIC",
+        module("http", keys),
+        target,
+        (Stage::Connect, Reason::Timeout),
+        "no QUIC handshake with 127.0.0.1",
+    )]
+}
+
+#[cfg(not(feature = "http3"))]
+fn quic() -> Vec<Row> {
+    Vec::new()
 }
 
 fn requests() -> Vec<Row> {

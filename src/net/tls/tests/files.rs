@@ -113,8 +113,8 @@ async fn unusable_files_are_named() {
     }
     assert!(connect(&server, client(&good, &key), HOST).await.stream.is_ok());
     assert!(connect(&server, client(&good, &marked), HOST).await.stream.is_ok());
-    assert!(TlsClient::new(client(&good, &key)).prepare().await.is_ok());
-    assert!(TlsClient::new(authority(&missing)).prepare().await.is_err());
+    assert!(TlsClient::new(client(&good, &key)).prepare(&super::context()).await.is_ok());
+    assert!(TlsClient::new(authority(&missing)).prepare(&super::context()).await.is_err());
 }
 
 #[test]
