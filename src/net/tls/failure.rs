@@ -118,8 +118,8 @@ const MAX_FALLBACK_MESSAGE: usize = 64;
 /// The failure of a handshake message of more than `limit` KiB.
 fn too_large(limit: usize) -> Failure {
     let message = format!(
-        "TLS handshake: the server sends more than {limit} KiB of certificates; have it send only \
-         its own and the intermediate ones"
+        "TLS handshake: the server sends a message of more than {limit} KiB, which usually is its \
+         list of certificates; have it send only its own certificate and the intermediate ones"
     );
     Failure::new(Stage::Tls, Reason::TooLarge, message)
 }

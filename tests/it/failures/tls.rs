@@ -293,7 +293,7 @@ fn handshakes() -> Vec<Row> {
             "",
             serving(crowded()),
             Reason::TooLarge,
-            "more than 256 KiB of certificates",
+            "a message of more than 256 KiB",
         ),
         with(
             "silence in the handshake",
