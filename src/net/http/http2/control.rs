@@ -234,14 +234,14 @@ impl Control {
 
     fn window_update(&mut self, header: FrameHeader, payload: &[u8]) -> Result<(), Http2Error> {
         let increment = i64::from(sole_number(header, payload, "WINDOW_UPDATE")?) & MAX_WINDOW;
-        if increment == 0 {
-            return Err(Http2Error::broken("a WINDOW_UPDATE frame has an increment of 0"));
-        }
         let window = match header.stream {
             0 => &mut self.connection_window,
             STREAM => &mut self.stream_window,
             _ => return Ok(()),
         };
+        if increment == 0 {
+            return Err(Http2Error::broken("a WINDOW_UPDATE frame has an increment of 0"));
+        }
         *window += increment;
         if *window > MAX_WINDOW {
             return Err(Http2Error::broken("WINDOW_UPDATE makes a flow-control window too large"));

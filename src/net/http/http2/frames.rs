@@ -50,6 +50,10 @@ const MAX_PAYLOAD: usize = 1 << 20;
 /// Maximum size of a frame about the connection, in bytes.
 const MAX_CONTROL_PAYLOAD: usize = 64 << 10;
 
+/// Beginning of a response in HTTP/1, which servers send when they give up HTTP/2. A frame that began
+/// so would have nearly 5 MB.
+const HTTP1: &[u8] = b"HTTP/1.";
+
 /// Size of the header of a frame in bytes.
 pub(super) const HEADER_SIZE: usize = 9;
 
@@ -220,7 +224,7 @@ impl FrameReader {
     fn read_header(&mut self) -> Result<bool, Http2Error> {
         let Some(bytes) = self.buffer.first_chunk().copied() else { return Ok(false) };
         let header = FrameHeader::parse(bytes);
-        if self.is_text() || header.length > MAX_PAYLOAD && bytes.iter().all(u8::is_ascii) {
+        if self.is_text() || bytes.starts_with(HTTP1) {
             return Err(Http2Error::not_http2(&self.buffer));
         }
         if header.length > MAX_PAYLOAD {
@@ -244,7 +248,10 @@ impl FrameReader {
             SETTINGS | GOAWAY | PING | RST_STREAM | WINDOW_UPDATE
                 if header.length > MAX_CONTROL_PAYLOAD =>
             {
-                return Err(Http2Error::broken("a frame about the connection has an invalid size"));
+                return Err(Http2Error::broken(format!(
+                    "a frame about the connection has {} bytes, more than {MAX_CONTROL_PAYLOAD}",
+                    header.length
+                )));
             }
             HEADERS | CONTINUATION | PUSH_PROMISE | SETTINGS | GOAWAY | PING | RST_STREAM
             | WINDOW_UPDATE => State::Whole(header),
@@ -270,11 +277,9 @@ impl FrameReader {
         let is_whole = left == 0 && padding == 0;
         self.state = if is_whole { State::Header } else { State::Data { header, left, padding } };
         let ends = is_whole && header.has(END_STREAM);
-        let part = Part::Data { stream: header.stream, payload, ends };
-        // An empty frame that ends nothing says nothing.
-        Some(part).filter(
-            |part| !matches!(part, Part::Data { payload, ends: false, .. } if payload.is_empty()),
-        )
+        // An empty frame is a part too: it may stand where no frame is allowed.
+        let is_part = is_whole || !payload.is_empty();
+        is_part.then_some(Part::Data { stream: header.stream, payload, ends })
     }
 }
 
@@ -356,6 +361,11 @@ mod tests {
                 "HTTP/1",
             ),
             ("a huge frame", [settings(), vec![0xff; 9]].concat(), "16777215 bytes"),
+            (
+                "a frame of 3 MB with a header of ASCII alone",
+                [settings(), vec![0x30, 0, 0, 0, 0, 0, 0, 0, 1]].concat(),
+                "3145728 bytes",
+            ),
             ("a banner", b"220 mail.example ESMTP\r\n".to_vec(), "220 mail.example"),
             ("no settings", frame(DATA, 0, b"x"), "SETTINGS"),
             ("padding", [settings(), frame(DATA, PADDED, b"\x05ab")].concat(), "padding"),
@@ -365,7 +375,11 @@ mod tests {
                 [settings(), frame(HEADERS, 0, &vec![0; LARGEST_HEAD + 1])].concat(),
                 "larger",
             ),
-            ("a large ping", [settings(), frame(PING, 0, &vec![0; 70_000])].concat(), "size"),
+            (
+                "a large ping",
+                [settings(), frame(PING, 0, &vec![0; 70_000])].concat(),
+                "70000 bytes",
+            ),
         ] {
             let error = data(&bytes, 1000).unwrap_err();
             let text = error.failure("").message;

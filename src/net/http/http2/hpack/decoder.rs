@@ -32,7 +32,10 @@ impl Decoder {
                 self.table.get(integer(&mut block, 7)?)?
             } else if first & INDEXING != 0 {
                 let (name, value) = self.literal(&mut block, 6)?;
-                self.table.insert(name.clone(), value.clone());
+                // Copies: an entry must not keep the memory of its whole block.
+                let [name_kept, value_kept] =
+                    [&name, &value].map(|text| Bytes::copy_from_slice(text));
+                self.table.insert(name_kept, value_kept);
                 (name, value)
             } else if first & SIZE_UPDATE != 0 {
                 // As in Go's client, one of an empty table may stand anywhere.
@@ -141,6 +144,15 @@ mod tests {
         assert_eq!(decode(&mut decoder, b"\xbe"), Ok(vec!["x=y".to_owned()]));
         assert_eq!(decode(&mut decoder, b"\x20"), Ok(Vec::new()));
         assert_eq!(decode(&mut decoder, b"\xbe"), Err(HpackError::Index));
+    }
+
+    #[test]
+    fn an_entry_of_the_table_does_not_keep_its_block() {
+        let block = Bytes::from(b"\x40\x01x\x01y".repeat(3));
+        let mut decoder = Decoder::default();
+        decoder.decode(block.clone(), |_, _| Ok::<_, HpackError>(())).unwrap();
+        assert!(!decoder.table.is_empty());
+        assert!(block.is_unique());
     }
 
     #[test]

@@ -58,6 +58,11 @@ fn reset(code: u8) -> Vec<u8> {
     frame(RST_STREAM, 0, &[0, 0, 0, code])
 }
 
+/// A `WINDOW_UPDATE` that adds nothing.
+fn empty_window(stream: u32) -> Vec<u8> {
+    frame_of(stream, WINDOW_UPDATE, 0, &[0; 4])
+}
+
 fn data(payload: &str) -> Vec<u8> {
     frame(DATA, 0, payload.as_bytes())
 }
