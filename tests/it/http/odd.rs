@@ -114,6 +114,16 @@ fn header_lines() -> Vec<Odd> {
         odd("a folded line of blanks", of("X-A: one two\r\n "), Read(5, 5)),
         odd("a blank before the colon", of("X-A : one two"), Read(5, 5)),
         odd("a blank within the name", of("X A: one two"), Read(5, 5)),
+        odd(
+            "a blank behind the name of a length",
+            "HTTP/1.1 200 OK\r\nContent-Length : 3\r\n\r\nhello",
+            Read(-1, 5),
+        ),
+        odd(
+            "a blank behind the name of an encoding",
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding : gzip\r\n\r\nhello",
+            Read(-1, 5),
+        ),
         odd("a folded length", length("\r\n 5"), Read(5, 5)),
         odd("6000 headers", of(many.trim_end()), Read(5, 5)),
         odd("a header of 400 KB", of(&format!("X: {}", "y".repeat(400_000))), Read(5, 5)),

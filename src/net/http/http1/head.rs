@@ -135,7 +135,7 @@ impl Head {
                     headers.try_append(name, value).map_err(too_many)?;
                 }
                 // About these nobody may be mistaken.
-                Field::BadValue(header::CONTENT_LENGTH | header::TRANSFER_ENCODING) => {
+                Field::BadValue(name) if FRAMING.contains(&name) => {
                     return Err(Problem::line("the header line cannot be read", line));
                 }
                 Field::BadValue(_) | Field::BadName => {}
@@ -189,6 +189,9 @@ impl Lines<'_> {
     }
 }
 
+/// Headers that say where the body ends.
+const FRAMING: [HeaderName; 2] = [header::CONTENT_LENGTH, header::TRANSFER_ENCODING];
+
 /// A header line.
 enum Field {
     Good(HeaderName, HeaderValue),
@@ -202,7 +205,12 @@ fn field(line: &[u8], shared: impl Fn(&[u8]) -> Bytes) -> Field {
     let Some((name, value)) = colon.and_then(|colon| line.split_at_checked(colon)) else {
         return Field::BadName;
     };
+    let is_spaced = name.ends_with(b" ") || name.ends_with(b"\t");
     let Ok(name) = HeaderName::from_bytes(trimmed(name)) else { return Field::BadName };
+    if is_spaced && FRAMING.contains(&name) {
+        // As Go's client has it, these do not count.
+        return Field::BadName;
+    }
     let value = trimmed(value.get(1..).unwrap_or_default());
     match HeaderValue::from_maybe_shared(shared(value)) {
         Ok(value) => Field::Good(name, value),
@@ -325,6 +333,7 @@ mod tests {
             ),
             (b"X-A: one\n \r\n", &[("x-a", b"one")]),
             (b"X-A:\r\n one\r\n", &[("x-a", b"one")]),
+            (b"Content-Length : 5\r\nTransfer-Encoding\t: x\r\nX-B: c\r\n", &[("x-b", b"c")]),
             (b" X-A: b\r\nX-B: c\r\n", &[("x-b", b"c")]),
             (b"nothing\r\nX-B: c\r\n", &[("x-b", b"c")]),
             (b": b\r\nX-B: c\r\n", &[("x-b", b"c")]),
