@@ -76,7 +76,9 @@ pub(super) async fn call(
         failure: Failure::new(Stage::Request, Reason::InvalidRequest, message),
     })?;
     let answered = Http2::send(stream, clock, watch, request).await;
-    let (head, exchange) = answered.map_err(|error| Broken::by(&error))?;
+    let (head, mut exchange) = answered.map_err(|error| Broken::by(&error))?;
+    // As any gRPC client does it: messages have a length of their own.
+    exchange.ignore_length();
     let is_head_all = exchange.is_complete();
     let (status, head) = (head.status, head.headers);
     Reply { status, head, is_head_all, ..Reply::default() }.read(exchange).await

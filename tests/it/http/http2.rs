@@ -182,3 +182,43 @@ fn a_secret_that_a_server_repeats_is_not_told() {
     assert!(probed.failure().contains("no access for <secret>"), "{}", probed.failure());
     assert!(!probed.text().contains("hunter2"), "{}", probed.text());
 }
+
+/// A health check that is answered like this, after the head of a gRPC response.
+fn called(said: &[u8]) -> Probed {
+    let head = [&[STATUS_200, 0x0f, 0x10, 16][..], b"application/grpc"].concat();
+    let peer = answering([&frame(HEADERS, 0, 1, &head), said].concat());
+    let module = "{prober: grpc, grpc: {tls: true, tls_config: {insecure_skip_verify: true}}}";
+    RUNTIME.block_on(probe(module, peer.address))
+}
+
+#[test]
+fn a_call_is_over_with_its_trailers_alone() {
+    const CONTINUATION: u8 = 9;
+    const SERVING: &[u8] = &[0, 0, 0, 0, 2, 8, 1];
+    let more = |block: &[u8]| frame(CONTINUATION, END_HEADERS, 1, block);
+    let trailers = |flags| {
+        let block = [&[0, 11][..], b"grpc-status", &[1, b'0']].concat();
+        frame(HEADERS, END_HEADERS | flags, 1, &block)
+    };
+    let pieces = || SERVING.chunks(1).flat_map(data).collect::<Vec<_>>();
+    for said in [
+        [more(b""), data(SERVING), trailers(END_STREAM)].concat(),
+        [more(b""), pieces(), data(b"").repeat(500), trailers(END_STREAM)].concat(),
+        // Messages have a length of their own, as in any gRPC client.
+        [more(b"\0\x0econtent-length\x0250"), data(SERVING), trailers(END_STREAM)].concat(),
+        [more(b"\0\x0aconnection\x05close"), data(SERVING), trailers(END_STREAM)].concat(),
+    ] {
+        called(&said).expect(&["probe_success 1", "probe_grpc_status_code 0"]);
+    }
+    for (said, code, reason) in [
+        ([more(b""), data(SERVING), reset(0)].concat(), 13, "closed"),
+        ([more(b""), data(SERVING), reset(8)].concat(), 1, "closed"),
+        ([more(b""), data(SERVING)].concat(), 14, "closed"),
+        ([more(b""), data(SERVING), trailers(0)].concat(), 13, "protocol"),
+        ([more(b""), data(SERVING), frame(DATA, END_STREAM, 1, b"")].concat(), 13, "protocol"),
+        ([more(b""), data(&SERVING[..5]), trailers(END_STREAM)].concat(), 13, "protocol"),
+    ] {
+        let code = format!("probe_grpc_status_code {code}");
+        called(&said).expect(&["probe_success 0", &failed("response", reason), &code]);
+    }
+}

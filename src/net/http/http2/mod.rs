@@ -115,6 +115,11 @@ impl Http2 {
         self.trailers.take()
     }
 
+    /// Takes a body of any length, whatever was announced.
+    pub(crate) fn ignore_length(&mut self) {
+        self.missing = None;
+    }
+
     async fn head(&mut self, is_head: bool) -> Result<FramedHead, Http2Error> {
         loop {
             let (section, ends) = match self.next_event()? {
