@@ -4,6 +4,7 @@
 use std::{
     error::Error,
     future::poll_fn,
+    io,
     pin::{Pin, pin},
     task::{Context, Poll},
 };
@@ -36,6 +37,9 @@ use crate::{
 pub(crate) struct Exchange<B> {
     stream: Box<dyn Transport>,
     upload: Option<Upload<B>>,
+    /// The error that ended the upload. The kernel reports a reset once: to the write, and then a
+    /// read finds nothing but an end.
+    broken: Option<io::Error>,
     /// What was read and is not used up.
     inbox: BytesMut,
     /// How much is read next.
@@ -77,6 +81,7 @@ where
     let mut exchange = Exchange {
         stream,
         upload: Some(Upload::new(request)),
+        broken: None,
         inbox: BytesMut::new(),
         room: FIRST_ROOM,
         ended: false,
@@ -125,7 +130,7 @@ where
                 return Ok(None);
             }
             if self.ended {
-                return Err(Problem::closed(self.missing()));
+                return Err(self.early_end(self.missing()));
             }
             self.read().await?;
         }
@@ -156,7 +161,7 @@ where
                 Found::Part => {}
             }
             if self.ended {
-                return Err(Problem::closed(if self.inbox.is_empty() {
+                return Err(self.early_end(if self.inbox.is_empty() {
                     "the connection was closed before there was a response".to_owned()
                 } else {
                     let so_far = Quoted(&self.inbox);
@@ -194,9 +199,12 @@ where
                 Poll::Ready(Err(UploadError::Body(error))) => {
                     return Poll::Ready(Err(Problem::body(&*error)));
                 }
-                // A peer that takes no more may have answered all the same; if not, that is
-                // noticed when its answer is read.
-                Poll::Ready(Ok(()) | Err(UploadError::Connection)) => self.upload = None,
+                // A peer that takes no more may have answered all the same.
+                Poll::Ready(Err(UploadError::Connection(error))) => {
+                    self.upload = None;
+                    self.broken = Some(error);
+                }
+                Poll::Ready(Ok(())) => self.upload = None,
             }
         }
         self.inbox.reserve(self.room);
@@ -230,7 +238,15 @@ where
         match &self.rest {
             Rest::Length(rest) => *rest == 0,
             Rest::Chunks(chunks) => chunks.is_done(),
-            Rest::UntilEnd => self.ended,
+            Rest::UntilEnd => self.ended && self.broken.is_none(),
+        }
+    }
+
+    /// The problem of a connection that ended before the response did.
+    fn early_end(&self, message: String) -> Problem {
+        match &self.broken {
+            Some(error) => Problem::io(error),
+            None => Problem::closed(message),
         }
     }
 
@@ -242,5 +258,75 @@ where
             Rest::UntilEnd => "within the body".to_owned(),
         };
         format!("the connection was closed {missing}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::Full;
+    use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+    use super::*;
+    use crate::evidence::Reason;
+
+    /// A connection that was reset behind these bytes, as the first write found out.
+    struct ResetBehind(&'static [u8]);
+
+    impl AsyncRead for ResetBehind {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            buffer: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            let (piece, rest) = self.0.split_at(self.0.len().min(buffer.remaining()));
+            buffer.put_slice(piece);
+            self.0 = rest;
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    impl AsyncWrite for ResetBehind {
+        fn poll_write(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            _: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    #[tokio::test]
+    async fn an_end_after_a_failed_write_completes_only_what_says_its_own_end() {
+        for (response, expected) in [
+            (&b"HTTP/1.1 200 OK\r\n\r\nhello"[..], Err(Reason::Reset)),
+            (b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nhello", Err(Reason::Reset)),
+            (b"HTTP/1.1 200 OK\r\n", Err(Reason::Reset)),
+            (b"", Err(Reason::Reset)),
+            (b"HTTP/1.1 413 No\r\nContent-Length: 5\r\n\r\nhello", Ok(5)),
+            (b"HTTP/1.1 413 No\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", Ok(0)),
+        ] {
+            let request = Request::post("/").body(Full::new(Bytes::from_static(b"body"))).unwrap();
+            let stream = Box::new(ResetBehind(response));
+            let (clock, watch) = (WireClock::of_nothing(), HeadWatch::default());
+            let outcome = async {
+                let (_, mut exchange) = send(stream, &clock, &watch, request).await?;
+                let mut length = 0;
+                while let Some(piece) = exchange.next_piece().await? {
+                    length += piece.len();
+                }
+                Ok(length)
+            };
+            let outcome: Result<usize, Problem> = outcome.await;
+            let found = outcome.map_err(|problem| problem.failure("sending").reason);
+            assert_eq!(found, expected, "{}", response.escape_ascii());
+        }
     }
 }

@@ -27,7 +27,7 @@ pub(super) struct Upload<B> {
 #[derive(Debug)]
 pub(super) enum UploadError {
     /// The connection takes no more.
-    Connection,
+    Connection(io::Error),
     /// Its body cannot be read.
     Body(Box<dyn Error + Send + Sync>),
 }
@@ -80,9 +80,9 @@ where
                 if is_waiting {
                     return Poll::Pending;
                 }
-                return Poll::Ready(flushed.map_err(|_| UploadError::Connection));
+                return Poll::Ready(flushed.map_err(UploadError::Connection));
             };
-            sent.map_err(|_| UploadError::Connection)?;
+            sent.map_err(UploadError::Connection)?;
         }
     }
 
