@@ -265,6 +265,7 @@ mod tests {
             status: StatusCode::from_u16(status).unwrap(),
             reason: Bytes::new(),
             headers: headers.into_iter().collect(),
+            ignored: None,
         })
     }
 

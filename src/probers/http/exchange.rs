@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, StatusCode, Version, header};
 
 use crate::{
-    evidence::{Failure, Stage},
+    evidence::{Failure, Stage, log::Quoted},
     net::{
         Context,
         http::{
@@ -92,6 +92,10 @@ pub(super) async fn exchange(
             drop(waiting);
             let (head, rest) = sent.map_err(|problem| problem.failure("The request failed"))?;
             seen.note_head(rest.lasts_until_end());
+            if let Some(line) = &head.ignored {
+                let message = "Ignored a malformed header line of the response";
+                context.log.warn(message, &[("line", &Quoted(line))]);
+            }
             Ok(Response::over_http1(head, rest, over_tls, proxy))
         }
         Line::Http2(stream) => {

@@ -105,6 +105,7 @@ mod tests {
             status: StatusCode::from_u16(status).unwrap(),
             reason: bytes::Bytes::new(),
             headers: headers.collect(),
+            ignored: None,
         };
         framing(&mut head, method).ok()
     }

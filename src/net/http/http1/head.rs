@@ -4,8 +4,8 @@
 //! where they do no harm: several blanks before the status code, anything in the reason phrase,
 //! blanks before a colon, folded header lines.
 //!
-//! Unlike upstream: a header line that makes no sense is left out, where Go's client refuses the
-//! whole response.
+//! Unlike upstream, which refuses the whole response: a header line without a colon or with an
+//! impossible name is ignored, and a control character in a value counts as a blank.
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
@@ -22,6 +22,8 @@ pub(crate) struct Head {
     /// The words behind the status code.
     pub(crate) reason: Bytes,
     pub(crate) headers: HeaderMap,
+    /// The first header line that is malformed and therefore not among the headers.
+    pub(crate) ignored: Option<Bytes>,
 }
 
 /// Finds the end of a head in bytes that arrive piece by piece.
@@ -124,6 +126,7 @@ impl Head {
         let too_many = |_| Problem::too_large("the response has too many header lines");
         let mut headers =
             HeaderMap::try_with_capacity(lines.saturating_sub(2)).map_err(too_many)?;
+        let mut ignored = None;
         while let Some(line) = lines_left.next() {
             let folded = lines_left.folded_into(line);
             let value = match &folded {
@@ -134,14 +137,14 @@ impl Head {
                 Field::Good(name, value) => {
                     headers.try_append(name, value).map_err(too_many)?;
                 }
-                // About these nobody may be mistaken.
-                Field::BadValue(name) if FRAMING.contains(&name) => {
-                    return Err(Problem::line("the header line cannot be read", line));
+                Field::Ignored => {}
+                Field::Malformed if decides_end(line) => {
+                    return Err(Problem::line("the header line is malformed", line));
                 }
-                Field::BadValue(_) | Field::BadName => {}
+                Field::Malformed => ignored = ignored.or_else(|| Some(head.slice_ref(line))),
             }
         }
-        Ok(Self { version, status, reason, headers })
+        Ok(Self { version, status, reason, headers, ignored })
     }
 
     /// Whether it announces another response.
@@ -192,30 +195,48 @@ impl Lines<'_> {
 /// Headers that say where the body ends.
 const FRAMING: [HeaderName; 2] = [header::CONTENT_LENGTH, header::TRANSFER_ENCODING];
 
+/// Whether a line begins with the name of a header that says where the body ends.
+fn decides_end(line: &[u8]) -> bool {
+    FRAMING.iter().map(|name| name.as_str().as_bytes()).any(|name| {
+        line.get(..name.len()).is_some_and(|beginning| beginning.eq_ignore_ascii_case(name))
+    })
+}
+
 /// A header line.
 enum Field {
     Good(HeaderName, HeaderValue),
-    BadValue(HeaderName),
-    BadName,
+    /// A header that does not count.
+    Ignored,
+    Malformed,
 }
 
 /// Reads a header line; `shared` makes its value.
 fn field(line: &[u8], shared: impl Fn(&[u8]) -> Bytes) -> Field {
     let colon = memchr(b':', line).filter(|_| !continues(line));
     let Some((name, value)) = colon.and_then(|colon| line.split_at_checked(colon)) else {
-        return Field::BadName;
+        return Field::Malformed;
     };
     let is_spaced = name.ends_with(b" ") || name.ends_with(b"\t");
-    let Ok(name) = HeaderName::from_bytes(trimmed(name)) else { return Field::BadName };
-    if is_spaced && FRAMING.contains(&name) {
+    let Ok(name) = HeaderName::from_bytes(trimmed(name)) else { return Field::Malformed };
+    let decides_end = FRAMING.contains(&name);
+    if is_spaced && decides_end {
         // As Go's client has it, these do not count.
-        return Field::BadName;
+        return Field::Ignored;
     }
     let value = trimmed(value.get(1..).unwrap_or_default());
     match HeaderValue::from_maybe_shared(shared(value)) {
         Ok(value) => Field::Good(name, value),
-        Err(_) => Field::BadValue(name),
+        Err(_) if decides_end => Field::Malformed,
+        Err(_) => with_blanks(value).map_or(Field::Malformed, |value| Field::Good(name, value)),
     }
+}
+
+/// Returns a value with blanks in place of control characters (RFC 9110, section 5.5), which header
+/// rules can look at.
+fn with_blanks(value: &[u8]) -> Option<HeaderValue> {
+    let blank = |byte: &u8| if byte.is_ascii_control() { b' ' } else { *byte };
+    let value: Vec<u8> = value.iter().map(blank).collect();
+    HeaderValue::from_bytes(trimmed(&value)).ok()
 }
 
 /// Reads version, status code and reason phrase.
@@ -338,7 +359,10 @@ mod tests {
             (b"nothing\r\nX-B: c\r\n", &[("x-b", b"c")]),
             (b": b\r\nX-B: c\r\n", &[("x-b", b"c")]),
             (b"X A: b\r\nX@A: b\r\nX-\xc3\xa9: b\r\nX-B: c\r\n", &[("x-b", b"c")]),
-            (b"X-A: b\0\r\nX-A: \x01\r\nX-A: b\x7f\r\nX-A: a\rb\r\nX-B: c\r\n", &[("x-b", b"c")]),
+            (
+                b"X-A: b\0\r\nX-A: \x01\r\nX-A: b\x7f\r\nX-A: a\rb\r\nX-B: c\r\n",
+                &[("x-a", b"b"), ("x-a", b""), ("x-a", b"b"), ("x-a", b"a b"), ("x-b", b"c")],
+            ),
         ] {
             let found = head(&[b"HTTP/1.1 200 OK\r\n", lines, b"\r\n"].concat());
             let headers = found.unwrap_or_else(|| panic!("{}", lines.escape_ascii())).headers;
@@ -347,7 +371,14 @@ mod tests {
             assert_eq!(found, expected, "{}", lines.escape_ascii());
         }
         // A wrong length would be worse than none.
-        for line in ["Content-Length: 5\u{1}", "Transfer-Encoding: \u{b}chunked"] {
+        for line in [
+            "Content-Length: 5\u{1}",
+            "Transfer-Encoding: \u{b}chunked",
+            "Content-Length 5",
+            "content-length\u{b}: 5",
+            "Transfer-Encoding\0: chunked",
+            "Transfer-Encoding",
+        ] {
             let (found, _) = read(format!("HTTP/1.1 200 OK\r\n{line}\r\n\r\n").as_bytes(), 100);
             assert!(found.is_err(), "{line}: {found:?}");
         }
