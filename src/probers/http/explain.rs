@@ -2,7 +2,7 @@
 
 use crate::{
     probers::http::{
-        HeaderMatcher, HttpProber, redirects::MOST_REDIRECTS, request::asks_for_upgrade,
+        HeaderMatcher, HttpProber, connection_headers::asks_for_upgrade, redirects::MOST_REDIRECTS,
     },
     settings::{
         explain::{Explanation, Redirects, ServerName, Topic, any_of, header, quoted},

@@ -4,6 +4,7 @@ mod acceptance;
 mod body;
 mod buffers;
 mod checks;
+mod connection_headers;
 mod cookies;
 mod decoder;
 mod doubts;

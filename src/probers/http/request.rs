@@ -17,7 +17,11 @@ use crate::{
         proxy::Proxy,
     },
     probers::http::{
-        cookies::Jar, file_body::FileBody, measurements::HttpMeasurements, settings::HttpProber,
+        connection_headers::{HOP_BY_HOP, asks_for_upgrade, wants_close},
+        cookies::Jar,
+        file_body::FileBody,
+        measurements::HttpMeasurements,
+        settings::HttpProber,
     },
 };
 
@@ -290,44 +294,6 @@ const CONFIDENTIAL: [&str; 6] = [
     "proxy-authorization",
     "www-authenticate",
 ];
-
-/// Headers about the connection, which HTTP/2 and HTTP/3 forbid.
-const HOP_BY_HOP: [HeaderName; 5] = [
-    header::CONNECTION,
-    header::TRANSFER_ENCODING,
-    header::UPGRADE,
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("proxy-connection"),
-];
-
-/// Whether `Connection: close` is to be added: not where the module says so itself, or asks for
-/// another protocol.
-fn wants_close(headers: &[(HeaderName, HeaderValue)]) -> bool {
-    let headers = headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
-    !(has_connection_token(headers.clone(), "close") || asks_for_upgrade(headers))
-}
-
-/// Returns whether headers ask for another protocol on their connection.
-///
-/// Unlike upstream, which knows the websocket alone, and fails with all others over HTTP/2.
-pub(super) fn asks_for_upgrade<'h>(
-    mut headers: impl Iterator<Item = (&'h str, &'h [u8])> + Clone,
-) -> bool {
-    has_connection_token(headers.clone(), "upgrade")
-        && headers.any(|(name, value)| {
-            name.eq_ignore_ascii_case(header::UPGRADE.as_str()) && !value.trim_ascii().is_empty()
-        })
-}
-
-fn has_connection_token<'h>(
-    headers: impl Iterator<Item = (&'h str, &'h [u8])>,
-    token: &str,
-) -> bool {
-    headers
-        .filter(|(name, _)| name.eq_ignore_ascii_case(header::CONNECTION.as_str()))
-        .flat_map(|(_, value)| value.split(|byte| *byte == b','))
-        .any(|word| word.trim_ascii().eq_ignore_ascii_case(token.as_bytes()))
-}
 
 /// Methods of requests that seldom have a body.
 fn usually_without_body(method: &Method) -> bool {

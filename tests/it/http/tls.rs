@@ -67,6 +67,35 @@ async fn http2_can_be_left_out() {
 }
 
 #[tokio::test]
+async fn http2_is_not_offered_where_another_protocol_is_asked_for() {
+    let upgrade = |connection, protocol| {
+        format!("headers: {{Connection: '{connection}', Upgrade: '{protocol}'}}")
+    };
+    for (keys, version) in [
+        (upgrade("Upgrade", "websocket"), "1.1"),
+        (upgrade("keep-alive, upgrade", "WebSocket"), "1.1"),
+        (upgrade("Upgrade", "h2c"), "1.1"),
+        (
+            "headers: {Connection: Upgrade}, http_headers: {Upgrade: {secrets: [websocket]}}"
+                .to_owned(),
+            "1.1",
+        ),
+        (upgrade("keep-alive", "websocket"), "2"),
+        (upgrade("Upgrade", ""), "2"),
+        ("headers: {Upgrade: websocket}".to_owned(), "2"),
+    ] {
+        // A redirect is followed over the same version.
+        let (probed, server) = probe_secured(&keys, http([redirect("/y"), ok("hello")])).await;
+        let version_shown = format!("probe_http_version {version}");
+        probed.expect(&["probe_success 1", "probe_http_redirects 1", &version_shown]);
+        for asked in server.asked() {
+            let is_asked = !asked.header("Upgrade").is_empty();
+            assert_eq!(is_asked, version == "1.1", "{keys}: {}", asked.head);
+        }
+    }
+}
+
+#[tokio::test]
 async fn bodies_go_over_http2_both_ways() {
     let text = "x".repeat(300_000);
     let (probed, server) = probe_secured("method: POST, body: a=1", http([ok(&text)])).await;
