@@ -3,8 +3,7 @@
 use std::{collections::HashMap, fmt::Write as _, time::Duration};
 
 use http::{HeaderValue, StatusCode};
-use serde::Deserialize;
-use serde_json::{Value, error::Category};
+use serde_json::{Map, Value, error::Category};
 
 use super::failure;
 use crate::evidence::{Failure, Reason};
@@ -35,8 +34,7 @@ const UNKNOWN_LIFETIME: Duration = Duration::from_mins(5);
 const LONGEST_LIFETIME: i64 = 1 << 31;
 
 /// The fields that matter; both forms of an answer have the same.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Default)]
 struct Fields {
     access_token: Option<String>,
     token_type: Option<String>,
@@ -79,7 +77,7 @@ pub(super) fn read(status: StatusCode, content_type: &str, body: &[u8]) -> Resul
 fn fields(content_type: &str, body: &[u8]) -> Result<Fields, String> {
     let kind = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     if !matches!(kind.as_str(), "application/x-www-form-urlencoded" | "text/plain") {
-        return serde_json::from_slice(body).map_err(|error| unreadable(&error));
+        return of_json(body);
     }
     let mut pairs: HashMap<_, _> = url::form_urlencoded::parse(body).into_owned().collect();
     Ok(Fields {
@@ -88,6 +86,27 @@ fn fields(content_type: &str, body: &[u8]) -> Result<Fields, String> {
         expires_in: pairs.remove("expires_in").map(Value::String),
         error: pairs.remove("error"),
         error_description: pairs.remove("error_description"),
+    })
+}
+
+/// Reads JSON as Go's client does: letter case does not matter in names, the last of two fields
+/// counts, and bytes that are not UTF-8 are replaced.
+fn of_json(body: &[u8]) -> Result<Fields, String> {
+    let document: Map<String, Value> =
+        serde_json::from_str(&String::from_utf8_lossy(body)).map_err(|error| unreadable(&error))?;
+    let mut fields: Map<_, _> =
+        document.into_iter().map(|(name, value)| (name.to_ascii_lowercase(), value)).collect();
+    let mut text = |name: &str| match fields.remove(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text)),
+        Some(_) => Err(format!("JSON in which {name} is not a string")),
+    };
+    Ok(Fields {
+        access_token: text("access_token")?,
+        token_type: text("token_type")?,
+        error: text("error")?,
+        error_description: text("error_description")?,
+        expires_in: fields.remove("expires_in"),
     })
 }
 
@@ -148,6 +167,8 @@ mod tests {
                 3600,
             ),
             ("", r#"{"access_token": "t", "expires_in": "60", "token_type": "mac"}"#, "MAC t", 60),
+            ("", r#"{"Access_Token": "t", "EXPIRES_IN": 60}"#, "Bearer t", 60),
+            ("", r#"{"access_token": "s", "access_token": "t"}"#, "Bearer t", 300),
             ("", r#"{"access_token": "t", "expires_in": -1, "token_type": "DPoP"}"#, "DPoP t", 0),
             ("", r#"{"access_token": "t", "expires_in": 99999999999}"#, "Bearer t", 1 << 31),
             (FORM, "access_token=a%2Bb&token_type=Bearer&expires_in=7", "Bearer a+b", 7),
@@ -161,11 +182,17 @@ mod tests {
     }
 
     #[test]
+    fn bytes_that_are_not_utf8_do_not_spoil_the_rest() {
+        let body = b"{\"access_token\": \"t\", \"scope\": \"caf\xe9\"}";
+        assert_eq!(read(StatusCode::OK, "", body).unwrap().value, "Bearer t");
+    }
+
+    #[test]
     fn an_answer_without_a_token_says_why() {
         for (body, reason, words) in [
             ("{}", Reason::Protocol, "no access_token"),
             ("<html>", Reason::Protocol, "cannot be read"),
-            (r#"{"access_token": 271828}"#, Reason::Protocol, "another form, line 1 column 23"),
+            (r#"{"access_token": 271828}"#, Reason::Protocol, "access_token is not a string"),
             (r#""secret""#, Reason::Protocol, "another form"),
             (r#"{"access_token": "secret"#, Reason::Protocol, "breaks off"),
             (r#"{"access_token": "a\nb"}"#, Reason::Protocol, "control"),

@@ -1,8 +1,9 @@
 //! The client that asks a token server, through proxies and redirects.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, io::Read as _};
 
 use bytes::Bytes;
+use flate2::read::MultiGzDecoder;
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, header};
 use http_body_util::Full;
 use percent_encoding::percent_decode_str;
@@ -203,14 +204,31 @@ async fn read(
     head: Head,
     mut exchange: Exchange<Full<Bytes>>,
 ) -> Result<Result<Token, Refusal>, Failure> {
+    let too_large = || {
+        let message = format!("its answer has more than {} KiB", MAX_ANSWER >> 10);
+        failure(Reason::TooLarge, message)
+    };
     let mut body = Vec::new();
     let broken = |problem: Problem| problem.failure("its answer broke off");
     while let Some(piece) = exchange.next_piece().await.map_err(broken)? {
         body.extend_from_slice(&piece);
         if body.len() > MAX_ANSWER {
-            let message = format!("its answer has more than {} KiB", MAX_ANSWER >> 10);
-            return Err(failure(Reason::TooLarge, message));
+            return Err(too_large());
         }
+    }
+    // Nobody asked for it, but some servers compress whatever they send.
+    if head.headers.get(header::CONTENT_ENCODING).is_some_and(|coding| coding == "gzip") {
+        let limit = u64::try_from(MAX_ANSWER).unwrap_or(u64::MAX) + 1;
+        let mut text = Vec::new();
+        MultiGzDecoder::new(body.as_slice()).take(limit).read_to_end(&mut text).map_err(
+            |error| {
+                failure(Reason::Decompression, format!("its answer is not valid gzip: {error}"))
+            },
+        )?;
+        if text.len() > MAX_ANSWER {
+            return Err(too_large());
+        }
+        body = text;
     }
     Ok(answer::read(head.status, content_type(&head.headers), &body))
 }

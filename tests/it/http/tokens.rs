@@ -1,8 +1,9 @@
 //! Probes with a token of OAuth2.
 
-use std::{fs, thread, time::Duration};
+use std::{fs, io::Write as _, thread, time::Duration};
 
 use boring::{pkey::PKey, rsa::Rsa};
+use flate2::{Compression, write::GzEncoder};
 
 use crate::{
     fixtures::{
@@ -175,6 +176,26 @@ fn a_user_in_the_url_counts_where_the_client_is_not_in_the_header() {
     let exporter = exporter_of(&format!("http://a:b@{}/", tokens.address), "");
     exporter.probe("it", &url(&target)).expect(&["probe_success 1"]);
     assert_eq!(authorizations(&tokens), ["Basic bWU6aGlkZGVu", "Basic YTpi"]);
+}
+
+#[test]
+fn an_answer_that_is_compressed_unasked_is_read_within_its_limit() {
+    let compressed = |text: &str| {
+        let mut gzip = GzEncoder::new(Vec::new(), Compression::default());
+        gzip.write_all(text.as_bytes()).unwrap();
+        ok(gzip.finish().unwrap()).header("Content-Encoding", "gzip")
+    };
+    let target = start([ok("fine")]);
+    let tokens = start([
+        compressed(&format!(r#"{{"access_token": "{}"}}"#, "t".repeat(100_000))),
+        compressed("").body("no gzip"),
+        compressed(r#"{"access_token": "t"}"#),
+    ]);
+    let exporter = exporter(&tokens, "");
+    exporter.probe("it", &url(&target)).expect(&[&failed("request", "too_large")]);
+    exporter.probe("it", &url(&target)).expect(&[&failed("request", "decompression")]);
+    exporter.probe("it", &url(&target)).expect(&["probe_success 1"]);
+    assert_eq!(authorizations(&target), ["Bearer t"]);
 }
 
 #[test]
