@@ -176,7 +176,8 @@ mod tests {
             ),
         ] {
             let refused = text.parse::<ListenAddress>().unwrap_err();
-            assert_eq!(refused.to_string(), format!("address {text}: {error}"));
+            let refused = refused.to_string();
+            assert!(refused.starts_with(&format!("address {text}: {error}")), "{refused}");
         }
     }
 

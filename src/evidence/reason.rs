@@ -102,10 +102,12 @@ labels! {
             "Check that the service runs and listens on this address and port.";
         /// The peer or something in between reset the connection.
         Reset => "reset",
-            "Check the service's log for a crash or a limit, and firewalls in between.";
+            "Check that port and scheme fit (with TLS or without); then the service's log for a crash or \
+             a limit, and firewalls on the path.";
         /// The peer closed the connection before it had answered.
         Closed => "closed",
-            "Check the service's log: it hung up on purpose, or died; nginx does so on 'return 444'.";
+            "Check the service's log for a crash, a limit, or a deliberate close such as nginx's \
+             'return 444'.";
         /// The network or the host cannot be reached.
         Unreachable => "unreachable",
             "Check routes and address family on the exporter's host; the log names the router that \
@@ -185,10 +187,11 @@ labels! {
              if it is a known one.";
         /// The answer is larger than allowed.
         TooLarge => "too_large",
-            "Probe a smaller resource, or raise the limit that the message names.";
+            "Raise body_size_limit if the message names it. Other limits are fixed: probe a smaller \
+             resource.";
         /// More redirects than allowed.
         TooManyRedirects => "too_many_redirects",
-            "Follow the hops: they lead in a circle, or are too many.";
+            "Check the Location headers for a redirect loop; at most 10 redirects are followed.";
         /// A redirect leads to a place that cannot be followed.
         InvalidRedirect => "invalid_redirect",
             "Check the Location header that the server sends.";

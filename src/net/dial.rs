@@ -151,6 +151,11 @@ pub fn failure(call: Call, address: SocketAddr, doing: &str, error: &io::Error) 
     let failed = |reason, what: String| {
         Failure::new(Stage::Connect, reason, format!("{doing}: {what} ({error})"))
     };
+    // The system's error is about rights or routes here, and would mislead.
+    let not_a_host = |what: String| {
+        let message = format!("{doing}: {what}; write the address of one host");
+        Failure::new(Stage::Connect, Reason::InvalidTarget, message)
+    };
     let ip = address.ip();
     match (address, error.raw_os_error()) {
         (SocketAddr::V6(at), Some(libc::EINVAL)) if needs_interface(*at.ip()) => {
@@ -162,10 +167,10 @@ pub fn failure(call: Call, address: SocketAddr, doing: &str, error: &io::Error) 
             failed(Reason::InvalidTarget, what)
         }
         (_, Some(libc::EACCES | libc::ENETUNREACH | libc::EINVAL)) if is_group(ip) => {
-            failed(Reason::InvalidTarget, format!("{ip} is a {}", kind_of_group(ip)))
+            not_a_host(format!("{ip} is a {}", kind_of_group(ip)))
         }
         (SocketAddr::V4(_), Some(libc::EACCES | libc::ENETUNREACH)) if is_broadcast(address) => {
-            failed(Reason::InvalidTarget, format!("{ip} is the broadcast address of a network"))
+            not_a_host(format!("{ip} is the broadcast address of a network"))
         }
         (_, Some(libc::EADDRNOTAVAIL)) if !has_source(address) => {
             let cause = Cause::of(Call::Exchange, error);

@@ -17,13 +17,13 @@ pub struct HostPort<'t> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum NotHostPort {
     /// No colon, or none behind the brackets.
-    #[error("missing port in address")]
+    #[error("missing port in address; write host:port")]
     MissingPort,
     /// An IPv6 address without brackets, for one.
-    #[error("too many colons in address")]
+    #[error("too many colons in address; write host:port, and an IPv6 address in brackets")]
     TooManyColons,
     /// Brackets elsewhere than around the host.
-    #[error("misplaced bracket in address")]
+    #[error("misplaced bracket in address; write host:port, and an IPv6 address in brackets")]
     Brackets,
 }
 
@@ -31,10 +31,10 @@ pub enum NotHostPort {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum NotAPort {
     /// The number does not fit.
-    #[error("invalid port {0}")]
+    #[error("invalid port {0}; a port is a number from 0 to 65535")]
     OutOfRange(String),
     /// No service has this name.
-    #[error("unknown port {protocol}/{name}")]
+    #[error("unknown port {protocol}/{name}; write a number or the name of a service")]
     UnknownService {
         /// What was looked for.
         name: String,
@@ -201,9 +201,14 @@ mod tests {
             assert_eq!(number(port, Protocol::Tcp), Ok(expected), "{port}");
         }
         assert_eq!(number("domain", Protocol::Udp), Ok(53));
-        assert_eq!(number("65536", Protocol::Tcp), Err("invalid port 65536".to_owned()));
-        assert_eq!(number("-1", Protocol::Tcp), Err("invalid port -1".to_owned()));
-        assert_eq!(number("nonsense", Protocol::Udp), Err("unknown port udp/nonsense".to_owned()));
+        for (port, protocol, words) in [
+            ("65536", Protocol::Tcp, "invalid port 65536; a port is a number from 0 to 65535"),
+            ("-1", Protocol::Tcp, "invalid port -1; "),
+            ("nonsense", Protocol::Udp, "unknown port udp/nonsense; write a number"),
+        ] {
+            let error = number(port, protocol).unwrap_err();
+            assert!(error.starts_with(words), "{error}");
+        }
     }
 
     #[test]

@@ -63,7 +63,10 @@ async fn authorization_value(
     context: &Context,
 ) -> Result<HeaderValue, Failure> {
     let read = async |key: &str, source: &Option<Source>| match source {
-        Some(source) => source.read().await.map_err(|error| unusable(key, &error)),
+        Some(source) => source
+            .read()
+            .await
+            .map_err(|error| unusable(&format!("{}, {key}", source.file()), &error)),
         None => Ok(Secret::default()),
     };
     match authorization {

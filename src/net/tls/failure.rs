@@ -188,10 +188,15 @@ fn not_tls(received: &Received) -> Option<Failure> {
     }
     let beginning = String::from_utf8_lossy(&received.beginning);
     let line = beginning.lines().next().unwrap_or_default();
+    let hint = if line.starts_with("HTTP/") {
+        "; the server speaks HTTP without TLS on this port"
+    } else {
+        ""
+    };
     Some(Failure::new(
         Stage::Tls,
         Reason::NotTls,
-        format!("first record does not look like a TLS handshake: {line:?}"),
+        format!("first record does not look like a TLS handshake: {line:?}{hint}"),
     ))
 }
 
@@ -202,7 +207,11 @@ pub(super) fn of_alert(alert: u8, late: bool, settings: &TlsSettings) -> Failure
     let about_certificate = late && matches!(alert, 40..=46 | 48 | 49 | 116) || alert == 116;
     let has_certificate = !(settings.cert.is_empty() && settings.cert_file.is_empty());
     let (reason, why) = match (alert, about_certificate, has_certificate) {
-        (116, _, _) | (_, true, false) => (
+        (116, _, _) => (
+            Reason::ClientCertificateRequired,
+            "; the server requires a client certificate: set cert_file and key_file in tls_config",
+        ),
+        (_, true, false) => (
             Reason::ClientCertificateRequired,
             "; it seems to demand a client certificate, and the module has none",
         ),
@@ -210,7 +219,22 @@ pub(super) fn of_alert(alert: u8, late: bool, settings: &TlsSettings) -> Failure
             Reason::ClientCertificateRejected,
             "; it seems to reject the client certificate of the module",
         ),
-        (40 | 70 | 71 | 86 | 120, false, _) => (Reason::TlsIncompatible, ""),
+        (40, false, _) => (
+            Reason::TlsIncompatible,
+            "; the server shares no cipher, curve or certificate type with the exporter, or needs \
+             another server name (SNI) or a client certificate",
+        ),
+        (70, false, _) => (
+            Reason::TlsIncompatible,
+            "; the server supports none of the TLS versions that the module allows: see \
+             min_version and max_version in tls_config",
+        ),
+        (71 | 86 | 120, false, _) => (Reason::TlsIncompatible, ""),
+        (112, false, _) => (
+            Reason::TlsProtocol,
+            "; the server has no certificate for the name that it was asked for (SNI): set \
+             server_name in tls_config",
+        ),
         _ => (Reason::TlsProtocol, ""),
     };
     Failure::new(Stage::Tls, reason, format!("the peer sent the TLS alert \"{text}\"{why}"))

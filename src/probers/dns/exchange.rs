@@ -13,7 +13,7 @@ use super::{
     message::{self, Message},
 };
 use crate::{
-    evidence::{Call, Failure, Phases, Reason, Stage, words::count},
+    evidence::{Call, Failure, Phases, Reason, Stage, log::Quoted, words::count},
     net::{
         Context, dial,
         tls::{Handshake, TlsClient},
@@ -166,7 +166,10 @@ impl Question<'_> {
             return what;
         }
         let ignored = count(ignored, "datagram");
-        format!("{what}; {ignored} ignored: the identifier is that of another question")
+        format!(
+            "{what} to it; {ignored} ignored: too short for DNS, or with the message ID of another \
+             question"
+        )
     }
 
     fn send_failure(&self, error: &std::io::Error) -> Failure {
@@ -225,7 +228,11 @@ impl Receiving<'_> {
         let server = self.question.server;
         let message = match self.bytes.as_slice() {
             [] => format!("{server} closed the connection before it had answered"),
-            _ => format!("{server} closed the connection within its answer: {}", self.describe()),
+            _ => format!(
+                "{server} closed the connection within its answer: {}; it sent {}",
+                self.describe(),
+                Quoted(&self.bytes)
+            ),
         };
         Failure::new(Stage::Response, Reason::Closed, message)
     }

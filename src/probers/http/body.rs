@@ -231,9 +231,10 @@ impl From<BodyError> for Failure {
             BodyError::TimedOut => {
                 (Reason::Timeout, "The deadline passed while decompressing the body".to_owned())
             }
-            BodyError::TooLarge(Limit { bytes, configured: true }) => {
-                (Reason::TooLarge, format!("The body is longer than {bytes} bytes"))
-            }
+            BodyError::TooLarge(Limit { bytes, configured: true }) => (
+                Reason::TooLarge,
+                format!("The body is longer than body_size_limit ({bytes} bytes)"),
+            ),
             BodyError::TooLarge(Limit { bytes, configured: false }) => (
                 Reason::TooLarge,
                 format!("The body is longer than {bytes} bytes; body_size_limit allows more"),

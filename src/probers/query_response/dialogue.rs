@@ -118,11 +118,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Dialogue<'_, S> {
                 let Some(line) = self.line().await? else {
                     seen.failed_due_to_regex = true;
                     let last = self.progress.last_line().map_or_else(
-                        || "without a line".to_owned(),
+                        || "before it sent a line".to_owned(),
                         |line| format!("after \"{}\"", step.shown(&Excerpt(line))),
                     );
                     let pattern = step.shown(pattern);
-                    let what = format!("the peer ended {last}, and nothing matched {pattern}");
+                    let what = format!(
+                        "the peer closed the connection {last}; no line matched \"{pattern}\""
+                    );
                     return Err(self.failure(Stage::Check, Reason::Dialogue, &what));
                 };
                 let (regexp, excerpt) = (step.shown(pattern), Excerpt(&line));
@@ -187,7 +189,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Dialogue<'_, S> {
             }
             if self.inbox.has_ended {
                 let (came, wanted) = (self.inbox.bytes.len(), expected.len());
-                let what = format!("the peer ended after {came} bytes of the {wanted} expected");
+                let what = format!(
+                    "the peer closed the connection after {came} of {wanted} expected bytes"
+                );
                 return Err(self.failure(Stage::Response, Reason::Closed, &what));
             }
             self.read().await?;
@@ -314,7 +318,7 @@ mod tests {
         let failure = standing.unwrap_err();
         assert_eq!(
             failure.message,
-            "query_response[1]: the peer ended after \"b\", and nothing matched c"
+            "query_response[1]: the peer closed the connection after \"b\"; no line matched \"c\""
         );
     }
 

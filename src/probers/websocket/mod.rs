@@ -9,6 +9,8 @@ mod progress;
 mod settings;
 mod upgrade;
 
+use std::fmt::Display;
+
 use bytes::Bytes;
 
 pub use measurements::{METRICS, Progress, WebsocketMeasurements, WebsocketPhase};
@@ -39,8 +41,8 @@ impl Prober for WebsocketProber {
         target: &Target,
         seen: &mut WebsocketMeasurements,
     ) -> Result<(), Failure> {
-        let url = Url::parse(&target.name)
-            .map_err(|error| invalid(format!("The target is not a URL: {error}")))?;
+        let url =
+            Url::parse(&target.name).map_err(|error| invalid(not_a_url(&target.name, error)))?;
         seen.progress = Some(Progress::default());
         // A file that cannot be used is told without bothering the target.
         self.tls_client.prepare(context).await?;
@@ -140,6 +142,14 @@ async fn ask(
         asking.stop_at(lap.answer_time());
     }
     upgraded
+}
+
+/// The text for a target that is not a URL. Most of them lack a scheme.
+fn not_a_url(target: &str, error: impl Display) -> String {
+    if target.contains("://") {
+        return format!("The target is not a URL: {error}");
+    }
+    format!("The target has no scheme; write ws://{target} or wss://{target}")
 }
 
 fn invalid(message: impl Into<String>) -> Failure {

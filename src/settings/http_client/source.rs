@@ -39,7 +39,7 @@ impl Source {
     }
 
     /// The file's name, if it is in a file.
-    pub(super) fn file(&self) -> String {
+    pub(crate) fn file(&self) -> String {
         match self {
             Self::Inline(_) => String::new(),
             Self::File(path) => path.display().to_string(),

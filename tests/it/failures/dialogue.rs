@@ -38,7 +38,7 @@ fn over_tcp() -> Vec<Row> {
             "{expect: hello}",
             tcp().say("good day\n").close(),
             MISMATCH,
-            "after \"good day\", and nothing matched hello",
+            "after \"good day\"; no line matched \"hello\"",
         )
         .with("probe_failed_due_to_regex 1"),
         talk(
@@ -46,7 +46,7 @@ fn over_tcp() -> Vec<Row> {
             "{expect: hello}",
             tcp().close(),
             MISMATCH,
-            "without a line",
+            "before it sent a line",
         ),
         talk(
             "other bytes",
@@ -56,7 +56,13 @@ fn over_tcp() -> Vec<Row> {
             "expected the bytes \"ok\", got \"no\"",
         )
         .with("probe_failed_due_to_bytes 1"),
-        talk("too few bytes", "{expect_bytes: abc}", tcp().say("ab").close(), closed, "2 bytes"),
+        talk(
+            "too few bytes",
+            "{expect_bytes: abc}",
+            tcp().say("ab").close(),
+            closed,
+            "2 of 3 expected bytes",
+        ),
         talk(
             "a second step",
             "{expect: hello, send: bye}, {expect: never}",

@@ -217,7 +217,7 @@ fn silence() -> Vec<Row> {
             asking(""),
             serving(dns().reply(message().other_identifier())),
             timeout,
-            "no answer; 1 datagram ignored: the identifier is that of another question",
+            "no answer to it; 1 datagram ignored: too short for DNS, or with the message ID of another",
         )
         .soon(),
         row(

@@ -182,7 +182,7 @@ fn client_certificates() -> Vec<Row> {
             talking(""),
             demanding(SslVersion::TLS1_3),
             late(required),
-            "demand a client certificate",
+            "requires a client certificate: set cert_file",
         )
         .with("probe_ssl_earliest_cert_expiry"),
         row(

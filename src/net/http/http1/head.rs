@@ -78,8 +78,10 @@ impl HeadReader {
             return Ok(Found::Other);
         }
         if bytes.len() > LARGEST_HEAD {
-            let message = format!("the head of the response has more than {LARGEST_HEAD} bytes");
-            return Err(Problem::too_large(message));
+            return Err(Problem::too_large(format!(
+                "the head of the response is larger than {} KiB, which is a fixed limit",
+                LARGEST_HEAD >> 10
+            )));
         }
         Ok(Found::Part)
     }
