@@ -42,7 +42,7 @@ async fn overlook(module: &str, target: &str, verified: bool) {
     };
     let (kind, _) = module.split_once(':').unwrap();
     let module = module.replace("TLS", &format!("tls_config: {{{trust}}}"));
-    let module = format!("{{prober: {kind}, timeout: 2s, {module}}}");
+    let module = format!("{{prober: {kind}, timeout: 10s, {module}}}");
     let target = target.replace("PORT", &server.address.port().to_string());
     // The second probe knows the server, and makes one connection.
     for handshakes in [1, 2] {

@@ -66,7 +66,7 @@ async fn ask((module, target, expected): (&str, &str, &str), names: SocketAddr) 
     let (kind, _) = module.split_once(':').unwrap();
     let hello = "query_response: [{expect: hello}]";
     let module = module.replace("HELLO", hello).replace(", NAME", "").replace("TLS", &keys);
-    let module = format!("{{prober: {kind}, timeout: 2s, {module}}}");
+    let module = format!("{{prober: {kind}, timeout: 10s, {module}}}");
     let target = target.replace("PORT", &server.address.port().to_string());
     let resolver = Resolver::of_servers(vec![names]);
     let probed = probe_by(resolver, &module, &target, "").await;

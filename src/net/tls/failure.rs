@@ -8,7 +8,7 @@ use tokio_boring::HandshakeError;
 use crate::{
     evidence::{Failure, Reason, Stage},
     net::tls::{
-        below::{Below, Received},
+        below::Below,
         engine::MAX_CERTIFICATES,
         fallback,
         session::{TlsSession, VerifyResult},
@@ -26,7 +26,7 @@ pub(super) fn of_handshake<S>(
         return failure;
     }
     let received = error.as_source_stream().map(|below| below.received.clone()).unwrap_or_default();
-    if let Some(failure) = not_tls(&received) {
+    if let Some(failure) = not_tls(&received.beginning) {
         return failure;
     }
     if let Some(io) = error.as_io_error() {
@@ -86,13 +86,20 @@ pub(super) fn is_engine_alone<S>(
     is_about_certificate && refusal(seen, settings).is_none()
 }
 
-/// The failure behind a handshake of the fallback engine that was not completed.
+/// The failure behind a handshake of the fallback engine that was not completed. `beginning` is how
+/// the peer's side began: another server may have taken the place of a remembered one.
 pub(super) fn of_fallback(
     error: &io::Error,
     seen: Option<&TlsSession>,
     settings: &TlsSettings,
+    beginning: [u8; 8],
 ) -> Failure {
     if let Some(failure) = refusal(seen, settings) {
+        return failure;
+    }
+    if beginning != [0; 8]
+        && let Some(failure) = not_tls(&beginning)
+    {
         return failure;
     }
     match fallback::error_of(error) {
@@ -180,13 +187,13 @@ impl Complaint {
     }
 }
 
-fn not_tls(received: &Received) -> Option<Failure> {
-    let first = received.beginning.first()?;
+fn not_tls(beginning: &[u8]) -> Option<Failure> {
+    let first = beginning.first()?;
     // The types of TLS records, from change_cipher_spec to application_data.
     if (20..=23).contains(first) {
         return None;
     }
-    let beginning = String::from_utf8_lossy(&received.beginning);
+    let beginning = String::from_utf8_lossy(beginning);
     let line = beginning.lines().next().unwrap_or_default();
     let hint = if line.starts_with("HTTP/") {
         "; the server speaks HTTP without TLS on this port"

@@ -116,7 +116,10 @@ impl TlsClient {
                 }
                 Ok(TlsStream::by_fallback(stream, Arc::clone(&self.settings)))
             }
-            Err(error) => Err(failure::of_fallback(&error, seen.as_ref(), &self.settings)),
+            Err(error) => {
+                let beginning = progress.beginning();
+                Err(failure::of_fallback(&error, seen.as_ref(), &self.settings, beginning))
+            }
         }
     }
 }

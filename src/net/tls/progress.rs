@@ -44,6 +44,11 @@ impl Progress {
         self.0.has_certificates.store(true, Ordering::Relaxed);
     }
 
+    /// The first eight bytes that came, where as many have come.
+    pub(super) fn beginning(&self) -> [u8; 8] {
+        self.0.beginning.load(Ordering::Relaxed).to_be_bytes()
+    }
+
     /// Describes how far the handshake came.
     pub(super) fn describe(&self) -> String {
         let received = self.0.received.load(Ordering::Relaxed);
