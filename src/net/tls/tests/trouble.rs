@@ -12,8 +12,8 @@ use tokio_boring::SslStreamBuilder;
 
 use super::{Outcome, connect, connect_as, connect_to, context, fixtures, trusting};
 use crate::{
-    evidence::{Failure, Reason, Stage},
-    net::tls::{Handshake, TlsClient, VerifyResult},
+    evidence::{Failure, Reason, Stage, trail::Place},
+    net::tls::{Handshake, TlsClient, VerifyResult, fallback},
     settings::tls::{TlsSettings, TlsVersion},
 };
 
@@ -107,6 +107,21 @@ async fn what_is_not_tls_is_named() {
         assert_eq!((failure.stage, failure.reason), (Stage::Tls, reason), "{failure}");
         assert!(failure.message.contains(text), "{failure}");
         assert!(outcome.seen.is_none());
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_tls_is_named_in_the_place_of_a_server_that_needed_the_fallback_engine() {
+    for (answer, text) in [
+        (&b"HTTP/1.1 400 Bad Request\r\n\r\n"[..], "\"HTTP/1.1\""),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", "\"SSH-2.0-\""),
+    ] {
+        let address = answering(answer).await;
+        fallback::remember((Place::Port(address), HOST.to_owned()), true);
+        let outcome = connect_to(&TlsClient::default(), address, HOST, &[]).await;
+        let failure = outcome.failure();
+        assert_eq!((failure.stage, failure.reason), (Stage::Tls, Reason::NotTls), "{failure}");
+        assert!(failure.message.contains(text), "{failure}");
     }
 }
 
