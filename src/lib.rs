@@ -6,7 +6,7 @@
 //! What everything speaks in:
 //! - [`metrics`]: a probe's metrics as plain data, and their text.
 //! - [`settings`]: YAML values that several sections share; one that exists is right.
-//! - [`evidence`]: what a probe notes while it runs: its log, its phases, why it failed.
+//! - [`diagnostics`]: what a probe notes while it runs: its log, its phases, why it failed.
 //!
 //! What a probe does:
 //! - [`net`]: connections, and what is learned while making them.
@@ -23,7 +23,7 @@
 pub mod app;
 pub mod cli;
 pub mod config;
-pub mod evidence;
+pub mod diagnostics;
 pub mod logging;
 pub mod metrics;
 pub mod net;

@@ -12,7 +12,7 @@ use log::{
     kv::{Error, Key, Value, VisitSource, VisitValue},
 };
 
-use crate::evidence::{log::LogEntry, logfmt};
+use crate::diagnostics::{log::LogEntry, logfmt};
 
 /// How a line looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -6,7 +6,7 @@ use anstream::{AutoStream, ColorChoice};
 use anstyle::{AnsiColor, Style};
 use terminal_size::{Height, Width, terminal_size_of};
 
-use crate::evidence::logfmt;
+use crate::diagnostics::logfmt;
 
 /// What stands out as good.
 pub(super) const GOOD: Style = AnsiColor::Green.on_default().bold();

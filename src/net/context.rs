@@ -1,4 +1,4 @@
-//! What every part of one probe shares: its deadline, its log and other evidence, the resolver.
+//! What every part of one probe shares: its deadline, its log and other diagnostics, the resolver.
 
 use std::sync::{
     Arc,
@@ -8,9 +8,9 @@ use std::sync::{
 use tokio::time::Instant;
 
 use crate::{
-    evidence::{
-        Checks, Hidden, ProbeLog, Stage, Trail,
-        stage_mark::{HeldStage, StageMark},
+    diagnostics::{
+        Attempts, Checks, ProbeLog, Secrets, Stage,
+        current_stage::{CurrentStage, StageGuard},
         waiting::{Waiting, WaitingWithin, Waits},
     },
     net::resolve::Resolver,
@@ -30,10 +30,10 @@ pub struct Context {
     /// The checks that were made.
     pub checks: Checks,
     /// The addresses that it turned to.
-    pub trail: Trail,
+    pub attempts: Attempts,
     /// What it must not tell, whoever repeats it.
-    pub hidden: Hidden,
-    stage: StageMark,
+    pub secrets: Secrets,
+    stage: CurrentStage,
     waits: Waits,
     repetition: AtomicU8,
 }
@@ -52,9 +52,9 @@ impl Context {
             resolver,
             log: ProbeLog::default(),
             checks: Checks::default(),
-            trail: Trail::default(),
-            hidden: Hidden::default(),
-            stage: StageMark::default(),
+            attempts: Attempts::default(),
+            secrets: Secrets::default(),
+            stage: CurrentStage::default(),
             waits: Waits::default(),
             repetition: AtomicU8::default(),
         }
@@ -83,7 +83,7 @@ impl Context {
 
     /// Notes that the probe has met a secret, which is not to be told.
     pub fn hide(&self, secret: &str) {
-        self.hidden.note(secret, HIDDEN);
+        self.secrets.note(secret, HIDDEN);
     }
 
     /// Notes that the probe has met a URL, whose secrets are not to be told.
@@ -91,9 +91,9 @@ impl Context {
         let shown = redact::url(url);
         if shown != url {
             for secret in redact::secrets_of(url) {
-                self.hidden.note(secret, redact::MASK);
+                self.secrets.note(secret, redact::MASK);
             }
-            self.hidden.note(url, shown);
+            self.secrets.note(url, shown);
         }
     }
 
@@ -105,7 +105,7 @@ impl Context {
     /// Notes that `stage` begins, and that what is entered until the guard is dropped is a part of
     /// it.
     #[must_use]
-    pub fn hold(&self, stage: Stage) -> HeldStage<'_> {
+    pub fn hold(&self, stage: Stage) -> StageGuard<'_> {
         self.stage.hold(stage)
     }
 
@@ -119,7 +119,7 @@ impl Context {
     ///
     /// `describe` says what is waited for and what came last, such as "no TCP handshake with
     /// 192.0.2.1:80". It is called only when the probe is cut off meanwhile, and its text is a part
-    /// of the failure. A text of the peer is quoted with [`Quoted`](crate::evidence::log::Quoted).
+    /// of the failure. A text of the peer is quoted with [`Quoted`](crate::diagnostics::log::Quoted).
     #[must_use]
     pub fn waiting_for<D: Fn() -> String>(&self, describe: D) -> Waiting<'_, D> {
         self.waits.wait(describe)

@@ -12,7 +12,7 @@ use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::net::TcpStream;
 
 use crate::{
-    evidence::{Call, Cause, Failure, Reason, Stage, trail::Place},
+    diagnostics::{Call, Cause, Failure, Reason, Stage, attempts::Peer},
     net::{
         Context,
         control::{Queued, TcpFacts},
@@ -34,7 +34,7 @@ pub async fn connect(
     source: Option<IpAddr>,
 ) -> Result<WireStream, Failure> {
     context.enter(Stage::Connect);
-    context.trail.note(Place::Port(address));
+    context.attempts.note(Peer::Port(address));
     let socket =
         open(address, Type::STREAM, Protocol::TCP).map_err(|error| not_opened(address, &error))?;
     bind(&socket, address, source)?;
@@ -51,7 +51,7 @@ pub async fn connect(
     // On a connection that stands, such messages must not end it (RFC 1122, section 4.2.3.9).
     drop(stamps::queue_errors(stream.as_fd(), address.is_ipv6(), false));
     let connect_time = handshake_time(stamps::tcp_facts(stream.as_fd()), born.elapsed());
-    context.trail.settle(&Place::Port(address));
+    context.attempts.settle(&Peer::Port(address));
     context.log.debug("Connected", &[("address", &address)]);
     Ok(WireStream::new(stream, born, connect_time))
 }

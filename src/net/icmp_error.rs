@@ -5,7 +5,7 @@
 use std::{borrow::Cow, io, net::IpAddr};
 
 use crate::{
-    evidence::{Call, Failure, Reason, Stage},
+    diagnostics::{Call, Failure, Reason, Stage},
     settings::ip::IpFamily,
 };
 

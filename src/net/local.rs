@@ -10,7 +10,7 @@ use std::{
 use tokio::net::UnixStream;
 
 use crate::{
-    evidence::{Call, Cause, Failure, Reason, Stage, trail::Place},
+    diagnostics::{Call, Cause, Failure, Reason, Stage, attempts::Peer},
     net::{
         Context,
         wire::{Mark, WireStream},
@@ -33,7 +33,7 @@ pub async fn connect(context: &Context, name: &str) -> Result<WireStream, Failur
         None => name.to_owned(),
     };
     context.enter(Stage::Connect);
-    context.trail.note(Place::Local(name.to_owned()));
+    context.attempts.note(Peer::Local(name.to_owned()));
     let born = Mark::now();
     let _waiting = context.waiting_for(|| format!("no connection to the unix socket {name}"));
     let stream = UnixStream::connect(Path::new(OsStr::from_bytes(address.as_bytes())))

@@ -8,7 +8,7 @@ use tokio::{
 };
 
 use crate::{
-    evidence::{Failure, Stage},
+    diagnostics::{Failure, Stage},
     net::{Context, dial, resolve, wire::WireStream},
     settings::ip::IpFamily,
 };
@@ -21,7 +21,7 @@ pub struct Reached {
     /// How long the name was looked up, until it was known where to connect to.
     pub lookup: Duration,
     /// How long the other family was tried then, without success.
-    pub in_vain: Duration,
+    pub incomplete: Duration,
 }
 
 /// Connects to a host that is not the target itself, such as one that a redirect named. As upstream
@@ -37,14 +37,14 @@ pub async fn connect(context: &Context, host: &str, port: u16) -> Result<Reached
         let address = resolve::resolve_family(context, host, IpFamily::V6).await;
         let (lookup, _) = *looked_up.get_or_init(|| (begun.elapsed(), address.is_ok()));
         let stream = dial::connect(context, address?.with_port(port), None).await?;
-        Ok(Reached { stream, lookup, in_vain: Duration::ZERO })
+        Ok(Reached { stream, lookup, incomplete: Duration::ZERO })
     };
     let second = async |turn: Turn| {
         let address = resolve::resolve_family(context, host, IpFamily::V4).await?;
         let own = begun.elapsed();
         turn.come().await;
         let before = begun.elapsed();
-        let (lookup, in_vain) = match looked_up.get() {
+        let (lookup, incomplete) = match looked_up.get() {
             // While IPv6 is looked up, it is the lookup that is waited for.
             None => (before, Duration::ZERO),
             Some((ended, found)) => {
@@ -53,7 +53,7 @@ pub async fn connect(context: &Context, host: &str, port: u16) -> Result<Reached
             }
         };
         let stream = dial::connect(context, address.with_port(port), None).await?;
-        Ok(Reached { stream, lookup, in_vain })
+        Ok(Reached { stream, lookup, incomplete })
     };
     race(first, second).await
 }
@@ -111,7 +111,7 @@ mod tests {
     use tokio::time::sleep;
 
     use super::*;
-    use crate::evidence::Reason;
+    use crate::diagnostics::Reason;
 
     /// A way that takes this many milliseconds and then works, or fails at a stage.
     async fn way(time: u64, outcome: Result<&'static str, Stage>) -> Result<&'static str, Failure> {

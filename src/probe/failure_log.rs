@@ -10,7 +10,7 @@ use std::{
 use log::Level;
 
 use crate::{
-    evidence::{Failure, log::Excerpt},
+    diagnostics::{Failure, log::Excerpt},
     probe::ProbeReport,
 };
 
@@ -134,7 +134,7 @@ impl Memory {
 mod tests {
     use super::*;
     use crate::{
-        evidence::{Reason, Stage},
+        diagnostics::{Reason, Stage},
         probe::report::tests::failed,
     };
 

@@ -110,7 +110,7 @@ impl Kept {
 mod tests {
     use super::*;
     use crate::{
-        evidence::{Failure, ProbeLog, Reason, Stage},
+        diagnostics::{Failure, ProbeLog, Reason, Stage},
         probe::report,
     };
 

@@ -26,7 +26,7 @@ use tokio::time::Instant;
 
 use crate::{
     config::AnyProber,
-    evidence::{Failure, Reason},
+    diagnostics::{Failure, Reason},
     metrics::{Description, Export, MetricSet},
     net::{
         Context, oauth2, proxy,
@@ -127,7 +127,7 @@ async fn run_prober<P: Prober>(
     }
     let mut metrics = MetricSet::with_capacity(USUAL_SAMPLES);
     seen.export(&mut metrics);
-    let hops = report::hops(seen.findings(), context.trail.take(), start);
+    let hops = report::hops(seen.findings(), context.attempts.take(), start);
     if let Err(failure) = &mut verdict
         && failure.reason == Reason::Timeout
     {
@@ -147,7 +147,7 @@ async fn run_prober<P: Prober>(
         ),
     }
     let known = module.secrets().iter().map(|secret| (secret.clone(), HIDDEN.to_owned()));
-    let scrubber = context.hidden.take(known);
+    let redactor = context.secrets.take(known);
     ProbeReport {
         module_name,
         module,
@@ -164,7 +164,7 @@ async fn run_prober<P: Prober>(
         log: context.log.take(),
     }
     .with_own_metrics()
-    .without_secrets(&scrubber)
+    .without_secrets(&redactor)
 }
 
 /// The verdict of a prober, or of its deadline, or of a defect in it, or none that anybody waits
@@ -234,7 +234,7 @@ fn internal_failure(context: &Context, panic: &(dyn std::any::Any + Send)) -> Fa
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::evidence::Stage;
+    use crate::diagnostics::Stage;
 
     /// What a scripted prober does.
     enum Script {

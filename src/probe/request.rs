@@ -6,7 +6,7 @@ use thiserror::Error;
 
 use crate::{
     config::{Config, Module},
-    evidence::logfmt::quoted,
+    diagnostics::logfmt::quoted,
     probe::{Query, target},
     probers::Target,
 };

@@ -4,7 +4,7 @@
 use tokio::time::Instant;
 
 use crate::{
-    evidence::{Phase, Phases, Span},
+    diagnostics::{Phase, Phases, Span},
     net::tls::TlsSession,
 };
 

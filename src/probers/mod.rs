@@ -18,7 +18,7 @@ use std::{future::Future, time::Duration};
 pub use findings::{Findings, GroupedSpan, Hop};
 
 use crate::{
-    evidence::{Failure, Reason, Stage},
+    diagnostics::{Failure, Reason, Stage},
     metrics::Export,
     net::Context,
 };
@@ -82,11 +82,11 @@ pub trait Prober: Sync {
     ) -> impl Future<Output = Result<(), Failure>> + Send;
 }
 
-/// Patterns are matched [`elsewhere`] against what has more bytes than this.
+/// Patterns are matched [`run_blocking`] against what has more bytes than this.
 const MOST_INLINE: usize = 64 << 10;
 
 /// Does what costs much CPU time off the thread that probes, which serves others too.
-async fn elsewhere<T: Send + 'static>(
+async fn run_blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
 ) -> Result<T, Failure> {
     tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| {

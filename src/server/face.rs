@@ -8,7 +8,7 @@ use actix_web::{
 };
 
 use crate::{
-    evidence::logfmt::visible,
+    diagnostics::logfmt::visible,
     probe::{ProbeReport, Query, history::Entry},
     server::{answer, exporter::Exporter, negotiate::OpenMetrics, pages, pages::Shown},
 };

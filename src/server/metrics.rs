@@ -14,7 +14,7 @@ use prometheus::{
 use crate::server::process::ProcessMetrics;
 use crate::{
     config::{Config, LastReload, Module},
-    evidence::Failure,
+    diagnostics::Failure,
     metrics::Format,
     probe::ProbeReport,
     server::{

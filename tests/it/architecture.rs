@@ -7,7 +7,7 @@ use crate::source::{code, rust_files};
 /// Lowest first. Those in one row do not use each other.
 const LAYERS: &[&[&str]] = &[
     &["metrics"],
-    &["settings", "evidence"],
+    &["settings", "diagnostics"],
     &["net"],
     &["probers"],
     &["config"],

@@ -1,7 +1,7 @@
 //! Certificates that BoringSSL refuses by itself: the probe begins again with another engine.
 
 use futures_util::future::join_all;
-use probe_exporter::evidence::Reason;
+use probe_exporter::diagnostics::Reason;
 
 use crate::{
     fixtures::{

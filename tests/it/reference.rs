@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, env, fmt::Write as _, fs};
 
 use probe_exporter::{
-    evidence::{Reason, Stage},
+    diagnostics::{Reason, Stage},
     metrics::{Description, Unit},
     net::tls::VerifyResult,
     probe::CATALOGUE,

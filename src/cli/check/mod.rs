@@ -19,7 +19,7 @@ use crate::{
         screen::{BAD, GOOD, NAME, ODD, Screen, wrapped},
     },
     config::{Config, Fault, NamedFile, Source, named_files, web::WebConfig},
-    evidence::words,
+    diagnostics::humanize,
     settings::file,
 };
 
@@ -68,7 +68,7 @@ impl Check {
         if let Some(module) = &self.explain {
             return self.explain(&config, module, &source.name, screen);
         }
-        let modules = words::count(config.modules().count(), "module");
+        let modules = humanize::count(config.modules().count(), "module");
         // Relative to the working directory, as a probe opens them.
         let unreadable = unreadable_files(&source.bytes, Path::new(""));
         let warnings = [config.warnings(), &unreadable].concat();
@@ -126,7 +126,7 @@ fn show_errors(lines: &Lines<'_>, faults: &[Fault], file: &str, screen: &mut Scr
     for fault in faults {
         screen.print(&lines.show(Weight::Error, fault, screen.width()));
     }
-    let errors = words::count(faults.len(), "error");
+    let errors = humanize::count(faults.len(), "error");
     screen.print(&format!("{NAME}{file}{NAME:#}: {BAD}{errors}{BAD:#}\n"));
     Outcome::Bad
 }
@@ -165,7 +165,7 @@ fn pass(
     }
     let rest = match warnings.len() {
         0 => String::new(),
-        many => format!(", {ODD}{}{ODD:#}", words::count(many, "warning")),
+        many => format!(", {ODD}{}{ODD:#}", humanize::count(many, "warning")),
     };
     screen.print(&format!("{NAME}{file}{NAME:#}: {GOOD}good{GOOD:#}, {what}{rest}\n"));
     Outcome::Good

@@ -158,7 +158,7 @@ fn explained(error: &BadRequest, config: &Config, source: &Source) -> String {
 mod tests {
     use super::*;
     use crate::{
-        evidence::{Failure, Reason, Stage},
+        diagnostics::{Failure, Reason, Stage},
         metrics::MetricSet,
         probe::report::{HopReport, PhaseReport},
     };
@@ -190,7 +190,7 @@ mod tests {
     pub(super) fn hop(url: &str, phases: &[(&'static str, u64, u64)]) -> HopReport {
         let phase = |(name, start, length): &(&'static str, u64, u64)| {
             let [start, length] = [*start, *length].map(Duration::from_millis);
-            PhaseReport { group: "", name, start, length, in_vain: false }
+            PhaseReport { group: "", name, start, length, incomplete: false }
         };
         HopReport {
             url: Some(url.to_owned()),

@@ -7,7 +7,7 @@ use anstyle::Style;
 use super::waterfall;
 use crate::{
     cli::screen::{BAD, FAINT, GOOD, NAME, ODD, harmless, wrapped},
-    evidence::{Failure, words},
+    diagnostics::{Failure, humanize},
     net::tls::{Certificate, TlsSession, Validity, VerifyResult},
     probe::{ProbeReport, report::HopReport},
 };
@@ -46,8 +46,8 @@ fn verdict(report: &ProbeReport, width: Option<usize>) -> String {
         "{}  {FAINT}module{FAINT:#} {}  {FAINT}in{FAINT:#} {}, {FAINT}our own{FAINT:#} {}",
         harmless(&report.target),
         report.module_name,
-        words::duration(report.duration),
-        words::duration(report.overhead())
+        humanize::duration(report.duration),
+        humanize::duration(report.overhead())
     );
     let mut page = wrapped(&text, width, &format!("{style}{word}{style:#}  "), "    ");
     if let Err(Failure { stage, reason, message }) = &report.verdict {
@@ -165,7 +165,7 @@ mod tests {
     use super::*;
     use crate::{
         cli::probe::tests::{hop, refused, report},
-        evidence::{Check, CheckName},
+        diagnostics::{Check, CheckName},
     };
 
     fn plain(text: &str) -> String {

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use crate::{evidence::Failure, probe::ProbeReport};
+use crate::{diagnostics::Failure, probe::ProbeReport};
 
 /// Successes whose times are kept: those of a day at one each second.
 const MOST_TIMES: usize = 100_000;
@@ -90,7 +90,7 @@ impl Statistics {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::evidence::{Reason, Stage};
+    use crate::diagnostics::{Reason, Stage};
 
     #[test]
     fn percentiles_are_those_of_the_successes() {

@@ -16,7 +16,7 @@ use crate::{
         outcome::Outcome,
         screen::{BAD, FAINT, GOOD, NAME, ODD, Screen, harmless, wrapped},
     },
-    evidence::{logfmt, words},
+    diagnostics::{humanize, logfmt},
     probe::{ProbeReport, ProbeRequest},
     settings::redact,
 };
@@ -84,7 +84,7 @@ fn line(report: &ProbeReport) -> String {
 }
 
 fn verdict(report: &ProbeReport) -> String {
-    let duration = words::duration(report.duration);
+    let duration = humanize::duration(report.duration);
     match &report.verdict {
         Ok(()) => format!("{GOOD}ok{GOOD:#} {duration}"),
         Err(_) => format!("{BAD}FAILED{BAD:#} {duration} {}", harmless(&report.summary())),
@@ -150,7 +150,7 @@ fn lines(report: &ProbeReport, statistics: &Statistics) -> [String; 4] {
         Err(_) => (BAD, "FAILED"),
     };
     let verdict = format!("{style}{word}{style:#}");
-    let (latest, probes) = (words::duration(report.duration), statistics.probes);
+    let (latest, probes) = (humanize::duration(report.duration), statistics.probes);
     let head =
         format!("{verdict}  {latest}  {FAINT}probes{FAINT:#} {probes}  {}", loss(statistics));
     let with = |names| [head.clone(), times(statistics, names)].join("  ").trim_end().to_owned();
@@ -172,7 +172,7 @@ const MAIN: [(&str, usize); 2] = [("median", 50), ("p95", 95)];
 fn times(statistics: &Statistics, named: &[(&str, usize)]) -> String {
     let shown = named.iter().filter_map(|(name, percent)| {
         let reading = statistics.percentile(*percent)?;
-        Some(format!("{FAINT}{name}{FAINT:#} {}", words::duration(reading)))
+        Some(format!("{FAINT}{name}{FAINT:#} {}", humanize::duration(reading)))
     });
     shown.collect::<Vec<_>>().join("  ")
 }

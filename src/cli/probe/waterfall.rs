@@ -6,7 +6,7 @@ use anstyle::{AnsiColor, Style};
 
 use crate::{
     cli::screen::FAINT,
-    evidence::words,
+    diagnostics::humanize,
     probe::report::{HopReport, PhaseReport},
 };
 
@@ -40,8 +40,8 @@ pub(super) fn bars(
     let before = 2 + names + 2 + TIME + 2;
     let columns = width.map_or(USUAL, |width| width.saturating_sub(before).min(MOST));
     let line = |phase: &PhaseReport| {
-        let (name, time) = (phase.label(), words::duration(phase.length));
-        let (style, note) = if phase.in_vain { (FAINT, " in vain") } else { (BAR, "") };
+        let (name, time) = (phase.label(), humanize::duration(phase.length));
+        let (style, note) = if phase.incomplete { (FAINT, " in vain") } else { (BAR, "") };
         let Some(columns) = columns.checked_sub(note.len()).filter(|columns| *columns >= LEAST)
         else {
             return format!("  {name:<names$}  {time:>TIME$}\n");
@@ -81,7 +81,7 @@ mod tests {
 
     fn phase(name: &'static str, start: u64, length: u64) -> PhaseReport {
         let [start, length] = [start, length].map(Duration::from_millis);
-        PhaseReport { group: "", name, start, length, in_vain: false }
+        PhaseReport { group: "", name, start, length, incomplete: false }
     }
 
     #[test]

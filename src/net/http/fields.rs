@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use crate::{
-    evidence::{Reason, log::Quoted},
+    diagnostics::{Reason, log::Quoted},
     net::http::send::{LARGEST_HEAD, MOST_HEADERS},
 };
 

@@ -2,7 +2,7 @@
 
 use memchr::memmem;
 
-use crate::{evidence::log::Quoted, net::tls::alert_text};
+use crate::{diagnostics::log::Quoted, net::tls::alert_text};
 
 /// As many bytes tell a protocol, and are as many as a message quotes.
 pub(crate) const BYTES_NEEDED: usize = 128;

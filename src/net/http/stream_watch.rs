@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::{evidence::words::count, net::wire::Mark};
+use crate::{diagnostics::humanize::count, net::wire::Mark};
 
 /// The times of an exchange, which are read while others own the connection.
 #[derive(Debug, Clone, Default)]

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::evidence::{log::Quoted, words::count};
+use crate::diagnostics::{humanize::count, log::Quoted};
 
 /// Maximum number of bytes that are kept.
 const MAX_KEPT: usize = 96;

@@ -6,7 +6,7 @@ use http::{HeaderValue, StatusCode};
 use serde_json::{Map, Value, error::Category};
 
 use super::failure;
-use crate::evidence::{Failure, Reason};
+use crate::diagnostics::{Failure, Reason};
 
 /// A token that can be used.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 
 use super::failure;
 use crate::{
-    evidence::{Failure, Reason},
+    diagnostics::{Failure, Reason},
     net::tls,
     settings::{
         http_client::{OAuth2Settings, SignatureAlgorithm},

@@ -15,7 +15,7 @@ use super::{
     request::Form,
 };
 use crate::{
-    evidence::{Failure, Phases, Reason, Stage},
+    diagnostics::{Failure, Phases, Reason, Stage},
     net::{
         Context,
         http::{

@@ -25,7 +25,7 @@ use self::{
     request::Style,
 };
 use crate::{
-    evidence::{Failure, Phase, Phases, Reason, Stage},
+    diagnostics::{Failure, Phase, Phases, Reason, Stage},
     metrics::{Description, Metric, Unit},
     net::{Context, http::credentials::unusable, tls::TlsClient},
     settings::{

@@ -7,7 +7,7 @@ use url::form_urlencoded::{Serializer, byte_serialize};
 
 use super::assertion;
 use crate::{
-    evidence::Failure,
+    diagnostics::Failure,
     net::http::credentials::basic,
     settings::{
         http_client::{JWT_BEARER, OAuth2Settings},

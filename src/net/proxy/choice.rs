@@ -7,7 +7,7 @@ use url::Url;
 
 use super::{Kind, Proxy, User, refusal};
 use crate::{
-    evidence::{Failure, Reason},
+    diagnostics::{Failure, Reason},
     settings::{
         host_name::to_ascii,
         http_client::{Destination, NoProxy, ProxySettings, ProxyUrl},

@@ -8,7 +8,7 @@ use http_body_util::Empty;
 
 use super::{Endpoint, refusal};
 use crate::{
-    evidence::{Failure, Reason, log::Quoted, words::count},
+    diagnostics::{Failure, Reason, humanize::count, log::Quoted},
     net::{
         http::{
             credentials::{header_name, header_value},

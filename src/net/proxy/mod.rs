@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 pub(crate) use self::connect::ConnectHeaders;
 use crate::{
-    evidence::{Failure, Phase, Phases, Reason, Stage},
+    diagnostics::{Failure, Phase, Phases, Reason, Stage},
     metrics::{Description, Metric, Unit},
     net::{
         Context,
@@ -122,7 +122,11 @@ impl Proxy {
         let reached = connected.map_err(|failure| self.blame(&failure))?;
         let found = begun + reached.lookup;
         times.add_until(ProxyPhase::Resolve, reached.lookup, found);
-        times.add_in_vain_until(ProxyPhase::Resolve, reached.in_vain, found + reached.in_vain);
+        times.add_incomplete_until(
+            ProxyPhase::Resolve,
+            reached.incomplete,
+            found + reached.incomplete,
+        );
         Ok(reached.stream)
     }
 

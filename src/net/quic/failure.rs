@@ -3,7 +3,7 @@
 use std::io;
 
 use crate::{
-    evidence::{Call, Failure, Reason, Stage, log::Quoted},
+    diagnostics::{Call, Failure, Reason, Stage, log::Quoted},
     net::{
         dial,
         quic::{AppError, Broken, QuicConnection},

@@ -16,7 +16,7 @@ use std::{
 use tokio::{task::coop::consume_budget, time::Instant};
 
 use crate::{
-    evidence::{Failure, Reason, Stage, words::count},
+    diagnostics::{Failure, Reason, Stage, humanize::count},
     net::{
         Context,
         tls::{Handshake, QuicTls, TlsClient, TlsSession},

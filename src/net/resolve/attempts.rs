@@ -11,7 +11,7 @@ use super::{
     answer::NoAnswer,
     server::{Server, ServerError, in_parentheses},
 };
-use crate::evidence::Reason;
+use crate::diagnostics::Reason;
 
 /// The servers that were asked, in order. It is shared by the questions of one lookup.
 #[derive(Debug, Default)]

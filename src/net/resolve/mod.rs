@@ -21,7 +21,7 @@ use std::{
 use tokio::time::Instant;
 
 use crate::{
-    evidence::{Failure, Stage},
+    diagnostics::{Failure, Stage},
     metrics::{Description, Export, Metric, MetricSet, Unit},
     net::Context,
     settings::{

@@ -8,7 +8,7 @@ use super::{
     Address,
     resolver::{LookupError, Wanted},
 };
-use crate::evidence::Reason;
+use crate::diagnostics::Reason;
 
 /// `getaddrinfo` on a thread of its own.
 pub(super) async fn lookup(

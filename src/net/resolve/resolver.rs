@@ -9,7 +9,7 @@ use super::{
     operating_system,
 };
 use crate::{
-    evidence::{Failure, Reason, Stage},
+    diagnostics::{Failure, Reason, Stage},
     settings::{
         host_name::{self, NotAHost},
         ip::{IpFamily, IpSettings},

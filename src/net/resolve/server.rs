@@ -25,7 +25,7 @@ use super::{
     interface_index,
 };
 use crate::{
-    evidence::{Call, Cause, Reason},
+    diagnostics::{Call, Cause, Reason},
     net::{
         dial,
         dns::{Malformed, QueryName, RECURSION_DESIRED, question},

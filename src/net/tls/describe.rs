@@ -14,7 +14,7 @@ use x509_parser::{
 };
 
 use crate::{
-    evidence::words,
+    diagnostics::humanize,
     net::tls::{
         certificate::{self, Certificate, parse},
         extensions::{GeneralName, tag},
@@ -47,9 +47,11 @@ impl Validity {
 impl fmt::Display for Validity {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NotYet(wait) => write!(formatter, "not valid for another {}", words::long(*wait)),
-            Self::Valid(left) => write!(formatter, "expires in {}", words::long(*left)),
-            Self::Expired(ago) => write!(formatter, "expired {} ago", words::long(*ago)),
+            Self::NotYet(wait) => {
+                write!(formatter, "not valid for another {}", humanize::long(*wait))
+            }
+            Self::Valid(left) => write!(formatter, "expires in {}", humanize::long(*left)),
+            Self::Expired(ago) => write!(formatter, "expired {} ago", humanize::long(*ago)),
         }
     }
 }

@@ -6,7 +6,7 @@ use boring::ssl;
 use tokio_boring::HandshakeError;
 
 use crate::{
-    evidence::{Failure, Reason, Stage},
+    diagnostics::{Failure, Reason, Stage},
     net::tls::{
         below::Below,
         engine::MAX_CERTIFICATES,

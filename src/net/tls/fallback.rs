@@ -34,7 +34,7 @@ use tokio::{
 use tokio_rustls::TlsConnector;
 
 use crate::{
-    evidence::{Failure, trail::Place},
+    diagnostics::{Failure, attempts::Peer},
     net::{
         Context,
         tls::{
@@ -46,10 +46,10 @@ use crate::{
 };
 
 /// A peer: where a probe connects to, and the host that it asks for.
-pub(super) type Peer = (Place, String);
+pub(super) type Host = (Peer, String);
 
 /// The peers that need this engine, each with the time when that was found out.
-static PEERS: Mutex<Option<HashMap<Peer, Instant>>> = Mutex::new(None);
+static PEERS: Mutex<Option<HashMap<Host, Instant>>> = Mutex::new(None);
 
 /// More peers are not remembered at a time.
 const MAX_PEERS: usize = 1024;
@@ -58,13 +58,13 @@ const MAX_PEERS: usize = 1024;
 const MAX_AGE: Duration = Duration::from_hours(1);
 
 /// Whether `peer` needs the fallback engine, as far as is known.
-pub(super) fn is_needed_by(peer: &Peer) -> bool {
+pub(super) fn is_needed_by(peer: &Host) -> bool {
     let peers = PEERS.lock().unwrap_or_else(PoisonError::into_inner);
     peers.as_ref().and_then(|peers| peers.get(peer)).is_some_and(|since| since.elapsed() < MAX_AGE)
 }
 
 /// Remembers that `peer` needs the fallback engine, or that it does not.
-pub(super) fn remember(peer: Peer, is_needed: bool) {
+pub(super) fn remember(peer: Host, is_needed: bool) {
     let mut peers = PEERS.lock().unwrap_or_else(PoisonError::into_inner);
     let peers = peers.get_or_insert_default();
     if !is_needed {
@@ -200,7 +200,7 @@ mod tests {
 
     #[test]
     fn so_many_peers_are_remembered_and_no_more() {
-        let peer = |number: usize| (Place::Local("fallback".to_owned()), number.to_string());
+        let peer = |number: usize| (Peer::Local("fallback".to_owned()), number.to_string());
         assert!(!is_needed_by(&peer(0)));
         for number in 0..2 * MAX_PEERS {
             remember(peer(number), true);

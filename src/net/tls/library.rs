@@ -12,7 +12,7 @@ use rustls::{
 };
 
 use crate::{
-    evidence::{Failure, Reason, Stage},
+    diagnostics::{Failure, Reason, Stage},
     net::tls::{
         TlsClient,
         files::{self, Identity},

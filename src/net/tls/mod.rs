@@ -60,7 +60,7 @@ pub use crate::net::tls::{
     stream::TlsStream,
 };
 use crate::{
-    evidence::{Failure, Reason, Stage},
+    diagnostics::{Failure, Reason, Stage},
     net::{
         Context,
         tls::{
@@ -149,7 +149,7 @@ impl TlsClient {
         *seen = None;
         let prepared = self.read(context).await?;
         let judge = self.judge(&prepared, request.server_name)?;
-        let peer = context.trail.last().map(|place| (place, judge.host.clone()));
+        let peer = context.attempts.last().map(|place| (place, judge.host.clone()));
         if peer.as_ref().is_some_and(fallback::is_needed_by) && fallback::is_possible(self) {
             // Boxed, or every probe would have room for what few do.
             let shaken = self.handshake_by_fallback(context, stream, request.alpn, judge, seen);

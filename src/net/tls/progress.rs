@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
-use crate::evidence::{log::Quoted, words::count};
+use crate::diagnostics::{humanize::count, log::Quoted};
 
 /// What came from the peer so far; shared by the stream below TLS and the probe.
 #[derive(Debug, Clone, Default)]

@@ -15,7 +15,7 @@ use boring::{
 };
 
 use crate::{
-    evidence::{Failure, Reason, Stage},
+    diagnostics::{Failure, Reason, Stage},
     net::{
         Context,
         tls::{

@@ -20,7 +20,7 @@ use crate::{
 ///
 /// An end of the connection below counts as the end of the text, also when the peer did not
 /// announce it: many servers do not. An end within a record is an error, as in Go's client. An error
-/// that TLS is behind carries a [`Failure`](crate::evidence::Failure).
+/// that TLS is behind carries a [`Failure`](crate::diagnostics::Failure).
 pub struct TlsStream<S> {
     engine: Engine<S>,
     settings: Arc<TlsSettings>,

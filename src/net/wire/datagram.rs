@@ -11,7 +11,7 @@ use socket2::{Protocol, Socket, Type};
 use tokio::io::{Interest, ReadBuf, unix::AsyncFd};
 
 use crate::{
-    evidence::{Call, Failure, Stage, trail::Place},
+    diagnostics::{Call, Failure, Stage, attempts::Peer},
     net::{
         Context,
         control::Queued,
@@ -78,7 +78,7 @@ impl WireDatagram {
         source: Option<IpAddr>,
     ) -> Result<Self, Failure> {
         context.enter(Stage::Connect);
-        context.trail.note(Place::Port(address));
+        context.attempts.note(Peer::Port(address));
         let failed = |call| {
             move |error| dial::failure(call, address, &format!("sending to {address}"), &error)
         };
@@ -298,7 +298,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        evidence::Reason,
+        diagnostics::Reason,
         net::{resolve::Resolver, wire::stamps_available},
     };
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::{
-    evidence::trail::Stop,
+    diagnostics::attempts::Attempt,
     net::tls::TlsSession,
     probers::{Findings, Hop},
 };
@@ -39,13 +39,13 @@ pub struct PhaseReport {
     /// How long it took.
     pub length: Duration,
     /// Whether it was waited for what never came.
-    pub in_vain: bool,
+    pub incomplete: bool,
 }
 
 /// Puts together what a probe that began at `start` tells of its exchanges. There is one at least.
 pub(in crate::probe) fn hops(
     findings: Findings,
-    stops: Vec<Stop>,
+    attempts: Vec<Attempt>,
     start: Instant,
 ) -> Vec<HopReport> {
     let Findings { mut hops, spans } = findings;
@@ -60,13 +60,13 @@ pub(in crate::probe) fn hops(
             HopReport { url, address: None, start, answer, tls, phases: Vec::new() }
         })
         .collect();
-    for Stop { at, place } in stops.into_iter().rev() {
+    for Attempt { at, peer } in attempts.into_iter().rev() {
         if let Some(hop) = hop_at(&mut reports, since(at)) {
-            hop.address.get_or_insert_with(|| place.to_string());
+            hop.address.get_or_insert_with(|| peer.to_string());
         }
     }
     // Where nothing was waited for in vain, there is nothing to tell.
-    for span in spans.into_iter().filter(|it| !it.span.in_vain || !it.span.time.is_zero()) {
+    for span in spans.into_iter().filter(|it| !it.span.incomplete || !it.span.time.is_zero()) {
         let start = since(span.span.begun);
         if let Some(hop) = hop_at(&mut reports, start) {
             hop.phases.push(PhaseReport {
@@ -74,7 +74,7 @@ pub(in crate::probe) fn hops(
                 name: span.span.phase,
                 start,
                 length: span.span.time,
-                in_vain: span.span.in_vain,
+                incomplete: span.span.incomplete,
             });
         }
     }
@@ -129,7 +129,7 @@ impl PhaseReport {
 mod tests {
     use super::*;
     use crate::{
-        evidence::{Span, trail::Place},
+        diagnostics::{Span, attempts::Peer},
         probers::GroupedSpan,
     };
 
@@ -141,7 +141,7 @@ mod tests {
             |begun, url: &str| Hop { begun, url: Some(url.to_owned()), answer: None, tls: None };
         let span = |phase, begun| GroupedSpan {
             group: "",
-            span: Span { phase, begun, time: Duration::from_millis(5), in_vain: false },
+            span: Span { phase, begun, time: Duration::from_millis(5), incomplete: false },
         };
         let findings = Findings {
             hops: vec![hop(None, "http://a/"), hop(Some(at(20)), "http://b/")],
@@ -151,10 +151,13 @@ mod tests {
                 span("connect", at(20)),
             ],
         };
-        let stop = |time, name: &str| Stop { at: time, place: Place::Local(name.to_owned()) };
-        let stops =
-            vec![stop(at(5), "[::1]:80"), stop(at(6), "127.0.0.1:80"), stop(at(21), "c:80")];
-        let hops = hops(findings, stops, start);
+        let attempt = |time, name: &str| Attempt { at: time, peer: Peer::Local(name.to_owned()) };
+        let attempts = vec![
+            attempt(at(5), "[::1]:80"),
+            attempt(at(6), "127.0.0.1:80"),
+            attempt(at(21), "c:80"),
+        ];
+        let hops = hops(findings, attempts, start);
         let addresses: Vec<_> = hops.iter().map(|hop| hop.address.as_deref()).collect();
         assert_eq!(addresses, [Some("127.0.0.1:80"), Some("c:80")]);
         let phases =
@@ -171,7 +174,7 @@ mod tests {
             name,
             start: Duration::from_millis(start),
             length: Duration::from_millis(length),
-            in_vain: false,
+            incomplete: false,
         };
         let told = |phases| {
             let mut hops = hops(Findings::default(), Vec::new(), Instant::now());

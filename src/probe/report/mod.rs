@@ -12,7 +12,7 @@ use std::{
 
 use crate::{
     config::Module,
-    evidence::{Check, Failure, Scrubber, checks, failure, log::LogEntry},
+    diagnostics::{Check, Failure, Redactor, checks, failure, log::LogEntry},
     metrics::{Description, Export, Metric, MetricSet, Unit},
     settings::{redact, secret::HIDDEN},
 };
@@ -97,25 +97,25 @@ impl ProbeReport {
 
     /// Takes out what the probe must not tell; a peer may have repeated it.
     #[must_use]
-    pub(super) fn without_secrets(mut self, scrubber: &Scrubber) -> Self {
-        if scrubber.is_idle() {
+    pub(super) fn without_secrets(mut self, redactor: &Redactor) -> Self {
+        if redactor.is_idle() {
             return self;
         }
         let checks = self.checks.iter_mut().filter_map(Check::failure_mut);
         for failure in self.verdict.as_mut().err().into_iter().chain(checks) {
-            scrubber.scrub(&mut failure.message);
-            scrubber.scrub_beginnings(&mut failure.message);
+            redactor.redact(&mut failure.message);
+            redactor.redact_beginnings(&mut failure.message);
         }
         for entry in &mut self.log {
-            scrubber.scrub(&mut entry.message);
-            entry.fields.iter_mut().for_each(|(_, value)| scrubber.scrub(value));
+            redactor.redact(&mut entry.message);
+            entry.fields.iter_mut().for_each(|(_, value)| redactor.redact(value));
             let failures = entry.fields.iter_mut().filter(|(key, _)| *key == FAILURE_FIELD);
-            failures.for_each(|(_, value)| scrubber.scrub_beginnings(value));
+            failures.for_each(|(_, value)| redactor.redact_beginnings(value));
         }
         for hop in &mut self.hops {
-            hop.url.iter_mut().chain(&mut hop.answer).for_each(|text| scrubber.scrub(text));
+            hop.url.iter_mut().chain(&mut hop.answer).for_each(|text| redactor.redact(text));
         }
-        self.metrics.for_each_label(|value| scrubber.scrub(value));
+        self.metrics.for_each_label(|value| redactor.redact(value));
         self
     }
 

@@ -4,7 +4,7 @@ use std::fmt::{self, Write as _};
 
 use super::{HopReport, ProbeReport};
 use crate::{
-    evidence::{Failure, logfmt::visible},
+    diagnostics::{Failure, logfmt::visible},
     metrics::{Escaping, Format},
     net::tls::{Certificate, TlsSession},
 };
@@ -65,8 +65,8 @@ fn write_hop(out: &mut String, hop: &HopReport) -> fmt::Result {
     }
     for phase in &hop.phases {
         let (start, length) = (phase.start.as_secs_f64(), phase.length.as_secs_f64());
-        let in_vain = if phase.in_vain { ", in vain" } else { "" };
-        writeln!(out, "  {:<16} {length:.6} s, from {start:.6} s on{in_vain}", phase.label())?;
+        let incomplete = if phase.incomplete { ", in vain" } else { "" };
+        writeln!(out, "  {:<16} {length:.6} s, from {start:.6} s on{incomplete}", phase.label())?;
     }
     hop.tls.as_ref().map_or(Ok(()), |tls| write_tls(out, tls))
 }

@@ -9,7 +9,7 @@ use super::{
     settings::{DnsProber, Transport},
 };
 use crate::{
-    evidence::{Check, CheckName, Failure, Reason, Stage, log::Excerpt, words::count},
+    diagnostics::{Check, CheckName, Failure, Reason, Stage, humanize::count, log::Excerpt},
     net::Context,
     settings::{named::Named, regexp::Regexp},
 };

@@ -13,7 +13,7 @@ use super::{
     message::{self, Message},
 };
 use crate::{
-    evidence::{Call, Failure, Phases, Reason, Stage, log::Quoted, words::count},
+    diagnostics::{Call, Failure, Phases, Reason, Stage, humanize::count, log::Quoted},
     net::{
         Context, dial,
         tls::{Handshake, TlsClient},

@@ -7,7 +7,7 @@ use super::{
     mnemonics::{Rcode, RecordType},
 };
 use crate::{
-    evidence::{Phase, Phases},
+    diagnostics::{Phase, Phases},
     metrics::{Description, Export, Metric, MetricSet, Unit},
     net::{resolve::Resolution, tls::TlsSession, wire::WireClock},
     probers::{Findings, Measurements},

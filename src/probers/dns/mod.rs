@@ -15,7 +15,7 @@ pub use settings::{DnsProber, RecordRules, Transport};
 
 use self::exchange::Question;
 use crate::{
-    evidence::{Failure, Reason, Stage},
+    diagnostics::{Failure, Reason, Stage},
     net::{
         Context,
         dns::{RECURSION_DESIRED, question},

@@ -14,7 +14,7 @@ use super::{
     status::{Code, Status, code_of_break, code_of_http},
 };
 use crate::{
-    evidence::{Failure, Reason, Stage},
+    diagnostics::{Failure, Reason, Stage},
     net::{
         http::{
             RequestBody, USER_AGENT as OUR_AGENT,

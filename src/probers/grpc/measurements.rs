@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{message::ServingStatus, status::Code};
 use crate::{
-    evidence::{Phase, Phases},
+    diagnostics::{Phase, Phases},
     metrics::{Description, Export, Metric, MetricSet, Unit},
     net::{
         resolve::Resolution,

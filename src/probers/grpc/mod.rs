@@ -15,7 +15,7 @@ pub use settings::GrpcProber;
 pub use status::Code;
 
 use crate::{
-    evidence::{Check, CheckName, Failure, Reason, Stage},
+    diagnostics::{Check, CheckName, Failure, Reason, Stage},
     net::{
         Context, dial,
         http::{

@@ -4,7 +4,7 @@ use bytes::{Buf, Bytes};
 use tokio::time::Instant;
 
 use crate::{
-    evidence::{Failure, Reason, Stage},
+    diagnostics::{Failure, Reason, Stage},
     probers::http::{
         buffers,
         decoder::{DecodeError, Decoder},

@@ -8,7 +8,7 @@ use std::time::Instant;
 use http::{HeaderMap, StatusCode};
 
 use crate::{
-    evidence::{Check, CheckName, Failure, Reason, Stage},
+    diagnostics::{Check, CheckName, Failure, Reason, Stage},
     net::http::version::HttpVersion,
     probers::http::settings::{HeaderMatcher, HttpProber},
     settings::{cel::CelProgram, named::Named, regexp::Regexp},

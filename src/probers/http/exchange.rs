@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, StatusCode, Version, header};
 
 use crate::{
-    evidence::{Failure, Stage, log::Quoted},
+    diagnostics::{Failure, Stage, log::Quoted},
     net::{
         Context,
         http::{

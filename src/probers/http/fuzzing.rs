@@ -12,7 +12,7 @@ use super::{
     verdict::judge,
 };
 use crate::{
-    evidence::Failure,
+    diagnostics::Failure,
     net::{Context, wire::WireClock},
 };
 

@@ -7,7 +7,7 @@ use http::{HeaderMap, StatusCode, header};
 use tokio::time::Instant;
 
 use crate::{
-    evidence::{Phase, Phases},
+    diagnostics::{Phase, Phases},
     net::{
         http::version::HttpVersion, oauth2::OAuth2Phase, proxy::ProxyPhase, resolve::Resolution,
         tls::TlsSession, wire::WireClock,

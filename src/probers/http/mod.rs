@@ -31,7 +31,7 @@ pub use settings::{Compression, HeaderMatcher, HttpProber};
 
 pub use crate::net::http::version::HttpVersion;
 use crate::{
-    evidence::{Failure, Reason, Stage},
+    diagnostics::{Failure, Reason, Stage},
     net::{
         Context,
         http::url::check_scheme,

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use http::{HeaderMap, Method, StatusCode, header};
 
 use crate::{
-    evidence::{Failure, Reason, Stage},
+    diagnostics::{Failure, Reason, Stage},
     net::{Context, http::url::Url},
     probers::http::{
         cookies::Jar,

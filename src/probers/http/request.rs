@@ -6,7 +6,7 @@ use http_body_util::{BodyExt as _, Empty, Full};
 use tokio::fs::File;
 
 use crate::{
-    evidence::{Failure, Reason, Stage},
+    diagnostics::{Failure, Reason, Stage},
     net::{
         Context,
         http::{

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 #[cfg(feature = "http3")]
 use crate::probers::http::http3;
 use crate::{
-    evidence::{Failure, Reason, Stage},
+    diagnostics::{Failure, Reason, Stage},
     net::{
         Context, dial,
         http::{
@@ -154,18 +154,18 @@ impl Way<'_> {
         } else {
             let reached = Box::pin(race::connect(self.context, host, port)).await;
             let reached = reached.map_err(|failure| self.hop.blame(failure, self.is_own))?;
-            (Some((reached.lookup, reached.in_vain)), reached.stream)
+            (Some((reached.lookup, reached.incomplete)), reached.stream)
         };
         connecting.stop_now(stream.connect_time());
-        if let Some((lookup, in_vain)) = lookup {
+        if let Some((lookup, incomplete)) = lookup {
             let found = begun + lookup;
             // As upstream does it, the phase is not there when the lookup was to be skipped.
             if self.is_own {
-                seen.phases.add_in_vain_until(HttpPhase::Resolve, lookup, found);
+                seen.phases.add_incomplete_until(HttpPhase::Resolve, lookup, found);
             } else {
                 seen.phases.add_until(HttpPhase::Resolve, lookup, found);
             }
-            seen.phases.add_in_vain_until(HttpPhase::Connect, in_vain, found + in_vain);
+            seen.phases.add_incomplete_until(HttpPhase::Connect, incomplete, found + incomplete);
         }
         let clock = stream.clock();
         seen.clock = Some(clock.clone());

@@ -6,7 +6,7 @@ use http::Request;
 use http_body::Body as _;
 
 use crate::{
-    evidence::{Phases, words::count},
+    diagnostics::{Phases, humanize::count},
     net::{
         http::{RequestBody, http1::HeadWatch, stream_watch::StreamWatch},
         wire::{Mark, WireClock},
@@ -195,7 +195,7 @@ impl HttpMeasurements {
                 }
                 let since = running.waiting_since();
                 let waited = since.map(Mark::elapsed).unwrap_or_default();
-                self.phases.add_in_vain(HttpPhase::Processing, waited);
+                self.phases.add_incomplete(HttpPhase::Processing, waited);
                 None
             }
             Progress::Answered(_) => None,

@@ -10,10 +10,10 @@ use http::StatusCode;
 use tokio::time::Instant;
 
 use crate::{
-    evidence::{Check, Failure, Reason, Stage, words::count},
+    diagnostics::{Check, Failure, Reason, Stage, humanize::count},
     net::{Context, http::not_http::wants_tls, proxy::Proxy},
     probers::{
-        MOST_INLINE, elsewhere,
+        MOST_INLINE,
         http::{
             body::{BodyError, Collector},
             buffers, checks,
@@ -22,6 +22,7 @@ use crate::{
             redirects::Final,
             settings::HttpProber,
         },
+        run_blocking,
     },
 };
 
@@ -204,7 +205,7 @@ async fn match_patterns(
         return Ok(checks::body(unwanted, wanted, body));
     }
     let (unwanted, wanted, body) = (unwanted.clone(), wanted.clone(), Arc::clone(body));
-    elsewhere(move || Ok(checks::body(&unwanted, &wanted, &body))).await
+    run_blocking(move || Ok(checks::body(&unwanted, &wanted, &body))).await
 }
 
 /// An expression may take its time over the smallest body.
@@ -220,7 +221,7 @@ async fn match_json(
     let body = Arc::clone(body);
     let deadline = context.deadline.into_std();
     let made =
-        elsewhere(move || Ok(checks::json(unwanted.as_ref(), wanted.as_ref(), &body, deadline)))
+        run_blocking(move || Ok(checks::json(unwanted.as_ref(), wanted.as_ref(), &body, deadline)))
             .await;
     if Instant::now() >= context.deadline {
         // What was cut off says nothing of the body; the deadline is about to say so.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::{
-    evidence::{Phase, Phases},
+    diagnostics::{Phase, Phases},
     metrics::{Description, Export, Metric, MetricSet, Unit},
     net::resolve::Resolution,
     probers::{Findings, Measurements},

@@ -20,7 +20,7 @@ use std::{
 use tokio::time::Instant;
 
 use crate::{
-    evidence::{Call, Failure, Stage, trail::Place, words::count},
+    diagnostics::{Call, Failure, Stage, attempts::Peer, humanize::count},
     net::{
         Context, dial,
         resolve::resolve,
@@ -52,7 +52,7 @@ impl Prober for IcmpProber {
         drop(resolving);
 
         context.enter(Stage::Connect);
-        context.trail.note(Place::Host(address.ip()));
+        context.attempts.note(Peer::Host(address.ip()));
         let begun = Instant::now();
         let (socket, echo) = self.set_up(address.with_port(0))?;
         let request = echo.request();
@@ -184,7 +184,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        evidence::Reason,
+        diagnostics::Reason,
         net::resolve::Resolver,
         net::wire::{Kind, stamps_available},
     };

@@ -5,7 +5,7 @@ use std::{fmt, fs, io, mem::MaybeUninit, net::SocketAddr};
 use socket2::{Protocol, Socket, Type};
 
 use crate::{
-    evidence::{Call, Failure, Reason, Stage},
+    diagnostics::{Call, Failure, Reason, Stage},
     net::{
         dial,
         wire::{Kind, WireDatagram},

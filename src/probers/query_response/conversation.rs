@@ -4,7 +4,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{DialogueFacts, QueryResponse, Standing, StreamFacts, StreamPhase, talk};
 use crate::{
-    evidence::{Failure, Reason, Stage},
+    diagnostics::{Failure, Reason, Stage},
     net::{
         Context,
         tls::{Handshake, TlsClient, TlsStream},

@@ -13,7 +13,7 @@ use super::{
     progress::{Doing, Progress},
 };
 use crate::{
-    evidence::{Check, Failure, Reason, Stage, log::Excerpt},
+    diagnostics::{Check, Failure, Reason, Stage, log::Excerpt},
     net::Context,
     settings::{bytes::Bytes, regexp::Captures},
 };

@@ -3,7 +3,7 @@
 use bytes::BytesMut;
 
 use super::Step;
-use crate::evidence::{log::Quoted, words::count};
+use crate::diagnostics::{humanize::count, log::Quoted};
 
 /// The step that is running, and what came in it.
 #[derive(Debug)]

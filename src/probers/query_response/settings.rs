@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, fmt, sync::Arc};
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::{
-    evidence::CheckName,
+    diagnostics::CheckName,
     net::Context,
     settings::{
         bytes::{Bytes, ShownBytes},

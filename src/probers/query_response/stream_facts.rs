@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::DialogueFacts;
 use crate::{
-    evidence::{Phase, Phases},
+    diagnostics::{Phase, Phases},
     metrics::{Export, Metric, MetricSet, Unit},
     net::{
         tls::{EARLIEST_CERT_EXPIRY, LAST_CHAIN_EXPIRY, LAST_CHAIN_INFO, TlsSession, VERSION_INFO},

@@ -8,7 +8,7 @@ pub use measurements::TcpMeasurements;
 pub use settings::TcpProber;
 
 use crate::{
-    evidence::{Failure, Reason, Stage},
+    diagnostics::{Failure, Reason, Stage},
     net::{
         Context, dial,
         host_port::{HostPort, Protocol},

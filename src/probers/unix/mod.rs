@@ -8,7 +8,7 @@ use std::time::Duration;
 pub use settings::UnixProber;
 
 use crate::{
-    evidence::Failure,
+    diagnostics::Failure,
     metrics::{Export, MetricSet},
     net::{Context, local},
     probers::{

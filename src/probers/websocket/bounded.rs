@@ -8,7 +8,7 @@ use std::{
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::evidence::{Failure, Reason, Stage};
+use crate::diagnostics::{Failure, Reason, Stage};
 
 /// Reads of what is beyond the bound fail. Counted here, where every byte passes: what is in frames
 /// without content never gets further than the library.

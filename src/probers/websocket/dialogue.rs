@@ -19,11 +19,12 @@ use tokio_tungstenite::{
 };
 
 use crate::{
-    evidence::{Failure, Reason, Stage, log::Excerpt},
+    diagnostics::{Failure, Reason, Stage, log::Excerpt},
     net::{Context, http::send::Transport},
     probers::{
-        MOST_INLINE, elsewhere,
+        MOST_INLINE,
         query_response::{MOST_BYTES, Step, begin_step, end_check, expand},
+        run_blocking,
         websocket::{bounded::Bounded, progress::Progress},
     },
     settings::regexp::Regexp,
@@ -100,7 +101,7 @@ impl<'w> Websocket<'w> {
                 answer(step, pattern, &message)
             } else {
                 let (step, pattern) = (step.clone(), pattern.clone());
-                elsewhere(move || answer(&step, &pattern, &message)).await
+                run_blocking(move || answer(&step, &pattern, &message)).await
             }?;
             self.context.log.debug("Regexp matched", &[("regexp", step.shown(pattern))]);
         }

@@ -7,7 +7,7 @@ use http::{
 
 use super::WebsocketProber;
 use crate::{
-    evidence::Failure,
+    diagnostics::Failure,
     net::{
         Context,
         http::credentials::{basic, header_name, header_value, secret_value},

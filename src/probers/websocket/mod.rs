@@ -17,7 +17,7 @@ pub use measurements::{METRICS, Progress, WebsocketMeasurements, WebsocketPhase}
 pub use settings::WebsocketProber;
 
 use crate::{
-    evidence::{Check, CheckName, Failure, Reason, Stage},
+    diagnostics::{Check, CheckName, Failure, Reason, Stage},
     net::{
         Context, dial,
         http::{http1::HeadWatch, send::Transport, url::Url},

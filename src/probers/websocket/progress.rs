@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use crate::{
-    evidence::{log::Quoted, words::count},
+    diagnostics::{humanize::count, log::Quoted},
     probers::query_response::Step,
 };
 

@@ -18,7 +18,7 @@ use super::{
     measurements::Progress,
 };
 use crate::{
-    evidence::{Failure, Reason, Stage, log::Excerpt},
+    diagnostics::{Failure, Reason, Stage, log::Excerpt},
     net::{
         self, Context,
         http::{

@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use maud::{Markup, html};
 
-use crate::{evidence::LogEntry, probe::ProbeReport, server::pages::words};
+use crate::{diagnostics::LogEntry, probe::ProbeReport, server::pages::words};
 
 /// The whole log.
 pub(super) fn log(report: &ProbeReport) -> Markup {

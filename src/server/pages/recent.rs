@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use maud::{Markup, html};
 
 use crate::{
-    evidence::Failure,
+    diagnostics::Failure,
     probe::{ProbeReport, history::Entry},
     server::{
         pages::{filter::Filter, waterfall, words},

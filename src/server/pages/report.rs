@@ -6,7 +6,7 @@ use actix_web::{HttpRequest, HttpResponse, http::StatusCode};
 use maud::{Markup, html};
 
 use crate::{
-    evidence::Check,
+    diagnostics::Check,
     probe::{ProbeReport, history::Entry},
     server::{
         pages::{Page, certificates, log::log, verdict::verdict, waterfall::waterfall, words},
@@ -189,7 +189,7 @@ pub(super) mod tests {
     use super::*;
     use crate::{
         config::Config,
-        evidence::{CheckName, Failure, Reason, Stage},
+        diagnostics::{CheckName, Failure, Reason, Stage},
         metrics::MetricSet,
         probe::report::{HopReport, PhaseReport},
     };
@@ -198,12 +198,12 @@ pub(super) mod tests {
     pub(in crate::server::pages) fn made_up() -> ProbeReport {
         let config = Config::parse("modules: {web: {prober: http}}", "test.yml").unwrap();
         let milliseconds = Duration::from_millis;
-        let phase = |name, start, length, in_vain| PhaseReport {
+        let phase = |name, start, length, incomplete| PhaseReport {
             group: "",
             name,
             start: milliseconds(start),
             length: milliseconds(length),
-            in_vain,
+            incomplete,
         };
         let hop = HopReport {
             url: Some("https://web.example/".to_owned()),

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use crate::{evidence::Failure, probe::ProbeReport, server::pages::words};
+use crate::{diagnostics::Failure, probe::ProbeReport, server::pages::words};
 
 /// Bytes of a target above the verdict.
 const LONGEST_TARGET: usize = 300;

@@ -112,8 +112,8 @@ pub(super) fn waterfall(report: &ProbeReport) -> Markup {
 pub(super) fn small(report: &ProbeReport) -> Markup {
     let scale = Scale::of(report);
     let said = phases(report).map(|phase| {
-        let in_vain = if phase.in_vain { " in vain" } else { "" };
-        format!("{} {}{in_vain}", phase.label(), words::duration(phase.length))
+        let incomplete = if phase.incomplete { " in vain" } else { "" };
+        format!("{} {}{incomplete}", phase.label(), words::duration(phase.length))
     });
     let said: Vec<_> = said.collect();
     let said = if said.is_empty() { "none was measured".to_owned() } else { said.join(", ") };
@@ -163,13 +163,13 @@ fn heading(index: usize, hop: &HopReport, hops: usize) -> Markup {
 fn took(phase: &PhaseReport) -> Markup {
     html! {
         (words::duration(phase.length))
-        @if phase.in_vain { " " span.vain { "in vain" } }
+        @if phase.incomplete { " " span.vain { "in vain" } }
     }
 }
 
 /// What a bar looks like.
 fn class(phase: &PhaseReport) -> &'static str {
-    match (phase.in_vain, phase.group, phase.name) {
+    match (phase.incomplete, phase.group, phase.name) {
         (true, ..) => "in-vain",
         (_, "", "resolve") => "resolve",
         (_, "", "connect" | "setup") => "connect",
@@ -205,7 +205,7 @@ mod tests {
 
     fn phase(name: &'static str, start: u32, length: u32) -> PhaseReport {
         let (start, length) = (start * MILLISECOND, length * MILLISECOND);
-        PhaseReport { group: "", name, start, length, in_vain: false }
+        PhaseReport { group: "", name, start, length, incomplete: false }
     }
 
     #[test]

@@ -8,8 +8,8 @@ use std::{
 use chrono::{DateTime, SecondsFormat, Utc};
 use maud::{Markup, html};
 
-pub(super) use crate::evidence::words::{count, duration};
-use crate::evidence::{LogEntry, logfmt};
+pub(super) use crate::diagnostics::humanize::{count, duration};
+use crate::diagnostics::{LogEntry, logfmt};
 
 /// Bytes of one text that a page shows; the JSON has the whole.
 const LONGEST: usize = 1_000;

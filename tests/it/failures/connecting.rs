@@ -8,7 +8,7 @@ use std::{
     sync::Arc,
 };
 
-use probe_exporter::evidence::{Reason, Stage};
+use probe_exporter::diagnostics::{Reason, Stage};
 use socket2::{Domain, SockAddr, Socket, Type};
 
 use super::{

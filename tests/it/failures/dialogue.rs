@@ -2,7 +2,7 @@
 
 use std::{fs, os::unix::net::UnixDatagram, path::PathBuf};
 
-use probe_exporter::evidence::{Reason, Stage};
+use probe_exporter::diagnostics::{Reason, Stage};
 
 use super::{
     faces::check,

@@ -1,6 +1,6 @@
 //! Name servers that are probed and do not answer as they should.
 
-use probe_exporter::evidence::{Reason, Stage};
+use probe_exporter::diagnostics::{Reason, Stage};
 
 use super::{
     faces::check,

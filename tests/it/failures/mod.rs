@@ -21,7 +21,7 @@ mod world;
 
 use std::collections::BTreeSet;
 
-use probe_exporter::evidence::{Reason, Stage};
+use probe_exporter::diagnostics::{Reason, Stage};
 
 use self::situation::Row;
 

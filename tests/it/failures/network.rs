@@ -2,7 +2,7 @@
 
 use std::os::unix::net::UnixListener;
 
-use probe_exporter::evidence::{Reason, Stage};
+use probe_exporter::diagnostics::{Reason, Stage};
 
 use super::{
     situation::{Row, module, row, served},

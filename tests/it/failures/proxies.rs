@@ -1,6 +1,6 @@
 //! Proxies that do not lead to the target.
 
-use probe_exporter::evidence::{Reason, Stage};
+use probe_exporter::diagnostics::{Reason, Stage};
 
 use super::{
     faces::check,

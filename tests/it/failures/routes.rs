@@ -1,7 +1,7 @@
 //! What this host itself says: its routes and rules, addresses that are none of a host, and sources
 //! that cannot be used.
 
-use probe_exporter::evidence::{Reason, Stage};
+use probe_exporter::diagnostics::{Reason, Stage};
 
 use super::{
     situation::{Row, module, row},

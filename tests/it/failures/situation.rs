@@ -2,7 +2,7 @@
 
 use std::{any::Any, fmt::Display};
 
-use probe_exporter::evidence::{Reason, Stage};
+use probe_exporter::diagnostics::{Reason, Stage};
 
 use crate::fixtures::{
     hostile::RUNTIME,

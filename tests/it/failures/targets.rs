@@ -1,6 +1,6 @@
 //! Targets that have no host name in them: nobody is asked for it.
 
-use probe_exporter::evidence::{Reason, Stage};
+use probe_exporter::diagnostics::{Reason, Stage};
 
 use super::{
     faces::check,

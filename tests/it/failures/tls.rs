@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use boring::ssl::SslVersion;
-use probe_exporter::evidence::{Reason, Stage};
+use probe_exporter::diagnostics::{Reason, Stage};
 
 use super::{
     faces::check,

@@ -1,6 +1,6 @@
 //! Token servers that give no token.
 
-use probe_exporter::evidence::{Reason, Stage};
+use probe_exporter::diagnostics::{Reason, Stage};
 
 use super::{
     faces::check,

@@ -1,6 +1,6 @@
 //! Websockets that are refused, or do not keep to their protocol.
 
-use probe_exporter::evidence::{Reason, Stage};
+use probe_exporter::diagnostics::{Reason, Stage};
 
 use super::{
     faces::check,

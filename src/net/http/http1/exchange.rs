@@ -26,7 +26,7 @@ use super::{
     watch::HeadWatch,
 };
 use crate::{
-    evidence::log::Quoted,
+    diagnostics::log::Quoted,
     net::{
         http::{head::MOST_INTERIM, not_http, send::Transport},
         wire::WireClock,
@@ -267,7 +267,7 @@ mod tests {
     use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
     use super::*;
-    use crate::evidence::Reason;
+    use crate::diagnostics::Reason;
 
     /// A connection that was reset behind these bytes, as the first write found out.
     struct ResetBehind(&'static [u8]);

@@ -266,7 +266,7 @@ fn status_line(line: &[u8]) -> Result<(HttpVersion, StatusCode, &[u8]), Problem>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::evidence::Reason;
+    use crate::diagnostics::Reason;
 
     /// Gives the bytes in pieces of `size`; the first finding that is not a part, and what is left.
     fn read(bytes: &[u8], size: usize) -> (Result<Found, Problem>, Vec<u8>) {

@@ -3,7 +3,7 @@
 use std::{error::Error, io};
 
 use crate::{
-    evidence::{Failure, Reason, Stage, log::Quoted},
+    diagnostics::{Failure, Reason, Stage, log::Quoted},
     net::http::not_http,
 };
 

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::{
-    evidence::words::count,
+    diagnostics::humanize::count,
     net::{
         http::tail::Tail,
         wire::{Lap, WireClock},

@@ -3,7 +3,7 @@
 use std::{fmt, io};
 
 use crate::{
-    evidence::{Call, Cause, Failure, Reason, Stage, log::Quoted},
+    diagnostics::{Call, Cause, Failure, Reason, Stage, log::Quoted},
     net::http::{fields::BadSection, not_http},
 };
 

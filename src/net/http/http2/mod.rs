@@ -30,7 +30,7 @@ use self::{
     wire::Wire,
 };
 use crate::{
-    evidence::Reason,
+    diagnostics::Reason,
     net::{
         http::{
             RequestBody,

@@ -21,7 +21,7 @@ use super::{
     resolver::Resolver,
 };
 use crate::{
-    evidence::{Failure, Reason, Stage},
+    diagnostics::{Failure, Reason, Stage},
     metrics::{Export, MetricSet},
     net::Context,
     settings::ip::IpSettings,

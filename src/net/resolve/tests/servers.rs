@@ -12,7 +12,7 @@ use super::{
     resolver, wants,
 };
 use crate::{
-    evidence::Reason,
+    diagnostics::Reason,
     net::resolve::{answer::A, attempts::Attempts, resolver::Wanted, server::Server},
     settings::ip::IpFamily,
 };

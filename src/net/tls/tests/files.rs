@@ -6,7 +6,7 @@ use boring::symm::Cipher;
 
 use super::{connect, connect_as, fixtures, trusting};
 use crate::{
-    evidence::{Reason, Stage},
+    diagnostics::{Reason, Stage},
     net::tls::{TlsClient, files::FILE_CHECK_INTERVAL},
     settings::{secret::Secret, tls::TlsSettings},
 };

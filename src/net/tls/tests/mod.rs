@@ -21,7 +21,7 @@ use tokio::{net::TcpStream, time::Instant};
 use self::fixtures as tls;
 use super::{Handshake, TlsClient, TlsSession, TlsStream};
 use crate::{
-    evidence::{Failure, trail::Place},
+    diagnostics::{Failure, attempts::Peer},
     metrics::{Export as _, MetricSet},
     net::{Context, resolve::Resolver},
     settings::tls::TlsSettings,
@@ -82,7 +82,7 @@ async fn connect_to(
     let mut seen = None;
     loop {
         let stream = TcpStream::connect(address).await.unwrap();
-        context.trail.note(Place::Port(address));
+        context.attempts.note(Peer::Port(address));
         let request = Handshake { server_name: host, alpn };
         let stream = client.handshake(&context, stream, request, &mut seen).await;
         if stream.is_ok() || !context.begins_again() {

@@ -19,7 +19,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::{connect, connect_as, connect_to, fixtures, fixtures::Key, trusting};
 use crate::{
-    evidence::Reason,
+    diagnostics::Reason,
     net::tls::{TlsClient, VerifyResult},
     settings::tls::{TlsSettings, TlsVersion},
 };

@@ -8,7 +8,7 @@ use super::{
     ocsp::{Response, revoked},
     trusting,
 };
-use crate::{evidence::Reason, net::tls::VerifyResult, settings::tls::TlsSettings};
+use crate::{diagnostics::Reason, net::tls::VerifyResult, settings::tls::TlsSettings};
 
 const HOST: &str = "host.test";
 

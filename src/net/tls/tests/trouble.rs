@@ -12,7 +12,7 @@ use tokio_boring::SslStreamBuilder;
 
 use super::{Outcome, connect, connect_as, connect_to, context, fixtures, trusting};
 use crate::{
-    evidence::{Failure, Reason, Stage, trail::Place},
+    diagnostics::{Failure, Reason, Stage, attempts::Peer},
     net::tls::{Handshake, TlsClient, VerifyResult, fallback},
     settings::tls::{TlsSettings, TlsVersion},
 };
@@ -117,7 +117,7 @@ async fn what_is_not_tls_is_named_in_the_place_of_a_server_that_needed_the_fallb
         (b"SSH-2.0-OpenSSH_9.2\r\n", "\"SSH-2.0-\""),
     ] {
         let address = answering(answer).await;
-        fallback::remember((Place::Port(address), HOST.to_owned()), true);
+        fallback::remember((Peer::Port(address), HOST.to_owned()), true);
         let outcome = connect_to(&TlsClient::default(), address, HOST, &[]).await;
         let failure = outcome.failure();
         assert_eq!((failure.stage, failure.reason), (Stage::Tls, Reason::NotTls), "{failure}");

@@ -8,7 +8,7 @@ use super::{
     metrics, trusting,
 };
 use crate::{
-    evidence::{Reason, Stage},
+    diagnostics::{Reason, Stage},
     net::tls::VerifyResult,
     settings::tls::TlsSettings,
 };

@@ -1,7 +1,7 @@
 //! The words about certificates that are not good.
 
 use super::{connect, fixtures, trusting};
-use crate::evidence::Reason;
+use crate::diagnostics::Reason;
 
 #[tokio::test]
 async fn a_certificate_for_other_names_says_what_is_missing() {

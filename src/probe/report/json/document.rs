@@ -101,7 +101,7 @@ pub(super) struct PhaseDocument {
     /// How long it took.
     pub(super) seconds: f64,
     /// Whether it was waited for what never came; the metric of the phase does not count it then.
-    pub(super) in_vain: bool,
+    pub(super) incomplete: bool,
 }
 
 /// What a TLS handshake taught.

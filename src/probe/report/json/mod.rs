@@ -14,7 +14,7 @@ use self::document::{
 };
 use super::{HopReport, ProbeReport};
 use crate::{
-    evidence::{Check, Failure, log::LogEntry},
+    diagnostics::{Check, Failure, log::LogEntry},
     net::tls::{Certificate, TlsSession},
 };
 
@@ -81,7 +81,7 @@ impl<'r> HopDocument<'r> {
             name: phase.name,
             start_seconds: seconds(&phase.start),
             seconds: seconds(&phase.length),
-            in_vain: phase.in_vain,
+            incomplete: phase.incomplete,
         });
         Self {
             url: hop.url.as_deref(),

@@ -3,7 +3,7 @@
 use tokio::time::Instant;
 
 use crate::{
-    evidence::{Failure, Reason, Stage},
+    diagnostics::{Failure, Reason, Stage},
     net::{
         Context,
         quic::{Application, QuicConnection},
@@ -84,7 +84,7 @@ async fn resolve_elsewhere(
     if found.is_ok() {
         seen.phases.add(HttpPhase::Resolve, begun.elapsed());
     } else {
-        seen.phases.add_in_vain(HttpPhase::Resolve, begun.elapsed());
+        seen.phases.add_incomplete(HttpPhase::Resolve, begun.elapsed());
     }
     found
 }

@@ -1,7 +1,7 @@
 //! The reasons why an exchange over HTTP/3 fails, in words.
 
 use crate::{
-    evidence::{Failure, Reason, Stage},
+    diagnostics::{Failure, Reason, Stage},
     net::{http::fields::BadSection, quic::AppError},
 };
 

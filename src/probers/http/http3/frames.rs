@@ -4,7 +4,7 @@ use bytes::{Buf as _, Bytes, BytesMut};
 use octets::Octets;
 
 use crate::{
-    evidence::Failure,
+    diagnostics::Failure,
     net::http::{fields::BadSection, send::LARGEST_HEAD},
     probers::http::http3::failure::{bad_section, broken},
 };
@@ -171,7 +171,7 @@ pub(super) fn put_varint(out: &mut BytesMut, number: u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::evidence::Reason;
+    use crate::diagnostics::Reason;
 
     fn frame(kind: u64, payload: &[u8]) -> Vec<u8> {
         let mut out = BytesMut::new();

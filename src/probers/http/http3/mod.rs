@@ -17,7 +17,7 @@ use tokio::task::coop::consume_budget;
 
 pub(super) use crate::probers::http::http3::connect::connect;
 use crate::{
-    evidence::Failure,
+    diagnostics::Failure,
     net::{
         Context,
         http::{

@@ -7,7 +7,7 @@ use bytes::Buf as _;
 use octets::Octets;
 
 use crate::{
-    evidence::Failure,
+    diagnostics::Failure,
     probers::http::http3::{
         REQUEST,
         failure::{broken, cut_off},

@@ -7,7 +7,7 @@ use http_body_util::BodyExt as _;
 use quiche::h3::{NameValue as _, qpack};
 
 use crate::{
-    evidence::{Failure, Reason, Stage},
+    diagnostics::{Failure, Reason, Stage},
     net::http::{RequestBody, credentials::impossible},
     probers::http::http3::{
         REQUEST,

@@ -15,7 +15,7 @@ use super::{
     },
     *,
 };
-use crate::evidence::Failure;
+use crate::diagnostics::Failure;
 
 fn frame_of(stream: u32, kind: u8, flags: u8, payload: &[u8]) -> Vec<u8> {
     let mut out = BytesMut::new();

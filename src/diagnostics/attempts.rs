@@ -10,20 +10,20 @@ use tokio::time::Instant;
 
 /// The addresses that a probe turned to, in order.
 #[derive(Debug, Default)]
-pub struct Trail(Mutex<Vec<Stop>>);
+pub struct Attempts(Mutex<Vec<Attempt>>);
 
 /// One of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stop {
+pub struct Attempt {
     /// When the probe turned to it.
     pub at: Instant,
     /// What it turned to.
-    pub place: Place,
+    pub peer: Peer,
 }
 
 /// What a probe can turn to.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Place {
+pub enum Peer {
     /// A host.
     Host(IpAddr),
     /// A port of a host.
@@ -35,39 +35,39 @@ pub enum Place {
 /// More are not kept; redirects are limited, and each takes two at most.
 const MOST: usize = 64;
 
-impl Trail {
-    /// Notes that the probe turns to `place` now.
-    pub fn note(&self, place: Place) {
-        self.note_unless(place, |_| false);
+impl Attempts {
+    /// Notes that the probe turns to `peer` now.
+    pub fn note(&self, peer: Peer) {
+        self.note_unless(peer, |_| false);
     }
 
-    /// Notes that it is `place`, of several that the probe turned to at once, where it goes on.
-    pub fn settle(&self, place: &Place) {
-        self.note_unless(place.clone(), |last| last.place == *place);
+    /// Notes that it is `peer`, of several that the probe turned to at once, where it goes on.
+    pub fn settle(&self, peer: &Peer) {
+        self.note_unless(peer.clone(), |last| last.peer == *peer);
     }
 
-    fn note_unless(&self, place: Place, is_known: impl Fn(&Stop) -> bool) {
-        let mut stops = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if stops.len() < MOST && !stops.last().is_some_and(is_known) {
-            stops.push(Stop { at: Instant::now(), place });
+    fn note_unless(&self, peer: Peer, is_known: impl Fn(&Attempt) -> bool) {
+        let mut attempts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if attempts.len() < MOST && !attempts.last().is_some_and(is_known) {
+            attempts.push(Attempt { at: Instant::now(), peer });
         }
     }
 
     /// The one that the probe turned to last.
     #[must_use]
-    pub fn last(&self) -> Option<Place> {
-        let stops = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        stops.last().map(|stop| stop.place.clone())
+    pub fn last(&self) -> Option<Peer> {
+        let attempts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        attempts.last().map(|attempt| attempt.peer.clone())
     }
 
     /// Takes all of them out.
     #[must_use]
-    pub fn take(&self) -> Vec<Stop> {
+    pub fn take(&self) -> Vec<Attempt> {
         std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for Peer {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Host(address) => address.fmt(formatter),
@@ -83,14 +83,15 @@ mod tests {
 
     #[test]
     fn a_place_counts_again_when_the_probe_turns_to_it_again() {
-        let trail = Trail::default();
-        let place = |name: &str| Place::Local(name.to_owned());
-        trail.note(place("a"));
-        trail.settle(&place("a"));
-        trail.note(place("a"));
-        trail.note(place("b"));
-        trail.settle(&place("a"));
-        let names: Vec<_> = trail.take().iter().map(|stop| stop.place.to_string()).collect();
+        let attempts = Attempts::default();
+        let peer = |name: &str| Peer::Local(name.to_owned());
+        attempts.note(peer("a"));
+        attempts.settle(&peer("a"));
+        attempts.note(peer("a"));
+        attempts.note(peer("b"));
+        attempts.settle(&peer("a"));
+        let names: Vec<_> =
+            attempts.take().iter().map(|attempt| attempt.peer.to_string()).collect();
         assert_eq!(names, ["a", "a", "b", "a"]);
     }
 }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::{
-    evidence::Failure,
+    diagnostics::Failure,
     metrics::{Export, Metric, MetricSet},
 };
 
@@ -160,7 +160,7 @@ impl Export for Check {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::evidence::{Reason, Stage};
+    use crate::diagnostics::{Reason, Stage};
 
     #[test]
     fn a_check_is_known_by_its_name_or_its_place() {

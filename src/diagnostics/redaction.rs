@@ -7,11 +7,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// The secrets that one probe meets, with what is shown instead.
 #[derive(Debug, Default)]
-pub struct Hidden(Mutex<Vec<(String, String)>>);
+pub struct Secrets(Mutex<Vec<(String, String)>>);
 
 /// Takes secrets out of texts.
 #[derive(Debug, Default)]
-pub struct Scrubber {
+pub struct Redactor {
     /// The longest first, so that none is left in part.
     known: Vec<(String, String)>,
 }
@@ -25,7 +25,7 @@ const SHORTEST_WORD: usize = 7;
 /// More are not kept of one probe; a peer may choose how often it redirects.
 const MOST: usize = 256;
 
-impl Hidden {
+impl Secrets {
     /// Notes that `secret` must not be told; `shown` stands in its place.
     pub fn note(&self, secret: impl Into<String>, shown: impl Into<String>) {
         let mut noted = self.noted();
@@ -37,12 +37,12 @@ impl Hidden {
 
     /// Takes them all out, as what takes them and `others` out of texts.
     #[must_use]
-    pub fn take(&self, others: impl Iterator<Item = (String, String)>) -> Scrubber {
+    pub fn take(&self, others: impl Iterator<Item = (String, String)>) -> Redactor {
         let mut noted = std::mem::take(&mut *self.noted());
         noted.extend(others.filter(|(secret, _)| secret.len() >= SHORTEST));
         // Nearly all probes have none.
         if noted.is_empty() {
-            return Scrubber::default();
+            return Redactor::default();
         }
         let mut known = Vec::with_capacity(noted.len());
         for (secret, shown) in noted {
@@ -55,7 +55,7 @@ impl Hidden {
         }
         known.sort_by(|(one, _), (other, _)| other.len().cmp(&one.len()).then(one.cmp(other)));
         known.dedup_by(|(one, _), (other, _)| one == other);
-        Scrubber { known }
+        Redactor { known }
     }
 
     fn noted(&self) -> MutexGuard<'_, Vec<(String, String)>> {
@@ -99,7 +99,7 @@ fn next_end(text: &str, done: usize) -> Option<usize> {
     text.get(from..)?.find(['"', '…']).map(|at| from + at)
 }
 
-impl Scrubber {
+impl Redactor {
     /// Whether there is nothing to take out.
     #[must_use]
     pub fn is_idle(&self) -> bool {
@@ -108,7 +108,7 @@ impl Scrubber {
 
     /// Takes out of `text` also the beginnings of secrets at the end of a quotation: a peer had not
     /// repeated all of one when its text was quoted, or the quotation is cut.
-    pub fn scrub_beginnings(&self, text: &mut String) {
+    pub fn redact_beginnings(&self, text: &mut String) {
         for (secret, shown) in &self.known {
             let mut done = 0;
             while let Some(end) = next_end(text, done) {
@@ -126,7 +126,7 @@ impl Scrubber {
     }
 
     /// Takes the secrets out of `text`.
-    pub fn scrub(&self, text: &mut String) {
+    pub fn redact(&self, text: &mut String) {
         for (secret, shown) in &self.known {
             if text.contains(secret) {
                 *text = text.replace(secret, shown);
@@ -140,12 +140,12 @@ mod tests {
     use super::*;
 
     fn scrubbed(secrets: &[&str], text: &str) -> String {
-        let hidden = Hidden::default();
+        let hidden = Secrets::default();
         for secret in secrets {
             hidden.note(*secret, "<secret>");
         }
         let mut text = text.to_owned();
-        hidden.take(std::iter::empty()).scrub(&mut text);
+        hidden.take(std::iter::empty()).redact(&mut text);
         text
     }
 
@@ -180,29 +180,29 @@ mod tests {
             (&[url], r#""http://u:hunt""#, r#""http://u:xxxxx@h/""#),
             (&[], r#""hunt""#, r#""hunt""#),
         ] {
-            let hidden = Hidden::default();
+            let hidden = Secrets::default();
             for (secret, shown) in secrets {
                 hidden.note(*secret, *shown);
             }
             let mut shown = text.to_owned();
-            hidden.take(std::iter::empty()).scrub_beginnings(&mut shown);
+            hidden.take(std::iter::empty()).redact_beginnings(&mut shown);
             assert_eq!(shown, expected, "{text}");
         }
     }
 
     #[test]
     fn what_others_know_counts_too() {
-        let hidden = Hidden::default();
+        let hidden = Secrets::default();
         assert!(hidden.take(std::iter::empty()).is_idle());
         let others = [("http://u:hunter2@h/".to_owned(), "http://u:xxxxx@h/".to_owned())];
         let mut text = "probing http://u:hunter2@h/".to_owned();
-        hidden.take(others.into_iter()).scrub(&mut text);
+        hidden.take(others.into_iter()).redact(&mut text);
         assert_eq!(text, "probing http://u:xxxxx@h/");
     }
 
     #[test]
     fn what_is_kept_is_bounded() {
-        let hidden = Hidden::default();
+        let hidden = Secrets::default();
         for number in 0..2 * MOST {
             hidden.note(format!("secret {number}"), "");
         }

@@ -3,7 +3,7 @@
 use std::{error::Error, fmt, io};
 
 use crate::{
-    evidence::{
+    diagnostics::{
         errno::{Call, Cause},
         log,
         reason::{Reason, Stage},

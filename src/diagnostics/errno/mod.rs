@@ -7,7 +7,7 @@
 
 use std::{io, net::IpAddr};
 
-use crate::evidence::Reason;
+use crate::diagnostics::Reason;
 
 /// The call that failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

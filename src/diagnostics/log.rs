@@ -8,7 +8,7 @@ use std::{
 
 use log::Level;
 
-use crate::evidence::logfmt;
+use crate::diagnostics::logfmt;
 
 /// One line of a probe's log.
 #[derive(Debug, Clone)]

@@ -26,7 +26,7 @@ struct Part<P> {
     begun: Option<Instant>,
     time: Duration,
     /// Waited for what never came, where upstream's phases show only what did.
-    in_vain: bool,
+    incomplete: bool,
 }
 
 /// A stretch of a probe's time, whatever the prober.
@@ -39,7 +39,7 @@ pub struct Span {
     /// How long it took.
     pub time: Duration,
     /// Whether it was waited for what never came; no metric of a phase counts it then.
-    pub in_vain: bool,
+    pub incomplete: bool,
 }
 
 impl<P> Default for Phases<P> {
@@ -52,7 +52,7 @@ impl<P: Phase> Phases<P> {
     /// Makes the phase known, with no time spent in it yet.
     pub fn begin(&mut self, phase: P) {
         if self.spent(phase).is_none() {
-            self.parts.push(Part { phase, begun: None, time: Duration::ZERO, in_vain: false });
+            self.parts.push(Part { phase, begun: None, time: Duration::ZERO, incomplete: false });
         }
     }
 
@@ -64,7 +64,7 @@ impl<P: Phase> Phases<P> {
     /// Adds time to a phase that ended at `end`.
     pub fn add_until(&mut self, phase: P, time: Duration, end: Instant) {
         let begun = Some(end.checked_sub(time).unwrap_or(end));
-        self.parts.push(Part { phase, begun, time, in_vain: false });
+        self.parts.push(Part { phase, begun, time, incomplete: false });
     }
 
     /// Charges the time that `work` takes to a phase; nothing is charged when it is cut off.
@@ -76,14 +76,14 @@ impl<P: Phase> Phases<P> {
     }
 
     /// Adds time until now that was waited in vain; the metric of the phase does not show it.
-    pub fn add_in_vain(&mut self, phase: P, time: Duration) {
-        self.add_in_vain_until(phase, time, Instant::now());
+    pub fn add_incomplete(&mut self, phase: P, time: Duration) {
+        self.add_incomplete_until(phase, time, Instant::now());
     }
 
-    /// As [`add_in_vain`](Self::add_in_vain), for time that ended at `end`.
-    pub fn add_in_vain_until(&mut self, phase: P, time: Duration, end: Instant) {
+    /// As [`add_incomplete`](Self::add_incomplete), for time that ended at `end`.
+    pub fn add_incomplete_until(&mut self, phase: P, time: Duration, end: Instant) {
         let begun = Some(end.checked_sub(time).unwrap_or(end));
-        self.parts.push(Part { phase, begun, time, in_vain: true });
+        self.parts.push(Part { phase, begun, time, incomplete: true });
     }
 
     /// Charges the time from now until the stopwatch is stopped or dropped, so that a phase that is
@@ -124,13 +124,13 @@ impl<P: Phase> Phases<P> {
     /// Every stretch of time that was charged, in the order in which they ended.
     pub fn spans(&self) -> impl Iterator<Item = Span> + '_ {
         self.parts.iter().filter_map(|part| {
-            let &Part { phase, begun, time, in_vain } = part;
-            begun.map(|begun| Span { phase: phase.label(), begun, time, in_vain })
+            let &Part { phase, begun, time, incomplete } = part;
+            begun.map(|begun| Span { phase: phase.label(), begun, time, incomplete })
         })
     }
 
     fn shown(&self) -> impl Iterator<Item = &Part<P>> {
-        self.parts.iter().filter(|part| !part.in_vain)
+        self.parts.iter().filter(|part| !part.incomplete)
     }
 }
 
@@ -164,7 +164,7 @@ impl<P: Phase> Drop for Stopwatch<'_, P> {
             phase: self.phase,
             begun: Some(self.start),
             time: self.reading.unwrap_or_else(|| self.start.elapsed()),
-            in_vain: self.whole && self.reading.is_none(),
+            incomplete: self.whole && self.reading.is_none(),
         });
     }
 }

@@ -2,21 +2,21 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
-use crate::evidence::reason::Stage;
+use crate::diagnostics::reason::Stage;
 
 /// The stage that is running; what a timeout is charged to.
 #[derive(Debug, Default)]
-pub struct StageMark {
+pub struct CurrentStage {
     current: AtomicU8,
     held: AtomicBool,
 }
 
 /// Keeps a stage while what is done has steps that are stages elsewhere; made by
-/// [`StageMark::hold`].
+/// [`CurrentStage::hold`].
 #[derive(Debug)]
-pub struct HeldStage<'m>(&'m StageMark);
+pub struct StageGuard<'m>(&'m CurrentStage);
 
-impl StageMark {
+impl CurrentStage {
     /// Notes that `stage` begins.
     pub fn enter(&self, stage: Stage) {
         if self.held.load(Ordering::Relaxed) {
@@ -27,10 +27,10 @@ impl StageMark {
     }
 
     /// Notes that `stage` begins, and that no other does until what is given back is dropped.
-    pub fn hold(&self, stage: Stage) -> HeldStage<'_> {
+    pub fn hold(&self, stage: Stage) -> StageGuard<'_> {
         self.enter(stage);
         self.held.store(true, Ordering::Relaxed);
-        HeldStage(self)
+        StageGuard(self)
     }
 
     /// The stage that began last.
@@ -41,7 +41,7 @@ impl StageMark {
     }
 }
 
-impl Drop for HeldStage<'_> {
+impl Drop for StageGuard<'_> {
     fn drop(&mut self) {
         self.0.held.store(false, Ordering::Relaxed);
     }
@@ -53,7 +53,7 @@ mod tests {
 
     #[test]
     fn a_stage_that_is_held_has_no_others_within() {
-        let mark = StageMark::default();
+        let mark = CurrentStage::default();
         let held = mark.hold(Stage::Proxy);
         mark.enter(Stage::Connect);
         assert_eq!(mark.current(), Stage::Proxy);
@@ -65,7 +65,7 @@ mod tests {
 
     #[test]
     fn every_stage_can_be_entered_and_read_back() {
-        let mark = StageMark::default();
+        let mark = CurrentStage::default();
         for stage in Stage::ALL {
             mark.enter(*stage);
             assert_eq!(mark.current(), *stage);

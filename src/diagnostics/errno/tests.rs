@@ -1,7 +1,7 @@
 //! Every number that the manual pages list for a call, and how messages are put together.
 
 use super::*;
-use crate::evidence::Reason::{
+use crate::diagnostics::Reason::{
     Closed, Internal, InvalidRequest, InvalidTarget, MessageTooLong, OutOfResources,
     PermissionDenied, Protocol, Refused, Reset, Timeout, Unreachable,
 };
