@@ -110,7 +110,7 @@ const INTRODUCTION: &str = "\
 # Metrics
 
 Made from the code, as its tests hold: change it there.
-What the times mean, and whose clock they are on, is in [TIMES.md](../TIMES.md).
+What the times mean, and whose clock they are on, is in [times.md](times.md).
 
 ## Metrics of a probe
 

@@ -42,10 +42,10 @@ fn an_example_shows_every_key() {
 
 #[test]
 fn the_reference_names_every_key() {
-    let reference = words(&fs::read_to_string("examples/modules/README.md").unwrap());
+    let reference = words(&fs::read_to_string("docs/configuration.md").unwrap());
     let keys = keys().into_iter().map(|(_, key)| key);
     let missing: Vec<_> = keys.filter(|key| !reference.contains(key)).collect();
-    assert!(missing.is_empty(), "not in examples/modules/README.md: {missing:?}");
+    assert!(missing.is_empty(), "not in docs/configuration.md: {missing:?}");
 }
 
 #[test]

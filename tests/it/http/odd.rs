@@ -28,7 +28,7 @@ struct Odd {
     said: Vec<u8>,
     keys: &'static str,
     verdict: Verdict,
-    /// Whether `blackbox_exporter` makes the same of it; MIGRATION.md says why not.
+    /// Whether `blackbox_exporter` makes the same of it; docs/migration.md says why not.
     same: bool,
 }
 
