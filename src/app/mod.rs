@@ -1,9 +1,9 @@
 //! The whole exporter: builds the parts, puts them together, runs until it is told to stop.
 
-mod cpu;
+mod cpu_quota;
 mod listen;
-mod once;
 mod options;
+mod probe_runner;
 mod signals;
 
 use std::{
@@ -20,8 +20,8 @@ use futures_util::future::{Either, pending, select};
 use tokio::{runtime::Runtime, sync::watch, task::spawn_blocking, time::MissedTickBehavior};
 
 pub use listen::{ListenAddress, ListenAddressError};
-pub use once::Once;
 pub use options::{Listen, Options, ResolverChoice};
+pub use probe_runner::Once;
 
 use self::signals::Signals;
 use crate::{
@@ -60,7 +60,7 @@ impl App {
         let config = load(&options)?;
         let guard = load_guard(&options)?;
         raise_file_limit();
-        let threads = cpu::worthwhile_threads();
+        let threads = cpu_quota::worthwhile_threads();
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()

@@ -5,11 +5,11 @@
 mod arguments;
 mod check;
 mod commands;
-mod manual;
-mod outcome;
+mod exit_code;
+mod manual_page;
+mod output;
 mod probe;
-mod screen;
-mod serving;
+mod serve_options;
 
 use std::{ffi::OsString, process::ExitCode};
 
@@ -96,12 +96,12 @@ pub fn parse(
             Ok(Invocation::Print(commands::completions(shell, &mut command)))
         }
         None if arguments.help => Ok(Invocation::Print(command.render_help().to_string())),
-        None if arguments.help_man => Ok(Invocation::Print(manual::page(&mut command))),
+        None if arguments.help_man => Ok(Invocation::Print(manual_page::page(&mut command))),
         None if arguments.version => Ok(Invocation::Print(version::report())),
         None if arguments.config_check => {
-            serving::interpret(arguments).map(Invocation::CheckConfig)
+            serve_options::interpret(arguments).map(Invocation::CheckConfig)
         }
-        None => serving::interpret(arguments).map(Invocation::Serve),
+        None => serve_options::interpret(arguments).map(Invocation::Serve),
     }
 }
 

@@ -8,7 +8,7 @@ pub mod history;
 pub mod query;
 pub mod report;
 pub mod request;
-mod target;
+mod target_encoding;
 
 use std::{
     future::{Future, pending},

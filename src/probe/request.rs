@@ -7,7 +7,7 @@ use thiserror::Error;
 use crate::{
     config::{Config, Module},
     diagnostics::logfmt::quoted,
-    probe::{Query, target},
+    probe::{Query, target_encoding},
     probers::Target,
 };
 
@@ -80,7 +80,7 @@ impl ProbeRequest {
             return Err(BadRequest::HostConflict { configured, asked });
         }
         let timeout = module.timeout_within(scrape_timeout, offset);
-        let name = if module.takes_paths() { name } else { target::readable(name) };
+        let name = if module.takes_paths() { name } else { target_encoding::readable(name) };
         let target = Target { name, hostname };
         Ok(Self { module_name, module, target, timeout })
     }

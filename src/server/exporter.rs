@@ -17,9 +17,9 @@ use crate::{
     net::resolve::Resolver,
     probe::{self, FailureLog, History, ProbeReport, ProbeRequest, history::Entry},
     server::{
-        address::{ExternalUrl, RoutePrefix},
-        guard::Guard,
+        external_url::{ExternalUrl, RoutePrefix},
         metrics::OwnMetrics,
+        web_config::Guard,
     },
 };
 

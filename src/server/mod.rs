@@ -3,24 +3,18 @@
 //! It knows no protocol that is probed: a request becomes a [`crate::probe::ProbeRequest`], and
 //! what comes back is shown.
 
-mod address;
-mod answer;
+mod content_negotiation;
 mod exporter;
-mod face;
-mod guard;
-mod logs;
+mod external_url;
+mod handlers;
 mod metrics;
-mod negotiate;
-mod openmetrics;
 mod pages;
-mod plain;
-mod probe;
-#[cfg(target_os = "linux")]
-mod process;
+mod pipelining;
 mod query;
+mod response;
+mod response_format;
 mod routes;
-mod stamps;
-mod turns;
+mod web_config;
 
 use std::{
     future::Future,
@@ -48,11 +42,11 @@ use tokio::{
 };
 use tokio_rustls::server::TlsStream;
 
-pub use address::{AddressError, ExternalUrl, RoutePrefix};
 pub use exporter::{Exporter, Settings, Trigger};
-pub use guard::{Guard, WebConfigError};
+pub use external_url::{AddressError, ExternalUrl, RoutePrefix};
+pub use web_config::{Guard, WebConfigError};
 
-use self::{guard::admit, turns::Turns};
+use self::{pipelining::Turns, web_config::admit};
 
 /// The running server.
 pub struct WebServer {
@@ -136,7 +130,7 @@ async fn with_tls(
 ) -> Result<(Turns<TlsStream<TcpStream>>, Option<SocketAddr>), DispatchError> {
     drop(stream.set_nodelay(true));
     let client = stream.peer_addr().ok();
-    match guard::accept(stream, &guard).await {
+    match web_config::accept(stream, &guard).await {
         Ok(stream) => Ok((Turns::new(stream), client)),
         Err(error) => {
             let client = client.map(|client| client.to_string());

@@ -16,7 +16,7 @@ use actix_web::{
 };
 use futures_util::FutureExt as _;
 
-use crate::server::{Settings, answer, logs, pages, plain, probe};
+use crate::server::{Settings, handlers, pages, response};
 
 /// Adds all routes under the prefix; any other path is not found.
 ///
@@ -24,13 +24,13 @@ use crate::server::{Settings, answer, logs, pages, plain, probe};
 pub(super) fn add(services: &mut ServiceConfig, settings: &Settings) {
     let prefix = &settings.route_prefix;
     services
-        .route(&prefix.join("probe"), web::to(probe::answer))
-        .route(&prefix.join("metrics"), web::to(plain::metrics))
-        .route(&prefix.join("config"), web::to(plain::config))
-        .route(&prefix.join("logs"), web::to(logs::answer))
+        .route(&prefix.join("probe"), web::to(handlers::probe))
+        .route(&prefix.join("metrics"), web::to(handlers::metrics))
+        .route(&prefix.join("config"), web::to(handlers::config))
+        .route(&prefix.join("logs"), web::to(handlers::logs))
         .route(&prefix.join("modules"), web::to(pages::modules))
-        .route(&prefix.join("-/healthy"), web::to(plain::healthy))
-        .route(&prefix.join("-/reload"), web::to(plain::reload))
+        .route(&prefix.join("-/healthy"), web::to(handlers::healthy))
+        .route(&prefix.join("-/reload"), web::to(handlers::reload))
         .route(prefix.as_str(), web::to(pages::landing))
         .default_service(web::to(not_found));
     if !prefix.is_root() {
@@ -70,14 +70,14 @@ pub(super) async fn panics_are_answers(
         return result;
     }
     log::error!(path:%; "A request handler panicked");
-    let mut response = answer::error(StatusCode::INTERNAL_SERVER_ERROR, "Internal server error");
+    let mut response = response::error(StatusCode::INTERNAL_SERVER_ERROR, "Internal server error");
     let nosniff = HeaderValue::from_static("nosniff");
     response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, nosniff);
     Err(InternalError::from_response("a handler panicked", response).into())
 }
 
 async fn not_found() -> HttpResponse {
-    answer::error(StatusCode::NOT_FOUND, "404 page not found")
+    response::error(StatusCode::NOT_FOUND, "404 page not found")
 }
 
 /// The query goes along.
@@ -89,7 +89,7 @@ fn moved(request: &HttpRequest, path: &str) -> HttpResponse {
 
 fn redirect(status: StatusCode, location: String) -> HttpResponse {
     let location = if location.is_empty() { "/".to_owned() } else { location };
-    let mut response = answer::error(status, format_args!("See {location}"));
+    let mut response = response::error(status, format_args!("See {location}"));
     if let Ok(value) = HeaderValue::from_str(&location) {
         response.headers_mut().insert(header::LOCATION, value);
     }

@@ -1,7 +1,7 @@
 //! What a module does, as a page.
 
 use crate::{
-    cli::screen::{FAINT, NAME, ODD, harmless, wrapped},
+    cli::output::{FAINT, NAME, ODD, harmless, wrapped},
     config::Module,
     settings::explain::{Statement, Topic},
 };

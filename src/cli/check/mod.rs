@@ -15,8 +15,8 @@ use anstream::ColorChoice;
 use self::findings::{Lines, Weight};
 use crate::{
     cli::{
-        outcome::Outcome,
-        screen::{BAD, GOOD, NAME, ODD, Screen, wrapped},
+        exit_code::Outcome,
+        output::{BAD, GOOD, NAME, ODD, Screen, wrapped},
     },
     config::{Config, Fault, NamedFile, Source, named_files, web::WebConfig},
     diagnostics::humanize,

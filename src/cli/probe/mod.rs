@@ -1,7 +1,7 @@
 //! `probe_exporter probe`: probes for people, run as the server would.
 
-mod page;
 mod statistics;
+mod text_report;
 mod watch;
 mod waterfall;
 
@@ -19,8 +19,8 @@ use crate::{
     app::{Once, ResolverChoice},
     cli::{
         check::show_errors_of,
-        outcome::Outcome,
-        screen::{BAD, Screen, harmless, wrapped},
+        exit_code::Outcome,
+        output::{BAD, Screen, harmless, wrapped},
     },
     config::{Config, Source},
     probe::{BadRequest, ProbeReport, ProbeRequest, request::RawRequest},
@@ -127,14 +127,16 @@ impl Probe {
 
     fn print(&self, report: &ProbeReport, screen: &mut Screen) {
         let text = match self.format {
-            Format::Text => page::shown(report, SystemTime::now(), screen.width(), self.verbose),
+            Format::Text => {
+                text_report::shown(report, SystemTime::now(), screen.width(), self.verbose)
+            }
             Format::Json => line_of(&report.to_json()),
             Format::Prometheus => report.metrics.render(),
             Format::Health => line_of(&harmless(&report.summary())),
         };
         screen.print(&text);
         if self.verbose && self.format != Format::Text {
-            Screen::of_errors(self.color).print(&page::log(report));
+            Screen::of_errors(self.color).print(&text_report::log(report));
         }
     }
 }

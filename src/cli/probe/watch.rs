@@ -9,12 +9,12 @@ use futures_util::{
 };
 use tokio::time::{Instant, sleep_until};
 
-use super::{Format, Probe, Watch, line_of, page, statistics::Statistics};
+use super::{Format, Probe, Watch, line_of, statistics::Statistics, text_report};
 use crate::{
     app::Once,
     cli::{
-        outcome::Outcome,
-        screen::{BAD, FAINT, GOOD, NAME, ODD, Screen, harmless, wrapped},
+        exit_code::Outcome,
+        output::{BAD, FAINT, GOOD, NAME, ODD, Screen, harmless, wrapped},
     },
     diagnostics::{humanize, logfmt},
     probe::{ProbeReport, ProbeRequest},
@@ -46,7 +46,7 @@ pub(super) async fn run(
         } else if probe.format == Format::Text {
             screen.print(&line(&report));
             if probe.verbose {
-                screen.print(&page::log(&report));
+                screen.print(&text_report::log(&report));
             }
         } else {
             probe.print(&report, screen);
@@ -194,8 +194,8 @@ fn summary(target: &str, statistics: &Statistics, width: Option<usize>) -> Strin
 mod tests {
     use super::*;
     use crate::cli::{
+        output::tests::{paper, rows},
         probe::tests::{refused, report},
-        screen::tests::{paper, rows},
     };
 
     #[test]

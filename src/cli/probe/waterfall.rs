@@ -5,7 +5,7 @@ use std::time::Duration;
 use anstyle::{AnsiColor, Style};
 
 use crate::{
-    cli::screen::FAINT,
+    cli::output::FAINT,
     diagnostics::humanize,
     probe::report::{HopReport, PhaseReport},
 };

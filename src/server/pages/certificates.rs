@@ -7,7 +7,7 @@ use maud::{Markup, html};
 use crate::{
     net::tls::{Certificate, TlsSession, Validity, VerifyResult},
     probe::report::{HopReport, utc},
-    server::pages::words,
+    server::pages::format,
 };
 
 /// Names of one certificate that are shown; some have hundreds.
@@ -34,7 +34,7 @@ pub(super) fn sessions(hops: &[HopReport], now: SystemTime) -> Markup {
                     @if hops.len() > 1 {
                         h3 {
                             span.step { (index + 1) } " "
-                            @if let Some(url) = &hop.url { span.code { (words::told_briefly(url, LONGEST_NAME)) } }
+                            @if let Some(url) = &hop.url { span.code { (format::told_briefly(url, LONGEST_NAME)) } }
                         }
                     }
                     (session(tls))
@@ -58,7 +58,7 @@ fn session(tls: &TlsSession) -> Markup {
                 dt { "Verification" }
                 dd {
                     span.mark.good[verified].bad[!verified] { (tls.verify_result.label()) }
-                    @if !tls.verify_detail.is_empty() { " " (words::told(&tls.verify_detail)) }
+                    @if !tls.verify_detail.is_empty() { " " (format::told(&tls.verify_detail)) }
                 }
             }
             div {
@@ -71,7 +71,7 @@ fn session(tls: &TlsSession) -> Markup {
                 }
             }
             @if let Some(alpn) = &tls.alpn {
-                div { dt { "Protocol" } dd { (words::told(&String::from_utf8_lossy(alpn))) } }
+                div { dt { "Protocol" } dd { (format::told(&String::from_utf8_lossy(alpn))) } }
             }
         }
     }
@@ -100,19 +100,19 @@ fn certificate(certificate: &Certificate, is_own: bool, now: SystemTime) -> Mark
     html! {
         details.certificate open[is_own || look == BAD] {
             summary {
-                span.subject { (words::told(&subject(certificate))) }
+                span.subject { (format::told(&subject(certificate))) }
                 " "
                 span.mark.(look) { (validity) }
             }
             dl.facts {
-                div { dt { "Issuer" } dd { (words::told(certificate.issuer())) } }
+                div { dt { "Issuer" } dd { (format::told(certificate.issuer())) } }
                 (names(&certificate.all_names()))
                 div {
                     dt { "Valid" }
                     dd { (utc(certificate.not_before())) " to " (utc(certificate.not_after())) }
                 }
                 @for (name, value) in &rows {
-                    div { dt { (name) } dd.code { (words::told(value)) } }
+                    div { dt { (name) } dd.code { (format::told(value)) } }
                 }
             }
         }
@@ -128,7 +128,7 @@ fn names(names: &[String]) -> Markup {
                 dd {
                     @for (index, name) in names.iter().take(MOST_NAMES).enumerate() {
                         @if index > 0 { ", " }
-                        (words::told_briefly(name, LONGEST_NAME))
+                        (format::told_briefly(name, LONGEST_NAME))
                     }
                     @if beyond > 0 { " and " (beyond) " more" }
                 }

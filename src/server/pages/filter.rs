@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use crate::{
     probe::{ProbeReport, Query},
-    server::pages::fields,
+    server::pages::form_fields,
     settings::redact,
 };
 
@@ -49,7 +49,7 @@ impl Filter {
     pub(super) fn form(&self, modules: &[&str]) -> Markup {
         html! {
             form.filter action="./" method="get" role="search" aria-label="Filter the recent probes" {
-                (fields::module(modules, self.module.as_deref(), Some("all")))
+                (form_fields::module(modules, self.module.as_deref(), Some("all")))
                 label.wide {
                     "Target contains"
                     input name="target" value=[self.target.as_deref()] autocomplete="off"

@@ -10,7 +10,7 @@ use crate::{
     probe::{history::Entry, request::DEFAULT_MODULE},
     server::{
         exporter::Exporter,
-        pages::{Page, fields, filter::Filter, recent::recent, words},
+        pages::{Page, filter::Filter, form_fields, format, recent::recent},
         query,
     },
     version,
@@ -52,7 +52,7 @@ fn alarm(error: &str) -> Markup {
     html! {
         section.alarm role="alert" {
             strong { "The last reload failed; the configuration before it is in force." }
-            pre { (words::lines(error)) }
+            pre { (format::lines(error)) }
         }
     }
 }
@@ -63,7 +63,7 @@ fn form(modules: &[&str], filter: &Filter) -> Markup {
         section #probe {
             h2 { "Probe a target" }
             form action="probe" method="get" {
-                (fields::module(modules, Some(offered), None))
+                (form_fields::module(modules, Some(offered), None))
                 label.wide {
                     "Target"
                     input name="target" placeholder="https://prometheus.io" required

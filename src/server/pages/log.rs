@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use maud::{Markup, html};
 
-use crate::{diagnostics::LogEntry, probe::ProbeReport, server::pages::words};
+use crate::{diagnostics::LogEntry, probe::ProbeReport, server::pages::format};
 
 /// The whole log.
 pub(super) fn log(report: &ProbeReport) -> Markup {
@@ -31,9 +31,9 @@ fn line(entry: &LogEntry, started: SystemTime) -> Markup {
     let level = entry.level.as_str();
     html! {
         tr {
-            td.number { (words::duration(after)) }
+            td.number { (format::duration(after)) }
             td.level.(level.to_lowercase()) { (level) }
-            td { (words::told(&entry.message)) " " span.code.soft { (words::particulars(entry)) } }
+            td { (format::told(&entry.message)) " " span.code.soft { (format::particulars(entry)) } }
         }
     }
 }

@@ -1,22 +1,22 @@
 //! The pages for people: built by the server when somebody looks, whole without scripts.
 
 mod certificates;
-mod fields;
 mod filter;
+mod form_fields;
+mod format;
 mod landing;
+mod layout;
 mod log;
 mod modules;
 mod recent;
 mod report;
-mod shell;
 mod verdict;
 mod waterfall;
-mod words;
 
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode};
 use maud::html;
 
-use self::shell::Page;
+use self::layout::Page;
 
 pub(super) use self::{
     landing::answer as landing,
@@ -28,7 +28,7 @@ pub(super) use self::{
 pub(super) fn problem(request: &HttpRequest, status: StatusCode, message: &str) -> HttpResponse {
     let content = html! {
         section.verdict.bad {
-            h1 { (words::told(message)) }
+            h1 { (format::told(message)) }
             p { a href="./" { "Back to the recent probes" } }
         }
     };

@@ -7,7 +7,7 @@ use crate::{
     config::{Config, Module},
     server::{
         exporter::Exporter,
-        pages::{Page, words},
+        pages::{Page, format},
         query::{self, link},
     },
     settings::explain::Topic,
@@ -43,7 +43,7 @@ fn content(config: &Config, wanted: &str, offset: f64) -> Markup {
             button.second { "Filter" }
         }
         p.soft {
-            (modules.len()) " of " (words::count(config.modules().count(), "module"))
+            (modules.len()) " of " (format::count(config.modules().count(), "module"))
             @if beyond > 0 { ", the first " (MOST) " of them below" }
             @if !wanted.is_empty() { ". " a href="modules" { "Show all" } }
         }
@@ -59,22 +59,22 @@ fn content(config: &Config, wanted: &str, offset: f64) -> Markup {
 fn card(name: &str, module: &Module, offset: f64, is_alone: bool) -> Markup {
     html! {
         section {
-            h2 { (words::told(name)) }
+            h2 { (format::told(name)) }
             p {
                 "Prober " strong { (module.prober_name()) } ", "
                 @match module.timeout {
-                    Some(timeout) => { "timeout " (words::rounded(timeout)) }
+                    Some(timeout) => { "timeout " (format::rounded(timeout)) }
                     None => "timeout of the scrape",
                 }
                 ". "
                 a href={ (link("./", &[("module", name)])) "#probe" } { "Probe with it" }
             }
-            @for warning in &module.warnings { p.warning { (words::told(warning)) } }
+            @for warning in &module.warnings { p.warning { (format::told(warning)) } }
             details open[is_alone] {
                 summary { "What it does, in words" }
                 (explanation(module, offset))
             }
-            pre { (words::lines(&module.to_yaml())) }
+            pre { (format::lines(&module.to_yaml())) }
         }
     }
 }
@@ -91,7 +91,7 @@ fn explanation(module: &Module, offset: f64) -> Markup {
                         dt { (topic.label()) }
                         @for statement in statements {
                             dd.usual[statement.is_default] {
-                                (words::told(&statement.text))
+                                (format::told(&statement.text))
                                 @if statement.is_default { " (default)" }
                             }
                         }

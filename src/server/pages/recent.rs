@@ -8,7 +8,7 @@ use crate::{
     diagnostics::Failure,
     probe::{ProbeReport, history::Entry},
     server::{
-        pages::{filter::Filter, waterfall, words},
+        pages::{filter::Filter, format, waterfall},
         query::link,
     },
 };
@@ -83,13 +83,13 @@ fn line(entry: &Entry, now: SystemTime) -> Markup {
     let page = link("logs", &[("id", &id), ("format", "html")]);
     html! {
         tr {
-            td.module { (words::told_briefly(&report.module_name, LONGEST_NAME)) }
-            td.target { a href=(page) { (words::told_briefly(&report.target, LONGEST)) } }
+            td.module { (format::told_briefly(&report.module_name, LONGEST_NAME)) }
+            td.target { a href=(page) { (format::told_briefly(&report.target, LONGEST)) } }
             td.result { (verdict(report)) }
             td.reason { @if let Err(failure) = &report.verdict { (reason(failure)) } }
             td.drawn { (waterfall::small(report)) }
-            td.number.duration { (words::duration(report.duration)) }
-            td.when { (words::moment(report.started, now)) }
+            td.number.duration { (format::duration(report.duration)) }
+            td.when { (format::moment(report.started, now)) }
             td.debug { a href={ "logs?id=" (id) } { "Logs" } }
         }
     }

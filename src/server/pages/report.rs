@@ -9,7 +9,7 @@ use crate::{
     diagnostics::Check,
     probe::{ProbeReport, history::Entry},
     server::{
-        pages::{Page, certificates, log::log, verdict::verdict, waterfall::waterfall, words},
+        pages::{Page, certificates, format, log::log, verdict::verdict, waterfall::waterfall},
         query::link,
     },
 };
@@ -109,26 +109,26 @@ fn facts(report: &ProbeReport, now: SystemTime) -> Markup {
             div {
                 dt { "Module" }
                 dd {
-                    a href=(module) { (words::told(&report.module_name)) }
+                    a href=(module) { (format::told(&report.module_name)) }
                     " " span.soft { "prober " (report.module.prober_name()) }
                 }
             }
             @if let Some(hostname) = &report.hostname {
-                div { dt { "Hostname" } dd { (words::told(hostname)) } }
+                div { dt { "Hostname" } dd { (format::told(hostname)) } }
             }
             @if let Some(address) = report.address() {
-                div { dt { "Address" } dd { (words::told(address)) } }
+                div { dt { "Address" } dd { (format::told(address)) } }
             }
             div {
                 dt { "Began" }
-                dd { (words::exact(report.started)) " " span.soft { (words::age(report.started, now)) } }
+                dd { (format::exact(report.started)) " " span.soft { (format::age(report.started, now)) } }
             }
             div {
                 dt { "Took" }
                 dd {
-                    strong { (words::duration(report.duration)) }
-                    " of " (words::rounded(report.timeout)) " allowed; the exporter itself "
-                    (words::duration(report.overhead()))
+                    strong { (format::duration(report.duration)) }
+                    " of " (format::rounded(report.timeout)) " allowed; the exporter itself "
+                    (format::duration(report.overhead()))
                 }
             }
         }
@@ -149,12 +149,12 @@ fn checks(checks: &[Check]) -> Markup {
                             @match &check.failure {
                                 Some(failure) => {
                                     strong.mark.bad { "failed" } " "
-                                    span.code { (words::told(&check.name.to_string())) } " "
-                                    (words::told(&failure.message))
+                                    span.code { (format::told(&check.name.to_string())) } " "
+                                    (format::told(&failure.message))
                                 }
                                 None => {
                                     span.mark.good { "passed" } " "
-                                    span.code { (words::told(&check.name.to_string())) }
+                                    span.code { (format::told(&check.name.to_string())) }
                                 }
                             }
                         }
@@ -170,13 +170,13 @@ fn texts(report: &ProbeReport) -> Markup {
         section {
             details {
                 summary { h2 { "Metrics" } }
-                pre { (words::lines(&report.metrics.render())) }
+                pre { (format::lines(&report.metrics.render())) }
             }
         }
         section {
             details {
                 summary { h2 { "Module configuration" } }
-                pre { (words::lines(&report.module.to_yaml())) }
+                pre { (format::lines(&report.module.to_yaml())) }
             }
         }
     }

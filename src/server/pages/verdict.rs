@@ -2,14 +2,14 @@
 
 use maud::{Markup, html};
 
-use crate::{diagnostics::Failure, probe::ProbeReport, server::pages::words};
+use crate::{diagnostics::Failure, probe::ProbeReport, server::pages::format};
 
 /// Bytes of a target above the verdict.
 const LONGEST_TARGET: usize = 300;
 
 /// Large, with the reason and what to check first.
 pub(super) fn verdict(report: &ProbeReport) -> Markup {
-    let target = words::told_briefly(&report.target, LONGEST_TARGET);
+    let target = format::told_briefly(&report.target, LONGEST_TARGET);
     html! {
         @match &report.verdict {
             Ok(()) => section.verdict.good {
@@ -41,7 +41,7 @@ fn lower(sentence: &str) -> String {
 fn explanation(failure: &Failure) -> Markup {
     let Failure { stage, reason, message } = failure;
     html! {
-        p.message { (words::told(message)) }
+        p.message { (format::told(message)) }
         dl.facts {
             div { dt { "Check first" } dd { (reason.advice()) } }
             div {

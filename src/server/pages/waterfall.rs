@@ -9,7 +9,7 @@ use crate::{
         ProbeReport,
         report::{HopReport, PhaseReport},
     },
-    server::pages::words,
+    server::pages::format,
 };
 
 /// From left to right: the whole of a probe.
@@ -40,7 +40,7 @@ impl Scale {
     fn bar(&self, class: &str, start: Duration, length: Duration) -> Markup {
         let width = self.percent(length).max(NARROWEST);
         let x = self.percent(start).min(100.0 - width);
-        html! { rect class=(class) x={ (words::two_digits(x)) "%" } width={ (words::two_digits(width)) "%" } height="100%" {} }
+        html! { rect class=(class) x={ (format::two_digits(x)) "%" } width={ (format::two_digits(width)) "%" } height="100%" {} }
     }
 
     fn phase(&self, phase: &PhaseReport) -> Markup {
@@ -67,14 +67,14 @@ pub(super) fn waterfall(report: &ProbeReport) -> Markup {
     let marks = scale.marks();
     let lines = html! {
         @for mark in marks.iter().skip(1) {
-            line x1={ (words::two_digits(scale.percent(*mark))) "%" } x2={ (words::two_digits(scale.percent(*mark))) "%" } y2="100%" {}
+            line x1={ (format::two_digits(scale.percent(*mark))) "%" } x2={ (format::two_digits(scale.percent(*mark))) "%" } y2="100%" {}
         }
     };
     let row = |name: &str, start: Option<Duration>, took: Markup, bars: Markup| {
         html! {
             tr {
                 th scope="row" { (name) }
-                td.number.start { @if let Some(start) = start { "+" (words::duration(start)) } }
+                td.number.start { @if let Some(start) = start { "+" (format::duration(start)) } }
                 td.number { (took) }
                 td.drawn { svg.bar aria-hidden="true" { (lines) (bars) } }
             }
@@ -100,7 +100,7 @@ pub(super) fn waterfall(report: &ProbeReport) -> Markup {
                 }
             }
             tbody.own {
-                (row("the exporter itself", None, html! { (words::duration(report.overhead())) }, html! {
+                (row("the exporter itself", None, html! { (format::duration(report.overhead())) }, html! {
                     @for (start, length) in gaps(report) { (scale.bar("own", start, length)) }
                 }))
             }
@@ -113,7 +113,7 @@ pub(super) fn small(report: &ProbeReport) -> Markup {
     let scale = Scale::of(report);
     let said = phases(report).map(|phase| {
         let incomplete = if phase.incomplete { " in vain" } else { "" };
-        format!("{} {}{incomplete}", phase.label(), words::duration(phase.length))
+        format!("{} {}{incomplete}", phase.label(), format::duration(phase.length))
     });
     let said: Vec<_> = said.collect();
     let said = if said.is_empty() { "none was measured".to_owned() } else { said.join(", ") };
@@ -133,9 +133,9 @@ fn axis(scale: &Scale, marks: &[Duration]) -> Markup {
     html! {
         svg.axis aria-hidden="true" {
             @for (index, mark) in marks.iter().enumerate() {
-                text x={ (words::two_digits(scale.percent(*mark))) "%" } y="75%"
+                text x={ (format::two_digits(scale.percent(*mark))) "%" } y="75%"
                     text-anchor=(if index == 0 { "start" } else { "middle" }) {
-                    @if index == 0 { "0" } @else { (words::rounded(*mark)) }
+                    @if index == 0 { "0" } @else { (format::rounded(*mark)) }
                 }
             }
         }
@@ -147,14 +147,14 @@ fn heading(index: usize, hop: &HopReport, hops: usize) -> Markup {
         tr.hop {
             th scope="rowgroup" colspan="4" {
                 @if hops > 1 { span.step { (index + 1) } " " }
-                @if let Some(url) = &hop.url { span.code { (words::told_briefly(url, LONGEST)) } " " }
+                @if let Some(url) = &hop.url { span.code { (format::told_briefly(url, LONGEST)) } " " }
                 span.soft {
                     @match &hop.address {
-                        Some(address) => { "at " (words::told(address)) }
+                        Some(address) => { "at " (format::told(address)) }
                         None => "no address was known",
                     }
                 }
-                @if let Some(answer) = &hop.answer { " " span.answer { (words::told_briefly(answer, LONGEST)) } }
+                @if let Some(answer) = &hop.answer { " " span.answer { (format::told_briefly(answer, LONGEST)) } }
             }
         }
     }
@@ -162,7 +162,7 @@ fn heading(index: usize, hop: &HopReport, hops: usize) -> Markup {
 
 fn took(phase: &PhaseReport) -> Markup {
     html! {
-        (words::duration(phase.length))
+        (format::duration(phase.length))
         @if phase.incomplete { " " span.vain { "in vain" } }
     }
 }

@@ -11,7 +11,7 @@ use actix_web::{
 };
 use flate2::{Compress, CompressError, Compression, FlushCompress, Status};
 
-use crate::server::negotiate::{self, Exposition, OpenMetrics};
+use crate::server::content_negotiation::{self, Exposition, OpenMetrics};
 
 /// As upstream's own text pages say it.
 pub(super) const TEXT: &str = "text/plain; charset=utf-8";
@@ -30,7 +30,8 @@ const WORTH_COMPRESSING: usize = 512;
 pub(super) fn page(request: &HttpRequest, content_type: &str, body: String) -> HttpResponse {
     let mut response = HttpResponse::Ok();
     response.insert_header((header::CONTENT_TYPE, content_type));
-    let wanted = negotiate::takes_gzip(joined(request.headers(), &header::ACCEPT_ENCODING));
+    let wanted =
+        content_negotiation::takes_gzip(joined(request.headers(), &header::ACCEPT_ENCODING));
     match Some(&body).filter(|body| wanted && body.len() >= WORTH_COMPRESSING).map(gzip) {
         Some(Ok(compressed)) => {
             response.insert_header((header::CONTENT_ENCODING, "gzip")).body(compressed)
@@ -41,7 +42,7 @@ pub(super) fn page(request: &HttpRequest, content_type: &str, body: String) -> H
 
 /// The form of metrics that the client is to have.
 pub(super) fn exposition(request: &HttpRequest, openmetrics: OpenMetrics) -> Exposition {
-    negotiate::exposition(&joined(request.headers(), &header::ACCEPT), openmetrics)
+    content_negotiation::exposition(&joined(request.headers(), &header::ACCEPT), openmetrics)
 }
 
 /// An error, in the form that upstream's have: one line of text.

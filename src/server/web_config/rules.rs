@@ -7,7 +7,7 @@ use tokio_rustls::rustls::ServerConfig;
 
 use crate::{
     config::web::WebConfig,
-    server::guard::{limit::Limiter, logins::Users, tls},
+    server::web_config::{basic_auth::Users, rate_limit::Limiter, tls},
     settings::rule::RuleError,
 };
 

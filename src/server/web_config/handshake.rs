@@ -10,7 +10,7 @@ use tokio::{
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
-use crate::server::guard::Guard;
+use crate::server::web_config::Guard;
 
 /// How long a handshake may take.
 const TIMEOUT: Duration = Duration::from_secs(10);

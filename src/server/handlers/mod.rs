@@ -1,45 +1,49 @@
 //! The plain answers: the exporter's metrics, its configuration, its health, its reload.
 
+mod logs;
+mod probe;
+
 use actix_web::{
     HttpRequest, HttpResponse,
     http::{Method, StatusCode, header},
     web::Data,
 };
 
+pub(super) use self::{logs::answer as logs, probe::answer as probe};
 use crate::server::{
-    answer,
+    content_negotiation::OpenMetrics,
     exporter::{Exporter, Trigger},
-    negotiate::OpenMetrics,
+    response,
 };
 
 /// `/metrics`
 pub(super) async fn metrics(request: HttpRequest, exporter: Data<Exporter>) -> HttpResponse {
-    let form = answer::exposition(&request, OpenMetrics::IfPreferred);
+    let form = response::exposition(&request, OpenMetrics::IfPreferred);
     match exporter.own_metrics(form.format) {
-        Ok(text) => answer::page(&request, &form.content_type, text),
-        Err(error) => answer::error(StatusCode::INTERNAL_SERVER_ERROR, error),
+        Ok(text) => response::page(&request, &form.content_type, text),
+        Err(error) => response::error(StatusCode::INTERNAL_SERVER_ERROR, error),
     }
 }
 
 /// `/config`, with secrets hidden.
 pub(super) async fn config(request: HttpRequest, exporter: Data<Exporter>) -> HttpResponse {
-    answer::page(&request, answer::BARE_TEXT, exporter.config().to_yaml())
+    response::page(&request, response::BARE_TEXT, exporter.config().to_yaml())
 }
 
 /// `/-/healthy`: whoever can answer is healthy; failing targets are no illness.
 pub(super) async fn healthy() -> HttpResponse {
-    HttpResponse::Ok().insert_header((header::CONTENT_TYPE, answer::TEXT)).body("Healthy")
+    HttpResponse::Ok().insert_header((header::CONTENT_TYPE, response::TEXT)).body("Healthy")
 }
 
 /// `/-/reload`
 pub(super) async fn reload(request: HttpRequest, exporter: Data<Exporter>) -> HttpResponse {
     if request.method() != Method::POST {
         let refusal = "This endpoint requires a POST request.";
-        return answer::error(StatusCode::METHOD_NOT_ALLOWED, refusal);
+        return response::error(StatusCode::METHOD_NOT_ALLOWED, refusal);
     }
     match exporter.into_inner().reload(Trigger::Demand).await {
         Ok(()) => HttpResponse::Ok().finish(),
-        Err(error) => answer::error(
+        Err(error) => response::error(
             StatusCode::INTERNAL_SERVER_ERROR,
             format_args!("failed to reload config: {error}"),
         ),

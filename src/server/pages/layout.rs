@@ -10,7 +10,7 @@ use actix_web::{
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use crate::{
-    server::{answer, pages::words},
+    server::{pages::format, response},
     version,
 };
 
@@ -40,7 +40,8 @@ impl Page<'_> {
     /// say comes from strangers: even if markup of theirs slipped through, it could do nothing.
     pub(super) fn answer(&self, request: &HttpRequest, status: StatusCode) -> HttpResponse {
         let nonce = format!("{:032x}", rand::random::<u128>());
-        let mut response = answer::page(request, answer::HTML, self.render(&nonce).into_string());
+        let mut response =
+            response::page(request, response::HTML, self.render(&nonce).into_string());
         *response.status_mut() = status;
         let policy = format!(
             "default-src 'none'; style-src 'nonce-{nonce}'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -62,7 +63,7 @@ impl Page<'_> {
                 head {
                     meta charset="utf-8";
                     meta name="viewport" content="width=device-width, initial-scale=1";
-                    title { (words::plain(self.title, LONGEST_TITLE)) " · " (version::PROGRAM) }
+                    title { (format::plain(self.title, LONGEST_TITLE)) " · " (version::PROGRAM) }
                     style nonce=(nonce) { (PreEscaped(STYLE)) }
                 }
                 body {

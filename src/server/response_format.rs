@@ -10,7 +10,7 @@ use actix_web::{
 use crate::{
     diagnostics::logfmt::visible,
     probe::{ProbeReport, Query, history::Entry},
-    server::{answer, exporter::Exporter, negotiate::OpenMetrics, pages, pages::Shown},
+    server::{content_negotiation::OpenMetrics, exporter::Exporter, pages, pages::Shown, response},
 };
 
 /// A way to show a report.
@@ -69,7 +69,7 @@ impl Face {
         match self {
             Self::Html => pages::problem(request, status, &message.to_string()),
             Self::Metrics | Self::Debug | Self::Json | Self::Health => {
-                answer::error(status, message)
+                response::error(status, message)
             }
         }
     }
@@ -84,12 +84,12 @@ impl Face {
         let report = &entry.report;
         match self {
             Self::Metrics => {
-                let form = answer::exposition(request, OpenMetrics::IfNothingElse);
+                let form = response::exposition(request, OpenMetrics::IfNothingElse);
                 let text = report.metrics.render_as(form.format, form.escaping);
-                answer::page(request, &form.content_type, text)
+                response::page(request, &form.content_type, text)
             }
-            Self::Debug => answer::page(request, answer::BARE_TEXT, report.debug_text()),
-            Self::Json => answer::page(request, answer::JSON, report.to_json()),
+            Self::Debug => response::page(request, response::BARE_TEXT, report.debug_text()),
+            Self::Json => response::page(request, response::JSON, report.to_json()),
             Self::Html => {
                 let is_kept = exporter.history.find(entry.id).is_some();
                 pages::report(request, &Shown { entry, is_kept })
@@ -107,7 +107,7 @@ fn health(report: &ProbeReport) -> HttpResponse {
     };
     let line = visible(&report.summary());
     HttpResponse::build(status)
-        .insert_header((header::CONTENT_TYPE, answer::TEXT))
+        .insert_header((header::CONTENT_TYPE, response::TEXT))
         .insert_header((header::CACHE_CONTROL, "no-store"))
         .body(format!("{line}\n"))
 }

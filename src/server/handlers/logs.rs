@@ -4,16 +4,19 @@ use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web::Data};
 
 use crate::{
     probe::{History, Query, history::Entry},
-    server::{answer, exporter::Exporter, face::Face, query},
+    server::{exporter::Exporter, query, response, response_format::Face},
     settings::redact,
 };
 
 /// A past probe in any of its faces, the debug text if none is asked for; found by its id or by its target.
-pub(super) async fn answer(request: HttpRequest, exporter: Data<Exporter>) -> HttpResponse {
+pub(in crate::server) async fn answer(
+    request: HttpRequest,
+    exporter: Data<Exporter>,
+) -> HttpResponse {
     let query = query::of(&request);
     let face = match Face::of(&query, Face::Debug) {
         Ok(face) => face,
-        Err(message) => return answer::error(StatusCode::BAD_REQUEST, message),
+        Err(message) => return response::error(StatusCode::BAD_REQUEST, message),
     };
     match find(&query, &exporter.history) {
         Ok(entry) => face.answer(&request, &exporter, &entry),

@@ -3,12 +3,11 @@
 //! The file is read at the start and again when it, or a file that it names, has changed; requests
 //! and handshakes find everything ready.
 
-mod admission;
-mod clients;
+mod basic_auth;
+mod client_certificates;
 mod handshake;
-mod limit;
-mod logins;
-mod metrics;
+mod middleware;
+mod rate_limit;
 mod rules;
 mod tls;
 
@@ -26,8 +25,8 @@ use boring::sha::Sha256;
 use thiserror::Error;
 use tokio_rustls::rustls::ServerConfig;
 
-pub(super) use self::{admission::admit, handshake::accept, metrics::GuardMetrics};
-use self::{logins::Logins, rules::Rules};
+use self::{basic_auth::Logins, rules::Rules};
+pub(super) use self::{handshake::accept, middleware::admit};
 use crate::{
     config::{ConfigError, web::WebConfig},
     settings::file::{self, Stamp, USUAL_MIB},
@@ -171,8 +170,12 @@ impl Guard {
         self.rules.load().tls.clone()
     }
 
-    fn is_current(&self) -> bool {
+    pub(super) fn is_current(&self) -> bool {
         self.is_current.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn failed_reloads(&self) -> u64 {
+        self.failed_reloads.load(Ordering::Relaxed)
     }
 }
 

@@ -1,23 +1,20 @@
 //! How the web config file fares, for those who watch the exporter.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::sync::Arc;
 
 use prometheus::{IntCounter, IntGauge, Registry};
 
-use crate::server::{guard::Guard, metrics::register};
+use crate::server::{metrics::register, web_config::Guard};
 
 /// They exist only when there is such a file.
-pub(in crate::server) struct GuardMetrics {
+pub(super) struct GuardMetrics {
     guard: Arc<Guard>,
     last_reload_successful: IntGauge,
     failed_reloads: IntCounter,
 }
 
 impl GuardMetrics {
-    pub(in crate::server) fn register(
-        registry: &Registry,
-        guard: Arc<Guard>,
-    ) -> prometheus::Result<Self> {
+    pub(super) fn register(registry: &Registry, guard: Arc<Guard>) -> prometheus::Result<Self> {
         Ok(Self {
             guard,
             last_reload_successful: register(
@@ -38,9 +35,9 @@ impl GuardMetrics {
     }
 
     /// Takes the state of now.
-    pub(in crate::server) fn refresh(&self) {
+    pub(super) fn refresh(&self) {
         self.last_reload_successful.set(i64::from(self.guard.is_current()));
-        let total = self.guard.failed_reloads.load(Ordering::Relaxed);
+        let total = self.guard.failed_reloads();
         self.failed_reloads.inc_by(total.saturating_sub(self.failed_reloads.get()));
     }
 }

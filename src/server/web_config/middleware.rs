@@ -15,8 +15,8 @@ use actix_web::{
 };
 
 use crate::server::{
-    answer,
-    guard::{Guard, logins::Login},
+    response,
+    web_config::{Guard, basic_auth::Login},
 };
 
 /// Lets a request through, or answers it.
@@ -63,7 +63,7 @@ pub(in crate::server) async fn admit(
 }
 
 fn refuse(request: ServiceRequest, status: StatusCode, text: &str) -> ServiceResponse<BoxBody> {
-    let mut response = answer::error(status, text);
+    let mut response = response::error(status, text);
     let nosniff = HeaderValue::from_static("nosniff");
     response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, nosniff);
     request.into_response(response)

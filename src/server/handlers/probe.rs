@@ -10,17 +10,20 @@ use actix_web::{
 
 use crate::{
     probe::{BadRequest, ProbeRequest, request::RawRequest},
-    server::{answer, exporter::Exporter, face::Face, query},
+    server::{exporter::Exporter, query, response, response_format::Face},
 };
 
 static SCRAPE_TIMEOUT: HeaderName = HeaderName::from_static("x-prometheus-scrape-timeout-seconds");
 
 /// Runs the probe that the query asks for. A probe that was begun is always 200, unless its health
 /// is asked for: what it found is in the metrics.
-pub(super) async fn answer(request: HttpRequest, exporter: Data<Exporter>) -> HttpResponse {
+pub(in crate::server) async fn answer(
+    request: HttpRequest,
+    exporter: Data<Exporter>,
+) -> HttpResponse {
     let face = match Face::of(&query::of(&request), Face::Metrics) {
         Ok(face) => face,
-        Err(message) => return answer::error(StatusCode::BAD_REQUEST, message),
+        Err(message) => return response::error(StatusCode::BAD_REQUEST, message),
     };
     let probe_request = match parse(&request, &exporter) {
         Ok(probe_request) => probe_request,

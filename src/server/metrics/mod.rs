@@ -1,5 +1,11 @@
 //! The exporter's own metrics: upstream's names, those of the process, and a few bounded ones.
 
+mod clock;
+mod openmetrics;
+#[cfg(target_os = "linux")]
+mod process;
+mod web_config;
+
 use std::{
     sync::{Arc, Mutex, PoisonError},
     time::UNIX_EPOCH,
@@ -11,17 +17,14 @@ use prometheus::{
 };
 
 #[cfg(target_os = "linux")]
-use crate::server::process::ProcessMetrics;
+use self::process::ProcessMetrics;
+use self::{clock::StampMetrics, web_config::GuardMetrics};
 use crate::{
     config::{Config, LastReload, Module},
     diagnostics::Failure,
     metrics::Format,
     probe::ProbeReport,
-    server::{
-        guard::{Guard, GuardMetrics},
-        openmetrics,
-        stamps::StampMetrics,
-    },
+    server::web_config::Guard,
     version,
 };
 

@@ -6,7 +6,7 @@ use anstyle::Style;
 
 use super::waterfall;
 use crate::{
-    cli::screen::{BAD, FAINT, GOOD, NAME, ODD, harmless, wrapped},
+    cli::output::{BAD, FAINT, GOOD, NAME, ODD, harmless, wrapped},
     diagnostics::{Failure, humanize},
     net::tls::{Certificate, TlsSession, Validity, VerifyResult},
     probe::{ProbeReport, report::HopReport},

@@ -15,7 +15,7 @@ use tokio_rustls::rustls::{
 use crate::{
     config::web::{ClientAuth, Curve, Pem, TlsServer},
     net::tls::system_authorities,
-    server::guard::clients::Clients,
+    server::web_config::client_certificates::Clients,
     settings::{
         file::{self, USUAL_MIB},
         pem,
