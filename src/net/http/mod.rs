@@ -1,5 +1,6 @@
 //! What all probers that speak HTTP share: URLs, credentials, and one exchange on one connection.
 
+pub(crate) mod connection;
 pub(crate) mod credentials;
 pub(crate) mod fields;
 pub(crate) mod head;

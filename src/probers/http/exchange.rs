@@ -3,53 +3,24 @@
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, StatusCode, Version, header};
 
+#[cfg(feature = "http3")]
+use crate::probers::http::http3::{self, Http3};
 use crate::{
     diagnostics::{Failure, Stage, log::Quoted},
     net::{
         Context,
         http::{
             RequestBody,
+            connection::{Connection, Protocol},
             fields::FramedHead,
             http1::{self, Exchange, Head, HeadWatch, Problem},
             http2::{Http2, Http2Error},
-            send::Transport,
             stream_watch::StreamWatch,
             version::HttpVersion,
         },
-        proxy::Proxy,
-        wire::WireClock,
     },
     probers::http::{measurements::HttpMeasurements, timing::Running},
 };
-#[cfg(feature = "http3")]
-use crate::{
-    net::quic::QuicConnection,
-    probers::http::http3::{self, Http3},
-};
-
-/// A connection to make one request on.
-pub(super) struct Connection {
-    pub(super) line: Line,
-    pub(super) clock: WireClock,
-    pub(super) over_tls: bool,
-    /// The proxy that requests are given to, if that is not the target itself.
-    pub(super) proxy: Option<Proxy>,
-}
-
-/// What a connection is made of, and which version of HTTP it speaks.
-pub(super) enum Line {
-    Http1(Box<dyn Transport>),
-    Http2(Box<dyn Transport>),
-    #[cfg(feature = "http3")]
-    Http3(Box<QuicConnection>),
-}
-
-impl Connection {
-    /// Whether requests have the form of HTTP/2 and HTTP/3 rather than that of HTTP/1.
-    pub(super) fn is_framed(&self) -> bool {
-        !matches!(self.line, Line::Http1(_))
-    }
-}
 
 /// A response whose body is still to be read.
 pub(super) struct Response {
@@ -58,9 +29,6 @@ pub(super) struct Response {
     pub(super) headers: HeaderMap,
     /// The length of the body as it was announced.
     pub(super) content_length: Option<u64>,
-    pub(super) over_tls: bool,
-    /// The proxy that the request was given to, if that was not the target itself.
-    pub(super) proxy: Option<Proxy>,
     body: Body,
 }
 
@@ -80,10 +48,10 @@ pub(super) async fn exchange(
     request: Request<RequestBody>,
     seen: &mut HttpMeasurements,
 ) -> Result<Response, Failure> {
-    let Connection { line, clock, over_tls, proxy } = connection;
+    let Connection { protocol, clock } = connection;
     context.enter(Stage::Response);
-    match line {
-        Line::Http1(stream) => {
+    match protocol {
+        Protocol::Http1(stream) => {
             let watch = HeadWatch::default();
             let running = Running::over_http1(clock.clone(), watch.clone());
             seen.running = Some(running.of(&request));
@@ -96,9 +64,9 @@ pub(super) async fn exchange(
                 let message = "Ignored a malformed header line of the response";
                 context.log.warn(message, &[("line", &Quoted(line))]);
             }
-            Ok(Response::over_http1(head, rest, over_tls, proxy))
+            Ok(Response::over_http1(head, rest))
         }
-        Line::Http2(stream) => {
+        Protocol::Http2(stream) => {
             let watch = StreamWatch::of_http2();
             let running = Running::framed(clock.clone(), watch.clone());
             seen.running = Some(running.of(&request));
@@ -108,10 +76,10 @@ pub(super) async fn exchange(
             let failed = |error| http2_failure(&error, "The request failed");
             let (head, exchange) = sent.map_err(failed)?;
             seen.note_head(false);
-            Ok(Response::framed(head, Version::HTTP_2, over_tls, Body::Http2(exchange)))
+            Ok(Response::framed(head, Version::HTTP_2, Body::Http2(exchange)))
         }
         #[cfg(feature = "http3")]
-        Line::Http3(connection) => {
+        Protocol::Http3(connection) => {
             Box::pin(http3::exchange(context, connection, request, seen)).await
         }
     }
@@ -130,30 +98,25 @@ fn http2_failure(error: &Http2Error, what: &str) -> Failure {
 
 impl Response {
     /// A response over HTTP/1, whose body is still on its way.
-    fn over_http1(
-        head: Head,
-        rest: Exchange<RequestBody>,
-        over_tls: bool,
-        proxy: Option<Proxy>,
-    ) -> Self {
+    fn over_http1(head: Head, rest: Exchange<RequestBody>) -> Self {
         let Head { version, status, mut headers, .. } = head;
         note_no_cache(&mut headers);
         let (content_length, body) = (rest.content_length(), Body::Http1(Box::new(rest)));
-        Self { status, version, headers, content_length, over_tls, proxy, body }
+        Self { status, version, headers, content_length, body }
     }
 
-    fn framed(head: FramedHead, version: Version, over_tls: bool, body: Body) -> Self {
+    fn framed(head: FramedHead, version: Version, body: Body) -> Self {
         let FramedHead { status, mut headers, content_length } = head;
         headers.remove(header::TRAILER);
         note_no_cache(&mut headers);
         let version = version.into();
-        Self { status, version, headers, content_length, over_tls, proxy: None, body }
+        Self { status, version, headers, content_length, body }
     }
 
     /// A response over HTTP/3, whose body is still on its way.
     #[cfg(feature = "http3")]
     pub(super) fn over_http3(head: FramedHead, body: Box<Http3>) -> Self {
-        Self::framed(head, Version::HTTP_3, true, Body::Http3(body))
+        Self::framed(head, Version::HTTP_3, Body::Http3(body))
     }
 
     /// The next piece of the body.

@@ -3,17 +3,12 @@
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{
-    HttpMeasurements, HttpProber,
-    cookies::Jar,
-    exchange::{Connection, Line, exchange},
-    redirects::Final,
-    request::Requests,
-    target::url_of,
-    verdict::judge,
+    HttpMeasurements, HttpProber, cookies::Jar, exchange::exchange, redirects::Final,
+    request::Requests, target::url_of, verdict::judge,
 };
 use crate::{
     diagnostics::Failure,
-    net::{Context, wire::WireClock},
+    net::{Context, http::connection::Connection, wire::WireClock},
 };
 
 /// One request and the verdict on its response, over a stream that is there already.
@@ -27,14 +22,15 @@ pub async fn probe_over<S>(
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let line = if http2 { Line::Http2(Box::new(stream)) } else { Line::Http1(Box::new(stream)) };
-    let clock = WireClock::of_nothing();
-    let connection = Connection { line, clock, over_tls: http2, proxy: None };
+    let (stream, clock) = (Box::new(stream), WireClock::of_nothing());
+    let connection =
+        if http2 { Connection::http2(stream, clock) } else { Connection::http1(stream, clock) };
     let mut requests = Requests::new(prober, None).await?;
     requests.read_credentials(context, seen).await?;
     let hop = requests.first(url_of("http://fuzz.example/")?);
     let request = requests.request(&hop, &Jar::default(), http2, None).await?;
     let response = exchange(context, connection, request, seen).await?;
-    seen.note_final(&response);
-    judge(prober, context, Final { response, limit_reached: false }, seen).await
+    seen.note_final(&response, http2);
+    let answer = Final { response, over_tls: http2, proxy: None, limit_reached: false };
+    judge(prober, context, answer, seen).await
 }

@@ -122,13 +122,13 @@ impl HttpMeasurements {
     }
 
     /// Notes the head of the final response, whose body is read next.
-    pub(super) fn note_final(&mut self, response: &Response) {
+    pub(super) fn note_final(&mut self, response: &Response, over_tls: bool) {
         self.response = Some(ResponseFacts {
             status: response.status,
             version: response.version,
             content_length: response.content_length,
             last_modified: last_modified(&response.headers),
-            over_tls: response.over_tls,
+            over_tls,
         });
         self.begin_transfer();
     }

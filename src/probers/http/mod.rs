@@ -95,7 +95,7 @@ impl Prober for HttpProber {
         requests.read_credentials(context, seen).await?;
         drop(waiting);
         let answer = follow(self, context, &mut requests, url, &pinned, seen).await?;
-        seen.note_final(&answer.response);
+        seen.note_final(&answer.response, answer.over_tls);
         judge(self, context, answer, seen).await
     }
 }

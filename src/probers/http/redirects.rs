@@ -6,7 +6,7 @@ use http::{HeaderMap, Method, StatusCode, header};
 
 use crate::{
     diagnostics::{Failure, Reason, Stage},
-    net::{Context, http::url::Url},
+    net::{Context, http::url::Url, proxy::Proxy},
     probers::http::{
         cookies::Jar,
         exchange::{Response, exchange},
@@ -21,7 +21,11 @@ use crate::{
 /// A response that leads nowhere else.
 pub(super) struct Final {
     pub(super) response: Response,
-    /// Whether it is a redirect that was one too many.
+    /// Whether it came over TLS.
+    pub(super) over_tls: bool,
+    /// The proxy that took the request, if any did in place of the server.
+    pub(super) proxy: Option<Proxy>,
+    /// Whether it is a redirect beyond the limit.
     pub(super) limit_reached: bool,
 }
 
@@ -43,17 +47,18 @@ pub(super) async fn follow(
         let url = Redacted(&hop.url).to_string();
         context.log.debug("Making HTTP request", &[("url", &url), ("host", &hop.host())]);
         seen.begin_hop(url);
-        let connection = connect(prober, context, &hop, pinned, seen).await?;
+        let (connection, proxy) = connect(prober, context, &hop, pinned, seen).await?;
         context.enter(Stage::Request);
-        let proxy = connection.proxy.as_ref();
-        let request = requests.request(&hop, &cookies, connection.is_framed(), proxy).await?;
+        let over_tls = hop.url.scheme == "https";
+        let is_framed = connection.is_framed();
+        let request = requests.request(&hop, &cookies, is_framed, proxy.as_ref()).await?;
         hide_credentials(context, request.headers());
         let response = exchange(context, connection, request, seen).await?;
         seen.note_answer(&response);
         requests.note_answer(&hop, response.status);
         let repeatable = !hop.with_body || requests.is_body_repeatable();
         let Some(location) = location(&response, repeatable) else {
-            return Ok(Final { response, limit_reached: false });
+            return Ok(Final { response, over_tls, proxy, limit_reached: false });
         };
         context.hide_secrets_of(&location);
         context.log.info("Received redirect", &[("location", &Redacted(&location))]);
@@ -63,7 +68,7 @@ pub(super) async fn follow(
         let limit_reached = seen.redirects > MOST_REDIRECTS;
         if limit_reached || !prober.client.follow_redirects {
             context.log.info("Not following redirect", &[]);
-            return Ok(Final { response, limit_reached });
+            return Ok(Final { response, over_tls, proxy, limit_reached });
         }
         refuse_other_schemes(&next.url)?;
         seen.end_hop();

@@ -33,19 +33,18 @@ pub(super) async fn judge(
     answer: Final,
     seen: &mut HttpMeasurements,
 ) -> Result<(), Failure> {
-    let Final { mut response, limit_reached } = answer;
+    let Final { mut response, over_tls, proxy, limit_reached } = answer;
     let mut verdict = Verdict { context, first: None };
     context.enter(Stage::Check);
     let mut status = checks::status(prober, response.status);
-    status.failure = status.failure.map(|failure| match (&response.proxy, response.status) {
+    status.failure = status.failure.map(|failure| match (&proxy, response.status) {
         (Some(proxy), StatusCode::PROXY_AUTHENTICATION_REQUIRED) => not_let_in(proxy, &failure),
         _ if limit_reached => too_many_redirects(&failure),
         _ => failure,
     });
     let status_is_good = verdict.take([status]);
     // What a proxy says of itself, and a redirect that leads on, are not what the rules are about.
-    let is_proxys =
-        response.proxy.is_some() && response.status == StatusCode::PROXY_AUTHENTICATION_REQUIRED;
+    let is_proxys = proxy.is_some() && response.status == StatusCode::PROXY_AUTHENTICATION_REQUIRED;
     let is_answer = !limit_reached && !is_proxys;
     if has_header_rules(prober) && (status_is_good || is_answer) {
         let headers_are_good = verdict.take(checks::headers(prober, &response.headers));
@@ -53,17 +52,18 @@ pub(super) async fn judge(
             seen.patterns = if headers_are_good { CheckState::Passed } else { CheckState::Begun };
         }
     }
-    judge_body(prober, context, (&mut response, is_answer), &mut verdict, seen).await;
+    let rest = (&mut response, over_tls, is_answer);
+    judge_body(prober, context, rest, &mut verdict, seen).await;
     context.enter(Stage::Check);
     verdict.take(checks::version(prober, response.version));
-    verdict.take(checks::tls(prober, response.over_tls));
+    verdict.take(checks::tls(prober, over_tls));
     verdict.first.map_or(Ok(()), Err)
 }
 
 async fn judge_body(
     prober: &HttpProber,
     context: &Context,
-    (response, is_answer): (&mut Response, bool),
+    (response, over_tls, is_answer): (&mut Response, bool, bool),
     verdict: &mut Verdict<'_>,
     seen: &mut HttpMeasurements,
 ) {
@@ -87,7 +87,7 @@ async fn judge_body(
         && has_body_patterns(prober);
     let may_want_tls = !verdict.is_good()
         && response.status == StatusCode::BAD_REQUEST
-        && !response.over_tls
+        && !over_tls
         && (is_small || response.content_length.is_none())
         && prober.compression.is_none();
     let keep = wants_patterns || wants_json || adds_patterns || may_want_tls;

@@ -2,15 +2,18 @@
 
 use crate::{
     diagnostics::{Failure, Reason, Stage},
-    net::{http::fields::BadSection, quic::AppError},
+    net::{
+        http::fields::BadSection,
+        quic::{AppError, Application},
+    },
 };
 
-/// What a peer is told when nothing is wrong: `H3_NO_ERROR`.
-pub(super) const NO_ERROR: u64 = 0x100;
+/// HTTP/3 for a QUIC connection. The error code of a connection that ends well is `H3_NO_ERROR`.
+pub(crate) const APPLICATION: Application = Application { no_error: 0x100, describe };
 
 /// Describes an error code of HTTP/3 (RFC 9114, section 8.1, and RFC 9204, section 6), as the peer
 /// sends it.
-pub(super) fn describe(code: u64) -> AppError {
+fn describe(code: u64) -> AppError {
     let (name, reason, meaning) = match code {
         0x100 => ("H3_NO_ERROR", Reason::Closed, "it ends in good order"),
         0x101 => (

@@ -3,7 +3,6 @@
 //! QUIC and QPACK are quiche's. Frames are found here, because only they tell a response that is
 //! complete from one that is cut off.
 
-mod connect;
 mod failure;
 mod frames;
 mod head;
@@ -15,7 +14,7 @@ use http::{HeaderMap, Method, Request};
 use quiche::h3::qpack;
 use tokio::task::coop::consume_budget;
 
-pub(super) use crate::probers::http::http3::connect::connect;
+pub(super) use crate::probers::http::http3::failure::APPLICATION;
 use crate::{
     diagnostics::Failure,
     net::{

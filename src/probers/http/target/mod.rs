@@ -1,16 +1,18 @@
 //! Where a probe goes: the URL that a target means, and the way to it and to where it redirects.
 
+#[cfg(feature = "http3")]
+mod http3;
+
 use std::borrow::Cow;
 
 use tokio::time::Instant;
 
-#[cfg(feature = "http3")]
-use crate::probers::http::http3;
 use crate::{
     diagnostics::{Failure, Reason, Stage},
     net::{
         Context, dial,
         http::{
+            connection::Connection,
             send::Transport,
             url::{Url, hostname},
         },
@@ -21,7 +23,6 @@ use crate::{
         wire::WireClock,
     },
     probers::http::{
-        exchange::{Connection, Line},
         measurements::{HttpMeasurements, HttpPhase},
         request::Hop,
         settings::HttpProber,
@@ -96,12 +97,13 @@ impl Pinned {
 }
 
 /// The port that a URL leads to.
-pub(super) fn port_of(url: &Url) -> Result<u16, Failure> {
+fn port_of(url: &Url) -> Result<u16, Failure> {
     url.port_or(if url.scheme == "https" { 443 } else { 80 })
         .map_err(|message| Failure::new(Stage::Connect, Reason::InvalidTarget, message))
 }
 
-/// Makes the connection for a hop, with TLS if its URL says so.
+/// Connects to the server of a hop, with TLS if its URL says so, or to the proxy that takes the
+/// request in its place; that proxy is returned too.
 ///
 /// Unlike upstream: wherever a redirect leads back to the target's own host, the connection goes
 /// to the address that was chosen and reported, and a configured `server_name` holds.
@@ -111,10 +113,11 @@ pub(super) async fn connect(
     hop: &Hop,
     pinned: &Pinned,
     seen: &mut HttpMeasurements,
-) -> Result<Connection, Failure> {
+) -> Result<(Connection, Option<Proxy>), Failure> {
     #[cfg(feature = "http3")]
     if prober.enable_http3 {
-        return Box::pin(http3::connect(prober, context, hop, pinned, seen)).await;
+        let connection = Box::pin(http3::connect(prober, context, hop, pinned, seen)).await?;
+        return Ok((connection, None));
     }
     let is_own = pinned.is_host_of(&hop.url);
     let endpoint = Endpoint {
@@ -129,7 +132,7 @@ pub(super) async fn connect(
     match proxy {
         // Boxed, or every probe would have room for what few do.
         Some(proxy) => Box::pin(way.through(proxy, seen)).await,
-        None => way.directly(seen).await,
+        None => Ok((way.directly(seen).await?, None)),
     }
 }
 
@@ -170,8 +173,7 @@ impl Way<'_> {
         let clock = stream.clock();
         seen.clock = Some(clock.clone());
         if self.is_plain() {
-            let line = Line::Http1(Box::new(stream));
-            return Ok(Connection { line, clock, over_tls: false, proxy: None });
+            return Ok(Connection::http1(Box::new(stream), clock));
         }
         self.secure(stream, clock, seen).await
     }
@@ -180,7 +182,7 @@ impl Way<'_> {
         self,
         proxy: Proxy,
         seen: &mut HttpMeasurements,
-    ) -> Result<Connection, Failure> {
+    ) -> Result<(Connection, Option<Proxy>), Failure> {
         let connecting = seen.phases.stopwatch_of_whole(HttpPhase::Connect);
         let stream = proxy.connect(self.context, &mut seen.proxy).await?;
         connecting.stop_now(stream.connect_time());
@@ -189,18 +191,18 @@ impl Way<'_> {
         let tls = &self.prober.tls_client;
         let stream = proxy.secure(self.context, stream, tls, &mut seen.proxy).await?;
         if self.is_plain() && proxy.takes_requests() {
-            let (line, proxy) = (Line::Http1(stream), Some(proxy));
-            return Ok(Connection { line, clock, over_tls: false, proxy });
+            return Ok((Connection::http1(stream, clock), Some(proxy)));
         }
         let headers = &self.prober.client.proxy.proxy_connect_header;
         let times = &mut seen.proxy;
         let stream =
             proxy.tunnel(self.context, stream, &clock, self.endpoint, headers, times).await?;
-        if self.is_plain() {
-            let line = Line::Http1(stream);
-            return Ok(Connection { line, clock, over_tls: false, proxy: None });
-        }
-        self.secure(stream, clock, seen).await
+        let connection = if self.is_plain() {
+            Connection::http1(stream, clock)
+        } else {
+            self.secure(stream, clock, seen).await?
+        };
+        Ok((connection, None))
     }
 
     fn is_plain(&self) -> bool {
@@ -224,21 +226,16 @@ impl Way<'_> {
         securing.stop_at(clock.lap().waiting);
         let stream = Box::new(shaken?);
         let agreed = seen.tls.as_ref().and_then(|session| session.alpn.as_deref());
-        let line = match agreed {
-            Some(b"h2") => Line::Http2(stream),
-            _ => Line::Http1(stream),
-        };
-        Ok(Connection { line, clock, over_tls: true, proxy: None })
+        Ok(match agreed {
+            Some(b"h2") => Connection::http2(stream, clock),
+            _ => Connection::http1(stream, clock),
+        })
     }
 }
 
 /// Who speaks TLS with the host of a hop, and which name it asks for; `is_own` says whether that is
 /// the target's host.
-pub(super) fn tls_of<'a>(
-    prober: &'a HttpProber,
-    hop: &'a Hop,
-    is_own: bool,
-) -> (Cow<'a, TlsClient>, &'a str) {
+fn tls_of<'a>(prober: &'a HttpProber, hop: &'a Hop, is_own: bool) -> (Cow<'a, TlsClient>, &'a str) {
     if is_own {
         (Cow::Borrowed(&prober.tls_client), hostname(hop.host()))
     } else {

@@ -2,21 +2,21 @@
 
 use tokio::time::Instant;
 
+use super::{Pinned, port_of, tls_of};
 use crate::{
     diagnostics::{Failure, Reason, Stage},
     net::{
         Context,
-        quic::{Application, QuicConnection},
+        http::connection::Connection,
+        quic::QuicConnection,
         resolve::{self, Address},
         tls::Handshake,
     },
     probers::http::{
-        exchange::{Connection, Line},
-        http3::failure::{NO_ERROR, describe},
+        http3::APPLICATION,
         measurements::{HttpMeasurements, HttpPhase},
         request::Hop,
         settings::HttpProber,
-        target::{Pinned, port_of, tls_of},
     },
     settings::ip::IpFamily,
 };
@@ -29,7 +29,7 @@ const ALPN: &[&[u8]] = &[b"h3"];
 ///
 /// Unlike upstream, which resolves every name anew, the target's own included, and asks each host
 /// for the server name of the first.
-pub(crate) async fn connect(
+pub(super) async fn connect(
     prober: &HttpProber,
     context: &Context,
     hop: &Hop,
@@ -48,8 +48,7 @@ pub(crate) async fn connect(
         found.map_err(|failure| hop.blame(failure, pinned.is_host_of(&hop.url)))?
     };
     let (client, server_name) = tls_of(prober, hop, pinned.is_host_of(&hop.url));
-    let application = Application { no_error: NO_ERROR, describe };
-    let request = (Handshake { server_name, alpn: ALPN }, application);
+    let request = (Handshake { server_name, alpn: ALPN }, APPLICATION);
     let address = address.with_port(port);
     let mut connection = QuicConnection::open(context, &client, address, request).await?;
     let clock = connection.clock().clone();
@@ -63,8 +62,7 @@ pub(crate) async fn connect(
         drop(securing);
     }
     shaken?;
-    let line = Line::Http3(Box::new(connection));
-    Ok(Connection { line, clock, over_tls: true, proxy: None })
+    Ok(Connection::http3(connection))
 }
 
 /// The address of a host that a redirect named. Like upstream's HTTP/3 client, it goes by IPv4
