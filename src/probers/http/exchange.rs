@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, StatusCode, Version, header};
 
 #[cfg(feature = "http3")]
-use crate::probers::http::http3::{self, Http3};
+use crate::probers::http::http3::Http3;
 use crate::{
     diagnostics::{Failure, Stage, log::Quoted},
     net::{
@@ -80,7 +80,15 @@ pub(super) async fn exchange(
         }
         #[cfg(feature = "http3")]
         Protocol::Http3(connection) => {
-            Box::pin(http3::exchange(context, connection, request, seen)).await
+            let watch = StreamWatch::default();
+            let running = Running::framed(clock, watch.clone());
+            seen.running = Some(running.of(&request));
+            let waiting = context.waiting_for(|| seen.describe_wait());
+            let sent = Box::pin(Http3::send(connection, watch, request)).await;
+            drop(waiting);
+            let (head, exchange) = sent?;
+            seen.note_head(false);
+            Ok(Response::framed(head, Version::HTTP_3, Body::Http3(exchange)))
         }
     }
 }
@@ -111,12 +119,6 @@ impl Response {
         note_no_cache(&mut headers);
         let version = version.into();
         Self { status, version, headers, content_length, body }
-    }
-
-    /// A response over HTTP/3, whose body is still on its way.
-    #[cfg(feature = "http3")]
-    pub(super) fn over_http3(head: FramedHead, body: Box<Http3>) -> Self {
-        Self::framed(head, Version::HTTP_3, Body::Http3(body))
     }
 
     /// The next piece of the body.

@@ -18,7 +18,6 @@ pub(super) use crate::probers::http::http3::failure::APPLICATION;
 use crate::{
     diagnostics::Failure,
     net::{
-        Context,
         http::{
             RequestBody,
             fields::{BadSection, FieldSection, FramedHead},
@@ -27,16 +26,11 @@ use crate::{
         },
         quic::QuicConnection,
     },
-    probers::http::{
-        exchange::Response,
-        http3::{
-            failure::{bad_section, broken, cut_off, of_engine, reset},
-            frames::{FrameReader, Part, Place, SETTINGS, put_frame, put_varint},
-            streams::{CONTROL, PeerStreams},
-            upload::Upload,
-        },
-        measurements::HttpMeasurements,
-        timing::Running,
+    probers::http::http3::{
+        failure::{bad_section, broken, cut_off, of_engine, reset},
+        frames::{FrameReader, Part, Place, SETTINGS, put_frame, put_varint},
+        streams::{CONTROL, PeerStreams},
+        upload::Upload,
     },
 };
 
@@ -73,30 +67,23 @@ pub(super) struct Http3 {
     failed: Option<Failure>,
 }
 
-/// Sends a request, and waits for the head of the response.
-pub(super) async fn exchange(
-    context: &Context,
-    connection: Box<QuicConnection>,
-    request: Request<RequestBody>,
-    seen: &mut HttpMeasurements,
-) -> Result<Response, Failure> {
-    let is_head = request.method() == Method::HEAD;
-    let watch = StreamWatch::default();
-    let running = Running::framed(connection.clock().clone(), watch.clone());
-    seen.running = Some(running.of(&request));
-    let waiting = context.waiting_for(|| seen.describe_wait());
-    let mut exchange = Http3::begin(connection, request, watch)?;
-    // What there is of the body goes along with the head.
-    exchange.upload().await?;
-    let head = exchange.head().await?;
-    drop(waiting);
-    seen.note_head(false);
-    let without_body = is_head || matches!(head.status.as_u16(), 204 | 304);
-    exchange.missing = head.content_length.filter(|_| !without_body);
-    Ok(Response::over_http3(head, Box::new(exchange)))
-}
-
 impl Http3 {
+    /// Sends a request, and waits for the head of the response.
+    pub(super) async fn send(
+        connection: Box<QuicConnection>,
+        watch: StreamWatch,
+        request: Request<RequestBody>,
+    ) -> Result<(FramedHead, Box<Self>), Failure> {
+        let is_head = request.method() == Method::HEAD;
+        let mut exchange = Self::begin(connection, request, watch)?;
+        // What there is of the body goes along with the head.
+        exchange.upload().await?;
+        let head = exchange.head().await?;
+        let without_body = is_head || matches!(head.status.as_u16(), 204 | 304);
+        exchange.missing = head.content_length.filter(|_| !without_body);
+        Ok((head, Box::new(exchange)))
+    }
+
     fn begin(
         connection: Box<QuicConnection>,
         request: Request<RequestBody>,
