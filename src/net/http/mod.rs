@@ -6,6 +6,8 @@ pub(crate) mod fields;
 pub(crate) mod head;
 pub(crate) mod http1;
 pub(crate) mod http2;
+#[cfg(feature = "http3")]
+pub(crate) mod http3;
 pub(crate) mod not_http;
 pub(crate) mod send;
 pub(crate) mod stream_watch;

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, StatusCode, Version, header};
 
 #[cfg(feature = "http3")]
-use crate::probers::http::http3::Http3;
+use crate::net::http::http3::Http3;
 use crate::{
     diagnostics::{Failure, Stage, log::Quoted},
     net::{

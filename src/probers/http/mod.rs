@@ -13,8 +13,6 @@ mod explain;
 mod file_body;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
-#[cfg(feature = "http3")]
-mod http3;
 mod keys;
 mod measurements;
 mod metrics;

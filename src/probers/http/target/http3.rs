@@ -7,13 +7,12 @@ use crate::{
     diagnostics::{Failure, Reason, Stage},
     net::{
         Context,
-        http::connection::Connection,
+        http::{connection::Connection, http3::APPLICATION},
         quic::QuicConnection,
         resolve::{self, Address},
         tls::Handshake,
     },
     probers::http::{
-        http3::APPLICATION,
         measurements::{HttpMeasurements, HttpPhase},
         request::Hop,
         settings::HttpProber,

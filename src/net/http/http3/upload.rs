@@ -6,15 +6,15 @@ use http_body::Body as _;
 use http_body_util::BodyExt as _;
 use quiche::h3::{NameValue as _, qpack};
 
+use super::{
+    REQUEST,
+    failure::of_engine,
+    frames::{DATA, HEADERS, put_frame, put_frame_header},
+    head::fields,
+};
 use crate::{
     diagnostics::{Failure, Reason, Stage},
     net::http::{RequestBody, credentials::impossible},
-    probers::http::http3::{
-        REQUEST,
-        failure::of_engine,
-        frames::{DATA, HEADERS, put_frame, put_frame_header},
-        head::fields,
-    },
 };
 
 /// What of a request is still to be sent.

@@ -6,14 +6,12 @@ use std::collections::HashMap;
 use bytes::Buf as _;
 use octets::Octets;
 
-use crate::{
-    diagnostics::Failure,
-    probers::http::http3::{
-        REQUEST,
-        failure::{broken, cut_off},
-        frames::{FrameReader, GOAWAY, Part, Place, SETTINGS},
-    },
+use super::{
+    REQUEST,
+    failure::{broken, cut_off},
+    frames::{FrameReader, GOAWAY, Part, Place, SETTINGS},
 };
+use crate::diagnostics::Failure;
 
 /// Types of streams (RFC 9114, section 6.2, and RFC 9204, section 4.2).
 pub(super) const CONTROL: u64 = 0x0;

@@ -14,7 +14,13 @@ use http::{HeaderMap, Method, Request};
 use quiche::h3::qpack;
 use tokio::task::coop::consume_budget;
 
-pub(super) use crate::probers::http::http3::failure::APPLICATION;
+pub(crate) use self::failure::APPLICATION;
+use self::{
+    failure::{bad_section, broken, cut_off, of_engine, reset},
+    frames::{FrameReader, Part, Place, SETTINGS, put_frame, put_varint},
+    streams::{CONTROL, PeerStreams},
+    upload::Upload,
+};
 use crate::{
     diagnostics::Failure,
     net::{
@@ -25,12 +31,6 @@ use crate::{
             stream_watch::StreamWatch,
         },
         quic::QuicConnection,
-    },
-    probers::http::http3::{
-        failure::{bad_section, broken, cut_off, of_engine, reset},
-        frames::{FrameReader, Part, Place, SETTINGS, put_frame, put_varint},
-        streams::{CONTROL, PeerStreams},
-        upload::Upload,
     },
 };
 
@@ -45,7 +45,7 @@ const MAX_FIELD_SECTION_SIZE: u64 = 0x6;
 const PIECE: usize = 16 << 10;
 
 /// An exchange whose request may still be under way, and whose body is.
-pub(super) struct Http3 {
+pub(crate) struct Http3 {
     connection: Box<QuicConnection>,
     /// What is still to be sent about the connection.
     greeting: BytesMut,
@@ -69,7 +69,7 @@ pub(super) struct Http3 {
 
 impl Http3 {
     /// Sends a request, and waits for the head of the response.
-    pub(super) async fn send(
+    pub(crate) async fn send(
         connection: Box<QuicConnection>,
         watch: StreamWatch,
         request: Request<RequestBody>,
@@ -148,7 +148,7 @@ impl Http3 {
     }
 
     /// The next piece of the body.
-    pub(super) async fn next_piece(&mut self) -> Result<Option<Bytes>, Failure> {
+    pub(crate) async fn next_piece(&mut self) -> Result<Option<Bytes>, Failure> {
         loop {
             consume_budget().await;
             if let Some(failure) = self.failed.take() {

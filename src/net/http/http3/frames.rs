@@ -3,10 +3,10 @@
 use bytes::{Buf as _, Bytes, BytesMut};
 use octets::Octets;
 
+use super::failure::{bad_section, broken};
 use crate::{
     diagnostics::Failure,
     net::http::{fields::BadSection, send::LARGEST_HEAD},
-    probers::http::http3::failure::{bad_section, broken},
 };
 
 /// Types of frames (RFC 9114, section 7.2).
