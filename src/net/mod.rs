@@ -2,19 +2,17 @@
 //!
 //! Nothing here knows of modules or probers.
 
+pub mod connect;
 pub mod context;
 mod control;
-pub mod dial;
 pub mod dns;
 pub mod host_port;
 pub mod http;
 mod icmp_error;
-pub mod local;
 pub mod oauth2;
 pub mod proxy;
 #[cfg(feature = "http3")]
 pub mod quic;
-pub mod race;
 pub mod resolve;
 mod stamps;
 pub mod tls;

@@ -18,13 +18,13 @@ use crate::{
     diagnostics::{Failure, Phases, Reason, Stage},
     net::{
         Context,
+        connect::happy_eyeballs,
         http::{
             credentials::{basic, header_value},
             http1::{self, Exchange, Head, HeadWatch, Problem},
             send::Transport,
         },
         proxy::{Endpoint, Proxy},
-        race,
         tls::{Handshake, TlsClient},
         wire::WireClock,
     },
@@ -94,7 +94,8 @@ impl Client<'_> {
         let endpoint = Endpoint { host, address: None, port };
         let mut connection = match Proxy::choose(self.proxy, over_tls, endpoint.into())? {
             None => {
-                let reached = race::connect(context, host, port).await.map_err(of_module)?;
+                let reached =
+                    happy_eyeballs::connect(context, host, port).await.map_err(of_module)?;
                 let stream = reached.stream;
                 Connection { clock: stream.clock(), stream: Box::new(stream), proxy: None }
             }

@@ -5,7 +5,7 @@ use std::io;
 use crate::{
     diagnostics::{Call, Failure, Reason, Stage, log::Quoted},
     net::{
-        dial,
+        connect::dial,
         quic::{AppError, Broken, QuicConnection},
         tls::TlsSession,
         wire::Undelivered,

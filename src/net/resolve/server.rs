@@ -27,7 +27,7 @@ use super::{
 use crate::{
     diagnostics::{Call, Cause, Reason},
     net::{
-        dial,
+        connect::dial,
         dns::{Malformed, QueryName, RECURSION_DESIRED, question},
         stamps,
     },

@@ -14,8 +14,8 @@ use crate::{
     diagnostics::{Call, Failure, Stage, attempts::Peer},
     net::{
         Context,
+        connect::dial,
         control::Queued,
-        dial,
         icmp_error::{Ends, Undelivered},
         stamps,
         wire::{Kind, Mark, support},

@@ -15,7 +15,8 @@ use super::{
 use crate::{
     diagnostics::{Call, Failure, Phases, Reason, Stage, humanize::count, log::Quoted},
     net::{
-        Context, dial,
+        Context,
+        connect::dial,
         tls::{Handshake, TlsClient},
         wire::{Event, WireClock, WireDatagram},
     },

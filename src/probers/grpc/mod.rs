@@ -17,7 +17,8 @@ pub use status::Code;
 use crate::{
     diagnostics::{Check, CheckName, Failure, Reason, Stage},
     net::{
-        Context, dial,
+        Context,
+        connect::dial,
         http::{
             send::Transport,
             stream_watch::StreamWatch,

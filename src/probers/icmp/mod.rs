@@ -22,7 +22,8 @@ use tokio::time::Instant;
 use crate::{
     diagnostics::{Call, Failure, Stage, attempts::Peer, humanize::count},
     net::{
-        Context, dial,
+        Context,
+        connect::dial,
         resolve::resolve,
         wire::{Arrival, Event, is_about_a_packet},
     },

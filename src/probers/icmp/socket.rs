@@ -7,7 +7,7 @@ use socket2::{Protocol, Socket, Type};
 use crate::{
     diagnostics::{Call, Failure, Reason, Stage},
     net::{
-        dial,
+        connect::dial,
         wire::{Kind, WireDatagram},
     },
     probers::icmp::{IcmpProber, packet::Version},

@@ -10,7 +10,8 @@ pub use settings::TcpProber;
 use crate::{
     diagnostics::{Failure, Reason, Stage},
     net::{
-        Context, dial,
+        Context,
+        connect::dial,
         host_port::{HostPort, Protocol},
         resolve::{Address, note_literal, resolve},
     },

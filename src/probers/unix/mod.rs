@@ -10,7 +10,7 @@ pub use settings::UnixProber;
 use crate::{
     diagnostics::Failure,
     metrics::{Export, MetricSet},
-    net::{Context, local},
+    net::{Context, connect::unix_socket},
     probers::{
         Findings, Measurements, Prober, Target,
         query_response::{Conversation, StreamFacts, StreamPhase},
@@ -38,7 +38,7 @@ impl Prober for UnixProber {
             self.tls_config.prepare(context).await?;
         }
         let connecting = seen.0.phases.stopwatch(StreamPhase::Connect);
-        let stream = local::connect(context, &target.name).await?;
+        let stream = unix_socket::connect(context, &target.name).await?;
         connecting.stop_at(stream.connect_time());
         let conversation = Conversation {
             context,

@@ -19,7 +19,8 @@ pub use settings::WebsocketProber;
 use crate::{
     diagnostics::{Check, CheckName, Failure, Reason, Stage},
     net::{
-        Context, dial,
+        Context,
+        connect::dial,
         http::{http1::HeadWatch, send::Transport, url::Url},
         resolve::{Address, note_literal, resolve},
         tls::Handshake,

@@ -10,14 +10,14 @@ use tokio::time::Instant;
 use crate::{
     diagnostics::{Failure, Reason, Stage},
     net::{
-        Context, dial,
+        Context,
+        connect::{dial, happy_eyeballs},
         http::{
             connection::Connection,
             send::Transport,
             url::{Url, hostname},
         },
         proxy::{Endpoint, Proxy},
-        race,
         resolve::Address,
         tls::{Handshake, TlsClient},
         wire::WireClock,
@@ -155,7 +155,7 @@ impl Way<'_> {
             let stream = dial::connect(self.context, address.with_port(port), None).await?;
             (None, stream)
         } else {
-            let reached = Box::pin(race::connect(self.context, host, port)).await;
+            let reached = Box::pin(happy_eyeballs::connect(self.context, host, port)).await;
             let reached = reached.map_err(|failure| self.hop.blame(failure, self.is_own))?;
             (Some((reached.lookup, reached.incomplete)), reached.stream)
         };

@@ -9,7 +9,7 @@ use tokio::{
 
 use crate::{
     diagnostics::{Failure, Stage},
-    net::{Context, dial, resolve, wire::WireStream},
+    net::{Context, connect::dial, resolve, wire::WireStream},
     settings::ip::IpFamily,
 };
 
