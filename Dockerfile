@@ -17,8 +17,10 @@ RUN apt-get update \
 
 WORKDIR /src
 
-# Dependencies first, so that a change of our own code does not build them again.
+# Dependencies first, so that a change of our own code does not build them again. The packages in `crates` are needed to
+# read the workspace, and change seldom.
 COPY Cargo.toml Cargo.lock build.rs ./
+COPY crates crates
 RUN mkdir -p benches/accuracy benches/cost src \
     && echo 'fn main() {}' > src/main.rs \
     && touch benches/accuracy/main.rs benches/cost/main.rs benches/probe.rs src/lib.rs \

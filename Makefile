@@ -43,11 +43,11 @@ test: setup lint doc deny rules unit ## Everything that CI checks of the code
 
 .PHONY: unit
 unit: setup ## The tests alone
-	$(CARGO) test --locked
+	$(CARGO) test --locked --workspace
 
 .PHONY: portable
 portable: setup components ## The tests of times, built as for a platform whose kernel stamps no packets
-	PROBE_EXPORTER_PORTABLE=1 $(CARGO) clippy --locked --lib --bins --tests -- -D warnings
+	PROBE_EXPORTER_PORTABLE=1 $(CARGO) clippy --locked --workspace --lib --bins --tests -- -D warnings
 	PROBE_EXPORTER_PORTABLE=1 $(CARGO) test --locked --lib -- net:: probers::icmp
 	PROBE_EXPORTER_PORTABLE=1 $(CARGO) test --locked --test it -- wire overhead http::times
 
@@ -64,18 +64,18 @@ fmt: components ## Format the code
 .PHONY: lint
 lint: setup components ## Formatting and clippy, warnings as errors
 	$(CARGO) fmt --all --check
-	$(CARGO) clippy --locked --all-targets -- -D warnings
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 	@# Without the features of dependencies that only tests ask for.
 	$(CARGO) check --locked
 
 .PHONY: doc
-doc: setup ## The crate's documentation, warnings as errors
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --document-private-items
+doc: setup ## The documentation of all packages, warnings as errors
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps --document-private-items
 
 .PHONY: deny
 deny: ## Licences, sources and banned crates of the dependencies, and advisories with ADVISORIES=1
 	@if $(CARGO) deny --version >/dev/null 2>&1; then \
-		$(CARGO) deny --locked check bans licenses sources $(if $(ADVISORIES),advisories); \
+		$(CARGO) deny --locked --workspace check bans licenses sources $(if $(ADVISORIES),advisories); \
 	else \
 		$(call left-out,cargo-deny,the dependencies are not checked,cargo install --locked cargo-deny); \
 	fi

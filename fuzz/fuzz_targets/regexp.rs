@@ -2,8 +2,8 @@
 
 #![no_main]
 
+use go_regexp::Regexp;
 use libfuzzer_sys::fuzz_target;
-use probe_exporter::settings::regexp::Regexp;
 
 // The pattern stands before the first line feed, the text behind it.
 fuzz_target!(|input: &str| {

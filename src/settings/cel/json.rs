@@ -8,8 +8,6 @@ use cel::common::{
 };
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
-use crate::settings::regexp;
-
 /// Bytes that a document may have.
 const SIZE_LIMIT: usize = 16 << 20;
 /// Values that a document may have, each of which takes up to about a hundred bytes.
@@ -23,7 +21,7 @@ pub(super) fn read(json: &[u8]) -> Result<Box<dyn Val>, String> {
     if json.len() > SIZE_LIMIT {
         return Err(format!("the JSON document is longer than {SIZE_LIMIT} bytes"));
     }
-    let text = regexp::readable(json);
+    let text = go_regexp::readable(json);
     let text = without_lone_surrogates(&text);
     let values_left = Cell::new(VALUE_LIMIT);
     let mut deserializer = serde_json::Deserializer::from_str(&text);

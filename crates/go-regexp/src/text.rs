@@ -3,7 +3,8 @@
 use std::{borrow::Cow, ops::Range, str};
 
 /// `bytes` as text, in which each byte that is not part of valid UTF-8 is a U+FFFD of its own.
-pub(in crate::settings) fn readable(bytes: &[u8]) -> Cow<'_, str> {
+#[must_use]
+pub fn readable(bytes: &[u8]) -> Cow<'_, str> {
     if let Ok(text) = str::from_utf8(bytes) {
         return Cow::Borrowed(text);
     }

@@ -17,10 +17,9 @@ use std::{
 
 use regex_automata::meta::Regex;
 use regex_syntax::hir::Hir;
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 pub use self::doubt::Subject;
-pub(in crate::settings) use self::text::readable;
+pub use self::text::readable;
 pub use self::{captures::Captures, error::RegexpError};
 use self::{doubt::Doubts, error::Reason};
 
@@ -152,23 +151,6 @@ impl PartialEq for Regexp {
 }
 
 impl Eq for Regexp {}
-
-impl<'de> Deserialize<'de> for Regexp {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let pattern = String::deserialize(deserializer)?;
-        Self::new(&pattern).map_err(|error| {
-            de::Error::custom(format!(
-                "\"Could not compile regular expression\" regexp=\"{pattern}\": {error}"
-            ))
-        })
-    }
-}
-
-impl Serialize for Regexp {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.as_str())
-    }
-}
 
 #[cfg(test)]
 mod tests;
