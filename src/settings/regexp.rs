@@ -2,7 +2,7 @@
 
 use std::{fmt, ops::Deref};
 
-pub use go_regexp::{Captures, RegexpError, Subject};
+pub use go_regexp::{Captures, Error, Subject};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// A regular expression that a configuration file holds.
@@ -11,7 +11,7 @@ pub struct Regexp(go_regexp::Regexp);
 
 impl Regexp {
     /// Parses `pattern`. The error has Go's wording.
-    pub fn new(pattern: &str) -> Result<Self, RegexpError> {
+    pub fn new(pattern: &str) -> Result<Self, Error> {
         go_regexp::Regexp::new(pattern).map(Self)
     }
 }

@@ -1,28 +1,30 @@
-//! What the groups of a pattern matched, and templates filled with it.
+//! Matches of capture groups, and templates that are expanded with them.
 
 use std::ops::Range;
 
 use super::template::{self, Group};
 
-/// What the groups of a pattern matched; made by [`Regexp::captures`](super::Regexp::captures).
+/// The capture groups of a match; returned by [`Regexp::captures`](super::Regexp::captures).
 #[derive(Clone, Debug)]
 pub struct Captures<'h> {
     pub(super) haystack: &'h [u8],
-    /// Where each group matched, the whole match first.
+    /// The span of each group in the haystack; group 0 is the whole match.
     pub(super) spans: Vec<Option<Range<usize>>>,
-    /// The pattern's named groups.
+    /// The names of groups with their numbers.
     pub(super) names: &'h [(String, usize)],
 }
 
 impl<'h> Captures<'h> {
-    /// What the group number `index` matched, 0 being the whole pattern.
+    /// Returns the text of the group with this number. Group 0 is the whole match.
     #[must_use]
     pub fn group(&self, index: usize) -> Option<&'h [u8]> {
         let span = self.spans.get(index)?.clone()?;
         self.haystack.get(span)
     }
 
-    /// What the group called `name` matched; where several are called so, the first that took part.
+    /// Returns the text of the group with this name.
+    ///
+    /// If several groups have the name, the first one that took part in the match is used.
     #[must_use]
     pub fn named_group(&self, name: &str) -> Option<&'h [u8]> {
         self.names
@@ -31,10 +33,11 @@ impl<'h> Captures<'h> {
             .find_map(|&(_, index)| self.group(index))
     }
 
-    /// `template` with `$name`, `${name}`, `$1` and `${1}` replaced by what the groups matched.
+    /// Replaces `$name`, `${name}`, `$1` and `${1}` in a template by the text of the groups, as
+    /// Go's `Regexp.Expand` does.
     ///
-    /// An unknown group is empty, `$1x` means the group `1x`, `$$` is one `$`, and a `$` that
-    /// starts none of these stays.
+    /// An unknown group expands to nothing. `$1x` refers to the group named `1x`. `$$` stands for
+    /// one `$`. A `$` that starts no reference is copied.
     #[must_use]
     pub fn expand(&self, template: &str) -> Vec<u8> {
         let matched = |group: Group<'_>| match group {

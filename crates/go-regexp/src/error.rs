@@ -1,16 +1,16 @@
-//! Why a pattern does not compile, in Go's words.
+//! Syntax errors, with the texts of Go's `regexp/syntax` package.
 
-/// Why a pattern does not compile.
+/// A syntax error of a pattern. Its text is that of Go's `regexp/syntax.Error`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("error parsing regexp: {reason}: `{part}`")]
-pub struct RegexpError {
-    reason: Reason,
+#[error("error parsing regexp: {kind}: `{part}`")]
+pub struct Error {
+    kind: ErrorKind,
     part: String,
 }
 
-/// What is wrong with a part of a pattern.
+/// The kind of a syntax error, Go's `syntax.ErrorCode`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Reason {
+pub(super) enum ErrorKind {
     #[error("invalid character class range")]
     CharacterRange,
     #[error("invalid escape sequence")]
@@ -39,9 +39,9 @@ pub(super) enum Reason {
     TooLarge,
 }
 
-impl RegexpError {
-    /// `reason` holds for `part` of the pattern.
-    pub(super) fn new(reason: Reason, part: &str) -> Self {
-        Self { reason, part: part.to_owned() }
+impl Error {
+    /// Creates an error about `part` of the pattern.
+    pub(super) fn new(kind: ErrorKind, part: &str) -> Self {
+        Self { kind, part: part.to_owned() }
     }
 }

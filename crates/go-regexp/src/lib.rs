@@ -1,12 +1,48 @@
-//! Patterns in Go's dialect of regular expressions, which is what users' configuration files hold.
+//! Regular expressions in the dialect of Go's [`regexp`] package (RE2 syntax).
+//!
+//! Patterns that were written for a Go program do not always mean the same to the [`regex`] crate:
+//! `\<` is a literal `<` in Go and an anchor in Rust, and `\d` matches ASCII digits in Go and all
+//! Unicode digits in Rust. This crate has a parser of its own for Go's syntax, with Go's limits and
+//! Go's error messages, and runs the result on the automata of [`regex_automata`]. Matching is
+//! leftmost-first and takes linear time, as in Go.
+//!
+//! ```
+//! use go_regexp::Regexp;
+//!
+//! let regexp = Regexp::new(r"^220 (?P<host>\S+) ESMTP")?;
+//! assert!(regexp.is_match(b"220 mail.example ESMTP ready"));
+//!
+//! let captures = regexp.captures(b"220 mail.example ESMTP ready").unwrap();
+//! assert_eq!(captures.group(1), Some(&b"mail.example"[..]));
+//! assert_eq!(captures.expand("host=${host}"), b"host=mail.example");
+//!
+//! let error = Regexp::new("a**").unwrap_err();
+//! assert_eq!(error.to_string(), "error parsing regexp: invalid nested repetition operator: `**`");
+//! # Ok::<(), go_regexp::Error>(())
+//! ```
+//!
+//! # Differences from Go
+//!
+//! * Classes such as `\pL` and case folding use the tables of Unicode 16; Go 1.27 uses those of
+//!   Unicode 17.
+//! * A pattern whose compiled form takes more than 64 MiB is rejected with Go's error "expression
+//!   too large".
+//!
+//! # Invalid UTF-8
+//!
+//! Haystacks are bytes. As in Go, each byte that is not part of valid UTF-8 matches like the
+//! character U+FFFD.
+//!
+//! [`regexp`]: https://pkg.go.dev/regexp/syntax
+//! [`regex`]: https://docs.rs/regex
 
 mod captures;
-mod doubt;
 mod error;
 mod parser;
 mod size;
 mod template;
-mod text;
+mod utf8;
+mod warning;
 
 use std::{
     borrow::Cow,
@@ -18,47 +54,47 @@ use std::{
 use regex_automata::meta::Regex;
 use regex_syntax::hir::Hir;
 
-pub use self::doubt::Subject;
-pub use self::text::readable;
-pub use self::{captures::Captures, error::RegexpError};
-use self::{doubt::Doubts, error::Reason};
+pub use self::{captures::Captures, error::Error, utf8::decode_lossy, warning::Subject};
+use self::{error::ErrorKind, warning::Properties};
 
-/// Bytes that one compiled pattern may take.
-const COMPILED_SIZE_LIMIT: usize = 64 << 20;
-/// A pattern that has no more states than this takes at most a few megabytes, and so little time
-/// that a probe can compile it.
-const FEW_STATES: usize = 20_000;
-/// Nesting that any thread's stack is large enough for.
-const SHALLOW: u32 = 64;
-/// Bytes of stack for the deepest nesting; an unoptimised build takes about 10 KiB for a level.
+/// Maximum size of a compiled pattern in bytes.
+const MAX_COMPILED_SIZE: usize = 64 << 20;
+/// Maximum number of automaton states of a pattern that is compiled at its first use.
+///
+/// Such a pattern takes a few megabytes at most, and compiles in a few milliseconds.
+const MAX_LAZY_STATES: usize = 20_000;
+/// Maximum nesting depth that fits on the stack of any thread.
+const MAX_SHALLOW_HEIGHT: u32 = 64;
+/// Stack size in bytes for compiling the deepest nesting; an unoptimised build needs about 10 KiB
+/// per level.
 const DEEP_STACK_SIZE: usize = 64 << 20;
 
-/// A compiled pattern; unanchored, leftmost-first, as Go's `regexp` matches.
+/// A regular expression with Go's syntax and semantics: unanchored, leftmost-first.
 ///
-/// Unlike upstream: classes such as `\pL` and the folding of case are those of Unicode 16, Go 1.27's
-/// those of Unicode 17; a pattern that takes more than 64 MiB is refused as too large.
+/// [`Regexp::new`] reports all errors of a pattern. A pattern that is known to be small is compiled
+/// at its first use, so that a program can load thousands of patterns quickly.
 ///
-/// Whatever is wrong with a pattern is found at once, but one that is certainly small enough is
-/// compiled when it is first used: thousands of them would delay the start.
-///
-/// Two are equal when their patterns are.
+/// Two values are equal if their patterns are equal. Cloning is cheap: clones share the compiled
+/// pattern.
 #[derive(Clone)]
 pub struct Regexp {
-    compiled: Arc<Compiled>,
+    shared: Arc<Shared>,
 }
 
-struct Compiled {
+struct Shared {
     pattern: String,
-    /// Filled when it is first needed, if not before; see [`Compiled::regex`].
+    /// The automata; empty until the first use of a small pattern, see [`Shared::regex`].
     regex: OnceLock<Option<Regex>>,
+    /// Names of capture groups with their numbers, in the order of the pattern.
     names: Vec<(String, usize)>,
-    /// The number of its groups.
-    groups: usize,
-    doubts: Doubts,
+    /// Number of capture groups, without group 0.
+    group_count: usize,
+    properties: Properties,
 }
 
-impl Compiled {
-    /// The automata. There are always some, as [`Regexp::new`] lets nothing else through.
+impl Shared {
+    /// Returns the automata; compiles them at the first call. [`Regexp::new`] has made sure that
+    /// they compile.
     fn regex(&self) -> Option<&Regex> {
         let parsed = || parser::parse(&self.pattern).ok();
         self.regex.get_or_init(|| compile(&parsed()?.hir)).as_ref()
@@ -66,45 +102,46 @@ impl Compiled {
 }
 
 impl Regexp {
-    /// Reads `pattern`; the error is worded as Go words it.
-    pub fn new(pattern: &str) -> Result<Self, RegexpError> {
+    /// Parses a pattern.
+    ///
+    /// # Errors
+    ///
+    /// The error that Go's `regexp.Compile` returns for this pattern, with the same text.
+    pub fn new(pattern: &str) -> Result<Self, Error> {
         let parser::Pattern { hir, height, names, empty_repetition } = parser::parse(pattern)?;
         let regex = OnceLock::new();
-        if height > SHALLOW || size::most_states(&hir) > FEW_STATES {
-            let compiled = if height > SHALLOW { compile_deep(&hir) } else { compile(&hir) };
-            let compiled = compiled.ok_or_else(|| RegexpError::new(Reason::TooLarge, pattern))?;
+        if height > MAX_SHALLOW_HEIGHT || size::max_states(&hir) > MAX_LAZY_STATES {
+            let compiled =
+                if height > MAX_SHALLOW_HEIGHT { compile_deep(&hir) } else { compile(&hir) };
+            let compiled = compiled.ok_or_else(|| Error::new(ErrorKind::TooLarge, pattern))?;
             regex.get_or_init(|| Some(compiled));
         }
-        let doubts = match height {
-            ..=SHALLOW => Doubts::of(&hir, empty_repetition),
-            _ => Doubts::default(),
+        let properties = match height {
+            ..=MAX_SHALLOW_HEIGHT => Properties::of(&hir, empty_repetition),
+            _ => Properties::default(),
         };
-        let groups = hir.properties().explicit_captures_len();
+        let group_count = hir.properties().explicit_captures_len();
         let pattern = pattern.to_owned();
-        Ok(Self { compiled: Arc::new(Compiled { pattern, regex, names, groups, doubts }) })
+        Ok(Self { shared: Arc::new(Shared { pattern, regex, names, group_count, properties }) })
     }
 
-    /// The pattern as it was written.
+    /// Returns the pattern as it was written.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.compiled.pattern
+        &self.shared.pattern
     }
 
-    /// Whether the pattern matches anywhere in `haystack`.
-    ///
-    /// A byte that is not part of valid UTF-8 counts as U+FFFD.
+    /// Returns true if the pattern matches anywhere in `haystack`.
     #[must_use]
     pub fn is_match(&self, haystack: &[u8]) -> bool {
-        self.compiled.regex().is_some_and(|regex| regex.is_match(&*readable(haystack)))
+        self.shared.regex().is_some_and(|regex| regex.is_match(&*decode_lossy(haystack)))
     }
 
-    /// The first match in `haystack`, with what its groups matched.
-    ///
-    /// A byte that is not part of valid UTF-8 counts as U+FFFD.
+    /// Returns the first match in `haystack` with its capture groups.
     #[must_use]
     pub fn captures<'h>(&'h self, haystack: &'h [u8]) -> Option<Captures<'h>> {
-        let (regex, names) = (self.compiled.regex()?, &self.compiled.names);
-        let text = readable(haystack);
+        let (regex, names) = (self.shared.regex()?, &self.shared.names);
+        let text = decode_lossy(haystack);
         let mut groups = regex.create_captures();
         regex.captures(&*text, &mut groups);
         if !groups.is_match() {
@@ -112,7 +149,7 @@ impl Regexp {
         }
         let original = |span: regex_automata::Span| match text {
             Cow::Borrowed(_) => span.range(),
-            Cow::Owned(_) => text::original_span(haystack, &span.range()),
+            Cow::Owned(_) => utf8::original_span(haystack, &span.range()),
         };
         let spans = groups.iter().map(|span| span.map(original)).collect();
         Some(Captures { haystack, spans, names })
@@ -120,11 +157,12 @@ impl Regexp {
 }
 
 fn compile(hir: &Hir) -> Option<Regex> {
-    let config = Regex::config().nfa_size_limit(Some(COMPILED_SIZE_LIMIT));
+    let config = Regex::config().nfa_size_limit(Some(MAX_COMPILED_SIZE));
     Regex::builder().configure(config).build_from_hir(hir).ok()
 }
 
-/// Compiles on a stack that is large enough for the deepest nesting, since the compiler recurses.
+/// Compiles a deeply nested pattern on a thread with a large stack, because the compiler is
+/// recursive.
 fn compile_deep(hir: &Hir) -> Option<Regex> {
     thread::scope(|scope| {
         let thread = thread::Builder::new().stack_size(DEEP_STACK_SIZE);

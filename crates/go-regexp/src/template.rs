@@ -1,17 +1,17 @@
-//! Go's templates for what a pattern matched: `$name`, `${name}`, `$1`, `$$`.
+//! Go's template syntax for captures: `$name`, `${name}`, `$1`, `$$`.
 
 use std::{fmt, sync::LazyLock};
 
 use regex_syntax::hir::{ClassUnicode, HirKind};
 
-/// A group that a template names.
+/// A reference to a capture group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Group<'t> {
     Index(usize),
     Name(&'t str),
 }
 
-/// As a template writes it.
+/// Writes the reference in template syntax.
 impl fmt::Display for Group<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -21,7 +21,7 @@ impl fmt::Display for Group<'_> {
     }
 }
 
-/// The groups that a template names.
+/// Returns all references of a template.
 pub(super) fn references(template: &str) -> Vec<Group<'_>> {
     let mut found = Vec::new();
     let mut rest = template;
@@ -37,10 +37,10 @@ pub(super) fn references(template: &str) -> Vec<Group<'_>> {
     found
 }
 
-/// Numbers of groups from here on are names.
+/// Minimum number that Go no longer accepts as a group number, but as a name.
 const INDEX_LIMIT: usize = 100_000_000;
 
-/// `template` with each reference replaced by what `matched` gives for it.
+/// Expands a template; `matched` returns the text for each reference.
 pub(super) fn expand<'m>(template: &str, matched: impl Fn(Group<'_>) -> &'m [u8]) -> Vec<u8> {
     let mut expanded = Vec::with_capacity(template.len());
     let mut rest = template;
@@ -61,7 +61,7 @@ pub(super) fn expand<'m>(template: &str, matched: impl Fn(Group<'_>) -> &'m [u8]
     expanded
 }
 
-/// The name that `text`, which follows a `$`, starts with, and what follows it.
+/// Parses the reference after a `$`. Returns the name and the rest of the text.
 fn reference(text: &str) -> Option<(&str, &str)> {
     let (inner, in_braces) = match text.strip_prefix('{') {
         Some(inner) => (inner, true),
@@ -73,7 +73,7 @@ fn reference(text: &str) -> Option<(&str, &str)> {
     Some((name, after))
 }
 
-/// A name of digits alone is a number, unless it opens with a superfluous zero.
+/// Tells group numbers from names: a number has only digits and no leading zero.
 fn group(name: &str) -> Group<'_> {
     let is_number =
         name.bytes().all(|byte| byte.is_ascii_digit()) && (name == "0" || !name.starts_with('0'));
@@ -83,8 +83,9 @@ fn group(name: &str) -> Group<'_> {
     }
 }
 
+/// Returns true for the characters of a name: letters and decimal digits of every script, and `_`.
 fn is_in_name(character: char) -> bool {
-    /// Letters and decimal digits of every script.
+    /// Letters and decimal digits.
     static WORD: LazyLock<Option<ClassUnicode>> =
         LazyLock::new(|| match regex_syntax::parse(r"[\p{L}\p{Nd}]").ok()?.into_kind() {
             HirKind::Class(regex_syntax::hir::Class::Unicode(class)) => Some(class),
@@ -106,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn references_are_replaced() {
+    fn references_are_expanded() {
         let matched = |group: Group<'_>| -> &[u8] {
             match group {
                 Group::Index(0) => b"whole",

@@ -1,4 +1,4 @@
-//! Tests of patterns as a whole, many of them against what Go makes of the same.
+//! Tests of whole patterns, many of them against recorded results of Go.
 
 use proptest::prelude::*;
 use regex_automata::nfa::thompson::{NFA, WhichCaptures};
@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::*;
 
-/// A pattern and what blackbox\_exporter 0.28.0, built with Go 1.27.1, made of it.
+/// A pattern and the results of blackbox\_exporter 0.28.0, built with Go 1.27.1.
 #[derive(Deserialize)]
 struct Recorded {
     pattern: String,
@@ -34,14 +34,14 @@ impl Bytes {
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Outcome {
-    /// Whether it matched, where the groups could not be seen.
+    /// True for a match, where the groups were not recorded.
     Matched(bool),
-    /// `$0|$1|$2|$3|$n`, if it matched.
+    /// The expansion of `$0|$1|$2|$3|$n` for a match.
     Groups(Option<Bytes>),
 }
 
 #[test]
-fn patterns_mean_what_they_mean_in_go() {
+fn patterns_match_as_in_go() {
     for line in include_str!("recorded_from_go.jsonl").lines() {
         let recorded: Recorded = serde_json::from_str(line).unwrap();
         let pattern = &recorded.pattern;
@@ -72,7 +72,7 @@ fn patterns_mean_what_they_mean_in_go() {
 }
 
 #[test]
-fn nesting_has_gos_limit() {
+fn nesting_is_limited_as_in_go() {
     let nested = |levels: usize| format!("{}a{}", "(".repeat(levels), ")".repeat(levels));
     assert!(Regexp::new(&nested(999)).unwrap().is_match(b"a"));
     let error = Regexp::new(&nested(1000)).unwrap_err().to_string();
@@ -81,7 +81,7 @@ fn nesting_has_gos_limit() {
 }
 
 #[test]
-fn what_compiles_is_bounded() {
+fn the_compiled_size_is_limited() {
     assert!(Regexp::new(r"\pL{200}").is_ok());
     for pattern in [".{1000}".repeat(200), r"\pL".repeat(10_000)] {
         let error = Regexp::new(&pattern).unwrap_err().to_string();
@@ -90,8 +90,8 @@ fn what_compiles_is_bounded() {
 }
 
 #[test]
-fn what_is_large_is_compiled_at_once_and_what_is_small_when_it_is_used() {
-    let is_compiled = |regexp: &Regexp| regexp.compiled.regex.get().is_some();
+fn large_patterns_compile_at_once_and_small_ones_at_first_use() {
+    let is_compiled = |regexp: &Regexp| regexp.shared.regex.get().is_some();
     for (pattern, at_once) in [
         ("^220 .* ESMTP (.*)$", false),
         (r"\pL", true),
@@ -105,24 +105,24 @@ fn what_is_large_is_compiled_at_once_and_what_is_small_when_it_is_used() {
     }
 }
 
-/// Asserts that the automata of `pattern`, if it is one, have no more states than was foreseen,
-/// and few bytes for each.
-fn assert_foreseen(pattern: &str) {
+/// Asserts that the automata of a valid pattern keep the predicted bound of states, and take few
+/// bytes per state.
+fn assert_size_predicted(pattern: &str) {
     let Ok(parser::Pattern { hir, .. }) = parser::parse(pattern) else { return };
-    let most = size::most_states(&hir);
+    let max = size::max_states(&hir);
     for reverse in [false, true] {
         let config = NFA::config().reverse(reverse).which_captures(WhichCaptures::All);
         let nfa = NFA::compiler().configure(config).build_from_hir(&hir);
         let Ok(nfa) = nfa else { continue };
-        // Every pattern is preceded by a loop, and followed by a state for a match.
-        assert!(nfa.states().len() <= most + 10, "{pattern}: {} > {most}", nfa.states().len());
+        // Each automaton also has a loop before the pattern and a match state after it.
+        assert!(nfa.states().len() <= max + 10, "{pattern}: {} > {max}", nfa.states().len());
         let bytes = nfa.memory_usage();
-        assert!(bytes <= 4096 + 100 * most, "{pattern}: {bytes} for {most}");
+        assert!(bytes <= 4096 + 100 * max, "{pattern}: {bytes} for {max}");
     }
 }
 
 #[test]
-fn the_size_of_classes_is_foreseen() {
+fn the_size_of_classes_is_predicted() {
     for pattern in [
         r"\pL",
         r"\PL",
@@ -143,13 +143,13 @@ fn the_size_of_classes_is_foreseen() {
         "(?m)^$",
     ] {
         assert!(Regexp::new(pattern).is_ok(), "{pattern}");
-        assert_foreseen(pattern);
+        assert_size_predicted(pattern);
     }
 }
 
-/// Each would take minutes if reading took a time that grows with the square of the length.
+/// Each pattern would take minutes if parsing took quadratic time.
 #[test]
-fn long_patterns_are_read_in_time() {
+fn long_patterns_are_parsed_in_linear_time() {
     for part in ["(", "(?:a", "(?P<n>", "[", "[[:", "[a", r"\Q", r"\pL", "a|", "x*", "(?i)", "{1,"]
     {
         drop(Regexp::new(&part.repeat(20_000)));
@@ -158,7 +158,7 @@ fn long_patterns_are_read_in_time() {
     assert!(Regexp::new(&format!("(?i)[{characters}]")).unwrap().is_match("\u{4E02}".as_bytes()));
 }
 
-/// Strings that look like patterns more often than random ones.
+/// Strategy for strings that are valid patterns more often than random strings.
 fn pattern_like() -> impl Strategy<Value = String> {
     let part = prop_oneof![
         Just("("),
@@ -190,7 +190,7 @@ fn pattern_like() -> impl Strategy<Value = String> {
 
 proptest! {
     #[test]
-    fn any_string_is_compiled_or_refused(
+    fn any_string_is_compiled_or_rejected(
         pattern in prop_oneof![any::<String>(), pattern_like()],
         haystack in prop::collection::vec(any::<u8>(), 0..40),
     ) {
@@ -205,16 +205,16 @@ proptest! {
     }
 
     #[test]
-    fn the_size_of_any_pattern_is_foreseen(pattern in pattern_like()) {
-        assert_foreseen(&pattern);
+    fn the_size_of_any_pattern_is_predicted(pattern in pattern_like()) {
+        assert_size_predicted(&pattern);
     }
 
     #[test]
-    fn the_size_of_any_range_is_foreseen(one in any::<char>(), other in any::<char>()) {
+    fn the_size_of_any_range_is_predicted(one in any::<char>(), other in any::<char>()) {
         let (first, last) = (one.min(other), one.max(other));
         let range = format!("[\\x{{{:x}}}-\\x{{{:x}}}]", u32::from(first), u32::from(last));
         prop_assert!(Regexp::new(&range).is_ok());
-        assert_foreseen(&range);
+        assert_size_predicted(&range);
     }
 
     #[test]

@@ -85,7 +85,7 @@ impl RecordRules {
         lists.into_iter().flat_map(|(key, patterns)| {
             let doubts = patterns.iter().enumerate().filter_map(|(index, pattern)| {
                 // OPT records have several lines.
-                Some((index, pattern.doubt(Subject::Text)?))
+                Some((index, pattern.warning(Subject::Text)?))
             });
             doubts.map(move |(index, doubt)| format!("{key}[{index}]: {doubt}"))
         })

@@ -40,7 +40,7 @@ impl HttpProber {
         ] {
             for (index, pattern) in patterns.iter().enumerate() {
                 let is_everything = pattern.matches_everything();
-                let doubt = pattern.doubt(Subject::Text);
+                let doubt = pattern.warning(Subject::Text);
                 let doubt = doubt.or_else(|| is_everything.then(|| everything.to_owned()));
                 doubts.extend(doubt.map(|doubt| format!("{key}[{index}]: {doubt}")));
             }
@@ -107,7 +107,7 @@ fn doubts_of_header_rule(place: &str, rule: &HeaderMatcher) -> Vec<String> {
         ));
     }
     doubts.extend(
-        pattern_of(rule).doubt(Subject::Line).map(|doubt| format!("{place}.regexp: {doubt}")),
+        pattern_of(rule).warning(Subject::Line).map(|doubt| format!("{place}.regexp: {doubt}")),
     );
     doubts
 }

@@ -171,7 +171,7 @@ impl QueryResponse {
                 ));
             }
             let Some(expect) = &step.expect else { continue };
-            doubts.extend(expect.doubt(subject).map(|doubt| format!("{place}.expect: {doubt}")));
+            doubts.extend(expect.warning(subject).map(|doubt| format!("{place}.expect: {doubt}")));
             let send = String::from_utf8_lossy(step.send.as_slice());
             let of_send = (format!("{place}.send"), &*send);
             let of_labels = step.labels.iter().enumerate();

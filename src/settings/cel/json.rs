@@ -21,7 +21,7 @@ pub(super) fn read(json: &[u8]) -> Result<Box<dyn Val>, String> {
     if json.len() > SIZE_LIMIT {
         return Err(format!("the JSON document is longer than {SIZE_LIMIT} bytes"));
     }
-    let text = go_regexp::readable(json);
+    let text = go_regexp::decode_lossy(json);
     let text = without_lone_surrogates(&text);
     let values_left = Cell::new(VALUE_LIMIT);
     let mut deserializer = serde_json::Deserializer::from_str(&text);

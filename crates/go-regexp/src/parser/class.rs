@@ -3,14 +3,14 @@
 use regex_syntax::hir::{ClassUnicode, ClassUnicodeRange};
 
 use super::{
-    super::error::{Reason, RegexpError},
+    super::error::{Error, ErrorKind},
     cursor::Cursor,
     escape,
     group::Flags,
     unicode,
 };
 
-/// `[:name:]` and the ranges that it stands for.
+/// POSIX classes `[:name:]` with their ranges.
 const POSIX_CLASSES: [(&str, &[(char, char)]); 14] = [
     ("alnum", &[('0', '9'), ('A', 'Z'), ('a', 'z')]),
     ("alpha", &[('A', 'Z'), ('a', 'z')]),
@@ -29,14 +29,14 @@ const POSIX_CLASSES: [(&str, &[(char, char)]); 14] = [
 ];
 
 const DIGIT: &[(char, char)] = &[('0', '9')];
-/// Without the vertical tab, unlike `[:space:]`.
+/// The ranges of `\s`; unlike `[:space:]` without the vertical tab.
 const SPACE: &[(char, char)] = &[('\t', '\n'), ('\x0C', '\r'), (' ', ' ')];
 const WORD: &[(char, char)] = &[('0', '9'), ('A', 'Z'), ('_', '_'), ('a', 'z')];
 
-/// How many more ranges the classes of one pattern may have.
+/// Number of ranges that the classes of one pattern may still add.
 ///
-/// A class such as `\pL` has hundreds of them, so that a long pattern of classes would take thousands of times its
-/// length.
+/// A class such as `\pL` has hundreds of ranges, so that without a limit a long pattern of classes
+/// would take thousands of times its length.
 pub(super) struct Budget(usize);
 
 impl Default for Budget {
@@ -46,32 +46,32 @@ impl Default for Budget {
 }
 
 impl Budget {
-    fn spend(&mut self, class: &ClassUnicode, cursor: &Cursor<'_>) -> Result<(), RegexpError> {
+    fn spend(&mut self, class: &ClassUnicode, cursor: &Cursor<'_>) -> Result<(), Error> {
         let left = self.0.checked_sub(class.ranges().len());
-        self.0 = left.ok_or_else(|| RegexpError::new(Reason::TooLarge, cursor.pattern()))?;
+        self.0 = left.ok_or_else(|| Error::new(ErrorKind::TooLarge, cursor.pattern()))?;
         Ok(())
     }
 }
 
-/// `character` and what it equals when case is ignored.
+/// Returns the class of a character and its case variants.
 pub(super) fn folded(character: char) -> ClassUnicode {
     let mut class = ClassUnicode::new([ClassUnicodeRange::new(character, character)]);
     class.case_fold_simple();
     class
 }
 
-/// Reads a class in brackets.
+/// Parses a class in brackets.
 pub(super) fn read(
     cursor: &mut Cursor<'_>,
     flags: Flags,
     budget: &mut Budget,
-) -> Result<ClassUnicode, RegexpError> {
+) -> Result<ClassUnicode, Error> {
     let start = *cursor;
     cursor.advance();
     let negated = cursor.eat("^");
-    // Put in order once, at the end: a class may list thousands of characters.
+    // Sorted once at the end, because a class may list thousands of characters.
     let mut ranges = Vec::new();
-    // A bracket that comes first is one of the characters.
+    // A closing bracket in first position is a literal.
     let mut is_first = true;
     while is_first || !cursor.eat("]") {
         is_first = false;
@@ -88,12 +88,12 @@ pub(super) fn read(
     Ok(class)
 }
 
-/// Reads an escape that stands for a class, if one follows.
+/// Parses an escape sequence for a class if one comes next.
 pub(super) fn read_escape(
     cursor: &mut Cursor<'_>,
     flags: Flags,
     budget: &mut Budget,
-) -> Result<Option<ClassUnicode>, RegexpError> {
+) -> Result<Option<ClassUnicode>, Error> {
     if let Some(class) = unicode::read(cursor, flags)? {
         budget.spend(&class, cursor)?;
         return Ok(Some(class));
@@ -113,8 +113,8 @@ pub(super) fn read_escape(
     Ok(None)
 }
 
-/// Reads `[:name:]` or `[:^name:]`, if one follows.
-fn read_posix(cursor: &mut Cursor<'_>, flags: Flags) -> Result<Option<ClassUnicode>, RegexpError> {
+/// Parses `[:name:]` or `[:^name:]` if one comes next.
+fn read_posix(cursor: &mut Cursor<'_>, flags: Flags) -> Result<Option<ClassUnicode>, Error> {
     let start = *cursor;
     if !cursor.eat("[:") {
         return Ok(None);
@@ -129,7 +129,7 @@ fn read_posix(cursor: &mut Cursor<'_>, flags: Flags) -> Result<Option<ClassUnico
     };
     match POSIX_CLASSES.iter().find(|(name, _)| *name == plain) {
         Some((_, ranges)) => Ok(Some(named(ranges, negated, flags))),
-        None => Err(cursor.error(Reason::CharacterRange, start)),
+        None => Err(cursor.error(ErrorKind::CharacterRange, start)),
     }
 }
 
@@ -144,7 +144,7 @@ fn finish(
     flags: Flags,
 ) -> ClassUnicode {
     let mut class = ClassUnicode::new(ranges);
-    // The order matters: what is excluded is excluded in either case.
+    // Folding comes first: a negated class excludes both cases of a letter.
     if flags.ignore_case {
         class.case_fold_simple();
     }
@@ -154,16 +154,16 @@ fn finish(
     class
 }
 
-/// Reads one character or a range of them, in the class that started at `class`.
+/// Parses one character or a range; `class` is the start of the class.
 ///
-/// Surrogates are not characters, and no text holds them: a range may be left empty.
+/// Surrogates are cut off the range, which may leave it empty.
 fn read_range(
     cursor: &mut Cursor<'_>,
     class: Cursor<'_>,
-) -> Result<Option<ClassUnicodeRange>, RegexpError> {
+) -> Result<Option<ClassUnicodeRange>, Error> {
     let start = *cursor;
     let first = read_code_point(cursor, class)?;
-    // A hyphen before the closing bracket is one of the characters.
+    // A hyphen before the closing bracket is a literal.
     let after_hyphen = cursor.rest().strip_prefix('-');
     let last = if after_hyphen.is_some_and(|rest| !rest.is_empty() && !rest.starts_with(']')) {
         cursor.advance();
@@ -172,16 +172,16 @@ fn read_range(
         first
     };
     if last < first {
-        return Err(cursor.error(Reason::CharacterRange, start));
+        return Err(cursor.error(ErrorKind::CharacterRange, start));
     }
     let first = char::from_u32(first).unwrap_or('\u{E000}');
     let last = char::from_u32(last).unwrap_or('\u{D7FF}');
     Ok((first <= last).then(|| ClassUnicodeRange::new(first, last)))
 }
 
-fn read_code_point(cursor: &mut Cursor<'_>, class: Cursor<'_>) -> Result<u32, RegexpError> {
+fn read_code_point(cursor: &mut Cursor<'_>, class: Cursor<'_>) -> Result<u32, Error> {
     match cursor.peek() {
-        None => Err(RegexpError::new(Reason::MissingBracket, class.rest())),
+        None => Err(Error::new(ErrorKind::MissingBracket, class.rest())),
         Some('\\') => escape::read_code_point(cursor),
         Some(character) => {
             cursor.advance();

@@ -1,8 +1,8 @@
-//! A place in a pattern.
+//! A position in a pattern.
 
-use super::super::error::{Reason, RegexpError};
+use super::super::error::{Error, ErrorKind};
 
-/// A place in a pattern; copies remember where something started.
+/// A position in a pattern. A copy remembers a start position.
 #[derive(Clone, Copy)]
 pub(super) struct Cursor<'p> {
     pattern: &'p str,
@@ -14,21 +14,22 @@ impl<'p> Cursor<'p> {
         Self { pattern, rest: pattern }
     }
 
-    /// The whole pattern.
+    /// Returns the whole pattern.
     pub(super) fn pattern(&self) -> &'p str {
         self.pattern
     }
 
-    /// What follows.
+    /// Returns the text from the position on.
     pub(super) fn rest(&self) -> &'p str {
         self.rest
     }
 
+    /// Returns the next character and stays before it.
     pub(super) fn peek(&self) -> Option<char> {
         self.rest.chars().next()
     }
 
-    /// The next character, which is passed.
+    /// Returns the next character and moves past it.
     pub(super) fn next(&mut self) -> Option<char> {
         let mut characters = self.rest.chars();
         let next = characters.next();
@@ -36,12 +37,12 @@ impl<'p> Cursor<'p> {
         next
     }
 
-    /// Passes the next character.
+    /// Moves past the next character.
     pub(super) fn advance(&mut self) {
         self.next();
     }
 
-    /// Passes `text` if it is what follows.
+    /// Moves past `text` if it comes next. Returns true if it does.
     pub(super) fn eat(&mut self, text: &str) -> bool {
         self.rest.strip_prefix(text).is_some_and(|rest| {
             self.rest = rest;
@@ -49,19 +50,19 @@ impl<'p> Cursor<'p> {
         })
     }
 
-    /// Passes everything before `end` and `end` itself, and returns what was before it.
+    /// Moves past the next `end`. Returns the text before it.
     pub(super) fn take_until(&mut self, end: &str) -> Option<&'p str> {
         let (before, rest) = self.rest.split_once(end)?;
         self.rest = rest;
         Some(before)
     }
 
-    /// Passes all that is left.
+    /// Moves to the end. Returns the text up to there.
     pub(super) fn take_rest(&mut self) -> &'p str {
         std::mem::take(&mut self.rest)
     }
 
-    /// Passes decimal digits.
+    /// Moves past decimal digits. Returns them.
     pub(super) fn take_digits(&mut self) -> &'p str {
         let rest = self.rest.trim_start_matches(|character: char| character.is_ascii_digit());
         let digits = self.rest.strip_suffix(rest).unwrap_or_default();
@@ -69,13 +70,13 @@ impl<'p> Cursor<'p> {
         digits
     }
 
-    /// What was passed since `start`.
+    /// Returns the text between `start` and the position.
     pub(super) fn since(&self, start: Self) -> &'p str {
         start.rest.strip_suffix(self.rest).unwrap_or(start.rest)
     }
 
-    /// `reason` holds for what was passed since `start`.
-    pub(super) fn error(&self, reason: Reason, start: Self) -> RegexpError {
-        RegexpError::new(reason, self.since(start))
+    /// Creates an error about the text between `start` and the position.
+    pub(super) fn error(&self, kind: ErrorKind, start: Self) -> Error {
+        Error::new(kind, self.since(start))
     }
 }

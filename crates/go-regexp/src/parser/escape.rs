@@ -1,17 +1,17 @@
-//! Escapes: what a backslash starts.
+//! Escape sequences.
 
 use regex_syntax::hir::{Class, Hir, Look};
 
 use super::{
-    super::error::{Reason, RegexpError},
+    super::error::{Error, ErrorKind},
     Parser, class,
     cursor::Cursor,
     piece::Piece,
 };
 
 impl Parser<'_> {
-    /// Reads an escape outside of brackets.
-    pub(super) fn read_escape(&mut self) -> Result<(), RegexpError> {
+    /// Parses an escape sequence outside of brackets.
+    pub(super) fn read_escape(&mut self) -> Result<(), Error> {
         for (escape, look) in [
             (r"\A", Look::Start),
             (r"\z", Look::End),
@@ -34,8 +34,8 @@ impl Parser<'_> {
         }
     }
 
-    /// Reads text that is literal up to `\E` or the pattern's end.
-    fn read_quotation(&mut self) -> Result<(), RegexpError> {
+    /// Parses literal text after `\Q`, up to `\E` or the end of the pattern.
+    fn read_quotation(&mut self) -> Result<(), Error> {
         let text = match self.cursor.take_until(r"\E") {
             Some(text) => text,
             None => self.cursor.take_rest(),
@@ -44,15 +44,15 @@ impl Parser<'_> {
     }
 }
 
-/// Reads an escape that stands for one character, as a code point.
-pub(super) fn read_code_point(cursor: &mut Cursor<'_>) -> Result<u32, RegexpError> {
+/// Parses an escape sequence for one character. Returns its code point.
+pub(super) fn read_code_point(cursor: &mut Cursor<'_>) -> Result<u32, Error> {
     let start = *cursor;
     cursor.advance();
     let Some(next) = cursor.next() else {
-        return Err(RegexpError::new(Reason::TrailingBackslash, ""));
+        return Err(Error::new(ErrorKind::TrailingBackslash, ""));
     };
     let code_point = match next {
-        // A single digit other than zero would refer back to a group.
+        // A single digit other than zero would be a backreference, which RE2 does not have.
         '1'..='7' if !cursor.peek().is_some_and(|next| next.is_digit(8)) => None,
         '0'..='7' => Some(read_octal(next, cursor)),
         'x' => read_hexadecimal(cursor),
@@ -65,15 +65,16 @@ pub(super) fn read_code_point(cursor: &mut Cursor<'_>) -> Result<u32, RegexpErro
         _ if next.is_ascii() && !next.is_ascii_alphanumeric() => Some(u32::from(next)),
         _ => None,
     };
-    code_point.ok_or_else(|| cursor.error(Reason::Escape, start))
+    code_point.ok_or_else(|| cursor.error(ErrorKind::Escape, start))
 }
 
-/// Reads an escape that stands for one character; a surrogate is none, and matches nothing.
-fn read_character(cursor: &mut Cursor<'_>) -> Result<Option<char>, RegexpError> {
+/// Parses an escape sequence for one character. Returns `None` for a surrogate, which matches
+/// nothing.
+fn read_character(cursor: &mut Cursor<'_>) -> Result<Option<char>, Error> {
     read_code_point(cursor).map(char::from_u32)
 }
 
-/// Up to three octal digits, of which `first` was passed.
+/// Parses up to three octal digits; `first` is the first of them.
 fn read_octal(first: char, cursor: &mut Cursor<'_>) -> u32 {
     let mut value = first.to_digit(8).unwrap_or_default();
     for _ in 0..2 {
@@ -84,7 +85,7 @@ fn read_octal(first: char, cursor: &mut Cursor<'_>) -> u32 {
     value
 }
 
-/// Two hexadecimal digits, or any number of them in braces.
+/// Parses two hexadecimal digits, or any number of them in braces.
 fn read_hexadecimal(cursor: &mut Cursor<'_>) -> Option<u32> {
     let first = cursor.next()?;
     if first != '{' {

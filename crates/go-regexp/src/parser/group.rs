@@ -5,13 +5,13 @@ use std::mem;
 use regex_syntax::hir::Hir;
 
 use super::{
-    super::error::{Reason, RegexpError},
+    super::error::{Error, ErrorKind},
     Parser,
     piece::Piece,
 };
 
-/// What `(?ismU)` switches.
-#[expect(clippy::struct_excessive_bools, reason = "four switches that do not depend on each other")]
+/// The flags `(?ismU)`.
+#[expect(clippy::struct_excessive_bools, reason = "four independent flags")]
 #[derive(Clone, Copy, Default)]
 pub(super) struct Flags {
     pub(super) ignore_case: bool,
@@ -20,16 +20,16 @@ pub(super) struct Flags {
     pub(super) lazy: bool,
 }
 
-/// A group that is being read.
+/// A group whose end has not been parsed yet.
 #[derive(Default)]
 pub(super) struct Group {
-    /// Its number, if it captures.
+    /// The number of a capture group.
     index: Option<u32>,
-    /// The flags that hold again after it.
+    /// The flags to restore after the group.
     flags_outside: Flags,
     alternatives: Vec<Piece>,
     sequence: Vec<Piece>,
-    /// Literal text at the end of the sequence.
+    /// Literal text at the end of the sequence, not yet in it.
     text: String,
 }
 
@@ -43,7 +43,7 @@ impl Group {
         self.text.push(character);
     }
 
-    /// Takes away what a repetition applies to.
+    /// Removes the last item, to which a repetition operator applies.
     pub(super) fn pop(&mut self) -> Option<Piece> {
         let Some(character) = self.text.pop() else {
             return self.sequence.pop();
@@ -58,7 +58,7 @@ impl Group {
         self.alternatives.push(Piece::sequence(mem::take(&mut self.sequence)));
     }
 
-    /// Takes out everything that was read.
+    /// Removes and returns the content of the group.
     pub(super) fn take(&mut self) -> Piece {
         self.end_alternative();
         Piece::choice(mem::take(&mut self.alternatives))
@@ -73,8 +73,8 @@ impl Group {
 }
 
 impl Parser<'_> {
-    /// Reads what `(` starts: a group, or flags alone.
-    pub(super) fn open_group(&mut self) -> Result<(), RegexpError> {
+    /// Parses the start of a group, or a flag setting such as `(?i)`.
+    pub(super) fn open_group(&mut self) -> Result<(), Error> {
         if self.cursor.rest().starts_with("(?") {
             return self.open_special_group();
         }
@@ -83,10 +83,10 @@ impl Parser<'_> {
         Ok(())
     }
 
-    pub(super) fn close_group(&mut self) -> Result<(), RegexpError> {
+    pub(super) fn close_group(&mut self) -> Result<(), Error> {
         let piece = self.group.take();
         let Some(outer) = self.outer.pop() else {
-            return Err(RegexpError::new(Reason::UnexpectedParenthesis, self.cursor.pattern()));
+            return Err(Error::new(ErrorKind::UnexpectedParenthesis, self.cursor.pattern()));
         };
         self.cursor.advance();
         let group = mem::replace(&mut self.group, outer);
@@ -106,8 +106,8 @@ impl Parser<'_> {
         self.outer.push(mem::replace(&mut self.group, group));
     }
 
-    fn open_special_group(&mut self) -> Result<(), RegexpError> {
-        // Something must follow the bracket, or it counts as an unknown flag.
+    fn open_special_group(&mut self) -> Result<(), Error> {
+        // Without any text after the bracket, Go reports an unknown flag.
         for opening in ["(?P<", "(?<"] {
             if self.cursor.rest().strip_prefix(opening).is_some_and(|rest| !rest.is_empty()) {
                 return self.open_named_group(opening);
@@ -116,15 +116,15 @@ impl Parser<'_> {
         self.read_flags()
     }
 
-    fn open_named_group(&mut self, opening: &str) -> Result<(), RegexpError> {
+    fn open_named_group(&mut self, opening: &str) -> Result<(), Error> {
         let start = self.cursor;
         self.cursor.eat(opening);
         let Some(name) = self.cursor.take_until(">") else {
-            return Err(RegexpError::new(Reason::GroupName, start.rest()));
+            return Err(Error::new(ErrorKind::GroupName, start.rest()));
         };
         let is_word = |character: char| character == '_' || character.is_ascii_alphanumeric();
         if name.is_empty() || !name.chars().all(is_word) {
-            return Err(self.cursor.error(Reason::GroupName, start));
+            return Err(self.cursor.error(ErrorKind::GroupName, start));
         }
         self.enter(true);
         if let Ok(index) = usize::try_from(self.group_count) {
@@ -133,8 +133,8 @@ impl Parser<'_> {
         Ok(())
     }
 
-    /// Reads `(?flags)` or `(?flags:`.
-    fn read_flags(&mut self) -> Result<(), RegexpError> {
+    /// Parses `(?flags)` or `(?flags:`.
+    fn read_flags(&mut self) -> Result<(), Error> {
         let start = self.cursor;
         self.cursor.eat("(?");
         let mut flags = self.flags;
@@ -159,6 +159,6 @@ impl Parser<'_> {
             // A minus sign must be followed by a flag.
             is_complete = next != '-';
         }
-        Err(self.cursor.error(Reason::PerlSyntax, start))
+        Err(self.cursor.error(ErrorKind::PerlSyntax, start))
     }
 }

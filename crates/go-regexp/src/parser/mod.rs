@@ -1,7 +1,8 @@
-//! Reads Go's syntax of patterns into what `regex_automata` compiles.
+//! Parser for Go's regular expression syntax. Its output is the [`Hir`] that `regex_automata`
+//! compiles.
 //!
-//! The syntax is that of Go's `regexp.Compile`. Groups are kept on a stack of our own, so that no
-//! pattern can exhaust the thread's.
+//! The syntax is that of Go's `regexp.Compile` (<https://pkg.go.dev/regexp/syntax>). Open groups
+//! are kept on a heap stack, so that no pattern can overflow the stack of the thread.
 
 mod class;
 mod cursor;
@@ -19,22 +20,22 @@ use self::{
     group::{Flags, Group},
     piece::Piece,
 };
-use super::error::{Reason, RegexpError};
+use super::error::{Error, ErrorKind};
 
-/// A pattern that was read.
+/// A parsed pattern.
 pub(super) struct Pattern {
-    /// What it matches; its groups are numbered and without names.
+    /// The expression. Its groups have numbers but no names.
     pub(super) hir: Hir,
-    /// How deep it nests.
+    /// Nesting depth, as Go counts it.
     pub(super) height: u32,
-    /// The names of groups with their numbers, in the pattern's order.
+    /// Names of groups with their numbers, in the order of the pattern.
     pub(super) names: Vec<(String, usize)>,
-    /// The operator of the first repetition of what takes no characters, such as `^+`.
+    /// The operator of the first repetition that repeats an empty match, such as the `+` of `^+`.
     pub(super) empty_repetition: Option<char>,
 }
 
-/// Reads `pattern` as Go would.
-pub(super) fn parse(pattern: &str) -> Result<Pattern, RegexpError> {
+/// Parses a pattern.
+pub(super) fn parse(pattern: &str) -> Result<Pattern, Error> {
     let mut parser = Parser {
         cursor: Cursor::new(pattern),
         flags: Flags::default(),
@@ -52,11 +53,11 @@ pub(super) fn parse(pattern: &str) -> Result<Pattern, RegexpError> {
 struct Parser<'p> {
     cursor: Cursor<'p>,
     flags: Flags,
-    /// The groups around the one that is being read, outermost first.
+    /// The groups around the current one, outermost first.
     outer: Vec<Group>,
-    /// The group that is being read; the pattern itself is one too.
+    /// The current group. The whole pattern counts as a group.
     group: Group,
-    /// Capturing groups seen so far.
+    /// Number of capture groups so far.
     group_count: u32,
     names: Vec<(String, usize)>,
     empty_repetition: Option<char>,
@@ -64,8 +65,8 @@ struct Parser<'p> {
 }
 
 impl Parser<'_> {
-    fn read_all(&mut self) -> Result<(), RegexpError> {
-        // Where the repetition starts that was read just before, if it was one.
+    fn read_all(&mut self) -> Result<(), Error> {
+        // Start of the directly preceding item if that is a repetition.
         let mut previous = None;
         while let Some(next) = self.cursor.peek() {
             let start = self.cursor;
@@ -81,8 +82,8 @@ impl Parser<'_> {
         Ok(())
     }
 
-    /// Reads whatever `next` starts, which is not a repetition.
-    fn read_other(&mut self, next: char) -> Result<(), RegexpError> {
+    /// Parses an item that starts with `next` and is not a repetition.
+    fn read_other(&mut self, next: char) -> Result<(), Error> {
         match next {
             '(' => return self.open_group(),
             ')' => return self.close_group(),
@@ -112,19 +113,19 @@ impl Parser<'_> {
         }
     }
 
-    fn push(&mut self, piece: Piece) -> Result<(), RegexpError> {
+    fn push(&mut self, piece: Piece) -> Result<(), Error> {
         if piece.is_too_deep() {
-            return Err(RegexpError::new(Reason::TooDeep, self.cursor.pattern()));
+            return Err(Error::new(ErrorKind::TooDeep, self.cursor.pattern()));
         }
         self.group.push(piece);
         Ok(())
     }
 
-    fn push_look(&mut self, look: Look) -> Result<(), RegexpError> {
+    fn push_look(&mut self, look: Look) -> Result<(), Error> {
         self.push(Piece::leaf(Hir::look(look)))
     }
 
-    fn push_literal(&mut self, character: char) -> Result<(), RegexpError> {
+    fn push_literal(&mut self, character: char) -> Result<(), Error> {
         if self.flags.ignore_case {
             let class = class::folded(character);
             if class.literal().is_none() {
@@ -135,13 +136,13 @@ impl Parser<'_> {
         Ok(())
     }
 
-    fn finish(mut self) -> Result<Pattern, RegexpError> {
+    fn finish(mut self) -> Result<Pattern, Error> {
         if !self.outer.is_empty() {
-            return Err(RegexpError::new(Reason::MissingParenthesis, self.cursor.pattern()));
+            return Err(Error::new(ErrorKind::MissingParenthesis, self.cursor.pattern()));
         }
         let piece = self.group.take();
         if piece.is_too_deep() {
-            return Err(RegexpError::new(Reason::TooDeep, self.cursor.pattern()));
+            return Err(Error::new(ErrorKind::TooDeep, self.cursor.pattern()));
         }
         let Self { names, empty_repetition, .. } = self;
         Ok(Pattern { height: piece.height(), hir: piece.hir, names, empty_repetition })

@@ -1,21 +1,22 @@
-//! A part of a pattern with what Go's limits count of it.
+//! Parsed parts of a pattern with the figures that Go limits.
 
 use regex_syntax::hir::{Capture, Hir, Repetition};
 
-/// Nesting that Go refuses to exceed.
-const HEIGHT_LIMIT: u32 = 1000;
+/// Maximum nesting depth that Go accepts.
+const MAX_HEIGHT: u32 = 1000;
 
-/// A part of a pattern.
+/// A parsed part of a pattern.
 pub(super) struct Piece {
     pub(super) hir: Hir,
-    /// Levels of nesting, as Go counts them.
+    /// Nesting depth, as Go counts it.
     height: u32,
-    /// How often nested repetitions copy what is innermost.
+    /// Product of the counts of nested repetitions.
     copies: u32,
     shape: Shape,
 }
 
-/// A sequence within a sequence counts as one level, and so does a choice within a choice.
+/// The shape of a piece. A sequence in a sequence adds no nesting level, nor does a choice in a
+/// choice.
 #[derive(Clone, Copy, PartialEq)]
 enum Shape {
     Sequence,
@@ -24,29 +25,31 @@ enum Shape {
 }
 
 impl Piece {
-    /// A part that holds no others.
+    /// Creates a piece without children.
     pub(super) fn leaf(hir: Hir) -> Self {
         Self { hir, height: 1, copies: 1, shape: Shape::Other }
     }
 
+    /// Creates the concatenation of pieces.
     pub(super) fn sequence(pieces: Vec<Self>) -> Self {
         Self::join(pieces, Shape::Sequence, Hir::concat)
     }
 
+    /// Creates the alternation of pieces.
     pub(super) fn choice(pieces: Vec<Self>) -> Self {
         Self::join(pieces, Shape::Choice, Hir::alternation)
     }
 
-    /// The capturing group number `index` around this part.
+    /// Wraps the piece into the capture group with this number.
     pub(super) fn capture(self, index: u32) -> Self {
         let hir = Hir::capture(Capture { index, name: None, sub: Box::new(self.hir) });
         Self { hir, height: self.height.saturating_add(1), shape: Shape::Other, ..self }
     }
 
-    /// This part `min` to `max` times.
+    /// Repeats the piece `min` to `max` times.
     pub(super) fn repeat(self, min: u32, max: Option<u32>, greedy: bool) -> Self {
         let copies = match max {
-            // Nothing is left of what is repeated zero times.
+            // Zero repetitions leave nothing to copy.
             Some(0) => 1,
             _ => self.copies.saturating_mul(max.unwrap_or(min).max(1)),
         };
@@ -63,7 +66,7 @@ impl Piece {
     }
 
     pub(super) fn is_too_deep(&self) -> bool {
-        self.height > HEIGHT_LIMIT
+        self.height > MAX_HEIGHT
     }
 
     fn join(pieces: Vec<Self>, shape: Shape, join: impl FnOnce(Vec<Hir>) -> Hir) -> Self {

@@ -1,81 +1,98 @@
-//! What a pattern that can be compiled cannot have been meant to say.
+//! Warnings about patterns that compile but cannot do what was probably meant.
 
 use regex_syntax::hir::{Class, Hir, HirKind, Look};
 
 use super::{
-    Compiled, Regexp,
+    Regexp, Shared,
     template::{self, Group},
 };
 
-/// What a pattern is matched against.
+/// The kind of text that a pattern is matched against.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Subject {
-    /// A text without a line break: a line of a peer, the value of a header.
+    /// A text without line breaks, such as a line of a protocol or the value of a header.
     Line,
     /// Any text, such as a body or a message.
     Text,
 }
 
-/// What reading a pattern told about it.
+/// Properties of a pattern that warnings are derived from.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Doubts {
-    /// The operator that repeats a place in the text.
+pub(super) struct Properties {
+    /// The operator of a repetition of an empty match, such as the `+` of `^+`.
     empty_repetition: Option<char>,
-    never_in_line: bool,
-    never_in_text: bool,
-    always_in_text: bool,
+    never_matches_line: bool,
+    never_matches_text: bool,
+    matches_everything: bool,
 }
 
-impl Doubts {
-    /// What is to be known of a pattern that was read.
+impl Properties {
+    /// Finds the properties of a parsed pattern.
     pub(super) fn of(hir: &Hir, empty_repetition: Option<char>) -> Self {
-        // As most patterns are.
+        let never_matches_line = never_matches(hir, Context::default(), Subject::Line);
+        // A shortcut for the most frequent kind of pattern.
         if matches!(hir.kind(), HirKind::Literal(_)) && empty_repetition.is_none() {
-            let never_in_line = is_never(hir, Around::default(), Subject::Line);
-            return Self { never_in_line, ..Self::default() };
+            return Self { never_matches_line, ..Self::default() };
         }
         Self {
             empty_repetition,
-            never_in_line: is_never(hir, Around::default(), Subject::Line),
-            never_in_text: is_never(hir, Around::default(), Subject::Text),
-            always_in_text: is_always(hir),
+            never_matches_line,
+            never_matches_text: never_matches(hir, Context::default(), Subject::Text),
+            matches_everything: matches_everything(hir),
         }
     }
 }
 
 impl Regexp {
-    /// Why the pattern cannot mean what it says, if there is a reason, as a sentence without its
-    /// end.
+    /// Returns a warning if the pattern cannot do what was probably meant.
     ///
-    /// Nothing of the pattern but its operators is quoted, since it may be secret.
+    /// The text is a phrase without a full stop. It quotes operators of the pattern but no literal
+    /// text, which may be secret.
+    ///
+    /// ```
+    /// use go_regexp::{Regexp, Subject};
+    ///
+    /// let warning = Regexp::new("^+OK")?.warning(Subject::Line).unwrap();
+    /// assert!(warning.contains(r"write '\+' to match the character itself"));
+    /// assert_eq!(Regexp::new(r"^\+OK")?.warning(Subject::Line), None);
+    /// # Ok::<(), go_regexp::Error>(())
+    /// ```
     #[must_use]
-    pub fn doubt(&self, subject: Subject) -> Option<String> {
-        let Doubts { empty_repetition, never_in_line, never_in_text, .. } = self.compiled.doubts;
-        if let Some(operator) = empty_repetition {
+    pub fn warning(&self, subject: Subject) -> Option<String> {
+        let properties = self.shared.properties;
+        if let Some(operator) = properties.empty_repetition {
             return Some(format!(
-                "'{operator}' has nothing to repeat: before it stands a position, such as '^', and \
-                 no character; write '\\{operator}' for the character itself"
+                "'{operator}' repeats nothing: it follows a position such as '^', not a character; \
+                 write '\\{operator}' to match the character itself"
             ));
         }
-        let pattern = self.as_str();
-        doubt_of_text(pattern, subject).or_else(|| {
-            let is_never = if subject == Subject::Line { never_in_line } else { never_in_text };
-            is_never.then(|| never(subject).to_owned())
+        warning_about_text(self.as_str(), subject).or_else(|| {
+            let (never, warning) = match subject {
+                Subject::Line => (properties.never_matches_line, NEVER_MATCHES_LINE),
+                Subject::Text => (properties.never_matches_text, NEVER_MATCHES_TEXT),
+            };
+            never.then(|| warning.to_owned())
         })
     }
 
-    /// Whether the pattern matches every text.
+    /// Returns true if the pattern is known to match every text.
     #[must_use]
     pub fn matches_everything(&self) -> bool {
-        self.compiled.doubts.always_in_text
+        self.shared.properties.matches_everything
     }
 
-    /// The groups that `template` refers to and the pattern does not have.
+    /// Returns the references of a template to capture groups that the pattern does not have.
+    ///
+    /// ```
+    /// let regexp = go_regexp::Regexp::new("^(a)")?;
+    /// assert_eq!(regexp.unknown_references("$1 ${2} $1x"), ["$2", "$1x"]);
+    /// # Ok::<(), go_regexp::Error>(())
+    /// ```
     #[must_use]
     pub fn unknown_references(&self, template: &str) -> Vec<String> {
-        let Compiled { names, groups, .. } = &*self.compiled;
+        let Shared { names, group_count, .. } = &*self.shared;
         let is_unknown = |group: &Group<'_>| match group {
-            Group::Index(index) => index > groups,
+            Group::Index(index) => index > group_count,
             Group::Name(name) => !names.iter().any(|(known, _)| known == name),
         };
         let unknown = template::references(template).into_iter().filter(is_unknown);
@@ -83,28 +100,20 @@ impl Regexp {
     }
 }
 
-fn never(subject: Subject) -> &'static str {
-    match subject {
-        Subject::Line => {
-            "it can never match: it requires a character before '^' or after '$', or a line break, \
-             which is removed before"
-        }
-        Subject::Text => {
-            "it can never match: it requires a character before '^' or after '$'; '(?m)' at its \
-             beginning lets them match at each line"
-        }
-    }
-}
+const NEVER_MATCHES_LINE: &str = "can never match: the pattern requires a character before '^' or \
+    after '$', or a line break, which is removed before matching";
+const NEVER_MATCHES_TEXT: &str = "can never match: the pattern requires a character before '^' or \
+    after '$'; start it with '(?m)' to match them at each line";
 
-/// Whether characters must stand before and after a part of a pattern.
+/// Characters that the pattern requires around a part of it.
 #[derive(Clone, Copy, Default)]
-struct Around {
+struct Context {
     before: bool,
     after: bool,
 }
 
-/// Whether nothing that a subject may be matches.
-fn is_never(hir: &Hir, around: Around, subject: Subject) -> bool {
+/// Returns true if the pattern is known to match no text of this kind.
+fn never_matches(hir: &Hir, context: Context, subject: Subject) -> bool {
     let is_line = subject == Subject::Line;
     match hir.kind() {
         HirKind::Empty => false,
@@ -117,56 +126,58 @@ fn is_never(hir: &Hir, around: Around, subject: Subject) -> bool {
         }
         HirKind::Class(Class::Bytes(class)) => class.ranges().is_empty(),
         HirKind::Look(look) => match look {
-            Look::Start => around.before,
-            Look::End => around.after,
-            Look::StartLF => is_line && around.before,
-            Look::EndLF => is_line && around.after,
+            Look::Start => context.before,
+            Look::End => context.after,
+            Look::StartLF => is_line && context.before,
+            Look::EndLF => is_line && context.after,
             _ => false,
         },
-        HirKind::Capture(capture) => is_never(&capture.sub, around, subject),
+        HirKind::Capture(capture) => never_matches(&capture.sub, context, subject),
         HirKind::Repetition(repetition) => {
-            repetition.min > 0 && is_never(&repetition.sub, around, subject)
+            repetition.min > 0 && never_matches(&repetition.sub, context, subject)
         }
-        HirKind::Alternation(parts) => parts.iter().all(|part| is_never(part, around, subject)),
+        HirKind::Alternation(parts) => {
+            parts.iter().all(|part| never_matches(part, context, subject))
+        }
         HirKind::Concat(parts) => {
             let consumes =
                 |part: &Hir| part.properties().minimum_len().is_none_or(|least| least > 0);
             let first = parts.iter().position(consumes).unwrap_or(usize::MAX);
             let last = parts.iter().rposition(consumes);
             parts.iter().enumerate().any(|(index, part)| {
-                let before = around.before || first < index;
-                let after = around.after || last.is_some_and(|last| last > index);
-                is_never(part, Around { before, after }, subject)
+                let before = context.before || first < index;
+                let after = context.after || last.is_some_and(|last| last > index);
+                never_matches(part, Context { before, after }, subject)
             })
         }
     }
 }
 
-/// Whether every text is matched.
-fn is_always(hir: &Hir) -> bool {
+/// Returns true if the pattern is known to match every text.
+fn matches_everything(hir: &Hir) -> bool {
     match hir.kind() {
         HirKind::Empty => true,
         HirKind::Literal(_) | HirKind::Class(_) => false,
         HirKind::Look(look) => {
             matches!(look, Look::Start | Look::End | Look::StartLF | Look::EndLF)
         }
-        HirKind::Capture(capture) => is_always(&capture.sub),
+        HirKind::Capture(capture) => matches_everything(&capture.sub),
         HirKind::Repetition(repetition) => repetition.min == 0,
-        HirKind::Alternation(parts) => parts.iter().any(is_always),
+        HirKind::Alternation(parts) => parts.iter().any(matches_everything),
         HirKind::Concat(parts) => {
             let is_start =
                 |part: &Hir| matches!(part.kind(), HirKind::Look(Look::Start | Look::StartLF));
             let is_end = |part: &Hir| matches!(part.kind(), HirKind::Look(Look::End | Look::EndLF));
             let others = || parts.iter().filter(|part| !is_start(part) && !is_end(part));
             let (starts, ends) = (parts.iter().any(is_start), parts.iter().any(is_end));
-            let all = others().all(is_always);
-            all && (!(starts && ends) || others().any(covers))
+            let all = others().all(matches_everything);
+            all && (!(starts && ends) || others().any(matches_whole_text))
         }
     }
 }
 
-/// Whether it matches any text from its beginning to its end.
-fn covers(hir: &Hir) -> bool {
+/// Returns true if the pattern matches any text from start to end.
+fn matches_whole_text(hir: &Hir) -> bool {
     let HirKind::Repetition(repetition) = hir.kind() else { return false };
     let HirKind::Class(Class::Unicode(class)) = repetition.sub.kind() else { return false };
     let mut missing = class.clone();
@@ -174,43 +185,46 @@ fn covers(hir: &Hir) -> bool {
     repetition.min == 0 && repetition.max.is_none() && missing.ranges().is_empty()
 }
 
-/// What the text of a pattern has of another notation.
-fn doubt_of_text(pattern: &str, subject: Subject) -> Option<String> {
+/// Finds notation of other tools in the text of a pattern.
+fn warning_about_text(pattern: &str, subject: Subject) -> Option<String> {
     if pattern.ends_with('\n') {
-        let text = "it ends with a line break, as the block style | of YAML leaves it; write |- in \
-                    its place";
+        let text =
+            "ends with a line break, which the YAML block style | leaves there; write |- instead";
         return Some(text.to_owned());
     }
     if subject == Subject::Line && ends_with_return(pattern) {
-        let text = "it requires a carriage return at the end of the line, which is removed before";
+        let text =
+            "requires a carriage return at the end of the line, which is removed before matching";
         return Some(text.to_owned());
     }
     if let Some(flags) = trailing_flags(pattern) {
-        return Some(format!("'{flags}' at its end changes nothing; put it at the beginning"));
+        return Some(format!(
+            "'{flags}' at the end of the pattern has no effect; move it to the beginning"
+        ));
     }
     if let Some(flags) = delimited(pattern) {
         return Some(format!(
-            "the slashes and '{flags}' around it are taken for text; write '(?{})' at the beginning \
-             in place of them",
+            "the slashes and '{flags}' around the pattern are matched literally; write '(?{})' at \
+             the beginning instead",
             flags.replace('g', "")
         ));
     }
     if let Some(inner) = pattern.strip_prefix('\'').and_then(|rest| rest.strip_suffix('\''))
         && !inner.contains('\'')
     {
-        let text = "the quotation marks around it have to be in the text too; leave them out";
+        let text = "the quotation marks around the pattern are matched literally; remove them";
         return Some(text.to_owned());
     }
     None
 }
 
-/// Whether it ends with `\r` or `\r$`.
+/// Returns true if the pattern ends with `\r` or `\r$`.
 fn ends_with_return(pattern: &str) -> bool {
     let rest = pattern.strip_suffix('$').unwrap_or(pattern);
     rest.ends_with('\r') || rest.ends_with("\\r") && !rest.ends_with("\\\\r")
 }
 
-/// A group of flags such as `(?i)` at the end, where nothing is left that they could change.
+/// Returns a flag setting such as `(?i)` at the end, where it has no effect.
 fn trailing_flags(pattern: &str) -> Option<&str> {
     let start = pattern.rfind("(?").filter(|start| *start > 0)?;
     let group = pattern.get(start..)?;
@@ -218,7 +232,7 @@ fn trailing_flags(pattern: &str) -> Option<&str> {
     (!flags.is_empty() && flags.chars().all(|c| "imsU-".contains(c))).then_some(group)
 }
 
-/// The flags of a pattern between slashes, as other tools write it.
+/// Returns the flags of a pattern in slashes, such as the `i` of `/pattern/i`.
 fn delimited(pattern: &str) -> Option<&str> {
     const FLAGS: [&str; 7] = ["i", "gi", "ig", "im", "mi", "si", "is"];
     let (inner, flags) = pattern.strip_prefix('/')?.rsplit_once('/')?;
@@ -234,14 +248,14 @@ mod tests {
     const TEXT: Subject = Subject::Text;
 
     #[test]
-    fn patterns_that_cannot_mean_what_they_say_are_doubted() {
+    fn patterns_that_cannot_work_have_a_warning() {
         for (pattern, subject, expected) in [
-            (r"^+OK", LINE, r"'+' has nothing to repeat"),
-            (r"^*OK", LINE, r"write '\*' for the character"),
-            (r"OK$*", TEXT, "nothing to repeat"),
-            (r"(?:)+a", TEXT, "nothing to repeat"),
-            (r"\b+word", TEXT, "nothing to repeat"),
-            (r"(^)?a", LINE, "nothing to repeat"),
+            (r"^+OK", LINE, "'+' repeats nothing"),
+            (r"^*OK", LINE, r"write '\*' to match the character"),
+            (r"OK$*", TEXT, "repeats nothing"),
+            (r"(?:)+a", TEXT, "repeats nothing"),
+            (r"\b+word", TEXT, "repeats nothing"),
+            (r"(^)?a", LINE, "repeats nothing"),
             (r"a^b", LINE, "can never match"),
             (r" ^220", LINE, "can never match"),
             (r"OK$ ", LINE, "can never match"),
@@ -253,17 +267,17 @@ mod tests {
             (r"[^\x00-\x{10FFFF}]", TEXT, "can never match"),
             ("OK\n", TEXT, "block style"),
             (r"^220.*\r$", LINE, "carriage return"),
-            (r"healthy(?i)", TEXT, "put it at the beginning"),
+            (r"healthy(?i)", TEXT, "move it to the beginning"),
             (r"/heal.hy/i", TEXT, "write '(?i)' at the beginning"),
             (r"'healthy'", TEXT, "quotation marks"),
         ] {
-            let doubt = Regexp::new(pattern).unwrap().doubt(subject).unwrap_or_default();
-            assert!(doubt.contains(expected), "{pattern:?}: {doubt}");
+            let warning = Regexp::new(pattern).unwrap().warning(subject).unwrap_or_default();
+            assert!(warning.contains(expected), "{pattern:?}: {warning}");
         }
     }
 
     #[test]
-    fn honest_patterns_are_not_doubted() {
+    fn reasonable_patterns_have_no_warning() {
         for (pattern, subject) in [
             (r"^\+OK", LINE),
             (r"^220.*ESMTP.*$", LINE),
@@ -292,12 +306,12 @@ mod tests {
             (r"\x{feff}?", TEXT),
         ] {
             let pattern = Regexp::new(pattern).unwrap();
-            assert_eq!(pattern.doubt(subject), None, "{pattern}");
+            assert_eq!(pattern.warning(subject), None, "{pattern}");
         }
     }
 
     #[test]
-    fn patterns_that_match_everything_are_known() {
+    fn patterns_that_match_everything_are_found() {
         for (pattern, expected) in [
             ("", true),
             (".*", true),
@@ -319,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn references_to_no_group_are_known() {
+    fn references_to_unknown_groups_are_found() {
         for (pattern, template, expected) in [
             ("^(a)", "$1 $0 ${1}", &[][..]),
             ("^(a)", "$2", &["$2"]),

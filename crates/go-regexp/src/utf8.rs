@@ -1,10 +1,17 @@
-//! Bytes as Go's patterns see them: as characters, where a byte that is none counts as U+FFFD.
+//! Decoding of UTF-8 as Go's `regexp` package does it: an invalid byte counts as U+FFFD.
 
 use std::{borrow::Cow, ops::Range, str};
 
-/// `bytes` as text, in which each byte that is not part of valid UTF-8 is a U+FFFD of its own.
+/// Decodes UTF-8 as Go does: each byte that is not part of valid UTF-8 becomes one U+FFFD.
+///
+/// [`String::from_utf8_lossy`] differs: it replaces a whole incomplete sequence by one U+FFFD.
+///
+/// ```
+/// assert_eq!(go_regexp::decode_lossy(b"a\xE2\x82b"), "a\u{FFFD}\u{FFFD}b");
+/// assert_eq!(String::from_utf8_lossy(b"a\xE2\x82b"), "a\u{FFFD}b");
+/// ```
 #[must_use]
-pub fn readable(bytes: &[u8]) -> Cow<'_, str> {
+pub fn decode_lossy(bytes: &[u8]) -> Cow<'_, str> {
     if let Ok(text) = str::from_utf8(bytes) {
         return Cow::Borrowed(text);
     }
@@ -16,12 +23,12 @@ pub fn readable(bytes: &[u8]) -> Cow<'_, str> {
     Cow::Owned(text)
 }
 
-/// The part of `bytes` that is `span` of the text made of them.
+/// Converts a span of the decoded text to the span of `bytes` that it was decoded from.
 pub(super) fn original_span(bytes: &[u8], span: &Range<usize>) -> Range<usize> {
     original_offset(bytes, span.start)..original_offset(bytes, span.end)
 }
 
-/// The offset in `bytes` of what is at `offset` of the text made of them.
+/// Converts an offset in the decoded text to the offset in `bytes`.
 fn original_offset(bytes: &[u8], offset: usize) -> usize {
     let mut in_text = 0;
     let mut in_bytes = 0;
@@ -58,14 +65,14 @@ mod tests {
             (b"\xED\xA0\x80", "\u{FFFD}\u{FFFD}\u{FFFD}"),
             (b"\xEF\xBF\xBD\xF0\x9F\x98", "\u{FFFD}\u{FFFD}\u{FFFD}\u{FFFD}"),
         ] {
-            assert_eq!(readable(bytes), text, "{bytes:?}");
+            assert_eq!(decode_lossy(bytes), text, "{bytes:?}");
         }
     }
 
     #[test]
     fn spans_are_those_of_the_bytes() {
         let bytes = b"a\xFF\xFE\xC3\xA9\xE2\x82z";
-        let text = readable(bytes);
+        let text = decode_lossy(bytes);
         let mut spans = Vec::new();
         for (start, character) in text.char_indices() {
             let span = original_span(bytes, &(start..start + character.len_utf8()));
