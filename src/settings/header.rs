@@ -76,7 +76,7 @@ impl TryFrom<BTreeMap<String, String>> for RequestHeaders {
 
     fn try_from(headers: BTreeMap<String, String>) -> Result<Self, RuleError> {
         for (name, value) in &headers {
-            check(name, value).map_err(|message| RuleError::at(name, message))?;
+            check(name, value).map_err(|message| RuleError::at(name.as_str(), message))?;
         }
         Ok(Self(headers))
     }

@@ -207,7 +207,7 @@ impl RawTlsSettings {
         let references = [("ca", &self.ca_ref), ("cert", &self.cert_ref), ("key", &self.key_ref)];
         match references.into_iter().find(|(_, reference)| !reference.is_empty()) {
             Some((key, _)) => Err(RuleError::at(
-                &format!("{key}_ref"),
+                format!("{key}_ref").as_str(),
                 format!("there is no secret manager to ask; use {key} or {key}_file"),
             )),
             None => Ok(()),

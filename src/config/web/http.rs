@@ -36,7 +36,7 @@ impl TryFrom<RawHttpServer> for HttpServer {
     fn try_from(raw: RawHttpServer) -> Result<Self, RuleError> {
         for (name, value) in &raw.headers {
             check_header(name, value)
-                .map_err(|message| RuleError::at(name, message).inside("headers"))?;
+                .map_err(|message| RuleError::at(name.as_str(), message).inside("headers"))?;
         }
         Ok(Self { headers: raw.headers })
     }

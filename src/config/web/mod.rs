@@ -120,8 +120,9 @@ impl TryFrom<RawWebConfig> for WebConfig {
         let users = raw.basic_auth_users.unwrap_or_default();
         let mut costs = Vec::new();
         for (user, hash) in &users {
-            let cost = cost_of(hash.expose())
-                .map_err(|message| RuleError::at(user, message).inside("basic_auth_users"))?;
+            let cost = cost_of(hash.expose()).map_err(|message| {
+                RuleError::at(user.as_str(), message).inside("basic_auth_users")
+            })?;
             if cost > USUAL_COST {
                 warnings.push(format!(
                     "basic_auth_users: the hash of {user} has a cost of {cost}; one login may take \

@@ -4,7 +4,11 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use crate::settings::{rule::RuleError, secret::Secret, tls::TlsVersion};
+use crate::settings::{
+    rule::{KeyPath, RuleError},
+    secret::Secret,
+    tls::TlsVersion,
+};
 
 /// How the listener speaks TLS; files are named from the working directory.
 #[derive(Debug, Clone)]
@@ -266,8 +270,8 @@ impl RawTlsServer {
             } else if SUITES_WITH_CBC.contains(&name.as_str()) {
                 warnings.push(format!("tls_server_config: {name} cannot be had and is left out"));
             } else if !SUITES_OF_1_3.contains(&name.as_str()) {
-                let key = format!("cipher_suites[{index}]");
-                return Err(RuleError::at(&key, format!("unknown cipher: {name}")));
+                let path = KeyPath::from("cipher_suites").index(index);
+                return Err(RuleError::at(path, format!("unknown cipher: {name}")));
             }
         }
         if self.cipher_suites.is_empty() {
@@ -290,11 +294,11 @@ impl RawTlsServer {
                 "CurveP521" => warnings
                     .push("tls_server_config: CurveP521 cannot be had and is left out".to_owned()),
                 other => {
-                    let key = format!("curve_preferences[{index}]");
+                    let path = KeyPath::from("curve_preferences").index(index);
                     let message = format!(
                         "unknown curve: {other} (one of X25519, CurveP256, CurveP384, CurveP521)"
                     );
-                    return Err(RuleError::at(&key, message));
+                    return Err(RuleError::at(path, message));
                 }
             }
         }

@@ -6,7 +6,11 @@ use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD as BASE64};
 use http::{HeaderName, HeaderValue};
 use serde::{Deserialize, Serialize, Serializer};
 
-use crate::settings::{bytes::Bytes, rule::RuleError, secret::is_secret_name};
+use crate::settings::{
+    bytes::Bytes,
+    rule::{KeyPath, RuleError},
+    secret::is_secret_name,
+};
 
 /// Keys and their values, as they are written; each can be sent as it is.
 ///
@@ -84,7 +88,7 @@ impl TryFrom<BTreeMap<String, Vec<Bytes>>> for Metadata {
                     "'{key}' is not a key of metadata: lower-case letters, digits, '-', '_' and \
                      '.' make one"
                 );
-                return Err(RuleError::at(key, message));
+                return Err(RuleError::at(key.as_str(), message));
             }
             let wrong = values.iter().position(|value| header_value(key, value).is_none());
             if let Some(index) = wrong {
@@ -92,7 +96,7 @@ impl TryFrom<BTreeMap<String, Vec<Bytes>>> for Metadata {
                     "a value of metadata is printable ASCII; other bytes need a key that ends in \
                      '{BINARY}'"
                 );
-                return Err(RuleError::at(&format!("{key}[{index}]"), message));
+                return Err(RuleError::at(KeyPath::from(key.as_str()).index(index), message));
             }
         }
         Ok(Self(metadata))

@@ -22,7 +22,7 @@ use crate::{
         ip::{IpSettings, PreferredIpProtocol},
         named::Named,
         regexp::Regexp,
-        rule::RuleError,
+        rule::{KeyPath, RuleError},
         secret::Secret,
         size::ByteSize,
         tls::{TlsSettings, TlsVersion},
@@ -165,7 +165,7 @@ impl HttpKeys {
                 let message = format!(
                     "invalid configuration \"{name}: {value}\", \"compression: {compression}\""
                 );
-                return Err(RuleError::at(&format!("headers.{name}"), message));
+                return Err(RuleError::at(["headers", name], message));
             }
         }
         Ok(())
@@ -175,12 +175,12 @@ impl HttpKeys {
         let position = |wanted: &[&str]| {
             let found =
                 self.valid_http_versions.iter().position(|known| wanted.contains(&known.as_str()));
-            found.map(|index| format!("valid_http_versions[{index}]"))
+            found.map(|index| KeyPath::from("valid_http_versions").index(index))
         };
         if !self.enable_http3 {
             return match position(&[HTTP_3]) {
                 Some(place) => Err(RuleError::at(
-                    &place,
+                    place,
                     "HTTP/3 cannot be used as a valid HTTP version when enable_http3 is false",
                 )),
                 None => Ok(()),
@@ -189,7 +189,7 @@ impl HttpKeys {
         if let Some(place) = position(&[HTTP_1_1, HTTP_2]) {
             let message = "HTTP/3 and HTTP/2.0/1.1 cannot be used together - only HTTP/3.0 is \
                            allowed when enable_http3 is true";
-            return Err(RuleError::at(&place, message));
+            return Err(RuleError::at(place, message));
         }
         if self.enable_http2 {
             let message = "when enable_http3 is true, enable_http2 must be set to false";
@@ -202,11 +202,11 @@ impl HttpKeys {
         ];
         if let Some((key, _)) = of_proxies.iter().find(|(_, is_there)| *is_there) {
             let message = "HTTP/3 goes over UDP, and so through no proxy; use HTTP/2 behind one";
-            return Err(RuleError::at(key, message));
+            return Err(RuleError::at(*key, message));
         }
         if self.tls_config.highest_version() < TlsVersion::Tls13 {
             let message = "HTTP/3 needs TLS 1.3";
-            return Err(RuleError::at("tls_config.max_version", message));
+            return Err(RuleError::at(["tls_config", "max_version"], message));
         }
         Ok(())
     }

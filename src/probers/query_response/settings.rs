@@ -11,7 +11,7 @@ use crate::{
         bytes::{Bytes, ShownBytes},
         named::name_of,
         regexp::{Regexp, Subject},
-        rule::RuleError,
+        rule::{KeyPath, RuleError},
         secret::HIDDEN,
     },
 };
@@ -149,7 +149,8 @@ impl QueryResponse {
         let mut steps = self.0.iter().enumerate().filter(|(_, step)| step.starttls);
         if let Some((index, _)) = if tls { steps.next() } else { steps.nth(1) } {
             let message = "the connection speaks TLS already at this step: remove starttls";
-            return Err(RuleError::at(&format!("query_response[{index}].starttls"), message));
+            let path = KeyPath::from("query_response").index(index).key("starttls");
+            return Err(RuleError::at(path, message));
         }
         Ok(())
     }
@@ -199,7 +200,7 @@ impl TryFrom<Vec<Step>> for QueryResponse {
         let mut with_labels = steps.iter().enumerate().filter(|(_, step)| !step.labels.is_empty());
         if let Some((index, _)) = with_labels.nth(1) {
             let message = "only one step can have labels, since probe_expect_info is one metric";
-            return Err(RuleError::at(&format!("[{index}].labels"), message));
+            return Err(RuleError::at(KeyPath::default().index(index).key("labels"), message));
         }
         Ok(Self(steps))
     }
@@ -219,16 +220,17 @@ impl TryFrom<StepKeys> for Step {
         }
         let mut names = BTreeSet::new();
         for (index, label) in keys.labels.iter().enumerate() {
+            let path = KeyPath::from("labels").index(index);
             if label.name.is_empty() {
-                return Err(RuleError::at(&format!("labels[{index}]"), "a label needs a name"));
+                return Err(RuleError::at(path, "a label needs a name"));
             }
             if label.name.starts_with("__") {
                 let message = "names of labels that begin with '__' are reserved for Prometheus";
-                return Err(RuleError::at(&format!("labels[{index}].name"), message));
+                return Err(RuleError::at(path.key("name"), message));
             }
             if !names.insert(label.name.as_str()) {
                 let message = format!("there is a label '{}' already", label.name);
-                return Err(RuleError::at(&format!("labels[{index}].name"), message));
+                return Err(RuleError::at(path.key("name"), message));
             }
         }
         Ok(Self {

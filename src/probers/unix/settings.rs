@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    net::tls::TlsClient, probers::query_response::QueryResponse, settings::rule::RuleError,
+    net::tls::TlsClient,
+    probers::query_response::QueryResponse,
+    settings::rule::{KeyPath, RuleError},
 };
 
 /// Connects to a local socket, speaks TLS if asked for, and holds a dialogue if there is one.
@@ -26,15 +28,15 @@ impl UnixProber {
     pub fn check_use(&self) -> Result<(), RuleError> {
         let starttls = self.query_response.steps().iter().position(|step| step.starttls);
         let asked_by = match starttls {
-            _ if self.tls => "tls".to_owned(),
-            Some(step) => format!("query_response[{step}].starttls"),
+            _ if self.tls => KeyPath::from("tls"),
+            Some(step) => KeyPath::from("query_response").index(step).key("starttls"),
             None => return Ok(()),
         };
         let settings = self.tls_config.settings();
         if settings.server_name.is_empty() && !settings.insecure_skip_verify {
             let message = "a unix socket has no host name, so say in tls_config which name the \
                            certificate must be for: set server_name (or insecure_skip_verify)";
-            return Err(RuleError::at(&asked_by, message));
+            return Err(RuleError::at(asked_by, message));
         }
         Ok(())
     }

@@ -11,7 +11,7 @@ use crate::{
         header,
         http_client::{HeaderValues, HttpClientSettings, by_name},
         ip::{IpSettings, PreferredIpProtocol},
-        rule::RuleError,
+        rule::{KeyPath, RuleError},
     },
 };
 
@@ -50,11 +50,11 @@ impl WebsocketProber {
     /// Refuses headers with which no probe can be made; a module of another prober may hold them.
     pub fn check_use(&self) -> Result<(), RuleError> {
         for (name, values) in &self.headers {
-            let place = format!("headers.{name}");
+            let place = KeyPath::from(["headers", name]);
             let usual = header::canonical(name);
             if OWN.contains(&usual.as_str()) {
                 let message = format!("the upgrade sets the header '{usual}' itself: remove it");
-                return Err(RuleError::at(&place, message));
+                return Err(RuleError::at(place, message));
             }
             values.check(name, &place)?;
         }
@@ -110,7 +110,7 @@ impl TryFrom<WebsocketKeys> for WebsocketProber {
     fn try_from(keys: WebsocketKeys) -> Result<Self, RuleError> {
         Ok(Self {
             tls_client: TlsClient::try_from(keys.http_config.tls_config.clone())
-                .map_err(|error| error.inside("http_config.tls_config"))?,
+                .map_err(|error| error.inside(["http_config", "tls_config"]))?,
             http_config: keys.http_config,
             headers: keys.headers,
             query_response: keys.query_response,

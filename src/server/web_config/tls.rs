@@ -139,7 +139,7 @@ fn unusable_key(settings: &TlsServer, text: &[u8], error: &Error) -> RuleError {
 /// An error at the key that gives a PEM text, with the file's name if it is in one.
 fn wrong(pem: &Pem, message: impl fmt::Display) -> RuleError {
     match pem {
-        Pem::Text(key, _) => RuleError::at(key, message.to_string()),
-        Pem::File(key, file) => RuleError::at(key, format!("{}: {message}", file.display())),
+        Pem::Text(key, _) => RuleError::at(*key, message.to_string()),
+        Pem::File(key, file) => RuleError::at(*key, format!("{}: {message}", file.display())),
     }
 }

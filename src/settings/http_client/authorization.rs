@@ -116,7 +116,7 @@ impl AuthorizationKeys {
         if self.scheme.trim().eq_ignore_ascii_case("basic") {
             let message =
                 "authorization type cannot be set to \"basic\", use \"basic_auth\" instead";
-            return Err(RuleError::at("authorization.type", message));
+            return Err(RuleError::at(["authorization", "type"], message));
         }
         Ok(())
     }

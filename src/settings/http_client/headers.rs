@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use crate::settings::{
     header::{self, Shown},
-    rule::RuleError,
+    rule::{KeyPath, RuleError},
     secret::Secret,
 };
 
@@ -77,32 +77,32 @@ impl AddedHeaders {
         self.0.iter().map(|(name, values)| (name.as_str(), values))
     }
 
-    /// Refuses headers that are not for users to set, and what cannot be sent; `key` is the
-    /// section's.
-    pub(super) fn check(&self, key: &str) -> Result<(), RuleError> {
+    /// Refuses headers that are not for users to set, and what cannot be sent; `path` is
+    /// that of the section.
+    pub(super) fn check(&self, path: &KeyPath) -> Result<(), RuleError> {
         for (name, values) in self.iter() {
-            let place = format!("{key}.{name}");
+            let path = path.clone().key(name);
             let usual = header::canonical(name);
             if RESERVED.contains(&usual.as_str()) {
                 let message = format!("setting header \"{usual}\" is not allowed");
-                return Err(RuleError::at(&place, message));
+                return Err(RuleError::at(path, message));
             }
-            values.check(name, &place)?;
+            values.check(name, &path)?;
         }
         Ok(())
     }
 }
 
 impl HeaderValues {
-    /// Refuses what cannot be sent as values of the header `name`; `place` is the key's.
-    pub fn check(&self, name: &str, place: &str) -> Result<(), RuleError> {
-        header::check_name(name).map_err(|message| RuleError::at(place, message))?;
+    /// Refuses what cannot be sent as values of the header `name`; `path` is that of the key.
+    pub fn check(&self, name: &str, path: &KeyPath) -> Result<(), RuleError> {
+        header::check_name(name).map_err(|message| RuleError::at(path.clone(), message))?;
         let values = self.values.iter().map(String::as_str).enumerate();
         let secrets = self.secrets.iter().map(Secret::expose).enumerate();
         let all = values.map(|value| ("values", value)).chain(secrets.map(|s| ("secrets", s)));
         for (list, (index, value)) in all {
             header::check(name, value)
-                .map_err(|message| RuleError::at(&format!("{place}.{list}[{index}]"), message))?;
+                .map_err(|message| RuleError::at(path.clone().key(list).index(index), message))?;
         }
         Ok(())
     }

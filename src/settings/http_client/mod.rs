@@ -100,7 +100,7 @@ impl TryFrom<HttpClientKeys> for HttpClientSettings {
             proxy_connect_header: keys.proxy_connect_header,
         };
         proxy.check()?;
-        keys.http_headers.check("http_headers")?;
+        keys.http_headers.check(&"http_headers".into())?;
         let bearer = !keys.bearer_token.is_empty() || !keys.bearer_token_file.is_empty();
         let authorization = if let Some(basic) = keys.basic_auth {
             Some(basic.into_settings()?)
@@ -161,7 +161,7 @@ impl HttpClientKeys {
             Some((key, _)) => {
                 let message =
                     "at most one of basic_auth, oauth2 & authorization must be configured";
-                Err(RuleError::at(key, message))
+                Err(RuleError::at(*key, message))
             }
             None => Ok(()),
         }

@@ -184,7 +184,7 @@ impl OAuth2Settings {
             let algorithm = self.signature_algorithm.as_str();
             if !algorithm.is_empty() && SignatureAlgorithm::named(algorithm).is_none() {
                 let message = "valid signature algorithms are RS256, RS384 and RS512";
-                return Err(RuleError::at("oauth2.signature_algorithm", message));
+                return Err(RuleError::at(["oauth2", "signature_algorithm"], message));
             }
         } else if !single([
             !self.client_secret.is_empty(),
@@ -211,7 +211,7 @@ impl OAuth2Settings {
         let own = [("scope", !self.scopes.is_empty()), ("assertion", self.is_jwt_bearer())];
         match own.iter().find(|(name, used)| *used && self.endpoint_params.contains_key(*name)) {
             Some((name, _)) => Err(RuleError::at(
-                &format!("oauth2.endpoint_params.{name}"),
+                ["oauth2", "endpoint_params", name],
                 format!("cannot overwrite parameter \"{name}\""),
             )),
             None => Ok(()),

@@ -10,7 +10,7 @@ use crate::settings::{
     host_name::check_of_url,
     http_client::no_proxy::NoProxy,
     redact::MASK,
-    rule::RuleError,
+    rule::{KeyPath, RuleError},
     secret::{self, Secret},
 };
 
@@ -62,11 +62,11 @@ impl ProxySettings {
     /// Unlike upstream, which finds what cannot be sent only when it probes.
     fn check_headers(&self) -> Result<(), RuleError> {
         for (name, values) in &self.proxy_connect_header {
-            let place = format!("proxy_connect_header.{name}");
-            header::check_name(name).map_err(|message| RuleError::at(&place, message))?;
+            let path = KeyPath::from(["proxy_connect_header", name]);
+            header::check_name(name).map_err(|message| RuleError::at(path.clone(), message))?;
             for (index, value) in values.iter().enumerate() {
                 header::check(name, value.expose())
-                    .map_err(|message| RuleError::at(&format!("{place}[{index}]"), message))?;
+                    .map_err(|message| RuleError::at(path.clone().index(index), message))?;
             }
         }
         Ok(())

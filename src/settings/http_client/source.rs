@@ -7,7 +7,10 @@ use std::{
 
 use tokio::{fs::File, io::AsyncReadExt};
 
-use crate::settings::{rule::RuleError, secret::Secret};
+use crate::settings::{
+    rule::{KeyPath, RuleError},
+    secret::Secret,
+};
 
 /// Where a text comes from. A file is read at each use, so that it can be changed at any time.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,7 +80,7 @@ impl Trio<'_> {
         ];
         let mut set = set.iter().filter(|(is_set, _)| *is_set).skip(1);
         match set.next() {
-            Some((_, suffix)) => Err(RuleError::at(&self.path(suffix), too_many)),
+            Some((_, suffix)) => Err(RuleError::at(self.path(suffix), too_many)),
             None => Ok(()),
         }
     }
@@ -89,7 +92,7 @@ impl Trio<'_> {
                 "needs a secret manager, which an exporter does not have: use {key} or {key}_file",
                 key = self.key
             );
-            return Err(RuleError::at(&self.path("_ref"), message));
+            return Err(RuleError::at(self.path("_ref"), message));
         }
         if !self.file.is_empty() {
             return Ok(Some(Source::File(self.file.into())));
@@ -97,7 +100,7 @@ impl Trio<'_> {
         Ok((!self.inline.is_empty()).then_some(Source::Inline(self.inline)))
     }
 
-    fn path(&self, suffix: &str) -> String {
-        format!("{}.{}{suffix}", self.section, self.key)
+    fn path(&self, suffix: &str) -> KeyPath {
+        KeyPath::from(self.section).key(format!("{}{suffix}", self.key))
     }
 }
