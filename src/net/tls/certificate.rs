@@ -16,10 +16,9 @@ use x509_parser::{
 };
 
 use crate::net::tls::{
-    constraints,
-    extensions::{self, GeneralName, oid, tag},
-    name,
-    rules::Rules,
+    distinguished_name, name_constraints,
+    usage::Usage,
+    x509_extensions::{self, GeneralName, oid, tag},
 };
 
 /// A certificate.
@@ -33,7 +32,7 @@ pub struct Certificate {
     pub(super) issuer: Vec<u8>,
     pub(super) subject_key_id: Option<Vec<u8>>,
     pub(super) authority_key_id: Option<Vec<u8>>,
-    pub(super) rules: Rules,
+    pub(super) usage: Usage,
     not_before: i64,
     not_after: i64,
     /// As BoringSSL reads it.
@@ -74,11 +73,12 @@ impl Certificate {
             let value = extension.value;
             match extension.oid.as_bytes() {
                 oid::SUBJECT_KEY_IDENTIFIER => {
-                    subject_key_id = extensions::subject_key_identifier(value).map(<[u8]>::to_vec);
+                    subject_key_id =
+                        x509_extensions::subject_key_identifier(value).map(<[u8]>::to_vec);
                 }
                 oid::AUTHORITY_KEY_IDENTIFIER => {
-                    let id =
-                        extensions::authority_key_identifier(value).filter(|id| !id.is_empty());
+                    let id = x509_extensions::authority_key_identifier(value)
+                        .filter(|id| !id.is_empty());
                     authority_key_id = id.map(<[u8]>::to_vec);
                 }
                 _ => {}
@@ -89,7 +89,7 @@ impl Certificate {
             issuer: parsed.issuer().as_raw().to_vec(),
             subject_key_id,
             authority_key_id,
-            rules: Rules::of(&parsed),
+            usage: Usage::of(&parsed),
             not_before: parsed.validity().not_before.timestamp(),
             not_after: parsed.validity().not_after.timestamp(),
             der: der.into(),
@@ -157,7 +157,7 @@ impl Certificate {
 
     /// The common name of its subject, the last one if there are several.
     pub(super) fn common_name(&self) -> Option<String> {
-        name::common_name(parse(&self.der)?.subject())
+        distinguished_name::common_name(parse(&self.der)?.subject())
     }
 
     /// All names it is for.
@@ -172,8 +172,8 @@ impl Certificate {
             let Some(parsed) = parse(&self.der) else { return Labels::default() };
             Labels {
                 fingerprint_sha256: hexadecimal(&sha256(&self.der)),
-                subject: name::format(parsed.subject()),
-                issuer: name::format(parsed.issuer()),
+                subject: distinguished_name::format(parsed.subject()),
+                issuer: distinguished_name::format(parsed.issuer()),
                 serial_number: hexadecimal(&magnitude(parsed.raw_serial())),
             }
         })
@@ -205,8 +205,8 @@ impl Certificate {
         let Some(parsed) = parse(&self.der) else { return false };
         parsed.extensions().iter().all(|extension| {
             extension.oid.as_bytes() != oid::NAME_CONSTRAINTS
-                || extensions::name_constraints(extension.value)
-                    .is_some_and(|constraints| constraints::are_kept(&constraints, names))
+                || x509_extensions::name_constraints(extension.value)
+                    .is_some_and(|constraints| name_constraints::are_kept(&constraints, names))
         })
     }
 
@@ -249,7 +249,7 @@ pub(super) fn general_names<'d>(certificate: &X509Certificate<'d>) -> Vec<Genera
     let extensions = certificate.extensions().iter();
     extensions
         .filter(|extension| extension.oid.as_bytes() == oid::SUBJECT_ALTERNATIVE_NAME)
-        .filter_map(|extension| extensions::alternative_names(extension.value))
+        .filter_map(|extension| x509_extensions::alternative_names(extension.value))
         .flatten()
         .collect()
 }

@@ -6,7 +6,7 @@ use boring::{
 };
 
 use crate::{
-    net::{stamps, tls::files::Identity},
+    net::{stamps, tls::prepared_config::ClientIdentity},
     settings::tls::{TlsSettings, TlsVersion},
 };
 
@@ -38,7 +38,7 @@ pub(super) const MAX_CERTIFICATES: usize = 256 << 10;
 /// It trusts nobody: certificates are judged by our own verification.
 pub(super) fn context(
     settings: &TlsSettings,
-    identity: Option<&Identity>,
+    identity: Option<&ClientIdentity>,
 ) -> Result<SslContext, ErrorStack> {
     builder(settings, identity).map(SslContextBuilder::build)
 }
@@ -47,7 +47,7 @@ pub(super) fn context(
 #[cfg(feature = "http3")]
 pub(super) fn over_quic(
     settings: &TlsSettings,
-    identity: Option<&Identity>,
+    identity: Option<&ClientIdentity>,
 ) -> Result<SslContextBuilder, ErrorStack> {
     let mut builder = builder(settings, identity)?;
     builder.set_curves_list(GROUPS_OVER_QUIC)?;
@@ -56,7 +56,7 @@ pub(super) fn over_quic(
 
 fn builder(
     settings: &TlsSettings,
-    identity: Option<&Identity>,
+    identity: Option<&ClientIdentity>,
 ) -> Result<SslContextBuilder, ErrorStack> {
     let mut builder = SslContext::builder(SslMethod::tls())?;
     builder.set_min_proto_version(Some(version(settings.lowest_version())))?;

@@ -8,7 +8,7 @@ use tokio_boring::HandshakeError;
 use crate::{
     diagnostics::{Failure, Reason, Stage},
     net::tls::{
-        below::Below,
+        buffered_stream::BufferedStream,
         engine::MAX_CERTIFICATES,
         fallback,
         session::{TlsSession, VerifyResult},
@@ -18,7 +18,7 @@ use crate::{
 
 /// The failure behind a handshake that was not completed.
 pub(super) fn of_handshake<S>(
-    error: &HandshakeError<Below<S>>,
+    error: &HandshakeError<BufferedStream<S>>,
     seen: Option<&TlsSession>,
     settings: &TlsSettings,
 ) -> Failure {
@@ -60,7 +60,7 @@ fn refusal(seen: Option<&TlsSession>, settings: &TlsSettings) -> Option<Failure>
 
 /// Whether BoringSSL refused the server's certificate by itself, and not because of our verdict.
 pub(super) fn is_engine_alone<S>(
-    error: &HandshakeError<Below<S>>,
+    error: &HandshakeError<BufferedStream<S>>,
     seen: Option<&TlsSession>,
     settings: &TlsSettings,
 ) -> bool {

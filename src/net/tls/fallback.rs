@@ -19,14 +19,7 @@ use std::{
     time::Duration,
 };
 
-use rustls::{
-    DigitallySignedStruct, SignatureScheme,
-    client::{
-        Resumption,
-        danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
-    },
-    pki_types::{CertificateDer, ServerName, UnixTime},
-};
+use rustls::{client::Resumption, pki_types::ServerName};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     time::Instant,
@@ -38,8 +31,9 @@ use crate::{
     net::{
         Context,
         tls::{
-            TlsClient, TlsSession, TlsStream, below::Below, failure, follow, host, judge::Judge,
-            known, library, note, progress::Progress, signature,
+            TlsClient, TlsSession, TlsStream, buffered_stream::BufferedStream, failure, follow,
+            handshake_progress::HandshakeProgress, host, note, rustls_config,
+            rustls_verifier::RustlsVerifier, verify::CertificateVerifier,
         },
     },
     settings::tls::TlsVersion,
@@ -86,15 +80,15 @@ impl TlsClient {
         context: &Context,
         stream: S,
         alpn: &[&[u8]],
-        judge: Judge,
+        verifier: CertificateVerifier,
         seen: &mut Option<TlsSession>,
     ) -> Result<TlsStream<S>, Failure>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send,
     {
-        let verdict = Arc::clone(&judge.verdict);
-        let name = host::server_name_indication(&judge.host).map(str::to_owned);
-        let mut config = self.library_config(Arc::new(Observer(judge))).await?;
+        let verdict = Arc::clone(&verifier.verdict);
+        let name = host::server_name_indication(&verifier.host).map(str::to_owned);
+        let mut config = self.rustls_config(Arc::new(RustlsVerifier(verifier))).await?;
         config.alpn_protocols = alpn.iter().map(|protocol| protocol.to_vec()).collect();
         config.resumption = Resumption::disabled();
         let name = name.and_then(|name| ServerName::try_from(name).ok());
@@ -102,9 +96,9 @@ impl TlsClient {
         // Without a name this stands for one, and is neither sent nor checked.
         let name = name.unwrap_or_else(|| std::net::Ipv4Addr::UNSPECIFIED.into());
         let connector = TlsConnector::from(Arc::new(config));
-        let progress = Progress::default();
+        let progress = HandshakeProgress::default();
         let waiting = context.waiting_for(|| progress.describe());
-        let stream = Below::new(stream, progress.clone());
+        let stream = BufferedStream::new(stream, progress.clone());
         let mut handshake = pin!(connector.connect(name, stream));
         let done = follow(&verdict, seen, &progress, |task| handshake.as_mut().poll(task)).await;
         drop(waiting);
@@ -139,51 +133,6 @@ fn complete(session: &mut TlsSession, connection: &rustls::ClientConnection) {
     session.alpn = connection.alpn_protocol().map(<[u8]>::to_vec);
 }
 
-/// Has our verification judge the certificates of a handshake.
-#[derive(Debug)]
-struct Observer(Judge);
-
-impl ServerCertVerifier for Observer {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        ocsp_response: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        let sent = std::iter::once(end_entity).chain(intermediates).map(|der| known::of_der(der));
-        let response = Some(ocsp_response).filter(|response| !response.is_empty());
-        match self.0.decide(sent, response) {
-            Ok(()) => Ok(ServerCertVerified::assertion()),
-            // The verdict has the particulars.
-            Err(_) => Err(rustls::CertificateError::ApplicationVerificationFailure.into()),
-        }
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        signature::verify(message, certificate, signed)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        signature::verify_tls13(message, certificate, signed)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        signature::SCHEMES.to_vec()
-    }
-}
-
 /// The library's own error behind that of a connection.
 pub(super) fn error_of(error: &io::Error) -> Option<&rustls::Error> {
     error.get_ref()?.downcast_ref()
@@ -191,7 +140,7 @@ pub(super) fn error_of(error: &io::Error) -> Option<&rustls::Error> {
 
 /// Whether this engine speaks a version that the settings allow.
 pub(super) fn is_possible(client: &TlsClient) -> bool {
-    !library::versions(&client.settings).is_empty()
+    !rustls_config::versions(&client.settings).is_empty()
 }
 
 #[cfg(test)]

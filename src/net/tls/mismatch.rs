@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use crate::net::tls::{certificate::Certificate, host, trust::TrustStore};
+use crate::net::tls::{certificate::Certificate, host, trust_store::TrustStore};
 
 /// So many names of a certificate are shown.
 const MAX_NAMES: usize = 8;

@@ -3,33 +3,32 @@
 //! A prober that reported servers as down which upstream reports as up would be of no use, so
 //! versions, ciphers, groups and signature algorithms are those that Go's client accepts.
 
-mod below;
+mod buffered_stream;
 mod certificate;
-mod constraints;
+mod certificate_cache;
+mod certificate_details;
 mod der;
-mod describe;
+mod distinguished_name;
 mod engine;
-mod extensions;
 mod failure;
 mod fallback;
-mod files;
+mod handshake_progress;
 mod host;
-mod judge;
-mod known;
-mod library;
 mod mismatch;
-mod name;
-mod progress;
+mod name_constraints;
+mod prepared_config;
 #[cfg(feature = "http3")]
 mod quic;
 mod records;
 mod revocation;
-mod rules;
+mod rustls_config;
+mod rustls_verifier;
 mod session;
-mod signature;
 mod stream;
-mod trust;
+mod trust_store;
+mod usage;
 mod verify;
+mod x509_extensions;
 
 use std::{
     future::{Future as _, poll_fn},
@@ -47,12 +46,12 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_boring::SslStreamBuilder;
 
 pub(in crate::net) use crate::net::tls::failure::alert_text;
-pub(in crate::net) use crate::net::tls::files::private_key_of;
+pub(in crate::net) use crate::net::tls::prepared_config::private_key_of;
 #[cfg(feature = "http3")]
 pub(in crate::net) use crate::net::tls::quic::QuicTls;
 pub use crate::net::tls::{
     certificate::Certificate,
-    describe::Validity,
+    certificate_details::Validity,
     session::{
         CIPHER_INFO, EARLIEST_CERT_EXPIRY, LAST_CHAIN_EXPIRY, LAST_CHAIN_INFO, METRICS, TlsSession,
         VERIFY_INFO, VERSION_INFO, VerifyResult,
@@ -64,10 +63,10 @@ use crate::{
     net::{
         Context,
         tls::{
-            below::Below,
-            files::{Cache, Prepared},
-            judge::Judge,
-            progress::Progress,
+            buffered_stream::BufferedStream,
+            handshake_progress::HandshakeProgress,
+            prepared_config::{ConfigCache, PreparedConfig},
+            verify::CertificateVerifier,
         },
     },
     settings::{host_name::to_ascii, rule::RuleError, tls::TlsSettings},
@@ -76,7 +75,7 @@ use crate::{
 /// The certificates, in DER form, of the authorities that the system trusts. Blocks.
 #[must_use]
 pub fn system_authorities() -> Vec<Vec<u8>> {
-    trust::system().iter().map(|certificate| certificate.der().to_vec()).collect()
+    trust_store::system().iter().map(|certificate| certificate.der().to_vec()).collect()
 }
 
 /// Makes TLS connections as one `tls_config` says.
@@ -86,7 +85,7 @@ pub fn system_authorities() -> Vec<Vec<u8>> {
 #[serde(try_from = "TlsSettings")]
 pub struct TlsClient {
     settings: Arc<TlsSettings>,
-    cache: Arc<Cache>,
+    cache: Arc<ConfigCache>,
 }
 
 /// What one handshake asks for, beside the settings.
@@ -125,7 +124,7 @@ impl TlsClient {
     ///
     /// The system's authorities are not read for it: a probe that ends up without TLS needs none.
     pub async fn prepare(&self, context: &Context) -> Result<(), Failure> {
-        if files::files(&self.settings).is_empty() {
+        if prepared_config::files(&self.settings).is_empty() {
             return Ok(());
         }
         self.read(context).await.map(drop)
@@ -148,11 +147,11 @@ impl TlsClient {
         context.enter(Stage::Tls);
         *seen = None;
         let prepared = self.read(context).await?;
-        let judge = self.judge(&prepared, request.server_name)?;
-        let peer = context.attempts.last().map(|place| (place, judge.host.clone()));
+        let verifier = self.verifier(&prepared, request.server_name)?;
+        let peer = context.attempts.last().map(|place| (place, verifier.host.clone()));
         if peer.as_ref().is_some_and(fallback::is_needed_by) && fallback::is_possible(self) {
             // Boxed, or every probe would have room for what few do.
-            let shaken = self.handshake_by_fallback(context, stream, request.alpn, judge, seen);
+            let shaken = self.handshake_by_fallback(context, stream, request.alpn, verifier, seen);
             let shaken = Box::pin(shaken).await;
             let is_needed = shaken.is_ok() || seen.is_some();
             if let Some(peer) = peer.filter(|_| !is_needed) {
@@ -160,12 +159,12 @@ impl TlsClient {
             }
             return shaken;
         }
-        let verdict = Arc::clone(&judge.verdict);
-        let ssl = setup(&prepared, request.alpn, judge).map_err(|error| refused(&error))?;
+        let verdict = Arc::clone(&verifier.verdict);
+        let ssl = setup(&prepared, request.alpn, verifier).map_err(|error| refused(&error))?;
 
-        let progress = Progress::default();
+        let progress = HandshakeProgress::default();
         let waiting = context.waiting_for(|| progress.describe());
-        let stream = Below::new(stream, progress.clone());
+        let stream = BufferedStream::new(stream, progress.clone());
         let mut handshake = pin!(SslStreamBuilder::new(ssl, stream).connect());
         let done = follow(&verdict, seen, &progress, |task| handshake.as_mut().poll(task)).await;
         drop(waiting);
@@ -197,7 +196,11 @@ impl TlsClient {
 
     /// Who judges the certificates of a handshake that asks for `server_name`, unless the settings
     /// know better.
-    fn judge(&self, prepared: &Arc<Prepared>, server_name: &str) -> Result<Judge, Failure> {
+    fn verifier(
+        &self,
+        prepared: &Arc<PreparedConfig>,
+        server_name: &str,
+    ) -> Result<CertificateVerifier, Failure> {
         let host = match self.settings.server_name.as_str() {
             "" => server_name,
             configured => configured,
@@ -213,7 +216,7 @@ impl TlsClient {
                  target has no host name to check",
             ));
         }
-        Ok(Judge {
+        Ok(CertificateVerifier {
             prepared: Arc::clone(prepared),
             host: host.into_owned(),
             skip_verify: self.settings.insecure_skip_verify,
@@ -222,12 +225,12 @@ impl TlsClient {
     }
 
     /// Reads the files of the settings if they have changed.
-    async fn read(&self, context: &Context) -> Result<Arc<Prepared>, Failure> {
+    async fn read(&self, context: &Context) -> Result<Arc<PreparedConfig>, Failure> {
         let _waiting = context.waiting_for(|| "the files of tls_config were not read".to_owned());
         self.prepared().await
     }
 
-    async fn prepared(&self) -> Result<Arc<Prepared>, Failure> {
+    async fn prepared(&self) -> Result<Arc<PreparedConfig>, Failure> {
         if let Some(prepared) = self.cache.current(&self.settings) {
             return Ok(prepared);
         }
@@ -261,7 +264,7 @@ impl TryFrom<TlsSettings> for TlsClient {
     type Error = RuleError;
 
     fn try_from(settings: TlsSettings) -> Result<Self, RuleError> {
-        files::check_inline(&settings).map_err(RuleError::new)?;
+        prepared_config::check_inline(&settings).map_err(RuleError::new)?;
         Ok(Self::new(settings))
     }
 }
@@ -271,7 +274,7 @@ impl TryFrom<TlsSettings> for TlsClient {
 async fn follow<T>(
     verdict: &Mutex<Option<TlsSession>>,
     seen: &mut Option<TlsSession>,
-    progress: &Progress,
+    progress: &HandshakeProgress,
     mut handshake: impl FnMut(&mut task::Context<'_>) -> Poll<T>,
 ) -> T {
     poll_fn(|task| {
@@ -287,15 +290,23 @@ async fn follow<T>(
     .await
 }
 
-fn setup(prepared: &Prepared, alpn: &[&[u8]], judge: Judge) -> Result<Ssl, ErrorStack> {
+fn setup(
+    prepared: &PreparedConfig,
+    alpn: &[&[u8]],
+    verifier: CertificateVerifier,
+) -> Result<Ssl, ErrorStack> {
     let mut ssl = Ssl::new(&prepared.context)?;
-    instruct(&mut ssl, alpn, judge)?;
+    instruct(&mut ssl, alpn, verifier)?;
     Ok(ssl)
 }
 
 /// Tells an engine what to ask for, and who judges the answer.
-fn instruct(ssl: &mut SslRef, alpn: &[&[u8]], judge: Judge) -> Result<(), ErrorStack> {
-    if let Some(name) = host::server_name_indication(&judge.host) {
+fn instruct(
+    ssl: &mut SslRef,
+    alpn: &[&[u8]],
+    verifier: CertificateVerifier,
+) -> Result<(), ErrorStack> {
+    if let Some(name) = host::server_name_indication(&verifier.host) {
         ssl.set_hostname(name)?;
     }
     if !alpn.is_empty() {
@@ -303,7 +314,7 @@ fn instruct(ssl: &mut SslRef, alpn: &[&[u8]], judge: Judge) -> Result<(), ErrorS
     }
     // As Go's client does it: a server may send along what is said of its certificate.
     ssl.set_status_type(StatusType::OCSP)?;
-    ssl.set_custom_verify_callback(SslVerifyMode::PEER, move |ssl| judge.judge(ssl));
+    ssl.set_custom_verify_callback(SslVerifyMode::PEER, move |ssl| verifier.verify_ssl(ssl));
     Ok(())
 }
 

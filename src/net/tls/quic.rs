@@ -19,8 +19,8 @@ use crate::{
     net::{
         Context,
         tls::{
-            Handshake, TlsClient, TlsSession, complete, engine, failure, files::Identity, instruct,
-            note, refused, session::VerifyResult,
+            Handshake, TlsClient, TlsSession, complete, engine, failure, instruct, note,
+            prepared_config::ClientIdentity, refused, session::VerifyResult,
         },
     },
     settings::tls::TlsSettings,
@@ -34,7 +34,7 @@ pub(in crate::net) struct QuicTls {
 
 /// The engines of QUIC connections, made with a client certificate if there is one.
 pub(super) struct QuicEngine {
-    identity: Option<Identity>,
+    identity: Option<ClientIdentity>,
     config: Mutex<Option<quiche::Config>>,
 }
 
@@ -57,17 +57,17 @@ impl TlsClient {
         set_up: SetUp,
     ) -> Result<(Box<quiche::Connection>, QuicTls), Failure> {
         let prepared = self.prepared().await?;
-        let judge = self.judge(&prepared, request.server_name)?;
-        let verdict = Arc::clone(&judge.verdict);
+        let verifier = self.verifier(&prepared, request.server_name)?;
+        let verdict = Arc::clone(&verifier.verdict);
         let mut connection = prepared.quic.connect(&self.settings, (local, peer), set_up)?;
         let ssl: &mut SslRef = (*connection).as_mut();
-        instruct(ssl, request.alpn, judge).map_err(|error| refused(&error))?;
+        instruct(ssl, request.alpn, verifier).map_err(|error| refused(&error))?;
         Ok((connection, QuicTls { settings: Arc::clone(&self.settings), verdict }))
     }
 }
 
 impl QuicEngine {
-    pub(super) fn new(identity: Option<Identity>) -> Self {
+    pub(super) fn new(identity: Option<ClientIdentity>) -> Self {
         Self { identity, config: Mutex::default() }
     }
 

@@ -15,7 +15,7 @@ use x509_parser::asn1_rs::{Any, Class, GeneralizedTime};
 use crate::net::tls::{
     certificate::{Certificate, parse},
     der::Elements,
-    extensions::{self, oid},
+    x509_extensions::{self, oid},
 };
 
 /// How far clocks may differ, in seconds.
@@ -182,7 +182,7 @@ fn may_speak(delegate: &Certificate) -> bool {
     parse(delegate.der()).is_some_and(|certificate| {
         certificate.extensions().iter().any(|extension| {
             extension.oid.as_bytes() == oid::EXTENDED_KEY_USAGE
-                && extensions::extended_key_usage(extension.value)
+                && x509_extensions::extended_key_usage(extension.value)
                     .is_some_and(|purposes| purposes.contains(&OCSP_SIGNING))
         })
     })

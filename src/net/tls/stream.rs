@@ -12,7 +12,7 @@ use tokio_boring::SslStream;
 use tokio_rustls::client;
 
 use crate::{
-    net::tls::{below::Below, failure},
+    net::tls::{buffered_stream::BufferedStream, failure},
     settings::tls::TlsSettings,
 };
 
@@ -28,9 +28,9 @@ pub struct TlsStream<S> {
 
 /// What speaks TLS.
 enum Engine<S> {
-    Boring(SslStream<Below<S>>),
+    Boring(SslStream<BufferedStream<S>>),
     /// Boxed, since it is large and rare.
-    Fallback(Box<client::TlsStream<Below<S>>>),
+    Fallback(Box<client::TlsStream<BufferedStream<S>>>),
 }
 
 /// Calls a method of the engine as a pinned stream.
@@ -44,12 +44,12 @@ macro_rules! engine {
 }
 
 impl<S> TlsStream<S> {
-    pub(super) fn new(stream: SslStream<Below<S>>, settings: Arc<TlsSettings>) -> Self {
+    pub(super) fn new(stream: SslStream<BufferedStream<S>>, settings: Arc<TlsSettings>) -> Self {
         Self { engine: Engine::Boring(stream), settings }
     }
 
     pub(super) fn by_fallback(
-        stream: client::TlsStream<Below<S>>,
+        stream: client::TlsStream<BufferedStream<S>>,
         settings: Arc<TlsSettings>,
     ) -> Self {
         Self { engine: Engine::Fallback(Box::new(stream)), settings }
@@ -61,7 +61,7 @@ impl<S> TlsStream<S> {
         &self.below().stream
     }
 
-    fn below(&self) -> &Below<S> {
+    fn below(&self) -> &BufferedStream<S> {
         match &self.engine {
             Engine::Boring(stream) => stream.get_ref(),
             Engine::Fallback(stream) => stream.get_ref().0,

@@ -4,11 +4,17 @@
 //! down that upstream reports as up. BoringSSL checks the signatures, and whole chains where names
 //! or policies are constrained.
 
-use std::{cmp::Reverse, sync::Arc};
+use std::{
+    cmp::Reverse,
+    iter,
+    sync::{Arc, Mutex, PoisonError},
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use boring::{
     error::ErrorStack,
     pkey::Id,
+    ssl::{SslAlert, SslRef, SslVerifyError},
     stack::Stack,
     x509::{
         X509, X509StoreContext, X509VerifyError, X509VerifyResult, store::X509StoreBuilder,
@@ -18,11 +24,67 @@ use boring::{
 
 use crate::net::tls::{
     certificate::Certificate,
-    host, mismatch, revocation,
-    rules::{Authority, Signature},
-    session::VerifyResult,
-    trust::TrustStore,
+    certificate_cache, host, mismatch,
+    prepared_config::PreparedConfig,
+    revocation,
+    session::{TlsSession, VerifyResult},
+    trust_store::TrustStore,
+    usage::{Authority, Signature},
 };
+
+/// Judges the certificates of one handshake, in the midst of it.
+#[derive(Debug)]
+pub(super) struct CertificateVerifier {
+    pub(super) prepared: Arc<PreparedConfig>,
+    /// The name that the server's own certificate must have.
+    pub(super) host: String,
+    /// Whether a bad certificate is accepted; it is judged all the same.
+    pub(super) skip_verify: bool,
+    /// What was found, once the server has sent its certificates.
+    pub(super) verdict: Arc<Mutex<Option<TlsSession>>>,
+}
+
+impl CertificateVerifier {
+    /// Judges what BoringSSL has received.
+    pub(super) fn verify_ssl(&self, ssl: &SslRef) -> Result<(), SslVerifyError> {
+        let sent = ssl.peer_cert_chain().into_iter().flatten().map(certificate_cache::from_x509);
+        self.verify_sent(sent, ssl.ocsp_status()).map_err(|result| {
+            SslVerifyError::Invalid(match result {
+                VerifyResult::Expired => SslAlert::CERTIFICATE_EXPIRED,
+                VerifyResult::UnknownAuthority => SslAlert::UNKNOWN_CA,
+                VerifyResult::Revoked => SslAlert::CERTIFICATE_REVOKED,
+                _ => SslAlert::BAD_CERTIFICATE,
+            })
+        })
+    }
+
+    /// Judges the certificates that a server sent, its own first, each `None` if it cannot be read,
+    /// and what it says of them by OCSP. An error is why the handshake must not go on.
+    pub(super) fn verify_sent(
+        &self,
+        mut sent: impl Iterator<Item = Option<Arc<Certificate>>>,
+        ocsp_response: Option<&[u8]>,
+    ) -> Result<(), VerifyResult> {
+        // A server's own certificate must be one; what else it sends may be odd.
+        let sent: Vec<_> = match sent.next().flatten() {
+            Some(leaf) => iter::once(leaf).chain(sent.flatten()).collect(),
+            None => Vec::new(),
+        };
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let now = i64::try_from(now).unwrap_or(i64::MAX);
+        let mut verification = verify(&sent, &self.prepared.trust, &self.host, now);
+        if let Some(response) = ocsp_response {
+            verification.apply_stapled_ocsp(response, now);
+        }
+        // A key that did not fit leaves an error behind, which BoringSSL would take for one of the
+        // handshake when that has to wait next.
+        drop(ErrorStack::get());
+        let result = verification.result;
+        let session = TlsSession::judged(sent, verification);
+        *self.verdict.lock().unwrap_or_else(PoisonError::into_inner) = Some(session);
+        if self.skip_verify || result == VerifyResult::Ok { Ok(()) } else { Err(result) }
+    }
+}
 
 /// The verdict on what a server sent.
 #[derive(Debug, Clone)]
@@ -39,7 +101,7 @@ impl Verification {
     /// bad.
     ///
     /// Unlike upstream, which asks for it and looks away.
-    pub(super) fn heed(&mut self, response: &[u8], now: i64) {
+    pub(super) fn apply_stapled_ocsp(&mut self, response: &[u8], now: i64) {
         if self.result != VerifyResult::Ok {
             return;
         }
@@ -168,7 +230,7 @@ impl Search<'_> {
     /// Keeps a chain that has reached a trusted certificate, if it is for servers and within the
     /// constraints of its authorities.
     fn finish(&mut self, chain: Vec<Arc<Certificate>>) {
-        let unfit = chain.iter().find(|certificate| !certificate.rules.serves);
+        let unfit = chain.iter().find(|certificate| !certificate.usage.serves);
         if let Some(certificate) = unfit {
             let detail = format!("{} is not for servers", describe(certificate));
             self.object(Objection(VerifyResult::Invalid, detail));
@@ -211,7 +273,7 @@ fn ranked<'c>(
 
 /// Whether the certificate by itself is acceptable now.
 fn fit(certificate: &Certificate, now: i64) -> Result<(), Objection> {
-    let (result, what) = if let Some(defect) = &certificate.rules.defect {
+    let (result, what) = if let Some(defect) = &certificate.usage.defect {
         (VerifyResult::Invalid, defect.clone())
     } else if now < certificate.not_before() {
         (VerifyResult::NotYetValid, format!("is valid from {}", date(certificate.not_before())))
@@ -234,7 +296,7 @@ fn signed_by(child: &Certificate, parent: &Certificate) -> Result<(), Objection>
     let objection = |result, what: &str| {
         Err(Objection(result, format!("{} is signed {what}", describe(child))))
     };
-    match child.rules.signature {
+    match child.usage.signature {
         Signature::Sound => {}
         Signature::Weak => return objection(VerifyResult::WeakSignature, "with SHA-1 or MD5"),
         Signature::Unknown => return objection(VerifyResult::Invalid, "by an unknown algorithm"),
@@ -247,7 +309,7 @@ fn signed_by(child: &Certificate, parent: &Certificate) -> Result<(), Objection>
 }
 
 fn may_sign(parent: &Certificate, trusted: Trusted) -> Result<(), Objection> {
-    match (parent.rules.authority, trusted) {
+    match (parent.usage.authority, trusted) {
         (Authority::Yes, _) | (Authority::Unsaid, Trusted::Yes) => Ok(()),
         _ => Err(Objection(
             VerifyResult::Invalid,
@@ -257,7 +319,7 @@ fn may_sign(parent: &Certificate, trusted: Trusted) -> Result<(), Objection> {
 }
 
 fn room_below(parent: &Certificate, intermediates: usize) -> Result<(), Objection> {
-    let most = parent.rules.most_intermediates.and_then(|most| usize::try_from(most).ok());
+    let most = parent.usage.most_intermediates.and_then(|most| usize::try_from(most).ok());
     if most.is_some_and(|most| intermediates > most) {
         let what = format!("{} allows fewer intermediate certificates", describe(parent));
         return Err(Objection(VerifyResult::Invalid, what));
@@ -269,7 +331,7 @@ fn room_below(parent: &Certificate, intermediates: usize) -> Result<(), Objectio
 /// It knows no constraints on addresses; they are ours.
 fn within_constraints(chain: &[Arc<Certificate>]) -> Result<(), Objection> {
     let Some((leaf, authorities)) = chain.split_first() else { return Ok(()) };
-    if !chain.iter().any(|certificate| certificate.rules.constrains) {
+    if !chain.iter().any(|certificate| certificate.usage.constrains) {
         return Ok(());
     }
     let refusal = match judged_by_boringssl(chain) {

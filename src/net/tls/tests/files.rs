@@ -7,7 +7,7 @@ use boring::symm::Cipher;
 use super::{connect, connect_as, fixtures, trusting};
 use crate::{
     diagnostics::{Reason, Stage},
-    net::tls::{TlsClient, files::FILE_CHECK_INTERVAL},
+    net::tls::{TlsClient, prepared_config::FILE_CHECK_INTERVAL},
     settings::{secret::Secret, tls::TlsSettings},
 };
 

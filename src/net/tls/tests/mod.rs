@@ -1,17 +1,17 @@
 //! Handshakes with servers of all kinds.
 
-mod again;
+mod certificate_labels;
+mod certificate_reuse;
+mod compatibility;
 mod files;
 #[path = "../../../../tests/it/fixtures/tls.rs"]
 pub(super) mod fixtures;
-mod labels;
+mod handshake_failures;
 #[path = "../../../../tests/it/fixtures/ocsp.rs"]
 mod ocsp;
-mod reach;
 mod revocation;
-mod trouble;
-mod verdict;
-mod words;
+mod verification;
+mod verify_messages;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 

@@ -15,19 +15,20 @@ use crate::{
     diagnostics::{Failure, Reason, Stage},
     net::tls::{
         TlsClient,
-        files::{self, Identity},
+        prepared_config::{self, ClientIdentity},
     },
     settings::tls::{TlsSettings, TlsVersion},
 };
 
 impl TlsClient {
     /// A configuration with the versions and the identity of the settings.
-    pub(super) async fn library_config(
+    pub(super) async fn rustls_config(
         &self,
         verifier: Arc<dyn ServerCertVerifier>,
     ) -> Result<ClientConfig, Failure> {
         let settings = Arc::clone(&self.settings);
-        let identity = tokio::task::spawn_blocking(move || files::identity(&settings)).await;
+        let identity =
+            tokio::task::spawn_blocking(move || prepared_config::identity(&settings)).await;
         let identity = match identity {
             Ok(Ok(identity)) => identity,
             Ok(Err(message)) => return Err(unusable(message)),
@@ -65,7 +66,7 @@ pub(super) fn versions(settings: &TlsSettings) -> Vec<&'static SupportedProtocol
 
 type ChainAndKey = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
 
-fn as_der(identity: &Identity) -> Result<ChainAndKey, ErrorStack> {
+fn as_der(identity: &ClientIdentity) -> Result<ChainAndKey, ErrorStack> {
     let mut chain = Vec::new();
     for certificate in std::iter::once(&identity.leaf).chain(&identity.chain) {
         chain.push(CertificateDer::from(certificate.to_der()?));

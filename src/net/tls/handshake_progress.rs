@@ -9,7 +9,7 @@ use crate::diagnostics::{humanize::count, log::Quoted};
 
 /// What came from the peer so far; shared by the stream below TLS and the probe.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Progress(Arc<State>);
+pub(super) struct HandshakeProgress(Arc<State>);
 
 #[derive(Debug, Default)]
 struct State {
@@ -27,7 +27,7 @@ const SERVER_HELLO: u8 = 2;
 /// Bytes of a record before its content, the last two of which are its length.
 const RECORD_HEADER: u64 = 5;
 
-impl Progress {
+impl HandshakeProgress {
     /// Notes bytes that came; `beginning` is how the peer's side began.
     pub(super) fn note(&self, length: usize, beginning: &[u8]) {
         let received = u64::try_from(length).unwrap_or_default();
@@ -101,7 +101,7 @@ mod tests {
                 "certificate received, TLS handshake not completed: nothing came after 11 bytes",
             ),
         ] {
-            let (progress, mut beginning) = (Progress::default(), Vec::new());
+            let (progress, mut beginning) = (HandshakeProgress::default(), Vec::new());
             for piece in pieces {
                 beginning.extend_from_slice(piece);
                 progress.note(piece.len(), &beginning);

@@ -17,8 +17,8 @@ use crate::{
     diagnostics::humanize,
     net::tls::{
         certificate::{self, Certificate, parse},
-        extensions::{GeneralName, tag},
-        name,
+        distinguished_name,
+        x509_extensions::{GeneralName, tag},
     },
 };
 
@@ -115,7 +115,7 @@ fn general_name((tag, content): &GeneralName<'_>) -> String {
         tag::EMAIL => format!("email:{}", text()),
         tag::URI => format!("URI:{}", text()),
         tag::DIRECTORY => match X509Name::from_der(content) {
-            Ok((_, directory)) => format!("directory:{}", name::format(&directory)),
+            Ok((_, directory)) => format!("directory:{}", distinguished_name::format(&directory)),
             Err(_) => "directory: malformed".to_owned(),
         },
         tag::REGISTERED_ID => format!("OID:{}", Oid::new((*content).into()).to_id_string()),

@@ -9,15 +9,15 @@ use std::{
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::net::tls::{progress::Progress, records::Records};
+use crate::net::tls::{handshake_progress::HandshakeProgress, records::Records};
 
 /// Reads more than it is asked for, since BoringSSL asks twice for each record: for its five bytes
 /// of header, and for the rest.
-pub(super) struct Below<S> {
+pub(super) struct BufferedStream<S> {
     pub(super) stream: S,
     pub(super) received: Received,
     pub(super) records: Records,
-    progress: Progress,
+    progress: HandshakeProgress,
     ahead: Vec<u8>,
     /// How much of `ahead` has been handed on.
     handed_on: usize,
@@ -38,8 +38,8 @@ const KEPT: usize = 64;
 /// So many bytes are read ahead; the answer to a hello mostly fits.
 const AHEAD: usize = 4096;
 
-impl<S> Below<S> {
-    pub(super) fn new(stream: S, progress: Progress) -> Self {
+impl<S> BufferedStream<S> {
+    pub(super) fn new(stream: S, progress: HandshakeProgress) -> Self {
         let received = Received::default();
         let records = Records::default();
         Self { stream, received, records, progress, ahead: Vec::new(), handed_on: 0 }
@@ -68,13 +68,13 @@ impl<S> Below<S> {
 }
 
 /// A failed handshake tells its cause only if the stream can be printed.
-impl<S> fmt::Debug for Below<S> {
+impl<S> fmt::Debug for BufferedStream<S> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.received.fmt(formatter)
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Below<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for BufferedStream<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -101,7 +101,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Below<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Below<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for BufferedStream<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,

@@ -27,13 +27,13 @@ const BESIDE: usize = 5000;
 const LONGEST: usize = 8 << 10;
 
 /// A certificate that a peer sent; `None` if it cannot be read.
-pub(super) fn certificate(x509: &X509Ref) -> Option<Arc<Certificate>> {
+pub(super) fn from_x509(x509: &X509Ref) -> Option<Arc<Certificate>> {
     let der = x509.to_der().ok()?;
     find_or_read(&der, || Certificate::from_x509(&der, x509))
 }
 
 /// The same from its DER.
-pub(super) fn of_der(der: &[u8]) -> Option<Arc<Certificate>> {
+pub(super) fn from_der(der: &[u8]) -> Option<Arc<Certificate>> {
     find_or_read(der, || Certificate::from_der(der))
 }
 
@@ -41,7 +41,8 @@ fn find_or_read(
     der: &[u8],
     read: impl FnOnce() -> Option<Certificate>,
 ) -> Option<Arc<Certificate>> {
-    static KNOWN: LazyLock<Mutex<Known>> = LazyLock::new(|| Mutex::new(Known::new(MOST_BYTES)));
+    static KNOWN: LazyLock<Mutex<RecentCertificates>> =
+        LazyLock::new(|| Mutex::new(RecentCertificates::new(MOST_BYTES)));
     let known = || KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
 
     let found = known().find(der);
@@ -57,7 +58,7 @@ fn find_or_read(
 }
 
 /// Certificates by their DER, in two generations.
-struct Known {
+struct RecentCertificates {
     most_bytes: usize,
     /// What was used since `older` was filled.
     recent: HashMap<Arc<[u8]>, Arc<Certificate>>,
@@ -66,7 +67,7 @@ struct Known {
     older: HashMap<Arc<[u8]>, Arc<Certificate>>,
 }
 
-impl Known {
+impl RecentCertificates {
     fn new(most_bytes: usize) -> Self {
         Self { most_bytes, recent: HashMap::new(), bytes: 0, older: HashMap::new() }
     }
@@ -110,7 +111,7 @@ mod tests {
     fn what_is_used_stays_and_the_rest_goes() {
         let (used, unused) = (some_certificate(), some_certificate());
         let most = 4 * (used.der().len() + BESIDE);
-        let mut known = Known::new(most);
+        let mut known = RecentCertificates::new(most);
         known.keep(&used);
         known.keep(&unused);
         for _ in 0..20 {
@@ -129,7 +130,7 @@ mod tests {
     fn a_certificate_that_is_sent_again_is_the_same() {
         let sent = fixtures::leaf("host.test").self_signed().certificate;
         let again = X509::from_der(&sent.to_der().unwrap()).unwrap();
-        let [first, second] = [sent, again].map(|x509| certificate(&x509).unwrap());
+        let [first, second] = [sent, again].map(|x509| from_x509(&x509).unwrap());
         assert!(Arc::ptr_eq(&first, &second));
     }
 }

@@ -8,15 +8,15 @@ use super::{
     trusting,
 };
 use crate::net::tls::{
-    Certificate, VerifyResult, known,
-    trust::TrustStore,
+    Certificate, VerifyResult, certificate_cache,
+    trust_store::TrustStore,
     verify::{self, Verification},
 };
 
 const HOST: &str = "host.test";
 
 fn sent(issued: &Issued) -> Arc<Certificate> {
-    known::certificate(&issued.certificate).unwrap()
+    certificate_cache::from_x509(&issued.certificate).unwrap()
 }
 
 #[test]

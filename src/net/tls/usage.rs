@@ -2,11 +2,11 @@
 
 use x509_parser::{certificate::X509Certificate, extensions::X509Extension, x509::X509Version};
 
-use crate::net::tls::extensions::{self, oid};
+use crate::net::tls::x509_extensions::{self, oid};
 
 /// What a certificate may be used for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Rules {
+pub(super) struct Usage {
     /// Whether it is an authority's.
     pub(super) authority: Authority,
     /// How many intermediate certificates may lie below it.
@@ -63,9 +63,9 @@ const UNDERSTOOD: [&[u8]; 13] = [
 /// The purposes `anyExtendedKeyUsage` and `id-kp-serverAuth`.
 const FOR_SERVERS: [&[u8]; 2] = [&[0x55, 0x1d, 37, 0], &[0x2b, 6, 1, 5, 5, 7, 3, 1]];
 
-impl Rules {
+impl Usage {
     pub(super) fn of(certificate: &X509Certificate<'_>) -> Self {
-        let mut rules = Self {
+        let mut usage = Self {
             authority: if certificate.version() == X509Version::V3 {
                 Authority::No
             } else {
@@ -78,54 +78,60 @@ impl Rules {
             defect: None,
         };
         if certificate.extensions_map().is_err() {
-            rules.defect = Some("has an extension twice".to_owned());
+            usage.defect = Some("has an extension twice".to_owned());
         }
         let mut signs = true;
         for extension in certificate.extensions() {
-            let read = rules.heed(extension, &mut signs);
+            let read = usage.apply_extension(extension, &mut signs);
             if read.is_none() {
-                rules.defect = Some(format!("has a malformed extension {}", extension.oid));
+                usage.defect = Some(format!("has a malformed extension {}", extension.oid));
             }
             if extension.critical && !UNDERSTOOD.contains(&extension.oid.as_bytes()) {
                 let oid = &extension.oid;
-                rules.defect = Some(format!("has an unknown critical extension {oid}"));
+                usage.defect = Some(format!("has an unknown critical extension {oid}"));
             }
         }
         if !signs {
-            rules.authority = Authority::No;
+            usage.authority = Authority::No;
         }
-        rules
+        usage
     }
 
     /// Takes an extension into account; `None` if it is malformed and Go would notice.
-    fn heed(&mut self, extension: &X509Extension<'_>, signs: &mut bool) -> Option<()> {
+    fn apply_extension(&mut self, extension: &X509Extension<'_>, signs: &mut bool) -> Option<()> {
         let value = extension.value;
         match extension.oid.as_bytes() {
             oid::BASIC_CONSTRAINTS => {
-                let (is_authority, most) = extensions::basic_constraints(value)?;
+                let (is_authority, most) = x509_extensions::basic_constraints(value)?;
                 self.authority = if is_authority { Authority::Yes } else { Authority::No };
                 self.most_intermediates = most.filter(|_| is_authority);
             }
             oid::KEY_USAGE => {
-                *signs = extensions::key_usage_allows_signing_certificates(value)?;
+                *signs = x509_extensions::key_usage_allows_signing_certificates(value)?;
             }
             oid::EXTENDED_KEY_USAGE => {
-                let purposes = extensions::extended_key_usage(value)?;
+                let purposes = x509_extensions::extended_key_usage(value)?;
                 self.serves = purposes.is_empty()
                     || purposes.iter().any(|purpose| FOR_SERVERS.contains(purpose));
             }
-            oid::SUBJECT_ALTERNATIVE_NAME => drop(extensions::alternative_names(value)?),
+            oid::SUBJECT_ALTERNATIVE_NAME => {
+                x509_extensions::alternative_names(value)?;
+            }
             oid::NAME_CONSTRAINTS => {
-                extensions::name_constraints(value)?;
+                x509_extensions::name_constraints(value)?;
                 self.constrains = true;
             }
-            oid::SUBJECT_KEY_IDENTIFIER => drop(extensions::subject_key_identifier(value)?),
-            oid::AUTHORITY_KEY_IDENTIFIER => drop(extensions::authority_key_identifier(value)?),
+            oid::SUBJECT_KEY_IDENTIFIER => {
+                x509_extensions::subject_key_identifier(value)?;
+            }
+            oid::AUTHORITY_KEY_IDENTIFIER => {
+                x509_extensions::authority_key_identifier(value)?;
+            }
             oid::POLICY_CONSTRAINTS | oid::POLICY_MAPPINGS | oid::INHIBIT_ANY_POLICY => {
                 self.constrains = true;
-                extensions::has_its_form(&extension.oid, value).then_some(())?;
+                x509_extensions::has_its_form(&extension.oid, value).then_some(())?;
             }
-            _ => extensions::has_its_form(&extension.oid, value).then_some(())?,
+            _ => x509_extensions::has_its_form(&extension.oid, value).then_some(())?,
         }
         Some(())
     }

@@ -4,7 +4,7 @@
 
 use crate::net::tls::{
     certificate::AlternativeNames,
-    extensions::{GeneralName, NameConstraints, tag},
+    x509_extensions::{GeneralName, NameConstraints, tag},
 };
 
 /// Whether all of `names` are within `constraints`; what is neither a DNS name nor an address

@@ -10,13 +10,61 @@ use boring::{
 };
 use rustls::{
     CertificateError, DigitallySignedStruct, PeerMisbehaved, SignatureScheme,
-    client::danger::HandshakeSignatureValid, pki_types::CertificateDer,
+    client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    pki_types::{CertificateDer, ServerName, UnixTime},
 };
 
-use crate::net::tls::certificate;
+use crate::net::tls::{certificate, certificate_cache, verify::CertificateVerifier};
+
+/// Has our verification judge the certificates of a handshake.
+#[derive(Debug)]
+pub(super) struct RustlsVerifier(pub(super) CertificateVerifier);
+
+impl ServerCertVerifier for RustlsVerifier {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let sent = std::iter::once(end_entity)
+            .chain(intermediates)
+            .map(|der| certificate_cache::from_der(der));
+        let response = Some(ocsp_response).filter(|response| !response.is_empty());
+        match self.0.verify_sent(sent, response) {
+            Ok(()) => Ok(ServerCertVerified::assertion()),
+            // The verdict has the particulars.
+            Err(_) => Err(CertificateError::ApplicationVerificationFailure.into()),
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify(message, certificate, signed)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13(message, certificate, signed)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        SCHEMES.to_vec()
+    }
+}
 
 /// What a server may sign with, the preferred one first, as in the usual engine.
-pub(super) const SCHEMES: [SignatureScheme; 12] = [
+const SCHEMES: [SignatureScheme; 12] = [
     SignatureScheme::RSA_PSS_SHA256,
     SignatureScheme::ECDSA_NISTP256_SHA256,
     SignatureScheme::ED25519,
@@ -32,7 +80,7 @@ pub(super) const SCHEMES: [SignatureScheme; 12] = [
 ];
 
 /// Verifies a signature over TLS 1.3, where some schemes are not allowed.
-pub(super) fn verify_tls13(
+fn verify_tls13(
     message: &[u8],
     certificate: &CertificateDer<'_>,
     signed: &DigitallySignedStruct,
@@ -50,7 +98,7 @@ pub(super) fn verify_tls13(
 }
 
 /// Verifies a signature by the key of a certificate, whatever else the certificate says.
-pub(super) fn verify(
+fn verify(
     message: &[u8],
     certificate: &CertificateDer<'_>,
     signed: &DigitallySignedStruct,

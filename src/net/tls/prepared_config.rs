@@ -19,7 +19,7 @@ use crate::net::tls::quic::QuicEngine;
 use crate::{
     net::tls::{
         engine,
-        trust::{self, TrustStore},
+        trust_store::{self, TrustStore},
     },
     settings::{
         file::{self, Stamp, USUAL_MIB},
@@ -30,7 +30,7 @@ use crate::{
 
 /// The engine and the trusted authorities of one `tls_config`.
 #[derive(Debug)]
-pub(super) struct Prepared {
+pub(super) struct PreparedConfig {
     pub(super) context: SslContext,
     pub(super) trust: Arc<TrustStore>,
     /// What QUIC needs in place of the context, made when it is first asked for.
@@ -40,7 +40,7 @@ pub(super) struct Prepared {
 
 /// A client certificate, its chain and its key.
 #[derive(Debug)]
-pub(super) struct Identity {
+pub(super) struct ClientIdentity {
     pub(super) leaf: X509,
     pub(super) chain: Vec<X509>,
     pub(super) key: PKey<Private>,
@@ -48,13 +48,13 @@ pub(super) struct Identity {
 
 /// What was prepared for one `tls_config`, with what shows that it still holds.
 #[derive(Debug, Default)]
-pub(super) struct Cache(Mutex<Option<Entry>>);
+pub(super) struct ConfigCache(Mutex<Option<CachedConfig>>);
 
 #[derive(Debug, Clone)]
-struct Entry {
+struct CachedConfig {
     stamps: Vec<Stamp>,
     checked: Instant,
-    prepared: Arc<Prepared>,
+    prepared: Arc<PreparedConfig>,
 }
 
 /// How long the system's authorities are taken to be unchanged.
@@ -64,9 +64,9 @@ const SYSTEM_CHECK_INTERVAL: Duration = Duration::from_mins(1);
 /// more than the look; many probes at once can share one.
 pub(super) const FILE_CHECK_INTERVAL: Duration = Duration::from_millis(100);
 
-impl Cache {
+impl ConfigCache {
     /// What was prepared, if that needs no look at any file.
-    pub(super) fn current(&self, settings: &TlsSettings) -> Option<Arc<Prepared>> {
+    pub(super) fn current(&self, settings: &TlsSettings) -> Option<Arc<PreparedConfig>> {
         let entry = self.entry()?;
         let age = entry.checked.elapsed();
         let holds = if entry.stamps.is_empty() {
@@ -79,7 +79,7 @@ impl Cache {
 
     /// What was prepared, or prepares it anew when files have changed; the error names the file.
     /// Blocks.
-    pub(super) fn refresh(&self, settings: &TlsSettings) -> Result<Arc<Prepared>, String> {
+    pub(super) fn refresh(&self, settings: &TlsSettings) -> Result<Arc<PreparedConfig>, String> {
         // Stamps are taken before reading: a change in between is seen the next time.
         let stamps = files(settings)
             .into_iter()
@@ -87,9 +87,9 @@ impl Cache {
                 Stamp::of(Path::new(file)).map_err(|error| format!("{key} {file}: {error}"))
             })
             .collect::<Result<Vec<_>, _>>()?;
-        let authorities = Source::of(&settings.ca, "ca", &settings.ca_file, "ca_file");
-        let system = authorities.is_none().then(trust::system);
-        let still_holds = |entry: &Entry| {
+        let authorities = PemSource::of(&settings.ca, "ca", &settings.ca_file, "ca_file");
+        let system = authorities.is_none().then(trust_store::system);
+        let still_holds = |entry: &CachedConfig| {
             let same_system =
                 system.as_ref().is_none_or(|store| Arc::ptr_eq(store, &entry.prepared.trust));
             entry.stamps == stamps && same_system
@@ -98,12 +98,13 @@ impl Cache {
             Some(entry) => entry.prepared,
             None => Arc::new(prepare(settings, authorities, system)?),
         };
-        let entry = Entry { stamps, checked: Instant::now(), prepared: Arc::clone(&prepared) };
+        let entry =
+            CachedConfig { stamps, checked: Instant::now(), prepared: Arc::clone(&prepared) };
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(entry);
         Ok(prepared)
     }
 
-    fn entry(&self) -> Option<Entry> {
+    fn entry(&self) -> Option<CachedConfig> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
@@ -111,31 +112,31 @@ impl Cache {
 /// Whether the PEM texts in the settings themselves are usable; files are read when probing.
 pub(super) fn check_inline(settings: &TlsSettings) -> Result<(), String> {
     if !settings.ca.is_empty() {
-        authorities(&Source::Inline("ca", &settings.ca))?;
+        authorities(&PemSource::Inline("ca", &settings.ca))?;
     }
     if !settings.cert.is_empty() {
-        certificates(&Source::Inline("cert", &settings.cert))?;
+        certificates(&PemSource::Inline("cert", &settings.cert))?;
     }
     if !settings.key.is_empty() {
-        private_key(&Source::Inline("key", settings.key.expose()))?;
+        private_key(&PemSource::Inline("key", settings.key.expose()))?;
     }
     Ok(())
 }
 
 fn prepare(
     settings: &TlsSettings,
-    source: Option<Source<'_>>,
+    source: Option<PemSource<'_>>,
     system: Option<Arc<TrustStore>>,
-) -> Result<Prepared, String> {
+) -> Result<PreparedConfig, String> {
     let trust = match (source, system) {
         (Some(source), _) => authorities(&source)?,
         (None, Some(system)) => system,
-        (None, None) => trust::system(),
+        (None, None) => trust_store::system(),
     };
     let identity = identity(settings)?;
     let context = engine::context(settings, identity.as_ref())
         .map_err(|error| format!("the client certificate cannot be used: {error}"))?;
-    Ok(Prepared {
+    Ok(PreparedConfig {
         context,
         trust,
         #[cfg(feature = "http3")]
@@ -156,12 +157,12 @@ pub(super) fn files(settings: &TlsSettings) -> Vec<(&'static str, &str)> {
 }
 
 /// Where a PEM text comes from: the key in the settings, and the text or the file's name.
-enum Source<'a> {
+enum PemSource<'a> {
     Inline(&'static str, &'a str),
     File(&'static str, &'a str),
 }
 
-impl<'a> Source<'a> {
+impl<'a> PemSource<'a> {
     fn of(
         text: &'a str,
         text_key: &'static str,
@@ -187,7 +188,7 @@ impl<'a> Source<'a> {
     }
 }
 
-impl fmt::Display for Source<'_> {
+impl fmt::Display for PemSource<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Inline(key, _) => write!(formatter, "{key}"),
@@ -196,7 +197,7 @@ impl fmt::Display for Source<'_> {
     }
 }
 
-fn authorities(source: &Source<'_>) -> Result<Arc<TrustStore>, String> {
+fn authorities(source: &PemSource<'_>) -> Result<Arc<TrustStore>, String> {
     let text = source.read()?;
     let store = TrustStore::from_pem(&text);
     if store.is_empty() {
@@ -206,9 +207,9 @@ fn authorities(source: &Source<'_>) -> Result<Arc<TrustStore>, String> {
 }
 
 /// The client certificate, if there is one. Blocks.
-pub(super) fn identity(settings: &TlsSettings) -> Result<Option<Identity>, String> {
-    let certificate = Source::of(&settings.cert, "cert", &settings.cert_file, "cert_file");
-    let key = Source::of(settings.key.expose(), "key", &settings.key_file, "key_file");
+pub(super) fn identity(settings: &TlsSettings) -> Result<Option<ClientIdentity>, String> {
+    let certificate = PemSource::of(&settings.cert, "cert", &settings.cert_file, "cert_file");
+    let key = PemSource::of(settings.key.expose(), "key", &settings.key_file, "key_file");
     let (Some(certificate), Some(key)) = (certificate, key) else { return Ok(None) };
     let mut chain = certificates(&certificate)?;
     let leaf = chain.remove(0);
@@ -221,13 +222,13 @@ pub(super) fn identity(settings: &TlsSettings) -> Result<Option<Identity>, Strin
         });
         return Err(format!("{key}: not the key of the certificate in {certificate}; {advice}"));
     }
-    Ok(Some(Identity { leaf, chain, key: private }))
+    Ok(Some(ClientIdentity { leaf, chain, key: private }))
 }
 
 /// At least one certificate.
-fn certificates(source: &Source<'_>) -> Result<Vec<X509>, String> {
+fn certificates(source: &PemSource<'_>) -> Result<Vec<X509>, String> {
     let text = source.read()?;
-    let chain = trust::certificates(&text)
+    let chain = trust_store::certificates(&text)
         .iter()
         .zip(1..)
         .map(|(der, number)| {
@@ -241,7 +242,7 @@ fn certificates(source: &Source<'_>) -> Result<Vec<X509>, String> {
     Ok(chain)
 }
 
-fn private_key(source: &Source<'_>) -> Result<PKey<Private>, String> {
+fn private_key(source: &PemSource<'_>) -> Result<PKey<Private>, String> {
     private_key_of(&source.read()?).map_err(|message| format!("{source}: {message}"))
 }
 
