@@ -18,6 +18,7 @@ mod cli_probe;
 mod config;
 mod dialects;
 mod dns;
+mod documents;
 mod failures;
 mod fallback;
 mod fixtures;

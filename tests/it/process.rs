@@ -42,14 +42,14 @@ fn help_and_version_go_to_stdout_with_code_0() {
 }
 
 #[test]
-fn the_readme_names_the_flags_of_the_help_and_no_other() {
+fn the_installation_page_lists_exactly_the_flags_of_the_help() {
     let flags = |text: &str| -> BTreeSet<String> {
         let ends = |c: char| !c.is_ascii_alphanumeric() && c != '.' && c != '-';
         let words = text.split("--").skip(1).map(|rest| rest.split(ends).next().unwrap());
         words.map(|word| word.trim_end_matches(['.', '-']).to_owned()).collect()
     };
-    let readme = fs::read_to_string("README.md").unwrap();
-    let table = readme.lines().filter(|line| line.starts_with("| `--"));
+    let page = fs::read_to_string("docs/install.md").unwrap();
+    let table = page.lines().filter(|line| line.starts_with("| `--"));
     let table: String = table.map(|line| line.split('|').nth(1).unwrap()).collect();
     let help = text(&run(&["--help"]).stdout);
     let help: String = help.lines().filter(|line| line.trim_start().starts_with('-')).collect();

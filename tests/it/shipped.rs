@@ -42,10 +42,11 @@ fn an_example_shows_every_key() {
 
 #[test]
 fn the_reference_names_every_key() {
-    let reference = words(&fs::read_to_string("docs/configuration.md").unwrap());
+    let pages = ["docs/configuration.md", "docs/probers.md"];
+    let reference = words(&pages.map(|page| fs::read_to_string(page).unwrap()).concat());
     let keys = keys().into_iter().map(|(_, key)| key);
     let missing: Vec<_> = keys.filter(|key| !reference.contains(key)).collect();
-    assert!(missing.is_empty(), "not in docs/configuration.md: {missing:?}");
+    assert!(missing.is_empty(), "not in {pages:?}: {missing:?}");
 }
 
 #[test]
