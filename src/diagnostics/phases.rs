@@ -1,6 +1,6 @@
 //! How long the named parts of a probe took.
 
-use std::{future::Future, time::Duration};
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -10,6 +10,12 @@ use crate::metrics::{Metric, MetricSet};
 pub trait Phase: Copy + Eq + Send + 'static {
     /// The value of the label.
     fn label(self) -> &'static str;
+
+    /// Whether the phase is shown only when it was brought to its end, as upstream shows it. The
+    /// time of one that failed or was cut off is then incomplete.
+    fn needs_completion(self) -> bool {
+        false
+    }
 }
 
 /// Time by phase. A phase that was not begun has no sample; repeats, as of redirects, add up.
@@ -67,14 +73,6 @@ impl<P: Phase> Phases<P> {
         self.parts.push(Part { phase, begun, time, incomplete: false });
     }
 
-    /// Charges the time that `work` takes to a phase; nothing is charged when it is cut off.
-    pub async fn charge<T>(&mut self, phase: P, work: impl Future<Output = T>) -> T {
-        let start = Instant::now();
-        let result = work.await;
-        self.add(phase, start.elapsed());
-        result
-    }
-
     /// Adds time until now that was waited in vain; the metric of the phase does not show it.
     pub fn add_incomplete(&mut self, phase: P, time: Duration) {
         self.add_incomplete_until(phase, time, Instant::now());
@@ -89,13 +87,17 @@ impl<P: Phase> Phases<P> {
     /// Charges the time from now until the stopwatch is stopped or dropped, so that a phase that is
     /// cut off counts too.
     pub fn stopwatch(&mut self, phase: P) -> Stopwatch<'_, P> {
-        Stopwatch { phases: self, phase, start: Instant::now(), reading: None, whole: false }
+        self.start(phase, false)
     }
 
-    /// As [`stopwatch`](Self::stopwatch), for a phase that shows only what was brought to its end,
-    /// as upstream's do: without a reading, the time was waited in vain.
-    pub fn stopwatch_of_whole(&mut self, phase: P) -> Stopwatch<'_, P> {
-        Stopwatch { phases: self, phase, start: Instant::now(), reading: None, whole: true }
+    /// As [`stopwatch`](Self::stopwatch); if the latest stretch of time belongs to the same phase,
+    /// it becomes longer.
+    pub fn resume(&mut self, phase: P) -> Stopwatch<'_, P> {
+        self.start(phase, true)
+    }
+
+    fn start(&mut self, phase: P, resumes: bool) -> Stopwatch<'_, P> {
+        Stopwatch { phases: self, phase, start: Instant::now(), reading: None, resumes }
     }
 
     /// All time that is accounted for, shown or waited in vain.
@@ -141,7 +143,7 @@ pub struct Stopwatch<'p, P: Phase> {
     phase: P,
     start: Instant,
     reading: Option<Duration>,
-    whole: bool,
+    resumes: bool,
 }
 
 impl<P: Phase> Stopwatch<'_, P> {
@@ -160,12 +162,16 @@ impl<P: Phase> Stopwatch<'_, P> {
 
 impl<P: Phase> Drop for Stopwatch<'_, P> {
     fn drop(&mut self) {
-        self.phases.parts.push(Part {
-            phase: self.phase,
-            begun: Some(self.start),
-            time: self.reading.unwrap_or_else(|| self.start.elapsed()),
-            incomplete: self.whole && self.reading.is_none(),
-        });
+        let phase = self.phase;
+        let time = self.reading.unwrap_or_else(|| self.start.elapsed());
+        let incomplete = phase.needs_completion() && self.reading.is_none();
+        let parts = &mut self.phases.parts;
+        match parts.last_mut() {
+            Some(last) if self.resumes && last.phase == phase && last.begun.is_some() => {
+                last.time += time;
+            }
+            _ => parts.push(Part { phase, begun: Some(self.start), time, incomplete }),
+        }
     }
 }
 
@@ -177,17 +183,23 @@ mod tests {
     enum Leg {
         First,
         Second,
+        Whole,
     }
 
     impl Phase for Leg {
         fn label(self) -> &'static str {
             "leg"
         }
+
+        fn needs_completion(self) -> bool {
+            self == Self::Whole
+        }
     }
+
+    const SECOND: Duration = Duration::from_secs(1);
 
     #[tokio::test(start_paused = true)]
     async fn a_phase_counts_as_read_or_until_it_was_cut_off() {
-        const SECOND: Duration = Duration::from_secs(1);
         let mut phases = Phases::default();
         let stopwatch = phases.stopwatch(Leg::First);
         tokio::time::advance(2 * SECOND).await;
@@ -198,10 +210,22 @@ mod tests {
         assert_eq!(phases.spent(Leg::First), Some(SECOND));
         assert_eq!(phases.spent(Leg::Second), Some(3 * SECOND));
         assert_eq!(phases.total(), 4 * SECOND);
-        let stopwatch = phases.stopwatch_of_whole(Leg::Second);
+        let stopwatch = phases.stopwatch(Leg::Whole);
         tokio::time::advance(5 * SECOND).await;
         drop(stopwatch);
-        assert_eq!(phases.spent(Leg::Second), Some(3 * SECOND), "what was not whole is not shown");
+        assert_eq!(phases.spent(Leg::Whole), None, "what was not completed is not shown");
         assert_eq!(phases.total(), 9 * SECOND);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_phase_that_is_resumed_is_one_stretch_of_time() {
+        let mut phases = Phases::default();
+        phases.stopwatch(Leg::First).stop_at(SECOND);
+        let start = Instant::now();
+        phases.resume(Leg::Second).stop_at(SECOND);
+        tokio::time::advance(SECOND).await;
+        phases.resume(Leg::Second).stop_at(2 * SECOND);
+        let spans: Vec<_> = phases.spans().map(|span| (span.begun, span.time)).collect();
+        assert_eq!(spans, [(start, SECOND), (start, 3 * SECOND)]);
     }
 }

@@ -9,11 +9,12 @@ use tokio::time::Instant;
 
 use crate::{
     diagnostics::{
-        Attempts, Checks, ProbeLog, Secrets, Stage,
+        Attempts, Checks, Failure, ProbeLog, Secrets, Stage,
+        attempts::Peer,
         current_stage::{CurrentStage, StageGuard},
         waiting::{Waiting, WaitingWithin, Waits},
     },
-    net::resolve::Resolver,
+    net::{policy::Policy, resolve::Resolver},
     settings::{redact, secret::HIDDEN},
 };
 
@@ -25,6 +26,8 @@ pub struct Context {
     pub deadline: Instant,
     /// Resolves the names that the probe meets.
     pub resolver: Arc<Resolver>,
+    /// Decides which peers the probe may connect to.
+    pub policy: Policy,
     /// The probe's own log.
     pub log: ProbeLog,
     /// The checks that were made.
@@ -50,6 +53,7 @@ impl Context {
         Self {
             deadline,
             resolver,
+            policy: Policy::default(),
             log: ProbeLog::default(),
             checks: Checks::default(),
             attempts: Attempts::default(),
@@ -95,6 +99,16 @@ impl Context {
             }
             self.secrets.note(url, shown);
         }
+    }
+
+    /// Asks the policy about a peer that is about to be connected to, and notes the attempt.
+    ///
+    /// # Errors
+    /// A failure of the policy, when it denies the peer.
+    pub fn attempt(&self, peer: Peer) -> Result<(), Failure> {
+        self.policy.check(&peer)?;
+        self.attempts.note(peer);
+        Ok(())
     }
 
     /// Notes that `stage` begins; a timeout is charged to the stage entered last.

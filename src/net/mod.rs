@@ -10,6 +10,7 @@ pub mod host_port;
 pub mod http;
 mod icmp_error;
 pub mod oauth2;
+pub mod policy;
 pub mod proxy;
 #[cfg(feature = "http3")]
 pub mod quic;

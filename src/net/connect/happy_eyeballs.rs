@@ -9,7 +9,12 @@ use tokio::{
 
 use crate::{
     diagnostics::{Failure, Stage},
-    net::{Context, connect::dial, resolve, wire::WireStream},
+    net::{
+        Context,
+        connect::{SocketOptions, dial},
+        resolve,
+        wire::WireStream,
+    },
     settings::ip::IpFamily,
 };
 
@@ -30,13 +35,18 @@ pub struct Reached {
 ///
 /// # Errors
 /// A failure of the stage [`Stage::Resolve`] or [`Stage::Connect`].
-pub async fn connect(context: &Context, host: &str, port: u16) -> Result<Reached, Failure> {
+pub async fn connect(
+    context: &Context,
+    host: &str,
+    port: u16,
+    options: &SocketOptions,
+) -> Result<Reached, Failure> {
     let begun = Instant::now();
     let looked_up = OnceLock::new();
     let first = async {
         let address = resolve::resolve_family(context, host, IpFamily::V6).await;
         let (lookup, _) = *looked_up.get_or_init(|| (begun.elapsed(), address.is_ok()));
-        let stream = dial::connect(context, address?.with_port(port), None).await?;
+        let stream = dial::tcp(context, address?.with_port(port), options).await?;
         Ok(Reached { stream, lookup, incomplete: Duration::ZERO })
     };
     let second = async |turn: Turn| {
@@ -52,7 +62,7 @@ pub async fn connect(context: &Context, host: &str, port: u16) -> Result<Reached
                 (lookup, if *found { before.saturating_sub(lookup) } else { Duration::ZERO })
             }
         };
-        let stream = dial::connect(context, address.with_port(port), None).await?;
+        let stream = dial::tcp(context, address.with_port(port), options).await?;
         Ok(Reached { stream, lookup, incomplete })
     };
     race(first, second).await

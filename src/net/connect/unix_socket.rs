@@ -22,6 +22,7 @@ use crate::{
 ///
 /// # Errors
 /// A failure of the stage [`Stage::Target`] or [`Stage::Connect`].
+#[expect(clippy::disallowed_methods, reason = "the policy was asked")]
 pub async fn connect(context: &Context, name: &str) -> Result<WireStream, Failure> {
     if name.contains('\0') {
         let message = format!("unix socket {name:?}: a name has no zero byte in it");
@@ -33,7 +34,7 @@ pub async fn connect(context: &Context, name: &str) -> Result<WireStream, Failur
         None => name.to_owned(),
     };
     context.enter(Stage::Connect);
-    context.attempts.note(Peer::Local(name.to_owned()));
+    context.attempt(Peer::Local(name.to_owned()))?;
     let born = Mark::now();
     let _waiting = context.waiting_for(|| format!("no connection to the unix socket {name}"));
     let stream = UnixStream::connect(Path::new(OsStr::from_bytes(address.as_bytes())))

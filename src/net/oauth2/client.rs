@@ -18,7 +18,7 @@ use crate::{
     diagnostics::{Failure, Phases, Reason, Stage},
     net::{
         Context,
-        connect::happy_eyeballs,
+        connect::{SocketOptions, happy_eyeballs},
         http::{
             credentials::{basic, header_value},
             http1::{self, Exchange, Head, HeadWatch, Problem},
@@ -95,7 +95,9 @@ impl Client<'_> {
         let mut connection = match Proxy::choose(self.proxy, over_tls, endpoint.into())? {
             None => {
                 let reached =
-                    happy_eyeballs::connect(context, host, port).await.map_err(of_module)?;
+                    happy_eyeballs::connect(context, host, port, &SocketOptions::default())
+                        .await
+                        .map_err(of_module)?;
                 let stream = reached.stream;
                 Connection { clock: stream.clock(), stream: Box::new(stream), proxy: None }
             }

@@ -15,7 +15,7 @@ use crate::{
     metrics::{Description, Metric, Unit},
     net::{
         Context,
-        connect::happy_eyeballs,
+        connect::{SocketOptions, happy_eyeballs},
         http::{credentials::basic, send::Transport, url::host_header},
         resolve::Address,
         tls::{Handshake, TlsClient},
@@ -118,7 +118,9 @@ impl Proxy {
         self.hide_login(context);
         context.log.debug("Connecting to the proxy", &[("proxy", self)]);
         let begun = Instant::now();
-        let connected = happy_eyeballs::connect(context, &self.host, self.port).await;
+        let connected =
+            happy_eyeballs::connect(context, &self.host, self.port, &SocketOptions::default())
+                .await;
         let reached = connected.map_err(|failure| self.blame(&failure))?;
         let found = begun + reached.lookup;
         times.add_until(ProxyPhase::Resolve, reached.lookup, found);

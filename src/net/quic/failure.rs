@@ -5,7 +5,7 @@ use std::io;
 use crate::{
     diagnostics::{Call, Failure, Reason, Stage, log::Quoted},
     net::{
-        connect::dial,
+        connect,
         quic::{AppError, Broken, QuicConnection},
         tls::TlsSession,
         wire::Undelivered,
@@ -64,7 +64,7 @@ impl QuicConnection {
     /// The failure of a system call; `doing` says what was tried, without the address.
     pub(super) fn trouble(&self, doing: &str, error: &io::Error) -> Failure {
         let address = self.addresses.from;
-        dial::failure(Call::Exchange, address, &format!("{doing} {address}"), error)
+        connect::failure(Call::Exchange, address, &format!("{doing} {address}"), error)
             .in_stage(self.stage())
     }
 

@@ -19,6 +19,7 @@ use crate::{
     diagnostics::{Failure, Reason, Stage, humanize::count},
     net::{
         Context,
+        connect::{SocketOptions, dial},
         tls::{Handshake, QuicTls, TlsClient, TlsSession},
         wire::{Arrival, Event, Lap, Mark, WireClock, WireDatagram},
     },
@@ -91,9 +92,7 @@ impl QuicConnection {
         (request, application): (Handshake<'_>, Application),
     ) -> Result<Self, Failure> {
         let born = Mark::now();
-        let socket = WireDatagram::connect(context, address, None)?;
-        // Where the kernel cannot say more, a port that nobody listens at is known all the same.
-        drop(socket.hear_more(address.is_ipv6()));
+        let socket = dial::udp(context, address, &SocketOptions::default())?;
         #[cfg(target_os = "linux")]
         drop(socket.forbid_fragments(address.is_ipv6()));
         let local = socket

@@ -27,7 +27,7 @@ use super::{
 use crate::{
     diagnostics::{Call, Cause, Reason},
     net::{
-        connect::dial,
+        connect::open,
         dns::{Malformed, QueryName, RECURSION_DESIRED, question},
         stamps,
     },
@@ -174,6 +174,7 @@ impl Exchange<'_> {
 
     /// Asks over UDP, from a port of its own that the kernel chooses. The socket is connected, so
     /// that it hears of nobody else, and hears that a port is closed.
+    #[expect(clippy::disallowed_methods, reason = "name servers are the operator's choice")]
     async fn over_udp(&self) -> Result<Answer, ServerError> {
         let (asked, message) = self.message();
         let socket = self.socket(Type::DGRAM, Protocol::UDP)?;
@@ -240,6 +241,7 @@ impl Exchange<'_> {
     }
 
     /// Asks on a connection of its own, which nobody else can end.
+    #[expect(clippy::disallowed_methods, reason = "name servers are the operator's choice")]
     async fn over_connection(&self) -> Result<Answer, ServerError> {
         let (asked, message) = self.message();
         let socket = self.socket(Type::STREAM, Protocol::TCP)?;
@@ -281,7 +283,7 @@ impl Exchange<'_> {
     }
 
     fn socket(&self, kind: Type, protocol: Protocol) -> Result<Socket, ServerError> {
-        dial::open(self.address, kind, protocol)
+        open(self.address, kind, protocol)
             .map_err(|error| failed(Call::Open, "opening a socket", error))
     }
 

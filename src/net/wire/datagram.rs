@@ -7,14 +7,12 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use socket2::{Protocol, Socket, Type};
+use socket2::Socket;
 use tokio::io::{Interest, ReadBuf, unix::AsyncFd};
 
 use crate::{
-    diagnostics::{Call, Failure, Stage, attempts::Peer},
+    diagnostics::{Failure, Stage},
     net::{
-        Context,
-        connect::dial,
         control::Queued,
         icmp_error::{Ends, Undelivered},
         stamps,
@@ -68,27 +66,6 @@ pub struct Arrival {
 }
 
 impl WireDatagram {
-    /// A UDP socket that is connected to `address`, from `source` if one is given.
-    ///
-    /// # Errors
-    /// A failure of the stage [`Stage::Connect`].
-    pub fn connect(
-        context: &Context,
-        address: SocketAddr,
-        source: Option<IpAddr>,
-    ) -> Result<Self, Failure> {
-        context.enter(Stage::Connect);
-        context.attempts.note(Peer::Port(address));
-        let failed = |call| {
-            move |error| dial::failure(call, address, &format!("sending to {address}"), &error)
-        };
-        let socket = dial::open(address, Type::DGRAM, Protocol::UDP)
-            .map_err(|error| dial::not_opened(address, &error))?;
-        dial::bind(&socket, address, source)?;
-        socket.connect(&address.into()).map_err(failed(Call::Connect))?;
-        Self::new(socket, Kind::Udp).map_err(failed(Call::SetUp))
-    }
-
     /// Takes over a connected, non-blocking datagram socket.
     pub fn new(socket: Socket, kind: Kind) -> io::Result<Self> {
         support::stamp_both_ways(socket.as_fd());
@@ -292,28 +269,30 @@ impl fmt::Debug for WireDatagram {
 
 #[cfg(test)]
 mod tests {
-    use std::{net::Ipv4Addr, sync::Arc, time::Duration};
+    use std::{net::Ipv4Addr, time::Duration};
 
-    use tokio::{net::UdpSocket, time::Instant};
+    use socket2::{Domain, Type};
+    use tokio::net::UdpSocket;
 
     use super::*;
-    use crate::{
-        diagnostics::Reason,
-        net::{resolve::Resolver, wire::stamps_available},
-    };
+    use crate::{diagnostics::Reason, net::wire::stamps_available};
 
     /// What the kernel of a busy machine may take to deliver what was sent.
     const ROOM: Duration = Duration::from_millis(200);
 
-    fn context() -> Context {
-        Context::new(Instant::now() + Duration::from_mins(1), Arc::new(Resolver::default()))
+    #[expect(clippy::disallowed_methods, reason = "a connection of the test")]
+    fn connect(address: SocketAddr) -> WireDatagram {
+        let kind = Type::DGRAM.nonblocking();
+        let socket = Socket::new(Domain::for_address(address), kind, None).expect("a socket");
+        socket.connect(&address.into()).expect("loopback");
+        WireDatagram::new(socket, Kind::Udp).expect("a socket")
     }
 
     #[tokio::test]
     async fn a_late_reader_does_not_lengthen_the_reading() {
         let peer = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("loopback");
         let address = peer.local_addr().expect("bound");
-        let datagram = WireDatagram::connect(&context(), address, None).expect("loopback");
+        let datagram = connect(address);
         let handed = datagram.send(b"question").await.expect("open");
         let mut buffer = [0; 4];
         let (_, from) = peer.recv_from(&mut buffer).await.expect("sent");
@@ -340,7 +319,7 @@ mod tests {
     async fn a_refused_port_is_an_error() {
         // A privileged port is never handed out to others, and this one has no service.
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
-        let datagram = WireDatagram::connect(&context(), address, None).expect("loopback");
+        let datagram = connect(address);
         drop(datagram.hear_more(false));
         datagram.send(b"question").await.expect("open");
         let (stage, peer) = (Stage::Response, address.ip());

@@ -192,6 +192,7 @@ mod tests {
     const ROOM: Duration = Duration::from_millis(200);
 
     /// A connection, with the peer's end of it.
+    #[expect(clippy::disallowed_methods, reason = "a connection of the test")]
     async fn connection() -> (WireStream, TcpStream) {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("loopback");
         let address = listener.local_addr().expect("bound");

@@ -1,7 +1,7 @@
 //! One question on the wire, and the answer to it.
 
 use std::{
-    net::{IpAddr, SocketAddr},
+    net::SocketAddr,
     sync::atomic::{AtomicU32, Ordering},
 };
 
@@ -16,9 +16,9 @@ use crate::{
     diagnostics::{Call, Failure, Phases, Reason, Stage, humanize::count, log::Quoted},
     net::{
         Context,
-        connect::dial,
+        connect::{self, SocketOptions, dial},
         tls::{Handshake, TlsClient},
-        wire::{Event, WireClock, WireDatagram},
+        wire::{Event, WireClock},
     },
 };
 
@@ -31,7 +31,7 @@ pub(super) struct Question<'q> {
     pub(super) identifier: u16,
     pub(super) octets: &'q [u8],
     pub(super) server: SocketAddr,
-    pub(super) source: Option<IpAddr>,
+    pub(super) options: SocketOptions,
 }
 
 impl Question<'_> {
@@ -45,10 +45,7 @@ impl Question<'_> {
         phases: &mut Phases<DnsPhase>,
     ) -> Result<Message, Failure> {
         let connecting = phases.stopwatch(DnsPhase::Connect);
-        let socket = WireDatagram::connect(context, self.server, self.source)?;
-        // Or a router that knows no way would be the same as silence. Where the kernel cannot pass
-        // that on, the deadline must do.
-        drop(socket.hear_more(self.server.is_ipv6()));
+        let socket = dial::udp(context, self.server, &self.options)?;
         drop(connecting);
 
         let asking = phases.stopwatch(DnsPhase::Request);
@@ -102,7 +99,7 @@ impl Question<'_> {
         seen: &mut DnsMeasurements,
     ) -> Result<Message, Failure> {
         let connecting = seen.phases.stopwatch(DnsPhase::Connect);
-        let mut stream = dial::connect(context, self.server, self.source).await?;
+        let mut stream = dial::tcp(context, self.server, &self.options).await?;
         connecting.stop_at(stream.connect_time());
         let clock = seen.clock.insert(stream.clock());
         self.over_stream(context, &mut stream, clock, &mut seen.phases).await
@@ -116,7 +113,7 @@ impl Question<'_> {
         seen: &mut DnsMeasurements,
     ) -> Result<Message, Failure> {
         let connecting = seen.phases.stopwatch(DnsPhase::Connect);
-        let stream = dial::connect(context, self.server, self.source).await?;
+        let stream = dial::tcp(context, self.server, &self.options).await?;
         let connect_time = stream.connect_time();
         let clock = seen.clock.insert(stream.clock());
         let handshake = Handshake { server_name, alpn: &[] };
@@ -175,7 +172,7 @@ impl Question<'_> {
 
     fn send_failure(&self, error: &std::io::Error) -> Failure {
         let doing = format!("sending the question to {}", self.server);
-        dial::failure(Call::Exchange, self.server, &doing, error).in_stage(Stage::Request)
+        connect::failure(Call::Exchange, self.server, &doing, error).in_stage(Stage::Request)
     }
 
     fn receive_failure(&self, error: &std::io::Error) -> Failure {

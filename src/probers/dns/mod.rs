@@ -18,6 +18,7 @@ use crate::{
     diagnostics::{Failure, Reason, Stage},
     net::{
         Context,
+        connect::SocketOptions,
         dns::{RECURSION_DESIRED, question},
         host_port::{HostPort, Protocol},
         resolve::{note_literal, resolve},
@@ -57,7 +58,7 @@ impl Prober for DnsProber {
             identifier,
             octets: &question::encode(identifier, flags, name, kind.0, class.0),
             server: address.with_port(port),
-            source: self.source_ip_address,
+            options: SocketOptions { source_ip_address: self.source_ip_address },
         };
         context.log.debug(
             "Making DNS query",

@@ -18,7 +18,7 @@ use crate::{
     diagnostics::{Check, CheckName, Failure, Reason, Stage},
     net::{
         Context,
-        connect::dial,
+        connect::{SocketOptions, dial},
         http::{
             send::Transport,
             stream_watch::StreamWatch,
@@ -85,7 +85,7 @@ impl GrpcProber {
     ) -> Ended {
         let port = server.port().map_err(Broken::unavailable)?;
         let connecting = seen.phases.stopwatch(GrpcPhase::Connect);
-        let stream = dial::connect(context, address.with_port(port), None).await;
+        let stream = dial::tcp(context, address.with_port(port), &SocketOptions::default()).await;
         let stream = stream.map_err(Broken::unavailable)?;
         connecting.stop_at(stream.connect_time());
         let clock = seen.clock.insert(stream.clock()).clone();

@@ -102,6 +102,10 @@ impl Phase for HttpPhase {
             Self::Transfer => "transfer",
         }
     }
+
+    fn needs_completion(self) -> bool {
+        matches!(self, Self::Connect | Self::Tls | Self::Processing)
+    }
 }
 
 impl HttpMeasurements {

@@ -43,6 +43,10 @@ impl Phase for IcmpPhase {
             Self::Rtt => "rtt",
         }
     }
+
+    fn needs_completion(self) -> bool {
+        self == Self::Rtt
+    }
 }
 
 /// What an icmp probe learns.

@@ -22,8 +22,7 @@ use tokio::time::Instant;
 use crate::{
     diagnostics::{Call, Failure, Stage, attempts::Peer, humanize::count},
     net::{
-        Context,
-        connect::dial,
+        Context, connect,
         resolve::resolve,
         wire::{Arrival, Event, is_about_a_packet},
     },
@@ -53,7 +52,7 @@ impl Prober for IcmpProber {
         drop(resolving);
 
         context.enter(Stage::Connect);
-        context.attempts.note(Peer::Host(address.ip()));
+        context.attempt(Peer::Host(address.ip()))?;
         let begun = Instant::now();
         let (socket, echo) = self.set_up(address.with_port(0))?;
         let request = echo.request();
@@ -66,12 +65,12 @@ impl Prober for IcmpProber {
         context.enter(Stage::Request);
         socket.datagrams.send(&request).await.map_err(|error| {
             let doing = format!("sending {} bytes to {}", request.len(), address.ip());
-            dial::failure(Call::Exchange, address.with_port(0), &doing, &error)
+            connect::failure(Call::Exchange, address.with_port(0), &doing, &error)
                 .in_stage(Stage::Request)
         })?;
 
         context.enter(Stage::Response);
-        let waiting = seen.phases.stopwatch_of_whole(IcmpPhase::Rtt);
+        let waiting = seen.phases.stopwatch(IcmpPhase::Rtt);
         let arrival = wait_for_reply(context, &socket, &echo, address.ip()).await?;
         let sent = arrival.sent.unwrap_or(arrival.at);
         waiting.stop_at(arrival.at.since(sent));
@@ -186,8 +185,11 @@ mod tests {
     use super::*;
     use crate::{
         diagnostics::Reason,
-        net::resolve::Resolver,
-        net::wire::{Kind, stamps_available},
+        net::{
+            policy::Policy,
+            resolve::Resolver,
+            wire::{Kind, stamps_available},
+        },
     };
 
     fn context() -> Context {
@@ -262,6 +264,20 @@ mod tests {
         let Some((result, seen)) = probe(&prober, "127.0.0.1").await else { return };
         assert_eq!(result.expect_err("wrong family").reason, Reason::InvalidRequest);
         assert!(seen.resolution.is_some(), "the address is reported all the same");
+    }
+
+    #[tokio::test]
+    async fn the_policy_is_asked_before_a_socket_is_opened() {
+        let mut context = context();
+        context.policy = Policy::new(|peer| {
+            Err(Failure::new(Stage::Connect, Reason::PermissionDenied, format!("{peer} is denied")))
+        });
+        let target = Target { name: "127.0.0.1".to_owned(), hostname: None };
+        let mut measurements = IcmpMeasurements::default();
+        let prober = IcmpProber::default();
+        let failure = prober.probe(&context, &target, &mut measurements).await.expect_err("denied");
+        assert_eq!(failure.message, "127.0.0.1 is denied");
+        assert_eq!(measurements.phases.spent(IcmpPhase::Setup), Some(Duration::ZERO));
     }
 
     #[test]

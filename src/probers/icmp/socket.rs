@@ -7,7 +7,7 @@ use socket2::{Protocol, Socket, Type};
 use crate::{
     diagnostics::{Call, Failure, Reason, Stage},
     net::{
-        connect::dial,
+        connect::{self, SocketOptions},
         wire::{Kind, WireDatagram},
     },
     probers::icmp::{IcmpProber, packet::Version},
@@ -41,6 +41,7 @@ impl fmt::Display for Access {
 impl IcmpSocket {
     /// Opens a socket to `address` and sets it up as the module says. `identifier` is that of our
     /// requests, if the socket lets us choose it.
+    #[expect(clippy::disallowed_methods, reason = "the policy was asked")]
     pub(super) fn open(
         prober: &IcmpProber,
         address: SocketAddr,
@@ -55,12 +56,12 @@ impl IcmpSocket {
         if access == Access::Raw {
             spare_others_replies(&socket, version, identifier).map_err(setting_up)?;
         }
-        dial::bind(&socket, address, prober.source_ip_address)?;
+        SocketOptions { source_ip_address: prober.source_ip_address }.bind(&socket, address)?;
         set_options(&socket, prober, version).map_err(setting_up)?;
         // The kernel then looks up the route now, and spares a raw socket what others send.
         socket.connect(&address.into()).map_err(|error| {
             let doing = format!("looking for a route to {}", address.ip());
-            dial::failure(Call::Connect, address, &doing, &error)
+            connect::failure(Call::Connect, address, &doing, &error)
         })?;
         let datagrams = WireDatagram::new(socket, Kind::Icmp).map_err(setting_up)?;
         let ipv6 = version == Version::V6;
@@ -79,13 +80,13 @@ fn open_either(address: SocketAddr, version: Version) -> Result<(Socket, Access)
         Version::V4 => Protocol::ICMPV4,
         Version::V6 => Protocol::ICMPV6,
     };
-    if let Ok(socket) = dial::open(address, Type::DGRAM, protocol) {
+    if let Ok(socket) = connect::open(address, Type::DGRAM, protocol) {
         return Ok((socket, Access::Unprivileged));
     }
-    match dial::open(address, Type::RAW, protocol) {
+    match connect::open(address, Type::RAW, protocol) {
         Ok(socket) => Ok((socket, Access::Raw)),
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Err(not_permitted()),
-        Err(error) => Err(dial::not_opened(address, &error)),
+        Err(error) => Err(connect::not_opened(address, &error)),
     }
 }
 

@@ -1,8 +1,8 @@
-//! What the tcp and unix probers do with a connection once they have one.
+//! The part of a tcp or unix probe that follows the connection: TLS and the dialogue.
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::{DialogueFacts, QueryResponse, Standing, StreamFacts, StreamPhase, talk};
+use super::{DialogueFacts, QueryResponse, Standing, StreamMeasurements, StreamPhase, talk};
 use crate::{
     diagnostics::{Failure, Reason, Stage},
     net::{
@@ -12,7 +12,7 @@ use crate::{
     },
 };
 
-/// TLS if asked for, and a dialogue if there is one; what is learned goes to `seen`.
+/// TLS if the module wants it, and the dialogue if there is one.
 pub struct Conversation<'c> {
     /// The probe that it is part of.
     pub context: &'c Context,
@@ -22,23 +22,22 @@ pub struct Conversation<'c> {
     pub tls_config: &'c TlsClient,
     /// The name to ask for and to check, unless the settings have one.
     pub server_name: &'c str,
-    /// What is learned.
-    pub seen: &'c mut StreamFacts,
+    /// The measurements of the probe.
+    pub measurements: &'c mut StreamMeasurements,
 }
 
 impl Conversation<'_> {
     /// Holds the conversation over `stream`; `tls` says whether TLS is spoken from the start.
     pub async fn hold(mut self, mut stream: WireStream, tls: bool) -> Result<(), Failure> {
         let clock = stream.clock();
-        self.seen.clock = Some(clock.clone());
         if tls {
-            let stream = self.secure(stream, &clock).await?;
+            let stream = self.secure(stream).await?;
             return self.hold_over_tls(stream, &clock, 0).await;
         }
         match self.talk(&mut stream, &clock, 0).await? {
             Standing::Finished => Ok(()),
             Standing::StartTls { next } => {
-                let stream = self.secure(stream, &clock).await?;
+                let stream = self.secure(stream).await?;
                 self.hold_over_tls(stream, &clock, next).await
             }
         }
@@ -60,17 +59,10 @@ impl Conversation<'_> {
         }
     }
 
-    async fn secure(
-        &mut self,
-        stream: WireStream,
-        clock: &WireClock,
-    ) -> Result<TlsStream<WireStream>, Failure> {
-        let securing = self.seen.phases.stopwatch(StreamPhase::Tls);
+    async fn secure(&mut self, stream: WireStream) -> Result<TlsStream<WireStream>, Failure> {
         let handshake = Handshake { server_name: self.server_name, alpn: &[] };
-        let seen = &mut self.seen.tls;
-        let stream = self.tls_config.handshake(self.context, stream, handshake, seen).await?;
-        securing.stop_at(clock.lap().waiting);
-        Ok(stream)
+        let connection = &mut self.measurements.connection;
+        connection.secure(self.context, stream, self.tls_config, handshake).await
     }
 
     async fn talk<S: AsyncRead + AsyncWrite + Unpin>(
@@ -79,12 +71,12 @@ impl Conversation<'_> {
         clock: &WireClock,
         first: usize,
     ) -> Result<Standing, Failure> {
-        let facts = self.seen.dialogue.get_or_insert_with(DialogueFacts::default);
+        let facts = self.measurements.dialogue.get_or_insert_with(DialogueFacts::default);
         let steps = self.query_response.steps();
         if steps.len() <= first {
             return Ok(Standing::Finished);
         }
-        let querying = self.seen.phases.stopwatch(StreamPhase::Query);
+        let querying = self.measurements.connection.phases.stopwatch(StreamPhase::Query);
         let standing = talk(self.context, stream, steps, first, facts).await;
         querying.stop_at(clock.lap().waiting);
         standing

@@ -1,6 +1,6 @@
 //! What a dialogue learns, and the metrics that show it.
 
-use super::{Label, stream_facts::DURATION};
+use super::{Label, stream_measurements::DURATION};
 use crate::{
     metrics::{Description, Export, Metric, MetricSet},
     settings::regexp::Captures,

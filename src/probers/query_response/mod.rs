@@ -8,10 +8,10 @@ mod facts;
 mod inbox;
 mod progress;
 mod settings;
-mod stream_facts;
+mod stream_measurements;
 
 pub use conversation::Conversation;
 pub use dialogue::{MOST_BYTES, Standing, begin_step, end_check, expand, talk};
 pub use facts::{DialogueFacts, METRICS};
 pub use settings::{Label, QueryResponse, Step};
-pub use stream_facts::{StreamFacts, StreamPhase};
+pub use stream_measurements::{StreamMeasurements, StreamPhase};

@@ -1,68 +1,45 @@
-//! The unix prober: a connection to a socket of this host, TLS if asked for, and a dialogue.
+//! The unix prober: a connection to a socket of this host, TLS if the module wants it, and a
+//! dialogue.
 
 mod explain;
 mod settings;
-
-use std::time::Duration;
 
 pub use settings::UnixProber;
 
 use crate::{
     diagnostics::Failure,
-    metrics::{Export, MetricSet},
     net::{Context, connect::unix_socket},
     probers::{
-        Findings, Measurements, Prober, Target,
-        query_response::{Conversation, StreamFacts, StreamPhase},
+        Prober, Target,
+        query_response::{Conversation, StreamMeasurements},
     },
 };
 
-/// What a unix probe learns.
-#[derive(Debug, Default)]
-pub struct UnixMeasurements(StreamFacts);
-
 impl Prober for UnixProber {
-    type Measurements = UnixMeasurements;
+    type Measurements = StreamMeasurements;
 
-    /// The target is the socket's path, or an abstract name after `@`. There is no host name to
-    /// check a certificate for, so that the module has to name one. The request's `hostname` means
-    /// nothing here.
+    /// The target is the socket's path, or an abstract name after `@`. A certificate has no host
+    /// name to be checked for, so a module with TLS has to set one. The parameter `hostname` is
+    /// ignored.
     async fn probe(
         &self,
         context: &Context,
         target: &Target,
-        seen: &mut UnixMeasurements,
+        measurements: &mut StreamMeasurements,
     ) -> Result<(), Failure> {
         if self.tls {
-            // A file that cannot be used is told without bothering the target; upstream crashes.
+            // An unusable file is reported without a connection to the target; upstream crashes.
             self.tls_config.prepare(context).await?;
         }
-        let connecting = seen.0.phases.stopwatch(StreamPhase::Connect);
-        let stream = unix_socket::connect(context, &target.name).await?;
-        connecting.stop_at(stream.connect_time());
+        let connecting = unix_socket::connect(context, &target.name);
+        let stream = measurements.connection.connect_with(connecting).await?;
         let conversation = Conversation {
             context,
             query_response: &self.query_response,
             tls_config: &self.tls_config,
             server_name: "",
-            seen: &mut seen.0,
+            measurements,
         };
         conversation.hold(stream, self.tls).await
-    }
-}
-
-impl Measurements for UnixMeasurements {
-    fn waited(&self) -> Duration {
-        self.0.waited()
-    }
-
-    fn findings(&mut self) -> Findings {
-        self.0.findings()
-    }
-}
-
-impl Export for UnixMeasurements {
-    fn export(&self, metrics: &mut MetricSet) {
-        self.0.export(metrics);
     }
 }

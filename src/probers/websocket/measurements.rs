@@ -79,6 +79,10 @@ impl Phase for WebsocketPhase {
             Self::Transfer => "transfer",
         }
     }
+
+    fn needs_completion(self) -> bool {
+        matches!(self, Self::Resolve | Self::Connect)
+    }
 }
 
 /// How far a probe came.

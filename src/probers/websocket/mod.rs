@@ -20,7 +20,7 @@ use crate::{
     diagnostics::{Check, CheckName, Failure, Reason, Stage},
     net::{
         Context,
-        connect::dial,
+        connect::{SocketOptions, dial},
         http::{http1::HeadWatch, send::Transport, url::Url},
         resolve::{Address, note_literal, resolve},
         tls::Handshake,
@@ -75,7 +75,7 @@ impl WebsocketProber {
         url: &Url,
         seen: &mut WebsocketMeasurements,
     ) -> Result<Address, Failure> {
-        let resolving = seen.phases.stopwatch_of_whole(WebsocketPhase::Resolve);
+        let resolving = seen.phases.stopwatch(WebsocketPhase::Resolve);
         let address = resolve(context, url.hostname(), &self.ip, &mut seen.resolution).await?;
         resolving.stop_at(seen.resolution.map(|known| known.lookup).unwrap_or_default());
         Ok(address)
@@ -89,8 +89,9 @@ impl WebsocketProber {
         seen: &mut WebsocketMeasurements,
     ) -> Result<(Box<dyn Transport>, WireClock), Failure> {
         seen.progress.get_or_insert_default().called = true;
-        let connecting = seen.phases.stopwatch_of_whole(WebsocketPhase::Connect);
-        let stream = dial::connect(context, address.with_port(server.port), None).await?;
+        let connecting = seen.phases.stopwatch(WebsocketPhase::Connect);
+        let stream =
+            dial::tcp(context, address.with_port(server.port), &SocketOptions::default()).await?;
         connecting.stop_at(stream.connect_time());
         let clock = seen.clock.insert(stream.clock()).clone();
         if !server.secure {

@@ -52,7 +52,7 @@ pub(super) async fn connect(
     let mut connection = QuicConnection::open(context, &client, address, request).await?;
     let clock = connection.clock().clone();
     seen.clock = Some(clock.clone());
-    let securing = seen.phases.stopwatch_of_whole(HttpPhase::Tls);
+    let securing = seen.phases.stopwatch(HttpPhase::Tls);
     let shaken = connection.handshake(context, &mut seen.tls).await;
     // Where nothing came, there was no handshake, and the wait was in vain.
     if connection.arrival().is_some() {

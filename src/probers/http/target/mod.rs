@@ -11,7 +11,7 @@ use crate::{
     diagnostics::{Failure, Reason, Stage},
     net::{
         Context,
-        connect::{dial, happy_eyeballs},
+        connect::{SocketOptions, dial, happy_eyeballs},
         http::{
             connection::Connection,
             send::Transport,
@@ -150,12 +150,19 @@ impl Way<'_> {
     async fn directly(self, seen: &mut HttpMeasurements) -> Result<Connection, Failure> {
         let Endpoint { host, address, port } = self.endpoint;
         let begun = Instant::now();
-        let connecting = seen.phases.stopwatch_of_whole(HttpPhase::Connect);
+        let connecting = seen.phases.stopwatch(HttpPhase::Connect);
         let (lookup, stream) = if let Some(address) = address {
-            let stream = dial::connect(self.context, address.with_port(port), None).await?;
+            let stream =
+                dial::tcp(self.context, address.with_port(port), &SocketOptions::default()).await?;
             (None, stream)
         } else {
-            let reached = Box::pin(happy_eyeballs::connect(self.context, host, port)).await;
+            let reached = Box::pin(happy_eyeballs::connect(
+                self.context,
+                host,
+                port,
+                &SocketOptions::default(),
+            ))
+            .await;
             let reached = reached.map_err(|failure| self.hop.blame(failure, self.is_own))?;
             (Some((reached.lookup, reached.incomplete)), reached.stream)
         };
@@ -183,7 +190,7 @@ impl Way<'_> {
         proxy: Proxy,
         seen: &mut HttpMeasurements,
     ) -> Result<(Connection, Option<Proxy>), Failure> {
-        let connecting = seen.phases.stopwatch_of_whole(HttpPhase::Connect);
+        let connecting = seen.phases.stopwatch(HttpPhase::Connect);
         let stream = proxy.connect(self.context, &mut seen.proxy).await?;
         connecting.stop_now(stream.connect_time());
         let clock = stream.clock();
@@ -221,7 +228,7 @@ impl Way<'_> {
         let offers_http2 = self.prober.client.enable_http2 && !self.hop.upgrades;
         let alpn: &[&[u8]] = if offers_http2 { &[b"h2", b"http/1.1"] } else { &[] };
         let request = Handshake { server_name, alpn };
-        let securing = seen.phases.stopwatch_of_whole(HttpPhase::Tls);
+        let securing = seen.phases.stopwatch(HttpPhase::Tls);
         let shaken = client.handshake(self.context, stream, request, &mut seen.tls).await;
         securing.stop_at(clock.lap().waiting);
         let stream = Box::new(shaken?);

@@ -1,16 +1,16 @@
-//! What a connection with a dialogue teaches, and the metrics that show it.
+//! The measurements of a connection with a dialogue, and their metrics.
 
 use std::time::Duration;
 
 use super::DialogueFacts;
 use crate::{
-    diagnostics::{Phase, Phases},
+    diagnostics::Phase,
     metrics::{Export, Metric, MetricSet, Unit},
     net::{
-        tls::{EARLIEST_CERT_EXPIRY, LAST_CHAIN_EXPIRY, LAST_CHAIN_INFO, TlsSession, VERSION_INFO},
-        wire::WireClock,
+        connect::{ConnectPhase, ConnectionMeasurements},
+        tls::{EARLIEST_CERT_EXPIRY, LAST_CHAIN_EXPIRY, LAST_CHAIN_INFO, VERSION_INFO},
     },
-    probers::Findings,
+    probers::{Findings, Measurements},
 };
 
 pub(super) const DURATION: Metric<1> = Metric::new(
@@ -27,7 +27,7 @@ pub(super) const DURATION: Metric<1> = Metric::new(
 const TLS_OF_UPSTREAM: &[&str] =
     &[EARLIEST_CERT_EXPIRY.name, LAST_CHAIN_EXPIRY.name, LAST_CHAIN_INFO.name, VERSION_INFO.name];
 
-/// The parts of a probe that makes a connection and talks over it.
+/// The phases of a tcp or unix probe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StreamPhase {
     /// Resolving the target's name.
@@ -51,42 +51,45 @@ impl Phase for StreamPhase {
     }
 }
 
-/// What is learned from a connection and over it.
+impl ConnectPhase for StreamPhase {
+    const RESOLVE: Self = Self::Resolve;
+    const CONNECT: Self = Self::Connect;
+    const TLS: Self = Self::Tls;
+}
+
+/// The measurements of a tcp or unix probe.
 #[derive(Debug, Default)]
-pub struct StreamFacts {
-    /// How long each phase took.
-    pub phases: Phases<StreamPhase>,
-    /// What TLS taught, if it was spoken.
-    pub tls: Option<TlsSession>,
-    /// What the dialogue taught, once there could be one.
+pub struct StreamMeasurements {
+    /// The connection.
+    pub connection: ConnectionMeasurements<StreamPhase>,
+    /// The dialogue, once there could be one.
     pub dialogue: Option<DialogueFacts>,
-    /// The account of the connection, once there was one.
-    pub clock: Option<WireClock>,
 }
 
-impl StreamFacts {
-    /// How long the probe waited for the peer, the network and the resolver.
-    #[must_use]
-    pub fn waited(&self) -> Duration {
-        self.phases.total()
+impl Measurements for StreamMeasurements {
+    fn waited(&self) -> Duration {
+        self.connection.phases.total()
     }
 
-    /// What there is to tell beside metrics.
-    pub fn findings(&mut self) -> Findings {
-        Findings::of_exchange(&self.phases, self.tls.take(), None)
+    fn findings(&mut self) -> Findings {
+        Findings::of_exchange(&self.connection.phases, self.connection.tls.take(), None)
     }
 }
 
-impl Export for StreamFacts {
+impl Export for StreamMeasurements {
     fn export(&self, metrics: &mut MetricSet) {
-        self.phases.export(&DURATION, metrics);
-        if let Some(tls) = &self.tls {
+        let ConnectionMeasurements { resolution, phases, clock, tls } = &self.connection;
+        if let Some(resolution) = resolution {
+            resolution.export(metrics);
+        }
+        phases.export(&DURATION, metrics);
+        if let Some(tls) = tls {
             tls.export_as(TLS_OF_UPSTREAM, metrics);
         }
         if let Some(dialogue) = &self.dialogue {
             dialogue.export(metrics);
         }
-        if let Some(clock) = &self.clock {
+        if let Some(clock) = clock {
             clock.export(metrics);
         }
     }

@@ -1,0 +1,144 @@
+//! The failures of sockets: messages that say more than the error number.
+
+use std::{
+    io,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    os::fd::AsFd,
+};
+
+#[cfg(target_os = "linux")]
+use socket2::Domain;
+use socket2::{Protocol, Socket, Type};
+
+use crate::{
+    diagnostics::{Call, Cause, Failure, Reason, Stage},
+    net::{connect::socket::open, control::Queued, icmp_error::Ends, stamps},
+};
+
+/// The failure when there is no socket for `address`.
+#[must_use]
+pub fn not_opened(address: SocketAddr, error: &io::Error) -> Failure {
+    if error.raw_os_error() == Some(libc::EAFNOSUPPORT) {
+        let family = family(address.ip());
+        let message = format!("this host has no {family}, which {} needs", address.ip());
+        return Failure::new(Stage::Connect, Reason::Unreachable, message);
+    }
+    let doing = format!("opening a socket for {}", address.ip());
+    Failure::system(Call::Open, Stage::Connect, &doing, error)
+}
+
+/// The failure of a call that connects to `address` or sends there; `doing` says what was tried. Its
+/// stage is [`Stage::Connect`].
+#[must_use]
+pub fn failure(call: Call, address: SocketAddr, doing: &str, error: &io::Error) -> Failure {
+    let failed = |reason, what: String| {
+        Failure::new(Stage::Connect, reason, format!("{doing}: {what} ({error})"))
+    };
+    // The system's error is about rights or routes here, and would mislead.
+    let not_a_host = |what: String| {
+        let message = format!("{doing}: {what}; write the address of one host");
+        Failure::new(Stage::Connect, Reason::InvalidTarget, message)
+    };
+    let ip = address.ip();
+    match (address, error.raw_os_error()) {
+        (SocketAddr::V6(at), Some(libc::EINVAL)) if needs_interface(*at.ip()) => {
+            let what = format!("such an address needs an interface of this host, as in {ip}%eth0");
+            failed(Reason::InvalidTarget, what)
+        }
+        (SocketAddr::V6(at), Some(_)) if at.scope_id() != 0 && !has_interface(at.scope_id()) => {
+            let what = format!("this host has no interface with the number {}", at.scope_id());
+            failed(Reason::InvalidTarget, what)
+        }
+        (_, Some(libc::EACCES | libc::ENETUNREACH | libc::EINVAL)) if is_group(ip) => {
+            not_a_host(format!("{ip} is a {}", kind_of_group(ip)))
+        }
+        (SocketAddr::V4(_), Some(libc::EACCES | libc::ENETUNREACH)) if is_broadcast(address) => {
+            not_a_host(format!("{ip} is the broadcast address of a network"))
+        }
+        (_, Some(libc::EADDRNOTAVAIL)) if !has_source(address) => {
+            let cause = Cause::of(Call::Exchange, error);
+            Failure::new(Stage::Connect, cause.reason, cause.message(doing, Some(ip), error))
+        }
+        _ => {
+            let cause = Cause::of(call, error);
+            Failure::new(Stage::Connect, cause.reason, cause.message(doing, Some(ip), error))
+        }
+    }
+}
+
+/// Why a connection was not made: an ICMP message says more than the error.
+pub(super) fn refusal(
+    socket: &Socket,
+    call: Call,
+    address: SocketAddr,
+    doing: &str,
+    error: &io::Error,
+) -> Failure {
+    while let Ok(queued) = stamps::queued(socket.as_fd()) {
+        if let Queued::Undelivered(undelivered) = queued {
+            let own = socket.local_addr().ok().and_then(|own| own.as_socket());
+            let ends = Ends { own: own.map(|own| own.ip()), peer: address.ip(), has_port: true };
+            return undelivered.failure(Stage::Connect, doing, ends);
+        }
+    }
+    failure(call, address, doing, error)
+}
+
+/// Whether the address belongs to no single host.
+pub(super) fn is_group(ip: IpAddr) -> bool {
+    ip.is_multicast() || ip == IpAddr::V4(Ipv4Addr::BROADCAST)
+}
+
+/// The name of such an address.
+pub(super) fn kind_of_group(ip: IpAddr) -> &'static str {
+    if ip.is_multicast() {
+        "multicast address and not that of a host"
+    } else {
+        "broadcast address and not that of a host"
+    }
+}
+
+pub(super) fn needs_interface(ip: Ipv6Addr) -> bool {
+    ip.is_unicast_link_local() || ip.is_multicast()
+}
+
+/// Whether this host has an address to send from; looked up the way a connection does it, but
+/// without a need for a port of TCP.
+fn has_source(address: SocketAddr) -> bool {
+    let looked_up = datagram_route(address, |_| Ok(()));
+    looked_up.map_err(|error| error.raw_os_error()) != Err(Some(libc::EADDRNOTAVAIL))
+}
+
+/// Whether the kernel has a route of type broadcast for the address.
+fn is_broadcast(address: SocketAddr) -> bool {
+    datagram_route(address, |socket| socket.set_broadcast(true)).is_ok()
+        && datagram_route(address, |_| Ok(())).is_err()
+}
+
+/// Whether the interface with this number exists.
+#[cfg(target_os = "linux")]
+fn has_interface(number: u32) -> bool {
+    let socket = Socket::new(Domain::IPV4, Type::DGRAM, None);
+    socket.is_ok_and(|socket| rustix::net::netdevice::index_to_name(&socket, number).is_ok())
+}
+
+#[cfg(not(target_os = "linux"))]
+fn has_interface(_: u32) -> bool {
+    true
+}
+
+/// Looks up the route to the address; nothing is sent.
+#[expect(clippy::disallowed_methods, reason = "nothing is sent")]
+fn datagram_route(
+    address: SocketAddr,
+    set_up: impl FnOnce(&Socket) -> io::Result<()>,
+) -> io::Result<()> {
+    let socket = open(address, Type::DGRAM, Protocol::UDP)?;
+    set_up(&socket)?;
+    socket.connect(&address.into())
+}
+
+/// The name of the address's family, for people.
+pub(super) fn family(address: IpAddr) -> &'static str {
+    if address.is_ipv4() { "IPv4" } else { "IPv6" }
+}

@@ -1,0 +1,117 @@
+//! The measurements of a connection, and the steps that make one.
+
+use std::{future::Future, net::SocketAddr};
+
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use crate::{
+    diagnostics::{Failure, Phase, Phases},
+    net::{
+        Context,
+        connect::{SocketOptions, dial},
+        resolve::{Address, Resolution, resolve},
+        tls::{Handshake, TlsClient, TlsSession, TlsStream},
+        wire::{WireClock, WireStream},
+    },
+    settings::ip::IpSettings,
+};
+
+/// The phases of a prober into which the steps of making a connection go.
+pub trait ConnectPhase: Phase {
+    /// Resolving the name.
+    const RESOLVE: Self;
+    /// Connecting to the address.
+    const CONNECT: Self;
+    /// The TLS handshake.
+    const TLS: Self;
+}
+
+/// The measurements of the connection to a target, a part of every prober's measurements.
+///
+/// Each method makes one step and notes its time and its result here, also when the step fails or
+/// is cut off. The steps are apart because each prober has something to do between them.
+#[derive(Debug)]
+pub struct ConnectionMeasurements<P> {
+    /// The lookup of the target's name, once it was begun.
+    pub resolution: Option<Resolution>,
+    /// Time by phase.
+    pub phases: Phases<P>,
+    /// The record of what was sent and received over the latest connection, once there was one.
+    pub clock: Option<WireClock>,
+    /// The session of the latest TLS handshake, once the certificates of the peer were received.
+    pub tls: Option<TlsSession>,
+}
+
+impl<P> Default for ConnectionMeasurements<P> {
+    fn default() -> Self {
+        Self { resolution: None, phases: Phases::default(), clock: None, tls: None }
+    }
+}
+
+impl<P: ConnectPhase> ConnectionMeasurements<P> {
+    /// Resolves the name of the target to the address that is probed.
+    ///
+    /// # Errors
+    /// As of [`resolve`].
+    pub async fn resolve(
+        &mut self,
+        context: &Context,
+        host: &str,
+        ip: &IpSettings,
+    ) -> Result<Address, Failure> {
+        let resolving = self.phases.stopwatch(P::RESOLVE);
+        let address = resolve(context, host, ip, &mut self.resolution).await?;
+        resolving.stop_at(self.resolution.map(|known| known.lookup).unwrap_or_default());
+        Ok(address)
+    }
+
+    /// Connects to a TCP port.
+    ///
+    /// # Errors
+    /// As of [`dial::tcp`].
+    pub async fn connect(
+        &mut self,
+        context: &Context,
+        address: SocketAddr,
+        options: &SocketOptions,
+    ) -> Result<WireStream, Failure> {
+        self.connect_with(dial::tcp(context, address, options)).await
+    }
+
+    /// Connects by `connecting`, whose result says how long the connection itself took.
+    ///
+    /// # Errors
+    /// As of `connecting`.
+    pub async fn connect_with(
+        &mut self,
+        connecting: impl Future<Output = Result<WireStream, Failure>>,
+    ) -> Result<WireStream, Failure> {
+        let stopwatch = self.phases.stopwatch(P::CONNECT);
+        let stream = connecting.await?;
+        stopwatch.stop_now(stream.connect_time());
+        self.clock = Some(stream.clock());
+        Ok(stream)
+    }
+
+    /// Negotiates TLS over the latest connection, or over what goes through it.
+    ///
+    /// # Errors
+    /// As of [`TlsClient::handshake`].
+    pub async fn secure<S>(
+        &mut self,
+        context: &Context,
+        stream: S,
+        client: &TlsClient,
+        handshake: Handshake<'_>,
+    ) -> Result<TlsStream<S>, Failure>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send,
+    {
+        let stopwatch = self.phases.resume(P::TLS);
+        let secured = client.handshake(context, stream, handshake, &mut self.tls).await;
+        if let Some(clock) = &self.clock {
+            stopwatch.stop_at(clock.lap().waiting);
+        }
+        secured
+    }
+}
