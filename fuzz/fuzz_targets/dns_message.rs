@@ -3,9 +3,9 @@
 
 #![no_main]
 
+use dns_text::Message;
 use hickory_proto::op::Message as Strict;
 use libfuzzer_sys::fuzz_target;
-use probe_exporter::probers::dns::message::Message;
 
 fuzz_target!(|bytes: &[u8]| {
     let read = Message::decode(bytes);

@@ -5,7 +5,6 @@
 pub mod connect;
 pub mod context;
 mod control;
-pub mod dns;
 pub mod host_port;
 pub mod http;
 mod icmp_error;

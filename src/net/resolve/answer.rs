@@ -5,9 +5,8 @@
 
 use std::{fmt, net::IpAddr};
 
+use dns_text::{HEADER_LENGTH, Malformed, QueryName, RCODE, Reader, TRUNCATED};
 use thiserror::Error;
-
-use crate::net::dns::{HEADER_LENGTH, Malformed, QueryName, RCODE, Reader, TRUNCATED};
 
 /// A query that waits for its answer.
 #[derive(Debug, Clone, Copy)]

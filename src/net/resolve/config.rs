@@ -7,8 +7,10 @@ use std::{
     time::Duration,
 };
 
+use dns_text::QueryName;
+
 use super::server::Server;
-use crate::{net::dns::QueryName, settings::host_name::to_ascii};
+use crate::settings::host_name::to_ascii;
 
 /// The name servers, and how they are asked.
 #[derive(Debug, Default)]

@@ -8,6 +8,8 @@ use std::{
     },
 };
 
+use dns_text::QueryName;
+
 use super::{
     answer::{A, AAAA, Answer, NoAnswer},
     attempts::Attempts,
@@ -17,10 +19,7 @@ use super::{
     resolver::{Found, LookupError, Source, Wanted},
     server::{Query, Server, ServerError},
 };
-use crate::{
-    net::dns::QueryName,
-    settings::{host_name, ip::IpFamily},
-};
+use crate::settings::{host_name, ip::IpFamily};
 
 /// Lookups in the hosts file and by DNS.
 #[derive(Debug)]

@@ -12,6 +12,7 @@ use std::{
     time::Duration,
 };
 
+use dns_text::{Malformed, QueryName, RECURSION_DESIRED, query};
 use socket2::{Protocol, Socket, Type};
 use thiserror::Error;
 use tokio::{
@@ -26,11 +27,7 @@ use super::{
 };
 use crate::{
     diagnostics::{Call, Cause, Reason},
-    net::{
-        connect::open,
-        dns::{Malformed, QueryName, RECURSION_DESIRED, question},
-        stamps,
-    },
+    net::{connect::open, stamps},
 };
 
 /// A name server.
@@ -275,9 +272,9 @@ impl Exchange<'_> {
         let identifier = rand::random();
         let authentic = if self.options.trust_ad { AUTHENTIC_DATA } else { 0 };
         let flags = RECURSION_DESIRED | authentic;
-        let mut message = question::encode(identifier, flags, name, kind, INTERNET);
+        let mut message = query::encode(identifier, flags, name, kind, INTERNET);
         if edns {
-            question::add_edns(&mut message, MAX_DATAGRAM.try_into().unwrap_or(u16::MAX));
+            query::add_edns(&mut message, MAX_DATAGRAM.try_into().unwrap_or(u16::MAX));
         }
         (Asked { identifier, name, kind }, message)
     }

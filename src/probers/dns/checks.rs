@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
+use dns_text::{Message, Rcode, Record};
+
 use super::{
     RecordRules,
-    message::{Message, Record},
-    mnemonics::Rcode,
     settings::{DnsProber, Transport},
 };
 use crate::{
@@ -181,8 +181,9 @@ fn quoted(record: &Record) -> String {
 
 #[cfg(test)]
 mod tests {
+    use dns_text::RecordType;
+
     use super::*;
-    use crate::probers::dns::mnemonics::RecordType;
 
     fn rules(keys: serde_json::Value) -> RecordRules {
         serde_json::from_value(keys).unwrap()

@@ -2,7 +2,9 @@
 
 use std::net::IpAddr;
 
-use super::{DnsProber, mnemonics::RecordType, settings::Transport};
+use dns_text::RecordType;
+
+use super::{DnsProber, settings::Transport};
 use crate::settings::host_name;
 
 impl DnsProber {

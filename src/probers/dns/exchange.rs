@@ -5,13 +5,10 @@ use std::{
     sync::atomic::{AtomicU32, Ordering},
 };
 
+use dns_text::Message;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
-use super::{
-    DnsMeasurements, DnsPhase,
-    checks::CUT_HINT,
-    message::{self, Message},
-};
+use super::{DnsMeasurements, DnsPhase, checks::CUT_HINT};
 use crate::{
     diagnostics::{Call, Failure, Phases, Reason, Stage, humanize::count, log::Quoted},
     net::{
@@ -65,7 +62,7 @@ impl Question<'_> {
                 Err(error) => return Err(self.receive_failure(&error)),
             };
             let octets = buffer.get(..arrival.length).unwrap_or_default();
-            if message::identifier(octets).is_some_and(|other| other != self.identifier) {
+            if dns_text::identifier(octets).is_some_and(|other| other != self.identifier) {
                 let length = arrival.length;
                 context.log.debug("Ignoring an answer to another question", &[("bytes", &length)]);
                 ignored.fetch_add(1, Ordering::Relaxed);
@@ -78,7 +75,7 @@ impl Question<'_> {
                     let what = format!("was cut off, and cannot be read ({error}){CUT_HINT}");
                     Err(self.unreadable(Reason::TooLarge, &what))
                 }
-                Err(error) if message::is_truncated(octets) => {
+                Err(error) if dns_text::is_truncated(octets) => {
                     let what = format!(
                         "cannot be read: {error}; it is truncated (its TC bit is set): set \
                          transport_protocol to tcp"
@@ -143,7 +140,7 @@ impl Question<'_> {
         let receiving = Receiving { context, question: self, bytes: Vec::new() };
         let answer = receiving.message(stream).await?;
         asking.stop_at(clock.lap().answer_time());
-        if message::identifier(&answer).is_some_and(|other| other != self.identifier) {
+        if dns_text::identifier(&answer).is_some_and(|other| other != self.identifier) {
             let what = "is to another question: its identifier differs";
             return Err(self.unreadable(Reason::Protocol, what));
         }

@@ -1,7 +1,9 @@
 //! What a module of this prober does, in words.
 
+use dns_text::Rcode;
+
 use crate::{
-    probers::dns::{DnsProber, RecordRules, Transport, mnemonics::Rcode},
+    probers::dns::{DnsProber, RecordRules, Transport},
     settings::{
         explain::{Explanation, ServerName, Topic, any_of},
         named::Named,

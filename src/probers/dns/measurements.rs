@@ -2,10 +2,8 @@
 
 use std::time::Duration;
 
-use super::{
-    message::Message,
-    mnemonics::{Rcode, RecordType},
-};
+use dns_text::{Message, Rcode, RecordType};
+
 use crate::{
     diagnostics::{Phase, Phases},
     metrics::{Description, Export, Metric, MetricSet, Unit},

@@ -5,13 +5,12 @@ mod doubts;
 mod exchange;
 mod explain;
 mod measurements;
-pub mod message;
-pub mod mnemonics;
-mod presentation;
 mod settings;
 
 pub use measurements::{AnswerFacts, DnsMeasurements, DnsPhase, METRICS};
 pub use settings::{DnsProber, RecordRules, Transport};
+
+use dns_text::{RECURSION_DESIRED, query};
 
 use self::exchange::Question;
 use crate::{
@@ -19,7 +18,6 @@ use crate::{
     net::{
         Context,
         connect::SocketOptions,
-        dns::{RECURSION_DESIRED, question},
         host_port::{HostPort, Protocol},
         resolve::{note_literal, resolve},
     },
@@ -56,7 +54,7 @@ impl Prober for DnsProber {
         let flags = if self.recursion_desired { RECURSION_DESIRED } else { 0 };
         let question = Question {
             identifier,
-            octets: &question::encode(identifier, flags, name, kind.0, class.0),
+            octets: &query::encode(identifier, flags, name, kind.0, class.0),
             server: address.with_port(port),
             options: SocketOptions { source_ip_address: self.source_ip_address },
         };

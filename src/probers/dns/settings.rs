@@ -2,11 +2,11 @@
 
 use std::net::IpAddr;
 
+use dns_text::{QueryName, Rcode, RecordClass, RecordType};
 use serde::{Deserialize, Deserializer, Serialize, de};
 
 use crate::{
-    net::{dns::QueryName, tls::TlsClient},
-    probers::dns::mnemonics::{Rcode, RecordClass, RecordType},
+    net::tls::TlsClient,
     settings::{
         ip::{self, IpSettings, PreferredIpProtocol},
         named::Named,

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use dns_text::MAX_LABEL;
 use percent_encoding::percent_decode_str;
 use thiserror::Error;
 use url::{Host, Url};
@@ -51,9 +52,6 @@ pub enum NotAHost {
     #[error("this host has no network interface {0:?}")]
     Interface(String),
 }
-
-/// The maximum length of a label in bytes (RFC 1035, section 2.3.4).
-pub const MAX_LABEL: usize = 63;
 
 /// The maximum length of a name in bytes, without a final dot: on the wire there are two more.
 const MAX_NAME: usize = 253;

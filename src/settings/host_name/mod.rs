@@ -10,7 +10,7 @@ use idna::{
 };
 use thiserror::Error;
 
-pub use self::check::{MAX_LABEL, NotAHost, check, check_of_url};
+pub use self::check::{NotAHost, check, check_of_url};
 
 /// A host name that has no ASCII form.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::escape;
-use crate::net::dns::{Malformed, Reader};
+use crate::{Malformed, Reader};
 
 const MANDATORY: u16 = 0;
 const ALPN: u16 = 1;

@@ -3,10 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{escape, svcb};
-use crate::{
-    net::dns::{Malformed, Reader},
-    probers::dns::{mnemonics::RecordType, presentation::ReadName as _},
-};
+use crate::{Malformed, Reader, RecordType, presentation::ReadName as _};
 
 /// A field of record data: how it is read and how it is written.
 #[derive(Debug, Clone, Copy)]

@@ -1,17 +1,22 @@
 //! DNS messages on the wire: the reader of their parts, and the query. The prober and the resolver
 //! share them.
 
-pub mod question;
+mod message;
+mod mnemonics;
+mod presentation;
+pub mod query;
 mod reader;
 
-pub use question::{BadName, QueryName, RECURSION_DESIRED};
-pub use reader::Malformed;
-pub(crate) use reader::Reader;
+pub use message::{Message, Record, identifier, is_truncated};
+pub use mnemonics::{Rcode, RecordClass, RecordType};
+pub use query::{BadName, QueryName, RECURSION_DESIRED};
+pub use reader::{Malformed, Reader};
 
 /// The length of a message's header in octets.
 pub const HEADER_LENGTH: usize = 12;
 
-pub use crate::settings::host_name::MAX_LABEL;
+/// The maximum length of a label in octets (RFC 1035, section 2.3.4).
+pub const MAX_LABEL: usize = 63;
 
 /// The maximum length of a name in octets on the wire, its length octets included (RFC 1035,
 /// section 2.3.4).

@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use serde::{Serialize, Serializer};
 use thiserror::Error;
 
 use super::{HEADER_LENGTH, MAX_LABEL, MAX_NAME};
@@ -110,12 +109,6 @@ impl fmt::Display for QueryName {
     }
 }
 
-impl Serialize for QueryName {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.written)
-    }
-}
-
 /// The header flag that asks a server to resolve the name recursively.
 pub const RECURSION_DESIRED: u16 = 1 << 8;
 
@@ -139,7 +132,7 @@ const OPT: [u8; 3] = [0, 0, 41];
 
 /// Adds to a query, which has no additional records, that the answer may have so many octets
 /// (RFC 6891).
-pub(crate) fn add_edns(query: &mut Vec<u8>, largest: u16) {
+pub fn add_edns(query: &mut Vec<u8>, largest: u16) {
     query.extend(OPT);
     query.extend(largest.to_be_bytes());
     // Extended code, version and flags; no options.

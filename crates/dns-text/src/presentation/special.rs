@@ -3,10 +3,7 @@
 use std::{fmt::Write as _, net::IpAddr};
 
 use super::{escape, fields};
-use crate::{
-    net::dns::{Malformed, Reader},
-    probers::dns::presentation::ReadName as _,
-};
+use crate::{Malformed, Reader, presentation::ReadName as _};
 
 /// RFC 5155, section 3.
 pub(super) fn nsec3(text: &mut String, reader: &mut Reader<'_>) -> Result<(), Malformed> {

@@ -9,8 +9,7 @@ mod svcb;
 
 use std::fmt::Write as _;
 
-use super::mnemonics::{RecordClass, RecordType};
-use crate::net::dns::{Malformed, Reader};
+use crate::{Malformed, Reader, RecordClass, RecordType};
 
 /// Reads names as text.
 pub(super) trait ReadName {
@@ -103,41 +102,5 @@ impl Header {
     fn text(&self) -> String {
         let Self { owner, kind, class, ttl } = self;
         format!("{owner}\t{ttl}\t{}\t{kind}\t", RecordClass(*class))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use crate::probers::dns::message::Message;
-
-    const RECORDED: &str = include_str!("../../../../tests/it/data/dns-records.tsv");
-
-    /// A header that announces one question and one answer, and the question.
-    const BEFORE: &[u8] = b"\0\0\x81\x80\0\x01\0\x01\0\0\0\0\x01c\x07Example\x04test\0\0\xff\0\x01";
-
-    #[test]
-    fn records_read_as_upstream_writes_them() {
-        let mut records = 0;
-        for line in RECORDED.lines().filter(|line| !line.starts_with('#')) {
-            let mut columns = line.split('\t');
-            let (name, octets) = (columns.next().unwrap(), columns.next().unwrap());
-            let expected: Option<String> = serde_json::from_str(columns.next().unwrap()).unwrap();
-            let message = [BEFORE, &of_hex(octets)].concat();
-            let text = match Message::decode(&message) {
-                Ok(mut message) => message.answer.pop().map(|record| record.text),
-                Err(_) => None,
-            };
-            assert_eq!(text, expected, "{name}");
-            records += 1;
-        }
-        assert!(records > 400, "only {records} records were found");
-    }
-
-    fn of_hex(digits: &str) -> Vec<u8> {
-        digits
-            .as_bytes()
-            .chunks(2)
-            .map(|pair| u8::from_str_radix(str::from_utf8(pair).unwrap(), 16).unwrap())
-            .collect()
     }
 }

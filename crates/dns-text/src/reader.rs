@@ -26,32 +26,32 @@ const LABEL_KIND: u8 = 0xc0;
 
 /// A place in a message, and where reading has to stop.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Reader<'m> {
+pub struct Reader<'m> {
     message: &'m [u8],
     position: usize,
 }
 
 impl<'m> Reader<'m> {
     /// Reads `message` from `position` on.
-    pub(crate) const fn new(message: &'m [u8], position: usize) -> Self {
+    pub const fn new(message: &'m [u8], position: usize) -> Self {
         Self { message, position }
     }
 
     /// A reader of the next `length` octets, which this one skips.
     ///
     /// A compressed name in it may point back, as far as the message goes.
-    pub(crate) fn part(&mut self, length: usize) -> Result<Self, Malformed> {
+    pub fn part(&mut self, length: usize) -> Result<Self, Malformed> {
         let start = self.position;
         self.take(length)?;
         let message = self.message.get(..self.position).unwrap_or_default();
         Ok(Self { message, position: start })
     }
 
-    pub(crate) const fn is_at_end(&self) -> bool {
+    pub const fn is_at_end(&self) -> bool {
         self.position >= self.message.len()
     }
 
-    pub(crate) fn take(&mut self, length: usize) -> Result<&'m [u8], Malformed> {
+    pub fn take(&mut self, length: usize) -> Result<&'m [u8], Malformed> {
         let end = self.position.saturating_add(length);
         let octets =
             self.message.get(self.position..end).ok_or(Malformed("it ends within a field"))?;
@@ -60,7 +60,7 @@ impl<'m> Reader<'m> {
     }
 
     /// All octets up to the end.
-    pub(crate) fn rest(&mut self) -> &'m [u8] {
+    pub fn rest(&mut self) -> &'m [u8] {
         let octets = self.message.get(self.position..).unwrap_or_default();
         self.position = self.message.len();
         octets
@@ -71,38 +71,38 @@ impl<'m> Reader<'m> {
         octets.try_into().map_err(|_| Malformed("it ends within a field"))
     }
 
-    pub(crate) fn u8(&mut self) -> Result<u8, Malformed> {
+    pub fn u8(&mut self) -> Result<u8, Malformed> {
         self.array().map(u8::from_be_bytes)
     }
 
-    pub(crate) fn u16(&mut self) -> Result<u16, Malformed> {
+    pub fn u16(&mut self) -> Result<u16, Malformed> {
         self.array().map(u16::from_be_bytes)
     }
 
-    pub(crate) fn u32(&mut self) -> Result<u32, Malformed> {
+    pub fn u32(&mut self) -> Result<u32, Malformed> {
         self.array().map(u32::from_be_bytes)
     }
 
-    pub(crate) fn u48(&mut self) -> Result<u64, Malformed> {
+    pub fn u48(&mut self) -> Result<u64, Malformed> {
         let high = self.u16()?;
         let low = self.u32()?;
         Ok(u64::from(high) << 32 | u64::from(low))
     }
 
-    pub(crate) fn u64(&mut self) -> Result<u64, Malformed> {
+    pub fn u64(&mut self) -> Result<u64, Malformed> {
         self.array().map(u64::from_be_bytes)
     }
 
-    pub(crate) fn ipv4(&mut self) -> Result<Ipv4Addr, Malformed> {
+    pub fn ipv4(&mut self) -> Result<Ipv4Addr, Malformed> {
         self.array::<4>().map(Ipv4Addr::from)
     }
 
-    pub(crate) fn ipv6(&mut self) -> Result<Ipv6Addr, Malformed> {
+    pub fn ipv6(&mut self) -> Result<Ipv6Addr, Malformed> {
         self.array::<16>().map(Ipv6Addr::from)
     }
 
     /// A string of up to 255 octets after its length.
-    pub(crate) fn string(&mut self) -> Result<&'m [u8], Malformed> {
+    pub fn string(&mut self) -> Result<&'m [u8], Malformed> {
         let length = self.u8()?;
         self.take(length.into())
     }
@@ -110,7 +110,7 @@ impl<'m> Reader<'m> {
     /// What `read` gives, or the empty value when there is nothing left.
     ///
     /// The records of upstream's library may end after any of their fields.
-    pub(crate) fn optional<T: Default>(
+    pub fn optional<T: Default>(
         &mut self,
         read: impl FnOnce(&mut Self) -> Result<T, Malformed>,
     ) -> Result<T, Malformed> {
@@ -118,7 +118,7 @@ impl<'m> Reader<'m> {
     }
 
     /// Reads a name and gives its labels to `visit`; compression is followed.
-    pub(crate) fn labels(&mut self, mut visit: impl FnMut(&'m [u8])) -> Result<(), Malformed> {
+    pub fn labels(&mut self, mut visit: impl FnMut(&'m [u8])) -> Result<(), Malformed> {
         let mut length = 0;
         let mut pointers = 0;
         let mut cursor = *self;
@@ -155,7 +155,7 @@ impl<'m> Reader<'m> {
     }
 
     /// Skips a name without following its pointers.
-    pub(crate) fn skip_name(&mut self) -> Result<(), Malformed> {
+    pub fn skip_name(&mut self) -> Result<(), Malformed> {
         loop {
             let octet = self.u8()?;
             match octet & LABEL_KIND {

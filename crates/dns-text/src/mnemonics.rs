@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+#[cfg(feature = "serde")]
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// The type of a record or of a question.
@@ -238,6 +239,7 @@ impl fmt::Display for Rcode {
 }
 
 /// Reads and writes one of the three as its mnemonic.
+#[cfg(feature = "serde")]
 macro_rules! setting {
     ($name:ident, $refusal:literal) => {
         impl<'de> Deserialize<'de> for $name {
@@ -258,8 +260,11 @@ macro_rules! setting {
     };
 }
 
+#[cfg(feature = "serde")]
 setting!(RecordType, "query type '{}' is not valid");
+#[cfg(feature = "serde")]
 setting!(RecordClass, "query class '{}' is not valid");
+#[cfg(feature = "serde")]
 setting!(Rcode, "rcode '{}' is not valid; the commonest are NOERROR, NXDOMAIN, SERVFAIL, REFUSED");
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use super::{
     mnemonics::{Rcode, RecordType},
     presentation::{self, Header, ReadName as _, opt},
 };
-use crate::net::dns::{HEADER_LENGTH, Malformed, RCODE, Reader, TRUNCATED};
+use crate::{HEADER_LENGTH, Malformed, RCODE, Reader, TRUNCATED};
 
 /// An answer that could be read.
 #[derive(Debug, Clone, PartialEq, Eq)]

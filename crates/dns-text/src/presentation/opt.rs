@@ -3,10 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{escape, fields};
-use crate::{
-    net::dns::{Malformed, Reader},
-    probers::dns::presentation::ReadName as _,
-};
+use crate::{Malformed, Reader, presentation::ReadName as _};
 
 const LLQ: u16 = 1;
 const UPDATE_LEASE: u16 = 2;
@@ -30,7 +27,7 @@ const COMPACT_ANSWERS_OK: u16 = 1 << 14;
 const MUST_BE_ZERO: u16 = (1 << 14) - 1;
 
 /// The upper bits of the response code, in place.
-pub(in crate::probers::dns) const fn extended_rcode(ttl: u32) -> u16 {
+pub(crate) const fn extended_rcode(ttl: u32) -> u16 {
     let [upper, ..] = ttl.to_be_bytes();
     u16::from_be_bytes([0, upper]) << 4
 }
