@@ -8,7 +8,7 @@ use hickory_proto::op::Message as Strict;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
-    let read = Message::decode(bytes);
+    let read = Message::parse(bytes);
     if let Ok(message) = &read {
         for record in message.answer.iter().chain(&message.authority).chain(&message.additional) {
             assert!(!record.text.is_empty());

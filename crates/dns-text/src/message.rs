@@ -1,74 +1,72 @@
-//! An answer, from octets to facts and text.
-//!
-//! Read by hand rather than by a library: records have to be read exactly as leniently as upstream
-//! does it and written as users' patterns expect them, with the case of names, the place of the OPT
-//! record and unknown types kept, which a general decoder does not do.
+//! Messages, parsed into header fields and records in presentation format.
 
 use super::{
     mnemonics::{Rcode, RecordType},
     presentation::{self, Header, ReadName as _, opt},
 };
-use crate::{HEADER_LENGTH, Malformed, RCODE, Reader, TRUNCATED};
+use crate::{HEADER_LENGTH, ParseError, RCODE, Reader, TRUNCATED};
 
-/// An answer that could be read.
+/// A parsed message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
-    /// Whether it says that it was cut to fit (TC).
+    /// The header flag TC: the sender truncated the message.
     pub truncated: bool,
-    /// Whether it came in a datagram whose end was cut off.
-    pub cut: bool,
-    /// The number of records that it announces and does not have.
+    /// Number of records that the header announces and the message does not contain.
     pub missing: usize,
-    /// The number of octets after its last record.
+    /// Number of bytes after the last record.
     pub trailing: usize,
-    /// The response code, with the bits of an OPT record.
+    /// The response code, with the extended bits of the OPT record.
     pub rcode: Rcode,
-    /// The answer section.
+    /// Records of the answer section.
     pub answer: Vec<Record>,
-    /// The authority section.
+    /// Records of the authority section.
     pub authority: Vec<Record>,
-    /// The additional section, OPT records included.
+    /// Records of the additional section, with OPT records.
     pub additional: Vec<Record>,
-    /// The serial number of the last SOA record of the answer section.
+    /// Serial number of the last SOA record of the answer section.
     pub serial: Option<u32>,
 }
 
-/// A record of an answer.
+/// A resource record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
-    /// Its type.
+    /// The type of the record.
     pub kind: RecordType,
-    /// Its text, as upstream's DNS library writes it.
+    /// The record in the presentation format of miekg/dns: name, TTL, class, type and data,
+    /// separated by tabs.
     pub text: String,
 }
 
-/// Octets of text that the records of one answer may come to. Compression lets 64 KiB unfold into
-/// some thirty times as much as honest answers do.
-const LONGEST_TEXT: usize = 4 << 20;
+/// Maximum size in bytes of the text of all records of a message.
+///
+/// Compression lets a message of 64 KiB expand to some thirty times as much text as an ordinary
+/// one.
+const MAX_TEXT: usize = 4 << 20;
 
-/// Whether a message says that it was cut to fit (TC), if it is long enough to do so.
+/// Returns the header flag TC of a message that need not be well-formed. False if it has no flags.
 #[must_use]
 pub fn is_truncated(message: &[u8]) -> bool {
     let flags = message.get(2..).and_then(|rest| rest.first_chunk().copied());
     flags.is_some_and(|flags| u16::from_be_bytes(flags) & TRUNCATED != 0)
 }
 
-/// The identifier of a message, if it is long enough to have one.
+/// Returns the identifier of a message that need not be well-formed. `None` if it is too short.
 #[must_use]
 pub fn identifier(message: &[u8]) -> Option<u16> {
     message.first_chunk().copied().map(u16::from_be_bytes)
 }
 
 impl Message {
-    /// Reads a message.
+    /// Parses a message like miekg/dns.
     ///
-    /// As upstream does it: whether it is a response and what it says was asked does not matter, a
-    /// message that ends before the records it announced is fine if it ends between two of them, and
-    /// what follows the last record is ignored.
-    pub fn decode(message: &[u8]) -> Result<Self, Malformed> {
+    /// Queries are accepted as well as responses, and the question is not checked. A message may
+    /// end before the announced number of records if it ends between two records. Bytes after the
+    /// last record are ignored. A message with a TSIG signature (RFC 8945) is rejected, because
+    /// there is no key to verify it.
+    pub fn parse(message: &[u8]) -> Result<Self, ParseError> {
         let mut reader = Reader::new(message, 0);
         if message.len() < HEADER_LENGTH {
-            return Err(Malformed("it is shorter than a header"));
+            return Err(ParseError("the message is shorter than a header"));
         }
         reader.u16()?;
         let flags = reader.u16()?;
@@ -79,8 +77,7 @@ impl Message {
         for _ in 0..if is_bare { 0 } else { questions } {
             skip_question(&mut reader)?;
         }
-        let mut sections =
-            Sections { reader, text_left: LONGEST_TEXT, serial: None, opt_ttl: None };
+        let mut sections = Sections { reader, text_left: MAX_TEXT, serial: None, opt_ttl: None };
         let [answers, authorities, additionals] = counts;
         let answer = sections.read(answers)?;
         let serial = sections.serial;
@@ -88,14 +85,13 @@ impl Message {
         sections.opt_ttl = None;
         let additional = sections.read(additionals)?;
         if additional.last().is_some_and(|record| record.kind == RecordType::TSIG) {
-            return Err(Malformed("it is signed with a key that the module does not have"));
+            return Err(ParseError("the message has a TSIG signature, but no key is configured"));
         }
         let read = answer.len() + authority.len() + additional.len();
         let announced = counts.map(usize::from).iter().sum::<usize>();
         let extended = sections.opt_ttl.map(opt::extended_rcode).unwrap_or_default();
         Ok(Self {
             truncated: flags & TRUNCATED != 0,
-            cut: false,
             missing: announced.saturating_sub(read),
             trailing: sections.reader.rest().len(),
             rcode: Rcode((flags & RCODE) | extended),
@@ -107,15 +103,15 @@ impl Message {
     }
 }
 
-/// A question may end after its name or its type if the message does.
-fn skip_question(reader: &mut Reader<'_>) -> Result<(), Malformed> {
+/// Skips a question. The message may end after its name or its type.
+fn skip_question(reader: &mut Reader<'_>) -> Result<(), ParseError> {
     reader.name()?;
     reader.optional(Reader::u16)?;
     reader.optional(Reader::u16)?;
     Ok(())
 }
 
-/// What reading the sections leaves behind.
+/// State of parsing the sections.
 struct Sections<'m> {
     reader: Reader<'m>,
     text_left: usize,
@@ -124,7 +120,7 @@ struct Sections<'m> {
 }
 
 impl Sections<'_> {
-    fn read(&mut self, count: u16) -> Result<Vec<Record>, Malformed> {
+    fn read(&mut self, count: u16) -> Result<Vec<Record>, ParseError> {
         let mut records = Vec::new();
         for _ in 0..count {
             if self.reader.is_at_end() {
@@ -135,7 +131,7 @@ impl Sections<'_> {
         Ok(records)
     }
 
-    fn record(&mut self) -> Result<Record, Malformed> {
+    fn record(&mut self) -> Result<Record, ParseError> {
         let reader = &mut self.reader;
         let header = Header {
             owner: reader.name()?,
@@ -155,12 +151,12 @@ impl Sections<'_> {
         self.text_left = self
             .text_left
             .checked_sub(text.len())
-            .ok_or(Malformed("its records unfold into too much text"))?;
+            .ok_or(ParseError("the text of the records is longer than 4 MiB"))?;
         Ok(Record { kind: header.kind, text })
     }
 }
 
-fn serial(mut soa: Reader<'_>) -> Result<u32, Malformed> {
+fn serial(mut soa: Reader<'_>) -> Result<u32, ParseError> {
     soa.optional(Reader::name)?;
     soa.optional(Reader::name)?;
     soa.optional(Reader::u32)
@@ -172,7 +168,7 @@ mod tests {
 
     use super::*;
 
-    /// A message with these flags, counts and octets after the header.
+    /// A message with these flags, counts and bytes after the header.
     fn message(flags: u16, counts: [u16; 4], rest: &[u8]) -> Vec<u8> {
         let header = [[7, flags].as_slice(), &counts].concat();
         let mut message: Vec<u8> = header.iter().flat_map(|word| word.to_be_bytes()).collect();
@@ -187,9 +183,9 @@ mod tests {
     const OPT: &[u8] = b"\x00\x00\x29\x04\xd0\x01\x00\x00\x00\x00\x00";
 
     #[test]
-    fn sections_are_told_apart() {
+    fn sections_are_kept_apart() {
         let rest = [QUESTION, A, SOA, A, OPT].concat();
-        let decoded = Message::decode(&message(0x8203, [1, 2, 1, 1], &rest)).unwrap();
+        let decoded = Message::parse(&message(0x8203, [1, 2, 1, 1], &rest)).unwrap();
         assert_eq!(decoded.answer.len(), 2);
         assert_eq!(decoded.answer[0].text, "example.com.\t3600\tIN\tA\t127.0.0.1");
         assert_eq!(
@@ -216,15 +212,15 @@ mod tests {
             ("as many as announced", &[QUESTION, A, A].concat(), (2, 0, 0)),
             ("more than announced", &[QUESTION, A, A, A].concat(), (2, 0, A.len())),
         ] {
-            let decoded = Message::decode(&message(0x8000, [1, 2, 0, 0], rest)).unwrap();
+            let decoded = Message::parse(&message(0x8000, [1, 2, 0, 0], rest)).unwrap();
             let found = (decoded.answer.len(), decoded.missing, decoded.trailing);
             assert_eq!(found, expected, "{what}");
         }
     }
 
     #[test]
-    fn a_serial_comes_from_the_answer_alone() {
-        let decoded = Message::decode(&message(0x8000, [0, 0, 1, 0], &SOA.replace_pointers()));
+    fn a_serial_comes_from_the_answer_section_only() {
+        let decoded = Message::parse(&message(0x8000, [0, 0, 1, 0], &SOA.replace_pointers()));
         assert_eq!(decoded.unwrap().serial, None);
     }
 
@@ -244,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn bad_messages_are_refused() {
+    fn malformed_messages_are_rejected() {
         let tsig = b"\x00\x00\xfa\x00\xff\x00\x00\x00\x00\x00\x00";
         for (what, bad) in [
             ("short", vec![0; 11]),
@@ -260,37 +256,37 @@ mod tests {
             ),
             ("signed", message(0, [0, 0, 0, 1], tsig)),
         ] {
-            assert!(Message::decode(&bad).is_err(), "{what}");
+            assert!(Message::parse(&bad).is_err(), "{what}");
         }
     }
 
     #[test]
-    fn text_cannot_grow_without_bound() {
-        // A name of 127 labels, each of an octet that takes four characters, and pointers to it.
+    fn the_text_of_a_message_is_limited() {
+        // A name of 126 labels, each of one byte that takes four characters, and pointers to it.
         let mut rest = [b"\x01\x07".repeat(126), b"\x00\x00\x01\x00\x01".to_vec()].concat();
         for _ in 0..4500 {
             rest.extend(b"\xc0\x0c\x00\x02\x00\x01\x00\x00\x00\x00\x00\x02\xc0\x0c");
         }
         assert_eq!(
-            Message::decode(&message(0, [1, 4500, 0, 0], &rest)),
-            Err(Malformed("its records unfold into too much text"))
+            Message::parse(&message(0, [1, 4500, 0, 0], &rest)),
+            Err(ParseError("the text of the records is longer than 4 MiB"))
         );
     }
 
     proptest! {
         #[test]
-        fn nothing_panics(octets in prop::collection::vec(any::<u8>(), 0..300)) {
-            drop(Message::decode(&octets));
+        fn any_bytes_parse_without_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+            drop(Message::parse(&bytes));
         }
 
         #[test]
-        fn no_record_panics(kind in 0_u16..300, data in prop::collection::vec(any::<u8>(), 0..120)) {
+        fn any_record_parses_without_panic(kind in 0_u16..300, data in prop::collection::vec(any::<u8>(), 0..120)) {
             let mut rest = b"\x01a\x00".to_vec();
             rest.extend(kind.to_be_bytes());
             rest.extend(b"\x00\x01\x00\x00\x00\x00");
             rest.extend(u16::try_from(data.len()).unwrap().to_be_bytes());
             rest.extend(data);
-            drop(Message::decode(&message(0, [0, 1, 0, 0], &rest)));
+            drop(Message::parse(&message(0, [0, 1, 0, 0], &rest)));
         }
     }
 }

@@ -1,24 +1,23 @@
-//! The names of record types, classes and response codes, as the DNS library of upstream has them:
-//! users write them in their modules, and patterns over records meet them again.
+//! Mnemonics of record types, classes and response codes, as miekg/dns has them.
 
-use std::fmt;
+use std::{fmt, str::FromStr};
 
 #[cfg(feature = "serde")]
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-/// The type of a record or of a question.
+/// The type of a record or of a query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct RecordType(pub u16);
 
-/// The class of a record or of a question.
+/// The class of a record or of a query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct RecordClass(pub u16);
 
-/// A response code, with the upper bits that an OPT record adds.
+/// A response code, with the upper bits of the OPT record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Rcode(pub u16);
 
-/// Declares the types that the prober names in its own code, and the table of all of them.
+/// Declares a constant for each type and the table of all types.
 macro_rules! record_types {
     ($($number:literal $name:ident $mnemonic:literal,)*) => {
         impl RecordType {
@@ -146,17 +145,17 @@ const RCODES: &[(u16, &str)] = &[
     (23, "BADCOOKIE"),
 ];
 
-/// A spelling that upstream's library understands besides `NOTIMP`.
+/// A second spelling of `NOTIMP` that miekg/dns accepts.
 const NOTIMP_ALIAS: &str = "NOTIMPL";
 
 impl RecordType {
-    /// The type with this upper-case mnemonic; `TYPE65` and lower case are none.
+    /// Returns the type with this upper-case mnemonic. `TYPE65` and lower case are not accepted.
     #[must_use]
     pub fn from_mnemonic(mnemonic: &str) -> Option<Self> {
         number_of(TYPES, mnemonic).map(Self)
     }
 
-    /// The mnemonic, if the type has one.
+    /// Returns the mnemonic if the type has one.
     #[must_use]
     pub fn mnemonic(self) -> Option<&'static str> {
         TYPES
@@ -171,13 +170,13 @@ impl RecordClass {
     /// Internet.
     pub const IN: Self = Self(1);
 
-    /// The class with this upper-case mnemonic.
+    /// Returns the class with this upper-case mnemonic.
     #[must_use]
     pub fn from_mnemonic(mnemonic: &str) -> Option<Self> {
         number_of(CLASSES, mnemonic).map(Self)
     }
 
-    /// The mnemonic, if the class has one.
+    /// Returns the mnemonic if the class has one.
     #[must_use]
     pub fn mnemonic(self) -> Option<&'static str> {
         mnemonic_of(CLASSES, self.0)
@@ -188,14 +187,14 @@ impl Rcode {
     /// No error.
     pub const NOERROR: Self = Self(0);
 
-    /// The code with this upper-case mnemonic.
+    /// Returns the code with this upper-case mnemonic.
     #[must_use]
     pub fn from_mnemonic(mnemonic: &str) -> Option<Self> {
         let mnemonic = if mnemonic == NOTIMP_ALIAS { "NOTIMP" } else { mnemonic };
         number_of(RCODES, mnemonic).map(Self)
     }
 
-    /// The mnemonic, if the code has one.
+    /// Returns the mnemonic if the code has one.
     #[must_use]
     pub fn mnemonic(self) -> Option<&'static str> {
         mnemonic_of(RCODES, self.0)
@@ -220,7 +219,7 @@ impl fmt::Display for RecordType {
 }
 
 impl fmt::Display for RecordClass {
-    /// As it stands in the text of a record, where `ANY` would be ambiguous.
+    /// Writes the class as in the text of a record, where miekg/dns writes `CLASS255` for `ANY`.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.mnemonic().filter(|mnemonic| *mnemonic != "ANY") {
             Some(mnemonic) => formatter.write_str(mnemonic),
@@ -238,17 +237,41 @@ impl fmt::Display for Rcode {
     }
 }
 
-/// Reads and writes one of the three as its mnemonic.
-#[cfg(feature = "serde")]
-macro_rules! setting {
-    ($name:ident, $refusal:literal) => {
-        impl<'de> Deserialize<'de> for $name {
-            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                let text = String::deserialize(deserializer)?;
-                Self::from_mnemonic(&text).ok_or_else(|| de::Error::custom(format!($refusal, text)))
+/// A text that is not a mnemonic.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum UnknownMnemonic {
+    /// No type has this mnemonic.
+    #[error("query type '{0}' is not valid")]
+    Type(String),
+    /// No class has this mnemonic.
+    #[error("query class '{0}' is not valid")]
+    Class(String),
+    /// No response code has this mnemonic.
+    #[error(
+        "rcode '{0}' is not valid; the most common are NOERROR, NXDOMAIN, SERVFAIL and REFUSED"
+    )]
+    Rcode(String),
+}
+
+/// Implements parsing and, with the feature `serde`, (de)serialization as a mnemonic.
+macro_rules! parse_mnemonic {
+    ($name:ident, $error:ident) => {
+        impl FromStr for $name {
+            type Err = UnknownMnemonic;
+
+            fn from_str(text: &str) -> Result<Self, UnknownMnemonic> {
+                Self::from_mnemonic(text).ok_or_else(|| UnknownMnemonic::$error(text.to_owned()))
             }
         }
 
+        #[cfg(feature = "serde")]
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+            }
+        }
+
+        #[cfg(feature = "serde")]
         impl Serialize for $name {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 match self.mnemonic() {
@@ -260,12 +283,9 @@ macro_rules! setting {
     };
 }
 
-#[cfg(feature = "serde")]
-setting!(RecordType, "query type '{}' is not valid");
-#[cfg(feature = "serde")]
-setting!(RecordClass, "query class '{}' is not valid");
-#[cfg(feature = "serde")]
-setting!(Rcode, "rcode '{}' is not valid; the commonest are NOERROR, NXDOMAIN, SERVFAIL, REFUSED");
+parse_mnemonic!(RecordType, Type);
+parse_mnemonic!(RecordClass, Class);
+parse_mnemonic!(Rcode, Rcode);
 
 #[cfg(test)]
 mod tests {
@@ -277,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn mnemonics_are_read_and_written() {
+    fn mnemonics_are_parsed_and_printed() {
         for (mnemonic, number) in [("A", 1), ("NSAP-PTR", 23), ("None", 0), ("ANY", 255)] {
             assert_eq!(RecordType::from_mnemonic(mnemonic), Some(RecordType(number)));
             assert_eq!(RecordType(number).to_string(), mnemonic);

@@ -1,4 +1,4 @@
-//! The question: a name as users write it, and the message that asks for it.
+//! Queries: names as users write them, and the message that asks for one.
 
 use std::fmt;
 
@@ -6,26 +6,36 @@ use thiserror::Error;
 
 use super::{HEADER_LENGTH, MAX_LABEL, MAX_NAME};
 
-/// A name that can be asked for; its letters keep their case.
+/// A domain name of a query. Letters keep their case.
 ///
-/// A backslash makes the character after it a part of the label, and `\DDD` is an octet by its
-/// number. The final dot may be left out. The default is the root.
+/// The text has the format of RFC 1035, section 5.1: `\X` stands for the character X as a part of
+/// the label, and `\DDD` for the byte with this decimal number. The final dot is optional. The
+/// default is the root.
+///
+/// ```
+/// use dns_text::QueryName;
+///
+/// let name = QueryName::new(r"john\.doe.example")?;
+/// assert_eq!(name.labels().collect::<Vec<_>>(), [&b"john.doe"[..], b"example"]);
+/// assert_eq!(QueryName::new("a..b").unwrap_err().to_string(), "has an empty label");
+/// # Ok::<(), dns_text::NameError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QueryName {
     written: String,
     wire: Vec<u8>,
 }
 
-/// Why a name cannot be asked for.
+/// The reason why a text is not a domain name, as the predicate of a sentence about the name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-pub enum BadName {
+pub enum NameError {
     /// Two dots in a row, or a dot at the start.
     #[error("has an empty label")]
     EmptyLabel,
-    /// RFC 1035, section 2.3.4.
+    /// A label is longer than [`MAX_LABEL`].
     #[error("has a label of more than {MAX_LABEL} bytes")]
     LongLabel,
-    /// RFC 1035, section 2.3.4.
+    /// The name is longer than [`MAX_NAME`].
     #[error("is longer than {MAX_NAME} bytes")]
     Long,
     /// A backslash at the end, or a number above 255.
@@ -34,8 +44,8 @@ pub enum BadName {
 }
 
 impl QueryName {
-    /// Reads a name. Upstream finds a bad one only when it probes.
-    pub fn new(written: &str) -> Result<Self, BadName> {
+    /// Parses a name.
+    pub fn new(written: &str) -> Result<Self, NameError> {
         let mut wire = Vec::with_capacity(written.len() + 2);
         let mut label = Vec::new();
         let mut rest = if written == "." { &[] } else { written.as_bytes() };
@@ -48,12 +58,12 @@ impl QueryName {
                 [b'\\', a @ b'0'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9', after @ ..] => {
                     let number = [a, b, c].map(|digit| u16::from(*digit - b'0'));
                     let number = number.into_iter().fold(0, |number, digit| number * 10 + digit);
-                    label.push(u8::try_from(number).map_err(|_| BadName::BadEscape)?);
+                    label.push(u8::try_from(number).map_err(|_| NameError::BadEscape)?);
                     after
                 }
-                [b'\\'] => return Err(BadName::BadEscape),
-                [b'\\', octet, after @ ..] | [octet, after @ ..] => {
-                    label.push(*octet);
+                [b'\\'] => return Err(NameError::BadEscape),
+                [b'\\', byte, after @ ..] | [byte, after @ ..] => {
+                    label.push(*byte);
                     after
                 }
                 [] => break,
@@ -64,12 +74,12 @@ impl QueryName {
         }
         wire.push(0);
         if wire.len() > MAX_NAME {
-            return Err(BadName::Long);
+            return Err(NameError::Long);
         }
         Ok(Self { written: written.to_owned(), wire })
     }
 
-    /// The labels of the name.
+    /// Returns the labels of the name, without the empty label of the root.
     pub fn labels(&self) -> impl Iterator<Item = &[u8]> {
         let mut rest = self.wire.as_slice();
         std::iter::from_fn(move || {
@@ -80,19 +90,20 @@ impl QueryName {
         })
     }
 
-    /// The name as it was written.
+    /// Returns the name as it was written.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.written
     }
 }
 
-fn close(label: &mut Vec<u8>, wire: &mut Vec<u8>) -> Result<(), BadName> {
+/// Appends a label to the name and clears it.
+fn close(label: &mut Vec<u8>, wire: &mut Vec<u8>) -> Result<(), NameError> {
     if label.is_empty() {
-        return Err(BadName::EmptyLabel);
+        return Err(NameError::EmptyLabel);
     }
     let length = u8::try_from(label.len()).ok().filter(|length| usize::from(*length) <= MAX_LABEL);
-    wire.push(length.ok_or(BadName::LongLabel)?);
+    wire.push(length.ok_or(NameError::LongLabel)?);
     wire.append(label);
     Ok(())
 }
@@ -109,14 +120,14 @@ impl fmt::Display for QueryName {
     }
 }
 
-/// The header flag that asks a server to resolve the name recursively.
+/// Header flag RD: the client asks the server to resolve the name recursively.
 pub const RECURSION_DESIRED: u16 = 1 << 8;
 
-/// The message that asks one question, with these header flags and without EDNS.
+/// Encodes a message with one question and these header flags, without EDNS.
 #[must_use]
 pub fn encode(identifier: u16, flags: u16, name: &QueryName, kind: u16, class: u16) -> Vec<u8> {
     let header = [identifier, flags, 1, 0, 0, 0];
-    let mut message = Vec::with_capacity(HEADER_LENGTH + name.wire.len() + ROOM);
+    let mut message = Vec::with_capacity(HEADER_LENGTH + name.wire.len() + RESERVED);
     message.extend(header.into_iter().flat_map(u16::to_be_bytes));
     message.extend_from_slice(&name.wire);
     message.extend_from_slice(&kind.to_be_bytes());
@@ -124,25 +135,25 @@ pub fn encode(identifier: u16, flags: u16, name: &QueryName, kind: u16, class: u
     message
 }
 
-/// Octets of type and class, and of an OPT record without options.
-const ROOM: usize = 4 + OPT.len() + 8;
+/// Length in bytes of type and class, and of an OPT record without options.
+const RESERVED: usize = 4 + OPT.len() + 8;
 
 /// The root name and the type OPT.
 const OPT: [u8; 3] = [0, 0, 41];
 
-/// Adds to a query, which has no additional records, that the answer may have so many octets
-/// (RFC 6891).
-pub fn add_edns(query: &mut Vec<u8>, largest: u16) {
+/// Adds an OPT record to a query without additional records. It allows UDP responses of up to
+/// `max_size` bytes (RFC 6891).
+pub fn add_edns(query: &mut Vec<u8>, max_size: u16) {
     query.extend(OPT);
-    query.extend(largest.to_be_bytes());
-    // Extended code, version and flags; no options.
+    query.extend(max_size.to_be_bytes());
+    // Extended RCODE, version and flags; no options.
     query.extend([0; 6]);
     if let Some(count) = query.get_mut(ADDITIONAL_COUNT) {
         *count = 1;
     }
 }
 
-/// The lower octet of the number of additional records.
+/// Offset of the lower byte of the number of additional records.
 const ADDITIONAL_COUNT: usize = HEADER_LENGTH - 1;
 
 #[cfg(test)]
@@ -150,7 +161,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_go_on_the_wire_as_written() {
+    fn names_are_encoded_as_written() {
         for (written, wire) in [
             (".", &b"\x00"[..]),
             ("Example.com", b"\x07Example\x03com\x00"),
@@ -167,26 +178,26 @@ mod tests {
     }
 
     #[test]
-    fn names_that_cannot_be_asked_for_are_refused() {
+    fn invalid_names_are_rejected() {
         let label = "a".repeat(63);
         let longest = format!("{label}.{label}.{label}.{}", "a".repeat(61));
         assert!(QueryName::new(&longest).is_ok());
         for (written, error) in [
-            ("..", BadName::EmptyLabel),
-            (".a", BadName::EmptyLabel),
-            ("a..b", BadName::EmptyLabel),
-            ("a..", BadName::EmptyLabel),
-            ("a\\", BadName::BadEscape),
-            (r"\256", BadName::BadEscape),
-            (&format!("{label}a"), BadName::LongLabel),
-            (&format!("{longest}a"), BadName::Long),
+            ("..", NameError::EmptyLabel),
+            (".a", NameError::EmptyLabel),
+            ("a..b", NameError::EmptyLabel),
+            ("a..", NameError::EmptyLabel),
+            ("a\\", NameError::BadEscape),
+            (r"\256", NameError::BadEscape),
+            (&format!("{label}a"), NameError::LongLabel),
+            (&format!("{longest}a"), NameError::Long),
         ] {
             assert_eq!(QueryName::new(written), Err(error), "{written}");
         }
     }
 
     #[test]
-    fn a_question_has_no_frills() {
+    fn a_query_has_one_question_and_nothing_else() {
         let name = QueryName::new("Ab.c").unwrap();
         assert_eq!(
             encode(0x1234, RECURSION_DESIRED, &name, 6, 1),

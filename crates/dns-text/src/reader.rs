@@ -1,4 +1,4 @@
-//! Reads the parts of a DNS message (RFC 1035, section 4), never beyond its end.
+//! Reader of the parts of a DNS message (RFC 1035, section 4).
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -6,25 +6,41 @@ use thiserror::Error;
 
 use super::MAX_NAME;
 
-/// The defect of a message.
+/// The defect of a malformed message, as a phrase.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("{0}")]
-pub struct Malformed(pub &'static str);
+pub struct ParseError(pub &'static str);
 
-impl From<std::fmt::Error> for Malformed {
-    /// Text goes into strings, which take everything.
+impl From<std::fmt::Error> for ParseError {
+    /// Needed for `write!`; writing to a string does not fail.
     fn from(_: std::fmt::Error) -> Self {
-        Self("its text cannot be written")
+        Self("the text of a record cannot be written")
     }
 }
 
-/// The maximum number of pointers in a name: no name has more labels, so more are a loop.
+/// Maximum number of compression pointers in a name. No name has more labels, so more pointers are
+/// a loop.
 const MAX_POINTERS: usize = MAX_NAME.div_ceil(2) - 2;
 
-/// The two upper bits of a length octet say what follows.
-const LABEL_KIND: u8 = 0xc0;
+/// Mask of the two upper bits of a length byte: 00 is a label, 11 a compression pointer.
+const LABEL_TYPE: u8 = 0xc0;
 
-/// A place in a message, and where reading has to stop.
+/// A cursor in a message that never reads beyond its end.
+///
+/// Copying a reader is cheap and keeps the position.
+///
+/// ```
+/// use dns_text::Reader;
+///
+/// let message = b"\x03www\x07example\x00\x04mail\xc0\x04\x00\x19";
+/// let mut reader = Reader::new(message, 13);
+/// let mut labels = Vec::new();
+/// reader.labels(|label| labels.push(label))?;
+/// assert_eq!(labels, [&b"mail"[..], b"example"]);
+/// assert_eq!(reader.u16()?, 25);
+/// assert!(reader.is_at_end() && reader.u8().is_err());
+/// # Ok::<(), dns_text::ParseError>(())
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct Reader<'m> {
     message: &'m [u8],
@@ -32,120 +48,141 @@ pub struct Reader<'m> {
 }
 
 impl<'m> Reader<'m> {
-    /// Reads `message` from `position` on.
+    /// Creates a reader of `message` that starts at the offset `position`.
+    #[must_use]
     pub const fn new(message: &'m [u8], position: usize) -> Self {
         Self { message, position }
     }
 
-    /// A reader of the next `length` octets, which this one skips.
+    /// Returns a reader of the next `length` bytes and skips them.
     ///
-    /// A compressed name in it may point back, as far as the message goes.
-    pub fn part(&mut self, length: usize) -> Result<Self, Malformed> {
+    /// Compressed names in these bytes may point to everything before them.
+    pub fn part(&mut self, length: usize) -> Result<Self, ParseError> {
         let start = self.position;
         self.take(length)?;
         let message = self.message.get(..self.position).unwrap_or_default();
         Ok(Self { message, position: start })
     }
 
+    /// Returns true at the end of the message or part.
+    #[inline]
+    #[must_use]
     pub const fn is_at_end(&self) -> bool {
         self.position >= self.message.len()
     }
 
-    pub fn take(&mut self, length: usize) -> Result<&'m [u8], Malformed> {
+    /// Reads `length` bytes.
+    #[inline]
+    pub fn take(&mut self, length: usize) -> Result<&'m [u8], ParseError> {
         let end = self.position.saturating_add(length);
-        let octets =
-            self.message.get(self.position..end).ok_or(Malformed("it ends within a field"))?;
+        let bytes = self
+            .message
+            .get(self.position..end)
+            .ok_or(ParseError("the message ends within a field"))?;
         self.position = end;
-        Ok(octets)
+        Ok(bytes)
     }
 
-    /// All octets up to the end.
+    /// Reads all bytes up to the end.
     pub fn rest(&mut self) -> &'m [u8] {
-        let octets = self.message.get(self.position..).unwrap_or_default();
+        let bytes = self.message.get(self.position..).unwrap_or_default();
         self.position = self.message.len();
-        octets
+        bytes
     }
 
-    fn array<const LENGTH: usize>(&mut self) -> Result<[u8; LENGTH], Malformed> {
-        let octets = self.take(LENGTH)?;
-        octets.try_into().map_err(|_| Malformed("it ends within a field"))
+    #[inline]
+    fn array<const LENGTH: usize>(&mut self) -> Result<[u8; LENGTH], ParseError> {
+        let bytes = self.take(LENGTH)?;
+        bytes.try_into().map_err(|_| ParseError("the message ends within a field"))
     }
 
-    pub fn u8(&mut self) -> Result<u8, Malformed> {
+    /// Reads one byte.
+    #[inline]
+    pub fn u8(&mut self) -> Result<u8, ParseError> {
         self.array().map(u8::from_be_bytes)
     }
 
-    pub fn u16(&mut self) -> Result<u16, Malformed> {
+    /// Reads a 16-bit number.
+    #[inline]
+    pub fn u16(&mut self) -> Result<u16, ParseError> {
         self.array().map(u16::from_be_bytes)
     }
 
-    pub fn u32(&mut self) -> Result<u32, Malformed> {
+    /// Reads a 32-bit number.
+    #[inline]
+    pub fn u32(&mut self) -> Result<u32, ParseError> {
         self.array().map(u32::from_be_bytes)
     }
 
-    pub fn u48(&mut self) -> Result<u64, Malformed> {
+    /// Reads a 48-bit number.
+    pub fn u48(&mut self) -> Result<u64, ParseError> {
         let high = self.u16()?;
         let low = self.u32()?;
         Ok(u64::from(high) << 32 | u64::from(low))
     }
 
-    pub fn u64(&mut self) -> Result<u64, Malformed> {
+    /// Reads a 64-bit number.
+    pub fn u64(&mut self) -> Result<u64, ParseError> {
         self.array().map(u64::from_be_bytes)
     }
 
-    pub fn ipv4(&mut self) -> Result<Ipv4Addr, Malformed> {
+    /// Reads an IPv4 address.
+    #[inline]
+    pub fn ipv4(&mut self) -> Result<Ipv4Addr, ParseError> {
         self.array::<4>().map(Ipv4Addr::from)
     }
 
-    pub fn ipv6(&mut self) -> Result<Ipv6Addr, Malformed> {
+    /// Reads an IPv6 address.
+    #[inline]
+    pub fn ipv6(&mut self) -> Result<Ipv6Addr, ParseError> {
         self.array::<16>().map(Ipv6Addr::from)
     }
 
-    /// A string of up to 255 octets after its length.
-    pub fn string(&mut self) -> Result<&'m [u8], Malformed> {
+    /// Reads a character string: a length byte and up to 255 bytes.
+    pub fn string(&mut self) -> Result<&'m [u8], ParseError> {
         let length = self.u8()?;
         self.take(length.into())
     }
 
-    /// What `read` gives, or the empty value when there is nothing left.
+    /// Reads a field that may be missing. Returns the default value at the end of the data.
     ///
-    /// The records of upstream's library may end after any of their fields.
+    /// miekg/dns accepts records that end after any of their fields.
     pub fn optional<T: Default>(
         &mut self,
-        read: impl FnOnce(&mut Self) -> Result<T, Malformed>,
-    ) -> Result<T, Malformed> {
+        read: impl FnOnce(&mut Self) -> Result<T, ParseError>,
+    ) -> Result<T, ParseError> {
         if self.is_at_end() { Ok(T::default()) } else { read(self) }
     }
 
-    /// Reads a name and gives its labels to `visit`; compression is followed.
-    pub fn labels(&mut self, mut visit: impl FnMut(&'m [u8])) -> Result<(), Malformed> {
+    /// Reads a name and passes its labels to `visit`. Compression pointers are followed.
+    pub fn labels(&mut self, mut visit: impl FnMut(&'m [u8])) -> Result<(), ParseError> {
         let mut length = 0;
         let mut pointers = 0;
         let mut cursor = *self;
         loop {
-            let octet = cursor.u8()?;
-            match octet & LABEL_KIND {
-                0 if octet == 0 => break,
+            let byte = cursor.u8()?;
+            match byte & LABEL_TYPE {
+                0 if byte == 0 => break,
                 0 => {
-                    let label = cursor.take(octet.into())?;
+                    let label = cursor.take(byte.into())?;
                     length += label.len() + 1;
                     if length >= MAX_NAME {
-                        return Err(Malformed("a name is longer than 255 octets"));
+                        return Err(ParseError("a name is longer than 255 bytes"));
                     }
                     visit(label);
                 }
-                LABEL_KIND => {
+                LABEL_TYPE => {
                     let low = cursor.u8()?;
                     if pointers == 0 {
                         self.position = cursor.position;
                     }
                     pointers += 1;
                     if pointers > MAX_POINTERS {
-                        return Err(Malformed("a name has too many compression pointers"));
+                        return Err(ParseError("a name has too many compression pointers"));
                     }
-                    cursor.position = u16::from_be_bytes([octet & !LABEL_KIND, low]).into();
+                    cursor.position = u16::from_be_bytes([byte & !LABEL_TYPE, low]).into();
                 }
-                _ => return Err(Malformed("a label is of a reserved kind")),
+                _ => return Err(ParseError("a label has a reserved type")),
             }
         }
         if pointers == 0 {
@@ -154,20 +191,20 @@ impl<'m> Reader<'m> {
         Ok(())
     }
 
-    /// Skips a name without following its pointers.
-    pub fn skip_name(&mut self) -> Result<(), Malformed> {
+    /// Skips a name. Compression pointers are not followed.
+    pub fn skip_name(&mut self) -> Result<(), ParseError> {
         loop {
-            let octet = self.u8()?;
-            match octet & LABEL_KIND {
-                0 if octet == 0 => return Ok(()),
+            let byte = self.u8()?;
+            match byte & LABEL_TYPE {
+                0 if byte == 0 => return Ok(()),
                 0 => {
-                    self.take(octet.into())?;
+                    self.take(byte.into())?;
                 }
-                LABEL_KIND => {
+                LABEL_TYPE => {
                     self.u8()?;
                     return Ok(());
                 }
-                _ => return Err(Malformed("a label is of a reserved kind")),
+                _ => return Err(ParseError("a label has a reserved type")),
             }
         }
     }
@@ -177,7 +214,7 @@ impl<'m> Reader<'m> {
 mod tests {
     use super::*;
 
-    fn name(message: &[u8], position: usize) -> Result<(String, usize), Malformed> {
+    fn name(message: &[u8], position: usize) -> Result<(String, usize), ParseError> {
         let mut reader = Reader::new(message, position);
         let mut skipping = reader;
         let mut text = String::new();
@@ -198,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn bad_names_are_refused() {
+    fn malformed_names_are_rejected() {
         let too_long = [&[63; 64][..], &[63; 64], &[63; 64], &[62; 63], &[0]].concat();
         let longest = [&[63; 64][..], &[63; 64], &[63; 64], &[61; 62], &[0]].concat();
         for (what, message) in [
@@ -217,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn a_part_ends_where_it_ends_but_names_point_before_it() {
+    fn names_in_a_part_may_point_before_it() {
         let message = b"\x01a\x00\xc0\x00\x01b\x00";
         let mut reader = Reader::new(message, 3);
         let mut part = reader.part(2).unwrap();

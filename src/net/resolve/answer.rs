@@ -5,7 +5,7 @@
 
 use std::{fmt, net::IpAddr};
 
-use dns_text::{HEADER_LENGTH, Malformed, QueryName, RCODE, Reader, TRUNCATED};
+use dns_text::{HEADER_LENGTH, ParseError, QueryName, RCODE, Reader, TRUNCATED};
 use thiserror::Error;
 
 /// A query that waits for its answer.
@@ -44,7 +44,7 @@ pub(super) enum NoAnswer {
     #[error("the server answered with nothing, not even a reason")]
     Nothing,
     #[error("malformed answer: {0}")]
-    Malformed(#[from] Malformed),
+    Malformed(#[from] ParseError),
 }
 
 /// A response code.
@@ -158,7 +158,7 @@ struct Records<'m> {
 
 impl<'m> Records<'m> {
     /// Reads `count` records and keeps the addresses of this type.
-    fn read(&mut self, count: u16, wanted: u16) -> Result<(), Malformed> {
+    fn read(&mut self, count: u16, wanted: u16) -> Result<(), ParseError> {
         for _ in 0..count {
             let (kind, class, ttl, mut data) = self.record()?;
             if class != INTERNET || (kind != wanted && kind != CNAME) {
@@ -169,7 +169,7 @@ impl<'m> Records<'m> {
                 let address =
                     if kind == A { data.ipv4()?.into() } else { IpAddr::from(data.ipv6()?) };
                 if !data.is_at_end() {
-                    return Err(Malformed("an address is longer than its type allows"));
+                    return Err(ParseError("an address is longer than its type allows"));
                 }
                 self.addresses.push(address);
             }
@@ -178,7 +178,7 @@ impl<'m> Records<'m> {
     }
 
     /// The upper bits of the response code, where an OPT record has them.
-    fn extended_rcode(&mut self, before: u16, count: u16) -> Result<Option<u16>, Malformed> {
+    fn extended_rcode(&mut self, before: u16, count: u16) -> Result<Option<u16>, ParseError> {
         for _ in 0..before {
             self.record()?;
         }
@@ -192,7 +192,7 @@ impl<'m> Records<'m> {
         Ok(None)
     }
 
-    fn record(&mut self) -> Result<(u16, u16, u32, Reader<'m>), Malformed> {
+    fn record(&mut self) -> Result<(u16, u16, u32, Reader<'m>), ParseError> {
         let reader = &mut self.reader;
         reader.skip_name()?;
         let (kind, class, ttl, length) =
@@ -266,21 +266,21 @@ mod tests {
                 0x8180,
                 [1, 1, 0, 0],
                 vec![broken],
-                Err(NoAnswer::Malformed(Malformed("it ends within a field"))),
+                Err(NoAnswer::Malformed(ParseError("the message ends within a field"))),
             ),
             (
                 "five octets",
                 0x8180,
                 [1, 1, 0, 0],
                 vec![&long],
-                Err(NoAnswer::Malformed(Malformed("an address is longer than its type allows"))),
+                Err(NoAnswer::Malformed(ParseError("an address is longer than its type allows"))),
             ),
             (
                 "counts of a liar",
                 0x8180,
                 [1, 65535, 65535, 65535],
                 vec![],
-                Err(NoAnswer::Malformed(Malformed("it ends within a field"))),
+                Err(NoAnswer::Malformed(ParseError("the message ends within a field"))),
             ),
             ("no such name", 0x8183, [1, 0, 0, 0], vec![], Ok(Answer::NoSuchName)),
             ("an alias of nothing", 0x8183, [1, 1, 0, 0], vec![ALIAS], Ok(Answer::NoSuchName)),

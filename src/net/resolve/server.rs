@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use dns_text::{Malformed, QueryName, RECURSION_DESIRED, query};
+use dns_text::{ParseError, QueryName, RECURSION_DESIRED, query};
 use socket2::{Protocol, Socket, Type};
 use thiserror::Error;
 use tokio::{
@@ -261,7 +261,7 @@ impl Exchange<'_> {
         })?;
         match Answer::read(&answer, asked) {
             Err(NoAnswer::Truncated) => {
-                Err(NoAnswer::Malformed(Malformed("it is truncated over TCP")).into())
+                Err(NoAnswer::Malformed(ParseError("it is truncated over TCP")).into())
             }
             read => Ok(read?),
         }

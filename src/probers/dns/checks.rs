@@ -6,6 +6,7 @@ use dns_text::{Message, Rcode, Record};
 
 use super::{
     RecordRules,
+    exchange::Answer,
     settings::{DnsProber, Transport},
 };
 use crate::{
@@ -16,23 +17,20 @@ use crate::{
 
 /// Checks an answer against the module; all of it, so that all that is wrong can be seen at once.
 /// The first failure counts, in upstream's order of sections.
-pub(super) fn check(
-    prober: &DnsProber,
-    answer: &Message,
-    context: &Context,
-) -> Result<(), Failure> {
+pub(super) fn check(prober: &DnsProber, answer: &Answer, context: &Context) -> Result<(), Failure> {
     let caveat = caveat(prober.transport_protocol, answer);
     if let Some(caveat) = &caveat {
         context.log.warn("The answer is not complete", &[("caveat", caveat)]);
     }
-    let mut made = vec![check_rcode(&prober.valid_rcodes, answer.rcode)];
+    let message = &answer.message;
+    let mut made = vec![check_rcode(&prober.valid_rcodes, message.rcode)];
     for (section, key, records, rules) in [
-        ("answer", "validate_answer_rrs", &answer.answer, &prober.validate_answer_rrs),
-        ("authority", "validate_authority_rrs", &answer.authority, &prober.validate_authority_rrs),
+        ("answer", "validate_answer_rrs", &message.answer, &prober.validate_answer_rrs),
+        ("authority", "validate_authority_rrs", &message.authority, &prober.validate_authority_rrs),
         (
             "additional",
             "validate_additional_rrs",
-            &answer.additional,
+            &message.additional,
             &prober.validate_additional_rrs,
         ),
     ] {
@@ -56,11 +54,11 @@ pub(super) fn check(
 }
 
 /// What to know of an answer before its checks are believed: records of it may be missing.
-fn caveat(transport: Transport, answer: &Message) -> Option<String> {
-    let Message { truncated, cut, missing, trailing, .. } = answer;
+fn caveat(transport: Transport, answer: &Answer) -> Option<String> {
+    let Message { truncated, missing, trailing, .. } = &answer.message;
     let tc = "the answer is truncated (its TC bit is set), so records may be missing";
     Some(match transport {
-        Transport::Udp if *cut => format!("the answer was cut off{CUT_HINT}"),
+        Transport::Udp if answer.cut => format!("the answer was cut off{CUT_HINT}"),
         Transport::Udp if *truncated => format!("{tc}: set transport_protocol to tcp"),
         Transport::Tcp if *truncated => {
             format!("{tc}, although it came over TCP: check the name server")

@@ -23,6 +23,14 @@ use crate::{
 /// section 4.2.1). As upstream does it, the rest of a longer one is cut off.
 const LONGEST_DATAGRAM: usize = 512;
 
+/// The answer to a question.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) message: Message,
+    /// The datagram was longer than the buffer, so that its end is missing.
+    pub(super) cut: bool,
+}
+
 /// A question that is ready to go.
 pub(super) struct Question<'q> {
     pub(super) identifier: u16,
@@ -40,7 +48,7 @@ impl Question<'_> {
         &self,
         context: &Context,
         phases: &mut Phases<DnsPhase>,
-    ) -> Result<Message, Failure> {
+    ) -> Result<Answer, Failure> {
         let connecting = phases.stopwatch(DnsPhase::Connect);
         let socket = dial::udp(context, self.server, &self.options)?;
         drop(connecting);
@@ -69,8 +77,8 @@ impl Question<'_> {
                 continue;
             }
             asking.stop_at(arrival.sent.map(|sent| arrival.at.since(sent)).unwrap_or_default());
-            return match Message::decode(octets) {
-                Ok(message) => Ok(Message { cut: arrival.truncated, ..message }),
+            return match Message::parse(octets) {
+                Ok(message) => Ok(Answer { message, cut: arrival.truncated }),
                 Err(error) if arrival.truncated => {
                     let what = format!("was cut off, and cannot be read ({error}){CUT_HINT}");
                     Err(self.unreadable(Reason::TooLarge, &what))
@@ -94,7 +102,7 @@ impl Question<'_> {
         &self,
         context: &Context,
         seen: &mut DnsMeasurements,
-    ) -> Result<Message, Failure> {
+    ) -> Result<Answer, Failure> {
         let connecting = seen.phases.stopwatch(DnsPhase::Connect);
         let mut stream = dial::tcp(context, self.server, &self.options).await?;
         connecting.stop_at(stream.connect_time());
@@ -108,7 +116,7 @@ impl Question<'_> {
         context: &Context,
         (client, server_name): (&TlsClient, &str),
         seen: &mut DnsMeasurements,
-    ) -> Result<Message, Failure> {
+    ) -> Result<Answer, Failure> {
         let connecting = seen.phases.stopwatch(DnsPhase::Connect);
         let stream = dial::tcp(context, self.server, &self.options).await?;
         let connect_time = stream.connect_time();
@@ -126,7 +134,7 @@ impl Question<'_> {
         stream: &mut S,
         clock: &WireClock,
         phases: &mut Phases<DnsPhase>,
-    ) -> Result<Message, Failure> {
+    ) -> Result<Answer, Failure> {
         let asking = phases.stopwatch(DnsPhase::Request);
         context.enter(Stage::Request);
         let length = u16::try_from(self.octets.len()).unwrap_or(u16::MAX);
@@ -144,7 +152,8 @@ impl Question<'_> {
             let what = "is to another question: its identifier differs";
             return Err(self.unreadable(Reason::Protocol, what));
         }
-        Message::decode(&answer)
+        Message::parse(&answer)
+            .map(|message| Answer { message, cut: false })
             .map_err(|error| self.unreadable(Reason::Protocol, &format!("cannot be read: {error}")))
     }
 

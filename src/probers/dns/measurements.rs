@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use dns_text::{Message, Rcode, RecordType};
+use dns_text::{Rcode, RecordType};
 
+use super::exchange::Answer;
 use crate::{
     diagnostics::{Phase, Phases},
     metrics::{Description, Export, Metric, MetricSet, Unit},
@@ -103,11 +104,12 @@ pub struct AnswerFacts {
 }
 
 impl AnswerFacts {
-    pub(super) fn new(asked: RecordType, message: &Message) -> Self {
+    pub(super) fn new(asked: RecordType, answer: &Answer) -> Self {
+        let message = &answer.message;
         let count = |records: &[_]| u16::try_from(records.len()).unwrap_or(u16::MAX);
         Self {
             rcode: message.rcode,
-            truncated: message.truncated || message.cut,
+            truncated: message.truncated || answer.cut,
             answer: count(&message.answer),
             authority: count(&message.authority),
             additional: count(&message.additional),

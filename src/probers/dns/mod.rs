@@ -74,9 +74,9 @@ impl Prober for DnsProber {
         context.log.debug(
             "Got answer",
             &[
-                ("rcode", &answer.rcode),
-                ("truncated", &answer.truncated),
-                ("answers", &answer.answer.len()),
+                ("rcode", &answer.message.rcode),
+                ("truncated", &answer.message.truncated),
+                ("answers", &answer.message.answer.len()),
             ],
         );
         context.enter(Stage::Check);

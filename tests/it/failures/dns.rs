@@ -179,7 +179,7 @@ fn incomplete() -> Vec<Row> {
             asking(""),
             serving(dns().garbage(&[0x83, 0x80, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 1, 0])),
             (Stage::Response, Reason::Protocol),
-            "it ends within a field; it is truncated (its TC bit is set): set transport_protocol",
+            "the message ends within a field; it is truncated (its TC bit is set): set transport_protocol",
         ),
         row(
             "fewer records than announced",

@@ -1,75 +1,74 @@
-//! How single values of a record are written as text.
+//! Text of single values: escaping, digits of several bases, times.
 
 use std::{
     fmt::Write as _,
     net::{IpAddr, Ipv6Addr},
 };
 
-/// Pushes an octet that has no character of its own as `\DDD`.
-fn decimal(text: &mut String, octet: u8) {
+/// Writes a byte as `\DDD`.
+fn decimal(text: &mut String, byte: u8) {
     text.push('\\');
-    for digit in [octet / 100, octet / 10 % 10, octet % 10] {
+    for digit in [byte / 100, byte / 10 % 10, byte % 10] {
         text.push(char::from(b'0' + digit));
     }
 }
 
-/// Pushes `octets`, with a backslash before those that `special` names, and `\DDD` for what is not
+/// Writes bytes with a backslash before those that are `special`, and `\DDD` for those that are not
 /// printable ASCII.
-fn escaped(text: &mut String, octets: &[u8], special: impl Fn(u8) -> bool) {
-    for octet in octets.iter().copied() {
-        if special(octet) {
+fn escaped(text: &mut String, bytes: &[u8], special: impl Fn(u8) -> bool) {
+    for byte in bytes.iter().copied() {
+        if special(byte) {
             text.push('\\');
-            text.push(char::from(octet));
-        } else if matches!(octet, b' '..=b'~') {
-            text.push(char::from(octet));
+            text.push(char::from(byte));
+        } else if matches!(byte, b' '..=b'~') {
+            text.push(char::from(byte));
         } else {
-            decimal(text, octet);
+            decimal(text, byte);
         }
     }
 }
 
-/// A label of a name.
-pub(super) fn label(text: &mut String, octets: &[u8]) {
-    escaped(text, octets, |octet| {
-        matches!(octet, b'.' | b' ' | b'\'' | b'@' | b';' | b'(' | b')' | b'"' | b'\\')
+/// Writes a label of a name.
+pub(super) fn label(text: &mut String, bytes: &[u8]) {
+    escaped(text, bytes, |byte| {
+        matches!(byte, b'.' | b' ' | b'\'' | b'@' | b';' | b'(' | b')' | b'"' | b'\\')
     });
 }
 
-/// A character string without quotes.
-pub(super) fn string(text: &mut String, octets: &[u8]) {
-    escaped(text, octets, |octet| matches!(octet, b'"' | b'\\'));
+/// Writes a character string without quotes.
+pub(super) fn string(text: &mut String, bytes: &[u8]) {
+    escaped(text, bytes, |byte| matches!(byte, b'"' | b'\\'));
 }
 
-/// A character string in quotes.
-pub(super) fn quoted(text: &mut String, octets: &[u8]) {
+/// Writes a character string in quotes.
+pub(super) fn quoted(text: &mut String, bytes: &[u8]) {
     text.push('"');
-    string(text, octets);
+    string(text, bytes);
     text.push('"');
 }
 
-/// The value of a service parameter.
-pub(super) fn parameter(text: &mut String, octets: &[u8]) {
-    escaped(text, octets, |octet| matches!(octet, b'"' | b';' | b' ' | b'\\'));
+/// Writes the value of a service parameter (RFC 9460).
+pub(super) fn parameter(text: &mut String, bytes: &[u8]) {
+    escaped(text, bytes, |byte| matches!(byte, b'"' | b';' | b' ' | b'\\'));
 }
 
-/// One protocol of an `alpn` parameter, whose commas and backslashes are escaped twice.
-pub(super) fn alpn(text: &mut String, octets: &[u8]) {
-    for octet in octets.iter().copied() {
-        match octet {
+/// Writes one protocol of an `alpn` parameter. Commas and backslashes are escaped twice.
+pub(super) fn alpn(text: &mut String, bytes: &[u8]) {
+    for byte in bytes.iter().copied() {
+        match byte {
             b',' => text.push_str(r"\\\044"),
             b'\\' => text.push_str(r"\\\092"),
-            _ => parameter(text, &[octet]),
+            _ => parameter(text, &[byte]),
         }
     }
 }
 
-/// The value of a CAA or URI record, in quotes.
+/// Writes the value of a CAA or URI record in quotes.
 ///
-/// Upstream's library takes backslashes in it for escapes, although they are plain octets on the
-/// wire; so do users' patterns.
-pub(super) fn octets_with_escapes(text: &mut String, octets: &[u8]) {
+/// Like miekg/dns, it takes backslashes for escapes, although they are plain bytes in wire format.
+pub(super) fn value_with_escapes(text: &mut String, bytes: &[u8]) {
     text.push('"');
-    let mut rest = octets;
+    let mut rest = bytes;
     loop {
         rest = match rest {
             [] => break,
@@ -79,14 +78,14 @@ pub(super) fn octets_with_escapes(text: &mut String, octets: &[u8]) {
             }
             [b'\\', a @ b'0'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9', after @ ..] => {
                 let digits = [(a, 100), (b, 10), (c, 1)];
-                let octet = digits.iter().fold(0_u8, |sum, (digit, weight)| {
+                let byte = digits.iter().fold(0_u8, |sum, (digit, weight)| {
                     sum.wrapping_add((*digit - b'0').wrapping_mul(*weight))
                 });
-                string(text, &[octet]);
+                string(text, &[byte]);
                 after
             }
-            [b'\\', octet, after @ ..] | [octet, after @ ..] if rest != [b'\\'] => {
-                string(text, &[*octet]);
+            [b'\\', byte, after @ ..] | [byte, after @ ..] if rest != [b'\\'] => {
+                string(text, &[*byte]);
                 after
             }
             [_, after @ ..] => after,
@@ -95,26 +94,26 @@ pub(super) fn octets_with_escapes(text: &mut String, octets: &[u8]) {
     text.push('"');
 }
 
-/// Octets as hexadecimal digits, in lower case.
-pub(super) fn hex(text: &mut String, octets: &[u8]) {
-    for octet in octets {
-        text.extend([octet >> 4, octet & 0xf].map(|nibble| digit(nibble, b'a')));
+/// Writes bytes as hexadecimal digits in lower case.
+pub(super) fn hex(text: &mut String, bytes: &[u8]) {
+    for byte in bytes {
+        text.extend([byte >> 4, byte & 0xf].map(|nibble| digit(nibble, b'a')));
     }
 }
 
-/// Octets as hexadecimal digits, in upper case.
-pub(super) fn hex_upper(text: &mut String, octets: &[u8]) {
-    for octet in octets {
-        text.extend([octet >> 4, octet & 0xf].map(|nibble| digit(nibble, b'A')));
+/// Writes bytes as hexadecimal digits in upper case.
+pub(super) fn hex_upper(text: &mut String, bytes: &[u8]) {
+    for byte in bytes {
+        text.extend([byte >> 4, byte & 0xf].map(|nibble| digit(nibble, b'A')));
     }
 }
 
-/// Octets in base 32 with the extended hexadecimal alphabet, without padding (RFC 4648).
-pub(super) fn base32(text: &mut String, octets: &[u8]) {
+/// Writes bytes in base 32 with the extended hexadecimal alphabet, without padding (RFC 4648).
+pub(super) fn base32(text: &mut String, bytes: &[u8]) {
     let mut bits = 0_u16;
     let mut held = 0_u8;
-    for octet in octets {
-        bits = (bits << 8) | u16::from(*octet);
+    for byte in bytes {
+        bits = (bits << 8) | u16::from(*byte);
         held += 8;
         while held >= 5 {
             held -= 5;
@@ -135,17 +134,17 @@ fn digit(value: u8, ten: u8) -> char {
     char::from(if value < 10 { b'0' + value } else { ten + (value - 10) })
 }
 
-/// Octets in base 64 with padding.
-pub(super) fn base64(text: &mut String, octets: &[u8]) {
+/// Writes bytes in base 64 with padding.
+pub(super) fn base64(text: &mut String, bytes: &[u8]) {
     use base64::Engine as _;
-    base64::engine::general_purpose::STANDARD.encode_string(octets, text);
+    base64::engine::general_purpose::STANDARD.encode_string(bytes, text);
 }
 
-/// Seconds since 1970 as `YYYYMMDDHHMMSS`; a year may have more digits.
+/// Writes seconds since 1970 as `YYYYMMDDHHMMSS`. A year may have more than four digits.
 pub(super) fn time(text: &mut String, seconds: u64) -> std::fmt::Result {
     const DAY: u64 = 24 * 60 * 60;
-    // Counted from 1 March of the year 0, so that the leap day is the last of its year, and in
-    // cycles of 400 years, all of which have the same number of days.
+    // Days are counted from 1 March of the year 0, which makes the leap day the last of its year,
+    // and in cycles of 400 years, which all have the same number of days.
     const CYCLE: u64 = 400 * 365 + 97;
     let day = seconds / DAY + 719_468;
     let day_of_cycle = day % CYCLE;
@@ -162,14 +161,14 @@ pub(super) fn time(text: &mut String, seconds: u64) -> std::fmt::Result {
     write!(text, "{year:04}{month:02}{day_of_month:02}{hour:02}{minute:02}{second:02}")
 }
 
-/// An IPv6 address that Go would print; an IPv4 address mapped into IPv6 loses its prefix there.
+/// Converts an IPv6 address as Go does before printing: an IPv4-mapped address loses its prefix.
 pub(super) fn go_address(address: Ipv6Addr) -> IpAddr {
     IpAddr::V6(address).to_canonical()
 }
 
-/// Octets as a Go string meets a pattern: what is not UTF-8 counts as U+FFFD, octet by octet.
-pub(super) fn raw(text: &mut String, octets: &[u8]) {
-    for chunk in octets.utf8_chunks() {
+/// Writes bytes as Go's `regexp` decodes them: each invalid byte of UTF-8 becomes one U+FFFD.
+pub(super) fn raw(text: &mut String, bytes: &[u8]) {
+    for chunk in bytes.utf8_chunks() {
         text.push_str(chunk.valid());
         text.extend(chunk.invalid().iter().map(|_| char::REPLACEMENT_CHARACTER));
     }
@@ -179,14 +178,14 @@ pub(super) fn raw(text: &mut String, octets: &[u8]) {
 mod tests {
     use super::*;
 
-    fn of(write: impl Fn(&mut String, &[u8]), octets: &[u8]) -> String {
+    fn of(write: impl Fn(&mut String, &[u8]), bytes: &[u8]) -> String {
         let mut text = String::new();
-        write(&mut text, octets);
+        write(&mut text, bytes);
         text
     }
 
     #[test]
-    fn octets_are_escaped_as_their_place_needs() {
+    fn bytes_are_escaped_by_context() {
         assert_eq!(of(label, b"a.b@c \x07\xff'"), r"a\.b\@c\ \007\255\'");
         assert_eq!(of(quoted, b"a\"b\\c;\n"), r#""a\"b\\c;\010""#);
         assert_eq!(of(parameter, b"a b;c\\\x7f"), r"a\ b\;c\\\127");
@@ -194,8 +193,8 @@ mod tests {
     }
 
     #[test]
-    fn backslashes_in_octets_are_escapes() {
-        for (octets, text) in [
+    fn backslashes_in_values_are_escapes() {
+        for (bytes, text) in [
             (&b"plain"[..], r#""plain""#),
             (br"a\.b", r#""a\.b""#),
             (br"\065\x", r#""Ax""#),
@@ -206,15 +205,15 @@ mod tests {
             (br"\\", r#""\\""#),
             (b"a\"\xe9", r#""a\"\233""#),
         ] {
-            assert_eq!(of(octets_with_escapes, octets), text, "{}", octets.escape_ascii());
+            assert_eq!(of(value_with_escapes, bytes), text, "{}", bytes.escape_ascii());
         }
     }
 
     #[test]
-    fn digits_of_every_base() {
+    fn bytes_are_written_in_each_base() {
         assert_eq!(of(hex, &[0, 0xab, 0xff]), "00abff");
         assert_eq!(of(hex_upper, &[0, 0xab, 0xff]), "00ABFF");
-        for (octets, text) in [
+        for (bytes, text) in [
             (&b""[..], ""),
             (b"f", "CO"),
             (b"fo", "CPNG"),
@@ -223,13 +222,13 @@ mod tests {
             (b"fooba", "CPNMUOJ1"),
             (b"foobar", "CPNMUOJ1E8"),
         ] {
-            assert_eq!(of(base32, octets), text);
+            assert_eq!(of(base32, bytes), text);
         }
         assert_eq!(of(base64, b"foob"), "Zm9vYg==");
     }
 
     #[test]
-    fn times_are_digits() {
+    fn times_are_written_as_digits() {
         for (seconds, text) in [
             (0, "19700101000000"),
             (1_752_444_130, "20250713220210"),
@@ -248,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn every_octet_that_is_not_text_counts() {
+    fn each_invalid_byte_is_one_replacement_character() {
         assert_eq!(of(raw, b"a\xe2\x82b\xff\xc3\xa9"), "a\u{fffd}\u{fffd}b\u{fffd}é");
     }
 }

@@ -1,11 +1,11 @@
-//! Records whose data is a row of fields, which is most of them.
+//! Record types whose data is a plain sequence of fields.
 
 use std::fmt::Write as _;
 
 use super::{escape, svcb};
-use crate::{Malformed, Reader, RecordType, presentation::ReadName as _};
+use crate::{ParseError, Reader, RecordType, presentation::ReadName as _};
 
-/// A field of record data: how it is read and how it is written.
+/// A field of record data, with its wire format and its text.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Field {
     U8,
@@ -20,20 +20,21 @@ pub(super) enum Field {
     /// The algorithm of a certificate's key; a number in all other records.
     CertificateAlgorithm,
     Name,
-    /// A character string without quotes.
+    /// A character string, written without quotes.
     Bare,
-    /// A character string in quotes.
+    /// A character string, written in quotes.
     Quoted,
-    /// Character strings in quotes up to the end.
+    /// Character strings up to the end, written in quotes.
     AllQuoted,
-    /// The rest in quotes.
-    Octets,
-    /// The rest, as hexadecimal digits in lower case.
+    /// The remaining bytes, in quotes.
+    Value,
+    /// The remaining bytes, as hexadecimal digits in lower case.
     Hex,
-    /// The rest, as hexadecimal digits in upper case.
+    /// The remaining bytes, as hexadecimal digits in upper case.
     HexUpper,
-    /// The rest, as hexadecimal digits in groups of 1024.
+    /// The remaining bytes, as hexadecimal digits in groups of 1024.
     HexGroups,
+    /// The remaining bytes, in base 64.
     Base64,
     Ipv4,
     Ipv6,
@@ -43,13 +44,13 @@ pub(super) enum Field {
     Locator64,
     Eui48,
     Eui64,
-    /// The types that an NSEC record lists.
+    /// The type bitmap of an NSEC record.
     TypeBitmap,
     /// The parameters of an SVCB record.
     Parameters,
 }
 
-/// The fields of a record's data, if they are all that it takes.
+/// Returns the fields of the data of a record, if it is a plain sequence of fields.
 pub(super) const fn layout(kind: RecordType) -> Option<&'static [Field]> {
     use Field as F;
     Some(match kind {
@@ -83,8 +84,8 @@ pub(super) const fn layout(kind: RecordType) -> Option<&'static [Field]> {
         RecordType::UINFO => &[F::Quoted],
         RecordType::X25 => &[F::Bare],
         RecordType::GPOS => &[F::Bare, F::Bare, F::Bare],
-        RecordType::CAA => &[F::U8, F::Bare, F::Octets],
-        RecordType::URI => &[F::U16, F::U16, F::Octets],
+        RecordType::CAA => &[F::U8, F::Bare, F::Value],
+        RecordType::URI => &[F::U16, F::U16, F::Value],
         RecordType::GID | RecordType::UID => &[F::U32],
         RecordType::NID => &[F::U16, F::NodeId],
         RecordType::L32 => &[F::U16, F::Ipv4],
@@ -121,14 +122,14 @@ const fn keys_and_signatures(kind: RecordType) -> Option<&'static [Field]> {
     })
 }
 
-/// Writes the fields of `layout`; those after the end of the data are written as empty.
+/// Writes the fields of `layout`. Fields after the end of the data are written as empty.
 pub(super) fn write(
     text: &mut String,
     layout: &[Field],
     reader: &mut Reader<'_>,
-) -> Result<(), Malformed> {
+) -> Result<(), ParseError> {
     for (index, field) in layout.iter().enumerate() {
-        if index > 0 && !field.brings_its_spaces(reader) {
+        if index > 0 && !field.writes_own_spaces(reader) {
             text.push(' ');
         }
         field.write(text, reader)?;
@@ -137,8 +138,8 @@ pub(super) fn write(
 }
 
 impl Field {
-    /// Whether the field is a list of its own, or not written at all.
-    const fn brings_its_spaces(self, reader: &Reader<'_>) -> bool {
+    /// Returns true if the field writes its own spaces or nothing at all.
+    const fn writes_own_spaces(self, reader: &Reader<'_>) -> bool {
         match self {
             Self::TypeBitmap | Self::Parameters => true,
             Self::Ipv4 => reader.is_at_end(),
@@ -146,7 +147,7 @@ impl Field {
         }
     }
 
-    fn write(self, text: &mut String, reader: &mut Reader<'_>) -> Result<(), Malformed> {
+    fn write(self, text: &mut String, reader: &mut Reader<'_>) -> Result<(), ParseError> {
         match self {
             Self::U8 => write!(text, "{}", reader.optional(Reader::u8)?)?,
             Self::U16 => write!(text, "{}", reader.optional(Reader::u16)?)?,
@@ -165,7 +166,7 @@ impl Field {
             Self::Bare => escape::string(text, reader.optional(Reader::string)?),
             Self::Quoted => escape::quoted(text, reader.optional(Reader::string)?),
             Self::AllQuoted => all_quoted(text, reader)?,
-            Self::Octets => escape::octets_with_escapes(text, reader.rest()),
+            Self::Value => escape::value_with_escapes(text, reader.rest()),
             Self::Hex => escape::hex(text, reader.rest()),
             Self::HexUpper => escape::hex_upper(text, reader.rest()),
             Self::HexGroups => hex_groups(text, reader.rest()),
@@ -182,8 +183,8 @@ impl Field {
                 write!(text, "{a:04X}:{b:04X}:{c:04X}:{d:04X}")?;
             }
             Self::Eui48 => {
-                let [_, _, octets @ ..] = reader.optional(Reader::u48)?.to_be_bytes();
-                eui(text, &octets);
+                let [_, _, bytes @ ..] = reader.optional(Reader::u48)?.to_be_bytes();
+                eui(text, &bytes);
             }
             Self::Eui64 => eui(text, &reader.optional(Reader::u64)?.to_be_bytes()),
             Self::TypeBitmap => type_bitmap(text, reader)?,
@@ -200,7 +201,7 @@ fn name_or_number(text: &mut String, name: Option<&str>, number: u16) -> std::fm
     }
 }
 
-/// RFC 4398, section 2.1.
+/// Returns the name of a certificate format (RFC 4398, section 2.1).
 const fn certificate_format(format: u16) -> Option<&'static str> {
     Some(match format {
         1 => "PKIX",
@@ -217,7 +218,7 @@ const fn certificate_format(format: u16) -> Option<&'static str> {
     })
 }
 
-/// The name of a DNSSEC algorithm.
+/// Returns the name of a DNSSEC algorithm.
 pub(super) const fn algorithm(number: u8) -> Option<&'static str> {
     Some(match number {
         1 => "RSAMD5",
@@ -240,7 +241,7 @@ pub(super) const fn algorithm(number: u8) -> Option<&'static str> {
     })
 }
 
-fn all_quoted(text: &mut String, reader: &mut Reader<'_>) -> Result<(), Malformed> {
+fn all_quoted(text: &mut String, reader: &mut Reader<'_>) -> Result<(), ParseError> {
     let mut is_first = true;
     while !reader.is_at_end() {
         if !is_first {
@@ -252,23 +253,23 @@ fn all_quoted(text: &mut String, reader: &mut Reader<'_>) -> Result<(), Malforme
     Ok(())
 }
 
-/// Digits of a group.
+/// Number of digits in a group.
 const GROUP: usize = 1024;
 
-/// Exactly full groups are followed by an empty one.
-fn hex_groups(text: &mut String, octets: &[u8]) {
-    for (index, group) in octets.chunks(GROUP / 2).enumerate() {
+/// Writes groups of hexadecimal digits. miekg/dns writes an empty group after a last full one.
+fn hex_groups(text: &mut String, bytes: &[u8]) {
+    for (index, group) in bytes.chunks(GROUP / 2).enumerate() {
         if index > 0 {
             text.push(' ');
         }
         escape::hex(text, group);
     }
-    if !octets.is_empty() && octets.len().is_multiple_of(GROUP / 2) {
+    if !bytes.is_empty() && bytes.len().is_multiple_of(GROUP / 2) {
         text.push(' ');
     }
 }
 
-/// The four groups of 16 bits in a number.
+/// Splits a number into four groups of 16 bits.
 fn groups(number: u64) -> [u16; 4] {
     [48, 32, 16, 0].map(|shift| {
         let [.., high, low] = (number >> shift).to_be_bytes();
@@ -276,31 +277,31 @@ fn groups(number: u64) -> [u16; 4] {
     })
 }
 
-fn eui(text: &mut String, octets: &[u8]) {
-    for (index, octet) in octets.iter().enumerate() {
+fn eui(text: &mut String, bytes: &[u8]) {
+    for (index, byte) in bytes.iter().enumerate() {
         if index > 0 {
             text.push('-');
         }
-        escape::hex(text, &[*octet]);
+        escape::hex(text, &[*byte]);
     }
 }
 
-/// RFC 4034, section 4.1.2.
-pub(super) fn type_bitmap(text: &mut String, reader: &mut Reader<'_>) -> Result<(), Malformed> {
+/// Writes a type bitmap (RFC 4034, section 4.1.2).
+pub(super) fn type_bitmap(text: &mut String, reader: &mut Reader<'_>) -> Result<(), ParseError> {
     let mut previous = None;
     while !reader.is_at_end() {
         let window = reader.u8()?;
         let length = reader.u8()?;
         if previous.is_some_and(|previous| window <= previous) {
-            return Err(Malformed("the blocks of a type bitmap are out of order"));
+            return Err(ParseError("the windows of a type bitmap are out of order"));
         }
         previous = Some(window);
         if !(1..=32).contains(&length) {
-            return Err(Malformed("a block of a type bitmap has an impossible length"));
+            return Err(ParseError("a window of a type bitmap has an invalid length"));
         }
-        for (octets_before, octet) in (0_u8..).zip(reader.take(length.into())?) {
-            for bit in (0..8_u8).filter(|bit| octet & (0x80 >> bit) != 0) {
-                let number = u16::from_be_bytes([window, octets_before * 8 + bit]);
+        for (bytes_before, byte) in (0_u8..).zip(reader.take(length.into())?) {
+            for bit in (0..8_u8).filter(|bit| byte & (0x80 >> bit) != 0) {
+                let number = u16::from_be_bytes([window, bytes_before * 8 + bit]);
                 write!(text, " {}", RecordType(number))?;
             }
         }

@@ -1,5 +1,4 @@
-//! The text of resource records, byte for byte as upstream's DNS library writes it: users' patterns
-//! are matched against it.
+//! The presentation format of resource records, byte for byte as miekg/dns writes it.
 
 mod escape;
 mod fields;
@@ -9,16 +8,16 @@ mod svcb;
 
 use std::fmt::Write as _;
 
-use crate::{Malformed, Reader, RecordClass, RecordType};
+use crate::{ParseError, Reader, RecordClass, RecordType};
 
-/// Reads names as text.
+/// Reading of names as text.
 pub(super) trait ReadName {
-    /// A name as text, absolute and with its letters as they are.
-    fn name(&mut self) -> Result<String, Malformed>;
+    /// Reads a name as text: absolute, in its original case.
+    fn name(&mut self) -> Result<String, ParseError>;
 }
 
 impl ReadName for Reader<'_> {
-    fn name(&mut self) -> Result<String, Malformed> {
+    fn name(&mut self) -> Result<String, ParseError> {
         let mut text = String::new();
         self.labels(|label| {
             escape::label(&mut text, label);
@@ -31,22 +30,22 @@ impl ReadName for Reader<'_> {
     }
 }
 
-/// What stands before the data of a record.
+/// The fields of a record before its data.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Header {
-    /// The owner's name, as text.
+    /// The name of the owner, as text.
     pub(super) owner: String,
     pub(super) kind: RecordType,
     pub(super) class: u16,
     pub(super) ttl: u32,
 }
 
-/// Writes the record with this `header`, whose data is all that `data` gives.
+/// Writes a record; `data` is its whole RDATA.
 pub(super) fn write_record(
     text: &mut String,
     header: &Header,
     mut data: Reader<'_>,
-) -> Result<(), Malformed> {
+) -> Result<(), ParseError> {
     let reader = &mut data;
     match header.kind {
         RecordType::OPT => opt::write(text, header.class, header.ttl, reader)?,
@@ -71,11 +70,11 @@ pub(super) fn write_record(
     if data.is_at_end() {
         Ok(())
     } else {
-        Err(Malformed("a record's data is longer than its fields"))
+        Err(ParseError("the data of a record is longer than its fields"))
     }
 }
 
-type WriteData = fn(&mut String, &mut Reader<'_>) -> Result<(), Malformed>;
+type WriteData = fn(&mut String, &mut Reader<'_>) -> Result<(), ParseError>;
 
 const fn special_data(kind: RecordType) -> Option<WriteData> {
     Some(match kind {
@@ -90,7 +89,7 @@ const fn special_data(kind: RecordType) -> Option<WriteData> {
     })
 }
 
-/// RFC 3597, section 5.
+/// Writes a record of an unknown type (RFC 3597, section 5).
 fn unknown(text: &mut String, header: &Header, data: &[u8]) -> std::fmt::Result {
     let Header { owner, kind, class, ttl } = header;
     write!(text, "{owner}\t{ttl}\tCLASS{class}\tTYPE{}\t\\# {} ", kind.0, data.len())?;

@@ -1,9 +1,9 @@
-//! The OPT record (RFC 6891), whose text is a section of its own.
+//! The OPT pseudo-record (RFC 6891).
 
 use std::fmt::Write as _;
 
 use super::{escape, fields};
-use crate::{Malformed, Reader, presentation::ReadName as _};
+use crate::{ParseError, Reader, presentation::ReadName as _};
 
 const LLQ: u16 = 1;
 const UPDATE_LEASE: u16 = 2;
@@ -21,24 +21,24 @@ const EXTENDED_ERROR: u16 = 15;
 const REPORT_CHANNEL: u16 = 18;
 const ZONE_VERSION: u16 = 19;
 
-/// The bits of an OPT record's TTL.
+/// Flags in the TTL of an OPT record.
 const DNSSEC_OK: u16 = 1 << 15;
 const COMPACT_ANSWERS_OK: u16 = 1 << 14;
 const MUST_BE_ZERO: u16 = (1 << 14) - 1;
 
-/// The upper bits of the response code, in place.
+/// Returns the upper bits of the response code, shifted into their place.
 pub(crate) const fn extended_rcode(ttl: u32) -> u16 {
     let [upper, ..] = ttl.to_be_bytes();
     u16::from_be_bytes([0, upper]) << 4
 }
 
-/// Writes the record; `class` and `ttl` hold what other records do not have there.
+/// Writes the record; `class` is the UDP payload size, `ttl` has extended RCODE, version and flags.
 pub(super) fn write(
     text: &mut String,
     class: u16,
     ttl: u32,
     options: &mut Reader<'_>,
-) -> Result<(), Malformed> {
+) -> Result<(), ParseError> {
     let [_, version, high, low] = ttl.to_be_bytes();
     let flags = u16::from_be_bytes([high, low]);
     write!(text, "\n;; OPT PSEUDOSECTION:\n; EDNS: version {version}; flags:")?;
@@ -56,14 +56,14 @@ pub(super) fn write(
     while !options.is_at_end() {
         let code = options.u16()?;
         let length = options.u16()?;
-        // A name in an option cannot point out of it.
+        // Compression pointers in an option cannot leave it.
         let mut data = Reader::new(options.take(length.into())?, 0);
         option(text, code, &mut data)?;
     }
     Ok(())
 }
 
-fn option(text: &mut String, code: u16, data: &mut Reader<'_>) -> Result<(), Malformed> {
+fn option(text: &mut String, code: u16, data: &mut Reader<'_>) -> Result<(), ParseError> {
     text.push_str("\n; ");
     match code {
         LLQ => {
@@ -75,7 +75,7 @@ fn option(text: &mut String, code: u16, data: &mut Reader<'_>) -> Result<(), Mal
             let lease = data.u32()?;
             write!(text, "UPDATE LEASE: {lease} {}", data.optional(Reader::u32)?)?;
             if !data.is_at_end() {
-                return Err(Malformed("an update lease option has the wrong length"));
+                return Err(ParseError("an update lease option has the wrong length"));
             }
         }
         NSID => nsid(text, data.rest()),
@@ -126,12 +126,12 @@ fn option(text: &mut String, code: u16, data: &mut Reader<'_>) -> Result<(), Mal
     Ok(())
 }
 
-fn nsid(text: &mut String, octets: &[u8]) {
+fn nsid(text: &mut String, bytes: &[u8]) {
     text.push_str("NSID: ");
-    escape::hex(text, octets);
+    escape::hex(text, bytes);
     text.push_str("  ");
-    for octet in octets {
-        text.extend(['(', char::from(*octet), ')']);
+    for byte in bytes {
+        text.extend(['(', char::from(*byte), ')']);
     }
 }
 
@@ -149,7 +149,7 @@ fn understood(
     Ok(())
 }
 
-/// The name of a digest algorithm.
+/// Returns the name of a digest algorithm.
 const fn digest(number: u8) -> Option<&'static str> {
     Some(match number {
         1 => "SHA1",
@@ -161,8 +161,9 @@ const fn digest(number: u8) -> Option<&'static str> {
     })
 }
 
-/// RFC 7871; a prefix that is cut short is filled with zeros, one that is too long is cut.
-fn client_subnet(text: &mut String, data: &mut Reader<'_>) -> Result<(), Malformed> {
+/// Writes a client subnet option (RFC 7871). A short prefix is padded with zeros, a long one is
+/// cut.
+fn client_subnet(text: &mut String, data: &mut Reader<'_>) -> Result<(), ParseError> {
     let (family, source, scope) = (data.u16()?, data.u8()?, data.u8()?);
     let prefix = data.rest();
     text.push_str("SUBNET: ");
@@ -177,36 +178,36 @@ fn client_subnet(text: &mut String, data: &mut Reader<'_>) -> Result<(), Malform
                 std::net::IpAddr::V6(address) => write!(text, "[{address}]")?,
             }
         }
-        _ => return Err(Malformed("a client subnet option has an impossible family or prefix")),
+        _ => return Err(ParseError("a client subnet option has an invalid family or prefix")),
     }
     Ok(write!(text, "/{source}/{scope}")?)
 }
 
-fn filled<const LENGTH: usize>(octets: &[u8]) -> [u8; LENGTH] {
+fn filled<const LENGTH: usize>(bytes: &[u8]) -> [u8; LENGTH] {
     let mut filled = [0; LENGTH];
-    for (place, octet) in filled.iter_mut().zip(octets) {
-        *place = *octet;
+    for (place, byte) in filled.iter_mut().zip(bytes) {
+        *place = *byte;
     }
     filled
 }
 
-fn tcp_keepalive(text: &mut String, data: &mut Reader<'_>) -> Result<(), Malformed> {
+fn tcp_keepalive(text: &mut String, data: &mut Reader<'_>) -> Result<(), ParseError> {
     let timeout = data.optional(Reader::u16)?;
     if !data.is_at_end() {
-        return Err(Malformed("a keep-alive option has the wrong length"));
+        return Err(ParseError("a keep-alive option has the wrong length"));
     }
     text.push_str("KEEPALIVE: use tcp keep-alive, timeout ");
     if timeout == 0 {
         text.push_str("omitted");
     } else {
-        // Upstream's library lets the product overflow.
+        // The product overflows in miekg/dns, too.
         write!(text, "{}ms", timeout.wrapping_mul(100))?;
     }
     Ok(())
 }
 
-/// RFC 8914.
-fn extended_error(text: &mut String, data: &mut Reader<'_>) -> Result<(), Malformed> {
+/// Writes an extended error option (RFC 8914).
+fn extended_error(text: &mut String, data: &mut Reader<'_>) -> Result<(), ParseError> {
     let code = data.u16()?;
     write!(text, "EDE: {code}")?;
     if let Some(name) = EXTENDED_ERRORS.get(usize::from(code)) {
@@ -218,7 +219,7 @@ fn extended_error(text: &mut String, data: &mut Reader<'_>) -> Result<(), Malfor
     Ok(())
 }
 
-/// The names of extended errors, by number.
+/// Names of extended errors, by number (RFC 8914).
 const EXTENDED_ERRORS: [&str; 31] = [
     "Other",
     "Unsupported DNSKEY Algorithm",

@@ -1,12 +1,12 @@
-//! Records whose data is not just a row of fields.
+//! Record types whose data is more than a plain sequence of fields.
 
 use std::{fmt::Write as _, net::IpAddr};
 
 use super::{escape, fields};
-use crate::{Malformed, Reader, presentation::ReadName as _};
+use crate::{ParseError, Reader, presentation::ReadName as _};
 
-/// RFC 5155, section 3.
-pub(super) fn nsec3(text: &mut String, reader: &mut Reader<'_>) -> Result<(), Malformed> {
+/// Writes the data of an NSEC3 record (RFC 5155, section 3).
+pub(super) fn nsec3(text: &mut String, reader: &mut Reader<'_>) -> Result<(), ParseError> {
     let salt_length = hash_parameters(text, reader)?;
     if reader.is_at_end() {
         text.push_str("- ");
@@ -22,32 +22,32 @@ pub(super) fn nsec3(text: &mut String, reader: &mut Reader<'_>) -> Result<(), Ma
     fields::type_bitmap(text, reader)
 }
 
-/// RFC 5155, section 4.
-pub(super) fn nsec3param(text: &mut String, reader: &mut Reader<'_>) -> Result<(), Malformed> {
+/// Writes the data of an NSEC3PARAM record (RFC 5155, section 4).
+pub(super) fn nsec3param(text: &mut String, reader: &mut Reader<'_>) -> Result<(), ParseError> {
     let salt_length = hash_parameters(text, reader)?;
-    let octets = reader.optional(|reader| reader.take(salt_length))?;
-    salt(text, octets);
+    let bytes = reader.optional(|reader| reader.take(salt_length))?;
+    salt(text, bytes);
     Ok(())
 }
 
-/// Writes what comes before the salt, and gives the salt's length.
-fn hash_parameters(text: &mut String, reader: &mut Reader<'_>) -> Result<usize, Malformed> {
+/// Writes the fields before the salt. Returns the length of the salt.
+fn hash_parameters(text: &mut String, reader: &mut Reader<'_>) -> Result<usize, ParseError> {
     write!(text, "{} ", reader.optional(Reader::u8)?)?;
     write!(text, "{} ", reader.optional(Reader::u8)?)?;
     write!(text, "{} ", reader.optional(Reader::u16)?)?;
     Ok(reader.optional(Reader::u8)?.into())
 }
 
-fn salt(text: &mut String, octets: &[u8]) {
-    if octets.is_empty() {
+fn salt(text: &mut String, bytes: &[u8]) {
+    if bytes.is_empty() {
         text.push('-');
     } else {
-        escape::hex_upper(text, octets);
+        escape::hex_upper(text, bytes);
     }
 }
 
-/// RFC 8005.
-pub(super) fn hip(text: &mut String, reader: &mut Reader<'_>) -> Result<(), Malformed> {
+/// Writes the data of a HIP record (RFC 8005).
+pub(super) fn hip(text: &mut String, reader: &mut Reader<'_>) -> Result<(), ParseError> {
     let tag_length = reader.optional(Reader::u8)?;
     let algorithm = reader.optional(Reader::u8)?;
     let key_length = reader.optional(Reader::u16)?;
@@ -65,8 +65,8 @@ pub(super) fn hip(text: &mut String, reader: &mut Reader<'_>) -> Result<(), Malf
     Ok(())
 }
 
-/// RFC 4025.
-pub(super) fn ipseckey(text: &mut String, reader: &mut Reader<'_>) -> Result<(), Malformed> {
+/// Writes the data of an IPSECKEY record (RFC 4025).
+pub(super) fn ipseckey(text: &mut String, reader: &mut Reader<'_>) -> Result<(), ParseError> {
     let precedence = reader.optional(Reader::u8)?;
     let kind = reader.optional(Reader::u8)?;
     let algorithm = reader.optional(Reader::u8)?;
@@ -77,16 +77,17 @@ pub(super) fn ipseckey(text: &mut String, reader: &mut Reader<'_>) -> Result<(),
     Ok(())
 }
 
-/// RFC 8777. Unlike upstream, a relay is also read when its record has the discovery bit.
-pub(super) fn amtrelay(text: &mut String, reader: &mut Reader<'_>) -> Result<(), Malformed> {
+/// Writes the data of an AMTRELAY record (RFC 8777). Unlike miekg/dns, it also reads a relay if the
+/// discovery bit is set.
+pub(super) fn amtrelay(text: &mut String, reader: &mut Reader<'_>) -> Result<(), ParseError> {
     let precedence = reader.optional(Reader::u8)?;
-    let octet = reader.optional(Reader::u8)?;
-    let (discovery, kind) = (octet >> 7, octet & 0x7f);
+    let byte = reader.optional(Reader::u8)?;
+    let (discovery, kind) = (byte >> 7, byte & 0x7f);
     write!(text, "{precedence} {discovery} {kind} ")?;
     gateway(text, kind, reader)
 }
 
-fn gateway(text: &mut String, kind: u8, reader: &mut Reader<'_>) -> Result<(), Malformed> {
+fn gateway(text: &mut String, kind: u8, reader: &mut Reader<'_>) -> Result<(), ParseError> {
     match kind {
         1 | 2 if reader.is_at_end() => text.push_str("<nil>"),
         1 => write!(text, "{}", reader.ipv4()?)?,
@@ -97,12 +98,12 @@ fn gateway(text: &mut String, kind: u8, reader: &mut Reader<'_>) -> Result<(), M
     Ok(())
 }
 
-/// RFC 2930; `header` is what stands before the data of other records.
+/// Writes a TKEY record (RFC 2930); `header` is the text before the data.
 pub(super) fn tkey(
     text: &mut String,
     header: &str,
     reader: &mut Reader<'_>,
-) -> Result<(), Malformed> {
+) -> Result<(), ParseError> {
     write!(text, ";{header} {} ", reader.optional(Reader::name)?)?;
     escape::time(text, reader.optional(Reader::u32)?.into())?;
     text.push(' ');
@@ -123,12 +124,12 @@ pub(super) fn tkey(
     Ok(())
 }
 
-/// RFC 8945; `header` is what stands before the data of other records.
+/// Writes a TSIG record (RFC 8945); `header` is the text before the data.
 pub(super) fn tsig(
     text: &mut String,
     header: &str,
     reader: &mut Reader<'_>,
-) -> Result<(), Malformed> {
+) -> Result<(), ParseError> {
     write!(text, "\n;; TSIG PSEUDOSECTION:\n; {header} {} ", reader.optional(Reader::name)?)?;
     escape::time(text, reader.optional(Reader::u48)?)?;
     write!(text, " {}", reader.optional(Reader::u16)?)?;
@@ -148,8 +149,8 @@ pub(super) fn tsig(
     Ok(())
 }
 
-/// RFC 3123.
-pub(super) fn apl(text: &mut String, reader: &mut Reader<'_>) -> Result<(), Malformed> {
+/// Writes the data of an APL record (RFC 3123).
+pub(super) fn apl(text: &mut String, reader: &mut Reader<'_>) -> Result<(), ParseError> {
     let mut is_first = true;
     while !reader.is_at_end() {
         if !is_first {
@@ -161,42 +162,43 @@ pub(super) fn apl(text: &mut String, reader: &mut Reader<'_>) -> Result<(), Malf
     Ok(())
 }
 
-fn address_prefix(text: &mut String, reader: &mut Reader<'_>) -> Result<(), Malformed> {
+fn address_prefix(text: &mut String, reader: &mut Reader<'_>) -> Result<(), ParseError> {
     let (family, prefix, length) = (reader.u16()?, reader.u8()?, reader.u8()?);
-    let octets = reader.take((length & 0x7f).into())?;
-    if octets.last() == Some(&0) {
-        return Err(Malformed("an address prefix ends in zeros"));
+    let bytes = reader.take((length & 0x7f).into())?;
+    if bytes.last() == Some(&0) {
+        return Err(ParseError("an address prefix ends in zeros"));
     }
     if length & 0x80 != 0 {
         text.push('!');
     }
     let address: IpAddr = match family {
-        1 if prefix <= 32 => filled::<4>(octets)?.into(),
-        2 if prefix <= 128 => filled::<16>(octets)?.into(),
-        _ => return Err(Malformed("an address prefix has an impossible family or length")),
+        1 if prefix <= 32 => filled::<4>(bytes)?.into(),
+        2 if prefix <= 128 => filled::<16>(bytes)?.into(),
+        _ => return Err(ParseError("an address prefix has an invalid family or length")),
     };
     Ok(write!(text, "{family}:{address}/{prefix}")?)
 }
 
-fn filled<const LENGTH: usize>(octets: &[u8]) -> Result<[u8; LENGTH], Malformed> {
+fn filled<const LENGTH: usize>(bytes: &[u8]) -> Result<[u8; LENGTH], ParseError> {
     let mut filled = [0; LENGTH];
     filled
-        .get_mut(..octets.len())
-        .ok_or(Malformed("an address prefix is longer than an address"))?
-        .copy_from_slice(octets);
+        .get_mut(..bytes.len())
+        .ok_or(ParseError("an address prefix is longer than an address"))?
+        .copy_from_slice(bytes);
     Ok(filled)
 }
 
-/// Thousandths of a second of arc in a degree, and in a minute.
+/// A degree and a minute in thousandths of a second of arc.
 const DEGREE: u32 = 60 * MINUTE;
 const MINUTE: u32 = 60 * 1000;
 
-/// The equator and the prime meridian; the lowest altitude, in metres.
+/// The value of the equator and of the prime meridian.
 const ORIGIN: u32 = 1 << 31;
-const LOWEST: f64 = -100_000.0;
+/// The altitude of the value 0, in metres.
+const MIN_ALTITUDE: f64 = -100_000.0;
 
-/// RFC 1876.
-pub(super) fn loc(text: &mut String, reader: &mut Reader<'_>) -> Result<(), Malformed> {
+/// Writes the data of a LOC record (RFC 1876).
+pub(super) fn loc(text: &mut String, reader: &mut Reader<'_>) -> Result<(), ParseError> {
     reader.optional(Reader::u8)?;
     let size = reader.optional(Reader::u8)?;
     let horizontal = reader.optional(Reader::u8)?;
@@ -204,7 +206,7 @@ pub(super) fn loc(text: &mut String, reader: &mut Reader<'_>) -> Result<(), Malf
     angle(text, reader.optional(Reader::u32)?, ['N', 'S'])?;
     angle(text, reader.optional(Reader::u32)?, ['E', 'W'])?;
     let altitude = reader.optional(Reader::u32)?;
-    let metres = f64::from(altitude) / 100.0 + LOWEST;
+    let metres = f64::from(altitude) / 100.0 + MIN_ALTITUDE;
     let decimals = if altitude.is_multiple_of(100) { 0 } else { 2 };
     write!(text, "{metres:.decimals$}m")?;
     for precision in [size, horizontal, vertical] {
@@ -222,7 +224,7 @@ fn angle(text: &mut String, value: u32, [above, below]: [char; 2]) -> std::fmt::
     write!(text, "{degrees:02} {minutes:02} {seconds:.3} {side} ")
 }
 
-/// A mantissa and a power of ten, in metres.
+/// Writes a precision in metres: a mantissa and a power of ten, in centimetres.
 fn centimetres(text: &mut String, value: u8) -> std::fmt::Result {
     let (mantissa, exponent) = (value >> 4, usize::from(value & 0xf));
     match exponent {

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::escape;
-use crate::{Malformed, Reader};
+use crate::{ParseError, Reader};
 
 const MANDATORY: u16 = 0;
 const ALPN: u16 = 1;
@@ -15,7 +15,7 @@ const IPV6_HINT: u16 = 6;
 const OHTTP: u16 = 8;
 const RESERVED: u16 = 65535;
 
-/// The names of the keys, by number.
+/// Names of the keys, by number.
 const KEYS: [&str; 9] = [
     "mandatory",
     "alpn",
@@ -29,17 +29,17 @@ const KEYS: [&str; 9] = [
 ];
 
 /// Writes ` key="value"` for each parameter up to the end.
-pub(super) fn parameters(text: &mut String, reader: &mut Reader<'_>) -> Result<(), Malformed> {
+pub(super) fn parameters(text: &mut String, reader: &mut Reader<'_>) -> Result<(), ParseError> {
     let mut previous = None;
     while !reader.is_at_end() {
         let number = reader.u16()?;
         let length = reader.u16()?;
         let mut value = reader.part(length.into())?;
         if number == RESERVED {
-            return Err(Malformed("a service parameter has the reserved key"));
+            return Err(ParseError("a service parameter has the reserved key"));
         }
         if previous.is_some_and(|previous| number <= previous) {
-            return Err(Malformed("the keys of service parameters are not in increasing order"));
+            return Err(ParseError("the keys of service parameters are not in increasing order"));
         }
         previous = Some(number);
         text.push(' ');
@@ -48,7 +48,7 @@ pub(super) fn parameters(text: &mut String, reader: &mut Reader<'_>) -> Result<(
         write_value(text, number, &mut value)?;
         text.push('"');
         if !value.is_at_end() {
-            return Err(Malformed("a service parameter has a value of the wrong length"));
+            return Err(ParseError("a service parameter has a value of the wrong length"));
         }
     }
     Ok(())
@@ -62,7 +62,7 @@ fn key(text: &mut String, number: u16) -> std::fmt::Result {
     }
 }
 
-fn write_value(text: &mut String, key: u16, value: &mut Reader<'_>) -> Result<(), Malformed> {
+fn write_value(text: &mut String, key: u16, value: &mut Reader<'_>) -> Result<(), ParseError> {
     match key {
         MANDATORY => list(text, value, |text, value| {
             self::key(text, value.u16()?)?;
@@ -74,14 +74,12 @@ fn write_value(text: &mut String, key: u16, value: &mut Reader<'_>) -> Result<()
         }),
         NO_DEFAULT_ALPN | OHTTP => Ok(()),
         PORT => Ok(write!(text, "{}", value.u16()?)?),
-        IPV4_HINT | IPV6_HINT if value.is_at_end() => {
-            Err(Malformed("an address hint holds no address"))
-        }
+        IPV4_HINT | IPV6_HINT if value.is_at_end() => Err(ParseError("an address hint is empty")),
         IPV4_HINT => list(text, value, |text, value| Ok(write!(text, "{}", value.ipv4()?)?)),
         IPV6_HINT => list(text, value, |text, value| {
             let address = value.ipv6()?;
             if address.to_ipv4_mapped().is_some() {
-                return Err(Malformed("an IPv6 hint holds an IPv4 address"));
+                return Err(ParseError("an IPv6 hint contains an IPv4 address"));
             }
             Ok(write!(text, "{address}")?)
         }),
@@ -99,8 +97,8 @@ fn write_value(text: &mut String, key: u16, value: &mut Reader<'_>) -> Result<()
 fn list(
     text: &mut String,
     values: &mut Reader<'_>,
-    mut write: impl FnMut(&mut String, &mut Reader<'_>) -> Result<(), Malformed>,
-) -> Result<(), Malformed> {
+    mut write: impl FnMut(&mut String, &mut Reader<'_>) -> Result<(), ParseError>,
+) -> Result<(), ParseError> {
     let mut is_first = true;
     while !values.is_at_end() {
         if !is_first {

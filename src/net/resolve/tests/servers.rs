@@ -57,12 +57,12 @@ const FAULTS: &[Row] = &[
     (
         "half a record",
         |question| vec![question.answer(0x8180, &[record(b"\xc0\x0c", A, &[1; 4])[..12].to_vec()])],
-        "malformed answer: it ends within a field",
+        "malformed answer: the message ends within a field",
     ),
     (
         "an address of three octets",
         |question| vec![question.answer(0x8180, &[record(b"\xc0\x0c", A, &[1; 3])])],
-        "malformed answer: it ends within a field",
+        "malformed answer: the message ends within a field",
     ),
     ("silence", |_| Vec::new(), "no answer within 0.4 s"),
     (
