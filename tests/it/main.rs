@@ -11,7 +11,6 @@
 #[cfg(target_os = "linux")]
 mod accuracy;
 mod activation;
-mod architecture;
 mod checks;
 mod cli;
 mod cli_probe;

@@ -1,0 +1,230 @@
+//! The rules for the modules of the exporter and of the crates in its workspace.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use source_checks::{
+    Crate, Edges, against_layers, circles, foreign_uses, has_empty_name, mentions_unsafe,
+    rust_files, siblings_that_meet,
+};
+
+/// The layers of ARCHITECTURE.md, lowest first. Modules of one row do not use each other.
+const LAYERS: &[&[&str]] = &[
+    &["metrics"],
+    &["settings", "diagnostics"],
+    &["net"],
+    &["probers"],
+    &["config"],
+    &["probe"],
+    &["version", "logging"],
+    &["server"],
+    &["app"],
+    &["cli"],
+    &["main"],
+];
+
+/// Modules of `probers` that are no probers; several of them use these.
+const SHARED_BY_PROBERS: &[&str] = &["findings", "query_response"];
+
+/// Files that may contain unsafe code.
+const UNSAFE: &[&str] = &["src/net/stamps.rs"];
+
+/// Groups of files that still depend on each other in a circle. No group may be added.
+const CIRCLES: &[&[&str]] = &[
+    &[
+        "crates/go-regexp/src/parser/class.rs",
+        "crates/go-regexp/src/parser/escape.rs",
+        "crates/go-regexp/src/parser/group.rs",
+        "crates/go-regexp/src/parser/mod.rs",
+        "crates/go-regexp/src/parser/unicode.rs",
+    ],
+    &["src/cli/arguments.rs", "src/cli/commands.rs"],
+    &["src/config/advice.rs", "src/config/module.rs"],
+    &[
+        "src/config/yaml/decode.rs",
+        "src/config/yaml/locate.rs",
+        "src/config/yaml/mod.rs",
+        "src/config/yaml/session.rs",
+        "src/config/yaml/suggest.rs",
+    ],
+    &["src/config/yaml/mapping.rs", "src/config/yaml/tree.rs"],
+    &["src/metrics/label_name.rs", "src/metrics/mod.rs", "src/metrics/text.rs"],
+    &[
+        "src/net/oauth2/answer.rs",
+        "src/net/oauth2/assertion.rs",
+        "src/net/oauth2/client.rs",
+        "src/net/oauth2/mod.rs",
+        "src/net/oauth2/request.rs",
+    ],
+    &[
+        "src/net/connect/dial.rs",
+        "src/net/context.rs",
+        "src/net/resolve/attempts.rs",
+        "src/net/resolve/config.rs",
+        "src/net/resolve/dns.rs",
+        "src/net/resolve/files.rs",
+        "src/net/resolve/hosts.rs",
+        "src/net/resolve/mod.rs",
+        "src/net/resolve/operating_system.rs",
+        "src/net/resolve/resolver.rs",
+        "src/net/resolve/server.rs",
+    ],
+    &["src/net/tls/certificate.rs", "src/net/tls/name_constraints.rs"],
+    &[
+        "src/net/tls/engine.rs",
+        "src/net/tls/failure.rs",
+        "src/net/tls/fallback.rs",
+        "src/net/tls/mod.rs",
+        "src/net/tls/prepared_config.rs",
+        "src/net/tls/quic.rs",
+        "src/net/tls/rustls_config.rs",
+        "src/net/tls/rustls_verifier.rs",
+        "src/net/tls/session.rs",
+        "src/net/tls/stream.rs",
+        "src/net/tls/verify.rs",
+    ],
+    &[
+        "src/probers/dns/presentation/fields.rs",
+        "src/probers/dns/presentation/mod.rs",
+        "src/probers/dns/presentation/opt.rs",
+        "src/probers/dns/presentation/special.rs",
+    ],
+    &["src/probers/http/keys.rs", "src/probers/http/settings.rs"],
+    &[
+        "src/probers/http/exchange.rs",
+        "src/probers/http/measurements.rs",
+        "src/probers/http/request.rs",
+        "src/probers/http/timing.rs",
+    ],
+    &["src/probers/query_response/facts.rs", "src/probers/query_response/stream_facts.rs"],
+    &["src/settings/redact.rs", "src/settings/secret.rs"],
+];
+
+/// The folder of the workspace.
+fn root() -> PathBuf {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    fs::canonicalize(folder).unwrap()
+}
+
+fn exporter() -> Crate {
+    Crate::read("probe_exporter", &root(), Path::new("src"))
+}
+
+/// The exporter and the crates of the workspace.
+fn crates() -> Vec<Crate> {
+    let folders = fs::read_dir(root().join("crates")).unwrap().map(|entry| entry.unwrap().path());
+    let mut crates: Vec<_> = folders
+        .filter(|folder| folder.join("Cargo.toml").exists())
+        .map(|folder| {
+            let name = folder.file_name().unwrap().to_string_lossy().replace('-', "_");
+            Crate::read(&name, &root(), &folder.strip_prefix(root()).unwrap().join("src"))
+        })
+        .collect();
+    crates.push(exporter());
+    crates
+}
+
+#[track_caller]
+fn assert_none(violations: &[String], rule: &str) {
+    assert!(violations.is_empty(), "{rule}:\n  {}\n", violations.join("\n  "));
+}
+
+#[test]
+fn a_layer_uses_only_those_below_it() {
+    assert_none(&against_layers(&exporter(), LAYERS), "a module uses one that is not below it");
+}
+
+#[test]
+fn probers_do_not_use_each_other() {
+    let violations = siblings_that_meet(&exporter(), "probers", SHARED_BY_PROBERS);
+    assert_none(&violations, "a prober uses another");
+}
+
+#[test]
+fn only_the_server_uses_actix() {
+    let violations = foreign_uses(&exporter(), "actix", "server");
+    assert_none(&violations, "actix is used outside of the server");
+}
+
+#[test]
+fn unsafe_code_is_where_it_is_expected() {
+    let mut found = Vec::new();
+    for file in
+        sources().iter().filter(|file| !file.ends_with("crates/source-checks/tests/planted.rs"))
+    {
+        if mentions_unsafe(&fs::read_to_string(root().join(file)).unwrap()) {
+            found.push(file.display().to_string());
+        }
+    }
+    found.retain(|file| !UNSAFE.iter().any(|place| Path::new(file).starts_with(place)));
+    assert_none(&found, "unsafe code outside of the places in UNSAFE");
+}
+
+#[test]
+fn files_do_not_use_each_other_in_a_circle() {
+    let groups: Vec<Edges> = crates().iter().flat_map(|krate| circles(&krate.edges())).collect();
+    let mut problems = Vec::new();
+    let mut known_found = BTreeSet::new();
+    for group in &groups {
+        let files: BTreeSet<&Path> =
+            group.keys().flat_map(|(from, to)| [from.as_path(), to.as_path()]).collect();
+        let known = CIRCLES.iter().position(|known| {
+            files.iter().all(|file| known.iter().any(|known| Path::new(known) == *file))
+        });
+        if let Some(known) = known {
+            known_found.insert(known);
+            continue;
+        }
+        let edges = group.iter().map(|((from, to), names)| {
+            let names: Vec<_> = names.iter().map(String::as_str).collect();
+            format!("    {} -> {}: {}", from.display(), to.display(), names.join(", "))
+        });
+        problems.push(format!("{files:?}\n{}", edges.collect::<Vec<_>>().join("\n")));
+    }
+    for (index, known) in CIRCLES.iter().enumerate() {
+        if !known_found.contains(&index) {
+            problems.push(format!("{known:?} is no circle any more: remove it from CIRCLES"));
+        }
+    }
+    assert_none(&problems, "files use each other in a circle");
+}
+
+#[test]
+fn names_of_files_say_something() {
+    let files = sources();
+    let violations: Vec<_> = files
+        .iter()
+        .filter(|file| has_empty_name(file))
+        .map(|it| it.display().to_string())
+        .collect();
+    assert_none(&violations, "a name that says nothing");
+}
+
+/// The checks above see a file only if it is part of a crate; the others are tests.
+#[test]
+fn every_file_is_read() {
+    let read: BTreeSet<PathBuf> =
+        crates().iter().flat_map(|krate| krate.files()).map(Path::to_owned).collect();
+    let is_test = |file: &Path| {
+        file.components().any(|part| part.as_os_str() == "tests")
+            || file.file_stem().is_some_and(|name| name == "tests")
+    };
+    let missing: Vec<_> = sources()
+        .into_iter()
+        .filter(|file| !is_test(file) && !read.contains(file))
+        .map(|file| file.display().to_string())
+        .collect();
+    assert_none(&missing, "a file that no module declares");
+}
+
+/// The Rust files of `src` and of the crates, relative to the workspace.
+fn sources() -> Vec<PathBuf> {
+    let root = root();
+    let files = ["src", "crates"].iter().flat_map(|folder| rust_files(&root.join(folder)));
+    files.map(|file| file.strip_prefix(&root).unwrap().to_owned()).collect()
+}
