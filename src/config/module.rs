@@ -7,7 +7,7 @@ use serde::Deserialize;
 use crate::{
     config::{
         advice, former,
-        yaml::{Former, Remark, Surprising, Value, to_yaml},
+        yaml::{Former, Surprising, Value, to_yaml},
     },
     probers::{
         dns::DnsProber, grpc::GrpcProber, http::HttpProber, icmp::IcmpProber, tcp::TcpProber,
@@ -15,7 +15,7 @@ use crate::{
     },
     settings::{
         duration::GoDuration,
-        rule::RuleError,
+        rule::{RuleError, Warning},
         secret::{self, HIDDEN},
     },
 };
@@ -40,7 +40,7 @@ pub struct Module {
     /// The prober with its settings.
     pub prober: AnyProber,
     /// What is surprising about the module, for whoever wrote it.
-    pub warnings: Vec<String>,
+    pub warnings: Vec<Warning>,
     secrets: Secrets,
 }
 
@@ -184,9 +184,8 @@ fn shortest(scrape: Option<f64>, offset: f64, module: Option<Duration>) -> Durat
 }
 
 impl Surprising for Module {
-    fn remarks(&self) -> Vec<Remark<'_>> {
-        let section = self.prober_name();
-        self.warnings.iter().map(|message| Remark { section, message }).collect()
+    fn warnings(&self) -> Vec<Warning> {
+        self.warnings.clone()
     }
 
     fn former(path: &[&str], key: &str) -> Option<Former> {
@@ -254,40 +253,42 @@ impl TryFrom<ModuleKeys> for Module {
     type Error = RuleError;
 
     fn try_from(keys: ModuleKeys) -> Result<Self, RuleError> {
-        let mut warnings = Vec::new();
+        // About the module as a whole, and about the section of its prober.
+        let (mut warnings, mut inner) = (Vec::new(), Vec::new());
         if keys.timeout.is_negative() {
-            warnings.push(format!("timeout: {} is negative and counts as none", keys.timeout));
+            let message = format!("{} is negative and counts as none", keys.timeout);
+            warnings.push(Warning::at("timeout", message));
         }
         warnings.extend(keys.timeout.positive().and_then(advice::on_timeout));
         for section in keys.unused_sections() {
-            let prober = &keys.prober;
-            warnings.push(format!("{section} has no effect, since the prober is {prober}"));
+            let message = format!("ignored because the prober is {}", keys.prober);
+            warnings.push(Warning::at(section, message));
         }
         let prober = match keys.prober.as_str() {
             "dns" => {
                 let dns = keys.dns.unwrap_or_default();
-                warnings.extend(dns.warnings());
+                inner.extend(dns.warnings());
                 AnyProber::Dns(dns)
             }
             "grpc" => {
                 let grpc = keys.grpc.unwrap_or_default();
-                warnings.extend(grpc.warnings());
+                inner.extend(grpc.warnings());
                 AnyProber::Grpc(grpc)
             }
             "http" => {
                 let http = keys.http.unwrap_or_default();
                 http.check_supported().map_err(|error| error.inside("http"))?;
-                warnings.extend(http.warnings());
+                inner.extend(http.warnings());
                 AnyProber::Http(http)
             }
             "icmp" => {
                 let icmp = keys.icmp.unwrap_or_default();
-                warnings.extend(icmp.warnings());
+                inner.extend(icmp.warnings());
                 AnyProber::Icmp(icmp)
             }
             "tcp" => {
                 let tcp = keys.tcp.unwrap_or_default();
-                warnings.extend(tcp.warnings());
+                inner.extend(tcp.warnings());
                 AnyProber::Tcp(tcp)
             }
             "unix" => {
@@ -298,13 +299,13 @@ impl TryFrom<ModuleKeys> for Module {
             "websocket" => {
                 let websocket = keys.websocket.unwrap_or_default();
                 websocket.check_use().map_err(|error| error.inside("websocket"))?;
-                warnings.extend(websocket.warnings());
+                inner.extend(websocket.warnings());
                 AnyProber::Websocket(websocket)
             }
             "" => {
                 let message = "prober '' is not valid: a module needs a key 'prober', such as \
                                'prober: http'";
-                return Err(RuleError::new(message));
+                return Err(RuleError::new(message).involving([PROBER]));
             }
             name => {
                 let message = format!(
@@ -313,7 +314,9 @@ impl TryFrom<ModuleKeys> for Module {
                 return Err(RuleError::at(PROBER, message));
             }
         };
-        warnings.extend(advice::on(&prober));
+        inner.extend(advice::on(&prober));
+        let section = keys.prober;
+        warnings.extend(inner.into_iter().map(|warning| warning.inside(section.as_str())));
         Ok(Self {
             timeout: keys.timeout.positive(),
             extra_metrics: keys.extra_metrics,

@@ -4,6 +4,8 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Deserializer, Serialize, de};
 
+use crate::settings::rule::Warning;
+
 /// An address family.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IpFamily {
@@ -62,41 +64,40 @@ impl PreferredIpProtocol {
 
     /// What is surprising about the value, if anything is.
     #[must_use]
-    pub fn warning(&self) -> Option<String> {
+    pub fn warning(&self) -> Option<Warning> {
         match self.0.as_str() {
             "" | "ip4" | "ip6" => None,
-            other => Some(format!(
-                "preferred_ip_protocol: '{other}' is neither ip4 nor ip6; it acts as ip4"
-            )),
+            other => {
+                let message = format!("'{other}' is neither ip4 nor ip6; it acts as ip4");
+                Some(Warning::at("preferred_ip_protocol", message))
+            }
         }
     }
 }
 
 /// Why a source address cannot be meant beside the other settings, each reason after its key.
 #[must_use]
-pub fn doubts_of_source(source: Option<IpAddr>, ip: &IpSettings) -> Vec<String> {
-    let Some(source) = source else { return Vec::new() };
-    let key = "source_ip_address";
+pub fn doubt_of_source(source: Option<IpAddr>, ip: &IpSettings) -> Option<Warning> {
+    let source = source?;
+    let doubt = |message| Some(Warning::at("source_ip_address", message));
     let is_link_local = matches!(source, IpAddr::V6(address) if address.is_unicast_link_local());
     let is_broadcast = matches!(source, IpAddr::V4(address) if address.is_broadcast());
     if source.is_unspecified() {
-        return vec![format!("{key}: {source} stands for any address, so it has no effect")];
+        return doubt(format!("{source} stands for any address, so it has no effect"));
     }
     if source.is_multicast() || is_broadcast {
-        return vec![format!(
-            "{key}: {source} is the address of a group, and no host sends from it"
-        )];
+        return doubt(format!("{source} is the address of a group, and no host sends from it"));
     }
     if is_link_local {
-        return vec![format!(
-            "{key}: {source} is valid on one interface only, which the key cannot name; use another \
-             address of this host"
-        )];
+        return doubt(format!(
+            "{source} is valid on one interface only, which the key cannot name; use another address \
+             of this host"
+        ));
     }
     let preferred = ip.preferred();
     let (own, other) = if source.is_ipv4() { (IpFamily::V4, "ip4") } else { (IpFamily::V6, "ip6") };
     if preferred == own {
-        return Vec::new();
+        return None;
     }
     let who = if ip.ip_protocol_fallback {
         let family = if preferred == IpFamily::V6 { "IPv6" } else { "IPv4" };
@@ -104,10 +105,10 @@ pub fn doubts_of_source(source: Option<IpAddr>, ip: &IpSettings) -> Vec<String> 
     } else {
         "every probe fails".to_owned()
     };
-    vec![format!(
-        "{key}: {source} is of the other family than the preferred one, so {who}; set \
+    doubt(format!(
+        "{source} is of the other family than the preferred one, so {who}; set \
          'preferred_ip_protocol: {other}'"
-    )]
+    ))
 }
 
 /// Reads `source_ip_address`; an empty text means none.
@@ -160,9 +161,10 @@ mod tests {
                 preferred_ip_protocol: PreferredIpProtocol(preferred.to_owned()),
                 ip_protocol_fallback: fallback,
             };
-            let doubts = doubts_of_source(Some(source.parse().unwrap()), &ip);
-            assert_eq!(doubts.len(), usize::from(!expected.is_empty()), "{source}: {doubts:?}");
-            assert!(doubts.concat().contains(expected), "{source}: {doubts:?}");
+            let doubt = doubt_of_source(Some(source.parse().unwrap()), &ip);
+            let doubt = doubt.map(|doubt| doubt.message);
+            assert_eq!(doubt.is_none(), expected.is_empty(), "{source}: {doubt:?}");
+            assert!(doubt.unwrap_or_default().contains(expected), "{source}");
         }
     }
 

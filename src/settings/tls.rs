@@ -185,21 +185,24 @@ impl RawTlsSettings {
             given([!self.cert.is_empty(), !self.cert_file.is_empty(), !self.cert_ref.is_empty()]);
         let keys =
             given([!self.key.is_empty(), !self.key_file.is_empty(), !self.key_ref.is_empty()]);
-        let message = if authorities > 1 {
-            "at most one of ca, ca_file & ca_ref must be configured"
+        let (message, needed): (_, &[&str]) = if authorities > 1 {
+            ("at most one of ca, ca_file & ca_ref must be configured", &[])
         } else if certificates > 1 {
-            "at most one of cert, cert_file & cert_ref must be configured"
+            ("at most one of cert, cert_file & cert_ref must be configured", &[])
         } else if keys > 1 {
-            "at most one of key and key_file must be configured"
+            ("at most one of key and key_file must be configured", &[])
         } else if certificates == 1 && keys == 0 {
-            "exactly one of key or key_file must be configured when a client certificate is \
-             configured"
+            let message = "exactly one of key or key_file must be configured when a client \
+                           certificate is configured";
+            (message, &["key", "key_file", "key_ref"])
         } else if keys == 1 && certificates == 0 {
-            "exactly one of cert or cert_file must be configured when a client key is configured"
+            let message = "exactly one of cert or cert_file must be configured when a client key \
+                           is configured";
+            (message, &["cert", "cert_file", "cert_ref"])
         } else {
             return Ok(());
         };
-        Err(RuleError::new(message))
+        Err(RuleError::new(message).involving(needed.iter().copied()))
     }
 
     /// Unlike upstream: refused at load, where upstream's probes all fail.
@@ -236,7 +239,8 @@ impl TlsSettings {
                     "{highest} leaves no TLS version, since min_version is TLS12 when it is not \
                      given; set min_version to {highest} or lower"
                 ),
-            ),
+            )
+            .involving(["min_version"]),
         })
     }
 }

@@ -122,7 +122,7 @@ modules:
     let (_, shown) = checked(yaml, &["--explain=c"]);
     assert!(
         shown.ends_with(
-            "  Beware   tls_config has no effect without 'tls: true' or a step with starttls\n"
+            "  Warnings tcp.tls_config: no effect without 'tls: true' or a step with starttls\n"
         ),
         "{shown}"
     );

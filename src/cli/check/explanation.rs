@@ -31,10 +31,15 @@ pub(super) fn shown(
         }
     }
     for (index, warning) in module.warnings.iter().enumerate() {
-        let label = if index == 0 { "Beware" } else { "" };
+        let label = if index == 0 { "Warnings" } else { "" };
         let gap = " ".repeat(INDENT - 2 - label.len());
         let first = format!("  {ODD}{label}{ODD:#}{gap}");
-        page.push_str(&wrapped(&harmless(warning), width, &first, &" ".repeat(INDENT)));
+        page.push_str(&wrapped(
+            &harmless(&warning.to_string()),
+            width,
+            &first,
+            &" ".repeat(INDENT),
+        ));
     }
     page
 }

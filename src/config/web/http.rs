@@ -36,7 +36,7 @@ impl TryFrom<RawHttpServer> for HttpServer {
     fn try_from(raw: RawHttpServer) -> Result<Self, RuleError> {
         for (name, value) in &raw.headers {
             check_header(name, value)
-                .map_err(|message| RuleError::at(name.as_str(), message).inside("headers"))?;
+                .map_err(|message| RuleError::at(["headers", name], message))?;
         }
         Ok(Self { headers: raw.headers })
     }
@@ -84,11 +84,12 @@ impl TryFrom<RawRateLimit> for RateLimitSection {
         let Some(interval) = raw.interval.0 else { return Ok(Self(None)) };
         match u32::try_from(raw.burst) {
             Ok(burst @ 1..) => Ok(Self(Some(RateLimit { interval, burst }))),
-            Err(_) if raw.burst > 0 => Err(RuleError::at("burst", "no limit is as high as this")),
-            Ok(0) | Err(_) => Err(RuleError::new(
-                "burst must be at least 1 when there is an interval: with 0, every request would \
-                 be refused",
-            )),
+            Err(_) if raw.burst > 0 => Err(RuleError::at("burst", "the value is too large")),
+            Ok(0) | Err(_) => {
+                let message = "burst must be at least 1 if interval is set: with 0, every request \
+                               would be refused";
+                Err(RuleError::new(message).involving(["burst"]))
+            }
         }
     }
 }

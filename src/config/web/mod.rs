@@ -18,9 +18,12 @@ use self::{
 use crate::{
     config::{
         ConfigError, Fault, former,
-        yaml::{self, Former, Remark, Surprising},
+        yaml::{self, Former, Surprising},
     },
-    settings::{rule::RuleError, secret::Secret},
+    settings::{
+        rule::{RuleError, Warning},
+        secret::Secret,
+    },
 };
 
 /// What the file asks for; a file may be empty.
@@ -38,7 +41,7 @@ pub struct WebConfig {
     /// How many requests are taken, if that is limited.
     pub rate_limit: Option<RateLimit>,
     /// What is surprising about the file.
-    pub warnings: Vec<String>,
+    pub warnings: Vec<Warning>,
 }
 
 impl WebConfig {
@@ -71,8 +74,8 @@ impl WebConfig {
 }
 
 impl Surprising for WebConfig {
-    fn remarks(&self) -> Vec<Remark<'_>> {
-        self.warnings.iter().map(|message| Remark { section: "", message }).collect()
+    fn warnings(&self) -> Vec<Warning> {
+        self.warnings.clone()
     }
 
     fn former(path: &[&str], key: &str) -> Option<Former> {
@@ -116,28 +119,30 @@ impl TryFrom<RawWebConfig> for WebConfig {
             || raw.http_server_config.is_some()
             || raw.basic_auth_users.is_some()
             || raw.rate_limit.is_some();
-        let TlsSection { server: tls, mut warnings } = raw.tls_server_config.unwrap_or_default();
+        let TlsSection { server: tls, warnings } = raw.tls_server_config.unwrap_or_default();
+        let warnings = warnings.into_iter().map(|warning| warning.inside("tls_server_config"));
+        let mut warnings: Vec<_> = warnings.collect();
         let users = raw.basic_auth_users.unwrap_or_default();
         let mut costs = Vec::new();
         for (user, hash) in &users {
-            let cost = cost_of(hash.expose()).map_err(|message| {
-                RuleError::at(user.as_str(), message).inside("basic_auth_users")
-            })?;
+            let cost = cost_of(hash.expose())
+                .map_err(|message| RuleError::at(["basic_auth_users", user], message))?;
             if cost > USUAL_COST {
-                warnings.push(format!(
-                    "basic_auth_users: the hash of {user} has a cost of {cost}; one login may take \
-                     seconds, and all others wait for it"
-                ));
+                let message = format!(
+                    "the hash of {user} has a cost of {cost}; one login may take seconds, and all \
+                     others wait for it"
+                );
+                warnings.push(Warning::at("basic_auth_users", message));
             }
             costs.push(cost);
         }
         if costs.iter().min() != costs.iter().max() {
-            let message = "basic_auth_users: the hashes have different costs; how long a wrong \
-                           password takes may tell whose it would be";
-            warnings.push(message.to_owned());
+            let message = "the hashes have different costs; the time that a wrong password takes may \
+                           reveal whether the user exists";
+            warnings.push(Warning::at("basic_auth_users", message));
         }
         if tls.is_none() && !users.is_empty() {
-            warnings.push("without TLS, passwords cross the network in the clear".to_owned());
+            warnings.push(Warning::new("passwords are sent unencrypted without TLS"));
         }
         Ok(Self {
             has_content,

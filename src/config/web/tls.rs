@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use crate::settings::{
-    rule::{KeyPath, RuleError},
+    rule::{RuleError, Warning},
     secret::Secret,
     tls::TlsVersion,
 };
@@ -102,13 +102,12 @@ impl TlsServer {
 
 impl TlsServer {
     /// Whether what is asked of clients makes sense.
-    fn check_clients(&self, warnings: &mut Vec<String>) -> Result<(), RuleError> {
+    fn check_clients(&self, warnings: &mut Vec<Warning>) -> Result<(), RuleError> {
         let has_authorities = self.client_authorities.is_some();
         if has_authorities && self.client_auth == ClientAuth::None {
-            return Err(RuleError::new(
-                "client CA's have been configured without a Client Auth Policy: set \
-                 client_auth_type, such as to RequireAndVerifyClientCert",
-            ));
+            let message = "client CA's have been configured without a Client Auth Policy: set \
+                           client_auth_type, for example RequireAndVerifyClientCert";
+            return Err(RuleError::new(message).involving(["client_auth_type"]));
         }
         let verifies = self.client_auth.verifies();
         let surprises = [
@@ -123,7 +122,7 @@ impl TlsServer {
             ),
         ];
         let surprises = surprises.into_iter().filter(|(is_true, _)| *is_true);
-        warnings.extend(surprises.map(|(_, text)| format!("tls_server_config: {text}")));
+        warnings.extend(surprises.map(|(_, text)| Warning::new(text)));
         Ok(())
     }
 }
@@ -158,7 +157,7 @@ impl Pem {
 #[serde(try_from = "RawTlsServer")]
 pub(super) struct TlsSection {
     pub(super) server: Option<TlsServer>,
-    pub(super) warnings: Vec<String>,
+    pub(super) warnings: Vec<Warning>,
 }
 
 /// The keys as they are written.
@@ -200,8 +199,14 @@ impl TryFrom<RawTlsServer> for TlsSection {
             (None, None) if client_authorities.is_none() && !says_who => {
                 return Ok(Self { server: None, warnings });
             }
-            (None, _) => return Err(RuleError::new("missing one of cert or cert_file")),
-            (_, None) => return Err(RuleError::new("missing one of key or key_file")),
+            (None, _) => {
+                let error = RuleError::new("missing one of cert or cert_file");
+                return Err(error.involving(["cert", "cert_file"]));
+            }
+            (_, None) => {
+                let error = RuleError::new("missing one of key or key_file");
+                return Err(error.involving(["key", "key_file"]));
+            }
         };
         let server = TlsServer {
             certificate,
@@ -261,17 +266,18 @@ impl RawTlsServer {
     fn suites(
         &self,
         versions: &[TlsVersion],
-        warnings: &mut Vec<String>,
+        warnings: &mut Vec<Warning>,
     ) -> Result<Option<Vec<&'static str>>, RuleError> {
         let mut suites = Vec::new();
         for (index, name) in self.cipher_suites.iter().enumerate() {
             if let Some(suite) = SUITES.into_iter().find(|suite| suite == name) {
                 suites.push(suite);
             } else if SUITES_WITH_CBC.contains(&name.as_str()) {
-                warnings.push(format!("tls_server_config: {name} cannot be had and is left out"));
+                let message = format!("{name} is not supported and is ignored");
+                warnings.push(Warning::at(("cipher_suites", index), message));
             } else if !SUITES_OF_1_3.contains(&name.as_str()) {
-                let path = KeyPath::from("cipher_suites").index(index);
-                return Err(RuleError::at(path, format!("unknown cipher: {name}")));
+                let message = format!("unknown cipher: {name}");
+                return Err(RuleError::at(("cipher_suites", index), message));
             }
         }
         if self.cipher_suites.is_empty() {
@@ -284,21 +290,22 @@ impl RawTlsServer {
         Ok(Some(suites))
     }
 
-    fn curves(&self, warnings: &mut Vec<String>) -> Result<Vec<Curve>, RuleError> {
+    fn curves(&self, warnings: &mut Vec<Warning>) -> Result<Vec<Curve>, RuleError> {
         let mut curves = Vec::new();
         for (index, name) in self.curve_preferences.iter().enumerate() {
             match name.as_str() {
                 "X25519" => curves.push(Curve::X25519),
                 "CurveP256" => curves.push(Curve::P256),
                 "CurveP384" => curves.push(Curve::P384),
-                "CurveP521" => warnings
-                    .push("tls_server_config: CurveP521 cannot be had and is left out".to_owned()),
+                "CurveP521" => {
+                    let message = "CurveP521 is not supported and is ignored";
+                    warnings.push(Warning::at(("curve_preferences", index), message));
+                }
                 other => {
-                    let path = KeyPath::from("curve_preferences").index(index);
                     let message = format!(
                         "unknown curve: {other} (one of X25519, CurveP256, CurveP384, CurveP521)"
                     );
-                    return Err(RuleError::at(path, message));
+                    return Err(RuleError::at(("curve_preferences", index), message));
                 }
             }
         }

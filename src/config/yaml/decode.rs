@@ -37,9 +37,16 @@ pub(super) struct NodeDeserializer<'n> {
     /// whole is reported there.
     pub(super) key: Option<Mark>,
     pub(super) path: &'n Path<'n>,
+    /// Whether the value is secret: messages must not quote it.
+    pub(super) is_secret: bool,
 }
 
 impl<'n> NodeDeserializer<'n> {
+    /// Reads the root of a document.
+    pub(super) fn root(session: &'n Session, node: &'n Node) -> Self {
+        Self { session, node, key: None, path: &Path::Root, is_secret: false }
+    }
+
     /// Says what is wanted here, and gives the error its place.
     fn mismatch<T>(self, wanted: &str) -> Result<T, DecodeError> {
         let found = match &self.node.kind {
@@ -115,7 +122,8 @@ impl<'n> NodeDeserializer<'n> {
         'n: 'v,
     {
         let Entry { key, node } = entry;
-        NodeDeserializer { session: self.session, node, key: Some(key.mark), path }
+        let is_secret = self.is_secret || self.node.hides_values;
+        NodeDeserializer { session: self.session, node, key: Some(key.mark), path, is_secret }
     }
 }
 
@@ -267,7 +275,7 @@ impl<'de> SeqAccess<'de> for Items<'_> {
                 continue;
             }
             let path = Path::Index(path, index);
-            let item = NodeDeserializer { session, node, key: None, path: &path };
+            let item = NodeDeserializer { node, key: None, path: &path, ..self.list };
             return seed.deserialize(item).map(Some).map_err(|error| session.place(error, item));
         }
         Ok(None)

@@ -17,7 +17,7 @@ mod tree;
 mod value;
 mod write;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde::de::DeserializeOwned;
 
@@ -28,37 +28,25 @@ use crate::{
         error::{Fault, Mark},
         yaml::{
             decode::NodeDeserializer,
-            mapping::Key,
             place::{DecodeError, Path},
-            scalar::Scalar,
             schema::Schema,
             session::Session,
             suggest::Keys,
-            tree::{Kind, Node},
         },
     },
-    settings::rule::RuleError,
+    settings::rule::{RuleError, Warning},
 };
 
 /// What may be surprising though it can be worked with.
 pub(super) trait Surprising {
     /// What is surprising about it.
-    fn remarks(&self) -> Vec<Remark<'_>>;
+    fn warnings(&self) -> Vec<Warning>;
 
     /// What became of a key in the section at `path` that is none: it may have been one.
     fn former(path: &[&str], key: &str) -> Option<Former> {
         let _ = (path, key);
         None
     }
-}
-
-/// Something surprising about a section of a file.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Remark<'r> {
-    /// The section inside of it that this is about, or else empty.
-    pub(super) section: &'static str,
-    /// What is surprising; it begins with the key that it is about, if there is one.
-    pub(super) message: &'r str,
 }
 
 /// The sections of a file by name, and what is surprising about them.
@@ -86,47 +74,17 @@ pub(super) fn decode_sections<T: DeserializeOwned + Surprising>(
             session.report(Mark { line: 1, column: 1 }, &Path::Root, message);
         }
         Some(root) => {
-            let at =
-                NodeDeserializer { session: &session, node: root, key: None, path: &Path::Root };
+            let at = NodeDeserializer::root(&session, root);
             decode_root(at, key, &mut |name, section: T, at| {
-                let remarks = section.remarks();
-                warnings.extend(remarks.into_iter().map(|remark| session.place_remark(remark, at)));
+                let found = section.warnings().into_iter();
+                warnings.extend(found.map(|warning| session.place_warning(warning, at)));
                 by_name.insert(name, section);
             });
         }
     }
-    let mut faults = session.into_faults();
-    if let (Some(root), false) = (&root, faults.is_empty()) {
-        hide_secrets(root, &mut faults, &mut BTreeSet::new());
-    }
+    let faults = session.into_faults();
     warnings.sort();
     if faults.is_empty() { Ok(Sections { by_name, warnings }) } else { Err(faults) }
-}
-
-/// The key of a section that has what is in it kept secret.
-const SECRET: &str = "secret";
-
-/// Takes the particulars out of faults of values in sections that are to be kept secret: they quote
-/// what is wrong. `seen` are the nodes that were looked at; aliases may lead to them often.
-fn hide_secrets(node: &Node, faults: &mut [Fault], seen: &mut BTreeSet<usize>) {
-    if !seen.insert(node.id) {
-        return;
-    }
-    let Kind::Mapping(entries) = &node.kind else {
-        return node.kind.children().for_each(|child| hide_secrets(child, faults, seen));
-    };
-    let says_so = |key: &Key, value: &Node| {
-        let is_true = |scalar: &Scalar| scalar.as_bool() == Some(true);
-        key.text == SECRET && matches!(&value.kind, Kind::Scalar(scalar) if is_true(scalar))
-    };
-    let is_secret = entries.iter().any(|(key, value)| says_so(key, value));
-    for (_, value) in entries {
-        for fault in faults.iter_mut().filter(|fault| is_secret && fault.mark == value.mark) {
-            "this cannot be used; why is not told, since it is secret"
-                .clone_into(&mut fault.message);
-        }
-        hide_secrets(value, faults, seen);
-    }
 }
 
 /// Decodes a whole document, which may be empty, and has `finish` make something of it; the error
@@ -146,11 +104,11 @@ pub(super) fn decode_document<T: DeserializeOwned + Default + Surprising, U>(
         let finished = finish(T::default()).map(|value| (value, Vec::new()));
         return finished.map_err(|error| vec![Fault::new(start, error.to_string())]);
     };
-    let at = NodeDeserializer { session: &session, node: &root, key: None, path: &Path::Root };
+    let at = NodeDeserializer::root(&session, &root);
     let mut warnings = Vec::new();
-    let value = session.decode(&root, None, &Path::Root).and_then(|value: T| {
-        let remarks = value.remarks();
-        warnings.extend(remarks.into_iter().map(|remark| session.place_remark(remark, at)));
+    let value = session.decode(at).and_then(|value: T| {
+        let found = value.warnings().into_iter();
+        warnings.extend(found.map(|warning| session.place_warning(warning, at)));
         let finished = finish(value).map_err(<DecodeError as serde::de::Error>::custom);
         session.attempt(|| finished.map_err(|error| session.place(error, at)))
     });
@@ -182,7 +140,7 @@ fn decode_root<T: DeserializeOwned>(
         for entry in entries {
             let path = Path::Key(list.path, &entry.key.text);
             let at = list.value(entry, &path);
-            if let Some(section) = session.decode(at.node, at.key, &path) {
+            if let Some(section) = session.decode(at) {
                 keep(entry.key.text.clone(), section, at);
             }
         }

@@ -4,7 +4,10 @@ use std::{borrow::Cow, fmt};
 
 use serde::de;
 
-use crate::config::error::Mark;
+use crate::{
+    config::error::Mark,
+    settings::rule::{self, Scope},
+};
 
 /// The way to a node: each step knows the one before.
 #[derive(Debug, Clone, Copy)]
@@ -54,8 +57,10 @@ pub(super) fn key_in_path(key: &str) -> Cow<'_, str> {
 #[derive(Debug)]
 pub(super) struct DecodeError {
     pub(super) message: String,
+    /// The values that it is about, if it is the error of a rule.
+    pub(super) scope: Option<Scope>,
     /// Where; an error gets its place on its way out of the node.
-    pub(super) place: Option<Place>,
+    pub(super) place: Option<Box<Place>>,
 }
 
 /// Where an error is, and what to leave out in order to find the next one.
@@ -69,6 +74,8 @@ pub(super) struct Place {
     pub(super) from_hole: bool,
     /// Whether going on makes no sense.
     pub(super) is_final: bool,
+    /// Whether the value is secret, so that no message may quote it.
+    pub(super) is_secret: bool,
 }
 
 impl fmt::Display for DecodeError {
@@ -81,7 +88,8 @@ impl std::error::Error for DecodeError {}
 
 impl de::Error for DecodeError {
     fn custom<T: fmt::Display>(message: T) -> Self {
-        Self { message: message.to_string(), place: None }
+        let (message, scope) = rule::received(&message);
+        Self { message, scope, place: None }
     }
 
     fn invalid_type(found: de::Unexpected<'_>, wanted: &dyn de::Expected) -> Self {

@@ -84,20 +84,14 @@ impl Session {
     }
 
     /// Decodes a node. Without a result its errors are noted.
-    pub(super) fn decode<T: DeserializeOwned>(
-        &self,
-        node: &Node,
-        key: Option<Mark>,
-        path: &Path<'_>,
-    ) -> Option<T> {
-        let root = NodeDeserializer { session: self, node, key, path };
+    pub(super) fn decode<T: DeserializeOwned>(&self, root: NodeDeserializer<'_>) -> Option<T> {
         while !self.is_over() {
             let before = self.state.borrow().faults.len();
             match T::deserialize(root).map_err(|error| self.place(error, root)) {
                 Ok(value) => return (self.state.borrow().faults.len() == before).then_some(value),
                 Err(error) => {
                     let left_out = self.note(error);
-                    if left_out.is_none_or(|id| id == node.id) {
+                    if left_out.is_none_or(|id| id == root.node.id) {
                         return None;
                     }
                 }
@@ -121,7 +115,7 @@ impl Session {
         let place = error.place?;
         let mut state = self.state.borrow_mut();
         if !place.from_hole {
-            let Place { mark, path, .. } = place;
+            let Place { mark, path, .. } = *place;
             state.faults.push(Fault { mark, path, message: error.message });
         }
         state.is_over |= place.is_final;
@@ -155,8 +149,9 @@ impl Session {
             node: at.node.id,
             from_hole: false,
             is_final: true,
+            is_secret: false,
         };
-        Err(DecodeError { message: message.to_owned(), place: Some(place) })
+        Err(DecodeError { message: message.to_owned(), scope: None, place: Some(Box::new(place)) })
     }
 
     /// The keys and values of a mapping: its own, then those it merges from others (`<<`), of
@@ -170,7 +165,10 @@ impl Session {
         Ok(entries)
     }
 
-    fn all_entries<'n>(&self, at: NodeDeserializer<'n>) -> Result<Vec<Entry<'n>>, DecodeError> {
+    pub(super) fn all_entries<'n>(
+        &self,
+        at: NodeDeserializer<'n>,
+    ) -> Result<Vec<Entry<'n>>, DecodeError> {
         match &at.node.kind {
             // As nearly all are: nothing is merged, and each key is there once.
             Kind::Mapping(own) if !own.iter().any(|(key, _)| key.is_merge) => {
@@ -238,25 +236,11 @@ impl Session {
         });
     }
 
-    /// Whether the message speaks of a key of this section that was left out.
-    ///
-    /// Without it the section as a whole may break a rule that it would not break otherwise.
-    pub(super) fn mentions_hole(&self, message: &str, at: NodeDeserializer<'_>) -> bool {
-        if self.state.borrow().left_out.is_empty() {
-            return false;
-        }
-        let entries = self.all_entries(at).unwrap_or_default();
+    /// Whether an unknown key was probably meant to be `meant`, or any known one.
+    pub(super) fn is_meant(&self, unknown: usize, meant: Option<&str>) -> bool {
         let state = self.state.borrow();
-        entries.iter().any(|Entry { key, node }| {
-            let missing = match state.meant.get(&key.id) {
-                Some(meant) => meant,
-                None if state.left_out.contains(&node.id) => key.text.as_str(),
-                None => return false,
-            };
-            // What a secret manager would give stands in for the key without `_ref`.
-            let missing = missing.strip_suffix("_ref").unwrap_or(missing);
-            message.contains(missing) || message.contains(&missing.replace('_', " "))
-        })
+        let known = state.meant.get(&unknown);
+        known.is_some_and(|known| meant.is_none_or(|meant| meant == *known))
     }
 }
 
@@ -285,8 +269,8 @@ fn merged<'n>(
     }
     let path = Path::Key(at.path, &key.text);
     let message = "expected a section or a list of sections to merge";
-    let place = place_of(at.value(Entry { key, node }, &path), false);
-    Err(DecodeError { message: message.to_owned(), place: Some(place) })
+    let place = place_of(at.value(Entry { key, node }, &path));
+    Err(DecodeError { message: message.to_owned(), scope: None, place: Some(Box::new(place)) })
 }
 
 #[cfg(test)]
@@ -300,7 +284,7 @@ mod tests {
         let started = Instant::now().checked_sub(2 * LONGEST).unwrap();
         let keys = || Keys { schema: Schema::of::<i64>(), root: "", history: |_, _| None };
         let session = Session { started, ..Session::new(faults, 0, keys) };
-        let decoded = session.decode(&root.unwrap(), None, &Path::Root);
+        let decoded = session.decode(NodeDeserializer::root(&session, &root.unwrap()));
         (decoded, session.into_faults().len())
     }
 

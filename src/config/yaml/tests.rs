@@ -5,10 +5,13 @@ use std::{collections::BTreeMap, fmt::Write as _};
 use proptest::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::{Remark, Surprising, Value, decode_sections, to_yaml};
+use super::{Surprising, Value, decode_sections, to_yaml};
 use crate::{
     config::Fault,
-    settings::{bytes::Bytes, rule::RuleError},
+    settings::{
+        bytes::Bytes,
+        rule::{RuleError, Segment, Warning},
+    },
 };
 
 /// One value of each kind.
@@ -28,9 +31,16 @@ struct Thing {
 }
 
 impl Surprising for Thing {
-    /// The lines of its text.
-    fn remarks(&self) -> Vec<Remark<'_>> {
-        self.text.lines().map(|message| Remark { section: "part", message }).collect()
+    /// One for each key of its map: the path to a value.
+    fn warnings(&self) -> Vec<Warning> {
+        let segment = |text: &str| match text.parse() {
+            Ok(index) => Segment::Index(index),
+            Err(_) => Segment::Key(text.to_owned()),
+        };
+        let warning = |(message, path): (&String, &String)| {
+            Warning::at(&*path.split_whitespace().map(segment).collect::<Vec<_>>(), message)
+        };
+        self.map.iter().map(warning).collect()
     }
 }
 
@@ -54,7 +64,7 @@ impl TryFrom<PartKeys> for Part {
 
     fn try_from(PartKeys { low, high }: PartKeys) -> Result<Self, RuleError> {
         if low > high {
-            return Err(RuleError::at("low", "low must not exceed high"));
+            return Err(RuleError::at("low", "low must not exceed high").involving(["high"]));
         }
         Ok(Self { low, high })
     }
@@ -80,7 +90,7 @@ fn lines(faults: &[Fault]) -> String {
 }
 
 #[test]
-fn remarks_stand_at_the_key_that_they_begin_with() {
+fn warnings_stand_at_the_value_that_they_are_about() {
     let text = concat!(
         "things:\n",
         "  a:\n",
@@ -88,19 +98,18 @@ fn remarks_stand_at_the_key_that_they_begin_with() {
         "    part:\n",
         "      low: 1\n",
         "      high: 2\n",
-        "    list: [b]\n",
-        "    text: \"low is low\\nnumber: odd\\nlist[0] too\\nnothing known\"\n",
+        "    list: [b, ~, c]\n",
+        "    map: {odd: number, low: part low, second: list 1, absent: part middle, whole: ''}\n",
     );
     let things = decode_sections::<Thing>(text.as_bytes(), "things").unwrap();
     assert_eq!(
         lines(&things.warnings),
-        "3:13: things.a.number: odd\n\
-         4:5: things.a.part: nothing known\n\
-         5:12: things.a.part.low: low is low\n\
-         7:12: things.a.list[0]: list[0] too"
+        "2:3: things.a: whole\n\
+         3:13: things.a.number: odd\n\
+         4:5: things.a.part: absent\n\
+         5:12: things.a.part.low: low\n\
+         7:18: things.a.list[2]: second"
     );
-    let things = decode_sections::<Thing>(b"things: {a: {text: nothing known}}", "things").unwrap();
-    assert_eq!(lines(&things.warnings), "1:10: things.a: nothing known");
 }
 
 fn thing(change: impl FnOnce(&mut Thing)) -> Thing {

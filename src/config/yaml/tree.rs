@@ -27,7 +27,12 @@ pub(super) struct Node {
     depth: usize,
     /// What it is.
     pub(super) kind: Kind,
+    /// Whether it is a section that says that what is in it is secret.
+    pub(super) hides_values: bool,
 }
+
+/// The key of a section that has what is in it kept secret.
+const SECRET: &str = "secret";
 
 /// What a node is.
 #[derive(Debug)]
@@ -48,6 +53,14 @@ impl Node {
 }
 
 impl Kind {
+    fn hides_values(&self) -> bool {
+        let Self::Mapping(entries) = self else { return false };
+        entries.iter().any(|(key, value)| {
+            key.text == SECRET
+                && matches!(&value.kind, Self::Scalar(scalar) if scalar.as_bool() == Some(true))
+        })
+    }
+
     pub(super) fn children(&self) -> impl Iterator<Item = &Node> {
         let (items, entries) = match self {
             Self::Scalar(_) => (None, None),
@@ -69,10 +82,14 @@ const DEEPEST: usize = 100;
 /// What follows the first document is not even looked at.
 pub(super) fn parse(text: &str) -> Result<(Option<Rc<Node>>, Vec<Fault>), Fault> {
     let mut text = Cow::Borrowed(text);
-    for _ in 0..MOST_TABS {
+    let attempts = (MAX_REPEATED_BYTES / text.len().max(1)).max(1);
+    for _ in 0..attempts {
         match parse_once(&text) {
-            Err(Failure::Parser(error)) if error.info() == TAB_AFTER_COLON => {
-                text = Cow::Owned(without_tabs_before(&text, error.marker().index()));
+            Err(Failure::Parser(error)) => {
+                match with_spaces_for_tabs(&text, error.marker().index()) {
+                    Some(replaced) => text = Cow::Owned(replaced),
+                    None => return Err(Failure::Parser(error).into_fault()),
+                }
             }
             other => return other.map_err(Failure::into_fault),
         }
@@ -80,11 +97,8 @@ pub(super) fn parse(text: &str) -> Result<(Option<Rc<Node>>, Vec<Fault>), Fault>
     parse_once(&text).map_err(Failure::into_fault)
 }
 
-/// Why the parser stops at `key:<tab>value`, which Go's yaml.v3 reads.
-const TAB_AFTER_COLON: &str = "':' must be followed by a valid YAML whitespace";
-
-/// Each such tab takes another attempt.
-const MOST_TABS: usize = 200;
+/// Maximum number of bytes that are parsed again because of tabs after colons.
+const MAX_REPEATED_BYTES: usize = 200 * 1024 * 1024;
 
 /// Why a document cannot be read.
 enum Failure {
@@ -118,12 +132,14 @@ fn parse_once(text: &str) -> Result<(Option<Rc<Node>>, Vec<Fault>), Failure> {
     Ok((builder.root, builder.faults))
 }
 
-/// The text with spaces for the tabs that end at the character `index`; places stay the same.
-fn without_tabs_before(text: &str, index: usize) -> String {
-    let mut letters: Vec<char> = text.chars().collect();
-    let before = letters.iter_mut().take(index).rev();
-    before.take_while(|letter| **letter == '\t').for_each(|letter| *letter = ' ');
-    letters.into_iter().collect()
+/// The text with spaces in place of the tabs between a colon and the character `index`, if there are
+/// any: the parser does not accept `key:<tab>value`, and Go's yaml.v3 does. Positions do not change.
+fn with_spaces_for_tabs(text: &str, index: usize) -> Option<String> {
+    let end = text.char_indices().nth(index).map_or(text.len(), |(end, _)| end);
+    let (before, after) = text.split_at_checked(end)?;
+    let key = before.trim_end_matches('\t');
+    let tabs = before.len() - key.len();
+    (tabs > 0 && key.ends_with(':')).then(|| [key, &" ".repeat(tabs), after].concat())
 }
 
 /// Puts nodes together from the events of the parser.
@@ -210,7 +226,8 @@ impl Builder {
     fn finish(&mut self, mark: Mark, anchor: usize, kind: Kind) -> Result<(), Fault> {
         let depth = 1 + kind.children().map(|child| child.depth).max().unwrap_or_default();
         check_depth(mark, depth)?;
-        let node = Rc::new(Node { id: self.next_id(), mark, depth, kind });
+        let hides_values = kind.hides_values();
+        let node = Rc::new(Node { id: self.next_id(), mark, depth, kind, hides_values });
         // The parser counts anchors from 1.
         if anchor > 0 {
             self.anchors.insert(anchor, Rc::clone(&node));

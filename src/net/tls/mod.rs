@@ -264,7 +264,7 @@ impl TryFrom<TlsSettings> for TlsClient {
     type Error = RuleError;
 
     fn try_from(settings: TlsSettings) -> Result<Self, RuleError> {
-        prepared_config::check_inline(&settings).map_err(RuleError::new)?;
+        prepared_config::check_inline(&settings)?;
         Ok(Self::new(settings))
     }
 }

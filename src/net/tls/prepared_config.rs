@@ -24,6 +24,7 @@ use crate::{
     settings::{
         file::{self, Stamp, USUAL_MIB},
         pem,
+        rule::RuleError,
         tls::TlsSettings,
     },
 };
@@ -110,15 +111,16 @@ impl ConfigCache {
 }
 
 /// Whether the PEM texts in the settings themselves are usable; files are read when probing.
-pub(super) fn check_inline(settings: &TlsSettings) -> Result<(), String> {
+pub(super) fn check_inline(settings: &TlsSettings) -> Result<(), RuleError> {
+    let at = |key| move |message: String| RuleError::at(key, message);
     if !settings.ca.is_empty() {
-        authorities(&PemSource::Inline("ca", &settings.ca))?;
+        authorities(&PemSource::Inline("ca", &settings.ca)).map_err(at("ca"))?;
     }
     if !settings.cert.is_empty() {
-        certificates(&PemSource::Inline("cert", &settings.cert))?;
+        certificates(&PemSource::Inline("cert", &settings.cert)).map_err(at("cert"))?;
     }
     if !settings.key.is_empty() {
-        private_key(&PemSource::Inline("key", settings.key.expose()))?;
+        private_key(&PemSource::Inline("key", settings.key.expose())).map_err(at("key"))?;
     }
     Ok(())
 }
@@ -129,7 +131,7 @@ fn prepare(
     system: Option<Arc<TrustStore>>,
 ) -> Result<PreparedConfig, String> {
     let trust = match (source, system) {
-        (Some(source), _) => authorities(&source)?,
+        (Some(source), _) => authorities(&source).map_err(|message| source.wrong(&message))?,
         (None, Some(system)) => system,
         (None, None) => trust_store::system(),
     };
@@ -182,9 +184,13 @@ impl<'a> PemSource<'a> {
         match self {
             Self::Inline(_, text) => Ok(text.as_bytes().to_vec()),
             Self::File(_, file) => {
-                file::read(Path::new(file), USUAL_MIB).map_err(|error| format!("{self}: {error}"))
+                file::read(Path::new(file), USUAL_MIB).map_err(|error| error.to_string())
             }
         }
+    }
+
+    fn wrong(&self, message: &str) -> String {
+        format!("{self}: {message}")
     }
 }
 
@@ -201,7 +207,7 @@ fn authorities(source: &PemSource<'_>) -> Result<Arc<TrustStore>, String> {
     let text = source.read()?;
     let store = TrustStore::from_pem(&text);
     if store.is_empty() {
-        return Err(format!("{source}: {}", pem::no_certificate(&text)));
+        return Err(pem::no_certificate(&text).to_owned());
     }
     Ok(store)
 }
@@ -211,9 +217,9 @@ pub(super) fn identity(settings: &TlsSettings) -> Result<Option<ClientIdentity>,
     let certificate = PemSource::of(&settings.cert, "cert", &settings.cert_file, "cert_file");
     let key = PemSource::of(settings.key.expose(), "key", &settings.key_file, "key_file");
     let (Some(certificate), Some(key)) = (certificate, key) else { return Ok(None) };
-    let mut chain = certificates(&certificate)?;
+    let mut chain = certificates(&certificate).map_err(|message| certificate.wrong(&message))?;
     let leaf = chain.remove(0);
-    let private = private_key(&key)?;
+    let private = private_key(&key).map_err(|message| key.wrong(&message))?;
     let is_of = |leaf: &X509| leaf.public_key().is_ok_and(|public| public.public_eq(&private));
     if !is_of(&leaf) {
         let place = chain.iter().position(is_of).map(|index| index + 2);
@@ -233,17 +239,17 @@ fn certificates(source: &PemSource<'_>) -> Result<Vec<X509>, String> {
         .zip(1..)
         .map(|(der, number)| {
             X509::from_der(der)
-                .map_err(|error| format!("{source}: certificate {number} is malformed: {error}"))
+                .map_err(|error| format!("certificate {number} is malformed: {error}"))
         })
         .collect::<Result<Vec<_>, _>>()?;
     if chain.is_empty() {
-        return Err(format!("{source}: {}", pem::no_certificate(&text)));
+        return Err(pem::no_certificate(&text).to_owned());
     }
     Ok(chain)
 }
 
 fn private_key(source: &PemSource<'_>) -> Result<PKey<Private>, String> {
-    private_key_of(&source.read()?).map_err(|message| format!("{source}: {message}"))
+    private_key_of(&source.read()?).map_err(str::to_owned)
 }
 
 /// The private key in a PEM text, or why there is none.

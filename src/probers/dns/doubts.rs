@@ -5,19 +5,20 @@ use std::net::IpAddr;
 use dns_text::RecordType;
 
 use super::{DnsProber, settings::Transport};
-use crate::settings::host_name;
+use crate::settings::{host_name, rule::Warning};
 
 impl DnsProber {
     /// Why the question cannot mean what it says, each reason after the key that it is about.
-    pub(super) fn doubts(&self) -> Vec<String> {
+    pub(super) fn doubts(&self) -> Vec<Warning> {
         let name = self.query_name.as_str();
         let mut doubts: Vec<_> = doubt_of_name(name, self.query_type)
-            .map(|doubt| format!("query_name: '{name}' {doubt}"))
+            .map(|doubt| Warning::at("query_name", format!("'{name}' {doubt}")))
             .into_iter()
             .collect();
         let transfer = [RecordType::AXFR, RecordType::IXFR].contains(&self.query_type);
         if transfer && self.transport_protocol == Transport::Udp {
-            doubts.push("query_type: zone transfers need 'transport_protocol: tcp'".to_owned());
+            let message = "zone transfers need 'transport_protocol: tcp'";
+            doubts.push(Warning::at("query_type", message));
         }
         doubts
     }

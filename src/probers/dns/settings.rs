@@ -11,7 +11,7 @@ use crate::{
         ip::{self, IpSettings, PreferredIpProtocol},
         named::Named,
         regexp::{Regexp, Subject},
-        rule::RuleError,
+        rule::{RuleError, Warning},
     },
 };
 
@@ -75,7 +75,7 @@ pub struct RecordRules {
 
 impl RecordRules {
     /// Why patterns cannot mean what they say, each reason after its place.
-    fn doubts(&self) -> impl Iterator<Item = String> {
+    fn doubts(&self) -> impl Iterator<Item = Warning> {
         let lists = [
             ("fail_if_matches_regexp", &self.fail_if_matches_regexp),
             ("fail_if_all_match_regexp", &self.fail_if_all_match_regexp),
@@ -87,7 +87,7 @@ impl RecordRules {
                 // OPT records have several lines.
                 Some((index, pattern.warning(Subject::Text)?))
             });
-            doubts.map(move |(index, doubt)| format!("{key}[{index}]: {doubt}"))
+            doubts.map(move |(index, doubt)| Warning::at((key, index), doubt))
         })
     }
 }
@@ -138,16 +138,15 @@ impl Default for DnsProber {
 impl DnsProber {
     /// What is surprising about the settings.
     #[must_use]
-    pub fn warnings(&self) -> Vec<String> {
+    pub fn warnings(&self) -> Vec<Warning> {
         let mut warnings: Vec<_> = self.ip.preferred_ip_protocol.warning().into_iter().collect();
         if self.query_name.as_str().is_empty() {
-            warnings.push(
-                "without a section dns the probe asks for the root name '.' and type ANY"
-                    .to_owned(),
-            );
+            let message = "without a section dns the probe asks for the root name '.' and type ANY";
+            warnings.push(Warning::new(message));
         }
         if self.valid_rcodes.is_empty() {
-            warnings.push("valid_rcodes is empty, so no answer is ever valid".to_owned());
+            let message = "the list is empty, so no answer is ever valid";
+            warnings.push(Warning::at("valid_rcodes", message));
         }
         warnings.extend(self.doubts());
         for (section, rules) in [
@@ -155,7 +154,7 @@ impl DnsProber {
             ("validate_authority_rrs", &self.validate_authority_rrs),
             ("validate_additional_rrs", &self.validate_additional_rrs),
         ] {
-            warnings.extend(rules.doubts().map(|doubt| format!("{section}.{doubt}")));
+            warnings.extend(rules.doubts().map(|doubt| doubt.inside(section)));
         }
         warnings
     }
@@ -172,14 +171,16 @@ impl TryFrom<DnsKeys> for DnsProber {
 
     fn try_from(keys: DnsKeys) -> Result<Self, RuleError> {
         if keys.query_name.is_empty() {
-            return Err(RuleError::new("query name must be set for DNS module"));
+            let message = "query name must be set for DNS module";
+            return Err(RuleError::new(message).involving(["query_name"]));
         }
         let query_name = QueryName::new(&keys.query_name).map_err(|what| {
             RuleError::at("query_name", format!("query name '{}' {what}", keys.query_name))
         })?;
         if keys.dns_over_tls && keys.transport_protocol != Transport::Tcp {
             let message = "DNS over TLS needs TCP: set transport_protocol to tcp";
-            return Err(RuleError::at("dns_over_tls", message));
+            let error = RuleError::at("dns_over_tls", message);
+            return Err(error.involving(["transport_protocol"]));
         }
         Ok(Self {
             ip: IpSettings {

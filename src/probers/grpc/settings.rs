@@ -8,6 +8,7 @@ use crate::{
     settings::{
         ip::{IpSettings, PreferredIpProtocol},
         named::Named,
+        rule::Warning,
     },
 };
 
@@ -42,13 +43,14 @@ struct GrpcKeys {
 impl GrpcProber {
     /// What is surprising about the settings.
     #[must_use]
-    pub fn warnings(&self) -> Vec<String> {
+    pub fn warnings(&self) -> Vec<Warning> {
         let mut warnings: Vec<_> = self.ip.preferred_ip_protocol.warning().into_iter().collect();
         for key in self.metadata.ignored() {
-            warnings.push(format!("metadata: '{key}' is not sent, because gRPC sets it itself"));
+            let message = format!("'{key}' is not sent, because gRPC sets it itself");
+            warnings.push(Warning::at("metadata", message));
         }
         if !self.tls && self.tls_config != TlsClient::default() {
-            warnings.push("tls_config has no effect without 'tls: true'".to_owned());
+            warnings.push(Warning::at("tls_config", "no effect without 'tls: true'"));
         }
         warnings
     }

@@ -3,7 +3,10 @@
 use http::HeaderName;
 
 use super::settings::{HeaderMatcher, HttpProber};
-use crate::settings::regexp::{Regexp, Subject};
+use crate::settings::{
+    regexp::{Regexp, Subject},
+    rule::Warning,
+};
 
 /// Headers that are about the transfer, and that rules never see, as in Go.
 const NEVER_SEEN: [&str; 2] = ["Transfer-Encoding", "Trailer"];
@@ -16,14 +19,15 @@ const METHODS: [&str; 8] = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OP
 
 impl HttpProber {
     /// Why settings cannot mean what they say, each reason after the key that it is about.
-    pub(super) fn doubts(&self) -> Vec<String> {
+    pub(super) fn doubts(&self) -> Vec<Warning> {
         let mut doubts = self.doubts_of_request();
         for (key, rules) in [
             ("fail_if_header_matches", &self.fail_if_header_matches),
             ("fail_if_header_not_matches", &self.fail_if_header_not_matches),
         ] {
             for (index, rule) in rules.iter().enumerate() {
-                doubts.extend(doubts_of_header_rule(&format!("{key}[{index}]"), rule));
+                let of_rule = doubts_of_header_rule(rule).into_iter();
+                doubts.extend(of_rule.map(|doubt| doubt.inside((key, index))));
             }
         }
         for (key, patterns, everything) in [
@@ -42,40 +46,43 @@ impl HttpProber {
                 let is_everything = pattern.matches_everything();
                 let doubt = pattern.warning(Subject::Text);
                 let doubt = doubt.or_else(|| is_everything.then(|| everything.to_owned()));
-                doubts.extend(doubt.map(|doubt| format!("{key}[{index}]: {doubt}")));
+                doubts.extend(doubt.map(|doubt| Warning::at((key, index), doubt)));
             }
         }
         doubts
     }
 
-    fn doubts_of_request(&self) -> Vec<String> {
+    fn doubts_of_request(&self) -> Vec<Warning> {
         let mut doubts = Vec::new();
         let method = self.method.as_str();
         let upper = method.to_ascii_uppercase();
         if method != upper && METHODS.contains(&&*upper) {
-            doubts.push(format!("method: '{method}' is sent as it is, and servers know '{upper}'"));
+            let message = format!("'{method}' is sent as it is, and servers know '{upper}'");
+            doubts.push(Warning::at("method", message));
         }
         for code in self.valid_status_codes.iter() {
             if (100..200).contains(code) && *code != 101 {
-                doubts.push(format!(
-                    "valid_status_codes: {code} is the code of an interim response, which is \
-                     skipped, so no probe ends with it"
-                ));
+                let message = format!(
+                    "{code} is the code of an interim response, which is skipped, so no probe ends \
+                     with it"
+                );
+                doubts.push(Warning::at("valid_status_codes", message));
             }
         }
         for (name, value) in self.headers.iter() {
+            let mut doubt = |message: &str| doubts.push(Warning::at(["headers", name], message));
             if NEVER_SENT.iter().any(|known| known.eq_ignore_ascii_case(name)) {
-                doubts.push(format!("headers.{name}: it is not sent, the client sets it itself"));
+                doubt("it is not sent, the client sets it itself");
             }
             if name.eq_ignore_ascii_case("Host")
-                && let Some(doubt) = doubt_of_host(value)
+                && let Some(what) = doubt_of_host(value)
             {
-                doubts.push(format!("headers.{name}: '{value}' {doubt}"));
+                doubt(&format!("'{value}' {what}"));
             }
             if name.eq_ignore_ascii_case("Accept-Encoding") && self.reads_compressed(value) {
-                doubts.push(format!(
-                    "headers.{name}: servers may compress the body for '{value}', and without the \
-                     key compression the checks of the body see it compressed"
+                doubt(&format!(
+                    "servers may compress the body for '{value}', and without the key compression \
+                     the checks of the body see it compressed"
                 ));
             }
         }
@@ -93,22 +100,21 @@ impl HttpProber {
     }
 }
 
-fn doubts_of_header_rule(place: &str, rule: &HeaderMatcher) -> Vec<String> {
+fn doubts_of_header_rule(rule: &HeaderMatcher) -> Vec<Warning> {
     let mut doubts = Vec::new();
     let name = rule.header.as_str();
     if HeaderName::from_bytes(name.as_bytes()).is_err() {
-        doubts.push(format!(
-            "{place}.header: '{name}' is no name of a header, so none is found; write the name \
-             without a colon and blanks"
-        ));
+        let message = format!(
+            "'{name}' is no name of a header, so none is found; write the name without a colon and \
+             blanks"
+        );
+        doubts.push(Warning::at("header", message));
     } else if NEVER_SEEN.iter().any(|known| known.eq_ignore_ascii_case(name)) {
-        doubts.push(format!(
-            "{place}.header: '{name}' is about the transfer, and taken out before rules see it"
-        ));
+        let message = format!("'{name}' is about the transfer, and taken out before rules see it");
+        doubts.push(Warning::at("header", message));
     }
-    doubts.extend(
-        pattern_of(rule).warning(Subject::Line).map(|doubt| format!("{place}.regexp: {doubt}")),
-    );
+    let of_pattern = pattern_of(rule).warning(Subject::Line);
+    doubts.extend(of_pattern.map(|doubt| Warning::at("regexp", doubt)));
     doubts
 }
 

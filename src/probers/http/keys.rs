@@ -179,10 +179,11 @@ impl HttpKeys {
         };
         if !self.enable_http3 {
             return match position(&[HTTP_3]) {
-                Some(place) => Err(RuleError::at(
-                    place,
-                    "HTTP/3 cannot be used as a valid HTTP version when enable_http3 is false",
-                )),
+                Some(path) => {
+                    let message =
+                        "HTTP/3 cannot be used as a valid HTTP version when enable_http3 is false";
+                    Err(RuleError::at(path, message).involving(["enable_http3"]))
+                }
                 None => Ok(()),
             };
         }
@@ -193,7 +194,7 @@ impl HttpKeys {
         }
         if self.enable_http2 {
             let message = "when enable_http3 is true, enable_http2 must be set to false";
-            return Err(RuleError::at("enable_http3", message));
+            return Err(RuleError::at("enable_http3", message).involving(["enable_http2"]));
         }
         // Upstream goes straight to the target in spite of these.
         let of_proxies = [

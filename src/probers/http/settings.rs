@@ -16,7 +16,7 @@ use crate::{
         ip::IpSettings,
         named::{Named, name_of},
         regexp::Regexp,
-        rule::RuleError,
+        rule::{RuleError, Warning},
         size::ByteSize,
     },
 };
@@ -148,35 +148,36 @@ impl Default for HttpProber {
 impl HttpProber {
     /// What is surprising about the settings.
     #[must_use]
-    pub fn warnings(&self) -> Vec<String> {
+    pub fn warnings(&self) -> Vec<Warning> {
         let mut warnings: Vec<_> = self.ip.preferred_ip_protocol.warning().into_iter().collect();
         if self.deprecated_key {
-            warnings.push(
-                "no_follow_redirects is deprecated; use follow_redirects, which means the opposite"
-                    .to_owned(),
-            );
+            let message = "deprecated; use follow_redirects, which means the opposite";
+            warnings.push(Warning::at("no_follow_redirects", message));
         }
         for version in self.valid_http_versions.iter() {
             if !is_version(version) {
-                warnings.push(format!(
-                    "valid_http_versions: '{version}' matches no answer; versions are written \
-                     {HTTP_1_1} and {HTTP_2}"
-                ));
+                let message = format!(
+                    "'{version}' matches no answer; versions are written {HTTP_1_1} and {HTTP_2}"
+                );
+                warnings.push(Warning::at("valid_http_versions", message));
             }
         }
         for code in self.valid_status_codes.iter().filter(|code| !(100..=999).contains(*code)) {
-            warnings.push(format!("valid_status_codes: no answer has the status code {code}"));
+            let message = format!("no answer has the status code {code}");
+            warnings.push(Warning::at("valid_status_codes", message));
         }
         for name in self.headers.repeated() {
-            warnings.push(format!("headers: '{name}' is there in two spellings; the last counts"));
+            let message = format!("'{name}' is there in two spellings; the last counts");
+            warnings.push(Warning::at("headers", message));
         }
         if *self.fail_if_ssl && self.enable_http3 {
             let message =
                 "fail_if_ssl with enable_http3 fails every probe: HTTP/3 is always over TLS";
-            warnings.push(message.to_owned());
+            warnings.push(Warning::at("fail_if_ssl", message));
         }
         if *self.fail_if_ssl && *self.fail_if_not_ssl {
-            warnings.push("fail_if_ssl and fail_if_not_ssl together fail every probe".to_owned());
+            let message = "fail_if_ssl and fail_if_not_ssl together fail every probe";
+            warnings.push(Warning::at("fail_if_ssl", message));
         }
         warnings.extend(self.doubts());
         warnings
@@ -226,12 +227,13 @@ impl TryFrom<HeaderMatcherKeys> for HeaderMatcher {
 
     fn try_from(keys: HeaderMatcherKeys) -> Result<Self, RuleError> {
         if keys.header.is_empty() {
-            return Err(RuleError::new("header name must be set for HTTP header matchers"));
+            let message = "header name must be set for HTTP header matchers";
+            return Err(RuleError::new(message).involving(["header"]));
         }
-        let regexp = keys
-            .regexp
-            .filter(|regexp| !regexp.as_str().is_empty())
-            .ok_or_else(|| RuleError::new("regexp must be set for HTTP header matchers"))?;
+        let regexp = keys.regexp.filter(|regexp| !regexp.as_str().is_empty()).ok_or_else(|| {
+            let message = "regexp must be set for HTTP header matchers";
+            RuleError::new(message).involving(["regexp"])
+        })?;
         Ok(Self {
             name: name_of(&keys.name),
             header: keys.header,

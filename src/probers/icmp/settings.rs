@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::settings::{
     ip::{self, IpSettings, PreferredIpProtocol},
-    rule::RuleError,
+    rule::{RuleError, Warning},
 };
 
 /// Sends one echo request and waits for its reply.
@@ -59,13 +59,13 @@ impl Default for IcmpProber {
 impl IcmpProber {
     /// What is surprising about the settings.
     #[must_use]
-    pub fn warnings(&self) -> Vec<String> {
+    pub fn warnings(&self) -> Vec<Warning> {
         let mut warnings: Vec<_> = self.ip.preferred_ip_protocol.warning().into_iter().collect();
         if let Some(size) = self.payload_size.filter(|size| *size > LARGEST_OVER_IPV4) {
-            warnings.push(format!(
-                "payload_size: {size} bytes are more than the {LARGEST_OVER_IPV4} that a packet of \
-                 IPv4 carries"
-            ));
+            let message = format!(
+                "{size} bytes are more than the {LARGEST_OVER_IPV4} that a packet of IPv4 carries"
+            );
+            warnings.push(Warning::at("payload_size", message));
         }
         warnings
     }

@@ -11,7 +11,7 @@ use crate::{
         bytes::{Bytes, ShownBytes},
         named::name_of,
         regexp::{Regexp, Subject},
-        rule::{KeyPath, RuleError},
+        rule::{KeyPath, RuleError, Warning},
         secret::HIDDEN,
     },
 };
@@ -160,32 +160,33 @@ impl QueryResponse {
     /// Why steps cannot mean what they say, each reason after the key that it is about; patterns are
     /// matched against `subject`.
     #[must_use]
-    pub fn doubts(&self, subject: Subject) -> Vec<String> {
+    pub fn doubts(&self, subject: Subject) -> Vec<Warning> {
         let mut doubts = Vec::new();
         for (index, step) in self.0.iter().enumerate() {
-            let place = format!("query_response[{index}]");
+            let place = KeyPath::from("query_response").index(index);
+            let at = |key: &str| place.clone().key(key);
             // Binary protocols may have nothing between the request for TLS and TLS itself.
             if step.starttls && !step.send.is_empty() && !step.skip_newline_on_send {
-                doubts.push(format!(
-                    "{place}.starttls: TLS begins right after 'send', before the peer has answered \
-                     it; put 'starttls: true' into a step after it that expects the answer"
-                ));
+                let message = "TLS begins right after 'send', before the peer has answered it; put \
+                               'starttls: true' into a step after it that expects the answer";
+                doubts.push(Warning::at(at("starttls"), message));
             }
             let Some(expect) = &step.expect else { continue };
-            doubts.extend(expect.warning(subject).map(|doubt| format!("{place}.expect: {doubt}")));
+            doubts.extend(expect.warning(subject).map(|doubt| Warning::at(at("expect"), doubt)));
             let send = String::from_utf8_lossy(step.send.as_slice());
-            let of_send = (format!("{place}.send"), &*send);
+            let of_send = (at("send"), &*send);
             let of_labels = step.labels.iter().enumerate();
             let of_labels = of_labels
-                .map(|(number, label)| (format!("{place}.labels[{number}].value"), &*label.value));
-            for (place, template) in [of_send].into_iter().chain(of_labels) {
+                .map(|(number, label)| (at("labels").index(number).key("value"), &*label.value));
+            for (path, template) in [of_send].into_iter().chain(of_labels) {
                 // The text around it may be secret, and so may what looks like a reference.
                 let shown = |unknown: String| if step.secret { "$".to_owned() } else { unknown };
                 for unknown in expect.unknown_references(template).into_iter().map(shown) {
-                    doubts.push(format!(
-                        "{place}: '{unknown}' names no group of expect, so it is replaced by \
-                         nothing; write ${{1}} where letters follow, or $$ for a dollar sign"
-                    ));
+                    let message = format!(
+                        "'{unknown}' names no group of expect, so it is replaced by nothing; write \
+                         ${{1}} where letters follow, or $$ for a dollar sign"
+                    );
+                    doubts.push(Warning::at(path.clone(), message));
                 }
             }
         }
@@ -222,7 +223,8 @@ impl TryFrom<StepKeys> for Step {
         for (index, label) in keys.labels.iter().enumerate() {
             let path = KeyPath::from("labels").index(index);
             if label.name.is_empty() {
-                return Err(RuleError::at(path, "a label needs a name"));
+                let error = RuleError::at(path.clone(), "a label needs a name");
+                return Err(error.involving([path.key("name")]));
             }
             if label.name.starts_with("__") {
                 let message = "names of labels that begin with '__' are reserved for Prometheus";

@@ -9,7 +9,7 @@ use crate::{
     probers::query_response::QueryResponse,
     settings::{
         ip::{self, IpSettings, PreferredIpProtocol},
-        rule::RuleError,
+        rule::{RuleError, Warning},
     },
 };
 
@@ -45,7 +45,7 @@ struct TcpKeys {
 impl TcpProber {
     /// What is surprising about the settings.
     #[must_use]
-    pub fn warnings(&self) -> Vec<String> {
+    pub fn warnings(&self) -> Vec<Warning> {
         self.ip.preferred_ip_protocol.warning().into_iter().collect()
     }
 }

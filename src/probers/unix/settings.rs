@@ -36,7 +36,8 @@ impl UnixProber {
         if settings.server_name.is_empty() && !settings.insecure_skip_verify {
             let message = "a unix socket has no host name, so say in tls_config which name the \
                            certificate must be for: set server_name (or insecure_skip_verify)";
-            return Err(RuleError::at(asked_by, message));
+            let verified = ["server_name", "insecure_skip_verify"].map(|key| ["tls_config", key]);
+            return Err(RuleError::at(asked_by, message).involving(verified));
         }
         Ok(())
     }

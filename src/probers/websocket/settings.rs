@@ -11,7 +11,7 @@ use crate::{
         header,
         http_client::{HeaderValues, HttpClientSettings, by_name},
         ip::{IpSettings, PreferredIpProtocol},
-        rule::{KeyPath, RuleError},
+        rule::{KeyPath, RuleError, Warning},
     },
 };
 
@@ -63,7 +63,7 @@ impl WebsocketProber {
 
     /// What is surprising about the settings.
     #[must_use]
-    pub fn warnings(&self) -> Vec<String> {
+    pub fn warnings(&self) -> Vec<Warning> {
         let mut warnings: Vec<_> = self.ip.preferred_ip_protocol.warning().into_iter().collect();
         let HttpClientSettings { oauth2, proxy, http_headers, .. } = &self.http_config;
         for (key, is_set, instead) in [
@@ -73,7 +73,8 @@ impl WebsocketProber {
             ("http_headers", http_headers.iter().next().is_some(), "; use headers"),
         ] {
             if is_set {
-                warnings.push(format!("http_config.{key} has no effect on a websocket{instead}"));
+                let message = format!("no effect on a websocket{instead}");
+                warnings.push(Warning::at(["http_config", key], message));
             }
         }
         for (index, step) in self.query_response.steps().iter().enumerate() {
@@ -84,15 +85,15 @@ impl WebsocketProber {
                 ("skip_newline_on_send", step.skip_newline_on_send),
             ] {
                 if is_set {
-                    let place = format!("query_response[{index}].{key}");
-                    warnings.push(format!("{place} has no effect on a websocket"));
+                    let path = KeyPath::from("query_response").index(index).key(key);
+                    warnings.push(Warning::at(path, "no effect on a websocket"));
                 }
             }
         }
         if self.headers.keys().any(|name| name.eq_ignore_ascii_case("Sec-WebSocket-Extensions")) {
-            let message = "headers: with Sec-WebSocket-Extensions a server may agree to an \
-                           extension, and none can be spoken";
-            warnings.push(message.to_owned());
+            let message = "with Sec-WebSocket-Extensions a server may agree to an extension, and \
+                           none can be spoken";
+            warnings.push(Warning::at("headers", message));
         }
         warnings
     }

@@ -69,7 +69,7 @@ fn card(name: &str, module: &Module, offset: f64, is_alone: bool) -> Markup {
                 ". "
                 a href={ (link("./", &[("module", name)])) "#probe" } { "Probe with it" }
             }
-            @for warning in &module.warnings { p.warning { (format::told(warning)) } }
+            @for warning in &module.warnings { p.warning { (format::told(&warning.to_string())) } }
             details open[is_alone] {
                 summary { "What it does, in words" }
                 (explanation(module, offset))

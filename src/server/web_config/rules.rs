@@ -8,7 +8,7 @@ use tokio_rustls::rustls::ServerConfig;
 use crate::{
     config::web::WebConfig,
     server::web_config::{basic_auth::Users, rate_limit::Limiter, tls},
-    settings::rule::RuleError,
+    settings::rule::{RuleError, Warning},
 };
 
 /// One state of the file, and of the files that it names.
@@ -20,7 +20,7 @@ pub(super) struct Rules {
     pub(super) limit: Arc<Limiter>,
     /// Whether the file says anything; a comment says nothing.
     pub(super) has_content: bool,
-    warnings: Vec<String>,
+    warnings: Vec<Warning>,
 }
 
 impl Rules {

@@ -163,10 +163,12 @@ impl OAuth2Settings {
     pub(super) fn check(&self) -> Result<(), RuleError> {
         let single = |sources: [bool; 3]| sources.into_iter().filter(|given| *given).count() <= 1;
         if self.client_id.is_empty() {
-            return Err(RuleError::at("oauth2", "oauth2 client_id must be configured"));
+            let error = RuleError::at("oauth2", "oauth2 client_id must be configured");
+            return Err(error.involving([["oauth2", "client_id"]]));
         }
         if self.token_url.url().is_none() {
-            return Err(RuleError::at("oauth2", "oauth2 token_url must be configured"));
+            let error = RuleError::at("oauth2", "oauth2 token_url must be configured");
+            return Err(error.involving([["oauth2", "token_url"]]));
         }
         if self.is_jwt_bearer() {
             let keys = [
@@ -206,7 +208,9 @@ impl OAuth2Settings {
             let message = format!(
                 "one of oauth2 {key} & {key}_file must be configured using grant-type={JWT_BEARER}"
             );
-            return Err(RuleError::at("oauth2", message));
+            let needed = ["", "_file", "_ref"].map(|end| format!("{key}{end}"));
+            let needed = needed.iter().map(|key| ["oauth2", key]);
+            return Err(RuleError::at("oauth2", message).involving(needed));
         }
         let own = [("scope", !self.scopes.is_empty()), ("assertion", self.is_jwt_bearer())];
         match own.iter().find(|(name, used)| *used && self.endpoint_params.contains_key(*name)) {

@@ -40,7 +40,8 @@ impl ProxySettings {
         if !self.proxy_connect_header.is_empty() && !url && !self.proxy_from_environment {
             let message = "if proxy_connect_header is configured, proxy_url or \
                            proxy_from_environment must also be configured";
-            return Err(RuleError::at("proxy_connect_header", message));
+            let error = RuleError::at("proxy_connect_header", message);
+            return Err(error.involving(["proxy_url", "proxy_from_environment"]));
         }
         if self.proxy_from_environment && url {
             let message =
@@ -54,7 +55,7 @@ impl ProxySettings {
         }
         if !url && !self.no_proxy.is_empty() {
             let message = "if no_proxy is configured, proxy_url must also be configured";
-            return Err(RuleError::at("no_proxy", message));
+            return Err(RuleError::at("no_proxy", message).involving(["proxy_url"]));
         }
         self.check_headers()
     }

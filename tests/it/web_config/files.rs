@@ -199,7 +199,7 @@ fn what_is_surprising_is_warned_of() {
     let web = Web::new();
     let cases = [
         (super::users("a", "b").replace("$04$", "$15$"), "the hash of a has a cost of 15"),
-        (super::users("alice", "secret"), "passwords cross the network in the clear"),
+        (super::users("alice", "secret"), "passwords are sent unencrypted without TLS"),
         (
             tls_section("  client_auth_type: RequireAndVerifyClientCert\n"),
             "any authority that the system trusts",
@@ -210,9 +210,9 @@ fn what_is_surprising_is_warned_of() {
         ),
         (
             tls_section("  cipher_suites: [TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA]\n"),
-            "TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA cannot be had",
+            "TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA is not supported",
         ),
-        (tls_section("  curve_preferences: [CurveP521, X25519]\n"), "CurveP521 cannot be had"),
+        (tls_section("  curve_preferences: [CurveP521, X25519]\n"), "CurveP521 is not supported"),
     ];
     for (text, expected) in cases {
         let (code, log) = told(&web, &text, true);
