@@ -1,15 +1,14 @@
-//! What a grpc probe learns, and the metrics that show it.
+//! The measurements of a grpc probe, and their metrics.
 
 use std::time::Duration;
 
 use super::{message::ServingStatus, status::Code};
 use crate::{
-    diagnostics::{Phase, Phases},
+    diagnostics::Phase,
     metrics::{Description, Export, Metric, MetricSet, Unit},
     net::{
-        resolve::Resolution,
-        tls::{EARLIEST_CERT_EXPIRY, LAST_CHAIN_INFO, TlsSession, VERSION_INFO},
-        wire::WireClock,
+        connect::{ConnectPhase, ConnectionMeasurements},
+        tls::{EARLIEST_CERT_EXPIRY, LAST_CHAIN_INFO, VERSION_INFO},
     },
     probers::{Findings, Measurements},
 };
@@ -58,7 +57,7 @@ pub const METRICS: &[Description] = &[
 const TLS_OF_UPSTREAM: &[&str] =
     &[EARLIEST_CERT_EXPIRY.name, LAST_CHAIN_INFO.name, VERSION_INFO.name];
 
-/// The parts of a grpc probe.
+/// The phases of a grpc probe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum GrpcPhase {
     /// Resolving the target's name.
@@ -82,51 +81,53 @@ impl Phase for GrpcPhase {
     }
 }
 
+impl ConnectPhase for GrpcPhase {
+    const RESOLVE: Self = Self::Resolve;
+    const CONNECT: Self = Self::Connect;
+    const TLS: Self = Self::Tls;
+}
+
 /// The parts of what upstream calls the check.
 const CHECK: [GrpcPhase; 3] = [GrpcPhase::Connect, GrpcPhase::Tls, GrpcPhase::Request];
 
-/// How a call ended.
+/// The outcome of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Outcome {
-    /// Its status.
+    /// The gRPC status code.
     pub code: Code,
-    /// What the service says of itself, if the call was answered.
+    /// The serving status in the response, if there was one.
     pub serving: Option<ServingStatus>,
 }
 
-/// What a grpc probe learns.
+/// The measurements of a grpc probe.
 #[derive(Debug, Default)]
 pub struct GrpcMeasurements {
-    /// The target's address, once it was looked for.
-    pub resolution: Option<Resolution>,
-    /// How long each part took.
-    pub phases: Phases<GrpcPhase>,
-    /// What TLS taught, if it was spoken.
-    pub tls: Option<TlsSession>,
-    /// How the call ended; while it runs, what it would be if the deadline came now.
+    /// The connection.
+    pub connection: ConnectionMeasurements<GrpcPhase>,
+    /// The outcome of the call; while it runs, the outcome if the deadline came now.
     pub outcome: Option<Outcome>,
-    /// The account of the connection, once there was one.
-    pub clock: Option<WireClock>,
 }
 
 impl Measurements for GrpcMeasurements {
     fn waited(&self) -> Duration {
-        self.phases.total()
+        self.connection.phases.total()
     }
 
     fn findings(&mut self) -> Findings {
-        let answer = self.outcome.filter(|_| self.phases.spent(GrpcPhase::Request).is_some());
+        let phases = &self.connection.phases;
+        let answer = self.outcome.filter(|_| phases.spent(GrpcPhase::Request).is_some());
         let answer = answer.map(|Outcome { code, serving }| {
             let serving = serving.map(|serving| format!(", {serving}")).unwrap_or_default();
             format!("gRPC status {code}{serving}")
         });
-        Findings::of_exchange(&self.phases, self.tls.take(), answer)
+        Findings::of_exchange(phases, self.connection.tls.take(), answer)
     }
 }
 
 impl Export for GrpcMeasurements {
     fn export(&self, metrics: &mut MetricSet) {
-        if let Some(resolution) = &self.resolution {
+        let ConnectionMeasurements { resolution, tls, clock, .. } = &self.connection;
+        if let Some(resolution) = resolution {
             resolution.export(metrics);
         }
         self.export_phases(metrics);
@@ -140,12 +141,12 @@ impl Export for GrpcMeasurements {
         if let Some(serving) = outcome.serving {
             metrics.add(&HEALTHCHECK_RESPONSE, [&serving.to_string()], 1);
         }
-        let secure = self.tls.as_ref().filter(|_| outcome.serving.is_some());
+        let secure = tls.as_ref().filter(|_| outcome.serving.is_some());
         metrics.add(&SSL, [], u8::from(secure.is_some()));
-        if let Some(tls) = &self.tls {
+        if let Some(tls) = tls {
             tls.export_as(secure.map_or(&[], |_| TLS_OF_UPSTREAM), metrics);
         }
-        if let Some(clock) = &self.clock {
+        if let Some(clock) = clock {
             clock.export(metrics);
         }
     }
@@ -153,9 +154,10 @@ impl Export for GrpcMeasurements {
 
 impl GrpcMeasurements {
     fn export_phases(&self, metrics: &mut MetricSet) {
-        let resolve = self.phases.spent(GrpcPhase::Resolve).unwrap_or_default();
+        let phases = &self.connection.phases;
+        let resolve = phases.spent(GrpcPhase::Resolve).unwrap_or_default();
         metrics.add(&DURATION, [GrpcPhase::Resolve.label()], resolve.as_secs_f64());
-        let parts = CHECK.map(|part| (part, self.phases.spent(part)));
+        let parts = CHECK.map(|part| (part, phases.spent(part)));
         for (part, spent) in parts {
             if let Some(spent) = spent {
                 metrics.add(&CHECK_DURATION, [part.label()], spent.as_secs_f64());

@@ -15,16 +15,16 @@ pub use settings::GrpcProber;
 pub use status::Code;
 
 use crate::{
-    diagnostics::{Check, CheckName, Failure, Reason, Stage},
+    diagnostics::{Check, CheckName, Failure, Phases, Reason, Stage},
     net::{
         Context,
-        connect::{SocketOptions, dial},
+        connect::{ConnectionMeasurements, SocketOptions},
         http::{
             send::Transport,
             stream_watch::StreamWatch,
             url::{Url, check_scheme, host_header, hostname, port_number},
         },
-        resolve::{Address, note_literal, resolve},
+        resolve::{Address, note_literal},
         tls::Handshake,
         wire::WireClock,
     },
@@ -44,21 +44,19 @@ impl Prober for GrpcProber {
         &self,
         context: &Context,
         target: &Target,
-        seen: &mut GrpcMeasurements,
+        measurements: &mut GrpcMeasurements,
     ) -> Result<(), Failure> {
         let server = Server::of(&target.name, self.tls)?;
         check_scheme(&target.name).map_err(|error| {
-            note_literal(&server.host, &self.ip, &mut seen.resolution);
+            note_literal(&server.host, &self.ip, &mut measurements.connection.resolution);
             invalid(&error)
         })?;
-        // A file that cannot be used is told without bothering the target.
+        // An unusable file is reported without a connection to the target.
         self.tls_config.prepare(context).await?;
-        let address = {
-            let _resolving = seen.phases.stopwatch(GrpcPhase::Resolve);
-            resolve(context, &server.host, &self.ip, &mut seen.resolution).await?
-        };
-        seen.outcome = Some(Outcome { code: Code::DEADLINE_EXCEEDED, serving: None });
-        let (outcome, verdict) = match self.check(context, &server, address, seen).await {
+        let address = measurements.connection.resolve(context, &server.host, &self.ip).await?;
+        measurements.outcome = Some(Outcome { code: Code::DEADLINE_EXCEEDED, serving: None });
+        let connection = &mut measurements.connection;
+        let (outcome, verdict) = match self.check(context, &server, address, connection).await {
             Ok(reply) => {
                 context.enter(Stage::Check);
                 let (outcome, verdict) = reply.judge();
@@ -68,7 +66,7 @@ impl Prober for GrpcProber {
             }
             Err(Broken { code, failure }) => (Outcome { code, serving: None }, Err(failure)),
         };
-        seen.outcome = Some(outcome);
+        measurements.outcome = Some(outcome);
         context.log.debug("The call ended", &[("code", &outcome.code)]);
         verdict
     }
@@ -81,21 +79,18 @@ impl GrpcProber {
         context: &Context,
         server: &Server,
         address: Address,
-        seen: &mut GrpcMeasurements,
+        connection: &mut ConnectionMeasurements<GrpcPhase>,
     ) -> Ended {
         let port = server.port().map_err(Broken::unavailable)?;
-        let connecting = seen.phases.stopwatch(GrpcPhase::Connect);
-        let stream = dial::tcp(context, address.with_port(port), &SocketOptions::default()).await;
+        let options = SocketOptions::default();
+        let stream = connection.connect(context, address.with_port(port), &options).await;
         let stream = stream.map_err(Broken::unavailable)?;
-        connecting.stop_at(stream.connect_time());
-        let clock = seen.clock.insert(stream.clock()).clone();
+        let clock = stream.clock();
         let (stream, authority): (Box<dyn Transport>, _) = if self.tls {
-            let securing = seen.phases.stopwatch(GrpcPhase::Tls);
             let request = Handshake { server_name: &server.host, alpn: &[b"h2"] };
-            let shaken = self.tls_config.handshake(context, stream, request, &mut seen.tls).await;
-            securing.stop_at(clock.lap().waiting);
-            let stream = shaken.map_err(Broken::unavailable)?;
-            let agreed = seen.tls.as_ref().and_then(|session| session.alpn.as_deref());
+            let secured = connection.secure(context, stream, &self.tls_config, request).await;
+            let stream = secured.map_err(Broken::unavailable)?;
+            let agreed = connection.tls.as_ref().and_then(|session| session.alpn.as_deref());
             if agreed != Some(b"h2") {
                 return Err(Broken::unavailable(no_http2()));
             }
@@ -103,7 +98,7 @@ impl GrpcProber {
         } else {
             (Box::new(stream), server.authority())
         };
-        self.ask(context, stream, (&authority, &clock), seen).await
+        self.ask(context, stream, (&authority, &clock), &mut connection.phases).await
     }
 
     async fn ask(
@@ -111,14 +106,14 @@ impl GrpcProber {
         context: &Context,
         stream: Box<dyn Transport>,
         (authority, clock): (&str, &WireClock),
-        seen: &mut GrpcMeasurements,
+        phases: &mut Phases<GrpcPhase>,
     ) -> Ended {
         context.enter(Stage::Response);
         context.log.debug(
             "Asking the health service",
             &[("service", &*self.service), ("authority", &authority)],
         );
-        let asking = seen.phases.stopwatch(GrpcPhase::Request);
+        let asking = phases.stopwatch(GrpcPhase::Request);
         let watch = StreamWatch::of_http2();
         let _waiting = context.waiting_for(|| watch.describe_wait(clock.so_far().received));
         let ended = call(self, stream, clock.clone(), watch.clone(), authority).await;
