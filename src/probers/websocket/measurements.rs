@@ -1,11 +1,11 @@
-//! What a websocket probe learns, and the metrics that show it.
+//! The measurements of a websocket probe, and their metrics.
 
 use std::time::Duration;
 
 use crate::{
-    diagnostics::{Phase, Phases},
+    diagnostics::Phase,
     metrics::{Description, Export, Metric, MetricSet, Unit},
-    net::{resolve::Resolution, tls::TlsSession, wire::WireClock},
+    net::connect::{ConnectPhase, ConnectionMeasurements},
     probers::{Findings, Measurements},
 };
 
@@ -54,7 +54,7 @@ pub const METRICS: &[Description] = &[
     FAILED_DUE_TO_REGEX.describe(),
 ];
 
-/// The parts of a websocket probe.
+/// The phases of a websocket probe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WebsocketPhase {
     /// Resolving the target's name.
@@ -85,49 +85,50 @@ impl Phase for WebsocketPhase {
     }
 }
 
-/// How far a probe came.
+impl ConnectPhase for WebsocketPhase {
+    const RESOLVE: Self = Self::Resolve;
+    const CONNECT: Self = Self::Connect;
+    const TLS: Self = Self::Tls;
+}
+
+/// The progress of a probe.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Progress {
-    /// Whether the target was called.
+    /// Whether a connection was tried.
     pub called: bool,
-    /// The status code of the answer; 0 without one.
+    /// The status code of the response to the upgrade; 0 without one.
     pub status: u16,
-    /// Whether the answer was an upgrade.
+    /// Whether the connection was upgraded.
     pub upgraded: bool,
     /// Whether the dialogue failed, or did not come to its end.
     pub dialogue_failed: bool,
 }
 
-/// What a websocket probe learns.
+/// The measurements of a websocket probe.
 #[derive(Debug, Default)]
 pub struct WebsocketMeasurements {
-    /// The target's address, once it was looked for.
-    pub resolution: Option<Resolution>,
-    /// How long each part took.
-    pub phases: Phases<WebsocketPhase>,
-    /// What TLS taught, if it was spoken.
-    pub tls: Option<TlsSession>,
-    /// How far it came, once the target was understood.
+    /// The connection.
+    pub connection: ConnectionMeasurements<WebsocketPhase>,
+    /// The progress of the probe, once the target was parsed.
     pub progress: Option<Progress>,
-    /// The account of the connection, once there was one.
-    pub clock: Option<WireClock>,
 }
 
 impl Measurements for WebsocketMeasurements {
     fn waited(&self) -> Duration {
-        self.phases.total()
+        self.connection.phases.total()
     }
 
     fn findings(&mut self) -> Findings {
         let status = self.progress.as_ref().map(|progress| progress.status);
         let answer = status.filter(|status| *status != 0).map(|status| format!("HTTP {status}"));
-        Findings::of_exchange(&self.phases, self.tls.take(), answer)
+        Findings::of_exchange(&self.connection.phases, self.connection.tls.take(), answer)
     }
 }
 
 impl Export for WebsocketMeasurements {
     fn export(&self, metrics: &mut MetricSet) {
-        if let Some(resolution) = &self.resolution {
+        let ConnectionMeasurements { resolution, tls, clock, .. } = &self.connection;
+        if let Some(resolution) = resolution {
             resolution.export(metrics);
         }
         if let Some(progress) = &self.progress {
@@ -136,11 +137,11 @@ impl Export for WebsocketMeasurements {
             metrics.add(&FAILED_DUE_TO_REGEX, [], u8::from(progress.dialogue_failed));
             self.export_phases(progress, metrics);
         }
-        if let Some(tls) = &self.tls {
+        if let Some(tls) = tls {
             // Upstream's websocket prober has no metrics of TLS.
             tls.export_as(&[], metrics);
         }
-        if let Some(clock) = &self.clock {
+        if let Some(clock) = clock {
             clock.export(metrics);
         }
     }
@@ -150,13 +151,13 @@ impl WebsocketMeasurements {
     fn export_phases(&self, progress: &Progress, metrics: &mut MetricSet) {
         use WebsocketPhase::{Connect, Request, Resolve, Tls, Transfer};
         for phase in [Resolve, Connect, Transfer] {
-            if let Some(spent) = self.phases.spent(phase) {
+            if let Some(spent) = self.connection.phases.spent(phase) {
                 metrics.add(&DURATION, [phase.label()], spent.as_secs_f64());
             }
         }
         let mut processing = Duration::ZERO;
         for phase in [Tls, Request] {
-            if let Some(spent) = self.phases.spent(phase) {
+            if let Some(spent) = self.connection.phases.spent(phase) {
                 metrics.add(&UPGRADE_DURATION, [phase.label()], spent.as_secs_f64());
                 processing += spent;
             }

@@ -9,7 +9,7 @@ mod progress;
 mod settings;
 mod upgrade;
 
-use std::fmt::Display;
+use std::{fmt::Display, net::SocketAddr};
 
 use bytes::Bytes;
 
@@ -20,9 +20,9 @@ use crate::{
     diagnostics::{Check, CheckName, Failure, Reason, Stage},
     net::{
         Context,
-        connect::{SocketOptions, dial},
+        connect::SocketOptions,
         http::{http1::HeadWatch, send::Transport, url::Url},
-        resolve::{Address, note_literal, resolve},
+        resolve::note_literal,
         tls::Handshake,
         wire::WireClock,
     },
@@ -40,84 +40,70 @@ impl Prober for WebsocketProber {
         &self,
         context: &Context,
         target: &Target,
-        seen: &mut WebsocketMeasurements,
+        measurements: &mut WebsocketMeasurements,
     ) -> Result<(), Failure> {
         let url =
             Url::parse(&target.name).map_err(|error| invalid(not_a_url(&target.name, error)))?;
-        seen.progress = Some(Progress::default());
-        // A file that cannot be used is told without bothering the target.
+        measurements.progress = Some(Progress::default());
+        // An unusable file is reported without a connection to the target.
         self.tls_client.prepare(context).await?;
+        let connection = &mut measurements.connection;
         let server = Server::of(&url).inspect_err(|_| {
-            note_literal(url.hostname(), &self.ip, &mut seen.resolution);
-            seen.phases.begin(WebsocketPhase::Resolve);
+            note_literal(url.hostname(), &self.ip, &mut connection.resolution);
+            connection.phases.begin(WebsocketPhase::Resolve);
         })?;
-        let address = self.resolve(context, &url, seen).await;
+        let address = connection.resolve(context, url.hostname(), &self.ip).await;
         let asked = Asked::of(self, context, &url).await;
-        let (connection, clock) = self.connect(context, &server, address?, seen).await?;
-        let upgraded = ask(context, asked?, connection, &clock, seen).await;
-        // Whatever else went wrong says nothing of what the server thinks of an upgrade.
+        let address = address?.with_port(server.port);
+        let (stream, clock) = self.connect(context, &server, address, measurements).await?;
+        let upgraded = ask(context, asked?, stream, &clock, measurements).await;
+        // Other failures say nothing about the server's answer to an upgrade.
         if upgraded.as_ref().err().is_none_or(|failure| failure.reason == Reason::Status) {
             let outcome = upgraded.as_ref().map(|_| ()).map_err(Failure::clone);
             context.checks.add(Check::new(CheckName::of_key("upgrade"), outcome));
         }
-        let (connection, read) = upgraded?;
-        let mut socket = Websocket::new(context, connection, read).await;
-        let talked = self.talk(&mut socket, &clock, seen).await;
+        let (stream, read) = upgraded?;
+        let mut socket = Websocket::new(context, stream, read).await;
+        let talked = self.talk(&mut socket, &clock, measurements).await;
         socket.close();
         talked
     }
 }
 
 impl WebsocketProber {
-    async fn resolve(
-        &self,
-        context: &Context,
-        url: &Url,
-        seen: &mut WebsocketMeasurements,
-    ) -> Result<Address, Failure> {
-        let resolving = seen.phases.stopwatch(WebsocketPhase::Resolve);
-        let address = resolve(context, url.hostname(), &self.ip, &mut seen.resolution).await?;
-        resolving.stop_at(seen.resolution.map(|known| known.lookup).unwrap_or_default());
-        Ok(address)
-    }
-
     async fn connect(
         &self,
         context: &Context,
         server: &Server<'_>,
-        address: Address,
-        seen: &mut WebsocketMeasurements,
+        address: SocketAddr,
+        measurements: &mut WebsocketMeasurements,
     ) -> Result<(Box<dyn Transport>, WireClock), Failure> {
-        seen.progress.get_or_insert_default().called = true;
-        let connecting = seen.phases.stopwatch(WebsocketPhase::Connect);
-        let stream =
-            dial::tcp(context, address.with_port(server.port), &SocketOptions::default()).await?;
-        connecting.stop_at(stream.connect_time());
-        let clock = seen.clock.insert(stream.clock()).clone();
+        measurements.progress.get_or_insert_default().called = true;
+        let connection = &mut measurements.connection;
+        let stream = connection.connect(context, address, &SocketOptions::default()).await?;
+        let clock = stream.clock();
         if !server.secure {
             return Ok((Box::new(stream), clock));
         }
-        let securing = seen.phases.stopwatch(WebsocketPhase::Tls);
-        // Servers that speak HTTP/2 too are told that the upgrade is of HTTP/1.1.
+        // A server with HTTP/2 learns that the upgrade is of HTTP/1.1.
         let request = Handshake { server_name: server.host, alpn: &[b"http/1.1"] };
-        let stream = self.tls_client.handshake(context, stream, request, &mut seen.tls).await;
-        securing.stop_at(clock.lap().waiting);
-        Ok((Box::new(stream?), clock))
+        let stream = connection.secure(context, stream, &self.tls_client, request).await?;
+        Ok((Box::new(stream), clock))
     }
 
     async fn talk<'w>(
         &'w self,
         socket: &mut Websocket<'w>,
         clock: &WireClock,
-        seen: &mut WebsocketMeasurements,
+        measurements: &mut WebsocketMeasurements,
     ) -> Result<(), Failure> {
         let steps = self.query_response.steps();
         if steps.is_empty() {
             return Ok(());
         }
-        let progress = seen.progress.get_or_insert_default();
+        let progress = measurements.progress.get_or_insert_default();
         progress.dialogue_failed = true;
-        let talking = seen.phases.stopwatch(WebsocketPhase::Transfer);
+        let talking = measurements.connection.phases.stopwatch(WebsocketPhase::Transfer);
         let talked = socket.talk(steps).await;
         talking.stop_at(clock.lap().waiting);
         progress.dialogue_failed = talked.is_err();
@@ -131,13 +117,13 @@ async fn ask(
     asked: Asked,
     connection: Box<dyn Transport>,
     clock: &WireClock,
-    seen: &mut WebsocketMeasurements,
+    measurements: &mut WebsocketMeasurements,
 ) -> Result<(Box<dyn Transport>, Bytes), Failure> {
     context.enter(Stage::Response);
-    let asking = seen.phases.stopwatch(WebsocketPhase::Request);
+    let asking = measurements.connection.phases.stopwatch(WebsocketPhase::Request);
     let watch = HeadWatch::default();
     let _waiting = context.waiting_for(|| format!("upgrade: {}", watch.describe_wait()));
-    let progress = seen.progress.get_or_insert_default();
+    let progress = measurements.progress.get_or_insert_default();
     let upgraded = asked.send(connection, clock, &watch, progress).await;
     let lap = clock.lap();
     if lap.received > 0 || lap.end.is_some() {
