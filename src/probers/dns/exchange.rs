@@ -8,12 +8,12 @@ use std::{
 use dns_text::Message;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
-use super::{DnsMeasurements, DnsPhase, checks::CUT_HINT};
+use super::{DnsPhase, checks::CUT_HINT};
 use crate::{
     diagnostics::{Call, Failure, Phases, Reason, Stage, humanize::count, log::Quoted},
     net::{
         Context,
-        connect::{self, SocketOptions, dial},
+        connect::{self, ConnectionMeasurements, SocketOptions, dial},
         tls::{Handshake, TlsClient},
         wire::{Event, WireClock},
     },
@@ -101,13 +101,11 @@ impl Question<'_> {
     pub(super) async fn over_tcp(
         &self,
         context: &Context,
-        seen: &mut DnsMeasurements,
+        connection: &mut ConnectionMeasurements<DnsPhase>,
     ) -> Result<Answer, Failure> {
-        let connecting = seen.phases.stopwatch(DnsPhase::Connect);
-        let mut stream = dial::tcp(context, self.server, &self.options).await?;
-        connecting.stop_at(stream.connect_time());
-        let clock = seen.clock.insert(stream.clock());
-        self.over_stream(context, &mut stream, clock, &mut seen.phases).await
+        let mut stream = connection.connect(context, self.server, &self.options).await?;
+        let clock = stream.clock();
+        self.over_stream(context, &mut stream, &clock, &mut connection.phases).await
     }
 
     /// Asks over TLS (RFC 7858); the handshake counts as connecting.
@@ -115,16 +113,13 @@ impl Question<'_> {
         &self,
         context: &Context,
         (client, server_name): (&TlsClient, &str),
-        seen: &mut DnsMeasurements,
+        connection: &mut ConnectionMeasurements<DnsPhase>,
     ) -> Result<Answer, Failure> {
-        let connecting = seen.phases.stopwatch(DnsPhase::Connect);
-        let stream = dial::tcp(context, self.server, &self.options).await?;
-        let connect_time = stream.connect_time();
-        let clock = seen.clock.insert(stream.clock());
+        let stream = connection.connect(context, self.server, &self.options).await?;
+        let clock = stream.clock();
         let handshake = Handshake { server_name, alpn: &[] };
-        let mut stream = client.handshake(context, stream, handshake, &mut seen.tls).await?;
-        connecting.stop_at(connect_time + clock.lap().waiting);
-        self.over_stream(context, &mut stream, clock, &mut seen.phases).await
+        let mut stream = connection.secure(context, stream, client, handshake).await?;
+        self.over_stream(context, &mut stream, &clock, &mut connection.phases).await
     }
 
     /// Asks over a connection, where messages follow their length (RFC 1035, section 4.2.2).

@@ -1,4 +1,4 @@
-//! What a dns probe learns, and the metrics that show it.
+//! The measurements of a dns probe, and their metrics.
 
 use std::time::Duration;
 
@@ -6,9 +6,9 @@ use dns_text::{Rcode, RecordType};
 
 use super::exchange::Answer;
 use crate::{
-    diagnostics::{Phase, Phases},
+    diagnostics::Phase,
     metrics::{Description, Export, Metric, MetricSet, Unit},
-    net::{resolve::Resolution, tls::TlsSession, wire::WireClock},
+    net::connect::{ConnectPhase, ConnectionMeasurements},
     probers::{Findings, Measurements},
 };
 
@@ -55,7 +55,7 @@ pub const METRICS: &[Description] = &[
     SERIAL.describe(),
 ];
 
-/// The parts of a dns probe.
+/// The phases of a dns probe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DnsPhase {
     /// Resolving the server's name.
@@ -76,22 +76,22 @@ impl Phase for DnsPhase {
     }
 }
 
-/// What a dns probe learns.
+impl ConnectPhase for DnsPhase {
+    const RESOLVE: Self = Self::Resolve;
+    const CONNECT: Self = Self::Connect;
+    const TLS: Self = Self::Connect;
+}
+
+/// The measurements of a dns probe.
 #[derive(Debug)]
 pub struct DnsMeasurements {
-    /// The server's address, once it was looked for.
-    pub resolution: Option<Resolution>,
-    /// How long each phase took.
-    pub phases: Phases<DnsPhase>,
-    /// The account of the connection, once there was one.
-    pub clock: Option<WireClock>,
-    /// What TLS taught, if it was spoken.
-    pub tls: Option<TlsSession>,
+    /// The connection to the server.
+    pub connection: ConnectionMeasurements<DnsPhase>,
     /// The answer, once it was read.
     pub answer: Option<AnswerFacts>,
 }
 
-/// What is shown of an answer.
+/// The facts of an answer that metrics show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AnswerFacts {
     rcode: Rcode,
@@ -120,17 +120,17 @@ impl AnswerFacts {
 
 impl Default for DnsMeasurements {
     fn default() -> Self {
-        let mut phases = Phases::default();
+        let mut connection = ConnectionMeasurements::default();
         for phase in [DnsPhase::Resolve, DnsPhase::Connect, DnsPhase::Request] {
-            phases.begin(phase);
+            connection.phases.begin(phase);
         }
-        Self { resolution: None, phases, clock: None, tls: None, answer: None }
+        Self { connection, answer: None }
     }
 }
 
 impl Measurements for DnsMeasurements {
     fn waited(&self) -> Duration {
-        self.phases.total()
+        self.connection.phases.total()
     }
 
     fn findings(&mut self) -> Findings {
@@ -139,21 +139,22 @@ impl Measurements for DnsMeasurements {
             let truncated = if truncated { ", truncated" } else { "" };
             format!("{rcode}{truncated}, {answer} answer, {authority} authority, {additional} additional")
         });
-        Findings::of_exchange(&self.phases, self.tls.take(), answer)
+        Findings::of_exchange(&self.connection.phases, self.connection.tls.take(), answer)
     }
 }
 
 impl Export for DnsMeasurements {
     fn export(&self, metrics: &mut MetricSet) {
-        if let Some(resolution) = &self.resolution {
+        let ConnectionMeasurements { resolution, phases, clock, tls } = &self.connection;
+        if let Some(resolution) = resolution {
             resolution.export(metrics);
         }
-        self.phases.export(&DURATION, metrics);
-        if let Some(tls) = &self.tls {
+        phases.export(&DURATION, metrics);
+        if let Some(tls) = tls {
             // Upstream has no metrics of DNS over TLS.
             metrics.add_facts(tls, &[]);
         }
-        if let Some(clock) = &self.clock {
+        if let Some(clock) = clock {
             clock.export(metrics);
         }
         metrics.add(&QUERY_SUCCEEDED, [], u8::from(self.answer.is_some()));

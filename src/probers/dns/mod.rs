@@ -19,7 +19,7 @@ use crate::{
         Context,
         connect::SocketOptions,
         host_port::{HostPort, Protocol},
-        resolve::{note_literal, resolve},
+        resolve::note_literal,
     },
     probers::{Prober, Target},
 };
@@ -31,22 +31,21 @@ impl Prober for DnsProber {
         &self,
         context: &Context,
         target: &Target,
-        seen: &mut DnsMeasurements,
+        measurements: &mut DnsMeasurements,
     ) -> Result<(), Failure> {
+        let connection = &mut measurements.connection;
         let server = self.server(&target.name);
         let protocol = match self.transport_protocol {
             Transport::Tcp => Protocol::Tcp,
             Transport::Udp => Protocol::Udp,
         };
         let port = server.port_number(protocol).map_err(|error| {
-            note_literal(server.host, &self.ip, &mut seen.resolution);
+            note_literal(server.host, &self.ip, &mut connection.resolution);
             Failure::new(Stage::Target, Reason::InvalidTarget, format!("{}: {error}", target.name))
         })?;
-        let resolving = seen.phases.stopwatch(DnsPhase::Resolve);
-        let address = resolve(context, server.host, &self.ip, &mut seen.resolution).await?;
-        drop(resolving);
+        let address = connection.resolve(context, server.host, &self.ip).await?;
         if self.dns_over_tls {
-            // A file that cannot be used is told without bothering the server.
+            // An unusable file is reported without a query to the server.
             self.tls_config.prepare(context).await?;
         }
         let identifier = rand::random();
@@ -63,14 +62,14 @@ impl Prober for DnsProber {
             &[("server", &question.server), ("query", name), ("type", kind), ("class", class)],
         );
         let answer = match self.transport_protocol {
-            Transport::Udp => question.over_udp(context, &mut seen.phases).await?,
+            Transport::Udp => question.over_udp(context, &mut connection.phases).await?,
             Transport::Tcp if self.dns_over_tls => {
                 let tls = (&self.tls_config, server.host);
-                question.over_tls(context, tls, seen).await?
+                question.over_tls(context, tls, connection).await?
             }
-            Transport::Tcp => question.over_tcp(context, seen).await?,
+            Transport::Tcp => question.over_tcp(context, connection).await?,
         };
-        seen.answer = Some(AnswerFacts::new(*kind, &answer));
+        measurements.answer = Some(AnswerFacts::new(*kind, &answer));
         context.log.debug(
             "Got answer",
             &[
