@@ -1,7 +1,7 @@
 //! The log of the process, on stderr: logfmt or JSON, with upstream's keys.
 //!
 //! A failing target is not an error of the exporter: the lines of a probe stay in its report and
-//! reach this log only through [`mirror`], for those who asked for them.
+//! reach this log only through [`copy_probe_log`], for those who asked for them.
 
 use std::{io::Write as _, time::SystemTime};
 
@@ -16,7 +16,7 @@ use crate::diagnostics::{log::LogEntry, logfmt};
 
 /// How a line looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Format {
+pub enum LogFormat {
     /// One JSON object.
     Json,
     /// `key=value` pairs, quoted as Go's text log handler does.
@@ -25,7 +25,7 @@ pub enum Format {
 }
 
 /// Sends the log of the process to stderr from now on; a second call changes nothing.
-pub fn start(level: Level, format: Format) {
+pub fn init(level: Level, format: LogFormat) {
     // Libraries talk of their own affairs; what goes wrong in them is worth a line, the rest is
     // for those who debug.
     let libraries = if level >= Level::Debug { level } else { Level::Error };
@@ -55,7 +55,7 @@ const PROBE_TARGET: &str = "--log.prober";
 
 /// Copies those lines of a probe's log that have `least` or a graver level to the log of the
 /// process.
-pub fn mirror(entries: &[LogEntry], least: Level, module: &str, target: &str) {
+pub fn copy_probe_log(entries: &[LogEntry], least: Level, module: &str, target: &str) {
     for entry in entries.iter().filter(|entry| entry.level <= least) {
         let fields = ProbeFields { module, target, fields: &entry.fields };
         log::logger().log(
@@ -95,7 +95,7 @@ enum Field {
 
 type Fields = Vec<(String, Field)>;
 
-fn line(record: &Record<'_>, format: Format, time: SystemTime) -> String {
+fn line(record: &Record<'_>, format: LogFormat, time: SystemTime) -> String {
     let mut fields = vec![("level".to_owned(), Field::Text(record.level().to_string()))];
     if let (Some(file), Some(line)) = (record.file(), record.line()) {
         fields.push(("source".to_owned(), Field::Text(format!("{}:{line}", short(file)))));
@@ -104,8 +104,8 @@ fn line(record: &Record<'_>, format: Format, time: SystemTime) -> String {
     // The visitor only pushes, which cannot fail.
     record.key_values().visit(&mut Pairs(&mut fields)).ok();
     match format {
-        Format::Json => to_json(time, &fields),
-        Format::Logfmt => to_logfmt(time, &fields),
+        LogFormat::Json => to_json(time, &fields),
+        LogFormat::Logfmt => to_logfmt(time, &fields),
     }
 }
 
@@ -211,11 +211,11 @@ mod tests {
             .args(args)
             .build();
         assert_eq!(
-            without_time(&line(&record, Format::Logfmt, time()), ' '),
+            without_time(&line(&record, LogFormat::Logfmt, time()), ' '),
             "level=INFO source=app/mod.rs:7 msg=\"Listening on\" address=[::]:9115 http2=false"
         );
         assert_eq!(
-            without_time(&line(&record, Format::Json, time()), ','),
+            without_time(&line(&record, LogFormat::Json, time()), ','),
             "\"level\":\"INFO\",\"source\":\"app/mod.rs:7\",\"msg\":\"Listening on\",\
              \"address\":\"[::]:9115\",\"http2\":false}"
         );
@@ -224,9 +224,9 @@ mod tests {
     #[test]
     fn what_a_stranger_sent_cannot_begin_a_line_of_its_own() {
         let record = Record::builder().args(format_args!("a\nlevel=ERROR \"")).build();
-        let text = line(&record, Format::Logfmt, time());
+        let text = line(&record, LogFormat::Logfmt, time());
         assert!(text.ends_with(r#"msg="a\nlevel=ERROR \"""#), "{text}");
-        let json = line(&record, Format::Json, time());
+        let json = line(&record, LogFormat::Json, time());
         let parsed: serde_json::Value = serde_json::from_str(&json).unwrap();
         assert_eq!(parsed["msg"], "a\nlevel=ERROR \"");
     }

@@ -7,7 +7,7 @@ use std::{
 
 use probe_exporter::{
     app::{self, App},
-    cli::{self, Invocation, Process},
+    cli::{self, Invocation, ServeOptions},
     logging,
 };
 
@@ -37,8 +37,8 @@ fn main() -> ExitCode {
 }
 
 /// Starts the log of the process.
-fn logged(process: Process) -> Process {
-    logging::start(process.log_level, process.log_format);
+fn logged(process: ServeOptions) -> ServeOptions {
+    logging::init(process.log_level, process.log_format);
     for warning in &process.warnings {
         log::warn!("{warning}");
     }

@@ -10,7 +10,7 @@ use std::{
 };
 
 /// Threads for work that keeps a processor busy; at least 1.
-pub(super) fn worthwhile_threads() -> usize {
+pub(super) fn worker_threads() -> usize {
     let processors = allowed_processors();
     match quota(Path::new("/sys/fs/cgroup"), Path::new("/proc/self/cgroup")) {
         Some(quota) => round_up(quota).clamp(1, processors),
@@ -134,7 +134,7 @@ mod tests {
         write(&at("membership"), "0::/\n");
         assert_eq!(quota(folder.path(), &at("membership")), None);
         assert_eq!(quota(folder.path(), &at("no-such-file")), None);
-        assert!(worthwhile_threads() >= 1);
+        assert!(worker_threads() >= 1);
     }
 
     #[test]

@@ -21,14 +21,14 @@ use tokio::{runtime::Runtime, sync::watch, task::spawn_blocking, time::MissedTic
 
 pub use listen::{ListenAddress, ListenAddressError};
 pub use options::{Listen, Options, ResolverChoice};
-pub use probe_runner::Once;
+pub use probe_runner::ProbeRunner;
 
 use self::signals::Signals;
 use crate::{
     config::ConfigStore,
     net::{resolve::Resolver, wire},
     probe::History,
-    server::{Exporter, Guard, Settings, Trigger, WebServer},
+    server::{AccessControl, Exporter, ReloadTrigger, ServerSettings, WebServer},
     version,
 };
 
@@ -48,7 +48,7 @@ pub struct App {
 pub fn check(options: &Options) -> anyhow::Result<()> {
     announce();
     load(options)?;
-    load_guard(options)?;
+    load_web_config(options)?;
     log::info!("Config file is ok exiting...");
     Ok(())
 }
@@ -58,14 +58,14 @@ impl App {
     pub fn build(options: Options) -> anyhow::Result<Self> {
         announce();
         let config = load(&options)?;
-        let guard = load_guard(&options)?;
+        let access_control = load_web_config(&options)?;
         raise_file_limit();
-        let threads = cpu_quota::worthwhile_threads();
+        let threads = cpu_quota::worker_threads();
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .context("Error starting the runtime")?;
-        let settings = Settings {
+        let settings = ServerSettings {
             timeout_offset: options.timeout_offset,
             probe_log: options.probe_log,
             failure_log: options.failure_log,
@@ -82,8 +82,8 @@ impl App {
         }
         let resolver = Arc::new(resolver(options.resolver));
         let mut exporter = Exporter::new(settings, config, history, resolver)?;
-        if let Some(guard) = guard {
-            exporter = exporter.guarded_by(guard)?;
+        if let Some(access_control) = access_control {
+            exporter = exporter.with_access_control(access_control)?;
         }
         let listeners = open(&options.listen)?;
         let addresses = listeners.iter().map(TcpListener::local_addr).collect::<Result<_, _>>()?;
@@ -109,7 +109,7 @@ impl App {
         // Whether the reload went well is in the log and in the metrics.
         let reload = move || {
             let exporter = Arc::clone(&exporter);
-            async move { exporter.reload(Trigger::Demand).await.unwrap_or_default() }
+            async move { exporter.reload(ReloadTrigger::Requested).await.unwrap_or_default() }
         };
         self.runtime.spawn(signals.watch(stops, reload));
         self.serve(signals::stopped(stopped.clone(), 1), signals::stopped(stopped, 2))
@@ -129,14 +129,16 @@ impl App {
         let result = runtime.block_on(async {
             let server = WebServer::start(listeners, &exporter, threads)
                 .context("Error starting HTTP server")?;
-            let guard = exporter.guard().map(Arc::clone);
-            let tls = guard.as_ref().is_some_and(|guard| guard.speaks_tls());
+            let access_control = exporter.access_control().map(Arc::clone);
+            let tls =
+                access_control.as_ref().is_some_and(|access_control| access_control.speaks_tls());
             let tls = if tls { "TLS is enabled." } else { "TLS is disabled." };
             for address in &addresses {
                 log::info!(address:%; "Listening on");
                 log::info!(http2 = false, address:%; "{tls}");
             }
-            let watching = guard.map(|guard| tokio::spawn(watch_web_config(guard)));
+            let watching =
+                access_control.map(|access_control| tokio::spawn(watch_web_config(access_control)));
             let polling = auto_reload.map(|interval| tokio::spawn(poll(exporter, interval)));
             let serving = pin!(server.run_until(shutdown));
             let result = match select(serving, pin!(hurry)).await {
@@ -169,9 +171,9 @@ fn load(options: &Options) -> anyhow::Result<ConfigStore> {
     ConfigStore::load(options.config_file.clone()).context("Error loading config")
 }
 
-fn load_guard(options: &Options) -> anyhow::Result<Option<Guard>> {
-    let guard = options.web_config_file.clone().map(Guard::load);
-    guard.transpose().context("Error loading web config")
+fn load_web_config(options: &Options) -> anyhow::Result<Option<AccessControl>> {
+    let access_control = options.web_config_file.clone().map(AccessControl::load);
+    access_control.transpose().context("Error loading web config")
 }
 
 fn resolver(choice: ResolverChoice) -> Resolver {
@@ -232,7 +234,7 @@ async fn poll(exporter: Arc<Exporter>, interval: Duration) {
     loop {
         ticks.tick().await;
         // What went wrong is in the log and in the metrics.
-        exporter.reload(Trigger::Poll).await.unwrap_or_default();
+        exporter.reload(ReloadTrigger::Poll).await.unwrap_or_default();
     }
 }
 
@@ -240,11 +242,11 @@ async fn poll(exporter: Arc<Exporter>, interval: Duration) {
 const WEB_CONFIG_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Keeps what the web config file asks for in force, for ever.
-async fn watch_web_config(guard: Arc<Guard>) {
+async fn watch_web_config(access_control: Arc<AccessControl>) {
     loop {
         tokio::time::sleep(WEB_CONFIG_INTERVAL).await;
-        let guard = Arc::clone(&guard);
+        let access_control = Arc::clone(&access_control);
         // A look that broke down is made again.
-        spawn_blocking(move || guard.look()).await.unwrap_or_default();
+        spawn_blocking(move || access_control.look()).await.unwrap_or_default();
     }
 }

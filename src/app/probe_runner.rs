@@ -13,12 +13,12 @@ use crate::{
 
 /// Runs probes as the server would: on one thread, with the kernel's time stamps.
 #[derive(Debug)]
-pub struct Once {
+pub struct ProbeRunner {
     runtime: Runtime,
     resolver: Arc<Resolver>,
 }
 
-impl Once {
+impl ProbeRunner {
     /// Prepares what probes need. Finding out whether the kernel stamps packets takes some
     /// milliseconds.
     pub fn new(resolver: ResolverChoice) -> anyhow::Result<Self> {

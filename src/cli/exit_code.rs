@@ -4,21 +4,21 @@ use std::process::ExitCode;
 
 /// How a command ended, the worst last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Outcome {
+pub(super) enum ExitStatus {
     /// All is well.
-    Good,
+    Success,
     /// What was looked at is not: a probe failed, a file has errors.
-    Bad,
+    Failure,
     /// There was nothing to look at.
     Unusable,
 }
 
-impl From<Outcome> for ExitCode {
-    fn from(outcome: Outcome) -> Self {
+impl From<ExitStatus> for ExitCode {
+    fn from(outcome: ExitStatus) -> Self {
         Self::from(match outcome {
-            Outcome::Good => 0,
-            Outcome::Bad => 1,
-            Outcome::Unusable => 2,
+            ExitStatus::Success => 0,
+            ExitStatus::Failure => 1,
+            ExitStatus::Unusable => 2,
         })
     }
 }

@@ -19,7 +19,7 @@ use thiserror::Error;
 
 use self::{arguments::Arguments, commands::CommandLine};
 pub use self::{check::Check, probe::Probe};
-use crate::{app::Options, logging::Format, version};
+use crate::{app::Options, logging::LogFormat, version};
 
 /// What the command line asks for.
 #[derive(Debug)]
@@ -27,9 +27,9 @@ pub enum Invocation {
     /// Print this text and exit.
     Print(String),
     /// Check the configuration as a start would load it, and exit.
-    CheckConfig(Process),
+    CheckConfig(ServeOptions),
     /// Serve until a signal.
-    Serve(Process),
+    Serve(ServeOptions),
     /// Say what is wrong with files, or what a module does.
     Check(Check),
     /// Probe, and say what was found.
@@ -38,13 +38,13 @@ pub enum Invocation {
 
 /// What the exporter is to be, and how its process is to log.
 #[derive(Debug)]
-pub struct Process {
+pub struct ServeOptions {
     /// What the exporter is to be.
     pub options: Options,
     /// The level of the log.
     pub log_level: Level,
     /// The format of the log.
-    pub log_format: Format,
+    pub log_format: LogFormat,
     /// What is odd about the command line, though it can be worked with.
     pub warnings: Vec<String>,
 }
@@ -131,7 +131,7 @@ mod tests {
         parse([&["probe_exporter"], flags].concat())
     }
 
-    fn served(flags: &[&str]) -> Process {
+    fn served(flags: &[&str]) -> ServeOptions {
         match parse_flags(flags) {
             Ok(Invocation::Serve(process)) => process,
             other => panic!("{flags:?}: {other:?}"),
@@ -147,7 +147,7 @@ mod tests {
 
     #[test]
     fn no_flags_mean_upstreams_defaults() {
-        let Process { options, log_level, log_format, warnings } = served(&[]);
+        let ServeOptions { options, log_level, log_format, warnings } = served(&[]);
         assert_eq!(options.config_file, None);
         assert!((options.timeout_offset - 0.5).abs() < f64::EPSILON);
         assert_eq!(options.auto_reload, None);
@@ -156,7 +156,7 @@ mod tests {
         assert_eq!(options.web_config_file, None);
         assert_eq!((options.external_url, options.probe_log), (None, None));
         assert_eq!(options.route_prefix.as_str(), "/");
-        assert_eq!((log_level, log_format), (Level::Info, Format::Logfmt));
+        assert_eq!((log_level, log_format), (Level::Info, LogFormat::Logfmt));
         assert!(warnings.is_empty());
     }
 
@@ -168,7 +168,7 @@ mod tests {
         assert!(served(&["--timeout-offset=-1"]).options.timeout_offset < 0.0);
         assert_eq!(served(&["--config.file=x"]).options.config_file, Some("x".into()));
         assert_eq!(served(&["--log.level=DEBUG"]).log_level, Level::Debug);
-        assert_eq!(served(&["--log.format=json"]).log_format, Format::Json);
+        assert_eq!(served(&["--log.format=json"]).log_format, LogFormat::Json);
         assert_eq!(served(&["--web.config.file="]).options.web_config_file, None);
         let web = served(&["--web.config.file", "web.yml"]).options.web_config_file;
         assert_eq!(web, Some("web.yml".into()));

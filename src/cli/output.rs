@@ -9,32 +9,32 @@ use terminal_size::{Height, Width, terminal_size_of};
 use crate::diagnostics::logfmt;
 
 /// What stands out as good.
-pub(super) const GOOD: Style = AnsiColor::Green.on_default().bold();
+pub(super) const SUCCESS: Style = AnsiColor::Green.on_default().bold();
 
 /// What stands out as bad.
-pub(super) const BAD: Style = AnsiColor::Red.on_default().bold();
+pub(super) const ERROR: Style = AnsiColor::Red.on_default().bold();
 
 /// What stands out as surprising.
-pub(super) const ODD: Style = AnsiColor::Yellow.on_default().bold();
+pub(super) const WARNING: Style = AnsiColor::Yellow.on_default().bold();
 
 /// What names something.
-pub(super) const NAME: Style = Style::new().bold();
+pub(super) const BOLD: Style = Style::new().bold();
 
 /// What matters less.
-pub(super) const FAINT: Style = Style::new().dimmed();
+pub(super) const DIM: Style = Style::new().dimmed();
 
 /// Where a command prints.
 ///
 /// Text comes with colours in it, and loses them where they are not wanted.
-pub(super) struct Screen {
+pub(super) struct Output {
     out: Box<dyn Write>,
     size: fn() -> Option<(Width, Height)>,
 }
 
 /// Narrower terminals are taken for so wide: below it every word would stand alone.
-const NARROWEST: usize = 30;
+const MIN_WIDTH: usize = 30;
 
-impl Screen {
+impl Output {
     /// The standard output.
     pub(super) fn new(choice: ColorChoice) -> Self {
         let out = Box::new(AutoStream::new(stdout(), choice));
@@ -49,7 +49,7 @@ impl Screen {
 
     /// Columns of the terminal now; none where lines are as long as they are.
     pub(super) fn width(&self) -> Option<usize> {
-        (self.size)().map(|(Width(columns), _)| usize::from(columns).max(NARROWEST))
+        (self.size)().map(|(Width(columns), _)| usize::from(columns).max(MIN_WIDTH))
     }
 
     /// Whether somebody looks at it.
@@ -104,7 +104,7 @@ pub(super) mod tests {
     }
 
     /// A terminal of 30, 40 or 100 columns, and what is printed on it.
-    pub(in crate::cli) fn paper(columns: u16) -> (Screen, Rc<RefCell<Vec<u8>>>) {
+    pub(in crate::cli) fn paper(columns: u16) -> (Output, Rc<RefCell<Vec<u8>>>) {
         let paper = Paper::default();
         let written = Rc::clone(&paper.0);
         let size: fn() -> Option<(Width, Height)> = match columns {
@@ -112,7 +112,7 @@ pub(super) mod tests {
             40 => || Some((Width(40), Height(20))),
             _ => || Some((Width(100), Height(20))),
         };
-        (Screen { out: Box::new(paper), size }, written)
+        (Output { out: Box::new(paper), size }, written)
     }
 
     /// What a terminal shows of it: a carriage return goes back to the start of the row.

@@ -7,15 +7,15 @@ use log::Level;
 use crate::{
     app::{Listen, ListenAddress, Options, ResolverChoice},
     cli::{
-        Process, UsageError,
+        ServeOptions, UsageError,
         arguments::{self, Arguments},
     },
-    logging::Format,
+    logging::LogFormat,
     server::{ExternalUrl, RoutePrefix},
 };
 
 /// Finds the meaning of flags that are each well-formed.
-pub(super) fn interpret(arguments: Arguments) -> Result<Process, UsageError> {
+pub(super) fn interpret(arguments: Arguments) -> Result<ServeOptions, UsageError> {
     let wrong = |flag: &str, error: &dyn std::error::Error| {
         UsageError::of_flags(format!("{flag}: {error}"))
     };
@@ -59,7 +59,7 @@ pub(super) fn interpret(arguments: Arguments) -> Result<Process, UsageError> {
         kernel_stamps: !arguments.user_clock,
     };
     let (log_level, log_format) = (arguments.log_level.into(), arguments.log_format.into());
-    Ok(Process { options, log_level, log_format, warnings })
+    Ok(ServeOptions { options, log_level, log_format, warnings })
 }
 
 /// The level from which lines of probes are copied; a bad one is no reason not to start.
@@ -110,7 +110,7 @@ impl From<arguments::Resolver> for ResolverChoice {
     }
 }
 
-impl From<arguments::Format> for Format {
+impl From<arguments::Format> for LogFormat {
     fn from(format: arguments::Format) -> Self {
         match format {
             arguments::Format::Json => Self::Json,

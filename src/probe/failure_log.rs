@@ -1,4 +1,4 @@
-//! Lines about failed probes in the log of the process: enough to be seen, and no flood.
+//! Log lines about failed probes, with identical failures suppressed for a minute.
 
 use std::{
     collections::HashMap,
@@ -14,61 +14,62 @@ use crate::{
     probe::ProbeReport,
 };
 
-/// Writes one line for a failed probe; the same failure of the same target is told again only after
-/// a while, with how often it was left out meanwhile.
+/// Logs failed probes. Identical failures of a target are logged once per minute, with the number
+/// of lines that were suppressed in between.
 #[derive(Debug)]
 pub struct FailureLog {
     level: Level,
     hasher: RandomState,
-    memory: Mutex<Memory>,
+    table: Mutex<SuppressionTable>,
 }
 
-/// What was told lately.
+/// The failures that were logged recently.
 #[derive(Debug, Default)]
-struct Memory {
-    told: HashMap<u64, Told>,
-    /// When what is old was last thrown away for want of room.
-    cleared: Option<Instant>,
-    /// Failures that were not told, for want of room, since the last line.
-    beyond: u64,
+struct SuppressionTable {
+    /// The failures by a hash of module, target, hostname, stage and reason.
+    logged: HashMap<u64, LoggedFailure>,
+    /// Time of the last removal of old entries.
+    pruned_at: Option<Instant>,
+    /// Number of lines that were suppressed because the table was full, since the last line.
+    suppressed_by_full_table: u64,
 }
 
-/// What was told of one failure of one target.
+/// A failure that was logged.
 #[derive(Debug)]
-struct Told {
-    at: Instant,
-    left_out: u64,
+struct LoggedFailure {
+    logged_at: Instant,
+    suppressed: u64,
 }
 
-/// How often the same failure of a target is told.
+/// Minimum time between two lines about the same failure of a target.
 const INTERVAL: Duration = Duration::from_mins(1);
 
-/// More failures are not kept apart; of those beyond, only the number is told.
-const MOST: usize = 10_000;
+/// Maximum number of failures in the table. Further ones are suppressed and only counted.
+const MAX_ENTRIES: usize = 10_000;
 
-/// How often room is made at most, since that takes a look at all that is kept.
-const CLEARING_INTERVAL: Duration = Duration::from_secs(1);
+/// Minimum time between two removals of old entries, since each visits the whole table.
+const MIN_PRUNE_INTERVAL: Duration = Duration::from_secs(1);
 
-/// What a line says beside the failure itself.
+/// Numbers of suppressed lines that a new line reports.
 #[derive(Debug, PartialEq, Eq)]
-struct Admitted {
-    /// How often this failure was left out since it was last told.
-    left_out: u64,
-    /// How many others were left out for want of room.
-    others_left_out: u64,
+struct SuppressedCounts {
+    /// Lines about the same failure since its last line.
+    suppressed: u64,
+    /// Lines about any failure that were suppressed because the table was full.
+    suppressed_others: u64,
 }
 
 impl FailureLog {
-    /// Lines will have this level.
+    /// Creates a log whose lines have the given level.
     #[must_use]
     pub fn new(level: Level) -> Self {
-        Self { level, hasher: RandomState::new(), memory: Mutex::default() }
+        Self { level, hasher: RandomState::new(), table: Mutex::default() }
     }
 
-    /// Tells of a finished probe if it failed, and if that is news.
-    pub fn note(&self, report: &ProbeReport) {
+    /// Logs a finished probe if it failed and the line is not suppressed.
+    pub fn log(&self, report: &ProbeReport) {
         let Err(failure) = &report.verdict else { return };
-        let Some(admitted) = self.admit(report, failure, Instant::now()) else { return };
+        let Some(counts) = self.admit(report, failure, Instant::now()) else { return };
         let number = |count: u64| (count > 0).then_some(count);
         let text = |text: &str| Excerpt(text.as_bytes()).to_string();
         let Failure { stage, reason, message } = failure;
@@ -82,51 +83,58 @@ impl FailureLog {
             err = text(message).as_str(),
             address = report.address().map(text).as_deref(),
             duration_seconds = report.duration.as_secs_f64(),
-            left_out = number(admitted.left_out),
-            others_left_out = number(admitted.others_left_out);
+            suppressed = number(counts.suppressed),
+            suppressed_others = number(counts.suppressed_others);
             "Probe failed"
         );
     }
 
-    /// Whether a failure is told now, and what was left out before.
-    fn admit(&self, report: &ProbeReport, failure: &Failure, now: Instant) -> Option<Admitted> {
+    /// Returns the numbers of suppressed lines if a failure is to be logged now.
+    fn admit(
+        &self,
+        report: &ProbeReport,
+        failure: &Failure,
+        now: Instant,
+    ) -> Option<SuppressedCounts> {
         let Failure { stage, reason, .. } = failure;
         let ProbeReport { module_name, target, hostname, .. } = report;
         let key = self.hasher.hash_one((module_name, target, hostname, stage, reason));
-        let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
-        let left_out = memory.admit(key, now)?;
-        Some(Admitted { left_out, others_left_out: std::mem::take(&mut memory.beyond) })
+        let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        let suppressed = table.admit(key, now)?;
+        let suppressed_others = std::mem::take(&mut table.suppressed_by_full_table);
+        Some(SuppressedCounts { suppressed, suppressed_others })
     }
 }
 
-impl Memory {
-    /// How often the failure with this key was left out, if it is told now.
+impl SuppressionTable {
+    /// Returns the number of suppressed lines about the failure `key` if it is to be logged now.
     fn admit(&mut self, key: u64, now: Instant) -> Option<u64> {
-        if let Some(known) = self.told.get_mut(&key) {
-            if now.duration_since(known.at) < INTERVAL {
-                known.left_out += 1;
+        if let Some(known) = self.logged.get_mut(&key) {
+            if now.duration_since(known.logged_at) < INTERVAL {
+                known.suppressed += 1;
                 return None;
             }
-            known.at = now;
-            return Some(std::mem::take(&mut known.left_out));
+            known.logged_at = now;
+            return Some(std::mem::take(&mut known.suppressed));
         }
-        if self.told.len() >= MOST {
-            self.make_room(now);
+        if self.logged.len() >= MAX_ENTRIES {
+            self.prune(now);
         }
-        if self.told.len() >= MOST {
-            self.beyond += 1;
+        if self.logged.len() >= MAX_ENTRIES {
+            self.suppressed_by_full_table += 1;
             return None;
         }
-        self.told.insert(key, Told { at: now, left_out: 0 });
+        self.logged.insert(key, LoggedFailure { logged_at: now, suppressed: 0 });
         Some(0)
     }
 
-    fn make_room(&mut self, now: Instant) {
-        if self.cleared.is_some_and(|at| now.duration_since(at) < CLEARING_INTERVAL) {
+    /// Removes failures that were logged more than `INTERVAL` ago.
+    fn prune(&mut self, now: Instant) {
+        if self.pruned_at.is_some_and(|at| now.duration_since(at) < MIN_PRUNE_INTERVAL) {
             return;
         }
-        self.cleared = Some(now);
-        self.told.retain(|_, known| now.duration_since(known.at) < INTERVAL);
+        self.pruned_at = Some(now);
+        self.logged.retain(|_, known| now.duration_since(known.logged_at) < INTERVAL);
     }
 }
 
@@ -140,12 +148,12 @@ mod tests {
 
     fn admit(log: &FailureLog, target: &str, reason: Reason, now: Instant) -> Option<u64> {
         let report = failed(target, Failure::new(Stage::Connect, reason, "no"));
-        let admitted = log.admit(&report, report.verdict.as_ref().unwrap_err(), now);
-        admitted.map(|admitted| admitted.left_out)
+        let counts = log.admit(&report, report.verdict.as_ref().unwrap_err(), now);
+        counts.map(|counts| counts.suppressed)
     }
 
     #[test]
-    fn the_same_failure_is_told_once_in_a_while() {
+    fn an_identical_failure_is_suppressed_for_a_while() {
         let log = FailureLog::new(Level::Info);
         let start = Instant::now();
         assert_eq!(admit(&log, "a", Reason::Refused, start), Some(0));
@@ -157,19 +165,19 @@ mod tests {
     }
 
     #[test]
-    fn what_is_remembered_is_bounded_and_what_is_not_told_is_counted() {
+    fn the_table_is_bounded_and_suppressed_lines_are_counted() {
         let log = FailureLog::new(Level::Info);
         let start = Instant::now();
-        for number in 0..MOST + 5 {
+        for number in 0..MAX_ENTRIES + 5 {
             admit(&log, &number.to_string(), Reason::Refused, start);
         }
-        let kept = || log.memory.lock().unwrap().told.len();
-        assert_eq!(kept(), MOST);
+        let kept = || log.table.lock().unwrap().logged.len();
+        assert_eq!(kept(), MAX_ENTRIES);
         assert_eq!(admit(&log, "new", Reason::Refused, start), None);
         let report = failed("new", Failure::new(Stage::Connect, Reason::Refused, "no"));
         let failure = report.verdict.as_ref().unwrap_err();
-        let admitted = log.admit(&report, failure, start + INTERVAL);
-        assert_eq!(admitted, Some(Admitted { left_out: 0, others_left_out: 6 }));
+        let counts = log.admit(&report, failure, start + INTERVAL);
+        assert_eq!(counts, Some(SuppressedCounts { suppressed: 0, suppressed_others: 6 }));
         assert_eq!(kept(), 1);
     }
 }

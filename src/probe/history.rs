@@ -1,4 +1,4 @@
-//! The latest probes, failures longer than successes.
+//! History of the most recent probes; failures are kept longer than successes.
 
 use std::{
     collections::VecDeque,
@@ -7,98 +7,98 @@ use std::{
 
 use crate::probe::ProbeReport;
 
-/// Keeps reports, not text: nothing is rendered until somebody looks. What it keeps is bounded in
-/// number and in bytes.
+/// Stores the reports of recent probes. They are rendered on request. The number of reports and
+/// their total size are limited.
 #[derive(Debug)]
 pub struct History {
     limit: usize,
-    kept: Mutex<Kept>,
+    stored: Mutex<StoredReports>,
 }
 
-/// A report under the number that `/logs?id=` knows it by.
+/// A report with its id, by which `/logs?id=` finds it.
 #[derive(Debug, Clone)]
-pub struct Entry {
-    /// Counts from 0 in the order in which probes end.
+pub struct HistoryEntry {
+    /// The number of probes that ended before it.
     pub id: u64,
-    /// What the probe learned.
+    /// The report.
     pub report: Arc<ProbeReport>,
 }
 
 #[derive(Debug, Default)]
-struct Kept {
+struct StoredReports {
     next_id: u64,
-    recent: VecDeque<Entry>,
-    failures: VecDeque<Entry>,
-    /// What the reports weigh together.
+    recent: VecDeque<HistoryEntry>,
+    failures: VecDeque<HistoryEntry>,
+    /// Total size of the reports.
     bytes: usize,
 }
 
-/// Bytes that all reports may take; a hundred honest ones take less than one.
-const MOST_BYTES: usize = 16 << 20;
+/// Maximum total size of the reports in bytes. A hundred normal ones take less than 1 MiB.
+const MAX_BYTES: usize = 16 << 20;
 
 impl History {
-    /// Keeps the latest `limit` probes and, apart from them, the latest `limit` failures that are
-    /// older than those.
+    /// Creates a history of the most recent `limit` probes and, in addition, of the most recent
+    /// `limit` failures that are older.
     #[must_use]
     pub fn new(limit: usize) -> Self {
-        Self { limit, kept: Mutex::default() }
+        Self { limit, stored: Mutex::default() }
     }
 
-    /// Adds a finished probe, and says under which number it can be found.
+    /// Adds a finished probe and returns its id.
     pub fn record(&self, report: Arc<ProbeReport>) -> u64 {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let id = kept.next_id;
-        kept.next_id += 1;
+        let mut stored = self.stored.lock().unwrap_or_else(PoisonError::into_inner);
+        let id = stored.next_id;
+        stored.next_id += 1;
         if self.limit == 0 {
             return id;
         }
-        kept.bytes += report.weight();
-        kept.recent.push_back(Entry { id, report });
-        while kept.recent.len() > self.limit {
-            match kept.recent.pop_front() {
-                Some(oldest) if oldest.report.verdict.is_err() => kept.failures.push_back(oldest),
-                oldest => kept.forget(oldest),
+        stored.bytes += report.weight();
+        stored.recent.push_back(HistoryEntry { id, report });
+        while stored.recent.len() > self.limit {
+            match stored.recent.pop_front() {
+                Some(oldest) if oldest.report.verdict.is_err() => stored.failures.push_back(oldest),
+                oldest => stored.forget(oldest),
             }
         }
-        while kept.failures.len() > self.limit {
-            let oldest = kept.failures.pop_front();
-            kept.forget(oldest);
+        while stored.failures.len() > self.limit {
+            let oldest = stored.failures.pop_front();
+            stored.forget(oldest);
         }
-        while kept.bytes > MOST_BYTES {
-            let oldest = kept.failures.pop_front().or_else(|| kept.recent.pop_front());
-            kept.forget(oldest);
+        while stored.bytes > MAX_BYTES {
+            let oldest = stored.failures.pop_front().or_else(|| stored.recent.pop_front());
+            stored.forget(oldest);
         }
         id
     }
 
-    /// The probe of that number, while it is kept.
+    /// Finds a probe by its id, while it is stored.
     #[must_use]
-    pub fn find(&self, id: u64) -> Option<Entry> {
+    pub fn find(&self, id: u64) -> Option<HistoryEntry> {
         self.list().into_iter().find(|entry| entry.id == id)
     }
 
-    /// The latest probe of a target.
+    /// Finds the most recent probe of a target.
     ///
-    /// Unlike upstream, which answers with the oldest one it still has.
+    /// Unlike upstream, which returns the oldest one that is still stored.
     #[must_use]
-    pub fn latest(&self, target: &str, module: Option<&str>) -> Option<Entry> {
+    pub fn latest(&self, target: &str, module: Option<&str>) -> Option<HistoryEntry> {
         let matches = |report: &ProbeReport| {
             report.target == target && module.is_none_or(|module| report.module_name == module)
         };
         self.list().into_iter().find(|entry| matches(&entry.report))
     }
 
-    /// All that is kept, newest first: the recent ones, then the failures.
+    /// Returns all stored probes, newest first: the recent ones, then the older failures.
     #[must_use]
-    pub fn list(&self) -> Vec<Entry> {
-        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.recent.iter().rev().chain(kept.failures.iter().rev()).cloned().collect()
+    pub fn list(&self) -> Vec<HistoryEntry> {
+        let stored = self.stored.lock().unwrap_or_else(PoisonError::into_inner);
+        stored.recent.iter().rev().chain(stored.failures.iter().rev()).cloned().collect()
     }
 }
 
-impl Kept {
-    /// Notes that an entry is kept no longer.
-    fn forget(&mut self, entry: Option<Entry>) {
+impl StoredReports {
+    /// Subtracts the size of a removed entry.
+    fn forget(&mut self, entry: Option<HistoryEntry>) {
         self.bytes = match entry {
             Some(entry) => self.bytes.saturating_sub(entry.report.weight()),
             None => 0,
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_kept_is_bounded_in_bytes_too() {
+    fn the_total_size_is_bounded() {
         let history = History::new(1000);
         for _ in 0..1000 {
             let log = ProbeLog::default();
@@ -130,11 +130,11 @@ mod tests {
             let plain = Arc::unwrap_or_clone(report("target", false));
             history.record(Arc::new(ProbeReport { log: log.take(), ..plain }));
         }
-        let kept = history.list();
-        let bytes: usize = kept.iter().map(|entry| entry.report.weight()).sum();
-        assert!(bytes <= MOST_BYTES && bytes > MOST_BYTES / 2, "{bytes}");
-        assert_eq!(kept[0].id, 999, "the latest is kept");
-        assert_eq!(history.kept.lock().unwrap().bytes, bytes);
+        let stored = history.list();
+        let bytes: usize = stored.iter().map(|entry| entry.report.weight()).sum();
+        assert!(bytes <= MAX_BYTES && bytes > MAX_BYTES / 2, "{bytes}");
+        assert_eq!(stored[0].id, 999, "the latest is stored");
+        assert_eq!(history.stored.lock().unwrap().bytes, bytes);
     }
 
     fn ids(history: &History) -> Vec<u64> {
@@ -148,8 +148,8 @@ mod tests {
             history.record(report("target", succeeded));
         }
         assert_eq!(ids(&history), [4, 3, 2, 0]);
-        assert!(history.find(0).is_some(), "a kept failure");
-        assert!(history.find(1).is_none(), "a success that is too old");
+        assert!(history.find(0).is_some(), "a stored failure");
+        assert!(history.find(1).is_none(), "an old success");
     }
 
     #[test]

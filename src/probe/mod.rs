@@ -120,7 +120,7 @@ async fn run_prober<P: Prober>(
         &[("probe", &module.prober_name()), ("timeout_seconds", &timeout.as_secs_f64())],
     );
     let mut seen = P::Measurements::default();
-    let mut verdict = judge(prober, &context, &target, timeout, gone, &mut seen).await;
+    let mut verdict = run_until_deadline(prober, &context, &target, timeout, gone, &mut seen).await;
     let duration = start.elapsed();
     if let (Err(failure), Some(wait)) = (&mut verdict, context.waited_for()) {
         failure.message = format!("{}: {wait}", failure.message);
@@ -169,7 +169,7 @@ async fn run_prober<P: Prober>(
 
 /// The verdict of a prober, or of its deadline, or of a defect in it, or none that anybody waits
 /// for.
-async fn judge<P: Prober>(
+async fn run_until_deadline<P: Prober>(
     prober: &P,
     context: &Context,
     target: &Target,
@@ -177,7 +177,7 @@ async fn judge<P: Prober>(
     gone: impl Future<Output = ()> + Send,
     seen: &mut P::Measurements,
 ) -> Result<(), Failure> {
-    let probe = AssertUnwindSafe(attempt(prober, context, target, seen)).catch_unwind();
+    let probe = AssertUnwindSafe(run_with_retry(prober, context, target, seen)).catch_unwind();
     #[expect(clippy::disallowed_methods, reason = "the one place that holds the deadline")]
     let verdict = pin!(tokio::time::timeout_at(context.deadline, probe));
     // The scraper comes first: behind a probe that never pauses, the task's turn would always be
@@ -199,7 +199,7 @@ async fn judge<P: Prober>(
 
 /// Runs the prober, a second time if the first has found that another way is needed. What the first
 /// attempt measured is not mixed with the second's.
-async fn attempt<P: Prober>(
+async fn run_with_retry<P: Prober>(
     prober: &P,
     context: &Context,
     target: &Target,
@@ -293,7 +293,8 @@ mod tests {
         let context = Context::new(Instant::now() + timeout, Arc::default());
         let target = Target { name: "target".into(), hostname: None };
         let mut seen = Seen::default();
-        let verdict = judge(&script, &context, &target, timeout, gone, &mut seen).await;
+        let verdict =
+            run_until_deadline(&script, &context, &target, timeout, gone, &mut seen).await;
         (verdict, seen.0, context.waited_for())
     }
 

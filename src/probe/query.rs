@@ -1,24 +1,24 @@
-//! The parameters of a URL, as requests have them.
+//! Query parameters of a URL.
 
 use std::borrow::Cow;
 
 use url::form_urlencoded;
 
-/// What the query of a URL says; of parameters that are repeated the first counts.
+/// The query parameters of a URL. Of repeated parameters, the first is used.
 #[derive(Debug, Clone)]
 pub struct Query<'q>(Vec<(Cow<'q, str>, Cow<'q, str>)>);
 
 impl<'q> Query<'q> {
-    /// Reads a query, which is still percent-encoded. Any text is one.
+    /// Parses a percent-encoded query. Every text is valid.
     #[must_use]
     pub fn parse(query: &'q str) -> Self {
         Self(form_urlencoded::parse(query.as_bytes()).collect())
     }
 
-    /// The parameter's value, unless it is absent or empty.
+    /// The first value of a parameter, unless it is absent or empty.
     #[must_use]
-    pub fn first(&self, wanted: &str) -> Option<&str> {
-        let pair = self.0.iter().find(|(name, _)| name == wanted);
+    pub fn first(&self, name: &str) -> Option<&str> {
+        let pair = self.0.iter().find(|(other, _)| other == name);
         pair.map(|(_, value)| value.as_ref()).filter(|value| !value.is_empty())
     }
 }
@@ -28,7 +28,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_of_a_name_counts_also_when_it_is_empty() {
+    fn the_first_value_is_used_even_if_it_is_empty() {
         let query = Query::parse("b=&a=1%2B2&a=3&b=4&%63=x+y&d");
         let values = ["a", "b", "c", "d", "e"].map(|name| query.first(name));
         assert_eq!(values, [Some("1+2"), None, Some("x y"), None, None]);

@@ -1,4 +1,4 @@
-//! What a request for a probe means: module, target, hostname and deadline, all decided here.
+//! Parses a probe request: module, target, hostname and timeout.
 
 use std::{sync::Arc, time::Duration};
 
@@ -11,61 +11,61 @@ use crate::{
     probers::Target,
 };
 
-/// The module of a request that names none.
+/// Module of a request without the parameter `module`.
 pub const DEFAULT_MODULE: &str = "http_2xx";
 
-/// A probe that can be run; nothing about it is in doubt any more.
+/// A valid probe request.
 #[derive(Debug, Clone)]
 pub struct ProbeRequest {
-    /// The name of the module, as asked for.
+    /// Name of the module.
     pub module_name: String,
-    /// The module as it was configured when the request came in.
+    /// The module, as configured when the request was received.
     pub module: Arc<Module>,
-    /// What to probe.
+    /// The target.
     pub target: Target,
-    /// How long the probe may take.
+    /// Timeout of the probe.
     pub timeout: Duration,
 }
 
-/// The parts of a request as they were received, each `None` when absent.
+/// The unparsed parts of a request.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct RawRequest<'a> {
-    /// The query string of the URL, still percent-encoded.
+    /// The percent-encoded query of the URL.
     pub query: &'a str,
-    /// The header `X-Prometheus-Scrape-Timeout-Seconds`.
+    /// The header `X-Prometheus-Scrape-Timeout-Seconds`, if present.
     pub scrape_timeout: Option<&'a str>,
 }
 
-/// What is wrong with a request; the texts are upstream's.
+/// An invalid request. The texts are upstream's.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum BadRequest {
-    /// The configuration has no such module.
+    /// The module is not in the configuration.
     #[error("Unknown module {}", quoted(.0))]
     UnknownModule(String),
-    /// The header is not a positive number.
+    /// The header with the scrape timeout is not a positive number.
     #[error("Failed to parse timeout from Prometheus header: {0}")]
     ScrapeTimeout(String),
-    /// There is no target.
+    /// The request has no target.
     #[error("Target parameter is missing")]
     MissingTarget,
-    /// The module sets another Host header.
+    /// The module sets a different Host header.
     #[error(
-        "host header defined both in module configuration ({configured}) and with URL-parameter 'hostname' ({asked})"
+        "host header defined both in module configuration ({configured}) and with URL-parameter 'hostname' ({requested})"
     )]
     HostConflict {
-        /// As the module says.
+        /// The host of the module.
         configured: String,
-        /// As the request says.
-        asked: String,
+        /// The host of the request.
+        requested: String,
     },
 }
 
 impl ProbeRequest {
-    /// Reads a request. `offset` is what is taken off the scraper's timeout, in seconds, so that
-    /// the answer still reaches it in time.
+    /// Parses a request. `offset` seconds are subtracted from the scrape timeout, so that the
+    /// response arrives in time.
     pub fn parse(raw: RawRequest<'_>, config: &Config, offset: f64) -> Result<Self, BadRequest> {
         let query = Query::parse(raw.query);
-        let parameter = |wanted| query.first(wanted).map(str::to_owned);
+        let parameter = |name| query.first(name).map(str::to_owned);
         let module_name = parameter("module").unwrap_or_else(|| DEFAULT_MODULE.to_owned());
         let Some(module) = config.module(&module_name) else {
             return Err(BadRequest::UnknownModule(module_name));
@@ -73,25 +73,26 @@ impl ProbeRequest {
         let scrape_timeout = parse_scrape_timeout(raw.scrape_timeout)?;
         let name = parameter("target").ok_or(BadRequest::MissingTarget)?;
         let hostname = parameter("hostname");
-        if let (Some(asked), Some(configured)) = (&hostname, module.configured_host())
-            && asked != configured
+        if let (Some(requested), Some(configured)) = (&hostname, module.configured_host())
+            && requested != configured
         {
-            let (configured, asked) = (configured.to_owned(), asked.clone());
-            return Err(BadRequest::HostConflict { configured, asked });
+            let (configured, requested) = (configured.to_owned(), requested.clone());
+            return Err(BadRequest::HostConflict { configured, requested });
         }
         let timeout = module.timeout_within(scrape_timeout, offset);
-        let name = if module.takes_paths() { name } else { target_encoding::readable(name) };
+        let name =
+            if module.takes_paths() { name } else { target_encoding::decoded_if_needed(name) };
         let target = Target { name, hostname };
         Ok(Self { module_name, module, target, timeout })
     }
 }
 
-/// The scraper's timeout in seconds; absent, empty and 0 mean that it did not say.
+/// Parses the scrape timeout in seconds. An absent or empty header and 0 mean that none is set.
 fn parse_scrape_timeout(header: Option<&str>) -> Result<Option<f64>, BadRequest> {
     let Some(text) = header.filter(|text| !text.is_empty()) else { return Ok(None) };
     let refuse = |why: &str| BadRequest::ScrapeTimeout(format!("parsing {}: {why}", quoted(text)));
     let seconds: f64 = text.parse().map_err(|_| refuse("invalid syntax"))?;
-    // Unlike upstream, which takes these for numbers and then fails every probe.
+    // Unlike upstream, which accepts these and then fails every probe.
     if !seconds.is_finite() || seconds < 0.0 {
         return Err(refuse("not a positive number of seconds"));
     }
@@ -103,7 +104,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn scrape_timeouts_that_are_no_numbers_are_refused() {
+    fn scrape_timeouts_that_are_not_numbers_are_rejected() {
         for text in ["5s", "abc", "NaN", "inf", "-inf", "-3", "0x10", " 5"] {
             assert!(parse_scrape_timeout(Some(text)).is_err(), "{text}");
         }

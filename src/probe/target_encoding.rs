@@ -1,29 +1,29 @@
-//! Targets that were percent-encoded once too often.
+//! Repairs targets that were percent-encoded twice.
 
 use std::net::Ipv6Addr;
 
 use url::form_urlencoded;
 
-/// Returns the target that `text`, which was decoded once, means.
+/// Decodes a target again if its host is still percent-encoded.
 ///
-/// Some scrapers encode the target twice. Development versions of upstream after 0.28.0 answer that
-/// by decoding twice, at the cost of every target that holds an encoded character of its own
-/// (`?x=1%2B2`). Here only a target whose host can be no host as it is, is decoded again.
-pub(super) fn readable(text: String) -> String {
+/// Some clients encode the target twice. Development versions of upstream after 0.28.0 always
+/// decode twice, which breaks targets that contain encoded characters themselves (`?x=1%2B2`).
+/// Here a target is decoded again only if its host is not a valid host name or address.
+pub(super) fn decoded_if_needed(text: String) -> String {
     let host = host_of(&text);
     if zone_of(host).is_some() {
         return with_plain_zone(text);
     }
     match Escapes::of(host) {
         Escapes::None => text,
-        // An internationalised name, encoded alone.
-        Escapes::BeyondAscii => text.replacen(host, &decoded(host), 1),
-        Escapes::OfAscii => with_plain_zone(decoded(&text)),
+        // An internationalised name; only the host is encoded.
+        Escapes::NonAscii => text.replacen(host, &decoded(host), 1),
+        Escapes::Ascii => with_plain_zone(decoded(&text)),
     }
 }
 
-/// Writes the zone of an IPv6 address as `%eth0` where the target is no URL: only in a URL is it
-/// `%25eth0` (RFC 6874).
+/// Replaces `%25eth0` by `%eth0` in the zone of an IPv6 address, unless the target is a URL
+/// (RFC 6874).
 fn with_plain_zone(text: String) -> String {
     let is_written_as_url = zone_of(host_of(&text))
         .and_then(|zone| zone.strip_prefix("%25"))
@@ -41,11 +41,11 @@ const SCHEME_END: &str = "://";
 fn host_of(text: &str) -> &str {
     let rest = text.split_once(SCHEME_END).map_or(text, |(_, rest)| rest);
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    // A password may well hold escapes.
+    // The userinfo may contain escapes.
     authority.rsplit_once('@').map_or(authority, |(_, host)| host)
 }
 
-/// The part of a host behind an IPv6 address, from the `%` on.
+/// The zone of an IPv6 address, including the `%`.
 fn zone_of(host: &str) -> Option<&str> {
     let (address, _) = host.split_once('%')?;
     let bare = address.strip_prefix('[').unwrap_or(address);
@@ -57,10 +57,10 @@ fn zone_of(host: &str) -> Option<&str> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Escapes {
     None,
-    /// Only bytes above 127.
-    BeyondAscii,
-    /// Also characters that no host can have.
-    OfAscii,
+    /// Only escapes of bytes above 127.
+    NonAscii,
+    /// Also escapes of ASCII characters. A host cannot contain them.
+    Ascii,
 }
 
 impl Escapes {
@@ -71,17 +71,17 @@ impl Escapes {
             _ => None,
         };
         let mut found = Self::None;
-        for is_beyond_ascii in text.as_bytes().windows(3).filter_map(escape) {
-            if !is_beyond_ascii {
-                return Self::OfAscii;
+        for is_non_ascii in text.as_bytes().windows(3).filter_map(escape) {
+            if !is_non_ascii {
+                return Self::Ascii;
             }
-            found = Self::BeyondAscii;
+            found = Self::NonAscii;
         }
         found
     }
 }
 
-/// Decodes a text as the value of a parameter.
+/// Decodes `text` like the value of a query parameter.
 fn decoded(text: &str) -> String {
     let query = format!("t={}", text.replace('&', "%26"));
     let value = form_urlencoded::parse(query.as_bytes()).next();
@@ -93,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn w9_targets_are_decoded_again_only_when_they_make_no_sense() {
+    fn targets_are_decoded_again_only_if_the_host_is_encoded() {
         for (given, expected) in [
             ("http://h/a%2Fb?x=1%2B2", "http://h/a%2Fb?x=1%2B2"),
             ("http://h/?q=a+b&c=100%25", "http://h/?q=a+b&c=100%25"),
@@ -110,12 +110,12 @@ mod tests {
             ("%", "%"),
             ("", ""),
         ] {
-            assert_eq!(readable(given.to_owned()), expected, "{given}");
+            assert_eq!(decoded_if_needed(given.to_owned()), expected, "{given}");
         }
     }
 
     #[test]
-    fn zones_of_ipv6_addresses_are_no_escapes() {
+    fn zones_of_ipv6_addresses_are_not_escapes() {
         for (given, expected) in [
             ("fe80::1%eth0", "fe80::1%eth0"),
             ("fe80::1%bat0", "fe80::1%bat0"),
@@ -125,7 +125,7 @@ mod tests {
             ("http://[fe80::1%25bat0]/a%2Fb", "http://[fe80::1%25bat0]/a%2Fb"),
             ("http://u:p@[fe80::1%25eth0]:80/", "http://u:p@[fe80::1%25eth0]:80/"),
             ("wss://[::1%25lo]/", "wss://[::1%25lo]/"),
-            // As in a URL, but in none.
+            // The zone is written as in a URL, but the target is not a URL.
             ("[::1%25lo]:80", "[::1%lo]:80"),
             ("fe80::1%25eth0", "fe80::1%eth0"),
             ("[fe80::1%25eth0]/a%2Fb", "[fe80::1%eth0]/a%2Fb"),
@@ -136,19 +136,19 @@ mod tests {
             ("%5Bfe80::1%25eth0%5D:80", "[fe80::1%eth0]:80"),
             ("%5Bfe80%3A%3A1%2525eth0%5D%3A80", "[fe80::1%eth0]:80"),
         ] {
-            assert_eq!(readable(given.to_owned()), expected, "{given}");
+            assert_eq!(decoded_if_needed(given.to_owned()), expected, "{given}");
         }
     }
 
     #[test]
-    fn internationalised_names_are_decoded_alone() {
+    fn only_the_host_of_an_internationalised_name_is_decoded() {
         for (given, expected) in [
             ("caf%C3%A9:80", "caf\u{e9}:80"),
             ("http://caf%C3%A9/a%2Fb", "http://caf\u{e9}/a%2Fb"),
             ("caf%c3%a9/a%2Fb", "caf\u{e9}/a%2Fb"),
             ("http%3A%2F%2Fcaf%25C3%25A9%2F", "http://caf%C3%A9/"),
         ] {
-            assert_eq!(readable(given.to_owned()), expected, "{given}");
+            assert_eq!(decoded_if_needed(given.to_owned()), expected, "{given}");
         }
     }
 }

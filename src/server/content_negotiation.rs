@@ -1,27 +1,27 @@
-//! What a client says it takes.
+//! Content negotiation: reads the headers `Accept` and `Accept-Encoding`.
 
 use crate::metrics::{Escaping, Format};
 
 const OPENMETRICS: &str = "application/openmetrics-text";
 
-/// Whether gzip is among the codings of an `Accept-Encoding` header.
-pub(super) fn takes_gzip(accepted: impl AsRef<str>) -> bool {
+/// Returns true if an `Accept-Encoding` header accepts gzip.
+pub(super) fn accepts_gzip(accepted: impl AsRef<str>) -> bool {
     entries(accepted.as_ref()).any(|entry| {
         let coding = entry.name;
         (coding.eq_ignore_ascii_case("gzip") || coding == "*") && entry.quality > 0.0
     })
 }
 
-/// When a page of metrics is written as OpenMetrics.
+/// The condition under which metrics are rendered as OpenMetrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum OpenMetrics {
-    /// When the client likes no other format better.
+    /// The client prefers no other format.
     IfPreferred,
-    /// When the client takes no text at all: upstream's pages of probes are text.
+    /// The client does not accept the text format. Upstream returns probes as text.
     IfNothingElse,
 }
 
-/// The form of metrics that a client is to have.
+/// The format in which metrics are returned to a client.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Exposition {
     pub(super) format: Format,
@@ -29,15 +29,16 @@ pub(super) struct Exposition {
     pub(super) content_type: String,
 }
 
-/// The form of metrics that an `Accept` header asks for.
+/// Selects the exposition format for an `Accept` header.
 ///
-/// As upstream chooses: by falling quality, the first entry that can be had; the escaping is the one
-/// that was named last on the way there. Without such an entry it is text.
+/// Uses upstream's rules. The entries are tried by descending quality; the first supported one is
+/// used, with the last escaping scheme named up to there. Without a supported entry the format is
+/// text.
 pub(super) fn exposition(accepted: &str, openmetrics: OpenMetrics) -> Exposition {
     let mut wanted: Vec<_> = entries(accepted).collect();
     wanted.sort_by(|a, b| b.quality.total_cmp(&a.quality));
     let mut offers_openmetrics = openmetrics == OpenMetrics::IfPreferred
-        || !wanted.iter().any(|entry| entry.takes_text() && entry.quality > 0.0);
+        || !wanted.iter().any(|entry| entry.accepts_text() && entry.quality > 0.0);
     let mut escaping = Escaping::default();
     for entry in wanted {
         let named = |scheme: &Escaping| entry.escaping == Some(scheme.label());
@@ -46,8 +47,8 @@ pub(super) fn exposition(accepted: &str, openmetrics: OpenMetrics) -> Exposition
             break;
         }
         if offers_openmetrics && entry.quality > 0.0 {
-            // Whoever takes anything likes text as well; its escaping may still be named.
-            offers_openmetrics = !entry.takes_text();
+            // A wildcard includes text. A later entry can still name the escaping scheme.
+            offers_openmetrics = !entry.accepts_text();
             let version = entry.version.unwrap_or("1.0.0");
             if entry.name == OPENMETRICS && matches!(version, "1.0.0" | "0.0.1") {
                 let media_type = format!("{OPENMETRICS}; version={version}");
@@ -65,19 +66,19 @@ impl Exposition {
     }
 }
 
-/// One entry of a list such as `a;q=0.5, b`. Of parameters that are repeated the first counts.
-struct Entry<'a> {
+/// One entry of a list such as `a;q=0.5, b`. Of repeated parameters, the first is used.
+struct AcceptEntry<'a> {
     name: &'a str,
     quality: f64,
     version: Option<&'a str>,
     escaping: Option<&'a str>,
 }
 
-fn entries(header: &str) -> impl Iterator<Item = Entry<'_>> {
-    header.split(',').map(str::trim).filter(|entry| !entry.is_empty()).map(Entry::parse)
+fn entries(header: &str) -> impl Iterator<Item = AcceptEntry<'_>> {
+    header.split(',').map(str::trim).filter(|entry| !entry.is_empty()).map(AcceptEntry::parse)
 }
 
-impl<'a> Entry<'a> {
+impl<'a> AcceptEntry<'a> {
     fn parse(text: &'a str) -> Self {
         let mut parts = text.split(';');
         let name = parts.next().unwrap_or_default().trim();
@@ -96,7 +97,7 @@ impl<'a> Entry<'a> {
         Self { name, quality, version, escaping }
     }
 
-    fn takes_text(&self) -> bool {
+    fn accepts_text(&self) -> bool {
         matches!(self.name, "text/plain" | "text/*" | "*/*")
     }
 }
@@ -105,24 +106,24 @@ impl<'a> Entry<'a> {
 mod tests {
     use super::*;
 
-    /// What Prometheus 3.7 sends when nothing is said about protocols.
+    /// The header that Prometheus 3.7 sends by default.
     const PROMETHEUS: &str = "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,\
                               application/openmetrics-text;version=0.0.1;q=0.5,\
                               text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,\
                               text/plain;version=0.0.4;q=0.3,*/*;q=0.2";
 
     #[test]
-    fn gzip_is_used_only_when_it_is_taken() {
+    fn gzip_is_used_only_if_it_is_accepted() {
         for accepted in ["gzip", "deflate, gzip;q=0.5", "GZIP", "*", "br,gzip"] {
-            assert!(takes_gzip(accepted), "{accepted}");
+            assert!(accepts_gzip(accepted), "{accepted}");
         }
         for accepted in ["", "identity", "gzip;q=0", "br, zstd", "deflate"] {
-            assert!(!takes_gzip(accepted), "{accepted}");
+            assert!(!accepts_gzip(accepted), "{accepted}");
         }
     }
 
     #[test]
-    fn probes_are_text_wherever_that_is_taken_and_the_escaping_follows() {
+    fn probes_are_text_if_it_is_accepted_and_use_the_requested_escaping() {
         let cases = [
             ("", "underscores"),
             ("*/*", "underscores"),
@@ -152,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_takes_only_openmetrics_gets_it() {
+    fn openmetrics_is_used_if_nothing_else_is_accepted() {
         let cases = [
             ("application/openmetrics-text", "version=1.0.0; charset=utf-8; escaping=underscores"),
             (
@@ -175,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn where_it_is_offered_openmetrics_can_be_preferred() {
+    fn openmetrics_can_be_preferred_where_it_is_offered() {
         let cases = [
             (PROMETHEUS, Format::OpenMetrics),
             ("application/openmetrics-text;q=0.5,text/plain", Format::Text),

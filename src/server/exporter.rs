@@ -1,4 +1,4 @@
-//! What all requests share: configuration, history, metrics.
+//! State shared by all requests: configuration, history, metrics.
 
 use std::{
     convert::Infallible,
@@ -15,61 +15,61 @@ use crate::{
     logging,
     metrics::Format,
     net::resolve::Resolver,
-    probe::{self, FailureLog, History, ProbeReport, ProbeRequest, history::Entry},
+    probe::{self, FailureLog, History, ProbeReport, ProbeRequest, history::HistoryEntry},
     server::{
         external_url::{ExternalUrl, RoutePrefix},
-        metrics::OwnMetrics,
-        web_config::Guard,
+        metrics::ExporterMetrics,
+        web_config::AccessControl,
     },
 };
 
-/// What the web face has to be told.
+/// Settings of the HTTP server.
 #[derive(Debug, Clone)]
-pub struct Settings {
-    /// Seconds taken off the scraper's timeout.
+pub struct ServerSettings {
+    /// Seconds subtracted from the scrape timeout.
     pub timeout_offset: f64,
-    /// Lines of probes from this level on are copied to the log of the process.
+    /// Minimum level of the probe log lines that are copied to the log of the process.
     pub probe_log: Option<Level>,
-    /// The level of the line about a failed probe, where its own lines are not copied.
+    /// Level of the line about a failed probe. Not used if probe log lines are copied.
     pub failure_log: Option<Level>,
-    /// Where users reach the exporter, when that was said.
+    /// URL under which users reach the exporter, if configured.
     pub external_url: Option<ExternalUrl>,
-    /// Where the routes lie.
+    /// Path prefix of all routes.
     pub route_prefix: RoutePrefix,
 }
 
-/// The exporter behind the routes.
+/// The exporter, as the request handlers use it.
 pub struct Exporter {
-    pub(super) settings: Settings,
+    pub(super) settings: ServerSettings,
     pub(super) history: History,
-    pub(super) metrics: OwnMetrics,
+    pub(super) metrics: ExporterMetrics,
     config: ConfigStore,
     resolver: Arc<Resolver>,
-    guard: Option<Arc<Guard>>,
+    access_control: Option<Arc<AccessControl>>,
     last_reload_error: Mutex<Option<String>>,
     failure_log: Option<FailureLog>,
 }
 
-/// What made the configuration be read again.
+/// Cause of a configuration reload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Trigger {
-    /// Somebody asked for it, by signal or by request.
-    Demand,
-    /// The regular look at the file.
+pub enum ReloadTrigger {
+    /// A signal or an HTTP request.
+    Requested,
+    /// The periodic check of the file.
     Poll,
 }
 
 impl Exporter {
-    /// An exporter that looks names up with `resolver`.
+    /// Creates an exporter whose probes resolve names with `resolver`.
     pub fn new(
-        settings: Settings,
+        settings: ServerSettings,
         config: ConfigStore,
         history: History,
         resolver: Arc<Resolver>,
     ) -> Result<Self, prometheus::Error> {
-        let metrics = OwnMetrics::new()?;
-        metrics.expect(&config.current());
-        // A copy of the probe's lines says the same.
+        let metrics = ExporterMetrics::new()?;
+        metrics.initialize_counters(&config.current());
+        // The copied probe log lines contain the failure already.
         let failure_log = settings.failure_log.filter(|_| settings.probe_log.is_none());
         Ok(Self {
             failure_log: failure_log.map(FailureLog::new),
@@ -78,97 +78,99 @@ impl Exporter {
             metrics,
             config,
             resolver,
-            guard: None,
+            access_control: None,
             last_reload_error: Mutex::default(),
         })
     }
 
-    /// Lets nobody in but past `guard`.
-    pub fn guarded_by(mut self, guard: Guard) -> Result<Self, prometheus::Error> {
-        let guard = Arc::new(guard);
-        self.metrics.watch(&guard)?;
-        self.guard = Some(guard);
+    /// Applies a web config file to all connections and requests.
+    pub fn with_access_control(
+        mut self,
+        access_control: AccessControl,
+    ) -> Result<Self, prometheus::Error> {
+        let access_control = Arc::new(access_control);
+        self.metrics.register_web_config(&access_control)?;
+        self.access_control = Some(access_control);
         Ok(self)
     }
 
-    /// Who stands before the routes, if anybody does.
+    /// The active web configuration, if there is a web config file.
     #[must_use]
-    pub fn guard(&self) -> Option<&Arc<Guard>> {
-        self.guard.as_ref()
+    pub fn access_control(&self) -> Option<&Arc<AccessControl>> {
+        self.access_control.as_ref()
     }
 
-    /// The configuration in force.
+    /// The active configuration.
     pub(super) fn config(&self) -> Arc<Config> {
         self.config.current()
     }
 
-    /// Why the last attempt to reload failed, if it did.
+    /// Error of the last reload; none if it succeeded.
     pub(super) fn last_reload_error(&self) -> Option<String> {
         self.last_reload_error.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Runs a probe, on the thread that serves its scraper; `None` if that broke down.
+    /// Runs a probe on the thread that serves the client. Returns `None` if the task panicked.
     ///
-    /// It is a task of its own, so that it can still tell what it found when the future is dropped,
-    /// which ends it.
-    pub(super) async fn probe(self: Arc<Self>, request: ProbeRequest) -> Option<Entry> {
-        // Nothing is ever sent: the channel closes when the scraper is gone.
-        let (scraper, gone) = oneshot::channel::<Infallible>();
+    /// The probe is a task of its own. When the client disconnects and this future is dropped, the
+    /// task ends the probe and still records its report.
+    pub(super) async fn probe(self: Arc<Self>, request: ProbeRequest) -> Option<HistoryEntry> {
+        // Nothing is ever sent: the channel closes when this future is dropped.
+        let (client, client_gone) = oneshot::channel::<Infallible>();
         let task = actix_web::rt::spawn(async move {
             let in_flight = self.metrics.in_flight();
             let resolver = Arc::clone(&self.resolver);
-            let report = probe::run_until(request, resolver, gone.map(|_| ())).await;
+            let report = probe::run_until(request, resolver, client_gone.map(|_| ())).await;
             drop(in_flight);
-            self.finish(report)
+            self.record(report)
         });
-        let finished = task.await.ok();
-        drop(scraper);
-        finished
+        let entry = task.await.ok();
+        drop(client);
+        entry
     }
 
-    /// Everything that becomes of a report.
-    fn finish(&self, report: ProbeReport) -> Entry {
+    /// Adds a report to metrics, log and history.
+    fn record(&self, report: ProbeReport) -> HistoryEntry {
         let report = Arc::new(report);
-        self.metrics.probed(&report);
-        if let Some(least) = self.settings.probe_log {
-            logging::mirror(&report.log, least, &report.module_name, &report.target);
+        self.metrics.count_probe(&report);
+        if let Some(min_level) = self.settings.probe_log {
+            logging::copy_probe_log(&report.log, min_level, &report.module_name, &report.target);
         }
         if let Some(log) = &self.failure_log {
-            log.note(&report);
+            log.log(&report);
         }
         let id = self.history.record(Arc::clone(&report));
-        Entry { id, report }
+        HistoryEntry { id, report }
     }
 
-    /// The exporter's own metrics as text.
-    pub(super) fn own_metrics(&self, format: Format) -> prometheus::Result<String> {
+    /// Renders the exporter's own metrics.
+    pub(super) fn render_metrics(&self, format: Format) -> prometheus::Result<String> {
         self.metrics.render(self.config.last_reload(), format)
     }
 
-    /// Reads the configuration again; a bad file leaves the old one in force.
-    pub async fn reload(self: &Arc<Self>, trigger: Trigger) -> Result<(), LoadError> {
+    /// Reloads the configuration. If the file is invalid, the previous configuration stays active.
+    pub async fn reload(self: &Arc<Self>, trigger: ReloadTrigger) -> Result<(), LoadError> {
         let exporter = Arc::clone(self);
         let result = spawn_blocking(move || exporter.reload_blocking(trigger)).await;
-        // Only a defect or the end of the process interrupts it.
+        // Only a panic or the end of the process interrupts it.
         result.unwrap_or_else(|_| {
-            log::error!("The reload was interrupted");
+            log::error!("Reloading the configuration was interrupted by an internal error");
             Ok(())
         })
     }
 
-    fn reload_blocking(&self, trigger: Trigger) -> Result<(), LoadError> {
+    fn reload_blocking(&self, trigger: ReloadTrigger) -> Result<(), LoadError> {
         let result = self.config.reload();
         let text = result.as_ref().err().map(ToString::to_string);
         match &result {
-            // A look that found nothing new is nothing to talk about.
-            Ok(Reload::Unchanged) if trigger == Trigger::Poll => {}
+            Ok(Reload::Unchanged) if trigger == ReloadTrigger::Poll => {}
             Ok(_) => {
-                self.metrics.expect(&self.config());
+                self.metrics.initialize_counters(&self.config());
                 log::info!("Reloaded config file");
             }
             Err(_) => {
-                for fault in text.iter().flat_map(|text| text.lines()) {
-                    log::error!(err = fault; "Error reloading config");
+                for line in text.iter().flat_map(|text| text.lines()) {
+                    log::error!(err = line; "Error reloading config");
                 }
             }
         }

@@ -1,67 +1,67 @@
-//! Where the exporter is reached: the prefix of its routes and the URL that users see.
+//! The external URL of the exporter and the path prefix of its routes.
 
 use std::fmt;
 
 use thiserror::Error;
 use url::Url;
 
-/// The path below which all routes lie; begins and ends with `/`.
+/// The path prefix of all routes. It begins and ends with `/`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RoutePrefix(String);
 
-/// The URL under which users reach the exporter, without a slash at its end; possibly only a path.
+/// The URL under which users reach the exporter, without a trailing slash. It can be only a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExternalUrl {
     text: String,
     path: String,
 }
 
-/// Why a prefix or an external URL is refused.
+/// An invalid route prefix or external URL.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum AddressError {
-    /// A shell left its quotes in the value.
+    /// The value contains quotes that the shell should have removed.
     #[error("URL must not begin or end with quotes")]
     Quoted,
-    /// It does not parse.
+    /// The value is not a URL.
     #[error("parse {text:?}: {reason}")]
-    NoUrl {
-        /// What was given.
+    InvalidUrl {
+        /// The value.
         text: String,
-        /// What is wrong with it.
+        /// The error of the parser.
         reason: String,
     },
-    /// A character that a path cannot hold as it is.
+    /// A character that is not allowed in a path.
     #[error("a route prefix cannot contain {0:?}")]
-    Character(char),
+    InvalidCharacter(char),
 }
 
 impl RoutePrefix {
-    /// Takes a prefix with or without its slashes.
+    /// Parses a prefix with or without slashes at its ends.
     pub fn parse(text: &str) -> Result<Self, AddressError> {
-        // The braces would be patterns to the router.
-        let strange = |character: char| {
+        // The router would read braces as patterns.
+        let is_invalid = |character: char| {
             !character.is_ascii_graphic() || matches!(character, '{' | '}' | '?' | '#' | '%')
         };
-        if let Some(character) = text.chars().find(|character| strange(*character)) {
-            return Err(AddressError::Character(character));
+        if let Some(character) = text.chars().find(|character| is_invalid(*character)) {
+            return Err(AddressError::InvalidCharacter(character));
         }
         let inner = text.trim_matches('/');
         Ok(Self(if inner.is_empty() { "/".to_owned() } else { format!("/{inner}/") }))
     }
 
-    /// The prefix itself, such as `/` or `/probes/`.
+    /// The prefix, for example `/` or `/probes/`.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The path of a route below the prefix.
+    /// The path of `route` below the prefix.
     #[must_use]
     pub fn join(&self, route: &str) -> String {
         format!("{}{route}", self.0)
     }
 
-    /// Whether routes lie at the root of the server.
+    /// Returns true if the routes are at the root of the server.
     #[must_use]
     pub fn is_root(&self) -> bool {
         self.0 == "/"
@@ -75,19 +75,21 @@ impl Default for RoutePrefix {
 }
 
 impl ExternalUrl {
-    /// Takes an absolute URL or a mere path.
+    /// Parses an absolute URL or a path.
     pub fn parse(text: &str) -> Result<Self, AddressError> {
         if text.starts_with(['"', '\'']) || text.ends_with(['"', '\'']) {
             return Err(AddressError::Quoted);
         }
-        let refuse =
-            |reason: &str| AddressError::NoUrl { text: text.to_owned(), reason: reason.to_owned() };
+        let refuse = |reason: &str| AddressError::InvalidUrl {
+            text: text.to_owned(),
+            reason: reason.to_owned(),
+        };
         match Url::parse(text) {
-            Ok(url) if url.cannot_be_a_base() => Err(refuse("not the URL of a web server")),
+            Ok(url) if url.cannot_be_a_base() => Err(refuse("not an http or https URL")),
             Ok(mut url) => {
                 let path = url.path().trim_end_matches('/').to_owned();
                 url.set_path(&path);
-                // Only the root keeps its slash in a parsed URL.
+                // A parsed URL keeps a trailing slash only at the root.
                 let text = url.as_str().trim_end_matches('/').to_owned();
                 Ok(Self { text, path })
             }
@@ -101,7 +103,7 @@ impl ExternalUrl {
         }
     }
 
-    /// Its path; empty at the root.
+    /// The path of the URL; empty at the root.
     #[must_use]
     pub fn path(&self) -> &str {
         &self.path
@@ -130,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn external_urls_lose_the_slash_at_their_end() {
+    fn external_urls_have_no_trailing_slash() {
         let cases = [
             ("http://h:9115/", "http://h:9115", ""),
             ("http://h/a/b/", "http://h/a/b", "/a/b"),
@@ -146,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_url_is_refused() {
+    fn invalid_urls_are_rejected() {
         for given in ["'http://h/'", "\"x", "http://a:b/", "http://", "mailto:x@y", "a b", ":"] {
             assert!(ExternalUrl::parse(given).is_err(), "{given}");
         }

@@ -1,7 +1,7 @@
-//! The web face of the exporter, and the only folder that knows actix.
+//! The HTTP server of the exporter. No other folder uses actix.
 //!
-//! It knows no protocol that is probed: a request becomes a [`crate::probe::ProbeRequest`], and
-//! what comes back is shown.
+//! The server does not know the protocols that are probed. A request becomes a
+//! [`crate::probe::ProbeRequest`], and the resulting report is rendered.
 
 mod content_negotiation;
 mod exporter;
@@ -42,34 +42,33 @@ use tokio::{
 };
 use tokio_rustls::server::TlsStream;
 
-pub use exporter::{Exporter, Settings, Trigger};
+pub use exporter::{Exporter, ReloadTrigger, ServerSettings};
 pub use external_url::{AddressError, ExternalUrl, RoutePrefix};
-pub use web_config::{Guard, WebConfigError};
+pub use web_config::{AccessControl, WebConfigError};
 
-use self::{pipelining::Turns, web_config::admit};
+use self::{pipelining::OneRequestAtATime, web_config::admit};
 
-/// The running server.
+/// A running HTTP server.
 pub struct WebServer {
     running: Server,
     stop: watch::Sender<bool>,
 }
 
-/// Connections per worker; each scrape in flight and each idle scraper holds one.
-const MOST_CONNECTIONS: usize = 50_000;
+/// Maximum number of connections per worker. Each scrape and each idle client holds one.
+const MAX_CONNECTIONS: usize = 50_000;
 
-/// Prometheus lets idle connections go after five minutes; closing them a little earlier would
-/// race with its next scrape.
+/// Timeout of idle connections. Prometheus closes them after five minutes; a shorter timeout here
+/// could close a connection just as the next scrape is sent.
 const KEEP_ALIVE: Duration = Duration::from_secs(330);
 
-/// How long the head of a request may take to arrive.
+/// Timeout for receiving the head of a request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long running probes may take after the exporter was told to stop; their own deadlines are
-/// shorter.
-const DRAIN: Duration = Duration::from_mins(10);
+/// Time that running probes get to finish during a shutdown. Their own deadlines are shorter.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_mins(10);
 
 impl WebServer {
-    /// Begins to serve; must be called inside a tokio runtime.
+    /// Starts the server. Must be called inside a tokio runtime.
     pub fn start(
         listeners: Vec<TcpListener>,
         exporter: &Arc<Exporter>,
@@ -78,17 +77,20 @@ impl WebServer {
         let (stop, stopping) = watch::channel(false);
         let mut server = Server::build()
             .workers(threads.max(1))
-            .max_concurrent_connections(MOST_CONNECTIONS)
-            .shutdown_timeout(DRAIN.as_secs())
+            .max_concurrent_connections(MAX_CONNECTIONS)
+            .shutdown_timeout(SHUTDOWN_TIMEOUT.as_secs())
             .disable_signals();
         for listener in listeners {
             let exporter = web::Data::from(Arc::clone(exporter));
             let stopping = stopping.clone();
-            let guard = exporter.guard().filter(|guard| guard.speaks_tls()).map(Arc::clone);
-            server = if let Some(guard) = guard {
+            let access_control = exporter
+                .access_control()
+                .filter(|access_control| access_control.speaks_tls())
+                .map(Arc::clone);
+            server = if let Some(access_control) = access_control {
                 server.listen("web", listener, move || {
-                    let guard = Arc::clone(&guard);
-                    fn_service(move |stream| with_tls(stream, Arc::clone(&guard)))
+                    let access_control = Arc::clone(&access_control);
+                    fn_service(move |stream| with_tls(stream, Arc::clone(&access_control)))
                         .and_then(connections(exporter.clone(), stopping.clone()))
                 })?
             } else {
@@ -101,7 +103,8 @@ impl WebServer {
         Ok(Self { running: server.run(), stop })
     }
 
-    /// Serves until `shutdown`, then refuses new connections and lets running requests finish.
+    /// Serves until `shutdown` completes, then refuses new connections and waits for running
+    /// requests.
     pub async fn run_until(self, shutdown: impl Future<Output = ()>) -> io::Result<()> {
         let handle = self.running.handle();
         match select(self.running, pin!(shutdown)).await {
@@ -115,23 +118,23 @@ impl WebServer {
     }
 }
 
-/// A connection as it comes. Small answers must not wait for the acknowledgement of those before
-/// them; a socket that refuses that serves all the same.
-fn plain(stream: TcpStream) -> (Turns<TcpStream>, Option<SocketAddr>) {
+/// Prepares a connection without TLS. A failure to set `TCP_NODELAY` is ignored: it only delays
+/// small responses.
+fn plain(stream: TcpStream) -> (OneRequestAtATime<TcpStream>, Option<SocketAddr>) {
     drop(stream.set_nodelay(true));
     let client = stream.peer_addr().ok();
-    (Turns::new(stream), client)
+    (OneRequestAtATime::new(stream), client)
 }
 
-/// A connection after its handshake.
+/// Performs the TLS handshake on a connection.
 async fn with_tls(
     stream: TcpStream,
-    guard: Arc<Guard>,
-) -> Result<(Turns<TlsStream<TcpStream>>, Option<SocketAddr>), DispatchError> {
+    access_control: Arc<AccessControl>,
+) -> Result<(OneRequestAtATime<TlsStream<TcpStream>>, Option<SocketAddr>), DispatchError> {
     drop(stream.set_nodelay(true));
     let client = stream.peer_addr().ok();
-    match web_config::accept(stream, &guard).await {
-        Ok(stream) => Ok((Turns::new(stream), client)),
+    match web_config::accept(stream, &access_control).await {
+        Ok(stream) => Ok((OneRequestAtATime::new(stream), client)),
         Err(error) => {
             let client = client.map(|client| client.to_string());
             log::debug!(client, err:% = error; "TLS handshake failed");
@@ -140,7 +143,7 @@ async fn with_tls(
     }
 }
 
-/// What serves the connections of one listener.
+/// Builds the service that handles the connections of one listener.
 fn connections<S: AsyncRead + AsyncWrite + Unpin + 'static>(
     exporter: web::Data<Exporter>,
     stopping: watch::Receiver<bool>,
@@ -151,18 +154,18 @@ fn connections<S: AsyncRead + AsyncWrite + Unpin + 'static>(
     Error = DispatchError,
     InitError = (),
 > {
-    let guard = exporter.guard().map(Arc::clone);
-    let guarded = {
-        let guard = guard.clone();
-        move |request, next| admit(guard.clone(), request, next)
+    let access_control = exporter.access_control().map(Arc::clone);
+    let middleware = {
+        let access_control = access_control.clone();
+        move |request, next| admit(access_control.clone(), request, next)
     };
     let application = App::new()
-        .wrap(routes::headers())
-        .wrap(from_fn(routes::panics_are_answers))
+        .wrap(routes::default_headers())
+        .wrap(from_fn(routes::catch_panics))
         .wrap(NormalizePath::new(TrailingSlash::MergeOnly))
-        .wrap(Condition::new(guard.is_some(), from_fn(guarded)))
+        .wrap(Condition::new(access_control.is_some(), from_fn(middleware)))
         .wrap_fn(|mut request, service| {
-            routes::fit_head(&mut request);
+            routes::shrink_headers(&mut request);
             service.call(request)
         })
         .configure(|services| routes::add(services, &exporter.settings))
@@ -170,9 +173,9 @@ fn connections<S: AsyncRead + AsyncWrite + Unpin + 'static>(
     HttpService::build()
         .keep_alive(KEEP_ALIVE)
         .client_request_timeout(HEAD_TIMEOUT)
-        // A scraper that hung up needs no answer: its handler is dropped, and the probe with it.
+        // When the client closes the connection, its handler is dropped and the probe is cancelled.
         .h1_allow_half_closed(false)
-        // Idle connections are closed then. The method is not documented; actix-web calls it too.
+        // Closes idle connections at shutdown. Undocumented, but actix-web calls it too.
         .graceful_shutdown_signal(move || {
             let mut stopping = stopping.clone();
             async move {

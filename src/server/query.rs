@@ -1,17 +1,16 @@
-//! The parameters of a URL: of a request, and of a link.
+//! Query parameters of requests and links.
 
 use actix_web::HttpRequest;
 use url::form_urlencoded::Serializer;
 
 use crate::probe::Query;
 
-/// The parameters of a request's URL.
-pub(super) fn of(request: &HttpRequest) -> Query<'_> {
+/// Parses the query parameters of a request.
+pub(super) fn parse(request: &HttpRequest) -> Query<'_> {
     Query::parse(request.query_string())
 }
 
-/// A link to a page beside this one, or to this folder where `page` is `./`. Parameters without a
-/// value are left out.
+/// Builds a relative link to `page`. Parameters with an empty value are omitted.
 pub(super) fn link(page: &str, parameters: &[(&str, &str)]) -> String {
     let mut query = Serializer::new(String::new());
     query.extend_pairs(parameters.iter().filter(|(_, value)| !value.is_empty()));
@@ -23,7 +22,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn links_hold_any_text() {
+    fn parameters_of_links_are_encoded() {
         assert_eq!(link("./", &[("module", ""), ("target", "")]), "./");
         let text = "a&b=c \"<\u{202e}#\n";
         let link = link("probe", &[("module", "m"), ("target", text), ("hostname", "")]);

@@ -1,4 +1,4 @@
-//! Answers: their content type, their errors, their compression.
+//! Builds responses: content type, errors, compression.
 
 use std::{cell::RefCell, fmt::Display};
 
@@ -13,26 +13,26 @@ use flate2::{Compress, CompressError, Compression, FlushCompress, Status};
 
 use crate::server::content_negotiation::{self, Exposition, OpenMetrics};
 
-/// As upstream's own text pages say it.
+/// Content type of upstream's plain text responses.
 pub(super) const TEXT: &str = "text/plain; charset=utf-8";
 
-/// As upstream says of debug output, logs and configuration.
+/// Content type of upstream's debug output, logs and configuration.
 pub(super) const BARE_TEXT: &str = "text/plain";
 
 pub(super) const JSON: &str = "application/json";
 
 pub(super) const HTML: &str = "text/html; charset=utf-8";
 
-/// A smaller answer fits one packet anyway.
-const WORTH_COMPRESSING: usize = 512;
+/// Minimum size of a compressed response in bytes. A smaller one fits into one packet anyway.
+const MIN_COMPRESSED_BYTES: usize = 512;
 
-/// A page, compressed if the client takes that.
-pub(super) fn page(request: &HttpRequest, content_type: &str, body: String) -> HttpResponse {
+/// Returns a response with status 200, compressed with gzip if the client accepts it.
+pub(super) fn ok(request: &HttpRequest, content_type: &str, body: String) -> HttpResponse {
     let mut response = HttpResponse::Ok();
     response.insert_header((header::CONTENT_TYPE, content_type));
     let wanted =
-        content_negotiation::takes_gzip(joined(request.headers(), &header::ACCEPT_ENCODING));
-    match Some(&body).filter(|body| wanted && body.len() >= WORTH_COMPRESSING).map(gzip) {
+        content_negotiation::accepts_gzip(joined(request.headers(), &header::ACCEPT_ENCODING));
+    match Some(&body).filter(|body| wanted && body.len() >= MIN_COMPRESSED_BYTES).map(gzip) {
         Some(Ok(compressed)) => {
             response.insert_header((header::CONTENT_ENCODING, "gzip")).body(compressed)
         }
@@ -40,34 +40,34 @@ pub(super) fn page(request: &HttpRequest, content_type: &str, body: String) -> H
     }
 }
 
-/// The form of metrics that the client is to have.
+/// Selects the exposition format for the client.
 pub(super) fn exposition(request: &HttpRequest, openmetrics: OpenMetrics) -> Exposition {
     content_negotiation::exposition(&joined(request.headers(), &header::ACCEPT), openmetrics)
 }
 
-/// An error, in the form that upstream's have: one line of text.
+/// Returns an error in upstream's form: one line of text.
 pub(super) fn error(status: StatusCode, message: impl Display) -> HttpResponse {
     HttpResponse::build(status)
         .insert_header((header::CONTENT_TYPE, TEXT))
         .body(format!("{message}\n"))
 }
 
-/// All values of a header that is a list.
+/// Joins all values of a header that contains a list.
 fn joined(headers: &HeaderMap, name: &HeaderName) -> String {
     let values = headers.get_all(name).filter_map(|value| value.to_str().ok());
     values.collect::<Vec<_>>().join(",")
 }
 
-/// The fastest level: it halves the time of the default one and still takes four fifths off
-/// metrics text.
+/// The fastest level. It takes half the time of the default level and still shrinks metrics to a
+/// fifth.
 const LEVEL: Compression = Compression::fast();
 
-/// 2^13 bytes, about as many as an answer has; what is to be cleared grows with it.
+/// Window of 2^13 bytes, about the size of a response. The time for clearing it grows with its size.
 const WINDOW_BITS: u8 = 13;
 
 thread_local! {
-    /// Its tables have hundreds of kilobytes; to get and clear them anew for each answer would cost
-    /// several times what compressing does.
+    /// The tables of the compressor take hundreds of kilobytes. Allocating and clearing them for
+    /// each response would cost several times the compression itself.
     static COMPRESSOR: RefCell<Compress> =
         RefCell::new(Compress::new_gzip(LEVEL, WINDOW_BITS));
 }
@@ -85,13 +85,13 @@ fn gzip(body: &String) -> Result<Vec<u8>, CompressError> {
             }
             let taken = usize::try_from(compressor.total_in() - before).unwrap_or(rest.len());
             rest = rest.get(taken..).unwrap_or_default();
-            compressed.reserve(rest.len().max(MORE));
+            compressed.reserve(rest.len().max(MIN_RESERVED_BYTES));
         }
     })
 }
 
-/// Room that is made for what is left when a text can hardly be compressed.
-const MORE: usize = 1024;
+/// Minimum size by which the output grows, in bytes.
+const MIN_RESERVED_BYTES: usize = 1024;
 
 #[cfg(test)]
 mod tests {
@@ -102,7 +102,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_compressed_comes_back_whatever_was_compressed_before() {
+    fn compression_does_not_depend_on_earlier_responses() {
         let noise: String =
             (0..100_000).map(|_| char::from(rand::random_range(b' '..b'~'))).collect();
         for text in ["", "probe_success 1\n", &"x".repeat(1 << 20), &noise, "probe_success 0\n"] {

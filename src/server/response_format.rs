@@ -1,4 +1,4 @@
-//! The faces of a report: which one a request wants, and how it is answered.
+//! Selects the response format (metrics, JSON, HTML, text, health) and renders a report in it.
 
 use std::fmt::Display;
 
@@ -9,29 +9,31 @@ use actix_web::{
 
 use crate::{
     diagnostics::logfmt::visible,
-    probe::{ProbeReport, Query, history::Entry},
-    server::{content_negotiation::OpenMetrics, exporter::Exporter, pages, pages::Shown, response},
+    probe::{ProbeReport, Query, history::HistoryEntry},
+    server::{
+        content_negotiation::OpenMetrics, exporter::Exporter, pages, pages::ReportPage, response,
+    },
 };
 
-/// A way to show a report.
+/// The format in which a report is returned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Face {
-    /// Samples, for Prometheus.
+pub(super) enum ResponseFormat {
+    /// Metrics for Prometheus.
     Metrics,
-    /// Text for people.
+    /// Plain text.
     Debug,
-    /// JSON for programs.
+    /// JSON.
     Json,
-    /// A page for people.
+    /// An HTML page.
     Html,
-    /// One line, and a status code that tells success from failure.
+    /// One line of text, with status 200 on success and 503 on failure.
     Health,
 }
 
-/// The parameter that asks for a face.
+/// The query parameter that selects the format.
 const PARAMETER: &str = "format";
 
-impl Face {
+impl ResponseFormat {
     const NAMED: [(&'static str, Self); 5] = [
         ("metrics", Self::Metrics),
         ("debug", Self::Debug),
@@ -40,26 +42,26 @@ impl Face {
         ("health", Self::Health),
     ];
 
-    /// The face that the query asks for, by `format` or by upstream's `debug=true`; `usual` without
-    /// either.
+    /// Reads the format from the parameter `format`, or from upstream's `debug=true`. Without
+    /// either, the format is `default`.
     ///
     /// # Errors
-    /// What is wrong with the query, for whoever made it.
-    pub(super) fn of(query: &Query<'_>, usual: Self) -> Result<Self, String> {
+    /// An unknown format; the text is sent to the client.
+    pub(super) fn from_query(query: &Query<'_>, default: Self) -> Result<Self, String> {
         match query.first(PARAMETER) {
             None if query.first("debug") == Some("true") => Ok(Self::Debug),
-            None => Ok(usual),
+            None => Ok(default),
             Some(name) => {
                 let found = Self::NAMED.iter().find(|(known, _)| *known == name);
                 let known = Self::NAMED.map(|(name, _)| name).join(", ");
-                found.map(|(_, face)| *face).ok_or_else(|| {
-                    format!("{PARAMETER} '{name}' is not valid: it is one of {known}")
-                })
+                found
+                    .map(|(_, format)| *format)
+                    .ok_or_else(|| format!("invalid {PARAMETER} '{name}': must be one of {known}"))
             }
         }
     }
 
-    /// Says that there is nothing to show.
+    /// Returns an error: a page if the format is HTML, otherwise text.
     pub(super) fn refuse(
         self,
         request: &HttpRequest,
@@ -74,32 +76,32 @@ impl Face {
         }
     }
 
-    /// Shows the report of `entry`.
+    /// Renders the report of `entry`.
     pub(super) fn answer(
         self,
         request: &HttpRequest,
         exporter: &Exporter,
-        entry: &Entry,
+        entry: &HistoryEntry,
     ) -> HttpResponse {
         let report = &entry.report;
         match self {
             Self::Metrics => {
                 let form = response::exposition(request, OpenMetrics::IfNothingElse);
                 let text = report.metrics.render_as(form.format, form.escaping);
-                response::page(request, &form.content_type, text)
+                response::ok(request, &form.content_type, text)
             }
-            Self::Debug => response::page(request, response::BARE_TEXT, report.debug_text()),
-            Self::Json => response::page(request, response::JSON, report.to_json()),
+            Self::Debug => response::ok(request, response::BARE_TEXT, report.debug_text()),
+            Self::Json => response::ok(request, response::JSON, report.to_json()),
             Self::Html => {
                 let is_kept = exporter.history.find(entry.id).is_some();
-                pages::report(request, &Shown { entry, is_kept })
+                pages::report(request, &ReportPage { entry, is_kept })
             }
             Self::Health => health(report),
         }
     }
 }
 
-/// For whoever only knows status codes, such as a load balancer.
+/// The response for clients that only check the status code, such as a load balancer.
 fn health(report: &ProbeReport) -> HttpResponse {
     let status = match report.verdict {
         Ok(()) => StatusCode::OK,
@@ -119,16 +121,16 @@ mod tests {
     #[test]
     fn a_query_asks_for_one_face() {
         for (query, expected) in [
-            ("", Ok(Face::Metrics)),
-            ("debug=true", Ok(Face::Debug)),
-            ("debug=1", Ok(Face::Metrics)),
-            ("format=json", Ok(Face::Json)),
-            ("debug=true&format=health", Ok(Face::Health)),
-            ("format=", Ok(Face::Metrics)),
+            ("", Ok(ResponseFormat::Metrics)),
+            ("debug=true", Ok(ResponseFormat::Debug)),
+            ("debug=1", Ok(ResponseFormat::Metrics)),
+            ("format=json", Ok(ResponseFormat::Json)),
+            ("debug=true&format=health", Ok(ResponseFormat::Health)),
+            ("format=", Ok(ResponseFormat::Metrics)),
             ("format=JSON", Err(())),
         ] {
-            let face = Face::of(&Query::parse(query), Face::Metrics);
-            assert_eq!(face.map_err(|_| ()), expected, "{query}");
+            let format = ResponseFormat::from_query(&Query::parse(query), ResponseFormat::Metrics);
+            assert_eq!(format.map_err(|_| ()), expected, "{query}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Which path is answered by what, and what holds for all answers.
+//! Maps paths to handlers, and the middleware that applies to all of them.
 
 use std::{future::ready, mem, panic::AssertUnwindSafe};
 
@@ -16,12 +16,12 @@ use actix_web::{
 };
 use futures_util::FutureExt as _;
 
-use crate::server::{Settings, handlers, pages, response};
+use crate::server::{ServerSettings, handlers, pages, response};
 
-/// Adds all routes under the prefix; any other path is not found.
+/// Adds all routes below the prefix. Any other path returns 404.
 ///
-/// Every route takes every method, as upstream's do; `/-/reload` refuses all but POST itself.
-pub(super) fn add(services: &mut ServiceConfig, settings: &Settings) {
+/// Like upstream's, every route accepts every method; only the handler of `/-/reload` requires POST.
+pub(super) fn add(services: &mut ServiceConfig, settings: &ServerSettings) {
     let prefix = &settings.route_prefix;
     services
         .route(&prefix.join("probe"), web::to(handlers::probe))
@@ -35,33 +35,33 @@ pub(super) fn add(services: &mut ServiceConfig, settings: &Settings) {
         .default_service(web::to(not_found));
     if !prefix.is_root() {
         let inside = prefix.as_str().to_owned();
-        // An inferred URL leads back here, so only one that was given is worth the way.
+        // Without a configured external URL, the prefix itself is the destination.
         let outside =
             settings.external_url.as_ref().map_or_else(|| inside.clone(), ToString::to_string);
         let without_slash = prefix.as_str().trim_end_matches('/');
         services
             .route(
                 without_slash,
-                web::to(move |request: HttpRequest| ready(moved(&request, &inside))),
+                web::to(move |request: HttpRequest| ready(redirect_with_query(&request, &inside))),
             )
             .route("/", web::to(move || ready(redirect(StatusCode::FOUND, outside.clone()))));
     }
 }
 
-/// What every answer carries.
-pub(super) fn headers() -> DefaultHeaders {
+/// Headers of all responses.
+pub(super) fn default_headers() -> DefaultHeaders {
     DefaultHeaders::new().add((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
 }
 
-/// Lets a request take the memory of its own headers: the server beneath keeps room for 28 of them,
-/// more than 6 kB, which a probe would hold for as long as it waits.
-pub(super) fn fit_head(request: &mut ServiceRequest) {
+/// Shrinks the header map to its size. Actix reserves 28 entries (more than 6 kB), which would stay
+/// allocated for the whole probe.
+pub(super) fn shrink_headers(request: &mut ServiceRequest) {
     let headers = request.headers_mut();
     *headers = mem::take(headers).into_iter().collect();
 }
 
-/// A defect in a handler costs its own request an answer worth reading, and nobody else anything.
-pub(super) async fn panics_are_answers(
+/// Turns a panic in a handler into a response with status 500. Other requests are not affected.
+pub(super) async fn catch_panics(
     request: ServiceRequest,
     next: Next<impl MessageBody>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
@@ -80,8 +80,8 @@ async fn not_found() -> HttpResponse {
     response::error(StatusCode::NOT_FOUND, "404 page not found")
 }
 
-/// The query goes along.
-fn moved(request: &HttpRequest, path: &str) -> HttpResponse {
+/// Redirects to `path` with the query of the request.
+fn redirect_with_query(request: &HttpRequest, path: &str) -> HttpResponse {
     let query = request.query_string();
     let location = if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") };
     redirect(StatusCode::MOVED_PERMANENTLY, location)
@@ -103,14 +103,14 @@ mod tests {
     use super::*;
 
     #[actix_web::test]
-    async fn a_head_that_is_fitted_loses_room_and_nothing_else() {
+    async fn shrinking_headers_loses_capacity_only() {
         let request = test::TestRequest::default()
             .insert_header((header::HOST, "x"))
             .append_header((header::ACCEPT, "a"))
             .append_header((header::ACCEPT, "b"));
         let mut request = request.to_srv_request();
         request.headers_mut().reserve(28);
-        fit_head(&mut request);
+        shrink_headers(&mut request);
         let headers = request.headers();
         assert!(headers.capacity() < 8, "{}", headers.capacity());
         assert!(headers.get_all(header::ACCEPT).eq(["a", "b"]));
@@ -118,14 +118,14 @@ mod tests {
     }
 
     #[actix_web::test]
-    async fn a_panic_costs_one_request_its_answer_and_nobody_else_anything() {
+    async fn a_panic_affects_only_its_own_request() {
         let broken = |request: HttpRequest| async move {
             assert_ne!(request.path(), "/broken", "a defect");
             HttpResponse::Ok().finish()
         };
         let app = App::new()
-            .wrap(headers())
-            .wrap(from_fn(panics_are_answers))
+            .wrap(default_headers())
+            .wrap(from_fn(catch_panics))
             .route("/broken", web::to(broken))
             .route("/whole", web::to(not_found));
         let app = test::init_service(app).await;

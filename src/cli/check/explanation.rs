@@ -1,7 +1,7 @@
 //! What a module does, as a page.
 
 use crate::{
-    cli::output::{FAINT, NAME, ODD, harmless, wrapped},
+    cli::output::{BOLD, DIM, WARNING, harmless, wrapped},
     config::Module,
     settings::explain::{Statement, Topic},
 };
@@ -18,7 +18,7 @@ pub(super) fn shown(
     (offset, width): (f64, Option<usize>),
 ) -> String {
     let prober = module.prober_name();
-    let mut page = format!("{NAME}{name}{NAME:#} in {file}, prober {NAME}{prober}{NAME:#}\n\n");
+    let mut page = format!("{BOLD}{name}{BOLD:#} in {file}, prober {BOLD}{prober}{BOLD:#}\n\n");
     let words = module.explain(offset);
     for topic in Topic::ALL {
         for (index, statement) in words.about(topic).enumerate() {
@@ -33,7 +33,7 @@ pub(super) fn shown(
     for (index, warning) in module.warnings.iter().enumerate() {
         let label = if index == 0 { "Warnings" } else { "" };
         let gap = " ".repeat(INDENT - 2 - label.len());
-        let first = format!("  {ODD}{label}{ODD:#}{gap}");
+        let first = format!("  {WARNING}{label}{WARNING:#}{gap}");
         page.push_str(&wrapped(
             &harmless(&warning.to_string()),
             width,
@@ -48,10 +48,10 @@ fn line(statement: &Statement, label: &str, number: &str, width: Option<usize>) 
     let Statement { text, is_default, .. } = statement;
     let mut text = harmless(text);
     if *is_default {
-        text = format!("{text} {FAINT}(default){FAINT:#}");
+        text = format!("{text} {DIM}(default){DIM:#}");
     }
     let gap = " ".repeat(INDENT.saturating_sub(label.len() + 2));
-    let first = format!("  {NAME}{label}{NAME:#}{gap}{number}");
+    let first = format!("  {BOLD}{label}{BOLD:#}{gap}{number}");
     let rest = " ".repeat(INDENT + number.len());
     wrapped(&text, width, &first, &rest)
 }

@@ -23,7 +23,7 @@ pub(super) enum Weight {
 
 /// Columns for a line of a file where there is no terminal; what does not fit is left out around
 /// the place, since a file may be a single line.
-const USUAL_WIDTH: usize = 160;
+const DEFAULT_WIDTH: usize = 160;
 
 impl<'f> Lines<'f> {
     /// Those of `bytes`, which need not be a text; `file` is the name to show.
@@ -64,7 +64,7 @@ impl<'f> Lines<'f> {
                 group.element(Level::NOTE.with_name("key").message(path))
             }
         };
-        Renderer::styled().term_width(width.unwrap_or(USUAL_WIDTH)).render(&[group]) + "\n\n"
+        Renderer::styled().term_width(width.unwrap_or(DEFAULT_WIDTH)).render(&[group]) + "\n\n"
     }
 }
 

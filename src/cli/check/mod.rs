@@ -15,8 +15,8 @@ use anstream::ColorChoice;
 use self::findings::{Lines, Weight};
 use crate::{
     cli::{
-        exit_code::Outcome,
-        output::{BAD, GOOD, NAME, ODD, Screen, wrapped},
+        exit_code::ExitStatus,
+        output::{BOLD, ERROR, Output, SUCCESS, WARNING, wrapped},
     },
     config::{Config, Fault, NamedFile, Source, named_files, web::WebConfig},
     diagnostics::humanize,
@@ -42,67 +42,67 @@ impl Check {
     /// Checks all of it, and says what came out.
     #[must_use]
     pub fn run(&self) -> ExitCode {
-        let mut screen = Screen::new(self.color);
+        let mut output = Output::new(self.color);
         let outcomes = if self.files.is_empty() && self.web.is_some() {
             Vec::new()
         } else if self.files.is_empty() {
-            vec![self.modules(None, &mut screen)]
+            vec![self.modules(None, &mut output)]
         } else {
-            self.files.iter().map(|file| self.modules(Some(file), &mut screen)).collect()
+            self.files.iter().map(|file| self.modules(Some(file), &mut output)).collect()
         };
-        let web = self.web.as_deref().map(|file| check_web(file, &mut screen));
-        outcomes.into_iter().chain(web).max().unwrap_or(Outcome::Good).into()
+        let web = self.web.as_deref().map(|file| check_web(file, &mut output));
+        outcomes.into_iter().chain(web).max().unwrap_or(ExitStatus::Success).into()
     }
 
     /// Checks a file of modules.
-    fn modules(&self, file: Option<&Path>, screen: &mut Screen) -> Outcome {
+    fn modules(&self, file: Option<&Path>, output: &mut Output) -> ExitStatus {
         let source = match Source::read(file) {
             Ok(source) => source,
-            Err(unreadable) => return cannot_read(&unreadable.file, &unreadable.error, screen),
+            Err(unreadable) => return cannot_read(&unreadable.file, &unreadable.error, output),
         };
         let lines = Lines::of(&source.name, &source.bytes);
         let config = match source.parse() {
             Ok(config) => config,
-            Err(error) => return show_errors(&lines, &error.faults, &source.name, screen),
+            Err(error) => return show_errors(&lines, &error.faults, &source.name, output),
         };
         if let Some(module) = &self.explain {
-            return self.explain(&config, module, &source.name, screen);
+            return self.explain(&config, module, &source.name, output);
         }
         let modules = humanize::count(config.modules().count(), "module");
         // Relative to the working directory, as a probe opens them.
         let unreadable = unreadable_files(&source.bytes, Path::new(""));
         let warnings = [config.warnings(), &unreadable].concat();
-        pass(&lines, &source.name, &modules, warnings, screen)
+        pass(&lines, &source.name, &modules, warnings, output)
     }
 
     /// Says what the module does, if there is one of that name.
-    fn explain(&self, config: &Config, name: &str, file: &str, screen: &mut Screen) -> Outcome {
+    fn explain(&self, config: &Config, name: &str, file: &str, output: &mut Output) -> ExitStatus {
         let Some(module) = config.module(name) else {
             let names: Vec<_> = config.modules().map(|(name, _)| name).collect();
             let text = format!("{file} has no module {name}; it has {}", names.join(", "));
-            screen.print(&wrapped(
+            output.print(&wrapped(
                 &text,
-                screen.width(),
-                &format!("{BAD}error{BAD:#}: "),
+                output.width(),
+                &format!("{ERROR}error{ERROR:#}: "),
                 "       ",
             ));
-            return Outcome::Unusable;
+            return ExitStatus::Unusable;
         };
-        screen.print(&explanation::shown(
+        output.print(&explanation::shown(
             name,
             &module,
             file,
-            (self.timeout_offset, screen.width()),
+            (self.timeout_offset, output.width()),
         ));
-        Outcome::Good
+        ExitStatus::Success
     }
 }
 
 /// Checks a web config file.
-fn check_web(path: &Path, screen: &mut Screen) -> Outcome {
+fn check_web(path: &Path, output: &mut Output) -> ExitStatus {
     let bytes = match file::read(path, file::USUAL_MIB) {
         Ok(bytes) => bytes,
-        Err(error) => return cannot_read(path, &error, screen),
+        Err(error) => return cannot_read(path, &error, output),
     };
     let name = path.display().to_string();
     let lines = Lines::of(&name, &bytes);
@@ -110,30 +110,30 @@ fn check_web(path: &Path, screen: &mut Screen) -> Outcome {
         Ok((_, warnings)) => {
             let folder = path.parent().unwrap_or(Path::new(""));
             let warnings = [warnings, unreadable_files(&bytes, folder)].concat();
-            pass(&lines, &name, "web config", warnings, screen)
+            pass(&lines, &name, "web config", warnings, output)
         }
-        Err(error) => show_errors(&lines, &error.faults, &name, screen),
+        Err(error) => show_errors(&lines, &error.faults, &name, output),
     }
 }
 
-fn cannot_read(file: &Path, error: &std::io::Error, screen: &mut Screen) -> Outcome {
+fn cannot_read(file: &Path, error: &std::io::Error, output: &mut Output) -> ExitStatus {
     let text = format!("cannot read {}: {error}", file.display());
-    screen.print(&wrapped(&text, screen.width(), &format!("{BAD}error{BAD:#}: "), "       "));
-    Outcome::Unusable
+    output.print(&wrapped(&text, output.width(), &format!("{ERROR}error{ERROR:#}: "), "       "));
+    ExitStatus::Unusable
 }
 
-fn show_errors(lines: &Lines<'_>, faults: &[Fault], file: &str, screen: &mut Screen) -> Outcome {
+fn show_errors(lines: &Lines<'_>, faults: &[Fault], file: &str, output: &mut Output) -> ExitStatus {
     for fault in faults {
-        screen.print(&lines.show(Weight::Error, fault, screen.width()));
+        output.print(&lines.show(Weight::Error, fault, output.width()));
     }
     let errors = humanize::count(faults.len(), "error");
-    screen.print(&format!("{NAME}{file}{NAME:#}: {BAD}{errors}{BAD:#}\n"));
-    Outcome::Bad
+    output.print(&format!("{BOLD}{file}{BOLD:#}: {ERROR}{errors}{ERROR:#}\n"));
+    ExitStatus::Failure
 }
 
 /// Shows what is wrong with a file to whoever wanted something else of it.
-pub(super) fn show_errors_of(source: &Source, faults: &[Fault], screen: &mut Screen) {
-    show_errors(&Lines::of(&source.name, &source.bytes), faults, &source.name, screen);
+pub(super) fn show_errors_of(source: &Source, faults: &[Fault], output: &mut Output) {
+    show_errors(&Lines::of(&source.name, &source.bytes), faults, &source.name, output);
 }
 
 /// Warns of the files that are named and cannot be read. They are no errors: they may come later, and
@@ -157,16 +157,16 @@ fn pass(
     file: &str,
     what: &str,
     mut warnings: Vec<Fault>,
-    screen: &mut Screen,
-) -> Outcome {
+    output: &mut Output,
+) -> ExitStatus {
     warnings.sort();
     for warning in &warnings {
-        screen.print(&lines.show(Weight::Warning, warning, screen.width()));
+        output.print(&lines.show(Weight::Warning, warning, output.width()));
     }
     let rest = match warnings.len() {
         0 => String::new(),
-        many => format!(", {ODD}{}{ODD:#}", humanize::count(many, "warning")),
+        many => format!(", {WARNING}{}{WARNING:#}", humanize::count(many, "warning")),
     };
-    screen.print(&format!("{NAME}{file}{NAME:#}: {GOOD}good{GOOD:#}, {what}{rest}\n"));
-    Outcome::Good
+    output.print(&format!("{BOLD}{file}{BOLD:#}: {SUCCESS}good{SUCCESS:#}, {what}{rest}\n"));
+    ExitStatus::Success
 }

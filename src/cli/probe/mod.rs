@@ -16,11 +16,11 @@ use anstream::ColorChoice;
 use url::form_urlencoded::Serializer;
 
 use crate::{
-    app::{Once, ResolverChoice},
+    app::{ProbeRunner, ResolverChoice},
     cli::{
         check::show_errors_of,
-        exit_code::Outcome,
-        output::{BAD, Screen, harmless, wrapped},
+        exit_code::ExitStatus,
+        output::{ERROR, Output, harmless, wrapped},
     },
     config::{Config, Source},
     probe::{BadRequest, ProbeReport, ProbeRequest, request::RawRequest},
@@ -77,22 +77,22 @@ impl Probe {
     /// Probes, prints, and says whether all went well.
     #[must_use]
     pub fn run(&self) -> ExitCode {
-        let mut screen = Screen::new(self.color);
+        let mut output = Output::new(self.color);
         let request = match self.request() {
             Ok(request) => request,
             Err(message) => return self.refuse(&message),
         };
-        let once = match Once::new(self.resolver) {
-            Ok(once) => once,
+        let runner = match ProbeRunner::new(self.resolver) {
+            Ok(runner) => runner,
             Err(error) => return self.refuse(&format!("{error:#}")),
         };
-        let outcome = once.run(async |once| {
+        let outcome = runner.run(async |runner| {
             if let Some(watch) = self.watch {
-                return watch::run(watch, self, once, &request, &mut screen).await;
+                return watch::run(watch, self, runner, &request, &mut output).await;
             }
-            let report = once.probe(request, pending()).await;
-            self.print(&report, &mut screen);
-            if report.verdict.is_ok() { Outcome::Good } else { Outcome::Bad }
+            let report = runner.probe(request, pending()).await;
+            self.print(&report, &mut output);
+            if report.verdict.is_ok() { ExitStatus::Success } else { ExitStatus::Failure }
         });
         outcome.into()
     }
@@ -102,8 +102,8 @@ impl Probe {
         let source = Source::read(self.config_file.as_deref())
             .map_err(|unreadable| format!("{}: {}", unreadable.file.display(), unreadable.error))?;
         let config = source.parse().map_err(|error| {
-            let mut screen = Screen::of_errors(self.color);
-            show_errors_of(&source, &error.faults, &mut screen);
+            let mut output = Output::of_errors(self.color);
+            show_errors_of(&source, &error.faults, &mut output);
             format!("nothing can be probed before {} is good", source.name)
         })?;
         let mut query = Serializer::new(String::new());
@@ -119,24 +119,24 @@ impl Probe {
     }
 
     fn refuse(&self, message: &str) -> ExitCode {
-        let mut screen = Screen::of_errors(self.color);
-        let first = format!("{BAD}error{BAD:#}: ");
-        screen.print(&wrapped(message, screen.width(), &first, "       "));
-        Outcome::Unusable.into()
+        let mut output = Output::of_errors(self.color);
+        let first = format!("{ERROR}error{ERROR:#}: ");
+        output.print(&wrapped(message, output.width(), &first, "       "));
+        ExitStatus::Unusable.into()
     }
 
-    fn print(&self, report: &ProbeReport, screen: &mut Screen) {
+    fn print(&self, report: &ProbeReport, output: &mut Output) {
         let text = match self.format {
             Format::Text => {
-                text_report::shown(report, SystemTime::now(), screen.width(), self.verbose)
+                text_report::shown(report, SystemTime::now(), output.width(), self.verbose)
             }
             Format::Json => line_of(&report.to_json()),
             Format::Prometheus => report.metrics.render(),
             Format::Health => line_of(&harmless(&report.summary())),
         };
-        screen.print(&text);
+        output.print(&text);
         if self.verbose && self.format != Format::Text {
-            Screen::of_errors(self.color).print(&text_report::log(report));
+            Output::of_errors(self.color).print(&text_report::log(report));
         }
     }
 }

@@ -8,7 +8,7 @@ use std::{
 use crate::{diagnostics::Failure, probe::ProbeReport};
 
 /// Successes whose times are kept: those of a day at one each second.
-const MOST_TIMES: usize = 100_000;
+const MAX_SAMPLES: usize = 100_000;
 
 /// The probes so far. All are counted, and the shortest and the longest time are those of all; other
 /// percentiles are those of the latest 100,000 successes, so that a watch may go on for ever.
@@ -45,7 +45,7 @@ impl Statistics {
     fn note_time(&mut self, time: Duration) {
         let (shortest, longest) = self.extremes.unwrap_or((time, time));
         self.extremes = Some((shortest.min(time), longest.max(time)));
-        if self.latest.len() >= MOST_TIMES
+        if self.latest.len() >= MAX_SAMPLES
             && let Some(oldest) = self.latest.pop_front()
             && let Ok(place) = self.sorted.binary_search(&oldest)
         {
@@ -119,14 +119,14 @@ mod tests {
         };
         succeed(&mut statistics, 1);
         succeed(&mut statistics, 900);
-        for index in 0..2 * MOST_TIMES {
-            succeed(&mut statistics, if index < MOST_TIMES { 50 } else { 20 });
+        for index in 0..2 * MAX_SAMPLES {
+            succeed(&mut statistics, if index < MAX_SAMPLES { 50 } else { 20 });
         }
         for (percent, expected) in [(0, 1), (1, 20), (99, 20), (100, 900)] {
             let expected = Duration::from_millis(expected);
             assert_eq!(statistics.percentile(percent), Some(expected), "{percent}");
         }
-        assert_eq!((statistics.latest.len(), statistics.sorted.len()), (MOST_TIMES, MOST_TIMES));
+        assert_eq!((statistics.latest.len(), statistics.sorted.len()), (MAX_SAMPLES, MAX_SAMPLES));
         assert_eq!(statistics.probes, 200_002);
     }
 }

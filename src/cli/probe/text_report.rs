@@ -6,7 +6,7 @@ use anstyle::Style;
 
 use super::waterfall;
 use crate::{
-    cli::output::{BAD, FAINT, GOOD, NAME, ODD, harmless, wrapped},
+    cli::output::{BOLD, DIM, ERROR, SUCCESS, WARNING, harmless, wrapped},
     diagnostics::{Failure, humanize},
     net::tls::{Certificate, TlsSession, Validity, VerifyResult},
     probe::{ProbeReport, report::HopReport},
@@ -27,7 +27,7 @@ pub(super) fn shown(
     }
     page.push_str(&checks(report, width));
     if verbose {
-        page = format!("{page}\n{NAME}Log{NAME:#}\n{}", log(report));
+        page = format!("{page}\n{BOLD}Log{BOLD:#}\n{}", log(report));
     }
     page
 }
@@ -39,11 +39,11 @@ pub(super) fn log(report: &ProbeReport) -> String {
 
 fn verdict(report: &ProbeReport, width: Option<usize>) -> String {
     let (style, word) = match report.verdict {
-        Ok(()) => (GOOD, "ok"),
-        Err(_) => (BAD, "FAILED"),
+        Ok(()) => (SUCCESS, "ok"),
+        Err(_) => (ERROR, "FAILED"),
     };
     let text = format!(
-        "{}  {FAINT}module{FAINT:#} {}  {FAINT}in{FAINT:#} {}, {FAINT}our own{FAINT:#} {}",
+        "{}  {DIM}module{DIM:#} {}  {DIM}in{DIM:#} {}, {DIM}our own{DIM:#} {}",
         harmless(&report.target),
         report.module_name,
         humanize::duration(report.duration),
@@ -51,7 +51,7 @@ fn verdict(report: &ProbeReport, width: Option<usize>) -> String {
     );
     let mut page = wrapped(&text, width, &format!("{style}{word}{style:#}  "), "    ");
     if let Err(Failure { stage, reason, message }) = &report.verdict {
-        page = format!("{page}\n  {BAD}{stage}: {reason}{BAD:#}\n");
+        page = format!("{page}\n  {ERROR}{stage}: {reason}{ERROR:#}\n");
         page.push_str(&wrapped(&harmless(message), width, "  ", "  "));
         let advice = format!("{} {}", reason.meaning(), reason.advice());
         page.push_str(&wrapped(&advice, width, "  ", "  "));
@@ -68,17 +68,17 @@ fn hop_shown(
     let names = waterfall::columns_of_names(&report.hops);
     let what = harmless(hop.url.as_deref().unwrap_or(&report.target));
     let address = match hop.address.as_deref() {
-        None => format!(" {FAINT}at{FAINT:#} no address"),
+        None => format!(" {DIM}at{DIM:#} no address"),
         Some(address) if address == what => String::new(),
-        Some(address) => format!(" {FAINT}at{FAINT:#} {address}"),
+        Some(address) => format!(" {DIM}at{DIM:#} {address}"),
     };
-    let mut text = wrapped(&format!("{NAME}{what}{NAME:#}{address}"), width, "", "  ");
+    let mut text = wrapped(&format!("{BOLD}{what}{BOLD:#}{address}"), width, "", "  ");
     text.push_str(&waterfall::bars(&hop.phases, report.duration, names, width));
     if let Some(answer) = &hop.answer {
         text.push_str(&wrapped(
             &harmless(answer),
             width,
-            &format!("  {FAINT}answer{FAINT:#}  "),
+            &format!("  {DIM}answer{DIM:#}  "),
             "          ",
         ));
     }
@@ -93,14 +93,14 @@ fn tls_shown(tls: &TlsSession, now: SystemTime, width: Option<usize>) -> String 
         (Some(version), Some(cipher)) => format!("{version} with {cipher}"),
         _ => "the handshake was not completed".to_owned(),
     };
-    let style = if tls.verify_result == VerifyResult::Ok { GOOD } else { BAD };
+    let style = if tls.verify_result == VerifyResult::Ok { SUCCESS } else { ERROR };
     let result = tls.verify_result.label();
     let detail = match tls.verify_detail.as_str() {
         "" => String::new(),
         detail => format!(": {}", harmless(detail)),
     };
     let session = format!("{session}, certificate {style}{result}{style:#}{detail}");
-    let first = format!("  {FAINT}tls{FAINT:#}     ");
+    let first = format!("  {DIM}tls{DIM:#}     ");
     let mut text = wrapped(&session, width, &first, "          ");
     for (index, certificate) in tls.peer_chain.iter().enumerate() {
         text.push_str(&certificate_shown(index, certificate, now, width));
@@ -127,9 +127,9 @@ fn certificate_shown(
 fn validity(certificate: &Certificate, now: SystemTime) -> (Style, String) {
     let validity = certificate.validity(now);
     let (style, moment) = match validity {
-        Validity::NotYet(_) => (BAD, certificate.not_before()),
-        Validity::Expired(_) => (BAD, certificate.not_after()),
-        Validity::Valid(_) if validity.ends_soon() => (ODD, certificate.not_after()),
+        Validity::NotYet(_) => (ERROR, certificate.not_before()),
+        Validity::Expired(_) => (ERROR, certificate.not_after()),
+        Validity::Valid(_) if validity.ends_soon() => (WARNING, certificate.not_after()),
         Validity::Valid(_) => (Style::new(), certificate.not_after()),
     };
     let date = chrono::DateTime::from_timestamp(moment, 0);
@@ -141,14 +141,14 @@ fn checks(report: &ProbeReport, width: Option<usize>) -> String {
     if report.checks.is_empty() {
         return String::new();
     }
-    let mut text = format!("\n{NAME}Checks{NAME:#}\n");
+    let mut text = format!("\n{BOLD}Checks{BOLD:#}\n");
     for check in &report.checks {
         let name = harmless(&check.name.to_string());
         let line = match &check.failure {
-            None => wrapped(&name, width, &format!("  {GOOD}ok{GOOD:#}      "), "          "),
+            None => wrapped(&name, width, &format!("  {SUCCESS}ok{SUCCESS:#}      "), "          "),
             Some(failure) => {
                 let text = format!("{name}: {}", harmless(&failure.message));
-                wrapped(&text, width, &format!("  {BAD}FAILED{BAD:#}  "), "          ")
+                wrapped(&text, width, &format!("  {ERROR}FAILED{ERROR:#}  "), "          ")
             }
         };
         text.push_str(&line);
@@ -196,10 +196,10 @@ mod tests {
         let der = params.self_signed(&key).unwrap();
         let certificate = Certificate::from_der(der.der()).unwrap();
         for (days, expected) in [
-            (20_452, (BAD, "not valid for another 2 days (2026-01-01)")),
+            (20_452, (ERROR, "not valid for another 2 days (2026-01-01)")),
             (20_454, (Style::new(), "expires in 59 days (2026-03-01)")),
-            (20_511, (ODD, "expires in 2 days (2026-03-01)")),
-            (20_515, (BAD, "expired 2 days ago (2026-03-01)")),
+            (20_511, (WARNING, "expires in 2 days (2026-03-01)")),
+            (20_515, (ERROR, "expired 2 days ago (2026-03-01)")),
         ] {
             let now = UNIX_EPOCH + Duration::from_hours(24 * days);
             let (style, text) = validity(&certificate, now);

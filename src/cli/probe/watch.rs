@@ -11,10 +11,10 @@ use tokio::time::{Instant, sleep_until};
 
 use super::{Format, Probe, Watch, line_of, statistics::Statistics, text_report};
 use crate::{
-    app::Once,
+    app::ProbeRunner,
     cli::{
-        exit_code::Outcome,
-        output::{BAD, FAINT, GOOD, NAME, ODD, Screen, harmless, wrapped},
+        exit_code::ExitStatus,
+        output::{BOLD, DIM, ERROR, Output, SUCCESS, WARNING, harmless, wrapped},
     },
     diagnostics::{humanize, logfmt},
     probe::{ProbeReport, ProbeRequest},
@@ -25,31 +25,31 @@ use crate::{
 pub(super) async fn run(
     watch: Watch,
     probe: &Probe,
-    once: &Once,
+    runner: &ProbeRunner,
     request: &ProbeRequest,
-    screen: &mut Screen,
-) -> Outcome {
+    output: &mut Output,
+) -> ExitStatus {
     let stop = interrupted().boxed().shared();
     let mut statistics = Statistics::default();
     let mut live = Live::default();
-    let has_line = probe.format == Format::Text && !probe.verbose && screen.is_terminal();
+    let has_line = probe.format == Format::Text && !probe.verbose && output.is_terminal();
     while watch.count.is_none_or(|count| statistics.probes < count) {
         let begun = Instant::now();
-        let report = once.probe(request.clone(), stop.clone()).await;
+        let report = runner.probe(request.clone(), stop.clone()).await;
         if stop.peek().is_some() {
             // Cut off by us, which says nothing about the target.
             break;
         }
         statistics.add(&report);
         if has_line {
-            live.show(&report, &statistics, screen);
+            live.show(&report, &statistics, output);
         } else if probe.format == Format::Text {
-            screen.print(&line(&report));
+            output.print(&line(&report));
             if probe.verbose {
-                screen.print(&text_report::log(&report));
+                output.print(&text_report::log(&report));
             }
         } else {
-            probe.print(&report, screen);
+            probe.print(&report, output);
         }
         if watch.count == Some(statistics.probes) {
             break;
@@ -60,13 +60,13 @@ pub(super) async fn run(
         }
     }
     if probe.format == Format::Text {
-        live.leave(screen);
-        screen.print(&summary(&request.target.name, &statistics, screen.width()));
+        live.leave(output);
+        output.print(&summary(&request.target.name, &statistics, output.width()));
     }
     match (statistics.probes, statistics.lost()) {
-        (0, _) => Outcome::Unusable,
-        (_, 0) => Outcome::Good,
-        _ => Outcome::Bad,
+        (0, _) => ExitStatus::Unusable,
+        (_, 0) => ExitStatus::Success,
+        _ => ExitStatus::Failure,
     }
 }
 
@@ -86,8 +86,8 @@ fn line(report: &ProbeReport) -> String {
 fn verdict(report: &ProbeReport) -> String {
     let duration = humanize::duration(report.duration);
     match &report.verdict {
-        Ok(()) => format!("{GOOD}ok{GOOD:#} {duration}"),
-        Err(_) => format!("{BAD}FAILED{BAD:#} {duration} {}", harmless(&report.summary())),
+        Ok(()) => format!("{SUCCESS}ok{SUCCESS:#} {duration}"),
+        Err(_) => format!("{ERROR}FAILED{ERROR:#} {duration} {}", harmless(&report.summary())),
     }
 }
 
@@ -102,42 +102,42 @@ struct Live {
 
 impl Live {
     /// Writes the line anew; a change of the verdict stays above it.
-    fn show(&mut self, report: &ProbeReport, statistics: &Statistics, screen: &mut Screen) {
+    fn show(&mut self, report: &ProbeReport, statistics: &Statistics, output: &mut Output) {
         let kind = match &report.verdict {
             Ok(()) => "ok".to_owned(),
             Err(failure) => format!("{}: {}", failure.stage, failure.reason),
         };
         let is_first_success = self.last.is_none() && report.verdict.is_ok();
         if self.last.as_deref() != Some(kind.as_str()) && !is_first_success {
-            self.clear(screen);
+            self.clear(output);
             let clock = chrono::DateTime::<chrono::Local>::from(report.started).format("%H:%M:%S");
-            let first = format!("{FAINT}{clock}{FAINT:#} ");
-            screen.print(&wrapped(&verdict(report), screen.width(), &first, "         "));
+            let first = format!("{DIM}{clock}{DIM:#} ");
+            output.print(&wrapped(&verdict(report), output.width(), &first, "         "));
         }
         self.last = Some(kind);
-        let room = screen.width().unwrap_or(usize::MAX).saturating_sub(1);
+        let room = output.width().unwrap_or(usize::MAX).saturating_sub(1);
         let lines = lines(report, statistics);
         let fits = |line: &&String| textwrap::core::display_width(line) <= room;
         let line = lines.iter().find(fits).or(lines.last()).map_or("", String::as_str);
         let columns = textwrap::core::display_width(line);
         let rest =
             " ".repeat(self.columns.saturating_sub(columns).min(room.saturating_sub(columns)));
-        screen.print(&format!("\r{line}{rest}"));
+        output.print(&format!("\r{line}{rest}"));
         self.columns = columns;
     }
 
     /// Makes room for lines that stay.
-    fn clear(&mut self, screen: &mut Screen) {
+    fn clear(&mut self, output: &mut Output) {
         if self.columns > 0 {
-            screen.print(&format!("\r{}\r", " ".repeat(self.columns)));
+            output.print(&format!("\r{}\r", " ".repeat(self.columns)));
             self.columns = 0;
         }
     }
 
     /// Lets the line stand, and goes on below it.
-    fn leave(&mut self, screen: &mut Screen) {
+    fn leave(&mut self, output: &mut Output) {
         if self.columns > 0 {
-            screen.print("\n");
+            output.print("\n");
             self.columns = 0;
         }
     }
@@ -146,20 +146,19 @@ impl Live {
 /// What the line may say, the longest first.
 fn lines(report: &ProbeReport, statistics: &Statistics) -> [String; 4] {
     let (style, word) = match report.verdict {
-        Ok(()) => (GOOD, "ok"),
-        Err(_) => (BAD, "FAILED"),
+        Ok(()) => (SUCCESS, "ok"),
+        Err(_) => (ERROR, "FAILED"),
     };
     let verdict = format!("{style}{word}{style:#}");
     let (latest, probes) = (humanize::duration(report.duration), statistics.probes);
-    let head =
-        format!("{verdict}  {latest}  {FAINT}probes{FAINT:#} {probes}  {}", loss(statistics));
+    let head = format!("{verdict}  {latest}  {DIM}probes{DIM:#} {probes}  {}", loss(statistics));
     let with = |names| [head.clone(), times(statistics, names)].join("  ").trim_end().to_owned();
     [with(&ALL), with(&MAIN), with(&[]), format!("{verdict} {probes}/{}", statistics.lost())]
 }
 
 fn loss(statistics: &Statistics) -> String {
     let (lost, share) = (statistics.lost(), statistics.loss());
-    let style = if lost == 0 { FAINT } else { ODD };
+    let style = if lost == 0 { DIM } else { WARNING };
     format!("{style}lost{style:#} {lost} ({share} %)")
 }
 
@@ -172,7 +171,7 @@ const MAIN: [(&str, usize); 2] = [("median", 50), ("p95", 95)];
 fn times(statistics: &Statistics, named: &[(&str, usize)]) -> String {
     let shown = named.iter().filter_map(|(name, percent)| {
         let reading = statistics.percentile(*percent)?;
-        Some(format!("{FAINT}{name}{FAINT:#} {}", humanize::duration(reading)))
+        Some(format!("{DIM}{name}{DIM:#} {}", humanize::duration(reading)))
     });
     shown.collect::<Vec<_>>().join("  ")
 }
@@ -180,11 +179,10 @@ fn times(statistics: &Statistics, named: &[(&str, usize)]) -> String {
 /// What all probes came to; `width` is that of the terminal, if there is one.
 fn summary(target: &str, statistics: &Statistics, width: Option<usize>) -> String {
     let (target, probes) = (harmless(&redact::url(target)), statistics.probes);
-    let head =
-        format!("{NAME}{target}{NAME:#}  {FAINT}probes{FAINT:#} {probes}  {}", loss(statistics));
+    let head = format!("{BOLD}{target}{BOLD:#}  {DIM}probes{DIM:#} {probes}  {}", loss(statistics));
     let times = times(statistics, &ALL);
     let reasons = statistics.reasons();
-    let reasons = reasons.iter().map(|(reason, count)| format!("{BAD}{reason}{BAD:#} {count}"));
+    let reasons = reasons.iter().map(|(reason, count)| format!("{ERROR}{reason}{ERROR:#} {count}"));
     let lines = [head, times].into_iter().filter(|line| !line.is_empty()).chain(reasons);
     let lines = lines.map(|line| wrapped(&line, width, "", "  "));
     format!("\n{}", lines.collect::<String>())
@@ -212,13 +210,13 @@ mod tests {
             (40, ["FAILED 9.00 ms", "ok 8.00 ms", "ok  8.00 ms  probes 3  lost 1 (33 %)"]),
             (30, ["FAILED 9.00 ms", "ok 8.00 ms", "ok 3/1"]),
         ] {
-            let (mut screen, written) = paper(columns);
+            let (mut output, written) = paper(columns);
             let (mut live, mut statistics) = (Live::default(), Statistics::default());
             for report in [report(1200, Ok(())), report(9, Err(refused())), report(8, Ok(()))] {
                 statistics.add(&report);
-                live.show(&report, &statistics, &mut screen);
+                live.show(&report, &statistics, &mut output);
             }
-            live.leave(&mut screen);
+            live.leave(&mut output);
             let rows = rows(&written, columns);
             let page = rows.join("\n");
             for text in expected {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anstyle::{AnsiColor, Style};
 
 use crate::{
-    cli::output::FAINT,
+    cli::output::DIM,
     diagnostics::humanize,
     probe::report::{HopReport, PhaseReport},
 };
@@ -13,16 +13,16 @@ use crate::{
 const BAR: Style = AnsiColor::Cyan.on_default();
 
 /// Columns of the bars where there is no terminal.
-const USUAL: usize = 48;
+const DEFAULT_COLUMNS: usize = 48;
 
 /// More columns than this tell nothing more.
-const MOST: usize = 100;
+const MAX_COLUMNS: usize = 100;
 
 /// Eighths of a column, the fewest first.
 const EIGHTHS: [&str; 8] = ["▏", "▎", "▍", "▌", "▋", "▊", "▉", "█"];
 
 /// Fewer columns than this show nothing.
-const LEAST: usize = 6;
+const MIN_COLUMNS: usize = 6;
 
 /// Columns for the names of the phases of these exchanges, so that their bars are in line.
 pub(super) fn columns_of_names(hops: &[HopReport]) -> usize {
@@ -37,23 +37,25 @@ pub(super) fn bars(
     names: usize,
     width: Option<usize>,
 ) -> String {
-    let before = 2 + names + 2 + TIME + 2;
-    let columns = width.map_or(USUAL, |width| width.saturating_sub(before).min(MOST));
+    let before = 2 + names + 2 + TIME_COLUMNS + 2;
+    let columns =
+        width.map_or(DEFAULT_COLUMNS, |width| width.saturating_sub(before).min(MAX_COLUMNS));
     let line = |phase: &PhaseReport| {
         let (name, time) = (phase.label(), humanize::duration(phase.length));
-        let (style, note) = if phase.incomplete { (FAINT, " in vain") } else { (BAR, "") };
-        let Some(columns) = columns.checked_sub(note.len()).filter(|columns| *columns >= LEAST)
+        let (style, note) = if phase.incomplete { (DIM, " in vain") } else { (BAR, "") };
+        let Some(columns) =
+            columns.checked_sub(note.len()).filter(|columns| *columns >= MIN_COLUMNS)
         else {
-            return format!("  {name:<names$}  {time:>TIME$}\n");
+            return format!("  {name:<names$}  {time:>TIME_COLUMNS$}\n");
         };
         let bar = bar(phase, whole, columns);
-        format!("  {name:<names$}  {time:>TIME$}  {style}{bar}{note}{style:#}\n")
+        format!("  {name:<names$}  {time:>TIME_COLUMNS$}  {style}{bar}{note}{style:#}\n")
     };
     phases.iter().map(line).collect()
 }
 
 /// Columns of a time.
-const TIME: usize = 8;
+const TIME_COLUMNS: usize = 8;
 
 /// The bar of a phase, with the space before it; a phase that is there is seen.
 fn bar(phase: &PhaseReport, whole: Duration, columns: usize) -> String {

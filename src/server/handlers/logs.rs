@@ -1,31 +1,32 @@
-//! `/logs`: what a past probe did.
+//! `/logs`: the report of a past probe.
 
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web::Data};
 
 use crate::{
-    probe::{History, Query, history::Entry},
-    server::{exporter::Exporter, query, response, response_format::Face},
+    probe::{History, Query, history::HistoryEntry},
+    server::{exporter::Exporter, query, response, response_format::ResponseFormat},
     settings::redact,
 };
 
-/// A past probe in any of its faces, the debug text if none is asked for; found by its id or by its target.
+/// Returns a past probe, found by its id or by its target. The default format is the debug text.
 pub(in crate::server) async fn answer(
     request: HttpRequest,
     exporter: Data<Exporter>,
 ) -> HttpResponse {
-    let query = query::of(&request);
-    let face = match Face::of(&query, Face::Debug) {
-        Ok(face) => face,
+    let query = query::parse(&request);
+    let format = match ResponseFormat::from_query(&query, ResponseFormat::Debug) {
+        Ok(format) => format,
         Err(message) => return response::error(StatusCode::BAD_REQUEST, message),
     };
     match find(&query, &exporter.history) {
-        Ok(entry) => face.answer(&request, &exporter, &entry),
-        Err((status, message)) => face.refuse(&request, status, message),
+        Ok(entry) => format.answer(&request, &exporter, &entry),
+        Err((status, message)) => format.refuse(&request, status, message),
     }
 }
 
-/// Upstream's rules: a text that is no number counts as no id, and so does -1.
-fn find(query: &Query<'_>, history: &History) -> Result<Entry, (StatusCode, &'static str)> {
+/// Finds a past probe by upstream's rules: an id that is not a number counts as absent, and so
+/// does -1.
+fn find(query: &Query<'_>, history: &History) -> Result<HistoryEntry, (StatusCode, &'static str)> {
     let bad = |message| Err((StatusCode::BAD_REQUEST, message));
     let id = query.first("id").and_then(|text| text.parse::<i64>().ok());
     let target = query.first("target");

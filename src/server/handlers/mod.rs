@@ -1,4 +1,4 @@
-//! The plain answers: the exporter's metrics, its configuration, its health, its reload.
+//! Handlers of the routes without a page: probes, logs, metrics, configuration, health, reload.
 
 mod logs;
 mod probe;
@@ -12,36 +12,36 @@ use actix_web::{
 pub(super) use self::{logs::answer as logs, probe::answer as probe};
 use crate::server::{
     content_negotiation::OpenMetrics,
-    exporter::{Exporter, Trigger},
+    exporter::{Exporter, ReloadTrigger},
     response,
 };
 
-/// `/metrics`
+/// `/metrics`: the exporter's own metrics.
 pub(super) async fn metrics(request: HttpRequest, exporter: Data<Exporter>) -> HttpResponse {
     let form = response::exposition(&request, OpenMetrics::IfPreferred);
-    match exporter.own_metrics(form.format) {
-        Ok(text) => response::page(&request, &form.content_type, text),
+    match exporter.render_metrics(form.format) {
+        Ok(text) => response::ok(&request, &form.content_type, text),
         Err(error) => response::error(StatusCode::INTERNAL_SERVER_ERROR, error),
     }
 }
 
-/// `/config`, with secrets hidden.
+/// `/config`: the active configuration, with secrets masked.
 pub(super) async fn config(request: HttpRequest, exporter: Data<Exporter>) -> HttpResponse {
-    response::page(&request, response::BARE_TEXT, exporter.config().to_yaml())
+    response::ok(&request, response::BARE_TEXT, exporter.config().to_yaml())
 }
 
-/// `/-/healthy`: whoever can answer is healthy; failing targets are no illness.
+/// `/-/healthy`: always healthy. Failing targets do not make the exporter unhealthy.
 pub(super) async fn healthy() -> HttpResponse {
     HttpResponse::Ok().insert_header((header::CONTENT_TYPE, response::TEXT)).body("Healthy")
 }
 
-/// `/-/reload`
+/// `/-/reload`: reloads the configuration; only with POST.
 pub(super) async fn reload(request: HttpRequest, exporter: Data<Exporter>) -> HttpResponse {
     if request.method() != Method::POST {
         let refusal = "This endpoint requires a POST request.";
         return response::error(StatusCode::METHOD_NOT_ALLOWED, refusal);
     }
-    match exporter.into_inner().reload(Trigger::Demand).await {
+    match exporter.into_inner().reload(ReloadTrigger::Requested).await {
         Ok(()) => HttpResponse::Ok().finish(),
         Err(error) => response::error(
             StatusCode::INTERNAL_SERVER_ERROR,

@@ -1,4 +1,4 @@
-//! `/probe`: one probe, run while the scraper waits.
+//! `/probe`: runs one probe while the client waits.
 
 use std::sync::Arc;
 
@@ -10,45 +10,47 @@ use actix_web::{
 
 use crate::{
     probe::{BadRequest, ProbeRequest, request::RawRequest},
-    server::{exporter::Exporter, query, response, response_format::Face},
+    server::{exporter::Exporter, query, response, response_format::ResponseFormat},
 };
 
 static SCRAPE_TIMEOUT: HeaderName = HeaderName::from_static("x-prometheus-scrape-timeout-seconds");
 
-/// Runs the probe that the query asks for. A probe that was begun is always 200, unless its health
-/// is asked for: what it found is in the metrics.
+/// Runs the requested probe. Once a probe has started, the status is 200 in every format but
+/// health: success or failure is in the metrics.
 pub(in crate::server) async fn answer(
     request: HttpRequest,
     exporter: Data<Exporter>,
 ) -> HttpResponse {
-    let face = match Face::of(&query::of(&request), Face::Metrics) {
-        Ok(face) => face,
+    let format = match ResponseFormat::from_query(&query::parse(&request), ResponseFormat::Metrics)
+    {
+        Ok(format) => format,
         Err(message) => return response::error(StatusCode::BAD_REQUEST, message),
     };
     let probe_request = match parse(&request, &exporter) {
         Ok(probe_request) => probe_request,
         Err(error) => {
-            note(&error, &exporter);
-            return face.refuse(&request, StatusCode::BAD_REQUEST, error);
+            count_unknown_module(&error, &exporter);
+            return format.refuse(&request, StatusCode::BAD_REQUEST, error);
         }
     };
     let Some(entry) = Arc::clone(&exporter).probe(probe_request).await else {
-        return face.refuse(&request, StatusCode::INTERNAL_SERVER_ERROR, "The probe broke down");
+        let message = "internal error: the probe task panicked; see the exporter log";
+        return format.refuse(&request, StatusCode::INTERNAL_SERVER_ERROR, message);
     };
-    face.answer(&request, &exporter, &entry)
+    format.answer(&request, &exporter, &entry)
 }
 
 fn parse(request: &HttpRequest, exporter: &Exporter) -> Result<ProbeRequest, BadRequest> {
-    // A header that is no text is as little a number as any other.
+    // A header that is not text fails later, because it is not a number.
     let scrape_timeout = request.headers().get(&SCRAPE_TIMEOUT);
-    let scrape_timeout = scrape_timeout.map(|value| value.to_str().unwrap_or("(no text)"));
+    let scrape_timeout = scrape_timeout.map(|value| value.to_str().unwrap_or("(not text)"));
     let raw = RawRequest { query: request.query_string(), scrape_timeout };
     ProbeRequest::parse(raw, &exporter.config(), exporter.settings.timeout_offset)
 }
 
-fn note(error: &BadRequest, exporter: &Exporter) {
+fn count_unknown_module(error: &BadRequest, exporter: &Exporter) {
     if let BadRequest::UnknownModule(module) = error {
-        exporter.metrics.unknown_module();
+        exporter.metrics.count_unknown_module();
         log::debug!(module; "Unknown module");
     }
 }

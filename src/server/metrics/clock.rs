@@ -1,4 +1,4 @@
-//! Whose clock the readings of probes come from, by kind of socket.
+//! Metrics of the clock that is used for phase times, by socket type.
 
 use prometheus::{IntCounterVec, IntGaugeVec, Opts, Registry};
 
@@ -7,20 +7,21 @@ use crate::{
     server::metrics::register,
 };
 
-pub(super) struct StampMetrics {
+pub(super) struct ClockMetrics {
     available: IntGaugeVec,
     arrivals: IntCounterVec,
 }
 
-impl StampMetrics {
+impl ClockMetrics {
     pub(super) fn register(registry: &Registry) -> prometheus::Result<Self> {
         let available = Opts::new(
             "probe_exporter_kernel_timestamps_available",
-            "Whether the kernel stamps what arrives; if not, readings hold the exporter's delays.",
+            "Whether kernel receive timestamps are available; if 0, phases include delays of the \
+             exporter.",
         );
         let arrivals = Opts::new(
             "probe_exporter_timed_arrivals_total",
-            "Arrivals that were timed, by the clock that did it.",
+            "Number of received packets by clock source (kernel or process).",
         );
         Ok(Self {
             available: register(registry, IntGaugeVec::new(available, &["socket"])?)?,
@@ -28,7 +29,7 @@ impl StampMetrics {
         })
     }
 
-    /// Takes the counts of now.
+    /// Reads the current values.
     pub(super) fn refresh(&self) {
         for kind in Kind::ALL {
             let available = i64::from(stamps_available(kind));

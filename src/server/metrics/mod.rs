@@ -1,4 +1,4 @@
-//! The exporter's own metrics: upstream's names, those of the process, and a few bounded ones.
+//! The exporter's own metrics: those of upstream, of the process, and of the probes.
 
 mod clock;
 mod openmetrics;
@@ -18,22 +18,22 @@ use prometheus::{
 
 #[cfg(target_os = "linux")]
 use self::process::ProcessMetrics;
-use self::{clock::StampMetrics, web_config::GuardMetrics};
+use self::{clock::ClockMetrics, web_config::WebConfigMetrics};
 use crate::{
     config::{Config, LastReload, Module},
     diagnostics::Failure,
     metrics::Format,
     probe::ProbeReport,
-    server::web_config::Guard,
+    server::web_config::AccessControl,
     version,
 };
 
-/// All of them, with the registry that renders them.
-pub(super) struct OwnMetrics {
+/// All metrics of the exporter, with their registry.
+pub(super) struct ExporterMetrics {
     registry: Registry,
     #[cfg(target_os = "linux")]
     process: ProcessMetrics,
-    stamps: StampMetrics,
+    clock: ClockMetrics,
     last_reload_successful: IntGauge,
     last_reload_success: Gauge,
     unknown_modules: IntCounter,
@@ -41,27 +41,27 @@ pub(super) struct OwnMetrics {
     failures: IntCounterVec,
     durations: HistogramVec,
     in_flight: IntGauge,
-    guard: Option<GuardMetrics>,
-    /// Locked while counters catch up with what others count: two scrapes at once would each add
-    /// what is missing.
+    web_config: Option<WebConfigMetrics>,
+    /// Locked while counters are updated from other sources: two scrapes at once would add the
+    /// difference twice.
     refreshing: Mutex<()>,
 }
 
-/// From a neighbour's answer to the longest scrape that anybody configures.
+/// Upper bounds of the duration histogram in seconds.
 const DURATION_BUCKETS: [f64; 12] =
     [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
 
 const SUCCESS: &str = "success";
 const FAILURE: &str = "failure";
 
-impl OwnMetrics {
+impl ExporterMetrics {
     pub(super) fn new() -> prometheus::Result<Self> {
         let registry = Registry::new();
         register(&registry, build_info()?)?;
         Ok(Self {
             #[cfg(target_os = "linux")]
             process: ProcessMetrics::register(&registry)?,
-            stamps: StampMetrics::register(&registry)?,
+            clock: ClockMetrics::register(&registry)?,
             last_reload_successful: register(
                 &registry,
                 IntGauge::new(
@@ -73,20 +73,20 @@ impl OwnMetrics {
                 &registry,
                 Gauge::new(
                     "blackbox_exporter_config_last_reload_success_timestamp_seconds",
-                    "When the configuration was last found good, in Unix time.",
+                    "Unix time of the last successful load of the configuration, in seconds.",
                 )?,
             )?,
             unknown_modules: register(
                 &registry,
                 IntCounter::new(
                     "blackbox_module_unknown_total",
-                    "Requests for modules that the configuration does not have.",
+                    "Number of requests for a module that is not in the configuration.",
                 )?,
             )?,
             probes: register(
                 &registry,
                 IntCounterVec::new(
-                    Opts::new("probe_exporter_probes_total", "Finished probes."),
+                    Opts::new("probe_exporter_probes_total", "Number of finished probes."),
                     &["module", "prober", "result"],
                 )?,
             )?,
@@ -95,7 +95,7 @@ impl OwnMetrics {
                 IntCounterVec::new(
                     Opts::new(
                         "probe_exporter_probe_failures_total",
-                        "Failed probes, by the stage and the reason of the failure.",
+                        "Number of failed probes by stage and reason of the failure.",
                     ),
                     &["module", "stage", "reason"],
                 )?,
@@ -105,7 +105,7 @@ impl OwnMetrics {
                 HistogramVec::new(
                     HistogramOpts::new(
                         "probe_exporter_probe_duration_seconds",
-                        "How long probes took.",
+                        "Duration of probes in seconds.",
                     )
                     .buckets(DURATION_BUCKETS.to_vec()),
                     &["module"],
@@ -113,21 +113,25 @@ impl OwnMetrics {
             )?,
             in_flight: register(
                 &registry,
-                IntGauge::new("probe_exporter_probes_in_flight", "Probes that are running.")?,
+                IntGauge::new("probe_exporter_probes_in_flight", "Number of running probes.")?,
             )?,
             registry,
-            guard: None,
+            web_config: None,
             refreshing: Mutex::default(),
         })
     }
 
-    /// Shows how the web config file fares.
-    pub(super) fn watch(&mut self, guard: &Arc<Guard>) -> prometheus::Result<()> {
-        self.guard = Some(GuardMetrics::register(&self.registry, Arc::clone(guard))?);
+    /// Adds the metrics of the web config file.
+    pub(super) fn register_web_config(
+        &mut self,
+        access_control: &Arc<AccessControl>,
+    ) -> prometheus::Result<()> {
+        let access_control = Arc::clone(access_control);
+        self.web_config = Some(WebConfigMetrics::register(&self.registry, access_control)?);
         Ok(())
     }
 
-    /// All of them, as they are now.
+    /// Renders all metrics with their current values.
     pub(super) fn render(&self, reload: LastReload, format: Format) -> prometheus::Result<String> {
         let success_time = reload.success_time.duration_since(UNIX_EPOCH).unwrap_or_default();
         self.last_reload_success.set(success_time.as_secs_f64());
@@ -140,47 +144,47 @@ impl OwnMetrics {
         }
     }
 
-    /// Takes over what others count.
+    /// Updates metrics whose values are kept elsewhere.
     fn refresh(&self) {
-        let _alone = self.refreshing.lock().unwrap_or_else(PoisonError::into_inner);
+        let _exclusive = self.refreshing.lock().unwrap_or_else(PoisonError::into_inner);
         #[cfg(target_os = "linux")]
         self.process.refresh();
-        self.stamps.refresh();
-        if let Some(guard) = &self.guard {
-            guard.refresh();
+        self.clock.refresh();
+        if let Some(web_config) = &self.web_config {
+            web_config.refresh();
         }
     }
 
-    /// Makes the counters of all modules known; one that begins at 0 shows its first step to
-    /// `increase()`.
-    pub(super) fn expect(&self, config: &Config) {
+    /// Creates the counters of all modules. `increase()` sees the first probe only if the counter
+    /// was exported as 0 before.
+    pub(super) fn initialize_counters(&self, config: &Config) {
         for (name, module) in config.modules() {
             for result in [SUCCESS, FAILURE] {
-                self.counter(name, module, result);
+                self.probe_counter(name, module, result);
             }
         }
     }
 
-    fn counter(&self, name: &str, module: &Module, result: &str) -> IntCounter {
+    fn probe_counter(&self, name: &str, module: &Module, result: &str) -> IntCounter {
         self.probes.with_label_values(&[name, module.prober_name(), result])
     }
 
-    /// Notes a request for a module that does not exist.
-    pub(super) fn unknown_module(&self) {
+    /// Counts a request for a module that does not exist.
+    pub(super) fn count_unknown_module(&self) {
         self.unknown_modules.inc();
     }
 
-    /// Counts a probe as running until the guard is dropped.
+    /// Counts a probe as running until the returned value is dropped.
     pub(super) fn in_flight(&self) -> InFlight {
         self.in_flight.inc();
         InFlight(self.in_flight.clone())
     }
 
-    /// Notes a finished probe.
-    pub(super) fn probed(&self, report: &ProbeReport) {
+    /// Counts a finished probe.
+    pub(super) fn count_probe(&self, report: &ProbeReport) {
         let result = if report.verdict.is_ok() { SUCCESS } else { FAILURE };
         let module = report.module_name.as_str();
-        self.counter(module, &report.module, result).inc();
+        self.probe_counter(module, &report.module, result).inc();
         if let Err(Failure { stage, reason, .. }) = &report.verdict {
             self.failures.with_label_values(&[module, stage.label(), reason.label()]).inc();
         }
@@ -188,7 +192,7 @@ impl OwnMetrics {
     }
 }
 
-/// A probe that is running.
+/// Counts a running probe for as long as it exists.
 pub(super) struct InFlight(IntGauge);
 
 impl Drop for InFlight {
@@ -197,10 +201,10 @@ impl Drop for InFlight {
     }
 }
 
-/// Upstream's labels, which name Go; here they name what stands in its place.
+/// The build info metric with upstream's labels. `goversion` contains the version of Rust.
 fn build_info() -> prometheus::Result<Gauge> {
     let options =
-        Opts::new("blackbox_exporter_build_info", "1, with labels that say what build this is.")
+        Opts::new("blackbox_exporter_build_info", "Build of the exporter, as labels; always 1.")
             .const_label("branch", version::BRANCH)
             .const_label("goarch", version::architecture())
             .const_label("goos", version::operating_system())
@@ -213,7 +217,7 @@ fn build_info() -> prometheus::Result<Gauge> {
     Ok(gauge)
 }
 
-/// Registers a metric and hands it back.
+/// Registers a metric and returns it.
 pub(super) fn register<C: Collector + Clone + 'static>(
     registry: &Registry,
     collector: C,

@@ -1,16 +1,16 @@
-//! The exporter's own metrics as OpenMetrics, which the library that keeps them cannot write.
+//! Renders the exporter's own metrics as OpenMetrics, which the prometheus crate cannot.
 
 use prometheus::proto::{Histogram, Metric, MetricFamily, MetricType};
 
 use crate::metrics::{Escaping, Format, Writer, format_number};
 
-/// Writes counters, gauges and histograms; there are no others here.
+/// Renders counters, gauges and histograms; no other types are used.
 pub(super) fn encode(families: &[MetricFamily]) -> String {
     let mut writer = Writer::new(Format::OpenMetrics, Escaping::default(), 16 << 10);
     for family in families {
         match family.get_field_type() {
             MetricType::COUNTER => {
-                // A counter's samples have an ending that its family has not.
+                // Only the samples of a counter have the suffix, not its family.
                 let name = family.name().strip_suffix("_total").unwrap_or(family.name());
                 writer.family(name, "counter", family.help());
                 let sample = format!("{name}_total");
@@ -53,7 +53,7 @@ fn histogram(writer: &mut Writer, name: &str, metric: &Metric) {
     writer.sample(&format!("{name}_count"), labels(metric), number(total));
 }
 
-/// A bound as it has to be written: whole numbers with a point as well.
+/// Formats the bound of a bucket. Whole numbers have a decimal point too.
 fn canonical(bound: f64) -> String {
     let mut text = String::new();
     format_number(&mut text, bound);
@@ -63,7 +63,7 @@ fn canonical(bound: f64) -> String {
     text
 }
 
-/// Counts here stay far below the 53 bits that a float keeps.
+/// Converts a count. Counts stay far below the 53 bits of a float's mantissa.
 #[expect(clippy::cast_precision_loss, clippy::as_conversions, reason = "no count is that large")]
 fn number(count: u64) -> f64 {
     count as f64
@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_kind_has_its_form() {
+    fn counters_gauges_and_histograms_are_rendered() {
         let registry = Registry::new();
         let counter = IntCounterVec::new(Opts::new("a_total", "Of \"a\"."), &["x"]).unwrap();
         counter.with_label_values(&["1\n"]).inc();

@@ -1,7 +1,7 @@
-//! What the system knows of this process, under the names that all exporters share.
+//! Metrics of the process, with the names that all Prometheus exporters use.
 //!
-//! The collector of the `prometheus` crate counts processor time in whole seconds, in which an
-//! exporter that needs little of it cannot be seen at all.
+//! The collector of the `prometheus` crate counts CPU time in whole seconds, which is too coarse
+//! for an exporter that uses little of it.
 
 use std::{collections::HashMap, fmt::Display, fs};
 
@@ -17,9 +17,9 @@ use crate::server::metrics::register;
 pub(super) struct ProcessMetrics {
     cpu: Counter,
     open_files: Gauge,
-    most_files: Gauge,
+    max_files: Gauge,
     virtual_memory: Gauge,
-    most_virtual_memory: Gauge,
+    max_virtual_memory: Gauge,
     resident_memory: Gauge,
     threads: Gauge,
     received: Counter,
@@ -30,40 +30,52 @@ impl ProcessMetrics {
     pub(super) fn register(registry: &Registry) -> prometheus::Result<Self> {
         let gauge = |name: &str, help: &str| register(registry, Gauge::new(name, help)?);
         let counter = |name: &str, help: &str| register(registry, Counter::new(name, help)?);
-        let start = gauge("process_start_time_seconds", "When the process started, in Unix time.")?;
+        let start = gauge(
+            "process_start_time_seconds",
+            "Start time of the process as Unix time, in seconds.",
+        )?;
         start.set(start_time().unwrap_or_default());
         Ok(Self {
-            cpu: counter("process_cpu_seconds_total", "Processor time used, user and system.")?,
-            open_files: gauge("process_open_fds", "Open file descriptors.")?,
-            most_files: gauge("process_max_fds", "File descriptors that may be open at once.")?,
-            virtual_memory: gauge("process_virtual_memory_bytes", "Size of the address space.")?,
-            most_virtual_memory: gauge(
-                "process_virtual_memory_max_bytes",
-                "Size that the address space may have.",
+            cpu: counter(
+                "process_cpu_seconds_total",
+                "User and system CPU time spent, in seconds.",
             )?,
-            resident_memory: gauge("process_resident_memory_bytes", "Memory in use.")?,
-            threads: gauge("process_threads", "Threads.")?,
+            open_files: gauge("process_open_fds", "Number of open file descriptors.")?,
+            max_files: gauge("process_max_fds", "Maximum number of open file descriptors.")?,
+            virtual_memory: gauge(
+                "process_virtual_memory_bytes",
+                "Size of the virtual memory in bytes.",
+            )?,
+            max_virtual_memory: gauge(
+                "process_virtual_memory_max_bytes",
+                "Maximum size of the virtual memory in bytes.",
+            )?,
+            resident_memory: gauge(
+                "process_resident_memory_bytes",
+                "Size of the resident memory in bytes.",
+            )?,
+            threads: gauge("process_threads", "Number of threads of the process.")?,
             received: counter(
                 "process_network_receive_bytes_total",
-                "Bytes received in the network namespace of the process.",
+                "Number of bytes received in the network namespace of the process.",
             )?,
             sent: counter(
                 "process_network_transmit_bytes_total",
-                "Bytes sent in the network namespace of the process.",
+                "Number of bytes sent in the network namespace of the process.",
             )?,
         })
     }
 
-    /// Reads everything anew; what cannot be read keeps its value.
+    /// Reads the current values. A value that cannot be read is kept.
     pub(super) fn refresh(&self) {
         let cpu = clock_gettime(ClockId::ProcessCPUTime);
         raise(&self.cpu, number(cpu.tv_sec) + number(cpu.tv_nsec) / 1e9);
         if let Ok(files) = fs::read_dir("/proc/self/fd") {
-            // The listing itself is one of them.
+            // Listing the directory opens one file itself.
             self.open_files.set(number(files.count().saturating_sub(1)));
         }
-        self.most_files.set(limit(Resource::Nofile));
-        self.most_virtual_memory.set(limit(Resource::As));
+        self.max_files.set(limit(Resource::Nofile));
+        self.max_virtual_memory.set(limit(Resource::As));
         if let [size, resident, ..] = numbers("/proc/self/statm").as_slice() {
             self.virtual_memory.set(size * number(page_size()));
             self.resident_memory.set(resident * number(page_size()));
@@ -76,17 +88,17 @@ impl ProcessMetrics {
     }
 }
 
-/// Two scrapes at once may both have read before one of them adds.
+/// Raises a counter to `total`. It never falls, also if a concurrent scrape has read a later total.
 fn raise(counter: &Counter, total: f64) {
     counter.inc_by((total - counter.get()).max(0.0));
 }
 
-/// Numbers that the system counts; none of them outgrows the 53 bits that a float keeps.
+/// Converts a count of the kernel. Counts stay below the 53 bits of a float's mantissa.
 fn number(count: impl Display) -> f64 {
     count.to_string().parse().unwrap_or_default()
 }
 
-/// No limit is shown as the largest number, as Go's collector does.
+/// A resource limit. Like Go's collector, exports "unlimited" as the largest number.
 fn limit(resource: Resource) -> f64 {
     getrlimit(resource).current.map_or_else(|| number(u64::MAX), number)
 }
@@ -96,25 +108,25 @@ fn numbers(file: &str) -> Vec<f64> {
     text.split_whitespace().filter_map(|word| word.parse().ok()).collect()
 }
 
-/// Fields of `/proc/self/stat`, counted from the one after the name; see proc(5).
+/// Indexes of fields in `/proc/self/stat` after the command name; see proc(5).
 const THREADS: usize = 17;
 const START_TIME: usize = 19;
 
 fn stat_field(field: usize) -> Option<f64> {
     let text = fs::read_to_string("/proc/self/stat").ok()?;
-    // The name may hold anything, so the last parenthesis ends it.
+    // The command name can contain parentheses; the last one ends it.
     let (_, after_name) = text.rsplit_once(')')?;
     after_name.split_whitespace().nth(field)?.parse().ok()
 }
 
-/// In Unix time: the kernel counts it from the boot.
+/// Start of the process as Unix time. The kernel counts it from the boot.
 fn start_time() -> Option<f64> {
     let text = fs::read_to_string("/proc/stat").ok()?;
     let boot: f64 = text.lines().find_map(|line| line.strip_prefix("btime "))?.parse().ok()?;
     Some(boot + stat_field(START_TIME)? / number(clock_ticks_per_second()))
 }
 
-/// The line of names and the line of values that begin with `IpExt:`.
+/// Network counters of the lines that begin with `IpExt:`: one with names, one with values.
 fn traffic() -> Option<HashMap<String, f64>> {
     let text = fs::read_to_string("/proc/self/net/netstat").ok()?;
     let mut lines = text.lines().filter_map(|line| line.strip_prefix("IpExt: "));

@@ -11,13 +11,13 @@ use crate::{
 };
 
 /// Names of one certificate that are shown; some have hundreds.
-const MOST_NAMES: usize = 50;
+const MAX_NAMES: usize = 50;
 
 /// Bytes of one of them, and of a URL.
-const LONGEST_NAME: usize = 300;
+const MAX_NAME_BYTES: usize = 300;
 
 /// Certificates of one chain that are shown; a server can send what it likes.
-const MOST_CERTIFICATES: usize = 12;
+const MAX_CERTIFICATES: usize = 12;
 
 /// All sessions of a probe; nothing if it had none.
 pub(super) fn sessions(hops: &[HopReport], now: SystemTime) -> Markup {
@@ -34,7 +34,7 @@ pub(super) fn sessions(hops: &[HopReport], now: SystemTime) -> Markup {
                     @if hops.len() > 1 {
                         h3 {
                             span.step { (index + 1) } " "
-                            @if let Some(url) = &hop.url { span.code { (format::told_briefly(url, LONGEST_NAME)) } }
+                            @if let Some(url) = &hop.url { span.code { (format::untrusted_up_to(url, MAX_NAME_BYTES)) } }
                         }
                     }
                     (session(tls))
@@ -58,7 +58,7 @@ fn session(tls: &TlsSession) -> Markup {
                 dt { "Verification" }
                 dd {
                     span.mark.good[verified].bad[!verified] { (tls.verify_result.label()) }
-                    @if !tls.verify_detail.is_empty() { " " (format::told(&tls.verify_detail)) }
+                    @if !tls.verify_detail.is_empty() { " " (format::untrusted(&tls.verify_detail)) }
                 }
             }
             div {
@@ -71,16 +71,16 @@ fn session(tls: &TlsSession) -> Markup {
                 }
             }
             @if let Some(alpn) = &tls.alpn {
-                div { dt { "Protocol" } dd { (format::told(&String::from_utf8_lossy(alpn))) } }
+                div { dt { "Protocol" } dd { (format::untrusted(&String::from_utf8_lossy(alpn))) } }
             }
         }
     }
 }
 
 fn chain(tls: &TlsSession, now: SystemTime) -> Markup {
-    let beyond = tls.peer_chain.len().saturating_sub(MOST_CERTIFICATES);
+    let beyond = tls.peer_chain.len().saturating_sub(MAX_CERTIFICATES);
     html! {
-        @for (index, one) in tls.peer_chain.iter().take(MOST_CERTIFICATES).enumerate() {
+        @for (index, one) in tls.peer_chain.iter().take(MAX_CERTIFICATES).enumerate() {
             (certificate(one, index == 0, now))
         }
         @if beyond > 0 { p.soft { "and " (beyond) " more" } }
@@ -100,19 +100,19 @@ fn certificate(certificate: &Certificate, is_own: bool, now: SystemTime) -> Mark
     html! {
         details.certificate open[is_own || look == BAD] {
             summary {
-                span.subject { (format::told(&subject(certificate))) }
+                span.subject { (format::untrusted(&subject(certificate))) }
                 " "
                 span.mark.(look) { (validity) }
             }
             dl.facts {
-                div { dt { "Issuer" } dd { (format::told(certificate.issuer())) } }
+                div { dt { "Issuer" } dd { (format::untrusted(certificate.issuer())) } }
                 (names(&certificate.all_names()))
                 div {
                     dt { "Valid" }
                     dd { (utc(certificate.not_before())) " to " (utc(certificate.not_after())) }
                 }
                 @for (name, value) in &rows {
-                    div { dt { (name) } dd.code { (format::told(value)) } }
+                    div { dt { (name) } dd.code { (format::untrusted(value)) } }
                 }
             }
         }
@@ -120,15 +120,15 @@ fn certificate(certificate: &Certificate, is_own: bool, now: SystemTime) -> Mark
 }
 
 fn names(names: &[String]) -> Markup {
-    let beyond = names.len().saturating_sub(MOST_NAMES);
+    let beyond = names.len().saturating_sub(MAX_NAMES);
     html! {
         @if !names.is_empty() {
             div {
                 dt { "Names" }
                 dd {
-                    @for (index, name) in names.iter().take(MOST_NAMES).enumerate() {
+                    @for (index, name) in names.iter().take(MAX_NAMES).enumerate() {
                         @if index > 0 { ", " }
-                        (format::told_briefly(name, LONGEST_NAME))
+                        (format::untrusted_up_to(name, MAX_NAME_BYTES))
                     }
                     @if beyond > 0 { " and " (beyond) " more" }
                 }

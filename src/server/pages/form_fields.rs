@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 /// Modules that a list offers; where there are more, the name is typed.
-const MOST_OFFERED: usize = 300;
+const MAX_SELECT_OPTIONS: usize = 300;
 
 /// The choice of a module among `modules`; `none` is what it is called to choose none, where that
 /// can be.
@@ -13,7 +13,7 @@ pub(super) fn module(modules: &[&str], chosen: Option<&str>, none: Option<&str>)
     html! {
         label {
             "Module"
-            @if modules.len() > MOST_OFFERED {
+            @if modules.len() > MAX_SELECT_OPTIONS {
                 input name="module" value=[chosen] required[none.is_none()] autocomplete="off"
                     autocapitalize="off" spellcheck="false";
             } @else {

@@ -12,22 +12,22 @@ pub(super) use crate::diagnostics::humanize::{count, duration};
 use crate::diagnostics::{LogEntry, logfmt};
 
 /// Bytes of one text that a page shows; the JSON has the whole.
-const LONGEST: usize = 1_000;
+const MAX_TEXT_BYTES: usize = 1_000;
 
 /// A text that a stranger may have chosen, as one line: it cannot run into its neighbours, nor look
 /// like something else.
-pub(super) fn told(text: &str) -> Markup {
-    html! { bdi { (plain(text, LONGEST)) } }
+pub(super) fn untrusted(text: &str) -> Markup {
+    html! { bdi { (escaped(text, MAX_TEXT_BYTES)) } }
 }
 
 /// The same where there is room for little.
-pub(super) fn told_briefly(text: &str, longest: usize) -> Markup {
-    html! { bdi { (plain(text, longest)) } }
+pub(super) fn untrusted_up_to(text: &str, max_bytes: usize) -> Markup {
+    html! { bdi { (escaped(text, max_bytes)) } }
 }
 
-/// The same for where no element can stand, such as a title: at most `longest` bytes of it.
-pub(super) fn plain(text: &str, longest: usize) -> String {
-    let shown = text.get(..text.floor_char_boundary(longest)).unwrap_or_default();
+/// The same for where no element can stand, such as a title: at most `max_bytes` bytes of it.
+pub(super) fn escaped(text: &str, max_bytes: usize) -> String {
+    let shown = text.get(..text.floor_char_boundary(max_bytes)).unwrap_or_default();
     let mut out = String::with_capacity(shown.len());
     shown.chars().for_each(|character| logfmt::push_visible(&mut out, character));
     if shown.len() < text.len() {
@@ -38,7 +38,7 @@ pub(super) fn plain(text: &str, longest: usize) -> String {
 }
 
 /// A text of many lines, whole; they stay lines.
-pub(super) fn lines(text: &str) -> String {
+pub(super) fn escaped_lines(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for character in text.chars() {
         match character {
@@ -50,7 +50,7 @@ pub(super) fn lines(text: &str) -> String {
 }
 
 /// The particulars of a log entry; harmless as they are.
-pub(super) fn particulars(entry: &LogEntry) -> String {
+pub(super) fn log_fields(entry: &LogEntry) -> String {
     let mut out = String::new();
     for (key, value) in &entry.fields {
         logfmt::push_pair(&mut out, key, value);
@@ -59,7 +59,7 @@ pub(super) fn particulars(entry: &LogEntry) -> String {
 }
 
 /// A round time, without the digits that a reading has.
-pub(super) fn rounded(duration: Duration) -> String {
+pub(super) fn rounded_duration(duration: Duration) -> String {
     let seconds = duration.as_secs_f64();
     if seconds < 0.001 {
         format!("{} µs", two_digits(seconds * 1e6))
@@ -88,14 +88,14 @@ pub(super) fn age(then: SystemTime, now: SystemTime) -> String {
 }
 
 /// The moment itself.
-pub(super) fn exact(then: SystemTime) -> String {
+pub(super) fn timestamp(then: SystemTime) -> String {
     DateTime::<Utc>::from(then).to_rfc3339_opts(SecondsFormat::Millis, true)
 }
 
 /// How long ago a moment was, with the moment itself at hand.
-pub(super) fn moment(then: SystemTime, now: SystemTime) -> Markup {
-    let exact = exact(then);
-    html! { time datetime=(exact) title=(exact) { (age(then, now)) } }
+pub(super) fn age_element(then: SystemTime, now: SystemTime) -> Markup {
+    let timestamp = timestamp(then);
+    html! { time datetime=(timestamp) title=(timestamp) { (age(then, now)) } }
 }
 
 #[cfg(test)]
@@ -120,10 +120,13 @@ mod tests {
 
     #[test]
     fn texts_from_strangers_show_what_they_hide() {
-        assert_eq!(plain("a\u{202e}b\u{1b}[31m\n\u{200b}\"é", 99), r#"a\u202eb\x1b[31m\n\u200b"é"#);
-        assert_eq!(plain("ééé", 3), "é… (6 bytes)");
-        assert_eq!(lines("a\r\n\u{0}b"), "a\\r\n\\x00b");
-        let markup = told("<i>&\"").into_string();
+        assert_eq!(
+            escaped("a\u{202e}b\u{1b}[31m\n\u{200b}\"é", 99),
+            r#"a\u202eb\x1b[31m\n\u200b"é"#
+        );
+        assert_eq!(escaped("ééé", 3), "é… (6 bytes)");
+        assert_eq!(escaped_lines("a\r\n\u{0}b"), "a\\r\n\\x00b");
+        let markup = untrusted("<i>&\"").into_string();
         assert_eq!(markup, "<bdi>&lt;i&gt;&amp;&quot;</bdi>");
     }
 }

@@ -7,7 +7,7 @@ use maud::{Markup, html};
 
 use crate::{
     config::Config,
-    probe::{history::Entry, request::DEFAULT_MODULE},
+    probe::{history::HistoryEntry, request::DEFAULT_MODULE},
     server::{
         exporter::Exporter,
         pages::{Page, filter::Filter, form_fields, format, recent::recent},
@@ -25,7 +25,7 @@ pub(in crate::server) async fn answer(
         &exporter.config(),
         exporter.last_reload_error().as_deref(),
         &exporter.history.list(),
-        &Filter::of(&query::of(&request)),
+        &Filter::of(&query::parse(&request)),
         SystemTime::now(),
     );
     Page { title: "Probes", here: "./", content }.answer(&request, StatusCode::OK)
@@ -34,7 +34,7 @@ pub(in crate::server) async fn answer(
 fn content(
     config: &Config,
     reload_error: Option<&str>,
-    probes: &[Entry],
+    probes: &[HistoryEntry],
     filter: &Filter,
     now: SystemTime,
 ) -> Markup {
@@ -52,7 +52,7 @@ fn alarm(error: &str) -> Markup {
     html! {
         section.alarm role="alert" {
             strong { "The last reload failed; the configuration before it is in force." }
-            pre { (format::lines(error)) }
+            pre { (format::escaped_lines(error)) }
         }
     }
 }

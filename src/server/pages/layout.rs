@@ -31,7 +31,7 @@ const NAVIGATION: [(&str, &str); 4] =
     [("./", "Probes"), ("modules", "Modules"), ("config", "Configuration"), ("metrics", "Metrics")];
 
 /// Bytes of a title that a tab has room for, generously.
-const LONGEST_TITLE: usize = 120;
+const MAX_TITLE_BYTES: usize = 120;
 
 impl Page<'_> {
     /// Answers with the page.
@@ -40,8 +40,7 @@ impl Page<'_> {
     /// say comes from strangers: even if markup of theirs slipped through, it could do nothing.
     pub(super) fn answer(&self, request: &HttpRequest, status: StatusCode) -> HttpResponse {
         let nonce = format!("{:032x}", rand::random::<u128>());
-        let mut response =
-            response::page(request, response::HTML, self.render(&nonce).into_string());
+        let mut response = response::ok(request, response::HTML, self.render(&nonce).into_string());
         *response.status_mut() = status;
         let policy = format!(
             "default-src 'none'; style-src 'nonce-{nonce}'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -63,7 +62,7 @@ impl Page<'_> {
                 head {
                     meta charset="utf-8";
                     meta name="viewport" content="width=device-width, initial-scale=1";
-                    title { (format::plain(self.title, LONGEST_TITLE)) " · " (version::PROGRAM) }
+                    title { (format::escaped(self.title, MAX_TITLE_BYTES)) " · " (version::PROGRAM) }
                     style nonce=(nonce) { (PreEscaped(STYLE)) }
                 }
                 body {

@@ -33,7 +33,7 @@ fn line(entry: &LogEntry, started: SystemTime) -> Markup {
         tr {
             td.number { (format::duration(after)) }
             td.level.(level.to_lowercase()) { (level) }
-            td { (format::told(&entry.message)) " " span.code.soft { (format::particulars(entry)) } }
+            td { (format::untrusted(&entry.message)) " " span.code.soft { (format::log_fields(entry)) } }
         }
     }
 }

@@ -21,14 +21,14 @@ use self::layout::Page;
 pub(super) use self::{
     landing::answer as landing,
     modules::answer as modules,
-    report::{Shown, answer as report},
+    report::{ReportPage, answer as report},
 };
 
 /// Says why there is nothing to show.
 pub(super) fn problem(request: &HttpRequest, status: StatusCode, message: &str) -> HttpResponse {
     let content = html! {
         section.verdict.bad {
-            h1 { (format::told(message)) }
+            h1 { (format::untrusted(message)) }
             p { a href="./" { "Back to the recent probes" } }
         }
     };

@@ -14,14 +14,14 @@ use crate::{
 };
 
 /// Modules on one page; the filter finds what lies beyond.
-const MOST: usize = 200;
+const MAX_MODULES: usize = 200;
 
 /// Shows the page.
 pub(in crate::server) async fn answer(
     request: HttpRequest,
     exporter: Data<Exporter>,
 ) -> HttpResponse {
-    let query = query::of(&request);
+    let query = query::parse(&request);
     let wanted = query.first("name").unwrap_or_default();
     let offset = exporter.settings.timeout_offset;
     let content = content(&exporter.config(), wanted.trim(), offset);
@@ -31,7 +31,7 @@ pub(in crate::server) async fn answer(
 fn content(config: &Config, wanted: &str, offset: f64) -> Markup {
     let modules: Vec<_> = config.modules().filter(|(name, _)| name.contains(wanted)).collect();
     let is_alone = modules.len() == 1;
-    let beyond = modules.len().saturating_sub(MOST);
+    let beyond = modules.len().saturating_sub(MAX_MODULES);
     html! {
         h1 { "Modules" }
         form.filter.narrow action="modules" method="get" role="search" aria-label="Filter the modules" {
@@ -44,11 +44,11 @@ fn content(config: &Config, wanted: &str, offset: f64) -> Markup {
         }
         p.soft {
             (modules.len()) " of " (format::count(config.modules().count(), "module"))
-            @if beyond > 0 { ", the first " (MOST) " of them below" }
+            @if beyond > 0 { ", the first " (MAX_MODULES) " of them below" }
             @if !wanted.is_empty() { ". " a href="modules" { "Show all" } }
         }
         div.cards.alone[is_alone] {
-            @for (name, module) in modules.into_iter().take(MOST) {
+            @for (name, module) in modules.into_iter().take(MAX_MODULES) {
                 (card(name, module, offset, is_alone))
             }
         }
@@ -59,22 +59,22 @@ fn content(config: &Config, wanted: &str, offset: f64) -> Markup {
 fn card(name: &str, module: &Module, offset: f64, is_alone: bool) -> Markup {
     html! {
         section {
-            h2 { (format::told(name)) }
+            h2 { (format::untrusted(name)) }
             p {
                 "Prober " strong { (module.prober_name()) } ", "
                 @match module.timeout {
-                    Some(timeout) => { "timeout " (format::rounded(timeout)) }
+                    Some(timeout) => { "timeout " (format::rounded_duration(timeout)) }
                     None => "timeout of the scrape",
                 }
                 ". "
                 a href={ (link("./", &[("module", name)])) "#probe" } { "Probe with it" }
             }
-            @for warning in &module.warnings { p.warning { (format::told(&warning.to_string())) } }
+            @for warning in &module.warnings { p.warning { (format::untrusted(&warning.to_string())) } }
             details open[is_alone] {
                 summary { "What it does, in words" }
                 (explanation(module, offset))
             }
-            pre { (format::lines(&module.to_yaml())) }
+            pre { (format::escaped_lines(&module.to_yaml())) }
         }
     }
 }
@@ -91,7 +91,7 @@ fn explanation(module: &Module, offset: f64) -> Markup {
                         dt { (topic.label()) }
                         @for statement in statements {
                             dd.usual[statement.is_default] {
-                                (format::told(&statement.text))
+                                (format::untrusted(&statement.text))
                                 @if statement.is_default { " (default)" }
                             }
                         }

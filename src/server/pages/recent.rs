@@ -6,7 +6,7 @@ use maud::{Markup, html};
 
 use crate::{
     diagnostics::Failure,
-    probe::{ProbeReport, history::Entry},
+    probe::{ProbeReport, history::HistoryEntry},
     server::{
         pages::{filter::Filter, format, waterfall},
         query::link,
@@ -14,15 +14,15 @@ use crate::{
 };
 
 /// Lines of the list; the filter finds what lies beyond.
-const MOST_LINES: usize = 500;
+const MAX_ROWS: usize = 500;
 
 /// Bytes of a target in the list, and of a module's name.
-const LONGEST: usize = 160;
-const LONGEST_NAME: usize = 40;
+const MAX_TARGET_BYTES: usize = 160;
+const MAX_NAME_BYTES: usize = 40;
 
 /// The latest probes that the filter takes, and how many others there are.
 pub(super) fn recent(
-    entries: &[Entry],
+    entries: &[HistoryEntry],
     modules: &[&str],
     filter: &Filter,
     now: SystemTime,
@@ -43,7 +43,7 @@ pub(super) fn recent(
 }
 
 fn left_out(all: usize, taken: usize, filter: &Filter) -> Markup {
-    let beyond = taken.saturating_sub(MOST_LINES);
+    let beyond = taken.saturating_sub(MAX_ROWS);
     html! {
         @if filter.is_set() {
             p.soft {
@@ -57,7 +57,7 @@ fn left_out(all: usize, taken: usize, filter: &Filter) -> Markup {
     }
 }
 
-fn table(entries: &[&Entry], now: SystemTime) -> Markup {
+fn table(entries: &[&HistoryEntry], now: SystemTime) -> Markup {
     html! {
         table.list {
             thead {
@@ -72,24 +72,24 @@ fn table(entries: &[&Entry], now: SystemTime) -> Markup {
                     th scope="col" { "Debug" }
                 }
             }
-            tbody { @for entry in entries.iter().take(MOST_LINES) { (line(entry, now)) } }
+            tbody { @for entry in entries.iter().take(MAX_ROWS) { (line(entry, now)) } }
         }
     }
 }
 
-fn line(entry: &Entry, now: SystemTime) -> Markup {
+fn line(entry: &HistoryEntry, now: SystemTime) -> Markup {
     let report = &entry.report;
     let id = entry.id.to_string();
     let page = link("logs", &[("id", &id), ("format", "html")]);
     html! {
         tr {
-            td.module { (format::told_briefly(&report.module_name, LONGEST_NAME)) }
-            td.target { a href=(page) { (format::told_briefly(&report.target, LONGEST)) } }
+            td.module { (format::untrusted_up_to(&report.module_name, MAX_NAME_BYTES)) }
+            td.target { a href=(page) { (format::untrusted_up_to(&report.target, MAX_TARGET_BYTES)) } }
             td.result { (verdict(report)) }
             td.reason { @if let Err(failure) = &report.verdict { (reason(failure)) } }
             td.drawn { (waterfall::small(report)) }
             td.number.duration { (format::duration(report.duration)) }
-            td.when { (format::moment(report.started, now)) }
+            td.when { (format::age_element(report.started, now)) }
             td.debug { a href={ "logs?id=" (id) } { "Logs" } }
         }
     }

@@ -7,7 +7,7 @@ use maud::{Markup, html};
 
 use crate::{
     diagnostics::Check,
-    probe::{ProbeReport, history::Entry},
+    probe::{ProbeReport, history::HistoryEntry},
     server::{
         pages::{Page, certificates, format, log::log, verdict::verdict, waterfall::waterfall},
         query::link,
@@ -15,23 +15,23 @@ use crate::{
 };
 
 /// A report with what its page has to know beside it.
-pub(in crate::server) struct Shown<'e> {
+pub(in crate::server) struct ReportPage<'e> {
     /// The report under its number.
-    pub(in crate::server) entry: &'e Entry,
+    pub(in crate::server) entry: &'e HistoryEntry,
     /// Whether the history has it, so that links can lead back to it.
     pub(in crate::server) is_kept: bool,
 }
 
 /// Shows a probe.
-pub(in crate::server) fn answer(request: &HttpRequest, shown: &Shown<'_>) -> HttpResponse {
-    let report = &shown.entry.report;
+pub(in crate::server) fn answer(request: &HttpRequest, page: &ReportPage<'_>) -> HttpResponse {
+    let report = &page.entry.report;
     let verdict = if report.verdict.is_ok() { "Success" } else { "Failure" };
     let title = format!("{verdict}: {}", report.target);
-    let content = shown.content(SystemTime::now());
+    let content = page.content(SystemTime::now());
     Page { title: &title, here: "", content }.answer(request, StatusCode::OK)
 }
 
-impl Shown<'_> {
+impl ReportPage<'_> {
     fn content(&self, now: SystemTime) -> Markup {
         let report = &self.entry.report;
         html! {
@@ -109,25 +109,25 @@ fn facts(report: &ProbeReport, now: SystemTime) -> Markup {
             div {
                 dt { "Module" }
                 dd {
-                    a href=(module) { (format::told(&report.module_name)) }
+                    a href=(module) { (format::untrusted(&report.module_name)) }
                     " " span.soft { "prober " (report.module.prober_name()) }
                 }
             }
             @if let Some(hostname) = &report.hostname {
-                div { dt { "Hostname" } dd { (format::told(hostname)) } }
+                div { dt { "Hostname" } dd { (format::untrusted(hostname)) } }
             }
             @if let Some(address) = report.address() {
-                div { dt { "Address" } dd { (format::told(address)) } }
+                div { dt { "Address" } dd { (format::untrusted(address)) } }
             }
             div {
                 dt { "Began" }
-                dd { (format::exact(report.started)) " " span.soft { (format::age(report.started, now)) } }
+                dd { (format::timestamp(report.started)) " " span.soft { (format::age(report.started, now)) } }
             }
             div {
                 dt { "Took" }
                 dd {
                     strong { (format::duration(report.duration)) }
-                    " of " (format::rounded(report.timeout)) " allowed; the exporter itself "
+                    " of " (format::rounded_duration(report.timeout)) " allowed; the exporter itself "
                     (format::duration(report.overhead()))
                 }
             }
@@ -149,12 +149,12 @@ fn checks(checks: &[Check]) -> Markup {
                             @match &check.failure {
                                 Some(failure) => {
                                     strong.mark.bad { "failed" } " "
-                                    span.code { (format::told(&check.name.to_string())) } " "
-                                    (format::told(&failure.message))
+                                    span.code { (format::untrusted(&check.name.to_string())) } " "
+                                    (format::untrusted(&failure.message))
                                 }
                                 None => {
                                     span.mark.good { "passed" } " "
-                                    span.code { (format::told(&check.name.to_string())) }
+                                    span.code { (format::untrusted(&check.name.to_string())) }
                                 }
                             }
                         }
@@ -170,13 +170,13 @@ fn texts(report: &ProbeReport) -> Markup {
         section {
             details {
                 summary { h2 { "Metrics" } }
-                pre { (format::lines(&report.metrics.render())) }
+                pre { (format::escaped_lines(&report.metrics.render())) }
             }
         }
         section {
             details {
                 summary { h2 { "Module configuration" } }
-                pre { (format::lines(&report.module.to_yaml())) }
+                pre { (format::escaped_lines(&report.module.to_yaml())) }
             }
         }
     }
@@ -195,7 +195,7 @@ pub(super) mod tests {
     };
 
     /// A probe that failed after 30 ms.
-    pub(in crate::server::pages) fn made_up() -> ProbeReport {
+    pub(in crate::server::pages) fn sample_report() -> ProbeReport {
         let config = Config::parse("modules: {web: {prober: http}}", "test.yml").unwrap();
         let milliseconds = Duration::from_millis;
         let phase = |name, start, length, incomplete| PhaseReport {
@@ -236,9 +236,9 @@ pub(super) mod tests {
     }
 
     fn page(report: ProbeReport, is_kept: bool) -> String {
-        let entry = Entry { id: 7, report: Arc::new(report) };
-        let shown = Shown { entry: &entry, is_kept };
-        Page { title: "t", here: "", content: shown.content(SystemTime::now()) }
+        let entry = HistoryEntry { id: 7, report: Arc::new(report) };
+        let page = ReportPage { entry: &entry, is_kept };
+        Page { title: "t", here: "", content: page.content(SystemTime::now()) }
             .render("n")
             .into_string()
     }
@@ -255,7 +255,7 @@ pub(super) mod tests {
     #[test]
     fn a_failure_is_told_in_words_and_what_failed_comes_first() {
         assert_in_order(
-            &page(made_up(), true),
+            &page(sample_report(), true),
             &[
                 "<h1>Failure: status code not among the valid ones</h1>",
                 "status 503 is not valid",
@@ -278,9 +278,9 @@ pub(super) mod tests {
 
     #[test]
     fn links_lead_back_to_what_is_kept_and_else_probe_anew() {
-        let kept = page(made_up(), true);
+        let kept = page(sample_report(), true);
         assert!(kept.contains("href=\"logs?id=7&amp;format=json\""), "{kept}");
-        let anew = page(made_up(), false);
+        let anew = page(sample_report(), false);
         let link = "href=\"probe?module=web&amp;target=web.example&amp;hostname=inner.example&amp;format=json\"";
         assert!(anew.contains(link) && !anew.contains("logs?"), "{anew}");
         for (name, value) in
@@ -293,7 +293,8 @@ pub(super) mod tests {
 
     #[test]
     fn a_target_that_had_a_secret_is_not_probed_again() {
-        let report = ProbeReport { target: "http://user:xxxxx@web.example".into(), ..made_up() };
+        let report =
+            ProbeReport { target: "http://user:xxxxx@web.example".into(), ..sample_report() };
         let kept = page(report.clone(), true);
         assert!(!kept.contains("Probe again") && kept.contains("format=json"), "{kept}");
         let not_kept = page(report, false);
@@ -302,7 +303,7 @@ pub(super) mod tests {
 
     #[test]
     fn a_success_has_nothing_to_explain() {
-        let mut report = made_up();
+        let mut report = sample_report();
         report.verdict = Ok(());
         let page = page(report, true);
         assert!(page.contains("<h1>Success</h1>") && !page.contains("Check first"), "{page}");

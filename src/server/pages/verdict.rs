@@ -5,11 +5,11 @@ use maud::{Markup, html};
 use crate::{diagnostics::Failure, probe::ProbeReport, server::pages::format};
 
 /// Bytes of a target above the verdict.
-const LONGEST_TARGET: usize = 300;
+const MAX_TARGET_BYTES: usize = 300;
 
 /// Large, with the reason and what to check first.
 pub(super) fn verdict(report: &ProbeReport) -> Markup {
-    let target = format::told_briefly(&report.target, LONGEST_TARGET);
+    let target = format::untrusted_up_to(&report.target, MAX_TARGET_BYTES);
     html! {
         @match &report.verdict {
             Ok(()) => section.verdict.good {
@@ -41,7 +41,7 @@ fn lower(sentence: &str) -> String {
 fn explanation(failure: &Failure) -> Markup {
     let Failure { stage, reason, message } = failure;
     html! {
-        p.message { (format::told(message)) }
+        p.message { (format::untrusted(message)) }
         dl.facts {
             div { dt { "Check first" } dd { (reason.advice()) } }
             div {

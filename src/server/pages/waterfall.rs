@@ -18,13 +18,13 @@ struct Scale {
 }
 
 /// The narrowest bar that can be seen, in percent; shorter ones are drawn like it.
-const NARROWEST: f64 = 0.4;
+const MIN_BAR_WIDTH: f64 = 0.4;
 
 /// Bytes of one text in the heading of a hop.
-const LONGEST: usize = 300;
+const MAX_TEXT_BYTES: usize = 300;
 
 /// About as many marks as a phone has room for.
-const MOST_MARKS: f64 = 4.0;
+const MAX_TICKS: f64 = 4.0;
 
 impl Scale {
     fn of(report: &ProbeReport) -> Self {
@@ -38,7 +38,7 @@ impl Scale {
     }
 
     fn bar(&self, class: &str, start: Duration, length: Duration) -> Markup {
-        let width = self.percent(length).max(NARROWEST);
+        let width = self.percent(length).max(MIN_BAR_WIDTH);
         let x = self.percent(start).min(100.0 - width);
         html! { rect class=(class) x={ (format::two_digits(x)) "%" } width={ (format::two_digits(width)) "%" } height="100%" {} }
     }
@@ -49,7 +49,7 @@ impl Scale {
 
     /// Round moments, the beginning among them and not the end.
     fn marks(&self) -> Vec<Duration> {
-        let least = self.seconds / MOST_MARKS;
+        let least = self.seconds / MAX_TICKS;
         let decade = 10_f64.powf(least.log10().floor());
         let step = [1.0, 2.0, 5.0].map(|digit| digit * decade);
         let step = step.into_iter().find(|step| *step >= least).unwrap_or(10.0 * decade);
@@ -135,7 +135,7 @@ fn axis(scale: &Scale, marks: &[Duration]) -> Markup {
             @for (index, mark) in marks.iter().enumerate() {
                 text x={ (format::two_digits(scale.percent(*mark))) "%" } y="75%"
                     text-anchor=(if index == 0 { "start" } else { "middle" }) {
-                    @if index == 0 { "0" } @else { (format::rounded(*mark)) }
+                    @if index == 0 { "0" } @else { (format::rounded_duration(*mark)) }
                 }
             }
         }
@@ -147,14 +147,14 @@ fn heading(index: usize, hop: &HopReport, hops: usize) -> Markup {
         tr.hop {
             th scope="rowgroup" colspan="4" {
                 @if hops > 1 { span.step { (index + 1) } " " }
-                @if let Some(url) = &hop.url { span.code { (format::told_briefly(url, LONGEST)) } " " }
+                @if let Some(url) = &hop.url { span.code { (format::untrusted_up_to(url, MAX_TEXT_BYTES)) } " " }
                 span.soft {
                     @match &hop.address {
-                        Some(address) => { "at " (format::told(address)) }
+                        Some(address) => { "at " (format::untrusted(address)) }
                         None => "no address was known",
                     }
                 }
-                @if let Some(answer) = &hop.answer { " " span.answer { (format::told_briefly(answer, LONGEST)) } }
+                @if let Some(answer) = &hop.answer { " " span.answer { (format::untrusted_up_to(answer, MAX_TEXT_BYTES)) } }
             }
         }
     }
@@ -199,7 +199,7 @@ fn gaps(report: &ProbeReport) -> Vec<(Duration, Duration)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::server::pages::report::tests::made_up;
+    use crate::server::pages::report::tests::sample_report;
 
     const MILLISECOND: Duration = Duration::from_millis(1);
 
@@ -224,7 +224,7 @@ mod tests {
 
     #[test]
     fn bars_lie_where_their_phases_do() {
-        let mut report = made_up();
+        let mut report = sample_report();
         report.duration = 200 * MILLISECOND;
         report.hops[0].phases = vec![phase("resolve", 20, 30), phase("connect", 100, 100)];
         let page = waterfall(&report).into_string();
@@ -241,7 +241,7 @@ mod tests {
 
     #[test]
     fn a_probe_that_took_no_time_is_drawn_too() {
-        let mut report = made_up();
+        let mut report = sample_report();
         report.duration = Duration::ZERO;
         report.hops[0].phases = vec![phase("connect", 0, 0)];
         for picture in [waterfall(&report), small(&report)] {

@@ -41,7 +41,7 @@ impl Users {
 
 /// What becomes of a login.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Login {
+pub(super) enum AuthResult {
     Granted,
     Denied,
     /// Too many passwords wait to be checked.
@@ -49,7 +49,7 @@ pub(super) enum Login {
 }
 
 /// Checks passwords one at a time, since that is made to take long, and remembers the right ones.
-pub(super) struct Logins {
+pub(super) struct Authenticator {
     /// Without it, what is remembered tells nothing of passwords.
     key: [u8; 32],
     /// A tag of the last password of each user that was right, and of its hash.
@@ -59,9 +59,9 @@ pub(super) struct Logins {
 }
 
 /// As many passwords may wait for their turn, some seconds at bcrypt's usual cost.
-const MOST_WAITING: usize = 100;
+const MAX_WAITING: usize = 100;
 
-impl Default for Logins {
+impl Default for Authenticator {
     fn default() -> Self {
         Self {
             key: rand::random(),
@@ -73,28 +73,28 @@ impl Default for Logins {
 }
 
 /// With the key and what is remembered, passwords could be tried much faster than bcrypt lets one.
-impl fmt::Debug for Logins {
+impl fmt::Debug for Authenticator {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Logins").finish_non_exhaustive()
+        formatter.debug_struct("Authenticator").finish_non_exhaustive()
     }
 }
 
-impl Logins {
+impl Authenticator {
     /// Judges the value of an `Authorization` header.
-    pub(super) async fn check(&self, users: &Users, authorization: Option<&str>) -> Login {
+    pub(super) async fn check(&self, users: &Users, authorization: Option<&str>) -> AuthResult {
         let Some((user, password)) = authorization.and_then(credentials) else {
-            return Login::Denied;
+            return AuthResult::Denied;
         };
         let hash = users.hashes.get(&user);
         let tag = hash.and_then(|hash| self.tag(&user, hash, &password));
         if tag.is_some() && self.known().get(&user).copied() == tag {
-            return Login::Granted;
+            return AuthResult::Granted;
         }
-        let Some(_waiting) = Waiting::begin(&self.waiting) else { return Login::Busy };
+        let Some(_waiting) = Waiting::begin(&self.waiting) else { return AuthResult::Busy };
         let matches = self.compare(hash.unwrap_or(&users.decoy), password).await;
-        let (true, Some(tag)) = (matches, tag) else { return Login::Denied };
+        let (true, Some(tag)) = (matches, tag) else { return AuthResult::Denied };
         self.known().insert(user, tag);
-        Login::Granted
+        AuthResult::Granted
     }
 
     /// Forgets users that there are no more.
@@ -133,7 +133,7 @@ struct Waiting<'a>(&'a AtomicUsize);
 impl<'a> Waiting<'a> {
     fn begin(count: &'a AtomicUsize) -> Option<Self> {
         let waiting = Self(count);
-        (count.fetch_add(1, Ordering::Relaxed) < MOST_WAITING).then_some(waiting)
+        (count.fetch_add(1, Ordering::Relaxed) < MAX_WAITING).then_some(waiting)
     }
 }
 
@@ -171,51 +171,72 @@ mod tests {
 
     #[tokio::test]
     async fn only_the_right_password_of_a_known_user_is_let_in() {
-        let (users, logins) = (users(&["alice", "bob"]), Logins::default());
+        let (users, authenticator) = (users(&["alice", "bob"]), Authenticator::default());
         let granted = [basic("alice:secret"), basic("bob:secret").replace("Basic", "bASIC")];
         for header in granted.iter().chain(&granted) {
-            assert_eq!(logins.check(&users, Some(header)).await, Login::Granted, "{header}");
+            assert_eq!(
+                authenticator.check(&users, Some(header)).await,
+                AuthResult::Granted,
+                "{header}"
+            );
         }
         for text in ["alice:", "alice:secret ", "alice", "eve:secret", ":secret", "", "alice:x"] {
-            assert_eq!(logins.check(&users, Some(&basic(text))).await, Login::Denied, "{text}");
+            assert_eq!(
+                authenticator.check(&users, Some(&basic(text))).await,
+                AuthResult::Denied,
+                "{text}"
+            );
         }
         for header in ["", "Basic", "Basic %", "Bearer YWxpY2U6c2VjcmV0"] {
-            assert_eq!(logins.check(&users, Some(header)).await, Login::Denied, "{header}");
+            assert_eq!(
+                authenticator.check(&users, Some(header)).await,
+                AuthResult::Denied,
+                "{header}"
+            );
         }
-        assert_eq!(logins.check(&users, None).await, Login::Denied);
-        assert_eq!(logins.known().len(), 2, "only right passwords are remembered");
+        assert_eq!(authenticator.check(&users, None).await, AuthResult::Denied);
+        assert_eq!(authenticator.known().len(), 2, "only right passwords are remembered");
     }
 
     #[tokio::test]
     async fn debugging_shows_nothing_to_try_passwords_with() {
-        let (users, logins) = (users(&["alice"]), Logins::default());
-        assert_eq!(logins.check(&users, Some(&basic("alice:secret"))).await, Login::Granted);
-        assert_eq!(format!("{logins:?}"), "Logins { .. }");
+        let (users, authenticator) = (users(&["alice"]), Authenticator::default());
+        assert_eq!(
+            authenticator.check(&users, Some(&basic("alice:secret"))).await,
+            AuthResult::Granted
+        );
+        assert_eq!(format!("{authenticator:?}"), "Authenticator { .. }");
         assert!(!format!("{users:?}").contains("$2"), "{users:?}");
     }
 
     #[tokio::test]
     async fn a_remembered_password_holds_only_with_its_hash() {
-        let (before, logins) = (users(&["alice"]), Logins::default());
+        let (before, authenticator) = (users(&["alice"]), Authenticator::default());
         let header = basic("alice:secret");
-        assert_eq!(logins.check(&before, Some(&header)).await, Login::Granted);
+        assert_eq!(authenticator.check(&before, Some(&header)).await, AuthResult::Granted);
         let other = Secret::new(bcrypt::hash("other", 4).unwrap());
         let after = Users::new([("alice".to_owned(), other)].into());
-        assert_eq!(logins.check(&after, Some(&header)).await, Login::Denied);
-        logins.retain(&users(&["bob"]));
-        assert!(logins.known().is_empty());
+        assert_eq!(authenticator.check(&after, Some(&header)).await, AuthResult::Denied);
+        authenticator.retain(&users(&["bob"]));
+        assert!(authenticator.known().is_empty());
     }
 
     #[tokio::test]
     async fn a_remembered_password_does_not_wait_and_too_many_are_sent_away() {
-        let (users, logins) = (users(&["alice"]), Logins::default());
+        let (users, authenticator) = (users(&["alice"]), Authenticator::default());
         let right = basic("alice:secret");
-        assert_eq!(logins.check(&users, Some(&right)).await, Login::Granted);
+        assert_eq!(authenticator.check(&users, Some(&right)).await, AuthResult::Granted);
         let places: Vec<_> =
-            (0..MOST_WAITING).map(|_| Waiting::begin(&logins.waiting).unwrap()).collect();
-        assert_eq!(logins.check(&users, Some(&basic("alice:wrong"))).await, Login::Busy);
-        assert_eq!(logins.check(&users, Some(&right)).await, Login::Granted);
+            (0..MAX_WAITING).map(|_| Waiting::begin(&authenticator.waiting).unwrap()).collect();
+        assert_eq!(
+            authenticator.check(&users, Some(&basic("alice:wrong"))).await,
+            AuthResult::Busy
+        );
+        assert_eq!(authenticator.check(&users, Some(&right)).await, AuthResult::Granted);
         drop(places);
-        assert_eq!(logins.check(&users, Some(&basic("alice:wrong"))).await, Login::Denied);
+        assert_eq!(
+            authenticator.check(&users, Some(&basic("alice:wrong"))).await,
+            AuthResult::Denied
+        );
     }
 }

@@ -21,7 +21,7 @@ use crate::config::web::ClientAuth;
 
 /// Judges the certificates of clients.
 #[derive(Debug)]
-pub(super) struct Clients {
+pub(super) struct ClientVerifier {
     is_mandatory: bool,
     /// Without one, any certificate will do.
     verifier: Option<Arc<dyn ClientCertVerifier>>,
@@ -30,7 +30,7 @@ pub(super) struct Clients {
     algorithms: WebPkiSupportedAlgorithms,
 }
 
-impl Clients {
+impl ClientVerifier {
     pub(super) fn new(
         auth: ClientAuth,
         trusted: Vec<CertificateDer<'static>>,
@@ -107,7 +107,7 @@ fn is_valid_by_itself(certificate: &CertificateDer<'_>, now: UnixTime) -> Result
     }
 }
 
-impl ClientCertVerifier for Clients {
+impl ClientCertVerifier for ClientVerifier {
     fn client_auth_mandatory(&self) -> bool {
         self.is_mandatory
     }

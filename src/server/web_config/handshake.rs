@@ -10,7 +10,7 @@ use tokio::{
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
-use crate::server::web_config::Guard;
+use crate::server::web_config::AccessControl;
 
 /// How long a handshake may take.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -23,12 +23,12 @@ const PLAIN_HTTP: &[u8] = b"HTTP/1.0 400 Bad Request\r\n\r\n\
     Client sent an HTTP request to an HTTPS server.\n";
 
 /// More of a request that is refused anyway is not read.
-const MOST_REFUSED: u64 = 64 << 10;
+const MAX_DISCARDED: u64 = 64 << 10;
 
 /// Makes the handshake, under the rules of this moment.
 pub(in crate::server) async fn accept(
     stream: TcpStream,
-    guard: &Guard,
+    guard: &AccessControl,
 ) -> io::Result<TlsStream<TcpStream>> {
     match select(pin!(begin(stream, guard)), pin!(sleep(TIMEOUT))).await {
         Either::Left((result, _)) => result,
@@ -38,7 +38,7 @@ pub(in crate::server) async fn accept(
     }
 }
 
-async fn begin(stream: TcpStream, guard: &Guard) -> io::Result<TlsStream<TcpStream>> {
+async fn begin(stream: TcpStream, guard: &AccessControl) -> io::Result<TlsStream<TcpStream>> {
     // A client that says nothing costs no more than its connection.
     let mut first = [0];
     stream.peek(&mut first).await?;
@@ -59,6 +59,6 @@ async fn begin(stream: TcpStream, guard: &Guard) -> io::Result<TlsStream<TcpStre
 async fn refuse_plain_http(mut stream: TcpStream) -> io::Result<()> {
     stream.write_all(PLAIN_HTTP).await?;
     stream.shutdown().await?;
-    tokio::io::copy(&mut stream.take(MOST_REFUSED), &mut tokio::io::sink()).await?;
+    tokio::io::copy(&mut stream.take(MAX_DISCARDED), &mut tokio::io::sink()).await?;
     Ok(())
 }

@@ -16,12 +16,12 @@ use actix_web::{
 
 use crate::server::{
     response,
-    web_config::{Guard, basic_auth::Login},
+    web_config::{AccessControl, basic_auth::AuthResult},
 };
 
 /// Lets a request through, or answers it.
 pub(in crate::server) async fn admit(
-    guard: Option<Arc<Guard>>,
+    guard: Option<Arc<AccessControl>>,
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
@@ -33,16 +33,16 @@ pub(in crate::server) async fn admit(
         return Ok(refuse(request, StatusCode::TOO_MANY_REQUESTS, "Too Many Requests"));
     }
     let login = if rules.users.is_empty() {
-        Login::Granted
+        AuthResult::Granted
     } else {
         let authorization = request.headers().get(header::AUTHORIZATION);
         let authorization = authorization.and_then(|value| value.to_str().ok());
-        guard.logins.check(&rules.users, authorization).await
+        guard.authenticator.check(&rules.users, authorization).await
     };
     let answered = match login {
-        Login::Granted => next.call(request).await.map(ServiceResponse::map_into_boxed_body),
-        Login::Busy => Ok(refuse(request, StatusCode::TOO_MANY_REQUESTS, "Too Many Requests")),
-        Login::Denied => {
+        AuthResult::Granted => next.call(request).await.map(ServiceResponse::map_into_boxed_body),
+        AuthResult::Busy => Ok(refuse(request, StatusCode::TOO_MANY_REQUESTS, "Too Many Requests")),
+        AuthResult::Denied => {
             let mut response = refuse(request, StatusCode::UNAUTHORIZED, "Unauthorized");
             let basic = HeaderValue::from_static("Basic");
             response.headers_mut().insert(header::WWW_AUTHENTICATE, basic);

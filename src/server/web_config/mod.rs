@@ -25,7 +25,7 @@ use boring::sha::Sha256;
 use thiserror::Error;
 use tokio_rustls::rustls::ServerConfig;
 
-use self::{basic_auth::Logins, rules::Rules};
+use self::{basic_auth::Authenticator, rules::AccessRules};
 pub(super) use self::{handshake::accept, middleware::admit};
 use crate::{
     config::{ConfigError, web::WebConfig},
@@ -34,20 +34,20 @@ use crate::{
 
 /// The rules in force, and how they are kept current.
 #[derive(Debug)]
-pub struct Guard {
+pub struct AccessControl {
     file: PathBuf,
-    rules: ArcSwap<Rules>,
-    logins: Logins,
+    rules: ArcSwap<AccessRules>,
+    authenticator: Authenticator,
     failed_reloads: AtomicU64,
     /// Whether the file was good when it was last looked at.
     is_current: AtomicBool,
     /// Locked for as long as a look at the files takes, so that looks never overlap.
-    seen: Mutex<Seen>,
+    seen: Mutex<LoadedFiles>,
 }
 
 /// What the rules in force were made of, and what the last look at that found.
 #[derive(Debug)]
-struct Seen {
+struct LoadedFiles {
     files: Vec<(PathBuf, Option<Stamp>)>,
     digest: [u8; 32],
     /// The stamps of the last look.
@@ -80,7 +80,7 @@ pub enum WebConfigError {
     TlsToggled(PathBuf),
 }
 
-impl Guard {
+impl AccessControl {
     /// Reads the file. Blocks.
     pub fn load(file: PathBuf) -> Result<Self, WebConfigError> {
         let (rules, seen) = read(&file)?;
@@ -88,7 +88,7 @@ impl Guard {
         Ok(Self {
             file,
             rules: ArcSwap::from_pointee(rules),
-            logins: Logins::default(),
+            authenticator: Authenticator::default(),
             failed_reloads: AtomicU64::new(0),
             is_current: AtomicBool::new(true),
             seen: Mutex::new(seen),
@@ -138,7 +138,7 @@ impl Guard {
         }
     }
 
-    fn renew(&self, before: &Seen) -> Result<Seen, WebConfigError> {
+    fn renew(&self, before: &LoadedFiles) -> Result<LoadedFiles, WebConfigError> {
         let (mut rules, seen) = read(&self.file)?;
         let current = self.rules.load();
         if seen.digest == before.digest {
@@ -156,13 +156,13 @@ impl Guard {
         if rules.limit.has_limit_of(&current.limit) {
             rules.limit = Arc::clone(&current.limit);
         }
-        self.logins.retain(&rules.users);
+        self.authenticator.retain(&rules.users);
         rules.warn(&self.file);
         self.rules.store(Arc::new(rules));
         Ok(seen)
     }
 
-    fn rules(&self) -> Arc<Rules> {
+    fn rules(&self) -> Arc<AccessRules> {
         self.rules.load_full()
     }
 
@@ -180,7 +180,7 @@ impl Guard {
 }
 
 /// Reads the file and those that it names.
-fn read(file: &Path) -> Result<(Rules, Seen), WebConfigError> {
+fn read(file: &Path) -> Result<(AccessRules, LoadedFiles), WebConfigError> {
     // Stamps are taken before reading: a change in between is seen the next time.
     let stamp = Stamp::of(file).ok();
     let unreadable = |error| WebConfigError::Unreadable { file: file.to_owned(), error };
@@ -194,10 +194,10 @@ fn read(file: &Path) -> Result<(Rules, Seen), WebConfigError> {
             [&tls.certificate, &tls.key].into_iter().chain(others).filter_map(|pem| pem.file())
         });
         files.extend(named.map(|file| (file.to_owned(), Stamp::of(file).ok())));
-        Rules::of(config, |content| digest.update(content))
+        AccessRules::of(config, |content| digest.update(content))
     })?;
     let latest = files.iter().map(|(_, stamp)| stamp.clone()).collect();
-    Ok((rules, Seen { files, digest: digest.finish(), latest, error: None }))
+    Ok((rules, LoadedFiles { files, digest: digest.finish(), latest, error: None }))
 }
 
 #[cfg(test)]
@@ -211,14 +211,14 @@ mod tests {
 
     const LIMITED: &str = "rate_limit: {interval: 1h, burst: 1}\n";
 
-    fn guard(text: &str) -> (Guard, tempfile::TempDir) {
+    fn guard(text: &str) -> (AccessControl, tempfile::TempDir) {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("web.yml");
         fs::write(&file, text).unwrap();
-        (Guard::load(file).unwrap(), folder)
+        (AccessControl::load(file).unwrap(), folder)
     }
 
-    fn settle(guard: &Guard) {
+    fn settle(guard: &AccessControl) {
         guard.look();
         guard.look();
     }

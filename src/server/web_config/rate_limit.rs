@@ -9,17 +9,18 @@ use crate::config::web::RateLimit;
 
 /// Without a limit, every request is taken.
 #[derive(Debug)]
-pub(super) struct Limiter(Option<(RateLimit, Mutex<Bucket>)>);
+pub(super) struct RateLimiter(Option<(RateLimit, Mutex<TokenBucket>)>);
 
 #[derive(Debug)]
-struct Bucket {
+struct TokenBucket {
     tokens: f64,
     filled: Instant,
 }
 
-impl Limiter {
+impl RateLimiter {
     pub(super) fn new(limit: Option<RateLimit>) -> Self {
-        let full = |limit: RateLimit| Bucket { tokens: limit.burst.into(), filled: Instant::now() };
+        let full =
+            |limit: RateLimit| TokenBucket { tokens: limit.burst.into(), filled: Instant::now() };
         Self(limit.map(|limit| (limit, Mutex::new(full(limit)))))
     }
 
@@ -58,7 +59,7 @@ mod tests {
     #[test]
     fn a_burst_is_taken_and_then_one_request_per_interval() {
         let interval = Duration::from_secs(10);
-        let limiter = Limiter::new(Some(RateLimit { interval, burst: 3 }));
+        let limiter = RateLimiter::new(Some(RateLimit { interval, burst: 3 }));
         let start = Instant::now();
         let taken = |after: u64| limiter.admits_at(start + Duration::from_secs(after));
         assert_eq!([0, 0, 0, 0, 9].map(taken), [true, true, true, false, false]);
@@ -68,7 +69,7 @@ mod tests {
 
     #[test]
     fn no_limit_takes_everything() {
-        let limiter = Limiter::new(None);
+        let limiter = RateLimiter::new(None);
         assert!((0..1000).all(|_| limiter.admits()));
     }
 }

@@ -7,23 +7,23 @@ use tokio_rustls::rustls::ServerConfig;
 
 use crate::{
     config::web::WebConfig,
-    server::web_config::{basic_auth::Users, rate_limit::Limiter, tls},
+    server::web_config::{basic_auth::Users, rate_limit::RateLimiter, tls},
     settings::rule::{RuleError, Warning},
 };
 
 /// One state of the file, and of the files that it names.
 #[derive(Debug)]
-pub(super) struct Rules {
+pub(super) struct AccessRules {
     pub(super) tls: Option<Arc<ServerConfig>>,
     pub(super) headers: HeaderMap,
     pub(super) users: Users,
-    pub(super) limit: Arc<Limiter>,
+    pub(super) limit: Arc<RateLimiter>,
     /// Whether the file says anything; a comment says nothing.
     pub(super) has_content: bool,
     warnings: Vec<Warning>,
 }
 
-impl Rules {
+impl AccessRules {
     /// Reads the files that are named; `note` is shown their content. Blocks.
     pub(super) fn of(config: WebConfig, note: impl FnMut(&[u8])) -> Result<Self, RuleError> {
         let tls = config.tls.as_ref().map(|settings| tls::server_config(settings, note));
@@ -39,7 +39,7 @@ impl Rules {
             tls: tls.map(Arc::new),
             headers,
             users: Users::new(config.users),
-            limit: Arc::new(Limiter::new(config.rate_limit)),
+            limit: Arc::new(RateLimiter::new(config.rate_limit)),
             has_content: config.has_content,
             warnings: config.warnings,
         })

@@ -15,7 +15,7 @@ use tokio_rustls::rustls::{
 use crate::{
     config::web::{ClientAuth, Curve, Pem, TlsServer},
     net::tls::system_authorities,
-    server::web_config::client_certificates::Clients,
+    server::web_config::client_certificates::ClientVerifier,
     settings::{
         file::{self, USUAL_MIB},
         pem,
@@ -58,12 +58,11 @@ pub(super) fn server_config(
             system_authorities().into_iter().map(CertificateDer::from).collect()
         });
         let sans = settings.client_allowed_sans.clone();
-        let clients = Clients::new(settings.client_auth, authorities, sans, &provider).map_err(
-            |message| match &settings.client_authorities {
+        let clients = ClientVerifier::new(settings.client_auth, authorities, sans, &provider)
+            .map_err(|message| match &settings.client_authorities {
                 Some(pem) => wrong(pem, message),
                 None => RuleError::at("client_auth_type", message),
-            },
-        )?;
+            })?;
         builder.with_client_cert_verifier(Arc::new(clients))
     };
     let mut config = builder
