@@ -47,9 +47,9 @@ unit: setup ## The tests alone
 
 .PHONY: portable
 portable: setup components ## The tests of times, built as for a platform whose kernel stamps no packets
-	PROBE_EXPORTER_PORTABLE=1 $(CARGO) clippy --locked --workspace --lib --bins --tests -- -D warnings
-	PROBE_EXPORTER_PORTABLE=1 $(CARGO) test --locked --lib -- net:: probers::icmp
-	PROBE_EXPORTER_PORTABLE=1 $(CARGO) test --locked --test it -- wire overhead http::times
+	SOCKET_TIMESTAMPS_PORTABLE=1 $(CARGO) clippy --locked --workspace --lib --bins --tests -- -D warnings
+	SOCKET_TIMESTAMPS_PORTABLE=1 $(CARGO) test --locked --workspace --lib
+	SOCKET_TIMESTAMPS_PORTABLE=1 $(CARGO) test --locked --test it -- wire overhead http::times
 
 # Cargo builds as whoever calls it, and starts the tests by sudo. Root needs none.
 .PHONY: root-tests

@@ -77,7 +77,7 @@ impl App {
             prepare_stamps();
         } else {
             // Never switched on again: a process may hold more than one exporter.
-            wire::use_kernel_stamps(false);
+            wire::set_kernel_timestamps(false);
             log::info!("Readings come from this process's clock, as was asked for");
         }
         let resolver = Arc::new(resolver(options.resolver));

@@ -1,164 +1,116 @@
-//! ICMP messages about packets of ours: which of them mean that a packet was not delivered, and why.
-//!
-//! The only table of types and codes. Every socket that reads the kernel's error queue uses it.
+//! Failures that ICMP errors cause: the reason and the description of each type and code.
 
 use std::{borrow::Cow, io, net::IpAddr};
 
-use crate::{
-    diagnostics::{Call, Failure, Reason, Stage},
-    settings::ip::IpFamily,
+use socket_timestamps::{
+    IpVersion, SocketKind, WireDatagram,
+    icmp::{DeliveryError, IcmpMessage},
 };
 
-/// A packet that was not delivered, and who says so.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Undelivered {
-    /// The error number that the kernel makes of it.
-    pub errno: i32,
-    /// The ICMP message; absent when this host itself refused the packet.
-    pub icmp: Option<IcmpNotice>,
-    /// The path's largest packet, when the packet was too large for it.
-    pub path_mtu: Option<u32>,
-    /// How the packet began, from its transport header on.
-    pub quoted: Quoted,
-}
+use crate::diagnostics::{Call, Failure, Reason, Stage};
 
-/// The beginning of a packet: as much as every ICMP message about it quotes.
-pub type Quoted = [u8; 8];
-
-/// An ICMP message about a packet of ours.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct IcmpNotice {
-    /// The version of IP, which has its own list of types.
-    pub family: IpFamily,
-    /// Type of the message.
-    pub kind: u8,
-    /// Code of the message.
-    pub code: u8,
-    /// The sender: a router, the peer, or this host.
-    pub from: Option<IpAddr>,
-}
-
-/// The two ends of the packet, to tell the sender of a notice from routers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Ends {
-    /// Our own address, where it is known.
-    pub own: Option<IpAddr>,
-    /// The address that the packet was for.
-    pub peer: IpAddr,
-    /// Whether the packet was for a port, unlike an echo request.
-    pub has_port: bool,
-}
-
-/// Whether an error of receiving comes of an ICMP message, which may be about the packet of another
-/// process to the same host. The message itself is in the error queue and decides; only where there
-/// is none, or where it is full, does the error come alone.
+/// Returns the failure of `stage` when a datagram was not delivered. `action` says what was tried; it
+/// is left out if it is empty.
 #[must_use]
-pub fn is_about_a_packet(error: &io::Error) -> bool {
-    #[cfg(target_os = "linux")]
-    const OF_LINUX: [i32; 2] = [libc::ENONET, libc::EREMOTEIO];
-    #[cfg(not(target_os = "linux"))]
-    const OF_LINUX: [i32; 0] = [];
-    const CAUSED_BY_ICMP: [i32; 9] = [
-        libc::ECONNREFUSED,
-        libc::EHOSTUNREACH,
-        libc::ENETUNREACH,
-        libc::EHOSTDOWN,
-        libc::EACCES,
-        libc::EPROTO,
-        libc::ENOPROTOOPT,
-        libc::EOPNOTSUPP,
-        libc::EMSGSIZE,
-    ];
-    error
-        .raw_os_error()
-        .is_some_and(|errno| CAUSED_BY_ICMP.contains(&errno) || OF_LINUX.contains(&errno))
+pub fn failure(
+    socket: &WireDatagram,
+    error: &DeliveryError,
+    stage: Stage,
+    action: &str,
+    peer: IpAddr,
+) -> Failure {
+    let own = socket.local_address().ok().map(|address| address.ip());
+    let ends = Ends { own, peer, has_port: socket.kind() != SocketKind::Icmp };
+    ends.failure(error, stage, action)
 }
 
-impl IcmpNotice {
-    /// The reason and a description when the message means that the packet was not delivered.
-    ///
-    /// `None` for a notice that leaves the packet on its way: redirect (RFC 792, RFC 4861), source
-    /// quench (deprecated by RFC 6633), a router's or host's information, and types that are
-    /// unknown or reserved. Sources of the rest: RFC 792, 1122, 1812, 4443, 7112, 8754, 8883.
-    #[must_use]
-    pub fn meaning(self) -> Option<(Reason, Cow<'static, str>)> {
-        use IpFamily::{V4, V6};
-        use Reason::{MessageTooLong, Refused, TimeExceeded, Unreachable};
-        let (reason, text) = match (self.family, self.kind, self.code) {
-            (V4, 3, 0 | 6) => (Unreachable, "the network is unreachable"),
-            (V4, 3, 1 | 7 | 8) | (V6, 1, 3) => (Unreachable, "the host is unreachable"),
-            (V4, 3, 2) => (Refused, "the protocol is unreachable"),
-            (V4, 3, 3) | (V6, 1, 4) => (Refused, "the port is unreachable"),
-            (V4, 3, 4) => (MessageTooLong, "the packet is too large and must not be fragmented"),
-            (V4, 3, 5) | (V6, 1, 7) => (Unreachable, "the source route failed"),
-            (V4, 3, 9 | 10 | 13) | (V6, 1, 1 | 5) => {
-                (Unreachable, "a rule prohibits the way to the host")
-            }
-            (V4, 3, 11 | 12) => (Unreachable, "there is no route for this type of service"),
-            (V4, 3, 14 | 15) => (Unreachable, "the precedence of the packet is not accepted"),
-            (V6, 1, 0 | 6) => (Unreachable, "there is no route to the host"),
-            (V6, 1, 2) => (Unreachable, "the host is beyond the scope of our address"),
-            (V6, 1, 8) | (V6, 4, 6..=10) => (Unreachable, "the packet's headers are too long"),
-            (V6, 2, _) => (MessageTooLong, "the packet is too large"),
-            (V4, 11, 0) | (V6, 3, 0) => (TimeExceeded, "the time to live ran out on the way"),
-            (V4, 11, _) | (V6, 3, _) => {
-                (TimeExceeded, "the time to put fragments together ran out")
-            }
-            (V4, 12, _) | (V6, 4, 0..=5) => {
-                (Unreachable, "a header of the packet cannot be processed (parameter problem)")
-            }
-            (V4, 3, code) | (V6, 1 | 4, code) => {
-                return Some((Unreachable, format!("unreachable (code {code})").into()));
-            }
-            _ => return None,
-        };
-        Some((reason, text.into()))
-    }
+/// The two ends of a packet. They tell whether the sender of an ICMP message is an end or a router.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Ends {
+    /// The address of this host, if it is known.
+    pub(super) own: Option<IpAddr>,
+    /// The destination of the packet.
+    pub(super) peer: IpAddr,
+    /// The packet was for a port, unlike an echo request.
+    pub(super) has_port: bool,
 }
 
-impl Undelivered {
-    /// The failure of `stage` that this means; `doing` says what was tried, and is left out when
-    /// empty.
-    #[must_use]
-    pub fn failure(&self, stage: Stage, doing: &str, ends: Ends) -> Failure {
-        let Some((notice, (reason, what))) =
-            self.icmp.and_then(|notice| Some((notice, notice.meaning()?)))
-        else {
-            let error = io::Error::from_raw_os_error(self.errno);
-            let doing = if doing.is_empty() { "sending the request" } else { doing };
-            return Failure::system(Call::Exchange, stage, doing, &error);
-        };
-        let from = match notice.from {
-            Some(_) if ends.is_own(notice) => Cow::Borrowed("this host"),
-            Some(from) => from.to_string().into(),
-            None => "a router".into(),
-        };
-        let doing = if doing.is_empty() { String::new() } else { format!("{doing}: ") };
-        let path = self.path_mtu.map(|bytes| format!("; the path carries {bytes} bytes"));
-        let (path, hint) = (path.unwrap_or_default(), hint(reason, notice, ends));
-        let message = format!("{doing}{from} says: {what}{path}{hint}");
-        // A ping asks for no port, and nobody but a firewall of this host refuses what others get.
-        let is_firewall = reason == Reason::Refused && (!ends.has_port || ends.is_own(notice));
-        let reason = if is_firewall { Reason::Unreachable } else { reason };
-        Failure::new(stage, reason, message)
-    }
+/// Returns the reason and the description of an ICMP error; `None` for a message that is not an error,
+/// see [`IcmpMessage::is_error`].
+///
+/// Sources: RFC 792, 1122, 1812, 4443, 7112, 8754, 8883.
+fn meaning(message: IcmpMessage) -> Option<(Reason, Cow<'static, str>)> {
+    use IpVersion::{V4, V6};
+    use Reason::{MessageTooLong, Refused, TimeExceeded, Unreachable};
+    let (reason, text) = match (message.version, message.kind, message.code) {
+        (V4, 3, 0 | 6) => (Unreachable, "the network is unreachable"),
+        (V4, 3, 1 | 7 | 8) | (V6, 1, 3) => (Unreachable, "the host is unreachable"),
+        (V4, 3, 2) => (Refused, "the protocol is unreachable"),
+        (V4, 3, 3) | (V6, 1, 4) => (Refused, "the port is unreachable"),
+        (V4, 3, 4) => (MessageTooLong, "the packet is too large and must not be fragmented"),
+        (V4, 3, 5) | (V6, 1, 7) => (Unreachable, "the source route failed"),
+        (V4, 3, 9 | 10 | 13) | (V6, 1, 1 | 5) => {
+            (Unreachable, "a rule prohibits the way to the host")
+        }
+        (V4, 3, 11 | 12) => (Unreachable, "there is no route for this type of service"),
+        (V4, 3, 14 | 15) => (Unreachable, "the precedence of the packet is not accepted"),
+        (V6, 1, 0 | 6) => (Unreachable, "there is no route to the host"),
+        (V6, 1, 2) => (Unreachable, "the host is beyond the scope of our address"),
+        (V6, 1, 8) | (V6, 4, 6..=10) => (Unreachable, "the packet's headers are too long"),
+        (V6, 2, _) => (MessageTooLong, "the packet is too large"),
+        (V4, 11, 0) | (V6, 3, 0) => (TimeExceeded, "the time to live ran out on the way"),
+        (V4, 11, _) | (V6, 3, _) => (TimeExceeded, "the time to put fragments together ran out"),
+        (V4, 12, _) | (V6, 4, 0..=5) => {
+            (Unreachable, "a header of the packet cannot be processed (parameter problem)")
+        }
+        (V4, 3, code) | (V6, 1 | 4, code) => {
+            return Some((Unreachable, format!("unreachable (code {code})").into()));
+        }
+        _ => return None,
+    };
+    Some((reason, text.into()))
 }
 
 impl Ends {
-    /// Whether this host sent the notice about a packet to another one.
-    fn is_own(self, notice: IcmpNotice) -> bool {
+    /// Returns the failure of `stage` when a packet was not delivered. `action` says what was tried; it
+    /// is left out if it is empty.
+    pub(super) fn failure(self, error: &DeliveryError, stage: Stage, action: &str) -> Failure {
+        let Some((icmp, (reason, what))) =
+            error.icmp.and_then(|message| Some((message, meaning(message)?)))
+        else {
+            let error = io::Error::from_raw_os_error(error.errno);
+            let action = if action.is_empty() { "sending the request" } else { action };
+            return Failure::system(Call::Exchange, stage, action, &error);
+        };
+        let from = match icmp.from {
+            Some(_) if self.is_own(icmp) => Cow::Borrowed("this host"),
+            Some(from) => from.to_string().into(),
+            None => "a router".into(),
+        };
+        let action = if action.is_empty() { String::new() } else { format!("{action}: ") };
+        let path = error.path_mtu.map(|bytes| format!("; the path carries {bytes} bytes"));
+        let (path, hint) = (path.unwrap_or_default(), hint(reason, icmp, self));
+        let message = format!("{action}{from} says: {what}{path}{hint}");
+        // A ping asks for no port, and only a firewall of this host rejects what others get.
+        let is_firewall = reason == Reason::Refused && (!self.has_port || self.is_own(icmp));
+        let reason = if is_firewall { Reason::Unreachable } else { reason };
+        Failure::new(stage, reason, message)
+    }
+
+    /// Returns true if this host sent the message about a packet to another host.
+    fn is_own(self, icmp: IcmpMessage) -> bool {
         let is_local = self.peer.is_unspecified() || self.own == Some(self.peer);
-        notice.from.is_some() && notice.from == self.own && !is_local
+        icmp.from.is_some() && icmp.from == self.own && !is_local
     }
 }
 
-/// An explanation that depends on who sent the notice.
-fn hint(reason: Reason, notice: IcmpNotice, ends: Ends) -> &'static str {
-    let by_us = ends.is_own(notice);
-    let by_peer = notice.from == Some(ends.peer) || ends.peer.is_unspecified();
-    match (notice.family, notice.kind, notice.code) {
-        (IpFamily::V4, 3, 1) if by_us => "; nothing answers ARP requests for its address",
-        (IpFamily::V6, 1, 3) if by_us => "; nothing answers neighbor discovery for its address",
+/// Returns an explanation that depends on the sender of the message.
+fn hint(reason: Reason, icmp: IcmpMessage, ends: Ends) -> &'static str {
+    let by_us = ends.is_own(icmp);
+    let by_peer = icmp.from == Some(ends.peer) || ends.peer.is_unspecified();
+    match (icmp.version, icmp.kind, icmp.code) {
+        (IpVersion::V4, 3, 1) if by_us => "; nothing answers ARP requests for its address",
+        (IpVersion::V6, 1, 3) if by_us => "; nothing answers neighbor discovery for its address",
         _ if reason != Reason::Refused => "",
         _ if by_us => "; a firewall of this host rejects the packet (OUTPUT chain)",
         _ if ends.has_port && by_peer => "; nothing listens there, or a firewall rejects it",
@@ -170,19 +122,21 @@ fn hint(reason: Reason, notice: IcmpNotice, ends: Ends) -> &'static str {
 mod tests {
     use std::net::{Ipv4Addr, Ipv6Addr};
 
+    use socket_timestamps::icmp::QuotedPacket;
+
     use super::*;
 
     const OWN: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 9));
     const ROUTER: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
     const PEER: IpAddr = IpAddr::V6(Ipv6Addr::LOCALHOST);
 
-    fn notice(family: IpFamily, kind: u8, code: u8, from: IpAddr) -> IcmpNotice {
-        IcmpNotice { family, kind, code, from: Some(from) }
+    fn message(version: IpVersion, kind: u8, code: u8, from: IpAddr) -> IcmpMessage {
+        IcmpMessage { version, kind, code, from: Some(from) }
     }
 
     #[test]
-    fn every_type_and_code_means_loss_or_nothing() {
-        use IpFamily::{V4, V6};
+    fn every_type_and_code_is_an_error_or_none() {
+        use IpVersion::{V4, V6};
         use Reason::{MessageTooLong, Refused, TimeExceeded, Unreachable};
         // (family, type, codes, reason); None for what leaves the packet on its way.
         let table = [
@@ -206,7 +160,9 @@ mod tests {
                         *known == family && *number == kind && codes.contains(&code)
                     });
                     let expected = row.and_then(|(.., reason)| *reason);
-                    let meaning = notice(family, kind, code, ROUTER).meaning();
+                    let message = message(family, kind, code, ROUTER);
+                    let meaning = meaning(message);
+                    assert_eq!(meaning.is_some(), message.is_error(), "{message:?}");
                     let reason = meaning.as_ref().map(|(reason, _)| *reason);
                     assert_eq!(reason, expected, "{family:?} {kind} {code}");
                     assert!(meaning.is_none_or(|(_, text)| text.len() > 10));
@@ -216,41 +172,41 @@ mod tests {
     }
 
     #[test]
-    fn notices_that_lose_no_packet_are_known_by_name() {
+    fn messages_that_are_no_errors_have_no_meaning() {
         for (name, family, kind) in [
-            ("echo reply", IpFamily::V4, 0),
-            ("source quench", IpFamily::V4, 4),
-            ("redirect", IpFamily::V4, 5),
-            ("echo request", IpFamily::V4, 8),
-            ("router advertisement", IpFamily::V4, 9),
-            ("router solicitation", IpFamily::V4, 10),
-            ("time stamp reply", IpFamily::V4, 14),
-            ("address mask reply", IpFamily::V4, 18),
-            ("traceroute", IpFamily::V4, 30),
-            ("photuris", IpFamily::V4, 40),
-            ("unknown error", IpFamily::V6, 5),
-            ("private experiment", IpFamily::V6, 100),
-            ("echo reply over IPv6", IpFamily::V6, 129),
-            ("router advertisement over IPv6", IpFamily::V6, 134),
-            ("neighbor advertisement", IpFamily::V6, 136),
-            ("redirect over IPv6", IpFamily::V6, 137),
+            ("echo reply", IpVersion::V4, 0),
+            ("source quench", IpVersion::V4, 4),
+            ("redirect", IpVersion::V4, 5),
+            ("echo request", IpVersion::V4, 8),
+            ("router advertisement", IpVersion::V4, 9),
+            ("router solicitation", IpVersion::V4, 10),
+            ("time stamp reply", IpVersion::V4, 14),
+            ("address mask reply", IpVersion::V4, 18),
+            ("traceroute", IpVersion::V4, 30),
+            ("photuris", IpVersion::V4, 40),
+            ("unknown error", IpVersion::V6, 5),
+            ("private experiment", IpVersion::V6, 100),
+            ("echo reply over IPv6", IpVersion::V6, 129),
+            ("router advertisement over IPv6", IpVersion::V6, 134),
+            ("neighbor advertisement", IpVersion::V6, 136),
+            ("redirect over IPv6", IpVersion::V6, 137),
         ] {
-            assert_eq!(notice(family, kind, 0, ROUTER).meaning(), None, "{name}");
+            assert_eq!(meaning(message(family, kind, 0, ROUTER)), None, "{name}");
         }
     }
 
     #[test]
-    fn the_failure_names_who_says_what() {
-        use IpFamily::{V4, V6};
-        let says = |notice, path_mtu, has_port, doing: &str| {
-            let (errno, quoted) = (libc::EHOSTUNREACH, Quoted::default());
-            let undelivered = Undelivered { errno, icmp: Some(notice), path_mtu, quoted };
+    fn the_failure_names_the_sender_and_the_meaning() {
+        use IpVersion::{V4, V6};
+        let says = |icmp, path_mtu, has_port, action: &str| {
+            let (errno, quoted) = (libc::EHOSTUNREACH, QuotedPacket::default());
+            let error = DeliveryError { errno, icmp: Some(icmp), path_mtu, quoted };
             let ends = Ends { own: Some(OWN), peer: PEER, has_port };
-            let failure = undelivered.failure(Stage::Response, doing, ends);
+            let failure = ends.failure(&error, Stage::Response, action);
             assert_eq!(failure.stage, Stage::Response);
             (failure.reason, failure.message)
         };
-        let router = |family, kind, code| notice(family, kind, code, ROUTER);
+        let router = |version, kind, code| message(version, kind, code, ROUTER);
         for (found, reason, message) in [
             (
                 says(router(V4, 11, 0), None, false, ""),
@@ -258,7 +214,7 @@ mod tests {
                 "192.0.2.1 says: the time to live ran out on the way",
             ),
             (
-                says(notice(V6, 3, 0, PEER), None, false, ""),
+                says(message(V6, 3, 0, PEER), None, false, ""),
                 Reason::TimeExceeded,
                 "::1 says: the time to live ran out on the way",
             ),
@@ -268,7 +224,7 @@ mod tests {
                 "connecting to x: 192.0.2.1 says: the host is unreachable",
             ),
             (
-                says(notice(V4, 3, 1, OWN), None, true, "connecting to x"),
+                says(message(V4, 3, 1, OWN), None, true, "connecting to x"),
                 Reason::Unreachable,
                 "connecting to x: this host says: the host is unreachable; nothing answers ARP \
                  requests for its address",
@@ -280,7 +236,7 @@ mod tests {
                  the path carries 1400 bytes",
             ),
             (
-                says(notice(V6, 2, 0, PEER), Some(1280), false, ""),
+                says(message(V6, 2, 0, PEER), Some(1280), false, ""),
                 Reason::MessageTooLong,
                 "::1 says: the packet is too large; the path carries 1280 bytes",
             ),
@@ -301,13 +257,13 @@ mod tests {
                  packet",
             ),
             (
-                says(notice(V4, 3, 3, OWN), None, true, "sending to x"),
+                says(message(V4, 3, 3, OWN), None, true, "sending to x"),
                 Reason::Unreachable,
                 "sending to x: this host says: the port is unreachable; a firewall of this host \
                  rejects the packet (OUTPUT chain)",
             ),
             (
-                says(notice(V6, 1, 4, PEER), None, true, "sending to x"),
+                says(message(V6, 1, 4, PEER), None, true, "sending to x"),
                 Reason::Refused,
                 "sending to x: ::1 says: the port is unreachable; nothing listens there, or a \
                  firewall rejects it",

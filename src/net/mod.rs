@@ -4,17 +4,15 @@
 
 pub mod connect;
 pub mod context;
-mod control;
 pub mod host_port;
 pub mod http;
-mod icmp_error;
+pub mod icmp_error;
 pub mod oauth2;
 pub mod policy;
 pub mod proxy;
 #[cfg(feature = "http3")]
 pub mod quic;
 pub mod resolve;
-mod stamps;
 pub mod tls;
 pub mod wire;
 

@@ -1,9 +1,8 @@
 //! Connections to addresses.
 
-use std::{future::poll_fn, net::SocketAddr, os::fd::AsFd, time::Duration};
+use std::net::SocketAddr;
 
-use socket2::{Protocol, SockRef, Socket, Type};
-use tokio::net::TcpStream;
+use socket2::{Protocol, Type};
 
 use crate::{
     diagnostics::{Call, Failure, Stage, attempts::Peer},
@@ -11,12 +10,10 @@ use crate::{
         Context,
         connect::{
             SocketOptions,
-            failure::{failure, not_opened, refusal},
+            failure::{failure, not_connected, not_opened},
             socket::open,
         },
-        control::TcpFacts,
-        stamps,
-        wire::{Kind, Mark, WireDatagram, WireStream},
+        wire::{IpVersion, SocketKind, WireDatagram, WireStream},
     },
 };
 
@@ -39,19 +36,14 @@ pub async fn tcp(
     // Small writes are exchanges here, and Nagle's algorithm would add its wait to their times.
     // A socket that refuses the option still connects.
     drop(socket.set_tcp_nodelay(true));
-    // Or the kernel would keep only a number of the ICMP message that ends the attempt.
-    drop(stamps::queue_errors(socket.as_fd(), address.is_ipv6(), true));
-    let born = Mark::now();
     let waiting = context
         .waiting_for(|| format!("SYN sent to {address}, no answer: no TCP handshake was made"));
-    let stream = attempt(socket, address).await?;
+    let connected = WireStream::connect(socket, address).await;
+    let stream = connected.map_err(|error| not_connected(address, &error))?;
     drop(waiting);
-    // On a connection that stands, such messages must not end it (RFC 1122, section 4.2.3.9).
-    drop(stamps::queue_errors(stream.as_fd(), address.is_ipv6(), false));
-    let connect_time = handshake_time(stamps::tcp_facts(stream.as_fd()), born.elapsed());
     context.attempts.settle(&Peer::Port(address));
     context.log.debug("Connected", &[("address", &address)]);
-    Ok(WireStream::new(stream, born, connect_time))
+    Ok(stream)
 }
 
 /// Opens a UDP socket that is connected to `address`.
@@ -72,41 +64,11 @@ pub fn udp(
         open(address, Type::DGRAM, Protocol::UDP).map_err(|error| not_opened(address, &error))?;
     options.bind(&socket, address)?;
     socket.connect(&address.into()).map_err(failed(Call::Connect))?;
-    let socket = WireDatagram::new(socket, Kind::Udp).map_err(failed(Call::SetUp))?;
+    let socket = WireDatagram::new(socket, SocketKind::Udp).map_err(failed(Call::SetUp))?;
     // Or an ICMP error would be the same as silence. Where the kernel cannot pass that on, the
     // deadline must do.
-    drop(socket.hear_more(address.is_ipv6()));
+    drop(socket.receive_errors_and_hop_limits(IpVersion::of(address.ip())));
     Ok(socket)
-}
-
-/// Connects the socket.
-#[expect(clippy::disallowed_methods, reason = "the policy was asked")]
-async fn attempt(socket: Socket, address: SocketAddr) -> Result<TcpStream, Failure> {
-    let doing = || format!("connecting to {address}");
-    match socket.connect(&address.into()) {
-        Ok(()) => {}
-        Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => {}
-        Err(error) => return Err(refusal(&socket, Call::Connect, address, &doing(), &error)),
-    }
-    let stream = TcpStream::from_std(socket.into())
-        .map_err(|error| Failure::system(Call::SetUp, Stage::Connect, &doing(), &error))?;
-    let writable = poll_fn(|context| stream.poll_write_ready(context)).await;
-    let ended = writable.and_then(|()| stream.take_error()).unwrap_or_else(Some);
-    match ended {
-        None => Ok(stream),
-        Some(error) => {
-            let socket = SockRef::from(&stream);
-            Err(refusal(&socket, Call::Exchange, address, &doing(), &error))
-        }
-    }
-}
-
-/// The round-trip time of the handshake where the kernel measured it. When a segment was lost, it
-/// did not, and waiting for the repetition is part of the time that the network took.
-fn handshake_time(facts: Option<TcpFacts>, elapsed: Duration) -> Duration {
-    facts
-        .filter(|facts| facts.retransmits == 0 && !facts.rtt.is_zero())
-        .map_or(elapsed, |facts| facts.rtt.min(elapsed))
 }
 
 #[cfg(test)]
@@ -114,12 +76,16 @@ mod tests {
     use std::{
         net::{IpAddr, Ipv4Addr},
         sync::Arc,
+        time::Duration,
     };
 
     use tokio::{net::TcpListener, time::Instant};
 
     use super::*;
-    use crate::{diagnostics::Reason, net::resolve::Resolver};
+    use crate::{
+        diagnostics::Reason,
+        net::{icmp_error, resolve::Resolver, wire::Event},
+    };
 
     fn context() -> Context {
         Context::new(Instant::now() + Duration::from_mins(1), Arc::new(Resolver::default()))
@@ -127,29 +93,6 @@ mod tests {
 
     fn from(source_ip_address: Option<IpAddr>) -> SocketOptions {
         SocketOptions { source_ip_address }
-    }
-
-    fn facts(rtt: u64, retransmits: u32) -> TcpFacts {
-        TcpFacts {
-            rtt: Duration::from_micros(rtt),
-            min_rtt: None,
-            retransmits,
-            silence: Duration::ZERO,
-        }
-    }
-
-    #[test]
-    fn connect_time_is_the_handshakes_unless_something_was_lost() {
-        let elapsed = Duration::from_millis(5);
-        for (name, facts, expected) in [
-            ("measured", Some(facts(40, 0)), Duration::from_micros(40)),
-            ("retransmitted", Some(facts(40, 1)), elapsed),
-            ("not measured", Some(facts(0, 0)), elapsed),
-            ("longer than it took", Some(facts(6000, 0)), elapsed),
-            ("unknown to this platform", None, elapsed),
-        ] {
-            assert_eq!(handshake_time(facts, elapsed), expected, "{name}");
-        }
     }
 
     #[tokio::test]
@@ -180,6 +123,22 @@ mod tests {
             assert_eq!((failure.stage, failure.reason), (Stage::Connect, reason), "{text}");
             assert!(failure.message.contains(&text), "{}", failure.message);
         }
+    }
+
+    #[tokio::test]
+    async fn a_closed_udp_port_is_refused() {
+        let closed = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
+        let socket = udp(&context(), closed, &from(None)).expect("loopback");
+        socket.send(b"question").await.expect("open");
+        let failure = match socket.event(&mut [0; 8]).await {
+            Ok(Event::Undelivered(error)) => {
+                icmp_error::failure(&socket, &error, Stage::Response, "waiting", closed.ip())
+            }
+            // Where the kernel does not show the ICMP message.
+            Err(error) => Failure::io(Stage::Response, "waiting", &error),
+            Ok(Event::Arrival(_)) => panic!("nobody listens"),
+        };
+        assert_eq!(failure.reason, Reason::Refused, "{failure}");
     }
 
     #[tokio::test]

@@ -3,16 +3,16 @@
 use std::{
     io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
-    os::fd::AsFd,
 };
 
+use socket_timestamps::{ConnectError, ConnectStep};
 #[cfg(target_os = "linux")]
 use socket2::Domain;
 use socket2::{Protocol, Socket, Type};
 
 use crate::{
     diagnostics::{Call, Cause, Failure, Reason, Stage},
-    net::{connect::socket::open, control::Queued, icmp_error::Ends, stamps},
+    net::{connect::socket::open, icmp_error::Ends},
 };
 
 /// The failure when there is no socket for `address`.
@@ -66,22 +66,22 @@ pub fn failure(call: Call, address: SocketAddr, doing: &str, error: &io::Error) 
     }
 }
 
-/// Why a connection was not made: an ICMP message says more than the error.
-pub(super) fn refusal(
-    socket: &Socket,
-    call: Call,
-    address: SocketAddr,
-    doing: &str,
-    error: &io::Error,
-) -> Failure {
-    while let Ok(queued) = stamps::queued(socket.as_fd()) {
-        if let Queued::Undelivered(undelivered) = queued {
-            let own = socket.local_addr().ok().and_then(|own| own.as_socket());
-            let ends = Ends { own: own.map(|own| own.ip()), peer: address.ip(), has_port: true };
-            return undelivered.failure(Stage::Connect, doing, ends);
-        }
+/// Returns the failure of a TCP connection that was not made. An ICMP error says more than the error
+/// number.
+pub(super) fn not_connected(address: SocketAddr, error: &ConnectError) -> Failure {
+    let action = format!("connecting to {address}");
+    if let Some(delivery_error) = &error.delivery_error {
+        let own = error.local_address.map(|own| own.ip());
+        let ends = Ends { own, peer: address.ip(), has_port: true };
+        return ends.failure(delivery_error, Stage::Connect, &action);
     }
-    failure(call, address, doing, error)
+    match error.step {
+        ConnectStep::Start => failure(Call::Connect, address, &action, &error.error),
+        ConnectStep::Register => {
+            Failure::system(Call::SetUp, Stage::Connect, &action, &error.error)
+        }
+        ConnectStep::Handshake => failure(Call::Exchange, address, &action, &error.error),
+    }
 }
 
 /// Whether the address belongs to no single host.

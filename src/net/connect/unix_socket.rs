@@ -13,7 +13,7 @@ use crate::{
     diagnostics::{Call, Cause, Failure, Reason, Stage, attempts::Peer},
     net::{
         Context,
-        wire::{Mark, WireStream},
+        wire::{Timestamp, WireStream},
     },
 };
 
@@ -35,14 +35,14 @@ pub async fn connect(context: &Context, name: &str) -> Result<WireStream, Failur
     };
     context.enter(Stage::Connect);
     context.attempt(Peer::Local(name.to_owned()))?;
-    let born = Mark::now();
+    let started = Timestamp::now();
     let _waiting = context.waiting_for(|| format!("no connection to the unix socket {name}"));
     let stream = UnixStream::connect(Path::new(OsStr::from_bytes(address.as_bytes())))
         .await
         .map_err(|error| refusal(name, &error))?;
-    let connect_time = born.elapsed();
+    let connect_time = started.elapsed();
     context.log.debug("Connected", &[("socket", &name)]);
-    Ok(WireStream::new(stream, born, connect_time))
+    Ok(WireStream::from_unix(stream, started, connect_time))
 }
 
 /// The failure of a connection that was not made.

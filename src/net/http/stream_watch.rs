@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::{diagnostics::humanize::count, net::wire::Mark};
+use crate::{diagnostics::humanize::count, net::wire::Timestamp};
 
 /// The times of an exchange, which are read while others own the connection.
 #[derive(Debug, Clone, Default)]
@@ -11,13 +11,13 @@ pub(crate) struct StreamWatch(Arc<Mutex<State>>);
 #[derive(Debug, Clone, Copy, Default)]
 struct State {
     /// When the last bytes of the request were sent, or the last ones so far.
-    sent: Option<Mark>,
+    sent: Option<Timestamp>,
     /// When the head that is being read began to arrive.
-    head: Option<Mark>,
+    head: Option<Timestamp>,
     /// Whether that is the final one.
     is_final: bool,
     /// When the last bytes of the response arrived.
-    last_byte: Option<Mark>,
+    last_byte: Option<Timestamp>,
     has_interim: bool,
     units: Units,
 }
@@ -65,27 +65,27 @@ impl StreamWatch {
     }
 
     /// When the last bytes of the request were sent, or the last ones so far.
-    pub(crate) fn sent(&self) -> Option<Mark> {
+    pub(crate) fn sent(&self) -> Option<Timestamp> {
         self.state().sent
     }
 
     /// When the head of the final response began to arrive.
-    pub(crate) fn head(&self) -> Option<Mark> {
+    pub(crate) fn head(&self) -> Option<Timestamp> {
         let state = self.state();
         state.head.filter(|_| state.is_final)
     }
 
     /// When the last bytes of the response arrived.
-    pub(crate) fn last_byte(&self) -> Option<Mark> {
+    pub(crate) fn last_byte(&self) -> Option<Timestamp> {
         self.state().last_byte
     }
 
-    pub(crate) fn note_sent(&self, sent: Option<Mark>) {
+    pub(crate) fn note_sent(&self, sent: Option<Timestamp>) {
         self.state().sent = sent;
     }
 
     /// Notes the arrival of some of the response.
-    pub(crate) fn note_arrival(&self, arrival: Option<Mark>) {
+    pub(crate) fn note_arrival(&self, arrival: Option<Timestamp>) {
         let mut state = self.state();
         state.head = state.head.or(arrival);
         state.last_byte = arrival;
@@ -146,17 +146,17 @@ mod tests {
             ),
             ("interim alone", &[Datagram(1), Interim { more: false }], None, Some(1)),
         ] {
-            let (watch, start) = (StreamWatch::default(), Mark::now());
+            let (watch, start) = (StreamWatch::default(), Timestamp::now());
             for come in come {
                 match come {
                     Datagram(at) => {
-                        watch.note_arrival(Some(start.after(Duration::from_millis(*at))));
+                        watch.note_arrival(Some(start + Duration::from_millis(*at)));
                     }
                     Interim { more } => watch.note_interim(*more),
                     Head => watch.note_head(),
                 }
             }
-            let millis = |mark: Option<Mark>| mark.map(|mark| mark.since(start).as_millis());
+            let millis = |mark: Option<Timestamp>| mark.map(|mark| mark.since(start).as_millis());
             assert_eq!((millis(watch.head()), millis(watch.last_byte())), (head, last), "{name}");
         }
     }

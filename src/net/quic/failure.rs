@@ -2,13 +2,14 @@
 
 use std::io;
 
+use socket_timestamps::icmp::DeliveryError;
+
 use crate::{
     diagnostics::{Call, Failure, Reason, Stage, log::Quoted},
     net::{
-        connect,
+        connect, icmp_error,
         quic::{AppError, Broken, QuicConnection},
         tls::TlsSession,
-        wire::Undelivered,
     },
 };
 
@@ -69,10 +70,10 @@ impl QuicConnection {
     }
 
     /// The failure of a datagram that was not delivered.
-    pub(super) fn undelivered(&self, undelivered: &Undelivered) -> Failure {
+    pub(super) fn undelivered(&self, error: &DeliveryError) -> Failure {
         let peer = self.addresses.from;
         let doing = format!("sending to {peer}");
-        self.socket.failure(undelivered, self.stage(), &doing, peer.ip())
+        icmp_error::failure(&self.socket, error, self.stage(), &doing, peer.ip())
     }
 
     /// Why the connection is over, if it is; `seen` is what TLS has seen so far while it shakes

@@ -21,7 +21,7 @@ use crate::{
         Context,
         connect::{SocketOptions, dial},
         tls::{Handshake, QuicTls, TlsClient, TlsSession},
-        wire::{Arrival, Event, Lap, Mark, WireClock, WireDatagram},
+        wire::{Arrival, Event, Lap, Timestamp, WireClock, WireDatagram},
     },
 };
 
@@ -41,7 +41,7 @@ pub struct QuicConnection {
     /// Whether the last datagram that was sent is in the account of the clock.
     last_send_noted: bool,
     sends: u64,
-    arrival: Option<Mark>,
+    arrival: Option<Timestamp>,
     broken: Option<Broken>,
 }
 
@@ -91,10 +91,10 @@ impl QuicConnection {
         address: SocketAddr,
         (request, application): (Handshake<'_>, Application),
     ) -> Result<Self, Failure> {
-        let born = Mark::now();
+        let born = Timestamp::now();
         let socket = dial::udp(context, address, &SocketOptions::default())?;
         #[cfg(target_os = "linux")]
-        drop(socket.forbid_fragments(address.is_ipv6()));
+        drop(forbid_fragments(&socket, address));
         let local = socket
             .local_address()
             .map_err(|error| Failure::io(Stage::Connect, "opening a UDP socket", &error))?;
@@ -103,7 +103,7 @@ impl QuicConnection {
             engine,
             tls,
             socket,
-            clock: WireClock::of_datagrams(born),
+            clock: WireClock::manual(born),
             addresses: quiche::RecvInfo { from: address, to: local },
             buffer: vec![0; parameters::LARGEST_DATAGRAM].into_boxed_slice(),
             application,
@@ -167,13 +167,13 @@ impl QuicConnection {
 
     /// When the last datagram arrived.
     #[must_use]
-    pub fn arrival(&self) -> Option<Mark> {
+    pub fn arrival(&self) -> Option<Timestamp> {
         self.arrival
     }
 
     /// When the last datagram was sent: as it left, once something has come and the kernel says so.
     #[must_use]
-    pub fn last_send(&self) -> Option<Mark> {
+    pub fn last_send(&self) -> Option<Timestamp> {
         self.socket.last_send()
     }
 
@@ -195,7 +195,7 @@ impl QuicConnection {
     async fn step_on(&mut self, seen: Option<&TlsSession>) -> Result<(), Failure> {
         consume_budget().await;
         if self.burst > 0 && self.burst < LONGEST_BURST && !self.is_over() {
-            match self.socket.event_now(&mut self.buffer) {
+            match self.socket.try_event(&mut self.buffer) {
                 Ok(Some(event)) => return self.take_in(Ok(event)),
                 Ok(None) => {}
                 Err(error) => return self.take_in(Err(error)),
@@ -263,7 +263,7 @@ impl QuicConnection {
         let arrival = match event {
             Ok(Event::Arrival(arrival)) => arrival,
             Ok(Event::Undelivered(undelivered)) => {
-                self.clock.note_end(Mark::now());
+                self.clock.note_end(Timestamp::now());
                 return Err(self.undelivered(&undelivered));
             }
             Err(error) => return Err(self.trouble("waiting for an answer of", &error)),
@@ -317,11 +317,26 @@ impl Drop for QuicConnection {
         let mut packet = [0; parameters::OUR_DATAGRAM];
         for _ in 0..LONGEST_BURST {
             let Some(length) = self.next_packet(&mut packet) else { break };
-            if self.socket.send_now(packet.get(..length).unwrap_or_default()).is_err() {
+            if self.socket.try_send(packet.get(..length).unwrap_or_default()).is_err() {
                 break;
             }
         }
     }
+}
+
+/// Makes the kernel send datagrams whole or not at all, as QUIC requires (RFC 9000, section 14).
+#[cfg(target_os = "linux")]
+fn forbid_fragments(socket: &WireDatagram, peer: SocketAddr) -> io::Result<()> {
+    use rustix::net::sockopt::{
+        Ipv4PathMtuDiscovery, Ipv6PathMtuDiscovery, set_ip_mtu_discover, set_ipv6_mtu_discover,
+    };
+
+    let set = if peer.is_ipv6() {
+        set_ipv6_mtu_discover(socket, Ipv6PathMtuDiscovery::DO)
+    } else {
+        set_ip_mtu_discover(socket, Ipv4PathMtuDiscovery::DO)
+    };
+    Ok(set?)
 }
 
 /// Describes how far a handshake came.

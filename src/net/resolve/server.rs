@@ -4,7 +4,6 @@ use std::{
     fmt,
     io::{self, Read as _},
     net::SocketAddr,
-    os::fd::AsFd as _,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -27,7 +26,7 @@ use super::{
 };
 use crate::{
     diagnostics::{Call, Cause, Reason},
-    net::{connect::open, stamps},
+    net::{connect::open, wire::IpVersion},
 };
 
 /// A name server.
@@ -177,12 +176,16 @@ impl Exchange<'_> {
         let socket = self.socket(Type::DGRAM, Protocol::UDP)?;
         // As glibc does it, or a router that knows no way would be the same as silence. Where the
         // kernel cannot pass that on, the timeout must do.
-        drop(stamps::queue_errors(socket.as_fd(), self.address.is_ipv6(), true));
+        drop(socket_timestamps::receive_icmp_errors(
+            &socket,
+            IpVersion::of(self.address.ip()),
+            true,
+        ));
         socket
             .connect(&self.address.into())
             .map_err(|error| failed(Call::Connect, "connecting", error))?;
-        let socket =
-            stamps::watch(socket).map_err(|error| failed(Call::Open, "opening a socket", error))?;
+        let socket = socket_timestamps::register(socket)
+            .map_err(|error| failed(Call::Open, "opening a socket", error))?;
         let sent = match socket.get_ref().send(&message) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 socket.async_io(Interest::WRITABLE, |socket| socket.send(&message)).await

@@ -6,7 +6,7 @@ use boring::{
 };
 
 use crate::{
-    net::{stamps, tls::prepared_config::ClientIdentity},
+    net::tls::prepared_config::ClientIdentity,
     settings::tls::{TlsSettings, TlsVersion},
 };
 
@@ -64,7 +64,7 @@ fn builder(
     builder.set_strict_cipher_list(CIPHERS)?;
     builder.set_curves_list(GROUPS)?;
     builder.set_sigalgs_list(SIGNATURE_ALGORITHMS)?;
-    stamps::allow_certificates(&mut builder, MAX_CERTIFICATES);
+    boring_ext::set_max_cert_list(&mut builder, MAX_CERTIFICATES);
     // No session is ever resumed.
     builder.set_options(SslOptions::NO_TICKET);
     if let Some(identity) = identity {

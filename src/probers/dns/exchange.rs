@@ -14,6 +14,7 @@ use crate::{
     net::{
         Context,
         connect::{self, ConnectionMeasurements, SocketOptions, dial},
+        icmp_error,
         tls::{Handshake, TlsClient},
         wire::{Event, WireClock},
     },
@@ -63,9 +64,15 @@ impl Question<'_> {
         loop {
             let arrival = match socket.event(&mut buffer).await {
                 Ok(Event::Arrival(arrival)) => arrival,
-                Ok(Event::Undelivered(undelivered)) => {
+                Ok(Event::Undelivered(error)) => {
                     let (doing, server) = (self.waiting(), self.server.ip());
-                    return Err(socket.failure(&undelivered, Stage::Response, &doing, server));
+                    return Err(icmp_error::failure(
+                        &socket,
+                        &error,
+                        Stage::Response,
+                        &doing,
+                        server,
+                    ));
                 }
                 Err(error) => return Err(self.receive_failure(&error)),
             };

@@ -8,7 +8,11 @@ use super::{
 };
 use crate::{
     diagnostics::Failure,
-    net::{Context, http::connection::Connection, wire::WireClock},
+    net::{
+        Context,
+        http::connection::Connection,
+        wire::{Timestamp, WireClock},
+    },
 };
 
 /// One request and the verdict on its response, over a stream that is there already.
@@ -22,7 +26,7 @@ pub async fn probe_over<S>(
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let (stream, clock) = (Box::new(stream), WireClock::of_nothing());
+    let (stream, clock) = (Box::new(stream), WireClock::manual(Timestamp::now()));
     let connection =
         if http2 { Connection::http2(stream, clock) } else { Connection::http1(stream, clock) };
     let mut requests = Requests::new(prober, None).await?;

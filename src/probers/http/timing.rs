@@ -9,7 +9,7 @@ use crate::{
     diagnostics::{Phases, humanize::count},
     net::{
         http::{RequestBody, http1::HeadWatch, stream_watch::StreamWatch},
-        wire::{Mark, WireClock},
+        wire::{Timestamp, WireClock},
     },
     probers::http::{
         measurements::{HttpMeasurements, HttpPhase},
@@ -52,17 +52,17 @@ enum Progress {
 #[derive(Debug, Clone, Copy, Default)]
 struct Answered {
     processing: Duration,
-    first_byte: Option<Mark>,
+    first_byte: Option<Timestamp>,
 }
 
 impl Answered {
     fn charge_processing(&self, phases: &mut Phases<HttpPhase>) {
-        let end = self.first_byte.unwrap_or_else(Mark::now).instant();
+        let end = self.first_byte.unwrap_or_else(Timestamp::now).instant();
         phases.add_until(HttpPhase::Processing, self.processing, end);
     }
 
     /// For a head that arrived at `head`, to a request whose last frame was sent at `sent`.
-    fn framed(sent: Option<Mark>, head: Mark) -> Self {
+    fn framed(sent: Option<Timestamp>, head: Timestamp) -> Self {
         let processing = sent.map(|sent| head.since(sent)).unwrap_or_default();
         Self { processing, first_byte: Some(head) }
     }
@@ -121,7 +121,7 @@ impl Running {
     }
 
     /// Since when the peer is waited for in vain.
-    fn waiting_since(&self) -> Option<Mark> {
+    fn waiting_since(&self) -> Option<Timestamp> {
         let lap = self.clock.so_far();
         match &self.watch {
             Watch::Http1(head) if head.first_read().is_some() => lap.last_byte,
@@ -131,7 +131,7 @@ impl Running {
     }
 
     /// When the last byte of the response arrived, or what told that no more will come.
-    fn last_byte(&self) -> Option<Mark> {
+    fn last_byte(&self) -> Option<Timestamp> {
         let lap = self.clock.so_far();
         match &self.watch {
             _ if self.until_end => lap.end.or(lap.last_byte),
@@ -194,13 +194,13 @@ impl HttpMeasurements {
                     answered.charge_processing(&mut self.phases);
                 }
                 let since = running.waiting_since();
-                let waited = since.map(Mark::elapsed).unwrap_or_default();
+                let waited = since.map(Timestamp::elapsed).unwrap_or_default();
                 self.phases.add_incomplete(HttpPhase::Processing, waited);
                 None
             }
             Progress::Answered(_) => None,
             Progress::Transferring(Answered { first_byte, .. }) => {
-                first_byte.map(|first| (first, Mark::now()))
+                first_byte.map(|first| (first, Timestamp::now()))
             }
             Progress::Complete(Answered { first_byte, .. }) => first_byte.zip(running.last_byte()),
         };

@@ -1,10 +1,7 @@
 //! The icmp prober: one echo request and its reply.
 
 mod explain;
-#[cfg(any(test, fuzzing))]
-pub mod fuzzing;
 mod measurements;
-mod packet;
 mod settings;
 mod socket;
 
@@ -17,21 +14,19 @@ use std::{
     },
 };
 
+use socket_timestamps::icmp::{Echo, ipv4_payload, is_icmp_error};
 use tokio::time::Instant;
 
 use crate::{
     diagnostics::{Call, Failure, Stage, attempts::Peer, humanize::count},
     net::{
-        Context, connect,
+        Context, connect, icmp_error,
         resolve::resolve,
-        wire::{Arrival, Event, is_about_a_packet},
+        wire::{Arrival, Event, IpVersion},
     },
     probers::{
         Prober, Target,
-        icmp::{
-            packet::{Echo, Version, ipv4_content},
-            socket::{Access, IcmpSocket},
-        },
+        icmp::socket::{Access, IcmpSocket},
     },
 };
 
@@ -78,8 +73,8 @@ impl Prober for IcmpProber {
         context.log.debug(
             "Received the reply",
             &[
-                ("sent_by_kernel_clock", &sent.by_kernel()),
-                ("received_by_kernel_clock", &arrival.at.by_kernel()),
+                ("sent_by_kernel_clock", &sent.is_from_kernel()),
+                ("received_by_kernel_clock", &arrival.at.is_from_kernel()),
             ],
         );
         Ok(())
@@ -88,11 +83,11 @@ impl Prober for IcmpProber {
 
 impl IcmpProber {
     fn set_up(&self, address: SocketAddr) -> Result<(IcmpSocket, Echo), Failure> {
-        let version = if address.is_ipv4() { Version::V4 } else { Version::V6 };
+        let version = IpVersion::of(address.ip());
         let identifier = rand::random();
         let socket = IcmpSocket::open(self, address, version, identifier)?;
         let identifier = (socket.access == Access::Raw).then_some(identifier);
-        let payload = packet::payload(self.payload_size);
+        let payload = payload(self.payload_size);
         Ok((socket, Echo { version, identifier, sequence: next_sequence(), payload }))
     }
 }
@@ -107,7 +102,7 @@ async fn wait_for_reply(
     echo: &Echo,
     target: IpAddr,
 ) -> Result<Arrival, Failure> {
-    let mut buffer = vec![0; echo.largest_reply()];
+    let mut buffer = vec![0; echo.max_reply_size()];
     let ignored = Ignored::default();
     let _waiting = context.waiting_for(|| format!("no echo reply from {target}{ignored}"));
     loop {
@@ -121,17 +116,18 @@ async fn wait_for_reply(
                 ignored.packets.fetch_add(1, Ordering::Relaxed);
                 context.log.debug("Ignored a packet", &[("from", &from), ("bytes", &packet.len())]);
             }
-            Ok(Event::Undelivered(undelivered)) => {
-                if echo.is_quoted_by(undelivered.quoted) {
-                    let stage = match undelivered.icmp {
+            Ok(Event::Undelivered(error)) => {
+                if echo.is_quoted_by(error.quoted) {
+                    let stage = match error.icmp {
                         Some(_) => Stage::Response,
                         None => Stage::Request,
                     };
-                    return Err(socket.datagrams.failure(&undelivered, stage, "", target));
+                    let socket = &socket.datagrams;
+                    return Err(icmp_error::failure(socket, &error, stage, "", target));
                 }
                 ignored.notices.fetch_add(1, Ordering::Relaxed);
             }
-            Err(error) if is_about_a_packet(&error) => {}
+            Err(error) if is_icmp_error(&error) => {}
             Err(error) => {
                 let doing = format!("waiting for the reply of {target}");
                 return Err(Failure::io(Stage::Response, &doing, &error));
@@ -166,10 +162,20 @@ impl fmt::Display for Ignored {
 /// Whether a packet holds the reply, as sockets of this kind show it.
 fn is_reply(packet: &[u8], access: Access, echo: &Echo) -> bool {
     let message = match (access, echo.version) {
-        (Access::Raw, Version::V4) => ipv4_content(packet),
-        (Access::Raw, Version::V6) | (Access::Unprivileged, _) => Some(packet),
+        (Access::Raw, IpVersion::V4) => ipv4_payload(packet),
+        (Access::Raw, IpVersion::V6) | (Access::Unprivileged, _) => Some(packet),
     };
     message.is_some_and(|message| echo.is_answered_by(message))
+}
+
+/// Text at the start of a payload. It is that of blackbox_exporter, since receivers may look for it.
+const PAYLOAD: &[u8] = b"Prometheus Blackbox Exporter";
+
+/// Returns a payload of `size` bytes: the text, cut or padded with zeros. Without a size the text.
+fn payload(size: Option<usize>) -> Vec<u8> {
+    let mut payload = PAYLOAD.to_vec();
+    payload.resize(size.unwrap_or(PAYLOAD.len()), 0);
+    payload
 }
 
 /// The number of the next request, from a random start.
@@ -188,7 +194,7 @@ mod tests {
         net::{
             policy::Policy,
             resolve::Resolver,
-            wire::{Kind, stamps_available},
+            wire::{SUPPORTED, SocketKind, kernel_timestamps_available},
         },
     };
 
@@ -230,8 +236,8 @@ mod tests {
                 assert!(rtt > Duration::ZERO && rtt < Duration::from_secs(30), "{rtt:?}");
                 // The reply of loopback goes out with the system's own hop limit.
                 let is_own = seen.reply_hop_limit.is_some_and(|hops| hops > 7);
-                assert_eq!(is_own, cfg!(kernel_stamps), "{seen:?}");
-                assert!(stamps_available(Kind::Icmp) || cfg!(not(kernel_stamps)));
+                assert_eq!(is_own, SUPPORTED, "{seen:?}");
+                assert!(kernel_timestamps_available(SocketKind::Icmp) || !SUPPORTED);
             }
         }
     }
@@ -281,9 +287,17 @@ mod tests {
     }
 
     #[test]
+    fn the_payload_is_the_text_cut_or_padded() {
+        assert_eq!(payload(None), b"Prometheus Blackbox Exporter");
+        assert_eq!(payload(Some(10)), b"Prometheus");
+        assert_eq!(payload(Some(30)), b"Prometheus Blackbox Exporter\0\0");
+        assert_eq!(payload(Some(65_507)).len(), 65_507);
+    }
+
+    #[test]
     fn a_raw_packet_has_a_header_and_another_has_none() {
-        let payload = packet::payload(None);
-        let echo = Echo { version: Version::V4, identifier: None, sequence: 1, payload };
+        let payload = payload(None);
+        let echo = Echo { version: IpVersion::V4, identifier: None, sequence: 1, payload };
         let mut reply = echo.request();
         reply[0] = 0;
         // What the type lost, the checksum gains.

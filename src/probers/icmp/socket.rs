@@ -8,9 +8,9 @@ use crate::{
     diagnostics::{Call, Failure, Reason, Stage},
     net::{
         connect::{self, SocketOptions},
-        wire::{Kind, WireDatagram},
+        wire::{IpVersion, SocketKind, WireDatagram},
     },
-    probers::icmp::{IcmpProber, packet::Version},
+    probers::icmp::IcmpProber,
 };
 
 /// A socket that is connected to the target.
@@ -45,7 +45,7 @@ impl IcmpSocket {
     pub(super) fn open(
         prober: &IcmpProber,
         address: SocketAddr,
-        version: Version,
+        version: IpVersion,
         identifier: u16,
     ) -> Result<Self, Failure> {
         let (socket, access) = open_either(address, version)?;
@@ -63,22 +63,21 @@ impl IcmpSocket {
             let doing = format!("looking for a route to {}", address.ip());
             connect::failure(Call::Connect, address, &doing, &error)
         })?;
-        let datagrams = WireDatagram::new(socket, Kind::Icmp).map_err(setting_up)?;
-        let ipv6 = version == Version::V6;
+        let datagrams = WireDatagram::new(socket, SocketKind::Icmp).map_err(setting_up)?;
         // Where the kernel cannot say more, the reply alone must do.
-        drop(datagrams.hear_more(ipv6));
+        drop(datagrams.receive_errors_and_hop_limits(version));
         if access == Access::Raw {
-            drop(datagrams.hear_only_echo_replies(ipv6));
+            drop(datagrams.receive_only_echo_replies(version));
         }
         Ok(Self { datagrams, access })
     }
 }
 
 /// An unprivileged socket if there may be one, otherwise a raw one.
-fn open_either(address: SocketAddr, version: Version) -> Result<(Socket, Access), Failure> {
+fn open_either(address: SocketAddr, version: IpVersion) -> Result<(Socket, Access), Failure> {
     let protocol = match version {
-        Version::V4 => Protocol::ICMPV4,
-        Version::V6 => Protocol::ICMPV6,
+        IpVersion::V4 => Protocol::ICMPV4,
+        IpVersion::V6 => Protocol::ICMPV6,
     };
     if let Ok(socket) = connect::open(address, Type::DGRAM, protocol) {
         return Ok((socket, Access::Unprivileged));
@@ -90,14 +89,14 @@ fn open_either(address: SocketAddr, version: Version) -> Result<(Socket, Access)
     }
 }
 
-fn set_options(socket: &Socket, prober: &IcmpProber, version: Version) -> io::Result<()> {
+fn set_options(socket: &Socket, prober: &IcmpProber, version: IpVersion) -> io::Result<()> {
     match (version, prober.ttl) {
-        (Version::V4, Some(ttl)) => socket.set_ttl_v4(ttl.into())?,
-        (Version::V6, Some(ttl)) => socket.set_unicast_hops_v6(ttl.into())?,
+        (IpVersion::V4, Some(ttl)) => socket.set_ttl_v4(ttl.into())?,
+        (IpVersion::V6, Some(ttl)) => socket.set_unicast_hops_v6(ttl.into())?,
         (_, None) => {}
     }
     // Upstream ignores the key with IPv6, where routers never fragment.
-    if version == Version::V4 {
+    if version == IpVersion::V4 {
         set_dont_fragment(socket, prober.dont_fragment)?;
     }
     Ok(())
@@ -121,7 +120,7 @@ fn set_dont_fragment(_: &Socket, set: bool) -> io::Result<()> {
 
 /// Has the kernel keep back replies to others, and throws those away that came before it did: when
 /// the thread had to pause there, they may fill the buffer.
-fn spare_others_replies(socket: &Socket, version: Version, identifier: u16) -> io::Result<()> {
+fn spare_others_replies(socket: &Socket, version: IpVersion, identifier: u16) -> io::Result<()> {
     keep_back_others_replies(socket, version, identifier)?;
     let mut byte = [MaybeUninit::uninit()];
     let mut left = MOST_STRAYS;
@@ -137,7 +136,11 @@ const MOST_STRAYS: u32 = 100_000;
 /// Has the kernel keep back replies to others. A raw socket is shown the replies to all probes of
 /// the same host, and many probes at once would fill its buffer until its own reply is lost.
 #[cfg(target_os = "linux")]
-fn keep_back_others_replies(socket: &Socket, version: Version, identifier: u16) -> io::Result<()> {
+fn keep_back_others_replies(
+    socket: &Socket,
+    version: IpVersion,
+    identifier: u16,
+) -> io::Result<()> {
     use socket2::SockFilter;
     // Instructions of the classic Berkeley packet filter; the packet of a raw IPv4 socket begins
     // with its header.
@@ -148,15 +151,15 @@ fn keep_back_others_replies(socket: &Socket, version: Version, identifier: u16) 
     const DROP: SockFilter = SockFilter::new(0x06, 0, 0, 0);
     let is_ours = SockFilter::new(0x15, 0, 1, identifier.into());
     match version {
-        Version::V4 => {
+        IpVersion::V4 => {
             socket.attach_filter(&[SKIP_IPV4_HEADER, LOAD_AFTER_HEADER, is_ours, KEEP, DROP])
         }
-        Version::V6 => socket.attach_filter(&[LOAD, is_ours, KEEP, DROP]),
+        IpVersion::V6 => socket.attach_filter(&[LOAD, is_ours, KEEP, DROP]),
     }
 }
 
 #[cfg(not(target_os = "linux"))]
-fn keep_back_others_replies(_: &Socket, _: Version, _: u16) -> io::Result<()> {
+fn keep_back_others_replies(_: &Socket, _: IpVersion, _: u16) -> io::Result<()> {
     Ok(())
 }
 

@@ -3,7 +3,7 @@
 use prometheus::{IntCounterVec, IntGaugeVec, Opts, Registry};
 
 use crate::{
-    net::wire::{Kind, readings, stamps_available},
+    net::wire::{SocketKind, kernel_timestamps_available, receive_counts},
     server::metrics::register,
 };
 
@@ -31,12 +31,12 @@ impl ClockMetrics {
 
     /// Reads the current values.
     pub(super) fn refresh(&self) {
-        for kind in Kind::ALL {
-            let available = i64::from(stamps_available(kind));
-            self.available.with_label_values(&[kind.label()]).set(available);
-            let (by_kernel, by_process) = readings(kind);
-            for (clock, total) in [("kernel", by_kernel), ("process", by_process)] {
-                let counter = self.arrivals.with_label_values(&[kind.label(), clock]);
+        for kind in SocketKind::ALL {
+            let available = i64::from(kernel_timestamps_available(kind));
+            self.available.with_label_values(&[kind.name()]).set(available);
+            let counts = receive_counts(kind);
+            for (clock, total) in [("kernel", counts.kernel), ("process", counts.process)] {
+                let counter = self.arrivals.with_label_values(&[kind.name(), clock]);
                 counter.inc_by(total.saturating_sub(counter.get()));
             }
         }

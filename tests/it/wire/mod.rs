@@ -11,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use socket_timestamps::SUPPORTED;
 use socket2::{Domain, Socket, Type};
 
 use crate::{metric_text::Metrics, probing::probe, running::Running};
@@ -37,7 +38,7 @@ fn the_kernel_stamps_what_arrives_over_both_families() {
             // A kernel that stamps at all stamps everything on loopback.
             let expected = if available > 0.0 { by_process } else { by_kernel };
             assert!(expected < 1.0, "{loopback} {kind}:\n{}", own.text());
-            assert_eq!(available > 0.0, cfg!(kernel_stamps), "{kind}");
+            assert_eq!(available > 0.0, SUPPORTED, "{kind}");
         }
     }
 }
@@ -144,7 +145,7 @@ fn a_lost_segment_of_the_handshake_is_part_of_connect_and_counted() {
     drop(filler);
     probed.expect(&["probe_success 1"]);
     let connect = probed.value("probe_tcp_duration_seconds{phase=\"connect\"}");
-    if cfg!(kernel_stamps) {
+    if SUPPORTED {
         assert!(probed.value("probe_tcp_retransmits") >= 1.0, "connected within {connect} s");
         // The timer of the kernel is not exact.
         assert!(connect > 0.9, "{connect} s leave out the wait for the repetition");

@@ -6,6 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use socket_timestamps::SUPPORTED;
 use tokio::sync::Notify;
 
 use crate::{
@@ -29,7 +30,7 @@ fn a_late_process_does_not_lengthen_the_phases_of_http3() {
     let asked = Arc::new(Notify::new());
     let probed = probe_late(&pausing(&asked), &asked);
     probed.expect(&["probe_success 1", "probe_http_uncompressed_body_length 2"]);
-    if !cfg!(kernel_stamps) {
+    if !SUPPORTED {
         // All that came is then as late as the process was.
         return;
     }

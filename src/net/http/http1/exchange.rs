@@ -267,7 +267,7 @@ mod tests {
     use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
     use super::*;
-    use crate::diagnostics::Reason;
+    use crate::{diagnostics::Reason, net::wire::Timestamp};
 
     /// A connection that was reset behind these bytes, as the first write found out.
     struct ResetBehind(&'static [u8]);
@@ -315,7 +315,7 @@ mod tests {
         ] {
             let request = Request::post("/").body(Full::new(Bytes::from_static(b"body"))).unwrap();
             let stream = Box::new(ResetBehind(response));
-            let (clock, watch) = (WireClock::of_nothing(), HeadWatch::default());
+            let (clock, watch) = (WireClock::manual(Timestamp::now()), HeadWatch::default());
             let outcome = async {
                 let (_, mut exchange) = send(stream, &clock, &watch, request).await?;
                 let mut length = 0;

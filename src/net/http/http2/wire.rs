@@ -12,7 +12,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWrite as _};
 
 use crate::net::{
     http::{head::spend_turn, send::Transport, stream_watch::StreamWatch},
-    wire::{Mark, WireClock},
+    wire::{Timestamp, WireClock},
 };
 
 /// Number of bytes that wait to be sent, from which nothing more is read.
@@ -148,7 +148,7 @@ impl Wire {
     }
 
     /// Returns when the last bytes arrived.
-    pub(super) fn arrival(&self) -> Option<Mark> {
+    pub(super) fn arrival(&self) -> Option<Timestamp> {
         // TLS gives no more than one record at once. So no byte of these arrived after its end.
         self.clock.last_arrival()
     }

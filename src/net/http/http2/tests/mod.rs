@@ -15,7 +15,7 @@ use super::{
     },
     *,
 };
-use crate::diagnostics::Failure;
+use crate::{diagnostics::Failure, net::wire::Timestamp};
 
 fn frame_of(stream: u32, kind: u8, flags: u8, payload: &[u8]) -> Vec<u8> {
     let mut out = BytesMut::new();
@@ -90,8 +90,13 @@ async fn exchange(method: &str, said: &[u8]) -> Result<(FramedHead, String), Fai
     };
     let client = async move {
         let watch = StreamWatch::default();
-        let sent =
-            Http2::send(Box::new(ours), WireClock::of_nothing(), watch, request(method)).await;
+        let sent = Http2::send(
+            Box::new(ours),
+            WireClock::manual(Timestamp::now()),
+            watch,
+            request(method),
+        )
+        .await;
         let (head, mut exchange) = sent.map_err(|error| error.failure("head"))?;
         let mut body = Vec::new();
         while let Some(piece) =

@@ -55,7 +55,7 @@ async fn an_upload_keeps_to_the_windows_of_the_peer() {
         peer
     };
     let watch = StreamWatch::default();
-    let client = Http2::send(Box::new(ours), WireClock::of_nothing(), watch, request);
+    let client = Http2::send(Box::new(ours), WireClock::manual(Timestamp::now()), watch, request);
     let (sent, _) = tokio::join!(client, server);
     assert!(sent.unwrap().1.is_complete());
 }
@@ -73,7 +73,7 @@ async fn an_answer_counts_before_the_request_has_ended() {
         peer
     };
     let watch = StreamWatch::default();
-    let client = Http2::send(Box::new(ours), WireClock::of_nothing(), watch, request);
+    let client = Http2::send(Box::new(ours), WireClock::manual(Timestamp::now()), watch, request);
     let (sent, _) = tokio::join!(client, server);
     let (head, mut exchange) = sent.unwrap();
     assert_eq!(head.status, StatusCode::OK);
@@ -102,7 +102,8 @@ async fn windows_are_opened_again_for_what_was_received() {
     let client = async move {
         let watch = StreamWatch::default();
         let sent =
-            Http2::send(Box::new(ours), WireClock::of_nothing(), watch, request("GET")).await;
+            Http2::send(Box::new(ours), WireClock::manual(Timestamp::now()), watch, request("GET"))
+                .await;
         let mut exchange = sent.unwrap().1;
         let mut length = 0;
         while let Some(piece) = exchange.next_piece().await.unwrap() {
@@ -133,7 +134,8 @@ async fn a_peer_that_asks_and_does_not_listen_has_to_wait() {
         (pings.len() - rest.len(), peer)
     };
     let watch = StreamWatch::default();
-    let client = Http2::send(Box::new(ours), WireClock::of_nothing(), watch, request("GET"));
+    let client =
+        Http2::send(Box::new(ours), WireClock::manual(Timestamp::now()), watch, request("GET"));
     let (said, _peer) = tokio::select! {
         stopped = server => stopped,
         _ = client => panic!("there is no answer"),

@@ -1,9 +1,12 @@
-//! The metrics of TCP's own figures about a connection.
+//! Sockets with kernel timestamps (the crate `socket-timestamps`), and the metrics of TCP connections.
 
-use crate::{
-    metrics::{Description, Export, Metric, MetricSet, Unit},
-    net::wire::TcpFacts,
+use socket_timestamps::TcpInfo;
+pub use socket_timestamps::{
+    Arrival, Event, IpVersion, Lap, SUPPORTED, SocketKind, Timestamp, WireClock, WireDatagram,
+    WireStream, kernel_timestamps_available, prepare, receive_counts, set_kernel_timestamps,
 };
+
+use crate::metrics::{Description, Export, Metric, MetricSet, Unit};
 
 const RTT: Metric = Metric::new(
     "probe_tcp_rtt_seconds",
@@ -24,9 +27,18 @@ const RETRANSMITS: Metric = Metric::new(
 /// The metrics of every probe that made a TCP connection.
 pub const METRICS: &[Description] = &[RTT.describe(), RETRANSMITS.describe()];
 
-impl Export for TcpFacts {
+impl Export for TcpInfo {
     fn export(&self, metrics: &mut MetricSet) {
         metrics.add(&RTT, [], self.min_rtt.unwrap_or(self.rtt).as_secs_f64());
         metrics.add(&RETRANSMITS, [], self.retransmits);
+    }
+}
+
+/// Exports the statistics of the TCP connection, if it is one.
+impl Export for WireClock {
+    fn export(&self, metrics: &mut MetricSet) {
+        if let Some(info) = self.tcp_info() {
+            info.export(metrics);
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! A connection that keeps account of when its bytes were on the wire.
+//! Streams with the times of their bytes.
 
 use std::{
     fmt, io,
@@ -10,16 +10,20 @@ use std::{
 };
 
 use socket2::SockRef;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-
-use crate::net::{
-    stamps,
-    wire::{Mark, WireClock, socket::StreamSocket, support},
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::{TcpStream, UnixStream},
 };
 
-/// A connection; reads take the kernel's time stamps, writes note when they were made.
+use crate::{Timestamp, WireClock, availability, stream_socket::StreamSocket, sys};
+
+/// A TCP or unix stream that records when its bytes were sent and received.
 ///
-/// What it learns is had from its [`WireClock`], also while TLS or HTTP own the stream.
+/// Reads take the kernel's receive timestamps; writes take the time just before the system call. The
+/// times are available from its [`WireClock`], also while TLS or HTTP own the stream.
+///
+/// The first byte of an answer is read alone, because the kernel's timestamp of a read is that of its
+/// last byte.
 pub struct WireStream {
     socket: Arc<StreamSocket>,
     clock: WireClock,
@@ -27,47 +31,55 @@ pub struct WireStream {
 }
 
 impl WireStream {
-    /// Wraps a connection that was begun at `born` and took `connect_time` to make.
-    pub(in crate::net) fn new(
-        socket: impl Into<StreamSocket>,
-        born: Mark,
-        connect_time: Duration,
-    ) -> Self {
-        let socket = Arc::new(socket.into());
-        if socket.stamped_as().is_some() {
-            support::stamp_arrivals(socket.as_fd());
-        }
-        let clock = WireClock::new(Arc::downgrade(&socket), born, connect_time);
+    /// Wraps a TCP connection that was started at `started` and took `connect_time` to make.
+    #[must_use]
+    pub fn from_tcp(stream: TcpStream, started: Timestamp, connect_time: Duration) -> Self {
+        availability::timestamp_arrivals(stream.as_fd());
+        Self::new(StreamSocket::Tcp(stream), started, connect_time)
+    }
+
+    /// Wraps a unix stream that was connected at `started` in `connect_time`.
+    ///
+    /// The kernel has no timestamps for unix sockets, so that the clock of the process is used.
+    #[must_use]
+    pub fn from_unix(stream: UnixStream, started: Timestamp, connect_time: Duration) -> Self {
+        Self::new(StreamSocket::Unix(stream), started, connect_time)
+    }
+
+    fn new(socket: StreamSocket, started: Timestamp, connect_time: Duration) -> Self {
+        let socket = Arc::new(socket);
+        let clock = WireClock::new(Arc::downgrade(&socket), started, connect_time);
         Self { socket, clock, connect_time }
     }
 
-    /// The account of this connection.
+    /// Returns the clock of this connection.
     #[must_use]
     pub fn clock(&self) -> WireClock {
         self.clock.clone()
     }
 
-    /// How long the network took to make the connection: the round-trip time of the handshake.
+    /// Returns the time that the network took to make the connection: the round-trip time of the
+    /// handshake.
     #[must_use]
     pub fn connect_time(&self) -> Duration {
         self.connect_time
     }
 
-    /// When the peer ended the connection, as was read just now.
+    /// Returns the time at which the peer closed the connection, which was read just now.
     ///
-    /// That bears no stamp, but TCP knows for how long it has heard nothing. It counts in ticks of
-    /// some milliseconds, so that what is no older than a few of them is timed by our own clock.
-    fn end(&self) -> Mark {
-        const COARSE: Duration = Duration::from_millis(10);
-        let now = Mark::now();
-        let facts = support::stamps_wanted().then(|| stamps::tcp_facts(self.socket.as_fd()));
-        match facts.flatten() {
-            Some(facts) if facts.silence > COARSE => now.before(facts.silence),
+    /// The kernel gives no timestamp for it, but TCP knows since when it has received nothing. That
+    /// time has a resolution of some milliseconds, so that a recent end is timed by this process.
+    fn end(&self) -> Timestamp {
+        const RESOLUTION: Duration = Duration::from_millis(10);
+        let now = Timestamp::now();
+        let info = availability::is_enabled().then(|| sys::tcp_info(self.socket.as_fd()));
+        match info.flatten() {
+            Some(info) if info.silence > RESOLUTION => now.before(info.silence),
             _ => now,
         }
     }
 
-    /// Writes once the socket has room; the mark is taken just before the write that succeeds.
+    /// Writes as soon as the socket has room. The time is taken just before the successful write.
     fn poll_send(
         &self,
         context: &mut Context<'_>,
@@ -75,10 +87,10 @@ impl WireStream {
     ) -> Poll<io::Result<usize>> {
         loop {
             ready!(self.socket.poll_write_ready(context))?;
-            let mark = Mark::now();
+            let time = Timestamp::now();
             match write(&self.socket) {
                 Ok(length) => {
-                    self.clock.tally().note_send(mark, length);
+                    self.clock.state().note_send(time, length);
                     return Poll::Ready(Ok(length));
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
@@ -88,9 +100,11 @@ impl WireStream {
     }
 }
 
-/// Bytes that are read at once. Hyper makes as much room for the next read as the last one filled,
-/// and what is larger than this comes fresh from the kernel each time.
-const MOST_AT_ONCE: usize = 32 << 10;
+/// Maximum number of bytes that are read at once.
+///
+/// Readers such as hyper make as much room for the next read as the last one filled. Larger buffers
+/// would be fresh memory from the kernel each time.
+const MAX_READ: usize = 32 << 10;
 
 impl AsyncRead for WireStream {
     fn poll_read(
@@ -100,33 +114,33 @@ impl AsyncRead for WireStream {
     ) -> Poll<io::Result<()>> {
         loop {
             ready!(self.socket.poll_read_ready(context))?;
-            // The kernel stamps a read with the arrival of its last byte. So the first byte of an
-            // answer is read alone, or it would get the time of what came behind it. When we are
-            // late, the kernel may have merged what came behind with the first segment; the first
-            // byte then still gets that time, which is at most as late as we are.
-            let limit = self.clock.tally().read_limit(MOST_AT_ONCE);
+            // The timestamp of a read is the arrival of its last byte. So the first byte of an answer
+            // is read alone, or it would get the time of the bytes after it. If this process is late,
+            // the kernel may have merged later segments with the first one. The first byte then still
+            // gets their time, which is at most as late as this process.
+            let limit = self.clock.state().read_limit(MAX_READ);
             let room = buffer.remaining();
-            let read = self.socket.try_read(|| stamps::receive(self.socket.as_fd(), buffer, limit));
+            let read = self.socket.try_read(|| sys::receive(self.socket.as_fd(), buffer, limit));
             match read {
                 Ok(reading) if reading.length > 0 => {
-                    let mut tally = self.clock.tally();
-                    let mark = Mark::of_arrival(reading.stamp, tally.born());
-                    tally.note_arrival(mark, reading.length);
-                    if let Some(kind) = self.socket.stamped_as() {
-                        support::note_reading(kind, mark);
+                    let mut state = self.clock.state();
+                    let time = Timestamp::of_arrival(reading.stamp, state.started());
+                    state.note_arrival(time, reading.length);
+                    if let Some(kind) = self.socket.kind() {
+                        availability::count_receive(kind, time);
                     }
                     return Poll::Ready(Ok(()));
                 }
                 Ok(_) => {
                     if room > 0 {
-                        let mark = self.end();
-                        self.clock.tally().note_end(mark);
+                        let time = self.end();
+                        self.clock.state().note_end(time);
                     }
                     return Poll::Ready(Ok(()));
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) => {
-                    self.clock.tally().note_end(Mark::now());
+                    self.clock.state().note_end(Timestamp::now());
                     return Poll::Ready(Err(error));
                 }
             }
@@ -166,7 +180,7 @@ impl AsyncWrite for WireStream {
 
 impl Drop for WireStream {
     fn drop(&mut self) {
-        self.clock.tally().facts_at_end = stamps::tcp_facts(self.socket.as_fd());
+        self.clock.state().final_tcp_info = sys::tcp_info(self.socket.as_fd());
     }
 }
 
@@ -182,53 +196,52 @@ mod tests {
 
     use tokio::{
         io::{AsyncReadExt, AsyncWriteExt},
-        net::{TcpListener, TcpSocket, TcpStream, UnixStream},
+        net::TcpListener,
     };
 
     use super::*;
-    use crate::net::wire::{Kind, stamps_available};
+    use crate::{Lap, SUPPORTED, SocketKind, kernel_timestamps_available};
 
-    /// What the kernel of a busy machine may take to deliver what was sent.
-    const ROOM: Duration = Duration::from_millis(200);
+    /// Tolerance for the kernel of a busy machine to deliver what was sent.
+    const TOLERANCE: Duration = Duration::from_millis(200);
 
-    /// A connection, with the peer's end of it.
+    /// Returns a connection and the stream of the peer.
     #[expect(clippy::disallowed_methods, reason = "a connection of the test")]
     async fn connection() -> (WireStream, TcpStream) {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("loopback");
         let address = listener.local_addr().expect("bound");
-        let born = Mark::now();
-        let socket = TcpSocket::new_v4().expect("a socket");
-        let stream = socket.connect(address).await.expect("it listens");
+        let started = Timestamp::now();
+        let stream = TcpStream::connect(address).await.expect("it listens");
         let (peer, _) = listener.accept().await.expect("connected");
-        (WireStream::new(stream, born, born.elapsed()), peer)
+        (WireStream::from_tcp(stream, started, started.elapsed()), peer)
     }
 
     #[tokio::test]
-    async fn a_late_reader_does_not_lengthen_the_reading() {
+    async fn a_late_reader_does_not_lengthen_the_measured_time() {
         let (mut stream, mut peer) = connection().await;
         stream.write_all(b"question").await.expect("open");
         let mut question = [0; 8];
         peer.read_exact(&mut question).await.expect("sent");
-        let asked = Mark::now();
+        let asked = Timestamp::now();
         peer.write_all(b"answer").await.expect("open");
         let answered = asked.elapsed();
-        // As if this process got no CPU time for as long.
-        std::thread::sleep(2 * ROOM);
+        // Simulates a process without CPU time.
+        std::thread::sleep(2 * TOLERANCE);
         let mut answer = [0; 6];
         stream.read_exact(&mut answer).await.expect("sent");
         let lap = stream.clock().lap();
         assert_eq!((lap.sent, lap.received), (8, 6));
-        if stamps_available(Kind::Tcp) {
+        if kernel_timestamps_available(SocketKind::Tcp) {
             let send = lap.last_send.expect("sent");
-            assert!(lap.first_byte.expect("received").by_kernel());
-            assert!(lap.waiting < asked.since(send) + answered + ROOM, "{lap:?}");
+            assert!(lap.first_byte.expect("received").is_from_kernel());
+            assert!(lap.waiting < asked.since(send) + answered + TOLERANCE, "{lap:?}");
         } else {
-            assert!(lap.waiting >= 2 * ROOM, "{lap:?}");
+            assert!(lap.waiting >= 2 * TOLERANCE, "{lap:?}");
         }
     }
 
     #[tokio::test]
-    async fn the_first_byte_is_told_from_those_behind_it() {
+    async fn the_first_byte_has_a_time_of_its_own() {
         let (mut stream, mut peer) = connection().await;
         stream.write_all(b"?").await.expect("open");
         peer.write_all(b"first").await.expect("open");
@@ -246,11 +259,11 @@ mod tests {
         let (first, last) = (lap.first_byte.expect("noted"), lap.last_byte.expect("noted"));
         assert!(last.since(first) > Duration::ZERO);
         assert_eq!(lap.waiting, last.since(lap.last_send.expect("sent")));
-        assert_eq!(clock.lap(), crate::net::wire::Lap::default());
+        assert_eq!(clock.lap(), Lap::default());
     }
 
     #[tokio::test]
-    async fn the_end_of_the_stream_is_seen_and_facts_outlive_it() {
+    async fn statistics_of_tcp_outlive_the_stream() {
         let (mut stream, mut peer) = connection().await;
         let clock = stream.clock();
         peer.write_all(b"bye").await.expect("open");
@@ -258,32 +271,32 @@ mod tests {
         let mut all = Vec::new();
         stream.read_to_end(&mut all).await.expect("orderly");
         assert_eq!(all, b"bye");
-        let before = clock.tcp_facts();
+        let before = clock.tcp_info();
         drop(stream);
-        let after = clock.tcp_facts();
-        assert_eq!(before.is_some(), cfg!(kernel_stamps));
-        assert_eq!(before.map(|facts| facts.retransmits), after.map(|facts| facts.retransmits));
+        let after = clock.tcp_info();
+        assert_eq!(before.is_some(), SUPPORTED);
+        assert_eq!(before.map(|info| info.retransmits), after.map(|info| info.retransmits));
         assert_eq!(clock.so_far().received, 3);
     }
 
     #[tokio::test]
-    async fn an_end_that_is_read_late_is_timed_when_it_came() {
+    async fn an_end_that_is_read_late_has_the_time_at_which_it_came() {
         let (mut stream, mut peer) = connection().await;
         peer.write_all(b"bye").await.expect("open");
         stream.read_exact(&mut [0; 3]).await.expect("sent");
         drop(peer);
-        let ended = Mark::now();
-        std::thread::sleep(2 * ROOM);
+        let ended = Timestamp::now();
+        std::thread::sleep(2 * TOLERANCE);
         assert_eq!(stream.read(&mut []).await.expect("no room"), 0);
         assert_eq!(stream.clock().so_far().end, None, "nothing was read");
         assert_eq!(stream.read(&mut [0]).await.expect("orderly"), 0);
         let end = stream.clock().lap().end.expect("the end was read");
         let late = end.since(ended);
-        assert_eq!(late < ROOM, cfg!(kernel_stamps), "{late:?}");
+        assert_eq!(late < TOLERANCE, SUPPORTED, "{late:?}");
     }
 
     #[tokio::test]
-    async fn a_dropped_stream_closes_although_a_clock_lives() {
+    async fn a_dropped_stream_is_closed_although_a_clock_lives() {
         let (stream, mut peer) = connection().await;
         let clock = stream.clock();
         drop(stream);
@@ -292,21 +305,21 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_unix_socket_is_timed_by_our_own_clock() {
+    async fn a_unix_socket_has_times_of_the_process() {
         let (ours, mut peer) = UnixStream::pair().expect("two sockets");
-        let mut stream = WireStream::new(ours, Mark::now(), Duration::ZERO);
+        let mut stream = WireStream::from_unix(ours, Timestamp::now(), Duration::ZERO);
         stream.write_all(b"?").await.expect("open");
         assert_eq!(peer.read_u8().await.expect("sent"), b'?');
         peer.write_all(b"!").await.expect("open");
         assert_eq!(stream.read_u8().await.expect("sent"), b'!');
         let lap = stream.clock().lap();
-        assert!(!lap.first_byte.expect("received").by_kernel());
+        assert!(!lap.first_byte.expect("received").is_from_kernel());
         assert!(lap.waiting > Duration::ZERO);
-        assert_eq!(stream.clock().tcp_facts(), None);
+        assert_eq!(stream.clock().tcp_info(), None);
     }
 
     #[tokio::test]
-    async fn what_is_shut_down_can_still_be_read_from() {
+    async fn a_stream_can_be_read_after_shutdown() {
         let (mut stream, mut peer) = connection().await;
         stream.shutdown().await.expect("open");
         assert_eq!(peer.read(&mut [0; 1]).await.expect("orderly"), 0);
