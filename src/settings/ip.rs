@@ -2,7 +2,9 @@
 
 use std::net::IpAddr;
 
-use serde::{Deserialize, Deserializer, Serialize, de};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use crate::settings::section::{Form, section};
 
 use crate::settings::rule::Warning;
 
@@ -15,26 +17,18 @@ pub enum IpFamily {
     V6,
 }
 
-/// The keys `preferred_ip_protocol` and `ip_protocol_fallback`, which every section with a network
-/// address has.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct IpSettings {
-    /// As it was written; see [`Self::preferred`].
-    pub preferred_ip_protocol: PreferredIpProtocol,
-    /// Whether an address of the other family will do when there is none of the preferred one.
-    pub ip_protocol_fallback: bool,
-}
-
-impl Default for IpSettings {
-    fn default() -> Self {
-        Self {
-            preferred_ip_protocol: PreferredIpProtocol::default(),
-            ip_protocol_fallback: IP_PROTOCOL_FALLBACK,
-        }
+section! {
+    /// The address family that a probe prefers: keys of every section with a network address.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct IpSettings {
+        /// Address family to use if the name has addresses of both: `ip6` or `ip4`.
+        pub preferred_ip_protocol: PreferredIpProtocol,
+        /// Uses the other family if the preferred one has no address; otherwise the probe fails.
+        pub ip_protocol_fallback: bool = IP_PROTOCOL_FALLBACK,
     }
 }
 
-/// Whether the other family will do when the key is absent.
+/// The default of `ip_protocol_fallback`.
 pub const IP_PROTOCOL_FALLBACK: bool = true;
 
 impl IpSettings {
@@ -111,20 +105,28 @@ pub fn doubt_of_source(source: Option<IpAddr>, ip: &IpSettings) -> Option<Warnin
     ))
 }
 
-/// Reads `source_ip_address`; an empty text means none.
+/// The form of `source_ip_address`: an empty text means none.
 ///
-/// Upstream finds a bad address only when it probes.
-pub fn source_address<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<IpAddr>, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    if text.is_empty() {
-        return Ok(None);
+/// Upstream finds an invalid address only when it probes.
+#[derive(Debug)]
+pub struct SourceAddress;
+
+impl Form<Option<IpAddr>> for SourceAddress {
+    fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<IpAddr>, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        if text.is_empty() {
+            return Ok(None);
+        }
+        let address: IpAddr = text.parse().map_err(|_| {
+            let message = format!("'{text}' is not an IP address such as 192.0.2.1 or 2001:db8::1");
+            de::Error::custom(message)
+        })?;
+        Ok(Some(address.to_canonical()))
     }
-    let address: IpAddr = text.parse().map_err(|_| {
-        de::Error::custom(format!("'{text}' is not an IP address such as 192.0.2.1 or 2001:db8::1"))
-    })?;
-    Ok(Some(address.to_canonical()))
+
+    fn write<S: Serializer>(address: &Option<IpAddr>, serializer: S) -> Result<S::Ok, S::Error> {
+        address.serialize(serializer)
+    }
 }
 
 #[cfg(test)]

@@ -15,5 +15,6 @@ pub mod redact;
 pub mod regexp;
 pub mod rule;
 pub mod secret;
+pub mod section;
 pub mod size;
 pub mod tls;

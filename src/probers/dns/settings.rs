@@ -1,50 +1,56 @@
-//! The section `dns`.
+//! Settings of the dns prober.
 
 use std::net::IpAddr;
 
 use dns_text::{QueryName, Rcode, RecordClass, RecordType};
-use serde::{Deserialize, Deserializer, Serialize, de};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::{
     net::tls::TlsClient,
     settings::{
-        ip::{self, IpSettings, PreferredIpProtocol},
+        ip::{IpSettings, SourceAddress},
         named::Named,
         regexp::{Regexp, Subject},
         rule::{RuleError, Warning},
+        section::{Form, section},
+        tls::TlsSettings,
     },
 };
 
-/// Asks one question and checks the answer's code and records.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "DnsKeys", into = "DnsKeys")]
-pub struct DnsProber {
-    /// Which address of the server is probed.
-    pub ip: IpSettings,
-    /// Whether the question goes over TLS, which needs TCP.
-    pub dns_over_tls: bool,
-    /// How TLS is spoken.
-    pub tls_config: TlsClient,
-    /// The address to ask from.
-    pub source_ip_address: Option<IpAddr>,
-    /// What carries the question.
-    pub transport_protocol: Transport,
-    /// The class that is asked for.
-    pub query_class: RecordClass,
-    /// The name that is asked for; the root when there is no section `dns`.
-    pub query_name: QueryName,
-    /// The type that is asked for.
-    pub query_type: RecordType,
-    /// Whether the server is asked to look further.
-    pub recursion_desired: bool,
-    /// The codes that the answer may have; an empty list means that none will do.
-    pub valid_rcodes: Named<Vec<Rcode>>,
-    /// Rules over the records of the answer section.
-    pub validate_answer_rrs: RecordRules,
-    /// Rules over the records of the authority section.
-    pub validate_authority_rrs: RecordRules,
-    /// Rules over the records of the additional section.
-    pub validate_additional_rrs: RecordRules,
+section! {
+    /// Settings of the dns prober, which sends one query and checks the code and the records of the
+    /// response.
+    #[derive(Debug, Clone, PartialEq)]
+    pub struct DnsProber {
+        /// The address family to prefer.
+        #[key(group)]
+        pub ip: IpSettings,
+        /// Sends the query over TLS; requires `transport_protocol: tcp`.
+        pub dns_over_tls: bool,
+        /// TLS settings.
+        pub tls_config: TlsClient => TlsSettings,
+        /// Address to send from.
+        pub source_ip_address: Option<IpAddr> as SourceAddress,
+        /// Transport of the query: `udp` or `tcp`.
+        pub transport_protocol: Transport,
+        /// Class to query: `IN`, `CH`, `CS`, `HS`, `NONE` or `ANY`.
+        pub query_class: RecordClass as EmptyIsDefault = RecordClass::IN,
+        /// Name to query; required.
+        pub query_name: QueryName as NameText,
+        /// Record type to query, in capitals, such as `A`, `SOA` or `HTTPS`.
+        pub query_type: RecordType as EmptyIsDefault = RecordType::ANY,
+        /// Sets the flag RD: the server resolves the name recursively.
+        pub recursion_desired: bool = true,
+        /// Response codes that are accepted, in capitals; an empty list accepts none.
+        pub valid_rcodes: Named<Vec<Rcode>> = vec![Rcode::NOERROR].into(),
+        /// Rules for the records of the answer section.
+        pub validate_answer_rrs: RecordRules => RecordRules,
+        /// Rules for the records of the authority section.
+        pub validate_authority_rrs: RecordRules => RecordRules,
+        /// Rules for the records of the additional section.
+        pub validate_additional_rrs: RecordRules => RecordRules,
+    }
+    check Self::check;
 }
 
 /// What carries a question.
@@ -58,19 +64,21 @@ pub enum Transport {
     Udp,
 }
 
-/// Rules over the records of one section, as patterns over their presentation text.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct RecordRules {
-    /// Fails when a record matches one of these.
-    pub fail_if_matches_regexp: Vec<Named<Regexp>>,
-    /// Fails when not all records match all of these: the opposite of what the key says, as
-    /// upstream has it.
-    pub fail_if_all_match_regexp: Vec<Named<Regexp>>,
-    /// Fails when a record does not match one of these.
-    pub fail_if_not_matches_regexp: Vec<Named<Regexp>>,
-    /// Fails when no record matches any of these.
-    pub fail_if_none_matches_regexp: Vec<Named<Regexp>>,
+section! {
+    /// Rules for the records of one section, as patterns over their text: name, time to live, class,
+    /// type and data, separated by tabs.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct RecordRules {
+        /// Fails if a record matches one of the patterns.
+        pub fail_if_matches_regexp: Vec<Named<Regexp>>,
+        /// Fails unless all records match all patterns: the opposite of the name, as in
+        /// blackbox_exporter.
+        pub fail_if_all_match_regexp: Vec<Named<Regexp>>,
+        /// Fails if a record does not match one of the patterns, or if there is none.
+        pub fail_if_not_matches_regexp: Vec<Named<Regexp>>,
+        /// Fails if no record matches any of the patterns.
+        pub fail_if_none_matches_regexp: Vec<Named<Regexp>>,
+    }
 }
 
 impl RecordRules {
@@ -92,50 +100,26 @@ impl RecordRules {
     }
 }
 
-/// The section as it is written.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct DnsKeys {
-    preferred_ip_protocol: PreferredIpProtocol,
-    ip_protocol_fallback: bool,
-    dns_over_tls: bool,
-    tls_config: TlsClient,
-    #[serde(deserialize_with = "ip::source_address")]
-    source_ip_address: Option<IpAddr>,
-    transport_protocol: Transport,
-    #[serde(deserialize_with = "query_class")]
-    query_class: RecordClass,
-    query_name: String,
-    #[serde(deserialize_with = "query_type")]
-    query_type: RecordType,
-    recursion_desired: bool,
-    valid_rcodes: Named<Vec<Rcode>>,
-    validate_answer_rrs: RecordRules,
-    validate_authority_rrs: RecordRules,
-    validate_additional_rrs: RecordRules,
-}
+/// The form of `query_class` and `query_type`: an empty text means the default.
+struct EmptyIsDefault;
 
-impl Default for DnsProber {
-    fn default() -> Self {
-        Self {
-            ip: IpSettings::default(),
-            dns_over_tls: false,
-            tls_config: TlsClient::default(),
-            source_ip_address: None,
-            transport_protocol: Transport::default(),
-            query_class: RecordClass::IN,
-            query_name: QueryName::default(),
-            query_type: RecordType::ANY,
-            recursion_desired: true,
-            valid_rcodes: vec![Rcode::NOERROR].into(),
-            validate_answer_rrs: RecordRules::default(),
-            validate_authority_rrs: RecordRules::default(),
-            validate_additional_rrs: RecordRules::default(),
-        }
-    }
-}
+/// The form of `query_name`.
+struct NameText;
 
 impl DnsProber {
+    fn check(&mut self) -> Result<(), RuleError> {
+        if self.query_name.as_str().is_empty() {
+            let message = "query name must be set for DNS module";
+            return Err(RuleError::new(message).involving(["query_name"]));
+        }
+        if self.dns_over_tls && self.transport_protocol != Transport::Tcp {
+            let message = "DNS over TLS needs TCP: set transport_protocol to tcp";
+            let error = RuleError::at("dns_over_tls", message);
+            return Err(error.involving(["transport_protocol"]));
+        }
+        Ok(())
+    }
+
     /// What is surprising about the settings.
     #[must_use]
     pub fn warnings(&self) -> Vec<Warning> {
@@ -160,70 +144,6 @@ impl DnsProber {
     }
 }
 
-impl Default for DnsKeys {
-    fn default() -> Self {
-        DnsProber::default().into()
-    }
-}
-
-impl TryFrom<DnsKeys> for DnsProber {
-    type Error = RuleError;
-
-    fn try_from(keys: DnsKeys) -> Result<Self, RuleError> {
-        if keys.query_name.is_empty() {
-            let message = "query name must be set for DNS module";
-            return Err(RuleError::new(message).involving(["query_name"]));
-        }
-        let query_name = QueryName::new(&keys.query_name).map_err(|what| {
-            RuleError::at("query_name", format!("query name '{}' {what}", keys.query_name))
-        })?;
-        if keys.dns_over_tls && keys.transport_protocol != Transport::Tcp {
-            let message = "DNS over TLS needs TCP: set transport_protocol to tcp";
-            let error = RuleError::at("dns_over_tls", message);
-            return Err(error.involving(["transport_protocol"]));
-        }
-        Ok(Self {
-            ip: IpSettings {
-                preferred_ip_protocol: keys.preferred_ip_protocol,
-                ip_protocol_fallback: keys.ip_protocol_fallback,
-            },
-            dns_over_tls: keys.dns_over_tls,
-            tls_config: keys.tls_config,
-            source_ip_address: keys.source_ip_address,
-            transport_protocol: keys.transport_protocol,
-            query_class: keys.query_class,
-            query_name,
-            query_type: keys.query_type,
-            recursion_desired: keys.recursion_desired,
-            valid_rcodes: keys.valid_rcodes,
-            validate_answer_rrs: keys.validate_answer_rrs,
-            validate_authority_rrs: keys.validate_authority_rrs,
-            validate_additional_rrs: keys.validate_additional_rrs,
-        })
-    }
-}
-
-impl From<DnsProber> for DnsKeys {
-    fn from(prober: DnsProber) -> Self {
-        Self {
-            preferred_ip_protocol: prober.ip.preferred_ip_protocol,
-            ip_protocol_fallback: prober.ip.ip_protocol_fallback,
-            dns_over_tls: prober.dns_over_tls,
-            tls_config: prober.tls_config,
-            source_ip_address: prober.source_ip_address,
-            transport_protocol: prober.transport_protocol,
-            query_class: prober.query_class,
-            query_name: prober.query_name.as_str().to_owned(),
-            query_type: prober.query_type,
-            recursion_desired: prober.recursion_desired,
-            valid_rcodes: prober.valid_rcodes,
-            validate_answer_rrs: prober.validate_answer_rrs,
-            validate_authority_rrs: prober.validate_authority_rrs,
-            validate_additional_rrs: prober.validate_additional_rrs,
-        }
-    }
-}
-
 impl<'de> Deserialize<'de> for Transport {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         match String::deserialize(deserializer)?.as_str() {
@@ -236,19 +156,49 @@ impl<'de> Deserialize<'de> for Transport {
     }
 }
 
-/// Reads `query_class`; an empty text means the default.
-fn query_class<'de, D: Deserializer<'de>>(deserializer: D) -> Result<RecordClass, D::Error> {
-    match String::deserialize(deserializer)?.as_str() {
-        "" => Ok(RecordClass::IN),
-        name => RecordClass::deserialize(de::value::StrDeserializer::new(name)),
+impl Form<RecordClass> for EmptyIsDefault {
+    fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<RecordClass, D::Error> {
+        text_or(RecordClass::IN, deserializer)
+    }
+
+    fn write<S: Serializer>(class: &RecordClass, serializer: S) -> Result<S::Ok, S::Error> {
+        class.serialize(serializer)
     }
 }
 
-/// Reads `query_type`; an empty text means the default.
-fn query_type<'de, D: Deserializer<'de>>(deserializer: D) -> Result<RecordType, D::Error> {
-    match String::deserialize(deserializer)?.as_str() {
-        "" => Ok(RecordType::ANY),
-        name => RecordType::deserialize(de::value::StrDeserializer::new(name)),
+impl Form<RecordType> for EmptyIsDefault {
+    fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<RecordType, D::Error> {
+        text_or(RecordType::ANY, deserializer)
+    }
+
+    fn write<S: Serializer>(kind: &RecordType, serializer: S) -> Result<S::Ok, S::Error> {
+        kind.serialize(serializer)
+    }
+}
+
+/// Reads a text; an empty one means `default`.
+fn text_or<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    default: T,
+    deserializer: D,
+) -> Result<T, D::Error> {
+    match String::deserialize(deserializer)? {
+        text if text.is_empty() => Ok(default),
+        text => T::deserialize(de::value::StringDeserializer::new(text)),
+    }
+}
+
+impl Form<QueryName> for NameText {
+    fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<QueryName, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        if text.is_empty() {
+            return Ok(QueryName::default());
+        }
+        QueryName::new(&text)
+            .map_err(|what| de::Error::custom(format!("query name '{text}' {what}")))
+    }
+
+    fn write<S: Serializer>(name: &QueryName, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(name.as_str())
     }
 }
 
@@ -291,13 +241,10 @@ mod tests {
                 json!({"query_name": "a", "query_type": "TYPE65"}),
                 "query type 'TYPE65' is not valid".to_owned(),
             ),
-            (
-                json!({"query_name": "a..b"}),
-                "query_name: query name 'a..b' has an empty label".to_owned(),
-            ),
+            (json!({"query_name": "a..b"}), "query name 'a..b' has an empty label".to_owned()),
             (
                 json!({"query_name": long}),
-                format!("query_name: query name '{long}' has a label of more than 63 bytes"),
+                format!("query name '{long}' has a label of more than 63 bytes"),
             ),
         ] {
             assert_eq!(parse(value.clone()).unwrap_err(), expected, "{value}");

@@ -1,43 +1,28 @@
-//! The section `grpc`.
-
-use serde::{Deserialize, Serialize};
+//! Settings of the grpc prober.
 
 use crate::{
     net::tls::TlsClient,
     probers::grpc::metadata::Metadata,
-    settings::{
-        ip::{IpSettings, PreferredIpProtocol},
-        named::Named,
-        rule::Warning,
-    },
+    settings::{ip::IpSettings, named::Named, rule::Warning, section::section, tls::TlsSettings},
 };
 
-/// Asks the health service of a gRPC server.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(from = "GrpcKeys", into = "GrpcKeys")]
-pub struct GrpcProber {
-    /// The service to ask for; empty means the server as a whole.
-    pub service: Named<String>,
-    /// Whether TLS is spoken.
-    pub tls: bool,
-    /// How TLS is spoken.
-    pub tls_config: TlsClient,
-    /// Which address of the target is probed.
-    pub ip: IpSettings,
-    /// What is sent beside the request.
-    pub metadata: Metadata,
-}
-
-/// The section as it is written.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct GrpcKeys {
-    service: Named<String>,
-    tls: bool,
-    tls_config: TlsClient,
-    ip_protocol_fallback: bool,
-    preferred_ip_protocol: PreferredIpProtocol,
-    metadata: Metadata,
+section! {
+    /// Settings of the grpc prober, which asks the health service of a gRPC server.
+    #[derive(Debug, Clone, PartialEq)]
+    pub struct GrpcProber {
+        /// Service to ask for; empty means the server as a whole.
+        pub service: Named<String>,
+        /// Uses TLS.
+        pub tls: bool,
+        /// TLS settings.
+        pub tls_config: TlsClient => TlsSettings,
+        /// The address family to prefer.
+        #[key(group)]
+        pub ip: IpSettings,
+        /// Metadata of the request. Keys are in lower case; values of a key that ends in `-bin` may
+        /// be any bytes.
+        pub metadata: Metadata,
+    }
 }
 
 impl GrpcProber {
@@ -53,39 +38,5 @@ impl GrpcProber {
             warnings.push(Warning::at("tls_config", "no effect without 'tls: true'"));
         }
         warnings
-    }
-}
-
-impl Default for GrpcKeys {
-    fn default() -> Self {
-        GrpcProber::default().into()
-    }
-}
-
-impl From<GrpcKeys> for GrpcProber {
-    fn from(keys: GrpcKeys) -> Self {
-        Self {
-            service: keys.service,
-            tls: keys.tls,
-            tls_config: keys.tls_config,
-            ip: IpSettings {
-                preferred_ip_protocol: keys.preferred_ip_protocol,
-                ip_protocol_fallback: keys.ip_protocol_fallback,
-            },
-            metadata: keys.metadata,
-        }
-    }
-}
-
-impl From<GrpcProber> for GrpcKeys {
-    fn from(prober: GrpcProber) -> Self {
-        Self {
-            service: prober.service,
-            tls: prober.tls,
-            tls_config: prober.tls_config,
-            ip_protocol_fallback: prober.ip.ip_protocol_fallback,
-            preferred_ip_protocol: prober.ip.preferred_ip_protocol,
-            metadata: prober.metadata,
-        }
     }
 }

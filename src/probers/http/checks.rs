@@ -45,16 +45,15 @@ pub(super) fn headers(prober: &HttpProber, headers: &HeaderMap) -> Vec<Check> {
 
 fn header_is_not(rule: &HeaderMatcher, headers: &HeaderMap) -> Result<(), Failure> {
     let Some(mut values) = header_values(rule, headers)? else { return Ok(()) };
-    let matches = values.any(|value| rule.regexp.is_match(value));
-    let message = || format!("The header {} matches '{}'", rule.header, rule.regexp.as_str());
+    let matches = values.any(|value| rule.matches(value));
+    let message = || format!("The header {} matches '{}'", rule.header, rule.pattern());
     judged(!matches, Reason::Header, message)
 }
 
 fn header_is(rule: &HeaderMatcher, headers: &HeaderMap) -> Result<(), Failure> {
     let Some(mut values) = header_values(rule, headers)? else { return Ok(()) };
-    let matches = values.any(|value| rule.regexp.is_match(value));
-    let message =
-        || format!("The header {} does not match '{}'", rule.header, rule.regexp.as_str());
+    let matches = values.any(|value| rule.matches(value));
+    let message = || format!("The header {} does not match '{}'", rule.header, rule.pattern());
     judged(matches, Reason::Header, message)
 }
 

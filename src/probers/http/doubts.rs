@@ -3,10 +3,7 @@
 use http::HeaderName;
 
 use super::settings::{HeaderMatcher, HttpProber};
-use crate::settings::{
-    regexp::{Regexp, Subject},
-    rule::Warning,
-};
+use crate::settings::{regexp::Subject, rule::Warning};
 
 /// Headers that are about the transfer, and that rules never see, as in Go.
 const NEVER_SEEN: [&str; 2] = ["Transfer-Encoding", "Trailer"];
@@ -113,13 +110,9 @@ fn doubts_of_header_rule(rule: &HeaderMatcher) -> Vec<Warning> {
         let message = format!("'{name}' is about the transfer, and taken out before rules see it");
         doubts.push(Warning::at("header", message));
     }
-    let of_pattern = pattern_of(rule).warning(Subject::Line);
-    doubts.extend(of_pattern.map(|doubt| Warning::at("regexp", doubt)));
+    let warning = rule.regexp().and_then(|regexp| regexp.warning(Subject::Line));
+    doubts.extend(warning.map(|warning| Warning::at("regexp", warning)));
     doubts
-}
-
-fn pattern_of(rule: &HeaderMatcher) -> &Regexp {
-    &rule.regexp
 }
 
 /// What is wrong with the value of `Host`, as the end of a sentence.

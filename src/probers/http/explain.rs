@@ -140,7 +140,8 @@ impl HttpProber {
 impl HeaderMatcher {
     fn explain(&self, relation: &str) -> String {
         let missing = if self.allow_missing { "may be missing" } else { "is there" };
-        format!("The header {} {missing}, and {relation} {}.", self.header, in_quotes(&self.regexp))
+        let (header, pattern) = (&self.header, self.pattern());
+        format!("The header {header} {missing}, and {relation} '{pattern}'.")
     }
 }
 

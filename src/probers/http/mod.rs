@@ -13,7 +13,6 @@ mod explain;
 mod file_body;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
-mod keys;
 mod measurements;
 mod metrics;
 mod redirects;

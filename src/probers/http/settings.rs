@@ -1,91 +1,115 @@
-//! The section `http`.
+//! Settings of the http prober.
 
 use std::{fmt, sync::Arc};
 
 use http::Method;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::{
     net::{oauth2::TokenSource, tls::TlsClient},
-    probers::http::keys::HttpKeys,
+    probers::http::acceptance::is_acceptable,
     settings::{
         bytes::Bytes,
         cel::CelProgram,
         header::RequestHeaders,
         http_client::HttpClientSettings,
         ip::IpSettings,
-        named::{Named, name_of},
+        named::Named,
         regexp::Regexp,
-        rule::{RuleError, Warning},
+        rule::{KeyPath, RuleError, Warning},
+        section::{EmptyIsNone, Form, section},
         size::ByteSize,
+        tls::TlsVersion,
     },
 };
 
-/// Sends a request, follows where it leads, and checks the answer.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "HttpKeys", into = "HttpKeys")]
-pub struct HttpProber {
-    /// The status codes that will do; empty means all from 200 to 299.
-    pub valid_status_codes: Named<Vec<i64>>,
-    /// The protocol versions that will do, such as `HTTP/1.1`; empty means any.
-    pub valid_http_versions: Named<Vec<String>>,
-    /// Which address of the target is probed.
-    pub ip: IpSettings,
-    /// Whether the name is left to the proxy to resolve.
-    pub skip_resolve_phase_with_proxy: bool,
-    /// Whether the probe fails when TLS was spoken.
-    pub fail_if_ssl: Named<bool>,
-    /// Whether the probe fails when TLS was not spoken.
-    pub fail_if_not_ssl: Named<bool>,
-    /// The method.
-    pub method: Method,
-    /// The headers of the request, which replace those that it has by itself.
-    pub headers: RequestHeaders,
-    /// Fails when the body matches one of these.
-    pub fail_if_body_matches_regexp: Vec<Named<Regexp>>,
-    /// Fails when the body does not match one of these.
-    pub fail_if_body_not_matches_regexp: Vec<Named<Regexp>>,
-    /// Fails when this holds for the body.
-    pub fail_if_body_json_matches_cel: Option<Named<CelProgram>>,
-    /// Fails when this does not hold for the body.
-    pub fail_if_body_json_not_matches_cel: Option<Named<CelProgram>>,
-    /// Fails when a header matches one of these.
-    pub fail_if_header_matches: Vec<HeaderMatcher>,
-    /// Fails when a header does not match one of these.
-    pub fail_if_header_not_matches: Vec<HeaderMatcher>,
-    /// The body of the request; empty means none.
-    pub body: Bytes,
-    /// The file with the body of the request, read at each probe; empty means none.
-    pub body_file: String,
-    /// How the request is made: credentials, redirects, proxy. TLS is in `tls_client`.
-    pub client: HttpClientSettings,
-    /// How TLS is spoken.
-    pub tls_client: TlsClient,
-    /// Where tokens come from.
-    pub token_source: Option<TokenSource>,
-    /// How the body of the answer is compressed.
-    pub compression: Option<Compression>,
-    /// The largest body that is read, after decompression.
-    pub body_size_limit: ByteSize,
-    /// Whether HTTP/3 is spoken.
-    pub enable_http3: bool,
-    /// Whether the old key `no_follow_redirects` was there.
-    pub(super) deprecated_key: bool,
+section! {
+    /// Settings of the http prober, which sends a request, follows redirects and checks the
+    /// response.
+    #[derive(Debug, Clone, PartialEq)]
+    pub struct HttpProber {
+        /// Status codes that are accepted; empty means 200 to 299.
+        pub valid_status_codes: Named<Vec<i64>>,
+        /// HTTP versions that are accepted: `HTTP/1.0`, `HTTP/1.1`, `HTTP/2.0` or `HTTP/3.0`; empty
+        /// means any. `HTTP/3.0` requires `enable_http3` and excludes `HTTP/1.1` and `HTTP/2.0`.
+        pub valid_http_versions: Named<Vec<String>>,
+        /// The address family to prefer.
+        #[key(group)]
+        pub ip: IpSettings,
+        /// Leaves the name of the target to the proxy to resolve; there are no metrics of its
+        /// resolution then.
+        pub skip_resolve_phase_with_proxy: bool,
+        /// Deprecated: the opposite of `follow_redirects`, over which it takes precedence.
+        no_follow_redirects: Option<bool>,
+        /// Fails if the final response came over TLS.
+        pub fail_if_ssl: Named<bool>,
+        /// Fails if the final response did not come over TLS.
+        pub fail_if_not_ssl: Named<bool>,
+        /// Request method, sent as written.
+        pub method: Method as MethodName = Method::GET,
+        /// Request headers, which replace those that the client sends by default. `Host` also sets
+        /// the TLS server name if `tls_config` has none; an empty `User-Agent` sends none.
+        pub headers: RequestHeaders,
+        /// Fails if the body matches one of the patterns.
+        pub fail_if_body_matches_regexp: Vec<Named<Regexp>>,
+        /// Fails if the body does not match one of the patterns.
+        pub fail_if_body_not_matches_regexp: Vec<Named<Regexp>>,
+        /// Fails if the CEL expression over `body` is true, or cannot be evaluated.
+        pub fail_if_body_json_matches_cel: Option<Named<CelProgram>>,
+        /// Fails if the CEL expression over `body` is false, or cannot be evaluated.
+        pub fail_if_body_json_not_matches_cel: Option<Named<CelProgram>>,
+        /// Fails if a header matches one of the rules.
+        pub fail_if_header_matches: Vec<HeaderMatcher> => HeaderMatcher,
+        /// Fails if a header does not match one of the rules.
+        pub fail_if_header_not_matches: Vec<HeaderMatcher> => HeaderMatcher,
+        /// Request body; not together with `body_file`.
+        pub body: Bytes,
+        /// File with the request body, read at each probe; not together with `body`.
+        pub body_file: String,
+        /// The settings of the client.
+        #[key(group)]
+        pub client: HttpClientSettings,
+        /// Compression of the body: `gzip`, `br`, `deflate` or `identity`. An `Accept-Encoding` in
+        /// `headers` must allow it.
+        #[key(name = "compression")]
+        compression_name: CompressionName,
+        /// Maximum size of the decompressed body; 0 means no limit.
+        pub body_size_limit: ByteSize,
+        /// Uses only HTTP/3. Requires `enable_http2: false`, no proxy, and TLS 1.3 within the
+        /// versions of `tls_config`.
+        pub enable_http3: bool,
+        /// The compression that `compression_name` means.
+        #[key(built)]
+        pub compression: Option<Compression>,
+        /// The TLS client, made from `tls_config`.
+        #[key(built)]
+        pub tls_client: TlsClient,
+        /// The source of tokens, made from `oauth2`.
+        #[key(built)]
+        pub token_source: Option<TokenSource>,
+        /// Whether the section has the deprecated key `no_follow_redirects`.
+        #[key(built)]
+        pub(super) has_deprecated_key: bool,
+    }
+    check Self::check;
 }
 
-/// A pattern that the values of a header must match, or must not.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "HeaderMatcherKeys")]
-pub struct HeaderMatcher {
-    /// The name under which its failure is reported; absent means its place.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub name: Option<Arc<str>>,
-    /// The name of the header.
-    pub header: String,
-    /// The pattern.
-    pub regexp: Regexp,
-    /// Whether a missing header is no failure.
-    pub allow_missing: bool,
+section! {
+    /// A pattern for the values of a header. In both lists of rules a missing header is a failure
+    /// unless `allow_missing` is set.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct HeaderMatcher {
+        /// Name under which a failure is reported; the default is the key and the index.
+        #[key(extension)]
+        pub name: Option<Arc<str>> as EmptyIsNone,
+        /// Name of the header, in any case; required.
+        pub header: String,
+        /// Pattern; required.
+        regexp: Option<Regexp>,
+        /// Accepts a response without the header.
+        pub allow_missing: bool,
+    }
+    check Self::check;
 }
 
 /// A way of compressing a body.
@@ -101,47 +125,98 @@ pub enum Compression {
     Identity,
 }
 
-/// The keys of an entry of `fail_if_header_matches`.
-#[derive(Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct HeaderMatcherKeys {
-    name: String,
-    header: String,
-    regexp: Option<Regexp>,
-    allow_missing: bool,
-}
+/// The name of a compression as it is written: `Accept-Encoding` is compared with exactly that.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+struct CompressionName(String);
+
+/// The form of `method`: an empty text means the default.
+///
+/// Upstream finds an invalid method only when it probes.
+struct MethodName;
 
 pub(super) const HTTP_1_1: &str = "HTTP/1.1";
 pub(super) const HTTP_2: &str = "HTTP/2.0";
 pub(super) const HTTP_3: &str = "HTTP/3.0";
 
-impl Default for HttpProber {
-    fn default() -> Self {
-        Self {
-            valid_status_codes: Named::default(),
-            valid_http_versions: Named::default(),
-            ip: IpSettings::default(),
-            skip_resolve_phase_with_proxy: false,
-            fail_if_ssl: Named::default(),
-            fail_if_not_ssl: Named::default(),
-            method: Method::GET,
-            headers: RequestHeaders::default(),
-            fail_if_body_matches_regexp: Vec::new(),
-            fail_if_body_not_matches_regexp: Vec::new(),
-            fail_if_body_json_matches_cel: None,
-            fail_if_body_json_not_matches_cel: None,
-            fail_if_header_matches: Vec::new(),
-            fail_if_header_not_matches: Vec::new(),
-            body: Bytes::default(),
-            body_file: String::new(),
-            client: HttpClientSettings::default(),
-            tls_client: TlsClient::default(),
-            token_source: None,
-            compression: None,
-            body_size_limit: ByteSize::default(),
-            enable_http3: false,
-            deprecated_key: false,
+impl HttpProber {
+    fn check(&mut self) -> Result<(), RuleError> {
+        self.client.check()?;
+        self.check_body()?;
+        self.check_accept_encoding()?;
+        self.check_http3()?;
+        if let Some(no_follow_redirects) = self.no_follow_redirects.take() {
+            self.has_deprecated_key = true;
+            self.client.follow_redirects = !no_follow_redirects;
         }
+        self.compression = self.compression_name.algorithm();
+        self.tls_client = TlsClient::try_from(self.client.tls_config.clone())
+            .map_err(|error| error.inside("tls_config"))?;
+        let oauth2 = self.client.oauth2.clone().map(TokenSource::try_from).transpose();
+        self.token_source = oauth2.map_err(|error| error.inside("oauth2"))?;
+        Ok(())
+    }
+
+    fn check_body(&self) -> Result<(), RuleError> {
+        if !self.body.is_empty() && !self.body_file.is_empty() {
+            let message = "setting body and body_file both are not allowed";
+            return Err(RuleError::at("body_file", message));
+        }
+        Ok(())
+    }
+
+    fn check_accept_encoding(&self) -> Result<(), RuleError> {
+        let CompressionName(compression) = &self.compression_name;
+        for (name, value) in self.headers.iter() {
+            if name.eq_ignore_ascii_case("accept-encoding") && !is_acceptable(compression, value) {
+                let message = format!(
+                    "invalid configuration \"{name}: {value}\", \"compression: {compression}\""
+                );
+                return Err(RuleError::at(["headers", name], message));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_http3(&self) -> Result<(), RuleError> {
+        let position = |wanted: &[&str]| {
+            let found =
+                self.valid_http_versions.iter().position(|known| wanted.contains(&known.as_str()));
+            found.map(|index| KeyPath::from("valid_http_versions").index(index))
+        };
+        if !self.enable_http3 {
+            return match position(&[HTTP_3]) {
+                Some(path) => {
+                    let message =
+                        "HTTP/3 cannot be used as a valid HTTP version when enable_http3 is false";
+                    Err(RuleError::at(path, message).involving(["enable_http3"]))
+                }
+                None => Ok(()),
+            };
+        }
+        if let Some(place) = position(&[HTTP_1_1, HTTP_2]) {
+            let message = "HTTP/3 and HTTP/2.0/1.1 cannot be used together - only HTTP/3.0 is \
+                           allowed when enable_http3 is true";
+            return Err(RuleError::at(place, message));
+        }
+        if self.client.enable_http2 {
+            let message = "when enable_http3 is true, enable_http2 must be set to false";
+            return Err(RuleError::at("enable_http3", message).involving(["enable_http2"]));
+        }
+        // Upstream goes straight to the target in spite of these.
+        let of_proxies = [
+            ("proxy_url", self.client.proxy.proxy_url.is_some()),
+            ("proxy_from_environment", self.client.proxy.proxy_from_environment),
+        ];
+        if let Some((key, _)) = of_proxies.iter().find(|(_, is_there)| *is_there) {
+            let message = "HTTP/3 goes over UDP, and so through no proxy; use HTTP/2 behind one";
+            return Err(RuleError::at(*key, message));
+        }
+        if self.client.tls_config.highest_version() < TlsVersion::Tls13 {
+            let message = "HTTP/3 needs TLS 1.3";
+            return Err(RuleError::at(["tls_config", "max_version"], message));
+        }
+        Ok(())
     }
 }
 
@@ -150,7 +225,7 @@ impl HttpProber {
     #[must_use]
     pub fn warnings(&self) -> Vec<Warning> {
         let mut warnings: Vec<_> = self.ip.preferred_ip_protocol.warning().into_iter().collect();
-        if self.deprecated_key {
+        if self.has_deprecated_key {
             let message = "deprecated; use follow_redirects, which means the opposite";
             warnings.push(Warning::at("no_follow_redirects", message));
         }
@@ -222,24 +297,68 @@ impl fmt::Display for Compression {
     }
 }
 
-impl TryFrom<HeaderMatcherKeys> for HeaderMatcher {
-    type Error = RuleError;
-
-    fn try_from(keys: HeaderMatcherKeys) -> Result<Self, RuleError> {
-        if keys.header.is_empty() {
+impl HeaderMatcher {
+    fn check(&mut self) -> Result<(), RuleError> {
+        if self.header.is_empty() {
             let message = "header name must be set for HTTP header matchers";
             return Err(RuleError::new(message).involving(["header"]));
         }
-        let regexp = keys.regexp.filter(|regexp| !regexp.as_str().is_empty()).ok_or_else(|| {
+        if self.pattern().is_empty() {
             let message = "regexp must be set for HTTP header matchers";
-            RuleError::new(message).involving(["regexp"])
-        })?;
-        Ok(Self {
-            name: name_of(&keys.name),
-            header: keys.header,
-            regexp,
-            allow_missing: keys.allow_missing,
-        })
+            return Err(RuleError::new(message).involving(["regexp"]));
+        }
+        Ok(())
+    }
+
+    /// Returns whether the pattern matches a value of the header.
+    #[must_use]
+    pub fn matches(&self, value: &[u8]) -> bool {
+        self.regexp.as_ref().is_some_and(|regexp| regexp.is_match(value))
+    }
+
+    /// The text of the pattern.
+    #[must_use]
+    pub fn pattern(&self) -> &str {
+        self.regexp.as_ref().map_or("", |regexp| regexp.as_str())
+    }
+
+    /// The pattern.
+    pub(super) const fn regexp(&self) -> Option<&Regexp> {
+        self.regexp.as_ref()
+    }
+}
+
+impl CompressionName {
+    fn algorithm(&self) -> Option<Compression> {
+        Compression::ALL.into_iter().find(|known| known.name().eq_ignore_ascii_case(&self.0))
+    }
+}
+
+impl<'de> Deserialize<'de> for CompressionName {
+    /// Upstream takes any text and then fails every probe.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let key = Self(String::deserialize(deserializer)?);
+        if !key.0.is_empty() && key.algorithm().is_none() {
+            let names = Compression::ALL.map(Compression::name).join(", ");
+            let message = format!("compression '{}' is not valid: it is one of {names}", key.0);
+            return Err(de::Error::custom(message));
+        }
+        Ok(key)
+    }
+}
+
+impl Form<Method> for MethodName {
+    fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Method, D::Error> {
+        match String::deserialize(deserializer)?.as_str() {
+            "" => Ok(Method::GET),
+            text => Method::from_bytes(text.as_bytes()).map_err(|_| {
+                de::Error::custom(format!("method '{text}' is not valid: it is a word such as GET"))
+            }),
+        }
+    }
+
+    fn write<S: Serializer>(method: &Method, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(method.as_str())
     }
 }
 

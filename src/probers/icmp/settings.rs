@@ -2,59 +2,43 @@
 
 use std::net::IpAddr;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serializer, de};
 
 use crate::settings::{
-    ip::{self, IpSettings, PreferredIpProtocol},
-    rule::{RuleError, Warning},
+    ip::{IpSettings, SourceAddress},
+    rule::Warning,
+    section::{Form, section},
 };
 
-/// Sends one echo request and waits for its reply.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "IcmpKeys", into = "IcmpKeys")]
-pub struct IcmpProber {
-    /// Which address of the target is probed.
-    pub ip: IpSettings,
-    /// The address to send from.
-    pub source_ip_address: Option<IpAddr>,
-    /// Bytes after the ICMP header; none means the default text.
-    pub payload_size: Option<usize>,
-    /// Whether routers must not fragment the request (IPv4).
-    pub dont_fragment: bool,
-    /// Time to live or hop limit of the request; none means the system's.
-    pub ttl: Option<u8>,
-}
-
-/// The section as it is written.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct IcmpKeys {
-    preferred_ip_protocol: PreferredIpProtocol,
-    ip_protocol_fallback: bool,
-    #[serde(deserialize_with = "ip::source_address")]
-    source_ip_address: Option<IpAddr>,
-    payload_size: i64,
-    dont_fragment: bool,
-    ttl: i64,
-}
-
-/// How many routers a request passes when the module does not say.
-const DEFAULT_TTL: u8 = 64;
-
-/// What an IPv6 packet can carry after the ICMP header.
-const LARGEST_PAYLOAD: i64 = 65_527;
-
-impl Default for IcmpProber {
-    fn default() -> Self {
-        Self {
-            ip: IpSettings::default(),
-            source_ip_address: None,
-            payload_size: None,
-            dont_fragment: false,
-            ttl: Some(DEFAULT_TTL),
-        }
+section! {
+    /// Settings of the icmp prober, which sends one echo request and waits for the reply.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct IcmpProber {
+        /// Which address of the target is probed.
+        #[key(group)]
+        pub ip: IpSettings,
+        /// Address to send from.
+        pub source_ip_address: Option<IpAddr> as SourceAddress,
+        /// Bytes after the ICMP header; 0 sends a text of 28 bytes.
+        pub payload_size: Option<usize> as PayloadSize,
+        /// Forbids routers to fragment the request (IPv4).
+        pub dont_fragment: bool,
+        /// Time to live or hop limit of the request, up to 255; 0 means that of the system.
+        pub ttl: Option<u8> as Ttl = Some(DEFAULT_TTL),
     }
 }
+
+/// Default time to live, in routers.
+const DEFAULT_TTL: u8 = 64;
+
+/// Maximum number of bytes after the ICMP header of an IPv6 packet.
+const MAX_PAYLOAD: i64 = 65_527;
+
+/// The form of `ttl`: 0 means none.
+struct Ttl;
+
+/// The form of `payload_size`: 0 means none.
+struct PayloadSize;
 
 impl IcmpProber {
     /// What is surprising about the settings.
@@ -74,56 +58,42 @@ impl IcmpProber {
 /// Bytes that an echo request over IPv4 has room for: 65,535 without the headers of IPv4 and ICMP.
 const LARGEST_OVER_IPV4: usize = 65_535 - 20 - 8;
 
-impl Default for IcmpKeys {
-    fn default() -> Self {
-        IcmpProber::default().into()
+impl Form<Option<u8>> for Ttl {
+    fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u8>, D::Error> {
+        let ttl = number(deserializer, "ttl", u8::MAX.into())?;
+        Ok(u8::try_from(ttl).ok().filter(|ttl| *ttl > 0))
+    }
+
+    fn write<S: Serializer>(ttl: &Option<u8>, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u8(ttl.unwrap_or_default())
     }
 }
 
-impl TryFrom<IcmpKeys> for IcmpProber {
-    type Error = RuleError;
+impl Form<Option<usize>> for PayloadSize {
+    fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<usize>, D::Error> {
+        let size = number(deserializer, "payload_size", MAX_PAYLOAD)?;
+        Ok(usize::try_from(size).ok().filter(|size| *size > 0))
+    }
 
-    fn try_from(keys: IcmpKeys) -> Result<Self, RuleError> {
-        if keys.ttl < 0 {
-            return Err(RuleError::at("ttl", "\"ttl\" cannot be negative"));
-        }
-        let ttl = u8::try_from(keys.ttl)
-            .map_err(|_| RuleError::at("ttl", "\"ttl\" cannot exceed 255"))?;
-        if keys.payload_size < 0 {
-            return Err(RuleError::at("payload_size", "\"payload_size\" cannot be negative"));
-        }
-        let payload_size = usize::try_from(keys.payload_size)
-            .ok()
-            .filter(|_| keys.payload_size <= LARGEST_PAYLOAD)
-            .ok_or_else(|| {
-                let message = format!("\"payload_size\" cannot exceed {LARGEST_PAYLOAD}");
-                RuleError::at("payload_size", message)
-            })?;
-        Ok(Self {
-            ip: IpSettings {
-                preferred_ip_protocol: keys.preferred_ip_protocol,
-                ip_protocol_fallback: keys.ip_protocol_fallback,
-            },
-            source_ip_address: keys.source_ip_address,
-            payload_size: Some(payload_size).filter(|size| *size > 0),
-            dont_fragment: keys.dont_fragment,
-            ttl: Some(ttl).filter(|ttl| *ttl > 0),
-        })
+    fn write<S: Serializer>(size: &Option<usize>, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u64(size.unwrap_or_default().try_into().unwrap_or_default())
     }
 }
 
-impl From<IcmpProber> for IcmpKeys {
-    fn from(prober: IcmpProber) -> Self {
-        let payload_size = prober.payload_size.unwrap_or_default();
-        Self {
-            preferred_ip_protocol: prober.ip.preferred_ip_protocol,
-            ip_protocol_fallback: prober.ip.ip_protocol_fallback,
-            source_ip_address: prober.source_ip_address,
-            payload_size: i64::try_from(payload_size).unwrap_or(LARGEST_PAYLOAD),
-            dont_fragment: prober.dont_fragment,
-            ttl: prober.ttl.map_or(0, i64::from),
-        }
+/// Reads a number from 0 to `max`.
+fn number<'de, D: Deserializer<'de>>(
+    deserializer: D,
+    key: &str,
+    max: i64,
+) -> Result<i64, D::Error> {
+    let number = i64::deserialize(deserializer)?;
+    if number < 0 {
+        return Err(de::Error::custom(format!("\"{key}\" cannot be negative")));
     }
+    if number > max {
+        return Err(de::Error::custom(format!("\"{key}\" cannot exceed {max}")));
+    }
+    Ok(number)
 }
 
 #[cfg(test)]
@@ -146,10 +116,10 @@ mod tests {
     #[test]
     fn values_out_of_range_are_refused() {
         for (value, expected) in [
-            (json!({"ttl": -1}), "ttl: \"ttl\" cannot be negative"),
-            (json!({"ttl": 256}), "ttl: \"ttl\" cannot exceed 255"),
-            (json!({"payload_size": -1}), "payload_size: \"payload_size\" cannot be negative"),
-            (json!({"payload_size": 65_528}), "payload_size: \"payload_size\" cannot exceed 65527"),
+            (json!({"ttl": -1}), "\"ttl\" cannot be negative"),
+            (json!({"ttl": 256}), "\"ttl\" cannot exceed 255"),
+            (json!({"payload_size": -1}), "\"payload_size\" cannot be negative"),
+            (json!({"payload_size": 65_528}), "\"payload_size\" cannot exceed 65527"),
             (
                 json!({"source_ip_address": "localhost"}),
                 "'localhost' is not an IP address such as 192.0.2.1 or 2001:db8::1",

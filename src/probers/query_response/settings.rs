@@ -2,17 +2,17 @@
 
 use std::{collections::BTreeSet, fmt, sync::Arc};
 
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Serialize, ser::SerializeStruct};
 
 use crate::{
     diagnostics::CheckName,
     net::Context,
     settings::{
-        bytes::{Bytes, ShownBytes},
-        named::name_of,
+        bytes::Bytes,
         regexp::{Regexp, Subject},
         rule::{KeyPath, RuleError, Warning},
         secret::HIDDEN,
+        section::{EmptyIsNone, section},
     },
 };
 
@@ -21,40 +21,46 @@ use crate::{
 #[serde(try_from = "Vec<Step>")]
 pub struct QueryResponse(Vec<Step>);
 
-/// One step: expect a line or bytes, then send, then turn to TLS; each if asked for.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "StepKeys")]
-pub struct Step {
-    /// The name under which its failure is reported; absent means its place.
-    pub name: Option<Arc<str>>,
-    /// A line to wait for.
-    pub expect: Option<Regexp>,
-    /// Bytes that must come.
-    pub expect_bytes: Bytes,
-    /// Labels of `probe_expect_info`, taken from what `expect` matched.
-    pub labels: Vec<Label>,
-    /// What to send, with `$1` and the like replaced by what `expect` matched.
-    pub send: Bytes,
-    /// Whether to send it without the line feed that otherwise follows.
-    ///
-    /// Unlike upstream, which has no such key and always adds one, also to binary data.
-    pub skip_newline_on_send: bool,
-    /// Whether the connection turns to TLS.
-    pub starttls: bool,
-    /// Whether what is expected, what comes, and what is sent is shown nowhere.
-    ///
-    /// Unlike upstream, which has no such key and shows it all.
-    pub secret: bool,
+section! {
+    /// One step of a dialogue. Its keys take effect in this order.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct Step {
+        /// Name under which a failure is reported; the default is the key and the index.
+        #[key(extension)]
+        pub name: Option<Arc<str>> as EmptyIsNone,
+        /// Pattern; reads lines until one matches. Not together with `expect_bytes`.
+        pub expect: Option<Regexp>,
+        /// Bytes to read and compare.
+        pub expect_bytes: Bytes,
+        /// Labels of `probe_expect_info`, taken from the match of `expect`.
+        pub labels: Vec<Label> => Label,
+        /// Text to send, followed by a line feed. `$1`, `${1}` and `${name}` stand for parts of the
+        /// match of `expect`, and `$$` for a dollar sign.
+        pub send: Bytes,
+        /// Sends exactly the bytes of `send`, without the line feed.
+        #[key(extension)]
+        pub skip_newline_on_send: bool,
+        /// Starts TLS on the connection. Data that the peer sent before, and no step has read, is
+        /// discarded.
+        pub starttls: bool,
+        /// Prints nothing of the data that the step sends, expects and receives; not together with
+        /// `labels`.
+        #[key(extension)]
+        pub secret: bool,
+    }
+    check Self::check;
+    write Self::write_shown;
 }
 
-/// One label of `probe_expect_info`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Label {
-    /// Its name.
-    pub name: String,
-    /// Its value, with `$1` and the like replaced by what `expect` matched.
-    pub value: String,
+section! {
+    /// One label of `probe_expect_info`.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct Label {
+        /// Name of the label; required.
+        pub name: String,
+        /// Value of the label; `$1`, `${1}` and `${name}` stand for parts of the match of `expect`.
+        pub value: String,
+    }
 }
 
 impl Step {
@@ -80,52 +86,6 @@ impl Step {
     #[must_use]
     pub fn check_name(&self, index: usize) -> CheckName {
         CheckName::of_entry("query_response", index).or_given(self.name.as_ref())
-    }
-}
-
-/// A step as it is written.
-#[derive(Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct StepKeys {
-    name: String,
-    expect: Option<Regexp>,
-    expect_bytes: Bytes,
-    labels: Vec<Label>,
-    send: Bytes,
-    skip_newline_on_send: bool,
-    starttls: bool,
-    secret: bool,
-}
-
-/// A step as it may be shown.
-#[derive(Serialize)]
-struct ShownStep<'s> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    name: Option<&'s str>,
-    expect: Option<ShownBytes<'s>>,
-    expect_bytes: ShownBytes<'s>,
-    labels: &'s [Label],
-    send: ShownBytes<'s>,
-    skip_newline_on_send: bool,
-    starttls: bool,
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    secret: bool,
-}
-
-impl Serialize for Step {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let expect = self.expect.as_ref().map(|pattern| Bytes::from(pattern.as_str()));
-        let shown = ShownStep {
-            name: self.name.as_deref(),
-            expect: expect.as_ref().map(|pattern| pattern.shown(self.secret)),
-            expect_bytes: self.expect_bytes.shown(self.secret),
-            labels: &self.labels,
-            send: self.send.shown(self.secret),
-            skip_newline_on_send: self.skip_newline_on_send,
-            starttls: self.starttls,
-            secret: self.secret,
-        };
-        shown.serialize(serializer)
     }
 }
 
@@ -207,20 +167,18 @@ impl TryFrom<Vec<Step>> for QueryResponse {
     }
 }
 
-impl TryFrom<StepKeys> for Step {
-    type Error = RuleError;
-
-    fn try_from(keys: StepKeys) -> Result<Self, RuleError> {
-        if keys.expect.is_some() && !keys.expect_bytes.is_empty() {
+impl Step {
+    fn check(&mut self) -> Result<(), RuleError> {
+        if self.expect.is_some() && !self.expect_bytes.is_empty() {
             let message = "expect and expect_bytes are mutually exclusive";
             return Err(RuleError::at("expect_bytes", message));
         }
-        if keys.secret && !keys.labels.is_empty() {
+        if self.secret && !self.labels.is_empty() {
             let message = "labels would show what is secret: take them from another step";
             return Err(RuleError::at("labels", message));
         }
         let mut names = BTreeSet::new();
-        for (index, label) in keys.labels.iter().enumerate() {
+        for (index, label) in self.labels.iter().enumerate() {
             let path = KeyPath::from("labels").index(index);
             if label.name.is_empty() {
                 let error = RuleError::at(path.clone(), "a label needs a name");
@@ -235,16 +193,20 @@ impl TryFrom<StepKeys> for Step {
                 return Err(RuleError::at(path.key("name"), message));
             }
         }
-        Ok(Self {
-            name: name_of(&keys.name),
-            expect: keys.expect,
-            expect_bytes: keys.expect_bytes,
-            labels: keys.labels,
-            send: keys.send,
-            skip_newline_on_send: keys.skip_newline_on_send,
-            starttls: keys.starttls,
-            secret: keys.secret,
-        })
+        Ok(())
+    }
+
+    /// Writes the step without its data if that is secret.
+    fn write_shown<S: SerializeStruct>(&self, section: &mut S) -> Result<(), S::Error> {
+        let expect = self.expect.as_ref().map(|pattern| Bytes::from(pattern.as_str()));
+        section.serialize_field("name", &self.name)?;
+        section.serialize_field("expect", &expect.as_ref().map(|text| text.shown(self.secret)))?;
+        section.serialize_field("expect_bytes", &self.expect_bytes.shown(self.secret))?;
+        section.serialize_field("labels", &self.labels)?;
+        section.serialize_field("send", &self.send.shown(self.secret))?;
+        section.serialize_field("skip_newline_on_send", &self.skip_newline_on_send)?;
+        section.serialize_field("starttls", &self.starttls)?;
+        section.serialize_field("secret", &self.secret)
     }
 }
 
@@ -298,7 +260,7 @@ mod tests {
         assert_eq!(shown[0]["send"], "<secret>");
         assert_eq!(shown[0]["expect_bytes"], "");
         assert_eq!(shown[1]["send"], "ghi");
-        assert_eq!(shown[1].get("secret"), None);
+        assert_eq!(shown[1]["secret"], false);
     }
 
     #[test]

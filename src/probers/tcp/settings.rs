@@ -1,88 +1,46 @@
-//! The section `tcp`.
+//! Settings of the tcp prober.
 
 use std::net::IpAddr;
 
-use serde::{Deserialize, Serialize};
-
 use crate::{
     net::tls::TlsClient,
-    probers::query_response::QueryResponse,
+    probers::query_response::{QueryResponse, Step},
     settings::{
-        ip::{self, IpSettings, PreferredIpProtocol},
+        ip::{IpSettings, SourceAddress},
         rule::{RuleError, Warning},
+        section::section,
+        tls::TlsSettings,
     },
 };
 
-/// Connects, speaks TLS if asked for, and holds a dialogue if there is one.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "TcpKeys", into = "TcpKeys")]
-pub struct TcpProber {
-    /// Which address of the target is probed.
-    pub ip: IpSettings,
-    /// The address to connect from.
-    pub source_ip_address: Option<IpAddr>,
-    /// What to expect and what to send.
-    pub query_response: QueryResponse,
-    /// Whether TLS is spoken from the start.
-    pub tls: bool,
-    /// How TLS is spoken, from the start or after `starttls`.
-    pub tls_config: TlsClient,
-}
-
-/// The section as it is written.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct TcpKeys {
-    preferred_ip_protocol: PreferredIpProtocol,
-    ip_protocol_fallback: bool,
-    #[serde(deserialize_with = "ip::source_address")]
-    source_ip_address: Option<IpAddr>,
-    query_response: QueryResponse,
-    tls: bool,
-    tls_config: TlsClient,
+section! {
+    /// Settings of the tcp prober, which connects, does a TLS handshake and a dialogue if they are
+    /// configured.
+    #[derive(Debug, Clone, PartialEq)]
+    pub struct TcpProber {
+        /// The address family to prefer.
+        #[key(group)]
+        pub ip: IpSettings,
+        /// Address to connect from.
+        pub source_ip_address: Option<IpAddr> as SourceAddress,
+        /// Steps of the dialogue; without any, the probe succeeds once it is connected.
+        pub query_response: QueryResponse => Step,
+        /// Starts TLS directly after the TCP handshake.
+        pub tls: bool,
+        /// TLS settings, for `tls` and for `starttls`.
+        pub tls_config: TlsClient => TlsSettings,
+    }
+    check Self::check;
 }
 
 impl TcpProber {
+    fn check(&mut self) -> Result<(), RuleError> {
+        self.query_response.check_tls(self.tls)
+    }
+
     /// What is surprising about the settings.
     #[must_use]
     pub fn warnings(&self) -> Vec<Warning> {
         self.ip.preferred_ip_protocol.warning().into_iter().collect()
-    }
-}
-
-impl Default for TcpKeys {
-    fn default() -> Self {
-        TcpProber::default().into()
-    }
-}
-
-impl TryFrom<TcpKeys> for TcpProber {
-    type Error = RuleError;
-
-    fn try_from(keys: TcpKeys) -> Result<Self, RuleError> {
-        keys.query_response.check_tls(keys.tls)?;
-        Ok(Self {
-            ip: IpSettings {
-                preferred_ip_protocol: keys.preferred_ip_protocol,
-                ip_protocol_fallback: keys.ip_protocol_fallback,
-            },
-            source_ip_address: keys.source_ip_address,
-            query_response: keys.query_response,
-            tls: keys.tls,
-            tls_config: keys.tls_config,
-        })
-    }
-}
-
-impl From<TcpProber> for TcpKeys {
-    fn from(prober: TcpProber) -> Self {
-        Self {
-            preferred_ip_protocol: prober.ip.preferred_ip_protocol,
-            ip_protocol_fallback: prober.ip.ip_protocol_fallback,
-            source_ip_address: prober.source_ip_address,
-            query_response: prober.query_response,
-            tls: prober.tls,
-            tls_config: prober.tls_config,
-        }
     }
 }

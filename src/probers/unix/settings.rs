@@ -1,26 +1,35 @@
-//! The section `unix`.
-
-use serde::{Deserialize, Serialize};
+//! Settings of the unix prober.
 
 use crate::{
     net::tls::TlsClient,
-    probers::query_response::QueryResponse,
-    settings::rule::{KeyPath, RuleError},
+    probers::query_response::{QueryResponse, Step},
+    settings::{
+        rule::{KeyPath, RuleError},
+        section::section,
+        tls::TlsSettings,
+    },
 };
 
-/// Connects to a local socket, speaks TLS if asked for, and holds a dialogue if there is one.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "UnixKeys")]
-pub struct UnixProber {
-    /// What to expect and what to send.
-    pub query_response: QueryResponse,
-    /// Whether TLS is spoken from the start.
-    pub tls: bool,
-    /// How TLS is spoken, from the start or after `starttls`.
-    pub tls_config: TlsClient,
+section! {
+    /// Settings of the unix prober, which connects to a socket of this machine, does a TLS handshake
+    /// and a dialogue if they are configured.
+    #[derive(Debug, Clone, PartialEq)]
+    pub struct UnixProber {
+        /// Steps of the dialogue; without any, the probe succeeds once it is connected.
+        pub query_response: QueryResponse => Step,
+        /// Starts TLS directly after the connection.
+        pub tls: bool,
+        /// TLS settings, for `tls` and for `starttls`.
+        pub tls_config: TlsClient => TlsSettings,
+    }
+    check Self::check;
 }
 
 impl UnixProber {
+    fn check(&mut self) -> Result<(), RuleError> {
+        self.query_response.check_tls(self.tls)
+    }
+
     /// Refuses TLS that can never be verified: the target is no name that a certificate could be
     /// for, and `hostname` means nothing to this prober.
     ///
@@ -40,23 +49,5 @@ impl UnixProber {
             return Err(RuleError::at(asked_by, message).involving(verified));
         }
         Ok(())
-    }
-}
-
-/// The section as it is written.
-#[derive(Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct UnixKeys {
-    query_response: QueryResponse,
-    tls: bool,
-    tls_config: TlsClient,
-}
-
-impl TryFrom<UnixKeys> for UnixProber {
-    type Error = RuleError;
-
-    fn try_from(keys: UnixKeys) -> Result<Self, RuleError> {
-        keys.query_response.check_tls(keys.tls)?;
-        Ok(Self { query_response: keys.query_response, tls: keys.tls, tls_config: keys.tls_config })
     }
 }

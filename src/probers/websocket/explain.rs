@@ -14,7 +14,7 @@ impl WebsocketProber {
         let start = "When the target begins with wss://";
         self.tls_client.settings().explain(start, ServerName::Host, words);
         words.say(Topic::Sends, "GET with the request to upgrade to a websocket, over HTTP/1.1.");
-        for (name, values) in &self.headers {
+        for (name, values) in self.headers.iter() {
             words.say(Topic::Sends, format!("The header {}.", values.explain(name)));
         }
         self.http_config.explain_authorization(words);

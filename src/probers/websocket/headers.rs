@@ -40,7 +40,7 @@ pub(super) async fn configured(
         }
         configured.others.append(AUTHORIZATION, authorization);
     }
-    for (name, values) in &prober.headers {
+    for (name, values) in prober.headers.iter() {
         let header = header_name(name)?;
         let mut texts = values.values.clone();
         texts.extend(values.secrets.iter().map(|secret| secret.expose().to_owned()));
@@ -69,7 +69,7 @@ async fn authorization(
         Some(source) => read(source, context).await.unwrap_or_default(),
         None => Secret::default(),
     };
-    match &prober.http_config.authorization {
+    match &prober.http_config.credentials {
         None => Ok(None),
         Some(Authorization::Basic { username, password }) => {
             let (name, password) = (text(username).await, text(password).await);

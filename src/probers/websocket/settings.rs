@@ -1,55 +1,54 @@
 //! The section `websocket`.
 
-use std::collections::BTreeMap;
-
-use serde::{Deserialize, Serialize};
-
 use crate::{
     net::tls::TlsClient,
-    probers::query_response::QueryResponse,
+    probers::query_response::{QueryResponse, Step},
     settings::{
         header,
-        http_client::{HeaderValues, HttpClientSettings, by_name},
-        ip::{IpSettings, PreferredIpProtocol},
+        http_client::{AddedHeaders, HeaderValues, HttpClientSettings},
+        ip::IpSettings,
         rule::{KeyPath, RuleError, Warning},
+        section::section,
     },
 };
 
-/// Upgrades a connection and holds a dialogue if there is one.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "WebsocketKeys", into = "WebsocketKeys")]
-pub struct WebsocketProber {
-    /// How the upgrade is asked for: of it, the credentials count. TLS is in `tls_client`.
-    pub http_config: HttpClientSettings,
-    /// How TLS is spoken.
-    pub tls_client: TlsClient,
-    /// Headers of the request for the upgrade.
-    pub headers: BTreeMap<String, HeaderValues>,
-    /// What to expect and what to send.
-    pub query_response: QueryResponse,
-    /// Which address of the target is probed.
-    pub ip: IpSettings,
-}
-
-/// The section as it is written.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct WebsocketKeys {
-    http_config: HttpClientSettings,
-    #[serde(serialize_with = "by_name")]
-    headers: BTreeMap<String, HeaderValues>,
-    query_response: QueryResponse,
-    preferred_ip_protocol: PreferredIpProtocol,
-    ip_protocol_fallback: bool,
+section! {
+    /// Settings of the websocket prober, which upgrades a connection and does a dialogue if one is
+    /// configured.
+    #[derive(Debug, Clone, PartialEq)]
+    pub struct WebsocketProber {
+        /// The settings of the client: `basic_auth`, `authorization`, the bearer keys and
+        /// `tls_config` take effect. A file with credentials that cannot be read counts as empty.
+        pub http_config: HttpClientSettings => HttpClientSettings,
+        /// Request headers. `Upgrade`, `Connection`, `Sec-WebSocket-Key` and `Sec-WebSocket-Version`
+        /// are rejected.
+        pub headers: AddedHeaders => HeaderValues,
+        /// Steps of the dialogue; without any, the probe succeeds once the server accepts the
+        /// upgrade. A step expects or sends one message each.
+        pub query_response: QueryResponse => Step,
+        /// The address family to prefer.
+        #[key(group)]
+        pub ip: IpSettings,
+        /// The TLS client, made from `tls_config` of `http_config`.
+        #[key(built)]
+        pub tls_client: TlsClient,
+    }
+    check Self::check;
 }
 
 /// Headers that make the request one for an upgrade.
 const OWN: [&str; 4] = ["Connection", "Sec-Websocket-Key", "Sec-Websocket-Version", "Upgrade"];
 
 impl WebsocketProber {
+    fn check(&mut self) -> Result<(), RuleError> {
+        self.tls_client = TlsClient::try_from(self.http_config.tls_config.clone())
+            .map_err(|error| error.inside(["http_config", "tls_config"]))?;
+        Ok(())
+    }
+
     /// Refuses headers with which no probe can be made; a module of another prober may hold them.
     pub fn check_use(&self) -> Result<(), RuleError> {
-        for (name, values) in &self.headers {
+        for (name, values) in self.headers.iter() {
             let place = KeyPath::from(["headers", name]);
             let usual = header::canonical(name);
             if OWN.contains(&usual.as_str()) {
@@ -90,48 +89,16 @@ impl WebsocketProber {
                 }
             }
         }
-        if self.headers.keys().any(|name| name.eq_ignore_ascii_case("Sec-WebSocket-Extensions")) {
+        if self
+            .headers
+            .iter()
+            .any(|(name, _)| name.eq_ignore_ascii_case("Sec-WebSocket-Extensions"))
+        {
             let message = "with Sec-WebSocket-Extensions a server may agree to an extension, and \
                            none can be spoken";
             warnings.push(Warning::at("headers", message));
         }
         warnings
-    }
-}
-
-impl Default for WebsocketKeys {
-    fn default() -> Self {
-        WebsocketProber::default().into()
-    }
-}
-
-impl TryFrom<WebsocketKeys> for WebsocketProber {
-    type Error = RuleError;
-
-    fn try_from(keys: WebsocketKeys) -> Result<Self, RuleError> {
-        Ok(Self {
-            tls_client: TlsClient::try_from(keys.http_config.tls_config.clone())
-                .map_err(|error| error.inside(["http_config", "tls_config"]))?,
-            http_config: keys.http_config,
-            headers: keys.headers,
-            query_response: keys.query_response,
-            ip: IpSettings {
-                preferred_ip_protocol: keys.preferred_ip_protocol,
-                ip_protocol_fallback: keys.ip_protocol_fallback,
-            },
-        })
-    }
-}
-
-impl From<WebsocketProber> for WebsocketKeys {
-    fn from(prober: WebsocketProber) -> Self {
-        Self {
-            http_config: prober.http_config,
-            headers: prober.headers,
-            query_response: prober.query_response,
-            preferred_ip_protocol: prober.ip.preferred_ip_protocol,
-            ip_protocol_fallback: prober.ip.ip_protocol_fallback,
-        }
     }
 }
 

@@ -15,7 +15,7 @@ pub struct Redirects(pub u32);
 impl HttpClientSettings {
     /// Says who asks, if the settings do.
     pub fn explain_authorization(&self, words: &mut Explanation) {
-        if let Some(authorization) = &self.authorization {
+        if let Some(authorization) = &self.credentials {
             words.say(Topic::Sends, authorization.explain());
         }
     }

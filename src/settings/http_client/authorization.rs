@@ -1,59 +1,71 @@
-//! The credentials of a request: `basic_auth`, `authorization` and the old bearer keys.
-
-use serde::{Deserialize, Serialize};
+//! Credentials of a request: `basic_auth`, `authorization` and the deprecated bearer keys.
 
 use crate::settings::{
     http_client::source::{Source, Trio},
     rule::RuleError,
     secret::Secret,
+    section::section,
 };
 
-/// What the `Authorization` header of a request says.
+/// Value of the header `Authorization` of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Authorization {
-    /// A user's name and password; either may be missing, which counts as empty.
+    /// A user name and a password; a missing one is sent as an empty text.
     Basic {
-        /// The name.
+        /// The user name.
         username: Option<Source>,
         /// The password.
         password: Option<Source>,
     },
     /// Any other scheme.
     Scheme {
-        /// The word before the credentials, such as `Bearer`.
+        /// The scheme, such as `Bearer`.
         scheme: String,
-        /// What follows it; missing credentials count as empty.
+        /// The text after the scheme; missing credentials are sent as an empty text.
         credentials: Option<Source>,
     },
 }
 
-/// The scheme when none is given.
+/// Default scheme.
 const BEARER: &str = "Bearer";
 
-/// The section `basic_auth` as written.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct BasicAuthKeys {
-    username: String,
-    username_file: String,
-    username_ref: String,
-    password: Secret,
-    password_file: String,
-    password_ref: String,
+section! {
+    /// User name and password of basic authentication. Of a key and those with `_file` and `_ref`
+    /// after the same name, at most one may be set.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct BasicAuth {
+        /// User name.
+        username: String,
+        /// File with the user name.
+        username_file: String,
+        /// Name in a secret manager; not supported.
+        username_ref: String,
+        /// Password.
+        password: Secret,
+        /// File with the password.
+        password_file: String,
+        /// Name in a secret manager; not supported.
+        password_ref: String,
+    }
 }
 
-/// The section `authorization` as written.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct AuthorizationKeys {
-    #[serde(rename = "type")]
-    scheme: String,
-    credentials: Secret,
-    credentials_file: String,
-    credentials_ref: String,
+section! {
+    /// A header `Authorization` with another scheme than `Basic`.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct AuthorizationHeader {
+        /// Scheme; the default is `Bearer`, and `Basic` is rejected.
+        #[key(name = "type")]
+        scheme: String,
+        /// Credentials after the scheme.
+        credentials: Secret,
+        /// File with the credentials.
+        credentials_file: String,
+        /// Name in a secret manager; not supported.
+        credentials_ref: String,
+    }
 }
 
-impl BasicAuthKeys {
+impl BasicAuth {
     fn username(&self) -> Trio<'static> {
         Trio {
             section: "basic_auth",
@@ -74,7 +86,7 @@ impl BasicAuthKeys {
         }
     }
 
-    /// Refuses a name or a password that is given twice.
+    /// Refuses a user name or a password that is given twice.
     pub(super) fn check(&self) -> Result<(), RuleError> {
         self.username().check_single(
             "at most one of basic_auth username, username_file & username_ref must be configured",
@@ -84,7 +96,8 @@ impl BasicAuthKeys {
         )
     }
 
-    pub(super) fn into_settings(self) -> Result<Authorization, RuleError> {
+    /// Returns the credentials.
+    pub(super) fn credentials(&self) -> Result<Authorization, RuleError> {
         Ok(Authorization::Basic {
             username: self.username().source()?,
             password: self.password().source()?,
@@ -92,13 +105,13 @@ impl BasicAuthKeys {
     }
 }
 
-impl AuthorizationKeys {
-    /// The keys `bearer_token` and `bearer_token_file`, as this section.
+impl AuthorizationHeader {
+    /// The section that means the same as `bearer_token` and `bearer_token_file`.
     pub(super) fn bearer(credentials: Secret, credentials_file: String) -> Self {
         Self { credentials, credentials_file, ..Self::default() }
     }
 
-    fn credentials(&self) -> Trio<'static> {
+    fn trio(&self) -> Trio<'static> {
         Trio {
             section: "authorization",
             key: "credentials",
@@ -110,7 +123,7 @@ impl AuthorizationKeys {
 
     /// Refuses credentials that are given twice, and the scheme that has a section of its own.
     pub(super) fn check(&self) -> Result<(), RuleError> {
-        self.credentials().check_single(
+        self.trio().check_single(
             "at most one of authorization credentials & credentials_file must be configured",
         )?;
         if self.scheme.trim().eq_ignore_ascii_case("basic") {
@@ -121,45 +134,16 @@ impl AuthorizationKeys {
         Ok(())
     }
 
-    pub(super) fn into_settings(self) -> Result<Authorization, RuleError> {
+    /// Returns the credentials, and puts in the default scheme.
+    pub(super) fn credentials(&mut self) -> Result<Authorization, RuleError> {
         let scheme = match self.scheme.trim() {
             "" => BEARER,
             scheme => scheme,
         };
+        self.scheme = scheme.to_owned();
         Ok(Authorization::Scheme {
-            scheme: scheme.to_owned(),
-            credentials: self.credentials().source()?,
+            scheme: self.scheme.clone(),
+            credentials: self.trio().source()?,
         })
-    }
-}
-
-/// The sections that mean the same credentials, to print them.
-pub(super) fn keys_of(
-    authorization: &Authorization,
-) -> (Option<BasicAuthKeys>, Option<AuthorizationKeys>) {
-    let secret = |source: &Option<Source>| {
-        source.as_ref().and_then(Source::inline).cloned().unwrap_or_default()
-    };
-    let file = |source: &Option<Source>| source.as_ref().map(Source::file).unwrap_or_default();
-    match authorization {
-        Authorization::Basic { username, password } => {
-            let keys = BasicAuthKeys {
-                username: secret(username).expose().to_owned(),
-                username_file: file(username),
-                password: secret(password),
-                password_file: file(password),
-                ..BasicAuthKeys::default()
-            };
-            (Some(keys), None)
-        }
-        Authorization::Scheme { scheme, credentials } => {
-            let keys = AuthorizationKeys {
-                scheme: scheme.clone(),
-                credentials: secret(credentials),
-                credentials_file: file(credentials),
-                ..AuthorizationKeys::default()
-            };
-            (None, Some(keys))
-        }
     }
 }

@@ -8,23 +8,25 @@ use crate::settings::{
     header::{self, Shown},
     rule::{KeyPath, RuleError},
     secret::Secret,
+    section::section,
 };
 
-/// Headers that are added to a request, beside those of `headers`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// Headers that are added to a request, by name.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(transparent)]
-pub struct AddedHeaders(#[serde(serialize_with = "by_name")] BTreeMap<String, HeaderValues>);
+pub struct AddedHeaders(BTreeMap<String, HeaderValues>);
 
-/// The values of one header: all values, then all secrets, then what all files hold.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct HeaderValues {
-    /// Values that may be shown.
-    pub values: Vec<String>,
-    /// Values that may not.
-    pub secrets: Vec<Secret>,
-    /// Files with a value each, read at each probe and trimmed.
-    pub files: Vec<PathBuf>,
+section! {
+    /// Values of one header. All of them are sent: values, secrets, then contents of files.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct HeaderValues {
+        /// Values that are printed.
+        pub values: Vec<String>,
+        /// Values that are not printed.
+        pub secrets: Vec<Secret>,
+        /// Files with a value each; white space around the value is removed.
+        pub files: Vec<PathBuf>,
+    }
 }
 
 /// Headers that the client itself sets, or that have keys of their own.
@@ -49,18 +51,16 @@ const RESERVED: [&str; 18] = [
     "X-Prometheus-Scrape-Timeout-Seconds",
 ];
 
-/// Writes headers without the values that are secret by their name.
-///
-/// # Errors
-/// Those of the serializer.
-pub fn by_name<S: Serializer>(
-    headers: &BTreeMap<String, HeaderValues>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    serializer.collect_map(headers.iter().map(|(name, HeaderValues { values, secrets, files })| {
-        let values = values.iter().map(|value| Shown::of(name, value)).collect();
-        (name, ShownValues { values, secrets, files })
-    }))
+impl Serialize for AddedHeaders {
+    /// Writes headers without the values that are secret by their name.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.iter().map(
+            |(name, HeaderValues { values, secrets, files })| {
+                let values = values.iter().map(|value| Shown::of(name, value)).collect();
+                (name, ShownValues { values, secrets, files })
+            },
+        ))
+    }
 }
 
 /// [`HeaderValues`] as they may be shown.

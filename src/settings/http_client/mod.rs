@@ -1,4 +1,4 @@
-//! The keys that say how an HTTP request is made: who asks, through what, and how far it follows.
+//! Settings of an HTTP client: credentials, redirects, proxy and TLS.
 
 mod authorization;
 mod headers;
@@ -7,124 +7,81 @@ mod oauth2;
 mod proxy;
 mod source;
 
-use std::collections::BTreeMap;
-
-use serde::{Deserialize, Serialize};
+use std::mem;
 
 pub use self::{
-    authorization::{Authorization, AuthorizationKeys, BasicAuthKeys},
-    headers::{AddedHeaders, HeaderValues, by_name},
+    authorization::{Authorization, AuthorizationHeader, BasicAuth},
+    headers::{AddedHeaders, HeaderValues},
     no_proxy::{Destination, NoProxy},
     oauth2::{JWT_BEARER, OAuth2Settings, SignatureAlgorithm, TokenUrl},
-    proxy::{ProxySettings, ProxyUrl, proxy_url},
+    proxy::{ProxySettings, ProxyUrl},
     source::{Source, read_file},
 };
-use crate::settings::{rule::RuleError, secret::Secret, tls::TlsSettings};
+use crate::settings::{rule::RuleError, secret::Secret, section::section, tls::TlsSettings};
 
-/// How an HTTP request is made.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "HttpClientKeys", into = "HttpClientKeys")]
-pub struct HttpClientSettings {
-    /// What the `Authorization` header says, unless `oauth2` or the request's own headers do.
-    pub authorization: Option<Authorization>,
-    /// Where a token comes from.
-    pub oauth2: Option<OAuth2Settings>,
-    /// How TLS is spoken.
-    pub tls_config: TlsSettings,
-    /// Whether redirects are followed.
-    pub follow_redirects: bool,
-    /// Whether HTTP/2 is offered over TLS.
-    pub enable_http2: bool,
-    /// Which proxy the request goes through.
-    pub proxy: ProxySettings,
-    /// Headers that are added to the request.
-    pub http_headers: AddedHeaders,
-}
-
-impl Default for HttpClientSettings {
-    fn default() -> Self {
-        Self {
-            authorization: None,
-            oauth2: None,
-            tls_config: TlsSettings::default(),
-            follow_redirects: true,
-            enable_http2: true,
-            proxy: ProxySettings::default(),
-            http_headers: AddedHeaders::default(),
-        }
+section! {
+    /// Settings of an HTTP client: credentials, redirects, proxy and TLS.
+    ///
+    /// They are a section of their own, or stand among the keys of the section `http`.
+    #[derive(Debug, Clone, PartialEq)]
+    pub struct HttpClientSettings {
+        /// Basic authentication.
+        pub basic_auth: Option<BasicAuth> => BasicAuth,
+        /// Header `Authorization` with another scheme.
+        pub authorization: Option<AuthorizationHeader> => AuthorizationHeader,
+        /// Requests a token from a token server (OAuth2).
+        pub oauth2: Option<OAuth2Settings> => OAuth2Settings,
+        /// Deprecated: the same as `credentials` of `authorization`.
+        pub bearer_token: Secret,
+        /// Deprecated: the same as `credentials_file` of `authorization`.
+        pub bearer_token_file: String,
+        /// TLS settings; they also apply to an `https://` proxy, which is verified by its own name.
+        pub tls_config: TlsSettings => TlsSettings,
+        /// Follows up to ten redirects.
+        pub follow_redirects: bool = true,
+        /// Offers HTTP/2 on TLS connections.
+        pub enable_http2: bool = true,
+        /// The proxy.
+        #[key(group)]
+        pub proxy: ProxySettings,
+        /// Headers that are added to the request. Headers that belong to the protocol or have a key
+        /// of their own are rejected.
+        pub http_headers: AddedHeaders => HeaderValues,
+        /// The value of the header `Authorization`, unless `oauth2` or the request sets it.
+        #[key(built)]
+        pub credentials: Option<Authorization>,
     }
+    check Self::check;
 }
 
-/// The keys as they are written.
-///
-/// They stand in a section of their own, or among the other keys of the section `http`, which
-/// builds this from its part of them.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-#[expect(missing_docs, reason = "HttpClientSettings says what the keys mean")]
-pub struct HttpClientKeys {
-    pub basic_auth: Option<BasicAuthKeys>,
-    pub authorization: Option<AuthorizationKeys>,
-    pub oauth2: Option<OAuth2Settings>,
-    pub bearer_token: Secret,
-    pub bearer_token_file: String,
-    pub tls_config: TlsSettings,
-    pub follow_redirects: bool,
-    pub enable_http2: bool,
-    #[serde(deserialize_with = "proxy_url")]
-    pub proxy_url: Option<ProxyUrl>,
-    pub no_proxy: String,
-    pub proxy_from_environment: bool,
-    pub proxy_connect_header: BTreeMap<String, Vec<Secret>>,
-    pub http_headers: AddedHeaders,
-}
-
-impl Default for HttpClientKeys {
-    fn default() -> Self {
-        HttpClientSettings::default().into()
-    }
-}
-
-impl TryFrom<HttpClientKeys> for HttpClientSettings {
-    type Error = RuleError;
-
-    fn try_from(keys: HttpClientKeys) -> Result<Self, RuleError> {
-        keys.check_authorization()?;
-        if let Some(oauth2) = &keys.oauth2 {
+impl HttpClientSettings {
+    /// Checks the rules across the keys, and builds the credentials of them.
+    ///
+    /// # Errors
+    /// A rule is broken.
+    pub fn check(&mut self) -> Result<(), RuleError> {
+        self.check_authorization()?;
+        if let Some(oauth2) = &self.oauth2 {
             oauth2.check()?;
         }
-        let proxy = ProxySettings {
-            proxy_url: keys.proxy_url,
-            no_proxy: NoProxy::parse(&keys.no_proxy),
-            proxy_from_environment: keys.proxy_from_environment,
-            proxy_connect_header: keys.proxy_connect_header,
-        };
-        proxy.check()?;
-        keys.http_headers.check(&"http_headers".into())?;
-        let bearer = !keys.bearer_token.is_empty() || !keys.bearer_token_file.is_empty();
-        let authorization = if let Some(basic) = keys.basic_auth {
-            Some(basic.into_settings()?)
-        } else if let Some(authorization) = keys.authorization {
-            Some(authorization.into_settings()?)
-        } else if bearer {
-            let keys = AuthorizationKeys::bearer(keys.bearer_token, keys.bearer_token_file);
-            Some(keys.into_settings()?)
-        } else {
-            None
-        };
-        Ok(Self {
-            authorization,
-            oauth2: keys.oauth2,
-            tls_config: keys.tls_config,
-            follow_redirects: keys.follow_redirects,
-            enable_http2: keys.enable_http2,
-            proxy,
-            http_headers: keys.http_headers,
-        })
+        self.proxy.check()?;
+        self.http_headers.check(&"http_headers".into())?;
+        self.build_credentials()
     }
-}
 
-impl HttpClientKeys {
+    fn build_credentials(&mut self) -> Result<(), RuleError> {
+        if !self.bearer_token.is_empty() || !self.bearer_token_file.is_empty() {
+            let (token, file) = (mem::take(&mut self.bearer_token), &mut self.bearer_token_file);
+            self.authorization = Some(AuthorizationHeader::bearer(token, mem::take(file)));
+        }
+        self.credentials = match (&self.basic_auth, &mut self.authorization) {
+            (Some(basic), _) => Some(basic.credentials()?),
+            (None, Some(authorization)) => Some(authorization.credentials()?),
+            (None, None) => None,
+        };
+        Ok(())
+    }
+
     /// Refuses credentials that exclude each other.
     fn check_authorization(&self) -> Result<(), RuleError> {
         let bearer = match (self.bearer_token.is_empty(), self.bearer_token_file.is_empty()) {
@@ -168,28 +125,6 @@ impl HttpClientKeys {
     }
 }
 
-impl From<HttpClientSettings> for HttpClientKeys {
-    fn from(settings: HttpClientSettings) -> Self {
-        let (basic_auth, authorization) =
-            settings.authorization.as_ref().map(authorization::keys_of).unwrap_or_default();
-        Self {
-            basic_auth,
-            authorization,
-            oauth2: settings.oauth2,
-            bearer_token: Secret::default(),
-            bearer_token_file: String::new(),
-            tls_config: settings.tls_config,
-            follow_redirects: settings.follow_redirects,
-            enable_http2: settings.enable_http2,
-            proxy_url: settings.proxy.proxy_url,
-            no_proxy: settings.proxy.no_proxy.as_str().to_owned(),
-            proxy_from_environment: settings.proxy.proxy_from_environment,
-            proxy_connect_header: settings.proxy.proxy_connect_header,
-            http_headers: settings.http_headers,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
@@ -205,7 +140,7 @@ mod tests {
         let settings = parse(json!({"bearer_token": "t"})).unwrap();
         let credentials = Some(Source::Inline(Secret::new("t")));
         assert_eq!(
-            settings.authorization,
+            settings.credentials,
             Some(Authorization::Scheme { scheme: "Bearer".to_owned(), credentials })
         );
         let printed = serde_json::to_value(&settings).unwrap();

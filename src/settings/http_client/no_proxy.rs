@@ -2,6 +2,8 @@
 
 use std::{borrow::Cow, net::IpAddr};
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
 use crate::settings::host_name::to_ascii;
 
 /// Hosts that are reached without a proxy.
@@ -80,6 +82,18 @@ impl NoProxy {
         host == "localhost"
             || addresses.iter().any(IpAddr::is_loopback)
             || self.rules.iter().any(|rule| rule.matches(&host, &addresses, port))
+    }
+}
+
+impl<'de> Deserialize<'de> for NoProxy {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(|text| Self::parse(&text))
+    }
+}
+
+impl Serialize for NoProxy {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.text)
     }
 }
 

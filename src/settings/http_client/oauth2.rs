@@ -9,44 +9,60 @@ use crate::settings::{
     header::Shown,
     host_name::check_of_url,
     http_client::{
-        no_proxy::NoProxy,
-        proxy::{ProxySettings, ProxyUrl, proxy_url, without_password},
+        proxy::{ProxySettings, without_password},
         source::{Source, Trio},
     },
     redact,
     rule::RuleError,
     secret::{self, Secret},
+    section::{Form, section},
     tls::TlsSettings,
 };
 
-/// How a token is asked for.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-#[expect(missing_docs, reason = "the names are those of RFC 6749 and RFC 7523")]
-pub struct OAuth2Settings {
-    pub client_id: String,
-    pub client_secret: Secret,
-    pub client_secret_file: String,
-    pub client_secret_ref: String,
-    pub client_certificate_key_id: String,
-    pub client_certificate_key: Secret,
-    pub client_certificate_key_file: String,
-    pub client_certificate_key_ref: String,
-    pub grant_type: String,
-    pub signature_algorithm: String,
-    pub iss: String,
-    pub audience: String,
-    pub claims: BTreeMap<String, serde_json::Value>,
-    pub scopes: Vec<String>,
-    pub token_url: TokenUrl,
-    #[serde(serialize_with = "parameters")]
-    pub endpoint_params: BTreeMap<String, String>,
-    pub tls_config: TlsSettings,
-    #[serde(deserialize_with = "proxy_url")]
-    pub proxy_url: Option<ProxyUrl>,
-    pub no_proxy: String,
-    pub proxy_from_environment: bool,
-    pub proxy_connect_header: BTreeMap<String, Vec<Secret>>,
+section! {
+    /// Settings of a token request (RFC 6749, RFC 7523).
+    #[derive(Debug, Clone, PartialEq)]
+    pub struct OAuth2Settings {
+        /// Client identifier; required.
+        pub client_id: String,
+        /// Client secret: sent with basic authentication, and as a parameter if the server rejects
+        /// that.
+        pub client_secret: Secret,
+        /// File with the client secret.
+        pub client_secret_file: String,
+        /// Name in a secret manager; not supported.
+        pub client_secret_ref: String,
+        /// Identifier of the key that signs the assertion (`kid`).
+        pub client_certificate_key_id: String,
+        /// RSA private key in PEM format, which signs the assertion.
+        pub client_certificate_key: Secret,
+        /// File with the RSA private key.
+        pub client_certificate_key_file: String,
+        /// Name in a secret manager; not supported.
+        pub client_certificate_key_ref: String,
+        /// `urn:ietf:params:oauth:grant-type:jwt-bearer` sends a signed assertion instead of a
+        /// secret; any other value means `client_credentials`.
+        pub grant_type: String,
+        /// Signature algorithm of the assertion: `RS256`, `RS384` or `RS512`; the default is `RS256`.
+        pub signature_algorithm: String,
+        /// Claim `iss` of the assertion; the default is `client_id`.
+        pub iss: String,
+        /// Claim `aud` of the assertion; the default is `token_url`.
+        pub audience: String,
+        /// Additional claims of the assertion; they replace generated claims of the same name.
+        pub claims: BTreeMap<String, serde_json::Value>,
+        /// Requested scopes.
+        pub scopes: Vec<String>,
+        /// URL of the token server; required.
+        pub token_url: TokenUrl,
+        /// Additional parameters of the token request.
+        pub endpoint_params: BTreeMap<String, String> as Parameters,
+        /// TLS settings for the token server (TLS 1.2 and 1.3).
+        pub tls_config: TlsSettings => TlsSettings,
+        /// The proxy for the token server.
+        #[key(group)]
+        pub proxy: ProxySettings,
+    }
 }
 
 /// The grant that signs a token request with a key; any other value means client credentials.
@@ -72,15 +88,25 @@ pub enum SignatureAlgorithm {
     Rs512,
 }
 
-/// Writes parameters without the values that are secret by their name.
-fn parameters<S: Serializer>(
-    parameters: &BTreeMap<String, String>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    serializer.collect_map(parameters.iter().map(|(name, value)| {
-        let is_secret = redact::is_secret_parameter(name);
-        (name, if is_secret { Shown::Secret(Secret::new(value)) } else { Shown::Plain(value) })
-    }))
+/// The form of `endpoint_params`: values that are secret by their name are not written.
+struct Parameters;
+
+impl Form<BTreeMap<String, String>> for Parameters {
+    fn read<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<BTreeMap<String, String>, D::Error> {
+        BTreeMap::deserialize(deserializer)
+    }
+
+    fn write<S: Serializer>(
+        parameters: &BTreeMap<String, String>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(parameters.iter().map(|(name, value)| {
+            let is_secret = redact::is_secret_parameter(name);
+            (name, if is_secret { Shown::Secret(Secret::new(value)) } else { Shown::Plain(value) })
+        }))
+    }
 }
 
 impl SignatureAlgorithm {
@@ -239,17 +265,6 @@ impl OAuth2Settings {
     pub fn secret(&self) -> (&'static str, Option<Source>) {
         let (key, trio) = self.trio();
         (key, trio.source().unwrap_or_default())
-    }
-
-    /// Which proxy the token server is asked through.
-    #[must_use]
-    pub fn proxy(&self) -> ProxySettings {
-        ProxySettings {
-            proxy_url: self.proxy_url.clone(),
-            no_proxy: NoProxy::parse(&self.no_proxy),
-            proxy_from_environment: self.proxy_from_environment,
-            proxy_connect_header: self.proxy_connect_header.clone(),
-        }
     }
 
     fn trio(&self) -> (&'static str, Trio<'static>) {

@@ -12,19 +12,24 @@ use crate::settings::{
     redact::MASK,
     rule::{KeyPath, RuleError},
     secret::{self, Secret},
+    section::{EmptyIsNone, section},
 };
 
-/// Which proxy a request goes through, if any.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ProxySettings {
-    /// The proxy.
-    pub proxy_url: Option<ProxyUrl>,
-    /// Hosts that are reached without it.
-    pub no_proxy: NoProxy,
-    /// Whether the environment names the proxy.
-    pub proxy_from_environment: bool,
-    /// Headers of the CONNECT request.
-    pub proxy_connect_header: BTreeMap<String, Vec<Secret>>,
+section! {
+    /// The proxy of a request: keys of an HTTP client and of `oauth2`.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct ProxySettings {
+        /// Proxy: `http://`, `https://`, `socks5://` or `socks5h://`. User and password in the URL
+        /// are for the proxy.
+        pub proxy_url: Option<ProxyUrl> as EmptyIsNone,
+        /// Comma-separated hosts that are reached without `proxy_url`.
+        pub no_proxy: NoProxy,
+        /// Takes the proxy and the exceptions from `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` (or
+        /// lower case) in the environment of the exporter; not together with `proxy_url`.
+        pub proxy_from_environment: bool,
+        /// Headers of the CONNECT request.
+        pub proxy_connect_header: BTreeMap<String, Vec<Secret>>,
+    }
 }
 
 impl ProxySettings {
@@ -131,13 +136,10 @@ impl fmt::Debug for ProxyUrl {
     }
 }
 
-/// Reads `proxy_url`; an empty text means none.
-pub fn proxy_url<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<ProxyUrl>, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    if text.is_empty() {
-        return Ok(None);
+impl<'de> Deserialize<'de> for ProxyUrl {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::parse(&String::deserialize(deserializer)?).map_err(de::Error::custom)
     }
-    ProxyUrl::parse(&text).map(Some).map_err(de::Error::custom)
 }
 
 impl Serialize for ProxyUrl {

@@ -33,14 +33,6 @@ impl Source {
         }
     }
 
-    /// The text, if it stands in the configuration.
-    pub(super) fn inline(&self) -> Option<&Secret> {
-        match self {
-            Self::Inline(secret) => Some(secret),
-            Self::File(_) => None,
-        }
-    }
-
     /// The file's name, if it is in a file.
     pub(crate) fn file(&self) -> String {
         match self {
