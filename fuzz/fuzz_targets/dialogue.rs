@@ -9,9 +9,12 @@ use std::{
 
 use libfuzzer_sys::fuzz_target;
 use probe_exporter::{
-    config::{AnyProber, Config},
+    config::Config,
     net::{Context, resolve::Resolver},
-    probers::query_response::{DialogueFacts, QueryResponse, talk},
+    probers::{
+        AnyProber,
+        query_response::{DialogueFacts, QueryResponse, talk},
+    },
 };
 use tokio::{
     io::AsyncWriteExt as _,

@@ -9,10 +9,13 @@ use std::{
 
 use libfuzzer_sys::fuzz_target;
 use probe_exporter::{
-    config::{AnyProber, Config},
+    config::Config,
     metrics::{Export as _, MetricSet},
     net::{Context, resolve::Resolver},
-    probers::http::{HttpMeasurements, fuzzing},
+    probers::{
+        AnyProber,
+        http::{HttpMeasurements, fuzzing},
+    },
 };
 use tokio::{
     io::AsyncWriteExt as _,

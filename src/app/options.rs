@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use crate::{
     app::listen::ListenAddress,
-    config::module::DEFAULT_TIMEOUT_OFFSET,
+    config::DEFAULT_TIMEOUT_OFFSET,
     server::{ExternalUrl, RoutePrefix},
 };
 

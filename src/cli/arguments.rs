@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Parser, ValueEnum};
 
-use crate::{cli::commands::CommandLine, config::module::DEFAULT_TIMEOUT_OFFSET, version};
+use crate::{cli::commands::CommandLine, config::DEFAULT_TIMEOUT_OFFSET, version};
 
 /// The command line, before anything is made of it.
 #[derive(Debug, Parser)]

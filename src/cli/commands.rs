@@ -12,7 +12,7 @@ use crate::{
         check::Check,
         probe::{self, Probe, Watch},
     },
-    config::module::DEFAULT_TIMEOUT_OFFSET,
+    config::DEFAULT_TIMEOUT_OFFSET,
     probe::request::DEFAULT_MODULE,
     settings::duration::GoDuration,
     version,

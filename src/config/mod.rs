@@ -1,13 +1,13 @@
 //! The YAML file of modules: parsing, the closed list of probers, and reload. Beside it, the file
 //! that sets up the exporter's own listener.
 
-mod advice;
 pub mod error;
-mod explain;
-mod former;
 pub mod module;
+mod reference;
+mod renamed_keys;
 pub mod source;
 pub mod store;
+mod timeout;
 pub mod web;
 mod yaml;
 
@@ -16,9 +16,11 @@ use std::{collections::BTreeMap, sync::Arc};
 use self::yaml::{Sections, Value, to_yaml};
 pub use self::{
     error::{ConfigError, Fault, Mark},
-    module::{AnyProber, Module},
+    module::Module,
+    reference::{DeclaredKey, declared_keys},
     source::Source,
     store::{ConfigStore, LastReload, LoadError, Reload},
+    timeout::{DEFAULT_SCRAPE_TIMEOUT, DEFAULT_TIMEOUT_OFFSET},
     yaml::NamedFile,
 };
 

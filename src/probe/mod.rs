@@ -25,7 +25,6 @@ use futures_util::{
 use tokio::time::Instant;
 
 use crate::{
-    config::AnyProber,
     diagnostics::{Failure, Reason},
     metrics::{Description, Export, MetricSet},
     net::{
@@ -33,7 +32,7 @@ use crate::{
         resolve::{self, Resolver},
         tls, wire,
     },
-    probers::{self, Measurements as _, Prober, Target},
+    probers::{self, Measurements as _, Prober, Target, query_response, with_prober},
     settings::{redact, secret::HIDDEN},
 };
 
@@ -59,46 +58,25 @@ pub async fn run_until(
 ) -> ProbeReport {
     let module = Arc::clone(&request.module);
     // Boxed one by one: a probe in flight takes the memory of its own prober, not of the largest.
-    match &module.prober {
-        AnyProber::Dns(prober) => {
-            Box::pin(run_prober(prober.as_ref(), request, resolver, gone)).await
-        }
-        AnyProber::Grpc(prober) => {
-            Box::pin(run_prober(prober.as_ref(), request, resolver, gone)).await
-        }
-        AnyProber::Http(prober) => {
-            Box::pin(run_prober(prober.as_ref(), request, resolver, gone)).await
-        }
-        AnyProber::Icmp(prober) => {
-            Box::pin(run_prober(prober.as_ref(), request, resolver, gone)).await
-        }
-        AnyProber::Tcp(prober) => {
-            Box::pin(run_prober(prober.as_ref(), request, resolver, gone)).await
-        }
-        AnyProber::Unix(prober) => {
-            Box::pin(run_prober(prober.as_ref(), request, resolver, gone)).await
-        }
-        AnyProber::Websocket(prober) => {
-            Box::pin(run_prober(prober.as_ref(), request, resolver, gone)).await
-        }
-    }
+    with_prober!(&module.prober, prober => {
+        Box::pin(run_prober(prober.as_ref(), request, resolver, gone)).await
+    })
 }
 
-/// Every metric that a probe can export, by what it tells of.
-pub const CATALOGUE: &[(&str, &[Description])] = &[
-    ("Every probe", report::METRICS),
-    ("Probes of a name or an address", resolve::METRICS),
-    ("Probes over TCP", wire::METRICS),
-    ("Probes over TLS", tls::METRICS),
-    ("http", probers::http::METRICS),
-    ("http, through a proxy", proxy::METRICS),
-    ("http, with a token", oauth2::METRICS),
-    ("tcp and unix", probers::query_response::METRICS),
-    ("dns", probers::dns::METRICS),
-    ("icmp", probers::icmp::METRICS),
-    ("grpc", probers::grpc::METRICS),
-    ("websocket", probers::websocket::METRICS),
-];
+/// Every metric that a probe can export, by the probes that export it.
+pub fn catalogue() -> impl Iterator<Item = (&'static str, &'static [Description])> {
+    let shared = [
+        ("Every probe", report::METRICS),
+        ("Probes of a name or an address", resolve::METRICS),
+        ("Probes over TCP", wire::METRICS),
+        ("Probes over TLS", tls::METRICS),
+        ("http, through a proxy", proxy::METRICS),
+        ("http, with a token", oauth2::METRICS),
+        ("tcp and unix", query_response::METRICS),
+    ];
+    let of_probers = probers::METRICS.iter().copied();
+    shared.into_iter().chain(of_probers).filter(|(_, metrics)| !metrics.is_empty())
+}
 
 /// Most probes have no more samples.
 const USUAL_SAMPLES: usize = 24;

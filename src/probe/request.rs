@@ -73,7 +73,8 @@ impl ProbeRequest {
         let scrape_timeout = parse_scrape_timeout(raw.scrape_timeout)?;
         let name = parameter("target").ok_or(BadRequest::MissingTarget)?;
         let hostname = parameter("hostname");
-        if let (Some(requested), Some(configured)) = (&hostname, module.configured_host())
+        let settings = module.prober.settings();
+        if let (Some(requested), Some(configured)) = (&hostname, settings.configured_host())
             && requested != configured
         {
             let (configured, requested) = (configured.to_owned(), requested.clone());
@@ -81,7 +82,7 @@ impl ProbeRequest {
         }
         let timeout = module.timeout_within(scrape_timeout, offset);
         let name =
-            if module.takes_paths() { name } else { target_encoding::decoded_if_needed(name) };
+            if settings.takes_paths() { name } else { target_encoding::decoded_if_needed(name) };
         let target = Target { name, hostname };
         Ok(Self { module_name, module, target, timeout })
     }

@@ -8,6 +8,7 @@ mod findings;
 pub mod grpc;
 pub mod http;
 pub mod icmp;
+mod list;
 pub mod query_response;
 pub mod tcp;
 pub mod unix;
@@ -16,12 +17,25 @@ pub mod websocket;
 use std::{future::Future, time::Duration};
 
 pub use findings::{Findings, GroupedSpan, Hop};
+pub use list::ProberSettings;
 
 use crate::{
     diagnostics::{Failure, Reason, Stage},
-    metrics::Export,
+    metrics::{Description, Export},
     net::Context,
+    settings::section::section,
 };
+
+list::probers! {
+    $
+    Http: http::HttpProber,
+    Tcp: tcp::TcpProber,
+    Icmp: icmp::IcmpProber,
+    Dns: dns::DnsProber,
+    Grpc: grpc::GrpcProber,
+    Unix: unix::UnixProber,
+    Websocket: websocket::WebsocketProber,
+}
 
 /// What is to be probed, as the request names it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -69,21 +69,21 @@ impl PreferredIpProtocol {
     }
 }
 
-/// Why a source address cannot be meant beside the other settings, each reason after its key.
+/// Returns a warning about a source address with which probes fail, or that has no effect.
 #[must_use]
-pub fn doubt_of_source(source: Option<IpAddr>, ip: &IpSettings) -> Option<Warning> {
+pub fn source_address_warning(source: Option<IpAddr>, ip: &IpSettings) -> Option<Warning> {
     let source = source?;
-    let doubt = |message| Some(Warning::at("source_ip_address", message));
+    let warning = |message| Some(Warning::at("source_ip_address", message));
     let is_link_local = matches!(source, IpAddr::V6(address) if address.is_unicast_link_local());
     let is_broadcast = matches!(source, IpAddr::V4(address) if address.is_broadcast());
     if source.is_unspecified() {
-        return doubt(format!("{source} stands for any address, so it has no effect"));
+        return warning(format!("{source} stands for any address, so it has no effect"));
     }
     if source.is_multicast() || is_broadcast {
-        return doubt(format!("{source} is the address of a group, and no host sends from it"));
+        return warning(format!("{source} is the address of a group, and no host sends from it"));
     }
     if is_link_local {
-        return doubt(format!(
+        return warning(format!(
             "{source} is valid on one interface only, which the key cannot name; use another address \
              of this host"
         ));
@@ -99,7 +99,7 @@ pub fn doubt_of_source(source: Option<IpAddr>, ip: &IpSettings) -> Option<Warnin
     } else {
         "every probe fails".to_owned()
     };
-    doubt(format!(
+    warning(format!(
         "{source} is of the other family than the preferred one, so {who}; set \
          'preferred_ip_protocol: {other}'"
     ))
@@ -163,7 +163,7 @@ mod tests {
                 preferred_ip_protocol: PreferredIpProtocol(preferred.to_owned()),
                 ip_protocol_fallback: fallback,
             };
-            let doubt = doubt_of_source(Some(source.parse().unwrap()), &ip);
+            let doubt = source_address_warning(Some(source.parse().unwrap()), &ip);
             let doubt = doubt.map(|doubt| doubt.message);
             assert_eq!(doubt.is_none(), expected.is_empty(), "{source}: {doubt:?}");
             assert!(doubt.unwrap_or_default().contains(expected), "{source}");

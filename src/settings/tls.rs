@@ -4,7 +4,11 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use crate::settings::{rule::RuleError, secret::Secret, section::section};
+use crate::settings::{
+    rule::{RuleError, Warning},
+    secret::Secret,
+    section::section,
+};
 
 section! {
     /// Settings of a TLS client: trusted CAs, client certificate and protocol versions.
@@ -44,9 +48,16 @@ section! {
 }
 
 impl TlsSettings {
-    /// Why the server name cannot be meant, if there is a reason.
+    /// Warnings about the section. `unused_without` is what the module lacks for TLS, if it does not
+    /// use TLS.
     #[must_use]
-    pub fn doubt_of_server_name(&self) -> Option<String> {
+    pub fn warnings(&self, unused_without: Option<&str>) -> Vec<Warning> {
+        let unused = unused_without.filter(|_| *self != Self::default());
+        let unused = unused.map(|missing| Warning::new(format!("no effect without {missing}")));
+        unused.into_iter().chain(self.server_name_warning()).collect()
+    }
+
+    fn server_name_warning(&self) -> Option<Warning> {
         let name = self.server_name.as_str();
         let port = name.rsplit_once(':').filter(|(host, _)| !host.contains(':'));
         let what = if let Some((_, rest)) = name.split_once("://") {
@@ -61,7 +72,7 @@ impl TlsSettings {
         } else {
             return None;
         };
-        Some(format!("'{name}' {what}"))
+        Some(Warning::at("server_name", format!("'{name}' {what}")))
     }
 
     /// The lowest version to offer.

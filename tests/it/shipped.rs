@@ -7,9 +7,9 @@ use std::{
 };
 
 use probe_exporter::{
-    config::{Config, web::WebConfig},
+    config::{Config, DeclaredKey, declared_keys, web::WebConfig},
     metrics::Description,
-    probe::CATALOGUE,
+    probe,
 };
 use saphyr_parser::{Event, Parser};
 use serde_json::Value;
@@ -30,11 +30,11 @@ fn the_modules_load_without_a_warning() {
 #[test]
 fn an_example_shows_every_key() {
     let mut missing = Vec::new();
-    for (file, key) in keys() {
-        let examples = examples_of(&file);
+    for key in declared_keys() {
+        let (name, examples) = (key.key.name, examples_of(&key));
         let shown = examples.iter().map(|example| words(&fs::read_to_string(example).unwrap()));
-        if !shown.into_iter().any(|words| words.contains(&key)) {
-            missing.push(format!("{key} in {examples:?}"));
+        if !shown.into_iter().any(|words| words.contains(name)) {
+            missing.push(format!("{name} in {examples:?}"));
         }
     }
     assert!(missing.is_empty(), "not shown:\n{}", missing.join("\n"));
@@ -44,8 +44,8 @@ fn an_example_shows_every_key() {
 fn the_reference_names_every_key() {
     let pages = ["docs/configuration.md", "docs/probers.md"];
     let reference = words(&pages.map(|page| fs::read_to_string(page).unwrap()).concat());
-    let keys = keys().into_iter().map(|(_, key)| key);
-    let missing: Vec<_> = keys.filter(|key| !reference.contains(key)).collect();
+    let keys = declared_keys().into_iter().map(|key| key.key.name);
+    let missing: Vec<_> = keys.filter(|key| !reference.contains(*key)).collect();
     assert!(missing.is_empty(), "not in {pages:?}: {missing:?}");
 }
 
@@ -174,7 +174,7 @@ fn the_catalogue_has_every_metric_that_is_declared() {
         declared.iter().flat_map(|file| source::declared_metrics(file)).collect();
     assert!(declared.len() > 30, "declarations were not found: {declared:?}");
     let missing: Vec<_> = declared.difference(&known).collect();
-    assert!(missing.is_empty(), "not in probe::CATALOGUE: {missing:?}");
+    assert!(missing.is_empty(), "not in probe::catalogue: {missing:?}");
 }
 
 #[test]
@@ -192,39 +192,23 @@ fn metrics_are_found_in_expressions() {
 
 /// Every metric of a probe.
 fn catalogue() -> impl Iterator<Item = Description> {
-    CATALOGUE.iter().flat_map(|(_, metrics)| metrics.iter().copied())
+    probe::catalogue().flat_map(|(_, metrics)| metrics.iter().copied())
 }
 
-/// Every key of every section that this version knows, with the file that declares it.
-fn keys() -> Vec<(PathBuf, String)> {
-    let mut keys = Vec::new();
-    for file in source::rust_files(Path::new("src")) {
-        let elsewhere = ["src/config/yaml", "src/config/web"].iter().any(|it| file.starts_with(it));
-        if elsewhere {
-            continue;
-        }
-        let found = source::settings_keys(&file);
-        keys.extend(found.into_iter().map(|key| (file.clone(), key)));
+/// The files of which one has to show the key.
+fn examples_of(key: &DeclaredKey) -> Vec<PathBuf> {
+    // Sections that several probers share are shown once.
+    let section = key.section.iter().rev().find_map(|section| match *section {
+        "tls_config" => Some("tls"),
+        "query_response" => Some("tcp"),
+        "http_config" => Some("http"),
+        _ => None,
+    });
+    let of_all = ["preferred_ip_protocol", "ip_protocol_fallback"].contains(&key.key.name);
+    match section.or(key.section.first().copied()).filter(|_| !of_all) {
+        Some(section) => vec![PathBuf::from(format!("examples/modules/{section}.yml"))],
+        None => files("examples/modules", "yml").collect(),
     }
-    assert!(keys.len() > 80, "the sections' declarations were not found: {keys:?}");
-    keys
-}
-
-/// The examples of which one has to show the keys of this source file.
-fn examples_of(file: &Path) -> Vec<PathBuf> {
-    let text = file.to_string_lossy();
-    let name = match () {
-        () if text.contains("/dns") => "dns",
-        () if text.contains("/grpc") => "grpc",
-        () if text.contains("/http") => "http",
-        () if text.contains("/icmp") => "icmp",
-        () if text.contains("/tcp") || text.contains("/query_response") => "tcp",
-        () if text.contains("/tls") => "tls",
-        () if text.contains("/unix") => "unix",
-        () if text.contains("/websocket") => "websocket",
-        () => return files("examples/modules", "yml").collect(),
-    };
-    vec![PathBuf::from(format!("examples/modules/{name}.yml"))]
 }
 
 /// The metrics of probes, those of the exporter itself, and what Prometheus adds.

@@ -17,7 +17,7 @@ use self::{
 };
 use crate::{
     config::{
-        ConfigError, Fault, former,
+        ConfigError, Fault, renamed_keys,
         yaml::{self, Former, Surprising},
     },
     settings::{
@@ -79,7 +79,7 @@ impl Surprising for WebConfig {
     }
 
     fn former(path: &[&str], key: &str) -> Option<Former> {
-        former::of_web_config(path, key)
+        renamed_keys::of_web_config(path, key)
     }
 }
 

@@ -12,8 +12,8 @@ use crate::{
 };
 
 impl DnsProber {
-    /// Says what a probe does.
-    pub fn explain(&self, words: &mut Explanation) {
+    /// Describes a probe in words.
+    pub(super) fn explain_probe(&self, words: &mut Explanation) {
         let port = self.usual_port();
         let text = format!("The name server to ask: a host, with :port unless that is {port}.");
         words.say(Topic::Target, text);

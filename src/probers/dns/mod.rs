@@ -1,11 +1,11 @@
 //! The dns prober: one question, one answer, and what its records must be.
 
 mod checks;
-mod doubts;
 mod exchange;
 mod explain;
 mod measurements;
 mod settings;
+mod warnings;
 
 pub use measurements::{AnswerFacts, DnsMeasurements, DnsPhase, METRICS};
 pub use settings::{DnsProber, RecordRules, Transport};

@@ -7,8 +7,10 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::{
     net::tls::TlsClient,
+    probers::ProberSettings,
     settings::{
-        ip::{IpSettings, SourceAddress},
+        explain::Explanation,
+        ip::{self, IpSettings, SourceAddress},
         named::Named,
         regexp::{Regexp, Subject},
         rule::{RuleError, Warning},
@@ -82,8 +84,8 @@ section! {
 }
 
 impl RecordRules {
-    /// Why patterns cannot mean what they say, each reason after its place.
-    fn doubts(&self) -> impl Iterator<Item = Warning> {
+    /// Warnings about the patterns.
+    fn warnings(&self) -> impl Iterator<Item = Warning> {
         let lists = [
             ("fail_if_matches_regexp", &self.fail_if_matches_regexp),
             ("fail_if_all_match_regexp", &self.fail_if_all_match_regexp),
@@ -91,11 +93,11 @@ impl RecordRules {
             ("fail_if_none_matches_regexp", &self.fail_if_none_matches_regexp),
         ];
         lists.into_iter().flat_map(|(key, patterns)| {
-            let doubts = patterns.iter().enumerate().filter_map(|(index, pattern)| {
+            let warnings = patterns.iter().enumerate().filter_map(|(index, pattern)| {
                 // OPT records have several lines.
                 Some((index, pattern.warning(Subject::Text)?))
             });
-            doubts.map(move |(index, doubt)| Warning::at((key, index), doubt))
+            warnings.map(move |(index, warning)| Warning::at((key, index), warning))
         })
     }
 }
@@ -119,10 +121,10 @@ impl DnsProber {
         }
         Ok(())
     }
+}
 
-    /// What is surprising about the settings.
-    #[must_use]
-    pub fn warnings(&self) -> Vec<Warning> {
+impl ProberSettings for DnsProber {
+    fn warnings(&self) -> Vec<Warning> {
         let mut warnings: Vec<_> = self.ip.preferred_ip_protocol.warning().into_iter().collect();
         if self.query_name.as_str().is_empty() {
             let message = "without a section dns the probe asks for the root name '.' and type ANY";
@@ -132,15 +134,23 @@ impl DnsProber {
             let message = "the list is empty, so no answer is ever valid";
             warnings.push(Warning::at("valid_rcodes", message));
         }
-        warnings.extend(self.doubts());
+        warnings.extend(self.query_warnings());
         for (section, rules) in [
             ("validate_answer_rrs", &self.validate_answer_rrs),
             ("validate_authority_rrs", &self.validate_authority_rrs),
             ("validate_additional_rrs", &self.validate_additional_rrs),
         ] {
-            warnings.extend(rules.doubts().map(|doubt| doubt.inside(section)));
+            warnings.extend(rules.warnings().map(|warning| warning.inside(section)));
         }
+        let unused = (!self.dns_over_tls).then_some("'dns_over_tls: true'");
+        let tls = self.tls_config.settings().warnings(unused).into_iter();
+        warnings.extend(tls.map(|warning| warning.inside("tls_config")));
+        warnings.extend(ip::source_address_warning(self.source_ip_address, &self.ip));
         warnings
+    }
+
+    fn explain(&self, words: &mut Explanation) {
+        self.explain_probe(words);
     }
 }
 

@@ -1,7 +1,6 @@
 //! The grpc prober: one call of the health service.
 
 mod call;
-mod explain;
 mod measurements;
 mod message;
 mod metadata;

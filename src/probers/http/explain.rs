@@ -11,8 +11,8 @@ use crate::{
 };
 
 impl HttpProber {
-    /// Says what a probe does.
-    pub fn explain(&self, words: &mut Explanation) {
+    /// Describes a probe in words.
+    pub(super) fn explain_probe(&self, words: &mut Explanation) {
         let usual = if self.enable_http3 { "https://" } else { "http://" };
         let text =
             format!("A URL; where it begins with neither http:// nor https://, {usual} is meant.");

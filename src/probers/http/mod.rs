@@ -7,7 +7,6 @@ mod checks;
 mod connection_headers;
 mod cookies;
 mod decoder;
-mod doubts;
 mod exchange;
 mod explain;
 mod file_body;
@@ -21,6 +20,7 @@ mod settings;
 mod target;
 mod timing;
 mod verdict;
+mod warnings;
 
 pub use measurements::{CheckState, HttpMeasurements, HttpPhase, ResponseFacts};
 pub use metrics::METRICS;

@@ -7,10 +7,11 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::{
     net::{oauth2::TokenSource, tls::TlsClient},
-    probers::http::acceptance::is_acceptable,
+    probers::{ProberSettings, http::acceptance::is_acceptable},
     settings::{
         bytes::Bytes,
         cel::CelProgram,
+        explain::Explanation,
         header::RequestHeaders,
         http_client::HttpClientSettings,
         ip::IpSettings,
@@ -221,58 +222,35 @@ impl HttpProber {
 }
 
 impl HttpProber {
-    /// What is surprising about the settings.
-    #[must_use]
-    pub fn warnings(&self) -> Vec<Warning> {
-        let mut warnings: Vec<_> = self.ip.preferred_ip_protocol.warning().into_iter().collect();
-        if self.has_deprecated_key {
-            let message = "deprecated; use follow_redirects, which means the opposite";
-            warnings.push(Warning::at("no_follow_redirects", message));
-        }
-        for version in self.valid_http_versions.iter() {
-            if !is_version(version) {
-                let message = format!(
-                    "'{version}' matches no answer; versions are written {HTTP_1_1} and {HTTP_2}"
-                );
-                warnings.push(Warning::at("valid_http_versions", message));
-            }
-        }
-        for code in self.valid_status_codes.iter().filter(|code| !(100..=999).contains(*code)) {
-            let message = format!("no answer has the status code {code}");
-            warnings.push(Warning::at("valid_status_codes", message));
-        }
-        for name in self.headers.repeated() {
-            let message = format!("'{name}' is there in two spellings; the last counts");
-            warnings.push(Warning::at("headers", message));
-        }
-        if *self.fail_if_ssl && self.enable_http3 {
-            let message =
-                "fail_if_ssl with enable_http3 fails every probe: HTTP/3 is always over TLS";
-            warnings.push(Warning::at("fail_if_ssl", message));
-        }
-        if *self.fail_if_ssl && *self.fail_if_not_ssl {
-            let message = "fail_if_ssl and fail_if_not_ssl together fail every probe";
-            warnings.push(Warning::at("fail_if_ssl", message));
-        }
-        warnings.extend(self.doubts());
-        warnings
-    }
-
     /// Whether the target's name is not looked up here.
     #[must_use]
     pub fn leaves_name_to_proxy(&self) -> bool {
         self.skip_resolve_phase_with_proxy && self.client.proxy.is_configured()
     }
+}
 
+impl ProberSettings for HttpProber {
     /// Says which key asks for what this version cannot do, if one does.
     ///
     /// A section may hold such keys as long as the module uses another prober.
-    pub fn check_supported(&self) -> Result<(), RuleError> {
+    fn check_use(&self) -> Result<(), RuleError> {
         if self.enable_http3 && !cfg!(feature = "http3") {
             let message = "this exporter was built without HTTP/3 (the feature http3)";
             return Err(RuleError::at("enable_http3", message));
         }
         Ok(())
+    }
+
+    fn warnings(&self) -> Vec<Warning> {
+        self.find_warnings()
+    }
+
+    fn explain(&self, words: &mut Explanation) {
+        self.explain_probe(words);
+    }
+
+    fn configured_host(&self) -> Option<&str> {
+        self.headers.find("Host").map(|(_, value)| value)
     }
 }
 
@@ -362,12 +340,6 @@ impl Form<Method> for MethodName {
     }
 }
 
-/// Whether an answer can have this version.
-fn is_version(text: &str) -> bool {
-    let number = text.strip_prefix("HTTP/").and_then(|number| number.split_once('.'));
-    number.is_some_and(|(major, minor)| major.parse::<u8>().is_ok() && minor.parse::<u8>().is_ok())
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
@@ -449,7 +421,7 @@ mod tests {
     #[test]
     fn http3_can_be_used_as_far_as_it_was_built_in() {
         let prober = parse(json!({"enable_http3": true, "enable_http2": false})).unwrap();
-        assert_eq!(prober.check_supported().is_ok(), cfg!(feature = "http3"));
+        assert_eq!(prober.check_use().is_ok(), cfg!(feature = "http3"));
         assert!(prober.warnings().is_empty());
         let always_fails =
             json!({"enable_http3": true, "enable_http2": false, "fail_if_ssl": true});

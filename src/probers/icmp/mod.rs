@@ -1,6 +1,5 @@
 //! The icmp prober: one echo request and its reply.
 
-mod explain;
 mod measurements;
 mod settings;
 mod socket;

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize, ser::SerializeStruct};
 
 use crate::{
     diagnostics::CheckName,
-    net::Context,
+    net::{Context, tls::TlsClient},
     settings::{
         bytes::Bytes,
         regexp::{Regexp, Subject},
@@ -117,11 +117,20 @@ impl QueryResponse {
 }
 
 impl QueryResponse {
-    /// Why steps cannot mean what they say, each reason after the key that it is about; patterns are
-    /// matched against `subject`.
+    /// Warnings about the key `tls_config` next to a dialogue; `tls` means that TLS starts before it.
     #[must_use]
-    pub fn doubts(&self, subject: Subject) -> Vec<Warning> {
-        let mut doubts = Vec::new();
+    pub fn tls_warnings(&self, tls: bool, tls_config: &TlsClient) -> Vec<Warning> {
+        let uses_tls = tls || self.0.iter().any(|step| step.starttls);
+        let unused = (!uses_tls).then_some("'tls: true' or a step with starttls");
+        let warnings = tls_config.settings().warnings(unused).into_iter();
+        warnings.map(|warning| warning.inside("tls_config")).collect()
+    }
+
+    /// Warnings about steps that are valid, but unlikely to do what they are meant to do; patterns
+    /// are matched against `subject`.
+    #[must_use]
+    pub fn warnings(&self, subject: Subject) -> Vec<Warning> {
+        let mut warnings = Vec::new();
         for (index, step) in self.0.iter().enumerate() {
             let place = KeyPath::from("query_response").index(index);
             let at = |key: &str| place.clone().key(key);
@@ -129,10 +138,11 @@ impl QueryResponse {
             if step.starttls && !step.send.is_empty() && !step.skip_newline_on_send {
                 let message = "TLS begins right after 'send', before the peer has answered it; put \
                                'starttls: true' into a step after it that expects the answer";
-                doubts.push(Warning::at(at("starttls"), message));
+                warnings.push(Warning::at(at("starttls"), message));
             }
             let Some(expect) = &step.expect else { continue };
-            doubts.extend(expect.warning(subject).map(|doubt| Warning::at(at("expect"), doubt)));
+            warnings
+                .extend(expect.warning(subject).map(|warning| Warning::at(at("expect"), warning)));
             let send = String::from_utf8_lossy(step.send.as_slice());
             let of_send = (at("send"), &*send);
             let of_labels = step.labels.iter().enumerate();
@@ -146,11 +156,11 @@ impl QueryResponse {
                         "'{unknown}' names no group of expect, so it is replaced by nothing; write \
                          ${{1}} where letters follow, or $$ for a dollar sign"
                     );
-                    doubts.push(Warning::at(path.clone(), message));
+                    warnings.push(Warning::at(path.clone(), message));
                 }
             }
         }
-        doubts
+        warnings
     }
 }
 

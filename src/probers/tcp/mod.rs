@@ -1,12 +1,12 @@
 //! The tcp prober: a connection, TLS if the module wants it, and a dialogue.
 
-mod explain;
 mod settings;
 
 pub use settings::TcpProber;
 
 use crate::{
     diagnostics::{Failure, Reason, Stage},
+    metrics::Description,
     net::{
         Context,
         connect::SocketOptions,
@@ -18,6 +18,9 @@ use crate::{
         query_response::{Conversation, StreamMeasurements},
     },
 };
+
+/// The metrics of this prober: none beside those of a dialogue.
+pub const METRICS: &[Description] = &[];
 
 impl Prober for TcpProber {
     type Measurements = StreamMeasurements;

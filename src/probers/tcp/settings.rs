@@ -4,9 +4,14 @@ use std::net::IpAddr;
 
 use crate::{
     net::tls::TlsClient,
-    probers::query_response::{QueryResponse, Step},
+    probers::{
+        ProberSettings,
+        query_response::{QueryResponse, Step},
+    },
     settings::{
-        ip::{IpSettings, SourceAddress},
+        explain::{Explanation, ServerName, Topic},
+        ip::{self, IpSettings, SourceAddress},
+        regexp::Subject,
         rule::{RuleError, Warning},
         section::section,
         tls::TlsSettings,
@@ -37,10 +42,24 @@ impl TcpProber {
     fn check(&mut self) -> Result<(), RuleError> {
         self.query_response.check_tls(self.tls)
     }
+}
 
-    /// What is surprising about the settings.
-    #[must_use]
-    pub fn warnings(&self) -> Vec<Warning> {
-        self.ip.preferred_ip_protocol.warning().into_iter().collect()
+impl ProberSettings for TcpProber {
+    fn warnings(&self) -> Vec<Warning> {
+        let mut warnings: Vec<_> = self.ip.preferred_ip_protocol.warning().into_iter().collect();
+        warnings.extend(ip::source_address_warning(self.source_ip_address, &self.ip));
+        warnings.extend(self.query_response.tls_warnings(self.tls, &self.tls_config));
+        warnings.extend(self.query_response.warnings(Subject::Line));
+        warnings
+    }
+
+    fn explain(&self, words: &mut Explanation) {
+        words.say(Topic::Target, "host:port; the port is a number or the name of a service.");
+        self.ip.explain(words);
+        words.source_address(self.source_ip_address);
+        self.query_response.explain_tls(self.tls, words, |start, words| {
+            self.tls_config.settings().explain(start, ServerName::HostOrHostname, words);
+        });
+        self.query_response.explain_connection(words);
     }
 }

@@ -1,19 +1,22 @@
 //! The unix prober: a connection to a socket of this host, TLS if the module wants it, and a
 //! dialogue.
 
-mod explain;
 mod settings;
 
 pub use settings::UnixProber;
 
 use crate::{
     diagnostics::Failure,
+    metrics::Description,
     net::{Context, connect::unix_socket},
     probers::{
         Prober, Target,
         query_response::{Conversation, StreamMeasurements},
     },
 };
+
+/// The metrics of this prober: none beside those of a dialogue.
+pub const METRICS: &[Description] = &[];
 
 impl Prober for UnixProber {
     type Measurements = StreamMeasurements;

@@ -2,9 +2,14 @@
 
 use crate::{
     net::tls::TlsClient,
-    probers::query_response::{QueryResponse, Step},
+    probers::{
+        ProberSettings,
+        query_response::{QueryResponse, Step},
+    },
     settings::{
-        rule::{KeyPath, RuleError},
+        explain::{Explanation, ServerName, Topic},
+        regexp::Subject,
+        rule::{KeyPath, RuleError, Warning},
         section::section,
         tls::TlsSettings,
     },
@@ -29,12 +34,14 @@ impl UnixProber {
     fn check(&mut self) -> Result<(), RuleError> {
         self.query_response.check_tls(self.tls)
     }
+}
 
+impl ProberSettings for UnixProber {
     /// Refuses TLS that can never be verified: the target is no name that a certificate could be
     /// for, and `hostname` means nothing to this prober.
     ///
     /// With upstream every such probe fails.
-    pub fn check_use(&self) -> Result<(), RuleError> {
+    fn check_use(&self) -> Result<(), RuleError> {
         let starttls = self.query_response.steps().iter().position(|step| step.starttls);
         let asked_by = match starttls {
             _ if self.tls => KeyPath::from("tls"),
@@ -49,5 +56,23 @@ impl UnixProber {
             return Err(RuleError::at(asked_by, message).involving(verified));
         }
         Ok(())
+    }
+
+    fn warnings(&self) -> Vec<Warning> {
+        let mut warnings = self.query_response.tls_warnings(self.tls, &self.tls_config);
+        warnings.extend(self.query_response.warnings(Subject::Line));
+        warnings
+    }
+
+    fn explain(&self, words: &mut Explanation) {
+        words.say(Topic::Target, "The path of a socket, or an abstract name after @.");
+        self.query_response.explain_tls(self.tls, words, |start, words| {
+            self.tls_config.settings().explain(start, ServerName::None, words);
+        });
+        self.query_response.explain_connection(words);
+    }
+
+    fn takes_paths(&self) -> bool {
+        true
     }
 }

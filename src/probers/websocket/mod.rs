@@ -2,7 +2,6 @@
 
 mod bounded;
 mod dialogue;
-mod explain;
 mod headers;
 mod measurements;
 mod progress;

@@ -2,11 +2,16 @@
 
 use crate::{
     net::tls::TlsClient,
-    probers::query_response::{QueryResponse, Step},
+    probers::{
+        ProberSettings,
+        query_response::{QueryResponse, Step},
+    },
     settings::{
+        explain::{Explanation, ServerName, Topic},
         header,
         http_client::{AddedHeaders, HeaderValues, HttpClientSettings},
         ip::IpSettings,
+        regexp::Subject,
         rule::{KeyPath, RuleError, Warning},
         section::section,
     },
@@ -45,9 +50,11 @@ impl WebsocketProber {
             .map_err(|error| error.inside(["http_config", "tls_config"]))?;
         Ok(())
     }
+}
 
+impl ProberSettings for WebsocketProber {
     /// Refuses headers with which no probe can be made; a module of another prober may hold them.
-    pub fn check_use(&self) -> Result<(), RuleError> {
+    fn check_use(&self) -> Result<(), RuleError> {
         for (name, values) in self.headers.iter() {
             let place = KeyPath::from(["headers", name]);
             let usual = header::canonical(name);
@@ -60,9 +67,7 @@ impl WebsocketProber {
         Ok(())
     }
 
-    /// What is surprising about the settings.
-    #[must_use]
-    pub fn warnings(&self) -> Vec<Warning> {
+    fn warnings(&self) -> Vec<Warning> {
         let mut warnings: Vec<_> = self.ip.preferred_ip_protocol.warning().into_iter().collect();
         let HttpClientSettings { oauth2, proxy, http_headers, .. } = &self.http_config;
         for (key, is_set, instead) in [
@@ -98,7 +103,27 @@ impl WebsocketProber {
                            none can be spoken";
             warnings.push(Warning::at("headers", message));
         }
+        let tls = self.tls_client.settings().warnings(None).into_iter();
+        warnings.extend(tls.map(|warning| warning.inside(["http_config", "tls_config"])));
+        warnings.extend(self.query_response.warnings(Subject::Text));
         warnings
+    }
+
+    fn explain(&self, words: &mut Explanation) {
+        let text = "A URL that begins with ws:// or wss://; without a port, 80 or 443.";
+        words.say(Topic::Target, text);
+        self.ip.explain(words);
+        let start = "When the target begins with wss://";
+        self.tls_client.settings().explain(start, ServerName::Host, words);
+        words.say(Topic::Sends, "GET with the request to upgrade to a websocket, over HTTP/1.1.");
+        for (name, values) in self.headers.iter() {
+            words.say(Topic::Sends, format!("The header {}.", values.explain(name)));
+        }
+        self.http_config.explain_authorization(words);
+        words.say(Topic::Checks, "The server agrees to the upgrade (101).");
+        self.query_response.explain("message", words);
+        let text = "Nobody listens, the connection ends before all is done, or time is up.";
+        words.say(Topic::Fails, text);
     }
 }
 

@@ -192,7 +192,7 @@ impl Case {
 
 /// Metrics that only we have. `blackbox_exporter` got `probe_timeout_seconds` after 0.28.0.
 fn extras() -> Vec<&'static str> {
-    let catalogue: Vec<_> = probe::CATALOGUE.iter().flat_map(|(_, metrics)| *metrics).collect();
+    let catalogue: Vec<_> = probe::catalogue().flat_map(|(_, metrics)| metrics).collect();
     let extras = catalogue.iter().filter(|metric| metric.extra).map(|metric| metric.name);
     extras.chain(["probe_timeout_seconds"]).collect()
 }

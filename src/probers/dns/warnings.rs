@@ -1,4 +1,4 @@
-//! What a question that can be asked cannot have been meant to ask.
+//! Warnings about queries that are valid, but unlikely to be meant.
 
 use std::net::IpAddr;
 
@@ -8,24 +8,24 @@ use super::{DnsProber, settings::Transport};
 use crate::settings::{host_name, rule::Warning};
 
 impl DnsProber {
-    /// Why the question cannot mean what it says, each reason after the key that it is about.
-    pub(super) fn doubts(&self) -> Vec<Warning> {
+    /// Warnings about the query.
+    pub(super) fn query_warnings(&self) -> Vec<Warning> {
         let name = self.query_name.as_str();
-        let mut doubts: Vec<_> = doubt_of_name(name, self.query_type)
-            .map(|doubt| Warning::at("query_name", format!("'{name}' {doubt}")))
+        let mut warnings: Vec<_> = problem_of_name(name, self.query_type)
+            .map(|problem| Warning::at("query_name", format!("'{name}' {problem}")))
             .into_iter()
             .collect();
         let transfer = [RecordType::AXFR, RecordType::IXFR].contains(&self.query_type);
         if transfer && self.transport_protocol == Transport::Udp {
             let message = "zone transfers need 'transport_protocol: tcp'";
-            doubts.push(Warning::at("query_type", message));
+            warnings.push(Warning::at("query_type", message));
         }
-        doubts
+        warnings
     }
 }
 
-/// What is wrong with a name, as the end of a sentence.
-fn doubt_of_name(name: &str, kind: RecordType) -> Option<String> {
+/// The problem of a name, as the end of a sentence.
+fn problem_of_name(name: &str, kind: RecordType) -> Option<String> {
     if let Some((_, rest)) = name.split_once("://") {
         let host = rest.split(['/', '?', '#', ':']).next().unwrap_or_default();
         return Some(format!("is a URL, and a question is about a name: write '{host}'"));
@@ -113,7 +113,7 @@ mod tests {
             ("192.0.2.1", a, "with query_type PTR"),
             ("2001:db8::1", RecordType::PTR, "8.b.d.0.1.0.0.2.ip6.arpa'"),
         ] {
-            let doubt = doubt_of_name(name, kind).unwrap_or_default();
+            let doubt = problem_of_name(name, kind).unwrap_or_default();
             assert!(doubt.contains(expected), "{name}: {doubt}");
         }
     }
@@ -134,7 +134,7 @@ mod tests {
             r"a\.b.example",
             "localhost",
         ] {
-            assert_eq!(doubt_of_name(name, RecordType::PTR), None, "{name}");
+            assert_eq!(problem_of_name(name, RecordType::PTR), None, "{name}");
         }
     }
 }

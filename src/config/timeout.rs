@@ -1,0 +1,144 @@
+//! The timeout of a probe: that of the module, or what the scrape timeout leaves.
+
+use std::time::Duration;
+
+use crate::{
+    config::Module,
+    settings::{duration::GoDuration, rule::Warning},
+};
+
+/// Timeout of a probe if neither the scrape request nor the module has one.
+pub const DEFAULT_SCRAPE_TIMEOUT: Duration = Duration::from_mins(2);
+
+/// Default of `--timeout-offset`: seconds to subtract from the scrape timeout.
+pub const DEFAULT_TIMEOUT_OFFSET: f64 = 0.5;
+
+/// Maximum timeout, which every clock can represent: a hundred years.
+const MAX_TIMEOUT: Duration = Duration::from_hours(100 * 365 * 24);
+
+/// Returns a warning about the timeout of a module.
+pub(super) fn warning(timeout: Duration) -> Option<Warning> {
+    let shown = GoDuration::from(timeout);
+    if timeout < MIN_TIMEOUT {
+        let message = format!("{shown} is too short for any probe; write more, such as 5s");
+        return Some(Warning::at("timeout", message));
+    }
+    (timeout > DEFAULT_SCRAPE_TIMEOUT).then(|| {
+        let longest = GoDuration::from(DEFAULT_SCRAPE_TIMEOUT);
+        let message = format!(
+            "{shown} is reached only if the scrape timeout is longer still; without one a probe \
+             takes at most {longest}"
+        );
+        Warning::at("timeout", message)
+    })
+}
+
+/// Timeouts below this are too short for any exchange over a network.
+const MIN_TIMEOUT: Duration = Duration::from_millis(1);
+
+impl Module {
+    /// The timeout of a probe. `scrape` is the scrape timeout in seconds, if the request has one,
+    /// and `offset` the time in seconds that is left for the response.
+    #[must_use]
+    pub fn timeout_within(&self, scrape: Option<f64>, offset: f64) -> Duration {
+        shortest(scrape, offset, self.timeout)
+    }
+
+    /// Describes the timeout in words.
+    pub(super) fn explain_timeout(&self, offset: f64) -> String {
+        let scrape = match Duration::try_from_secs_f64(offset) {
+            Ok(offset) if !offset.is_zero() => {
+                format!("the scrape timeout less {} (--timeout-offset)", GoDuration::from(offset))
+            }
+            _ => "the scrape timeout".to_owned(),
+        };
+        let without = GoDuration::from(self.timeout_within(None, offset));
+        match self.timeout {
+            Some(timeout) => {
+                let timeout = GoDuration::from(timeout);
+                let default_is_less = without < timeout;
+                let longest = if default_is_less {
+                    format!(" {without} if a request has no scrape timeout.")
+                } else {
+                    String::new()
+                };
+                format!("At most {timeout}, or {scrape} if that is less.{longest}")
+            }
+            None => format!("At most {scrape}; {without} if a request has no scrape timeout."),
+        }
+    }
+}
+
+/// Returns the smaller one of the timeout of the module and the scrape timeout minus the offset.
+///
+/// Unlike upstream, the offset is ignored if nothing would remain, and a negative one does not
+/// extend the scrape timeout.
+fn shortest(scrape: Option<f64>, offset: f64, module: Option<Duration>) -> Duration {
+    let scrape = scrape.unwrap_or(DEFAULT_SCRAPE_TIMEOUT.as_secs_f64());
+    let remaining = scrape - offset;
+    let seconds = if remaining > 0.0 { remaining.min(scrape) } else { scrape };
+    let allowed = Duration::try_from_secs_f64(seconds).unwrap_or(MAX_TIMEOUT);
+    let allowed = allowed.min(MAX_TIMEOUT);
+    module.filter(|module| !module.is_zero()).map_or(allowed, |module| module.min(allowed))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+
+    #[test]
+    fn the_timeout_is_the_smaller_of_scraper_and_module() {
+        // (scrape timeout, offset, module timeout, expected), in seconds; 0 = not given.
+        let cases = [
+            (0.0, 0.5, 0.0, 119.5),
+            (10.0, 0.5, 0.0, 9.5),
+            (15.0, 0.5, 20.0, 14.5),
+            (15.0, 0.5, 5.0, 5.0),
+            (0.3, 0.5, 0.0, 0.3),
+            (0.3, 0.5, 2.0, 0.3),
+            (0.5, 0.5, 0.0, 0.5),
+            (10.0, -5.0, 0.0, 10.0),
+            (10.0, 0.0, 0.0, 10.0),
+            (1e300, 0.5, 3.0, 3.0),
+        ];
+        for (scrape, offset, module, expected) in cases {
+            let given = |seconds: f64| Some(seconds).filter(|seconds| *seconds > 0.0);
+            let module = given(module).map(Duration::from_secs_f64);
+            let timeout = shortest(given(scrape), offset, module);
+            assert!(
+                (timeout.as_secs_f64() - expected).abs() < 1e-9,
+                "{scrape} {offset} {module:?}: {timeout:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_time_that_is_explained_is_the_time_that_holds() {
+        for (keys, offset, expected) in [
+            (
+                "",
+                0.5,
+                "At most the scrape timeout less 500ms (--timeout-offset); 1m59.5s if a request has \
+                 no scrape timeout.",
+            ),
+            ("", 0.0, "At most the scrape timeout; 2m0s if a request has no scrape timeout."),
+            ("", -3.0, "At most the scrape timeout; 2m0s if a request has no scrape timeout."),
+            (
+                ", timeout: 5s",
+                1.5,
+                "At most 5s, or the scrape timeout less 1.5s (--timeout-offset) if that is less.",
+            ),
+            (
+                ", timeout: 3m",
+                0.5,
+                "At most 3m0s, or the scrape timeout less 500ms (--timeout-offset) if that is less. \
+                 1m59.5s if a request has no scrape timeout.",
+            ),
+        ] {
+            let yaml = format!("modules: {{a: {{prober: tcp{keys}}}}}");
+            let module = Config::parse(yaml, "a.yml").unwrap().module("a").unwrap();
+            assert_eq!(module.explain_timeout(offset), expected, "{keys} {offset}");
+        }
+    }
+}
