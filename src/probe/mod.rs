@@ -70,12 +70,14 @@ pub fn catalogue() -> impl Iterator<Item = (&'static str, &'static [Description]
         ("Probes of a name or an address", resolve::METRICS),
         ("Probes over TCP", wire::METRICS),
         ("Probes over TLS", tls::METRICS),
+    ];
+    let optional = [
         ("http, through a proxy", proxy::METRICS),
         ("http, with a token", oauth2::METRICS),
         ("tcp and unix", query_response::METRICS),
     ];
-    let of_probers = probers::METRICS.iter().copied();
-    shared.into_iter().chain(of_probers).filter(|(_, metrics)| !metrics.is_empty())
+    let of_probers = probers::METRICS.iter().copied().filter(|(_, metrics)| !metrics.is_empty());
+    shared.into_iter().chain(of_probers).chain(optional)
 }
 
 /// Most probes have no more samples.
