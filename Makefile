@@ -19,8 +19,8 @@ BRANCH = $(shell git rev-parse --abbrev-ref HEAD 2>/dev/null || echo unknown)
 REVISION = $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 
 # The programs that `make bench` and `make accuracy` run.
-HARNESS = target/bench/cost
-ACCURACY = target/bench/accuracy
+HARNESS = target/release/cost
+ACCURACY = target/release/accuracy
 
 .PHONY: help
 help: ## Show this list
@@ -125,6 +125,7 @@ bench: $(HARNESS) build ## CPU time, memory and start-up, in turns with BLACKBOX
 # In a network of its own, whose only name server is the one of the benchmark.
 .PHONY: bench-names
 bench-names: $(HARNESS) build ## As root: a probe of a name, CPU time and the lookup's latency, in turns with getaddrinfo (or AGAINST=<binary>)
+	@mkdir -p target/bench
 	@printf '#!/bin/sh\nexec $(CURDIR)/target/release/probe_exporter --dns.resolver=system "$$@"\n' >target/bench/system
 	@chmod +x target/bench/system
 	@echo 'nameserver 127.0.0.1' >target/bench/resolv.conf
@@ -139,14 +140,10 @@ bench-names: $(HARNESS) build ## As root: a probe of a name, CPU time and the lo
 accuracy: $(ACCURACY) build ## How far readings are from the truth, as root, in turns with BLACKBOX=<binary> (ACCURACY_ARGS="--help" tells what can be chosen)
 	$(ACCURACY) $(if $(BLACKBOX),--blackbox "$(BLACKBOX)") $(ACCURACY_ARGS)
 
-# Built only when they changed themselves. They are built before the exporter, since cargo puts an exporter with the
-# features of the tests in the same place meanwhile.
-$(HARNESS): $(wildcard benches/cost/*.rs)
-$(ACCURACY): $(wildcard benches/accuracy/*.rs benches/accuracy/*/*.rs benches/accuracy/*/*/*.rs)
-target/bench/%: Cargo.lock | setup
-	@mkdir -p $(@D)
-	$(CARGO) bench --locked --no-run --bench $* --message-format=json-render-diagnostics \
-		| sed -n 's/.*"executable":"\([^"]*\/$*-[^"]*\)".*/\1/p' | xargs -I '{}' cp '{}' $@
+# Built by themselves, so that they leave the exporter's own features as they are.
+.PHONY: $(HARNESS) $(ACCURACY)
+$(HARNESS) $(ACCURACY): setup
+	$(CARGO) build --release --locked --package $(@F)
 
 .PHONY: bench-micro
 bench-micro: setup ## What the parts of a probe cost, on this machine and now

@@ -38,6 +38,7 @@ mod process;
 mod reference;
 mod resilience;
 mod running;
+mod schema;
 mod secrets;
 mod server;
 mod shipped;

@@ -1,13 +1,15 @@
-//! This binary started again in namespaces of its own, perhaps as another user.
+//! Starts this test binary again in namespaces of its own, perhaps as another user.
 //!
-//! It needs root for that; a test that cannot have it is skipped, loudly.
+//! This needs root; a test that cannot have it is skipped.
 
 use std::{
     env,
     process::{Command, Output},
 };
 
-/// What the shell says when the namespace or the user cannot be had.
+use test_fixtures::{Missing, skip};
+
+/// Exit code of the shell if it cannot set up the namespace or change the user.
 const NOT_POSSIBLE: i32 = 77;
 
 /// A network that nobody else has, with file systems and processes of its own.
@@ -16,12 +18,12 @@ pub(crate) struct Namespace<'n> {
     pub(crate) setup: &'n str,
     /// The groups that may open unprivileged ICMP sockets.
     pub(crate) ping_group_range: &'n str,
-    /// Arguments of setpriv, for whoever is to be somebody else there.
+    /// Arguments of setpriv that change the user.
     pub(crate) rights: &'n str,
 }
 
 impl Namespace<'_> {
-    /// Runs the test of that name in it; gives nothing, and says so, where it cannot be had.
+    /// Runs the test of that name in it; `None` if the namespace cannot be set up.
     #[track_caller]
     pub(crate) fn run(&self, test: &str, environment: &[(&str, &str)]) -> Option<Output> {
         let script = format!(
@@ -45,21 +47,19 @@ impl Namespace<'_> {
             .output();
         let output = match output {
             Ok(output) => output,
-            Err(error) => return skip(&format!("unshare cannot be started: {error}")),
+            Err(error) => {
+                skip(Missing::Root, &format!("unshare cannot be started: {error}"));
+                return None;
+            }
         };
         if output.status.success() {
             return Some(output);
         }
         let why = String::from_utf8_lossy(&output.stderr);
         if output.status.code() == Some(NOT_POSSIBLE) || why.contains("unshare:") {
-            return skip(&format!("no namespace or user of its own: {why}"));
+            skip(Missing::Root, &format!("no namespace or user of its own: {why}"));
+            return None;
         }
         panic!("{test} failed:\n{}\n{why}", String::from_utf8_lossy(&output.stdout));
     }
-}
-
-#[expect(clippy::print_stdout, reason = "whoever reads the results must see it")]
-fn skip<T>(why: &str) -> Option<T> {
-    println!("SKIPPED, {why}");
-    None
 }

@@ -6,6 +6,7 @@ use std::{
     thread,
 };
 
+use test_fixtures::{Missing, skip};
 use url::form_urlencoded::byte_serialize;
 
 use crate::probing::probe;
@@ -14,7 +15,7 @@ use crate::probing::probe;
 #[tokio::test]
 async fn a_zone_is_read_in_every_form() {
     let Ok(listener) = TcpListener::bind((Ipv6Addr::LOCALHOST, 0)) else {
-        println!("SKIPPED, this host has no IPv6");
+        skip(Missing::Ipv6, "no zones");
         return;
     };
     let port = listener.local_addr().unwrap().port();

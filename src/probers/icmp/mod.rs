@@ -187,6 +187,10 @@ fn next_sequence() -> u16 {
 mod tests {
     use std::{sync::Arc, time::Duration};
 
+    use std::net::UdpSocket;
+
+    use test_fixtures::{Missing, skip};
+
     use super::*;
     use crate::{
         diagnostics::Reason,
@@ -201,21 +205,20 @@ mod tests {
         Context::new(Instant::now() + Duration::from_mins(1), Arc::new(Resolver::default()))
     }
 
-    /// Probes `target`; gives nothing, and says so, where this process may not send ICMP packets.
+    /// Probes `target`; `None` if this process may not send ICMP packets or the host has no IPv6.
     async fn probe(
         prober: &IcmpProber,
         target: &str,
     ) -> Option<(Result<(), Failure>, IcmpMeasurements)> {
+        if target == "::1" && UdpSocket::bind("[::1]:0").is_err() {
+            skip(Missing::Ipv6, "no ICMP over IPv6");
+            return None;
+        }
         let target = Target { name: target.to_owned(), hostname: None };
         let mut seen = IcmpMeasurements::default();
         let result = prober.probe(&context(), &target, &mut seen).await;
-        if let Err(Failure {
-            reason: Reason::PermissionDenied | Reason::Unreachable,
-            message,
-            ..
-        }) = &result
-        {
-            println!("SKIPPED: {message}");
+        if let Err(Failure { reason: Reason::PermissionDenied, message, .. }) = &result {
+            skip(Missing::Icmp, message);
             return None;
         }
         Some((result, seen))

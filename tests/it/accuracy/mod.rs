@@ -1,18 +1,18 @@
 //! Readings against the kernel's stamps of the probe's own packets, when the processor is the
 //! exporter's and when it is not: a short form of `make accuracy`.
 //!
-//! Needs root and a network namespace; without them it is skipped, loudly.
+//! Needs root and a network namespace; without them it is skipped.
 
 mod packets;
-#[path = "../../../benches/accuracy/stage/mod.rs"]
-mod stage;
 mod statistics;
 
 use std::{env, path::PathBuf, time::Duration};
 
-use self::stage::{
+use accuracy::{
     Burners, Exporter, Group, Outcome, Program, Reading, Stage, statistics::Statistics,
 };
+use test_fixtures::{Missing, skip};
+
 use crate::running::BINARY;
 
 /// More arguments for the exporter. With `--wire.user-clock` the test must fail.
@@ -25,7 +25,7 @@ const DELAYS: [Duration; 2] = [Duration::ZERO, Duration::from_millis(5)];
 fn readings_hold_when_the_processor_does_not() {
     let mut stage = match Stage::set(&DELAYS) {
         Ok(stage) => stage,
-        Err(obstacle) => return skip(&format!("readings have no truth to compare: {obstacle}")),
+        Err(obstacle) => return skip(Missing::Root, &obstacle.to_string()),
     };
     check(&mut stage, "idle", None, 6);
     let burners = Burners::start().unwrap();
@@ -33,7 +33,7 @@ fn readings_hold_when_the_processor_does_not() {
     drop(burners);
     match Group::limited("test", 20) {
         Ok(group) => check(&mut stage, "limited to 20 millicores", Some(group), 3),
-        Err(error) => skip(&format!("no limit of CPU time can be had: {error:#}")),
+        Err(error) => skip(Missing::Root, &format!("no limit of CPU time: {error:#}")),
     }
 }
 
@@ -76,12 +76,4 @@ fn check(stage: &mut Stage, condition: &str, group: Option<Group>, times: usize)
         "{condition}: {statistics:?}; arrivals timed by kernel and process: {:?}\n{worst:#?}",
         exporter.timed_arrivals()
     );
-}
-
-/// With `STRICT`, as CI sets it, nothing is left out where root runs the tests.
-#[expect(clippy::print_stdout, reason = "whoever reads the results must see it")]
-fn skip(why: &str) {
-    let strict = env::var_os("STRICT").is_some_and(|value| !value.is_empty());
-    assert!(!(strict && rustix::process::geteuid().is_root()), "left out: {why}");
-    println!("SKIPPED, {why}");
 }

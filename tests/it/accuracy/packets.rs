@@ -2,7 +2,7 @@
 
 use std::{net::Ipv4Addr, time::Duration};
 
-use super::stage::packet::{
+use accuracy::packet::{
     Flow, Ipv4, Packet, Segment, TCP,
     Way::{self, In, Out},
     What, checksum,

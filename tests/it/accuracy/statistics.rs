@@ -1,6 +1,6 @@
 //! The figures about errors.
 
-use super::stage::statistics::Statistics;
+use accuracy::statistics::Statistics;
 
 fn close(found: f64, expected: f64) -> bool {
     (found - expected).abs() < 1e-12

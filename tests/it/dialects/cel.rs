@@ -63,10 +63,7 @@ fn expressions_say_what_they_say_to_blackbox_exporter() {
 
 #[test]
 fn the_table_of_expressions_is_what_blackbox_exporter_says_now() {
-    let Some((binary, record)) = super::upstream() else {
-        eprintln!("{}", super::SKIPPED);
-        return;
-    };
+    let Some((binary, record)) = super::upstream() else { return };
     let folder = tempfile::tempdir().unwrap();
     let mut lines: Vec<Line> = super::table(TABLE);
     let now = ask_all(Path::new(&binary), &lines, folder.path());

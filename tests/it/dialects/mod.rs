@@ -18,6 +18,7 @@ use std::{
 };
 
 use serde::{Serialize, de::DeserializeOwned};
+use test_fixtures::{Missing, skip};
 
 use crate::harness;
 
@@ -35,12 +36,13 @@ fn write_table<T: Serialize>(name: &str, lines: &[T]) {
     fs::write(format!("{DATA}/{name}"), text).unwrap();
 }
 
-/// What is said where there is nothing to compare with.
-const SKIPPED: &str = "SKIPPED: no BLACKBOX=<binary of blackbox_exporter 0.28.0> to compare with";
-
-/// The binary to compare with, and whether its answers are to be written down.
+/// Returns the binary to compare with and whether its answers are to be recorded.
 fn upstream() -> Option<(OsString, bool)> {
-    Some((std::env::var_os("BLACKBOX")?, std::env::var_os("RECORD").is_some()))
+    let binary = std::env::var_os("BLACKBOX");
+    if binary.is_none() {
+        skip(Missing::Upstream, "BLACKBOX=<binary of blackbox_exporter 0.28.0> is not set");
+    }
+    Some((binary?, std::env::var_os("RECORD").is_some()))
 }
 
 /// A map of modules as YAML, which JSON is a part of.

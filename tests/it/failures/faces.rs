@@ -2,7 +2,6 @@
 
 use std::{fs, net::SocketAddr, thread};
 
-use jsonschema::Validator;
 use serde_json::Value;
 
 use super::situation::Row;
@@ -11,6 +10,7 @@ use crate::{
     metric_text::Sample,
     pages,
     running::Running,
+    schema::Schema,
 };
 
 /// Probes all rows at once, by an exporter of their own, and tells what is wrong with any of them.
@@ -27,7 +27,7 @@ pub(super) fn check_by(rows: &[Row], start: impl FnOnce(&str) -> Running) {
     let modules = modules.map(|(index, row)| format!("  row{index}: {}\n", row.module));
     let exporter = start(&format!("modules:\n{}", modules.collect::<String>()));
     let schema = fs::read_to_string("docs/report.schema.json").unwrap();
-    let schema = jsonschema::validator_for(&serde_json::from_str(&schema).unwrap()).unwrap();
+    let schema = Schema::parse(&schema);
     let (address, schema) = (exporter.address, &schema);
     let mut wrong: Vec<String> = thread::scope(|scope| {
         // All are begun before any is waited for.
@@ -57,7 +57,7 @@ struct Look<'l> {
     row: &'l Row,
     module: String,
     address: SocketAddr,
-    schema: &'l Validator,
+    schema: &'l Schema,
 }
 
 type Found = Result<(), String>;
@@ -115,7 +115,7 @@ impl Look<'_> {
 
     fn json(&self) -> Found {
         let document: Value = serde_json::from_str(&self.past("json").text()).unwrap();
-        if let Err(error) = self.schema.validate(&document) {
+        if let Err(error) = self.schema.check(&document) {
             return Err(format!("its JSON is against the schema: {error}"));
         }
         let failure = &document["failure"];

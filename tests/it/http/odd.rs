@@ -6,6 +6,7 @@
 use std::{fmt::Write as _, path::Path};
 
 use boring::ssl::SslContext;
+use test_fixtures::{Missing, skip};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::module;
@@ -266,7 +267,7 @@ const SAMPLES: [&str; 5] = [
 #[test]
 fn blackbox_exporter_reads_odd_responses_like_this() {
     let Some(binary) = std::env::var_os("BLACKBOX") else {
-        eprintln!("SKIPPED: no BLACKBOX=<binary of blackbox_exporter 0.28.0> to compare with");
+        skip(Missing::Upstream, "BLACKBOX=<binary of blackbox_exporter 0.28.0> is not set");
         return;
     };
     let all = all();

@@ -29,6 +29,7 @@ use std::{
 use probe_exporter::probe;
 use serde::Deserialize;
 use tempfile::TempDir;
+use test_fixtures::{Missing, skip};
 use tokio::runtime::Runtime;
 
 use crate::harness::{self, Exporter};
@@ -82,7 +83,7 @@ fn without_extra_metrics_nothing_is_left_that_blackbox_exporter_lacks() {
 #[test]
 fn every_case_answers_as_blackbox_exporter_does_now() {
     let Some(binary) = std::env::var_os("BLACKBOX") else {
-        eprintln!("SKIPPED: no BLACKBOX=<binary of blackbox_exporter 0.28.0> to compare with");
+        skip(Missing::Upstream, "BLACKBOX=<binary of blackbox_exporter 0.28.0> is not set");
         return;
     };
     let stage = Stage::set();

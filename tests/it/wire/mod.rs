@@ -13,6 +13,7 @@ use std::{
 
 use socket_timestamps::SUPPORTED;
 use socket2::{Domain, Socket, Type};
+use test_fixtures::{Missing, skip};
 
 use crate::{metric_text::Metrics, probing::probe, running::Running};
 
@@ -57,7 +58,8 @@ fn everything_works_on_the_clock_of_the_process_and_it_says_so() {
 /// An exporter that has probed servers at this address with every kind of socket.
 fn probed(loopback: &str, arguments: &[&str]) -> Option<Running> {
     let Ok(tcp) = TcpListener::bind(format!("{loopback}:0")) else {
-        return skip(&format!("this host has no {loopback}"));
+        skip(Missing::Ipv6, &format!("no address {loopback}"));
+        return None;
     };
     let running = Running::start(MODULES, arguments);
     let udp = UdpSocket::bind(format!("{loopback}:0")).unwrap();
@@ -74,7 +76,7 @@ fn probed(loopback: &str, arguments: &[&str]) -> Option<Running> {
             };
             let metrics = running.probe(module, &target).metrics();
             if metrics.text().contains("reason=\"permission_denied\"") {
-                skip::<()>("ICMP needs rights");
+                skip(Missing::Icmp, "no ICMP probe");
                 continue;
             }
             metrics.expect(&["probe_success 1"]);
@@ -151,10 +153,4 @@ fn a_lost_segment_of_the_handshake_is_part_of_connect_and_counted() {
         assert!(connect > 0.9, "{connect} s leave out the wait for the repetition");
     }
     assert!(connect <= probed.value("probe_duration_seconds"));
-}
-
-#[expect(clippy::print_stdout, reason = "whoever reads the results must see it")]
-fn skip<T>(why: &str) -> Option<T> {
-    println!("SKIPPED, {why}");
-    None
 }

@@ -4,21 +4,17 @@ mod certificate_labels;
 mod certificate_reuse;
 mod compatibility;
 mod files;
-#[path = "../../../../tests/it/fixtures/tls.rs"]
-pub(super) mod fixtures;
 mod handshake_failures;
-#[path = "../../../../tests/it/fixtures/ocsp.rs"]
-mod ocsp;
 mod revocation;
 mod verification;
 mod verify_messages;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
+use test_fixtures::ocsp;
+pub(super) use test_fixtures::tls as fixtures;
 use tokio::{net::TcpStream, time::Instant};
 
-// The name that fixtures know each other by.
-use self::fixtures as tls;
 use super::{Handshake, TlsClient, TlsSession, TlsStream};
 use crate::{
     diagnostics::{Failure, attempts::Peer},

@@ -4,7 +4,7 @@ use anyhow::Result;
 use serde::Serialize;
 
 use super::{condition::Condition, rounds::Contender};
-use crate::stage::{Outcome, Reading, statistics::Statistics};
+use accuracy::{Outcome, Reading, statistics::Statistics};
 
 /// All samples of one exporter, reading and delay, in one condition.
 #[derive(Debug, Clone)]

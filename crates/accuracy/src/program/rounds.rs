@@ -3,7 +3,7 @@
 use anyhow::{Result, ensure};
 
 use super::{arguments::Arguments, condition::Condition, interrupted, results::Cell};
-use crate::stage::{Exporter, Group, Outcome, Program, Reading, Stage};
+use accuracy::{Exporter, Group, Outcome, Program, Reading, Stage};
 
 /// An exporter that is measured.
 pub(super) struct Contender {

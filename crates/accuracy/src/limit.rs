@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result, bail};
 
 /// A group of its own, removed when this is dropped.
 #[derive(Debug)]
-pub(crate) struct Group {
+pub struct Group {
     folder: PathBuf,
 }
 
@@ -30,7 +30,7 @@ enum Mounted {
 impl Group {
     /// Makes a group that may use so many thousandths of a processor. The name tells it from
     /// others of this process.
-    pub(crate) fn limited(name: &str, millicores: u32) -> Result<Self> {
+    pub fn limited(name: &str, millicores: u32) -> Result<Self> {
         let mounted = Mounted::find().context("no control groups for CPU time are mounted here")?;
         let quota = millicores * (PERIOD_MICROS / 1000);
         let parent = match &mounted {
@@ -60,7 +60,7 @@ impl Group {
     }
 
     /// How many periods the members ran in, and in how many of them they were stopped.
-    pub(crate) fn throttling(&self) -> Option<(u64, u64)> {
+    pub fn throttling(&self) -> Option<(u64, u64)> {
         let text = fs::read_to_string(self.folder.join("cpu.stat")).ok()?;
         let of =
             |name: &str| text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());

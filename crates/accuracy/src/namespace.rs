@@ -6,7 +6,7 @@ use nix::sched::{CloneFlags, unshare};
 
 /// Why there can be no stage here.
 #[derive(Debug)]
-pub(crate) struct Obstacle(pub(crate) String);
+pub struct Obstacle(pub String);
 
 impl fmt::Display for Obstacle {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,18 +1,25 @@
 //! Where readings are compared with the truth: a network namespace with responders, a capture of
 //! every packet, and exporters, perhaps with little CPU time.
 //!
-//! The program `benches/accuracy` and the test `tests/it/accuracy.rs` share it.
+//! The program `accuracy` and a test of the exporter share it.
+
+#![cfg(target_os = "linux")]
+#![expect(
+    clippy::must_use_candidate,
+    missing_docs,
+    reason = "only a program and a test of this workspace use it"
+)]
 
 mod burners;
 mod capture;
 mod exporter;
 mod limit;
 mod namespace;
-pub(crate) mod packet;
+pub mod packet;
 mod reading;
 mod responders;
 mod scrape;
-pub(crate) mod statistics;
+pub mod statistics;
 mod tls;
 mod truth;
 
@@ -21,7 +28,7 @@ use std::{fs, net::Ipv4Addr, path::PathBuf, time::Duration};
 use anyhow::{Context as _, Result, bail};
 use tempfile::TempDir;
 
-pub(crate) use self::{
+pub use self::{
     burners::Burners,
     exporter::{Exporter, Program},
     limit::Group,
@@ -32,7 +39,7 @@ use self::{capture::Capture, packet::Flow, reading::modules, scrape::value, tls:
 
 /// What one scrape gave.
 #[derive(Debug, Clone)]
-pub(crate) enum Outcome {
+pub enum Outcome {
     /// A reading and the truth.
     Sample(Sample),
     /// The probe did not succeed, or there is no reading; why.
@@ -43,24 +50,24 @@ pub(crate) enum Outcome {
 
 /// A reading beside the truth.
 #[derive(Debug, Clone)]
-pub(crate) struct Sample {
+pub struct Sample {
     /// What the exporter says, in seconds.
-    pub(crate) reported: f64,
+    pub reported: f64,
     /// What the packets say, in seconds.
-    pub(crate) truth: f64,
+    pub truth: f64,
     /// The packets.
-    pub(crate) flow: Flow,
+    pub flow: Flow,
 }
 
 impl Sample {
     /// How far the reading is off, in seconds; above zero when it is too long.
-    pub(crate) fn error(&self) -> f64 {
+    pub fn error(&self) -> f64 {
         self.reported - self.truth
     }
 }
 
 /// Namespace, responders and capture; they last as long as the process or test thread.
-pub(crate) struct Stage {
+pub struct Stage {
     capture: Capture,
     delays: Vec<Duration>,
     addresses: u16,
@@ -70,7 +77,7 @@ pub(crate) struct Stage {
 impl Stage {
     /// Moves the calling thread into a network namespace and sets everything up there, with
     /// responders that take each of these delays.
-    pub(crate) fn set(delays: &[Duration]) -> Result<Self, Obstacle> {
+    pub fn set(delays: &[Duration]) -> Result<Self, Obstacle> {
         namespace::enter()?;
         Self::furnish(delays).map_err(|error| Obstacle(format!("{error:#}")))
     }
@@ -87,12 +94,12 @@ impl Stage {
     }
 
     /// The modules that exporters are to have.
-    pub(crate) fn config(&self) -> PathBuf {
+    pub fn config(&self) -> PathBuf {
         config_path(&self.folder)
     }
 
     /// Has an exporter take these readings at once, each with the delay of that index.
-    pub(crate) fn measure(
+    pub fn measure(
         &mut self,
         exporter: &mut Exporter,
         wanted: &[(Reading, usize)],

@@ -4,14 +4,14 @@ use std::{fmt, net::Ipv4Addr, time::Duration};
 
 /// Where a packet went, seen from the exporter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Way {
+pub enum Way {
     Out,
     In,
 }
 
 /// What a packet is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum What {
+pub enum What {
     /// The first segment of a connection, and its answer.
     Syn,
     SynAck,
@@ -23,16 +23,16 @@ pub(crate) enum What {
 
 /// A packet of an exporter and its peer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Packet {
+pub struct Packet {
     /// The kernel's stamp, in Unix time.
-    pub(crate) at: Duration,
-    pub(crate) way: Way,
-    pub(crate) what: What,
+    pub at: Duration,
+    pub way: Way,
+    pub what: What,
 }
 
 /// The packets of one probe, in the order of their stamps.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Flow(pub(crate) Vec<Packet>);
+pub struct Flow(pub Vec<Packet>);
 
 impl fmt::Display for Flow {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -56,19 +56,19 @@ impl fmt::Display for Flow {
 }
 
 /// An IPv4 packet, from its header on, split where it is of interest.
-pub(crate) struct Ipv4<'a> {
-    pub(crate) source: Ipv4Addr,
-    pub(crate) destination: Ipv4Addr,
-    pub(crate) protocol: u8,
-    pub(crate) payload: &'a [u8],
+pub struct Ipv4<'a> {
+    pub source: Ipv4Addr,
+    pub destination: Ipv4Addr,
+    pub protocol: u8,
+    pub payload: &'a [u8],
 }
 
-pub(crate) const ICMP: u8 = 1;
-pub(crate) const TCP: u8 = 6;
-pub(crate) const UDP: u8 = 17;
+pub const ICMP: u8 = 1;
+pub const TCP: u8 = 6;
+pub const UDP: u8 = 17;
 
 impl<'a> Ipv4<'a> {
-    pub(crate) fn parse(bytes: &'a [u8]) -> Option<Self> {
+    pub fn parse(bytes: &'a [u8]) -> Option<Self> {
         let (source, rest) = bytes.get(12..)?.split_first_chunk::<4>()?;
         let (destination, _) = rest.split_first_chunk::<4>()?;
         let header = usize::from(bytes.first()? & 0xf) * 4;
@@ -82,7 +82,7 @@ impl<'a> Ipv4<'a> {
     }
 
     /// What the packet is, if that is of interest.
-    pub(crate) fn what(&self) -> Option<What> {
+    pub fn what(&self) -> Option<What> {
         match self.protocol {
             ICMP => {
                 const ECHO: [u8; 2] = [0, 8];
@@ -96,21 +96,21 @@ impl<'a> Ipv4<'a> {
 }
 
 /// A segment of TCP.
-pub(crate) struct Segment<'a> {
-    pub(crate) ports: (u16, u16),
-    pub(crate) sequence: u32,
-    pub(crate) acknowledged: u32,
+pub struct Segment<'a> {
+    pub ports: (u16, u16),
+    pub sequence: u32,
+    pub acknowledged: u32,
     flags: u8,
-    pub(crate) data: &'a [u8],
+    pub data: &'a [u8],
 }
 
 impl<'a> Segment<'a> {
-    pub(crate) const FIN: u8 = 1;
-    pub(crate) const SYN: u8 = 2;
-    pub(crate) const PUSH: u8 = 8;
-    pub(crate) const ACK: u8 = 16;
+    pub const FIN: u8 = 1;
+    pub const SYN: u8 = 2;
+    pub const PUSH: u8 = 8;
+    pub const ACK: u8 = 16;
 
-    pub(crate) fn parse(bytes: &'a [u8]) -> Option<Self> {
+    pub fn parse(bytes: &'a [u8]) -> Option<Self> {
         Some(Self {
             ports: (u16_at(bytes, 0)?, u16_at(bytes, 2)?),
             sequence: u32_at(bytes, 4)?,
@@ -120,7 +120,7 @@ impl<'a> Segment<'a> {
         })
     }
 
-    pub(crate) fn has(&self, flag: u8) -> bool {
+    pub fn has(&self, flag: u8) -> bool {
         self.flags & flag != 0
     }
 
@@ -133,7 +133,7 @@ impl<'a> Segment<'a> {
     }
 }
 
-pub(crate) fn u16_at(bytes: &[u8], index: usize) -> Option<u16> {
+pub fn u16_at(bytes: &[u8], index: usize) -> Option<u16> {
     bytes.get(index..)?.first_chunk().copied().map(u16::from_be_bytes)
 }
 
@@ -142,7 +142,7 @@ fn u32_at(bytes: &[u8], index: usize) -> Option<u32> {
 }
 
 /// The checksum of the Internet protocols (RFC 1071) over these bytes.
-pub(crate) fn checksum(bytes: &[u8]) -> u16 {
+pub fn checksum(bytes: &[u8]) -> u16 {
     let words = bytes.chunks(2).map(|pair| match *pair {
         [high, low] => u16::from_be_bytes([high, low]),
         [high] => u16::from_be_bytes([high, 0]),

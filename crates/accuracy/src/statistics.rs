@@ -4,20 +4,20 @@ use serde::Serialize;
 
 /// Figures about the size of errors, in seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub(crate) struct Statistics {
-    pub(crate) count: usize,
-    pub(crate) p50: f64,
-    pub(crate) p90: f64,
-    pub(crate) p99: f64,
-    pub(crate) max: f64,
+pub struct Statistics {
+    pub count: usize,
+    pub p50: f64,
+    pub p90: f64,
+    pub p99: f64,
+    pub max: f64,
     /// Share of the readings that are off by more than 1 ms, and by more than 10 ms.
-    pub(crate) over_1ms: f64,
-    pub(crate) over_10ms: f64,
+    pub over_1ms: f64,
+    pub over_10ms: f64,
 }
 
 impl Statistics {
     /// Of these errors, whose sign does not count; none of none.
-    pub(crate) fn of(errors: impl IntoIterator<Item = f64>) -> Option<Self> {
+    pub fn of(errors: impl IntoIterator<Item = f64>) -> Option<Self> {
         let sizes = sorted_sizes(errors);
         let over = |limit: f64| {
             let within = sizes.partition_point(|size| *size <= limit);
@@ -36,7 +36,7 @@ impl Statistics {
 }
 
 /// The sizes of these errors, smallest first.
-pub(crate) fn sorted_sizes(errors: impl IntoIterator<Item = f64>) -> Vec<f64> {
+pub fn sorted_sizes(errors: impl IntoIterator<Item = f64>) -> Vec<f64> {
     let mut sizes: Vec<_> = errors.into_iter().map(f64::abs).collect();
     sizes.sort_by(f64::total_cmp);
     sizes
@@ -49,7 +49,7 @@ fn quantile(sorted: &[f64], percent: usize) -> Option<f64> {
 }
 
 /// A part of a whole; 0 of nothing.
-pub(crate) fn ratio(part: usize, whole: usize) -> f64 {
+pub fn ratio(part: usize, whole: usize) -> f64 {
     let number = |count: usize| u32::try_from(count).map_or(f64::MAX, f64::from);
     if whole == 0 { 0.0 } else { number(part) / number(whole) }
 }

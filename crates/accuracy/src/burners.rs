@@ -11,13 +11,13 @@ use std::{
 };
 
 /// A thread per processor that computes nothing, at normal priority, until this is dropped.
-pub(crate) struct Burners {
+pub struct Burners {
     stop: Arc<AtomicBool>,
     threads: Vec<JoinHandle<()>>,
 }
 
 impl Burners {
-    pub(crate) fn start() -> io::Result<Self> {
+    pub fn start() -> io::Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
         let count = thread::available_parallelism().map_or(1, NonZeroUsize::get);
         let threads = (0..count).map(|_| {

@@ -18,13 +18,13 @@ use super::{
 
 /// Which program an exporter is.
 #[derive(Debug, Clone)]
-pub(crate) struct Program {
-    pub(crate) binary: PathBuf,
-    pub(crate) arguments: Vec<String>,
+pub struct Program {
+    pub binary: PathBuf,
+    pub arguments: Vec<String>,
 }
 
 /// An exporter that serves until it is dropped.
-pub(crate) struct Exporter {
+pub struct Exporter {
     scraper: Scraper,
     _process: Process,
     /// Removed after the process, which is in it.
@@ -35,7 +35,7 @@ struct Process(Child);
 
 impl Exporter {
     /// Starts one, in this group if there is one, and waits until it can be connected to.
-    pub(crate) fn start(stage: &Stage, program: &Program, group: Option<Group>) -> Result<Self> {
+    pub fn start(stage: &Stage, program: &Program, group: Option<Group>) -> Result<Self> {
         const PATIENCE: Duration = Duration::from_mins(1);
         // blackbox_exporter cannot be told to take any free port and to say which.
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
@@ -55,12 +55,12 @@ impl Exporter {
     }
 
     /// The group it is in.
-    pub(crate) fn group(&self) -> Option<&Group> {
+    pub fn group(&self) -> Option<&Group> {
         self.group.as_ref()
     }
 
     /// How many arrivals were timed by the kernel, and how many by the exporter itself, if it says.
-    pub(crate) fn timed_arrivals(&mut self) -> Option<(f64, f64)> {
+    pub fn timed_arrivals(&mut self) -> Option<(f64, f64)> {
         let own = self.scraper.scrape(&["/metrics".to_owned()]).pop()?.ok()?;
         let by = |clock: &str| {
             let of = |socket| {

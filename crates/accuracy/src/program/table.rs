@@ -4,7 +4,7 @@ use super::{
     condition::Condition,
     results::{Cell, Results, shared_errors},
 };
-use crate::stage::{Reading, statistics::Statistics};
+use accuracy::{Reading, statistics::Statistics};
 
 const HEAD: &str = "     p50 ms  p90 ms  p99 ms  max ms   >1 ms  >10 ms      n";
 

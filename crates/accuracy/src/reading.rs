@@ -10,7 +10,7 @@ use super::{
 
 /// A phase of a probe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum Reading {
+pub enum Reading {
     HttpConnect,
     HttpProcessing,
     HttpTls,
@@ -20,7 +20,7 @@ pub(crate) enum Reading {
 }
 
 impl Reading {
-    pub(crate) const ALL: [Self; 6] = [
+    pub const ALL: [Self; 6] = [
         Self::HttpConnect,
         Self::HttpProcessing,
         Self::HttpTls,
@@ -29,7 +29,7 @@ impl Reading {
         Self::IcmpRtt,
     ];
 
-    pub(crate) fn name(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             Self::HttpConnect => "http connect",
             Self::HttpProcessing => "http processing",

@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use clap::Parser;
 
 use super::condition::Condition;
-use crate::stage::Reading;
+use accuracy::Reading;
 
 /// Compares what exporters report with what the packets of their probes say. Needs root.
 #[derive(Debug, Parser)]

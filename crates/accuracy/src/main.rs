@@ -10,8 +10,6 @@
 #[cfg(target_os = "linux")]
 #[expect(clippy::print_stdout, reason = "the results are for the terminal")]
 mod program;
-#[cfg(target_os = "linux")]
-mod stage;
 
 #[cfg(target_os = "linux")]
 fn main() -> std::process::ExitCode {

@@ -19,7 +19,7 @@ use anyhow::{Context as _, Result};
 use clap::Parser as _;
 
 use self::{arguments::Arguments, results::Results, rounds::Contender};
-use crate::stage::{Program, Stage};
+use accuracy::{Program, Stage};
 
 /// Who measures cannot, or did not finish.
 const CANNOT: u8 = 2;

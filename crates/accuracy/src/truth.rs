@@ -6,14 +6,14 @@ use super::packet::{Flow, Way, What};
 
 impl Flow {
     /// From the first segment of a connection to its answer.
-    pub(crate) fn handshake(&self) -> Option<Duration> {
+    pub fn handshake(&self) -> Option<Duration> {
         let syn = self.first(Way::Out, |what| *what == What::Syn)?;
         let answer = self.first(Way::In, |what| *what == What::SynAck)?;
         answer.checked_sub(syn)
     }
 
     /// From the last bytes sent to the first received after them.
-    pub(crate) fn answer(&self) -> Option<Duration> {
+    pub fn answer(&self) -> Option<Duration> {
         let carries = |what: &What| matches!(what, What::Data(_) | What::Datagram(_));
         let answer = self.first(Way::In, carries)?;
         let question = self
@@ -27,7 +27,7 @@ impl Flow {
     /// The sum, over all arrivals of a TLS handshake, of the time since the send or arrival before
     /// it. The client ends a handshake of TLS 1.3 with the first record that looks like
     /// application data.
-    pub(crate) fn tls_waiting(&self) -> Option<Duration> {
+    pub fn tls_waiting(&self) -> Option<Duration> {
         let mut since = self.first(Way::In, |what| *what == What::SynAck)?;
         let mut waiting = Duration::ZERO;
         for packet in &self.0 {

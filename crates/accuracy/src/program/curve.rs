@@ -1,6 +1,6 @@
 //! A distribution of errors as a line of points.
 
-use crate::stage::statistics::{ratio, sorted_sizes};
+use accuracy::statistics::{ratio, sorted_sizes};
 
 /// The axes: the size of an error from 1 µs to 1 s, and the share of readings that are off by no
 /// more than that. Equal steps to the right are factors of the size; equal steps up are factors of
