@@ -7,8 +7,12 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use crate::{
-    diagnostics::{Reason, log::Quoted},
-    net::http::send::{LARGEST_HEAD, MOST_HEADERS},
+    diagnostics::log::Quoted,
+    net::http::{
+        content_length::ContentLength,
+        error::ExchangeError,
+        limits::{MAX_HEAD, MAX_HEADERS},
+    },
 };
 
 /// A field section while it is decoded.
@@ -24,15 +28,7 @@ pub(crate) struct FieldSection {
 pub(crate) struct FramedHead {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
-    /// The length of the body, as announced.
-    pub(crate) content_length: Option<u64>,
-}
-
-/// The reason why a field section is refused, and a text that says which field is at fault.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct BadSection {
-    pub(crate) reason: Reason,
-    pub(crate) text: String,
+    pub(crate) content_length: ContentLength,
 }
 
 /// Bytes that each field counts besides its name and value (RFC 9113, section 6.5.2).
@@ -40,13 +36,13 @@ const FIELD_OVERHEAD: usize = 32;
 
 impl FieldSection {
     /// Adds a field.
-    pub(crate) fn push(&mut self, name: &[u8], value: Bytes) -> Result<(), BadSection> {
+    pub(crate) fn push(&mut self, name: &[u8], value: Bytes) -> Result<(), ExchangeError> {
         self.size += name.len() + value.len() + FIELD_OVERHEAD;
-        if self.size > LARGEST_HEAD {
-            return Err(BadSection::too_large());
+        if self.size > MAX_HEAD {
+            return Err(ExchangeError::head_too_large());
         }
         let malformed = |what: &str| {
-            BadSection::malformed(format!("malformed header {}: {what}", Quoted(name)))
+            ExchangeError::malformed(format!("malformed header {}: {what}", Quoted(name)))
         };
         match name.split_first() {
             None => return Err(malformed("the name is empty")),
@@ -72,9 +68,9 @@ impl FieldSection {
             .map_err(|_| malformed("the name holds a character that is not allowed"))?;
         let value = HeaderValue::from_maybe_shared(value)
             .map_err(|_| malformed("the value holds a control character"))?;
-        if self.headers.len() >= MOST_HEADERS {
-            let text = format!("the response has more than {MOST_HEADERS} headers");
-            return Err(BadSection { reason: Reason::TooLarge, text });
+        if self.headers.len() >= MAX_HEADERS {
+            let text = format!("the response has more than {MAX_HEADERS} headers");
+            return Err(ExchangeError::too_large(text));
         }
         self.headers.append(known, value);
         Ok(())
@@ -85,52 +81,40 @@ impl FieldSection {
         self.size
     }
 
-    /// Returns the head of a response, whose length is as `content_length` finds it.
-    pub(crate) fn into_head(
-        self,
-        content_length: impl FnOnce(StatusCode, &HeaderMap) -> Option<u64>,
-    ) -> Result<FramedHead, BadSection> {
+    /// Returns the head of a response.
+    pub(crate) fn into_head(self) -> Result<FramedHead, ExchangeError> {
         let Self { status, headers, .. } = self;
         let text = status.ok_or_else(|| {
-            BadSection::malformed("the response has no status (pseudo-header \":status\")")
+            ExchangeError::malformed("the response has no status (pseudo-header \":status\")")
         })?;
         // As Go's client does it, any number counts, however it is written.
         let number = str::from_utf8(&text).ok().and_then(|text| text.parse().ok());
         let status = number.and_then(|number| StatusCode::from_u16(number).ok());
         let status = status.ok_or_else(|| {
             let text = Quoted(&text);
-            BadSection::malformed(format!("the status (pseudo-header \":status\") is {text}"))
+            ExchangeError::malformed(format!("the status (pseudo-header \":status\") is {text}"))
         })?;
-        let content_length = content_length(status, &headers);
+        let content_length = ContentLength::of(&headers);
         Ok(FramedHead { status, headers, content_length })
     }
 
     /// Returns the trailers of a response.
-    pub(crate) fn into_trailers(self) -> Result<HeaderMap, BadSection> {
+    pub(crate) fn into_trailers(self) -> Result<HeaderMap, ExchangeError> {
         match self.status {
             None => Ok(self.headers),
-            Some(_) => Err(BadSection::malformed("the trailers have a pseudo-header \":status\"")),
+            Some(_) => {
+                Err(ExchangeError::malformed("the trailers have a pseudo-header \":status\""))
+            }
         }
-    }
-}
-
-impl BadSection {
-    /// The fields are more than the exporter takes.
-    pub(crate) fn too_large() -> Self {
-        let text = format!("the head of the response is larger than {LARGEST_HEAD} bytes");
-        Self { reason: Reason::TooLarge, text }
-    }
-
-    fn malformed(text: impl Into<String>) -> Self {
-        Self { reason: Reason::Protocol, text: text.into() }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::diagnostics::Reason;
 
-    fn section(fields: &[(&'static str, &'static str)]) -> Result<FieldSection, BadSection> {
+    fn section(fields: &[(&'static str, &'static str)]) -> Result<FieldSection, ExchangeError> {
         let mut section = FieldSection::default();
         for (name, value) in fields {
             section.push(name.as_bytes(), Bytes::from_static(value.as_bytes()))?;
@@ -180,12 +164,13 @@ mod tests {
             (&[(":status", "200"), ("x", "a\x7fb")], Err("\"x\"")),
         ];
         for (fields, expected) in cases {
-            let head = section(fields).and_then(|section| section.into_head(|_, _| None));
+            let head = section(fields).and_then(FieldSection::into_head);
             match (head, expected) {
                 (Ok(head), Ok(status)) => assert_eq!(head.status.as_u16(), *status, "{fields:?}"),
                 (Err(error), Err(words)) => {
-                    assert!(error.text.contains(words), "{fields:?}: {error:?}");
-                    assert_eq!(error.reason, Reason::Protocol);
+                    let failure = error.failure("reading");
+                    assert!(failure.message.contains(words), "{fields:?}: {failure}");
+                    assert_eq!(failure.reason, Reason::Protocol);
                 }
                 (found, _) => panic!("{fields:?}: {found:?}"),
             }
@@ -200,11 +185,11 @@ mod tests {
 
     #[test]
     fn fields_are_counted_and_measured() {
-        let many = vec![("x", "y"); MOST_HEADERS + 1];
-        assert_eq!(section(&many).unwrap_err().reason, Reason::TooLarge);
+        let many = vec![("x", "y"); MAX_HEADERS + 1];
+        assert_eq!(section(&many).unwrap_err().failure("").reason, Reason::TooLarge);
         let mut section = FieldSection::default();
-        let large = Bytes::from(vec![b'x'; LARGEST_HEAD]);
+        let large = Bytes::from(vec![b'x'; MAX_HEAD]);
         let error = section.push(b"x", large).unwrap_err();
-        assert_eq!(error.reason, Reason::TooLarge);
+        assert_eq!(error.failure("").reason, Reason::TooLarge);
     }
 }

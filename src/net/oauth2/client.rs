@@ -2,10 +2,8 @@
 
 use std::{borrow::Cow, io::Read as _};
 
-use bytes::Bytes;
 use flate2::read::MultiGzDecoder;
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, header};
-use http_body_util::Full;
 use percent_encoding::percent_decode_str;
 use url::{Position, Url};
 
@@ -20,9 +18,12 @@ use crate::{
         Context,
         connect::{SocketOptions, happy_eyeballs},
         http::{
+            RequestBody,
+            connection::Connection,
             credentials::{basic, header_value},
-            http1::{self, Exchange, Head, HeadWatch, Problem},
-            send::Transport,
+            exchange::{self, Response},
+            full_body,
+            transport::Transport,
         },
         proxy::{Endpoint, Proxy},
         tls::{Handshake, TlsClient},
@@ -64,29 +65,25 @@ impl Client<'_> {
         let mut hop =
             Hop { url: self.url.clone(), method: Method::POST, body: Some(body), authorization };
         for _ in 0..=MAX_REDIRECTS {
-            let (head, exchange) = self.exchange(&hop, agent).await?;
-            match hop.next(&head)? {
+            let response = self.exchange(&hop, agent).await?;
+            match hop.next(response.status, &response.headers)? {
                 Some(next) => hop = next,
-                None => return read(head, exchange).await,
+                None => return read(response).await,
             }
         }
         let message = format!("it redirects more than {MAX_REDIRECTS} times");
         Err(failure(Reason::TooManyRedirects, message))
     }
 
-    async fn exchange(
-        &self,
-        hop: &Hop,
-        agent: Option<&str>,
-    ) -> Result<(Head, Exchange<Full<Bytes>>), Failure> {
-        let Connection { stream, clock, proxy } = self.connect(&hop.url).await?;
+    async fn exchange(&self, hop: &Hop, agent: Option<&str>) -> Result<Response, Failure> {
+        let Reached { stream, clock, proxy } = self.connect(&hop.url).await?;
         let request = hop.request(agent, proxy.as_ref())?;
-        let sent = http1::send(stream, &clock, &HeadWatch::default(), request).await;
-        sent.map_err(|problem| problem.failure("the request failed"))
+        let sent = exchange::send(Connection::http1(stream, clock), request).await;
+        sent.map_err(|error| error.failure("the request failed"))
     }
 
     /// Connects to the server of `url`, or to the proxy that takes the request.
-    async fn connect(&self, url: &Url) -> Result<Connection, Failure> {
+    async fn connect(&self, url: &Url) -> Result<Reached, Failure> {
         let Self { context, tls, .. } = *self;
         let over_tls = url.scheme() == "https";
         let host = hostname(url);
@@ -99,7 +96,7 @@ impl Client<'_> {
                         .await
                         .map_err(of_module)?;
                 let stream = reached.stream;
-                Connection { clock: stream.clock(), stream: Box::new(stream), proxy: None }
+                Reached { clock: stream.clock(), stream: Box::new(stream), proxy: None }
             }
             Some(proxy) => {
                 let mut times = Phases::default();
@@ -107,11 +104,11 @@ impl Client<'_> {
                 let clock = stream.clock();
                 let stream = proxy.secure(context, stream, tls, &mut times).await?;
                 if !over_tls && proxy.takes_requests() {
-                    return Ok(Connection { stream, clock, proxy: Some(proxy) });
+                    return Ok(Reached { stream, clock, proxy: Some(proxy) });
                 }
                 let headers = &self.proxy.proxy_connect_header;
                 let tunnel = proxy.tunnel(context, stream, &clock, endpoint, headers, &mut times);
-                Connection { stream: tunnel.await?, clock, proxy: None }
+                Reached { stream: tunnel.await?, clock, proxy: None }
             }
         };
         if over_tls {
@@ -127,8 +124,8 @@ impl Client<'_> {
     }
 }
 
-/// A connection to make one request on.
-struct Connection {
+/// The server, or the proxy that takes the request.
+struct Reached {
     stream: Box<dyn Transport>,
     clock: WireClock,
     /// The proxy that takes the request, if that is not the server itself.
@@ -141,7 +138,7 @@ impl Hop {
         &self,
         agent: Option<&str>,
         proxy: Option<&Proxy>,
-    ) -> Result<Request<Full<Bytes>>, Failure> {
+    ) -> Result<Request<RequestBody>, Failure> {
         let Self { url, method, body, authorization } = self;
         let from = if proxy.is_some() { Position::BeforeScheme } else { Position::BeforePath };
         let mut without_user = url.clone();
@@ -149,7 +146,7 @@ impl Hop {
         let _ = (without_user.set_username(""), without_user.set_password(None));
         let target = &without_user[from..Position::AfterQuery];
         let invalid = |_| failure(Reason::InvalidRequest, "its URL cannot be asked for");
-        let mut request = Request::new(Full::from(body.clone().unwrap_or_default()));
+        let mut request = Request::new(full_body(body.clone().unwrap_or_default()));
         *request.method_mut() = method.clone();
         *request.uri_mut() = Uri::try_from(target).map_err(invalid)?;
         let headers = request.headers_mut();
@@ -178,13 +175,13 @@ impl Hop {
     }
 
     /// The request that a redirect asks for, by the rules of Go's client.
-    fn next(&self, head: &Head) -> Result<Option<Self>, Failure> {
-        let keeps_request = match head.status {
+    fn next(&self, status: StatusCode, headers: &HeaderMap) -> Result<Option<Self>, Failure> {
+        let keeps_request = match status {
             StatusCode::MOVED_PERMANENTLY | StatusCode::FOUND | StatusCode::SEE_OTHER => false,
             StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT => true,
             _ => return Ok(None),
         };
-        let Some(location) = head.headers.get(header::LOCATION) else { return Ok(None) };
+        let Some(location) = headers.get(header::LOCATION) else { return Ok(None) };
         let invalid = |what: &str| failure(Reason::InvalidRedirect, format!("it redirects {what}"));
         let location = String::from_utf8_lossy(location.as_bytes());
         let url = self.url.join(&location).map_err(|_| invalid("to what is no URL"))?;
@@ -203,24 +200,16 @@ impl Hop {
 }
 
 /// Reads the answer of the last hop.
-async fn read(
-    head: Head,
-    mut exchange: Exchange<Full<Bytes>>,
-) -> Result<Result<Token, Refusal>, Failure> {
+async fn read(mut response: Response) -> Result<Result<Token, Refusal>, Failure> {
     let too_large = || {
         let message = format!("its answer has more than {} KiB", MAX_ANSWER >> 10);
         failure(Reason::TooLarge, message)
     };
-    let mut body = Vec::new();
-    let broken = |problem: Problem| problem.failure("its answer broke off");
-    while let Some(piece) = exchange.next_piece().await.map_err(broken)? {
-        body.extend_from_slice(&piece);
-        if body.len() > MAX_ANSWER {
-            return Err(too_large());
-        }
-    }
+    let body = response.read_body(MAX_ANSWER).await;
+    let body = body.map_err(|error| error.failure("its answer broke off"))?;
+    let mut body = body.ok_or_else(too_large)?;
     // Nobody asked for it, but some servers compress whatever they send.
-    if head.headers.get(header::CONTENT_ENCODING).is_some_and(|coding| coding == "gzip") {
+    if response.headers.get(header::CONTENT_ENCODING).is_some_and(|coding| coding == "gzip") {
         let limit = u64::try_from(MAX_ANSWER).unwrap_or(u64::MAX) + 1;
         let mut text = Vec::new();
         MultiGzDecoder::new(body.as_slice()).take(limit).read_to_end(&mut text).map_err(
@@ -233,7 +222,7 @@ async fn read(
         }
         body = text;
     }
-    Ok(answer::read(head.status, content_type(&head.headers), &body))
+    Ok(answer::read(response.status, content_type(&response.headers), &body))
 }
 
 fn content_type(headers: &HeaderMap) -> &str {
@@ -271,7 +260,6 @@ fn is_within(host: &str, parent: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::net::http::version::HttpVersion;
 
     fn next(from: &str, status: u16, location: &str) -> Result<Option<Hop>, Failure> {
         let hop = Hop {
@@ -281,13 +269,7 @@ mod tests {
             authorization: Some(HeaderValue::from_static("Basic x")),
         };
         let headers = [(header::LOCATION, HeaderValue::from_str(location).unwrap())];
-        hop.next(&Head {
-            version: HttpVersion { major: 1, minor: 1 },
-            status: StatusCode::from_u16(status).unwrap(),
-            reason: Bytes::new(),
-            headers: headers.into_iter().collect(),
-            ignored: None,
-        })
+        hop.next(StatusCode::from_u16(status).unwrap(), &headers.into_iter().collect())
     }
 
     #[test]

@@ -2,18 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Request, Uri, header};
-use http_body_util::Empty;
 
 use super::{Endpoint, refusal};
 use crate::{
     diagnostics::{Failure, Reason, humanize::count, log::Quoted},
     net::{
         http::{
+            RequestBody,
+            connection::Connection,
             credentials::{header_name, header_value},
-            http1::{self, Head, HeadWatch},
-            send::Transport,
+            empty_body,
+            exchange::{self, Response},
+            transport::Transport,
         },
         wire::WireClock,
     },
@@ -35,13 +36,11 @@ pub(super) async fn connect(
     authorization: Option<HeaderValue>,
 ) -> Result<Box<dyn Transport>, Failure> {
     let request = request(endpoint, headers, authorization)?;
-    let sent = http1::send(stream, clock, &HeadWatch::default(), request).await;
-    let failed = |problem: http1::Problem| problem.failure("the CONNECT request failed");
-    let (head, exchange) = sent.map_err(failed)?;
-    judge(&head)?;
-    // What came behind the answer is no part of the tunnel yet, since we speak first there.
-    let (stream, _) = exchange.into_connection();
-    Ok(stream)
+    let sent = exchange::send(Connection::http1(stream, clock.clone()), request).await;
+    let response = sent.map_err(|error| error.failure("the CONNECT request failed"))?;
+    check(&response)?;
+    // Bytes after the response are not part of the tunnel, because the client speaks first in it.
+    Ok(response.into_http1_stream().0)
 }
 
 /// Describes the wait for the proxy's answer, of which so many bytes came.
@@ -60,10 +59,10 @@ fn request(
     endpoint: Endpoint<'_>,
     headers: &ConnectHeaders,
     authorization: Option<HeaderValue>,
-) -> Result<Request<Empty<Bytes>>, Failure> {
+) -> Result<Request<RequestBody>, Failure> {
     let target = endpoint.to_string();
     let invalid = || refusal(Reason::InvalidRequest, format!("cannot be asked for '{target}'"));
-    let mut request = Request::new(Empty::new());
+    let mut request = Request::new(empty_body());
     *request.method_mut() = Method::CONNECT;
     *request.uri_mut() =
         Uri::builder().authority(target.as_str()).build().map_err(|_| invalid())?;
@@ -97,14 +96,15 @@ fn request(
 const OWN: [HeaderName; 4] =
     [header::HOST, header::CONTENT_LENGTH, header::TRANSFER_ENCODING, header::TRAILER];
 
-fn judge(head: &Head) -> Result<(), Failure> {
-    let reason = match head.status.as_u16() {
+/// Checks the status of the response.
+fn check(response: &Response) -> Result<(), Failure> {
+    let reason = match response.status.as_u16() {
         200 => return Ok(()),
         407 => Reason::ProxyAuthentication,
         400..=499 => Reason::ProxyDenied,
         500..=599 => Reason::ProxyFailure,
         _ => Reason::Protocol,
     };
-    let (status, words) = (head.status.as_u16(), Quoted(&head.reason));
+    let (status, words) = (response.status.as_u16(), Quoted(&response.reason_phrase));
     Err(refusal(reason, format!("it answered {status} {words} to CONNECT")))
 }

@@ -16,7 +16,7 @@ use crate::{
     net::{
         Context,
         connect::{SocketOptions, happy_eyeballs},
-        http::{credentials::basic, send::Transport, url::host_header},
+        http::{credentials::basic, transport::Transport, url::host_header},
         resolve::Address,
         tls::{Handshake, TlsClient},
         wire::{WireClock, WireStream},

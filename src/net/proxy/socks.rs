@@ -9,7 +9,7 @@ use crate::{
     diagnostics::{Failure, Reason, Stage},
     net::{
         Context,
-        http::{send::Transport, url::hostname},
+        http::{transport::Transport, url::hostname},
     },
 };
 

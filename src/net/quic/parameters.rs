@@ -2,7 +2,7 @@
 
 use boring::ssl::SslContextBuilder;
 
-use crate::net::http::send::READ_AHEAD;
+use crate::net::http::limits::READ_AHEAD;
 
 /// How much a peer may say of its own accord, beside answers, on each stream that it opens, and how
 /// many of them it may have open: HTTP/3 knows three.

@@ -1,11 +1,9 @@
 //! The call itself: one request over HTTP/2, and what its answer means.
 
-use bytes::Bytes;
 use http::{
     HeaderMap, HeaderValue, Method, Request, StatusCode, Uri,
     header::{CONTENT_TYPE, TE, USER_AGENT},
 };
-use http_body_util::{BodyExt as _, Full};
 
 use super::{
     GrpcProber,
@@ -15,14 +13,8 @@ use super::{
 };
 use crate::{
     diagnostics::{Failure, Reason, Stage},
-    net::{
-        http::{
-            RequestBody, USER_AGENT as OUR_AGENT,
-            http2::{Http2, Http2Error},
-            send::Transport,
-            stream_watch::StreamWatch,
-        },
-        wire::WireClock,
+    net::http::{
+        RequestBody, USER_AGENT as OUR_AGENT, error::ExchangeError, exchange::Response, full_body,
     },
 };
 
@@ -42,8 +34,9 @@ impl Broken {
         Self { code: Code::UNAVAILABLE, failure }
     }
 
-    fn by(error: &Http2Error) -> Self {
-        Self { code: code_of_break(error), failure: error.failure("The call failed") }
+    fn by(error: ExchangeError) -> Self {
+        let code = code_of_break(error.reset_code());
+        Self { code, failure: error.failure("The call failed") }
     }
 }
 
@@ -60,37 +53,42 @@ pub(super) struct Reply {
 
 const PATH: &str = "/grpc.health.v1.Health/Check";
 
-/// Bytes of an answer that are read; an honest one has seven.
-const LARGEST_ANSWER: usize = 64 << 10;
+/// Maximum size of an answer in bytes; a valid one has seven.
+const MAX_ANSWER: usize = 64 << 10;
 
-/// Makes the call on a new connection. `authority` is how the server is addressed.
-pub(super) async fn call(
-    prober: &GrpcProber,
-    stream: Box<dyn Transport>,
-    clock: WireClock,
-    watch: StreamWatch,
-    authority: &str,
-) -> Ended {
-    let request = request(prober, authority).map_err(|message| Broken {
-        code: Code::INTERNAL,
-        failure: Failure::new(Stage::Request, Reason::InvalidRequest, message),
+/// Waits for the end of the call, whose request is being sent.
+pub(super) async fn call(sending: impl Future<Output = Result<Response, ExchangeError>>) -> Ended {
+    let mut response = sending.await.map_err(Broken::by)?;
+    // Messages have a length of their own, so gRPC clients ignore Content-Length.
+    response.ignore_length();
+    let is_head_all = response.ends_with_head();
+    let body = response.read_body(MAX_ANSWER).await.map_err(Broken::by)?;
+    let body = body.ok_or_else(|| {
+        let message = format!("The answer is larger than {MAX_ANSWER} bytes");
+        let failure = Failure::new(Stage::Response, Reason::TooLarge, message);
+        Broken { code: Code::RESOURCE_EXHAUSTED, failure }
     })?;
-    let answered = Http2::send(stream, clock, watch, request).await;
-    let (head, mut exchange) = answered.map_err(|error| Broken::by(&error))?;
-    // As any gRPC client does it: messages have a length of their own.
-    exchange.ignore_length();
-    let is_head_all = exchange.is_complete();
-    let (status, head) = (head.status, head.headers);
-    Reply { status, head, is_head_all, ..Reply::default() }.read(exchange).await
+    let (trailers, status) = (response.take_trailers(), response.status);
+    Ok(Reply { status, head: response.headers, is_head_all, body, trailers })
 }
 
-fn request(prober: &GrpcProber, authority: &str) -> Result<Request<RequestBody>, String> {
+/// Returns the request. `authority` is the host of its URI.
+pub(super) fn request(
+    prober: &GrpcProber,
+    authority: &str,
+) -> Result<Request<RequestBody>, Broken> {
+    build_request(prober, authority).map_err(|message| Broken {
+        code: Code::INTERNAL,
+        failure: Failure::new(Stage::Request, Reason::InvalidRequest, message),
+    })
+}
+
+fn build_request(prober: &GrpcProber, authority: &str) -> Result<Request<RequestBody>, String> {
     let scheme = if prober.tls { "https" } else { "http" };
     let uri = Uri::builder().scheme(scheme).authority(authority).path_and_query(PATH).build();
     let uri = uri.map_err(|error| format!("'{authority}' cannot be asked: {error}"))?;
     // Its length is not announced, as in any call: servers would show it to their services.
-    let message = Full::new(Bytes::from(message::request(&prober.service)));
-    let mut request = Request::new(message.map_err(|never| match never {}).boxed_unsync());
+    let mut request = Request::new(full_body(message::request(&prober.service)));
     *request.method_mut() = Method::POST;
     *request.uri_mut() = uri;
     let headers = request.headers_mut();
@@ -104,19 +102,6 @@ fn request(prober: &GrpcProber, authority: &str) -> Result<Request<RequestBody>,
 }
 
 impl Reply {
-    async fn read(mut self, mut exchange: Box<Http2>) -> Ended {
-        while let Some(piece) = exchange.next_piece().await.map_err(|error| Broken::by(&error))? {
-            if self.body.len() + piece.len() > LARGEST_ANSWER {
-                let message = format!("The answer is larger than {LARGEST_ANSWER} bytes");
-                let failure = Failure::new(Stage::Response, Reason::TooLarge, message);
-                return Err(Broken { code: Code::RESOURCE_EXHAUSTED, failure });
-            }
-            self.body.extend_from_slice(&piece);
-        }
-        self.trailers = exchange.take_trailers();
-        Ok(self)
-    }
-
     /// How the call ended, and whether that is a success.
     pub(super) fn judge(&self) -> (Outcome, Result<(), Failure>) {
         match self.serving() {

@@ -19,8 +19,9 @@ use crate::{
         Context,
         connect::{ConnectionMeasurements, SocketOptions},
         http::{
-            send::Transport,
-            stream_watch::StreamWatch,
+            connection::Connection,
+            exchange,
+            transport::Transport,
             url::{Url, check_scheme, host_header, hostname, port_number},
         },
         resolve::{Address, note_literal},
@@ -29,7 +30,7 @@ use crate::{
     },
     probers::{
         Prober, Target,
-        grpc::call::{Broken, Ended, call},
+        grpc::call::{Broken, Ended, call, request},
     },
 };
 
@@ -113,13 +114,14 @@ impl GrpcProber {
             &[("service", &*self.service), ("authority", &authority)],
         );
         let asking = phases.stopwatch(GrpcPhase::Request);
-        let watch = StreamWatch::of_http2();
-        let _waiting = context.waiting_for(|| watch.describe_wait(clock.so_far().received));
-        let ended = call(self, stream, clock.clone(), watch.clone(), authority).await;
-        let answered = watch.last_byte().zip(watch.sent()).filter(|_| ended.is_ok());
+        let connection = Connection::http2(stream, clock.clone());
+        let (timing, sending) = exchange::send_timed(connection, request(self, authority)?);
+        let _waiting = context.waiting_for(|| timing.describe_wait_for_response());
+        let ended = call(sending).await;
+        let answered = timing.response_time().filter(|_| ended.is_ok());
         let lap = clock.lap();
         match answered {
-            Some((last, sent)) => asking.stop_at(last.since(sent)),
+            Some(response_time) => asking.stop_at(response_time),
             // What was read until then tells how long the peer took; without an end, nothing does.
             None if lap.end.is_some() => asking.stop_at(lap.waiting),
             None => drop(asking),

@@ -4,7 +4,7 @@ use std::fmt;
 
 use http::{HeaderMap, HeaderValue, StatusCode};
 
-use crate::net::http::http2::{ErrorCode, Http2Error};
+use crate::net::http::http2::ErrorCode;
 
 /// How a call ended; any number may come, 0 to 16 have a meaning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,8 +110,8 @@ pub(super) fn code_of_http(status: StatusCode) -> Code {
 
 /// The code of a call that broke off: what a reset of its stream means, or that there is no
 /// connection.
-pub(super) fn code_of_break(error: &Http2Error) -> Code {
-    error.reset_code().map_or(Code::UNAVAILABLE, code_of_reset)
+pub(super) fn code_of_break(reset_code: Option<u32>) -> Code {
+    reset_code.map_or(Code::UNAVAILABLE, |code| code_of_reset(ErrorCode(code)))
 }
 
 fn code_of_reset(code: ErrorCode) -> Code {
@@ -172,7 +172,7 @@ mod tests {
             (ErrorCode::CANCEL, 1),
             (ErrorCode::ENHANCE_YOUR_CALM, 8),
             (ErrorCode::INADEQUATE_SECURITY, 7),
-            (ErrorCode::PROTOCOL_ERROR, 13),
+            (ErrorCode(1), 13),
         ] {
             assert_eq!(code_of_reset(reason), Code(code), "{reason}");
         }

@@ -1,4 +1,4 @@
-//! A request's body that is read from a file while it is sent.
+//! The body of a request that is read from a file while it is sent.
 
 use std::{
     io,
@@ -7,24 +7,26 @@ use std::{
 };
 
 use bytes::Bytes;
-use http_body::{Body, Frame};
+use http_body::{Body, Frame, SizeHint};
 use tokio::{
     fs::File,
     io::{AsyncRead as _, ReadBuf},
 };
 
-/// Sends what is in a file, piece by piece.
+/// The content of a file, read piece by piece.
 pub(super) struct FileBody {
     file: File,
+    /// The length of the file when it was opened.
+    length: u64,
     buffer: Box<[u8]>,
 }
 
-/// The size of a piece, which is upstream's.
+/// Maximum size of a piece in bytes, as upstream has it.
 const PIECE: usize = 32 << 10;
 
 impl FileBody {
-    pub(super) fn new(file: File) -> Self {
-        Self { file, buffer: vec![0; PIECE].into_boxed_slice() }
+    pub(super) fn new(file: File, length: u64) -> Self {
+        Self { file, length, buffer: vec![0; PIECE].into_boxed_slice() }
     }
 }
 
@@ -36,11 +38,16 @@ impl Body for FileBody {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
-        let Self { file, buffer } = &mut *self;
+        let Self { file, buffer, .. } = &mut *self;
         let mut piece = ReadBuf::new(buffer);
         ready!(Pin::new(file).poll_read(context, &mut piece))?;
         let bytes = Bytes::copy_from_slice(piece.filled());
         Poll::Ready((!bytes.is_empty()).then(|| Ok(Frame::data(bytes))))
+    }
+
+    /// The whole length, whatever was read. The file may change, so this is an estimate.
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.length)
     }
 }
 
@@ -56,7 +63,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("body");
         std::fs::write(&path, &content).unwrap();
-        let mut body = FileBody::new(File::open(&path).await.unwrap());
+        let mut body = FileBody::new(File::open(&path).await.unwrap(), 400_000);
         let mut read = Vec::new();
         while let Some(frame) = body.frame().await {
             let piece = frame.unwrap().into_data().unwrap();

@@ -3,8 +3,12 @@
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{
-    HttpMeasurements, HttpProber, cookies::Jar, exchange::exchange, redirects::Final,
-    request::Requests, target::url_of, verdict::judge,
+    HttpMeasurements, HttpProber,
+    cookies::Jar,
+    redirects::{Final, exchange},
+    request::Requests,
+    target::url_of,
+    verdict::judge,
 };
 use crate::{
     diagnostics::Failure,
@@ -30,7 +34,7 @@ where
     let connection =
         if http2 { Connection::http2(stream, clock) } else { Connection::http1(stream, clock) };
     let mut requests = Requests::new(prober, None).await?;
-    requests.read_credentials(context, seen).await?;
+    requests.read_credentials(context, &mut seen.oauth2).await?;
     let hop = requests.first(url_of("http://fuzz.example/")?);
     let request = requests.request(&hop, &Jar::default(), http2, None).await?;
     let response = exchange(context, connection, request, seen).await?;

@@ -1,4 +1,4 @@
-//! What the http prober learns.
+//! The measurements of an http probe.
 
 use std::time::Duration;
 
@@ -7,116 +7,89 @@ use http::{HeaderMap, StatusCode, header};
 use tokio::time::Instant;
 
 use crate::{
-    diagnostics::{Phase, Phases},
+    diagnostics::Phases,
     net::{
-        http::version::HttpVersion, oauth2::OAuth2Phase, proxy::ProxyPhase, resolve::Resolution,
-        tls::TlsSession, wire::WireClock,
+        http::{exchange::Response, timing::ExchangeTiming, version::HttpVersion},
+        oauth2::OAuth2Phase,
+        proxy::ProxyPhase,
+        resolve::Resolution,
+        tls::TlsSession,
+        wire::WireClock,
     },
     probers::{
         Findings, Hop, Measurements,
-        http::{exchange::Response, timing::Running},
+        http::{phases::HttpPhase, timing::HopTiming},
     },
 };
 
-/// What was learned on the way.
+/// The measurements of an http probe.
 #[derive(Debug, Default)]
 pub struct HttpMeasurements {
     /// The lookup of the target's name.
     pub resolution: Option<Resolution>,
     /// Time by phase, summed over all hops.
     pub phases: Phases<HttpPhase>,
-    /// What a proxy took beside the connection to it, summed over all hops.
+    /// Time that a proxy took besides the connection to it, summed over all hops.
     pub proxy: Phases<ProxyPhase>,
-    /// What it took to have a token.
+    /// Time to get a token.
     pub oauth2: Phases<OAuth2Phase>,
-    /// The requests that were made, the one under way included.
+    /// The requests that were made, including the current one.
     pub hops: Vec<Hop>,
     /// Redirects that were seen, including one that was not followed.
     pub redirects: u32,
-    /// The account of the latest hop's connection.
+    /// The clock of the latest hop's connection.
     pub clock: Option<WireClock>,
-    /// What the TLS handshake of the latest hop taught; absent when that hop is plain HTTP.
+    /// The TLS session of the latest hop; absent if that hop is plain HTTP.
     pub tls: Option<TlsSession>,
     /// The final response.
     pub response: Option<ResponseFacts>,
-    /// Bytes of the body after decompression, as far as they were read.
+    /// Number of bytes of the body after decompression that were read.
     pub body_length: u64,
-    /// The patterns over headers and body.
+    /// The checks of headers and body by regular expressions.
     pub patterns: CheckState,
-    /// The expressions over the JSON body; absent when the module has none.
+    /// The checks of the JSON body by CEL expressions; absent if the module has none.
     pub json: Option<CheckState>,
-    /// The request that is under way.
-    pub(super) running: Option<Running>,
+    /// The times of the current hop, until they are in `phases`.
+    pub(super) timing: Option<HopTiming>,
 }
 
-/// The final response's head.
+/// The facts of the final response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ResponseFacts {
     /// Its status code.
     pub status: StatusCode,
     /// Its HTTP version.
     pub version: HttpVersion,
-    /// The length of the body as it was announced, if it was.
+    /// The length of the body, if it is known.
     pub content_length: Option<u64>,
-    /// Its `Last-Modified`, in Unix time, if that can be read.
+    /// Its `Last-Modified` in Unix time, if that is valid.
     pub last_modified: Option<i64>,
     /// Whether it came over TLS.
     pub over_tls: bool,
 }
 
-/// How far a kind of check got. One that was begun and not passed has failed, also when the
-/// deadline cut it off.
+/// The state of a kind of check. A check that was begun and not passed has failed, also if the probe
+/// was cancelled at its deadline.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum CheckState {
-    /// It was not reached, or there is nothing to check.
+    /// The check was not reached, or there is nothing to check.
     #[default]
     NotReached,
-    /// It was begun.
+    /// The check was begun.
     Begun,
-    /// It found nothing wrong.
+    /// The check succeeded.
     Passed,
 }
 
-/// The phases of `probe_http_duration_seconds`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum HttpPhase {
-    /// Looking up names.
-    Resolve,
-    /// Making connections.
-    Connect,
-    /// TLS handshakes.
-    Tls,
-    /// From the request to the first byte of the response.
-    Processing,
-    /// From the first to the last byte of the final response.
-    Transfer,
-}
-
-impl Phase for HttpPhase {
-    fn label(self) -> &'static str {
-        match self {
-            Self::Resolve => "resolve",
-            Self::Connect => "connect",
-            Self::Tls => "tls",
-            Self::Processing => "processing",
-            Self::Transfer => "transfer",
-        }
-    }
-
-    fn needs_completion(self) -> bool {
-        matches!(self, Self::Connect | Self::Tls | Self::Processing)
-    }
-}
-
 impl HttpMeasurements {
-    /// Charges the lookup of the target's name to its phase, also when it failed.
+    /// Adds the lookup of the target's name to its phase, also if it failed.
     pub(super) fn note_resolution(&mut self) {
         if let Some(resolution) = &self.resolution {
             self.phases.add(HttpPhase::Resolve, resolution.lookup);
         }
     }
 
-    /// Makes the phases known that a request has.
+    /// Begins the phases that every request has.
     pub(super) fn begin_phases(&mut self) {
         for phase in
             [HttpPhase::Connect, HttpPhase::Tls, HttpPhase::Processing, HttpPhase::Transfer]
@@ -125,7 +98,7 @@ impl HttpMeasurements {
         }
     }
 
-    /// Notes the head of the final response, whose body is read next.
+    /// Notes the final response, whose body is read next.
     pub(super) fn note_final(&mut self, response: &Response, over_tls: bool) {
         self.response = Some(ResponseFacts {
             status: response.status,
@@ -134,23 +107,52 @@ impl HttpMeasurements {
             last_modified: last_modified(&response.headers),
             over_tls,
         });
-        self.begin_transfer();
+        if let Some(timing) = &mut self.timing {
+            timing.begin_transfer();
+        }
     }
 
-    /// Notes that a request for `url` begins, which has no secrets in it.
+    /// Notes that a hop to `url` begins. The URL must not contain secrets.
     pub(super) fn begin_hop(&mut self, url: String) {
         let begun = (!self.hops.is_empty()).then(Instant::now);
         self.hops.push(Hop { begun, url: Some(url), answer: None, tls: None });
     }
 
-    /// Notes what the request was answered with.
-    pub(super) fn note_answer(&mut self, response: &Response) {
+    /// Notes that the request of the current hop is sent next.
+    pub(super) fn begin_exchange(&mut self, timing: ExchangeTiming) {
+        self.timing = Some(HopTiming::new(timing));
+    }
+
+    /// Notes the head of a response.
+    pub(super) fn note_response(&mut self, response: &Response) {
+        if let Some(timing) = &mut self.timing {
+            timing.note_head(response.ends_with_connection(), &mut self.phases);
+        }
         if let Some(hop) = self.hops.last_mut() {
             hop.answer = Some(format!("{} {}", response.version, response.status.as_u16()));
         }
     }
 
-    /// Notes that the request led elsewhere, where all is to be learned anew.
+    /// Notes that the body of the final response has arrived, or that no more of it is read.
+    pub(super) fn end_transfer(&mut self) {
+        if let Some(timing) = &mut self.timing {
+            timing.end_transfer();
+        }
+    }
+
+    /// Notes that the body of the final response is incomplete.
+    pub(super) fn break_transfer(&mut self) {
+        if let Some(timing) = &mut self.timing {
+            timing.break_transfer();
+        }
+    }
+
+    /// Describes the wait for the head of the response.
+    pub(super) fn describe_wait(&self) -> String {
+        self.timing.as_ref().map(HopTiming::describe_wait).unwrap_or_default()
+    }
+
+    /// Notes that the current hop is over, because its response is a redirect.
     pub(super) fn end_hop(&mut self) {
         self.settle_hop();
         let tls = self.tls.take();
@@ -160,7 +162,14 @@ impl HttpMeasurements {
         self.phases.begin(HttpPhase::Resolve);
     }
 
-    /// Adds up what is known when the probe is over, or was cut off.
+    /// Adds the times of the current hop, if they are not in the phases yet.
+    fn settle_hop(&mut self) {
+        if let Some(timing) = self.timing.take() {
+            timing.settle(&mut self.phases);
+        }
+    }
+
+    /// Adds the remaining times when the probe is over, or was cancelled.
     pub(super) fn settle(&mut self) {
         if self.phases.spent(HttpPhase::Resolve).is_none() {
             self.note_resolution();
@@ -187,15 +196,15 @@ impl Measurements for HttpMeasurements {
 }
 
 impl CheckState {
-    /// Whether the check failed, or was cut off.
+    /// Returns whether the check failed, or was cancelled.
     #[must_use]
     pub fn has_failed(self) -> bool {
         self == Self::Begun
     }
 }
 
-/// The time of the `Last-Modified` header, in one of the three forms that RFC 9110 knows. As in Go,
-/// the day of the week need not be the right one.
+/// Parses the `Last-Modified` header, in one of the three forms of RFC 9110. As in Go, the day of the
+/// week may be wrong.
 fn last_modified(headers: &HeaderMap) -> Option<i64> {
     let text = headers.get(header::LAST_MODIFIED)?.to_str().ok()?;
     let (_, rest) = text.split_once(' ')?;

@@ -148,10 +148,7 @@ mod tests {
     use http::StatusCode;
 
     use super::*;
-    use crate::probers::http::{
-        HttpVersion,
-        measurements::{CheckState, HttpPhase},
-    };
+    use crate::probers::http::{HttpVersion, measurements::CheckState, phases::HttpPhase};
 
     fn names(seen: &HttpMeasurements) -> Vec<String> {
         let mut metrics = MetricSet::default();

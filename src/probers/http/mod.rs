@@ -7,13 +7,13 @@ mod checks;
 mod connection_headers;
 mod cookies;
 mod decoder;
-mod exchange;
 mod explain;
 mod file_body;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 mod measurements;
 mod metrics;
+mod phases;
 mod redirects;
 mod request;
 mod settings;
@@ -22,8 +22,9 @@ mod timing;
 mod verdict;
 mod warnings;
 
-pub use measurements::{CheckState, HttpMeasurements, HttpPhase, ResponseFacts};
+pub use measurements::{CheckState, HttpMeasurements, ResponseFacts};
 pub use metrics::METRICS;
+pub use phases::HttpPhase;
 pub use settings::{Compression, HeaderMatcher, HttpProber};
 
 pub use crate::net::http::version::HttpVersion;
@@ -89,7 +90,7 @@ impl Prober for HttpProber {
             .waiting_for(|| "body_file and the files with credentials were not read".to_owned());
         let mut requests = Requests::new(self, target.hostname.as_deref()).await?;
         seen.begin_phases();
-        requests.read_credentials(context, seen).await?;
+        requests.read_credentials(context, &mut seen.oauth2).await?;
         drop(waiting);
         let answer = follow(self, context, &mut requests, url, &pinned, seen).await?;
         seen.note_final(&answer.response, answer.over_tls);

@@ -2,14 +2,23 @@
 
 use std::fmt::Write as _;
 
-use http::{HeaderMap, Method, StatusCode, header};
+use http::{HeaderMap, Method, Request, StatusCode, header};
 
 use crate::{
-    diagnostics::{Failure, Reason, Stage},
-    net::{Context, http::url::Url, proxy::Proxy},
+    diagnostics::{Failure, Reason, Stage, log::Quoted},
+    net::{
+        Context,
+        http::{
+            RequestBody,
+            connection::Connection,
+            error::ExchangeError,
+            exchange::{self, Response},
+            url::Url,
+        },
+        proxy::Proxy,
+    },
     probers::http::{
         cookies::Jar,
-        exchange::{Response, exchange},
         measurements::HttpMeasurements,
         request::{Hop, Requests},
         settings::HttpProber,
@@ -39,22 +48,21 @@ pub(super) async fn follow(
     requests: &mut Requests<'_>,
     url: Url,
     pinned: &Pinned,
-    seen: &mut HttpMeasurements,
+    measurements: &mut HttpMeasurements,
 ) -> Result<Final, Failure> {
     let mut cookies = Jar::default();
     let mut hop = requests.first(url);
     loop {
         let url = Redacted(&hop.url).to_string();
         context.log.debug("Making HTTP request", &[("url", &url), ("host", &hop.host())]);
-        seen.begin_hop(url);
-        let (connection, proxy) = connect(prober, context, &hop, pinned, seen).await?;
+        measurements.begin_hop(url);
+        let (connection, proxy) = connect(prober, context, &hop, pinned, measurements).await?;
         context.enter(Stage::Request);
         let over_tls = hop.url.scheme == "https";
         let is_framed = connection.is_framed();
         let request = requests.request(&hop, &cookies, is_framed, proxy.as_ref()).await?;
         hide_credentials(context, request.headers());
-        let response = exchange(context, connection, request, seen).await?;
-        seen.note_answer(&response);
+        let response = exchange(context, connection, request, measurements).await?;
         requests.note_answer(&hop, response.status);
         let repeatable = !hop.with_body || requests.is_body_repeatable();
         let Some(location) = location(&response, repeatable) else {
@@ -64,16 +72,54 @@ pub(super) async fn follow(
         context.log.info("Received redirect", &[("location", &Redacted(&location))]);
         cookies.note(&hop.url, hop.host(), &response.headers);
         let next = next_hop(&hop, response.status, &location, pinned)?;
-        seen.redirects += 1;
-        let limit_reached = seen.redirects > MOST_REDIRECTS;
+        measurements.redirects += 1;
+        let limit_reached = measurements.redirects > MOST_REDIRECTS;
         if limit_reached || !prober.client.follow_redirects {
             context.log.info("Not following redirect", &[]);
             return Ok(Final { response, over_tls, proxy, limit_reached });
         }
         refuse_other_schemes(&next.url)?;
-        seen.end_hop();
+        measurements.end_hop();
         hop = next;
     }
+}
+
+/// Sends a request, and waits for the head of the response.
+pub(super) fn exchange(
+    context: &Context,
+    connection: Connection,
+    request: Request<RequestBody>,
+    measurements: &mut HttpMeasurements,
+) -> impl Future<Output = Result<Response, Failure>> {
+    let (timing, sending) = exchange::send_timed(connection, request);
+    measurements.begin_exchange(timing);
+    respond(context, sending, measurements)
+}
+
+async fn respond(
+    context: &Context,
+    sending: impl Future<Output = Result<Response, ExchangeError>>,
+    measurements: &mut HttpMeasurements,
+) -> Result<Response, Failure> {
+    context.enter(Stage::Response);
+    let waiting = context.waiting_for(|| measurements.describe_wait());
+    let sent = sending.await;
+    drop(waiting);
+    let response = sent.map_err(|error| failure(error, "The request failed"))?;
+    measurements.note_response(&response);
+    if let Some(line) = &response.ignored_line {
+        let message = "Ignored a malformed header line of the response";
+        context.log.warn(message, &[("line", &Quoted(line))]);
+    }
+    Ok(response)
+}
+
+/// Returns the failure of an exchange, with the key that switches to HTTP/1.1 if that may help.
+pub(super) fn failure(error: ExchangeError, doing: &str) -> Failure {
+    let needs_http1 = error.needs_http1();
+    let Failure { stage, reason, message } = error.failure(doing);
+    let hint = if needs_http1 { "; set enable_http2: false in the module" } else { "" };
+    Failure::new(stage, reason, format!("{message}{hint}"))
 }
 
 /// Notes what a request has of credentials, in the form in which a server may repeat it.

@@ -2,32 +2,29 @@
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Request, StatusCode, Uri, header, uri::PathAndQuery};
-use http_body_util::{BodyExt as _, Empty, Full};
+use http_body_util::BodyExt as _;
 use tokio::fs::File;
 
 use crate::{
-    diagnostics::{Failure, Reason, Stage},
+    diagnostics::{Failure, Phases, Reason, Stage},
     net::{
         Context,
         http::{
             RequestBody, USER_AGENT,
             credentials::{Credentials, basic, header_name, header_value, impossible, unusable},
+            empty_body, full_body,
             url::{Url, host_header},
         },
+        oauth2::OAuth2Phase,
         proxy::Proxy,
     },
     probers::http::{
         connection_headers::{HOP_BY_HOP, asks_for_upgrade, wants_close},
         cookies::Jar,
         file_body::FileBody,
-        measurements::HttpMeasurements,
         settings::HttpProber,
     },
 };
-
-/// The length of a request's body that is read from a file, and that no header announces.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct FileLength(pub(super) u64);
 
 /// Makes the requests of one probe, from what its module and its target say.
 pub(super) struct Requests<'p> {
@@ -35,8 +32,6 @@ pub(super) struct Requests<'p> {
     /// The `Host` header that the module or the `hostname` parameter asks for.
     host: Option<String>,
     body_file: Option<File>,
-    /// The length of the file that the next request sends.
-    file_length: Option<u64>,
     credentials: Credentials,
     /// What `Authorization` says, whatever else is configured.
     token: Option<HeaderValue>,
@@ -89,7 +84,7 @@ impl<'p> Requests<'p> {
         };
         let host = host.map(str::to_owned);
         let credentials = Credentials::default();
-        Ok(Self { prober, host, body_file, file_length: None, credentials, token: None })
+        Ok(Self { prober, host, body_file, credentials, token: None })
     }
 
     /// The first request, for `url`.
@@ -121,12 +116,12 @@ impl<'p> Requests<'p> {
     pub(super) async fn read_credentials(
         &mut self,
         context: &Context,
-        seen: &mut HttpMeasurements,
+        times: &mut Phases<OAuth2Phase>,
     ) -> Result<(), Failure> {
         self.credentials = Credentials::read(&self.prober.client, context).await?;
         if let Some(source) = &self.prober.token_source {
             // Boxed, or every probe would have room for what few do.
-            let token = Box::pin(source.token(context, self.user_agent(), &mut seen.oauth2));
+            let token = Box::pin(source.token(context, self.user_agent(), times));
             self.token = Some(token.await?);
         }
         Ok(())
@@ -152,9 +147,6 @@ impl<'p> Requests<'p> {
     ) -> Result<Request<RequestBody>, Failure> {
         let (body, framing) = self.body(hop).await?;
         let mut request = Request::new(body);
-        if let Some(length) = self.file_length.take() {
-            request.extensions_mut().insert(FileLength(length));
-        }
         *request.method_mut() = hop.method.clone();
         *request.uri_mut() = uri(hop, framed || proxy.is_some())?;
         let headers = request.headers_mut();
@@ -246,25 +238,20 @@ impl<'p> Requests<'p> {
         let text = Bytes::copy_from_slice(self.prober.body.as_slice());
         if hop.with_body && !text.is_empty() {
             let length = (header::CONTENT_LENGTH, HeaderValue::from(text.len()));
-            return Ok((
-                Full::new(text).map_err(|never| match never {}).boxed_unsync(),
-                Some(length),
-            ));
+            return Ok((full_body(text), Some(length)));
         }
         if let Some(file) = self.body_file.take().filter(|_| hop.with_body) {
             // Upstream looks for a first byte before it sends such a request with a body.
             let length =
                 file.metadata().await.map_err(|error| unusable("body_file", &error))?.len();
             if length > 0 || !usually_without_body(&hop.method) {
-                self.file_length = Some(length);
                 let chunked = (header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
-                return Ok((FileBody::new(file).boxed_unsync(), Some(chunked)));
+                return Ok((FileBody::new(file, length).boxed_unsync(), Some(chunked)));
             }
         }
-        let nothing = Empty::new().map_err(|never| match never {}).boxed_unsync();
         let length = matches!(hop.method, Method::POST | Method::PUT | Method::PATCH)
             .then(|| (header::CONTENT_LENGTH, HeaderValue::from(0)));
-        Ok((nothing, length))
+        Ok((empty_body(), length))
     }
 }
 

@@ -11,15 +11,18 @@ use tokio::time::Instant;
 
 use crate::{
     diagnostics::{Check, Failure, Reason, Stage, humanize::count},
-    net::{Context, http::not_http::wants_tls, proxy::Proxy},
+    net::{
+        Context,
+        http::{exchange::Response, not_http::wants_tls},
+        proxy::Proxy,
+    },
     probers::{
         MOST_INLINE,
         http::{
             body::{BodyError, Collector},
             buffers, checks,
-            exchange::Response,
             measurements::{CheckState, HttpMeasurements},
-            redirects::Final,
+            redirects::{self, Final},
             settings::HttpProber,
         },
         run_blocking,
@@ -149,8 +152,10 @@ async fn read(
     let mut reading = Reading { context, announced: response.content_length, received: 0 };
     while !collector.is_complete() {
         let piece = response.next_piece().await;
-        let Some(piece) =
-            piece.inspect_err(|_| seen.break_transfer()).map_err(Problem::Connection)?
+        let Some(piece) = piece.map_err(|error| {
+            seen.break_transfer();
+            Problem::Connection(redirects::failure(error, "The body broke off"))
+        })?
         else {
             break;
         };

@@ -20,7 +20,7 @@ use tokio_tungstenite::{
 
 use crate::{
     diagnostics::{Failure, Reason, Stage, log::Excerpt},
-    net::{Context, http::send::Transport},
+    net::{Context, http::transport::Transport},
     probers::{
         MOST_INLINE,
         query_response::{MOST_BYTES, Step, begin_step, end_check, expand},

@@ -10,8 +10,6 @@ mod upgrade;
 
 use std::{fmt::Display, net::SocketAddr};
 
-use bytes::Bytes;
-
 pub use measurements::{METRICS, Progress, WebsocketMeasurements, WebsocketPhase};
 pub use settings::WebsocketProber;
 
@@ -20,14 +18,17 @@ use crate::{
     net::{
         Context,
         connect::SocketOptions,
-        http::{http1::HeadWatch, send::Transport, url::Url},
+        http::{connection::Connection, transport::Transport, url::Url},
         resolve::note_literal,
         tls::Handshake,
         wire::WireClock,
     },
     probers::{
         Prober, Target,
-        websocket::{dialogue::Websocket, upgrade::Asked},
+        websocket::{
+            dialogue::Websocket,
+            upgrade::{Asked, Upgraded},
+        },
     },
 };
 
@@ -117,13 +118,15 @@ async fn ask(
     connection: Box<dyn Transport>,
     clock: &WireClock,
     measurements: &mut WebsocketMeasurements,
-) -> Result<(Box<dyn Transport>, Bytes), Failure> {
+) -> Result<Upgraded, Failure> {
     context.enter(Stage::Response);
     let asking = measurements.connection.phases.stopwatch(WebsocketPhase::Request);
-    let watch = HeadWatch::default();
-    let _waiting = context.waiting_for(|| format!("upgrade: {}", watch.describe_wait()));
     let progress = measurements.progress.get_or_insert_default();
-    let upgraded = asked.send(connection, clock, &watch, progress).await;
+    let connection = Connection::http1(connection, clock.clone());
+    let (timing, upgrading) = asked.send(connection, progress);
+    let _waiting =
+        context.waiting_for(|| format!("upgrade: {}", timing.describe_wait_for_response()));
+    let upgraded = upgrading.await;
     let lap = clock.lap();
     if lap.received > 0 || lap.end.is_some() {
         asking.stop_at(lap.answer_time());

@@ -10,7 +10,6 @@ use http::{
         SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE, USER_AGENT,
     },
 };
-use http_body_util::Empty;
 
 use super::{
     WebsocketProber,
@@ -22,22 +21,27 @@ use crate::{
     net::{
         self, Context,
         http::{
+            RequestBody,
+            connection::Connection,
             credentials::header_value,
-            http1::{self, HeadWatch},
-            send::Transport,
+            empty_body, exchange,
+            timing::ExchangeTiming,
+            transport::Transport,
             url::{Url, host_header},
         },
-        wire::WireClock,
     },
 };
 
 /// A request for an upgrade, and what its answer is held against.
 pub(super) struct Asked {
-    request: Request<Empty<Bytes>>,
+    request: Request<RequestBody>,
     key: String,
     /// The subprotocols that were offered.
     protocols: Vec<String>,
 }
+
+/// The stream of an upgraded connection, and what was read of the WebSocket protocol.
+pub(super) type Upgraded = (Box<dyn Transport>, Bytes);
 
 impl Asked {
     /// The request that the module makes of `url`. Files are read for it.
@@ -58,7 +62,7 @@ impl Asked {
             None => header_value("Host", &host_header(&url.authority))?,
         };
         let ours = HeaderValue::from_static(net::http::USER_AGENT);
-        let mut request = Request::new(Empty::new());
+        let mut request = Request::new(empty_body());
         *request.uri_mut() = uri;
         let headers = request.headers_mut();
         headers.insert(HOST, host);
@@ -75,28 +79,30 @@ impl Asked {
         Ok(Self { request, key, protocols })
     }
 
-    /// Sends the request and takes the connection over, with what was read of the websocket.
-    pub(super) async fn send(
+    /// Sends the request, and takes the stream over.
+    pub(super) fn send(
         self,
-        stream: Box<dyn Transport>,
-        clock: &WireClock,
-        watch: &HeadWatch,
+        connection: Connection,
         progress: &mut Progress,
-    ) -> Result<(Box<dyn Transport>, Bytes), Failure> {
+    ) -> (ExchangeTiming, impl Future<Output = Result<Upgraded, Failure>>) {
         let Self { request, key, protocols } = self;
-        let sent = http1::send(stream, clock, watch, request).await;
-        let failed =
-            |problem: http1::Problem| problem.failure("The request for the upgrade failed");
-        let (head, exchange) = sent.map_err(failed)?;
-        progress.status = head.status.as_u16();
-        if head.status != StatusCode::SWITCHING_PROTOCOLS {
-            return Err(refusal(head.status, &head.headers));
-        }
-        check(&head.headers, &key, &protocols).map_err(|what| {
-            Failure::new(Stage::Response, Reason::Protocol, format!("The upgrade is void: {what}"))
-        })?;
-        progress.upgraded = true;
-        Ok(exchange.into_connection())
+        let (timing, sending) = exchange::send_timed(connection, request);
+        let upgrading = async move {
+            let response = sending.await;
+            let response =
+                response.map_err(|error| error.failure("The request for the upgrade failed"))?;
+            progress.status = response.status.as_u16();
+            if response.status != StatusCode::SWITCHING_PROTOCOLS {
+                return Err(refusal(response.status, &response.headers));
+            }
+            check(&response.headers, &key, &protocols).map_err(|what| {
+                let message = format!("invalid WebSocket handshake: {what}");
+                Failure::new(Stage::Response, Reason::Protocol, message)
+            })?;
+            progress.upgraded = true;
+            Ok(response.into_http1_stream())
+        };
+        (timing, upgrading)
     }
 }
 

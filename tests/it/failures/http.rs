@@ -178,7 +178,7 @@ fn answers() -> Vec<Row> {
             "a length that is none",
             raw("HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n"),
             protocol,
-            "Content-Length is no single number: \"x\"",
+            "Content-Length is not a single number: \"x\"",
         ),
         of(
             "interim answers without end",

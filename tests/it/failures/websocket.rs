@@ -46,7 +46,7 @@ pub(super) fn rows() -> Vec<Row> {
                  Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n",
             )),
             protocol,
-            "upgrade is void",
+            "invalid WebSocket handshake",
         ),
         row(
             "a greeting of something else",

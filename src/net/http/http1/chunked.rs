@@ -3,7 +3,7 @@
 use bytes::{Buf, Bytes, BytesMut};
 use memchr::memchr;
 
-use super::problem::Problem;
+use crate::net::http::error::ExchangeError;
 
 /// Takes chunks apart that arrive piece by piece.
 #[derive(Debug, Default)]
@@ -49,7 +49,7 @@ impl Chunks {
     }
 
     /// Takes the next piece of data out of `bytes`; none when more has to come, or at the end.
-    pub(super) fn next(&mut self, bytes: &mut BytesMut) -> Result<Option<Bytes>, Problem> {
+    pub(super) fn next(&mut self, bytes: &mut BytesMut) -> Result<Option<Bytes>, ExchangeError> {
         loop {
             match self.state {
                 State::Size => {
@@ -73,7 +73,7 @@ impl Chunks {
                     None => return Ok(None),
                     Some(_) => {
                         let problem = "a chunk of the body is longer or shorter than its size says";
-                        return Err(Problem::protocol(problem));
+                        return Err(ExchangeError::protocol(problem));
                     }
                 },
                 State::Trailers(taken) => {
@@ -93,13 +93,13 @@ impl Chunks {
     }
 
     /// Takes the line with the size of a chunk, if it is there.
-    fn size(&mut self, bytes: &mut BytesMut) -> Result<Option<u64>, Problem> {
+    fn size(&mut self, bytes: &mut BytesMut) -> Result<Option<u64>, ExchangeError> {
         let Some(end) = memchr(b'\n', bytes) else {
             return within(bytes.len(), MAX_SIZE_LINE, "size line").map(|()| None);
         };
         within(end, MAX_SIZE_LINE, "size line")?;
         let line = bytes.split_to(end + 1);
-        let bad = || Problem::line("the line with the size of a chunk is malformed", &line);
+        let bad = || ExchangeError::line("the line with the size of a chunk is malformed", &line);
         // Go's client insists on CRLF here, and so does the standard.
         let text = line.strip_suffix(b"\r\n").ok_or_else(bad)?;
         if memchr(b'\r', text).is_some() {
@@ -119,19 +119,19 @@ impl Chunks {
         let usual = size.saturating_mul(2).saturating_add(USUAL_OVERHEAD);
         self.excess = (self.excess + overhead).saturating_sub(usual);
         if self.excess > MAX_EXCESS {
-            return Err(Problem::protocol("the chunks of the body are hardly any data"));
+            return Err(ExchangeError::protocol("the chunks of the body are hardly any data"));
         }
         Ok(Some(size))
     }
 }
 
 /// Refuses what is longer than a limit.
-fn within(length: usize, limit: usize, what: &str) -> Result<(), Problem> {
+fn within(length: usize, limit: usize, what: &str) -> Result<(), ExchangeError> {
     if length <= limit {
         return Ok(());
     }
     let message = format!("the {what} of the chunked body has more than {limit} bytes");
-    Err(Problem::protocol(message))
+    Err(ExchangeError::protocol(message))
 }
 
 #[cfg(test)]
@@ -140,7 +140,7 @@ mod tests {
 
     /// The data in `bytes`, which come in pieces of `size`; whether it is complete, and what is
     /// behind it.
-    fn read(bytes: &[u8], size: usize) -> Result<(Vec<u8>, bool, Vec<u8>), Problem> {
+    fn read(bytes: &[u8], size: usize) -> Result<(Vec<u8>, bool, Vec<u8>), ExchangeError> {
         let mut chunks = Chunks::default();
         let (mut inbox, mut data) = (BytesMut::new(), Vec::new());
         for piece in bytes.chunks(size) {

@@ -2,7 +2,6 @@
 //! the whole request.
 
 use std::{
-    error::Error,
     future::poll_fn,
     io,
     pin::{Pin, pin},
@@ -10,8 +9,7 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
-use http::Request;
-use http_body::Body;
+use http::{Method, Request};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWrite as _},
     task::coop::consume_budget,
@@ -21,27 +19,31 @@ use super::{
     chunked::Chunks,
     framing::{Framing, framing},
     head::{Found, Head, HeadReader},
-    problem::Problem,
     upload::{Upload, UploadError},
     watch::HeadWatch,
 };
 use crate::{
     diagnostics::log::Quoted,
     net::{
-        http::{head::MOST_INTERIM, not_http, send::Transport},
+        http::{
+            RequestBody, error::ExchangeError, limits::MAX_INTERIM, not_http, transport::Transport,
+        },
         wire::WireClock,
     },
 };
 
 /// A request that was sent, or is being sent, and the rest of its response.
-pub(crate) struct Exchange<B> {
+pub(crate) struct Http1 {
     stream: Box<dyn Transport>,
-    upload: Option<Upload<B>>,
+    clock: WireClock,
+    watch: HeadWatch,
+    method: Method,
+    upload: Option<Upload>,
     /// The error that ended the upload. The kernel reports a reset once: to the write, and then a
     /// read finds nothing but an end.
     broken: Option<io::Error>,
     /// What was read and is not used up.
-    inbox: BytesMut,
+    read_buffer: BytesMut,
     /// How much is read next.
     room: usize,
     /// Whether the peer has ended the connection.
@@ -67,42 +69,42 @@ const MIN_ROOM: usize = 4 << 10;
 /// Maximum room for one read.
 const MAX_ROOM: usize = 32 << 10;
 
-/// Sends a request and waits for the head of the final response, whose beginning `watch` tells.
-pub(crate) async fn send<B>(
-    stream: Box<dyn Transport>,
-    clock: &WireClock,
-    watch: &HeadWatch,
-    request: Request<B>,
-) -> Result<(Head, Exchange<B>), Problem>
-where
-    B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Unpin,
-{
-    let method = request.method().clone();
-    let mut exchange = Exchange {
-        stream,
-        upload: Some(Upload::new(request)),
-        broken: None,
-        inbox: BytesMut::new(),
-        room: FIRST_ROOM,
-        ended: false,
-        rest: Rest::UntilEnd,
-        length: None,
-    };
-    let mut head = exchange.head(clock, watch).await?;
-    let (framing, length) = framing(&mut head, &method)?;
-    exchange.length = length;
-    exchange.rest = match framing {
-        Framing::Length(length) => Rest::Length(length),
-        Framing::Chunked => Rest::Chunks(Chunks::default()),
-        Framing::UntilEnd => Rest::UntilEnd,
-    };
-    Ok((head, exchange))
-}
+impl Http1 {
+    /// Prepares a request. Nothing is sent yet.
+    pub(crate) fn new(
+        stream: Box<dyn Transport>,
+        clock: WireClock,
+        watch: HeadWatch,
+        request: Request<RequestBody>,
+    ) -> Self {
+        Self {
+            stream,
+            clock,
+            watch,
+            method: request.method().clone(),
+            upload: Some(Upload::new(request)),
+            broken: None,
+            read_buffer: BytesMut::new(),
+            room: FIRST_ROOM,
+            ended: false,
+            rest: Rest::UntilEnd,
+            length: None,
+        }
+    }
 
-impl<B> Exchange<B>
-where
-    B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Unpin,
-{
+    /// Sends the request, and waits for the head of the final response.
+    pub(crate) async fn head(&mut self) -> Result<Head, ExchangeError> {
+        let mut head = self.final_head().await?;
+        let (framing, length) = framing(&mut head, &self.method)?;
+        self.length = length;
+        self.rest = match framing {
+            Framing::Length(length) => Rest::Length(length),
+            Framing::Chunked => Rest::Chunks(Chunks::default()),
+            Framing::UntilEnd => Rest::UntilEnd,
+        };
+        Ok(head)
+    }
+
     /// Returns the length of the body as Go's client tells it.
     pub(crate) fn content_length(&self) -> Option<u64> {
         self.length
@@ -114,7 +116,7 @@ where
     }
 
     /// Returns the next piece of the body.
-    pub(crate) async fn next_piece(&mut self) -> Result<Option<Bytes>, Problem> {
+    pub(crate) async fn next_piece(&mut self) -> Result<Option<Bytes>, ExchangeError> {
         loop {
             // One read may hold very many small pieces, and others want to be served meanwhile.
             consume_budget().await;
@@ -138,50 +140,50 @@ where
 
     /// Returns the connection, for what is spoken on it from here on, and what was read of that.
     pub(crate) fn into_connection(self) -> (Box<dyn Transport>, Bytes) {
-        (self.stream, self.inbox.freeze())
+        (self.stream, self.read_buffer.freeze())
     }
 
-    /// Waits for the head of the final response.
-    async fn head(&mut self, clock: &WireClock, watch: &HeadWatch) -> Result<Head, Problem> {
+    async fn final_head(&mut self) -> Result<Head, ExchangeError> {
         let mut reader = HeadReader::default();
         loop {
-            match reader.take(&mut self.inbox)? {
+            match reader.take(&mut self.read_buffer)? {
                 Found::Head(head) if !head.is_interim() => return Ok(head),
                 Found::Head(_) => {
-                    if watch.note_interim() > MOST_INTERIM {
+                    if self.watch.note_interim() > MAX_INTERIM {
                         let message = "there are too many interim responses";
-                        return Err(Problem::protocol(message));
+                        return Err(ExchangeError::protocol(message));
                     }
                     continue;
                 }
                 Found::Other => {
                     self.read_what_is_there().await;
-                    return Err(Problem::not_http(&self.inbox));
+                    return Err(ExchangeError::not_http(&self.read_buffer));
                 }
                 Found::Part => {}
             }
             if self.ended {
-                return Err(self.early_end(if self.inbox.is_empty() {
+                return Err(self.early_end(if self.read_buffer.is_empty() {
                     "the connection was closed before there was a response".to_owned()
                 } else {
-                    let so_far = Quoted(&self.inbox);
+                    let so_far = Quoted(&self.read_buffer);
                     format!("the connection was closed within the head of the response: {so_far}")
                 }));
             }
-            let before = self.inbox.len();
+            let before = self.read_buffer.len();
             self.read().await?;
-            watch.note_read(clock, self.inbox.get(before..).unwrap_or_default());
+            let piece = self.read_buffer.get(before..).unwrap_or_default();
+            self.watch.note_read(&self.clock, piece);
         }
     }
 
     /// Reads more, and sends what is left of the request meanwhile.
-    async fn read(&mut self) -> Result<(), Problem> {
+    async fn read(&mut self) -> Result<(), ExchangeError> {
         poll_fn(|context| self.poll_read(context)).await
     }
 
     /// Reads what has arrived by now, as far as it is to be quoted.
     async fn read_what_is_there(&mut self) {
-        while self.inbox.len() < not_http::BYTES_NEEDED && !self.ended {
+        while self.read_buffer.len() < not_http::BYTES_NEEDED && !self.ended {
             let read = poll_fn(|context| {
                 let read = self.poll_read(context);
                 Poll::Ready(matches!(read, Poll::Ready(Ok(()))))
@@ -192,12 +194,12 @@ where
         }
     }
 
-    fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Problem>> {
+    fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<Result<(), ExchangeError>> {
         if let Some(upload) = &mut self.upload {
             match upload.poll_send(Pin::new(&mut self.stream), context) {
                 Poll::Pending => {}
                 Poll::Ready(Err(UploadError::Body(error))) => {
-                    return Poll::Ready(Err(Problem::body(&*error)));
+                    return Poll::Ready(Err(ExchangeError::request_body(&error)));
                 }
                 // A peer that takes no more may have answered all the same.
                 Poll::Ready(Err(UploadError::Connection(error))) => {
@@ -207,11 +209,11 @@ where
                 Poll::Ready(Ok(())) => self.upload = None,
             }
         }
-        self.inbox.reserve(self.room);
-        let room = self.inbox.capacity() - self.inbox.len();
-        let read = pin!(self.stream.read_buf(&mut self.inbox)).poll(context);
+        self.read_buffer.reserve(self.room);
+        let room = self.read_buffer.capacity() - self.read_buffer.len();
+        let read = pin!(self.stream.read_buf(&mut self.read_buffer)).poll(context);
         read.map(|read| {
-            let length = read.map_err(|error| Problem::io(&error))?;
+            let length = read.map_err(|error| ExchangeError::read(&error))?;
             self.ended = length == 0;
             if length == room || self.room < MIN_ROOM {
                 self.room = (self.room * 2).clamp(MIN_ROOM, MAX_ROOM);
@@ -221,17 +223,18 @@ where
     }
 
     /// Takes a piece of the body out of what was read.
-    fn take_piece(&mut self) -> Result<Option<Bytes>, Problem> {
+    fn take_piece(&mut self) -> Result<Option<Bytes>, ExchangeError> {
         let length = match &mut self.rest {
-            Rest::Chunks(chunks) => return chunks.next(&mut self.inbox),
-            Rest::UntilEnd => self.inbox.len(),
+            Rest::Chunks(chunks) => return chunks.next(&mut self.read_buffer),
+            Rest::UntilEnd => self.read_buffer.len(),
             Rest::Length(rest) => {
-                let length = usize::try_from(*rest).unwrap_or(usize::MAX).min(self.inbox.len());
+                let length =
+                    usize::try_from(*rest).unwrap_or(usize::MAX).min(self.read_buffer.len());
                 *rest -= u64::try_from(length).unwrap_or(*rest);
                 length
             }
         };
-        Ok((length > 0).then(|| self.inbox.split_to(length).freeze()))
+        Ok((length > 0).then(|| self.read_buffer.split_to(length).freeze()))
     }
 
     fn is_complete(&self) -> bool {
@@ -243,10 +246,10 @@ where
     }
 
     /// The problem of a connection that ended before the response did.
-    fn early_end(&self, message: String) -> Problem {
+    fn early_end(&self, message: String) -> ExchangeError {
         match &self.broken {
-            Some(error) => Problem::io(error),
-            None => Problem::closed(message),
+            Some(error) => ExchangeError::read(error),
+            None => ExchangeError::closed(message),
         }
     }
 
@@ -263,11 +266,13 @@ where
 
 #[cfg(test)]
 mod tests {
-    use http_body_util::Full;
     use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
     use super::*;
-    use crate::{diagnostics::Reason, net::wire::Timestamp};
+    use crate::{
+        diagnostics::Reason,
+        net::{http::full_body, wire::Timestamp},
+    };
 
     /// A connection that was reset behind these bytes, as the first write found out.
     struct ResetBehind(&'static [u8]);
@@ -313,18 +318,20 @@ mod tests {
             (b"HTTP/1.1 413 No\r\nContent-Length: 5\r\n\r\nhello", Ok(5)),
             (b"HTTP/1.1 413 No\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", Ok(0)),
         ] {
-            let request = Request::post("/").body(Full::new(Bytes::from_static(b"body"))).unwrap();
+            let body = full_body(Bytes::from_static(b"body"));
+            let request = Request::post("/").body(body).unwrap();
             let stream = Box::new(ResetBehind(response));
             let (clock, watch) = (WireClock::manual(Timestamp::now()), HeadWatch::default());
             let outcome = async {
-                let (_, mut exchange) = send(stream, &clock, &watch, request).await?;
+                let mut exchange = Http1::new(stream, clock, watch, request);
+                exchange.head().await?;
                 let mut length = 0;
                 while let Some(piece) = exchange.next_piece().await? {
                     length += piece.len();
                 }
                 Ok(length)
             };
-            let outcome: Result<usize, Problem> = outcome.await;
+            let outcome: Result<usize, ExchangeError> = outcome.await;
             let found = outcome.map_err(|problem| problem.failure("sending").reason);
             assert_eq!(found, expected, "{}", response.escape_ascii());
         }

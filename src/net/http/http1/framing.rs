@@ -2,7 +2,8 @@
 
 use http::{HeaderMap, Method, StatusCode, header};
 
-use super::{head::Head, problem::Problem};
+use super::head::Head;
+use crate::net::http::{content_length::ContentLength, error::ExchangeError};
 
 /// How a body ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,7 +23,10 @@ impl Framing {
 /// Says where the body of a response to `method` ends, and the length that Go's client tells.
 ///
 /// Takes the headers out of the head that Go's client does not present.
-pub(super) fn framing(head: &mut Head, method: &Method) -> Result<(Framing, Option<u64>), Problem> {
+pub(super) fn framing(
+    head: &mut Head,
+    method: &Method,
+) -> Result<(Framing, Option<u64>), ExchangeError> {
     let Head { version, status, headers, .. } = head;
     if method == Method::CONNECT && status.is_success() || status.is_informational() {
         // What follows is another protocol.
@@ -51,34 +55,29 @@ pub(super) fn framing(head: &mut Head, method: &Method) -> Result<(Framing, Opti
 }
 
 /// Whether the body comes in chunks; there is no other encoding.
-fn is_chunked(headers: &HeaderMap) -> Result<bool, Problem> {
+fn is_chunked(headers: &HeaderMap) -> Result<bool, ExchangeError> {
     let mut encodings = headers.get_all(header::TRANSFER_ENCODING).iter();
     let Some(encoding) = encodings.next() else { return Ok(false) };
     if encoding.as_bytes().eq_ignore_ascii_case(b"chunked") && encodings.next().is_none() {
         return Ok(true);
     }
-    Err(Problem::line("the transfer encoding is not supported", encoding.as_bytes()))
+    Err(ExchangeError::line("the transfer encoding is not supported", encoding.as_bytes()))
 }
 
-/// The length in `Content-Length`, which may stand there several times if it is the same.
-fn length(headers: &mut HeaderMap) -> Result<Option<u64>, Problem> {
-    let mut given = headers.get_all(header::CONTENT_LENGTH).iter();
-    let Some(first) = given.next() else { return Ok(None) };
-    let mut words = first.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
-    let word = words.next().unwrap_or_default();
-    let others = given.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
-    let same = words.chain(others).all(|other| other.trim_ascii() == word);
-    let is_number = !word.is_empty() && word.iter().all(u8::is_ascii_digit);
-    let length = str::from_utf8(word).ok().and_then(|word| word.parse::<i64>().ok());
-    let length = length.and_then(|length| u64::try_from(length).ok());
-    match length.filter(|_| same && is_number) {
-        Some(length) => {
+/// Returns the length in `Content-Length`, and keeps one such header.
+fn length(headers: &mut HeaderMap) -> Result<Option<u64>, ExchangeError> {
+    let length = ContentLength::of(headers);
+    let Some(first) = headers.get(header::CONTENT_LENGTH) else { return Ok(None) };
+    match length {
+        ContentLength::Absent | ContentLength::Invalid => {
+            let what = "the header Content-Length is not a single number";
+            Err(ExchangeError::line(what, first.as_bytes()))
+        }
+        ContentLength::Number(length) => Ok(Some(length)),
+        ContentLength::Repeated(length) => {
             let first = first.clone();
             headers.insert(header::CONTENT_LENGTH, first);
             Ok(Some(length))
-        }
-        None => {
-            Err(Problem::line("the header Content-Length is no single number", first.as_bytes()))
         }
     }
 }

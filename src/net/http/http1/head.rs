@@ -11,8 +11,7 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use memchr::memchr;
 
-use super::problem::Problem;
-use crate::net::http::{send::LARGEST_HEAD, version::HttpVersion};
+use crate::net::http::{error::ExchangeError, limits::MAX_HEAD, version::HttpVersion};
 
 /// The head of a response.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,7 +53,7 @@ const START: &[u8] = b"HTTP";
 
 impl HeadReader {
     /// Takes the head out of `bytes`, which are all that came so far, if it is complete.
-    pub(super) fn take(&mut self, bytes: &mut BytesMut) -> Result<Found, Problem> {
+    pub(super) fn take(&mut self, bytes: &mut BytesMut) -> Result<Found, ExchangeError> {
         while let Some(offset) = memchr(b'\n', bytes.get(self.searched..).unwrap_or_default()) {
             let end = self.searched + offset + 1;
             let line = without_end(bytes.get(self.line..end).unwrap_or_default());
@@ -77,11 +76,8 @@ impl HeadReader {
         if !can_begin(bytes) {
             return Ok(Found::Other);
         }
-        if bytes.len() > LARGEST_HEAD {
-            return Err(Problem::too_large(format!(
-                "the head of the response is larger than {} KiB, which is a fixed limit",
-                LARGEST_HEAD >> 10
-            )));
+        if bytes.len() > MAX_HEAD {
+            return Err(ExchangeError::head_too_large());
         }
         Ok(Found::Part)
     }
@@ -120,12 +116,12 @@ fn continues(line: &[u8]) -> bool {
 
 impl Head {
     /// Reads a complete head with about this many lines.
-    fn read(head: &Bytes, lines: usize) -> Result<Self, Problem> {
+    fn read(head: &Bytes, lines: usize) -> Result<Self, ExchangeError> {
         let mut lines_left = Lines { head, from: 0 };
         let first = lines_left.by_ref().find(|line| !line.is_empty()).unwrap_or_default();
         let (version, status, reason) = status_line(first)?;
         let reason = head.slice_ref(reason);
-        let too_many = |_| Problem::too_large("the response has too many header lines");
+        let too_many = |_| ExchangeError::too_large("the response has too many header lines");
         let mut headers =
             HeaderMap::try_with_capacity(lines.saturating_sub(2)).map_err(too_many)?;
         let mut ignored = None;
@@ -141,7 +137,7 @@ impl Head {
                 }
                 Field::Ignored => {}
                 Field::Malformed if decides_end(line) => {
-                    return Err(Problem::line("the header line is malformed", line));
+                    return Err(ExchangeError::line("the header line is malformed", line));
                 }
                 Field::Malformed => ignored = ignored.or_else(|| Some(head.slice_ref(line))),
             }
@@ -242,8 +238,8 @@ fn with_blanks(value: &[u8]) -> Option<HeaderValue> {
 }
 
 /// Reads version, status code and reason phrase.
-fn status_line(line: &[u8]) -> Result<(HttpVersion, StatusCode, &[u8]), Problem> {
-    let bad = |what: &str| Problem::line(what, line);
+fn status_line(line: &[u8]) -> Result<(HttpVersion, StatusCode, &[u8]), ExchangeError> {
+    let bad = |what: &str| ExchangeError::line(what, line);
     let blank = memchr(b' ', line).unwrap_or(line.len());
     let (version, rest) = line.split_at_checked(blank).unwrap_or_default();
     let &[b'H', b'T', b'T', b'P', b'/', major @ b'0'..=b'9', b'.', minor @ b'0'..=b'9'] = version
@@ -269,7 +265,7 @@ mod tests {
     use crate::diagnostics::Reason;
 
     /// Gives the bytes in pieces of `size`; the first finding that is not a part, and what is left.
-    fn read(bytes: &[u8], size: usize) -> (Result<Found, Problem>, Vec<u8>) {
+    fn read(bytes: &[u8], size: usize) -> (Result<Found, ExchangeError>, Vec<u8>) {
         let mut reader = HeadReader::default();
         let mut inbox = BytesMut::new();
         for piece in bytes.chunks(size) {
@@ -418,9 +414,9 @@ mod tests {
 
     #[test]
     fn a_head_is_bounded() {
-        let long = [b"HTTP/1.1 200 OK\r\nX: ".to_vec(), vec![b'x'; LARGEST_HEAD]].concat();
-        let empty = b"\r\n".repeat(LARGEST_HEAD);
-        let many = [b"HTTP/1.1 200 OK\r\n".to_vec(), b"a:\n".repeat(LARGEST_HEAD / 4)].concat();
+        let long = [b"HTTP/1.1 200 OK\r\nX: ".to_vec(), vec![b'x'; MAX_HEAD]].concat();
+        let empty = b"\r\n".repeat(MAX_HEAD);
+        let many = [b"HTTP/1.1 200 OK\r\n".to_vec(), b"a:\n".repeat(MAX_HEAD / 4)].concat();
         for bytes in [&long, &empty, &[many, b"\n".to_vec()].concat()] {
             let problem = read(bytes, 32 << 10).0.unwrap_err();
             assert_eq!(problem.failure("").reason, Reason::TooLarge);

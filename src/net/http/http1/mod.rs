@@ -9,13 +9,7 @@ mod chunked;
 mod exchange;
 mod framing;
 mod head;
-mod problem;
 mod upload;
 mod watch;
 
-pub(crate) use self::{
-    exchange::{Exchange, send},
-    head::Head,
-    problem::Problem,
-    watch::HeadWatch,
-};
+pub(crate) use self::{exchange::Http1, head::Head, watch::HeadWatch};

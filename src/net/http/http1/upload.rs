@@ -1,7 +1,6 @@
 //! A request on its way.
 
 use std::{
-    error::Error,
     fmt::Write as _,
     io,
     pin::Pin,
@@ -10,16 +9,18 @@ use std::{
 
 use bytes::{Buf as _, Bytes, BytesMut};
 use http::{HeaderMap, Request, header};
-use http_body::Body;
+use http_body::Body as _;
 use tokio::io::AsyncWrite;
 
+use crate::net::http::RequestBody;
+
 /// A request that is being sent, with its body.
-pub(super) struct Upload<B> {
+pub(super) struct Upload {
     /// What is sent next.
     ready: BytesMut,
     /// What is sent after that; a piece of the body that is too large to be copied.
     large: Bytes,
-    body: Option<B>,
+    body: Option<RequestBody>,
     is_chunked: bool,
 }
 
@@ -29,7 +30,7 @@ pub(super) enum UploadError {
     /// The connection takes no more.
     Connection(io::Error),
     /// Its body cannot be read.
-    Body(Box<dyn Error + Send + Sync>),
+    Body(io::Error),
 }
 
 /// A request on a body of which this much or less is there is sent in one piece.
@@ -38,11 +39,8 @@ const MAX_COPIED: usize = 8 << 10;
 /// Room for the head of a request.
 const USUAL_HEAD: usize = 512;
 
-impl<B> Upload<B>
-where
-    B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Unpin,
-{
-    pub(super) fn new(request: Request<B>) -> Self {
+impl Upload {
+    pub(super) fn new(request: Request<RequestBody>) -> Self {
         let (parts, body) = request.into_parts();
         let mut ready = BytesMut::with_capacity(USUAL_HEAD);
         // It takes everything.
@@ -98,7 +96,7 @@ where
                         self.add(piece);
                     }
                 }
-                Some(Err(error)) => return Poll::Ready(Err(UploadError::Body(error.into()))),
+                Some(Err(error)) => return Poll::Ready(Err(UploadError::Body(error))),
                 None => {
                     self.body = None;
                     if self.is_chunked {

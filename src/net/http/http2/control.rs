@@ -5,7 +5,7 @@ use bytes::{Buf as _, Bytes, BytesMut};
 
 use super::{
     Event,
-    error::{ErrorCode, GoAway, Http2Error},
+    error::{self, ErrorCode, GoAway},
     frames::{
         ACK, CONTINUATION, END_HEADERS, END_STREAM, FrameHeader, GOAWAY, HEADER_SIZE, HEADERS,
         PADDED, PING, PRIORITY, PUSH_PROMISE, RST_STREAM, SETTINGS, STREAM, WINDOW_UPDATE,
@@ -15,8 +15,9 @@ use super::{
     request::{DEFAULT_WINDOW, INITIAL_WINDOW_SIZE},
 };
 use crate::net::http::{
-    fields::{BadSection, FieldSection},
-    send::{LARGEST_HEAD, READ_AHEAD},
+    error::ExchangeError,
+    fields::FieldSection,
+    limits::{MAX_HEAD, READ_AHEAD},
 };
 
 /// Maximum size of a window in bytes (RFC 9113, section 6.9.1).
@@ -94,7 +95,7 @@ impl Control {
         stream: u32,
         payload: BytesMut,
         ends: bool,
-    ) -> Result<Option<Event>, Http2Error> {
+    ) -> Result<Option<Event>, ExchangeError> {
         self.expect_no_block()?;
         // As Go's client does it, what nobody can have pushed is passed over.
         if stream == STREAM + 1 {
@@ -102,7 +103,7 @@ impl Control {
         }
         if stream != STREAM {
             let text = format!("DATA for stream {stream}, which no request has opened");
-            return Err(Http2Error::broken(text));
+            return Err(error::broken(text));
         }
         Ok(Some(Event::Data { payload, ends }))
     }
@@ -114,7 +115,7 @@ impl Control {
         decoder: &mut Decoder,
         out: &mut BytesMut,
         before: &str,
-    ) -> Result<Option<Event>, Http2Error> {
+    ) -> Result<Option<Event>, ExchangeError> {
         if header.kind == CONTINUATION {
             return self.continuation(header, &payload, decoder);
         }
@@ -128,25 +129,25 @@ impl Control {
             RST_STREAM => {
                 let code = sole_number(header, &payload, "RST_STREAM")?;
                 if header.stream == 0 {
-                    return Err(Http2Error::broken("RST_STREAM for the whole connection"));
+                    return Err(error::broken("RST_STREAM for the whole connection"));
                 }
                 if header.stream == STREAM {
-                    return Err(Http2Error::reset(ErrorCode(code), before, self.go_away.as_ref()));
+                    return Err(error::reset(ErrorCode(code), before, self.go_away.as_ref()));
                 }
             }
             PUSH_PROMISE => {
                 let text = "it pushes (PUSH_PROMISE), which the exporter's SETTINGS switch off";
-                return Err(Http2Error::broken(text));
+                return Err(error::broken(text));
             }
             _ => {}
         }
         Ok(None)
     }
 
-    fn expect_no_block(&self) -> Result<(), Http2Error> {
+    fn expect_no_block(&self) -> Result<(), ExchangeError> {
         match self.block {
             None => Ok(()),
-            Some(_) => Err(Http2Error::broken("another frame interrupts a header block")),
+            Some(_) => Err(error::broken("another frame interrupts a header block")),
         }
     }
 
@@ -155,11 +156,11 @@ impl Control {
         header: FrameHeader,
         mut payload: Bytes,
         decoder: &mut Decoder,
-    ) -> Result<Option<Event>, Http2Error> {
+    ) -> Result<Option<Event>, ExchangeError> {
         if header.stream == 0 {
-            return Err(Http2Error::broken("HEADERS for the whole connection"));
+            return Err(error::broken("HEADERS for the whole connection"));
         }
-        let invalid = || Http2Error::broken("a HEADERS frame is too short for its padding");
+        let invalid = || error::broken("a HEADERS frame is too short for its padding");
         let padding =
             if header.has(PADDED) { payload.try_get_u8().map_err(|_| invalid())? } else { 0 };
         // The priority is out of use.
@@ -184,15 +185,15 @@ impl Control {
         header: FrameHeader,
         fragment: &[u8],
         decoder: &mut Decoder,
-    ) -> Result<Option<Event>, Http2Error> {
+    ) -> Result<Option<Event>, ExchangeError> {
         let mut block = self
             .block
             .take()
             .filter(|block| block.stream == header.stream)
-            .ok_or_else(|| Http2Error::broken("CONTINUATION without HEADERS"))?;
+            .ok_or_else(|| error::broken("CONTINUATION without HEADERS"))?;
         block.size += HEADER_SIZE + fragment.len();
-        if block.size > LARGEST_HEAD {
-            return Err(BadSection::too_large().into());
+        if block.size > MAX_HEAD {
+            return Err(ExchangeError::head_too_large());
         }
         block.fragments.extend_from_slice(fragment);
         if header.has(END_HEADERS) {
@@ -208,11 +209,11 @@ impl Control {
         header: FrameHeader,
         payload: &[u8],
         out: &mut BytesMut,
-    ) -> Result<(), Http2Error> {
+    ) -> Result<(), ExchangeError> {
         let (settings, rest) = payload.as_chunks::<6>();
         let is_ack = header.has(ACK);
         if header.stream != 0 || !rest.is_empty() || is_ack && !payload.is_empty() {
-            return Err(Http2Error::broken("a SETTINGS frame has an invalid size or stream"));
+            return Err(error::broken("a SETTINGS frame has an invalid size or stream"));
         }
         if is_ack {
             return Ok(());
@@ -225,14 +226,14 @@ impl Control {
             self.stream_window += window - self.initial_window;
             self.initial_window = window;
             if window > MAX_WINDOW || self.stream_window > MAX_WINDOW {
-                return Err(Http2Error::broken("SETTINGS make a flow-control window too large"));
+                return Err(error::broken("SETTINGS make a flow-control window too large"));
             }
         }
         put_frame(out, SETTINGS, ACK, 0, &[]);
         Ok(())
     }
 
-    fn window_update(&mut self, header: FrameHeader, payload: &[u8]) -> Result<(), Http2Error> {
+    fn window_update(&mut self, header: FrameHeader, payload: &[u8]) -> Result<(), ExchangeError> {
         let increment = i64::from(sole_number(header, payload, "WINDOW_UPDATE")?) & MAX_WINDOW;
         let window = match header.stream {
             0 => &mut self.connection_window,
@@ -240,17 +241,17 @@ impl Control {
             _ => return Ok(()),
         };
         if increment == 0 {
-            return Err(Http2Error::broken("a WINDOW_UPDATE frame has an increment of 0"));
+            return Err(error::broken("a WINDOW_UPDATE frame has an increment of 0"));
         }
         *window += increment;
         if *window > MAX_WINDOW {
-            return Err(Http2Error::broken("WINDOW_UPDATE makes a flow-control window too large"));
+            return Err(error::broken("WINDOW_UPDATE makes a flow-control window too large"));
         }
         Ok(())
     }
 
-    fn go_away(&mut self, header: FrameHeader, mut payload: Bytes) -> Result<(), Http2Error> {
-        let invalid = || Http2Error::broken("a GOAWAY frame has an invalid size or stream");
+    fn go_away(&mut self, header: FrameHeader, mut payload: Bytes) -> Result<(), ExchangeError> {
+        let invalid = || error::broken("a GOAWAY frame has an invalid size or stream");
         if header.stream != 0 {
             return Err(invalid());
         }
@@ -258,7 +259,7 @@ impl Control {
         let code = ErrorCode(payload.try_get_u32().map_err(|_| invalid())?);
         let go_away =
             self.go_away.insert(GoAway { code, last_stream, debug_data: payload.to_vec() });
-        if go_away.last_stream < STREAM { Err(Http2Error::not_processed(go_away)) } else { Ok(()) }
+        if go_away.last_stream < STREAM { Err(error::not_processed(go_away)) } else { Ok(()) }
     }
 }
 
@@ -268,19 +269,19 @@ fn section(
     ends: bool,
     block: Bytes,
     decoder: &mut Decoder,
-) -> Result<Option<Event>, Http2Error> {
+) -> Result<Option<Event>, ExchangeError> {
     if stream != STREAM {
         decoder.decode(block, |_, _| Ok::<_, HpackError>(()))?;
         return Ok(None);
     }
     let mut section = FieldSection::default();
-    decoder.decode(block, |name, value| section.push(&name, value).map_err(Http2Error::from))?;
+    decoder.decode(block, |name, value| section.push(&name, value))?;
     Ok(Some(Event::Section { section, ends }))
 }
 
-fn ping(header: FrameHeader, payload: &[u8], out: &mut BytesMut) -> Result<(), Http2Error> {
+fn ping(header: FrameHeader, payload: &[u8], out: &mut BytesMut) -> Result<(), ExchangeError> {
     if header.stream != 0 || payload.len() != 8 {
-        return Err(Http2Error::broken("a PING frame has an invalid size or stream"));
+        return Err(error::broken("a PING frame has an invalid size or stream"));
     }
     if !header.has(ACK) {
         put_frame(out, PING, ACK, 0, payload);
@@ -289,15 +290,15 @@ fn ping(header: FrameHeader, payload: &[u8], out: &mut BytesMut) -> Result<(), H
 }
 
 /// Returns the number that is all of a frame's payload.
-fn sole_number(header: FrameHeader, payload: &[u8], frame: &str) -> Result<u32, Http2Error> {
+fn sole_number(header: FrameHeader, payload: &[u8], frame: &str) -> Result<u32, ExchangeError> {
     let bytes = payload.try_into().map_err(|_| {
-        Http2Error::broken(format!("a {frame} frame has an invalid size: {} bytes", header.length))
+        error::broken(format!("a {frame} frame has an invalid size: {} bytes", header.length))
     })?;
     Ok(u32::from_be_bytes(bytes))
 }
 
-impl From<HpackError> for Http2Error {
+impl From<HpackError> for ExchangeError {
     fn from(error: HpackError) -> Self {
-        Self::broken(format!("the headers cannot be decoded (HPACK): {error}"))
+        error::broken(format!("the headers cannot be decoded (HPACK): {error}"))
     }
 }

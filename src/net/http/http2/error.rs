@@ -3,21 +3,9 @@
 use std::{fmt, io};
 
 use crate::{
-    diagnostics::{Call, Cause, Failure, Reason, Stage, log::Quoted},
-    net::http::{fields::BadSection, not_http},
+    diagnostics::{Call, Cause, Failure, Reason, log::Quoted},
+    net::http::{error::ExchangeError, not_http},
 };
-
-/// An exchange that failed.
-#[derive(Debug, Clone)]
-pub(crate) struct Http2Error {
-    reason: Reason,
-    text: String,
-    /// The failure of a layer below or of the request's body, which says it all.
-    whole: Option<Failure>,
-    /// The code that the stream was reset with, by either side.
-    reset: Option<ErrorCode>,
-    needs_http1: bool,
-}
 
 /// An error code of `RST_STREAM` and GOAWAY (RFC 9113, section 7).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,7 +13,6 @@ pub(crate) struct ErrorCode(pub(crate) u32);
 
 impl ErrorCode {
     pub(crate) const NO_ERROR: Self = Self(0);
-    pub(crate) const PROTOCOL_ERROR: Self = Self(1);
     pub(crate) const FLOW_CONTROL_ERROR: Self = Self(3);
     pub(crate) const REFUSED_STREAM: Self = Self(7);
     pub(crate) const CANCEL: Self = Self(8);
@@ -111,118 +98,81 @@ impl fmt::Display for GoAway {
     }
 }
 
-impl Http2Error {
-    fn new(reason: Reason, text: impl Into<String>) -> Self {
-        Self { reason, text: text.into(), whole: None, reset: None, needs_http1: false }
-    }
+/// The server broke the protocol, and the connection cannot be used any more.
+pub(super) fn broken(what: impl fmt::Display) -> ExchangeError {
+    ExchangeError::protocol(format!("the server violates HTTP/2: {what}"))
+}
 
-    /// The server broke the protocol, and the connection cannot be used any more.
-    pub(super) fn broken(what: impl fmt::Display) -> Self {
-        Self::new(Reason::Protocol, format!("the server breaks HTTP/2: {what}"))
+/// The server began with something other than frames.
+pub(super) fn not_http2(beginning: &[u8]) -> ExchangeError {
+    const STATUS_LINE: &[u8] = b"HTTP/";
+    let compared = beginning.len().min(STATUS_LINE.len());
+    if beginning.get(..compared) == STATUS_LINE.get(..compared) {
+        return ExchangeError::protocol("the server answers in HTTP/1, not in HTTP/2")
+            .with_hint_of_http1(true);
     }
+    let what = not_http::describe(beginning);
+    ExchangeError::new(Reason::NotHttp, format!("the server does not speak HTTP/2: {what}"))
+}
 
-    /// The response is malformed, which a client answers with a reset of its stream.
-    pub(super) fn malformed(reason: Reason, what: impl Into<String>) -> Self {
-        Self { reset: Some(ErrorCode::PROTOCOL_ERROR), ..Self::new(reason, what) }
+/// The server reset the stream; `before` names what had not arrived by then.
+pub(super) fn reset(code: ErrorCode, before: &str, go_away: Option<&GoAway>) -> ExchangeError {
+    let (_, reason, meaning) = code.describe();
+    // For a connection NO_ERROR means a graceful shutdown, for a stream it means nothing.
+    let meaning = if code == ErrorCode::NO_ERROR { "it gives no reason" } else { meaning };
+    let mut text = format!(
+        "the server ended the stream before {before}, by RST_STREAM with {code}: {meaning}"
+    );
+    if let Some(go_away) = go_away {
+        text = format!("{text}; before that it sent {go_away}");
     }
+    ExchangeError::new(reason, text)
+        .with_reset_code(code.0)
+        .with_hint_of_http1(code == ErrorCode::HTTP_1_1_REQUIRED)
+}
 
-    /// The server began with something else than frames.
-    pub(super) fn not_http2(beginning: &[u8]) -> Self {
-        const STATUS_LINE: &[u8] = b"HTTP/";
-        let compared = beginning.len().min(STATUS_LINE.len());
-        if beginning.get(..compared) == STATUS_LINE.get(..compared) {
-            let error = Self::new(Reason::Protocol, "the server answers in HTTP/1, not in HTTP/2");
-            return Self { needs_http1: true, ..error };
+/// The server ended the connection by a GOAWAY that says that the request was not processed.
+pub(super) fn not_processed(go_away: &GoAway) -> ExchangeError {
+    let (_, reason, _) = go_away.code.describe();
+    let text = format!("the server did not process the request; it sent {go_away}");
+    ExchangeError::new(reason, text)
+        .with_hint_of_http1(go_away.code == ErrorCode::HTTP_1_1_REQUIRED)
+}
+
+/// The server closed the connection; `before` names what had not arrived by then.
+pub(super) fn closed(before: &str, go_away: Option<&GoAway>) -> ExchangeError {
+    let text = format!("the server closed the connection before {before}");
+    match go_away {
+        None => ExchangeError::closed(text),
+        Some(go_away) => {
+            let (_, reason, _) = go_away.code.describe();
+            ExchangeError::new(reason, format!("{text}, after {go_away}"))
         }
-        let what = not_http::describe(beginning);
-        Self::new(Reason::NotHttp, format!("the server does not speak HTTP/2: {what}"))
-    }
-
-    /// The server reset the stream; `before` says what had not come by then.
-    pub(super) fn reset(code: ErrorCode, before: &str, go_away: Option<&GoAway>) -> Self {
-        let (_, reason, meaning) = code.describe();
-        // Its meaning of a connection, of which a server says it too, is not that of a stream.
-        let meaning = if code == ErrorCode::NO_ERROR { "it gives no reason" } else { meaning };
-        let mut text = format!(
-            "the server ended the stream before {before}, by RST_STREAM with {code}: {meaning}"
-        );
-        if let Some(go_away) = go_away {
-            text = format!("{text}; before that it sent {go_away}");
-        }
-        let needs_http1 = code == ErrorCode::HTTP_1_1_REQUIRED;
-        Self { reset: Some(code), needs_http1, ..Self::new(reason, text) }
-    }
-
-    /// The server ended the connection by a GOAWAY that says that the request was not processed.
-    pub(super) fn not_processed(go_away: &GoAway) -> Self {
-        let (_, reason, _) = go_away.code.describe();
-        let text = format!("the server did not process the request; it sent {go_away}");
-        let needs_http1 = go_away.code == ErrorCode::HTTP_1_1_REQUIRED;
-        Self { needs_http1, ..Self::new(reason, text) }
-    }
-
-    /// The server closed the connection; `before` says what had not come by then.
-    pub(super) fn closed(before: &str, go_away: Option<&GoAway>) -> Self {
-        let text = format!("the server closed the connection before {before}");
-        match go_away {
-            None => Self::new(Reason::Closed, text),
-            Some(go_away) => {
-                let (_, reason, _) = go_away.code.describe();
-                Self::new(reason, format!("{text}, after {go_away}"))
-            }
-        }
-    }
-
-    /// The body was announced to be longer than it is.
-    pub(super) fn missing(bytes: u64) -> Self {
-        let text = format!("the response ends {bytes} bytes before the length in Content-Length");
-        Self::new(Reason::Closed, text)
-    }
-
-    /// A system call or the TLS layer failed.
-    pub(super) fn io(error: &io::Error, before: &str, go_away: Option<&GoAway>) -> Self {
-        let mut text = format!("the connection failed before {before}: {error}");
-        if let Some(go_away) = go_away {
-            text = format!("{text}; before that the server sent {go_away}");
-        }
-        let whole = Failure::behind(error).cloned();
-        Self { whole, ..Self::new(Cause::of(Call::Exchange, error).reason, text) }
-    }
-
-    /// The body of the request cannot be read.
-    pub(super) fn request_body(error: &io::Error) -> Self {
-        let text = format!("The request failed: its body cannot be read: {error}");
-        let whole = Failure::new(Stage::Request, Reason::UnusableFile, text.clone());
-        Self { whole: Some(whole), ..Self::new(Reason::UnusableFile, text) }
-    }
-
-    /// Returns the failure, whose message begins with `what`.
-    pub(crate) fn failure(&self, what: &str) -> Failure {
-        self.whole.clone().unwrap_or_else(|| {
-            Failure::new(Stage::Response, self.reason, format!("{what}: {}", self.text))
-        })
-    }
-
-    /// Returns the code that the stream was reset with, by either side.
-    pub(crate) fn reset_code(&self) -> Option<ErrorCode> {
-        self.reset
-    }
-
-    /// Returns whether the server may answer over HTTP/1.1.
-    pub(crate) fn needs_http1(&self) -> bool {
-        self.needs_http1
     }
 }
 
-impl From<BadSection> for Http2Error {
-    fn from(bad: BadSection) -> Self {
-        Self::malformed(bad.reason, bad.text)
+/// The body is shorter than `Content-Length` by so many bytes.
+pub(super) fn missing(bytes: u64) -> ExchangeError {
+    let text = format!("the response ends {bytes} bytes before the length in Content-Length");
+    ExchangeError::closed(text)
+}
+
+/// A system call or the TLS layer failed.
+pub(super) fn io(error: &io::Error, before: &str, go_away: Option<&GoAway>) -> ExchangeError {
+    if let Some(failure) = Failure::behind(error) {
+        return failure.clone().into();
     }
+    let mut text = format!("the connection failed before {before}: {error}");
+    if let Some(go_away) = go_away {
+        text = format!("{text}; before that the server sent {go_away}");
+    }
+    ExchangeError::new(Cause::of(Call::Exchange, error).reason, text)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::diagnostics::Stage;
 
     #[test]
     fn each_error_code_has_its_name_and_reason() {
@@ -245,15 +195,13 @@ mod tests {
             (0xe, "unknown error code (0xe)", Protocol),
             (u32::MAX, "unknown error code (0xffffffff)", Protocol),
         ] {
-            let reset = Http2Error::reset(ErrorCode(code), "its head", None);
-            let failure = reset.failure("The request failed");
+            let reset = reset(ErrorCode(code), "its head", None);
+            let failure = reset.clone().failure("The request failed");
             assert_eq!(failure.reason, reason, "{code}");
             assert!(failure.message.contains(name), "{failure}");
             let debug_data = b"too \"many\"\n".to_vec();
             let go_away = GoAway { code: ErrorCode(code), last_stream: 0, debug_data };
-            for error in
-                [Http2Error::not_processed(&go_away), Http2Error::closed("x", Some(&go_away))]
-            {
+            for error in [not_processed(&go_away), closed("x", Some(&go_away))] {
                 let failure = error.failure("The request failed");
                 assert_eq!(failure.reason, reason, "{code}");
                 assert!(failure.message.contains(name), "{failure}");
@@ -266,10 +214,10 @@ mod tests {
     #[test]
     fn a_failure_from_below_stands_as_it_is() {
         let below = Failure::new(Stage::Tls, Reason::TlsProtocol, "an alert");
-        let error = Http2Error::io(&io::Error::other(below.clone()), "its head", None);
+        let error = io(&io::Error::other(below.clone()), "its head", None);
         assert_eq!(error.failure("The request failed"), below);
         let reset = io::Error::from(io::ErrorKind::ConnectionReset);
-        let failure = Http2Error::io(&reset, "its head", None).failure("The request failed");
+        let failure = io(&reset, "its head", None).failure("The request failed");
         assert_eq!((failure.stage, failure.reason), (Stage::Response, Reason::Reset));
     }
 }

@@ -2,8 +2,8 @@
 
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 
-use super::error::Http2Error;
-use crate::net::http::{fields::BadSection, send::LARGEST_HEAD};
+use super::error;
+use crate::net::http::{error::ExchangeError, limits::MAX_HEAD};
 
 /// Types of frames (RFC 9113, section 6).
 pub(super) const DATA: u8 = 0;
@@ -146,7 +146,7 @@ enum State {
 
 impl FrameReader {
     /// Returns the next part of a frame, unless more bytes are needed for it.
-    pub(super) fn next(&mut self) -> Result<Option<Part>, Http2Error> {
+    pub(super) fn next(&mut self) -> Result<Option<Part>, ExchangeError> {
         loop {
             if let State::Whole(header) | State::Data { header, .. } = self.state {
                 self.touched |= header.is_response() && !self.buffer.is_empty();
@@ -170,7 +170,7 @@ impl FrameReader {
                     self.consumed += 1;
                     let left =
                         (header.length - 1).checked_sub(padding.into()).ok_or_else(|| {
-                            Http2Error::broken("a DATA frame has more padding than its size allows")
+                            error::broken("a DATA frame has more padding than its size allows")
                         })?;
                     self.state = State::Data { header, left, padding: padding.into() };
                     None
@@ -221,20 +221,20 @@ impl FrameReader {
     }
 
     /// Reads the header of a frame; returns whether it is there.
-    fn read_header(&mut self) -> Result<bool, Http2Error> {
+    fn read_header(&mut self) -> Result<bool, ExchangeError> {
         let Some(bytes) = self.buffer.first_chunk().copied() else { return Ok(false) };
         let header = FrameHeader::parse(bytes);
         if self.is_text() || bytes.starts_with(HTTP1) {
-            return Err(Http2Error::not_http2(&self.buffer));
+            return Err(error::not_http2(&self.buffer));
         }
         if header.length > MAX_PAYLOAD {
             let text = format!("a frame of {} bytes, more than {MAX_PAYLOAD}", header.length);
-            return Err(Http2Error::broken(text));
+            return Err(error::broken(text));
         }
         self.buffer.advance(HEADER_SIZE);
         if !self.begun && !matches!(header.kind, SETTINGS | GOAWAY) {
             let text = "the first frame is not SETTINGS, with which every server begins";
-            return Err(Http2Error::broken(text));
+            return Err(error::broken(text));
         }
         self.begun = true;
         self.last = Some(header.kind);
@@ -242,13 +242,13 @@ impl FrameReader {
         self.state = match header.kind {
             DATA if header.has(PADDED) => State::PadLength(header),
             DATA => State::Data { header, left: header.length, padding: 0 },
-            HEADERS | CONTINUATION | PUSH_PROMISE if header.length > LARGEST_HEAD => {
-                return Err(BadSection::too_large().into());
+            HEADERS | CONTINUATION | PUSH_PROMISE if header.length > MAX_HEAD => {
+                return Err(ExchangeError::head_too_large());
             }
             SETTINGS | GOAWAY | PING | RST_STREAM | WINDOW_UPDATE
                 if header.length > MAX_CONTROL_PAYLOAD =>
             {
-                return Err(Http2Error::broken(format!(
+                return Err(error::broken(format!(
                     "a frame about the connection has {} bytes, more than {MAX_CONTROL_PAYLOAD}",
                     header.length
                 )));
@@ -259,7 +259,7 @@ impl FrameReader {
             _ => State::Skip { header, left: header.length },
         };
         if matches!(self.state, State::PadLength(FrameHeader { length: 0, .. })) {
-            return Err(Http2Error::broken("a padded DATA frame has no padding length"));
+            return Err(error::broken("a padded DATA frame has no padding length"));
         }
         Ok(true)
     }
@@ -301,7 +301,7 @@ mod tests {
 
     /// Reads bytes by pieces of this size; returns the data, how often it came, whether the stream
     /// ended, and what counts for the windows.
-    fn data(bytes: &[u8], size: usize) -> Result<(Vec<u8>, bool, usize), Http2Error> {
+    fn data(bytes: &[u8], size: usize) -> Result<(Vec<u8>, bool, usize), ExchangeError> {
         let mut reader = FrameReader::default();
         let (mut data, mut ended, mut consumed) = (Vec::new(), false, 0);
         for piece in bytes.chunks(size) {
@@ -372,7 +372,7 @@ mod tests {
             ("no padding", [settings(), frame(DATA, PADDED, b"")].concat(), "padding"),
             (
                 "a large head",
-                [settings(), frame(HEADERS, 0, &vec![0; LARGEST_HEAD + 1])].concat(),
+                [settings(), frame(HEADERS, 0, &vec![0; MAX_HEAD + 1])].concat(),
                 "larger",
             ),
             (

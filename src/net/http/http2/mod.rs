@@ -18,10 +18,10 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
+use http::{HeaderMap, Method, Request, StatusCode};
 use tokio::task::coop::consume_budget;
 
-pub(crate) use self::error::{ErrorCode, Http2Error};
+pub(crate) use self::error::ErrorCode;
 use self::{
     control::Control,
     frames::{FrameReader, Part},
@@ -29,17 +29,17 @@ use self::{
     upload::Upload,
     wire::Wire,
 };
-use crate::{
-    diagnostics::Reason,
-    net::{
-        http::{
-            RequestBody,
-            fields::{BadSection, FieldSection, FramedHead},
-            send::{LARGEST_HEAD, Transport},
-            stream_watch::StreamWatch,
-        },
-        wire::WireClock,
+use crate::net::{
+    http::{
+        RequestBody,
+        content_length::ContentLength,
+        error::ExchangeError,
+        fields::{FieldSection, FramedHead},
+        limits::MAX_HEAD,
+        stream_watch::StreamWatch,
+        transport::Transport,
     },
+    wire::WireClock,
 };
 
 /// Size from which a piece of the body is handed on, in bytes.
@@ -54,14 +54,16 @@ pub(crate) struct Http2 {
     upload: Upload,
     /// Size of the heads of interim responses (1xx) so far, in bytes.
     interim_size: usize,
-    /// Number of bytes of the body that are still to come, where it was announced.
+    /// The length of the body, if it is known.
+    content_length: Option<u64>,
+    /// Number of bytes of the body that are still to come, if that is known.
     missing: Option<u64>,
     is_complete: bool,
     /// Whether the request is one for a head alone.
     is_head: bool,
     trailers: Option<HeaderMap>,
     /// What went wrong after the piece of the body that was handed on last.
-    failed: Option<Http2Error>,
+    failed: Option<ExchangeError>,
 }
 
 /// Some of the response.
@@ -73,41 +75,42 @@ enum Event {
 }
 
 impl Http2 {
-    /// Sends a request, and waits for the head of the response.
-    ///
-    /// # Errors
-    /// The server did not answer, or not as it must.
-    pub(crate) async fn send(
+    /// Prepares a request. Nothing is sent yet.
+    pub(crate) fn new(
         stream: Box<dyn Transport>,
         clock: WireClock,
         watch: StreamWatch,
         request: Request<RequestBody>,
-    ) -> Result<(FramedHead, Box<Self>), Http2Error> {
+    ) -> Self {
         let (parts, body) = request.into_parts();
         let upload = Upload::new(body);
         let mut wire = Wire::new(stream, clock, watch);
         request::begin(&mut wire.out, &parts, upload.is_done());
         wire.note_request();
-        let mut exchange = Box::new(Self {
+        Self {
             wire,
             frames: FrameReader::default(),
             decoder: Decoder::default(),
             control: Control::default(),
             upload,
             interim_size: 0,
+            content_length: None,
             missing: None,
             is_complete: false,
-            is_head: false,
+            is_head: parts.method == Method::HEAD,
             trailers: None,
             failed: None,
-        });
-        let head = exchange.head(parts.method == Method::HEAD).await?;
-        Ok((head, exchange))
+        }
     }
 
     /// Returns whether the whole response is there; what is read of its body may be still to be taken.
     pub(crate) fn is_complete(&self) -> bool {
         self.is_complete
+    }
+
+    /// Returns the length of the body, if it is known.
+    pub(crate) fn content_length(&self) -> Option<u64> {
+        self.content_length
     }
 
     /// Returns the trailers, if any came by now.
@@ -120,13 +123,17 @@ impl Http2 {
         self.missing = None;
     }
 
-    async fn head(&mut self, is_head: bool) -> Result<FramedHead, Http2Error> {
+    /// Sends the request, and waits for the head of the response.
+    ///
+    /// # Errors
+    /// There is no valid response.
+    pub(crate) async fn head(&mut self) -> Result<FramedHead, ExchangeError> {
         loop {
             let (section, ends) = match self.next_event()? {
                 Some(Event::Section { section, ends }) => (section, ends),
                 Some(Event::Data { .. }) => {
                     let text = "malformed response: DATA comes before the head";
-                    return Err(Http2Error::malformed(Reason::Protocol, text));
+                    return Err(ExchangeError::malformed(text));
                 }
                 None => {
                     self.advance().await?;
@@ -134,9 +141,9 @@ impl Http2 {
                 }
             };
             let size = section.size();
-            let head = section.into_head(|_, headers| content_length(headers, ends, is_head))?;
+            let head = section.into_head()?;
             if !head.status.is_informational() {
-                self.note_head(&head, ends, is_head);
+                self.note_head(&head, ends);
                 return Ok(head);
             }
             if ends {
@@ -144,37 +151,37 @@ impl Http2 {
                     "malformed response: the interim response {} ends the stream",
                     head.status.as_str(),
                 );
-                return Err(Http2Error::malformed(Reason::Protocol, text));
+                return Err(ExchangeError::malformed(text));
             }
             self.interim_size += size;
-            if self.interim_size > LARGEST_HEAD {
-                return Err(BadSection::too_large().into());
+            if self.interim_size > MAX_HEAD {
+                return Err(ExchangeError::head_too_large());
             }
             self.wire.watch().note_interim(false);
         }
     }
 
-    fn note_head(&mut self, head: &FramedHead, ends: bool, is_head: bool) {
+    fn note_head(&mut self, head: &FramedHead, ends: bool) {
         self.wire.watch().note_head();
         self.wire.is_answered = true;
         self.is_complete = ends;
-        self.is_head = is_head;
-        let has_no_body =
-            is_head || matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
-        self.missing = head.content_length.filter(|_| !has_no_body);
+        let has_no_body = self.is_head
+            || matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+        self.content_length = content_length(head.content_length, ends, self.is_head);
+        self.missing = self.content_length.filter(|_| !has_no_body);
     }
 
     /// Returns the next piece of the body; nothing after its end.
     ///
     /// # Errors
     /// The body is not complete, and will not be.
-    pub(crate) async fn next_piece(&mut self) -> Result<Option<Bytes>, Http2Error> {
+    pub(crate) async fn next_piece(&mut self) -> Result<Option<Bytes>, ExchangeError> {
         let piece = self.next_of_body().await;
         // As Go's client does it, the answer to HEAD is over with its stream, however that ends.
         if self.is_head { Ok(None) } else { piece }
     }
 
-    async fn next_of_body(&mut self) -> Result<Option<Bytes>, Http2Error> {
+    async fn next_of_body(&mut self) -> Result<Option<Bytes>, ExchangeError> {
         loop {
             if let Some(error) = self.failed.take() {
                 return Err(error);
@@ -182,7 +189,7 @@ impl Http2 {
             if self.is_complete {
                 return match self.missing {
                     None | Some(0) => Ok(None),
-                    Some(missing) => Err(Http2Error::missing(missing)),
+                    Some(missing) => Err(error::missing(missing)),
                 };
             }
             consume_budget().await;
@@ -212,7 +219,7 @@ impl Http2 {
             if length > *missing {
                 piece.truncate(usize::try_from(*missing).unwrap_or(usize::MAX));
                 let text = "the body is longer than the length in Content-Length";
-                self.failed = Some(Http2Error::malformed(Reason::Protocol, text));
+                self.failed = Some(ExchangeError::malformed(text));
             }
             *missing = missing.saturating_sub(length);
         }
@@ -220,13 +227,13 @@ impl Http2 {
     }
 
     /// Returns what comes next of the body, if it was read already.
-    fn next_data(&mut self) -> Result<Option<BytesMut>, Http2Error> {
+    fn next_data(&mut self) -> Result<Option<BytesMut>, ExchangeError> {
         let (payload, ends) = match self.next_event()? {
             None => return Ok(None),
             Some(Event::Data { payload, ends }) => (payload, ends),
             Some(Event::Section { ends: false, .. }) => {
                 let text = "malformed response: the trailers do not end the stream";
-                return Err(Http2Error::malformed(Reason::Protocol, text));
+                return Err(ExchangeError::malformed(text));
             }
             Some(Event::Section { section, ends: true }) => {
                 self.trailers = Some(section.into_trailers()?);
@@ -242,7 +249,7 @@ impl Http2 {
 
     /// Returns the next part of the response, if it was read already. What is about the connection is
     /// dealt with on the way.
-    fn next_event(&mut self) -> Result<Option<Event>, Http2Error> {
+    fn next_event(&mut self) -> Result<Option<Event>, ExchangeError> {
         loop {
             let part = self.frames.next();
             if self.frames.take_touched() {
@@ -273,11 +280,11 @@ impl Http2 {
     }
 
     /// Waits until more was read; sends meanwhile what there is to be sent.
-    async fn advance(&mut self) -> Result<(), Http2Error> {
+    async fn advance(&mut self) -> Result<(), ExchangeError> {
         poll_fn(|context| self.poll_advance(context)).await
     }
 
-    fn poll_advance(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Http2Error>> {
+    fn poll_advance(&mut self, context: &mut Context<'_>) -> Poll<Result<(), ExchangeError>> {
         while self.add_body(context)? || self.wire.has_urgent() {
             if !self.wire.send(context) {
                 break;
@@ -293,7 +300,7 @@ impl Http2 {
             // a send is looked at for the first byte of its answer.
             self.wire.send(context);
             if self.frames.is_text() {
-                return Poll::Ready(Err(Http2Error::not_http2(&self.frames.buffer)));
+                return Poll::Ready(Err(error::not_http2(&self.frames.buffer)));
             }
         }
         let read = ready!(read);
@@ -301,14 +308,14 @@ impl Http2 {
         let before = self.not_there_yet();
         Poll::Ready(match read {
             Ok(true) => Ok(()),
-            _ if self.frames.is_text() => Err(Http2Error::not_http2(&self.frames.buffer)),
-            Ok(false) => Err(Http2Error::closed(before, go_away)),
-            Err(error) => Err(Http2Error::io(&error, before, go_away)),
+            _ if self.frames.is_text() => Err(error::not_http2(&self.frames.buffer)),
+            Ok(false) => Err(error::closed(before, go_away)),
+            Err(error) => Err(error::io(&error, before, go_away)),
         })
     }
 
     /// Adds the next frame of the request's body to what is to be sent; returns whether there is one.
-    fn add_body(&mut self, context: &mut Context<'_>) -> Result<bool, Http2Error> {
+    fn add_body(&mut self, context: &mut Context<'_>) -> Result<bool, ExchangeError> {
         let Self { wire, upload, control, .. } = self;
         if upload.is_done() || !wire.has_room() {
             return Ok(false);
@@ -325,21 +332,14 @@ impl Http2 {
     }
 }
 
-/// Returns the length that a head announces, as Go's client understands it: one that is malformed or
-/// repeated says nothing.
-fn content_length(headers: &HeaderMap, ends: bool, is_head: bool) -> Option<u64> {
-    let mut lengths = headers.get_all(header::CONTENT_LENGTH).iter();
-    match (lengths.next(), lengths.next()) {
-        (None, _) => (ends && !is_head).then_some(0),
-        (Some(length), None) => number(length),
-        (Some(_), Some(_)) => None,
+/// Returns the length of the body as Go's client understands it: one that is invalid or repeated is
+/// unknown, and 0 if the stream ends with the head.
+fn content_length(length: ContentLength, ends: bool, is_head: bool) -> Option<u64> {
+    match length {
+        ContentLength::Number(length) => Some(length),
+        ContentLength::Absent => (ends && !is_head).then_some(0),
+        ContentLength::Repeated(_) | ContentLength::Invalid => None,
     }
-}
-
-fn number(length: &HeaderValue) -> Option<u64> {
-    let text =
-        length.to_str().ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()))?;
-    text.parse().ok().filter(|length| *length <= u64::MAX / 2)
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use super::{
     },
     hpack::{Indexing, encode},
 };
-use crate::net::http::send::{LARGEST_HEAD, READ_AHEAD};
+use crate::net::http::limits::{MAX_HEAD, READ_AHEAD};
 
 /// What a client sends first (RFC 9113, section 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -30,7 +30,7 @@ pub(super) fn begin(out: &mut BytesMut, request: &Parts, ends: bool) {
     let settings = [
         (ENABLE_PUSH, 0),
         (INITIAL_WINDOW_SIZE, READ_AHEAD),
-        (MAX_HEADER_LIST_SIZE, u32::try_from(LARGEST_HEAD).unwrap_or(u32::MAX)),
+        (MAX_HEADER_LIST_SIZE, u32::try_from(MAX_HEAD).unwrap_or(u32::MAX)),
     ];
     let mut payload = BytesMut::new();
     for (number, value) in settings {

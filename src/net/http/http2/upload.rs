@@ -8,11 +8,8 @@ use std::{
 use bytes::{Bytes, BytesMut};
 use http_body::Body as _;
 
-use super::{
-    error::Http2Error,
-    frames::{DATA, END_STREAM, MAX_SENT_PAYLOAD, STREAM, put_frame},
-};
-use crate::net::http::RequestBody;
+use super::frames::{DATA, END_STREAM, MAX_SENT_PAYLOAD, STREAM, put_frame};
+use crate::net::http::{RequestBody, error::ExchangeError};
 
 /// The rest of a request's body.
 pub(super) struct Upload {
@@ -44,12 +41,12 @@ impl Upload {
         context: &mut Context<'_>,
         out: &mut BytesMut,
         window: usize,
-    ) -> Poll<Result<Option<usize>, Http2Error>> {
+    ) -> Poll<Result<Option<usize>, ExchangeError>> {
         let mut ended = false;
         while self.piece.is_empty() && !ended {
             match ready!(Pin::new(&mut self.body).poll_frame(context)) {
                 None => ended = true,
-                Some(Err(error)) => return Poll::Ready(Err(Http2Error::request_body(&error))),
+                Some(Err(error)) => return Poll::Ready(Err(ExchangeError::request_body(&error))),
                 Some(Ok(frame)) => self.piece = frame.into_data().unwrap_or_default(),
             }
         }

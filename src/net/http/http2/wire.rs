@@ -11,7 +11,7 @@ use bytes::{Buf as _, Bytes, BytesMut};
 use tokio::io::{AsyncReadExt as _, AsyncWrite as _};
 
 use crate::net::{
-    http::{head::spend_turn, send::Transport, stream_watch::StreamWatch},
+    http::{limits::spend_budget, stream_watch::StreamWatch, transport::Transport},
     wire::{Timestamp, WireClock},
 };
 
@@ -143,7 +143,7 @@ impl Wire {
             return Poll::Ready(Err(error));
         }
         let length = ready!(read)?;
-        spend_turn(context, length);
+        spend_budget(context, length);
         Poll::Ready(Ok(length > 0))
     }
 

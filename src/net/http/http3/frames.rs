@@ -3,11 +3,8 @@
 use bytes::{Buf as _, Bytes, BytesMut};
 use octets::Octets;
 
-use super::failure::{bad_section, broken};
-use crate::{
-    diagnostics::Failure,
-    net::http::{fields::BadSection, send::LARGEST_HEAD},
-};
+use super::error::broken;
+use crate::net::http::{error::ExchangeError, limits::MAX_HEAD};
 
 /// Types of frames (RFC 9114, section 7.2).
 pub(super) const DATA: u64 = 0x0;
@@ -66,7 +63,7 @@ impl FrameReader {
     }
 
     /// Returns the next part of a frame, unless more bytes are needed for it.
-    pub(super) fn next(&mut self) -> Result<Option<Part>, Failure> {
+    pub(super) fn next(&mut self) -> Result<Option<Part>, ExchangeError> {
         loop {
             match self.state {
                 State::Header => {
@@ -118,13 +115,11 @@ impl FrameReader {
         Some((kind, length))
     }
 
-    fn expect(&self, kind: u64, length: u64) -> Result<State, Failure> {
+    fn expect(&self, kind: u64, length: u64) -> Result<State, ExchangeError> {
         let size = usize::try_from(length).unwrap_or(usize::MAX);
         match (self.place, kind) {
             (Place::Request, DATA) => Ok(State::Data(length)),
-            (Place::Request, HEADERS) if size > LARGEST_HEAD => {
-                Err(bad_section(&BadSection::too_large()))
-            }
+            (Place::Request, HEADERS) if size > MAX_HEAD => Err(ExchangeError::head_too_large()),
             (Place::Control, SETTINGS | GOAWAY) if size > MAX_CONTROL_PAYLOAD => {
                 Err(broken(&format!("a frame about the connection has {length} bytes")))
             }
@@ -183,7 +178,7 @@ mod tests {
     /// may end there.
     type Found = (Vec<u8>, Vec<(u64, Vec<u8>)>, bool);
 
-    fn read(place: Place, bytes: &[u8], size: usize) -> Result<Found, Failure> {
+    fn read(place: Place, bytes: &[u8], size: usize) -> Result<Found, ExchangeError> {
         let mut reader = FrameReader::new(place);
         let (mut data, mut frames) = (Vec::new(), Vec::new());
         for piece in bytes.chunks(size) {
@@ -235,11 +230,11 @@ mod tests {
             (Place::Control, frame(0x8, b""), "type 0x8"),
             (Place::Control, frame(SETTINGS, &vec![0; 20_000]), "20000 bytes"),
         ] {
-            let failure = read(place, &bytes, 1000).unwrap_err();
+            let failure = read(place, &bytes, 1000).unwrap_err().failure("");
             assert_eq!(failure.reason, Reason::Protocol);
             assert!(failure.message.contains(words), "{failure}");
         }
-        let failure = read(Place::Request, &frame(HEADERS, &vec![0; 600_000]), 1000).unwrap_err();
-        assert_eq!(failure.reason, Reason::TooLarge);
+        let error = read(Place::Request, &frame(HEADERS, &vec![0; 600_000]), 1000).unwrap_err();
+        assert_eq!(error.failure("").reason, Reason::TooLarge);
     }
 }

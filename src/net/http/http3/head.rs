@@ -1,10 +1,10 @@
 //! Heads of requests and responses, in the form that HTTP/3 gives them.
 
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode, header, request::Parts};
+use http::request::Parts;
 use quiche::h3::{self, NameValue as _};
 
-use crate::net::http::fields::{BadSection, FieldSection};
+use crate::net::http::{error::ExchangeError, fields::FieldSection};
 
 /// A request as fields, those first that stand for its first line.
 pub(super) fn fields(request: &Parts) -> Vec<h3::Header> {
@@ -24,19 +24,12 @@ pub(super) fn fields(request: &Parts) -> Vec<h3::Header> {
 }
 
 /// Returns the section that these fields make.
-pub(super) fn section(fields: &[h3::Header]) -> Result<FieldSection, BadSection> {
+pub(super) fn section(fields: &[h3::Header]) -> Result<FieldSection, ExchangeError> {
     let mut section = FieldSection::default();
     for field in fields {
         section.push(field.name(), Bytes::copy_from_slice(field.value()))?;
     }
     Ok(section)
-}
-
-/// The length that was announced, as Go's client tells it.
-pub(super) fn content_length(status: StatusCode, headers: &HeaderMap) -> Option<u64> {
-    let length = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
-    let announced = length.and_then(|length| length.parse().ok());
-    announced.or_else(|| (status == StatusCode::NO_CONTENT).then_some(0))
 }
 
 #[cfg(test)]
@@ -59,24 +52,5 @@ mod tests {
             (b"x-one", b"1"),
         ];
         assert_eq!(found, expected);
-    }
-
-    #[test]
-    fn lengths_are_known_where_they_are_announced() {
-        type Fields = &'static [(&'static str, &'static str)];
-        let cases: &[(Fields, Option<u64>)] = &[
-            (&[(":status", "200")], None),
-            (&[(":status", "200"), ("content-length", "7")], Some(7)),
-            (&[(":status", "200"), ("content-length", "x")], None),
-            (&[(":status", "204")], Some(0)),
-        ];
-        for (pairs, expected) in cases {
-            let pairs = pairs
-                .iter()
-                .map(|(name, value)| h3::Header::new(name.as_bytes(), value.as_bytes()));
-            let section = section(&pairs.collect::<Vec<_>>()).unwrap();
-            let head = section.into_head(content_length).unwrap();
-            assert_eq!(head.content_length, *expected);
-        }
     }
 }

@@ -3,35 +3,34 @@
 //! QUIC and QPACK are quiche's. Frames are found here, because only they tell a response that is
 //! complete from one that is cut off.
 
-mod failure;
+mod error;
 mod frames;
 mod head;
 mod streams;
 mod upload;
 
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
-use http::{HeaderMap, Method, Request};
+use http::{HeaderMap, Method, Request, StatusCode};
 use quiche::h3::qpack;
 use tokio::task::coop::consume_budget;
 
-pub(crate) use self::failure::APPLICATION;
+pub(crate) use self::error::APPLICATION;
 use self::{
-    failure::{bad_section, broken, cut_off, of_engine, reset},
+    error::{broken, of_quic, reset},
     frames::{FrameReader, Part, Place, SETTINGS, put_frame, put_varint},
     streams::{CONTROL, PeerStreams},
     upload::Upload,
 };
-use crate::{
-    diagnostics::Failure,
-    net::{
-        http::{
-            RequestBody,
-            fields::{BadSection, FieldSection, FramedHead},
-            send::LARGEST_HEAD,
-            stream_watch::StreamWatch,
-        },
-        quic::QuicConnection,
+use crate::net::{
+    http::{
+        RequestBody,
+        content_length::ContentLength,
+        error::ExchangeError,
+        fields::{FieldSection, FramedHead},
+        limits::MAX_HEAD,
+        stream_watch::StreamWatch,
     },
+    quic::QuicConnection,
 };
 
 /// The streams that a client opens first: that of its request, and that about the connection.
@@ -54,45 +53,35 @@ pub(crate) struct Http3 {
     frames: FrameReader,
     /// Whether the stream of the response has ended; what came may be still to be taken.
     has_ended: bool,
+    /// Whether the request is one for a head alone.
+    is_head: bool,
     watch: StreamWatch,
     /// How many datagrams had been sent when the last ones of the request were.
     request_sent: u64,
-    /// How many more bytes of the body there must be, where that was said.
+    /// The length of the body, if it is known.
+    content_length: Option<u64>,
+    /// Number of bytes of the body that are still to come, if that is known.
     missing: Option<u64>,
     /// Size of the heads of interim responses (1xx) so far, in bytes.
     interim_size: usize,
     answered: bool,
     trailers: Option<HeaderMap>,
     /// What went wrong after the piece of the body that was handed on last.
-    failed: Option<Failure>,
+    failed: Option<ExchangeError>,
 }
 
 impl Http3 {
-    /// Sends a request, and waits for the head of the response.
-    pub(crate) async fn send(
+    /// Prepares a request. Nothing is sent yet.
+    pub(crate) fn new(
         connection: Box<QuicConnection>,
         watch: StreamWatch,
         request: Request<RequestBody>,
-    ) -> Result<(FramedHead, Box<Self>), Failure> {
+    ) -> Result<Self, ExchangeError> {
         let is_head = request.method() == Method::HEAD;
-        let mut exchange = Self::begin(connection, request, watch)?;
-        // What there is of the body goes along with the head.
-        exchange.upload().await?;
-        let head = exchange.head().await?;
-        let without_body = is_head || matches!(head.status.as_u16(), 204 | 304);
-        exchange.missing = head.content_length.filter(|_| !without_body);
-        Ok((head, Box::new(exchange)))
-    }
-
-    fn begin(
-        connection: Box<QuicConnection>,
-        request: Request<RequestBody>,
-        watch: StreamWatch,
-    ) -> Result<Self, Failure> {
         let (parts, body) = request.into_parts();
         let mut settings = BytesMut::new();
         put_varint(&mut settings, MAX_FIELD_SECTION_SIZE);
-        put_varint(&mut settings, u64::try_from(LARGEST_HEAD).unwrap_or(u64::MAX));
+        put_varint(&mut settings, u64::try_from(MAX_HEAD).unwrap_or(u64::MAX));
         let mut greeting = BytesMut::new();
         put_varint(&mut greeting, CONTROL);
         put_frame(&mut greeting, SETTINGS, &settings);
@@ -103,8 +92,10 @@ impl Http3 {
             peer: PeerStreams::default(),
             frames: FrameReader::new(Place::Request),
             has_ended: false,
+            is_head,
             watch,
             request_sent: 0,
+            content_length: None,
             missing: None,
             interim_size: 0,
             answered: false,
@@ -113,8 +104,19 @@ impl Http3 {
         })
     }
 
-    /// Waits for the head of the final response.
-    async fn head(&mut self) -> Result<FramedHead, Failure> {
+    /// Sends the request, and waits for the head of the response.
+    pub(crate) async fn head(&mut self) -> Result<FramedHead, ExchangeError> {
+        // What there is of the body is sent with the head.
+        self.upload().await?;
+        let head = self.final_head().await?;
+        let without_body = self.is_head
+            || matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+        self.content_length = content_length(head.status, head.content_length);
+        self.missing = self.content_length.filter(|_| !without_body);
+        Ok(head)
+    }
+
+    async fn final_head(&mut self) -> Result<FramedHead, ExchangeError> {
         loop {
             let block = match self.next_part()? {
                 Some(Part::Whole(_, block)) => block,
@@ -131,15 +133,15 @@ impl Http3 {
             };
             let section = decode(&block)?;
             self.interim_size += section.size();
-            let head = section.into_head(head::content_length).map_err(|bad| bad_section(&bad))?;
+            let head = section.into_head()?;
             if !head.status.is_informational() {
                 self.watch.note_head();
                 self.answered = true;
                 return Ok(head);
             }
             // A peer could go on with interim responses for ever.
-            if self.interim_size > LARGEST_HEAD {
-                return Err(bad_section(&BadSection::too_large()));
+            if self.interim_size > MAX_HEAD {
+                return Err(ExchangeError::head_too_large());
             }
             // What follows is in the same datagram only if it can be read already.
             let more = self.is_readable() || !self.frames.buffer.is_empty();
@@ -147,8 +149,28 @@ impl Http3 {
         }
     }
 
-    /// The next piece of the body.
-    pub(crate) async fn next_piece(&mut self) -> Result<Option<Bytes>, Failure> {
+    /// Returns the length of the body, if it is known.
+    pub(crate) fn content_length(&self) -> Option<u64> {
+        self.content_length
+    }
+
+    /// Takes a body of any length, whatever was announced.
+    pub(crate) fn ignore_length(&mut self) {
+        self.missing = None;
+    }
+
+    /// Returns whether the whole response was read and taken.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.has_ended && self.frames.is_between_frames()
+    }
+
+    /// Returns the trailers, if any came by now.
+    pub(crate) fn take_trailers(&mut self) -> Option<HeaderMap> {
+        self.trailers.take()
+    }
+
+    /// Returns the next piece of the body.
+    pub(crate) async fn next_piece(&mut self) -> Result<Option<Bytes>, ExchangeError> {
         loop {
             consume_budget().await;
             if let Some(failure) = self.failed.take() {
@@ -163,10 +185,10 @@ impl Http3 {
                 _ if !self.has_ended => self.advance().await?,
                 None | Some(0) => return Ok(None),
                 Some(missing) => {
-                    let message = format!(
-                        "The body broke off: {missing} bytes of what was announced are missing"
+                    let text = format!(
+                        "the response ends {missing} bytes before the length in Content-Length"
                     );
-                    return Err(cut_off(&message));
+                    return Err(ExchangeError::closed(text));
                 }
             }
         }
@@ -187,7 +209,7 @@ impl Http3 {
             let length = u64::try_from(piece.len()).unwrap_or(u64::MAX);
             if length > *missing {
                 piece.truncate(usize::try_from(*missing).unwrap_or(usize::MAX));
-                self.failed = Some(broken("the body is longer than it was announced to be"));
+                self.failed = Some(broken("the body is longer than the length in Content-Length"));
             }
             *missing = missing.saturating_sub(length);
         }
@@ -195,7 +217,7 @@ impl Http3 {
     }
 
     /// Returns what comes next of the body, if it came by now.
-    fn next_data(&mut self) -> Result<Option<BytesMut>, Failure> {
+    fn next_data(&mut self) -> Result<Option<BytesMut>, ExchangeError> {
         match self.next_part()? {
             None => Ok(None),
             Some(_) if self.trailers.is_some() => {
@@ -204,26 +226,25 @@ impl Http3 {
             Some(Part::Data(payload)) => Ok(Some(payload)),
             Some(Part::Whole(_, block)) => {
                 let trailers = decode(&block)?.into_trailers();
-                self.trailers = Some(trailers.map_err(|bad| bad_section(&bad))?);
+                self.trailers = Some(trailers?);
                 Ok(Some(BytesMut::new()))
             }
         }
     }
 
     /// Returns the next part of the response, if it came by now.
-    fn next_part(&mut self) -> Result<Option<Part>, Failure> {
+    fn next_part(&mut self) -> Result<Option<Part>, ExchangeError> {
         loop {
             if let Some(part) = self.frames.next()? {
                 return Ok(Some(part));
             }
             if self.has_ended {
                 let what = self.not_there_yet();
-                let message =
-                    format!("The request failed: the stream ends within a frame, before {what}");
+                let message = format!("the stream ends within a frame, before {what}");
                 return if self.frames.is_between_frames() {
                     Ok(None)
                 } else {
-                    Err(cut_off(&message))
+                    Err(ExchangeError::closed(message))
                 };
             }
             let engine = self.connection.engine();
@@ -237,7 +258,7 @@ impl Http3 {
                 }
                 // Nothing came, or the stream is not open yet.
                 Err(quiche::Error::Done | quiche::Error::InvalidStreamState(_)) => return Ok(None),
-                Err(error) => return Err(of_engine(error)),
+                Err(error) => return Err(of_quic(error)),
             }
         }
     }
@@ -248,7 +269,7 @@ impl Http3 {
     }
 
     /// Lets the connection move on, until something may have happened.
-    async fn advance(&mut self) -> Result<(), Failure> {
+    async fn advance(&mut self) -> Result<(), ExchangeError> {
         let before = self.connection.arrival();
         self.connection.step().await?;
         let arrival = self.connection.arrival();
@@ -271,7 +292,7 @@ impl Http3 {
     }
 
     /// Sends as much of the request as the peer takes by now.
-    async fn upload(&mut self) -> Result<(), Failure> {
+    async fn upload(&mut self) -> Result<(), ExchangeError> {
         self.greet()?;
         while !self.upload.is_sent() {
             self.upload.fetch().await?;
@@ -285,7 +306,7 @@ impl Http3 {
     }
 
     /// Opens the stream about the connection.
-    fn greet(&mut self) -> Result<(), Failure> {
+    fn greet(&mut self) -> Result<(), ExchangeError> {
         if self.greeting.is_empty() {
             return Ok(());
         }
@@ -295,12 +316,12 @@ impl Http3 {
                 Ok(())
             }
             Err(quiche::Error::Done | quiche::Error::StreamLimit) => Ok(()),
-            Err(error) => Err(of_engine(error)),
+            Err(error) => Err(of_quic(error)),
         }
     }
 
     /// Sends what is there of the request.
-    async fn say(&mut self) -> Result<(), Failure> {
+    async fn say(&mut self) -> Result<(), ExchangeError> {
         let before = self.connection.sends();
         self.connection.flush().await?;
         let after = self.connection.sends();
@@ -314,11 +335,21 @@ impl Http3 {
 }
 
 /// Decodes a field section.
-fn decode(block: &[u8]) -> Result<FieldSection, Failure> {
-    let most = u64::try_from(LARGEST_HEAD).unwrap_or(u64::MAX);
+fn decode(block: &[u8]) -> Result<FieldSection, ExchangeError> {
+    let most = u64::try_from(MAX_HEAD).unwrap_or(u64::MAX);
     let fields = qpack::Decoder::new().decode(block, most).map_err(|error| match error {
-        qpack::Error::HeaderListTooLarge => bad_section(&BadSection::too_large()),
+        qpack::Error::HeaderListTooLarge => ExchangeError::head_too_large(),
         error => broken(&format!("the headers cannot be decoded (QPACK): {error}")),
     })?;
-    head::section(&fields).map_err(|bad| bad_section(&bad))
+    head::section(&fields)
+}
+
+/// Returns the length of the body as Go's client understands it.
+fn content_length(status: StatusCode, length: ContentLength) -> Option<u64> {
+    match length {
+        ContentLength::Number(length) | ContentLength::Repeated(length) => Some(length),
+        ContentLength::Absent | ContentLength::Invalid => {
+            (status == StatusCode::NO_CONTENT).then_some(0)
+        }
+    }
 }

@@ -8,10 +8,10 @@ use octets::Octets;
 
 use super::{
     REQUEST,
-    failure::{broken, cut_off},
+    error::broken,
     frames::{FrameReader, GOAWAY, Part, Place, SETTINGS},
 };
-use crate::diagnostics::Failure;
+use crate::net::http::error::ExchangeError;
 
 /// Types of streams (RFC 9114, section 6.2, and RFC 9204, section 4.2).
 pub(super) const CONTROL: u64 = 0x0;
@@ -40,7 +40,7 @@ struct Reader {
 
 impl PeerStreams {
     /// Reads what came on them.
-    pub(super) fn read(&mut self, engine: &mut quiche::Connection) -> Result<(), Failure> {
+    pub(super) fn read(&mut self, engine: &mut quiche::Connection) -> Result<(), ExchangeError> {
         for stream in engine.readable() {
             if stream == REQUEST {
                 continue;
@@ -53,7 +53,11 @@ impl PeerStreams {
         Ok(())
     }
 
-    fn read_stream(&mut self, engine: &mut quiche::Connection, stream: u64) -> Result<(), Failure> {
+    fn read_stream(
+        &mut self,
+        engine: &mut quiche::Connection,
+        stream: u64,
+    ) -> Result<(), ExchangeError> {
         let mut piece = [0; 1024];
         while let Ok((length, ended)) = engine.stream_recv(stream, &mut piece) {
             let place = Place::Control;
@@ -80,7 +84,7 @@ impl PeerStreams {
     }
 
     /// Learns the type of a stream; returns whether it is of use, or may be.
-    fn begin(&mut self, stream: u64) -> Result<bool, Failure> {
+    fn begin(&mut self, stream: u64) -> Result<bool, ExchangeError> {
         let Some(reader) = self.readers.get_mut(&stream) else { return Ok(false) };
         let mut header = Octets::with_slice(&reader.frames.buffer);
         let Ok(kind) = header.get_varint() else { return Ok(true) };
@@ -101,7 +105,7 @@ impl PeerStreams {
         }
     }
 
-    fn read_frames(&mut self, stream: u64) -> Result<(), Failure> {
+    fn read_frames(&mut self, stream: u64) -> Result<(), ExchangeError> {
         let Some(reader) = self.readers.get_mut(&stream).filter(|reader| reader.is_control) else {
             return Ok(());
         };
@@ -125,7 +129,7 @@ impl PeerStreams {
 }
 
 /// Checks settings: pairs of a number and a value.
-fn check_settings(payload: &[u8]) -> Result<(), Failure> {
+fn check_settings(payload: &[u8]) -> Result<(), ExchangeError> {
     /// Settings of HTTP/2 that HTTP/3 forbids (RFC 9114, section 7.2.4.1).
     const FORBIDDEN: std::ops::RangeInclusive<u64> = 2..=5;
     let mut rest = Octets::with_slice(payload);
@@ -141,13 +145,13 @@ fn check_settings(payload: &[u8]) -> Result<(), Failure> {
 }
 
 /// Checks whether a server that goes away has processed the request.
-fn check_farewell(payload: &[u8]) -> Result<(), Failure> {
+fn check_farewell(payload: &[u8]) -> Result<(), ExchangeError> {
     let first_left_out = Octets::with_slice(payload).get_varint();
     match first_left_out {
         Err(_) => Err(broken("a GOAWAY frame is malformed")),
-        Ok(REQUEST) => Err(cut_off(
-            "The request failed: the server did not process the request; it sent GOAWAY: it is \
-             shutting down in good order",
+        Ok(REQUEST) => Err(ExchangeError::closed(
+            "the server did not process the request; it sent GOAWAY: it is shutting down in good \
+             order",
         )),
         Ok(_) => Ok(()),
     }

@@ -8,14 +8,11 @@ use quiche::h3::{NameValue as _, qpack};
 
 use super::{
     REQUEST,
-    failure::of_engine,
+    error::of_quic,
     frames::{DATA, HEADERS, put_frame, put_frame_header},
     head::fields,
 };
-use crate::{
-    diagnostics::{Failure, Reason, Stage},
-    net::http::{RequestBody, credentials::impossible},
-};
+use crate::net::http::{RequestBody, credentials::impossible, error::ExchangeError};
 
 /// What of a request is still to be sent.
 pub(super) struct Upload {
@@ -31,7 +28,7 @@ pub(super) struct Upload {
 
 impl Upload {
     /// Prepares a request.
-    pub(super) fn new(request: &Parts, body: RequestBody) -> Result<Self, Failure> {
+    pub(super) fn new(request: &Parts, body: RequestBody) -> Result<Self, ExchangeError> {
         let fields = fields(request);
         let size = |field: &quiche::h3::Header| field.name().len() + field.value().len();
         // A length takes a few bytes, and a Huffman code is used only where it is shorter.
@@ -52,14 +49,11 @@ impl Upload {
     }
 
     /// Has the next piece of the body ready.
-    pub(super) async fn fetch(&mut self) -> Result<(), Failure> {
+    pub(super) async fn fetch(&mut self) -> Result<(), ExchangeError> {
         while self.piece.is_empty() && !self.is_last {
             match self.body.frame().await {
                 None => self.is_last = true,
-                Some(Err(error)) => {
-                    let message = format!("The request failed: its body cannot be read: {error}");
-                    return Err(Failure::new(Stage::Request, Reason::UnusableFile, message));
-                }
+                Some(Err(error)) => return Err(ExchangeError::request_body(&error)),
                 Some(Ok(frame)) => {
                     self.piece = frame.into_data().unwrap_or_default();
                     if !self.piece.is_empty() {
@@ -73,7 +67,10 @@ impl Upload {
     }
 
     /// Hands over what is ready, as far as the peer takes it; returns whether it took all of it.
-    pub(super) fn hand_over(&mut self, engine: &mut quiche::Connection) -> Result<bool, Failure> {
+    pub(super) fn hand_over(
+        &mut self,
+        engine: &mut quiche::Connection,
+    ) -> Result<bool, ExchangeError> {
         while !self.is_sent {
             let is_head = !self.frames.is_empty();
             let bytes = if is_head { &self.frames[..] } else { &self.piece[..] };
@@ -98,7 +95,7 @@ impl Upload {
                 Err(quiche::Error::Done | quiche::Error::StreamLimit) => return Ok(false),
                 // A peer need not hear all of it to answer.
                 Err(quiche::Error::StreamStopped(_)) => self.is_sent = true,
-                Err(error) => return Err(of_engine(error)),
+                Err(error) => return Err(of_quic(error)),
             }
         }
         Ok(true)

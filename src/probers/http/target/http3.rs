@@ -13,9 +13,7 @@ use crate::{
         tls::Handshake,
     },
     probers::http::{
-        measurements::{HttpMeasurements, HttpPhase},
-        request::Hop,
-        settings::HttpProber,
+        measurements::HttpMeasurements, phases::HttpPhase, request::Hop, settings::HttpProber,
     },
     settings::ip::IpFamily,
 };

@@ -14,7 +14,7 @@ use crate::{
         connect::{SocketOptions, dial, happy_eyeballs},
         http::{
             connection::Connection,
-            send::Transport,
+            transport::Transport,
             url::{Url, hostname},
         },
         proxy::{Endpoint, Proxy},
@@ -23,9 +23,7 @@ use crate::{
         wire::WireClock,
     },
     probers::http::{
-        measurements::{HttpMeasurements, HttpPhase},
-        request::Hop,
-        settings::HttpProber,
+        measurements::HttpMeasurements, phases::HttpPhase, request::Hop, settings::HttpProber,
     },
 };
 

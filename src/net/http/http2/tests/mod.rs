@@ -5,7 +5,6 @@ mod windows;
 
 use std::time::Duration;
 
-use http_body_util::{BodyExt as _, Empty, Full};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
 
 use super::{
@@ -15,7 +14,13 @@ use super::{
     },
     *,
 };
-use crate::{diagnostics::Failure, net::wire::Timestamp};
+use crate::{
+    diagnostics::{Failure, Reason},
+    net::{
+        http::{empty_body, full_body},
+        wire::Timestamp,
+    },
+};
 
 fn frame_of(stream: u32, kind: u8, flags: u8, payload: &[u8]) -> Vec<u8> {
     let mut out = BytesMut::new();
@@ -73,13 +78,29 @@ fn last(payload: &str) -> Vec<u8> {
 
 /// A request without a body.
 fn request(method: &str) -> Request<RequestBody> {
-    let body = Empty::new().map_err(|never| match never {}).boxed_unsync();
-    Request::builder().method(method).uri("https://h.example/").body(body).unwrap()
+    Request::builder().method(method).uri("https://h.example/").body(empty_body()).unwrap()
 }
 
-/// Makes the request to a server that says this and closes the connection; returns the head and the
-/// body, or what went wrong.
-async fn exchange(method: &str, said: &[u8]) -> Result<(FramedHead, String), Failure> {
+/// Sends a request, and waits for the head of the response.
+async fn send(
+    stream: DuplexStream,
+    request: Request<RequestBody>,
+) -> Result<(FramedHead, Http2), ExchangeError> {
+    let (clock, watch) = (WireClock::manual(Timestamp::now()), StreamWatch::default());
+    let mut exchange = Http2::new(Box::new(stream), clock, watch, request);
+    Ok((exchange.head().await?, exchange))
+}
+
+/// A whole response.
+#[derive(Debug, PartialEq, Eq)]
+struct Received {
+    head: FramedHead,
+    content_length: Option<u64>,
+    body: String,
+}
+
+/// Sends the request to a server that sends these bytes and closes the connection.
+async fn exchange(method: &str, said: &[u8]) -> Result<Received, Failure> {
     let (ours, mut theirs) = duplex(1 << 20);
     let said = said.to_vec();
     let server = async move {
@@ -89,14 +110,7 @@ async fn exchange(method: &str, said: &[u8]) -> Result<(FramedHead, String), Fai
         theirs.read_to_end(&mut heard).await.unwrap();
     };
     let client = async move {
-        let watch = StreamWatch::default();
-        let sent = Http2::send(
-            Box::new(ours),
-            WireClock::manual(Timestamp::now()),
-            watch,
-            request(method),
-        )
-        .await;
+        let sent = send(ours, request(method)).await;
         let (head, mut exchange) = sent.map_err(|error| error.failure("head"))?;
         let mut body = Vec::new();
         while let Some(piece) =
@@ -104,7 +118,8 @@ async fn exchange(method: &str, said: &[u8]) -> Result<(FramedHead, String), Fai
         {
             body.extend_from_slice(&piece);
         }
-        Ok((head, String::from_utf8(body).unwrap()))
+        let content_length = exchange.content_length();
+        Ok(Received { head, content_length, body: String::from_utf8(body).unwrap() })
     };
     tokio::join!(server, client).1
 }

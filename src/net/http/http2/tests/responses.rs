@@ -9,7 +9,7 @@ async fn take(cases: Vec<Good<'_>>) {
     for (name, said, body, length) in cases {
         let said = [settings(), said.concat()].concat();
         let found = exchange("GET", &said).await;
-        let found = found.map(|(head, body)| (body, head.content_length));
+        let found = found.map(|found| (found.body, found.content_length));
         assert_eq!(found, Ok((body.to_owned(), length)), "{name}");
     }
 }
@@ -178,7 +178,7 @@ async fn the_answer_to_head_is_over_with_its_stream() {
         ("reset", [head(&[("content-length", "5")]), reset(0)].concat()),
     ] {
         let found = exchange("HEAD", &[settings(), said].concat()).await;
-        let found = found.map(|(head, body)| (body, head.content_length));
+        let found = found.map(|found| (found.body, found.content_length));
         assert_eq!(found, Ok((String::new(), Some(5))), "{name}");
     }
 }

@@ -22,8 +22,7 @@ async fn take_frame(peer: &mut DuplexStream) -> (u8, u8, u32, Vec<u8>) {
 #[tokio::test]
 async fn an_upload_keeps_to_the_windows_of_the_peer() {
     let (ours, mut peer) = duplex(1 << 20);
-    let body = Full::new(Bytes::from(vec![b'x'; 100_000])).map_err(|never| match never {});
-    let request = Request::post("https://h.example/").body(body.boxed_unsync()).unwrap();
+    let request = Request::post("https://h.example/").body(full_body(vec![b'x'; 100_000])).unwrap();
     let server = async move {
         take_request(&mut peer).await;
         let mut received = 0;
@@ -54,8 +53,7 @@ async fn an_upload_keeps_to_the_windows_of_the_peer() {
         peer.write_all(&end(&[])).await.unwrap();
         peer
     };
-    let watch = StreamWatch::default();
-    let client = Http2::send(Box::new(ours), WireClock::manual(Timestamp::now()), watch, request);
+    let client = send(ours, request);
     let (sent, _) = tokio::join!(client, server);
     assert!(sent.unwrap().1.is_complete());
 }
@@ -63,8 +61,8 @@ async fn an_upload_keeps_to_the_windows_of_the_peer() {
 #[tokio::test]
 async fn an_answer_counts_before_the_request_has_ended() {
     let (ours, mut peer) = duplex(1 << 16);
-    let body = Full::new(Bytes::from(vec![b'x'; 1 << 20])).map_err(|never| match never {});
-    let request = Request::post("https://h.example/").body(body.boxed_unsync()).unwrap();
+    let body = full_body(vec![b'x'; 1 << 20]);
+    let request = Request::post("https://h.example/").body(body).unwrap();
     let server = async move {
         take_request(&mut peer).await;
         // What it has not read by now, it never will.
@@ -72,8 +70,7 @@ async fn an_answer_counts_before_the_request_has_ended() {
         peer.write_all(&answer).await.unwrap();
         peer
     };
-    let watch = StreamWatch::default();
-    let client = Http2::send(Box::new(ours), WireClock::manual(Timestamp::now()), watch, request);
+    let client = send(ours, request);
     let (sent, _) = tokio::join!(client, server);
     let (head, mut exchange) = sent.unwrap();
     assert_eq!(head.status, StatusCode::OK);
@@ -100,11 +97,7 @@ async fn windows_are_opened_again_for_what_was_received() {
         tokio::join!(say, listen).1
     };
     let client = async move {
-        let watch = StreamWatch::default();
-        let sent =
-            Http2::send(Box::new(ours), WireClock::manual(Timestamp::now()), watch, request("GET"))
-                .await;
-        let mut exchange = sent.unwrap().1;
+        let mut exchange = send(ours, request("GET")).await.unwrap().1;
         let mut length = 0;
         while let Some(piece) = exchange.next_piece().await.unwrap() {
             length += piece.len();
@@ -133,9 +126,7 @@ async fn a_peer_that_asks_and_does_not_listen_has_to_wait() {
         }
         (pings.len() - rest.len(), peer)
     };
-    let watch = StreamWatch::default();
-    let client =
-        Http2::send(Box::new(ours), WireClock::manual(Timestamp::now()), watch, request("GET"));
+    let client = send(ours, request("GET"));
     let (said, _peer) = tokio::select! {
         stopped = server => stopped,
         _ = client => panic!("there is no answer"),

@@ -1,9 +1,9 @@
-//! The reasons why an exchange over HTTP/3 fails, in words.
+//! Errors of an exchange over HTTP/3.
 
 use crate::{
-    diagnostics::{Failure, Reason, Stage},
+    diagnostics::Reason,
     net::{
-        http::fields::BadSection,
+        http::error::ExchangeError,
         quic::{AppError, Application},
     },
 };
@@ -64,35 +64,22 @@ fn describe(code: u64) -> AppError {
     AppError { name, reason, meaning }
 }
 
-/// The peer gave the stream up; `before` says what had not come by then.
-pub(super) fn reset(code: u64, before: &str) -> Failure {
+/// The peer reset the stream; `before` names what had not arrived by then.
+pub(super) fn reset(code: u64, before: &str) -> ExchangeError {
     let AppError { name, reason, meaning } = describe(code);
-    let message = format!(
-        "The request failed: the server ended the stream before {before}, with {name} ({code:#x}): \
-         {meaning}"
-    );
-    Failure::new(Stage::Response, reason, message)
+    let text =
+        format!("the server ended the stream before {before}, with {name} ({code:#x}): {meaning}");
+    ExchangeError::new(reason, text)
 }
 
 /// The peer broke the protocol.
-pub(super) fn broken(what: &str) -> Failure {
-    let message = format!("The request failed: the server breaks HTTP/3: {what}");
-    Failure::new(Stage::Response, Reason::Protocol, message)
+pub(super) fn broken(what: &str) -> ExchangeError {
+    ExchangeError::protocol(format!("the server violates HTTP/3: {what}"))
 }
 
-/// The response has a head or trailers that cannot be used.
-pub(super) fn bad_section(bad: &BadSection) -> Failure {
-    Failure::new(Stage::Response, bad.reason, format!("The request failed: {}", bad.text))
-}
-
-/// The response ended too early.
-pub(super) fn cut_off(what: &str) -> Failure {
-    Failure::new(Stage::Response, Reason::Closed, what)
-}
-
-/// The engine refuses what is asked of it.
-pub(super) fn of_engine(error: quiche::Error) -> Failure {
-    Failure::new(Stage::Response, Reason::Protocol, format!("The request failed: QUIC: {error}"))
+/// The QUIC library returned an error.
+pub(super) fn of_quic(error: quiche::Error) -> ExchangeError {
+    ExchangeError::protocol(format!("QUIC: {error}"))
 }
 
 #[cfg(test)]
@@ -112,7 +99,7 @@ mod tests {
             (0x200, "QPACK_DECOMPRESSION_FAILED (0x200)", Reason::Protocol),
             (0x4242, "unknown error code (0x4242)", Reason::Protocol),
         ] {
-            let failure = reset(code, "its head");
+            let failure = reset(code, "its head").failure("the request failed");
             assert_eq!(failure.reason, reason, "{failure}");
             assert!(failure.message.contains(name), "{failure}");
         }
