@@ -20,6 +20,8 @@
 //! - [`app`]: all parts put together, from the start to a signal.
 //! - [`cli`]: what was typed, and what it means.
 
+#![forbid(unsafe_code)]
+
 pub mod app;
 pub mod cli;
 pub mod config;

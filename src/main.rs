@@ -1,5 +1,7 @@
 //! The `probe_exporter` binary: command line, log, exporter, exit code.
 
+#![forbid(unsafe_code)]
+
 use std::{
     io::{Write as _, stderr, stdout},
     process::ExitCode,

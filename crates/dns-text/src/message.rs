@@ -2,7 +2,7 @@
 
 use super::{
     mnemonics::{Rcode, RecordType},
-    presentation::{self, Header, ReadName as _, opt},
+    presentation::{self, Header, opt},
 };
 use crate::{HEADER_LENGTH, ParseError, RCODE, Reader, TRUNCATED};
 

@@ -36,6 +36,8 @@
 //! [`regexp`]: https://pkg.go.dev/regexp/syntax
 //! [`regex`]: https://docs.rs/regex
 
+#![forbid(unsafe_code)]
+
 mod captures;
 mod error;
 mod parser;

@@ -6,7 +6,7 @@ use dns_text::{Message, Rcode, Record};
 
 use super::{
     RecordRules,
-    exchange::Answer,
+    answer::{Answer, CUT_HINT},
     settings::{DnsProber, Transport},
 };
 use crate::{
@@ -74,9 +74,6 @@ fn caveat(transport: Transport, answer: &Answer) -> Option<String> {
         _ => return None,
     })
 }
-
-/// Why the end of a datagram is missing, and what to do, as the end of a sentence.
-pub(super) const CUT_HINT: &str = ": it is longer than the 512 bytes that it may have without EDNS; set transport_protocol to tcp";
 
 fn check_rcode(valid: &Named<Vec<Rcode>>, rcode: Rcode) -> Check {
     let outcome = if valid.contains(&rcode) {

@@ -8,7 +8,10 @@ use std::{
 use dns_text::Message;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
-use super::{DnsPhase, checks::CUT_HINT};
+use super::{
+    DnsPhase,
+    answer::{Answer, CUT_HINT},
+};
 use crate::{
     diagnostics::{Call, Failure, Phases, Reason, Stage, humanize::count, log::Quoted},
     net::{
@@ -23,14 +26,6 @@ use crate::{
 /// Octets of a datagram that are looked at; without EDNS a server must not send more (RFC 1035,
 /// section 4.2.1). As upstream does it, the rest of a longer one is cut off.
 const LONGEST_DATAGRAM: usize = 512;
-
-/// The answer to a question.
-#[derive(Debug)]
-pub(super) struct Answer {
-    pub(super) message: Message,
-    /// The datagram was longer than the buffer, so that its end is missing.
-    pub(super) cut: bool,
-}
 
 /// A question that is ready to go.
 pub(super) struct Question<'q> {

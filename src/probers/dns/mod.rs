@@ -1,5 +1,6 @@
 //! The dns prober: one question, one answer, and what its records must be.
 
+mod answer;
 mod checks;
 mod exchange;
 mod explain;

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{escape, svcb};
-use crate::{ParseError, Reader, RecordType, presentation::ReadName as _};
+use crate::{ParseError, Reader, RecordType};
 
 /// A field of record data, with its wire format and its text.
 #[derive(Debug, Clone, Copy)]

@@ -2,6 +2,7 @@
 
 mod escape;
 mod fields;
+mod name;
 pub(super) mod opt;
 mod special;
 mod svcb;
@@ -9,26 +10,6 @@ mod svcb;
 use std::fmt::Write as _;
 
 use crate::{ParseError, Reader, RecordClass, RecordType};
-
-/// Reading of names as text.
-pub(super) trait ReadName {
-    /// Reads a name as text: absolute, in its original case.
-    fn name(&mut self) -> Result<String, ParseError>;
-}
-
-impl ReadName for Reader<'_> {
-    fn name(&mut self) -> Result<String, ParseError> {
-        let mut text = String::new();
-        self.labels(|label| {
-            escape::label(&mut text, label);
-            text.push('.');
-        })?;
-        if text.is_empty() {
-            text.push('.');
-        }
-        Ok(text)
-    }
-}
 
 /// The fields of a record before its data.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{escape, fields};
-use crate::{ParseError, Reader, presentation::ReadName as _};
+use crate::{ParseError, Reader};
 
 const LLQ: u16 = 1;
 const UPDATE_LEASE: u16 = 2;

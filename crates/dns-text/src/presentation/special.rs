@@ -3,7 +3,7 @@
 use std::{fmt::Write as _, net::IpAddr};
 
 use super::{escape, fields};
-use crate::{ParseError, Reader, presentation::ReadName as _};
+use crate::{ParseError, Reader};
 
 /// Writes the data of an NSEC3 record (RFC 5155, section 3).
 pub(super) fn nsec3(text: &mut String, reader: &mut Reader<'_>) -> Result<(), ParseError> {

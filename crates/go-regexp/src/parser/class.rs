@@ -4,9 +4,9 @@ use regex_syntax::hir::{ClassUnicode, ClassUnicodeRange};
 
 use super::{
     super::error::{Error, ErrorKind},
+    code_point,
     cursor::Cursor,
-    escape,
-    group::Flags,
+    flags::Flags,
     unicode,
 };
 
@@ -182,7 +182,7 @@ fn read_range(
 fn read_code_point(cursor: &mut Cursor<'_>, class: Cursor<'_>) -> Result<u32, Error> {
     match cursor.peek() {
         None => Err(Error::new(ErrorKind::MissingBracket, class.rest())),
-        Some('\\') => escape::read_code_point(cursor),
+        Some('\\') => code_point::read(cursor),
         Some(character) => {
             cursor.advance();
             Ok(u32::from(character))

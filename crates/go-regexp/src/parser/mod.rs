@@ -5,8 +5,10 @@
 //! are kept on a heap stack, so that no pattern can overflow the stack of the thread.
 
 mod class;
+mod code_point;
 mod cursor;
 mod escape;
+mod flags;
 mod group;
 mod piece;
 mod repetition;
@@ -14,12 +16,7 @@ mod unicode;
 
 use regex_syntax::hir::{Class, Dot, Hir, Look};
 
-use self::{
-    class::Budget,
-    cursor::Cursor,
-    group::{Flags, Group},
-    piece::Piece,
-};
+use self::{class::Budget, cursor::Cursor, flags::Flags, group::Group, piece::Piece};
 use super::error::{Error, ErrorKind};
 
 /// A parsed pattern.

@@ -5,7 +5,7 @@ use regex_syntax::hir::{Class, ClassUnicode, ClassUnicodeRange, HirKind};
 use super::{
     super::error::{Error, ErrorKind},
     cursor::Cursor,
-    group::Flags,
+    flags::Flags,
 };
 
 /// Names of the category of surrogates, which valid text does not contain.
