@@ -54,7 +54,7 @@ section! {
     /// The keys of a module.
     #[derive(Debug)]
     pub(super) struct ModuleKeys {
-        /// Name of the prober; required.
+        /// Name of the prober, whose section is used; required.
         prober: String,
         /// Timeout of a probe. The scrape timeout minus `--timeout-offset` applies if it is shorter.
         timeout: GoDuration,

@@ -48,7 +48,7 @@ impl Module {
     pub(super) fn explain_timeout(&self, offset: f64) -> String {
         let scrape = match Duration::try_from_secs_f64(offset) {
             Ok(offset) if !offset.is_zero() => {
-                format!("the scrape timeout less {} (--timeout-offset)", GoDuration::from(offset))
+                format!("the scrape timeout minus {} (--timeout-offset)", GoDuration::from(offset))
             }
             _ => "the scrape timeout".to_owned(),
         };
@@ -119,7 +119,7 @@ mod tests {
             (
                 "",
                 0.5,
-                "At most the scrape timeout less 500ms (--timeout-offset); 1m59.5s if a request has \
+                "At most the scrape timeout minus 500ms (--timeout-offset); 1m59.5s if a request has \
                  no scrape timeout.",
             ),
             ("", 0.0, "At most the scrape timeout; 2m0s if a request has no scrape timeout."),
@@ -127,12 +127,12 @@ mod tests {
             (
                 ", timeout: 5s",
                 1.5,
-                "At most 5s, or the scrape timeout less 1.5s (--timeout-offset) if that is less.",
+                "At most 5s, or the scrape timeout minus 1.5s (--timeout-offset) if that is less.",
             ),
             (
                 ", timeout: 3m",
                 0.5,
-                "At most 3m0s, or the scrape timeout less 500ms (--timeout-offset) if that is less. \
+                "At most 3m0s, or the scrape timeout minus 500ms (--timeout-offset) if that is less. \
                  1m59.5s if a request has no scrape timeout.",
             ),
         ] {

@@ -1,4 +1,4 @@
-//! What a module of this prober does, in words.
+//! Describes the settings of the dns prober in words.
 
 use dns_text::Rcode;
 
@@ -15,7 +15,7 @@ impl DnsProber {
     /// Describes a probe in words.
     pub(super) fn explain_probe(&self, words: &mut Explanation) {
         let port = self.usual_port();
-        let text = format!("The name server to ask: a host, with :port unless that is {port}.");
+        let text = format!("The name server: host or host:port; the default port is {port}.");
         words.say(Topic::Target, text);
         self.ip.explain(words);
         words.source_address(self.source_ip_address);
@@ -23,12 +23,11 @@ impl DnsProber {
             let start = "From the start";
             self.tls_config.settings().explain(start, ServerName::Host, words);
         } else {
-            words.usual(Topic::Tls, "Not spoken.");
+            words.say_default(Topic::Tls, "Not used.");
         }
         self.explain_question(words);
         self.explain_checks(words);
-        let text = "The server cannot be reached, its answer is no answer to the question, or \
-                    time is up.";
+        let text = "Server unreachable, response does not match the query, or timeout.";
         words.say(Topic::Fails, text);
     }
 
@@ -37,30 +36,28 @@ impl DnsProber {
             "" => ".",
             name => name,
         };
-        let text = format!(
-            "One question about {name}: type {}, class {}.",
-            self.query_type, self.query_class
-        );
+        let text =
+            format!("One query for {name}: type {}, class {}.", self.query_type, self.query_class);
         words.say_of(self.query_name == Self::default().query_name, Topic::Sends, text);
         let carrier = match self.transport_protocol {
-            Transport::Udp => "Over UDP, without a second attempt.",
+            Transport::Udp => "Over UDP, without retries.",
             Transport::Tcp if self.dns_over_tls => "Over TLS.",
             Transport::Tcp => "Over TCP.",
         };
         let is_default = self.transport_protocol == Transport::default();
         words.say_of(is_default, Topic::Sends, carrier);
         if self.recursion_desired {
-            words.usual(Topic::Sends, "The server is asked to look further (recursion).");
+            words.say_default(Topic::Sends, "Recursion desired (RD) is set.");
         } else {
-            words.say(Topic::Sends, "The server is asked only for what it knows itself.");
+            words.say(Topic::Sends, "Recursion desired (RD) is not set.");
         }
     }
 
     fn explain_checks(&self, words: &mut Explanation) {
         let codes: Vec<_> = self.valid_rcodes.iter().map(Rcode::to_string).collect();
         let text = match codes.as_slice() {
-            [] => "The code of the answer: none is valid, so that every probe fails.".to_owned(),
-            codes => format!("The code of the answer is {}.", any_of(codes)),
+            [] => "No response code is valid, so every probe fails.".to_owned(),
+            codes => format!("The response code is {}.", any_of(codes)),
         };
         let is_default = self.valid_rcodes == Self::default().valid_rcodes;
         words.check(is_default, self.valid_rcodes.name.as_ref(), text);
@@ -79,12 +76,12 @@ impl RecordRules {
         }
         explain_together(
             &self.fail_if_all_match_regexp,
-            &format!("In the {section} section, each record has to match all of"),
+            &format!("In the {section} section, each record must match all of"),
             words,
         );
         for pattern in &self.fail_if_not_matches_regexp {
             let text = format!(
-                "In the {section} section, there is a record, and each has to match '{}'.",
+                "In the {section} section, there is a record, and each must match '{}'.",
                 pattern.as_str()
             );
             words.check(false, pattern.name.as_ref(), text);

@@ -71,14 +71,14 @@ section! {
     /// type and data, separated by tabs.
     #[derive(Debug, Clone, PartialEq, Eq)]
     pub struct RecordRules {
-        /// Fails if a record matches one of the patterns.
+        /// Fails if a record matches one of the patterns. An empty section passes.
         pub fail_if_matches_regexp: Vec<Named<Regexp>>,
         /// Fails unless all records match all patterns: the opposite of the name, as in
-        /// blackbox_exporter.
+        /// blackbox_exporter. An empty section passes.
         pub fail_if_all_match_regexp: Vec<Named<Regexp>>,
-        /// Fails if a record does not match one of the patterns, or if there is none.
+        /// Fails if a record does not match one of the patterns. An empty section fails.
         pub fail_if_not_matches_regexp: Vec<Named<Regexp>>,
-        /// Fails if no record matches any of the patterns.
+        /// Fails if no record matches any of the patterns. An empty section fails.
         pub fail_if_none_matches_regexp: Vec<Named<Regexp>>,
     }
 }

@@ -49,15 +49,16 @@ impl ProberSettings for GrpcProber {
 
     fn explain(&self, words: &mut Explanation) {
         let port = usual_port(self.tls);
-        let text =
-            format!("host:port, or a URL of which only those count; without a port, {port}.");
+        let text = format!(
+            "host:port, or a URL, of which only host and port are used; the default port is {port}."
+        );
         words.say(Topic::Target, text);
         self.ip.explain(words);
         if self.tls {
-            let start = "From the start, with HTTP/2 agreed on";
+            let start = "From the start, with HTTP/2 (ALPN h2)";
             self.tls_config.settings().explain(start, ServerName::Host, words);
         } else {
-            words.usual(Topic::Tls, "Not spoken.");
+            words.say_default(Topic::Tls, "Not used.");
         }
         let (is_default, service) = match self.service.as_str() {
             "" => (true, "the server as a whole".to_owned()),
@@ -69,9 +70,9 @@ impl ProberSettings for GrpcProber {
             let value = String::from_utf8_lossy(value.as_bytes());
             words.say(Topic::Sends, format!("The metadata {}.", header(name.as_str(), &value)));
         }
-        let text = "The call ends with the status OK, and the answer says SERVING.";
+        let text = "The call ends with the status OK, and the response says SERVING.";
         words.check(false, self.service.name.as_ref(), text);
-        let text = "Nobody listens, the server does not speak HTTP/2, or time is up.";
+        let text = "Connection refused, server without HTTP/2, or timeout.";
         words.say(Topic::Fails, text);
     }
 }

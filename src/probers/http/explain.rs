@@ -1,4 +1,4 @@
-//! What a module of this prober does, in words.
+//! Describes the settings of the http prober in words.
 
 use crate::{
     probers::http::{
@@ -14,11 +14,10 @@ impl HttpProber {
     /// Describes a probe in words.
     pub(super) fn explain_probe(&self, words: &mut Explanation) {
         let usual = if self.enable_http3 { "https://" } else { "http://" };
-        let text =
-            format!("A URL; where it begins with neither http:// nor https://, {usual} is meant.");
+        let text = format!("A URL; without a scheme, {usual} is assumed.");
         words.say(Topic::Target, text);
         if self.leaves_name_to_proxy() {
-            words.say(Topic::Address, "A name is left to the proxy to look up.");
+            words.say(Topic::Address, "The proxy resolves the name.");
         } else {
             self.ip.explain(words);
         }
@@ -26,33 +25,33 @@ impl HttpProber {
         self.explain_tls(words);
         self.explain_request(words);
         self.explain_checks(words);
-        let text = "The name is not found, nobody listens, TLS fails, the answer is no HTTP or ends \
-                    too early, or time is up.";
+        let text = "DNS failure, connection refused, TLS error, invalid or incomplete HTTP response, \
+                    or timeout.";
         words.say(Topic::Fails, text);
     }
 
     fn explain_tls(&self, words: &mut Explanation) {
-        let start = "Where a URL begins with https://";
+        let start = "For https:// URLs";
         let host = self.headers.find("Host").map(|(_, host)| host);
         let name = host.map_or(ServerName::HostOrHostname, ServerName::Header);
         if self.enable_http3 {
-            words.say(Topic::Tls, "HTTP/3 is spoken, which is QUIC with TLS 1.3.");
+            words.say(Topic::Tls, "HTTP/3, over QUIC with TLS 1.3.");
             self.tls_client.settings().explain("Always", name, words);
         } else {
             self.tls_client.settings().explain(start, name, words);
             if self.asks_for_upgrade() {
-                let text = "HTTP/2 is not offered: the headers Connection and Upgrade ask for another \
-                            protocol, which only HTTP/1.1 can switch to.";
+                let text = "HTTP/2 is not offered: the headers Connection and Upgrade request another \
+                            protocol, and only HTTP/1.1 can switch protocols.";
                 words.say(Topic::Tls, text);
             } else if self.client.enable_http2 {
-                words.usual(Topic::Tls, "Over TLS, HTTP/2 is offered beside HTTP/1.1.");
+                words.say_default(Topic::Tls, "HTTP/2 and HTTP/1.1 are offered over TLS.");
             } else {
                 words.say(Topic::Tls, "HTTP/2 is not offered.");
             }
         }
     }
 
-    /// Whether the module asks for another protocol, as far as no file says so.
+    /// Returns whether headers request another protocol. Headers from files are not known here.
     fn asks_for_upgrade(&self) -> bool {
         let configured = self.headers.iter().map(|(name, value)| (name, value.as_bytes()));
         let added = self.client.http_headers.iter().flat_map(|(name, values)| {
@@ -70,10 +69,10 @@ impl HttpProber {
         }
         self.client.explain_additions(words);
         match (self.body_file.as_str(), self.body.is_empty()) {
-            ("", true) => words.usual(topic, "No body."),
+            ("", true) => words.say_default(topic, "No body."),
             ("", false) => words.say(topic, format!("The body {}.", quoted(&self.body))),
             (file, _) => {
-                words.say(topic, format!("The body is what is in {file}, read at each probe."));
+                words.say(topic, format!("The body from {file}, read at each probe."));
             }
         }
         self.client.explain_redirects(Redirects(MOST_REDIRECTS), words);
@@ -82,7 +81,7 @@ impl HttpProber {
     fn explain_checks(&self, words: &mut Explanation) {
         let codes: Vec<_> = self.valid_status_codes.iter().map(i64::to_string).collect();
         let text = match codes.as_slice() {
-            [] => "The status code is one from 200 to 299.".to_owned(),
+            [] => "The status code is 200 to 299.".to_owned(),
             codes => format!("The status code is {}.", any_of(codes)),
         };
         words.check(codes.is_empty(), self.valid_status_codes.name.as_ref(), text);
@@ -93,7 +92,7 @@ impl HttpProber {
             words.check(false, rule.name.as_ref(), rule.explain("matches"));
         }
         if let Some(limit) = self.body_size_limit.limit() {
-            let text = format!("The body has at most {limit} bytes, once it is decompressed.");
+            let text = format!("The decompressed body has at most {limit} bytes.");
             words.check(false, None, text);
         }
         if let Some(compression) = &self.compression {
@@ -102,16 +101,16 @@ impl HttpProber {
         self.explain_body_checks(words);
         let versions = &self.valid_http_versions;
         let text = match versions.as_slice() {
-            [] => "The version of HTTP may be any.".to_owned(),
-            versions => format!("The version of HTTP is {}.", any_of(versions)),
+            [] => "Any HTTP version is accepted.".to_owned(),
+            versions => format!("The HTTP version is {}.", any_of(versions)),
         };
         words.check(versions.is_empty(), versions.name.as_ref(), text);
         if *self.fail_if_ssl {
-            let text = "The last URL must not be one over TLS.";
+            let text = "The final URL must not use https.";
             words.check(false, self.fail_if_ssl.name.as_ref(), text);
         }
         if *self.fail_if_not_ssl {
-            let text = "The last URL is one over TLS.";
+            let text = "The final URL must use https.";
             words.check(false, self.fail_if_not_ssl.name.as_ref(), text);
         }
     }
@@ -139,7 +138,7 @@ impl HttpProber {
 
 impl HeaderMatcher {
     fn explain(&self, relation: &str) -> String {
-        let missing = if self.allow_missing { "may be missing" } else { "is there" };
+        let missing = if self.allow_missing { "may be missing" } else { "is present" };
         let (header, pattern) = (&self.header, self.pattern());
         format!("The header {header} {missing}, and {relation} '{pattern}'.")
     }

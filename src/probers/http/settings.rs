@@ -59,9 +59,9 @@ section! {
         pub fail_if_body_json_matches_cel: Option<Named<CelProgram>>,
         /// Fails if the CEL expression over `body` is false, or cannot be evaluated.
         pub fail_if_body_json_not_matches_cel: Option<Named<CelProgram>>,
-        /// Fails if a header matches one of the rules.
+        /// Fails if a value of the header matches the pattern.
         pub fail_if_header_matches: Vec<HeaderMatcher> => HeaderMatcher,
-        /// Fails if a header does not match one of the rules.
+        /// Fails if no value of the header matches the pattern.
         pub fail_if_header_not_matches: Vec<HeaderMatcher> => HeaderMatcher,
         /// Request body; not together with `body_file`.
         pub body: Bytes,
@@ -107,7 +107,8 @@ section! {
         pub header: String,
         /// Pattern; required.
         regexp: Option<Regexp>,
-        /// Accepts a response without the header.
+        /// Accepts a response without the header; otherwise a missing header fails the probe in both
+        /// lists.
         pub allow_missing: bool,
     }
     check Self::check;

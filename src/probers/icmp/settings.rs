@@ -47,9 +47,9 @@ struct PayloadSize;
 impl ProberSettings for IcmpProber {
     fn warnings(&self) -> Vec<Warning> {
         let mut warnings: Vec<_> = self.ip.preferred_ip_protocol.warning().into_iter().collect();
-        if let Some(size) = self.payload_size.filter(|size| *size > LARGEST_OVER_IPV4) {
+        if let Some(size) = self.payload_size.filter(|size| *size > MAX_PAYLOAD_IPV4) {
             let message = format!(
-                "{size} bytes are more than the {LARGEST_OVER_IPV4} that a packet of IPv4 carries"
+                "{size} bytes are more than the {MAX_PAYLOAD_IPV4} that a packet of IPv4 carries"
             );
             warnings.push(Warning::at("payload_size", message));
         }
@@ -58,7 +58,7 @@ impl ProberSettings for IcmpProber {
     }
 
     fn explain(&self, words: &mut Explanation) {
-        let usual = Self::default();
+        let default = Self::default();
         words.say(Topic::Target, "A host name or an IP address.");
         self.ip.explain(words);
         words.source_address(self.source_ip_address);
@@ -66,28 +66,27 @@ impl ProberSettings for IcmpProber {
             Some(size) => format!("One echo request with {size} bytes of payload."),
             None => "One echo request with a short text as its payload.".to_owned(),
         };
-        words.say_of(self.payload_size == usual.payload_size, Topic::Sends, payload);
+        words.say_of(self.payload_size == default.payload_size, Topic::Sends, payload);
         let ttl = match self.ttl {
-            Some(1) => "It does not pass any router.".to_owned(),
+            Some(1) => "It passes no router (TTL 1).".to_owned(),
             Some(ttl) => format!("It passes at most {} routers (TTL {ttl}).", ttl - 1),
-            None => "It passes as many routers as the system's TTL allows.".to_owned(),
+            None => "The default TTL of the system.".to_owned(),
         };
-        words.say_of(self.ttl == usual.ttl, Topic::Sends, ttl);
+        words.say_of(self.ttl == default.ttl, Topic::Sends, ttl);
         if self.dont_fragment {
-            words.say(Topic::Sends, "Over IPv4, routers must not fragment it.");
+            words.say(Topic::Sends, "Over IPv4, routers must not fragment the request.");
         }
         words.say(
             Topic::Checks,
-            "The reply comes from the address that was probed, with what was sent.",
+            "The reply must come from the probed address and contain the sent payload.",
         );
-        let text = "A router or the host reports that the request was not delivered, or no reply \
-                    comes in time.";
+        let text = "A router or the host reports that the request was not delivered, or timeout.";
         words.say(Topic::Fails, text);
     }
 }
 
-/// Bytes that an echo request over IPv4 has room for: 65,535 without the headers of IPv4 and ICMP.
-const LARGEST_OVER_IPV4: usize = 65_535 - 20 - 8;
+/// Maximum number of bytes after the ICMP header of an IPv4 packet of 65,535 bytes.
+const MAX_PAYLOAD_IPV4: usize = 65_535 - 20 - 8;
 
 impl Form<Option<u8>> for Ttl {
     fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u8>, D::Error> {

@@ -1,4 +1,4 @@
-//! What a dialogue is, in words.
+//! Describes a dialogue in words.
 
 use crate::{
     probers::query_response::{QueryResponse, Step},
@@ -6,8 +6,7 @@ use crate::{
 };
 
 impl QueryResponse {
-    /// Says when TLS begins, if it does; `settings` say how it is spoken then. `tls` means from the
-    /// start.
+    /// Describes when TLS starts; `settings` then describes how. `tls` means from the start.
     pub fn explain_tls(
         &self,
         tls: bool,
@@ -18,24 +17,21 @@ impl QueryResponse {
         match turn {
             _ if tls => settings("From the start", words),
             Some(index) => settings(&format!("After step {}", index + 1), words),
-            None => words.usual(Topic::Tls, "Not spoken."),
+            None => words.say_default(Topic::Tls, "Not used."),
         }
     }
 
-    /// Says what a connection is for that is made for the dialogue, and when the probe fails.
+    /// Describes a probe that connects for the dialogue.
     pub fn explain_connection(&self, words: &mut Explanation) {
         if self.is_empty() {
-            words.usual(Topic::Sends, "Nothing: to be connected is enough.");
+            words.say_default(Topic::Sends, "No data is sent; the probe succeeds once connected.");
         } else {
             self.explain("line", words);
         }
-        words.say(
-            Topic::Fails,
-            "Nobody listens, the connection ends before all is done, or time is up.",
-        );
+        words.say(Topic::Fails, "Connection refused, connection closed early, or timeout.");
     }
 
-    /// Says what is expected and what is sent, step by step; `line` is what a peer says at once.
+    /// Describes all steps; `line` is the unit of the data that the peer sends.
     pub fn explain(&self, line: &str, words: &mut Explanation) {
         for (index, step) in self.steps().iter().enumerate() {
             words.step(index + 1, step.name.as_ref(), &step.explain(line));
@@ -52,7 +48,10 @@ impl Step {
         }
         if !self.labels.is_empty() {
             let names: Vec<_> = self.labels.iter().map(|label| label.name.as_str()).collect();
-            parts.push(format!("note {} of it in probe_expect_info", names.join(", ")));
+            parts.push(format!(
+                "export its parts as the labels {} of probe_expect_info",
+                names.join(", ")
+            ));
         }
         if !self.expect_bytes.is_empty() {
             let bytes = quoted(&self.expect_bytes);
@@ -66,7 +65,7 @@ impl Step {
             parts.push(format!("send {}{end}", self.shown(&quoted(&self.send))));
         }
         if self.starttls {
-            parts.push("turn to TLS".to_owned());
+            parts.push("start TLS".to_owned());
         }
         if parts.is_empty() { "nothing".to_owned() } else { parts.join(", then ") }
     }

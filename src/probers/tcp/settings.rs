@@ -54,7 +54,7 @@ impl ProberSettings for TcpProber {
     }
 
     fn explain(&self, words: &mut Explanation) {
-        words.say(Topic::Target, "host:port; the port is a number or the name of a service.");
+        words.say(Topic::Target, "host:port; the port is a number or a service name.");
         self.ip.explain(words);
         words.source_address(self.source_ip_address);
         self.query_response.explain_tls(self.tls, words, |start, words| {

@@ -65,7 +65,7 @@ impl ProberSettings for UnixProber {
     }
 
     fn explain(&self, words: &mut Explanation) {
-        words.say(Topic::Target, "The path of a socket, or an abstract name after @.");
+        words.say(Topic::Target, "Path of a socket, or an abstract name after @.");
         self.query_response.explain_tls(self.tls, words, |start, words| {
             self.tls_config.settings().explain(start, ServerName::None, words);
         });

@@ -41,7 +41,7 @@ section! {
     check Self::check;
 }
 
-/// Headers that make the request one for an upgrade.
+/// Headers that the upgrade sets.
 const OWN: [&str; 4] = ["Connection", "Sec-Websocket-Key", "Sec-Websocket-Version", "Upgrade"];
 
 impl WebsocketProber {
@@ -53,7 +53,7 @@ impl WebsocketProber {
 }
 
 impl ProberSettings for WebsocketProber {
-    /// Refuses headers with which no probe can be made; a module of another prober may hold them.
+    /// Refuses headers that the upgrade sets itself, and those that cannot be sent.
     fn check_use(&self) -> Result<(), RuleError> {
         for (name, values) in self.headers.iter() {
             let place = KeyPath::from(["headers", name]);
@@ -110,19 +110,19 @@ impl ProberSettings for WebsocketProber {
     }
 
     fn explain(&self, words: &mut Explanation) {
-        let text = "A URL that begins with ws:// or wss://; without a port, 80 or 443.";
+        let text = "A URL with ws:// or wss://; the default port is 80 or 443.";
         words.say(Topic::Target, text);
         self.ip.explain(words);
-        let start = "When the target begins with wss://";
+        let start = "For wss:// URLs";
         self.tls_client.settings().explain(start, ServerName::Host, words);
-        words.say(Topic::Sends, "GET with the request to upgrade to a websocket, over HTTP/1.1.");
+        words.say(Topic::Sends, "GET over HTTP/1.1 with a WebSocket upgrade.");
         for (name, values) in self.headers.iter() {
             words.say(Topic::Sends, format!("The header {}.", values.explain(name)));
         }
         self.http_config.explain_authorization(words);
-        words.say(Topic::Checks, "The server agrees to the upgrade (101).");
+        words.say(Topic::Checks, "The server accepts the upgrade (101).");
         self.query_response.explain("message", words);
-        let text = "Nobody listens, the connection ends before all is done, or time is up.";
+        let text = "Connection refused, connection closed early, or timeout.";
         words.say(Topic::Fails, text);
     }
 }

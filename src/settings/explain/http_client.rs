@@ -1,4 +1,4 @@
-//! What the settings of an HTTP request mean.
+//! Describes the settings of an HTTP client in words.
 
 use crate::settings::{
     explain::{Explanation, Topic},
@@ -8,19 +8,19 @@ use crate::settings::{
     secret::HIDDEN,
 };
 
-/// How many redirects are followed at most.
+/// Maximum number of redirects.
 #[derive(Debug, Clone, Copy)]
 pub struct Redirects(pub u32);
 
 impl HttpClientSettings {
-    /// Says who asks, if the settings do.
+    /// Describes the credentials of a request.
     pub fn explain_authorization(&self, words: &mut Explanation) {
         if let Some(authorization) = &self.credentials {
             words.say(Topic::Sends, authorization.explain());
         }
     }
 
-    /// Says which credentials and headers are added to a request.
+    /// Describes the credentials and headers that are added to a request.
     pub fn explain_additions(&self, words: &mut Explanation) {
         let topic = Topic::Sends;
         self.explain_authorization(words);
@@ -32,42 +32,42 @@ impl HttpClientSettings {
         }
     }
 
-    /// Says how far redirects are followed.
-    pub fn explain_redirects(&self, Redirects(most): Redirects, words: &mut Explanation) {
+    /// Describes how redirects are handled.
+    pub fn explain_redirects(&self, Redirects(limit): Redirects, words: &mut Explanation) {
         if self.follow_redirects {
             let text = format!(
-                "Redirects are followed, up to {most}, with a fresh connection each; credentials \
-                 do not go along to other hosts."
+                "Up to {limit} redirects are followed, each over a new connection; credentials \
+                 are not sent to other hosts."
             );
-            words.usual(Topic::Sends, text);
+            words.say_default(Topic::Sends, text);
         } else {
-            words.say(
-                Topic::Sends,
-                "Redirects are not followed: the first answer is the one that counts.",
-            );
+            words.say(Topic::Sends, "Redirects are not followed: the first response is checked.");
         }
     }
 }
 
 impl ProxySettings {
-    /// Says through which proxy requests go, if there may be one.
+    /// Describes the proxy.
     pub fn explain(&self, words: &mut Explanation) {
         let topic = Topic::Proxy;
         if let Some(url) = &self.proxy_url {
-            words.say(topic, format!("Requests go through {url}."));
+            words.say(topic, format!("Requests use the proxy {url}."));
         } else if self.proxy_from_environment {
-            let text = "Requests go through the proxy that the environment of the exporter names \
-                        (http_proxy, https_proxy, no_proxy), if it names one.";
+            let text = "The proxy in the environment of the exporter (http_proxy, https_proxy, \
+                        no_proxy), if there is one.";
             words.say(topic, text);
         } else {
-            return words.usual(topic, "None, whatever the environment says.");
+            return words.say_default(topic, "No proxy (environment variables are ignored).");
         }
         if !self.no_proxy.is_empty() {
-            words.say(topic, format!("Not for {}.", self.no_proxy.as_str()));
+            words.say(topic, format!("Exceptions: {}.", self.no_proxy.as_str()));
         }
         let headers: Vec<_> = self.proxy_connect_header.keys().cloned().collect();
         if !headers.is_empty() {
-            words.say(topic, format!("CONNECT bears the headers {}.", headers.join(", ")));
+            words.say(
+                topic,
+                format!("CONNECT requests include the headers {}.", headers.join(", ")),
+            );
         }
     }
 }
@@ -83,21 +83,21 @@ impl Authorization {
                 };
                 format!(
                     "Basic authentication {user}, with {}.",
-                    source("password", password.as_ref())
+                    describe_source("password", password.as_ref())
                 )
             }
             Self::Scheme { scheme, credentials } => {
                 format!(
                     "Authorization: {scheme}, with {}.",
-                    source("credentials", credentials.as_ref())
+                    describe_source("credentials", credentials.as_ref())
                 )
             }
         }
     }
 }
 
-/// Where a secret comes from.
-fn source(what: &str, source: Option<&Source>) -> String {
+/// The source of a secret.
+fn describe_source(what: &str, source: Option<&Source>) -> String {
     match source {
         Some(Source::Inline(_)) => format!("the {what} in the module"),
         Some(Source::File(path)) => format!("the {what} in {}, read at each probe", path.display()),
@@ -117,21 +117,21 @@ impl OAuth2Settings {
             scopes => format!(" for {}", scopes.join(" ")),
         };
         format!(
-            "A token{scopes} from {} (OAuth2, {grant}, client {}), fetched when there is none yet \
-             and kept until it expires.",
+            "A token{scopes} from {} (OAuth2, {grant}, client {}), which is cached until it \
+             expires.",
             self.token_url, self.client_id
         )
     }
 }
 
 impl HeaderValues {
-    /// The header `name` with its values; those that are secret are not shown.
+    /// The header `name` with its values; secret ones are replaced.
     #[must_use]
     pub fn explain(&self, name: &str) -> String {
         let open = self.values.iter().map(|value| super::header(name, value));
         let secret = self.secrets.iter().map(|_| format!("{name}: {HIDDEN}"));
         let files =
-            self.files.iter().map(|file| format!("{name} with what is in {}", file.display()));
+            self.files.iter().map(|file| format!("{name} with the content of {}", file.display()));
         let all: Vec<_> = open.chain(secret).chain(files).collect();
         if all.is_empty() { name.to_owned() } else { all.join(", ") }
     }

@@ -1,4 +1,4 @@
-//! What `preferred_ip_protocol`, `ip_protocol_fallback` and `source_ip_address` mean.
+//! Describes `preferred_ip_protocol`, `ip_protocol_fallback` and `source_ip_address` in words.
 
 use std::net::IpAddr;
 
@@ -8,7 +8,7 @@ use crate::settings::{
 };
 
 impl IpSettings {
-    /// Says which address is probed.
+    /// Describes the address that is probed.
     pub fn explain(&self, words: &mut Explanation) {
         let (preferred, other) = match self.preferred() {
             IpFamily::V4 => ("IPv4", "IPv6"),
@@ -16,14 +16,11 @@ impl IpSettings {
         };
         let text = if self.ip_protocol_fallback {
             format!(
-                "A name is looked up, and its first {preferred} address is probed; without one, \
-                 its first {other} address."
+                "The first {preferred} address of the name, or its first {other} address if it has \
+                 no {preferred} address."
             )
         } else {
-            format!(
-                "A name is looked up, and its first {preferred} address is probed; without one \
-                 the probe fails."
-            )
+            format!("The first {preferred} address of the name; the probe fails if it has none.")
         };
         let is_default = self.preferred() == PreferredIpProtocol::default().family()
             && self.ip_protocol_fallback == IP_PROTOCOL_FALLBACK;
@@ -32,10 +29,10 @@ impl IpSettings {
 }
 
 impl Explanation {
-    /// Says where a probe comes from, if the module does.
+    /// Describes the address that a probe is sent from.
     pub fn source_address(&mut self, address: Option<IpAddr>) {
         if let Some(address) = address {
-            self.say(Topic::Address, format!("It comes from {address}."));
+            self.say(Topic::Address, format!("Sent from {address}."));
         }
     }
 }

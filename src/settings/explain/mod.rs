@@ -1,6 +1,6 @@
-//! What settings make a probe do, in words for people.
+//! Descriptions of settings in words, for `check --explain` and the page of modules.
 //!
-//! Each section says its own part; `config` puts the parts together.
+//! Each section describes itself; `config` puts the parts together.
 
 mod http_client;
 mod ip;
@@ -11,45 +11,45 @@ use std::sync::Arc;
 pub use self::{http_client::Redirects, tls::ServerName};
 use crate::settings::{bytes::Bytes, secret};
 
-/// What a module does, told in the order in which a person asks.
+/// The description of a module, by topic.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Explanation {
     statements: Vec<Statement>,
 }
 
-/// One thing that a module does.
+/// One sentence of a description.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Statement {
-    /// What it is about.
+    /// Its topic.
     pub topic: Topic,
-    /// A sentence.
+    /// The sentence.
     pub text: String,
-    /// Whether it is so because the module does not say otherwise.
+    /// Whether it describes a default.
     pub is_default: bool,
-    /// Whether it tells its place among those of its topic itself, such as a step of a dialogue.
+    /// Whether the sentence contains its number, as steps of a dialogue do.
     pub has_number: bool,
 }
 
-/// What a person asks, in this order.
+/// The topics of a description, in the order of the page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Topic {
-    /// How is the target read?
+    /// The format of the target.
     Target,
-    /// Which address is probed, from which?
+    /// The addresses that are used.
     Address,
-    /// How long may it take?
+    /// The timeout.
     Time,
-    /// Through which proxy does it go?
+    /// The proxy.
     Proxy,
-    /// Is TLS spoken, and who is trusted?
+    /// The TLS settings.
     Tls,
-    /// What is sent?
+    /// The data that is sent.
     Sends,
-    /// What is checked, in this order?
+    /// The checks, in order.
     Checks,
-    /// What else makes it fail?
+    /// Other reasons to fail.
     Fails,
-    /// What is exported?
+    /// The metrics that are exported.
     Exports,
 }
 
@@ -67,7 +67,7 @@ impl Topic {
         Self::Exports,
     ];
 
-    /// A word for it.
+    /// The label of the topic.
     #[must_use]
     pub const fn label(self) -> &'static str {
         match self {
@@ -85,36 +85,35 @@ impl Topic {
 }
 
 impl Explanation {
-    /// Says what no setting changes, or what the module asks for.
+    /// Adds a sentence about something fixed or configured.
     pub fn say(&mut self, topic: Topic, text: impl Into<String>) {
         self.say_of(false, topic, text);
     }
 
-    /// Says what is so because the module does not say otherwise.
-    pub fn usual(&mut self, topic: Topic, text: impl Into<String>) {
+    /// Adds a sentence about a default.
+    pub fn say_default(&mut self, topic: Topic, text: impl Into<String>) {
         self.say_of(true, topic, text);
     }
 
-    /// Says something that is a default or is not.
+    /// Adds a sentence about something that may be a default.
     pub fn say_of(&mut self, is_default: bool, topic: Topic, text: impl Into<String>) {
         let text = text.into();
         self.statements.push(Statement { topic, text, is_default, has_number: false });
     }
 
-    /// Says what is checked, and the name that the module gives it.
+    /// Adds a check, with the name that the module gives it.
     pub fn check(&mut self, is_default: bool, name: Option<&Arc<str>>, text: impl Into<String>) {
         self.say_of(is_default, Topic::Checks, named(text.into(), name));
     }
 
-    /// Says what the step of a dialogue with that number, from 1, does, and the name that the module
-    /// gives it.
+    /// Adds a step of a dialogue, counted from 1, with the name that the module gives it.
     pub fn step(&mut self, number: usize, name: Option<&Arc<str>>, text: &str) {
         let text = named(format!("Step {number}: {text}."), name);
         let (topic, is_default, has_number) = (Topic::Checks, false, true);
         self.statements.push(Statement { topic, text, is_default, has_number });
     }
 
-    /// What was said about a topic, in order.
+    /// The sentences about a topic, in order.
     pub fn about(&self, topic: Topic) -> impl Iterator<Item = &Statement> {
         self.statements.iter().filter(move |statement| statement.topic == topic)
     }
@@ -127,27 +126,29 @@ fn named(text: String, name: Option<&Arc<str>>) -> String {
     }
 }
 
-/// Bytes that are sent or expected, as they would be written in double quotes; long ones by their
-/// beginning.
+/// Bytes as they are written in double quotes; long ones are truncated.
 #[must_use]
 pub fn quoted(bytes: &Bytes) -> String {
-    const MOST: usize = 60;
+    const MAX_SHOWN: usize = 60;
 
     let bytes = bytes.as_slice();
     let shown = match str::from_utf8(bytes) {
-        Ok(text) => text.chars().take(MOST).flat_map(char::escape_debug).collect::<String>(),
-        Err(_) => {
-            bytes.iter().take(MOST).flat_map(|byte| byte.escape_ascii()).map(char::from).collect()
-        }
+        Ok(text) => text.chars().take(MAX_SHOWN).flat_map(char::escape_debug).collect::<String>(),
+        Err(_) => bytes
+            .iter()
+            .take(MAX_SHOWN)
+            .flat_map(|byte| byte.escape_ascii())
+            .map(char::from)
+            .collect(),
     };
-    if bytes.len() > MOST {
+    if bytes.len() > MAX_SHOWN {
         format!("\"{shown}…\" ({} bytes)", bytes.len())
     } else {
         format!("\"{shown}\"")
     }
 }
 
-/// A header as it is sent; the value of one that carries credentials is not shown.
+/// A header as it is sent; values that are credentials are replaced.
 #[must_use]
 pub fn header(name: &str, value: &str) -> String {
     let value = if secret::is_secret_name(name) { secret::HIDDEN } else { value };

@@ -1,45 +1,42 @@
-//! What `tls_config` means.
+//! Describes `tls_config` in words.
 
 use crate::settings::{
     explain::{Explanation, Topic},
     tls::TlsSettings,
 };
 
-/// Which name TLS asks for when `server_name` is not set.
+/// The name to verify if `server_name` is not set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ServerName<'h> {
-    /// That of the target's host.
+    /// The host of the target.
     Host,
-    /// That of the target's host, unless the request has a parameter `hostname`.
+    /// The host of the target, unless the request has the parameter `hostname`.
     HostOrHostname,
-    /// That of the `Host` header that the module sets.
+    /// The header `Host` that the module sets.
     Header(&'h str),
-    /// There is none.
+    /// No name.
     None,
 }
 
 impl TlsSettings {
-    /// Says how TLS is spoken and who is trusted; `name` is asked for where the settings have no
-    /// name, and `start` says when TLS begins.
+    /// Describes the TLS settings. `start` says when TLS starts, and `name` is the name to verify if
+    /// the settings have none.
     pub fn explain(&self, start: &str, name: ServerName<'_>, words: &mut Explanation) {
         let topic = Topic::Tls;
         let (lowest, highest) = (self.lowest_version(), self.highest_version());
         let versions = if lowest == highest {
-            format!("{start}, {lowest} is spoken.")
+            format!("{start}, {lowest}.")
         } else {
-            format!("{start}, {lowest} to {highest} is spoken.")
+            format!("{start}, {lowest} to {highest}.")
         };
         words.say_of(self.min_version.is_none() && self.max_version.is_none(), topic, versions);
         if self.insecure_skip_verify {
-            words.say(
-                topic,
-                "Any certificate will do: neither its authority, name nor dates count.",
-            );
+            words.say(topic, "Certificate verification is disabled.");
         } else {
             self.explain_trust(name, words);
         }
         let certificate = match (self.cert.as_str(), self.cert_file.as_str()) {
-            ("", "") => return words.usual(topic, "No client certificate is shown."),
+            ("", "") => return words.say_default(topic, "No client certificate."),
             ("", file) => format!("in {file}"),
             _ => "in the module".to_owned(),
         };
@@ -48,10 +45,11 @@ impl TlsSettings {
             file => format!("in {file}"),
         };
         let text = if certificate == key {
-            format!("A server that asks is shown the client certificate {certificate}.")
+            format!("The client certificate {certificate} is sent if the server requests one.")
         } else {
             format!(
-                "A server that asks is shown the client certificate {certificate}; its key is {key}."
+                "The client certificate {certificate}, with the key {key}, is sent if the server requests \
+                 one."
             )
         };
         words.say(topic, text);
@@ -60,31 +58,28 @@ impl TlsSettings {
     fn explain_trust(&self, name: ServerName<'_>, words: &mut Explanation) {
         let topic = Topic::Tls;
         match (self.ca.as_str(), self.ca_file.as_str()) {
-            ("", "") => words.usual(topic, "The authorities that the system trusts are trusted."),
+            ("", "") => words.say_default(topic, "Trusted CAs: those of the system."),
             ("", file) => {
-                words.say(
-                    topic,
-                    format!("Only the authorities in {file} are trusted, read at each probe."),
-                );
+                words.say(topic, format!("Trusted CAs: those in {file}, read at each probe."));
             }
-            _ => words.say(topic, "Only the authorities in the module's ca are trusted."),
+            _ => words.say(topic, "Trusted CAs: those in the module."),
         }
         let text = match (self.server_name.as_str(), name) {
-            ("", ServerName::Host) => "The certificate has to be for the host of the target.",
+            ("", ServerName::Host) => "The certificate must match the host of the target.",
             ("", ServerName::HostOrHostname) => {
-                "The certificate has to be for the host of the target, or for the parameter \
-                 hostname of the request where it has one."
+                "The certificate must match the host of the target, or the parameter hostname of \
+                 the request."
             }
             ("", ServerName::Header(host)) => {
                 let text =
-                    format!("The certificate has to be for {host}, as the header Host says.");
+                    format!("The certificate must match {host}, the value of the header Host.");
                 return words.say(topic, text);
             }
             ("", ServerName::None) => return,
             (name, _) => {
-                return words.say(topic, format!("The certificate has to be for {name}."));
+                return words.say(topic, format!("The certificate must match {name}."));
             }
         };
-        words.usual(topic, text);
+        words.say_default(topic, text);
     }
 }
