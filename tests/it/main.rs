@@ -26,6 +26,7 @@ mod harness;
 mod http;
 mod icmp;
 mod internationalized;
+mod keys;
 mod listening;
 mod metric_text;
 mod namespace;
