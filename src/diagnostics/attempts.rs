@@ -1,4 +1,4 @@
-//! Where a probe went: the addresses that it turned to, and when.
+//! Connection attempts of a probe: the peers that it contacted, and when.
 
 use std::{
     fmt,
@@ -8,59 +8,59 @@ use std::{
 
 use tokio::time::Instant;
 
-/// The addresses that a probe turned to, in order.
+/// Connection attempts of a probe, in order.
 #[derive(Debug, Default)]
 pub struct Attempts(Mutex<Vec<Attempt>>);
 
-/// One of them.
+/// A connection attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attempt {
-    /// When the probe turned to it.
+    /// Start of the attempt.
     pub at: Instant,
-    /// What it turned to.
+    /// The contacted peer.
     pub peer: Peer,
 }
 
-/// What a probe can turn to.
+/// A peer that a probe can contact.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Peer {
     /// A host.
     Host(IpAddr),
     /// A port of a host.
     Port(SocketAddr),
-    /// A socket of this machine, by its path or its abstract name after `@`.
+    /// A unix socket, by its path or by its abstract name after `@`.
     Local(String),
 }
 
-/// More are not kept; redirects are limited, and each takes two at most.
-const MOST: usize = 64;
+/// Maximum number of recorded attempts. The number of redirects is limited, and each makes at most two.
+const MAX_ATTEMPTS: usize = 64;
 
 impl Attempts {
-    /// Notes that the probe turns to `peer` now.
+    /// Records an attempt that starts now.
     pub fn note(&self, peer: Peer) {
         self.note_unless(peer, |_| false);
     }
 
-    /// Notes that it is `peer`, of several that the probe turned to at once, where it goes on.
+    /// Records which of several concurrent attempts the probe continues with.
     pub fn settle(&self, peer: &Peer) {
         self.note_unless(peer.clone(), |last| last.peer == *peer);
     }
 
     fn note_unless(&self, peer: Peer, is_known: impl Fn(&Attempt) -> bool) {
         let mut attempts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if attempts.len() < MOST && !attempts.last().is_some_and(is_known) {
+        if attempts.len() < MAX_ATTEMPTS && !attempts.last().is_some_and(is_known) {
             attempts.push(Attempt { at: Instant::now(), peer });
         }
     }
 
-    /// The one that the probe turned to last.
+    /// Returns the peer of the last attempt.
     #[must_use]
     pub fn last(&self) -> Option<Peer> {
         let attempts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         attempts.last().map(|attempt| attempt.peer.clone())
     }
 
-    /// Takes all of them out.
+    /// Returns and removes all attempts.
     #[must_use]
     pub fn take(&self) -> Vec<Attempt> {
         std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
@@ -82,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_place_counts_again_when_the_probe_turns_to_it_again() {
+    fn a_peer_that_is_contacted_again_counts_again() {
         let attempts = Attempts::default();
         let peer = |name: &str| Peer::Local(name.to_owned());
         attempts.note(peer("a"));

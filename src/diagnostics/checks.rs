@@ -1,4 +1,4 @@
-//! What a module demands of a target, and which of it was not met.
+//! Checks of a module and their results.
 
 use std::{
     fmt,
@@ -10,20 +10,17 @@ use crate::{
     metrics::{Export, Metric, MetricSet},
 };
 
-/// 1 for each check that failed; absent when none did.
-pub const CHECK_FAILED: Metric<1> = Metric::new(
-    "probe_check_failed",
-    "1 for each check of the module that failed, by its name or by its place in the module.",
-    ["check"],
-)
-.extra()
-.when("when a check of the module failed")
-.labels_mean(["the name that the module gives the check, or else its place there"]);
+/// The metric of failed checks.
+pub const CHECK_FAILED: Metric<1> =
+    Metric::new("probe_check_failed", "1 for each failed check of the module.", ["check"])
+        .extra()
+        .when("if a check of the module failed")
+        .labels_mean(["name of the check, or its key and index in the module"]);
 
-/// What a check is known by: the name that the module gives it, or else the place where it stands
-/// there, such as `fail_if_header_matches[0]`.
+/// Name of a check: the one that the module gives it, or its key and index, such as
+/// `fail_if_header_matches[0]`.
 ///
-/// Put together only when somebody looks.
+/// The text is built only when it is printed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CheckName {
     given: Option<Arc<str>>,
@@ -32,46 +29,46 @@ pub struct CheckName {
     index: Option<usize>,
 }
 
-/// One check that was made.
+/// An evaluated check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Check {
-    /// What it is known by.
+    /// Name of the check.
     pub name: CheckName,
-    /// Why it failed, if it did.
+    /// The failure, if the check failed.
     pub failure: Option<Failure>,
 }
 
-/// The checks of one probe that were made, in their order. As bounded as the module is.
+/// The evaluated checks of a probe, in order. Their number is limited by the module.
 #[derive(Debug, Default)]
 pub struct Checks(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
     made: Vec<Check>,
-    /// The one that was begun and has not ended.
+    /// The check that has begun and not ended.
     running: Option<CheckName>,
 }
 
 impl CheckName {
-    /// The check under `key`.
+    /// Returns the name of the check of a key.
     #[must_use]
     pub const fn of_key(key: &'static str) -> Self {
         Self { given: None, section: "", key, index: None }
     }
 
-    /// The entry of that number in the list under `key`; the first has 0.
+    /// Returns the name of an entry in the list of a key; the first entry has index 0.
     #[must_use]
     pub const fn of_entry(key: &'static str, index: usize) -> Self {
         Self { given: None, section: "", key, index: Some(index) }
     }
 
-    /// The same in a section of the prober's.
+    /// Returns the name with the section that contains the key.
     #[must_use]
     pub fn inside(self, section: &'static str) -> Self {
         Self { section, ..self }
     }
 
-    /// The same under the name that the module gives it, if it does.
+    /// Returns the name that the module gives the check, if any, otherwise this one.
     #[must_use]
     pub fn or_given(self, name: Option<&Arc<str>>) -> Self {
         Self { given: name.map(Arc::clone), ..self }
@@ -92,49 +89,49 @@ impl fmt::Display for CheckName {
 }
 
 impl Check {
-    /// A check that ended so.
+    /// Creates a check with its outcome.
     #[must_use]
     pub fn new(name: CheckName, outcome: Result<(), Failure>) -> Self {
         Self { name, failure: outcome.err() }
     }
 
-    /// Whether it did not fail.
+    /// Returns true if the check succeeded.
     #[must_use]
     pub fn is_good(&self) -> bool {
         self.failure.is_none()
     }
 
-    /// Why it failed, to be changed.
+    /// Returns the failure for modification.
     pub(crate) fn failure_mut(&mut self) -> Option<&mut Failure> {
         self.failure.as_mut()
     }
 }
 
 impl Checks {
-    /// Adds a check that was made.
+    /// Adds an evaluated check.
     pub fn add(&self, check: Check) {
         self.state().made.push(check);
     }
 
-    /// Notes that a check begins that the deadline may cut off.
+    /// Records the begin of a check that the deadline may interrupt.
     pub fn begin(&self, name: CheckName) {
         self.state().running = Some(name);
     }
 
-    /// Adds the check that was begun.
+    /// Adds the check that has begun, with its outcome.
     pub fn end(&self, check: Check) {
         let mut state = self.state();
         state.running = None;
         state.made.push(check);
     }
 
-    /// Forgets all of them, for a probe that begins again.
+    /// Removes all checks, for a probe that starts again.
     pub fn clear(&self) {
         *self.state() = State::default();
     }
 
-    /// Takes all of them out when the probe ended with `verdict`; one that was begun and not ended
-    /// failed with it.
+    /// Returns and removes all checks at the end of a probe. A check that has begun and not ended failed
+    /// with the failure of the probe.
     #[must_use]
     pub fn finish(&self, verdict: &Result<(), Failure>) -> Vec<Check> {
         let State { mut made, running } = std::mem::take(&mut *self.state());
@@ -163,7 +160,7 @@ mod tests {
     use crate::diagnostics::{Reason, Stage};
 
     #[test]
-    fn a_check_is_known_by_its_name_or_its_place() {
+    fn a_check_has_its_given_name_or_its_key_and_index() {
         let place = CheckName::of_entry("fail_if_matches_regexp", 2);
         assert_eq!(place.to_string(), "fail_if_matches_regexp[2]");
         let place = place.inside("validate_answer_rrs");
@@ -173,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn a_check_that_was_cut_off_failed_as_the_probe_did() {
+    fn an_interrupted_check_has_the_failure_of_the_probe() {
         let checks = Checks::default();
         checks.begin(CheckName::of_entry("query_response", 0));
         checks.end(Check::new(CheckName::of_entry("query_response", 0), Ok(())));
@@ -185,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_failed_is_a_metric() {
+    fn only_failed_checks_are_exported() {
         let checks = Checks::default();
         let failure = Failure::new(Stage::Check, Reason::Status, "500");
         checks.add(Check::new(CheckName::of_key("good"), Ok(())));

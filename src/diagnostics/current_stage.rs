@@ -1,23 +1,23 @@
-//! The stage that is running; what a timeout is charged to.
+//! Current stage of a probe, which a timeout is attributed to.
 
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 use crate::diagnostics::reason::Stage;
 
-/// The stage that is running; what a timeout is charged to.
+/// Current stage of a probe.
 #[derive(Debug, Default)]
 pub struct CurrentStage {
     current: AtomicU8,
     held: AtomicBool,
 }
 
-/// Keeps a stage while what is done has steps that are stages elsewhere; made by
+/// Guard that keeps the current stage during work that would otherwise enter other stages; created by
 /// [`CurrentStage::hold`].
 #[derive(Debug)]
 pub struct StageGuard<'m>(&'m CurrentStage);
 
 impl CurrentStage {
-    /// Notes that `stage` begins.
+    /// Enters a stage.
     pub fn enter(&self, stage: Stage) {
         if self.held.load(Ordering::Relaxed) {
             return;
@@ -26,14 +26,14 @@ impl CurrentStage {
         self.current.store(u8::try_from(index).unwrap_or_default(), Ordering::Relaxed);
     }
 
-    /// Notes that `stage` begins, and that no other does until what is given back is dropped.
+    /// Enters a stage, and ignores other stages until the guard is dropped.
     pub fn hold(&self, stage: Stage) -> StageGuard<'_> {
         self.enter(stage);
         self.held.store(true, Ordering::Relaxed);
         StageGuard(self)
     }
 
-    /// The stage that began last.
+    /// Returns the stage that was entered last.
     #[must_use]
     pub fn current(&self) -> Stage {
         let index = usize::from(self.current.load(Ordering::Relaxed));
@@ -52,13 +52,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_stage_that_is_held_has_no_others_within() {
+    fn a_held_stage_ignores_other_stages() {
         let mark = CurrentStage::default();
         let held = mark.hold(Stage::Proxy);
         mark.enter(Stage::Connect);
         assert_eq!(mark.current(), Stage::Proxy);
         drop(held);
-        assert_eq!(mark.current(), Stage::Proxy, "for whoever was cut off");
+        assert_eq!(mark.current(), Stage::Proxy, "after the guard is dropped");
         mark.enter(Stage::Tls);
         assert_eq!(mark.current(), Stage::Tls);
     }

@@ -1,4 +1,4 @@
-//! Why a target counts as down: the step that failed, and the reason, from two closed lists.
+//! Failure of a probe: the stage and the reason, from two closed lists, and a message.
 
 use std::{error::Error, fmt, io};
 
@@ -11,64 +11,66 @@ use crate::{
     metrics::{Export, Metric, MetricSet},
 };
 
-/// 1 for the stage and reason of a failed probe; absent when the probe succeeded.
+/// The metric with stage and reason of a failed probe.
 pub const FAILURE_INFO: Metric<2> = Metric::new(
     "probe_failure_info",
-    "Stage and reason of the failure; present only when the probe failed.",
+    "Stage and reason of the failure; exported only when the probe failed.",
     ["stage", "reason"],
 )
 .extra()
-.when("when the probe failed")
+.when("if the probe failed")
 .labels_mean([
-    "the step that failed, from the list of stages below",
-    "why, from the list of reasons below",
+    "stage that failed; see the list of stages below",
+    "cause; see the list of reasons below",
 ]);
 
-/// Why a target counts as down; the fault of the target or of the way to it, not of the exporter.
+/// Failure of a probe, caused by the target or by the path to it. Errors of the exporter are other
+/// types.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
-    /// The step that failed.
+    /// The stage that failed.
     pub stage: Stage,
-    /// Why, from a closed list.
+    /// The cause.
     pub reason: Reason,
-    /// The particulars, for people.
+    /// Details for people.
     pub message: String,
 }
 
 impl Failure {
-    /// A failure of `stage` because of `reason`. A long message is cut: it may quote a peer, and
-    /// the history keeps it.
+    /// Creates a failure. A long message is shortened, since it may quote a peer and the history keeps
+    /// it.
     pub fn new(stage: Stage, reason: Reason, message: impl Into<String>) -> Self {
         Self { stage, reason, message: log::cut(&message.into()) }
     }
 
-    /// An error of sending or receiving in `stage`; `doing` says what was tried, such as "reading".
+    /// Creates the failure for an error of sending or receiving in `stage`. `doing` names the action,
+    /// such as "reading".
     ///
-    /// An error that carries a failure, as one of a TLS connection may, keeps its stage and reason.
+    /// If the error contains a failure, as errors of TLS connections do, its stage and reason stay.
     #[must_use]
     pub fn io(stage: Stage, doing: &str, error: &io::Error) -> Self {
         Self::system(Call::Exchange, stage, doing, error)
     }
 
-    /// An error of any socket call in `stage`.
+    /// Creates the failure for an error of any socket call in `stage`.
     #[must_use]
     pub fn system(call: Call, stage: Stage, doing: &str, error: &io::Error) -> Self {
-        if let Some(failure) = Self::behind(error) {
+        if let Some(failure) = Self::contained_in(error) {
             return Self::new(failure.stage, failure.reason, format!("{doing}: {failure}"));
         }
         let cause = Cause::of(call, error);
         Self::new(stage, cause.reason, cause.message(doing, None, error))
     }
 
-    /// The same in another stage.
+    /// Returns the failure with another stage.
     #[must_use]
     pub fn in_stage(self, stage: Stage) -> Self {
         Self { stage, ..self }
     }
 
-    /// The failure that `error` carries, itself or through one of its sources.
+    /// Returns the failure that `error` contains, directly or as one of its sources.
     #[must_use]
-    pub fn behind<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e Self> {
+    pub fn contained_in<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e Self> {
         let mut next = Some(error);
         while let Some(error) = next {
             if let Some(failure) = error.downcast_ref::<Self>() {
@@ -103,7 +105,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_failure_is_found_behind_other_errors() {
+    fn a_failure_is_found_within_other_errors() {
         let failure = Failure::new(Stage::Tls, Reason::NotTls, "not TLS");
         let inner = io::Error::other(failure);
         let outer = io::Error::other(io::Error::other(inner));

@@ -1,8 +1,8 @@
-//! How times and numbers are told to people, on pages and on a terminal alike.
+//! Times and numbers as text for people, on pages and on the terminal.
 
 use std::{fmt::Display, time::Duration};
 
-/// A reading, in a unit that suits it: three digits are enough to compare by eye.
+/// Formats a duration with a suitable unit and three significant digits.
 #[must_use]
 pub fn duration(duration: Duration) -> String {
     let seconds = duration.as_secs_f64();
@@ -19,7 +19,7 @@ pub fn duration(duration: Duration) -> String {
     format!("{number:.decimals$} {unit}")
 }
 
-/// A stretch of time that may be long, in one unit; what is less than one of it is left out.
+/// Formats a long duration in whole units of one kind, rounded down.
 #[must_use]
 pub fn long(duration: Duration) -> String {
     let seconds = duration.as_secs();
@@ -31,7 +31,7 @@ pub fn long(duration: Duration) -> String {
     }
 }
 
-/// So many of something.
+/// Formats a number with its noun in singular or plural.
 #[must_use]
 pub fn count(number: impl Display + Copy + PartialEq + From<u8>, what: &str) -> String {
     let plural = if number == 1.into() { "" } else { "s" };
@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn durations_have_a_unit_that_suits_them() {
+    fn durations_have_a_suitable_unit() {
         for (seconds, text) in [
             (0.000_012, "12 µs"),
             (0.001_234, "1.23 ms"),
@@ -62,8 +62,8 @@ mod tests {
     }
 
     #[test]
-    fn only_one_is_not_many() {
-        let told = [0_u64, 1, 2].map(|number| count(number, "error"));
-        assert_eq!(told, ["0 errors", "1 error", "2 errors"]);
+    fn only_one_is_singular() {
+        let texts = [0_u64, 1, 2].map(|number| count(number, "error"));
+        assert_eq!(texts, ["0 errors", "1 error", "2 errors"]);
     }
 }

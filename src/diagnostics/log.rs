@@ -1,4 +1,4 @@
-//! The log of one probe: a value in its report, not lines of the process's log.
+//! Log of a probe. It is a part of the report, separate from the log of the process.
 
 use std::{
     fmt::{self, Display, Write as _},
@@ -10,21 +10,21 @@ use log::Level;
 
 use crate::diagnostics::logfmt;
 
-/// One line of a probe's log.
+/// Entry in the log of a probe.
 #[derive(Debug, Clone)]
 pub struct LogEntry {
-    /// When it was noted.
+    /// Time of the entry.
     pub time: SystemTime,
-    /// How much it matters to whoever reads the log of this probe.
+    /// Level of the entry.
     pub level: Level,
-    /// What happened.
+    /// The message.
     pub message: String,
-    /// The particulars, in order.
+    /// Key-value pairs, in order.
     pub fields: Vec<(&'static str, String)>,
 }
 
 impl LogEntry {
-    /// The entry as one line of logfmt, without a line end.
+    /// Returns the entry as one line of logfmt, without a newline.
     #[must_use]
     pub fn to_logfmt(&self) -> String {
         let mut line = String::new();
@@ -38,9 +38,9 @@ impl LogEntry {
     }
 }
 
-/// The log of one probe.
+/// Log of a probe.
 ///
-/// It is bounded: a peer must not be able to fill memory by making the prober talk.
+/// Its size is limited, so that a peer cannot exhaust memory by causing entries.
 #[derive(Debug, Default)]
 pub struct ProbeLog {
     kept: Mutex<Kept>,
@@ -49,22 +49,22 @@ pub struct ProbeLog {
 #[derive(Debug, Default)]
 struct Kept {
     entries: Vec<LogEntry>,
-    /// What the texts of their fields come to.
+    /// Total length of the values of the fields.
     bytes: usize,
     is_full: bool,
 }
 
-/// Bytes of a peer's text that one entry quotes.
-const LONGEST_EXCERPT: usize = 512;
+/// Maximum number of bytes of a peer's text in an [`Excerpt`].
+const MAX_EXCERPT: usize = 512;
 
-/// What a peer said, as an entry or a failure quotes it: cut where it is long.
+/// Text from a peer, shortened if it is long.
 #[derive(Debug, Clone, Copy)]
 pub struct Excerpt<'t>(pub &'t [u8]);
 
 impl Display for Excerpt<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(text) = self;
-        match text.split_at_checked(LONGEST_EXCERPT) {
+        match text.split_at_checked(MAX_EXCERPT) {
             Some((start, rest)) if !rest.is_empty() => {
                 write!(formatter, "{}… ({} bytes)", String::from_utf8_lossy(start), text.len())
             }
@@ -76,8 +76,8 @@ impl Display for Excerpt<'_> {
 /// Maximum number of bytes of a peer's text that [`Quoted`] shows.
 const MAX_QUOTED: usize = 128;
 
-/// A short text of a peer in quotation marks, with control characters and bytes that are not UTF-8
-/// escaped, and cut where it is long.
+/// Short text from a peer in quotation marks, shortened if it is long, with control characters and
+/// invalid UTF-8 escaped.
 #[derive(Debug, Clone, Copy)]
 pub struct Quoted<'t>(pub &'t [u8]);
 
@@ -98,16 +98,16 @@ impl Display for Quoted<'_> {
     }
 }
 
-/// Bytes of one text, whatever it is made of; a peer chooses where its redirects lead.
-const LONGEST_TEXT: usize = 4 << 10;
+/// Maximum length of a message or a value in bytes, since a peer chooses texts such as redirect URLs.
+const MAX_TEXT: usize = 4 << 10;
 
-/// Most texts, such as addresses and times, are no longer.
-const USUAL_TEXT: usize = 32;
+/// Initial capacity for a text in bytes, enough for addresses and times.
+const TEXT_CAPACITY: usize = 32;
 
-/// `text`, cut where it is long; the rest of a long one is not even formatted.
+/// Formats `text` and shortens it if it is long. The remainder is not stored.
 pub(super) fn cut(text: &dyn Display) -> String {
-    let mut cut = Cut { text: String::with_capacity(USUAL_TEXT), length: 0 };
-    // It takes everything.
+    let mut cut = Cut { text: String::with_capacity(TEXT_CAPACITY), length: 0 };
+    // Writing to it cannot fail.
     let _ = write!(cut, "{text}");
     let Cut { mut text, length } = cut;
     if length > text.len() {
@@ -118,14 +118,14 @@ pub(super) fn cut(text: &dyn Display) -> String {
 
 struct Cut {
     text: String,
-    /// What the whole text comes to.
+    /// Length of the complete text in bytes.
     length: usize,
 }
 
 impl fmt::Write for Cut {
     fn write_str(&mut self, piece: &str) -> fmt::Result {
         if self.length == self.text.len() {
-            let room = piece.floor_char_boundary(LONGEST_TEXT.saturating_sub(self.length));
+            let room = piece.floor_char_boundary(MAX_TEXT.saturating_sub(self.length));
             self.text.push_str(piece.get(..room).unwrap_or_default());
         }
         self.length += piece.len();
@@ -133,41 +133,44 @@ impl fmt::Write for Cut {
     }
 }
 
-/// Entries beyond this many are dropped, and beyond this many bytes; no honest probe comes near.
-const MOST_ENTRIES: usize = 1_000;
-const MOST_BYTES: usize = 256 << 10;
+/// Maximum number of entries; normal probes have far fewer.
+const MAX_ENTRIES: usize = 1_000;
 
-/// Errors are noted beyond that, since they say why the probe failed.
-const MOST_ENTRIES_WITH_ERRORS: usize = MOST_ENTRIES + 100;
+/// Maximum total length of the values in bytes.
+const MAX_BYTES: usize = 256 << 10;
+
+/// Maximum number of entries including errors, which have room of their own because they contain the
+/// cause of the failure.
+const MAX_ENTRIES_WITH_ERRORS: usize = MAX_ENTRIES + 100;
 
 impl ProbeLog {
-    /// Notes what only matters to somebody who looks closely.
+    /// Adds an entry of level debug, for details.
     pub fn debug(&self, message: impl Into<String>, fields: &[(&'static str, &dyn Display)]) {
         self.note(Level::Debug, message, fields);
     }
 
-    /// Notes a step of the probe.
+    /// Adds an entry of level info, for a step of the probe.
     pub fn info(&self, message: impl Into<String>, fields: &[(&'static str, &dyn Display)]) {
         self.note(Level::Info, message, fields);
     }
 
-    /// Notes what is odd, but does not decide the probe.
+    /// Adds an entry of level warn, for unusual events that do not fail the probe.
     pub fn warn(&self, message: impl Into<String>, fields: &[(&'static str, &dyn Display)]) {
         self.note(Level::Warn, message, fields);
     }
 
-    /// Notes what decides that the probe failed.
+    /// Adds an entry of level error, for the cause of a failure.
     pub fn error(&self, message: impl Into<String>, fields: &[(&'static str, &dyn Display)]) {
         self.note(Level::Error, message, fields);
     }
 
-    /// Takes all entries out.
+    /// Returns and removes all entries.
     #[must_use]
     pub fn take(&self) -> Vec<LogEntry> {
         std::mem::take(&mut *self.kept()).entries
     }
 
-    /// Nothing is formatted that is not kept: a peer must not be able to make that costly either.
+    /// Adds an entry. Entries beyond the limits are not formatted, so that a peer cannot cause that cost.
     fn note(
         &self,
         level: Level,
@@ -175,7 +178,7 @@ impl ProbeLog {
         fields: &[(&'static str, &dyn Display)],
     ) {
         let mut kept = self.kept();
-        let is_room = level == Level::Error && kept.entries.len() < MOST_ENTRIES_WITH_ERRORS;
+        let is_room = level == Level::Error && kept.entries.len() < MAX_ENTRIES_WITH_ERRORS;
         if kept.is_full && !is_room {
             return;
         }
@@ -183,9 +186,9 @@ impl ProbeLog {
         kept.bytes += fields.iter().map(|(_, value)| value.len()).sum::<usize>();
         let time = SystemTime::now();
         kept.entries.push(LogEntry { time, level, message: message.into(), fields });
-        if !kept.is_full && (kept.entries.len() >= MOST_ENTRIES || kept.bytes >= MOST_BYTES) {
+        if !kept.is_full && (kept.entries.len() >= MAX_ENTRIES || kept.bytes >= MAX_BYTES) {
             kept.is_full = true;
-            let (level, message) = (Level::Warn, "Further entries are left out".to_owned());
+            let (level, message) = (Level::Warn, "Further entries are omitted".to_owned());
             kept.entries.push(LogEntry { time, level, message, fields: Vec::new() });
         }
     }
@@ -200,27 +203,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_log_is_bounded_and_still_tells_the_error() {
+    fn a_full_log_still_accepts_errors() {
         let log = ProbeLog::default();
-        for number in 0..2 * MOST_ENTRIES {
+        for number in 0..2 * MAX_ENTRIES {
             log.debug("line", &[("number", &number)]);
         }
         log.error("failed", &[]);
         let entries = log.take();
-        assert_eq!(entries.len(), MOST_ENTRIES + 2);
+        assert_eq!(entries.len(), MAX_ENTRIES + 2);
         let last: Vec<_> = entries.iter().rev().take(3).map(|entry| &*entry.message).collect();
-        assert_eq!(last, ["failed", "Further entries are left out", "line"]);
+        assert_eq!(last, ["failed", "Further entries are omitted", "line"]);
     }
 
     #[test]
-    fn quoted_texts_are_escaped_and_cut() {
+    fn quoted_texts_are_escaped_and_shortened() {
         for (text, expected) in [
             (&b""[..], "\"\""),
             (b"login: ", "\"login: \""),
             (b"a\"b\r\n\x00", r#""a\"b\r\n\0""#),
             ("gr\u{fc}n\u{202e}".as_bytes(), "\"gr\u{fc}n\\u{202e}\""),
             (b"\xff\xfd\x18", r#""\xff\xfd\u{18}""#),
-            // A letter that the cut divides is not made up.
+            // A character that is divided stays incomplete.
             (&[&b"\xc3\xa4"[..], &[b'x'; 125], b"\xc3\xa4"].concat(), r#"\xc3"… (129 bytes)"#),
         ] {
             let shown = Quoted(text).to_string();
@@ -229,31 +232,31 @@ mod tests {
     }
 
     #[test]
-    fn long_texts_are_cut() {
+    fn long_texts_are_shortened() {
         assert_eq!(Excerpt(b"short \xff").to_string(), "short \u{fffd}");
-        assert_eq!(Excerpt(&[b'x'; LONGEST_EXCERPT]).to_string(), "x".repeat(LONGEST_EXCERPT));
-        let excerpt = Excerpt(&[b'x'; LONGEST_EXCERPT + 1]).to_string();
+        assert_eq!(Excerpt(&[b'x'; MAX_EXCERPT]).to_string(), "x".repeat(MAX_EXCERPT));
+        let excerpt = Excerpt(&[b'x'; MAX_EXCERPT + 1]).to_string();
         assert!(excerpt.ends_with("x… (513 bytes)"), "{excerpt}");
-        for (length, end) in [(LONGEST_TEXT / 2, "ä"), (LONGEST_TEXT, "ä… (8192 bytes)")] {
+        for (length, end) in [(MAX_TEXT / 2, "ä"), (MAX_TEXT, "ä… (8192 bytes)")] {
             let text = cut(&format_args!("{}", "ä".repeat(length)));
-            assert!(text.ends_with(end) && text.len() <= LONGEST_TEXT + 20, "{text}");
+            assert!(text.ends_with(end) && text.len() <= MAX_TEXT + 20, "{text}");
         }
         assert_eq!(
-            cut(&format_args!("{}{}{}", "x".repeat(LONGEST_TEXT - 1), "ä", "x")).len(),
-            LONGEST_TEXT - 1 + "… (4098 bytes)".len()
+            cut(&format_args!("{}{}{}", "x".repeat(MAX_TEXT - 1), "ä", "x")).len(),
+            MAX_TEXT - 1 + "… (4098 bytes)".len()
         );
     }
 
     #[test]
-    fn a_log_of_long_texts_is_bounded_too() {
+    fn the_total_length_of_a_log_is_limited() {
         let log = ProbeLog::default();
-        for _ in 0..MOST_ENTRIES {
+        for _ in 0..MAX_ENTRIES {
             log.info("Received redirect", &[("location", &"x".repeat(100_000))]);
         }
         log.error("failed", &[]);
         let entries = log.take();
         let bytes: usize = entries.iter().map(|entry| entry.to_logfmt().len()).sum();
-        assert!(bytes < 2 * MOST_BYTES, "{bytes}");
+        assert!(bytes < 2 * MAX_BYTES, "{bytes}");
         assert!(entries.len() > 50 && entries.last().unwrap().message == "failed");
     }
 }

@@ -1,4 +1,4 @@
-//! Key-value pairs as logfmt, quoted the way Go's text log handler quotes them.
+//! Key-value pairs as logfmt, quoted like the text log handler of Go.
 
 use std::{fmt::Write as _, time::SystemTime};
 
@@ -14,7 +14,7 @@ pub fn push_pair(out: &mut String, key: &str, value: &str) {
     push_text(out, value);
 }
 
-/// A point in time as RFC 3339 with milliseconds and the local offset.
+/// Formats a time as RFC 3339 with milliseconds and the local offset.
 #[must_use]
 pub fn timestamp(time: SystemTime) -> String {
     DateTime::<Local>::from(time).to_rfc3339_opts(SecondsFormat::Millis, true)
@@ -25,7 +25,7 @@ fn push_text(out: &mut String, text: &str) {
         character.is_ascii_graphic() && !matches!(character, '"' | '=')
             || (!character.is_ascii() && character.is_alphanumeric())
     };
-    // Go leaves a backslash alone unless something else asks for quotes.
+    // As in Go, a backslash alone needs no quotes.
     if !text.is_empty() && text.chars().all(plain) {
         out.push_str(text);
     } else {
@@ -33,7 +33,7 @@ fn push_text(out: &mut String, text: &str) {
     }
 }
 
-/// Appends `text` between double quotes, as Go's `strconv.Quote` writes it.
+/// Appends `text` in double quotes, like `strconv.Quote` of Go.
 pub fn push_quoted(out: &mut String, text: &str) {
     out.push('"');
     for character in text.chars() {
@@ -46,8 +46,8 @@ pub fn push_quoted(out: &mut String, text: &str) {
     out.push('"');
 }
 
-/// Appends a character such that a reader sees what it is: one that has no look of its own, or that
-/// changes how others look, as Go escapes it.
+/// Appends a character. Invisible characters, and those that change the appearance of others, are
+/// escaped as in Go.
 pub fn push_visible(out: &mut String, character: char) {
     // Writing to a String cannot fail.
     let _ = match character {
@@ -70,8 +70,7 @@ pub fn push_visible(out: &mut String, character: char) {
     };
 }
 
-/// `text` as one line in which every character can be seen for what it is; a stranger may have
-/// chosen it.
+/// Returns untrusted text as one line without invisible characters.
 #[must_use]
 pub fn visible(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
@@ -79,7 +78,7 @@ pub fn visible(text: &str) -> String {
     out
 }
 
-/// `text` between double quotes, as Go's `%q` prints it.
+/// Returns `text` in double quotes, like `%q` of Go.
 #[must_use]
 pub fn quoted(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);
@@ -92,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_are_quoted_when_they_would_be_misread() {
+    fn ambiguous_values_are_quoted() {
         let cases = [
             ("plain", "key=plain"),
             ("", "key=\"\""),

@@ -1,5 +1,5 @@
-//! What a probe notes while it runs: its log, its phases, where it went, what it checked, why it
-//! failed, what it was waiting for when it was cut off, and what it must not tell.
+//! Records of a running probe: log, phases, connection attempts, checks, failure, interrupted waits,
+//! and the secrets to redact.
 
 pub mod attempts;
 pub mod checks;

@@ -1,4 +1,4 @@
-//! How long the named parts of a probe took.
+//! Durations of the phases of a probe.
 
 use std::time::Duration;
 
@@ -6,45 +6,46 @@ use tokio::time::Instant;
 
 use crate::metrics::{Metric, MetricSet};
 
-/// The closed list of a prober's phases; the labels of its `..._duration_seconds{phase}`.
+/// Phase of a prober: a value of the label `phase` of its `..._duration_seconds`.
 pub trait Phase: Copy + Eq + Send + 'static {
-    /// The value of the label.
+    /// Returns the value of the label.
     fn label(self) -> &'static str;
 
-    /// Whether the phase is shown only when it was brought to its end, as upstream shows it. The
-    /// time of one that failed or was cut off is then incomplete.
+    /// Returns true if the phase is exported only when completed, as in upstream. The span of an
+    /// interrupted one is then incomplete.
     fn needs_completion(self) -> bool {
         false
     }
 }
 
-/// Time by phase. A phase that was not begun has no sample; repeats, as of redirects, add up.
+/// Durations by phase. A phase that has not begun has no sample; repetitions, as in redirects, are
+/// summed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Phases<P> {
     parts: Vec<Part<P>>,
 }
 
-/// A stretch of time that was charged to a phase.
+/// Time that is attributed to a phase.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Part<P> {
     phase: P,
-    /// Absent where the phase was only made known.
+    /// Absent if the phase was only registered.
     begun: Option<Instant>,
     time: Duration,
-    /// Waited for what never came, where upstream's phases show only what did.
+    /// The event that ends the phase did not occur; upstream exports only completed phases here.
     incomplete: bool,
 }
 
-/// A stretch of a probe's time, whatever the prober.
+/// Time span of a probe, of any prober.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Span {
-    /// The label of the phase.
+    /// Label of the phase.
     pub phase: &'static str,
-    /// When it began.
+    /// Start of the span.
     pub begun: Instant,
-    /// How long it took.
+    /// Duration of the span.
     pub time: Duration,
-    /// Whether it was waited for what never came; no metric of a phase counts it then.
+    /// True if the event that ends the phase did not occur; the span is then in no metric of a phase.
     pub incomplete: bool,
 }
 
@@ -55,7 +56,7 @@ impl<P> Default for Phases<P> {
 }
 
 impl<P: Phase> Phases<P> {
-    /// Makes the phase known, with no time spent in it yet.
+    /// Registers the phase with a duration of zero.
     pub fn begin(&mut self, phase: P) {
         if self.spent(phase).is_none() {
             self.parts.push(Part { phase, begun: None, time: Duration::ZERO, incomplete: false });
@@ -73,25 +74,25 @@ impl<P: Phase> Phases<P> {
         self.parts.push(Part { phase, begun, time, incomplete: false });
     }
 
-    /// Adds time until now that was waited in vain; the metric of the phase does not show it.
+    /// Adds time that ends now to a phase without its end; the metric of the phase does not include it.
     pub fn add_incomplete(&mut self, phase: P, time: Duration) {
         self.add_incomplete_until(phase, time, Instant::now());
     }
 
-    /// As [`add_incomplete`](Self::add_incomplete), for time that ended at `end`.
+    /// Adds time that ended at `end`, like [`add_incomplete`](Self::add_incomplete).
     pub fn add_incomplete_until(&mut self, phase: P, time: Duration, end: Instant) {
         let begun = Some(end.checked_sub(time).unwrap_or(end));
         self.parts.push(Part { phase, begun, time, incomplete: true });
     }
 
-    /// Charges the time from now until the stopwatch is stopped or dropped, so that a phase that is
-    /// cut off counts too.
+    /// Returns a stopwatch that adds the time until it is stopped or dropped, so an interrupted phase
+    /// counts too.
     pub fn stopwatch(&mut self, phase: P) -> Stopwatch<'_, P> {
         self.start(phase, false)
     }
 
-    /// As [`stopwatch`](Self::stopwatch); if the latest stretch of time belongs to the same phase,
-    /// it becomes longer.
+    /// Returns a stopwatch like [`stopwatch`](Self::stopwatch) that extends the latest span if it
+    /// belongs to the same phase.
     pub fn resume(&mut self, phase: P) -> Stopwatch<'_, P> {
         self.start(phase, true)
     }
@@ -100,20 +101,20 @@ impl<P: Phase> Phases<P> {
         Stopwatch { phases: self, phase, start: Instant::now(), reading: None, resumes }
     }
 
-    /// All time that is accounted for, shown or waited in vain.
+    /// Returns the sum of all spans, complete and incomplete.
     #[must_use]
     pub fn total(&self) -> Duration {
         self.parts.iter().map(|part| part.time).sum()
     }
 
-    /// The time spent in a phase so far, if it was begun.
+    /// Returns the time spent in a phase, if it has begun.
     #[must_use]
     pub fn spent(&self, phase: P) -> Option<Duration> {
         let mut times = self.shown().filter(|part| part.phase == phase).map(|part| part.time);
         times.next().map(|first| first + times.sum::<Duration>())
     }
 
-    /// Adds a sample for each phase that was begun.
+    /// Adds a sample for each phase that has begun.
     pub fn export(&self, metric: &Metric<1>, metrics: &mut MetricSet) {
         for (index, part) in self.shown().enumerate() {
             let is_first = self.shown().take(index).all(|earlier| earlier.phase != part.phase);
@@ -123,7 +124,7 @@ impl<P: Phase> Phases<P> {
         }
     }
 
-    /// Every stretch of time that was charged, in the order in which they ended.
+    /// Returns all spans in the order of their ends.
     pub fn spans(&self) -> impl Iterator<Item = Span> + '_ {
         self.parts.iter().filter_map(|part| {
             let &Part { phase, begun, time, incomplete } = part;
@@ -136,7 +137,7 @@ impl<P: Phase> Phases<P> {
     }
 }
 
-/// A phase that is running; made by [`Phases::stopwatch`].
+/// Running phase; created by [`Phases::stopwatch`].
 #[derive(Debug)]
 pub struct Stopwatch<'p, P: Phase> {
     phases: &'p mut Phases<P>,
@@ -147,12 +148,12 @@ pub struct Stopwatch<'p, P: Phase> {
 }
 
 impl<P: Phase> Stopwatch<'_, P> {
-    /// Ends the phase with a reading from the wire in place of our own.
+    /// Ends the phase with a duration from packet timestamps.
     pub fn stop_at(mut self, reading: Duration) {
         self.reading = Some(reading);
     }
 
-    /// The same for a phase that ends now and had to wait for something else before it began.
+    /// Ends the phase now with a duration from packet timestamps, and moves its start accordingly.
     pub fn stop_now(mut self, reading: Duration) {
         let now = Instant::now();
         self.start = now.checked_sub(reading).unwrap_or(now);
@@ -199,7 +200,7 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     #[tokio::test(start_paused = true)]
-    async fn a_phase_counts_as_read_or_until_it_was_cut_off() {
+    async fn a_phase_has_its_reading_or_the_time_until_its_interruption() {
         let mut phases = Phases::default();
         let stopwatch = phases.stopwatch(Leg::First);
         tokio::time::advance(2 * SECOND).await;

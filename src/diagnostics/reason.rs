@@ -1,10 +1,10 @@
-//! The two closed lists that say why a probe failed, with what each entry means and what to check
-//! first. Metrics, pages, JSON, the command line and the reference all take their words from here.
+//! Stages and reasons of failures: two closed lists, with the meaning of each entry and the advice
+//! for it. Metrics, pages, JSON, the command line and the reference use these texts.
 
 use std::fmt;
 
-/// Declares an enum whose variants are label values: its documentation is what users read too, so
-/// that neither list can be left out of step.
+/// Declares an enum of label values. The documentation of a variant is also the text for users, so
+/// the two cannot differ.
 macro_rules! labels {
     ($(#[$meta:meta])* $name:ident {
         $($(#[doc = $doc:literal])+ $variant:ident => $label:literal, $advice:literal;)*
@@ -14,22 +14,22 @@ macro_rules! labels {
         pub enum $name { $($(#[doc = $doc])+ $variant,)* }
 
         impl $name {
-            /// Every value, in the order of the documentation.
+            /// All values, in the order of the documentation.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
 
-            /// The value of the label.
+            /// Returns the value of the label.
             #[must_use]
             pub const fn label(self) -> &'static str {
                 match self { $(Self::$variant => $label,)* }
             }
 
-            /// What it means, as one sentence or more.
+            /// Returns the meaning, in one or more sentences.
             #[must_use]
             pub const fn meaning(self) -> &'static str {
                 match self { $(Self::$variant => concat!($($doc),+).trim_ascii(),)* }
             }
 
-            /// What to look at first, as one sentence or more.
+            /// Returns the advice, in one or more sentences.
             #[must_use]
             pub const fn advice(self) -> &'static str {
                 match self { $(Self::$variant => $advice,)* }
@@ -45,196 +45,200 @@ macro_rules! labels {
 }
 
 labels! {
-    /// The step of a probe that failed, or that the deadline cut off.
+    /// Part of a probe in which it failed, or which the deadline interrupted.
     Stage {
-        /// Making sense of the target.
+        /// Parsing the target.
         Target => "target",
-            "Look at how the target is written, and at the relabelling that makes it.";
-        /// Resolving its name.
+            "Check the target and the relabelling that produces it.";
+        /// Resolving the host name.
         Resolve => "resolve",
-            "Look the name up on the exporter's host, with the resolvers that it uses.";
-        /// Making the connection or the socket.
+            "Look the name up on the exporter's host, with the name servers that the exporter uses.";
+        /// Opening the connection or the socket.
         Connect => "connect",
-            "Try to connect from the exporter's host; look at listener, firewall and routes.";
-        /// Getting through a proxy.
+            "Connect to the address from the exporter's host. Check the listener, firewalls and \
+             routes.";
+        /// Connecting through a proxy.
         Proxy => "proxy",
-            "Look at the proxy, its log, and the module's proxy settings.";
+            "Check the proxy, its log and the proxy settings of the module.";
         /// The TLS handshake.
         Tls => "tls",
-            "Look at the certificates that the server sends, and at the module's tls_config.";
+            "Check the certificates that the server sends, and the tls_config of the module.";
         /// Building and sending the request.
         Request => "request",
-            "Look at the module: what it sends, with which credentials and files.";
-        /// Waiting for the answer and reading it.
+            "Check the request that the module defines, with its credentials and files.";
+        /// Waiting for the response and reading it.
         Response => "response",
-            "Look at the server's log for this very request.";
-        /// Checking what was learned against the module.
+            "Look for this request in the log of the server.";
+        /// Evaluating the checks of the module.
         Check => "check",
-            "The target answered; compare the answer with what the module demands.";
+            "The target responded. Compare the response with the checks of the module.";
     }
 }
 
 labels! {
-    /// Why it failed.
+    /// Cause of a failure.
     Reason {
-        /// The deadline passed.
+        /// Timeout: the deadline of the probe passed.
         Timeout => "timeout",
-            "See the message: it names what was waited for and what came last. Then compare the \
-             module's timeout and the scrape timeout with the time that the target usually takes.";
-        /// The scraper hung up before the probe was done; no scrape can show it.
+            "The message names what the probe was waiting for and what came last. Compare the \
+             timeout of the module and the scrape timeout with the usual response time of the target.";
+        /// The client closed the connection before the probe finished; the result was not delivered.
         Abandoned => "abandoned",
-            "Compare the scraper's timeout with that of the module: the scraper gave up first.";
-        /// The target does not have the form that the prober needs.
+            "Raise the timeout of the client, or lower the timeout of the module below it.";
+        /// The target does not have the form that the prober requires.
         InvalidTarget => "invalid_target",
             "Correct the target in the scrape configuration or in its relabelling.";
-        /// The name does not exist.
+        /// The host name does not exist.
         NoSuchName => "no_such_name",
-            "Check the spelling, and whether the exporter's resolver serves that zone.";
-        /// The resolver did not answer, or answered with an error.
+            "Check the spelling, and whether the name servers of the exporter know the zone.";
+        /// The name servers did not respond, or returned an error.
         ResolverFailure => "resolver_failure",
-            "Check the resolvers of the exporter's host; the target itself was not asked.";
-        /// The name has no address of the family that was asked for.
+            "Check the name servers that the exporter's host uses. The target was not contacted.";
+        /// The host name has no address of the required address family.
         NoSuitableAddress => "no_suitable_address",
-            "Compare preferred_ip_protocol and ip_protocol_fallback with the name's A and AAAA \
-             records.";
-        /// The peer refused the connection.
+            "Compare preferred_ip_protocol and ip_protocol_fallback with the A and AAAA records of \
+             the name.";
+        /// The connection was refused.
         Refused => "refused",
             "Check that the service runs and listens on this address and port.";
-        /// The peer or something in between reset the connection.
+        /// The connection was reset by the server or by a device on the path.
         Reset => "reset",
-            "Check that port and scheme fit (with TLS or without); then the service's log for a crash or \
-             a limit, and firewalls on the path.";
-        /// The peer closed the connection before it had answered.
+            "Check whether the port expects TLS. Then check the log of the service for a crash or a \
+             limit, and the firewalls on the path.";
+        /// The server closed the connection before it responded completely.
         Closed => "closed",
-            "Check the service's log for a crash, a limit, or a deliberate close such as nginx's \
-             'return 444'.";
-        /// The network or the host cannot be reached.
+            "Check the log of the service for a crash, a limit or an intentional close (such as \
+             'return 444' of nginx).";
+        /// The network or the host is unreachable.
         Unreachable => "unreachable",
-            "Check routes and address family on the exporter's host; the log names the router that \
-             said so, if one did.";
-        /// A router dropped the packet because its time to live ran out.
+            "Check the routes and the address families of the exporter's host. The message contains \
+             the address of the router that reported it, if any.";
+        /// A router dropped the packet because its TTL or hop limit reached zero.
         TimeExceeded => "time_exceeded",
-            "Check the module's ttl, and the path for a loop; the log names the router.";
-        /// The packet is larger than the path carries and must not be fragmented.
+            "Check the ttl of the module, and the path for a routing loop. The message contains the \
+             address of the router.";
+        /// The packet exceeds the MTU of the path and must not be fragmented.
         MessageTooLong => "message_too_long",
-            "Lower payload_size or allow fragments; the path has a smaller MTU.";
-        /// The exporter may not do what the probe needs, such as opening a raw socket.
+            "Lower payload_size, or allow fragmentation.";
+        /// The exporter lacks a permission, for example to open a raw socket.
         PermissionDenied => "permission_denied",
-            "Give the exporter what the message names, such as net.ipv4.ping_group_range or \
+            "Grant the exporter what the message names, for example net.ipv4.ping_group_range or \
              CAP_NET_RAW.";
-        /// A proxy wants other credentials than it got.
+        /// The proxy requires authentication or rejected the credentials.
         ProxyAuthentication => "proxy_authentication",
             "Check user and password in proxy_url, or proxy_connect_header.";
-        /// A proxy does not let the request through.
+        /// The proxy denied the request.
         ProxyDenied => "proxy_denied",
-            "Check the proxy's access rules for this target and port.";
-        /// A token server gives no token.
+            "Check the access rules of the proxy for this target and port.";
+        /// The token server did not issue a token.
         TokenRefused => "token_refused",
-            "Check the module's oauth2 settings, and the log of the token server.";
-        /// A proxy found no way to the target.
+            "Check the oauth2 settings of the module and the log of the token server.";
+        /// The proxy could not connect to the target.
         ProxyFailure => "proxy_failure",
-            "Check the target from the proxy's host; the proxy works, the way behind it does not.";
-        /// The exporter has no file descriptor, port or memory left.
+            "Connect to the target from the host of the proxy. The proxy is reachable, but cannot \
+             reach the target.";
+        /// The exporter ran out of file descriptors, local ports or memory.
         OutOfResources => "out_of_resources",
-            "Check the exporter's limits (open files, local ports, memory): many probes fail then.";
-        /// The peer does not speak TLS.
+            "Raise the limits of the exporter (open files, local ports, memory). Other probes fail \
+             for the same reason.";
+        /// The server does not use TLS on this port.
         NotTls => "not_tls",
-            "Check the port, or use a module without TLS, or with starttls.";
-        /// The peer breaks the TLS protocol, or ended it with an alert.
+            "Check the port, or use a module without TLS or with starttls.";
+        /// The server violated the TLS protocol, or ended the handshake with an alert.
         TlsProtocol => "tls_protocol",
-            "Check the server's TLS log; the message names the alert.";
-        /// No TLS version or cipher in common.
+            "Check the TLS log of the server. The message contains the alert.";
+        /// Client and server have no TLS version or cipher suite in common.
         TlsIncompatible => "tls_incompatible",
-            "Compare the server's TLS versions and ciphers with min_version and max_version.";
-        /// The peer demands a certificate of the client.
+            "Compare the TLS versions and cipher suites of the server with min_version and \
+             max_version.";
+        /// The server requires a client certificate.
         ClientCertificateRequired => "client_certificate_required",
-            "Give the module cert_file and key_file.";
-        /// The peer rejects the certificate of the client.
+            "Set cert_file and key_file in the tls_config of the module.";
+        /// The server rejected the client certificate.
         ClientCertificateRejected => "client_certificate_rejected",
             "Check the validity and the issuer of the certificate in cert_file.";
         /// A certificate has expired.
         CertificateExpired => "certificate_expired",
-            "Renew it, and check that the server has loaded the new one.";
+            "Renew the certificate and reload the server.";
         /// A certificate is not valid yet.
         CertificateNotYetValid => "certificate_not_yet_valid",
-            "Check the clocks of the exporter's host and of whoever issued it.";
-        /// The certificate is for other names.
+            "Check the clocks of the exporter's host and of the issuer.";
+        /// The certificate is not valid for the host name.
         CertificateWrongHost => "certificate_wrong_host",
-            "Compare the certificate's names with the target; set server_name or hostname if the \
-             target is an address.";
-        /// No chain to a trusted authority.
+            "Compare the names in the certificate with the target. If the target is an address, set \
+             server_name or the parameter hostname.";
+        /// No certificate chain leads to a trusted CA.
         CertificateUnknownAuthority => "certificate_unknown_authority",
-            "Check that the server sends its intermediate certificates; for an authority of your \
-             own, set ca_file.";
-        /// The certificate is revoked, as the OCSP response says that the server sends along.
+            "Check that the server sends its intermediate certificates. For a private CA, set ca_file.";
+        /// The certificate is revoked according to the stapled OCSP response.
         CertificateRevoked => "certificate_revoked",
             "Replace the certificate, and find out why it was revoked.";
-        /// The certificate is not acceptable for another reason.
+        /// The certificate is invalid for another reason.
         CertificateInvalid => "certificate_invalid",
-            "See the message for the rule that it breaks.";
-        /// A file that the module names cannot be read or used.
+            "Correct the certificate. The message names the rule that it violates.";
+        /// A file of the module cannot be read or used.
         UnusableFile => "unusable_file",
             "Check path, permissions and content of the file on the exporter's host.";
-        /// The request cannot be made from what module and target say.
+        /// Module and target do not make a valid request.
         InvalidRequest => "invalid_request",
             "Correct the module or the target as the message says.";
-        /// The answer breaks the protocol.
+        /// The response violates the protocol.
         Protocol => "protocol",
-            "Check that this port speaks what the prober expects.";
-        /// The peer does not speak HTTP.
+            "Check that the service on this port uses the protocol of the prober.";
+        /// The server does not use HTTP on this port.
         NotHttp => "not_http",
-            "Check port and scheme: the message quotes the first bytes, and names the protocol \
-             if it is a known one.";
-        /// The answer is larger than allowed.
+            "Check port and scheme. The message quotes the first bytes, and names the protocol if it \
+             is known.";
+        /// The response is larger than allowed.
         TooLarge => "too_large",
             "Raise body_size_limit if the message names it. Other limits are fixed: probe a smaller \
              resource.";
-        /// More redirects than allowed.
+        /// The server redirected too often.
         TooManyRedirects => "too_many_redirects",
-            "Check the Location headers for a redirect loop; at most 10 redirects are followed.";
-        /// A redirect leads to a place that cannot be followed.
+            "Check the Location headers for a redirect loop. At most 10 redirects are followed.";
+        /// The exporter cannot follow a redirect.
         InvalidRedirect => "invalid_redirect",
-            "Check the Location header that the server sends.";
+            "Check the Location header of the response.";
         /// The body cannot be decompressed.
         Decompression => "decompression",
-            "Compare the module's compression with the server's Content-Encoding.";
-        /// Status code not among the valid ones.
+            "Compare compression of the module with the Content-Encoding header of the response.";
+        /// Unexpected HTTP status code.
         Status => "status",
-            "Look at what the server answers, or adapt valid_status_codes.";
-        /// Protocol version not among the valid ones.
+            "Check the response and the log of the server, or change valid_status_codes.";
+        /// Unexpected HTTP version.
         Version => "version",
-            "Compare the server's HTTP versions with valid_http_versions.";
-        /// TLS was used and must not be, or the other way round.
+            "Compare the HTTP versions of the server with valid_http_versions.";
+        /// The probe required TLS but none was used, or vice versa.
         TlsPresence => "tls_presence",
             "Check the scheme of the target and of its redirects.";
         /// A header rule failed.
         Header => "header",
-            "Compare the answer's headers with the rule that the message names.";
+            "Compare the response headers with the rule in the message.";
         /// A body pattern failed.
         Body => "body",
-            "Compare the answer's body with the pattern that the message names.";
-        /// A rule over the JSON body failed.
+            "Compare the response body with the pattern in the message.";
+        /// A CEL expression over the JSON body failed.
         Json => "json",
-            "Compare the answer's body with the expression that the message names.";
-        /// DNS response code not among the valid ones.
+            "Compare the response body with the expression in the message.";
+        /// Unexpected DNS response code.
         Rcode => "rcode",
-            "Ask the server the same question; check its zone and who may ask.";
-        /// A rule over resource records failed.
+            "Send the same query to the name server. Check its zone and its access rules.";
+        /// A rule for resource records failed.
         Records => "records",
-            "Compare the records of the answer with the rule that the message names.";
-        /// The call ended with another gRPC status than OK.
+            "Compare the records of the response with the rule in the message.";
+        /// The gRPC call ended with a status other than OK.
         GrpcStatus => "grpc_status",
-            "Check that the server registers the health service, and knows the service by that \
-             name.";
-        /// The health service says that it does not serve.
+            "Check that the server registers the health service, and that it knows the service name.";
+        /// The gRPC health service reported a status other than SERVING.
         NotServing => "not_serving",
-            "The server works and says that this service does not: check what it depends on.";
-        /// The dialogue did not go as expected.
+            "Check the dependencies of the service. The server is reachable and reports that the \
+             service does not serve.";
+        /// The dialogue with the server failed.
         Dialogue => "dialogue",
-            "Compare what the peer said with the step that the message names.";
-        /// A defect of the exporter.
+            "Compare the data that the server sent with the step in the message.";
+        /// Internal error of the exporter (bug).
         Internal => "internal",
-            "Report it, please, with the probe's log.";
+            "Report the bug, with the log of the probe.";
     }
 }
 
@@ -243,7 +247,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn labels_are_unique_and_words_are_whole() {
+    fn labels_are_unique_and_texts_are_sentences() {
         let mut labels: Vec<_> = Reason::ALL.iter().map(|reason| reason.label()).collect();
         labels.sort_unstable();
         labels.dedup();

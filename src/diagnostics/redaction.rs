@@ -1,53 +1,54 @@
-//! What a probe knows and must not tell: passwords, tokens, and what it was told to keep quiet.
+//! Redaction of the secrets that a probe uses: passwords, tokens, and data of secret steps.
 //!
-//! A peer may repeat what it was sent, in a line that the log or a failure quotes. So whatever
-//! a probe tells is searched for what it had to keep to itself.
+//! A peer may repeat a secret in text that the log or a failure quotes. Therefore all texts of a
+//! report are searched for the secrets of the probe.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// The secrets that one probe meets, with what is shown instead.
+/// Secrets of a probe, each with its replacement.
 #[derive(Debug, Default)]
 pub struct Secrets(Mutex<Vec<(String, String)>>);
 
-/// Takes secrets out of texts.
+/// Replaces secrets in texts.
 #[derive(Debug, Default)]
 pub struct Redactor {
-    /// The longest first, so that none is left in part.
+    /// Sorted by decreasing length, so that no part of a secret remains.
     known: Vec<(String, String)>,
 }
 
-/// Shorter texts occur anywhere: to take them out would say what they are, and spoil the rest.
-const SHORTEST: usize = 4;
+/// Minimum length of a secret in bytes. Shorter texts occur anywhere: replacing them would reveal them.
+const MIN_SECRET: usize = 4;
 
-/// Shorter words of a longer secret are left alone; commands have up to six letters.
-const SHORTEST_WORD: usize = 7;
+/// Minimum length of a word that is redacted as a part of a longer secret; commands have up to six
+/// letters.
+const MIN_WORD: usize = 7;
 
-/// More are not kept of one probe; a peer may choose how often it redirects.
-const MOST: usize = 256;
+/// Maximum number of secrets of a probe, since a peer chooses the number of redirects.
+const MAX_SECRETS: usize = 256;
 
 impl Secrets {
-    /// Notes that `secret` must not be told; `shown` stands in its place.
+    /// Records a secret; `shown` replaces it.
     pub fn note(&self, secret: impl Into<String>, shown: impl Into<String>) {
         let mut noted = self.noted();
         let secret = secret.into();
-        if secret.len() >= SHORTEST && noted.len() < MOST {
+        if secret.len() >= MIN_SECRET && noted.len() < MAX_SECRETS {
             noted.push((secret, shown.into()));
         }
     }
 
-    /// Takes them all out, as what takes them and `others` out of texts.
+    /// Returns a redactor for all recorded secrets and `others`, and removes them.
     #[must_use]
     pub fn take(&self, others: impl Iterator<Item = (String, String)>) -> Redactor {
         let mut noted = std::mem::take(&mut *self.noted());
-        noted.extend(others.filter(|(secret, _)| secret.len() >= SHORTEST));
-        // Nearly all probes have none.
+        noted.extend(others.filter(|(secret, _)| secret.len() >= MIN_SECRET));
+        // Most probes have no secrets.
         if noted.is_empty() {
             return Redactor::default();
         }
         let mut known = Vec::with_capacity(noted.len());
         for (secret, shown) in noted {
             for form in forms(&secret) {
-                // What stands for a secret is none.
+                // The replacement is not secret.
                 if !shown.contains(&form) {
                     known.push((form, shown.clone()));
                 }
@@ -63,12 +64,11 @@ impl Secrets {
     }
 }
 
-/// A secret and its words, each as it is, as logs and messages quote it, and as URLs and forms hold
-/// it.
+/// Returns a secret and its words: unchanged, quoted as in logs and messages, and percent-encoded.
 fn forms(secret: &str) -> Vec<String> {
-    // What is sent may be a command and a password, of which a peer repeats one.
+    // A secret step may send a command and a password, and the peer may repeat one of them.
     let words = secret.split_ascii_whitespace();
-    let words = words.filter(|word| word.len() >= SHORTEST_WORD && word.len() < secret.len());
+    let words = words.filter(|word| word.len() >= MIN_WORD && word.len() < secret.len());
     let mut forms: Vec<_> = words.chain([secret]).flat_map(forms_of).collect();
     forms.sort_unstable();
     forms.dedup();
@@ -86,38 +86,38 @@ fn forms_of(secret: &str) -> [String; 5] {
     ]
 }
 
-/// The place where the beginning of `secret` begins that `text` ends with.
-fn beginning(text: &str, secret: &str) -> Option<usize> {
+/// Returns the position in `text` of a prefix of `secret` that `text` ends with.
+fn prefix_position(text: &str, secret: &str) -> Option<usize> {
     let first = text.floor_char_boundary(text.len().saturating_sub(secret.len()));
-    let last = text.len().checked_sub(SHORTEST)?;
+    let last = text.len().checked_sub(MIN_SECRET)?;
     (first..=last).find(|start| text.get(*start..).is_some_and(|rest| secret.starts_with(rest)))
 }
 
-/// The next end of a quotation in `text`, or of what is shown of one that is cut, from `done` on.
+/// Returns the next end of a quotation in `text`, complete or shortened, from `done` on.
 fn next_end(text: &str, done: usize) -> Option<usize> {
     let from = text.ceil_char_boundary(done);
     text.get(from..)?.find(['"', '…']).map(|at| from + at)
 }
 
 impl Redactor {
-    /// Whether there is nothing to take out.
+    /// Returns true if there are no secrets.
     #[must_use]
     pub fn is_idle(&self) -> bool {
         self.known.is_empty()
     }
 
-    /// Takes out of `text` also the beginnings of secrets at the end of a quotation: a peer had not
-    /// repeated all of one when its text was quoted, or the quotation is cut.
-    pub fn redact_beginnings(&self, text: &mut String) {
+    /// Replaces prefixes of secrets at the end of a quotation: the text may have been quoted before the
+    /// peer had sent all of the secret, or the quotation is shortened.
+    pub fn redact_prefixes(&self, text: &mut String) {
         for (secret, shown) in &self.known {
             let mut done = 0;
             while let Some(end) = next_end(text, done) {
                 done = end + 1;
                 let quoted = text.get(..end).unwrap_or_default();
-                // What stands for a secret is none, such as the scheme of a URL.
+                // The replacement is not secret, such as the scheme of a URL.
                 let is_secret =
                     |start: &usize| !quoted.get(*start..).is_some_and(|rest| shown.contains(rest));
-                if let Some(start) = beginning(quoted, secret).filter(is_secret) {
+                if let Some(start) = prefix_position(quoted, secret).filter(is_secret) {
                     text.replace_range(start..end, shown);
                     done = start + shown.len() + 1;
                 }
@@ -125,7 +125,7 @@ impl Redactor {
         }
     }
 
-    /// Takes the secrets out of `text`.
+    /// Replaces the secrets in `text`.
     pub fn redact(&self, text: &mut String) {
         for (secret, shown) in &self.known {
             if text.contains(secret) {
@@ -139,18 +139,18 @@ impl Redactor {
 mod tests {
     use super::*;
 
-    fn scrubbed(secrets: &[&str], text: &str) -> String {
-        let hidden = Secrets::default();
+    fn redacted(secrets: &[&str], text: &str) -> String {
+        let recorded = Secrets::default();
         for secret in secrets {
-            hidden.note(*secret, "<secret>");
+            recorded.note(*secret, "<secret>");
         }
         let mut text = text.to_owned();
-        hidden.take(std::iter::empty()).redact(&mut text);
+        recorded.take(std::iter::empty()).redact(&mut text);
         text
     }
 
     #[test]
-    fn secrets_are_taken_out_in_every_form() {
+    fn secrets_are_replaced_in_every_form() {
         for (secrets, text, expected) in [
             (&["hunter2"][..], "I heard hunter2, hunter2!", "I heard <secret>, <secret>!"),
             (&["hunter", "hunter2"], "hunter2", "<secret>"),
@@ -162,12 +162,12 @@ mod tests {
             (&["secret"], "<secret> and secret", "<secret> and secret"),
             (&[], "text", "text"),
         ] {
-            assert_eq!(scrubbed(secrets, text), expected, "{secrets:?}");
+            assert_eq!(redacted(secrets, text), expected, "{secrets:?}");
         }
     }
 
     #[test]
-    fn beginnings_of_secrets_are_taken_out_where_a_quotation_ends() {
+    fn prefixes_of_secrets_are_replaced_at_the_end_of_a_quotation() {
         const HIDDEN: &str = "<secret>";
         let url = ("http://u:hunter2@h/", "http://u:xxxxx@h/");
         for (secrets, text, expected) in [
@@ -180,32 +180,32 @@ mod tests {
             (&[url], r#""http://u:hunt""#, r#""http://u:xxxxx@h/""#),
             (&[], r#""hunt""#, r#""hunt""#),
         ] {
-            let hidden = Secrets::default();
+            let recorded = Secrets::default();
             for (secret, shown) in secrets {
-                hidden.note(*secret, *shown);
+                recorded.note(*secret, *shown);
             }
             let mut shown = text.to_owned();
-            hidden.take(std::iter::empty()).redact_beginnings(&mut shown);
+            recorded.take(std::iter::empty()).redact_prefixes(&mut shown);
             assert_eq!(shown, expected, "{text}");
         }
     }
 
     #[test]
-    fn what_others_know_counts_too() {
-        let hidden = Secrets::default();
-        assert!(hidden.take(std::iter::empty()).is_idle());
+    fn secrets_of_the_module_are_replaced_too() {
+        let secrets = Secrets::default();
+        assert!(secrets.take(std::iter::empty()).is_idle());
         let others = [("http://u:hunter2@h/".to_owned(), "http://u:xxxxx@h/".to_owned())];
         let mut text = "probing http://u:hunter2@h/".to_owned();
-        hidden.take(others.into_iter()).redact(&mut text);
+        secrets.take(others.into_iter()).redact(&mut text);
         assert_eq!(text, "probing http://u:xxxxx@h/");
     }
 
     #[test]
-    fn what_is_kept_is_bounded() {
-        let hidden = Secrets::default();
-        for number in 0..2 * MOST {
-            hidden.note(format!("secret {number}"), "");
+    fn the_number_of_secrets_is_limited() {
+        let secrets = Secrets::default();
+        for number in 0..2 * MAX_SECRETS {
+            secrets.note(format!("secret {number}"), "");
         }
-        assert_eq!(hidden.noted().len(), MOST);
+        assert_eq!(secrets.noted().len(), MAX_SECRETS);
     }
 }

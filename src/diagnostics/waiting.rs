@@ -1,14 +1,14 @@
-//! The description of what a probe was waiting for when it was cut off.
+//! Description of the waits that the deadline interrupted.
 //!
-//! A guard lives as long as the wait. It describes the wait only when it is dropped after the probe
-//! was cut off: a wait that ends in time costs one comparison.
+//! A guard lives as long as a wait. It builds the description only if it is dropped after the
+//! deadline: a wait that ends in time costs one comparison.
 
 use std::sync::{
     Mutex, MutexGuard, PoisonError,
     atomic::{AtomicBool, Ordering},
 };
 
-/// What one probe was waiting for when it was cut off.
+/// Interrupted waits of a probe.
 #[derive(Debug, Default)]
 pub struct Waits {
     is_cut_off: AtomicBool,
@@ -19,25 +19,24 @@ pub struct Waits {
 const MAX_DESCRIBED: usize = 4;
 
 impl Waits {
-    /// Notes that the probe is cut off: guards that are dropped from now on describe their waits.
+    /// Records that the probe is interrupted: guards that are dropped from now on describe their waits.
     pub fn cut_off(&self) {
         self.is_cut_off.store(true, Ordering::Relaxed);
     }
 
-    /// Returns a guard that stands for a wait. `describe` says what is waited for, and what came
-    /// last.
+    /// Returns a guard for a wait. `describe` returns what the probe is waiting for and what came last.
     #[must_use]
     pub fn wait<D: Fn() -> String>(&self, describe: D) -> Waiting<'_, D> {
         Waiting { waits: self, describe }
     }
 
-    /// Returns a guard that stands for the place of all waits within it, such as a proxy.
+    /// Returns a guard for the peer of all waits within it, such as a proxy.
     #[must_use]
     pub fn within<P: Fn() -> String>(&self, place: P) -> WaitingWithin<'_, P> {
         WaitingWithin { waits: self, place }
     }
 
-    /// Returns the description of the waits that were cut off.
+    /// Returns the description of the interrupted waits.
     #[must_use]
     pub fn description(&self) -> Option<String> {
         let described = self.described();
@@ -53,7 +52,7 @@ impl Waits {
     }
 }
 
-/// A wait; made by [`Waits::wait`].
+/// Guard of a wait; created by [`Waits::wait`].
 #[derive(Debug)]
 pub struct Waiting<'w, D: Fn() -> String> {
     waits: &'w Waits,
@@ -72,7 +71,7 @@ impl<D: Fn() -> String> Drop for Waiting<'_, D> {
     }
 }
 
-/// The place of waits; made by [`Waits::within`].
+/// Guard of the peer of waits; created by [`Waits::within`].
 #[derive(Debug)]
 pub struct WaitingWithin<'w, P: Fn() -> String> {
     waits: &'w Waits,
@@ -100,7 +99,7 @@ mod tests {
 
     use super::*;
 
-    /// Describes what is left of `work` when it is cut off after its first poll.
+    /// Returns the description after `work` is interrupted after its first poll.
     fn cut_off(waits: &Waits, work: impl Future<Output = ()>) -> Option<String> {
         let mut work = Box::pin(work);
         assert!(work.as_mut().now_or_never().is_none(), "it waits");
@@ -115,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_wait_that_was_cut_off_is_described() {
+    fn only_the_interrupted_wait_is_described() {
         let waits = Waits::default();
         let work = async {
             drop(waits.wait(|| panic!("this wait ended in time")));
@@ -126,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn waits_at_the_same_time_are_described_together() {
+    fn concurrent_waits_are_described_together() {
         let waits = Waits::default();
         let work = join(
             wait_for(&waits, "IPv6"),
@@ -138,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_without_a_wait_is_described_alone() {
+    fn a_peer_without_a_wait_is_described_alone() {
         let waits = Waits::default();
         let work = async {
             let _within = waits.within(|| "the proxy".to_owned());

@@ -1,29 +1,28 @@
-//! Names of labels as a scraper takes them: the schemes that Prometheus calls escaping.
+//! Escaping schemes of Prometheus for label names.
 
 use std::fmt::Write as _;
 
-/// The way in which names that are not of the classic form are written.
+/// Escaping scheme for label names beyond ASCII letters, digits and underscores.
 ///
-/// Names of metrics, and of labels that the exporter chooses, need none; the configuration may
-/// choose others for those of `probe_expect_info`.
+/// Only label names of `probe_expect_info` need it, since they come from the configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Escaping {
-    /// Every odd character is an underscore.
+    /// Replaces each special character with an underscore.
     #[default]
     Underscores,
-    /// Dots are `_dot_`, underscores and odd characters are `__`.
+    /// Replaces dots with `_dot_`, and underscores and special characters with `__`.
     Dots,
-    /// `U__`, then odd characters as their number between underscores.
+    /// Writes `U__` and special characters as their code points between underscores.
     Values,
-    /// As they are, in quotes.
+    /// Writes names unchanged, in quotes.
     AllowUtf8,
 }
 
 impl Escaping {
-    /// Every scheme.
+    /// All schemes.
     pub const ALL: [Self; 4] = [Self::Underscores, Self::Dots, Self::Values, Self::AllowUtf8];
 
-    /// The name in content types.
+    /// Returns the name of the scheme in content types.
     #[must_use]
     pub const fn label(self) -> &'static str {
         match self {
@@ -35,9 +34,9 @@ impl Escaping {
     }
 }
 
-/// Appends the name of a label.
+/// Appends a label name.
 ///
-/// Unlike upstream, which writes a colon as it is: no scraper takes one in a label's name.
+/// Unlike upstream: a colon is escaped, since no scraper accepts it in a label name.
 pub(super) fn push(out: &mut String, name: &str, escaping: Escaping) {
     if is_classic(name) {
         out.push_str(name);
@@ -80,7 +79,7 @@ fn may_stand(index: usize, character: char) -> bool {
 mod tests {
     use super::*;
 
-    /// All but the colons as blackbox_exporter 0.28.0 answered.
+    /// The expected values are those of blackbox_exporter 0.28.0, except for colons.
     #[test]
     fn names_are_written_as_the_scraper_wants() {
         for (name, underscores, dots, values, quoted) in [

@@ -1,8 +1,8 @@
-//! Metrics of one probe as plain data, and their rendering.
+//! Metrics of a probe as plain data, and their text formats.
 //!
-//! A [`Metric`] is declared once, as a constant beside the type that owns the fact; a [`MetricSet`]
-//! holds the values of one probe. There is no registry and nothing that can panic on a repetition:
-//! a sample that is added again replaces the earlier one.
+//! A [`Metric`] is declared once, as a constant beside the type that owns the value; a [`MetricSet`]
+//! contains the samples of one probe. There is no registry: a sample that is added again replaces the
+//! earlier one.
 
 mod label_name;
 mod number;
@@ -14,55 +14,55 @@ pub use label_name::Escaping;
 pub use number::format_number;
 pub use text::{Format, Writer};
 
-/// Name, help and labels of a gauge; every metric of a probe is a gauge, as upstream's are.
+/// Declaration of a gauge. All metrics of a probe are gauges, as in upstream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Metric<const LABELS: usize = 0> {
-    /// The full name, such as `probe_success`.
+    /// Full name, such as `probe_success`.
     pub name: &'static str,
-    /// One sentence for the `# HELP` line.
+    /// Text of the `# HELP` line, one sentence.
     pub help: &'static str,
-    /// The label names; a sample gives their values in this order.
+    /// Label names; a sample has its values in this order.
     pub labels: [&'static str; LABELS],
-    /// Whether upstream lacks it; such a metric goes when a module says `extra_metrics: false`.
+    /// True if upstream does not have the metric; `extra_metrics: false` removes it.
     pub extra: bool,
-    /// What it is measured in.
+    /// The unit.
     pub unit: Unit,
-    /// When there is a sample, for the reference.
+    /// Condition for a sample, for the reference.
     pub when: &'static str,
-    /// What the values of the labels are, in the order of their names, for the reference.
+    /// Descriptions of the label values in the order of the names, for the reference.
     pub label_meanings: [&'static str; LABELS],
 }
 
-/// What a metric is measured in.
+/// Unit of a metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Unit {
-    /// A number, or 1 and 0 for yes and no.
+    /// A number, or 1 and 0 for true and false.
     #[default]
     None,
-    /// A length of time.
+    /// A duration in seconds.
     Seconds,
-    /// A moment, in seconds since 1970.
+    /// A point in time in seconds since 1970.
     UnixTime,
-    /// A length of data.
+    /// A size in bytes.
     Bytes,
 }
 
-/// What a [`Metric`] says of itself, whatever its number of labels; for lists of metrics.
+/// Declaration of a [`Metric`] with any number of labels, for lists of metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Description {
-    /// The full name.
+    /// Full name.
     pub name: &'static str,
-    /// One sentence.
+    /// Text of the `# HELP` line.
     pub help: &'static str,
-    /// The label names.
+    /// Label names.
     pub labels: &'static [&'static str],
-    /// Whether upstream lacks it.
+    /// True if upstream does not have the metric.
     pub extra: bool,
-    /// What it is measured in.
+    /// The unit.
     pub unit: Unit,
-    /// When there is a sample.
+    /// Condition for a sample.
     pub when: &'static str,
-    /// What the values of the labels are.
+    /// Descriptions of the label values.
     pub label_meanings: &'static [&'static str],
 }
 
@@ -78,31 +78,31 @@ impl<const LABELS: usize> Metric<LABELS> {
         Self { name, help, labels, extra: false, unit: Unit::None, when: "", label_meanings }
     }
 
-    /// Says when there is a sample.
+    /// Sets the condition for a sample.
     #[must_use]
     pub const fn when(self, when: &'static str) -> Self {
         Self { when, ..self }
     }
 
-    /// Says what it is measured in.
+    /// Sets the unit.
     #[must_use]
     pub const fn unit(self, unit: Unit) -> Self {
         Self { unit, ..self }
     }
 
-    /// Says what the values of the labels are.
+    /// Sets the descriptions of the label values.
     #[must_use]
     pub const fn labels_mean(self, label_meanings: [&'static str; LABELS]) -> Self {
         Self { label_meanings, ..self }
     }
 
-    /// Marks a metric that upstream does not have.
+    /// Marks the metric as one that upstream does not have.
     #[must_use]
     pub const fn extra(self) -> Self {
         Self { extra: true, ..self }
     }
 
-    /// The entry of a list of metrics.
+    /// Returns the entry for a list of metrics.
     #[must_use]
     pub const fn describe(&'static self) -> Description {
         Description {
@@ -117,19 +117,19 @@ impl<const LABELS: usize> Metric<LABELS> {
     }
 }
 
-/// Facts that can be shown as metrics.
+/// Values that can be exported as metrics.
 pub trait Export {
-    /// Adds what is known to `metrics`.
+    /// Adds the known values to `metrics`.
     fn export(&self, metrics: &mut MetricSet);
 }
 
-/// The metrics of one probe.
+/// Samples of one probe.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct MetricSet {
     samples: Vec<Sample>,
 }
 
-/// What a label takes beside its value.
+/// Estimated memory of a label in addition to its value, in bytes.
 const LABEL_SIZE: usize = size_of::<(Cow<'static, str>, String)>();
 
 #[derive(Debug, Clone, PartialEq)]
@@ -141,25 +141,25 @@ struct Sample {
     value: f64,
 }
 
-/// The labels of a sample, names with values.
+/// Labels of a sample, names with values.
 #[derive(Debug, Clone, Copy)]
 pub struct SampleLabels<'s>(&'s [(Cow<'static, str>, String)]);
 
 impl<'s> SampleLabels<'s> {
-    /// Each of them.
+    /// Returns the pairs of name and value.
     pub fn pairs(self) -> impl Iterator<Item = (&'s str, &'s str)> {
         self.0.iter().map(|(name, value)| (name.as_ref(), value.as_str()))
     }
 }
 
 impl MetricSet {
-    /// None yet, with room for so many samples.
+    /// Creates an empty set with room for a number of samples.
     #[must_use]
     pub fn with_capacity(samples: usize) -> Self {
         Self { samples: Vec::with_capacity(samples) }
     }
 
-    /// Sets one sample of `metric`; `labels` are the values in the order of its label names.
+    /// Sets a sample of `metric`; `labels` are the values in the order of its label names.
     pub fn add<const LABELS: usize>(
         &mut self,
         metric: &Metric<LABELS>,
@@ -175,8 +175,7 @@ impl MetricSet {
         self.insert(metric, labels, value.into());
     }
 
-    /// Sets one sample whose label names come from the configuration, as those of
-    /// `probe_expect_info` do.
+    /// Sets a sample with label names from the configuration, as for `probe_expect_info`.
     pub fn add_dynamic(
         &mut self,
         metric: &Metric,
@@ -187,7 +186,7 @@ impl MetricSet {
         self.insert(metric, labels, value.into());
     }
 
-    /// Adds what `facts` show. Of it, upstream has only the metrics in `upstream` for this prober.
+    /// Adds the metrics of `facts`. All except those named in `upstream` are extra for this prober.
     pub fn add_facts(&mut self, facts: &impl Export, upstream: &[&str]) {
         let known = self.samples.len();
         facts.export(self);
@@ -196,7 +195,7 @@ impl MetricSet {
         }
     }
 
-    /// The names of all families that have a sample, in no order.
+    /// Returns the names of all families with a sample, unordered.
     pub fn names(&self) -> impl Iterator<Item = &'static str> {
         let earlier = |index| self.samples.iter().take(index);
         self.samples
@@ -206,12 +205,12 @@ impl MetricSet {
             .map(|(_, sample)| sample.name)
     }
 
-    /// Every sample: its name, its labels, its value; in no order.
+    /// Returns all samples with name, labels and value, unordered.
     pub fn samples(&self) -> impl Iterator<Item = (&'static str, SampleLabels<'_>, f64)> {
         self.samples.iter().map(|sample| (sample.name, SampleLabels(&sample.labels), sample.value))
     }
 
-    /// About how many bytes it takes to keep.
+    /// Returns the estimated memory in bytes.
     #[must_use]
     pub fn weight(&self) -> usize {
         let labels = |sample: &Sample| {
@@ -220,25 +219,25 @@ impl MetricSet {
         self.samples.iter().map(|sample| size_of::<Sample>() + labels(sample)).sum()
     }
 
-    /// Shows the value of each label, to be changed.
+    /// Calls `change` with the value of each label.
     pub fn for_each_label(&mut self, change: impl FnMut(&mut String)) {
         let labels = self.samples.iter_mut().flat_map(|sample| &mut sample.labels);
         labels.map(|(_, value)| value).for_each(change);
     }
 
-    /// The text format 0.0.4: families by name, samples by label values, labels by name.
+    /// Renders text format 0.0.4: families sorted by name, samples by label values, labels by name.
     #[must_use]
     pub fn render(&self) -> String {
         self.render_as(Format::Text, Escaping::default())
     }
 
-    /// The same in any format, with odd names of labels written in any way.
+    /// Renders any format, with any escaping of label names.
     #[must_use]
     pub fn render_as(&self, format: Format, escaping: Escaping) -> String {
         text::render(&self.samples, format, escaping)
     }
 
-    /// Leaves only what upstream has too.
+    /// Removes the metrics that upstream does not have.
     pub fn remove_extras(&mut self) {
         self.samples.retain(|sample| !sample.extra);
     }
@@ -287,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn facts_can_be_extra_for_one_prober_and_not_for_another() {
+    fn metrics_can_be_extra_for_one_prober_only() {
         struct Facts;
 
         impl Export for Facts {
@@ -313,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn text_is_escaped_and_odd_label_names_are_made_legal() {
+    fn text_and_label_names_are_escaped() {
         let mut metrics = MetricSet::default();
         metrics.add_dynamic(&INFO, vec![("a-b".into(), "x\"y\\z\n".into())], 1);
         assert_eq!(
@@ -327,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn openmetrics_has_an_end_and_escapes_quotes_in_help() {
+    fn openmetrics_has_an_end_marker_and_escapes_quotes_in_help() {
         const QUOTED: Metric = Metric::new("probe_info", "What \"x\" is.", []);
         let mut metrics = MetricSet::default();
         metrics.add_dynamic(&QUOTED, vec![("a".into(), "\"".into())], 1e6);

@@ -1,14 +1,14 @@
-//! Numbers as Go's text format prints them.
+//! Numbers in the format of Go.
 
-/// Appends `value` in the shortest form that reads back the same, as Go's `%g` with the shortest
-/// precision does: `1e-05`, `3.668918509e+09`, `NaN`, `+Inf`.
+/// Appends `value` with the fewest digits that parse to the same value, like `%g` of Go with the shortest
+/// precision: `1e-05`, `3.668918509e+09`, `NaN`, `+Inf`.
 pub fn format_number(out: &mut String, value: f64) {
     if value.is_nan() {
         out.push_str("NaN");
     } else if value.is_infinite() {
         out.push_str(if value > 0.0 { "+Inf" } else { "-Inf" });
     } else if let Some(whole) = small_whole(value) {
-        // Most values are small whole numbers, whose digits are quickly found.
+        // Fast path: most values are small integers.
         out.push_str(itoa::Buffer::new().format(whole));
     } else {
         if value.is_sign_negative() {
@@ -18,8 +18,7 @@ pub fn format_number(out: &mut String, value: f64) {
     }
 }
 
-/// zmij finds the same shortest digits as Go; only where the exponent form begins, and how an
-/// exponent is written, differ.
+/// zmij returns the same shortest digits as Go. Only the exponent form differs.
 fn positive(out: &mut String, value: f64) {
     let mut buffer = zmij::Buffer::new();
     let text = buffer.format_finite(value);
@@ -42,7 +41,7 @@ fn scientific(out: &mut String, text: &str) {
         out.push('.');
         out.extend(others.split('.'));
     }
-    // The point moves behind the first digit.
+    // Move the point after the first digit.
     let moved = if first < point { distance(first + 1, point) } else { -distance(point, first) };
     let exponent = exponent.parse().unwrap_or(0) + moved;
     out.push_str(if exponent < 0 { "e-" } else { "e+" });
@@ -56,7 +55,7 @@ fn distance(from: usize, to: usize) -> i32 {
     i32::try_from(to - from).unwrap_or(0)
 }
 
-/// The value as an integer, if it is one and is written as one.
+/// Returns the value as an integer, if it is one and is written without an exponent.
 #[expect(clippy::cast_possible_truncation, clippy::as_conversions, reason = "it is in range")]
 fn small_whole(value: f64) -> Option<i32> {
     let is_whole =
@@ -78,7 +77,7 @@ mod tests {
 
     #[test]
     fn numbers_print_as_go_prints_them() {
-        // The right column is what strconv.FormatFloat(f, 'g', -1, 64) is documented to give.
+        // The right column is the documented result of strconv.FormatFloat(f, 'g', -1, 64).
         let cases: [(f64, &str); 20] = [
             (0.0, "0"),
             (-0.0, "-0"),
@@ -106,7 +105,7 @@ mod tests {
         }
     }
 
-    /// The same by the standard library's digits, which are the shortest too.
+    /// Returns the expected text, built from the shortest digits of the standard library.
     fn expected(value: f64) -> String {
         if value == 0.0 || (1e-4..1e6).contains(&value.abs()) {
             return value.to_string();
@@ -137,8 +136,8 @@ mod tests {
             for value in [f64::from_bits(bits), short, f64::from(mantissa) / 1e9] {
                 if value.is_finite() {
                     let (found, expected) = (formatted(value), expected(value));
-                    // Between two shortest texts that are equally near, the even one is right, which
-                    // the standard library does not observe.
+                    // Of two equally near shortest texts the even one is correct; the standard library may
+                    // return the other one.
                     prop_assert_eq!(found.parse(), Ok(value));
                     prop_assert_eq!(found.len(), expected.len(), "{} {}", found, expected);
                 }

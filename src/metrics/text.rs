@@ -1,4 +1,4 @@
-//! The Prometheus text format, version 0.0.4, and OpenMetrics 1.0, which is nearly the same.
+//! Prometheus text format 0.0.4 and OpenMetrics 1.0.
 
 use memchr::{memchr2, memchr3};
 
@@ -8,16 +8,16 @@ use super::{
     number::format_number,
 };
 
-/// The formats that metrics can be written in.
+/// Text format of metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
-    /// The Prometheus text format, version 0.0.4.
+    /// Prometheus text format 0.0.4.
     Text,
     /// OpenMetrics 1.0.
     OpenMetrics,
 }
 
-/// Writes families one after the other; each has its samples behind it.
+/// Writer of metric families, each followed by its samples.
 #[derive(Debug)]
 pub struct Writer {
     out: String,
@@ -26,13 +26,13 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// Begins a text that will have about so many bytes.
+    /// Creates a writer with an initial capacity in bytes.
     #[must_use]
     pub fn new(format: Format, escaping: Escaping, capacity: usize) -> Self {
         Self { out: String::with_capacity(capacity), format, escaping }
     }
 
-    /// Begins a family, of a kind such as `gauge`.
+    /// Starts a family of a type such as `gauge`.
     pub fn family(&mut self, name: &str, kind: &str, help: &str) {
         let out = &mut self.out;
         out.push_str("# HELP ");
@@ -46,7 +46,7 @@ impl Writer {
         out.push('\n');
     }
 
-    /// A sample of the family.
+    /// Writes a sample of the current family.
     pub fn sample<'l>(
         &mut self,
         name: &str,
@@ -72,7 +72,7 @@ impl Writer {
         out.push('\n');
     }
 
-    /// The whole text.
+    /// Returns the complete text.
     #[must_use]
     pub fn finish(mut self) -> String {
         if self.format == Format::OpenMetrics {
@@ -103,7 +103,7 @@ fn label_values(sample: &Sample) -> impl Iterator<Item = &str> {
 }
 
 pub(super) fn escape(out: &mut String, mut text: &str, quotes: bool) {
-    // Nearly all text is plain, and is taken over as a whole.
+    // Most text needs no escaping and is copied as a whole.
     let special = |text: &str| {
         if quotes {
             memchr3(b'\\', b'\n', b'"', text.as_bytes())

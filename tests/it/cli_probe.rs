@@ -64,7 +64,7 @@ async fn a_failure_is_told_with_reason_and_advice_and_has_code_1() {
         "FAILED  127.0.0.1:",
         "  check: body\n",
         "The body matches 'down'",
-        "Compare the answer's body",
+        "Compare the response body",
         "FAILED  outage: ",
         "FAILED  fail_if_body_matches_regexp[1]: ",
         "FAILED  fail_if_not_ssl: ",

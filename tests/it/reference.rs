@@ -80,18 +80,18 @@ fn reference() -> String {
     for (part, metrics) in catalogue() {
         write!(
             text,
-            "\n### {part}\n\n| metric | meaning | unit | there is one |\n|---|---|---|---|\n"
+            "\n### {part}\n\n| metric | description | unit | exported |\n|---|---|---|---|\n"
         )
         .unwrap();
         for metric in metrics {
             text.push_str(&row(metric));
         }
     }
-    text.push_str("\n## Stages\n\nThe label `stage` of `probe_failure_info`.\n\n| stage | meaning | what to check first |\n|---|---|---|\n");
+    text.push_str("\n## Stages\n\nThe label `stage` of `probe_failure_info`.\n\n| stage | meaning | advice |\n|---|---|---|\n");
     for stage in Stage::ALL {
         writeln!(text, "| `{stage}` | {} | {} |", stage.meaning(), stage.advice()).unwrap();
     }
-    text.push_str("\n## Reasons\n\nThe label `reason` of `probe_failure_info`.\n\n| reason | meaning | what to check first |\n|---|---|---|\n");
+    text.push_str("\n## Reasons\n\nThe label `reason` of `probe_failure_info`.\n\n| reason | meaning | advice |\n|---|---|---|\n");
     for reason in Reason::ALL {
         writeln!(text, "| `{reason}` | {} | {} |", reason.meaning(), reason.advice()).unwrap();
     }
@@ -109,21 +109,21 @@ fn reference() -> String {
 const INTRODUCTION: &str = "\
 # Metrics
 
-Made from the code, as its tests hold: change it there.
-What the times mean, and whose clock they are on, is in [times.md](times.md).
+Generated from the source code; do not edit.
+[times.md](times.md) defines the phases and their clocks.
 
 ## Metrics of a probe
 
-`/probe` answers with these; all are gauges.
-Those marked *ours* are not in blackbox_exporter, nor are those of name resolution, TCP and TLS where its prober lacks them; `extra_metrics: false` in a module leaves them out.
+`/probe` returns these metrics; all are gauges.
+Metrics marked *new* do not exist in blackbox_exporter. Some metrics of name resolution, TCP and TLS are also exported by probers for which blackbox_exporter does not export them. `extra_metrics: false` in a module removes both.
 ";
 
 const OWN: &str = "
 ## Metrics of the exporter
 
-`/metrics` answers with these.
+`/metrics` returns these metrics.
 
-| metric | type | meaning |
+| metric | type | description |
 |---|---|---|
 ";
 
@@ -138,8 +138,8 @@ fn row(metric: &Description) -> String {
     for (label, values) in metric.labels.iter().zip(metric.label_meanings) {
         write!(meaning, "<br>`{label}`: {values}").unwrap();
     }
-    let ours = if metric.extra { " *ours*" } else { "" };
-    format!("| `{}`{ours} | {meaning} | {unit} | {} |\n", metric.name, metric.when)
+    let new = if metric.extra { " *new*" } else { "" };
+    format!("| `{}`{new} | {meaning} | {unit} | {} |\n", metric.name, metric.when)
 }
 
 /// The exporter's own metrics: type and help by name.

@@ -1,4 +1,4 @@
-//! Meaning of the error numbers of socket calls: the only table of them.
+//! Meaning of the error numbers of socket calls, in one table.
 //!
 //! Sources: socket(2), setsockopt(2), bind(2), connect(2), send(2), recv(2), ip(7), ipv6(7), tcp(7),
 //! udp(7), raw(7), icmp(7) and unix(7). One number has several meanings, by the call that failed.
@@ -9,7 +9,7 @@ use std::{io, net::IpAddr};
 
 use crate::diagnostics::Reason;
 
-/// The call that failed.
+/// System call that failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Call {
     /// Creating a socket.
@@ -26,14 +26,14 @@ pub enum Call {
     Exchange,
 }
 
-/// Why a call failed.
+/// Cause of a failed call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cause {
     /// The reason of the failure.
     pub reason: Reason,
-    /// An explanation with advice; empty where the words of the system say enough.
+    /// Explanation with advice; empty if the text of the system is sufficient.
     pub hint: &'static str,
-    /// Whether the routes of this host may decide it, so that `ip route get` shows more.
+    /// True if the routes of this host can be the cause, so that `ip route get` shows details.
     pub is_routing: bool,
 }
 
@@ -46,12 +46,12 @@ impl Cause {
         Self { reason: Reason::Unreachable, hint, is_routing: true }
     }
 
-    /// The cause of `error`, which `call` returned.
+    /// Returns the cause of `error`, which `call` returned.
     #[must_use]
     pub fn of(call: Call, error: &io::Error) -> Self {
         match error.raw_os_error() {
             Some(errno) => Self::of_number(call, errno),
-            // The standard library refuses a name that is too long itself.
+            // The standard library rejects a name that is too long.
             None if call == Call::ConnectLocal && error.kind() == io::ErrorKind::InvalidInput => {
                 Self::of_number(call, libc::EINVAL)
             }
@@ -59,7 +59,7 @@ impl Cause {
         }
     }
 
-    /// The cause behind an error number.
+    /// Returns the cause of an error number.
     #[must_use]
     pub fn of_number(call: Call, errno: i32) -> Self {
         let special = match call {
@@ -73,7 +73,7 @@ impl Cause {
         special.or_else(|| resources(errno)).unwrap_or_else(|| exchange(errno))
     }
 
-    /// The message of a failure: `doing` says what was tried, `peer` with whom, if that is known.
+    /// Returns the message of a failure. `doing` names the action, and `peer` the address, if known.
     #[must_use]
     pub fn message(self, doing: &str, peer: Option<IpAddr>, error: &io::Error) -> String {
         let Self { hint, is_routing, .. } = self;
@@ -93,14 +93,14 @@ fn open(errno: i32) -> Option<Cause> {
     let cause = match errno {
         libc::EACCES | libc::EPERM => Cause::new(
             Reason::PermissionDenied,
-            "the exporter's user or its sandbox may not create this kind of socket",
+            "the user or the sandbox of the exporter is not allowed to create this kind of socket",
         ),
         libc::EAFNOSUPPORT => Cause::new(
             Reason::Unreachable,
-            "this host lacks the address family, or a sandbox forbids it (RestrictAddressFamilies=)",
+            "this host has no such address family, or a sandbox forbids it (RestrictAddressFamilies=)",
         ),
         libc::EPROTONOSUPPORT | libc::ESOCKTNOSUPPORT | libc::EPROTOTYPE | libc::EINVAL => {
-            Cause::new(Reason::Unreachable, "the kernel of this host lacks the protocol")
+            Cause::new(Reason::Unreachable, "the kernel of this host does not support the protocol")
         }
         _ => return None,
     };
@@ -111,11 +111,11 @@ fn set_up(errno: i32) -> Option<Cause> {
     let cause = match errno {
         libc::EACCES | libc::EPERM => Cause::new(
             Reason::PermissionDenied,
-            "the exporter's user or its sandbox may not set this option of a socket",
+            "the user or the sandbox of the exporter is not allowed to set this socket option",
         ),
         libc::ENOPROTOOPT | libc::EOPNOTSUPP | libc::EINVAL | libc::EDOM => Cause::new(
             Reason::InvalidRequest,
-            "the kernel of this host does not take an option that the module needs",
+            "the kernel of this host does not support a socket option that the module needs",
         ),
         _ => return None,
     };
@@ -128,15 +128,15 @@ fn bind(errno: i32) -> Option<Cause> {
             Cause::new(Reason::InvalidRequest, "it is not an address of this host")
         }
         libc::EINVAL | libc::EAFNOSUPPORT => {
-            Cause::new(Reason::InvalidRequest, "no packet can be sent from such an address")
+            Cause::new(Reason::InvalidRequest, "packets cannot be sent from such an address")
         }
         libc::ENODEV | libc::ENXIO => {
             Cause::new(Reason::InvalidTarget, "this host has no such interface")
         }
-        libc::EADDRINUSE => Cause::new(Reason::OutOfResources, "no local port is left"),
+        libc::EADDRINUSE => Cause::new(Reason::OutOfResources, "all local ports are in use"),
         libc::EACCES | libc::EPERM => Cause::new(
             Reason::PermissionDenied,
-            "the exporter's user or its sandbox may not send from this address",
+            "the user or the sandbox of the exporter is not allowed to send from this address",
         ),
         _ => return None,
     };
@@ -152,14 +152,14 @@ fn connect(errno: i32) -> Option<Cause> {
         libc::EINVAL => Cause::routing(BLACKHOLE),
         libc::EACCES => Cause::routing(PROHIBIT),
         libc::EADDRNOTAVAIL | libc::EADDRINUSE | libc::EAGAIN => {
-            Cause::new(Reason::OutOfResources, "no local port is left")
+            Cause::new(Reason::OutOfResources, "all local ports are in use")
         }
         libc::ENODEV | libc::ENXIO => {
             Cause::new(Reason::InvalidTarget, "this host has no such interface")
         }
         libc::EAFNOSUPPORT => Cause::new(
             Reason::Unreachable,
-            "the protocol has no connections to addresses of this kind",
+            "the protocol does not support connections to such addresses",
         ),
         _ => return None,
     };
@@ -169,29 +169,25 @@ fn connect(errno: i32) -> Option<Cause> {
 fn connect_local(errno: i32) -> Option<Cause> {
     let cause = match errno {
         libc::ENOENT => Cause::new(Reason::Refused, "there is no such socket"),
-        libc::ECONNREFUSED => Cause::new(Reason::Refused, "nobody listens on it"),
-        libc::EAGAIN => Cause::new(Reason::Refused, "its queue of waiting clients is full"),
+        libc::ECONNREFUSED => Cause::new(Reason::Refused, "no process listens on it"),
+        libc::EAGAIN => Cause::new(Reason::Refused, "its listen backlog is full"),
         libc::EACCES => Cause::new(
             Reason::PermissionDenied,
-            "the exporter's user needs write permission on the socket and search permission on \
-             each directory above it",
+            "the user of the exporter needs write permission on the socket and search permission \
+             on each directory above it",
         ),
         libc::EPERM => Cause::new(
             Reason::PermissionDenied,
-            "a security module of this host (SELinux, AppArmor) or the exporter's sandbox forbids it",
+            "a security module of this host (SELinux, AppArmor) or the sandbox of the exporter forbids it",
         ),
-        libc::EPROTOTYPE => Cause::new(
-            Reason::Protocol,
-            "it is a socket of another type than stream, such as datagrams",
-        ),
+        libc::EPROTOTYPE => Cause::new(Reason::Protocol, "it is not a stream socket"),
         libc::ENOTDIR => {
-            Cause::new(Reason::InvalidTarget, "a part of its path is a file and not a directory")
+            Cause::new(Reason::InvalidTarget, "a component of its path is not a directory")
         }
         libc::ELOOP => Cause::new(Reason::InvalidTarget, "its path has too many symbolic links"),
         libc::EINVAL | libc::ENAMETOOLONG => Cause::new(
             Reason::InvalidTarget,
-            "the name is longer than the 107 bytes that a socket's name can have, or a part of it \
-             than 255",
+            "the path exceeds 107 bytes, or a component of it exceeds 255 bytes",
         ),
         _ => return None,
     };
@@ -203,28 +199,28 @@ const BLACKHOLE: &str = "a route or rule of this host, of type blackhole, discar
 const PROHIBIT: &str =
     "a route or rule of this host, of type prohibit, or its security module denies packets to it";
 
-/// Resources that ran out, whatever the call.
+/// Returns the cause if a resource is exhausted, for any call.
 fn resources(errno: i32) -> Option<Cause> {
     let hint = match errno {
         libc::EMFILE => {
-            "the exporter has no file descriptor left; raise its limit of open files \
+            "the exporter has no file descriptors left; raise its limit of open files \
              (LimitNOFILE=, ulimit -n)"
         }
-        libc::ENFILE => "this host has no file descriptor left; raise the sysctl fs.file-max",
-        libc::ENOBUFS => "this host has no room for the packet: a queue or a buffer is full",
-        libc::ENOMEM => "the kernel of this host has no memory left for it",
+        libc::ENFILE => "this host has no file descriptors left; raise the sysctl fs.file-max",
+        libc::ENOBUFS => "a queue or a buffer of this host is full",
+        libc::ENOMEM => "the kernel of this host is out of memory",
         _ => return None,
     };
     Some(Cause::new(Reason::OutOfResources, hint))
 }
 
-/// Sending and receiving, and what the other calls have in common with that.
+/// Returns the cause for sending and receiving, and for numbers that other calls share with them.
 fn exchange(errno: i32) -> Cause {
     match errno {
         libc::ECONNREFUSED => Cause::new(Reason::Refused, ""),
         libc::ENOPROTOOPT => Cause::new(
             Reason::Refused,
-            "the host does not take the protocol, or a firewall rejects it",
+            "the host does not support the protocol, or a firewall rejects it",
         ),
         libc::ECONNRESET | libc::EPIPE => Cause::new(Reason::Reset, ""),
         libc::ECONNABORTED => {
@@ -233,7 +229,7 @@ fn exchange(errno: i32) -> Cause {
         libc::ENOTCONN | libc::ESHUTDOWN => Cause::new(Reason::Closed, ""),
         libc::ETIMEDOUT => Cause::new(
             Reason::Timeout,
-            "the kernel gave up after several attempts without an answer",
+            "the kernel gave up after several attempts without a response",
         ),
         libc::ENETUNREACH => Cause::routing("this host or a router has no route to it"),
         libc::EHOSTUNREACH => Cause::routing("this host or a router cannot reach it"),
@@ -249,30 +245,30 @@ fn exchange(errno: i32) -> Cause {
             Cause::routing("the interface that leads to it no longer exists")
         }
         libc::EHOSTDOWN => {
-            Cause::new(Reason::Unreachable, "a router says that the host is unknown")
+            Cause::new(Reason::Unreachable, "a router reports that the host is unknown")
         }
         libc::EPROTO => Cause::new(
             Reason::Unreachable,
             "a router or the host cannot process the packet (ICMP parameter problem)",
         ),
         libc::EOPNOTSUPP => {
-            Cause::new(Reason::Unreachable, "a router says that the source route failed")
+            Cause::new(Reason::Unreachable, "a router reports that the source route failed")
         }
         libc::EMSGSIZE => Cause::new(
             Reason::MessageTooLong,
             "it is larger than the interface or the path carries in one packet",
         ),
-        libc::EAGAIN => Cause::new(Reason::OutOfResources, "no local port is left"),
+        libc::EAGAIN => Cause::new(Reason::OutOfResources, "all local ports are in use"),
         #[cfg(target_os = "linux")]
         libc::ENONET => {
-            Cause::new(Reason::Unreachable, "a router says that this host is isolated from it")
+            Cause::new(Reason::Unreachable, "a router reports that this host is isolated from it")
         }
-        // Left are misuses of a socket, and numbers that no manual page of sockets lists.
-        _ => Cause::new(Reason::Internal, "this error is not expected here"),
+        // The rest are incorrect uses of a socket, and numbers that no manual page of sockets lists.
+        _ => Cause::new(Reason::Internal, "unexpected error"),
     }
 }
 
-/// Errors without a number are made by libraries, which read and write a stream.
+/// Returns the reason for an error without a number, from a library that reads and writes a stream.
 fn of_kind(kind: io::ErrorKind) -> Reason {
     use io::ErrorKind;
     match kind {

@@ -1,4 +1,4 @@
-//! Every number that the manual pages list for a call, and how messages are put together.
+//! Every error number that the manual pages list for a call, and the messages.
 
 use super::*;
 use crate::diagnostics::Reason::{
@@ -6,20 +6,20 @@ use crate::diagnostics::Reason::{
     PermissionDenied, Protocol, Refused, Reset, Timeout, Unreachable,
 };
 
-/// A number, its reason, and a part of its hint; an empty one where the system's words say enough.
+/// An error number, its reason, and a part of its hint; empty if the text of the system is sufficient.
 type Row = (i32, Reason, &'static str);
 
 const OPEN: &[Row] = &[
     (libc::EACCES, PermissionDenied, "sandbox"),
     (libc::EPERM, PermissionDenied, "sandbox"),
     (libc::EAFNOSUPPORT, Unreachable, "address family"),
-    (libc::EPROTONOSUPPORT, Unreachable, "lacks the protocol"),
-    (libc::ESOCKTNOSUPPORT, Unreachable, "lacks the protocol"),
-    (libc::EINVAL, Unreachable, "lacks the protocol"),
+    (libc::EPROTONOSUPPORT, Unreachable, "does not support the protocol"),
+    (libc::ESOCKTNOSUPPORT, Unreachable, "does not support the protocol"),
+    (libc::EINVAL, Unreachable, "does not support the protocol"),
     (libc::EMFILE, OutOfResources, "LimitNOFILE"),
     (libc::ENFILE, OutOfResources, "fs.file-max"),
-    (libc::ENOBUFS, OutOfResources, "no room"),
-    (libc::ENOMEM, OutOfResources, "no memory"),
+    (libc::ENOBUFS, OutOfResources, "buffer"),
+    (libc::ENOMEM, OutOfResources, "out of memory"),
 ];
 
 const SET_UP: &[Row] = &[
@@ -29,7 +29,7 @@ const SET_UP: &[Row] = &[
     (libc::EDOM, InvalidRequest, "option"),
     (libc::ENOPROTOOPT, InvalidRequest, "option"),
     (libc::EOPNOTSUPP, InvalidRequest, "option"),
-    (libc::ENOMEM, OutOfResources, "no memory"),
+    (libc::ENOMEM, OutOfResources, "out of memory"),
     (libc::ENOTSOCK, Internal, ""),
 ];
 
@@ -37,7 +37,7 @@ const BIND: &[Row] = &[
     (libc::EADDRNOTAVAIL, InvalidRequest, "not an address of this host"),
     (libc::EINVAL, InvalidRequest, "from such an address"),
     (libc::ENODEV, InvalidTarget, "no such interface"),
-    (libc::EADDRINUSE, OutOfResources, "no local port"),
+    (libc::EADDRINUSE, OutOfResources, "local ports are in use"),
     (libc::EACCES, PermissionDenied, "sandbox"),
     (libc::EPERM, PermissionDenied, "sandbox"),
     (libc::EBADF, Internal, ""),
@@ -49,26 +49,26 @@ const CONNECT: &[Row] = &[
     (libc::EINVAL, Unreachable, "type blackhole"),
     (libc::EACCES, Unreachable, "type prohibit"),
     (libc::EPERM, Unreachable, "firewall of this host"),
-    (libc::EADDRNOTAVAIL, OutOfResources, "no local port"),
-    (libc::EADDRINUSE, OutOfResources, "no local port"),
-    (libc::EAGAIN, OutOfResources, "no local port"),
+    (libc::EADDRNOTAVAIL, OutOfResources, "local ports are in use"),
+    (libc::EADDRINUSE, OutOfResources, "local ports are in use"),
+    (libc::EAGAIN, OutOfResources, "local ports are in use"),
     (libc::ENODEV, InvalidTarget, "no such interface"),
     (libc::ENXIO, InvalidTarget, "no such interface"),
-    (libc::EAFNOSUPPORT, Unreachable, "addresses of this kind"),
+    (libc::EAFNOSUPPORT, Unreachable, "such addresses"),
     (libc::ECONNREFUSED, Refused, ""),
     (libc::ENETDOWN, Unreachable, "down"),
-    (libc::ENOBUFS, OutOfResources, "no room"),
+    (libc::ENOBUFS, OutOfResources, "buffer"),
     (libc::EISCONN, Internal, ""),
     (libc::EALREADY, Internal, ""),
 ];
 
 const CONNECT_LOCAL: &[Row] = &[
     (libc::ENOENT, Refused, "no such socket"),
-    (libc::ECONNREFUSED, Refused, "nobody listens"),
-    (libc::EAGAIN, Refused, "queue"),
+    (libc::ECONNREFUSED, Refused, "no process listens"),
+    (libc::EAGAIN, Refused, "backlog"),
     (libc::EACCES, PermissionDenied, "write permission"),
     (libc::EPERM, PermissionDenied, "SELinux"),
-    (libc::EPROTOTYPE, Protocol, "datagrams"),
+    (libc::EPROTOTYPE, Protocol, "not a stream socket"),
     (libc::ENOTDIR, InvalidTarget, "not a directory"),
     (libc::ELOOP, InvalidTarget, "symbolic links"),
     (libc::EINVAL, InvalidTarget, "107 bytes"),
@@ -100,10 +100,10 @@ const EXCHANGE: &[Row] = &[
     (libc::EPROTO, Unreachable, "parameter problem"),
     (libc::EOPNOTSUPP, Unreachable, "source route"),
     (libc::EMSGSIZE, MessageTooLong, "in one packet"),
-    (libc::EAGAIN, OutOfResources, "no local port"),
+    (libc::EAGAIN, OutOfResources, "local ports are in use"),
     (libc::EMFILE, OutOfResources, "LimitNOFILE"),
-    (libc::ENOBUFS, OutOfResources, "no room"),
-    (libc::ENOMEM, OutOfResources, "no memory"),
+    (libc::ENOBUFS, OutOfResources, "buffer"),
+    (libc::ENOMEM, OutOfResources, "out of memory"),
     (libc::EBADF, Internal, ""),
     (libc::EDESTADDRREQ, Internal, ""),
     (libc::EFAULT, Internal, ""),
@@ -149,7 +149,7 @@ fn messages_say_what_to_look_at() {
     );
     assert_eq!(
         message(libc::EMFILE, Some("192.0.2.1")),
-        "connecting to 192.0.2.1:80: the exporter has no file descriptor left; raise its limit \
+        "connecting to 192.0.2.1:80: the exporter has no file descriptors left; raise its limit \
          of open files (LimitNOFILE=, ulimit -n) (Too many open files (os error 24))"
     );
     assert_eq!(

@@ -104,13 +104,13 @@ impl ProbeReport {
         let checks = self.checks.iter_mut().filter_map(Check::failure_mut);
         for failure in self.verdict.as_mut().err().into_iter().chain(checks) {
             redactor.redact(&mut failure.message);
-            redactor.redact_beginnings(&mut failure.message);
+            redactor.redact_prefixes(&mut failure.message);
         }
         for entry in &mut self.log {
             redactor.redact(&mut entry.message);
             entry.fields.iter_mut().for_each(|(_, value)| redactor.redact(value));
             let failures = entry.fields.iter_mut().filter(|(key, _)| *key == FAILURE_FIELD);
-            failures.for_each(|(_, value)| redactor.redact_beginnings(value));
+            failures.for_each(|(_, value)| redactor.redact_prefixes(value));
         }
         for hop in &mut self.hops {
             hop.url.iter_mut().chain(&mut hop.answer).for_each(|text| redactor.redact(text));

@@ -257,7 +257,7 @@ pub(super) mod tests {
         assert_in_order(
             &page(sample_report(), true),
             &[
-                "<h1>Failure: status code not among the valid ones</h1>",
+                "<h1>Failure: unexpected HTTP status code</h1>",
                 "status 503 is not valid",
                 Reason::Status.advice(),
                 "30.0 ms",

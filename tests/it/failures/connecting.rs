@@ -91,21 +91,21 @@ fn files_that_take_no_connection() -> Vec<Row> {
     vec![
         invalid("a file that is no socket", place("file"), "it is not a socket"),
         invalid("a directory", folder.path().to_owned(), "it is not a socket"),
-        invalid("a path through a file", place("file/socket"), "is a file and not a directory"),
+        invalid("a path through a file", place("file/socket"), "is not a directory"),
         invalid("a link to itself", place("loop"), "too many symbolic links"),
         row(
             "a socket of packets",
             unix(),
             served(place("packets").display(), (packets, Arc::clone(&folder))),
             (Stage::Connect, Reason::Protocol),
-            "a socket of another type than stream",
+            "it is not a stream socket",
         ),
         row(
             "a socket whose queue is full",
             unix(),
             served(place("full").display(), (full, waiting, Arc::clone(&folder))),
             REFUSED,
-            "its queue of waiting clients is full",
+            "its listen backlog is full",
         ),
     ]
 }

@@ -125,7 +125,7 @@ fn over_unix_sockets() -> Vec<Row> {
             unix(""),
             served(abandoned.1.display(), abandoned.0),
             refused,
-            "nobody listens",
+            "no process listens",
         ),
         row(
             "a socket of datagrams",

@@ -134,7 +134,7 @@ fn connections() -> Vec<Row> {
             tcp(),
             CROWDED,
             (connect, Reason::OutOfResources),
-            "no local port is left",
+            "all local ports are in use",
         ),
     ]
 }

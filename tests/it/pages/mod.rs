@@ -88,7 +88,7 @@ fn a_probe_is_metrics_unless_its_query_asks_for_a_page() {
     let answer = exporter.request("GET", &probe_path("connect", CLOSED), &browser);
     answer.metrics().expect(&["probe_success 0"]);
     let page = assert_page(&exporter.get(&probe_page("connect", CLOSED)), 200);
-    assert!(page.contains("<h1>Failure: the peer refused the connection</h1>"), "{page}");
+    assert!(page.contains("<h1>Failure: the connection was refused</h1>"), "{page}");
 }
 
 #[test]
