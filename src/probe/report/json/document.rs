@@ -101,7 +101,6 @@ pub(super) struct PhaseDocument {
     /// How long it took.
     pub(super) seconds: f64,
     /// Whether it was waited for what never came; the metric of the phase does not count it then.
-    #[serde(rename = "in_vain")]
     pub(super) incomplete: bool,
 }
 
