@@ -159,7 +159,7 @@ pub(super) fn missing(bytes: u64) -> ExchangeError {
 
 /// A system call or the TLS layer failed.
 pub(super) fn io(error: &io::Error, before: &str, go_away: Option<&GoAway>) -> ExchangeError {
-    if let Some(failure) = Failure::behind(error) {
+    if let Some(failure) = Failure::contained_in(error) {
         return failure.clone().into();
     }
     let mut text = format!("the connection failed before {before}: {error}");
