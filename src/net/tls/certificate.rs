@@ -35,6 +35,8 @@ pub struct Certificate {
     pub(super) usage: Usage,
     not_before: i64,
     not_after: i64,
+    /// The SHA-256 of the DER.
+    digest: OnceLock<[u8; 32]>,
     /// As BoringSSL reads it.
     x509: OnceLock<Option<X509>>,
     /// A key that is known to have made the signature.
@@ -93,6 +95,7 @@ impl Certificate {
             not_before: parsed.validity().not_before.timestamp(),
             not_after: parsed.validity().not_after.timestamp(),
             der: der.into(),
+            digest: OnceLock::new(),
             x509: OnceLock::new(),
             signer: OnceLock::new(),
             names: OnceLock::new(),
@@ -129,6 +132,11 @@ impl Certificate {
     #[must_use]
     pub fn fingerprint_sha256(&self) -> &str {
         &self.labels().fingerprint_sha256
+    }
+
+    /// The SHA-256 of the DER.
+    pub(super) fn digest(&self) -> &[u8; 32] {
+        self.digest.get_or_init(|| sha256(&self.der))
     }
 
     /// Whose certificate it is, as Go prints a name.
@@ -171,7 +179,7 @@ impl Certificate {
         self.labels.get_or_init(|| {
             let Some(parsed) = parse(&self.der) else { return Labels::default() };
             Labels {
-                fingerprint_sha256: hexadecimal(&sha256(&self.der)),
+                fingerprint_sha256: hexadecimal(self.digest()),
                 subject: distinguished_name::format(parsed.subject()),
                 issuer: distinguished_name::format(parsed.issuer()),
                 serial_number: hexadecimal(&magnitude(parsed.raw_serial())),
@@ -207,6 +215,16 @@ impl Certificate {
             extension.oid.as_bytes() != oid::NAME_CONSTRAINTS
                 || x509_extensions::name_constraints(extension.value)
                     .is_some_and(|constraints| name_constraints::are_kept(&constraints, names))
+        })
+    }
+
+    /// Whether it has a key usage without any bit.
+    pub(super) fn has_empty_key_usage(&self) -> bool {
+        parse(&self.der).is_some_and(|parsed| {
+            parsed.extensions().iter().any(|extension| {
+                extension.oid.as_bytes() == oid::KEY_USAGE
+                    && x509_extensions::is_empty_key_usage(extension.value)
+            })
         })
     }
 

@@ -7,6 +7,8 @@ mod buffered_stream;
 mod certificate;
 mod certificate_cache;
 mod certificate_details;
+mod chain_search;
+mod cross_check;
 mod der;
 mod distinguished_name;
 mod engine;
@@ -19,6 +21,7 @@ mod name_constraints;
 mod prepared_config;
 #[cfg(feature = "http3")]
 mod quic;
+mod recent_cache;
 mod records;
 mod revocation;
 mod rustls_config;

@@ -105,8 +105,8 @@ pub struct TlsSession {
 }
 
 impl TlsSession {
-    /// What is known once the certificates were judged, and before the handshake is complete.
-    pub(super) fn judged(peer_chain: Vec<Arc<Certificate>>, verification: Verification) -> Self {
+    /// A session whose certificates were verified and whose handshake is not complete.
+    pub(super) fn verified(peer_chain: Vec<Arc<Certificate>>, verification: Verification) -> Self {
         Self {
             version: None,
             cipher: None,

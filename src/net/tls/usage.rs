@@ -10,7 +10,7 @@ pub(super) struct Usage {
     /// Whether it is an authority's.
     pub(super) authority: Authority,
     /// How many intermediate certificates may lie below it.
-    pub(super) most_intermediates: Option<u32>,
+    pub(super) max_intermediates: Option<u32>,
     /// Whether it may stand in the chain of a server.
     pub(super) serves: bool,
     /// Whether it limits what its descendants may be, by name or by policy.
@@ -71,7 +71,7 @@ impl Usage {
             } else {
                 Authority::Unsaid
             },
-            most_intermediates: None,
+            max_intermediates: None,
             serves: true,
             constrains: false,
             signature: signature(certificate),
@@ -104,7 +104,7 @@ impl Usage {
             oid::BASIC_CONSTRAINTS => {
                 let (is_authority, most) = x509_extensions::basic_constraints(value)?;
                 self.authority = if is_authority { Authority::Yes } else { Authority::No };
-                self.most_intermediates = most.filter(|_| is_authority);
+                self.max_intermediates = most.filter(|_| is_authority);
             }
             oid::KEY_USAGE => {
                 *signs = x509_extensions::key_usage_allows_signing_certificates(value)?;

@@ -89,6 +89,12 @@ pub(super) fn key_usage_allows_signing_certificates(value: &[u8]) -> Option<bool
     elements.is_empty().then_some(signs || bits.iter().all(|bits| *bits == 0))
 }
 
+/// Whether no bit of a key usage is set.
+pub(super) fn is_empty_key_usage(value: &[u8]) -> bool {
+    let bits = Elements(value).universal(number::BIT_STRING);
+    bits.is_some_and(|bits| bits.iter().skip(1).all(|bits| *bits == 0))
+}
+
 /// Reads an extended key usage: its purposes, as the content of object identifiers.
 pub(super) fn extended_key_usage(value: &[u8]) -> Option<Vec<&[u8]>> {
     let mut elements = whole_sequence(value)?;

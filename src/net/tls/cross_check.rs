@@ -1,0 +1,317 @@
+//! Second opinion on a certificate chain: BoringSSL's own verification.
+//!
+//! The search ([`chain_search`](super::chain_search)) proposes a chain by Go's rules. BoringSSL then
+//! verifies exactly that chain, with the last certificate as the only trust anchor: signatures,
+//! validity periods, authorities, path lengths, critical extensions, name constraints and policies.
+//! A chain that BoringSSL refuses is not trusted, unless the refusal is a known [`Difference`]
+//! from Go's verifier.
+//!
+//! BoringSSL is not asked about host names, which are checked once for all chains, nor about the
+//! extended key usage: the safe interface of `boring` cannot set a purpose. Both rest on our rules.
+
+use std::{
+    cmp::Ordering,
+    ops::RangeInclusive,
+    sync::{Arc, LazyLock, Mutex, PoisonError},
+};
+
+use boring::{
+    asn1::{Asn1Time, Asn1TimeRef},
+    error::ErrorStack,
+    sha::Sha256,
+    stack::Stack,
+    x509::{
+        X509, X509NameRef, X509StoreContext, X509VerifyError, store::X509StoreBuilder,
+        verify::X509VerifyFlags,
+    },
+};
+
+use crate::net::tls::{certificate::Certificate, chain_search::name};
+
+/// Maximum number of agreements in one generation of the cache, of about 70 bytes each.
+const MAX_AGREEMENTS: usize = 4096;
+
+/// Checks that BoringSSL accepts `chain`, which begins with the leaf, at the Unix time `now`. The
+/// error explains the refusal.
+///
+/// BoringSSL is asked once for each chain. Its agreement holds while all certificates of the chain
+/// are valid, by BoringSSL's reading of their dates.
+pub(super) fn check(chain: &[Arc<Certificate>], now: i64) -> Result<(), String> {
+    static AGREEMENTS: LazyLock<Mutex<Agreements>> =
+        LazyLock::new(|| Mutex::new(Agreements::new(MAX_AGREEMENTS)));
+    let agreements = || AGREEMENTS.lock().unwrap_or_else(PoisonError::into_inner);
+
+    let key = digest(chain);
+    let known = agreements().get(&key);
+    let validity = match known {
+        Some(validity) => validity,
+        None => {
+            let (validity, _) = verify(chain).map_err(|refusal| refusal.describe(chain))?;
+            agreements().insert(key, validity.clone(), 1);
+            validity
+        }
+    };
+    if validity.contains(&now) {
+        Ok(())
+    } else {
+        Err(Refusal::Error(X509VerifyError::CERT_HAS_EXPIRED).describe(chain))
+    }
+}
+
+/// The periods for which BoringSSL accepts chains, by the digest of the chain.
+type Agreements = super::recent_cache::RecentCache<[u8; 32], RangeInclusive<i64>>;
+
+fn digest(chain: &[Arc<Certificate>]) -> [u8; 32] {
+    let mut hasher = Sha256::new();
+    for certificate in chain {
+        hasher.update(certificate.digest());
+    }
+    hasher.finish()
+}
+
+/// A case in which Go's verifier accepts a chain that BoringSSL refuses.
+///
+/// For the first four, BoringSSL cannot follow the chain. It then confirms the signature and the
+/// validity period of each certificate, and the rest is left to the search. They do not apply to a
+/// chain with constraints, which BoringSSL must accept as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Difference {
+    /// The authority key identifier of a certificate is that of another key or certificate than
+    /// its issuer's. Go only prefers issuers that match.
+    KeyIdentifier,
+    /// Two certificates have the same name, so that BoringSSL takes one for self-signed, or leaves
+    /// out a certificate between them.
+    SameName,
+    /// An extension is malformed in a part that Go does not read.
+    ExtensionForm,
+    /// The key usage of an issuer has no bit set. Go ignores it.
+    EmptyKeyUsage,
+    /// An extension that BoringSSL does not know is critical, and Go knows it. BoringSSL is asked
+    /// again without this check.
+    CriticalExtension,
+    /// The policies of a certificate are malformed, and nothing in the chain depends on policies.
+    Policies,
+    /// Name constraints apply to IP addresses, which BoringSSL does not support. They are checked
+    /// by our [`name_constraints`](super::name_constraints).
+    AddressConstraint,
+}
+
+/// The reason for which a chain is not accepted.
+#[derive(Debug)]
+enum Refusal {
+    /// BoringSSL's error.
+    Error(X509VerifyError),
+    /// BoringSSL followed another path than the proposed one.
+    OtherPath,
+    /// BoringSSL cannot parse a certificate of the chain.
+    Unreadable,
+    /// The name constraints of the certificate at this index do not allow the names of the leaf.
+    Names(usize),
+    /// A call into BoringSSL failed.
+    Call(ErrorStack),
+}
+
+impl From<X509VerifyError> for Refusal {
+    fn from(error: X509VerifyError) -> Self {
+        Self::Error(error)
+    }
+}
+
+impl From<ErrorStack> for Refusal {
+    fn from(error: ErrorStack) -> Self {
+        Self::Call(error)
+    }
+}
+
+impl Refusal {
+    fn describe(&self, chain: &[Arc<Certificate>]) -> String {
+        let leaf = chain.first().map(|leaf| name(leaf)).unwrap_or_default();
+        let constraint =
+            |problem: &str| format!("{leaf} breaks a constraint of its authorities: {problem}");
+        let refusal =
+            |problem: &str| format!("BoringSSL does not accept the chain of {leaf}: {problem}");
+        match self {
+            Self::Error(X509VerifyError::PERMITTED_VIOLATION) => {
+                constraint("one of them permits other names only")
+            }
+            Self::Error(X509VerifyError::EXCLUDED_VIOLATION) => {
+                constraint("one of them excludes this name")
+            }
+            Self::Error(
+                error @ (X509VerifyError::NO_EXPLICIT_POLICY
+                | X509VerifyError::INVALID_POLICY_EXTENSION
+                | X509VerifyError::NAME_CONSTRAINTS_WITHOUT_SANS
+                | X509VerifyError::SUBTREE_MINMAX
+                | X509VerifyError::UNSUPPORTED_CONSTRAINT_SYNTAX
+                | X509VerifyError::UNSUPPORTED_NAME_SYNTAX),
+            ) => constraint(error.error_string()),
+            Self::Names(index) => {
+                let authority = chain.get(*index).map(|it| name(it)).unwrap_or_default();
+                constraint(&format!("{authority} does not allow its names"))
+            }
+            Self::Error(error) => refusal(error.error_string()),
+            Self::OtherPath => refusal("it follows another path"),
+            Self::Unreadable => refusal("it cannot parse a certificate"),
+            Self::Call(error) => refusal(&error.to_string()),
+        }
+    }
+}
+
+/// Asks BoringSSL about `chain`. Returns the period for which the chain is accepted, and the
+/// difference that BoringSSL was overruled for.
+fn verify(
+    chain: &[Arc<Certificate>],
+) -> Result<(RangeInclusive<i64>, Option<Difference>), Refusal> {
+    let certificates: Vec<&X509> = chain.iter().filter_map(|it| it.x509()).collect();
+    if certificates.len() < chain.len() {
+        // A certificate that is trusted itself was compared byte by byte; there is no chain.
+        let [pinned] = chain else { return Err(Refusal::Unreadable) };
+        return Ok((pinned.not_before()..=pinned.not_after(), Some(Difference::ExtensionForm)));
+    }
+    let validity = validity(&certificates)?;
+    let flags = X509VerifyFlags::PARTIAL_CHAIN;
+    let at = *validity.start();
+    let is_critical = |refusal: &Refusal| {
+        matches!(refusal, Refusal::Error(X509VerifyError::UNHANDLED_CRITICAL_EXTENSION))
+    };
+    let refusal = match ask(&certificates, at, flags) {
+        Ok(()) => return Ok((validity, None)),
+        Err(refusal) if is_critical(&refusal) && may_differ(chain) => {
+            match ask(&certificates, at, flags | X509VerifyFlags::IGNORE_CRITICAL) {
+                Ok(()) => return Ok((validity, Some(Difference::CriticalExtension))),
+                Err(refusal) => refusal,
+            }
+        }
+        Err(refusal) => refusal,
+    };
+    let difference = difference(chain, &certificates, refusal)?;
+    Ok((validity, Some(difference)))
+}
+
+/// Has BoringSSL verify the chain at the Unix time `at`, and checks that it followed all of it.
+fn ask(certificates: &[&X509], at: i64, flags: X509VerifyFlags) -> Result<(), Refusal> {
+    let (Some(leaf), Some(anchor)) = (certificates.first(), certificates.last()) else {
+        return Err(Refusal::Unreadable);
+    };
+    let mut store = X509StoreBuilder::new()?;
+    store.add_cert(*anchor)?;
+    let mut intermediates = Stack::new()?;
+    for certificate in certificates.iter().skip(1).take(certificates.len().saturating_sub(2)) {
+        intermediates.push(X509::clone(certificate))?;
+    }
+    X509StoreContext::new()?.init(&store.build(), leaf, &intermediates, |context| {
+        context.verify_param_mut().set_flags(flags);
+        context.verify_param_mut().set_time(at);
+        if !context.verify_cert()? {
+            let error = context.verify_result().err().unwrap_or(X509VerifyError::UNSPECIFIED);
+            return Ok(Err(error.into()));
+        }
+        let followed = context.chain().into_iter().flatten().map(|it| it.to_der());
+        let followed = followed.collect::<Result<Vec<_>, _>>()?;
+        let proposed = certificates.iter().map(|it| it.to_der()).collect::<Result<Vec<_>, _>>()?;
+        Ok(if followed == proposed { Ok(()) } else { Err(Refusal::OtherPath) })
+    })?
+}
+
+/// Returns the period in which all certificates are valid, both ends included, as BoringSSL reads
+/// their dates.
+fn validity(certificates: &[&X509]) -> Result<RangeInclusive<i64>, ErrorStack> {
+    let epoch = Asn1Time::from_unix(0)?;
+    let seconds = |time: &Asn1TimeRef| {
+        let since = epoch.diff(time)?;
+        Ok(i64::from(since.days) * 86_400 + i64::from(since.secs))
+    };
+    certificates.iter().try_fold(i64::MIN..=i64::MAX, |all, certificate| {
+        let begin = seconds(certificate.not_before())?.max(*all.start());
+        let end = seconds(certificate.not_after())?.min(*all.end());
+        Ok(begin..=end)
+    })
+}
+
+/// Returns the known difference behind a refusal, or the refusal if there is none.
+fn difference(
+    chain: &[Arc<Certificate>],
+    certificates: &[&X509],
+    refusal: Refusal,
+) -> Result<Difference, Refusal> {
+    match refusal {
+        Refusal::Error(X509VerifyError::UNSUPPORTED_CONSTRAINT_TYPE) => {
+            match chain.iter().skip(1).position(|authority| !allows(authority, chain)) {
+                Some(index) => Err(Refusal::Names(index + 1)),
+                None => Ok(Difference::AddressConstraint),
+            }
+        }
+        _ if !may_differ(chain) => Err(refusal),
+        // All other checks come before that of policies.
+        Refusal::Error(X509VerifyError::INVALID_POLICY_EXTENSION) => Ok(Difference::Policies),
+        Refusal::OtherPath
+        | Refusal::Error(
+            X509VerifyError::UNABLE_TO_GET_ISSUER_CERT
+            | X509VerifyError::UNABLE_TO_GET_ISSUER_CERT_LOCALLY
+            | X509VerifyError::DEPTH_ZERO_SELF_SIGNED_CERT
+            | X509VerifyError::SELF_SIGNED_CERT_IN_CHAIN
+            | X509VerifyError::CERT_SIGNATURE_FAILURE
+            | X509VerifyError::INVALID_EXTENSION,
+        ) => match obstacle(chain, certificates, &refusal) {
+            Some(difference) if are_links_signed(certificates) => Ok(difference),
+            _ => Err(refusal),
+        },
+        refusal => Err(refusal),
+    }
+}
+
+/// Whether differences apply to the chain: nothing in it is constrained, and no certificate has a
+/// defect for Go, such as an unknown critical extension.
+fn may_differ(chain: &[Arc<Certificate>]) -> bool {
+    let is_constrained = chain.len() > 1 && chain.iter().any(|it| it.usage.constrains);
+    !is_constrained && chain.iter().all(|it| it.usage.defect.is_none())
+}
+
+fn allows(authority: &Certificate, chain: &[Arc<Certificate>]) -> bool {
+    chain.first().is_some_and(|leaf| authority.allows(leaf.alternative_names()))
+}
+
+/// Returns the difference that keeps BoringSSL from following the chain.
+fn obstacle(
+    chain: &[Arc<Certificate>],
+    certificates: &[&X509],
+    refusal: &Refusal,
+) -> Option<Difference> {
+    if matches!(refusal, Refusal::Error(X509VerifyError::INVALID_EXTENSION)) {
+        return Some(Difference::ExtensionForm);
+    }
+    let issuers = chain.iter().zip(certificates).skip(1);
+    for (child, (issuer, issuer_x509)) in certificates.iter().zip(issuers) {
+        match issuer_x509.issued(child) {
+            Ok(()) => {}
+            Err(
+                X509VerifyError::AKID_SKID_MISMATCH | X509VerifyError::AKID_ISSUER_SERIAL_MISMATCH,
+            ) => return Some(Difference::KeyIdentifier),
+            Err(X509VerifyError::KEYUSAGE_NO_CERTSIGN) if issuer.has_empty_key_usage() => {
+                return Some(Difference::EmptyKeyUsage);
+            }
+            Err(X509VerifyError::UNSPECIFIED) => return Some(Difference::ExtensionForm),
+            Err(_) => return None,
+        }
+    }
+    let names: Vec<_> = certificates.iter().map(|it| it.subject_name()).collect();
+    let is_repeated = |(index, name): (usize, &&X509NameRef)| {
+        names.iter().skip(index + 1).any(|it| same(name, it))
+    };
+    names.iter().enumerate().any(is_repeated).then_some(Difference::SameName)
+}
+
+/// Whether each certificate bears the name of the next one as its issuer and is signed by its key.
+fn are_links_signed(certificates: &[&X509]) -> bool {
+    certificates.iter().zip(certificates.iter().skip(1)).all(|(child, issuer)| {
+        same(child.issuer_name(), issuer.subject_name())
+            && issuer.public_key().is_ok_and(|key| child.verify(&key).unwrap_or(false))
+    })
+}
+
+fn same(name: &X509NameRef, other: &X509NameRef) -> bool {
+    name.try_cmp(other).is_ok_and(Ordering::is_eq)
+}
+
+#[cfg(test)]
+mod tests;
