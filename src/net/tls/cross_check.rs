@@ -6,8 +6,10 @@
 //! A chain that BoringSSL refuses is not trusted, unless the refusal is a known [`Difference`]
 //! from Go's verifier.
 //!
-//! BoringSSL is not asked about host names, which are checked once for all chains, nor about the
-//! extended key usage: the safe interface of `boring` cannot set a purpose. Both rest on our rules.
+//! BoringSSL is not asked about the extended key usage, since the safe interface of `boring` cannot
+//! set a purpose, does not look at the path length of the trust anchor, and cannot tell authorities
+//! where it cannot follow the chain. These are read again by the parsers of `x509-parser`, not by
+//! those of the search. Host names rest on [`host`](super::host) alone.
 
 use std::{
     cmp::Ordering,
@@ -24,6 +26,10 @@ use boring::{
         X509, X509NameRef, X509StoreContext, X509VerifyError, store::X509StoreBuilder,
         verify::X509VerifyFlags,
     },
+};
+
+use x509_parser::{
+    certificate::X509Certificate, extensions::ExtendedKeyUsage, prelude::FromDer as _,
 };
 
 use crate::net::tls::{certificate::Certificate, chain_search::name};
@@ -71,8 +77,8 @@ fn digest(chain: &[Arc<Certificate>]) -> [u8; 32] {
 
 /// A case in which Go's verifier accepts a chain that BoringSSL refuses.
 ///
-/// For the first four, BoringSSL cannot follow the chain. It then confirms the signature and the
-/// validity period of each certificate, and the rest is left to the search. They do not apply to a
+/// For the first four, BoringSSL cannot follow the chain. It then confirms the name of the issuer, the
+/// signature and the validity period of each certificate. No difference but the last applies to a
 /// chain with constraints, which BoringSSL must accept as a whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Difference {
@@ -129,7 +135,7 @@ impl Refusal {
         let constraint =
             |problem: &str| format!("{leaf} breaks a constraint of its authorities: {problem}");
         let refusal =
-            |problem: &str| format!("BoringSSL does not accept the chain of {leaf}: {problem}");
+            |problem: &str| format!("the cross-check of the chain of {leaf} failed: {problem}");
         match self {
             Self::Error(X509VerifyError::PERMITTED_VIOLATION) => {
                 constraint("one of them permits other names only")
@@ -162,6 +168,7 @@ impl Refusal {
 fn verify(
     chain: &[Arc<Certificate>],
 ) -> Result<(RangeInclusive<i64>, Option<Difference>), Refusal> {
+    check_extensions(chain)?;
     let certificates: Vec<&X509> = chain.iter().filter_map(|it| it.x509()).collect();
     if certificates.len() < chain.len() {
         // A certificate that is trusted itself was compared byte by byte; there is no chain.
@@ -186,6 +193,47 @@ fn verify(
     };
     let difference = difference(chain, &certificates, refusal)?;
     Ok((validity, Some(difference)))
+}
+
+/// Checks that the issuers are authorities for chains of this length and that all certificates are
+/// for servers, as `x509-parser` reads them.
+fn check_extensions(chain: &[Arc<Certificate>]) -> Result<(), X509VerifyError> {
+    const INVALID: X509VerifyError = X509VerifyError::INVALID_EXTENSION;
+
+    for (index, certificate) in chain.iter().enumerate() {
+        let parsed = X509Certificate::from_der(certificate.der()).map_err(|_| INVALID)?.1;
+        let usage = parsed.extended_key_usage().map_err(|_| INVALID)?;
+        if usage.is_some_and(|usage| !is_for_servers(usage.value)) {
+            return Err(X509VerifyError::INVALID_PURPOSE);
+        }
+        let Some(intermediates) = index.checked_sub(1) else { continue };
+        let usage = parsed.key_usage().map_err(|_| INVALID)?;
+        if usage.is_some_and(|usage| usage.value.flags != 0 && !usage.value.key_cert_sign()) {
+            return Err(X509VerifyError::KEYUSAGE_NO_CERTSIGN);
+        }
+        let constraints = parsed.basic_constraints().map_err(|_| INVALID)?.map(|it| it.value);
+        let is_anchor = index + 1 == chain.len();
+        if !is_anchor && !constraints.is_some_and(|it| it.ca) {
+            return Err(X509VerifyError::INVALID_CA);
+        }
+        let max = constraints.filter(|it| it.ca).and_then(|it| it.path_len_constraint);
+        if max.is_some_and(|max| usize::try_from(max).is_ok_and(|max| intermediates > max)) {
+            return Err(X509VerifyError::PATH_LENGTH_EXCEEDED);
+        }
+    }
+    Ok(())
+}
+
+fn is_for_servers(usage: &ExtendedKeyUsage<'_>) -> bool {
+    let others = [
+        usage.client_auth,
+        usage.code_signing,
+        usage.email_protection,
+        usage.time_stamping,
+        usage.ocsp_signing,
+        !usage.other.is_empty(),
+    ];
+    usage.any || usage.server_auth || !others.contains(&true)
 }
 
 /// Has BoringSSL verify the chain at the Unix time `at`, and checks that it followed all of it.
@@ -280,19 +328,24 @@ fn obstacle(
     if matches!(refusal, Refusal::Error(X509VerifyError::INVALID_EXTENSION)) {
         return Some(Difference::ExtensionForm);
     }
+    let mut found = None;
     let issuers = chain.iter().zip(certificates).skip(1);
     for (child, (issuer, issuer_x509)) in certificates.iter().zip(issuers) {
-        match issuer_x509.issued(child) {
-            Ok(()) => {}
+        let difference = match issuer_x509.issued(child) {
+            Ok(()) => continue,
             Err(
                 X509VerifyError::AKID_SKID_MISMATCH | X509VerifyError::AKID_ISSUER_SERIAL_MISMATCH,
-            ) => return Some(Difference::KeyIdentifier),
+            ) => Difference::KeyIdentifier,
             Err(X509VerifyError::KEYUSAGE_NO_CERTSIGN) if issuer.has_empty_key_usage() => {
-                return Some(Difference::EmptyKeyUsage);
+                Difference::EmptyKeyUsage
             }
-            Err(X509VerifyError::UNSPECIFIED) => return Some(Difference::ExtensionForm),
+            Err(X509VerifyError::UNSPECIFIED) => Difference::ExtensionForm,
             Err(_) => return None,
-        }
+        };
+        found.get_or_insert(difference);
+    }
+    if found.is_some() {
+        return found;
     }
     let names: Vec<_> = certificates.iter().map(|it| it.subject_name()).collect();
     let is_repeated = |(index, name): (usize, &&X509NameRef)| {

@@ -68,6 +68,11 @@ fn a_chain_that_a_broken_search_could_propose_is_refused() {
         .signed_by(&root);
     let under_short = middle().signed_by(&short);
     let too_deep = leaf().signed_by(&under_short);
+    let short_root = authority("Short Root")
+        .extension("basicConstraints", "critical,CA:TRUE,pathlen:0")
+        .self_signed();
+    let under_root = middle().signed_by(&short_root);
+    let too_deep_for_root = leaf().signed_by(&under_root);
     let mut cases = vec![
         ("issuer missing", chain(&[&good, &root])),
         ("wrong order", chain(&[&good, &root, &above])),
@@ -76,6 +81,7 @@ fn a_chain_that_a_broken_search_could_propose_is_refused() {
         ("another key, names alike", chain(&[&same_name, &plain_namesake])),
         ("another key, and another key identifier", chain(&[&odd_key, &plain_namesake])),
         ("self-signed instead of trusted", chain(&[&plain_namesake, &plain])),
+        ("path too long below the root", chain(&[&too_deep_for_root, &under_root, &short_root])),
         ("path too long", chain(&[&too_deep, &under_short, &short, &root])),
     ];
     let mut case = |name, intermediate: Recipe, leaf: Recipe| {
@@ -86,6 +92,12 @@ fn a_chain_that_a_broken_search_could_propose_is_refused() {
     case("intermediate expired", middle().expired(), leaf());
     case("expired, and another key identifier", plain_middle(), other_serial(leaf().expired()));
     case("signed by a server", fixtures::leaf("Server"), leaf());
+    case("signed by a server of that name", leaf(), leaf());
+    case("signed by a server, another serial", fixtures::leaf("Server"), other_serial(leaf()));
+    case("for clients", middle(), leaf().extension("extendedKeyUsage", "clientAuth"));
+    case("issuer for clients", middle().extension("extendedKeyUsage", "clientAuth"), leaf());
+    let no_signing = plain_middle().extension("keyUsage", "digitalSignature");
+    case("no certificates allowed, another serial", no_signing, other_serial(leaf()));
     case("no certificates allowed", middle().extension("keyUsage", "digitalSignature"), leaf());
     case("unknown critical extension", middle(), leaf().extension("1.2.3.4", "critical,DER:05:00"));
     let constrained = |constraints| middle().extension("nameConstraints", constraints);
@@ -102,7 +114,7 @@ fn a_chain_that_a_broken_search_could_propose_is_refused() {
         for _ in 0..2 {
             let problem = check(&chain, now()).expect_err(name);
             assert!(
-                problem.contains("BoringSSL does not accept the chain of certificate \"CN=")
+                problem.contains("the cross-check of the chain of certificate \"CN=")
                     || problem.contains("breaks a constraint of its authorities"),
                 "{name}: {problem}"
             );
@@ -285,7 +297,7 @@ proptest! {
         let verification = verify::verify(&all, &trust, HOST, now());
         // No difference applies to a chain with constraints.
         let is_constrained = all.iter().chain(trust.iter()).any(|it| it.usage.constrains);
-        let is_refused = verification.detail.starts_with("BoringSSL");
+        let is_refused = verification.detail.starts_with("the cross-check");
         prop_assert!(is_constrained || !is_refused, "{}", verification.detail);
         for chain in &verification.chains {
             let (_, difference) = verify(chain).unwrap();
