@@ -33,11 +33,14 @@ pub(super) fn from_der(der: &[u8]) -> Option<Arc<Certificate>> {
     get_or_parse(der, || Certificate::from_der(der))
 }
 
+/// Certificates by their DER.
+type Certificates = RecentCache<Arc<[u8]>, Arc<Certificate>>;
+
 fn get_or_parse(
     der: &[u8],
     parse: impl FnOnce() -> Option<Certificate>,
 ) -> Option<Arc<Certificate>> {
-    static CACHE: LazyLock<Mutex<RecentCache<Arc<[u8]>, Arc<Certificate>>>> =
+    static CACHE: LazyLock<Mutex<Certificates>> =
         LazyLock::new(|| Mutex::new(RecentCache::new(MAX_BYTES)));
     let cache = || CACHE.lock().unwrap_or_else(PoisonError::into_inner);
 

@@ -23,7 +23,7 @@ use boring::{
     sha::Sha256,
     stack::Stack,
     x509::{
-        X509, X509NameRef, X509StoreContext, X509VerifyError, store::X509StoreBuilder,
+        X509, X509NameRef, X509Ref, X509StoreContext, X509VerifyError, store::X509StoreBuilder,
         verify::X509VerifyFlags,
     },
 };
@@ -49,13 +49,12 @@ pub(super) fn check(chain: &[Arc<Certificate>], now: i64) -> Result<(), String> 
 
     let key = digest(chain);
     let known = agreements().get(&key);
-    let validity = match known {
-        Some(validity) => validity,
-        None => {
-            let (validity, _) = verify(chain).map_err(|refusal| refusal.describe(chain))?;
-            agreements().insert(key, validity.clone(), 1);
-            validity
-        }
+    let validity = if let Some(validity) = known {
+        validity
+    } else {
+        let (validity, _) = verify(chain).map_err(|refusal| refusal.describe(chain))?;
+        agreements().insert(key, validity.clone(), 1);
+        validity
     };
     if validity.contains(&now) {
         Ok(())
@@ -254,7 +253,7 @@ fn ask(certificates: &[&X509], at: i64, flags: X509VerifyFlags) -> Result<(), Re
             let error = context.verify_result().err().unwrap_or(X509VerifyError::UNSPECIFIED);
             return Ok(Err(error.into()));
         }
-        let followed = context.chain().into_iter().flatten().map(|it| it.to_der());
+        let followed = context.chain().into_iter().flatten().map(X509Ref::to_der);
         let followed = followed.collect::<Result<Vec<_>, _>>()?;
         let proposed = certificates.iter().map(|it| it.to_der()).collect::<Result<Vec<_>, _>>()?;
         Ok(if followed == proposed { Ok(()) } else { Err(Refusal::OtherPath) })
