@@ -69,15 +69,16 @@ impl WireStream {
     /// timeout; dropping the future closes the socket.
     ///
     /// ```
-    /// use socket2::{Domain, Socket, Type};
-    /// use socket_timestamps::WireStream;
+    /// use socket2::{Protocol, Type};
+    /// use socket_timestamps::{WireStream, open};
     /// use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     ///
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
-    /// let socket = Socket::new(Domain::IPV4, Type::STREAM.nonblocking(), None)?;
-    /// let mut stream = WireStream::connect(socket, listener.local_addr()?).await?;
+    /// let address = listener.local_addr()?;
+    /// let socket = open(address, Type::STREAM, Protocol::TCP)?;
+    /// let mut stream = WireStream::connect(socket, address).await?;
     /// println!("the handshake took {:?}", stream.connect_time());
     ///
     /// let (mut peer, _) = listener.accept().await?;
@@ -141,7 +142,10 @@ fn handshake_time(info: Option<TcpInfo>, elapsed: Duration) -> Duration {
 
 #[cfg(test)]
 mod tests {
+    use socket2::{Protocol, Type};
+
     use super::*;
+    use crate::open;
 
     fn info(rtt: u64, retransmits: u32) -> TcpInfo {
         TcpInfo {
@@ -170,9 +174,7 @@ mod tests {
     async fn a_closed_port_refuses_the_connection() {
         // A privileged port is never handed out to others, and this one has no service.
         let address = SocketAddr::from(([127, 0, 0, 1], 1));
-        let socket = Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None);
-        let socket = socket.expect("a socket");
-        socket.set_nonblocking(true).expect("a socket");
+        let socket = open(address, Type::STREAM, Protocol::TCP).expect("a socket");
         let error = WireStream::connect(socket, address).await.expect_err("nobody listens");
         assert_eq!(error.error.kind(), io::ErrorKind::ConnectionRefused);
         assert!(matches!(error.step, ConnectStep::Start | ConnectStep::Handshake), "{error}");

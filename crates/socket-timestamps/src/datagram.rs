@@ -259,20 +259,18 @@ impl fmt::Debug for WireDatagram {
 mod tests {
     use std::{net::Ipv4Addr, time::Duration};
 
-    use socket2::{Domain, Protocol, Type};
+    use socket2::{Protocol, Type};
     use tokio::net::UdpSocket;
 
     use super::*;
-    use crate::{icmp::IcmpMessage, kernel_timestamps_available};
+    use crate::{icmp::IcmpMessage, kernel_timestamps_available, open};
 
     /// Tolerance for the kernel of a busy machine to deliver what was sent.
     const TOLERANCE: Duration = Duration::from_millis(200);
 
     #[expect(clippy::disallowed_methods, reason = "a connection of the test")]
     fn connect(address: SocketAddr) -> WireDatagram {
-        let socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP));
-        let socket = socket.expect("a socket");
-        socket.set_nonblocking(true).expect("a socket");
+        let socket = open(address, Type::DGRAM, Protocol::UDP).expect("a socket");
         socket.connect(&address.into()).expect("loopback");
         WireDatagram::new(socket, SocketKind::Udp).expect("a runtime")
     }

@@ -20,16 +20,17 @@
 //! ```
 //! use std::net::{Ipv4Addr, SocketAddr};
 //!
-//! use socket_timestamps::{Event, SocketKind, WireDatagram};
-//! use socket2::{Domain, Socket, Type};
+//! use socket_timestamps::{Event, SocketKind, WireDatagram, open};
+//! use socket2::{Protocol, Type};
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> std::io::Result<()> {
 //! socket_timestamps::prepare();
 //! let server = tokio::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await?;
 //!
-//! let socket = Socket::new(Domain::IPV4, Type::DGRAM.nonblocking(), None)?;
-//! socket.connect(&server.local_addr()?.into())?;
+//! let address = server.local_addr()?;
+//! let socket = open(address, Type::DGRAM, Protocol::UDP)?;
+//! socket.connect(&address.into())?;
 //! let client = WireDatagram::new(socket, SocketKind::Udp)?;
 //! client.send(b"ping").await?;
 //!
@@ -56,6 +57,7 @@ mod cmsg;
 mod connect;
 mod datagram;
 pub mod icmp;
+mod open;
 mod stream;
 mod stream_socket;
 mod sys;
@@ -71,6 +73,7 @@ pub use self::{
     connect::{ConnectError, ConnectStep},
     datagram::{Arrival, Event, WireDatagram},
     icmp::IpVersion,
+    open::open,
     stream::WireStream,
     sys::{receive_icmp_errors, register},
     tcp_info::TcpInfo,

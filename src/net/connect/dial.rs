@@ -11,7 +11,7 @@ use crate::{
         connect::{
             SocketOptions,
             failure::{failure, not_connected, not_opened},
-            socket::open,
+            open,
         },
         wire::{IpVersion, SocketKind, WireDatagram, WireStream},
     },

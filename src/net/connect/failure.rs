@@ -12,7 +12,7 @@ use socket2::{Protocol, Socket, Type};
 
 use crate::{
     diagnostics::{Call, Cause, Failure, Reason, Stage},
-    net::{connect::socket::open, icmp_error::Ends},
+    net::{connect::open, icmp_error::Ends},
 };
 
 /// The failure when there is no socket for `address`.

@@ -7,14 +7,13 @@ pub mod dial;
 mod failure;
 pub mod happy_eyeballs;
 mod measurements;
-mod socket;
 mod socket_options;
 pub mod unix_socket;
 
 pub use failure::{failure, not_opened};
 pub use measurements::{ConnectPhase, ConnectionMeasurements};
-pub use socket::open;
 pub use socket_options::SocketOptions;
+pub use socket_timestamps::open;
 
 #[cfg(test)]
 mod tests {

@@ -1,8 +1,9 @@
 //! ICMP sockets: an unprivileged one where the system grants it, a raw one otherwise.
 
-use std::{fmt, fs, io, mem::MaybeUninit, net::SocketAddr};
+use std::{fs, io, net::SocketAddr};
 
-use socket2::{Protocol, Socket, Type};
+use socket_timestamps::icmp::{Access, open_socket, receive_only_identifier};
+use socket2::Socket;
 
 use crate::{
     diagnostics::{Call, Failure, Reason, Stage},
@@ -20,24 +21,6 @@ pub(super) struct IcmpSocket {
     pub(super) access: Access,
 }
 
-/// By which right ICMP packets are sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Access {
-    /// A raw socket: the identifier is ours, and IPv4 packets come with their header.
-    Raw,
-    /// A datagram socket: the kernel chooses the identifier, and passes on its replies alone.
-    Unprivileged,
-}
-
-impl fmt::Display for Access {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Self::Raw => "raw",
-            Self::Unprivileged => "unprivileged",
-        })
-    }
-}
-
 impl IcmpSocket {
     /// Opens a socket to `address` and sets it up as the module says. `identifier` is that of our
     /// requests, if the socket lets us choose it.
@@ -48,13 +31,16 @@ impl IcmpSocket {
         version: IpVersion,
         identifier: u16,
     ) -> Result<Self, Failure> {
-        let (socket, access) = open_either(address, version)?;
+        let (socket, access) = open_socket(address).map_err(|error| match error.kind() {
+            io::ErrorKind::PermissionDenied => not_permitted(),
+            _ => connect::not_opened(address, &error),
+        })?;
         let setting_up = |error: io::Error| {
             let doing = format!("setting up a socket to {}", address.ip());
             Failure::system(Call::SetUp, Stage::Connect, &doing, &error)
         };
         if access == Access::Raw {
-            spare_others_replies(&socket, version, identifier).map_err(setting_up)?;
+            receive_only_identifier(&socket, version, identifier).map_err(setting_up)?;
         }
         SocketOptions { source_ip_address: prober.source_ip_address }.bind(&socket, address)?;
         set_options(&socket, prober, version).map_err(setting_up)?;
@@ -70,22 +56,6 @@ impl IcmpSocket {
             drop(datagrams.receive_only_echo_replies(version));
         }
         Ok(Self { datagrams, access })
-    }
-}
-
-/// An unprivileged socket if there may be one, otherwise a raw one.
-fn open_either(address: SocketAddr, version: IpVersion) -> Result<(Socket, Access), Failure> {
-    let protocol = match version {
-        IpVersion::V4 => Protocol::ICMPV4,
-        IpVersion::V6 => Protocol::ICMPV6,
-    };
-    if let Ok(socket) = connect::open(address, Type::DGRAM, protocol) {
-        return Ok((socket, Access::Unprivileged));
-    }
-    match connect::open(address, Type::RAW, protocol) {
-        Ok(socket) => Ok((socket, Access::Raw)),
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Err(not_permitted()),
-        Err(error) => Err(connect::not_opened(address, &error)),
     }
 }
 
@@ -116,51 +86,6 @@ fn set_dont_fragment(socket: &Socket, set: bool) -> io::Result<()> {
 #[cfg(not(target_os = "linux"))]
 fn set_dont_fragment(_: &Socket, set: bool) -> io::Result<()> {
     if set { Err(io::ErrorKind::Unsupported.into()) } else { Ok(()) }
-}
-
-/// Has the kernel keep back replies to others, and throws those away that came before it did: when
-/// the thread had to pause there, they may fill the buffer.
-fn spare_others_replies(socket: &Socket, version: IpVersion, identifier: u16) -> io::Result<()> {
-    keep_back_others_replies(socket, version, identifier)?;
-    let mut byte = [MaybeUninit::uninit()];
-    let mut left = MOST_STRAYS;
-    while left > 0 && socket.recv(&mut byte).is_ok() {
-        left -= 1;
-    }
-    Ok(())
-}
-
-/// More packets than a receive buffer holds.
-const MOST_STRAYS: u32 = 100_000;
-
-/// Has the kernel keep back replies to others. A raw socket is shown the replies to all probes of
-/// the same host, and many probes at once would fill its buffer until its own reply is lost.
-#[cfg(target_os = "linux")]
-fn keep_back_others_replies(
-    socket: &Socket,
-    version: IpVersion,
-    identifier: u16,
-) -> io::Result<()> {
-    use socket2::SockFilter;
-    // Instructions of the classic Berkeley packet filter; the packet of a raw IPv4 socket begins
-    // with its header.
-    const SKIP_IPV4_HEADER: SockFilter = SockFilter::new(0xb1, 0, 0, 0);
-    const LOAD_AFTER_HEADER: SockFilter = SockFilter::new(0x48, 0, 0, 4);
-    const LOAD: SockFilter = SockFilter::new(0x28, 0, 0, 4);
-    const KEEP: SockFilter = SockFilter::new(0x06, 0, 0, u32::MAX);
-    const DROP: SockFilter = SockFilter::new(0x06, 0, 0, 0);
-    let is_ours = SockFilter::new(0x15, 0, 1, identifier.into());
-    match version {
-        IpVersion::V4 => {
-            socket.attach_filter(&[SKIP_IPV4_HEADER, LOAD_AFTER_HEADER, is_ours, KEEP, DROP])
-        }
-        IpVersion::V6 => socket.attach_filter(&[LOAD, is_ours, KEEP, DROP]),
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-fn keep_back_others_replies(_: &Socket, _: IpVersion, _: u16) -> io::Result<()> {
-    Ok(())
 }
 
 /// What the process would need for an ICMP socket.

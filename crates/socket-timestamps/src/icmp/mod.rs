@@ -1,10 +1,14 @@
 //! ICMP: errors about packets that were sent, and echo requests.
 
 mod echo;
+mod socket;
 
 use std::{io, net::IpAddr};
 
-pub use self::echo::{Echo, ipv4_payload};
+pub use self::{
+    echo::{Echo, ipv4_payload},
+    socket::{Access, open_socket, receive_only_identifier},
+};
 
 /// The version of IP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

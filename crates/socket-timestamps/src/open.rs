@@ -1,12 +1,16 @@
-//! New sockets.
+//! Opening of sockets.
 
 use std::{io, net::SocketAddr};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-/// Opens a non-blocking socket for the family of `address` that is closed on exec.
+/// Opens a socket for the address family of `address`. It is non-blocking and closed on exec.
+///
+/// # Errors
+///
+/// The error of socket(2).
 pub fn open(address: SocketAddr, kind: Type, protocol: Protocol) -> io::Result<Socket> {
-    // In one call where the system can, which is most of them.
+    // Most systems can do it in one call.
     #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
     return Socket::new(Domain::for_address(address), kind.nonblocking(), Some(protocol));
     #[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
