@@ -10,19 +10,19 @@ use crate::metrics::{Description, Export, Metric, MetricSet, Unit};
 
 const RTT: Metric = Metric::new(
     "probe_tcp_rtt_seconds",
-    "The smallest round-trip time that TCP has measured on the connection, the latest if there were several.",
+    "Minimum round-trip time that TCP measured on the connection, in seconds; on the last one if there were several.",
     [],
 )
 .extra()
-.when("after a TCP connection, where the kernel tells (Linux)")
+.when("after a TCP connection, on Linux")
 .unit(Unit::Seconds);
 const RETRANSMITS: Metric = Metric::new(
     "probe_tcp_retransmits",
-    "How many segments TCP had to send again on the connection, the latest if there were several.",
+    "Number of segments that TCP retransmitted on the connection; on the last one if there were several.",
     [],
 )
 .extra()
-.when("after a TCP connection, where the kernel tells (Linux)");
+.when("after a TCP connection, on Linux");
 
 /// The metrics of every probe that made a TCP connection.
 pub const METRICS: &[Description] = &[RTT.describe(), RETRANSMITS.describe()];

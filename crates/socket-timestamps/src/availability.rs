@@ -46,7 +46,8 @@ impl SocketKind {
 }
 
 /// Returns true if packets that arrive on sockets of this kind have kernel timestamps, as far as is
-/// known: the kernel accepts the option, and if anything was read so far, some of it had a timestamp.
+/// known: the kernel accepts the option, and if anything was read so far, some of it had a
+/// timestamp.
 #[must_use]
 pub fn kernel_timestamps_available(kind: SocketKind) -> bool {
     let counts = receive_counts(kind);

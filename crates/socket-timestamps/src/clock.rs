@@ -81,8 +81,8 @@ impl WireClock {
         self.state().last_arrival
     }
 
-    /// Returns the statistics of TCP about the connection. After the stream was dropped, those at its
-    /// end.
+    /// Returns the statistics of TCP about the connection. After the stream was dropped, those at
+    /// its end.
     #[must_use]
     pub fn tcp_info(&self) -> Option<TcpInfo> {
         match self.shared.socket.upgrade() {
@@ -102,8 +102,8 @@ impl WireClock {
 
     /// Creates a clock for a protocol on other sockets, such as QUIC on datagrams.
     ///
-    /// The user of the clock calls the `note_` methods. Without them, it shows a connection on which
-    /// nothing was sent. `started` is the time at which the connection was started.
+    /// The user of the clock calls the `note_` methods. Without them, it shows a connection on
+    /// which nothing was sent. `started` is the time at which the connection was started.
     #[must_use]
     pub fn manual(started: Timestamp) -> Self {
         Self::new(Weak::new(), started, Duration::ZERO)
@@ -144,12 +144,12 @@ impl fmt::Debug for WireClock {
 pub(crate) struct State {
     /// Time before the connection was started. Nothing can have arrived earlier.
     started: Timestamp,
-    /// Time at which the peer knew of the connection. The first bytes of a peer that speaks first are
-    /// measured from here.
+    /// Time at which the peer knew of the connection. The first bytes of a peer that speaks first
+    /// are measured from here.
     connected: Timestamp,
     last_arrival: Option<Timestamp>,
-    /// Sends after which no arrival was read yet. Bytes that are read after the latest send may have
-    /// arrived before it.
+    /// Sends after which no arrival was read yet. Bytes that are read after the latest send may
+    /// have arrived before it.
     unanswered: VecDeque<Timestamp>,
     /// Number of reads since the latest send that returned bytes from before it.
     stale_reads: u32,
@@ -187,9 +187,9 @@ impl State {
 
     /// Returns the number of bytes to read at once, `max` at most.
     ///
-    /// The first byte of an answer is read alone. The number doubles while the bytes read turn out to
-    /// have arrived before the latest send. Otherwise a long answer that came early would be read
-    /// byte by byte.
+    /// The first byte of an answer is read alone. The number doubles while the bytes read turn out
+    /// to have arrived before the latest send. Otherwise a long answer that came early would be
+    /// read byte by byte.
     pub(crate) fn read_limit(&self, max: usize) -> usize {
         if self.awaits_answer() { max.min(1 << self.stale_reads.min(20)) } else { max }
     }
@@ -229,7 +229,8 @@ impl State {
         }
     }
 
-    /// Adds the wait that ended at `time` to the sum. Returns the time, corrected to keep the order.
+    /// Adds the wait that ended at `time` to the sum. Returns the time, corrected to keep the
+    /// order.
     fn note_waiting(&mut self, time: Timestamp) -> Timestamp {
         // TCP keeps the order, but an earlier arrival may have been timed late by this process.
         let time = self.last_arrival.map_or(time, |last| last.latest(time));

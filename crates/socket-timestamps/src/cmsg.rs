@@ -34,13 +34,13 @@ pub(crate) struct Reading {
 pub(crate) enum Queued {
     /// Time at which the kernel passed a packet to the network device.
     ///
-    /// `ee_data` of the entry has the number of the packet (`SOF_TIMESTAMPING_OPT_ID`). It is not read,
-    /// because only one datagram is in flight.
+    /// `ee_data` of the entry has the number of the packet (`SOF_TIMESTAMPING_OPT_ID`). It is not
+    /// read, because only one datagram is in flight.
     TransmitTimestamp(WallTime),
     /// A packet could not be delivered.
     DeliveryError(DeliveryError),
-    /// An ICMP message that is not about a lost packet. Has the error number of the kernel, which is
-    /// reported all the same.
+    /// An ICMP message that is not about a lost packet. Has the error number of the kernel, which
+    /// is reported all the same.
     Notice(i32),
     /// Any other entry.
     Other,

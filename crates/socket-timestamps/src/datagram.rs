@@ -53,8 +53,8 @@ pub struct Arrival {
     pub truncated: bool,
     /// Time at which it arrived.
     pub at: Timestamp,
-    /// Time at which the last datagram before it was sent: the kernel's transmit timestamp, or else the
-    /// time just before the system call.
+    /// Time at which the last datagram before it was sent: the kernel's transmit timestamp, or else
+    /// the time just before the system call.
     pub sent: Option<Timestamp>,
     /// Time to live or hop limit, if [`WireDatagram::receive_errors_and_hop_limits`] was called.
     pub hop_limit: Option<u8>,
@@ -139,8 +139,8 @@ impl WireDatagram {
         self.kind
     }
 
-    /// Returns the time at which the last datagram was sent, by the kernel's transmit timestamp if that
-    /// has been read.
+    /// Returns the time at which the last datagram was sent, by the kernel's transmit timestamp if
+    /// that has been read.
     #[must_use]
     pub fn last_send(&self) -> Option<Timestamp> {
         self.state().last_send
@@ -175,8 +175,8 @@ impl WireDatagram {
         let mut buffer = ReadBuf::new(buffer);
         let reading = loop {
             let read = sys::receive(socket.as_fd(), &mut buffer, usize::MAX);
-            // The queue has the transmit timestamp of the send that the datagram answers. A delivery
-            // error is in the queue, and may be the error of the read as well.
+            // The queue has the transmit timestamp of the send that the datagram answers. A
+            // delivery error is in the queue, and may be the error of the read as well.
             let undelivered = self.read_error_queue(socket);
             match (read, undelivered) {
                 (Ok(reading), undelivered) => {

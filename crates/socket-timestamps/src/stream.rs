@@ -19,11 +19,11 @@ use crate::{Timestamp, WireClock, availability, stream_socket::StreamSocket, sys
 
 /// A TCP or unix stream that records when its bytes were sent and received.
 ///
-/// Reads take the kernel's receive timestamps; writes take the time just before the system call. The
-/// times are available from its [`WireClock`], also while TLS or HTTP own the stream.
+/// Reads take the kernel's receive timestamps; writes take the time just before the system call.
+/// The times are available from its [`WireClock`], also while TLS or HTTP own the stream.
 ///
-/// The first byte of an answer is read alone, because the kernel's timestamp of a read is that of its
-/// last byte.
+/// The first byte of an answer is read alone, because the kernel's timestamp of a read is that of
+/// its last byte.
 pub struct WireStream {
     socket: Arc<StreamSocket>,
     clock: WireClock,
@@ -114,10 +114,10 @@ impl AsyncRead for WireStream {
     ) -> Poll<io::Result<()>> {
         loop {
             ready!(self.socket.poll_read_ready(context))?;
-            // The timestamp of a read is the arrival of its last byte. So the first byte of an answer
-            // is read alone, or it would get the time of the bytes after it. If this process is late,
-            // the kernel may have merged later segments with the first one. The first byte then still
-            // gets their time, which is at most as late as this process.
+            // The timestamp of a read is the arrival of its last byte. So the first byte of an
+            // answer is read alone, or it would get the time of the bytes after it. If this process
+            // is late, the kernel may have merged later segments with the first one. The first byte
+            // then still gets their time, which is at most as late as this process.
             let limit = self.clock.state().read_limit(MAX_READ);
             let room = buffer.remaining();
             let read = self.socket.try_read(|| sys::receive(self.socket.as_fd(), buffer, limit));

@@ -109,15 +109,15 @@ struct Clocks {
     wall: WallTime,
 }
 
-/// Tolerance for timestamps outside the possible range, because the kernel and this process read the
-/// clock in different ways.
+/// Tolerance for timestamps outside the possible range, because the kernel and this process read
+/// the clock in different ways.
 const TOLERANCE: Duration = Duration::from_micros(200);
 
 impl Clocks {
     /// Reads both clocks.
     ///
-    /// The process may be paused between the two readings, for a tenth of a second if its CPU time is
-    /// limited. Of a few pairs, the closest one is used.
+    /// The process may be paused between the two readings, for a tenth of a second if its CPU time
+    /// is limited. Of a few pairs, the closest one is used.
     fn read() -> Self {
         const CLOSE_ENOUGH: Duration = Duration::from_micros(2);
         const MAX_TRIES: u32 = 5;
@@ -142,7 +142,8 @@ impl Clocks {
         (Self { monotonic: before + distance / 2, wall }, distance)
     }
 
-    /// Converts a wall clock timestamp to the monotonic clock, if it lies between `earliest` and now.
+    /// Converts a wall clock timestamp to the monotonic clock, if it lies between `earliest` and
+    /// now.
     ///
     /// If it does not, the wall clock was set in between.
     fn convert(self, stamp: WallTime, earliest: Timestamp) -> Option<Timestamp> {

@@ -88,10 +88,10 @@ impl IcmpProber {
     }
 }
 
-/// Waits for the reply, whatever else comes meanwhile.
+/// Waits for the reply and ignores all other packets.
 ///
-/// Unlike upstream: word that the request was not delivered ends the probe at once, and says who
-/// did not deliver it; upstream waits for the deadline.
+/// Unlike upstream, an ICMP error about the request ends the probe at once, and its sender is named.
+/// Upstream waits for the deadline.
 async fn wait_for_reply(
     context: &Context,
     socket: &IcmpSocket,
@@ -134,7 +134,7 @@ async fn wait_for_reply(
     }
 }
 
-/// The numbers of packets that came while the reply was waited for, and were ignored.
+/// Numbers of packets that arrived before the reply and were ignored.
 #[derive(Debug, Default)]
 struct Ignored {
     packets: AtomicU32,
@@ -167,7 +167,7 @@ fn payload(size: Option<usize>) -> Vec<u8> {
     payload
 }
 
-/// The number of the next request, from a random start.
+/// Returns the sequence number of the next request. The first one is random.
 fn next_sequence() -> u16 {
     static NEXT: LazyLock<AtomicU16> = LazyLock::new(|| AtomicU16::new(rand::random()));
     NEXT.fetch_add(1, Ordering::Relaxed)
@@ -226,7 +226,7 @@ mod tests {
                 result.expect("loopback answers");
                 let rtt = seen.phases.spent(IcmpPhase::Rtt).expect("begun");
                 assert!(rtt > Duration::ZERO && rtt < Duration::from_secs(30), "{rtt:?}");
-                // The reply of loopback goes out with the system's own hop limit.
+                // The reply of loopback has the default hop limit of the system.
                 let is_own = seen.reply_hop_limit.is_some_and(|hops| hops > 7);
                 assert_eq!(is_own, SUPPORTED, "{seen:?}");
                 assert!(kernel_timestamps_available(SocketKind::Icmp) || !SUPPORTED);
@@ -237,7 +237,7 @@ mod tests {
     #[tokio::test]
     async fn many_probes_of_one_host_at_once_all_succeed() {
         for target in ["127.0.0.1", "::1"] {
-            // Large enough that a socket that is shown the replies to all loses some.
+            // Large enough that a socket without a filter would lose some replies.
             let prober = IcmpProber { payload_size: Some(4000), ..Default::default() };
             let all = (0..200).map(|_| probe(&prober, target));
             for outcome in futures_util::future::join_all(all).await {

@@ -1,4 +1,4 @@
-//! ICMP sockets: an unprivileged one where the system grants it, a raw one otherwise.
+//! The socket of a probe: opened, filtered and connected as the module says.
 
 use std::{fs, io, net::SocketAddr};
 
@@ -22,8 +22,8 @@ pub(super) struct IcmpSocket {
 }
 
 impl IcmpSocket {
-    /// Opens a socket to `address` and sets it up as the module says. `identifier` is that of our
-    /// requests, if the socket lets us choose it.
+    /// Opens a socket to `address` with the options of the module. `identifier` is that of the
+    /// requests, if the socket is raw.
     #[expect(clippy::disallowed_methods, reason = "the policy was asked")]
     pub(super) fn open(
         prober: &IcmpProber,
@@ -44,13 +44,13 @@ impl IcmpSocket {
         }
         SocketOptions { source_ip_address: prober.source_ip_address }.bind(&socket, address)?;
         set_options(&socket, prober, version).map_err(setting_up)?;
-        // The kernel then looks up the route now, and spares a raw socket what others send.
+        // The kernel then looks up the route now, and delivers only packets of the target.
         socket.connect(&address.into()).map_err(|error| {
             let doing = format!("looking for a route to {}", address.ip());
             connect::failure(Call::Connect, address, &doing, &error)
         })?;
         let datagrams = WireDatagram::new(socket, SocketKind::Icmp).map_err(setting_up)?;
-        // Where the kernel cannot say more, the reply alone must do.
+        // Optional: without them, only the reply ends the wait.
         drop(datagrams.receive_errors_and_hop_limits(version));
         if access == Access::Raw {
             drop(datagrams.receive_only_echo_replies(version));
@@ -65,17 +65,17 @@ fn set_options(socket: &Socket, prober: &IcmpProber, version: IpVersion) -> io::
         (IpVersion::V6, Some(ttl)) => socket.set_unicast_hops_v6(ttl.into())?,
         (_, None) => {}
     }
-    // Upstream ignores the key with IPv6, where routers never fragment.
+    // Upstream ignores the key with IPv6, whose routers never fragment.
     if version == IpVersion::V4 {
         set_dont_fragment(socket, prober.dont_fragment)?;
     }
     Ok(())
 }
 
-/// Sets the bit in all packets or in none, and sends them whatever is known of the path.
+/// Sets or clears the bit "don't fragment" of all packets. The known path MTU is ignored.
 ///
-/// Unlike upstream: this needs no raw socket, and without the key routers may fragment the packet.
-/// Left alone, Linux sets the bit to learn what the path carries, and the first request is lost.
+/// Unlike upstream, this needs no raw socket, and without the key routers may fragment the packet. By
+/// default Linux sets the bit to discover the path MTU, and the first request is lost.
 #[cfg(target_os = "linux")]
 fn set_dont_fragment(socket: &Socket, set: bool) -> io::Result<()> {
     use rustix::net::sockopt::{Ipv4PathMtuDiscovery, set_ip_mtu_discover};
@@ -88,7 +88,7 @@ fn set_dont_fragment(_: &Socket, set: bool) -> io::Result<()> {
     if set { Err(io::ErrorKind::Unsupported.into()) } else { Ok(()) }
 }
 
-/// What the process would need for an ICMP socket.
+/// Returns the failure of a process without the rights for an ICMP socket. It names what is missing.
 fn not_permitted() -> Failure {
     let group = rustix::process::getegid().as_raw();
     let range = fs::read_to_string(PING_GROUP_RANGE).unwrap_or_default();

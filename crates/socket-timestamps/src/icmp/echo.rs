@@ -18,8 +18,8 @@ use super::{IpVersion, QuotedPacket};
 pub struct Echo {
     /// The version of ICMP.
     pub version: IpVersion,
-    /// The identifier. `None` for an unprivileged socket, where the kernel chooses it and delivers only
-    /// replies with it.
+    /// The identifier. `None` for an unprivileged socket, where the kernel chooses it and delivers
+    /// only replies with it.
     pub identifier: Option<u16>,
     /// The sequence number.
     pub sequence: u16,

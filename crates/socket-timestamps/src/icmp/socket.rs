@@ -38,14 +38,14 @@ impl Access {
     }
 }
 
-/// Opens a non-blocking ICMP socket for `address`: an unprivileged one if the process may, otherwise a
-/// raw one.
+/// Opens a non-blocking ICMP socket for `address`: an unprivileged one if the process may,
+/// otherwise a raw one.
 ///
 /// # Errors
 ///
-/// The error of opening the raw socket. It is `PermissionDenied` if the process may open neither: an
-/// unprivileged socket needs a group within the sysctl `net.ipv4.ping_group_range`, a raw one the
-/// capability `CAP_NET_RAW`.
+/// The error of opening the raw socket. It is `PermissionDenied` if the process may open neither:
+/// an unprivileged socket needs a group within the sysctl `net.ipv4.ping_group_range`, a raw one
+/// the capability `CAP_NET_RAW`.
 pub fn open_socket(address: SocketAddr) -> io::Result<(Socket, Access)> {
     let protocol = match IpVersion::of(address.ip()) {
         IpVersion::V4 => Protocol::ICMPV4,
@@ -59,9 +59,9 @@ pub fn open_socket(address: SocketAddr) -> io::Result<(Socket, Access)> {
 
 /// Makes a raw socket receive only messages with this identifier.
 ///
-/// Without a filter, it receives the replies to all processes. Many pings at the same time would fill
-/// its buffer, and its own reply would be lost. Packets that arrived before the filter was set are
-/// removed from the buffer.
+/// Without a filter, it receives the replies to all processes. Many pings at the same time would
+/// fill its buffer, and its own reply would be lost. Packets that arrived before the filter was set
+/// are removed from the buffer.
 ///
 /// # Errors
 ///

@@ -31,13 +31,13 @@ mod portable;
 /// Without a runtime, or if the runtime cannot register the socket.
 pub fn register(socket: Socket) -> io::Result<AsyncFd<Socket>> {
     let interest = Interest::READABLE | Interest::WRITABLE | Interest::ERROR;
-    // SAFETY: a `Socket` owns its file descriptor, returns the same one as long as it lives, and lives
-    // as long as the `AsyncFd` that it is moved into.
+    // SAFETY: a `Socket` owns its file descriptor, returns the same one as long as it lives, and
+    // lives as long as the `AsyncFd` that it is moved into.
     unsafe { AsyncFd::register_with_interest(socket, interest) }.map_err(io::Error::from)
 }
 
-/// Enables or disables the error queue: the kernel then reports ICMP errors about sent packets there,
-/// and fails the next call with their error number.
+/// Enables or disables the error queue: the kernel then reports ICMP errors about sent packets
+/// there, and fails the next call with their error number.
 ///
 /// # Errors
 ///
