@@ -1,27 +1,27 @@
 //! The YAML file of modules: parsing, the closed list of probers, and reload. Beside it, the file
 //! that sets up the exporter's own listener.
 
-pub mod error;
 pub mod module;
+mod named_files;
 mod reference;
 mod renamed_keys;
 pub mod source;
 pub mod store;
 mod timeout;
 pub mod web;
-mod yaml;
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use self::yaml::{Sections, Value, to_yaml};
+pub use strict_yaml::{ConfigError, Fault, Mark};
+use strict_yaml::{Sections, Value, to_yaml};
+
 pub use self::{
-    error::{ConfigError, Fault, Mark},
     module::Module,
+    named_files::{NamedFile, named_files},
     reference::{DeclaredKey, declared_keys},
     source::Source,
     store::{ConfigStore, LastReload, LoadError, Reload},
     timeout::{DEFAULT_SCRAPE_TIMEOUT, DEFAULT_TIMEOUT_OFFSET},
-    yaml::NamedFile,
 };
 
 /// A loaded configuration.
@@ -31,13 +31,6 @@ pub struct Config {
     warnings: Vec<Fault>,
 }
 
-/// All files that the text of a file of modules, or of a web config file, names for what it uses, in
-/// the order of their places. None if it is no YAML.
-#[must_use]
-pub fn named_files(text: &[u8]) -> Vec<NamedFile> {
-    yaml::named_files(text)
-}
-
 /// The one key at the top of a file.
 const MODULES: &str = "modules";
 
@@ -45,7 +38,7 @@ impl Config {
     /// Reads the text of a file; `file` is its name in errors. All errors are found at once.
     pub fn parse(text: impl AsRef<[u8]>, file: &str) -> Result<Self, ConfigError> {
         let Sections { by_name, warnings } =
-            yaml::decode_sections::<Module>(text.as_ref(), MODULES)
+            strict_yaml::decode_sections::<Module>(text.as_ref(), MODULES)
                 .map_err(|faults| ConfigError { file: file.to_owned(), faults })?;
         let modules = by_name.into_iter().map(|(name, module)| (name, Arc::new(module)));
         Ok(Self { modules: modules.collect(), warnings })

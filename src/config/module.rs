@@ -3,12 +3,10 @@
 use std::{fmt, sync::OnceLock, time::Duration};
 
 use serde::{Deserialize, Serialize};
+use strict_yaml::{Former, Surprising, Value, to_yaml};
 
 use crate::{
-    config::{
-        renamed_keys, timeout,
-        yaml::{Former, Surprising, Value, to_yaml},
-    },
+    config::{renamed_keys, timeout},
     probers::{self, AnyProber, ProberSections, with_prober},
     settings::{
         duration::GoDuration,

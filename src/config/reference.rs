@@ -1,7 +1,9 @@
 //! The declarations of all configuration keys, for the reference of them.
 
+use strict_yaml::Value;
+
 use crate::{
-    config::{module::ModuleKeys, yaml::Value},
+    config::module::ModuleKeys,
     probers::{AnyProber, with_prober},
     settings::section::{Key, keys_of},
 };

@@ -1,6 +1,6 @@
 //! Keys that blackbox_exporter once had, or that other tools have, and what to write now.
 
-use crate::config::yaml::Former;
+use strict_yaml::Former;
 
 const fn now(key: &'static str, advice: &'static str) -> Former {
     Former { now: Some(key), advice }

@@ -24,21 +24,19 @@ pub struct Named<T> {
 
 /// A setting that is a check.
 pub trait Check {
-    /// What the decoder is asked for: [`FORM`] with the key that holds the check where that has a
-    /// name.
+    /// The name of the newtype struct that a decoder is asked for: [`LONG_FORM`] with the keys of the
+    /// name and of the check.
+    ///
+    /// [`LONG_FORM`]: strict_yaml::LONG_FORM
     const FORM: &'static str;
 }
 
-/// Begins what a decoder is asked for where a check may bear a name. A decoder that does not know it
-/// takes checks without names only.
-pub const FORM: &str = "named ";
-
 /// The key of the name.
-pub const NAME: &str = "name";
+const NAME: &str = "name";
 
 macro_rules! forms {
     ($($check:ty => $key:literal,)*) => {
-        $(impl Check for $check { const FORM: &'static str = concat!("named ", $key); })*
+        $(impl Check for $check { const FORM: &'static str = concat!("long form: name,", $key); })*
     };
 }
 
@@ -50,7 +48,7 @@ forms! {
 }
 
 impl<T> Check for Vec<T> {
-    const FORM: &'static str = "named values";
+    const FORM: &'static str = "long form: name,values";
 }
 
 impl<T> Named<T> {
@@ -98,7 +96,7 @@ impl<T: Check + Serialize> Serialize for Named<T> {
 
 /// The key that holds the check.
 fn key_of(form: &'static str) -> &'static str {
-    form.strip_prefix(FORM).unwrap_or(form)
+    form.rsplit(',').next().unwrap_or(form)
 }
 
 struct EitherForm<T>(PhantomData<T>);
@@ -140,5 +138,11 @@ mod tests {
         let named = Named { name: name_of("up"), ..plain };
         assert_eq!(serde_json::to_string(&named).unwrap(), r#"{"name":"up","values":[200]}"#);
         assert_eq!(name_of(""), None);
+    }
+
+    #[test]
+    fn checks_with_a_name_are_a_long_form() {
+        let forms = [Regexp::FORM, CelProgram::FORM, String::FORM, bool::FORM, Vec::<i64>::FORM];
+        assert!(forms.iter().all(|form| form.starts_with(strict_yaml::LONG_FORM)), "{forms:?}");
     }
 }

@@ -6,6 +6,7 @@ mod tls;
 use std::{collections::BTreeMap, ops::RangeInclusive, path::Path};
 
 use serde::Deserialize;
+use strict_yaml::{Former, Surprising};
 
 pub use self::{
     http::RateLimit,
@@ -16,10 +17,7 @@ use self::{
     tls::TlsSection,
 };
 use crate::{
-    config::{
-        ConfigError, Fault, renamed_keys,
-        yaml::{self, Former, Surprising},
-    },
+    config::{ConfigError, Fault, renamed_keys},
     settings::{
         rule::{RuleError, Warning},
         secret::Secret,
@@ -68,7 +66,7 @@ impl WebConfig {
             }
             finish(config)
         };
-        yaml::decode_document(text, finish)
+        strict_yaml::decode_document(text, finish)
             .map_err(|faults| ConfigError { file: path.display().to_string(), faults })
     }
 }

@@ -3,16 +3,41 @@
 use std::{collections::BTreeMap, fmt::Write as _};
 
 use proptest::prelude::*;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use super::{Surprising, Value, decode_sections, to_yaml};
-use crate::{
-    config::Fault,
-    settings::{
-        bytes::Bytes,
-        rule::{RuleError, Segment, Warning},
-    },
-};
+use super::*;
+/// Bytes, of a string or of `!!binary`.
+#[derive(Debug, Clone, Default, PartialEq)]
+struct Bytes(Vec<u8>);
+
+impl<'de> Deserialize<'de> for Bytes {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+
+        impl de::Visitor<'_> for Visitor {
+            type Value = Bytes;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("a string")
+            }
+
+            fn visit_byte_buf<E: de::Error>(self, bytes: Vec<u8>) -> Result<Bytes, E> {
+                Ok(Bytes(bytes))
+            }
+        }
+
+        deserializer.deserialize_byte_buf(Visitor)
+    }
+}
+
+impl Serialize for Bytes {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match str::from_utf8(&self.0) {
+            Ok(text) => serializer.serialize_str(text),
+            Err(_) => serializer.serialize_bytes(&self.0),
+        }
+    }
+}
 
 /// One value of each kind.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -354,7 +379,7 @@ proptest! {
     ) {
         let mut written = Thing { text: text.clone(), list: vec![text.clone()], ..Thing::default() };
         written.map.insert(key, text.clone());
-        written.bytes = Bytes::from(text.as_bytes().to_vec());
+        written.bytes = Bytes(text.as_bytes().to_vec());
         let value = Value::Map(vec![("a".to_owned(), Value::of(&written))]);
         let yaml = to_yaml(&Value::Section(vec![("things".to_owned(), value)]), 4);
         let read = all(&yaml).map_err(|error| TestCaseError::fail(format!("{error}\n{yaml}")))?;
@@ -363,7 +388,7 @@ proptest! {
 
     #[test]
     fn bytes_are_printed_so_that_they_read_back(bytes in prop::collection::vec(any::<u8>(), 0..50)) {
-        let written = Thing { bytes: Bytes::from(bytes), ..Thing::default() };
+        let written = Thing { bytes: Bytes(bytes), ..Thing::default() };
         let value = Value::Map(vec![("a".to_owned(), Value::of(&written))]);
         let yaml = to_yaml(&Value::Section(vec![("things".to_owned(), value)]), 2);
         prop_assert_eq!(&all(&yaml).unwrap()["a"], &written);

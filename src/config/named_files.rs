@@ -2,13 +2,9 @@
 
 use std::rc::Rc;
 
-use crate::config::{
-    error::Mark,
-    yaml::{
-        check_text,
-        place::Path,
-        tree::{self, Kind, Node},
-    },
+use strict_yaml::{
+    Mark, Path, check_text,
+    tree::{self, Kind, Node},
 };
 
 /// A file that a document names.
@@ -37,7 +33,8 @@ const MOST_VISITS: usize = 1_000_000;
 
 /// All files that a document names, in the order of their places; those that only sections of
 /// probers that are not used name are not among them. Nothing if it is no YAML.
-pub(in crate::config) fn named_files(text: &[u8]) -> Vec<NamedFile> {
+#[must_use]
+pub fn named_files(text: &[u8]) -> Vec<NamedFile> {
     let Ok(Ok((Some(root), _))) = check_text(text).map(tree::parse) else { return Vec::new() };
     let mut search = Search { found: Vec::new(), visits: 0 };
     search.look(&root, &Path::Root);

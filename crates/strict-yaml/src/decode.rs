@@ -16,16 +16,12 @@ use serde::{
 };
 
 use crate::{
-    config::{
-        error::Mark,
-        yaml::{
-            place::{DecodeError, Path},
-            scalar::{Meaning, Scalar},
-            session::{Entry, Session},
-            tree::{Kind, Node},
-        },
-    },
-    settings::named,
+    diagnostic::Mark,
+    long_form,
+    place::{DecodeError, Path},
+    scalar::{Meaning, Scalar},
+    session::{Entry, Session},
+    tree::{Kind, Node},
 };
 
 /// Reads one node.
@@ -211,8 +207,8 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'_> {
         name: &'static str,
         visitor: V,
     ) -> Result<V::Value, DecodeError> {
-        match (name.strip_prefix(named::FORM), &self.node.kind) {
-            (Some(key), Kind::Mapping(_)) => self.deserialize_section(&[named::NAME, key], visitor),
+        match (long_form::keys(name), &self.node.kind) {
+            (Some(keys), Kind::Mapping(_)) => self.deserialize_section(&keys, visitor),
             _ => placed!(self, visitor.visit_newtype_struct(self)),
         }
     }

@@ -5,15 +5,17 @@
 //! ([`mod@write`]).
 
 mod decode;
-mod files;
+mod diagnostic;
 mod locate;
+mod long_form;
 mod mapping;
 mod place;
+mod rule;
 mod scalar;
 mod schema;
 mod session;
 mod suggest;
-mod tree;
+pub mod tree;
 mod value;
 mod write;
 
@@ -21,24 +23,21 @@ use std::collections::BTreeMap;
 
 use serde::de::DeserializeOwned;
 
-pub use self::files::NamedFile;
-pub(super) use self::{files::named_files, suggest::Former, value::Value, write::to_yaml};
+pub use self::{
+    diagnostic::{ConfigError, Fault, Mark},
+    long_form::LONG_FORM,
+    place::Path,
+    rule::{KeyPath, RuleError, Segment, Warning},
+    suggest::Former,
+    value::Value,
+    write::to_yaml,
+};
 use crate::{
-    config::{
-        error::{Fault, Mark},
-        yaml::{
-            decode::NodeDeserializer,
-            place::{DecodeError, Path},
-            schema::Schema,
-            session::Session,
-            suggest::Keys,
-        },
-    },
-    settings::rule::{RuleError, Warning},
+    decode::NodeDeserializer, place::DecodeError, schema::Schema, session::Session, suggest::Keys,
 };
 
 /// What may be surprising though it can be worked with.
-pub(super) trait Surprising {
+pub trait Surprising {
     /// What is surprising about it.
     fn warnings(&self) -> Vec<Warning>;
 
@@ -50,16 +49,18 @@ pub(super) trait Surprising {
 }
 
 /// The sections of a file by name, and what is surprising about them.
-pub(super) struct Sections<T> {
-    pub(super) by_name: BTreeMap<String, T>,
+#[derive(Debug)]
+pub struct Sections<T> {
+    /// The sections.
+    pub by_name: BTreeMap<String, T>,
     /// In the order of the places.
-    pub(super) warnings: Vec<Fault>,
+    pub warnings: Vec<Fault>,
 }
 
 /// Decodes the sections below the one `key` that a file has, which may be missing.
 ///
 /// Without a result, all errors that were found, in the order of their places.
-pub(super) fn decode_sections<T: DeserializeOwned + Surprising>(
+pub fn decode_sections<T: DeserializeOwned + Surprising>(
     text: &[u8],
     key: &'static str,
 ) -> Result<Sections<T>, Vec<Fault>> {
@@ -91,7 +92,7 @@ pub(super) fn decode_sections<T: DeserializeOwned + Surprising>(
 /// of that is told at the place that it names. Beside it, what is surprising about the document.
 ///
 /// Without a result, all errors that were found, in the order of their places.
-pub(super) fn decode_document<T: DeserializeOwned + Default + Surprising, U>(
+pub fn decode_document<T: DeserializeOwned + Default + Surprising, U>(
     text: &[u8],
     finish: impl FnOnce(T) -> Result<U, RuleError>,
 ) -> Result<(U, Vec<Fault>), Vec<Fault>> {
@@ -148,7 +149,7 @@ fn decode_root<T: DeserializeOwned>(
 }
 
 /// The text of a file, if it is one.
-fn check_text(text: &[u8]) -> Result<&str, Fault> {
+pub fn check_text(text: &[u8]) -> Result<&str, Fault> {
     const BYTE_ORDER_MARK: char = '\u{feff}';
 
     let text = str::from_utf8(text).map_err(|error| {

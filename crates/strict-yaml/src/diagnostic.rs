@@ -24,7 +24,7 @@ pub struct Fault {
 }
 
 impl Fault {
-    pub(super) fn new(mark: Mark, message: impl Into<String>) -> Self {
+    pub fn new(mark: Mark, message: impl Into<String>) -> Self {
         Self { mark, path: String::new(), message: message.into() }
     }
 }

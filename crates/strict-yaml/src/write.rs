@@ -2,10 +2,10 @@
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
-use crate::config::yaml::{scalar::reads_as_text, value::Value};
+use crate::{scalar::reads_as_text, value::Value};
 
 /// Prints a value in block style, `indent` columns for each level.
-pub(in crate::config) fn to_yaml(value: &Value, indent: usize) -> String {
+pub fn to_yaml(value: &Value, indent: usize) -> String {
     let mut writer = Writer { text: String::new(), indent: indent.max(ITEM.len()) };
     writer.write_block(value, 0);
     writer.text

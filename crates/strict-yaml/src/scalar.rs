@@ -4,18 +4,18 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 
 /// A scalar as it stands in the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Scalar {
+pub struct Scalar {
     /// Its text, without quotes.
-    pub(super) text: String,
+    pub text: String,
     /// Whether it has no quotes and is no block.
-    pub(super) plain: bool,
+    pub plain: bool,
     /// Its tag: the name of one of YAML's own, such as `binary` for `!!binary`, or else empty.
-    pub(super) tag: Option<String>,
+    pub tag: Option<String>,
 }
 
 /// What a scalar means when nothing says what is wanted.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Meaning {
+pub enum Meaning {
     /// Nothing: `~`, `null`, or no text at all.
     Null,
     /// `true` or `false`.
@@ -32,7 +32,7 @@ pub(super) enum Meaning {
 
 impl Scalar {
     /// What it means.
-    pub(super) fn meaning(&self) -> Meaning {
+    pub fn meaning(&self) -> Meaning {
         let text = self.text.as_str();
         match self.tag.as_deref() {
             Some("float") => match resolve(text) {
@@ -46,7 +46,7 @@ impl Scalar {
     }
 
     /// The tag, if the text is nothing that can have it.
-    pub(super) fn wrong_tag(&self) -> Option<&str> {
+    pub fn wrong_tag(&self) -> Option<&str> {
         let tag = self.tag.as_deref()?;
         let fits = match (tag, self.meaning()) {
             ("int", meaning) => matches!(meaning, Meaning::Integer(_) | Meaning::Unsigned(_)),
@@ -60,12 +60,12 @@ impl Scalar {
     }
 
     /// Whether it means nothing.
-    pub(super) fn is_null(&self) -> bool {
+    pub fn is_null(&self) -> bool {
         self.meaning() == Meaning::Null
     }
 
     /// Its meaning where a boolean is wanted: more words count than elsewhere.
-    pub(super) fn as_bool(&self) -> Option<bool> {
+    pub fn as_bool(&self) -> Option<bool> {
         match self.meaning() {
             Meaning::Bool(value) => Some(value),
             Meaning::Text => match self.text.as_str() {
@@ -78,7 +78,7 @@ impl Scalar {
     }
 
     /// Its meaning where a whole number is wanted: what follows a decimal point is cut.
-    pub(super) fn as_integer(&self) -> Option<i64> {
+    pub fn as_integer(&self) -> Option<i64> {
         match self.meaning() {
             Meaning::Integer(value) => Some(value),
             Meaning::Float(value) if value.is_finite() => {
@@ -89,7 +89,7 @@ impl Scalar {
     }
 
     /// Its meaning where a number is wanted.
-    pub(super) fn as_float(&self) -> Option<f64> {
+    pub fn as_float(&self) -> Option<f64> {
         match self.meaning() {
             Meaning::Float(value) => Some(value),
             Meaning::Integer(_) | Meaning::Unsigned(_) => match float(&self.text) {
@@ -102,7 +102,7 @@ impl Scalar {
 
     /// Its bytes: those of its text, or what `!!binary` stands for; `None` when that is not
     /// base64.
-    pub(super) fn bytes(&self) -> Option<Vec<u8>> {
+    pub fn bytes(&self) -> Option<Vec<u8>> {
         if self.tag.as_deref() != Some("binary") {
             return Some(self.text.clone().into_bytes());
         }
@@ -112,7 +112,7 @@ impl Scalar {
 }
 
 /// Whether a plain scalar of this text would be read as this text.
-pub(super) fn reads_as_text(text: &str) -> bool {
+pub fn reads_as_text(text: &str) -> bool {
     let scalar = Scalar { text: text.to_owned(), plain: true, tag: None };
     text != "<<" && scalar.meaning() == Meaning::Text && scalar.as_bool().is_none()
 }

@@ -9,7 +9,7 @@ use serde::{
     forward_to_deserialize_any,
 };
 
-use crate::{config::yaml::place::DecodeError, settings::named};
+use crate::{long_form::LONG_FORM, place::DecodeError};
 
 /// All sections below a root, the root first, by their way from there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,7 +86,7 @@ impl<'de> Deserializer<'de> for Asked<'_> {
         name: &'static str,
         visitor: V,
     ) -> Result<V::Value, DecodeError> {
-        if name.starts_with(named::FORM) { stop() } else { visitor.visit_newtype_struct(self) }
+        if name.starts_with(LONG_FORM) { stop() } else { visitor.visit_newtype_struct(self) }
     }
 
     /// The items of a list of sections have their keys.
@@ -141,33 +141,5 @@ impl<'de> MapAccess<'de> for Asked<'_> {
     ) -> Result<T::Value, DecodeError> {
         let path = self.path.get(1..).unwrap_or_default();
         seed.deserialize(Asked { path, keys: self.keys })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::config::{Module, web::WebConfig};
-
-    #[test]
-    fn every_section_is_found() {
-        let schema = Schema::of::<Module>();
-        let paths: Vec<_> = schema.0.iter().map(|section| section.path.join(".")).collect();
-        for path in [
-            "",
-            "http",
-            "http.tls_config",
-            "http.basic_auth",
-            "http.oauth2.tls_config",
-            "http.fail_if_header_matches",
-            "tcp.query_response",
-            "tcp.query_response.labels",
-            "dns.validate_answer_rrs",
-            "websocket.http_config.tls_config",
-        ] {
-            assert!(paths.iter().any(|known| known == path), "{path} of {paths:?}");
-        }
-        let web = Schema::of::<WebConfig>();
-        assert!(web.0.iter().any(|section| section.path == ["tls_server_config"]), "{web:?}");
     }
 }

@@ -9,7 +9,7 @@ use serde::{
 
 /// A value that can be printed.
 #[derive(Debug, Clone, PartialEq)]
-pub(in crate::config) enum Value {
+pub enum Value {
     Null,
     /// A number or a boolean, as it is written.
     Plain(String),
@@ -24,12 +24,12 @@ pub(in crate::config) enum Value {
 
 impl Value {
     /// The value of settings; nothing, if they cannot be told as one.
-    pub(in crate::config) fn of<T: Serialize + ?Sized>(settings: &T) -> Self {
+    pub fn of<T: Serialize + ?Sized>(settings: &T) -> Self {
         settings.serialize(ToValue).unwrap_or(Self::Null)
     }
 
     /// What is left of a section without what equals the section `default`.
-    pub(in crate::config) fn without(self, default: &Self) -> Self {
+    pub fn without(self, default: &Self) -> Self {
         let (keys, defaults) = match (self, default) {
             (Self::Section(keys), Self::Section(defaults)) => (keys, defaults),
             (other, _) => return other.without_empty(),
@@ -65,7 +65,7 @@ impl Value {
     }
 
     /// Whether it is what an absent key means where nothing else is the default.
-    pub(in crate::config) fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         match self {
             Self::Null => true,
             Self::Plain(text) => text == "false" || text == "0",

@@ -3,16 +3,12 @@
 use std::rc::Rc;
 
 use crate::{
-    config::{
-        error::Fault,
-        yaml::{
-            decode::NodeDeserializer,
-            place::{DecodeError, Path, Place},
-            session::{Entry, Session},
-            tree::{Kind, Node},
-        },
-    },
-    settings::rule::{KeyPath, Segment, Warning},
+    decode::NodeDeserializer,
+    diagnostic::Fault,
+    place::{DecodeError, Path, Place},
+    rule::{KeyPath, Segment, Warning},
+    session::{Entry, Session},
+    tree::{Kind, Node},
 };
 
 /// The message in place of one that might quote a secret.

@@ -12,16 +12,14 @@ use std::{
 
 use serde::de::DeserializeOwned;
 
-use crate::config::{
-    error::{Fault, Mark},
-    yaml::{
-        decode::NodeDeserializer,
-        locate::place_of,
-        mapping::Key,
-        place::{DecodeError, Path, Place},
-        suggest::{Keys, Suggestion},
-        tree::{Kind, Node},
-    },
+use crate::{
+    decode::NodeDeserializer,
+    diagnostic::{Fault, Mark},
+    locate::place_of,
+    mapping::Key,
+    place::{DecodeError, Path, Place},
+    suggest::{Keys, Suggestion},
+    tree::{Kind, Node},
 };
 
 /// What is known of the errors of one document so far.
@@ -276,7 +274,7 @@ fn merged<'n>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::yaml::{schema::Schema, tree};
+    use crate::{schema::Schema, tree};
 
     /// Decodes the list of numbers that `text` is, long after the reading began.
     fn decode_late(text: &str) -> (Option<Vec<i64>>, usize) {

@@ -5,13 +5,13 @@ use std::{borrow::Cow, fmt};
 use serde::de;
 
 use crate::{
-    config::error::Mark,
-    settings::rule::{self, Scope},
+    diagnostic::Mark,
+    rule::{self, Scope},
 };
 
 /// The way to a node: each step knows the one before.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Path<'p> {
+pub enum Path<'p> {
     Root,
     Key(&'p Self, &'p str),
     Index(&'p Self, usize),

@@ -4,13 +4,11 @@ use std::{borrow::Cow, collections::BTreeMap, rc::Rc};
 
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, Tag};
 
-use crate::config::{
-    error::{Fault, Mark},
-    yaml::{
-        mapping::{Key, Mapping},
-        place::key_in_path,
-        scalar::Scalar,
-    },
+use crate::{
+    diagnostic::{Fault, Mark},
+    mapping::{Key, Mapping},
+    place::key_in_path,
+    scalar::Scalar,
 };
 
 /// A node of a document.
@@ -18,17 +16,17 @@ use crate::config::{
 /// An alias is the node of its anchor, so that a document takes no more memory than its text
 /// deserves, whatever it refers to.
 #[derive(Debug)]
-pub(super) struct Node {
+pub struct Node {
     /// Unlike any other in the document.
-    pub(super) id: usize,
+    pub id: usize,
     /// Where it begins.
-    pub(super) mark: Mark,
+    pub mark: Mark,
     /// Levels below and including it, aliases followed.
     depth: usize,
     /// What it is.
-    pub(super) kind: Kind,
+    pub kind: Kind,
     /// Whether it is a section that says that what is in it is secret.
-    pub(super) hides_values: bool,
+    pub hides_values: bool,
 }
 
 /// The key of a section that has what is in it kept secret.
@@ -36,7 +34,7 @@ const SECRET: &str = "secret";
 
 /// What a node is.
 #[derive(Debug)]
-pub(super) enum Kind {
+pub enum Kind {
     /// A single value.
     Scalar(Scalar),
     /// A list.
@@ -47,7 +45,7 @@ pub(super) enum Kind {
 
 impl Node {
     /// Whether it means nothing.
-    pub(super) fn is_null(&self) -> bool {
+    pub fn is_null(&self) -> bool {
         matches!(&self.kind, Kind::Scalar(scalar) if scalar.is_null())
     }
 }
@@ -61,7 +59,7 @@ impl Kind {
         })
     }
 
-    pub(super) fn children(&self) -> impl Iterator<Item = &Node> {
+    pub fn children(&self) -> impl Iterator<Item = &Node> {
         let (items, entries) = match self {
             Self::Scalar(_) => (None, None),
             Self::Sequence(items) => (Some(items), None),
@@ -80,7 +78,7 @@ const DEEPEST: usize = 100;
 /// keys that are there twice.
 ///
 /// What follows the first document is not even looked at.
-pub(super) fn parse(text: &str) -> Result<(Option<Rc<Node>>, Vec<Fault>), Fault> {
+pub fn parse(text: &str) -> Result<(Option<Rc<Node>>, Vec<Fault>), Fault> {
     let mut text = Cow::Borrowed(text);
     let attempts = (MAX_REPEATED_BYTES / text.len().max(1)).max(1);
     for _ in 0..attempts {

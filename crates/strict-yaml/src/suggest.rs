@@ -5,7 +5,7 @@
 
 use std::rc::Rc;
 
-use crate::config::yaml::{
+use crate::{
     mapping::Key,
     schema::{Schema, Section},
     session::Entry,
@@ -23,15 +23,15 @@ pub(super) struct Keys {
 }
 
 /// Says what became of a key in the section at a path, and which key of that section was meant.
-pub(in crate::config) type History = fn(&[&str], &str) -> Option<Former>;
+pub type History = fn(&[&str], &str) -> Option<Former>;
 
 /// What to write in place of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::config) struct Former {
+pub struct Former {
     /// The key that has its meaning, if one has.
-    pub(in crate::config) now: Option<&'static str>,
+    pub now: Option<&'static str>,
     /// What to do, as the end of a sentence.
-    pub(in crate::config) advice: &'static str,
+    pub advice: &'static str,
 }
 
 /// What to say of a key that is not known.

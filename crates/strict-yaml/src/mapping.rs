@@ -2,27 +2,24 @@
 
 use std::{collections::BTreeMap, rc::Rc};
 
-use crate::config::{
-    error::Mark,
-    yaml::{scalar::Scalar, tree::Node},
-};
+use crate::{diagnostic::Mark, scalar::Scalar, tree::Node};
 
 /// A key of a mapping.
 #[derive(Debug)]
-pub(super) struct Key {
+pub struct Key {
     /// Unlike that of any node in the document.
-    pub(super) id: usize,
+    pub id: usize,
     /// Where it begins.
-    pub(super) mark: Mark,
+    pub mark: Mark,
     /// Its text.
-    pub(super) text: String,
+    pub text: String,
     /// Whether it is `<<`, which brings in the keys of other mappings.
-    pub(super) is_merge: bool,
+    pub is_merge: bool,
 }
 
 impl Key {
     /// The key that `scalar` is.
-    pub(super) fn of(id: usize, mark: Mark, scalar: Scalar) -> Self {
+    pub fn of(id: usize, mark: Mark, scalar: Scalar) -> Self {
         let Scalar { text, plain, tag } = scalar;
         let is_merge = text == "<<" && (plain || tag.as_deref() == Some("merge"));
         Self { id, mark, text, is_merge }
@@ -31,7 +28,7 @@ impl Key {
 
 /// The keys and values of a mapping so far, with an index once they are many.
 #[derive(Default)]
-pub(super) struct Mapping {
+pub struct Mapping {
     list: Vec<(Key, Rc<Node>)>,
     index: BTreeMap<String, Mark>,
 }
@@ -41,7 +38,7 @@ const FEW: usize = 16;
 
 impl Mapping {
     /// Where the key `text` is already.
-    pub(super) fn find(&self, text: &str) -> Option<Mark> {
+    pub fn find(&self, text: &str) -> Option<Mark> {
         if self.list.len() > FEW {
             return self.index.get(text).copied();
         }
@@ -49,7 +46,7 @@ impl Mapping {
     }
 
     /// Adds a key that is not there yet.
-    pub(super) fn push(&mut self, key: Key, node: Rc<Node>) {
+    pub fn push(&mut self, key: Key, node: Rc<Node>) {
         self.list.push((key, node));
         if self.list.len() > FEW {
             let missing = self.list.iter().skip(self.index.len());
@@ -58,7 +55,7 @@ impl Mapping {
     }
 
     /// All of it, in the order of the file.
-    pub(super) fn into_list(self) -> Vec<(Key, Rc<Node>)> {
+    pub fn into_list(self) -> Vec<(Key, Rc<Node>)> {
         self.list
     }
 }
