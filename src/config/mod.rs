@@ -12,8 +12,8 @@ pub mod web;
 
 use std::{collections::BTreeMap, sync::Arc};
 
-pub use strict_yaml::{ConfigError, Fault, Mark};
-use strict_yaml::{Sections, Value, to_yaml};
+pub use strict_yaml::{Diagnostic, Errors as ConfigError, FileId, Location, Position, Step};
+use strict_yaml::{Document, Sections, Value, to_yaml};
 
 pub use self::{
     module::Module,
@@ -28,7 +28,7 @@ pub use self::{
 #[derive(Debug, Default)]
 pub struct Config {
     modules: BTreeMap<String, Arc<Module>>,
-    warnings: Vec<Fault>,
+    warnings: Vec<Diagnostic>,
 }
 
 /// The one key at the top of a file.
@@ -37,9 +37,10 @@ const MODULES: &str = "modules";
 impl Config {
     /// Reads the text of a file; `file` is its name in errors. All errors are found at once.
     pub fn parse(text: impl AsRef<[u8]>, file: &str) -> Result<Self, ConfigError> {
-        let Sections { by_name, warnings } =
-            strict_yaml::decode_sections::<Module>(text.as_ref(), MODULES)
-                .map_err(|faults| ConfigError { file: file.to_owned(), faults })?;
+        let Sections { by_name, warnings } = strict_yaml::decode_sections::<Module>(
+            &[Document { name: file, text: text.as_ref() }],
+            MODULES,
+        )?;
         let modules = by_name.into_iter().map(|(name, module)| (name, Arc::new(module)));
         Ok(Self { modules: modules.collect(), warnings })
     }
@@ -57,7 +58,7 @@ impl Config {
 
     /// What is surprising about the modules, in the order of the file.
     #[must_use]
-    pub fn warnings(&self) -> &[Fault] {
+    pub fn warnings(&self) -> &[Diagnostic] {
         &self.warnings
     }
 

@@ -3,7 +3,7 @@
 use std::{fmt, sync::OnceLock, time::Duration};
 
 use serde::{Deserialize, Serialize};
-use strict_yaml::{Former, Surprising, Value, to_yaml};
+use strict_yaml::{Replacement, RootSection, Value, to_yaml};
 
 use crate::{
     config::{renamed_keys, timeout},
@@ -127,12 +127,15 @@ fn changed<S: Section + Serialize>(settings: &S) -> Value {
     Value::of(settings).without(&Value::of(&S::default()))
 }
 
-impl Surprising for Module {
+impl RootSection for Module {
+    const NAME: &'static str = "the module";
+    const SECRET_KEY: Option<&'static str> = Some("secret");
+
     fn warnings(&self) -> Vec<Warning> {
         self.warnings.clone()
     }
 
-    fn former(path: &[&str], key: &str) -> Option<Former> {
+    fn replacement(path: &[&str], key: &str) -> Option<Replacement> {
         renamed_keys::of_module(path, key)
     }
 }

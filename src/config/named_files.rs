@@ -3,41 +3,39 @@
 use std::rc::Rc;
 
 use strict_yaml::{
-    Mark, Path, check_text,
-    tree::{self, Kind, Node},
+    FileId, Location,
+    tree::{self, Kind, Node, Path},
 };
 
 /// A file that a document names.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct NamedFile {
-    /// Where it is named.
-    pub mark: Mark,
-    /// The keys that lead there.
-    pub path: String,
+    /// The value that names it.
+    pub location: Location,
     /// Its name as it is written.
     pub name: String,
 }
 
-/// The key of a list of files.
+/// Key of a list of files.
 const FILES: &str = "files";
 
-/// The end of keys that name one.
+/// End of the keys that name a file.
 const FILE: &str = "_file";
 
-/// The key of a module that says which of its sections counts.
+/// Key of a module that selects one of its sections.
 const PROBER: &str = "prober";
 
-/// Nodes to look at: aliases of aliases can make a short file stand for more than anybody can look
-/// through.
-const MOST_VISITS: usize = 1_000_000;
+/// Maximum number of nodes to search: aliases of aliases can make a short document expand to more
+/// than can be searched.
+const MAX_NODES: usize = 1_000_000;
 
-/// All files that a document names, in the order of their places; those that only sections of
-/// probers that are not used name are not among them. Nothing if it is no YAML.
+/// All files that a document names, sorted by position, without those in sections of probers that
+/// are not used. None if the text is not YAML.
 #[must_use]
 pub fn named_files(text: &[u8]) -> Vec<NamedFile> {
-    let Ok(Ok((Some(root), _))) = check_text(text).map(tree::parse) else { return Vec::new() };
-    let mut search = Search { found: Vec::new(), visits: 0 };
-    search.look(&root, &Path::Root);
+    let Ok(Some(root)) = tree::parse(FileId::default(), text) else { return Vec::new() };
+    let mut search = Search { found: Vec::new(), visited: 0 };
+    search.visit(&root, &Path::Root);
     search.found.sort();
     search.found.dedup();
     search.found
@@ -45,25 +43,25 @@ pub fn named_files(text: &[u8]) -> Vec<NamedFile> {
 
 struct Search {
     found: Vec<NamedFile>,
-    visits: usize,
+    visited: usize,
 }
 
 impl Search {
-    fn look(&mut self, node: &Node, path: &Path<'_>) {
-        self.visits += 1;
-        if self.visits > MOST_VISITS {
+    fn visit(&mut self, node: &Node, path: &Path<'_>) {
+        self.visited += 1;
+        if self.visited > MAX_NODES {
             return;
         }
         match &node.kind {
             Kind::Scalar(scalar) => {
                 if names_file(path) && !scalar.text.is_empty() {
-                    let (mark, path, name) = (node.mark, path.to_string(), scalar.text.clone());
-                    self.found.push(NamedFile { mark, path, name });
+                    let location = path.location(node.position);
+                    self.found.push(NamedFile { location, name: scalar.text.clone() });
                 }
             }
             Kind::Sequence(items) => {
                 for (index, item) in items.iter().enumerate() {
-                    self.look(item, &Path::Index(path, index));
+                    self.visit(item, &Path::Index(path, index, item.position));
                 }
             }
             Kind::Mapping(entries) => {
@@ -75,7 +73,7 @@ impl Search {
                     if is_section && prober.is_some_and(|prober| prober != key.text) {
                         continue;
                     }
-                    self.look(value, &Path::Key(path, &key.text));
+                    self.visit(value, &Path::Key(path, key));
                 }
             }
         }
@@ -91,8 +89,8 @@ fn text_of(node: &Rc<Node>) -> Option<&str> {
 
 fn names_file(path: &Path<'_>) -> bool {
     match path {
-        Path::Key(_, key) => key.ends_with(FILE),
-        Path::Index(Path::Key(_, key), _) => *key == FILES,
+        Path::Key(_, key) => key.text.ends_with(FILE),
+        Path::Index(Path::Key(_, key), ..) => key.text == FILES,
         _ => false,
     }
 }
@@ -115,7 +113,10 @@ mod tests {
         );
         let found: Vec<_> = named_files(text.as_bytes())
             .into_iter()
-            .map(|file| (file.mark.line, file.path.replace("modules.a.http.", ""), file.name))
+            .map(|NamedFile { location, name }| {
+                let path = location.key_path().to_string();
+                (location.position.line, path.replace("modules.a.http.", ""), name)
+            })
             .collect();
         let expected = [
             (5, "body_file", "a.txt"),

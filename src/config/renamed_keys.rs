@@ -1,17 +1,17 @@
 //! Keys that blackbox_exporter once had, or that other tools have, and what to write now.
 
-use strict_yaml::Former;
+use strict_yaml::Replacement;
 
-const fn now(key: &'static str, advice: &'static str) -> Former {
-    Former { now: Some(key), advice }
+const fn now(key: &'static str, advice: &'static str) -> Replacement {
+    Replacement { key: Some(key), advice }
 }
 
-const fn instead(advice: &'static str) -> Former {
-    Former { now: None, advice }
+const fn instead(advice: &'static str) -> Replacement {
+    Replacement { key: None, advice }
 }
 
 /// The keys that stand for another in the section at `path` of a module.
-pub(super) fn of_module(path: &[&str], key: &str) -> Option<Former> {
+pub(super) fn of_module(path: &[&str], key: &str) -> Option<Replacement> {
     const PREFERRED: &str = "preferred_ip_protocol";
     Some(match (path, key) {
         (["http"], "fail_if_matches_regexp") => now(
@@ -69,7 +69,7 @@ pub(super) fn of_module(path: &[&str], key: &str) -> Option<Former> {
 }
 
 /// The keys that stand for another in the section at `path` of a web config file.
-pub(super) fn of_web_config(path: &[&str], key: &str) -> Option<Former> {
+pub(super) fn of_web_config(path: &[&str], key: &str) -> Option<Replacement> {
     Some(match (path, key) {
         ([], "tls_config") => now("tls_server_config", "write 'tls_server_config'"),
         ([], "basic_auth" | "users") => now(
@@ -178,8 +178,8 @@ mod tests {
     #[test]
     fn modules_at_the_wrong_level_are_known() {
         for (yaml, expected) in [
-            ("web: {prober: http}", "it stands one level too high: put it below 'modules'"),
-            ("prober: http", "it is a key of the module, which stands below 'modules'"),
+            ("web: {prober: http}", "it is one level too high: move it under 'modules'"),
+            ("prober: http", "it is a key of the module, which belongs under 'modules'"),
             ("module: {web: {prober: http}}", "did you mean 'modules'?"),
         ] {
             let error = Config::parse(yaml, "c.yml").unwrap_err().to_string();

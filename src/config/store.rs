@@ -11,7 +11,7 @@ use boring::sha::sha256;
 use thiserror::Error;
 
 use crate::config::{
-    Config, ConfigError, Fault,
+    Config, ConfigError, Diagnostic,
     source::{Source, Unreadable},
 };
 
@@ -119,8 +119,9 @@ impl ConfigStore {
 fn parse(source: &Source) -> Result<(Config, [u8; 32]), LoadError> {
     let config = source.parse().map_err(LoadError::Invalid)?;
     let file = source.name.as_str();
-    for Fault { mark, path, message } in config.warnings() {
-        log::warn!(file, line = mark.line, key = path; "{message}");
+    for Diagnostic { location, message } in config.warnings() {
+        let key = location.key_path().to_string();
+        log::warn!(file, line = location.position.line, key; "{message}");
     }
     log::info!(file, modules = config.modules().count(); "Loaded config file");
     Ok((config, sha256(&source.bytes)))

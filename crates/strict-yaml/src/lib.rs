@@ -1,177 +1,265 @@
-//! YAML as Go's yaml.v3 reads it, with every error of a file at once and in its place.
+//! Decodes YAML documents into serde types, strictly, and reports all errors at once.
 //!
-//! A document becomes a tree ([`tree`]), the tree is decoded by serde ([`decode`]) as often as it
-//! takes to find all errors ([`session`]), and values are printed so that they read back
-//! ([`mod@write`]).
+//! - Every error has its position and the path of keys that leads to it; nothing has to be parsed
+//!   from a message.
+//! - All errors of a set of documents are found at once, also several in one section, and those that
+//!   only follow from another one are not reported.
+//! - Unknown and duplicate keys are errors. An unknown key gets a suggestion if one is near enough.
+//! - Scalars mean what they mean to Go's yaml.v3, a mixture of YAML 1.1 and 1.2.
+//! - A document cannot expand without bound, and messages do not quote values that are secret.
+//!
+//! ```
+//! use serde::Deserialize;
+//! use strict_yaml::{Document, RootSection, RuleError};
+//!
+//! #[derive(Debug, Deserialize)]
+//! #[serde(try_from = "RawRange")]
+//! struct Range {
+//!     low: i64,
+//!     high: i64,
+//! }
+//!
+//! #[derive(Default, Deserialize)]
+//! #[serde(default, deny_unknown_fields)]
+//! struct RawRange {
+//!     low: i64,
+//!     high: i64,
+//! }
+//!
+//! impl TryFrom<RawRange> for Range {
+//!     type Error = RuleError;
+//!
+//!     fn try_from(RawRange { low, high }: RawRange) -> Result<Self, RuleError> {
+//!         if low > high {
+//!             return Err(RuleError::at("low", "low must not exceed high").involving(["high"]));
+//!         }
+//!         Ok(Self { low, high })
+//!     }
+//! }
+//!
+//! impl RootSection for Range {
+//!     const NAME: &'static str = "the range";
+//! }
+//!
+//! let text = b"ranges:\n  a: {low: 5, high: 1}\n  b: {low: 1, higth: x}\n  c: {low: 5, high: x}\n";
+//! let document = Document { name: "ranges.yml", text };
+//! let errors = strict_yaml::decode_sections::<Range>(&[document], "ranges").unwrap_err();
+//! assert_eq!(
+//!     errors.to_string(),
+//!     "ranges.yml:2:12: ranges.a.low: low must not exceed high\n\
+//!      ranges.yml:3:15: ranges.b.higth: unknown key 'higth'; did you mean 'high'?\n\
+//!      ranges.yml:4:21: ranges.c.high: expected an integer, found a string"
+//! );
+//! assert_eq!(errors.diagnostics[0].location.key_path().to_string(), "ranges.a.low");
+//!
+//! let document = Document { name: "ranges.yml", text: b"ranges: {a: {low: 0x10, high: 1e3}}" };
+//! let ranges = strict_yaml::decode_sections::<Range>(&[document], "ranges").unwrap();
+//! assert_eq!((ranges.by_name["a"].low, ranges.by_name["a"].high), (16, 1000));
+//! ```
+//!
+//! [`to_yaml`] prints values so that they read back as the same values:
+//!
+//! ```
+//! use serde::Serialize;
+//! use strict_yaml::{Value, to_yaml};
+//!
+//! #[derive(Default, Serialize)]
+//! struct Settings {
+//!     method: String,
+//!     retries: u32,
+//! }
+//!
+//! let settings = Settings { method: "yes".to_owned(), ..Settings::default() };
+//! let changed = Value::of(&settings).without(&Value::of(&Settings::default()));
+//! assert_eq!(to_yaml(&changed, 2), "method: \"yes\"\n");
+//! ```
 
-mod decode;
+mod decoder;
+mod deserializer;
 mod diagnostic;
 mod locate;
 mod long_form;
 mod mapping;
-mod place;
+mod path;
 mod rule;
 mod scalar;
 mod schema;
-mod session;
 mod suggest;
 pub mod tree;
 mod value;
-mod write;
+mod writer;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map};
 
 use serde::de::DeserializeOwned;
 
 pub use self::{
-    diagnostic::{ConfigError, Fault, Mark},
+    diagnostic::{Diagnostic, Errors, FileId, Location, Position, Step},
     long_form::LONG_FORM,
-    place::Path,
     rule::{KeyPath, RuleError, Segment, Warning},
-    suggest::Former,
+    suggest::Replacement,
     value::Value,
-    write::to_yaml,
+    writer::to_yaml,
 };
 use crate::{
-    decode::NodeDeserializer, place::DecodeError, schema::Schema, session::Session, suggest::Keys,
+    decoder::Decoder, deserializer::NodeDeserializer, path::Path, schema::Schema, suggest::Keys,
+    tree::Options,
 };
 
-/// What may be surprising though it can be worked with.
-pub trait Surprising {
-    /// What is surprising about it.
-    fn warnings(&self) -> Vec<Warning>;
+/// A document and the name of its file.
+#[derive(Debug, Clone, Copy)]
+pub struct Document<'d> {
+    /// The name of the file in messages.
+    pub name: &'d str,
+    /// The content of the file.
+    pub text: &'d [u8],
+}
 
-    /// What became of a key in the section at `path` that is none: it may have been one.
-    fn former(path: &[&str], key: &str) -> Option<Former> {
+/// A type that sections of a document are decoded into.
+pub trait RootSection: DeserializeOwned {
+    /// The name of the section in messages, such as "the module".
+    const NAME: &'static str;
+
+    /// The key that declares the values of a mapping secret if it is true: messages do not quote
+    /// them.
+    const SECRET_KEY: Option<&'static str> = None;
+
+    /// Warnings about the decoded section.
+    fn warnings(&self) -> Vec<Warning> {
+        Vec::new()
+    }
+
+    /// The replacement of a key that the section at `path` below this one does not have.
+    #[must_use]
+    fn replacement(path: &[&str], key: &str) -> Option<Replacement> {
         let _ = (path, key);
         None
     }
 }
 
-/// The sections of a file by name, and what is surprising about them.
+/// Decoded sections by name, and the warnings about them.
 #[derive(Debug)]
 pub struct Sections<T> {
     /// The sections.
     pub by_name: BTreeMap<String, T>,
-    /// In the order of the places.
-    pub warnings: Vec<Fault>,
+    /// The warnings, sorted by position.
+    pub warnings: Vec<Diagnostic>,
 }
 
-/// Decodes the sections below the one `key` that a file has, which may be missing.
+/// Decodes the sections of all documents. Each document has one key, `key`, with the sections by
+/// name.
 ///
-/// Without a result, all errors that were found, in the order of their places.
-pub fn decode_sections<T: DeserializeOwned + Surprising>(
-    text: &[u8],
+/// Returns all errors if there are any, sorted by position.
+pub fn decode_sections<T: RootSection>(
+    documents: &[Document<'_>],
     key: &'static str,
-) -> Result<Sections<T>, Vec<Fault>> {
-    let text = check_text(text).map_err(|fault| vec![fault])?;
-    let (root, faults) = tree::parse(text).map_err(|fault| vec![fault])?;
-    let keys = || Keys { schema: Schema::of::<T>(), root: "the module", history: T::former };
-    let session = Session::new(faults, 2, keys);
-    let (mut by_name, mut warnings) = (BTreeMap::new(), Vec::new());
-    match &root {
-        None => {
-            let message = format!("the file is empty (EOF): it needs at least '{key}:'");
-            session.report(Mark { line: 1, column: 1 }, &Path::Root, message);
-        }
-        Some(root) => {
-            let at = NodeDeserializer::root(&session, root);
-            decode_root(at, key, &mut |name, section: T, at| {
-                let found = section.warnings().into_iter();
-                warnings.extend(found.map(|warning| session.place_warning(warning, at)));
-                by_name.insert(name, section);
-            });
-        }
-    }
-    let faults = session.into_faults();
-    warnings.sort();
-    if faults.is_empty() { Ok(Sections { by_name, warnings }) } else { Err(faults) }
-}
-
-/// Decodes a whole document, which may be empty, and has `finish` make something of it; the error
-/// of that is told at the place that it names. Beside it, what is surprising about the document.
-///
-/// Without a result, all errors that were found, in the order of their places.
-pub fn decode_document<T: DeserializeOwned + Default + Surprising, U>(
-    text: &[u8],
-    finish: impl FnOnce(T) -> Result<U, RuleError>,
-) -> Result<(U, Vec<Fault>), Vec<Fault>> {
-    let text = check_text(text).map_err(|fault| vec![fault])?;
-    let (root, faults) = tree::parse(text).map_err(|fault| vec![fault])?;
-    let keys = || Keys { schema: Schema::of::<T>(), root: "the file", history: T::former };
-    let session = Session::new(faults, 0, keys);
-    let Some(root) = root else {
-        let start = Mark { line: 1, column: 1 };
-        let finished = finish(T::default()).map(|value| (value, Vec::new()));
-        return finished.map_err(|error| vec![Fault::new(start, error.to_string())]);
-    };
-    let at = NodeDeserializer::root(&session, &root);
+) -> Result<Sections<T>, Errors> {
+    let decoder = Decoder::new(2, keys::<T>);
     let mut warnings = Vec::new();
-    let value = session.decode(at).and_then(|value: T| {
-        let found = value.warnings().into_iter();
-        warnings.extend(found.map(|warning| session.place_warning(warning, at)));
-        let finished = finish(value).map_err(<DecodeError as serde::de::Error>::custom);
-        session.attempt(|| finished.map_err(|error| session.place(error, at)))
-    });
-    let faults = session.into_faults();
+    let mut by_name: BTreeMap<String, (FileId, T)> = BTreeMap::new();
+    let mut last_id = 0;
+    for (index, document) in documents.iter().enumerate() {
+        let file = FileId(index);
+        let options = Options { file, last_id, secret_key: T::SECRET_KEY };
+        let Some(tree) = decoder.parse(options, document.text) else { continue };
+        last_id = tree.last_id;
+        let Some(root) = &tree.root else {
+            decoder.report_empty(Position::start_of(file), key);
+            continue;
+        };
+        let root = NodeDeserializer::root(&decoder, root);
+        for_each_section(root, key, &mut |name, at| {
+            let entry = by_name.entry(name.to_owned());
+            if let btree_map::Entry::Occupied(first) = &entry {
+                let FileId(first) = first.get().0;
+                let first = documents.get(first).map_or("", |document| document.name);
+                return decoder.report_duplicate(at, name, first);
+            }
+            if let Some(section) = decoder.decode::<T>(at) {
+                let found = section.warnings().into_iter();
+                warnings.extend(found.map(|warning| decoder.locate_warning(warning, at)));
+                entry.or_insert((file, section));
+            }
+        });
+    }
+    let diagnostics = decoder.into_errors();
+    if !diagnostics.is_empty() {
+        return Err(errors(documents, diagnostics));
+    }
     warnings.sort();
-    value.filter(|_| faults.is_empty()).map(|value| (value, warnings)).ok_or(faults)
+    let by_name = by_name.into_iter().map(|(name, (_, section))| (name, section)).collect();
+    Ok(Sections { by_name, warnings })
 }
 
-/// Decodes the root: nothing, or a section with the one key. Each section below it is given to
-/// `keep` with its name and its place.
-fn decode_root<T: DeserializeOwned>(
+/// Decodes a whole document, which may be empty, and passes it to `finish`, whose error is reported
+/// at the value that its path leads to. Returns the result and the warnings about the document.
+///
+/// Returns all errors if there are any, sorted by position.
+pub fn decode_document<T: RootSection + Default, U>(
+    document: Document<'_>,
+    finish: impl FnOnce(T) -> Result<U, RuleError>,
+) -> Result<(U, Vec<Diagnostic>), Errors> {
+    let decoder = Decoder::new(0, keys::<T>);
+    let mut warnings = Vec::new();
+    let options = Options { secret_key: T::SECRET_KEY, ..Options::default() };
+    let tree = decoder.parse(options, document.text);
+    let value = tree.and_then(|tree| match &tree.root {
+        None => match finish(T::default()) {
+            Ok(value) => Some(value),
+            Err(error) => {
+                let start = Position::start_of(options.file);
+                decoder.report(Diagnostic::new(start, error.to_string()));
+                None
+            }
+        },
+        Some(root) => {
+            let at = NodeDeserializer::root(&decoder, root);
+            let value: T = decoder.decode(at)?;
+            let found = value.warnings().into_iter();
+            warnings.extend(found.map(|warning| decoder.locate_warning(warning, at)));
+            let finished = finish(value).map_err(serde::de::Error::custom);
+            decoder.attempt(|| finished.map_err(|error| decoder.locate(error, at)))
+        }
+    });
+    let diagnostics = decoder.into_errors();
+    warnings.sort();
+    value
+        .filter(|_| diagnostics.is_empty())
+        .map(|value| (value, warnings))
+        .ok_or_else(|| errors(&[document], diagnostics))
+}
+
+fn keys<T: RootSection>() -> Keys {
+    Keys { schema: Schema::of::<T>(), root: T::NAME, replacement: T::replacement }
+}
+
+fn errors(documents: &[Document<'_>], diagnostics: Vec<Diagnostic>) -> Errors {
+    let files = documents.iter().map(|document| document.name.to_owned()).collect();
+    Errors { files, diagnostics }
+}
+
+/// Passes the name and the deserializer of each section below the one `key` of a document to
+/// `visit`.
+fn for_each_section(
     root: NodeDeserializer<'_>,
     key: &'static str,
-    keep: &mut impl FnMut(String, T, NodeDeserializer<'_>),
+    visit: &mut dyn FnMut(&str, NodeDeserializer<'_>),
 ) {
-    let session = root.session;
-    let Some(mut entries) = session.attempt(|| root.section(&format!("'{key}:' at the left edge")))
-    else {
-        return;
-    };
-    session.take_unknown(root.path, &mut entries, &[key]);
+    let decoder = root.decoder;
+    let expected = format!("the key '{key}'");
+    let Some(mut entries) = decoder.attempt(|| root.mapping(&expected)) else { return };
+    decoder.take_unknown(root.path, &mut entries, &[key]);
     for entry in entries {
-        let path = Path::Key(root.path, &entry.key.text);
-        let list = root.value(entry, &path);
-        let Some(entries) = session.attempt(|| list.section("a section with names as its keys"))
-        else {
+        let path = Path::Key(root.path, entry.key);
+        let sections = root.value(entry, &path);
+        let Some(entries) = decoder.attempt(|| sections.mapping("a mapping of names")) else {
             continue;
         };
         for entry in entries {
-            let path = Path::Key(list.path, &entry.key.text);
-            let at = list.value(entry, &path);
-            if let Some(section) = session.decode(at) {
-                keep(entry.key.text.clone(), section, at);
-            }
+            let path = Path::Key(sections.path, entry.key);
+            visit(&entry.key.text, sections.value(entry, &path));
         }
     }
-}
-
-/// The text of a file, if it is one.
-pub fn check_text(text: &[u8]) -> Result<&str, Fault> {
-    const BYTE_ORDER_MARK: char = '\u{feff}';
-
-    let text = str::from_utf8(text).map_err(|error| {
-        let before = text.get(..error.valid_up_to()).unwrap_or_default();
-        Fault::new(end_of(&String::from_utf8_lossy(before)), "this is not UTF-8")
-    })?;
-    let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
-    let is_control = |c: char| c.is_control() && !matches!(c, '\t' | '\n' | '\r' | '\u{85}');
-    match text.find(is_control) {
-        Some(position) => {
-            let (before, _) = text.split_at(position);
-            Err(Fault::new(end_of(before), "control characters are not allowed"))
-        }
-        None => Ok(text),
-    }
-}
-
-/// The place behind `text`.
-fn end_of(text: &str) -> Mark {
-    let line = text.matches('\n').count() + 1;
-    let column = text.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
-    Mark { line, column }
 }
 
 #[cfg(test)]

@@ -1,75 +1,83 @@
-//! The places of errors and warnings about a section: the values that their paths lead to.
+//! The locations of errors and warnings: the nodes that their paths lead to.
 
 use std::rc::Rc;
 
 use crate::{
-    decode::NodeDeserializer,
-    diagnostic::Fault,
-    place::{DecodeError, Path, Place},
+    decoder::{Decoder, Entry},
+    deserializer::NodeDeserializer,
+    diagnostic::Diagnostic,
+    path::{DecodeError, ErrorSite, Path},
     rule::{KeyPath, Segment, Warning},
-    session::{Entry, Session},
     tree::{Kind, Node},
 };
 
 /// The message in place of one that might quote a secret.
 const SECRET: &str = "invalid value (details omitted because this field is secret)";
 
-impl Session {
-    /// Gives an error its place, if it has none yet: this node, or the node that the path of its
+impl Decoder {
+    /// Adds the node to an error that has none yet: this one, or the one below that the path of its
     /// rule leads to.
-    pub(super) fn place(&self, error: DecodeError, at: NodeDeserializer<'_>) -> DecodeError {
-        if error.place.is_some() {
+    pub(crate) fn locate(&self, error: DecodeError, at: NodeDeserializer<'_>) -> DecodeError {
+        if error.at.is_some() {
             return error;
         }
         let DecodeError { mut message, scope, .. } = error;
         let scope = scope.unwrap_or_default();
-        let from_hole = match &scope.involved {
+        let path = scope.path.segments();
+        let is_consequence = match &scope.involved {
             Some(involved) => involved.iter().any(|path| self.is_hole(at, path.segments())),
-            None => self.has_hole(at, scope.path.segments()),
+            None => self.has_hole(at, path),
         };
-        let (place, missing) = self.find(at, scope.path.segments());
+        let (site, missing) = self.find(at, path);
         if !missing.is_empty() {
             message = format!("{}: {message}", KeyPath::from(missing));
         }
-        if place.is_secret {
+        if site.is_secret {
             SECRET.clone_into(&mut message);
         }
-        DecodeError { message, scope: None, place: Some(Box::new(Place { from_hole, ..place })) }
+        let at = Some(Box::new(ErrorSite { is_consequence, ..site }));
+        DecodeError { message, scope: None, at }
     }
 
     /// A warning about a node, at the value that its path leads to.
-    pub(super) fn place_warning(&self, warning: Warning, at: NodeDeserializer<'_>) -> Fault {
-        let (place, _) = self.find(at, warning.path.segments());
-        Fault { mark: place.mark, path: place.path, message: warning.message }
+    pub(crate) fn locate_warning(&self, warning: Warning, at: NodeDeserializer<'_>) -> Diagnostic {
+        let (site, _) = self.find(at, warning.path.segments());
+        Diagnostic::new(site.location, warning.message)
     }
 
-    /// The place of the node at `path` below `at`, or of the last one on the way that is there, and
-    /// what is left of the path.
-    fn find<'p>(&self, at: NodeDeserializer<'_>, path: &'p [Segment]) -> (Place, &'p [Segment]) {
+    /// The node at `path` below `at`, or the last one on the way that exists, and the rest of the
+    /// path.
+    fn find<'p>(
+        &self,
+        at: NodeDeserializer<'_>,
+        path: &'p [Segment],
+    ) -> (ErrorSite, &'p [Segment]) {
         let found = path.split_first().and_then(|(segment, rest)| match segment {
             Segment::Index(index) => {
                 let (index, node) = self.item(at.node, *index)?;
-                let path = Path::Index(at.path, index);
+                let path = Path::Index(at.path, index, node.position);
                 Some(self.find(NodeDeserializer { node, key: None, path: &path, ..at }, rest))
             }
             Segment::Key(key) => {
                 let entries = self.entries(at).ok()?;
                 let entry = entries.into_iter().find(|entry| entry.key.text == *key)?;
-                let path = Path::Key(at.path, &entry.key.text);
+                let path = Path::Key(at.path, entry.key);
                 Some(self.find(at.value(entry, &path), rest))
             }
         });
-        found.unwrap_or_else(|| (place_of(at), path))
+        found.unwrap_or_else(|| (site_of(at), path))
     }
 
-    /// The item that a decoded list has at `index`: those that are null or left out are not in it.
+    /// The item at `index` of a decoded list, which has no items for nodes that are null or left
+    /// out.
     fn item<'n>(&self, list: &'n Node, index: usize) -> Option<(usize, &'n Rc<Node>)> {
         let Kind::Sequence(items) = &list.kind else { return None };
-        let given = |(_, node): &(usize, &Rc<Node>)| !node.is_null() && !self.is_left_out(node.id);
-        items.iter().enumerate().filter(given).nth(index)
+        let decoded =
+            |(_, node): &(usize, &Rc<Node>)| !node.is_null() && !self.is_left_out(node.id);
+        items.iter().enumerate().filter(decoded).nth(index)
     }
 
-    /// Whether the value at `path` is missing because it, or its key, has an error of its own.
+    /// Returns whether the value at `path` is missing because it, or its key, has an error.
     fn is_hole(&self, at: NodeDeserializer<'_>, path: &[Segment]) -> bool {
         let Some((segment, rest)) = path.split_first() else { return false };
         match segment {
@@ -89,8 +97,8 @@ impl Session {
         }
     }
 
-    /// Whether a value of the section at `path` is missing because it, or its key, has an error of
-    /// its own.
+    /// Returns whether a value of the section at `path` is missing because it, or its key, has an
+    /// error.
     fn has_hole(&self, at: NodeDeserializer<'_>, path: &[Segment]) -> bool {
         let Some((segment, rest)) = path.split_first() else {
             let is_missing = |entry: &Entry<'_>| {
@@ -112,17 +120,17 @@ impl Session {
     }
 }
 
-/// The place of a node. What is wrong with a section or a list as a whole, or with nothing where
-/// something must be, is told at its key.
-pub(super) fn place_of(at: NodeDeserializer<'_>) -> Place {
+/// The site of an error about a node. For collections and missing values, its position is that of
+/// the key.
+pub(crate) fn site_of(at: NodeDeserializer<'_>) -> ErrorSite {
     let is_single = matches!(at.node.kind, Kind::Scalar(_)) && !at.node.is_null();
-    let mark = if is_single { at.node.mark } else { at.key.unwrap_or(at.node.mark) };
-    Place {
-        mark,
-        path: at.path.to_string(),
+    let own = at.node.position;
+    let position = if is_single { own } else { at.key.unwrap_or(own) };
+    ErrorSite {
+        location: at.path.location(position),
         node: at.node.id,
-        from_hole: false,
-        is_final: false,
         is_secret: at.is_secret,
+        is_consequence: false,
+        is_final: false,
     }
 }

@@ -1,61 +1,61 @@
-//! The keys of a mapping, and those that are there already while it is read.
+//! The keys of a mapping, and the search for duplicates among them.
 
 use std::{collections::BTreeMap, rc::Rc};
 
-use crate::{diagnostic::Mark, scalar::Scalar, tree::Node};
+use crate::{diagnostic::Position, scalar::Scalar, tree::Node};
 
 /// A key of a mapping.
 #[derive(Debug)]
 pub struct Key {
-    /// Unlike that of any node in the document.
-    pub id: usize,
-    /// Where it begins.
-    pub mark: Mark,
+    /// Unique among the keys and nodes of all documents that are decoded together.
+    pub(crate) id: usize,
+    /// Position of its first character.
+    pub position: Position,
     /// Its text.
     pub text: String,
-    /// Whether it is `<<`, which brings in the keys of other mappings.
+    /// Whether it is `<<`, which merges the keys of other mappings.
     pub is_merge: bool,
 }
 
 impl Key {
-    /// The key that `scalar` is.
-    pub fn of(id: usize, mark: Mark, scalar: Scalar) -> Self {
+    /// Makes a key of a scalar.
+    pub(crate) fn of(id: usize, position: Position, scalar: Scalar) -> Self {
         let Scalar { text, plain, tag } = scalar;
         let is_merge = text == "<<" && (plain || tag.as_deref() == Some("merge"));
-        Self { id, mark, text, is_merge }
+        Self { id, position, text, is_merge }
     }
 }
 
-/// The keys and values of a mapping so far, with an index once they are many.
+/// The entries of a mapping that is being read, with an index once they are many.
 #[derive(Default)]
-pub struct Mapping {
+pub(crate) struct Mapping {
     list: Vec<(Key, Rc<Node>)>,
-    index: BTreeMap<String, Mark>,
+    index: BTreeMap<String, Position>,
 }
 
-/// As many keys are searched one by one.
-const FEW: usize = 16;
+/// Maximum number of keys that are searched one by one.
+const MAX_LINEAR: usize = 16;
 
 impl Mapping {
-    /// Where the key `text` is already.
-    pub fn find(&self, text: &str) -> Option<Mark> {
-        if self.list.len() > FEW {
+    /// Position of the key `text`, if it is there.
+    pub(crate) fn find(&self, text: &str) -> Option<Position> {
+        if self.list.len() > MAX_LINEAR {
             return self.index.get(text).copied();
         }
-        self.list.iter().find(|(key, _)| key.text == text).map(|(key, _)| key.mark)
+        self.list.iter().find(|(key, _)| key.text == text).map(|(key, _)| key.position)
     }
 
     /// Adds a key that is not there yet.
-    pub fn push(&mut self, key: Key, node: Rc<Node>) {
+    pub(crate) fn push(&mut self, key: Key, node: Rc<Node>) {
         self.list.push((key, node));
-        if self.list.len() > FEW {
+        if self.list.len() > MAX_LINEAR {
             let missing = self.list.iter().skip(self.index.len());
-            self.index.extend(missing.map(|(key, _)| (key.text.clone(), key.mark)));
+            self.index.extend(missing.map(|(key, _)| (key.text.clone(), key.position)));
         }
     }
 
-    /// All of it, in the order of the file.
-    pub fn into_list(self) -> Vec<(Key, Rc<Node>)> {
+    /// The entries in the order of the document.
+    pub(crate) fn into_list(self) -> Vec<(Key, Rc<Node>)> {
         self.list
     }
 }

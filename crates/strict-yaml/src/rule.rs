@@ -1,6 +1,6 @@
 //! Errors and warnings about the values of a section, with the path to the value.
 
-use std::{cell::RefCell, fmt};
+use std::{borrow::Cow, cell::RefCell, fmt};
 
 /// An error about a section that a rule across its values does not accept.
 ///
@@ -78,11 +78,11 @@ impl std::error::Error for RuleError {}
 
 /// The values that a rule is about.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub struct Scope {
+pub(crate) struct Scope {
     /// The path of the value to report.
-    pub path: KeyPath,
+    pub(crate) path: KeyPath,
     /// The values that the rule depends on; without them, all values of the section at `path`.
-    pub involved: Option<Vec<KeyPath>>,
+    pub(crate) involved: Option<Vec<KeyPath>>,
 }
 
 thread_local! {
@@ -93,7 +93,7 @@ thread_local! {
 /// The text of an error that serde passes on as `Display`, and its scope if it is a [`RuleError`].
 ///
 /// serde erases the types of custom errors, so the typed path travels beside the text.
-pub fn received(error: &dyn fmt::Display) -> (String, Option<Scope>) {
+pub(crate) fn received(error: &dyn fmt::Display) -> (String, Option<Scope>) {
     RECEIVED.set(Some(Vec::new()));
     let message = error.to_string();
     (message, RECEIVED.take().and_then(|mut scopes| scopes.pop()))
@@ -202,16 +202,33 @@ impl<const N: usize> From<[&str; N]> for KeyPath {
     }
 }
 
+impl FromIterator<Segment> for KeyPath {
+    fn from_iter<S: IntoIterator<Item = Segment>>(segments: S) -> Self {
+        Self(segments.into_iter().collect())
+    }
+}
+
 impl fmt::Display for KeyPath {
+    /// Keys with other characters than letters, digits, `_`, `-` and `/` are in quotes.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (position, segment) in self.0.iter().enumerate() {
             match segment {
-                Segment::Key(key) if position == 0 => formatter.write_str(key)?,
-                Segment::Key(key) => write!(formatter, ".{key}")?,
+                Segment::Key(key) if position == 0 => formatter.write_str(&quoted(key))?,
+                Segment::Key(key) => write!(formatter, ".{}", quoted(key))?,
                 Segment::Index(index) => write!(formatter, "[{index}]")?,
             }
         }
         Ok(())
+    }
+}
+
+/// A key, in quotes if the path would be ambiguous without them.
+fn quoted(key: &str) -> Cow<'_, str> {
+    let is_simple = |c: char| c.is_alphanumeric() || "_-/".contains(c);
+    if !key.is_empty() && key.chars().all(is_simple) {
+        Cow::Borrowed(key)
+    } else {
+        Cow::Owned(format!("{key:?}"))
     }
 }
 
@@ -226,5 +243,23 @@ mod tests {
         assert_eq!(error.inside(["tcp", "step"]).to_string(), "tcp.step.labels[1].name: is empty");
         assert_eq!(RuleError::new("is empty").to_string(), "is empty");
         assert_eq!(RuleError::new("is empty").inside("a").to_string(), "a: is empty");
+    }
+
+    #[test]
+    fn ambiguous_keys_are_in_quotes() {
+        let path = KeyPath::from(["modules", "web 2.0", "rules"]).index(1);
+        assert_eq!(path.to_string(), "modules.\"web 2.0\".rules[1]");
+    }
+
+    #[test]
+    fn the_scope_of_a_rule_error_passes_through_display() {
+        let error = RuleError::at("low", "too high").involving(["high"]).inside("part");
+        let (message, scope) = received(&format_args!("invalid: {error}"));
+        assert_eq!(message, "invalid: too high");
+        let path = |key| KeyPath::from(["part", key]);
+        let expected = Scope { path: path("low"), involved: Some(vec![path("high")]) };
+        assert_eq!(scope, Some(expected));
+        assert_eq!(received(&"plain"), ("plain".to_owned(), None));
+        assert_eq!(error.to_string(), "part.low: too high");
     }
 }

@@ -1,37 +1,38 @@
-//! What a scalar means, by the rules of Go's yaml.v3, which are those of YAML 1.1 and 1.2 mixed.
+//! The meaning of scalars by the rules of Go's yaml.v3, a mixture of YAML 1.1 and 1.2.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
-/// A scalar as it stands in the file.
+/// A scalar as it is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Scalar {
-    /// Its text, without quotes.
+    /// Its text without quotes.
     pub text: String,
-    /// Whether it has no quotes and is no block.
+    /// Whether it is a plain scalar: neither quoted nor a block.
     pub plain: bool,
-    /// Its tag: the name of one of YAML's own, such as `binary` for `!!binary`, or else empty.
+    /// Its tag: the name of one of YAML's own, such as `binary` for `!!binary`; empty for any other.
     pub tag: Option<String>,
 }
 
-/// What a scalar means when nothing says what is wanted.
+/// The meaning of a scalar if no type is expected.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Meaning {
-    /// Nothing: `~`, `null`, or no text at all.
+    /// `~`, `null` or an empty text.
     Null,
     /// `true` or `false`.
     Bool(bool),
-    /// A whole number.
+    /// An integer.
     Integer(i64),
-    /// A whole number beyond those.
+    /// An integer above the range of `i64`.
     Unsigned(u64),
     /// Any other number.
     Float(f64),
-    /// Anything else, and whatever stands in quotes.
-    Text,
+    /// A string: anything else, and every quoted scalar.
+    String,
 }
 
 impl Scalar {
-    /// What it means.
+    /// Its meaning if no type is expected.
+    #[must_use]
     pub fn meaning(&self) -> Meaning {
         let text = self.text.as_str();
         match self.tag.as_deref() {
@@ -41,12 +42,12 @@ impl Scalar {
             },
             Some("int" | "bool" | "null") => resolve(text),
             None if self.plain => resolve(text),
-            _ => Meaning::Text,
+            _ => Meaning::String,
         }
     }
 
-    /// The tag, if the text is nothing that can have it.
-    pub fn wrong_tag(&self) -> Option<&str> {
+    /// Its tag, if its text does not match it.
+    pub(crate) fn wrong_tag(&self) -> Option<&str> {
         let tag = self.tag.as_deref()?;
         let fits = match (tag, self.meaning()) {
             ("int", meaning) => matches!(meaning, Meaning::Integer(_) | Meaning::Unsigned(_)),
@@ -59,16 +60,18 @@ impl Scalar {
         (!fits).then_some(tag)
     }
 
-    /// Whether it means nothing.
+    /// Returns whether it means null.
+    #[must_use]
     pub fn is_null(&self) -> bool {
         self.meaning() == Meaning::Null
     }
 
-    /// Its meaning where a boolean is wanted: more words count than elsewhere.
+    /// Its meaning as a boolean, for which more words count than elsewhere.
+    #[must_use]
     pub fn as_bool(&self) -> Option<bool> {
         match self.meaning() {
             Meaning::Bool(value) => Some(value),
-            Meaning::Text => match self.text.as_str() {
+            Meaning::String => match self.text.as_str() {
                 "y" | "Y" | "yes" | "Yes" | "YES" | "on" | "On" | "ON" => Some(true),
                 "n" | "N" | "no" | "No" | "NO" | "off" | "Off" | "OFF" => Some(false),
                 _ => None,
@@ -77,7 +80,8 @@ impl Scalar {
         }
     }
 
-    /// Its meaning where a whole number is wanted: what follows a decimal point is cut.
+    /// Its meaning as an integer; fractions are cut off.
+    #[must_use]
     pub fn as_integer(&self) -> Option<i64> {
         match self.meaning() {
             Meaning::Integer(value) => Some(value),
@@ -88,7 +92,8 @@ impl Scalar {
         }
     }
 
-    /// Its meaning where a number is wanted.
+    /// Its meaning as a number.
+    #[must_use]
     pub fn as_float(&self) -> Option<f64> {
         match self.meaning() {
             Meaning::Float(value) => Some(value),
@@ -100,8 +105,9 @@ impl Scalar {
         }
     }
 
-    /// Its bytes: those of its text, or what `!!binary` stands for; `None` when that is not
+    /// Its bytes: those of its text, or the decoded ones after `!!binary`; `None` if that is not
     /// base64.
+    #[must_use]
     pub fn bytes(&self) -> Option<Vec<u8>> {
         if self.tag.as_deref() != Some("binary") {
             return Some(self.text.clone().into_bytes());
@@ -111,13 +117,13 @@ impl Scalar {
     }
 }
 
-/// Whether a plain scalar of this text would be read as this text.
-pub fn reads_as_text(text: &str) -> bool {
+/// Returns whether a plain scalar of this text is read as this string.
+pub(crate) fn reads_as_text(text: &str) -> bool {
     let scalar = Scalar { text: text.to_owned(), plain: true, tag: None };
-    text != "<<" && scalar.meaning() == Meaning::Text && scalar.as_bool().is_none()
+    text != "<<" && scalar.meaning() == Meaning::String && scalar.as_bool().is_none()
 }
 
-/// What a plain scalar means.
+/// The meaning of a plain scalar.
 fn resolve(text: &str) -> Meaning {
     match text {
         "" | "~" | "null" | "Null" | "NULL" => return Meaning::Null,
@@ -131,14 +137,13 @@ fn resolve(text: &str) -> Meaning {
         _ => {}
     }
     if !text.starts_with(|first: char| first.is_ascii_digit() || "+-.".contains(first)) {
-        return Meaning::Text;
+        return Meaning::String;
     }
     let number = text.replace('_', "");
     integer(&number).unwrap_or_else(|| float(&number))
 }
 
-/// A whole number, with a base before its digits if there is one; a leading zero means octal, as
-/// YAML 1.1 has it.
+/// An integer, possibly with a prefix for its base; a leading zero means octal, as in YAML 1.1.
 fn integer(text: &str) -> Option<Meaning> {
     let (negative, digits) = match text.strip_prefix('-') {
         Some(digits) => (true, digits),
@@ -162,13 +167,13 @@ fn integer(text: &str) -> Option<Meaning> {
     Some(i64::try_from(value).map_or(Meaning::Unsigned(value), Meaning::Integer))
 }
 
-/// A number with a decimal point or an exponent: digits on one side of the point at least.
+/// A number with a decimal point or an exponent.
 fn float(text: &str) -> Meaning {
     let decimal = |c: char| c.is_ascii_digit() || "+-.eE".contains(c);
     let text = text.replace('_', "");
     match text.parse() {
         Ok(value) if text.chars().all(decimal) => Meaning::Float(value),
-        _ => Meaning::Text,
+        _ => Meaning::String,
     }
 }
 
@@ -189,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn whole_numbers() {
+    fn integers() {
         for (text, expected) in [
             ("0", Some(0)),
             ("200", Some(200)),
@@ -274,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn words_with_a_meaning_do_not_read_as_text() {
+    fn words_with_another_meaning_do_not_read_as_strings() {
         for text in ["", "~", "null", "true", "yes", "N", "5", "1.5", "0x1", "<<", ".inf"] {
             assert!(!reads_as_text(text), "{text}");
         }

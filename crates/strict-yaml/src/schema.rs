@@ -1,5 +1,5 @@
-//! The keys that sections can have, as the settings themselves tell: a key that stands in the wrong
-//! section is known by them.
+//! The keys of all sections of a type, found by deserializing it. They show where a misplaced key
+//! belongs.
 
 use std::collections::VecDeque;
 
@@ -9,30 +9,30 @@ use serde::{
     forward_to_deserialize_any,
 };
 
-use crate::{long_form::LONG_FORM, place::DecodeError};
+use crate::{long_form::LONG_FORM, path::DecodeError};
 
-/// All sections below a root, the root first, by their way from there.
+/// All sections of a type by their path, the root first.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Schema(Vec<Section>);
+pub(crate) struct Schema(Vec<Section>);
 
 /// A section and its keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Section {
-    /// The keys that lead to it.
-    pub(super) path: Vec<&'static str>,
+pub(crate) struct Section {
+    /// The keys that lead to it from the root.
+    pub(crate) path: Vec<&'static str>,
     keys: &'static [&'static str],
 }
 
-/// Maximum depth of sections within sections; none of ours is as deep.
+/// Maximum depth of sections within sections.
 const MAX_DEPTH: usize = 6;
 
 impl Schema {
     /// The sections of `T`.
-    pub(super) fn of<T: DeserializeOwned>() -> Self {
+    pub(crate) fn of<T: DeserializeOwned>() -> Self {
         let (mut sections, mut paths) = (Vec::new(), VecDeque::from([Vec::new()]));
         while let Some(path) = paths.pop_front() {
             let mut keys: &'static [&'static str] = &[];
-            // It never gets to the end: all that is wanted is which keys are asked for.
+            // It always fails: only the keys that it asks for are of interest.
             drop(T::deserialize(Asked { path: &path, keys: &mut keys }));
             if keys.is_empty() {
                 continue;
@@ -45,8 +45,8 @@ impl Schema {
         Self(sections)
     }
 
-    /// The sections that have `key`, and the key as they know it; those near the root come first.
-    pub(super) fn with(&self, key: &str) -> (Vec<&Section>, Option<&'static str>) {
+    /// The sections that have `key`, those near the root first, and the key as they know it.
+    pub(crate) fn with(&self, key: &str) -> (Vec<&Section>, Option<&'static str>) {
         let known = self.0.iter().find_map(|section| section.keys.iter().find(|k| **k == key));
         let sections = self.0.iter().filter(|section| section.keys.contains(&key));
         (sections.collect(), known.copied())
@@ -54,13 +54,13 @@ impl Schema {
 }
 
 impl Schema {
-    /// Whether the root has `key`.
-    pub(super) fn is_at_root(&self, key: &str) -> bool {
+    /// Returns whether the root has `key`.
+    pub(crate) fn is_at_root(&self, key: &str) -> bool {
         self.0.first().is_some_and(|root| root.keys.contains(&key))
     }
 }
 
-/// Notes the keys of the section at the end of a path, and decodes nothing.
+/// Records the keys of the section at a path, and decodes nothing.
 struct Asked<'a> {
     path: &'a [&'static str],
     keys: &'a mut &'static [&'static str],
@@ -89,7 +89,7 @@ impl<'de> Deserializer<'de> for Asked<'_> {
         if name.starts_with(LONG_FORM) { stop() } else { visitor.visit_newtype_struct(self) }
     }
 
-    /// The items of a list of sections have their keys.
+    /// Enters the items of a list.
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         visitor.visit_seq(self)
     }
@@ -141,5 +141,42 @@ impl<'de> MapAccess<'de> for Asked<'_> {
     ) -> Result<T::Value, DecodeError> {
         let path = self.path.get(1..).unwrap_or_default();
         seed.deserialize(Asked { path, keys: self.keys })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Deserialize)]
+    #[expect(dead_code, reason = "only its keys matter")]
+    struct Root {
+        name: String,
+        inner: Option<Box<Inner>>,
+        list: Vec<Item>,
+    }
+
+    #[derive(Deserialize)]
+    #[expect(dead_code, reason = "only its keys matter")]
+    struct Inner {
+        deeper: Item,
+    }
+
+    #[derive(Deserialize)]
+    #[expect(dead_code, reason = "only its keys matter")]
+    struct Item {
+        value: i64,
+    }
+
+    #[test]
+    fn every_section_is_found() {
+        let schema = Schema::of::<Root>();
+        let paths: Vec<_> = schema.0.iter().map(|section| section.path.join(".")).collect();
+        assert_eq!(paths, ["", "inner", "list", "inner.deeper"]);
+        let (sections, key) = schema.with("value");
+        assert_eq!((sections.len(), key), (2, Some("value")));
+        assert!(schema.is_at_root("list") && !schema.is_at_root("deeper"));
     }
 }

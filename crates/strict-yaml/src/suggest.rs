@@ -1,63 +1,62 @@
-//! What a key that a section does not have was probably meant to be.
+//! Suggestions for unknown keys.
 //!
-//! A suggestion must not turn a check into its opposite. So only keys are suggested that have the
-//! same words of denial, quantity and bounds, and the same digits, as what was written.
+//! A suggestion must not reverse the meaning of a key. So a key is suggested only if it has the same
+//! digits and the same words of negation, quantity and bounds as the one that was written.
 
 use std::rc::Rc;
 
 use crate::{
-    mapping::Key,
+    decoder::Entry,
     schema::{Schema, Section},
-    session::Entry,
-    tree::{Kind, Node},
+    tree::{Key, Kind, Node},
 };
 
-/// What is known of the keys of a document beside the section that is decoded.
-pub(super) struct Keys {
-    /// The sections of the document, by the keys that lead there from its root.
-    pub(super) schema: Schema,
-    /// What the root is called.
-    pub(super) root: &'static str,
-    /// What became of keys of old, and of those that have never been ones.
-    pub(super) history: History,
+/// The keys of a document besides those of the section that is decoded.
+pub(crate) struct Keys {
+    /// The sections of the document.
+    pub(crate) schema: Schema,
+    /// The name of the root in messages.
+    pub(crate) root: &'static str,
+    /// Replacements of keys that no longer exist, or never did.
+    pub(crate) replacement: Replacements,
 }
 
-/// Says what became of a key in the section at a path, and which key of that section was meant.
-pub type History = fn(&[&str], &str) -> Option<Former>;
+/// Returns the replacement of a key of the section at a path.
+pub(crate) type Replacements = fn(&[&str], &str) -> Option<Replacement>;
 
-/// What to write in place of a key.
+/// The advice for a key that no longer exists, or never did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Former {
-    /// The key that has its meaning, if one has.
-    pub now: Option<&'static str>,
-    /// What to do, as the end of a sentence.
+pub struct Replacement {
+    /// The key of the same section that has its meaning, if there is one.
+    pub key: Option<&'static str>,
+    /// The advice, as the end of a sentence.
     pub advice: &'static str,
 }
 
-/// What to say of a key that is not known.
+/// The suggestion for an unknown key.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Suggestion {
+pub(crate) struct Suggestion {
     /// The key that was probably meant.
-    pub(super) meant: Option<&'static str>,
-    /// The end of a sentence, with what stands before it; or else empty.
-    pub(super) text: String,
+    pub(crate) meant: Option<&'static str>,
+    /// The end of a sentence with the punctuation before it, or empty.
+    pub(crate) text: String,
 }
 
 impl Keys {
-    /// What to say of `written` in the section at `path`, which has the keys `known`. `prober` is
-    /// the one of its siblings that says which section counts, if there is one.
-    pub(super) fn suggest(
+    /// The suggestion for the key `written` of the section at `path`, which has the keys `known`.
+    /// `selected` is the section that a sibling of the key selects by its name, if there is one.
+    pub(crate) fn suggest(
         &self,
         written: &str,
         path: &[&str],
         known: &[&'static str],
-        prober: Option<&str>,
+        selected: Option<&str>,
     ) -> Suggestion {
-        if let Some(Former { now, advice }) = (self.history)(path, written) {
-            return Suggestion { meant: now, text: format!("; {advice}") };
+        if let Some(Replacement { key, advice }) = (self.replacement)(path, written) {
+            return Suggestion { meant: key, text: format!("; {advice}") };
         }
         let (sections, key) = self.schema.with(written);
-        let at = Place { path, root: self.root, prober };
+        let at = Place { path, root: self.root, selected };
         if let Some(text) = at.near(&sections) {
             return Suggestion { meant: key, text };
         }
@@ -69,10 +68,10 @@ impl Keys {
 }
 
 impl Keys {
-    /// What to say of a key beside the one key of a file, which has sections by name below it.
-    pub(super) fn suggest_at_top(&self, entry: Entry<'_>, known: &[&'static str]) -> Suggestion {
+    /// The suggestion for a key beside the one key of a document, which holds the sections.
+    pub(crate) fn suggest_at_top(&self, entry: Entry<'_>, known: &[&'static str]) -> Suggestion {
         let written = entry.key.text.as_str();
-        // As in one with `prober: http`.
+        // As in a section with `prober: http`.
         let is_section = |keys: &[(Key, Rc<Node>)]| {
             keys.iter().any(|(key, node)| {
                 let names_another = matches!(&node.kind, Kind::Scalar(scalar) if self.schema.is_at_root(&scalar.text));
@@ -82,10 +81,10 @@ impl Keys {
         let names = known.iter().map(|key| format!("'{key}'")).collect::<Vec<_>>();
         let text = match &entry.node.kind {
             Kind::Mapping(keys) if is_section(keys) => {
-                format!("; it stands one level too high: put it below {}", listed(&names))
+                format!("; it is one level too high: move it under {}", listed(&names))
             }
             _ if self.schema.is_at_root(written) => {
-                format!("; it is a key of {}, which stands below {}", self.root, listed(&names))
+                format!("; it is a key of {}, which belongs under {}", self.root, listed(&names))
             }
             _ => match nearest(written, known) {
                 Some(meant) => format!("; did you mean '{meant}'?"),
@@ -100,11 +99,11 @@ impl Keys {
 struct Place<'p> {
     path: &'p [&'p str],
     root: &'static str,
-    prober: Option<&'p str>,
+    selected: Option<&'p str>,
 }
 
 impl Place<'_> {
-    /// Where a key belongs that stands too high or too low.
+    /// The place of a key that is too high or too low.
     fn near(&self, sections: &[&Section]) -> Option<String> {
         let below = |section: &&&Section| {
             section.path.len() > self.path.len() && starts_with(&section.path, self.path)
@@ -136,7 +135,7 @@ impl Place<'_> {
         }
     }
 
-    /// Where a key belongs that stands in a section of something else.
+    /// The place of a key that is in the section of something else.
     fn far(&self, sections: &[&Section]) -> Option<String> {
         let own = self.path.first();
         let within: Vec<_> =
@@ -153,10 +152,10 @@ impl Place<'_> {
     }
 
     fn is_used(&self, section: &Section) -> bool {
-        section.path.first().copied() == self.prober
+        section.path.first().copied() == self.selected
     }
 
-    /// A section as people call it: by its key, and by what that is in.
+    /// The name of a section in messages: its key, and those above it.
     fn name(&self, section: &Section) -> String {
         let beyond =
             section.path.get(self.path.len()..).filter(|_| starts_with(&section.path, self.path));
@@ -191,7 +190,7 @@ fn listed(names: &[String]) -> String {
     }
 }
 
-/// The known key nearest to `written`, if one is near enough to be meant.
+/// The known key that is nearest to `written`, if one is near enough.
 fn nearest(written: &str, known: &[&'static str]) -> Option<&'static str> {
     if written.len() > MAX_LENGTH {
         return None;
@@ -203,27 +202,27 @@ fn nearest(written: &str, known: &[&'static str]) -> Option<&'static str> {
         .filter(|(candidate, _)| candidate.sense.is_some() && candidate.sense == spelled.sense)
         .map(|(candidate, key)| (distance(&spelled.text, &candidate.text), candidate, key))
         .filter(|(distance, candidate, key)| {
-            *distance <= key.len().max(SHORTEST) / 3 && spelled.may_be(candidate)
+            *distance <= key.len().max(MIN_LENGTH) / 3 && spelled.may_be(candidate)
         })
         .min_by_key(|(distance, ..)| *distance)
         .map(|(.., key)| key);
-    let begun = || {
+    let completed = || {
         let begun = || known.iter().filter(|key| key.starts_with(&spelled.text));
         let shortest = begun().min_by_key(|key| key.len())?;
         let is_clear = begun().all(|key| key.starts_with(shortest));
-        (is_clear && spelled.text.len() >= SHORTEST).then_some(*shortest)
+        (is_clear && spelled.text.len() >= MIN_LENGTH).then_some(*shortest)
     };
-    near.or_else(begun)
+    near.or_else(completed)
 }
 
-/// A key, and what must not differ between it and a suggestion.
+/// A key, and the parts that a suggestion must share with it.
 struct Spelling {
     text: String,
-    /// Its words that decide and its digits; none if a word may be one or another of them.
+    /// Its decisive words and its digits; `None` if a word may be either of two of them.
     sense: Option<Vec<String>>,
 }
 
-/// Words that make of a key another one.
+/// Words that change the meaning of a key.
 const DECISIVE: [&str; 15] = [
     "not", "no", "none", "all", "any", "min", "max", "skip", "dont", "enable", "disable",
     "insecure", "allow", "deny", "without",
@@ -249,8 +248,7 @@ impl Spelling {
         Self { text: text.to_owned(), sense }
     }
 
-    /// Whether this is the other one with letters wrong, or with words too many or missing; a word in
-    /// place of another makes it another key.
+    /// Returns whether this is the other key with typing errors, or with words added or missing.
     fn may_be(&self, other: &Self) -> bool {
         let squeezed = |text: &str| text.replace('_', "");
         let typos = distance(&squeezed(&self.text), &squeezed(&other.text));
@@ -267,18 +265,19 @@ impl Spelling {
     }
 }
 
-/// The decisive word that `word` is, or is misspelled to; an error where it may be one of several.
+/// The decisive word that `word` is or was meant to be; an error if it may be one of several.
 fn decisive(word: &str) -> Result<Option<&'static str>, ()> {
     if let Some(exact) = DECISIVE.iter().find(|known| **known == word) {
         return Ok(Some(exact));
     }
-    let fused =
-        |known: &str| known.len() >= SHORTEST && (word.starts_with(known) || word.ends_with(known));
-    if word.len() > SHORTEST && (fused("not") || fused("none")) {
+    let fused = |known: &str| {
+        known.len() >= MIN_LENGTH && (word.starts_with(known) || word.ends_with(known))
+    };
+    if word.len() > MIN_LENGTH && (fused("not") || fused("none")) {
         return Ok(Some("not"));
     }
     let mut near = DECISIVE.iter().filter(|known| {
-        word.len() >= SHORTEST && known.len() >= SHORTEST && distance(word, known) <= 1
+        word.len() >= MIN_LENGTH && known.len() >= MIN_LENGTH && distance(word, known) <= 1
     });
     match (near.next(), near.next()) {
         (None, _) => Ok(None),
@@ -291,17 +290,16 @@ fn is_typo(word: &str, other: &str) -> bool {
     distance(word, other) <= other.len() / 3
 }
 
-/// Shorter texts are no beginnings of keys.
-const SHORTEST: usize = 3;
+/// Minimum length of a text that is completed to a key.
+const MIN_LENGTH: usize = 3;
 
-/// Longer texts than this are no misspelled keys.
+/// Maximum length of a misspelled key.
 const MAX_LENGTH: usize = 100;
 
-/// How many letters must be put in, left out, changed or swapped with the next to get from one text
-/// to the other.
+/// Edit distance: the number of letters to insert, remove, replace or swap with the next one.
 fn distance(left: &str, right: &str) -> usize {
     let (left, right): (Vec<char>, Vec<char>) = (left.chars().collect(), right.chars().collect());
-    // Three rows of the usual table: two back for swaps, one back, and the one being filled.
+    // Three rows of the table: two back for swaps, one back, and the current one.
     let mut older: Vec<usize> = Vec::new();
     let mut old: Vec<usize> = (0..=right.len()).collect();
     let mut before = None;

@@ -55,7 +55,9 @@ struct Thing {
     parts: Vec<Part>,
 }
 
-impl Surprising for Thing {
+impl RootSection for Thing {
+    const NAME: &'static str = "the thing";
+
     /// One for each key of its map: the path to a value.
     fn warnings(&self) -> Vec<Warning> {
         let segment = |text: &str| match text.parse() {
@@ -106,12 +108,13 @@ fn read(yaml: &str) -> Result<Thing, String> {
 }
 
 fn all(text: impl AsRef<[u8]>) -> Result<BTreeMap<String, Thing>, String> {
-    let decoded = decode_sections(text.as_ref(), "things");
-    decoded.map(|things| things.by_name).map_err(|faults| lines(&faults))
+    let document = Document { name: "", text: text.as_ref() };
+    let decoded = decode_sections(&[document], "things");
+    decoded.map(|things| things.by_name).map_err(|errors| lines(&errors.diagnostics))
 }
 
-fn lines(faults: &[Fault]) -> String {
-    faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+fn lines(diagnostics: &[Diagnostic]) -> String {
+    diagnostics.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
 #[test]
@@ -126,7 +129,8 @@ fn warnings_stand_at_the_value_that_they_are_about() {
         "    list: [b, ~, c]\n",
         "    map: {odd: number, low: part low, second: list 1, absent: part middle, whole: ''}\n",
     );
-    let things = decode_sections::<Thing>(text.as_bytes(), "things").unwrap();
+    let document = Document { name: "", text: text.as_bytes() };
+    let things = decode_sections::<Thing>(&[document], "things").unwrap();
     assert_eq!(
         lines(&things.warnings),
         "2:3: things.a: whole\n\
@@ -176,9 +180,9 @@ fn numbers_and_booleans() {
     assert_eq!((thing.number, thing.flag, thing.maybe), (400, false, None));
     assert_eq!(
         read("number: '5'\nflag: 'true'\nmaybe: 1").unwrap_err(),
-        "3:13: things.a.number: expected a whole number, found a text in quotes\n\
-         4:11: things.a.flag: expected true or false, found a text in quotes\n\
-         5:12: things.a.maybe: expected true or false, found a number"
+        "3:13: things.a.number: expected an integer, found a quoted string\n\
+         4:11: things.a.flag: expected a boolean, found a quoted string\n\
+         5:12: things.a.maybe: expected a boolean, found an integer"
     );
 }
 
@@ -202,10 +206,10 @@ fn files_without_sections() {
     for text in ["", "\n\n", "# nothing\n"] {
         assert!(all(text).unwrap_err().contains("(EOF)"), "{text}");
     }
-    assert_eq!(all("[a]").unwrap_err(), "1:1: expected 'things:' at the left edge, found a list");
+    assert_eq!(all("[a]").unwrap_err(), "1:1: expected the key 'things', found a sequence");
     assert_eq!(
         all("things: 5").unwrap_err(),
-        "1:9: things: expected a section with names as its keys, found a number"
+        "1:9: things: expected a mapping of names, found an integer"
     );
 }
 
@@ -268,18 +272,18 @@ text: again
     let error = read(yaml).unwrap_err();
     assert_eq!(
         error,
-        "4:13: things.a.number: expected a whole number, found a text\n\
+        "4:13: things.a.number: expected an integer, found a string\n\
          5:5: things.a.txt: unknown key 'txt'; did you mean 'text'?\n\
-         6:11: things.a.list: expected a list: put each item after a dash, or all in [ ], found a text\n\
+         6:11: things.a.list: expected a sequence (one item after each dash, or all in [ ]), found a string\n\
          8:15: things.a.parts[0].low: low must not exceed high\n\
          9:27: things.a.parts[1].height: unknown key 'height'\n\
-         10:15: things.a.parts[2].low: expected a whole number, found a text\n\
-         11:16: things.a.lists.a: expected a list: put each item after a dash, or all in [ ], found a text\n\
-         11:23: things.a.lists.c[0]: expected a text, found a list\n\
-         12:11: things.a.flag: expected true or false, found a number\n\
-         13:5: things.a.part: expected a section with keys, found a list\n\
-         14:5: things.a.text: expected a text, found a section\n\
-         15:5: things.a.text: the key 'text' is there already, in line 14"
+         10:15: things.a.parts[2].low: expected an integer, found a string\n\
+         11:16: things.a.lists.a: expected a sequence (one item after each dash, or all in [ ]), found a string\n\
+         11:23: things.a.lists.c[0]: expected a string, found a sequence\n\
+         12:11: things.a.flag: expected a boolean, found an integer\n\
+         13:5: things.a.part: expected a mapping, found a sequence\n\
+         14:5: things.a.text: expected a string, found a mapping\n\
+         15:5: things.a.text: duplicate key 'text', first set in line 14"
     );
 }
 
@@ -287,7 +291,7 @@ text: again
 fn what_only_seems_wrong_because_of_another_error_is_not_told() {
     assert_eq!(
         read("part: {low: 5, high: x}").unwrap_err(),
-        "3:26: things.a.part.high: expected a whole number, found a text"
+        "3:26: things.a.part.high: expected an integer, found a string"
     );
 }
 
@@ -298,21 +302,21 @@ fn syntax_errors_have_a_place() {
         ("things:\n\ta: {}", "2:2: invalid YAML: "),
         ("things: *nobody", "1:9: invalid YAML: "),
         ("things: 'a", "1:9: invalid YAML: "),
-        ("things: &a [*a]", "1:13: things[0]: this alias stands inside of what it refers to"),
-        ("things: {[a]: b}", "1:10: things: a key is a single word"),
+        ("things: &a [*a]", "1:13: things[0]: alias inside its own anchor"),
+        ("things: {[a]: b}", "1:10: things: a mapping key must be a scalar"),
         ("a: \u{1}", "1:4: control characters are not allowed"),
     ] {
         let error = all(text).unwrap_err();
         assert!(error.starts_with(start), "{text}: {error}");
     }
-    assert_eq!(all(b"things:\n  \xff").unwrap_err(), "2:3: this is not UTF-8");
+    assert_eq!(all(b"things:\n  \xff").unwrap_err(), "2:3: the text is not valid UTF-8");
     assert_eq!(all("\u{feff}things: {}"), Ok(BTreeMap::new()));
 }
 
 #[test]
 fn deep_nesting_is_refused() {
     let deep = format!("things: {}", "[".repeat(200));
-    assert!(all(deep).unwrap_err().contains("nested deeper than 100 levels"));
+    assert!(all(deep).unwrap_err().contains("nested more than 100 levels deep"));
     let mut block = String::from("things:\n");
     let mut aliases = String::from("things:\n  - &a0 x\n");
     for level in 1..5_000 {
@@ -320,7 +324,7 @@ fn deep_nesting_is_refused() {
         writeln!(aliases, "  - &a{level} [*a{}]", level - 1).unwrap();
     }
     assert!(all(block).is_err());
-    assert!(all(aliases).unwrap_err().contains("nested deeper than 100 levels"));
+    assert!(all(aliases).unwrap_err().contains("nested more than 100 levels deep"));
 }
 
 #[test]
@@ -332,7 +336,7 @@ fn aliases_of_aliases_are_refused() {
             .unwrap();
     }
     let error = all(text).unwrap_err();
-    assert!(error.contains("the aliases of this file stand for more"), "{error}");
+    assert!(error.contains("YAML aliases expand to too many nodes (limit 5000000)"), "{error}");
 }
 
 #[test]
@@ -342,7 +346,7 @@ fn a_key_that_is_there_twice_is_found_among_many() {
     for number in [0, 15, 16, 17, 39] {
         let error = read(&format!("map:\n{keys}  k{number}: v")).unwrap_err();
         // The map begins in line 4.
-        let expected = format!("the key 'k{number}' is there already, in line {}", number + 4);
+        let expected = format!("duplicate key 'k{number}', first set in line {}", number + 4);
         assert!(error.ends_with(&expected), "{error}");
     }
 }
@@ -356,7 +360,7 @@ fn many_errors_are_cut_off() {
     let error = all(text).unwrap_err();
     let lines = error.lines().count();
     assert!((100..110).contains(&lines), "{lines}");
-    assert!(error.ends_with("there may be more errors: no more were looked for"), "{error}");
+    assert!(error.ends_with("too many errors: there may be more that are not listed"), "{error}");
 }
 
 proptest! {

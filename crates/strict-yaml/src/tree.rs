@@ -1,65 +1,60 @@
-//! A YAML document as a tree of nodes that know their places.
+//! A YAML document as a tree of nodes with positions.
 
 use std::{borrow::Cow, collections::BTreeMap, rc::Rc};
 
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, Tag};
 
 use crate::{
-    diagnostic::{Fault, Mark},
-    mapping::{Key, Mapping},
-    place::key_in_path,
-    scalar::Scalar,
+    diagnostic::{Diagnostic, FileId, Location, Position, Step},
+    mapping::Mapping,
+    rule::Segment,
+};
+pub use crate::{
+    mapping::Key,
+    path::Path,
+    scalar::{Meaning, Scalar},
 };
 
 /// A node of a document.
 ///
-/// An alias is the node of its anchor, so that a document takes no more memory than its text
-/// deserves, whatever it refers to.
+/// An alias is the node of its anchor, so that a document needs no more memory than its text
+/// suggests.
 #[derive(Debug)]
 pub struct Node {
-    /// Unlike any other in the document.
-    pub id: usize,
-    /// Where it begins.
-    pub mark: Mark,
-    /// Levels below and including it, aliases followed.
+    /// Unique among the keys and nodes of all documents that are decoded together.
+    pub(crate) id: usize,
+    /// Position of its first character.
+    pub position: Position,
+    /// Number of levels below and including it, with aliases followed.
     depth: usize,
-    /// What it is.
+    /// Its content.
     pub kind: Kind,
-    /// Whether it is a section that says that what is in it is secret.
-    pub hides_values: bool,
+    /// Whether it is a mapping that declares its values secret.
+    pub(crate) hides_values: bool,
 }
 
-/// The key of a section that has what is in it kept secret.
-const SECRET: &str = "secret";
-
-/// What a node is.
+/// The content of a node.
 #[derive(Debug)]
 pub enum Kind {
     /// A single value.
     Scalar(Scalar),
     /// A list.
     Sequence(Vec<Rc<Node>>),
-    /// Keys and values in the order of the file; each key is there once.
+    /// Keys and values in the order of the document, without duplicates.
     Mapping(Vec<(Key, Rc<Node>)>),
 }
 
 impl Node {
-    /// Whether it means nothing.
+    /// Returns whether it means null.
+    #[must_use]
     pub fn is_null(&self) -> bool {
         matches!(&self.kind, Kind::Scalar(scalar) if scalar.is_null())
     }
 }
 
 impl Kind {
-    fn hides_values(&self) -> bool {
-        let Self::Mapping(entries) = self else { return false };
-        entries.iter().any(|(key, value)| {
-            key.text == SECRET
-                && matches!(&value.kind, Self::Scalar(scalar) if scalar.as_bool() == Some(true))
-        })
-    }
-
-    pub fn children(&self) -> impl Iterator<Item = &Node> {
+    /// The items of a sequence or the values of a mapping.
+    pub(crate) fn children(&self) -> impl Iterator<Item = &Node> {
         let (items, entries) = match self {
             Self::Scalar(_) => (None, None),
             Self::Sequence(items) => (Some(items), None),
@@ -68,66 +63,126 @@ impl Kind {
         let values = entries.into_iter().flatten().map(|(_, value)| value);
         items.into_iter().flatten().chain(values).map(Rc::as_ref)
     }
-}
 
-/// Levels that a document may have, aliases followed; no configuration comes near it, and it
-/// bounds every recursion over a document.
-const DEEPEST: usize = 100;
-
-/// The root of the first document, if there is one, and errors that do not end the reading, such as
-/// keys that are there twice.
-///
-/// What follows the first document is not even looked at.
-pub fn parse(text: &str) -> Result<(Option<Rc<Node>>, Vec<Fault>), Fault> {
-    let mut text = Cow::Borrowed(text);
-    let attempts = (MAX_REPEATED_BYTES / text.len().max(1)).max(1);
-    for _ in 0..attempts {
-        match parse_once(&text) {
-            Err(Failure::Parser(error)) => {
-                match with_spaces_for_tabs(&text, error.marker().index()) {
-                    Some(replaced) => text = Cow::Owned(replaced),
-                    None => return Err(Failure::Parser(error).into_fault()),
-                }
-            }
-            other => return other.map_err(Failure::into_fault),
-        }
+    /// Returns whether it is a mapping in which `key` is true.
+    fn has_true(&self, key: &str) -> bool {
+        let Self::Mapping(entries) = self else { return false };
+        let is_true = |node: &Node| match &node.kind {
+            Self::Scalar(scalar) => scalar.as_bool() == Some(true),
+            _ => false,
+        };
+        entries.iter().any(|(known, value)| known.text == key && is_true(value))
     }
-    parse_once(&text).map_err(Failure::into_fault)
 }
+
+/// Maximum number of levels of a document, with aliases followed. It bounds every recursion over a
+/// document.
+const MAX_DEPTH: usize = 100;
 
 /// Maximum number of bytes that are parsed again because of tabs after colons.
 const MAX_REPEATED_BYTES: usize = 200 * 1024 * 1024;
 
-/// Why a document cannot be read.
-enum Failure {
-    /// It is no YAML.
-    Parser(ScanError),
-    /// It is, but is not acceptable.
-    Builder(Fault),
+/// Parses the first document of a text; the rest is ignored. `None` if there is no document.
+pub fn parse(file: FileId, text: &[u8]) -> Result<Option<Rc<Node>>, Diagnostic> {
+    Options { file, ..Options::default() }.parse(text).map(|tree| tree.root)
 }
 
-impl Failure {
-    fn into_fault(self) -> Fault {
-        match self {
-            Self::Parser(error) => {
-                Fault::new(mark(*error.marker()), format!("invalid YAML: {}", error.info()))
+/// Settings of the parser.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Options {
+    pub(crate) file: FileId,
+    /// The last id that is taken by another document.
+    pub(crate) last_id: usize,
+    /// The key of a mapping that declares its values secret if it is true.
+    pub(crate) secret_key: Option<&'static str>,
+}
+
+/// A document, and errors that do not keep it from being read, such as duplicate keys.
+#[derive(Debug, Default)]
+pub(crate) struct Tree {
+    pub(crate) root: Option<Rc<Node>>,
+    pub(crate) errors: Vec<Diagnostic>,
+    pub(crate) last_id: usize,
+}
+
+impl Options {
+    pub(crate) fn parse(self, text: &[u8]) -> Result<Tree, Diagnostic> {
+        let mut text = Cow::Borrowed(self.check(text)?);
+        for _ in 0..MAX_REPEATED_BYTES / text.len().max(1) {
+            match self.parse_once(&text) {
+                Err(Failure::Parser(error)) => {
+                    match with_spaces_for_tabs(&text, error.marker().index()) {
+                        Some(replaced) => text = Cow::Owned(replaced),
+                        None => return Err(self.diagnostic(Failure::Parser(error))),
+                    }
+                }
+                other => return other.map_err(|failure| self.diagnostic(failure)),
             }
-            Self::Builder(fault) => fault,
         }
+        self.parse_once(&text).map_err(|failure| self.diagnostic(failure))
+    }
+
+    /// The text without its byte order mark, if it is valid UTF-8 without control characters.
+    fn check(self, text: &[u8]) -> Result<&str, Diagnostic> {
+        const BYTE_ORDER_MARK: char = '\u{feff}';
+
+        let text = str::from_utf8(text).map_err(|error| {
+            let before = text.get(..error.valid_up_to()).unwrap_or_default();
+            let end = self.end_of(&String::from_utf8_lossy(before));
+            Diagnostic::new(end, "the text is not valid UTF-8")
+        })?;
+        let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
+        let is_control = |c: char| c.is_control() && !matches!(c, '\t' | '\n' | '\r' | '\u{85}');
+        match text.find(is_control) {
+            Some(position) => {
+                let (before, _) = text.split_at(position);
+                Err(Diagnostic::new(self.end_of(before), "control characters are not allowed"))
+            }
+            None => Ok(text),
+        }
+    }
+
+    /// The position after `text`.
+    fn end_of(self, text: &str) -> Position {
+        let line = text.matches('\n').count() + 1;
+        let column = text.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+        Position { file: self.file, line, column }
+    }
+
+    fn parse_once(self, text: &str) -> Result<Tree, Failure> {
+        let mut builder = Builder { options: self, last_id: self.last_id, ..Builder::default() };
+        let mut parser = Parser::new_from_str(text);
+        while let Some(event) = parser.next_event() {
+            let (event, span) = event.map_err(Failure::Parser)?;
+            if matches!(event, Event::DocumentEnd | Event::StreamEnd) {
+                break;
+            }
+            builder.take(event, span).map_err(Failure::Builder)?;
+        }
+        Ok(Tree { root: builder.root, errors: builder.errors, last_id: builder.last_id })
+    }
+
+    fn diagnostic(self, failure: Failure) -> Diagnostic {
+        match failure {
+            Failure::Parser(error) => {
+                let position = self.position(*error.marker());
+                Diagnostic::new(position, format!("invalid YAML: {}", error.info()))
+            }
+            Failure::Builder(diagnostic) => diagnostic,
+        }
+    }
+
+    fn position(self, marker: saphyr_parser::Marker) -> Position {
+        Position { file: self.file, line: marker.line(), column: marker.col() + 1 }
     }
 }
 
-fn parse_once(text: &str) -> Result<(Option<Rc<Node>>, Vec<Fault>), Failure> {
-    let mut builder = Builder::default();
-    let mut parser = Parser::new_from_str(text);
-    while let Some(event) = parser.next_event() {
-        let (event, span) = event.map_err(Failure::Parser)?;
-        if matches!(event, Event::DocumentEnd | Event::StreamEnd) {
-            break;
-        }
-        builder.take(event, span).map_err(Failure::Builder)?;
-    }
-    Ok((builder.root, builder.faults))
+/// The reason why a document cannot be read.
+enum Failure {
+    /// It is not YAML.
+    Parser(ScanError),
+    /// It is YAML that is not accepted.
+    Builder(Diagnostic),
 }
 
 /// The text with spaces in place of the tabs between a colon and the character `index`, if there are
@@ -140,21 +195,21 @@ fn with_spaces_for_tabs(text: &str, index: usize) -> Option<String> {
     (tabs > 0 && key.ends_with(':')).then(|| [key, &" ".repeat(tabs), after].concat())
 }
 
-/// Puts nodes together from the events of the parser.
+/// Builds nodes from the events of the parser.
 #[derive(Default)]
 struct Builder {
-    /// The collections that are not closed yet, the innermost last.
-    open: Vec<Open>,
-    /// Finished nodes by the number of their anchor.
-    anchors: BTreeMap<usize, Rc<Node>>,
+    options: Options,
     root: Option<Rc<Node>>,
-    faults: Vec<Fault>,
+    /// The collections that are not complete, the innermost last.
+    open: Vec<Open>,
+    anchors: BTreeMap<usize, Rc<Node>>,
     last_id: usize,
+    errors: Vec<Diagnostic>,
 }
 
-/// A collection that is not closed yet.
+/// A collection that is not complete.
 struct Open {
-    mark: Mark,
+    position: Position,
     anchor: usize,
     content: Content,
 }
@@ -165,8 +220,8 @@ enum Content {
 }
 
 impl Builder {
-    fn take(&mut self, event: Event<'_>, span: Span) -> Result<(), Fault> {
-        let mark = mark(span.start);
+    fn take(&mut self, event: Event<'_>, span: Span) -> Result<(), Diagnostic> {
+        let position = self.options.position(span.start);
         match event {
             Event::Scalar(text, style, anchor, tag) => {
                 let scalar = Scalar {
@@ -177,26 +232,26 @@ impl Builder {
                 };
                 if let Some(tag) = scalar.wrong_tag() {
                     let message = match tag {
-                        "binary" => "what follows !!binary is not base64".to_owned(),
-                        tag => format!("the tag says !!{tag}, which the value is not"),
+                        "binary" => "invalid base64 after !!binary".to_owned(),
+                        tag => format!("the value does not match its tag !!{tag}"),
                     };
-                    let fault = self.fault(mark, message);
-                    self.faults.push(fault);
+                    let error = self.error(position, message);
+                    self.errors.push(error);
                 }
                 if anchor == 0 && self.awaits_key() {
                     // Nothing can refer to it, so it needs no node.
-                    let key = Key::of(self.next_id(), mark, scalar);
+                    let key = Key::of(self.next_id(), position, scalar);
                     self.set_key(Some(key));
                     return Ok(());
                 }
-                self.finish(mark, anchor, Kind::Scalar(scalar))
+                self.finish(position, anchor, Kind::Scalar(scalar))
             }
             Event::SequenceStart(anchor, _) => {
-                self.enter(mark, anchor, Content::Sequence(Vec::new()))
+                self.enter(position, anchor, Content::Sequence(Vec::new()))
             }
             Event::MappingStart(anchor, _) => {
                 let (entries, key) = (Mapping::default(), None);
-                self.enter(mark, anchor, Content::Mapping { entries, key })
+                self.enter(position, anchor, Content::Mapping { entries, key })
             }
             Event::SequenceEnd | Event::MappingEnd => {
                 let Some(open) = self.open.pop() else { return Ok(()) };
@@ -204,56 +259,60 @@ impl Builder {
                     Content::Sequence(items) => Kind::Sequence(items),
                     Content::Mapping { entries, .. } => Kind::Mapping(entries.into_list()),
                 };
-                self.finish(open.mark, open.anchor, kind)
+                self.finish(open.position, open.anchor, kind)
             }
             Event::Alias(anchor) => match self.anchors.get(&anchor) {
-                Some(node) => self.add(mark, Rc::clone(node)),
-                None => Err(self.fault(mark, "this alias stands inside of what it refers to")),
+                Some(node) => self.add(position, Rc::clone(node)),
+                None => Err(self.error(position, "alias inside its own anchor")),
             },
             _ => Ok(()),
         }
     }
 
-    fn enter(&mut self, mark: Mark, anchor: usize, content: Content) -> Result<(), Fault> {
-        check_depth(mark, self.open.len() + 1)?;
-        self.open.push(Open { mark, anchor, content });
+    fn enter(
+        &mut self,
+        position: Position,
+        anchor: usize,
+        content: Content,
+    ) -> Result<(), Diagnostic> {
+        check_depth(position, self.open.len() + 1)?;
+        self.open.push(Open { position, anchor, content });
         Ok(())
     }
 
-    /// Makes a node and adds it to the collection that is open.
-    fn finish(&mut self, mark: Mark, anchor: usize, kind: Kind) -> Result<(), Fault> {
+    /// Makes a node and adds it to the innermost open collection.
+    fn finish(&mut self, position: Position, anchor: usize, kind: Kind) -> Result<(), Diagnostic> {
         let depth = 1 + kind.children().map(|child| child.depth).max().unwrap_or_default();
-        check_depth(mark, depth)?;
-        let hides_values = kind.hides_values();
-        let node = Rc::new(Node { id: self.next_id(), mark, depth, kind, hides_values });
+        check_depth(position, depth)?;
+        let hides_values = self.options.secret_key.is_some_and(|key| kind.has_true(key));
+        let node = Rc::new(Node { id: self.next_id(), position, depth, kind, hides_values });
         // The parser counts anchors from 1.
         if anchor > 0 {
             self.anchors.insert(anchor, Rc::clone(&node));
         }
-        self.add(mark, node)
+        self.add(position, node)
     }
 
-    /// Adds a node that stands at `mark`, which for an alias is not where the node itself is.
-    fn add(&mut self, mark: Mark, node: Rc<Node>) -> Result<(), Fault> {
+    /// Adds a node. For an alias, `position` is that of the alias and not of the node.
+    fn add(&mut self, position: Position, node: Rc<Node>) -> Result<(), Diagnostic> {
         let id = self.next_id();
         match self.open.last_mut().map(|open| &mut open.content) {
             None => self.root = Some(node),
             Some(Content::Sequence(items)) => items.push(node),
             Some(Content::Mapping { key: waiting @ None, .. }) => {
                 let Kind::Scalar(scalar) = &node.kind else {
-                    let message = "a key is a single word or text, not a list or a section";
-                    return Err(self.fault(mark, message));
+                    let message = "a mapping key must be a scalar, not a sequence or a mapping";
+                    return Err(self.error(position, message));
                 };
-                *waiting = Some(Key::of(id, mark, scalar.clone()));
+                *waiting = Some(Key::of(id, position, scalar.clone()));
             }
             Some(Content::Mapping { entries, key: waiting @ Some(_) }) => {
                 let Some(key) = waiting else { return Ok(()) };
                 if let Some(first) = entries.find(&key.text) {
-                    let (mark, line) = (key.mark, first.line);
-                    let message =
-                        format!("the key '{}' is there already, in line {line}", key.text);
-                    let fault = self.fault(mark, message);
-                    self.faults.push(fault);
+                    let (position, line) = (key.position, first.line);
+                    let message = format!("duplicate key '{}', first set in line {line}", key.text);
+                    let error = self.error(position, message);
+                    self.errors.push(error);
                     self.set_key(None);
                 } else if let Some(key) = waiting.take() {
                     entries.push(key, node);
@@ -263,7 +322,7 @@ impl Builder {
         Ok(())
     }
 
-    /// Whether what comes next is a key.
+    /// Returns whether the next node is a key.
     fn awaits_key(&self) -> bool {
         matches!(self.open.last(), Some(Open { content: Content::Mapping { key: None, .. }, .. }))
     }
@@ -274,24 +333,20 @@ impl Builder {
         }
     }
 
-    fn fault(&self, mark: Mark, message: impl Into<String>) -> Fault {
-        Fault { path: self.path(), ..Fault::new(mark, message) }
-    }
-
-    /// The way to what is read now.
-    fn path(&self) -> String {
-        let mut path = String::new();
-        for open in &self.open {
-            match &open.content {
-                Content::Sequence(items) => path.extend(["[", &items.len().to_string(), "]"]),
-                Content::Mapping { key: Some(key), .. } => {
-                    path.push_str(if path.is_empty() { "" } else { "." });
-                    path.push_str(&key_in_path(&key.text));
-                }
-                Content::Mapping { key: None, .. } => {}
+    fn error(&self, position: Position, message: impl Into<String>) -> Diagnostic {
+        let step = |open: &Open| match &open.content {
+            Content::Sequence(items) => {
+                Some(Step { segment: Segment::Index(items.len()), position })
             }
-        }
-        path
+            Content::Mapping { key: Some(key), .. } => {
+                Some(Step { segment: Segment::Key(key.text.clone()), position: key.position })
+            }
+            Content::Mapping { key: None, .. } => None,
+        };
+        Diagnostic::new(
+            Location { position, path: self.open.iter().filter_map(step).collect() },
+            message,
+        )
     }
 
     fn next_id(&mut self) -> usize {
@@ -300,9 +355,10 @@ impl Builder {
     }
 }
 
-fn check_depth(mark: Mark, depth: usize) -> Result<(), Fault> {
-    if depth > DEEPEST {
-        return Err(Fault::new(mark, format!("nested deeper than {DEEPEST} levels")));
+fn check_depth(position: Position, depth: usize) -> Result<(), Diagnostic> {
+    if depth > MAX_DEPTH {
+        let message = format!("nested more than {MAX_DEPTH} levels deep");
+        return Err(Diagnostic::new(position, message));
     }
     Ok(())
 }
@@ -313,8 +369,4 @@ fn tag_name(tag: &Tag) -> Option<String> {
         return Some(tag.suffix.clone());
     }
     (tag.handle != "!" || !tag.suffix.is_empty()).then(String::new)
-}
-
-fn mark(marker: saphyr_parser::Marker) -> Mark {
-    Mark { line: marker.line(), column: marker.col() + 1 }
 }

@@ -1,4 +1,4 @@
-//! Settings as plain values, in order to print those that are not the default.
+//! Settings as plain values, so that those that differ from the default can be printed.
 
 use std::fmt;
 
@@ -7,28 +7,34 @@ use serde::{
     ser::{self, Impossible, SerializeMap, SerializeSeq, SerializeStruct},
 };
 
-/// A value that can be printed.
+/// A value that can be printed as YAML.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value {
+    /// Null.
     Null,
-    /// A number or a boolean, as it is written.
+    /// A number or a boolean as it is written.
     Plain(String),
+    /// A string.
     Text(String),
+    /// Bytes that are not a string.
     Bytes(Vec<u8>),
+    /// A list.
     List(Vec<Self>),
-    /// A map of the user's own keys; all of them matter.
+    /// A map with keys of the user's own.
     Map(Vec<(String, Self)>),
-    /// A section with known keys, each of which has a default.
+    /// A section with known keys that have defaults.
     Section(Vec<(String, Self)>),
 }
 
 impl Value {
-    /// The value of settings; nothing, if they cannot be told as one.
+    /// The value of settings; null if they have no such form.
+    #[must_use]
     pub fn of<T: Serialize + ?Sized>(settings: &T) -> Self {
         settings.serialize(ToValue).unwrap_or(Self::Null)
     }
 
-    /// What is left of a section without what equals the section `default`.
+    /// The section without the values that equal those of the section `default`.
+    #[must_use]
     pub fn without(self, default: &Self) -> Self {
         let (keys, defaults) = match (self, default) {
             (Self::Section(keys), Self::Section(defaults)) => (keys, defaults),
@@ -48,8 +54,7 @@ impl Value {
         Self::Section(keys.collect())
     }
 
-    /// The same without empty values in sections, as they stand in lists: there each key is empty
-    /// by default.
+    /// The value without the empty values of sections in lists, where every default is empty.
     fn without_empty(self) -> Self {
         match self {
             Self::List(items) => Self::List(items.into_iter().map(Self::without_empty).collect()),
@@ -64,7 +69,8 @@ impl Value {
         }
     }
 
-    /// Whether it is what an absent key means where nothing else is the default.
+    /// Returns whether it equals the value of an absent key without a default.
+    #[must_use]
     pub fn is_empty(&self) -> bool {
         match self {
             Self::Null => true,
@@ -77,9 +83,9 @@ impl Value {
     }
 }
 
-/// Why something is no value: it is an enum with data, or its own `Serialize` says so.
+/// The reason why something has no value: it is an enum with data, or its `Serialize` fails.
 #[derive(Debug)]
-pub(super) struct NoValue(String);
+pub(crate) struct NoValue(String);
 
 impl fmt::Display for NoValue {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -95,11 +101,11 @@ impl ser::Error for NoValue {
     }
 }
 
-/// Turns whatever can be serialized into a [`Value`].
+/// Serializes into a [`Value`].
 #[derive(Clone, Copy)]
 struct ToValue;
 
-/// Numbers and booleans, which are written as Rust writes them.
+/// Numbers and booleans, as Rust writes them.
 macro_rules! plain {
     ($($method:ident: $type:ty),*) => {
         $(fn $method(self, value: $type) -> Result<Value, NoValue> {

@@ -1,8 +1,7 @@
 //! `probe_exporter check`: what is wrong with a file of modules, and what a module does.
 
+mod excerpt;
 mod explanation;
-mod findings;
-mod mask;
 
 use std::{
     fs::{self, File},
@@ -12,13 +11,13 @@ use std::{
 
 use anstream::ColorChoice;
 
-use self::findings::{Lines, Weight};
+use self::excerpt::{Lines, Severity};
 use crate::{
     cli::{
         exit_code::ExitStatus,
         output::{BOLD, ERROR, Output, SUCCESS, WARNING, wrapped},
     },
-    config::{Config, Fault, NamedFile, Source, named_files, web::WebConfig},
+    config::{Config, ConfigError, Diagnostic, NamedFile, Source, named_files, web::WebConfig},
     diagnostics::humanize,
     settings::file,
 };
@@ -63,7 +62,7 @@ impl Check {
         let lines = Lines::of(&source.name, &source.bytes);
         let config = match source.parse() {
             Ok(config) => config,
-            Err(error) => return show_errors(&lines, &error.faults, &source.name, output),
+            Err(error) => return show_errors(&lines, &error, &source.name, output),
         };
         if let Some(module) = &self.explain {
             return self.explain(&config, module, &source.name, output);
@@ -112,7 +111,7 @@ fn check_web(path: &Path, output: &mut Output) -> ExitStatus {
             let warnings = [warnings, unreadable_files(&bytes, folder)].concat();
             pass(&lines, &name, "web config", warnings, output)
         }
-        Err(error) => show_errors(&lines, &error.faults, &name, output),
+        Err(error) => show_errors(&lines, &error, &name, output),
     }
 }
 
@@ -122,31 +121,36 @@ fn cannot_read(file: &Path, error: &std::io::Error, output: &mut Output) -> Exit
     ExitStatus::Unusable
 }
 
-fn show_errors(lines: &Lines<'_>, faults: &[Fault], file: &str, output: &mut Output) -> ExitStatus {
-    for fault in faults {
-        output.print(&lines.show(Weight::Error, fault, output.width()));
+fn show_errors(
+    lines: &Lines<'_>,
+    error: &ConfigError,
+    file: &str,
+    output: &mut Output,
+) -> ExitStatus {
+    for diagnostic in &error.diagnostics {
+        output.print(&lines.show(Severity::Error, diagnostic, output.width()));
     }
-    let errors = humanize::count(faults.len(), "error");
+    let errors = humanize::count(error.diagnostics.len(), "error");
     output.print(&format!("{BOLD}{file}{BOLD:#}: {ERROR}{errors}{ERROR:#}\n"));
     ExitStatus::Failure
 }
 
-/// Shows what is wrong with a file to whoever wanted something else of it.
-pub(super) fn show_errors_of(source: &Source, faults: &[Fault], output: &mut Output) {
-    show_errors(&Lines::of(&source.name, &source.bytes), faults, &source.name, output);
+/// Prints the errors of a file for a command that needs it without errors.
+pub(super) fn show_errors_of(source: &Source, error: &ConfigError, output: &mut Output) {
+    show_errors(&Lines::of(&source.name, &source.bytes), error, &source.name, output);
 }
 
 /// Warns of the files that are named and cannot be read. They are no errors: they may come later, and
 /// those who check need not be those who may read keys.
-fn unreadable_files(text: &[u8], folder: &Path) -> Vec<Fault> {
-    let warn = |NamedFile { mark, path, name }: NamedFile| {
+fn unreadable_files(text: &[u8], folder: &Path) -> Vec<Diagnostic> {
+    let warn = |NamedFile { location, name }: NamedFile| {
         let file = folder.join(&name);
         // Anything but a plain file, such as a pipe, may make whoever opens it wait.
         let opened = fs::metadata(&file)
             .and_then(|found| if found.is_file() { File::open(&file).map(drop) } else { Ok(()) });
         let error = opened.err()?;
         let message = format!("{name} cannot be read: {error}");
-        Some(Fault { mark, path, message })
+        Some(Diagnostic { location, message })
     };
     named_files(text).into_iter().filter_map(warn).collect()
 }
@@ -156,12 +160,12 @@ fn pass(
     lines: &Lines<'_>,
     file: &str,
     what: &str,
-    mut warnings: Vec<Fault>,
+    mut warnings: Vec<Diagnostic>,
     output: &mut Output,
 ) -> ExitStatus {
     warnings.sort();
     for warning in &warnings {
-        output.print(&lines.show(Weight::Warning, warning, output.width()));
+        output.print(&lines.show(Severity::Warning, warning, output.width()));
     }
     let rest = match warnings.len() {
         0 => String::new(),

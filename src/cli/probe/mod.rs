@@ -103,7 +103,7 @@ impl Probe {
             .map_err(|unreadable| format!("{}: {}", unreadable.file.display(), unreadable.error))?;
         let config = source.parse().map_err(|error| {
             let mut output = Output::of_errors(self.color);
-            show_errors_of(&source, &error.faults, &mut output);
+            show_errors_of(&source, &error, &mut output);
             format!("nothing can be probed before {} is good", source.name)
         })?;
         let mut query = Serializer::new(String::new());

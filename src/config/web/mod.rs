@@ -6,7 +6,7 @@ mod tls;
 use std::{collections::BTreeMap, ops::RangeInclusive, path::Path};
 
 use serde::Deserialize;
-use strict_yaml::{Former, Surprising};
+use strict_yaml::{Document, Replacement, RootSection};
 
 pub use self::{
     http::RateLimit,
@@ -17,7 +17,7 @@ use self::{
     tls::TlsSection,
 };
 use crate::{
-    config::{ConfigError, Fault, renamed_keys},
+    config::{ConfigError, Diagnostic, renamed_keys},
     settings::{
         rule::{RuleError, Warning},
         secret::Secret,
@@ -58,7 +58,7 @@ impl WebConfig {
         text: &[u8],
         path: &Path,
         finish: impl FnOnce(Self) -> Result<T, RuleError>,
-    ) -> Result<(T, Vec<Fault>), ConfigError> {
+    ) -> Result<(T, Vec<Diagnostic>), ConfigError> {
         let folder = path.parent().unwrap_or(Path::new(""));
         let finish = |mut config: Self| {
             if let Some(tls) = &mut config.tls {
@@ -66,17 +66,19 @@ impl WebConfig {
             }
             finish(config)
         };
-        strict_yaml::decode_document(text, finish)
-            .map_err(|faults| ConfigError { file: path.display().to_string(), faults })
+        let name = path.display().to_string();
+        strict_yaml::decode_document(Document { name: &name, text }, finish)
     }
 }
 
-impl Surprising for WebConfig {
+impl RootSection for WebConfig {
+    const NAME: &'static str = "the file";
+
     fn warnings(&self) -> Vec<Warning> {
         self.warnings.clone()
     }
 
-    fn former(path: &[&str], key: &str) -> Option<Former> {
+    fn replacement(path: &[&str], key: &str) -> Option<Replacement> {
         renamed_keys::of_web_config(path, key)
     }
 }

@@ -143,7 +143,7 @@ mod tests {
             (json!({"upgrade": {"values": ["h2c"]}}), "headers.upgrade: the upgrade sets"),
             (json!({"SEC-websocket-key": {}}), "headers.SEC-websocket-key: the upgrade sets"),
             (json!({"X": {"values": ["a", "b\nc"]}}), "headers.X.values[1]: the value of 'X'"),
-            (json!({"a b": {}}), "headers.a b: 'a b' is not a header name"),
+            (json!({"a b": {}}), "headers.\"a b\": 'a b' is not a header name"),
         ] {
             let error = parse(json!({"headers": headers})).check_use().unwrap_err().to_string();
             assert!(error.starts_with(expected), "{error}");

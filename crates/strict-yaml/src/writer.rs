@@ -1,17 +1,18 @@
-//! Values as YAML that reads back as the same values.
+//! Prints values as YAML that reads back as the same values.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
 use crate::{scalar::reads_as_text, value::Value};
 
-/// Prints a value in block style, `indent` columns for each level.
+/// Prints a value in block style with `indent` columns for each level.
+#[must_use]
 pub fn to_yaml(value: &Value, indent: usize) -> String {
     let mut writer = Writer { text: String::new(), indent: indent.max(ITEM.len()) };
     writer.write_block(value, 0);
     writer.text
 }
 
-/// What an item of a list begins with.
+/// Begins an item of a list.
 const ITEM: &str = "- ";
 
 struct Writer {
@@ -20,7 +21,7 @@ struct Writer {
 }
 
 impl Writer {
-    /// Writes a value as lines of its own that begin at `column`.
+    /// Writes a value on lines of its own that begin at `column`.
     fn write_block(&mut self, value: &Value, column: usize) {
         match value {
             Value::List(items) if !items.is_empty() => {
@@ -44,7 +45,7 @@ impl Writer {
         }
     }
 
-    /// Writes a list's item; the first key of a section stands behind the dash.
+    /// Writes an item of a list; the first key of a section follows the dash.
     fn write_item(&mut self, item: &Value, column: usize) {
         match item {
             Value::List(items) if !items.is_empty() => {
@@ -120,7 +121,7 @@ impl Writer {
     }
 }
 
-/// A value that takes no lines of its own.
+/// A value that needs no lines of its own.
 fn in_line(value: &Value) -> String {
     match value {
         Value::Null => "null".to_owned(),
@@ -132,8 +133,7 @@ fn in_line(value: &Value) -> String {
     }
 }
 
-/// Whether a text of several lines can be shown as they are: nothing at its ends or in it is
-/// invisible.
+/// Returns whether a text of several lines can be a literal block: no character is invisible.
 fn is_literal(text: &str) -> bool {
     let mut lines = text.strip_suffix('\n').unwrap_or(text).split('\n');
     text.contains('\n')
@@ -142,7 +142,7 @@ fn is_literal(text: &str) -> bool {
         && !text.ends_with("\n\n")
 }
 
-/// A text, in quotes if it would mean something else without them.
+/// A text, in quotes if it needs them.
 fn quoted(text: &str) -> String {
     if !text.chars().all(is_shown) || !reads_as_text(text) {
         escaped(text)
@@ -153,13 +153,12 @@ fn quoted(text: &str) -> String {
     }
 }
 
-/// Whether a character can be seen as what it is.
+/// Returns whether a character is visible.
 fn is_shown(c: char) -> bool {
     !c.is_control() && !matches!(c, '\u{feff}' | '\u{2028}' | '\u{2029}')
 }
 
-/// Whether a text can do without quotes. Not all that can do so: only what nobody has to think
-/// about.
+/// Returns whether a text clearly needs no quotes.
 fn is_plain(text: &str) -> bool {
     let begins = |c: char| c.is_alphanumeric() || "/_.^$(\\<+=;".contains(c);
     text.starts_with(begins)

@@ -1,8 +1,8 @@
-//! A serde deserializer over a tree of nodes, with the rules of Go's yaml.v3.
+//! A serde deserializer for nodes, with the rules of Go's yaml.v3.
 //!
-//! They differ from what serde formats usually do. Any scalar goes into a string. A boolean may be
-//! `yes` or `off`, a whole number loses what follows its decimal point. A key whose value is null
-//! counts as absent in a section and as an empty value in a map; a null in a list is dropped.
+//! They differ from other serde formats. Every scalar is accepted as a string. A boolean may be
+//! `yes` or `off`, and an integer loses its fraction. A key whose value is null counts as absent in a
+//! section and as an empty value in a map. Null items of lists are dropped.
 
 use std::{fmt::Display, rc::Rc};
 
@@ -16,117 +16,116 @@ use serde::{
 };
 
 use crate::{
-    diagnostic::Mark,
+    decoder::{Decoder, Entry},
+    diagnostic::Position,
     long_form,
-    place::{DecodeError, Path},
-    scalar::{Meaning, Scalar},
-    session::{Entry, Session},
-    tree::{Kind, Node},
+    path::{DecodeError, Path},
+    tree::{Kind, Meaning, Node, Scalar},
 };
 
-/// Reads one node.
+/// Deserializes one node.
 #[derive(Clone, Copy)]
-pub(super) struct NodeDeserializer<'n> {
-    pub(super) session: &'n Session,
-    pub(super) node: &'n Node,
-    /// Where the key of the node is, if it has one: what is wrong with a section or a list as a
-    /// whole is reported there.
-    pub(super) key: Option<Mark>,
-    pub(super) path: &'n Path<'n>,
-    /// Whether the value is secret: messages must not quote it.
-    pub(super) is_secret: bool,
+pub(crate) struct NodeDeserializer<'n> {
+    pub(crate) decoder: &'n Decoder,
+    pub(crate) node: &'n Node,
+    /// Position of its key, if it has one.
+    pub(crate) key: Option<Position>,
+    pub(crate) path: &'n Path<'n>,
+    /// Whether the value is secret, so that messages must not quote it.
+    pub(crate) is_secret: bool,
 }
 
 impl<'n> NodeDeserializer<'n> {
-    /// Reads the root of a document.
-    pub(super) fn root(session: &'n Session, node: &'n Node) -> Self {
-        Self { session, node, key: None, path: &Path::Root, is_secret: false }
+    /// Deserializes the root of a document.
+    pub(crate) fn root(decoder: &'n Decoder, node: &'n Node) -> Self {
+        Self { decoder, node, key: None, path: &Path::Root, is_secret: false }
     }
 
-    /// Says what is wanted here, and gives the error its place.
-    fn mismatch<T>(self, wanted: &str) -> Result<T, DecodeError> {
+    /// Fails because another type is expected.
+    fn mismatch<T>(self, expected: &str) -> Result<T, DecodeError> {
         let found = match &self.node.kind {
-            Kind::Sequence(_) => "a list",
-            Kind::Mapping(_) => "a section",
+            Kind::Sequence(_) => "a sequence",
+            Kind::Mapping(_) => "a mapping",
             Kind::Scalar(scalar) => match scalar.meaning() {
-                Meaning::Null => "nothing",
-                Meaning::Bool(_) => "true or false",
-                Meaning::Integer(_) | Meaning::Unsigned(_) | Meaning::Float(_) => "a number",
-                Meaning::Text if scalar.plain => "a text",
-                Meaning::Text => "a text in quotes",
+                Meaning::Null => "null",
+                Meaning::Bool(_) => "a boolean",
+                Meaning::Integer(_) | Meaning::Unsigned(_) => "an integer",
+                Meaning::Float(_) => "a number",
+                Meaning::String if scalar.plain => "a string",
+                Meaning::String => "a quoted string",
             },
         };
-        self.wrong(format!("expected {wanted}, found {found}"))
+        self.wrong(format!("expected {expected}, found {found}"))
     }
 
     fn wrong<T>(self, message: impl Display) -> Result<T, DecodeError> {
-        Err(self.session.place(de::Error::custom(message), self))
+        Err(self.decoder.locate(de::Error::custom(message), self))
     }
 
     fn bytes(self) -> Result<Vec<u8>, DecodeError> {
-        let scalar = self.scalar("a text")?;
+        let scalar = self.scalar("a string")?;
         if scalar.is_null() {
             return Ok(Vec::new());
         }
-        // The tree has told already of base64 that is none.
+        // Invalid base64 is an error of the tree.
         Ok(scalar.bytes().unwrap_or_default())
     }
 
-    fn scalar(self, wanted: &str) -> Result<&'n Scalar, DecodeError> {
+    fn scalar(self, expected: &str) -> Result<&'n Scalar, DecodeError> {
         match &self.node.kind {
             Kind::Scalar(scalar) => Ok(scalar),
-            _ => self.mismatch(wanted),
+            _ => self.mismatch(expected),
         }
     }
 
-    /// The items of a list; nothing counts as none.
+    /// The items of a sequence; null counts as an empty one.
     fn items(self) -> Result<Items<'n>, DecodeError> {
         let items: &[Rc<Node>] = match &self.node.kind {
             Kind::Sequence(items) => items,
             _ if self.node.is_null() => &[],
-            _ => return self.mismatch("a list: put each item after a dash, or all in [ ]"),
+            _ => return self.mismatch("a sequence (one item after each dash, or all in [ ])"),
         };
         Ok(Items { list: self, items: items.iter().enumerate() })
     }
 
-    /// The keys of a section or a map; nothing counts as none.
-    pub(super) fn section(self, wanted: &str) -> Result<Vec<Entry<'n>>, DecodeError> {
+    /// The entries of a mapping; null counts as an empty one.
+    pub(crate) fn mapping(self, expected: &str) -> Result<Vec<Entry<'n>>, DecodeError> {
         match &self.node.kind {
-            Kind::Mapping(_) => self.session.entries(self),
+            Kind::Mapping(_) => self.decoder.entries(self),
             _ if self.node.is_null() => Ok(Vec::new()),
-            _ => self.mismatch(wanted),
+            _ => self.mismatch(expected),
         }
     }
 
-    /// A section that has these keys; those without a value count as absent.
+    /// Deserializes a section with these keys; those without a value count as absent.
     fn deserialize_section<'de, V: Visitor<'de>>(
         self,
         keys: &[&'static str],
         visitor: V,
     ) -> Result<V::Value, DecodeError> {
-        let mut entries = self.section("a section with keys")?;
-        self.session.take_unknown(self.path, &mut entries, keys);
+        let mut entries = self.mapping("a mapping")?;
+        self.decoder.take_unknown(self.path, &mut entries, keys);
         entries.retain(|entry| !entry.node.is_null());
         visitor
             .visit_map(Entries::new(self, entries))
-            .map_err(|error| self.session.place(error, self))
+            .map_err(|error| self.decoder.locate(error, self))
     }
 
-    /// The value of one of this node's keys.
-    pub(super) fn value<'v>(self, entry: Entry<'n>, path: &'v Path<'v>) -> NodeDeserializer<'v>
+    /// The deserializer of the value of an entry.
+    pub(crate) fn value<'v>(self, entry: Entry<'n>, path: &'v Path<'v>) -> NodeDeserializer<'v>
     where
         'n: 'v,
     {
         let Entry { key, node } = entry;
         let is_secret = self.is_secret || self.node.hides_values;
-        NodeDeserializer { session: self.session, node, key: Some(key.mark), path, is_secret }
+        NodeDeserializer { node, key: Some(key.position), path, is_secret, decoder: self.decoder }
     }
 }
 
-/// Places the errors that the visitor makes, which knows of no places.
-macro_rules! placed {
+/// Locates the errors of visitors.
+macro_rules! located {
     ($self:ident, $result:expr) => {
-        $result.map_err(|error| $self.session.place(error, $self))
+        $result.map_err(|error| $self.decoder.locate(error, $self))
     };
 }
 
@@ -138,47 +137,47 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'_> {
             Kind::Sequence(_) => self.deserialize_seq(visitor),
             Kind::Mapping(_) => self.deserialize_map(visitor),
             Kind::Scalar(scalar) => match scalar.meaning() {
-                Meaning::Null => placed!(self, visitor.visit_unit()),
-                Meaning::Bool(value) => placed!(self, visitor.visit_bool(value)),
-                Meaning::Integer(value) => placed!(self, visitor.visit_i64(value)),
-                Meaning::Unsigned(value) => placed!(self, visitor.visit_u64(value)),
-                Meaning::Float(value) => placed!(self, visitor.visit_f64(value)),
-                Meaning::Text => self.deserialize_str(visitor),
+                Meaning::Null => located!(self, visitor.visit_unit()),
+                Meaning::Bool(value) => located!(self, visitor.visit_bool(value)),
+                Meaning::Integer(value) => located!(self, visitor.visit_i64(value)),
+                Meaning::Unsigned(value) => located!(self, visitor.visit_u64(value)),
+                Meaning::Float(value) => located!(self, visitor.visit_f64(value)),
+                Meaning::String => self.deserialize_str(visitor),
             },
         }
     }
 
     fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
-        let scalar = self.scalar("true or false")?;
+        let scalar = self.scalar("a boolean")?;
         match scalar.as_bool() {
-            Some(value) => placed!(self, visitor.visit_bool(value)),
-            None if scalar.is_null() => placed!(self, visitor.visit_bool(false)),
-            None => self.mismatch("true or false"),
+            Some(value) => located!(self, visitor.visit_bool(value)),
+            None if scalar.is_null() => located!(self, visitor.visit_bool(false)),
+            None => self.mismatch("a boolean"),
         }
     }
 
     fn deserialize_i64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
-        let scalar = self.scalar("a whole number")?;
+        let scalar = self.scalar("an integer")?;
         match scalar.as_integer() {
-            Some(value) => placed!(self, visitor.visit_i64(value)),
-            None if scalar.is_null() => placed!(self, visitor.visit_i64(0)),
-            None => self.mismatch("a whole number"),
+            Some(value) => located!(self, visitor.visit_i64(value)),
+            None if scalar.is_null() => located!(self, visitor.visit_i64(0)),
+            None => self.mismatch("an integer"),
         }
     }
 
     fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         let scalar = self.scalar("a number")?;
         match scalar.as_float() {
-            Some(value) => placed!(self, visitor.visit_f64(value)),
-            None if scalar.is_null() => placed!(self, visitor.visit_f64(0.0)),
+            Some(value) => located!(self, visitor.visit_f64(value)),
+            None if scalar.is_null() => located!(self, visitor.visit_f64(0.0)),
             None => self.mismatch("a number"),
         }
     }
 
     fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         match String::from_utf8(self.bytes()?) {
-            Ok(text) => placed!(self, visitor.visit_string(text)),
-            Err(_) => self.wrong("these bytes are not UTF-8, and nothing else can be used here"),
+            Ok(text) => located!(self, visitor.visit_string(text)),
+            Err(_) => self.wrong("expected a string in UTF-8, found other bytes"),
         }
     }
 
@@ -188,7 +187,7 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'_> {
 
     fn deserialize_bytes<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         let bytes = self.bytes()?;
-        placed!(self, visitor.visit_byte_buf(bytes))
+        located!(self, visitor.visit_byte_buf(bytes))
     }
 
     fn deserialize_byte_buf<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
@@ -197,9 +196,9 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'_> {
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         if self.node.is_null() {
-            return placed!(self, visitor.visit_none());
+            return located!(self, visitor.visit_none());
         }
-        placed!(self, visitor.visit_some(self))
+        located!(self, visitor.visit_some(self))
     }
 
     fn deserialize_newtype_struct<V: Visitor<'de>>(
@@ -209,18 +208,18 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'_> {
     ) -> Result<V::Value, DecodeError> {
         match (long_form::keys(name), &self.node.kind) {
             (Some(keys), Kind::Mapping(_)) => self.deserialize_section(&keys, visitor),
-            _ => placed!(self, visitor.visit_newtype_struct(self)),
+            _ => located!(self, visitor.visit_newtype_struct(self)),
         }
     }
 
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         let items = self.items()?;
-        placed!(self, visitor.visit_seq(items))
+        located!(self, visitor.visit_seq(items))
     }
 
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
-        let entries = self.section("a section with keys")?;
-        placed!(self, visitor.visit_map(Entries::new(self, entries)))
+        let entries = self.mapping("a mapping")?;
+        located!(self, visitor.visit_map(Entries::new(self, entries)))
     }
 
     fn deserialize_struct<V: Visitor<'de>>(
@@ -242,8 +241,8 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'_> {
         _variants: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, DecodeError> {
-        let text = self.scalar("a word")?.text.clone();
-        placed!(self, visitor.visit_enum(text.into_deserializer()))
+        let text = self.scalar("a string")?.text.clone();
+        located!(self, visitor.visit_enum(text.into_deserializer()))
     }
 
     forward_to_deserialize_any! {
@@ -251,7 +250,7 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'_> {
     }
 }
 
-/// The items of a list.
+/// The items of a sequence.
 struct Items<'n> {
     list: NodeDeserializer<'n>,
     items: std::iter::Enumerate<std::slice::Iter<'n, Rc<Node>>>,
@@ -264,21 +263,21 @@ impl<'de> SeqAccess<'de> for Items<'_> {
         &mut self,
         seed: T,
     ) -> Result<Option<T::Value>, DecodeError> {
-        let NodeDeserializer { session, path, .. } = self.list;
         for (index, node) in self.items.by_ref() {
-            session.visit(self.list)?;
-            if node.is_null() || session.is_left_out(node.id) {
+            let NodeDeserializer { decoder, path, .. } = self.list;
+            decoder.visit(self.list, node)?;
+            if node.is_null() || decoder.is_left_out(node.id) {
                 continue;
             }
-            let path = Path::Index(path, index);
+            let path = Path::Index(path, index, node.position);
             let item = NodeDeserializer { node, key: None, path: &path, ..self.list };
-            return seed.deserialize(item).map(Some).map_err(|error| session.place(error, item));
+            return seed.deserialize(item).map(Some).map_err(|error| decoder.locate(error, item));
         }
         Ok(None)
     }
 }
 
-/// The keys and values of a section or a map.
+/// The entries of a mapping.
 struct Entries<'n> {
     section: NodeDeserializer<'n>,
     left: std::vec::IntoIter<Entry<'n>>,
@@ -311,8 +310,8 @@ impl<'de> MapAccess<'de> for Entries<'_> {
         let Some(entry) = self.value.take() else {
             return seed.deserialize(UnitDeserializer::new());
         };
-        let path = Path::Key(self.section.path, &entry.key.text);
+        let path = Path::Key(self.section.path, entry.key);
         let value = self.section.value(entry, &path);
-        seed.deserialize(value).map_err(|error| self.section.session.place(error, value))
+        seed.deserialize(value).map_err(|error| value.decoder.locate(error, value))
     }
 }
