@@ -62,7 +62,10 @@ fn lines_of_every_kind_are_shown_right() {
     let modules: Vec<_> = (0..3000).map(|n| format!("m{n}: {{prober: tcp}}")).collect();
     let long = format!("modules: {{{}, z: {{prober: no}}}}", modules.join(", "));
     let (code, shown) = checked(&long, &[]);
-    assert!(code == Some(1) && shown.len() < 1000 && shown.contains("z: {prober: no}"), "{shown}");
+    assert!(
+        code == Some(1) && shown.len() < 1000 && shown.contains("modules: … z: … prober: …"),
+        "{shown}"
+    );
 }
 
 #[test]
@@ -153,8 +156,35 @@ fn secrets_on_the_lines_of_errors_are_not_shown() {
         let lines = lines.replace('\n', "\n      ");
         let (code, shown) = checked(format!("{module}      {lines}\n"), &[]);
         assert_eq!(code, Some(1));
-        assert!(!shown.contains("hunter2") && shown.contains("<secret>"), "{lines}\n{shown}");
+        assert!(!shown.contains("hunter2") && shown.contains('…'), "{lines}\n{shown}");
     }
+}
+
+#[test]
+fn excerpts_show_nothing_but_keys_of_the_path() {
+    let mut arguments = vec!["check".to_owned()];
+    for entry in fs::read_dir("tests/it/data/config/invalid").unwrap() {
+        let path = fs::canonicalize(entry.unwrap().path()).unwrap();
+        arguments.push(path.display().to_string());
+    }
+    let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
+    let shown = text(&run(&arguments).stdout);
+    let mut excerpts = 0;
+    for diagnostic in shown.split("\n\n") {
+        let excerpt = diagnostic.lines().find_map(|line| {
+            let (number, excerpt) = line.split_once(" |")?;
+            number.parse::<usize>().is_ok().then_some(excerpt)
+        });
+        let Some(excerpt) = excerpt else { continue };
+        let path = diagnostic.lines().find_map(|line| line.split_once(" = key: "));
+        let path = path.map_or("", |(_, path)| path);
+        excerpts += 1;
+        for part in excerpt.split('…') {
+            let key = part.trim_start_matches([' ', '-']).trim_end_matches([' ', ':']);
+            assert!(key.is_empty() || path.contains(key), "{key:?}\n{diagnostic}");
+        }
+    }
+    assert!(excerpts > 200, "{excerpts}: there is something to look at\n{shown}");
 }
 
 #[test]

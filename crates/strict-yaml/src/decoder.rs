@@ -163,6 +163,13 @@ impl Decoder {
         known.is_some_and(|known| meant.is_none_or(|meant| meant == *known))
     }
 
+    /// Sizes of the nodes that first attempts and further attempts have visited.
+    #[cfg(test)]
+    pub(crate) fn visited(&self) -> (usize, usize) {
+        let state = self.state.borrow();
+        (state.visited, state.revisited)
+    }
+
     /// Counts `node`, a part of the node at `at`, and fails at a limit.
     pub(crate) fn visit(&self, at: NodeDeserializer<'_>, node: &Node) -> Result<(), DecodeError> {
         let text = match &node.kind {

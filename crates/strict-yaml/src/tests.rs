@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::*;
+use crate::decoder::MAX_REVISITED_NODES;
 /// Bytes, of a string or of `!!binary`.
 #[derive(Debug, Clone, Default, PartialEq)]
 struct Bytes(Vec<u8>);
@@ -57,6 +58,7 @@ struct Thing {
 
 impl RootSection for Thing {
     const NAME: &'static str = "the thing";
+    const SECRET_KEY: Option<&'static str> = Some("secret");
 
     /// One for each key of its map: the path to a value.
     fn warnings(&self) -> Vec<Warning> {
@@ -84,12 +86,13 @@ struct Part {
 struct PartKeys {
     low: i64,
     high: i64,
+    secret: bool,
 }
 
 impl TryFrom<PartKeys> for Part {
     type Error = RuleError;
 
-    fn try_from(PartKeys { low, high }: PartKeys) -> Result<Self, RuleError> {
+    fn try_from(PartKeys { low, high, .. }: PartKeys) -> Result<Self, RuleError> {
         if low > high {
             return Err(RuleError::at("low", "low must not exceed high").involving(["high"]));
         }
@@ -361,6 +364,73 @@ fn many_errors_are_cut_off() {
     let lines = error.lines().count();
     assert!((100..110).contains(&lines), "{lines}");
     assert!(error.ends_with("too many errors: there may be more that are not listed"), "{error}");
+}
+
+#[test]
+fn aliases_of_long_texts_are_refused() {
+    let text = "a".repeat(3_200);
+    let aliases = "*a,".repeat(60_000);
+    let error = all(format!("things: {{a: {{text: &a {text}, list: [{aliases}]}}}}")).unwrap_err();
+    assert!(error.contains("YAML aliases expand to too many nodes"), "{error}");
+}
+
+/// The worst case: each error costs another attempt at a section that is large.
+#[test]
+fn the_search_for_further_errors_is_bounded_by_a_count() {
+    let mut text = String::from("things:\n  a:\n    map:\n");
+    for number in 0..50_000 {
+        writeln!(text, "      k{number}: v").unwrap();
+    }
+    text.push_str("    lists:\n");
+    for number in 0..90 {
+        writeln!(text, "      k{number}: [[]]").unwrap();
+    }
+    let decoder = Decoder::new(2, keys::<Thing>);
+    let tree = decoder.parse(Options::default(), text.as_bytes()).unwrap();
+    let root = tree.root.unwrap();
+    let mut sections = 0;
+    for_each_section(NodeDeserializer::root(&decoder, &root), "things", &mut |_, at| {
+        assert!(decoder.decode::<Thing>(at).is_none());
+        sections += 1;
+    });
+    assert_eq!(sections, 1);
+    let (visited, revisited) = decoder.visited();
+    assert!(visited < 150_000, "{visited}");
+    assert!(revisited <= MAX_REVISITED_NODES + 1, "{revisited}");
+    let errors = decoder.into_errors();
+    assert!((30..60).contains(&errors.len()), "{}", errors.len());
+    assert!(errors.last().unwrap().message.starts_with("too many errors"), "{errors:?}");
+}
+
+#[test]
+fn several_documents_are_decoded_together() {
+    let texts = ["things: {a: {number: 1}, b: {flag: 5}}", "things: {c: {}, a: {number: x}}", "["];
+    let names = ["one.yml", "two.yml", "three.yml"];
+    let documents: Vec<_> = names
+        .iter()
+        .zip(texts)
+        .map(|(name, text)| Document { name, text: text.as_bytes() })
+        .collect();
+    let errors = decode_sections::<Thing>(&documents, "things").unwrap_err();
+    assert_eq!(
+        errors.to_string(),
+        "one.yml:1:36: things.b.flag: expected a boolean, found an integer\n\
+         two.yml:1:17: things.a: duplicate key 'a', first set in one.yml\n\
+         three.yml:2:1: invalid YAML: while parsing a node, did not find expected node content"
+    );
+    let good = decode_sections::<Thing>(&documents[..1], "things");
+    assert_eq!(good.unwrap_err().diagnostics.len(), 1);
+}
+
+#[test]
+fn values_that_are_declared_secret_are_not_quoted() {
+    let text = "things: {a: {parts: [{low: 5, high: 1, secret: yes}, {low: 5, high: 1}]}}";
+    assert_eq!(
+        all(text).unwrap_err(),
+        "1:28: things.a.parts[0].low: invalid value (details omitted because this field is \
+         secret)\n\
+         1:60: things.a.parts[1].low: low must not exceed high"
+    );
 }
 
 proptest! {
