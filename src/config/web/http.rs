@@ -1,4 +1,4 @@
-//! The sections of the web config file about requests: headers of answers, rate limit.
+//! The sections of the web config file for response headers and the rate limit.
 
 use std::{collections::BTreeMap, fmt, time::Duration};
 
@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, de};
 
 use crate::settings::{duration::GoDuration, header, rule::RuleError};
 
-/// `http_server_config`
+/// The section `http_server_config`.
 #[derive(Default, Deserialize)]
 #[serde(try_from = "RawHttpServer")]
 pub(super) struct HttpServer {
@@ -16,12 +16,12 @@ pub(super) struct HttpServer {
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct RawHttpServer {
-    /// Without effect: whoever could speak HTTP/2 takes HTTP/1.1 as well.
+    /// Ignored: clients with HTTP/2 support HTTP/1.1 as well.
     http2: bool,
     headers: BTreeMap<String, String>,
 }
 
-/// The headers that may be set, and the values that they may have where these are few.
+/// The response headers that can be configured, with their values if only some are valid.
 const HEADERS: [(&str, &[&str]); 5] = [
     ("Strict-Transport-Security", &[]),
     ("X-Content-Type-Options", &["nosniff"]),
@@ -55,16 +55,16 @@ fn check_header(name: &str, value: &str) -> Result<(), String> {
     header::check(name, value)
 }
 
-/// How many requests are taken: as many as `burst` at once, and one more per `interval`.
+/// Rate limit of requests: `burst` at once, and one more per `interval`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RateLimit {
-    /// Time after which one more request is taken; not 0.
+    /// Time after which one more request is accepted; not 0.
     pub interval: Duration,
-    /// As many requests can be saved up; not 0.
+    /// Maximum number of requests at once; not 0.
     pub burst: u32,
 }
 
-/// `rate_limit`
+/// The section `rate_limit`.
 #[derive(Default, Deserialize)]
 #[serde(try_from = "RawRateLimit")]
 pub(super) struct RateLimitSection(pub(super) Option<RateLimit>);
@@ -94,7 +94,7 @@ impl TryFrom<RawRateLimit> for RateLimitSection {
     }
 }
 
-/// A duration; a bare number counts nanoseconds, as upstream reads it.
+/// A duration. As in upstream, a number without a unit counts nanoseconds.
 #[derive(Default)]
 struct Interval(Option<Duration>);
 

@@ -24,27 +24,27 @@ use crate::{
     },
 };
 
-/// What the file asks for; a file may be empty.
+/// The content of the file, which may be empty.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(try_from = "RawWebConfig")]
 pub struct WebConfig {
-    /// Whether any key says anything.
+    /// Whether the file has any key.
     pub has_content: bool,
-    /// How TLS is spoken, if it is.
+    /// TLS of the listener, if it is configured.
     pub tls: Option<TlsServer>,
-    /// Headers that every answer bears, by name.
+    /// Headers of every response, by name.
     pub headers: BTreeMap<String, String>,
-    /// Who may come in, with the bcrypt hash of their password; without users, everybody may.
+    /// Users and the bcrypt hashes of their passwords; without users, no login is needed.
     pub users: BTreeMap<String, Secret>,
-    /// How many requests are taken, if that is limited.
+    /// The rate limit, if there is one.
     pub rate_limit: Option<RateLimit>,
-    /// What is surprising about the file.
+    /// Warnings about the file.
     pub warnings: Vec<Warning>,
 }
 
 impl WebConfig {
-    /// Reads the text of the file at `path` and has `finish` make something of it, whose error names
-    /// the key that it is about. All errors of the text are found at once.
+    /// Parses the text of the file at `path` and passes it to `finish`, whose error has the path of
+    /// a key. All errors of the text are reported at once.
     pub fn read<T>(
         text: &[u8],
         path: &Path,
@@ -53,7 +53,7 @@ impl WebConfig {
         Self::read_and_remark(text, path, finish).map(|(finished, _)| finished)
     }
 
-    /// As [`Self::read`]; beside the result, what is surprising about the file and where.
+    /// As [`Self::read`], with the warnings about the file.
     pub fn read_and_remark<T>(
         text: &[u8],
         path: &Path,
@@ -83,10 +83,10 @@ impl RootSection for WebConfig {
     }
 }
 
-/// The highest cost of bcrypt with which a login takes about a second.
-const USUAL_COST: u32 = 14;
+/// Maximum cost of bcrypt without a warning; with it a login takes about a second.
+const MAX_USUAL_COST: u32 = 14;
 
-/// The costs that can be computed; the specification has no others.
+/// The costs that the specification of bcrypt allows.
 const COSTS: RangeInclusive<u32> = 4..=31;
 
 /// The cost of a bcrypt hash.
@@ -101,7 +101,7 @@ fn cost_of(hash: &str) -> Result<u32, String> {
     Ok(cost)
 }
 
-/// The keys as they are written.
+/// The keys of the file.
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct RawWebConfig {
@@ -127,7 +127,7 @@ impl TryFrom<RawWebConfig> for WebConfig {
         for (user, hash) in &users {
             let cost = cost_of(hash.expose())
                 .map_err(|message| RuleError::at(["basic_auth_users", user], message))?;
-            if cost > USUAL_COST {
+            if cost > MAX_USUAL_COST {
                 let message = format!(
                     "the hash of {user} has a cost of {cost}; one login may take seconds, and all \
                      others wait for it"

@@ -1,4 +1,4 @@
-//! `tls_server_config`: how the exporter's own listener speaks TLS.
+//! The section `tls_server_config`: TLS of the exporter's own listener.
 
 use std::path::{Path, PathBuf};
 
@@ -10,28 +10,28 @@ use crate::settings::{
     tls::TlsVersion,
 };
 
-/// How the listener speaks TLS; files are named from the working directory.
+/// TLS of the listener; file names are relative to the working directory.
 #[derive(Debug, Clone)]
 pub struct TlsServer {
     /// The certificate and its chain.
     pub certificate: Pem,
-    /// The certificate's key.
+    /// The private key of the certificate.
     pub key: Pem,
-    /// The authorities of clients.
+    /// The certificate authorities of client certificates.
     pub client_authorities: Option<Pem>,
-    /// What clients have to show.
+    /// The policy for client certificates.
     pub client_auth: ClientAuth,
-    /// Names of which the certificate of a client must have one; `None` = any name will do.
+    /// Subject alternative names of which a client certificate must have one; `None` = any.
     pub client_allowed_sans: Option<Vec<String>>,
-    /// The versions to speak, TLS 1.2 or 1.3.
+    /// The supported versions, TLS 1.2 or 1.3.
     pub versions: Vec<TlsVersion>,
-    /// The suites of TLS 1.2 to take, as IANA names them; `None` = all.
+    /// The supported cipher suites of TLS 1.2 by their IANA names; `None` = all.
     pub cipher_suites: Option<Vec<&'static str>>,
     /// The groups for key exchange, the preferred one first; empty = all.
     pub curves: Vec<Curve>,
 }
 
-/// PEM text, and the key of the file that gives it.
+/// A PEM text or file, with the key that sets it.
 #[derive(Debug, Clone)]
 pub enum Pem {
     /// The text itself.
@@ -40,19 +40,19 @@ pub enum Pem {
     File(&'static str, PathBuf),
 }
 
-/// What clients have to show.
+/// The policy for client certificates.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum ClientAuth {
-    /// Nothing is asked for.
+    /// No certificate is requested.
     #[default]
     None,
-    /// A certificate is asked for; any will do, and so does none.
+    /// A certificate is requested, but neither required nor verified.
     Request,
-    /// There has to be a certificate; any will do.
+    /// A certificate is required, but not verified.
     RequireAny,
     /// A certificate is verified if there is one.
     VerifyIfGiven,
-    /// There has to be a certificate, and it is verified.
+    /// A certificate is required and verified.
     RequireAndVerify,
 }
 
@@ -61,13 +61,13 @@ pub enum ClientAuth {
 pub enum Curve {
     /// RFC 7748.
     X25519,
-    /// NIST's curve of 256 bits.
+    /// NIST P-256.
     P256,
-    /// NIST's curve of 384 bits.
+    /// NIST P-384.
     P384,
 }
 
-/// The suites of TLS 1.2 that can be had; those of TLS 1.3 cannot be chosen, in upstream neither.
+/// The supported cipher suites of TLS 1.2. As in upstream, those of TLS 1.3 cannot be chosen.
 const SUITES: [&str; 6] = [
     "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
     "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384",
@@ -80,7 +80,7 @@ const SUITES: [&str; 6] = [
 const SUITES_OF_1_3: [&str; 3] =
     ["TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256"];
 
-/// Upstream has these as well.
+/// Cipher suites that only upstream supports.
 const SUITES_WITH_CBC: [&str; 4] = [
     "TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA",
     "TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA",
@@ -89,7 +89,7 @@ const SUITES_WITH_CBC: [&str; 4] = [
 ];
 
 impl TlsServer {
-    /// Takes relative names of files as relative to the folder of the web config file.
+    /// Resolves relative file names from the folder of the web config file.
     pub(super) fn resolve(&mut self, folder: &Path) {
         let sources = [&mut self.certificate, &mut self.key];
         for source in sources.into_iter().chain(&mut self.client_authorities) {
@@ -101,7 +101,7 @@ impl TlsServer {
 }
 
 impl TlsServer {
-    /// Whether what is asked of clients makes sense.
+    /// Checks the policy for client certificates.
     fn check_clients(&self, warnings: &mut Vec<Warning>) -> Result<(), RuleError> {
         let has_authorities = self.client_authorities.is_some();
         if has_authorities && self.client_auth == ClientAuth::None {
@@ -113,11 +113,11 @@ impl TlsServer {
         let surprises = [
             (
                 verifies && !has_authorities,
-                "without client_ca, a certificate of any authority that the system trusts will do",
+                "without client_ca, a certificate of any authority that the system trusts is accepted",
             ),
             (
                 !verifies && self.client_allowed_sans.is_some(),
-                "client_allowed_sans protects nothing, since client_auth_type does not verify \
+                "client_allowed_sans has no effect because client_auth_type does not verify \
                  certificates",
             ),
         ];
@@ -128,13 +128,13 @@ impl TlsServer {
 }
 
 impl ClientAuth {
-    /// Whether a certificate has to be one of a trusted authority.
+    /// Returns whether certificates are verified.
     #[must_use]
     pub const fn verifies(self) -> bool {
         matches!(self, Self::VerifyIfGiven | Self::RequireAndVerify)
     }
 
-    /// Whether there has to be a certificate.
+    /// Returns whether a certificate is required.
     #[must_use]
     pub const fn is_mandatory(self) -> bool {
         matches!(self, Self::RequireAny | Self::RequireAndVerify)
@@ -142,7 +142,7 @@ impl ClientAuth {
 }
 
 impl Pem {
-    /// The file, if it is one.
+    /// The file, unless it is a text.
     #[must_use]
     pub fn file(&self) -> Option<&Path> {
         match self {
@@ -152,7 +152,7 @@ impl Pem {
     }
 }
 
-/// `tls_server_config`, in which nothing need be said.
+/// The section `tls_server_config`, which may be empty.
 #[derive(Default, Deserialize)]
 #[serde(try_from = "RawTlsServer")]
 pub(super) struct TlsSection {
@@ -160,7 +160,7 @@ pub(super) struct TlsSection {
     pub(super) warnings: Vec<Warning>,
 }
 
-/// The keys as they are written.
+/// The keys of the section.
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct RawTlsServer {
@@ -175,7 +175,7 @@ struct RawTlsServer {
     min_version: Option<TlsVersion>,
     max_version: Option<TlsVersion>,
     cipher_suites: Vec<String>,
-    /// Without effect: upstream's server has ignored it since Go 1.17.
+    /// Ignored, as in upstream since Go 1.17.
     prefer_server_cipher_suites: bool,
     curve_preferences: Vec<String>,
 }
@@ -241,13 +241,13 @@ impl RawTlsServer {
         })
     }
 
-    /// Unlike upstream: TLS 1.0 and 1.1 cannot be had.
+    /// Unlike upstream: TLS 1.0 and 1.1 are not supported.
     fn versions(&self) -> Result<Vec<TlsVersion>, RuleError> {
         let given = [("min_version", self.min_version), ("max_version", self.max_version)];
         for (key, version) in given {
             if let Some(version @ (TlsVersion::Tls10 | TlsVersion::Tls11)) = version {
                 let message =
-                    format!("the listener does not speak {version}: TLS12 and TLS13 can be had");
+                    format!("the listener does not support {version}; use TLS12 or TLS13");
                 return Err(RuleError::at(key, message));
             }
         }
@@ -284,7 +284,8 @@ impl RawTlsServer {
             return Ok(None);
         }
         if suites.is_empty() && !versions.contains(&TlsVersion::Tls13) {
-            let message = format!("none of these can be had for TLS 1.2: {}", SUITES.join(", "));
+            let message =
+                format!("no supported cipher suite for TLS 1.2; use any of {}", SUITES.join(", "));
             return Err(RuleError::at("cipher_suites", message));
         }
         Ok(Some(suites))
@@ -310,14 +311,14 @@ impl RawTlsServer {
             }
         }
         if curves.is_empty() && !self.curve_preferences.is_empty() {
-            let message = "none of these can be had: X25519, CurveP256, CurveP384";
+            let message = "no supported curve; use any of X25519, CurveP256, CurveP384";
             return Err(RuleError::at("curve_preferences", message));
         }
         Ok(curves)
     }
 }
 
-/// Of a text and a file, the file comes first, as in upstream.
+/// The source of a PEM text. As in upstream, the file takes precedence over the text.
 fn source(
     (text_key, text): (&'static str, Secret),
     (file_key, file): (&'static str, PathBuf),
