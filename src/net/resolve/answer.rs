@@ -1,14 +1,14 @@
-//! The answer of a name server, from octets to addresses.
+//! Responses of name servers.
 //!
-//! As leniently as Go's resolver: addresses count under whichever name they stand, so that an alias
-//! needs no second question, and what is not asked for is passed over unread.
+//! They are parsed as leniently as by Go's resolver: addresses count whatever their owner name is, so
+//! that an alias needs no second query, and other records are skipped.
 
 use std::{fmt, net::IpAddr};
 
 use dns_text::{HEADER_LENGTH, ParseError, QueryName, RCODE, Reader, TRUNCATED};
 use thiserror::Error;
 
-/// A query that waits for its answer.
+/// A query that was sent, to check a response against.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Asked<'q> {
     pub(super) identifier: u16,
@@ -16,32 +16,32 @@ pub(super) struct Asked<'q> {
     pub(super) kind: u16,
 }
 
-/// What a server says of a name.
+/// The answer to a query.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Answer {
-    /// The name has these addresses, none perhaps, and they may be kept for so many seconds.
+    /// The addresses of the name, possibly none, and their time to live in seconds.
     Addresses(Vec<IpAddr>, u32),
-    /// There is no such name.
+    /// The name does not exist.
     NoSuchName,
 }
 
-/// Why a message is not the answer that was waited for.
+/// A message without an answer to the query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub(super) enum NoAnswer {
-    /// It may come from somebody else.
-    #[error("a message that does not answer the query ({0})")]
+    /// The message does not belong to the query, and may be forged.
+    #[error("a message that does not belong to the query ({0})")]
     Unrelated(&'static str),
-    /// It was cut to fit a datagram.
+    /// The answer did not fit into a datagram.
     #[error("the answer is truncated")]
     Truncated,
-    /// The server does not answer the question.
+    /// The server returned an error.
     #[error("the server answered {0}")]
     Rcode(Rcode),
-    /// A server that does not know the name, and does not ask others.
-    #[error("the server answered with a referral: it does not look further for its clients")]
+    /// A referral of a server that is not a recursive resolver.
+    #[error("the server answered with a referral: it does not offer recursion")]
     Referral,
-    /// No record, of a server that does not say that it knows the name, or asks others.
-    #[error("the server answered with nothing, not even a reason")]
+    /// No record, from a server that is neither authoritative nor a recursive resolver.
+    #[error("the server answered with an empty message")]
     Nothing,
     #[error("malformed answer: {0}")]
     Malformed(#[from] ParseError),
@@ -55,7 +55,7 @@ impl Rcode {
     const NO_ERROR: Self = Self(0);
     const NO_SUCH_NAME: Self = Self(3);
 
-    /// Whether a server says this when it does not know EDNS (RFC 6891, sections 6.1.3 and 7).
+    /// Returns whether servers without EDNS use this code (RFC 6891, sections 6.1.3 and 7).
     pub(super) fn is_about_edns(self) -> bool {
         matches!(self, Self(1 | 4 | 16))
     }
@@ -88,7 +88,7 @@ const AUTHORITATIVE: u16 = 1 << 10;
 const RECURSION_AVAILABLE: u16 = 1 << 7;
 
 impl Answer {
-    /// Reads a message that came for `asked`.
+    /// Parses a message that was received for `asked`.
     pub(super) fn read(message: &[u8], asked: Asked<'_>) -> Result<Self, NoAnswer> {
         if message.len() < HEADER_LENGTH {
             return Err(NoAnswer::Unrelated("it is shorter than a header"));
@@ -99,16 +99,16 @@ impl Answer {
         let questions = reader.u16()?;
         let [answers, authorities, additionals] = [reader.u16()?, reader.u16()?, reader.u16()?];
         if identifier != asked.identifier || flags & RESPONSE == 0 {
-            return Err(NoAnswer::Unrelated("it has another identifier"));
+            return Err(NoAnswer::Unrelated("it has another message ID"));
         }
         let rcode = Rcode(flags & RCODE);
         let is_error = !matches!(rcode, Rcode::NO_ERROR | Rcode::NO_SUCH_NAME);
-        // Some servers repeat no question that they cannot read.
+        // Some servers do not copy a question that they cannot parse.
         if questions == 0 && is_error {
             return Err(NoAnswer::Rcode(rcode));
         }
         if questions != 1 || !asked.is_repeated_by(&mut reader) {
-            return Err(NoAnswer::Unrelated("it repeats another question"));
+            return Err(NoAnswer::Unrelated("its question differs"));
         }
         if is_error {
             return Err(NoAnswer::Rcode(rcode));
@@ -137,7 +137,7 @@ impl Answer {
 }
 
 impl Asked<'_> {
-    /// Whether a message repeats the question; names are compared without regard to case.
+    /// Returns whether a message contains the question; names are compared without regard to case.
     fn is_repeated_by(&self, reader: &mut Reader<'_>) -> bool {
         let mut expected = self.name.labels();
         let mut equal = true;
@@ -149,7 +149,7 @@ impl Asked<'_> {
     }
 }
 
-/// The records of an answer.
+/// The records of a response.
 struct Records<'m> {
     reader: Reader<'m>,
     addresses: Vec<IpAddr>,
@@ -157,7 +157,7 @@ struct Records<'m> {
 }
 
 impl<'m> Records<'m> {
-    /// Reads `count` records and keeps the addresses of this type.
+    /// Parses `count` records and keeps the addresses of this type.
     fn read(&mut self, count: u16, wanted: u16) -> Result<(), ParseError> {
         for _ in 0..count {
             let (kind, class, ttl, mut data) = self.record()?;
@@ -177,7 +177,7 @@ impl<'m> Records<'m> {
         Ok(())
     }
 
-    /// The upper bits of the response code, where an OPT record has them.
+    /// Returns the upper bits of the response code from the OPT record, if there is one.
     fn extended_rcode(&mut self, before: u16, count: u16) -> Result<Option<u16>, ParseError> {
         for _ in 0..before {
             self.record()?;

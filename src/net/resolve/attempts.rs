@@ -1,4 +1,4 @@
-//! What became of the name servers that one lookup turned to.
+//! The queries of one lookup, by name server.
 
 use std::{
     fmt::Write as _,
@@ -13,24 +13,24 @@ use super::{
 };
 use crate::diagnostics::Reason;
 
-/// The servers that were asked, in order. It is shared by the questions of one lookup.
+/// The servers that were queried, in order. The queries of one lookup share it.
 #[derive(Debug, Default)]
 pub(super) struct Attempts(Mutex<Vec<Attempt>>);
 
 #[derive(Debug)]
 struct Attempt {
     server: Arc<str>,
-    /// How many questions it has not answered yet, and since when.
+    /// Number of unanswered queries, and the time of the first of them.
     open: usize,
     since: Instant,
-    /// What came of it last that is no answer.
+    /// The latest message that was ignored.
     ignored: Option<NoAnswer>,
-    /// Its last failure, and the name that was asked for.
+    /// The latest failure, and the name of the query.
     failure: Option<(ServerError, String)>,
 }
 
 impl Attempts {
-    /// Notes that `server` is asked now.
+    /// Notes that a query is sent to `server` now. Returns the index of its attempt.
     pub(super) fn begin(&self, server: &Server) -> usize {
         let mut attempts = self.lock();
         let name = server.name();
@@ -48,14 +48,14 @@ impl Attempts {
         attempts.len() - 1
     }
 
-    /// Notes that something came of the server that is no answer.
+    /// Notes that a message of the server was ignored.
     pub(super) fn ignore(&self, index: usize, message: NoAnswer) {
         if let Some(attempt) = self.lock().get_mut(index) {
             attempt.ignored = Some(message);
         }
     }
 
-    /// Notes that the server of an attempt has answered, or has failed to.
+    /// Notes that a query was answered, or failed.
     pub(super) fn end(&self, index: usize, failure: Option<(ServerError, String)>) {
         if let Some(attempt) = self.lock().get_mut(index) {
             attempt.open = attempt.open.saturating_sub(1);
@@ -63,7 +63,7 @@ impl Attempts {
         }
     }
 
-    /// Why the lookup of `host` failed.
+    /// Returns the reason and the message of the failed lookup of `host`.
     pub(super) fn failure(&self, host: &str) -> (Reason, String) {
         let attempts = self.lock();
         let errors = attempts.iter().filter_map(|attempt| attempt.failure.as_ref());
@@ -74,7 +74,7 @@ impl Attempts {
         (reason, describe(host, &attempts))
     }
 
-    /// What the lookup of `host` waits for.
+    /// Describes the responses that the lookup of `host` is waiting for.
     pub(super) fn waiting(&self, host: &str) -> String {
         describe(host, &self.lock())
     }
@@ -84,7 +84,7 @@ impl Attempts {
     }
 }
 
-/// The lookup of a name, server by server.
+/// Describes the lookup of a name, server by server.
 fn describe(host: &str, attempts: &[Attempt]) -> String {
     let mut text = format!("lookup {host}");
     for (number, attempt) in attempts.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! How names are resolved: `resolv.conf` (resolv.conf(5)), and the environment that amends it.
+//! The configuration of the resolver: `resolv.conf` (resolv.conf(5)) and environment variables.
 
 use std::{
     borrow::Cow,
@@ -12,39 +12,39 @@ use dns_text::QueryName;
 use super::server::Server;
 use crate::settings::host_name::to_ascii;
 
-/// The name servers, and how they are asked.
+/// The name servers, search domains and options.
 #[derive(Debug, Default)]
 pub(super) struct ResolverConfig {
     /// In the order of the file.
     pub(super) servers: Vec<Server>,
-    /// Domains to look for a name in, without their final dots.
+    /// Search domains, without their final dots.
     pub(super) search: Vec<String>,
     pub(super) options: Options,
 }
 
-/// The options of `resolv.conf`. Others are about what is not done here, such as reverse lookups.
+/// The options of `resolv.conf` that apply here. Others are for reverse lookups, for example.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of the file")]
 pub(super) struct Options {
-    /// A name with this many dots is first looked for as it is.
+    /// A name with at least this many dots is first looked up as an absolute name.
     pub(super) ndots: usize,
-    /// How long a server may take to answer.
+    /// Timeout of one query.
     pub(super) timeout: Duration,
-    /// How often all servers are asked.
+    /// Number of rounds over all servers.
     pub(super) attempts: usize,
-    /// Each lookup begins with another server.
+    /// Whether each lookup begins with another server.
     pub(super) rotate: bool,
-    /// IPv4 and IPv6 addresses are asked for one after the other.
+    /// Whether IPv4 and IPv6 addresses are queried one after the other.
     pub(super) single_request: bool,
-    /// Servers are asked over TCP alone.
+    /// Whether servers are queried over TCP only.
     pub(super) use_tcp: bool,
-    /// Queries ask for the AD bit (RFC 6840, section 5.7).
+    /// Whether queries set the AD bit (RFC 6840, section 5.7).
     pub(super) trust_ad: bool,
-    /// IPv6 addresses are not asked for.
+    /// Whether IPv6 addresses are not queried.
     pub(super) no_aaaa: bool,
-    /// A name without a dot is only looked for in the search domains.
+    /// Whether a name without a dot is looked up in the search domains only.
     pub(super) no_tld_query: bool,
-    /// The file is not read again.
+    /// Whether the file is not read again.
     pub(super) no_reload: bool,
 }
 
@@ -58,7 +58,7 @@ pub(super) struct Environment {
 }
 
 impl Environment {
-    /// The environment of this process.
+    /// Returns the environment of this process.
     pub(super) fn of_process() -> Self {
         Self {
             local_domain: env::var("LOCALDOMAIN").ok(),
@@ -70,7 +70,7 @@ impl Environment {
 /// The port of name servers.
 const PORT: u16 = 53;
 
-/// The maximum number of servers that are asked, as in glibc and Go (`MAXNS`).
+/// Maximum number of servers that are queried, as in glibc and Go (`MAXNS`).
 const MAX_SERVERS: usize = 3;
 
 const MAX_NDOTS: usize = 15;
@@ -95,14 +95,14 @@ impl Default for Options {
 }
 
 impl ResolverConfig {
-    /// Asks these servers, and looks for names as they are.
+    /// Returns the configuration of these servers, without search domains.
     pub(super) fn of_servers(servers: impl IntoIterator<Item = SocketAddr>) -> Self {
         let servers = servers.into_iter().map(|at| Server::new(at, None)).collect();
         Self { servers, ..Self::default() }
     }
 
-    /// Reads `resolv.conf`. What cannot be understood is left out. Without servers those of this
-    /// host are asked, as Go does.
+    /// Parses `resolv.conf`. Invalid lines are ignored. Without servers, those of this host are
+    /// queried, as in Go.
     pub(super) fn parse(file: &[u8], environment: &Environment) -> Self {
         let (mut config, mut search) = (Self::default(), None);
         for line in file.split(|byte| *byte == b'\n') {
@@ -132,9 +132,9 @@ impl ResolverConfig {
         config
     }
 
-    /// The names to ask for, in order, when `host` is looked for.
+    /// Returns the absolute names to query for `host`, in order.
     pub(super) fn candidates(&self, host: &str) -> Vec<QueryName> {
-        // RFC 7686: nothing that asks DNS gives these away.
+        // These names must not be sent to DNS servers (RFC 7686).
         let name = |text: &str| {
             let is_onion = text.trim_end_matches('.').to_ascii_lowercase().ends_with(".onion");
             QueryName::new(text).ok().filter(|_| !is_onion)
@@ -159,16 +159,16 @@ impl Options {
             let (option, value) = word.split_once(':').unwrap_or((word, ""));
             match option {
                 "ndots" => self.ndots = number(value).min(MAX_NDOTS),
-                // As in glibc and Go, 0 is a second; and all are asked at least once, as in Go.
+                // As in glibc and Go, 0 is a second; as in Go, there is at least one round.
                 "timeout" => {
                     let seconds = number(value).clamp(1, MAX_TIMEOUT);
                     self.timeout = Duration::from_secs(seconds.try_into().unwrap_or(1));
                 }
                 "attempts" => self.attempts = number(value).clamp(1, MAX_ATTEMPTS),
                 "rotate" => self.rotate = true,
-                // Each query has a socket of its own in any case.
+                // Each query has its own socket in any case.
                 "single-request" | "single-request-reopen" => self.single_request = true,
-                // The spellings that Go knows.
+                // The spellings of Go.
                 "use-vc" | "usevc" | "tcp" => self.use_tcp = true,
                 "trust-ad" => self.trust_ad = true,
                 "no-aaaa" => self.no_aaaa = true,
@@ -180,7 +180,7 @@ impl Options {
     }
 }
 
-/// The number that a text begins with, 0 where there is none, as `atoi(3)` reads it.
+/// Returns the number at the beginning of a text, or 0, as `atoi(3)` does.
 fn number(text: &str) -> usize {
     let digits = text.bytes().take_while(u8::is_ascii_digit);
     digits.fold(0, |number, digit| {
@@ -188,7 +188,7 @@ fn number(text: &str) -> usize {
     })
 }
 
-/// A name server: an address, for IPv6 with an interface by its name or number.
+/// Parses a name server: an address, for IPv6 with the name or index of an interface.
 fn server(word: &str) -> Option<Server> {
     let at = |ip: IpAddr| SocketAddr::new(ip.to_canonical(), PORT);
     if let Some((ip, zone)) = word.split_once('%') {
@@ -206,13 +206,13 @@ fn server(word: &str) -> Option<Server> {
     }
 }
 
-/// Search domains; `None` when there is no word.
+/// Parses search domains; returns `None` if there are none.
 fn domains(words: impl Iterator<Item: AsRef<str>>) -> Option<Vec<String>> {
     let mut words = words.peekable();
     words.peek()?;
     let domain =
         |word: &str| to_ascii(word.strip_suffix('.').unwrap_or(word)).ok().map(Cow::into_owned);
-    // The root is where names are looked for in any case.
+    // Names are looked up in the root in any case.
     Some(
         words
             .filter_map(|word| domain(word.as_ref()))
@@ -221,7 +221,7 @@ fn domains(words: impl Iterator<Item: AsRef<str>>) -> Option<Vec<String>> {
     )
 }
 
-/// The domain of this host's own name.
+/// Returns the domain of this host's name.
 fn own_domain() -> Option<String> {
     let name = rustix::system::uname();
     let (_, domain) = name.nodename().to_str().ok()?.split_once('.')?;
@@ -319,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn dots_decide_what_is_asked_for_first() {
+    fn dots_decide_which_name_is_queried_first() {
         let config = parse(b"search one.example two.example\noptions ndots:2\n");
         for (host, expected) in [
             ("a.b", "a.b.one.example a.b.two.example a.b"),
@@ -335,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn the_environment_amends_the_file() {
+    fn environment_variables_override_the_file() {
         let environment = Environment {
             local_domain: Some(" two.example ".to_owned()),
             options: "ndots:3 rotate".to_owned(),

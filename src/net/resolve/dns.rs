@@ -21,11 +21,11 @@ use super::{
 };
 use crate::settings::{host_name, ip::IpFamily};
 
-/// Lookups in the hosts file and by DNS.
+/// A stub resolver with a hosts file.
 #[derive(Debug)]
 pub(super) struct Dns {
     watched: Watched,
-    /// Counts lookups, for servers that take turns.
+    /// Number of lookups, for the option `rotate`.
     turn: AtomicUsize,
 }
 
@@ -42,8 +42,8 @@ impl Dns {
         Self { watched, turn: AtomicUsize::new(0) }
     }
 
-    /// Looks `host` up. As Go does it, the hosts file may have any text, and DNS is asked for host
-    /// names alone.
+    /// Looks `host` up. As in Go, names in the hosts file are arbitrary text, and only host names are
+    /// looked up by DNS.
     pub(super) async fn lookup(
         &self,
         host: &str,
@@ -66,7 +66,7 @@ impl Dns {
                 Ok(found) => return Ok(found),
                 Err(error) => missed = missed.or(error),
             }
-            // As glibc has it: they will not answer for another name either.
+            // As in glibc: these servers will not answer for another name either.
             if matches!(missed, Missed::Failed { by_servers: false }) {
                 break;
             }
@@ -78,26 +78,26 @@ impl Dns {
 /// One lookup by DNS.
 struct Lookup<'l> {
     config: &'l ResolverConfig,
-    /// The server that is asked first.
+    /// The index of the server that is queried first, modulo the number of servers.
     turn: usize,
     attempts: &'l Attempts,
 }
 
-/// Why one absolute name gave no address.
+/// The reason for which an absolute name has no address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Missed {
-    /// As this server says.
+    /// The server, if there was one, says that the name does not exist.
     NoSuchName(Option<Arc<str>>),
     NoAddress,
-    /// No server gave an answer; some of them said so themselves.
+    /// No server answered; `by_servers` if some of them returned an error.
     Failed {
         by_servers: bool,
     },
 }
 
 impl Lookup<'_> {
-    /// The address of one absolute name. Both families are asked at once, and an address of the
-    /// preferred one does not wait for the other.
+    /// Looks up one absolute name. Both families are queried concurrently, and an address of the
+    /// preferred one is used without waiting for the other.
     async fn ask(&self, name: &QueryName, wanted: Wanted) -> Result<Found, Missed> {
         let (preferred, other) = match wanted {
             Wanted::Only(family) => return self.ask_family(name, family).await,
@@ -124,9 +124,8 @@ impl Lookup<'_> {
         }
     }
 
-    /// The first address of this family. The servers are asked in turn, as often as the
-    /// configuration says; the first that answers decides, also when it says that there is no such
-    /// name.
+    /// Looks up the first address of this family. The servers are queried in turn, in as many rounds
+    /// as configured. The first response decides, also if the name does not exist.
     async fn ask_family(&self, name: &QueryName, family: IpFamily) -> Result<Found, Missed> {
         let kind = match family {
             IpFamily::V6 if self.config.options.no_aaaa => return Err(Missed::NoAddress),
@@ -135,7 +134,7 @@ impl Lookup<'_> {
         };
         let (mut by_servers, mut nothing) = (false, false);
         for round in 0..self.config.options.attempts {
-            // What is silent may be a firewall that drops what it does not know.
+            // Without EDNS in later rounds: a firewall may drop queries with it.
             let query = Query { name, kind, edns: round == 0 };
             for server in self.servers() {
                 let attempt = self.attempts.begin(server);
@@ -147,12 +146,12 @@ impl Lookup<'_> {
                     }
                     Err(error) => {
                         nothing |= matches!(error, ServerError::NoAnswer(NoAnswer::Nothing));
-                        by_servers |= error.is_word_of_the_server();
+                        by_servers |= error.is_response();
                         self.attempts.end(attempt, Some((error, name.as_str().to_owned())));
                     }
                 }
             }
-            // Another server may know better. If none does, that is what there is.
+            // An empty response counts if no other server has a better one.
             if nothing {
                 return Err(Missed::NoAddress);
             }
@@ -160,7 +159,7 @@ impl Lookup<'_> {
         Err(Missed::Failed { by_servers })
     }
 
-    /// All servers, in the order of this lookup.
+    /// Returns all servers in the order of this lookup.
     fn servers(&self) -> impl Iterator<Item = &Server> {
         let servers = &self.config.servers;
         let first = self.turn.checked_rem(servers.len()).unwrap_or_default();
@@ -179,7 +178,7 @@ fn found(answer: Answer, server: &Server) -> Result<Found, Missed> {
 }
 
 impl Missed {
-    /// The one of two that says more: a server that fails may hide an address.
+    /// Returns the more informative of two: a failed server may hide an address.
     fn or(self, other: Self) -> Self {
         match (self, other) {
             (Self::Failed { by_servers: one }, Self::Failed { by_servers: two }) => {

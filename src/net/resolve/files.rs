@@ -1,4 +1,4 @@
-//! The files that say how names are resolved, and whether they have changed.
+//! `resolv.conf` and the hosts file, read again when they change.
 
 use std::{
     fs::{self, Metadata},
@@ -16,23 +16,23 @@ use super::{
     hosts::Hosts,
 };
 
-/// The two files.
+/// The paths of the two files.
 #[derive(Debug, Clone)]
 pub(super) struct Files {
     pub(super) resolv_conf: PathBuf,
     pub(super) hosts: PathBuf,
 }
 
-/// What the files say, read again when they change.
+/// The content of the files, read again when they change.
 #[derive(Debug)]
 pub(super) struct Watched {
-    /// Absent where the settings are given.
+    /// Absent if the configuration was passed in.
     files: Option<(Files, Environment)>,
     current: ArcSwap<Loaded>,
     checked: Mutex<Instant>,
 }
 
-/// What the files say.
+/// The content of the files.
 #[derive(Debug, Default)]
 pub(super) struct Loaded {
     pub(super) config: Arc<ResolverConfig>,
@@ -40,7 +40,7 @@ pub(super) struct Loaded {
     changed: [Option<Version>; 2],
 }
 
-/// What differs when a file is changed, or another one takes its place.
+/// The version of a file; it differs after the file was changed or replaced.
 #[derive(Debug, PartialEq, Eq)]
 struct Version {
     modified: Option<SystemTime>,
@@ -48,11 +48,11 @@ struct Version {
     inode: u64,
 }
 
-/// How often the files are looked at, at most.
+/// Minimum time between two checks of the files.
 const CHECK_INTERVAL: Duration = Duration::from_secs(5);
 
 impl Files {
-    /// The system's own.
+    /// Returns the files of the system.
     pub(super) fn system() -> Self {
         Self { resolv_conf: "/etc/resolv.conf".into(), hosts: "/etc/hosts".into() }
     }
@@ -82,7 +82,7 @@ impl Watched {
         Self { files, current, checked: Mutex::new(Instant::now()) }
     }
 
-    /// What is loaded, read again if a file has changed.
+    /// Returns the content, read again if a file has changed.
     pub(super) fn up_to_date(&self) -> Arc<Loaded> {
         let current = self.current.load_full();
         if let Some((files, environment)) = &self.files
@@ -106,9 +106,9 @@ impl Watched {
 }
 
 impl Loaded {
-    /// Reads both files; one that cannot be read counts as empty.
+    /// Reads both files; an unreadable file counts as empty.
     fn read(files: &Files, environment: &Environment, before: Option<&Self>) -> Self {
-        // The versions come first: a change while the files are read is then seen the next time.
+        // The versions are taken first, so that the next check notices a change during the read.
         let changed = files.versions();
         let content = |path: &Path| fs::read(path).unwrap_or_default();
         let config = match before {
@@ -125,7 +125,7 @@ mod tests {
 
     use super::*;
 
-    /// Lets the files be looked at again.
+    /// Makes the next check of the files due.
     fn wait(watched: &Watched) {
         *watched.checked.lock().unwrap() = Instant::now().checked_sub(CHECK_INTERVAL).unwrap();
     }

@@ -1,4 +1,4 @@
-//! Names with fixed addresses: the hosts file (hosts(5)).
+//! The hosts file (hosts(5)).
 
 use std::{
     collections::HashMap,
@@ -13,7 +13,7 @@ use crate::settings::host_name::to_ascii;
 pub(super) struct Hosts(HashMap<String, Vec<Address>>);
 
 impl Hosts {
-    /// Reads a hosts file. Lines that do not begin with an address are left out.
+    /// Parses a hosts file. Lines that do not begin with an address are ignored.
     pub(super) fn parse(file: &[u8]) -> Self {
         let mut hosts: HashMap<String, Vec<Address>> = HashMap::new();
         for line in file.split(|byte| *byte == b'\n') {
@@ -34,8 +34,8 @@ impl Hosts {
         Self(hosts)
     }
 
-    /// The fixed addresses of a name. `localhost` and the names below it are this host, also
-    /// where no file says so (RFC 6761, section 6.3).
+    /// Returns the addresses of a name. `localhost` and the names below it are loopback addresses,
+    /// also if the file does not contain them (RFC 6761, section 6.3).
     pub(super) fn addresses(&self, host: &str) -> Option<Vec<Address>> {
         let key = key(host);
         if let Some(addresses) = self.0.get(&key) {
@@ -49,7 +49,7 @@ impl Hosts {
     }
 }
 
-/// A name as it is compared: in ASCII and lower case, without a final dot.
+/// Returns the key of a name: in ASCII and lower case, without a final dot.
 fn key(name: &str) -> String {
     let name = name.strip_suffix('.').unwrap_or(name);
     to_ascii(name).map_or_else(|_| name.to_lowercase(), |name| name.to_ascii_lowercase())
@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_is_read_in_any_case_and_order() {
+    fn names_are_found_in_any_case_and_order() {
         let hosts = Hosts::parse(
             b"127.0.0.1 localhost\n::1 localhost ip6-localhost # comment\r\n\
               bad line\n# f\xfcr alle\n192.0.2.1\tWeb.Example web # f\xfcr alle\n\n\
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn localhost_is_this_host_without_a_file() {
+    fn localhost_is_loopback_without_a_file() {
         let hosts = Hosts::parse(b"192.0.2.1 web.localhost\n");
         let first = |name: &str| Some(hosts.addresses(name)?.first()?.to_string());
         assert_eq!(first("localhost").as_deref(), Some("127.0.0.1"));

@@ -1,4 +1,4 @@
-//! From a name to the address that is probed.
+//! Name resolution: the address of a host name.
 
 mod answer;
 mod attempts;
@@ -57,16 +57,16 @@ const ADDRESS_HASH: Metric = Metric::new(
 pub const METRICS: &[Description] =
     &[LOOKUP_TIME.describe(), IP_PROTOCOL.describe(), ADDRESS_HASH.describe()];
 
-/// What resolving a target's name has shown.
+/// The result of resolving the target's name.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Resolution {
     /// The address that was chosen, if there was one.
     pub address: Option<Address>,
-    /// How long it took, also when it failed or was cut off.
+    /// Duration of the lookup, also if it failed or was cancelled.
     pub lookup: Duration,
 }
 
-/// An address to probe; it says which interface where the address alone does not.
+/// An IP address to probe, with the interface of a link-local address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Address {
     ip: IpAddr,
@@ -75,26 +75,26 @@ pub struct Address {
 
 /// Resolves `host` and chooses the address that is probed.
 ///
-/// `seen` is filled from the start, so that a resolution that is cut off is reported too.
+/// `resolution` is set from the start, so that a cancelled lookup is reported too.
 ///
-/// Unlike upstream: an address of the preferred family is taken as soon as it is known, without
-/// waiting for the other family; and of the other family the first address is taken, not the last.
+/// Unlike upstream: an address of the preferred family is used as soon as it is known, without
+/// waiting for the other family. Of the other family the first address is used, not the last.
 ///
 /// # Errors
-/// A failure of the stage [`Stage::Resolve`], or [`Stage::Target`] where there is no host name to
-/// look up.
+/// A failure of the stage [`Stage::Resolve`], or [`Stage::Target`] if `host` is not a host name.
 pub async fn resolve(
     context: &Context,
     host: &str,
     ip: &IpSettings,
-    seen: &mut Option<Resolution>,
+    resolution: &mut Option<Resolution>,
 ) -> Result<Address, Failure> {
     context.enter(Stage::Resolve);
-    let stopwatch = Stopwatch { begun: Instant::now(), seen: seen.insert(Resolution::default()) };
+    let resolution = resolution.insert(Resolution::default());
+    let stopwatch = Stopwatch { started_at: Instant::now(), resolution };
     let wanted = Wanted::of(ip);
     context.log.debug("Resolving target address", &[("target", &host), ("wanted", &wanted)]);
     let Found { address, source } = find(context, host, wanted).await?;
-    stopwatch.seen.address = Some(address);
+    stopwatch.resolution.address = Some(address);
     let mut fields: Vec<(_, &dyn fmt::Display)> = vec![("target", &host), ("ip", &address)];
     if let Some(source) = &source {
         fields.push(("server", source));
@@ -103,16 +103,17 @@ pub async fn resolve(
     Ok(address)
 }
 
-/// Notes the address of a target that is refused for another reason, as far as it is known without
-/// asking anybody.
-pub fn note_literal(host: &str, ip: &IpSettings, seen: &mut Option<Resolution>) {
+/// Sets the resolution of a target that is rejected before the lookup: its address if `host` is a
+/// literal address.
+pub fn note_literal(host: &str, ip: &IpSettings, resolution: &mut Option<Resolution>) {
     let literal = Address::literal(host).and_then(Result::ok);
     let found = literal.and_then(|address| Wanted::of(ip).literal(address).ok());
     let address = found.map(|found| found.address);
-    *seen = Some(Resolution { address, ..Resolution::default() });
+    *resolution = Some(Resolution { address, ..Resolution::default() });
 }
 
-/// Resolves `host` to its first address of `family`, for a connection that is not the target's own.
+/// Resolves `host` to its first address of `family`, for a connection to another host than the
+/// target.
 ///
 /// # Errors
 /// As of [`resolve`].
@@ -130,7 +131,7 @@ async fn find(context: &Context, host: &str, wanted: Wanted) -> Result<Found, Fa
     let name = to_ascii(host).map_err(|error| refused(error.into()))?;
     let found = match Address::literal(&name) {
         Some(literal) => literal.and_then(|address| wanted.literal(address)),
-        // Boxed, as it is large and soon over: what is probed by its address needs none of it.
+        // Boxed, since the future is large, short-lived, and not needed for a literal address.
         None => Box::pin(look_up(context, &name, wanted)).await,
     };
     found.map_err(|error| error.of(host))
@@ -142,26 +143,26 @@ async fn look_up(context: &Context, host: &str, wanted: Wanted) -> Result<Found,
     context.resolver.lookup(host, wanted, &attempts).await
 }
 
-/// Notes the time of the lookup however it ends, also when the future is dropped.
+/// Sets the duration of the lookup, also if the future is dropped.
 struct Stopwatch<'a> {
-    begun: Instant,
-    seen: &'a mut Resolution,
+    started_at: Instant,
+    resolution: &'a mut Resolution,
 }
 
 impl Drop for Stopwatch<'_> {
     fn drop(&mut self) {
-        self.seen.lookup = self.begun.elapsed();
+        self.resolution.lookup = self.started_at.elapsed();
     }
 }
 
 impl Address {
-    /// The address without the interface.
+    /// Returns the address without the interface.
     #[must_use]
     pub fn ip(self) -> IpAddr {
         self.ip
     }
 
-    /// A socket address with this port.
+    /// Returns the socket address with this port.
     #[must_use]
     pub fn with_port(self, port: u16) -> SocketAddr {
         match self.ip {
@@ -170,7 +171,7 @@ impl Address {
         }
     }
 
-    /// The address that `host` spells out, if it does; it may name an interface that is not there.
+    /// Parses a literal address. The error is for an interface that does not exist.
     fn literal(host: &str) -> Option<Result<Self, LookupError>> {
         if let Ok(ip) = host.parse::<IpAddr>() {
             return Some(Ok(ip.into()));
@@ -186,7 +187,7 @@ impl Address {
         if self.ip.is_ipv4() { IpFamily::V4 } else { IpFamily::V6 }
     }
 
-    /// The FNV-1a hash, 32 bits, of the bytes of the address.
+    /// Returns the 32-bit FNV-1a hash of the address's bytes.
     fn hash(self) -> u32 {
         let fnv1a = |bytes: &[u8]| {
             bytes.iter().fold(0x811c_9dc5_u32, |hash, byte| {
@@ -246,7 +247,7 @@ impl Export for Resolution {
     }
 }
 
-/// The number of the interface with this name.
+/// Returns the index of the interface with this name.
 #[cfg(target_os = "linux")]
 fn interface_index(name: &str) -> Option<u32> {
     use rustix::net::{AddressFamily, SocketType, netdevice, socket};

@@ -1,4 +1,4 @@
-//! Lookups by the operating system's own means.
+//! Lookups by the operating system (`getaddrinfo`).
 
 use std::{fmt, net::ToSocketAddrs, sync::Arc};
 
@@ -10,7 +10,7 @@ use super::{
 };
 use crate::diagnostics::Reason;
 
-/// `getaddrinfo` on a thread of its own.
+/// Looks a name up on the blocking thread pool.
 pub(super) async fn lookup(
     limit: &Arc<Semaphore>,
     host: &str,
@@ -20,7 +20,7 @@ pub(super) async fn lookup(
         let message = format!("lookup {host} by the operating system: {error}");
         LookupError::Failed(Reason::ResolverFailure, message)
     };
-    // The permit goes with the thread: a lookup that nobody waits for any more still occupies it.
+    // The thread holds the permit, since a cancelled lookup still occupies the thread.
     let permit = Arc::clone(limit).acquire_owned().await.map_err(|error| failed(&error))?;
     let name = host.to_owned();
     let lookup = tokio::task::spawn_blocking(move || {
@@ -37,8 +37,8 @@ pub(super) async fn lookup(
     wanted.choose(&addresses).ok_or(LookupError::NoSuitableAddress)
 }
 
-/// Whether this is how a C library says that there is no such name. The standard library passes
-/// on the text alone.
+/// Returns whether this is the error of a C library for a name that does not exist. The standard
+/// library returns the text only.
 fn means_no_such_name(error: &str) -> bool {
     [
         "Name or service not known",

@@ -1,4 +1,4 @@
-//! Looks names up: in the hosts file and by DNS, or by the operating system's own means.
+//! The resolver and its two backends: DNS with the hosts file, or the operating system.
 
 use std::{fmt, net::SocketAddr, sync::Arc};
 
@@ -16,7 +16,7 @@ use crate::{
     },
 };
 
-/// Resolves names; one for the whole process. Nothing is cached.
+/// Resolves names, without a cache. The probes of the process share one.
 pub struct Resolver {
     backend: Backend,
 }
@@ -26,12 +26,12 @@ enum Backend {
     OperatingSystem(Arc<Semaphore>),
 }
 
-/// Which address of a name is wanted: the first of this family.
+/// The address to choose: the first of this family.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Wanted {
-    /// None of the other family will do.
+    /// Only addresses of this family.
     Only(IpFamily),
-    /// Where there is none, the first of the other family.
+    /// If there is none, the first of the other family.
     Prefer(IpFamily),
 }
 
@@ -39,58 +39,58 @@ pub(super) enum Wanted {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Found {
     pub(super) address: Address,
-    /// The name server that said so, if it was one.
+    /// The name server that returned it, if it was one.
     pub(super) source: Option<Source>,
 }
 
-/// The name server that an address comes from.
+/// The name server that returned an address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Source {
     pub(super) server: Arc<str>,
-    /// How many seconds its answer may be kept.
+    /// Time to live of the answer in seconds.
     pub(super) ttl: u32,
 }
 
-/// Why a name gave no address.
+/// The error of a lookup.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum LookupError {
-    /// Nobody was asked.
+    /// The text is not a host name; no query was sent.
     NotAHost(NotAHost),
-    /// As this name server says, if it was one.
+    /// The name does not exist, according to this name server if it was one.
     NoSuchName(Option<Arc<str>>),
     NoSuitableAddress,
-    /// With what happened, for people.
+    /// The lookup failed; the message describes how.
     Failed(Reason, String),
 }
 
 impl Resolver {
-    /// Asks the hosts file and the DNS servers that the system is configured with. Both files are
-    /// read again when they change.
+    /// Returns a resolver with the system's hosts file and DNS servers. Both files are read again
+    /// when they change.
     #[must_use]
     pub fn system() -> Self {
         Self { backend: Backend::Dns(Box::new(Dns::of_files(Files::system()))) }
     }
 
-    /// Asks these DNS servers alone.
+    /// Returns a resolver that queries only these DNS servers.
     #[must_use]
     pub fn of_servers(servers: impl IntoIterator<Item = SocketAddr>) -> Self {
         Self::of_config(ResolverConfig::of_servers(servers), Hosts::default())
     }
 
-    /// Asks the operating system (`getaddrinfo`), for those who need what only it knows, such as
-    /// the sources in nsswitch.conf. A lookup cannot be cancelled and holds a thread, so there is a
-    /// limit to how many run at once.
+    /// Returns a resolver that calls the operating system (`getaddrinfo`), for sources that only it
+    /// has, such as those of nsswitch.conf. A lookup cannot be cancelled and occupies a thread, so
+    /// the number of concurrent lookups is limited.
     #[must_use]
     pub fn operating_system() -> Self {
-        const MAX_AT_ONCE: usize = 64;
-        Self { backend: Backend::OperatingSystem(Arc::new(Semaphore::new(MAX_AT_ONCE))) }
+        const MAX_CONCURRENT: usize = 64;
+        Self { backend: Backend::OperatingSystem(Arc::new(Semaphore::new(MAX_CONCURRENT))) }
     }
 
     pub(super) fn of_config(config: ResolverConfig, hosts: Hosts) -> Self {
         Self { backend: Backend::Dns(Box::new(Dns::of_config(config, hosts))) }
     }
 
-    /// Looks up what is not an address. `attempts` notes which servers are asked meanwhile.
+    /// Looks up a name that is not a literal address. `attempts` notes the servers that are queried.
     pub(super) async fn lookup(
         &self,
         host: &str,
@@ -124,7 +124,7 @@ impl fmt::Debug for Resolver {
 }
 
 impl Wanted {
-    /// What these settings want.
+    /// Returns the choice of these settings.
     pub(super) fn of(ip: &IpSettings) -> Self {
         if ip.ip_protocol_fallback {
             Self::Prefer(ip.preferred())
@@ -133,7 +133,7 @@ impl Wanted {
         }
     }
 
-    /// The first address that fits.
+    /// Returns the first suitable address.
     pub(super) fn choose(self, addresses: &[Address]) -> Option<Address> {
         let first = |family| addresses.iter().copied().find(|address| address.family() == family);
         match self {
@@ -154,7 +154,7 @@ impl fmt::Display for Wanted {
     }
 }
 
-/// The server and how long its answer may be kept, for the log.
+/// The server and the TTL of its answer, for the log.
 impl fmt::Display for Source {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{} (TTL {} s)", self.server, self.ttl)
@@ -168,7 +168,7 @@ impl From<NotAHost> for LookupError {
 }
 
 impl LookupError {
-    /// The failure of a probe that looked `host` up. The texts begin as upstream's.
+    /// Returns the failure of a probe whose lookup of `host` failed. The texts begin as upstream's.
     pub(super) fn of(self, host: &str) -> Failure {
         let (stage, reason, message) = match self {
             Self::NotAHost(error) => (Stage::Target, Reason::InvalidTarget, error.message(host)),

@@ -1,4 +1,4 @@
-//! One name server, and how it is asked: over UDP, and over TCP where that does not do.
+//! Queries to one name server: over UDP, and over TCP after a truncated response.
 
 use std::{
     fmt,
@@ -37,26 +37,26 @@ pub(super) struct Server {
     address: SocketAddr,
     /// The interface of a link-local address, as it was written. It may come and go.
     zone: Option<String>,
-    /// It does not know EDNS.
+    /// Whether the server does not support EDNS.
     without_edns: AtomicBool,
 }
 
-/// One question to a server.
+/// One query to a server.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Query<'q> {
     pub(super) name: &'q QueryName,
     pub(super) kind: u16,
-    /// Whether a longer answer than 512 octets is asked for (RFC 6891).
+    /// Whether the query allows a response longer than 512 octets (RFC 6891).
     pub(super) edns: bool,
 }
 
-/// Why a server gave no answer.
+/// The error of a query.
 #[derive(Debug, Error)]
 pub(super) enum ServerError {
-    /// ICMP or TCP says that nobody listens there.
+    /// The port is closed, by ICMP or TCP.
     #[error("connection refused (no name server listens there)")]
     Refused,
-    /// Nothing came, or nothing that counts.
+    /// No response, or only messages that were ignored.
     #[error("no answer within {} s{}", .waited.as_secs_f64(), in_parentheses(.ignored.as_ref()))]
     Silent { waited: Duration, ignored: Option<NoAnswer> },
     #[error("{0}")]
@@ -64,12 +64,12 @@ pub(super) enum ServerError {
     /// The interface of its address does not exist.
     #[error("this host has no network interface {0:?}")]
     Interface(String),
-    /// A TCP connection ended too early, twice.
+    /// The server closed two TCP connections too early.
     #[error("the server closed the TCP connection without an answer")]
     Closed,
     #[error("{}", .cause.message(.doing, None, .error))]
     Io { doing: &'static str, cause: Cause, error: io::Error },
-    /// The answer did not fit a datagram, and then this.
+    /// The error over TCP after a truncated response.
     #[error("the answer is truncated, and over TCP: {0}")]
     AfterTruncation(#[source] Box<Self>),
 }
@@ -78,15 +78,15 @@ pub(super) fn in_parentheses(ignored: Option<&NoAnswer>) -> String {
     ignored.map(|what| format!(" (ignored: {what})")).unwrap_or_default()
 }
 
-/// The header flag that asks a server whether the answer is authentic (RFC 6840, section 5.7).
+/// The header flag AD: the client understands whether an answer is authentic (RFC 6840, section 5.7).
 const AUTHENTIC_DATA: u16 = 1 << 5;
 
-/// The maximum length of an answer over UDP, as Go's resolver has it: it fits all usual paths
-/// without fragments.
+/// Maximum length of a response over UDP, as in Go's resolver. It avoids fragmentation on common
+/// paths.
 const MAX_DATAGRAM: usize = 1232;
 
-/// How often a question is asked over TCP. A server may close a connection at any time, and is
-/// then asked again on another one (RFC 7766, section 6.2.4).
+/// Number of attempts over TCP. A server may close a connection at any time; the query is then sent
+/// again on a new one (RFC 7766, section 6.2.4).
 const TCP_ATTEMPTS: usize = 2;
 
 impl Server {
@@ -104,8 +104,8 @@ impl Server {
         Arc::clone(&self.name)
     }
 
-    /// Asks the server. One that does not know EDNS is asked again without. `ignore` takes what
-    /// comes and is no answer.
+    /// Queries the server, without EDNS if it does not support that. `ignore` is called with each
+    /// message that is ignored.
     pub(super) async fn ask(
         &self,
         query: Query<'_>,
@@ -128,7 +128,7 @@ impl Server {
         }
     }
 
-    /// Its address, with the interface that has the name now.
+    /// Returns the address, with the index of the interface that has the name now.
     fn address(&self) -> Result<SocketAddr, ServerError> {
         let (Some(zone), SocketAddr::V6(mut address)) = (&self.zone, self.address) else {
             return Ok(self.address);
@@ -145,7 +145,7 @@ impl fmt::Display for Server {
     }
 }
 
-/// One question to one server, over UDP or TCP.
+/// One query to one server, over UDP or TCP.
 struct Exchange<'q> {
     address: SocketAddr,
     query: Query<'q>,
@@ -155,7 +155,7 @@ struct Exchange<'q> {
 
 impl Exchange<'_> {
     async fn run(&self) -> Result<Answer, ServerError> {
-        // Boxed, or each lookup would have room for what few need.
+        // Boxed, since few lookups need it.
         if self.options.use_tcp {
             return Box::pin(self.over_tcp()).await;
         }
@@ -168,14 +168,14 @@ impl Exchange<'_> {
         }
     }
 
-    /// Asks over UDP, from a port of its own that the kernel chooses. The socket is connected, so
-    /// that it hears of nobody else, and hears that a port is closed.
+    /// Queries over UDP, from a new port that the kernel chooses. The socket is connected, so that it
+    /// receives messages of the server only, and ICMP errors.
     #[expect(clippy::disallowed_methods, reason = "name servers are the operator's choice")]
     async fn over_udp(&self) -> Result<Answer, ServerError> {
         let (asked, message) = self.message();
         let socket = self.socket(Type::DGRAM, Protocol::UDP)?;
-        // As glibc does it, or a router that knows no way would be the same as silence. Where the
-        // kernel cannot pass that on, the timeout must do.
+        // As in glibc, so that an ICMP error ends the query. If the kernel does not support it, the
+        // timeout ends it.
         drop(socket_timestamps::receive_icmp_errors(
             &socket,
             IpVersion::of(self.address.ip()),
@@ -199,7 +199,8 @@ impl Exchange<'_> {
             .unwrap_or(Err(ServerError::Silent { waited: self.options.timeout, ignored }))
     }
 
-    /// Waits for the answer. What does not answer the query may be forged, and is passed over.
+    /// Waits for the response. A message that does not belong to the query may be forged, and is
+    /// ignored.
     async fn receive(
         &self,
         socket: &AsyncFd<Socket>,
@@ -240,12 +241,12 @@ impl Exchange<'_> {
             .unwrap_or(Err(ServerError::Silent { waited: self.options.timeout, ignored: None }))
     }
 
-    /// Asks on a connection of its own, which nobody else can end.
+    /// Queries over a new connection.
     #[expect(clippy::disallowed_methods, reason = "name servers are the operator's choice")]
     async fn over_connection(&self) -> Result<Answer, ServerError> {
         let (asked, message) = self.message();
         let socket = self.socket(Type::STREAM, Protocol::TCP)?;
-        // Ports of closed connections do not run out: the server closes first, or resets.
+        // Closed connections do not use up the local ports, since the server closes first.
         let mut stream = TcpSocket::from_std_stream(socket.into())
             .connect(self.address)
             .await
@@ -287,14 +288,14 @@ impl Exchange<'_> {
             .map_err(|error| failed(Call::Open, "opening a socket", error))
     }
 
-    /// What `exchange` gives, unless it takes longer than a server may.
-    #[expect(clippy::disallowed_methods, reason = "a server's time, not that of the probe")]
+    /// Returns the result of `exchange`, or nothing after the timeout of a query.
+    #[expect(clippy::disallowed_methods, reason = "the timeout of a query, not of the probe")]
     async fn within<T>(&self, exchange: impl Future<Output = T>) -> Option<T> {
         tokio::time::timeout(self.options.timeout, exchange).await.ok()
     }
 }
 
-/// Reads one message after its length; memory grows with what comes, not with what is announced.
+/// Reads one message after its length. Memory grows with the bytes received, not with the length.
 async fn receive_framed(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
     let length = stream.read_u16().await?;
     let mut answer = Vec::new();
@@ -313,7 +314,7 @@ fn failed(call: Call, doing: &'static str, error: io::Error) -> ServerError {
 }
 
 impl ServerError {
-    /// The reason that a probe fails for.
+    /// Returns the failure reason of the probe.
     pub(super) fn reason(&self) -> Reason {
         match self {
             Self::Io { cause, .. }
@@ -326,8 +327,8 @@ impl ServerError {
         }
     }
 
-    /// Whether the server said anything at all.
-    pub(super) fn is_word_of_the_server(&self) -> bool {
+    /// Returns whether the error is a response of the server.
+    pub(super) fn is_response(&self) -> bool {
         match self {
             Self::NoAnswer(_) | Self::Closed | Self::AfterTruncation(_) => true,
             Self::Refused | Self::Silent { .. } | Self::Interface(_) | Self::Io { .. } => false,

@@ -27,7 +27,7 @@ use crate::{
     settings::ip::IpSettings,
 };
 
-/// Asks these servers once. A lookup that waits for an answer that does not come hangs visibly.
+/// Queries these servers once. The timeout is so long that a lookup without a response hangs.
 fn config(servers: &[SocketAddr]) -> ResolverConfig {
     let mut config = ResolverConfig::of_servers(servers.iter().copied());
     config.options.timeout = Duration::from_hours(1);
@@ -52,10 +52,10 @@ async fn lookup(
     ip: &IpSettings,
 ) -> (Result<String, Failure>, Option<Resolution>) {
     let context = Context::new(Instant::now() + Duration::from_hours(1), Arc::clone(resolver));
-    let mut seen = None;
-    let address = resolve(&context, host, ip, &mut seen).await;
+    let mut resolution = None;
+    let address = resolve(&context, host, ip, &mut resolution).await;
     assert_eq!(context.stage(), Stage::Resolve);
-    (address.map(|address| address.to_string()), seen)
+    (address.map(|address| address.to_string()), resolution)
 }
 
 #[tokio::test]
@@ -125,7 +125,7 @@ async fn messages_begin_as_upstreams() {
 }
 
 #[tokio::test]
-async fn what_is_no_host_name_reaches_nobody() {
+async fn invalid_host_names_are_not_looked_up() {
     let server = NameServer::start(|question| vec![question.addresses(&["127.0.0.1"])]).await;
     let mut config = config(&[server.address]);
     config.search = vec!["wild.test".to_owned()];
@@ -175,7 +175,7 @@ async fn an_address_of_the_preferred_family_does_not_wait_for_the_other() {
 }
 
 #[tokio::test]
-async fn only_what_is_needed_is_asked_for() {
+async fn only_the_families_that_are_needed_are_queried() {
     let both = &["192.0.2.1", "2001:db8::1"];
     let server = NameServer::start(|question| vec![question.addresses(both)]).await;
     let plain = || config(&[server.address]);
@@ -198,7 +198,7 @@ async fn only_what_is_needed_is_asked_for() {
 }
 
 #[tokio::test]
-async fn an_alias_needs_no_second_question() {
+async fn an_alias_needs_no_second_query() {
     let server = NameServer::start(|question| {
         let mut records = vec![record(b"\xc0\x0c", 5, b"\x03web\x04test\0")];
         if question.kind == A {
@@ -214,7 +214,7 @@ async fn an_alias_needs_no_second_question() {
 }
 
 #[tokio::test]
-async fn literals_and_fixed_names_reach_no_server() {
+async fn literal_addresses_and_names_of_the_hosts_file_are_not_queried() {
     let server = NameServer::with_zone(&[]).await;
     let hosts = Hosts::parse(b"192.0.2.5 web\n192.0.2.6 web 10.0.0.256\nfe80::5%3 zone\n");
     let resolver = Arc::new(Resolver::of_config(config(&[server.address]), hosts));
@@ -269,7 +269,7 @@ async fn search_domains_are_tried_in_turn() {
 }
 
 #[tokio::test]
-async fn a_resolution_that_is_cut_off_is_reported() {
+async fn a_cancelled_lookup_is_reported() {
     let server = NameServer::start(|_| Vec::new()).await;
     let context = Context::new(Instant::now(), resolver(config(&[server.address])));
     let (ip, mut seen) = (wants("ip4", false), None);
@@ -284,7 +284,7 @@ async fn a_resolution_that_is_cut_off_is_reported() {
 
 #[tokio::test]
 async fn many_lookups_at_once_all_succeed() {
-    // As a server does that cuts answers short and closes each connection after one.
+    // Over UDP the server truncates responses, over TCP it closes each connection after one.
     let server = NameServer::start(|question| {
         let flags = if question.tcp { 0x8180 } else { 0x8380 };
         let address = record(b"\xc0\x0c", A, &[192, 0, 2, 1]);
@@ -305,7 +305,7 @@ async fn many_lookups_at_once_all_succeed() {
 }
 
 #[tokio::test]
-async fn the_operating_system_knows_localhost_and_is_not_asked_for_numbers() {
+async fn the_operating_system_resolves_localhost_but_not_numbers() {
     let resolver = Arc::new(Resolver::operating_system());
     let (found, _) = lookup(&resolver, "localhost", &wants("ip4", true)).await;
     let ip: IpAddr = found.expect("in the hosts file").parse().expect("an address");

@@ -1,4 +1,4 @@
-//! A small name server on loopback, which answers as a test tells it to.
+//! A small name server on loopback with responses of the test's choice.
 
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
@@ -14,7 +14,7 @@ use tokio::{
 
 use crate::net::resolve::answer::{A, AAAA};
 
-/// A question, as the server gets it.
+/// A question that the server received.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Question {
     /// In lower case, with a final dot.
@@ -26,8 +26,8 @@ pub(super) struct Question {
     message: Vec<u8>,
 }
 
-/// What a server does about a question: these messages come back; over TCP, nothing ends the
-/// connection.
+/// The behaviour of a server: the messages that it returns for a question. Over TCP, an empty list
+/// closes the connection.
 pub(super) type Replies = Vec<Vec<u8>>;
 
 /// A name server; it stops when it is dropped.
@@ -60,14 +60,14 @@ impl NameServer {
         Self { address, asked, was_asked, tasks }
     }
 
-    /// Knows these names by these addresses, and no others.
+    /// Starts a server for these names with these addresses.
     pub(super) async fn with_zone(
         zone: &'static [(&'static str, &'static [&'static str])],
     ) -> Self {
         Self::start(move |question| vec![zone_answer(question, zone)]).await
     }
 
-    /// Names and types that were asked for, sorted.
+    /// Returns the names and types of the received questions, sorted.
     pub(super) fn asked(&self) -> Vec<(String, u16)> {
         let questions = self.questions().into_iter();
         let mut asked: Vec<_> = questions.map(|asked| (asked.name, asked.kind)).collect();
@@ -88,7 +88,7 @@ impl Drop for NameServer {
     }
 }
 
-/// What a server of this zone says.
+/// Returns the response of a server with this zone.
 pub(super) fn zone_answer(question: &Question, zone: &[(&str, &[&str])]) -> Vec<u8> {
     match zone.iter().find(|(name, _)| *name == question.name) {
         Some((_, addresses)) => question.addresses(addresses),
@@ -113,7 +113,7 @@ impl Question {
         Self { name, kind, edns, tcp, flags, message: message[..end].to_vec() }
     }
 
-    /// An answer with these flags and records.
+    /// Returns a response with these flags and records.
     pub(super) fn answer(&self, flags: u16, records: &[Vec<u8>]) -> Vec<u8> {
         let counts = [1, u16::try_from(records.len()).unwrap(), 0, 0];
         let mut answer = self.message[..2].to_vec();
@@ -123,7 +123,7 @@ impl Question {
         answer
     }
 
-    /// The addresses of the type that is asked for.
+    /// Returns a response with the addresses of the question's type.
     pub(super) fn addresses(&self, addresses: &[&str]) -> Vec<u8> {
         let addresses = addresses.iter().map(|address| address.parse().expect("an address"));
         let records = addresses.filter_map(|address| match (self.kind, address) {
@@ -134,7 +134,7 @@ impl Question {
         self.answer(0x8180, &records.collect::<Vec<_>>())
     }
 
-    /// A response code, and no record.
+    /// Returns a response with this code and no record.
     pub(super) fn code(&self, code: u16) -> Vec<u8> {
         self.answer(0x8180 | code, &[])
     }
@@ -149,7 +149,7 @@ pub(super) fn record(owner: &[u8], kind: u16, data: &[u8]) -> Vec<u8> {
     record
 }
 
-/// Takes a port that is free for both; another program may have it for one of them.
+/// Binds a port for both protocols; another program may use it for one of them.
 async fn both_transports() -> (TcpListener, UdpSocket) {
     loop {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("loopback");

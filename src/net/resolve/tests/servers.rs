@@ -1,4 +1,4 @@
-//! Name servers that fail, each in its own way, and what is said of them.
+//! Name servers that fail, and the messages about them.
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -20,7 +20,7 @@ use crate::{
 /// A privileged port is never handed out to others, and this one has no service.
 const CLOSED: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 1);
 
-/// Long enough for an answer that comes, on a busy machine too.
+/// Long enough for a response, on a busy machine too.
 const SHORT: Duration = Duration::from_millis(400);
 
 fn working(question: &Question) -> Replies {
@@ -31,7 +31,7 @@ fn truncated(question: &Question) -> Vec<u8> {
     question.answer(0x8380, &[])
 }
 
-/// What a server does, and what is said of it.
+/// The behaviour of a server, and the message about it.
 type Row = (&'static str, fn(&Question) -> Replies, &'static str);
 
 const FAULTS: &[Row] = &[
@@ -68,7 +68,7 @@ const FAULTS: &[Row] = &[
     (
         "an empty datagram",
         |_| vec![Vec::new()],
-        "(ignored: a message that does not answer the query (it is shorter than a header))",
+        "(ignored: a message that does not belong to the query (it is shorter than a header))",
     ),
     (
         "a flood of other identifiers",
@@ -77,7 +77,7 @@ const FAULTS: &[Row] = &[
             forged[0] ^= 1;
             vec![forged; 50]
         },
-        "(ignored: a message that does not answer the query (it has another identifier))",
+        "(ignored: a message that does not belong to the query (it has another message ID))",
     ),
     (
         "another question",
@@ -86,7 +86,7 @@ const FAULTS: &[Row] = &[
             forged[13] ^= 1;
             vec![forged]
         },
-        "(it repeats another question)",
+        "(its question differs)",
     ),
     (
         "truncated, and a connection that ends",
@@ -108,12 +108,12 @@ const FAULTS: &[Row] = &[
             }
             vec![reply]
         },
-        "over TCP: a message that does not answer the query (it repeats another question)",
+        "over TCP: a message that does not belong to the query (its question differs)",
     ),
 ];
 
 #[tokio::test]
-async fn the_next_server_is_asked_and_the_last_failure_says_why() {
+async fn the_next_server_is_queried_after_a_failure() {
     let good = NameServer::start(working).await;
     for (what, behaviour, words) in FAULTS {
         let bad = NameServer::start(behaviour).await;
@@ -157,7 +157,7 @@ async fn a_closed_port_costs_no_time() {
 }
 
 #[tokio::test]
-async fn addresses_that_cannot_be_asked_are_passed_over() {
+async fn servers_without_a_usable_address_are_skipped() {
     let good = NameServer::start(working).await;
     let foreign = "[fe80::53]:53".parse().expect("an address");
     for (bad, words) in [
@@ -201,7 +201,7 @@ async fn the_first_answer_decides() {
 }
 
 #[tokio::test]
-async fn an_answer_of_nothing_counts_where_no_server_knows_more() {
+async fn an_empty_response_counts_if_no_server_has_a_better_one() {
     let nothing = NameServer::start(|question| vec![question.answer(0x8000, &[])]).await;
     let good = NameServer::start(working).await;
     for (servers, expected) in [
@@ -215,10 +215,10 @@ async fn an_answer_of_nothing_counts_where_no_server_knows_more() {
 }
 
 #[tokio::test]
-async fn a_server_without_edns_is_asked_again_without() {
+async fn a_server_without_edns_is_queried_again_without() {
     for code in [1, 4] {
         let old = NameServer::start(move |question| {
-            // Some do not repeat a question that they cannot read.
+            // Some do not copy a question that they cannot parse.
             let error = [&question.code(code)[..4], &[0; 8]].concat();
             if question.edns { vec![error] } else { working(question) }
         })
@@ -234,7 +234,7 @@ async fn a_server_without_edns_is_asked_again_without() {
 }
 
 #[tokio::test]
-async fn a_server_that_edns_does_not_reach_is_asked_again_without() {
+async fn a_query_with_edns_that_is_lost_is_repeated_without() {
     let old =
         NameServer::start(|question| if question.edns { Vec::new() } else { working(question) })
             .await;
@@ -263,7 +263,7 @@ async fn a_connection_that_ends_early_is_made_again() {
 }
 
 #[tokio::test]
-async fn options_change_how_servers_are_asked() {
+async fn options_change_the_queries() {
     let first = NameServer::start(working).await;
     let second = NameServer::start(working).await;
     let mut config = config(&[first.address, second.address]);
@@ -282,7 +282,7 @@ async fn options_change_how_servers_are_asked() {
 }
 
 #[tokio::test]
-async fn what_a_lookup_waits_for_is_known() {
+async fn a_waiting_lookup_is_described() {
     let silent = NameServer::start(|_| vec![b"?".to_vec()]).await;
     let resolver = resolver(config(&[CLOSED, silent.address]));
     let attempts = Attempts::default();
@@ -302,6 +302,6 @@ async fn what_a_lookup_waits_for_is_known() {
     );
     assert!(text.starts_with(&begin), "{text}");
     let end =
-        " s (ignored: a message that does not answer the query (it is shorter than a header))";
+        " s (ignored: a message that does not belong to the query (it is shorter than a header))";
     assert!(text.ends_with(end), "{text}");
 }
