@@ -1,4 +1,4 @@
-//! What every part of one probe shares: its deadline, its log and other diagnostics, the resolver.
+//! The context of one probe: deadline, resolver, policy, log and other diagnostics.
 
 use std::sync::{
     Arc,
@@ -18,36 +18,36 @@ use crate::{
     settings::{redact, secret::HIDDEN},
 };
 
-/// One per probe; whatever a probe does is handed a reference to it.
+/// The context of one probe, shared by reference.
 #[derive(Debug)]
 pub struct Context {
-    /// When the probe is cut off. Held by `probe::run`; here for those who must tell others, such
-    /// as a computation that cannot be cancelled.
+    /// The deadline of the probe. `probe::run` enforces it; it is here for work that cannot be
+    /// cancelled and has to stop by itself.
     pub deadline: Instant,
     /// Resolves the names that the probe meets.
     pub resolver: Arc<Resolver>,
     /// Decides which peers the probe may connect to.
     pub policy: Policy,
-    /// The probe's own log.
+    /// The log of the probe.
     pub log: ProbeLog,
-    /// The checks that were made.
+    /// The results of the module's checks.
     pub checks: Checks,
-    /// The addresses that it turned to.
+    /// The peers that the probe connected to.
     pub attempts: Attempts,
-    /// What it must not tell, whoever repeats it.
+    /// The secrets to redact from all texts of the probe.
     pub secrets: Secrets,
     stage: CurrentStage,
     waits: Waits,
-    repetition: AtomicU8,
+    retry: AtomicU8,
 }
 
-// The states of `Context::repetition`.
-const NOT_ASKED: u8 = 0;
-const ASKED: u8 = 1;
-const BEGUN_AGAIN: u8 = 2;
+// The states of `Context::retry`.
+const NO_RETRY: u8 = 0;
+const REQUESTED: u8 = 1;
+const RETRIED: u8 = 2;
 
 impl Context {
-    /// The context of a probe that begins now.
+    /// Creates the context of a probe.
     #[must_use]
     pub fn new(deadline: Instant, resolver: Arc<Resolver>) -> Self {
         Self {
@@ -60,37 +60,36 @@ impl Context {
             secrets: Secrets::default(),
             stage: CurrentStage::default(),
             waits: Waits::default(),
-            repetition: AtomicU8::default(),
+            retry: AtomicU8::default(),
         }
     }
 
-    /// Asks for the probe to begin again when it has failed, since the next attempt will take
-    /// another way. That is possible once: returns whether it is.
-    pub(in crate::net) fn ask_to_begin_again(&self) -> bool {
-        let (from, to) = (NOT_ASKED, ASKED);
-        let asked =
-            self.repetition.compare_exchange(from, to, Ordering::Relaxed, Ordering::Relaxed);
-        asked.is_ok()
+    /// Requests that the probe is retried once it has failed, because the next attempt will be
+    /// different. A probe is retried once at most: returns whether the request was accepted.
+    pub(in crate::net) fn request_retry(&self) -> bool {
+        self.advance_retry(NO_RETRY, REQUESTED)
     }
 
-    /// Whether the probe that has failed is to begin again; what it has checked is forgotten then.
+    /// Returns whether the failed probe is to be retried, and clears its checks in that case.
     #[must_use]
-    pub fn begins_again(&self) -> bool {
-        let (from, to) = (ASKED, BEGUN_AGAIN);
-        let begun =
-            self.repetition.compare_exchange(from, to, Ordering::Relaxed, Ordering::Relaxed);
-        if begun.is_ok() {
+    pub fn is_retried(&self) -> bool {
+        let is_retried = self.advance_retry(REQUESTED, RETRIED);
+        if is_retried {
             self.checks.clear();
         }
-        begun.is_ok()
+        is_retried
     }
 
-    /// Notes that the probe has met a secret, which is not to be told.
+    fn advance_retry(&self, from: u8, to: u8) -> bool {
+        self.retry.compare_exchange(from, to, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    }
+
+    /// Adds a secret to redact.
     pub fn hide(&self, secret: &str) {
         self.secrets.note(secret, HIDDEN);
     }
 
-    /// Notes that the probe has met a URL, whose secrets are not to be told.
+    /// Adds the secrets of a URL to redact.
     pub fn hide_secrets_of(&self, url: &str) {
         let shown = redact::url(url);
         if shown != url {
@@ -116,41 +115,41 @@ impl Context {
         self.stage.enter(stage);
     }
 
-    /// Notes that `stage` begins, and that what is entered until the guard is dropped is a part of
-    /// it.
+    /// Notes that `stage` begins. Stages entered until the guard is dropped count as a part of it.
     #[must_use]
     pub fn hold(&self, stage: Stage) -> StageGuard<'_> {
         self.stage.hold(stage)
     }
 
-    /// The stage entered last.
+    /// Returns the stage entered last.
     #[must_use]
     pub fn stage(&self) -> Stage {
         self.stage.current()
     }
 
-    /// Returns a guard that stands for a wait for a peer, and lives as long as the wait.
+    /// Returns a guard for a wait for a peer, to be kept until the wait is over.
     ///
-    /// `describe` says what is waited for and what came last, such as "no TCP handshake with
-    /// 192.0.2.1:80". It is called only when the probe is cut off meanwhile, and its text is a part
-    /// of the failure. A text of the peer is quoted with [`Quoted`](crate::diagnostics::log::Quoted).
+    /// `describe` describes the wait, such as "no TCP handshake with 192.0.2.1:80". It is called only
+    /// if the probe is cancelled during the wait; its text becomes a part of the failure. A text of
+    /// the peer is quoted with [`Quoted`](crate::diagnostics::log::Quoted).
     #[must_use]
     pub fn waiting_for<D: Fn() -> String>(&self, describe: D) -> Waiting<'_, D> {
         self.waits.wait(describe)
     }
 
-    /// Returns a guard that names the place of all waits while it lives, such as "the proxy ...".
+    /// Returns a guard that adds a place, such as "the proxy ...", to the waits during its lifetime.
     #[must_use]
     pub fn waiting_within<P: Fn() -> String>(&self, place: P) -> WaitingWithin<'_, P> {
         self.waits.within(place)
     }
 
-    /// Notes that the probe is cut off now: what drops next says what it was waiting for.
+    /// Notes that the probe is cancelled now: wait guards that are dropped from now on describe
+    /// their waits.
     pub fn cut_off(&self) {
         self.waits.cut_off();
     }
 
-    /// The description of what the probe was waiting for when it was cut off.
+    /// Returns the description of what the probe was waiting for when it was cancelled.
     #[must_use]
     pub fn waited_for(&self) -> Option<String> {
         self.waits.description()

@@ -1,4 +1,4 @@
-//! `host:port`, as targets have it, with the port as a number or as the name of a service.
+//! Parsing of `host:port`, with a port number or the name of a service.
 
 use std::{collections::HashMap, fs, sync::OnceLock};
 
@@ -7,16 +7,16 @@ use thiserror::Error;
 /// The two parts of `host:port`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HostPort<'t> {
-    /// Without the brackets of an IPv6 address; may be empty.
+    /// The host, without the brackets of an IPv6 address; may be empty.
     pub host: &'t str,
-    /// As written; may be empty.
+    /// The port as written; may be empty.
     pub port: &'t str,
 }
 
-/// Why a text is not `host:port`.
+/// The error of a text that is not `host:port`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum NotHostPort {
-    /// No colon, or none behind the brackets.
+    /// No colon, or none after the brackets.
     #[error("missing port in address; write host:port")]
     MissingPort,
     /// An IPv6 address without brackets, for one.
@@ -27,23 +27,23 @@ pub enum NotHostPort {
     Brackets,
 }
 
-/// Why a text is not a port.
+/// The error of a text that is not a port.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum NotAPort {
-    /// The number does not fit.
+    /// The number is out of range.
     #[error("invalid port {0}; a port is a number from 0 to 65535")]
     OutOfRange(String),
     /// No service has this name.
     #[error("unknown port {protocol}/{name}; write a number or the name of a service")]
     UnknownService {
-        /// What was looked for.
+        /// The name of the service.
         name: String,
-        /// Among whose services.
+        /// The transport protocol of the service.
         protocol: &'static str,
     },
 }
 
-/// Whose services a port's name belongs to.
+/// The transport protocol of a service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Protocol {
     /// TCP.
@@ -53,7 +53,7 @@ pub enum Protocol {
 }
 
 impl<'t> HostPort<'t> {
-    /// Takes `text` apart as Go's `net.SplitHostPort` does.
+    /// Splits `text` as Go's `net.SplitHostPort` does.
     pub fn split(text: &'t str) -> Result<Self, NotHostPort> {
         let (before, port) = text.rsplit_once(':').ok_or(NotHostPort::MissingPort)?;
         let host = match text.strip_prefix('[') {
@@ -74,7 +74,7 @@ impl<'t> HostPort<'t> {
         Ok(Self { host, port })
     }
 
-    /// The number of the port; an empty one is 0.
+    /// Returns the number of the port; an empty port is 0.
     pub fn port_number(&self, protocol: Protocol) -> Result<u16, NotAPort> {
         let digits = self.port.strip_prefix(['+', '-']).unwrap_or(self.port);
         if self.port.is_empty() {
@@ -94,7 +94,7 @@ impl<'t> HostPort<'t> {
     }
 }
 
-/// The services that are known where there is no `/etc/services`, as in many containers.
+/// The services that are known without `/etc/services`, as in many containers.
 const SERVICES: &[(Protocol, &str, u16)] = &[
     (Protocol::Tcp, "domain", 53),
     (Protocol::Tcp, "ftp", 21),
@@ -117,7 +117,7 @@ const SERVICES: &[(Protocol, &str, u16)] = &[
 type Services = HashMap<(Protocol, String), u16>;
 
 fn service(protocol: Protocol, name: &str) -> Option<u16> {
-    /// Read once: the file is a part of the system, and does not change while it runs.
+    /// Read once, since the file does not change while the system runs.
     static KNOWN: OnceLock<Services> = OnceLock::new();
     let known = KNOWN.get_or_init(|| {
         let mut known: Services = SERVICES
@@ -130,7 +130,7 @@ fn service(protocol: Protocol, name: &str) -> Option<u16> {
     known.get(&(protocol, name.to_owned())).copied()
 }
 
-/// The services in a text like `/etc/services`; the first of several lines for a name counts.
+/// Parses the format of `/etc/services`; the first of several lines for a name counts.
 fn services(text: &str) -> Services {
     let mut services = Services::new();
     for line in text.lines() {
@@ -163,7 +163,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn host_and_port_are_told_apart_as_go_does() {
+    fn host_and_port_are_split_as_in_go() {
         for (text, host, port) in [
             ("example.com:80", "example.com", "80"),
             ("[::1]:443", "::1", "443"),

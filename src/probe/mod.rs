@@ -187,7 +187,7 @@ async fn run_with_retry<P: Prober>(
 ) -> Result<(), Failure> {
     loop {
         let verdict = prober.probe(context, target, seen).await;
-        if verdict.is_ok() || !context.begins_again() {
+        if verdict.is_ok() || !context.is_retried() {
             return verdict;
         }
         *seen = P::Measurements::default();

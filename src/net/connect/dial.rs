@@ -33,8 +33,8 @@ pub async fn tcp(
     let socket =
         open(address, Type::STREAM, Protocol::TCP).map_err(|error| not_opened(address, &error))?;
     options.bind(&socket, address)?;
-    // Small writes are exchanges here, and Nagle's algorithm would add its wait to their times.
-    // A socket that refuses the option still connects.
+    // Nagle's algorithm would delay small writes and so lengthen the readings. Without the option
+    // the socket still connects.
     drop(socket.set_tcp_nodelay(true));
     let waiting = context
         .waiting_for(|| format!("SYN sent to {address}, no answer: no TCP handshake was made"));
@@ -65,8 +65,7 @@ pub fn udp(
     options.bind(&socket, address)?;
     socket.connect(&address.into()).map_err(failed(Call::Connect))?;
     let socket = WireDatagram::new(socket, SocketKind::Udp).map_err(failed(Call::SetUp))?;
-    // Or an ICMP error would be the same as silence. Where the kernel cannot pass that on, the
-    // deadline must do.
+    // So that an ICMP error ends the wait. If the kernel does not support it, the deadline does.
     drop(socket.receive_errors_and_hop_limits(IpVersion::of(address.ip())));
     Ok(socket)
 }

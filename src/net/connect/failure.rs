@@ -1,4 +1,4 @@
-//! The failures of sockets: messages that say more than the error number.
+//! The failures of socket calls, with messages more specific than the error number.
 
 use std::{
     io,
@@ -15,26 +15,26 @@ use crate::{
     net::{connect::open, icmp_error::Ends},
 };
 
-/// The failure when there is no socket for `address`.
+/// Returns the failure if no socket for `address` could be opened.
 #[must_use]
 pub fn not_opened(address: SocketAddr, error: &io::Error) -> Failure {
     if error.raw_os_error() == Some(libc::EAFNOSUPPORT) {
         let family = family(address.ip());
-        let message = format!("this host has no {family}, which {} needs", address.ip());
+        let message = format!("this host does not support {family}, which {} needs", address.ip());
         return Failure::new(Stage::Connect, Reason::Unreachable, message);
     }
     let doing = format!("opening a socket for {}", address.ip());
     Failure::system(Call::Open, Stage::Connect, &doing, error)
 }
 
-/// The failure of a call that connects to `address` or sends there; `doing` says what was tried. Its
-/// stage is [`Stage::Connect`].
+/// Returns the failure of a call that connects to `address` or sends to it, of the stage
+/// [`Stage::Connect`]; `doing` describes the call.
 #[must_use]
 pub fn failure(call: Call, address: SocketAddr, doing: &str, error: &io::Error) -> Failure {
     let failed = |reason, what: String| {
         Failure::new(Stage::Connect, reason, format!("{doing}: {what} ({error})"))
     };
-    // The system's error is about rights or routes here, and would mislead.
+    // The system's error is about permissions or routes here, and would be misleading.
     let not_a_host = |what: String| {
         let message = format!("{doing}: {what}; write the address of one host");
         Failure::new(Stage::Connect, Reason::InvalidTarget, message)
@@ -42,15 +42,15 @@ pub fn failure(call: Call, address: SocketAddr, doing: &str, error: &io::Error) 
     let ip = address.ip();
     match (address, error.raw_os_error()) {
         (SocketAddr::V6(at), Some(libc::EINVAL)) if needs_interface(*at.ip()) => {
-            let what = format!("such an address needs an interface of this host, as in {ip}%eth0");
+            let what = format!("the address needs an interface of this host, as in {ip}%eth0");
             failed(Reason::InvalidTarget, what)
         }
         (SocketAddr::V6(at), Some(_)) if at.scope_id() != 0 && !has_interface(at.scope_id()) => {
-            let what = format!("this host has no interface with the number {}", at.scope_id());
+            let what = format!("this host has no interface with the index {}", at.scope_id());
             failed(Reason::InvalidTarget, what)
         }
         (_, Some(libc::EACCES | libc::ENETUNREACH | libc::EINVAL)) if is_group(ip) => {
-            not_a_host(format!("{ip} is a {}", kind_of_group(ip)))
+            not_a_host(format!("{ip} is a {} address", group_kind(ip)))
         }
         (SocketAddr::V4(_), Some(libc::EACCES | libc::ENETUNREACH)) if is_broadcast(address) => {
             not_a_host(format!("{ip} is the broadcast address of a network"))
@@ -84,38 +84,35 @@ pub(super) fn not_connected(address: SocketAddr, error: &ConnectError) -> Failur
     }
 }
 
-/// Whether the address belongs to no single host.
+/// Returns whether this is a multicast or broadcast address.
 pub(super) fn is_group(ip: IpAddr) -> bool {
     ip.is_multicast() || ip == IpAddr::V4(Ipv4Addr::BROADCAST)
 }
 
-/// The name of such an address.
-pub(super) fn kind_of_group(ip: IpAddr) -> &'static str {
-    if ip.is_multicast() {
-        "multicast address and not that of a host"
-    } else {
-        "broadcast address and not that of a host"
-    }
+/// The kind of such an address.
+pub(super) fn group_kind(ip: IpAddr) -> &'static str {
+    if ip.is_multicast() { "multicast" } else { "broadcast" }
 }
 
+/// Returns whether the address is valid only together with an interface.
 pub(super) fn needs_interface(ip: Ipv6Addr) -> bool {
     ip.is_unicast_link_local() || ip.is_multicast()
 }
 
-/// Whether this host has an address to send from; looked up the way a connection does it, but
-/// without a need for a port of TCP.
+/// Returns whether this host has an address to send from. The lookup is that of a connection, but
+/// needs no free TCP port.
 fn has_source(address: SocketAddr) -> bool {
     let looked_up = datagram_route(address, |_| Ok(()));
     looked_up.map_err(|error| error.raw_os_error()) != Err(Some(libc::EADDRNOTAVAIL))
 }
 
-/// Whether the kernel has a route of type broadcast for the address.
+/// Returns whether the kernel has a route of the type broadcast for the address.
 fn is_broadcast(address: SocketAddr) -> bool {
     datagram_route(address, |socket| socket.set_broadcast(true)).is_ok()
         && datagram_route(address, |_| Ok(())).is_err()
 }
 
-/// Whether the interface with this number exists.
+/// Returns whether the interface with this index exists.
 #[cfg(target_os = "linux")]
 fn has_interface(number: u32) -> bool {
     let socket = Socket::new(Domain::IPV4, Type::DGRAM, None);
@@ -127,7 +124,7 @@ fn has_interface(_: u32) -> bool {
     true
 }
 
-/// Looks up the route to the address; nothing is sent.
+/// Looks up the route to the address; sends nothing.
 #[expect(clippy::disallowed_methods, reason = "nothing is sent")]
 fn datagram_route(
     address: SocketAddr,
@@ -138,7 +135,7 @@ fn datagram_route(
     socket.connect(&address.into())
 }
 
-/// The name of the address's family, for people.
+/// The name of the address family.
 pub(super) fn family(address: IpAddr) -> &'static str {
     if address.is_ipv4() { "IPv4" } else { "IPv6" }
 }

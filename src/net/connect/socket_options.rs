@@ -6,7 +6,7 @@ use socket2::Socket;
 
 use crate::{
     diagnostics::{Call, Cause, Failure, Reason, Stage},
-    net::connect::failure::{family, is_group, kind_of_group, needs_interface},
+    net::connect::failure::{family, group_kind, is_group, needs_interface},
 };
 
 /// The socket options of a module, for each socket that its probes connect with.
@@ -32,13 +32,13 @@ impl SocketOptions {
             );
             return unusable(Reason::InvalidRequest, message);
         }
-        // Unlike upstream: the kernel takes such an address over IPv4, and sends from another one.
+        // Unlike upstream: over IPv4 the kernel accepts such an address, and sends from another one.
         if is_group(source) {
-            let message = format!("source_ip_address {source} is a {}", kind_of_group(source));
+            let message = format!("source_ip_address {source} is a {} address", group_kind(source));
             return unusable(Reason::InvalidRequest, message);
         }
         let from = match (source, address) {
-            // The interface is that of the target: there is no other way between the two.
+            // A link-local address reaches the target only on the target's interface.
             (IpAddr::V6(source), SocketAddr::V6(target)) if source.is_unicast_link_local() => {
                 SocketAddrV6::new(source, 0, 0, target.scope_id()).into()
             }
@@ -48,8 +48,8 @@ impl SocketOptions {
         let lacks_interface = matches!(from, SocketAddr::V6(from) if from.scope_id() == 0 && needs_interface(*from.ip()));
         if lacks_interface && error.raw_os_error() == Some(libc::EINVAL) {
             let message = format!(
-                "source_ip_address {source} is link-local, and reaches only targets on an interface \
-                 that they name, as in fe80::2%eth0"
+                "source_ip_address {source} is link-local: the target must be a link-local address \
+                 with an interface, such as fe80::2%eth0"
             );
             return unusable(Reason::InvalidRequest, message);
         }

@@ -1,4 +1,4 @@
-//! Connections to sockets of this host.
+//! Connections to unix sockets.
 
 use std::{
     ffi::OsStr,
@@ -25,10 +25,10 @@ use crate::{
 #[expect(clippy::disallowed_methods, reason = "the policy was asked")]
 pub async fn connect(context: &Context, name: &str) -> Result<WireStream, Failure> {
     if name.contains('\0') {
-        let message = format!("unix socket {name:?}: a name has no zero byte in it");
+        let message = format!("unix socket {name:?}: a path cannot contain a zero byte");
         return Err(Failure::new(Stage::Target, Reason::InvalidTarget, message));
     }
-    // The kernel knows an abstract name by the zero byte in front of it.
+    // The kernel marks an abstract name by a zero byte in front of it.
     let address = match name.strip_prefix('@') {
         Some(name) => format!("\0{name}"),
         None => name.to_owned(),
@@ -45,17 +45,17 @@ pub async fn connect(context: &Context, name: &str) -> Result<WireStream, Failur
     Ok(WireStream::from_unix(stream, started, connect_time))
 }
 
-/// The failure of a connection that was not made.
+/// Returns the failure of a connection attempt.
 fn refusal(name: &str, error: &io::Error) -> Failure {
     let mut cause = Cause::of(Call::ConnectLocal, error);
-    // The kernel says of any file that nobody listens on it.
+    // The kernel returns the same error for any other file.
     let is_other_file = cause.reason == Reason::Refused
         && fs::metadata(name).is_ok_and(|file| !file.file_type().is_socket());
     if is_other_file {
         cause = Cause { reason: Reason::InvalidTarget, hint: "it is not a socket", ..cause };
     }
     if error.kind() == io::ErrorKind::NotFound && name.contains("://") {
-        let hint = "it looks like a URL; write the path of the socket alone";
+        let hint = "it looks like a URL; write only the path of the socket";
         cause = Cause { reason: Reason::InvalidTarget, hint, ..cause };
     }
     let stage = match cause.reason {
@@ -80,7 +80,7 @@ mod tests {
         Context::new(Instant::now() + Duration::from_mins(1), Arc::new(Resolver::default()))
     }
 
-    /// The name of a file in a directory of its own.
+    /// Returns the path of a file in a new directory.
     fn place() -> (TempDir, String) {
         let directory = TempDir::new().expect("a directory");
         let path = directory.path().join("socket").to_str().expect("text").to_owned();
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_connection_is_made_to_whoever_listens() {
+    async fn a_connection_to_a_listening_socket_is_made() {
         let (_directory, path) = place();
         let _listener = UnixListener::bind(&path).expect("a free name");
         let context = context();
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_socket_that_nobody_listens_on_is_told_from_one_of_another_kind() {
+    async fn a_closed_socket_is_distinguished_from_a_datagram_socket() {
         let (_directory, path) = place();
         drop(UnixListener::bind(&path).expect("a free name"));
         let failure = connect(&context(), &path).await.expect_err("nobody listens");

@@ -6,7 +6,7 @@
 //! certificates break them.
 //!
 //! A handshake that ended so cannot go on. The probe begins again, once, with a new connection and
-//! this engine ([`Context::begins_again`]), so that every time it reports is of one connection. The
+//! this engine ([`Context::is_retried`]), so that every time it reports is of one connection. The
 //! peer is remembered, so that the next probes use this engine from the start and make one
 //! connection each. Patching BoringSSL would mean to keep the whole of its sources here.
 

@@ -183,7 +183,7 @@ impl TlsClient {
                 if let Some(peer) = peer
                     && failure::is_engine_alone(&error, seen.as_ref(), &self.settings)
                     && fallback::is_possible(self)
-                    && context.ask_to_begin_again()
+                    && context.request_retry()
                 {
                     fallback::remember(peer, true);
                     context.log.info(

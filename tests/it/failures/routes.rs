@@ -119,13 +119,8 @@ fn addresses() -> Vec<Row> {
         invalid("tcp to a group", tcp(), "224.0.0.9:80", "multicast address"),
         invalid("tcp to a group of IPv6", tcp(), "[ff05::2]:80", "multicast address"),
         invalid("no interface", icmp(), "fe80::2", "as in fe80::2%eth0"),
-        invalid("an interface that is gone", icmp(), "fe80::2%99", "no interface with the number"),
-        invalid(
-            "tcp by a gone interface",
-            tcp(),
-            "[fe80::2%99]:80",
-            "no interface with the number",
-        ),
+        invalid("an interface that is gone", icmp(), "fe80::2%99", "no interface with the index"),
+        invalid("tcp by a gone interface", tcp(), "[fe80::2%99]:80", "no interface with the index"),
     ]
 }
 

@@ -81,7 +81,7 @@ async fn connect_to(
         context.attempts.note(Peer::Port(address));
         let request = Handshake { server_name: host, alpn };
         let stream = client.handshake(&context, stream, request, &mut seen).await;
-        if stream.is_ok() || !context.begins_again() {
+        if stream.is_ok() || !context.is_retried() {
             return Outcome { stream, seen };
         }
     }
