@@ -1,4 +1,7 @@
-//! Connections to a name, over whichever family works first.
+//! Connections to a host by the first of its addresses that works, IPv6 before IPv4.
+//!
+//! This is "Happy Eyeballs" as Go's client has it (RFC 6555 rather than the newer RFC 8305): one
+//! address of each family, and a fixed delay before IPv4 is tried.
 
 use std::{future::Future, pin::pin, sync::OnceLock, time::Duration};
 
@@ -18,20 +21,43 @@ use crate::{
     settings::ip::IpFamily,
 };
 
-/// A connection, and what went before it.
+/// A connection, and the time until it was begun.
 #[derive(Debug)]
-pub struct Reached {
+pub struct Connected {
     /// The connection.
     pub stream: WireStream,
-    /// How long the name was looked up, until it was known where to connect to.
-    pub lookup: Duration,
-    /// How long the other family was tried then, without success.
-    pub incomplete: Duration,
+    /// The lookup of the address.
+    pub lookup: Lookup,
 }
 
-/// Connects to a host that is not the target itself, such as one that a redirect named. As upstream
-/// does it, either family will do there, and both are looked up at once: IPv6 goes first, and IPv4
-/// follows when that fails or takes long.
+/// The time until a connection was begun.
+#[derive(Debug, Clone, Copy)]
+pub struct Lookup {
+    started_at: Instant,
+    /// Duration of the lookup, until an address was known.
+    pub time: Duration,
+    /// Duration of the unsuccessful attempt with the other family that followed.
+    pub lost: Duration,
+}
+
+impl Lookup {
+    /// Returns the end of the lookup.
+    #[must_use]
+    pub fn end(&self) -> Instant {
+        self.started_at + self.time
+    }
+
+    /// Returns the end of the unsuccessful attempt.
+    #[must_use]
+    pub fn end_of_lost(&self) -> Instant {
+        self.end() + self.lost
+    }
+}
+
+/// Connects to a TCP port of another host than the target, such as that of a redirect.
+///
+/// As upstream does it, both families are looked up concurrently, whatever the module prefers for
+/// its target. IPv6 is tried first, IPv4 when that has failed or after [`FALLBACK_DELAY`].
 ///
 /// # Errors
 /// A failure of the stage [`Stage::Resolve`] or [`Stage::Connect`].
@@ -40,79 +66,83 @@ pub async fn connect(
     host: &str,
     port: u16,
     options: &SocketOptions,
-) -> Result<Reached, Failure> {
-    let begun = Instant::now();
-    let looked_up = OnceLock::new();
-    let first = async {
+) -> Result<Connected, Failure> {
+    let started_at = Instant::now();
+    let connected =
+        |stream, time, lost| Connected { stream, lookup: Lookup { started_at, time, lost } };
+    // The end of the IPv6 lookup, and whether it found an address.
+    let ipv6_lookup = OnceLock::new();
+    let ipv6 = async {
         let address = resolve::resolve_family(context, host, IpFamily::V6).await;
-        let (lookup, _) = *looked_up.get_or_init(|| (begun.elapsed(), address.is_ok()));
+        let (time, _) = *ipv6_lookup.get_or_init(|| (started_at.elapsed(), address.is_ok()));
         let stream = dial::tcp(context, address?.with_port(port), options).await?;
-        Ok(Reached { stream, lookup, incomplete: Duration::ZERO })
+        Ok(connected(stream, time, Duration::ZERO))
     };
-    let second = async |turn: Turn| {
+    let ipv4 = async |delay: FallbackDelay| {
         let address = resolve::resolve_family(context, host, IpFamily::V4).await?;
-        let own = begun.elapsed();
-        turn.come().await;
-        let before = begun.elapsed();
-        let (lookup, incomplete) = match looked_up.get() {
-            // While IPv6 is looked up, it is the lookup that is waited for.
-            None => (before, Duration::ZERO),
+        let looked_up = started_at.elapsed();
+        delay.wait().await;
+        let waited = started_at.elapsed();
+        let (time, lost) = match ipv6_lookup.get() {
+            // The wait was for the IPv6 lookup.
+            None => (waited, Duration::ZERO),
             Some((ended, found)) => {
-                let lookup = own.max(*ended);
-                (lookup, if *found { before.saturating_sub(lookup) } else { Duration::ZERO })
+                let time = looked_up.max(*ended);
+                (time, if *found { waited.saturating_sub(time) } else { Duration::ZERO })
             }
         };
         let stream = dial::tcp(context, address.with_port(port), options).await?;
-        Ok(Reached { stream, lookup, incomplete })
+        Ok(connected(stream, time, lost))
     };
-    race(first, second).await
+    race(ipv6, ipv4).await
 }
 
-/// How long IPv4 waits for IPv6, in Go's client.
-const HEAD_START: Duration = Duration::from_millis(300);
+/// The delay before IPv4 is tried, as in Go's client.
+const FALLBACK_DELAY: Duration = Duration::from_millis(300);
 
-/// When the second way may begin.
-struct Turn {
-    /// Ends when the first way has failed.
-    failed: oneshot::Receiver<()>,
-    latest: Instant,
+/// The delay of the second attempt.
+struct FallbackDelay {
+    /// Completes when the first attempt has failed.
+    first_failed: oneshot::Receiver<()>,
+    ends_at: Instant,
 }
 
-impl Turn {
-    /// Waits until the first way has failed, or has had its head start.
-    async fn come(self) {
+impl FallbackDelay {
+    /// Waits until the first attempt has failed, or for [`FALLBACK_DELAY`].
+    async fn wait(self) {
         tokio::select! {
-            _ = self.failed => {}
-            () = sleep_until(self.latest) => {}
+            _ = self.first_failed => {}
+            () = sleep_until(self.ends_at) => {}
         }
     }
 }
 
-/// The first of two ways that works. The second waits for its turn, since the first may soon work.
+/// Runs two attempts and returns the result of the first that succeeds.
 async fn race<T, W: Future<Output = Result<T, Failure>>>(
     first: impl Future<Output = Result<T, Failure>>,
-    second: impl FnOnce(Turn) -> W,
+    second: impl FnOnce(FallbackDelay) -> W,
 ) -> Result<T, Failure> {
-    let (running, failed) = oneshot::channel();
+    let (first_runs, first_failed) = oneshot::channel();
+    let delay = FallbackDelay { first_failed, ends_at: Instant::now() + FALLBACK_DELAY };
     let mut first = pin!(first);
-    let mut second = pin!(second(Turn { failed, latest: Instant::now() + HEAD_START }));
+    let mut second = pin!(second(delay));
     tokio::select! {
         outcome = &mut first => match outcome {
             Ok(done) => Ok(done),
             Err(failure) => {
-                drop(running);
-                second.await.map_err(|other| more_telling(failure, other))
+                drop(first_runs);
+                second.await.map_err(|other| more_specific(failure, other))
             }
         },
         outcome = &mut second => match outcome {
             Ok(done) => Ok(done),
-            Err(failure) => first.await.map_err(|other| more_telling(other, failure)),
+            Err(failure) => first.await.map_err(|other| more_specific(other, failure)),
         },
     }
 }
 
-/// Of two ways that failed, the one that got further says why.
-fn more_telling(first: Failure, second: Failure) -> Failure {
+/// Returns the failure of the attempt that got further.
+fn more_specific(first: Failure, second: Failure) -> Failure {
     if first.stage == Stage::Connect { first } else { second }
 }
 
@@ -123,14 +153,17 @@ mod tests {
     use super::*;
     use crate::diagnostics::Reason;
 
-    /// A way that takes this many milliseconds and then works, or fails at a stage.
-    async fn way(time: u64, outcome: Result<&'static str, Stage>) -> Result<&'static str, Failure> {
+    /// An attempt that takes this many milliseconds and then succeeds, or fails at a stage.
+    async fn attempt(
+        time: u64,
+        outcome: Result<&'static str, Stage>,
+    ) -> Result<&'static str, Failure> {
         sleep(Duration::from_millis(time)).await;
         outcome.map_err(|stage| Failure::new(stage, Reason::Refused, stage.label()))
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_second_way_waits_for_the_first_but_not_for_long() {
+    async fn the_second_attempt_waits_for_the_first_but_not_for_long() {
         let refused = Err(Stage::Connect);
         for (name, first, second, expected, time) in [
             ("the first is quick", (10, Ok("6")), (0, Ok("4")), Ok("6"), 10),
@@ -142,14 +175,14 @@ mod tests {
             ("both fail", (10, refused), (20, Err(Stage::Resolve)), refused, 30),
             ("no such name", (10, Err(Stage::Resolve)), (20, refused), refused, 30),
         ] {
-            let begun = Instant::now();
-            let second = async |turn: Turn| {
-                turn.come().await;
-                way(second.0, second.1).await
+            let started_at = Instant::now();
+            let second = async |delay: FallbackDelay| {
+                delay.wait().await;
+                attempt(second.0, second.1).await
             };
-            let outcome = race(way(first.0, first.1), second).await;
+            let outcome = race(attempt(first.0, first.1), second).await;
             assert_eq!(outcome.map_err(|failure| failure.stage), expected, "{name}");
-            assert_eq!(begun.elapsed(), Duration::from_millis(time), "{name}");
+            assert_eq!(started_at.elapsed(), Duration::from_millis(time), "{name}");
         }
     }
 }

@@ -102,13 +102,10 @@ impl Client<'_> {
                 let mut times = Phases::default();
                 let stream = proxy.connect(context, &mut times).await?;
                 let clock = stream.clock();
-                let stream = proxy.secure(context, stream, tls, &mut times).await?;
-                if !over_tls && proxy.takes_requests() {
-                    return Ok(Reached { stream, clock, proxy: Some(proxy) });
-                }
-                let headers = &self.proxy.proxy_connect_header;
-                let tunnel = proxy.tunnel(context, stream, &clock, endpoint, headers, &mut times);
-                Reached { stream: tunnel.await?, clock, proxy: None }
+                let tls = (tls, &self.proxy.proxy_connect_header);
+                let passed = proxy.pass(context, stream, (endpoint, over_tls), tls, &mut times);
+                let (stream, proxy) = passed.await?;
+                Reached { stream, clock, proxy }
             }
         };
         if over_tls {

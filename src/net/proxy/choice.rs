@@ -1,4 +1,4 @@
-//! Which proxy a request goes through, by the rules of Go's client.
+//! The choice of the proxy for a request, by the rules of Go's client.
 
 use std::{borrow::Cow, env};
 
@@ -16,11 +16,11 @@ use crate::{
 };
 
 impl Proxy {
-    /// The proxy for a request to `destination`, if there is to be one. Without `no_proxy` all
-    /// requests go through `proxy_url`, those to this host too.
+    /// Returns the proxy for a request to `destination`, if the request goes through one. Without
+    /// `no_proxy`, all requests go through `proxy_url`, including those to this host.
     ///
     /// # Errors
-    /// A failure of the stage proxy when the environment names what is not one.
+    /// A failure of the stage proxy if an environment variable is not the URL of a proxy.
     pub fn choose(
         settings: &ProxySettings,
         over_tls: bool,
@@ -45,7 +45,7 @@ impl Proxy {
         };
         let host = url.host_str().unwrap_or_default();
         let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-        // The parser of URLs does so for http and https alone.
+        // The URL parser does this only for http and https.
         let host = percent_decode_str(host).decode_utf8_lossy();
         let host = to_ascii(&host).map_or_else(|_| host.to_string(), Cow::into_owned);
         Self { kind, host, port: url.port().unwrap_or(default_port), user: user_of(url) }
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn a_proxy_is_where_its_url_says() {
+    fn a_proxy_is_taken_from_its_url() {
         for (url, shown, name, password) in [
             ("http://proxy", "http://proxy:80", None, None),
             ("https://proxy", "https://proxy:443", None, None),
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn this_host_is_reached_directly_only_where_there_are_exceptions() {
+    fn this_host_is_connected_to_directly_only_with_no_proxy() {
         let chosen = |no_proxy, host| {
             Proxy::choose(&settings("http://proxy", no_proxy), false, to(host)).unwrap().is_some()
         };
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn the_environment_names_proxies_by_scheme() {
+    fn environment_variables_set_a_proxy_by_scheme() {
         let environment = [
             ("HTTP_PROXY", "proxy:3128"),
             ("http_proxy", "http://other"),

@@ -1,4 +1,4 @@
-//! Through a proxy: which one, and how to get through it.
+//! Connections through proxies.
 
 mod choice;
 mod connect;
@@ -6,35 +6,36 @@ mod socks;
 
 use std::fmt;
 
-use http::HeaderValue;
-use tokio::time::Instant;
-
 pub(crate) use self::connect::ConnectHeaders;
 use crate::{
     diagnostics::{Failure, Phase, Phases, Reason, Stage},
     metrics::{Description, Metric, Unit},
     net::{
         Context,
-        connect::{SocketOptions, happy_eyeballs},
+        connect::{
+            SocketOptions,
+            happy_eyeballs::{self, Connected},
+        },
         http::{credentials::basic, transport::Transport, url::host_header},
         resolve::Address,
-        tls::{Handshake, TlsClient},
+        tls::{Handshake, TlsClient, TlsStream},
         wire::{WireClock, WireStream},
     },
     settings::{http_client::Destination, secret::Secret},
 };
+use http::HeaderValue;
 
-/// The time that a proxy took, by phase.
+/// Duration by phase.
 pub const DURATION: Metric<1> = Metric::new(
     "probe_proxy_duration_seconds",
-    "How long it took to get through a proxy, in seconds, beside connecting to it.",
+    "Duration of the phases of a connection through a proxy, apart from connecting to the proxy, in seconds.",
     ["phase"],
 )
 .extra()
 .when("when the probe went through a proxy")
 .unit(Unit::Seconds)
 .labels_mean([
-    "resolve: looking up the proxy; tls: the handshake with it; tunnel: asking it for a connection",
+    "resolve: lookup of the proxy's name; tls: handshake with the proxy; tunnel: CONNECT or SOCKS request",
 ]);
 
 /// The metrics of a proxy.
@@ -43,11 +44,11 @@ pub const METRICS: &[Description] = &[DURATION.describe()];
 /// The phases of `probe_proxy_duration_seconds`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ProxyPhase {
-    /// Looking up the proxy's name.
+    /// Resolving the proxy's name.
     Resolve,
     /// The TLS handshake with the proxy itself.
     Tls,
-    /// Asking the proxy for a connection to the target.
+    /// Requesting a connection to the target from the proxy.
     Tunnel,
 }
 
@@ -61,7 +62,7 @@ impl Phase for ProxyPhase {
     }
 }
 
-/// A proxy, and who we are for it.
+/// A proxy, with the credentials of its URL.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Proxy {
     kind: Kind,
@@ -74,8 +75,7 @@ pub struct Proxy {
 enum Kind {
     Http,
     Https,
-    /// SOCKS5. As upstream does it, names are resolved by the proxy, whether it is written `socks5`
-    /// or `socks5h`.
+    /// SOCKS5. As upstream does it, the proxy resolves names, for `socks5` and `socks5h`.
     Socks,
 }
 
@@ -85,29 +85,22 @@ struct User {
     password: Secret,
 }
 
-/// Where a proxy is asked to connect to.
+/// The host and port that a proxy is to connect to.
 #[derive(Debug, Clone, Copy)]
 pub struct Endpoint<'e> {
-    /// The name.
+    /// The host name.
     pub host: &'e str,
-    /// The address that was chosen for it, if one was; the proxy is then asked for that.
+    /// The address that was chosen for the host, if any; the proxy is then to connect to that.
     pub address: Option<Address>,
     /// The port.
     pub port: u16,
 }
 
 impl Proxy {
-    /// Whether requests over plain HTTP are given to the proxy itself, rather than to the target
-    /// through a tunnel.
-    #[must_use]
-    pub fn takes_requests(&self) -> bool {
-        self.kind != Kind::Socks
-    }
-
     /// Connects to the proxy.
     ///
     /// # Errors
-    /// A failure of the stage [`Stage::Proxy`], as of all that follows.
+    /// A failure of the stage [`Stage::Proxy`].
     pub async fn connect(
         &self,
         context: &Context,
@@ -117,59 +110,72 @@ impl Proxy {
         let _waiting = context.waiting_within(|| format!("the proxy {self}"));
         self.hide_login(context);
         context.log.debug("Connecting to the proxy", &[("proxy", self)]);
-        let begun = Instant::now();
         let connected =
             happy_eyeballs::connect(context, &self.host, self.port, &SocketOptions::default())
                 .await;
-        let reached = connected.map_err(|failure| self.blame(&failure))?;
-        let found = begun + reached.lookup;
-        times.add_until(ProxyPhase::Resolve, reached.lookup, found);
-        times.add_incomplete_until(
-            ProxyPhase::Resolve,
-            reached.incomplete,
-            found + reached.incomplete,
-        );
-        Ok(reached.stream)
+        let Connected { stream, lookup } = connected.map_err(|failure| self.blame(&failure))?;
+        times.add_until(ProxyPhase::Resolve, lookup.time, lookup.end());
+        times.add_incomplete_until(ProxyPhase::Resolve, lookup.lost, lookup.end_of_lost());
+        Ok(stream)
     }
 
-    /// Speaks TLS with the proxy if its URL says so.
+    /// Prepares a connection to the proxy for requests to `endpoint`: TLS with the proxy if its URL
+    /// is https, then a tunnel. An HTTP proxy takes requests without TLS itself; it is returned then.
     ///
-    /// Unlike upstream: the name that is asked for and checked is the proxy's.
-    pub(crate) async fn secure(
+    /// # Errors
+    /// A failure of the stage [`Stage::Proxy`].
+    pub(crate) async fn pass(
+        self,
+        context: &Context,
+        stream: WireStream,
+        (endpoint, over_tls): (Endpoint<'_>, bool),
+        (tls, headers): (&TlsClient, &ConnectHeaders),
+        times: &mut Phases<ProxyPhase>,
+    ) -> Result<(Box<dyn Transport>, Option<Self>), Failure> {
+        let _held = context.hold(Stage::Proxy);
+        let waiting = context.waiting_within(|| format!("the proxy {self}"));
+        let clock = stream.clock();
+        let stream: Box<dyn Transport> = match self.kind {
+            Kind::Https => Box::new(self.secure(context, stream, tls, times).await?),
+            Kind::Http | Kind::Socks => Box::new(stream),
+        };
+        if !over_tls && self.kind != Kind::Socks {
+            drop(waiting);
+            return Ok((stream, Some(self)));
+        }
+        let stream = self.tunnel(context, (stream, &clock), endpoint, headers, times).await?;
+        Ok((stream, None))
+    }
+
+    /// Negotiates TLS with the proxy.
+    ///
+    /// Unlike upstream: the certificate must match the host name of the proxy.
+    async fn secure(
         &self,
         context: &Context,
         stream: WireStream,
         tls: &TlsClient,
         times: &mut Phases<ProxyPhase>,
-    ) -> Result<Box<dyn Transport>, Failure> {
-        if self.kind != Kind::Https {
-            return Ok(Box::new(stream));
-        }
-        let _held = context.hold(Stage::Proxy);
-        let _waiting = context.waiting_within(|| format!("the proxy {self}"));
+    ) -> Result<TlsStream<WireStream>, Failure> {
         let clock = stream.clock();
         let request = Handshake { server_name: &self.host, alpn: &[] };
-        let securing = times.stopwatch(ProxyPhase::Tls);
+        let stopwatch = times.stopwatch(ProxyPhase::Tls);
         let client = tls.without_server_name();
-        let shaken = client.handshake(context, stream, request, &mut None).await;
-        securing.stop_at(clock.lap().waiting);
-        Ok(Box::new(shaken.map_err(|failure| self.blame(&failure))?))
+        let secured = client.handshake(context, stream, request, &mut None).await;
+        stopwatch.stop_at(clock.lap().waiting);
+        secured.map_err(|failure| self.blame(&failure))
     }
 
-    /// Has the proxy connect to `endpoint`; what comes back leads there. `headers` are those of the
-    /// CONNECT request.
-    pub(crate) async fn tunnel(
+    /// Requests a tunnel to `endpoint`; `headers` are added to a CONNECT request.
+    async fn tunnel(
         &self,
         context: &Context,
-        stream: Box<dyn Transport>,
-        clock: &WireClock,
+        (stream, clock): (Box<dyn Transport>, &WireClock),
         endpoint: Endpoint<'_>,
         headers: &ConnectHeaders,
         times: &mut Phases<ProxyPhase>,
     ) -> Result<Box<dyn Transport>, Failure> {
-        let _held = context.hold(Stage::Proxy);
-        let _waiting = context.waiting_within(|| format!("the proxy {self}"));
-        let tunnelling = times.stopwatch(ProxyPhase::Tunnel);
+        let stopwatch = times.stopwatch(ProxyPhase::Tunnel);
         let tunnelled = match self.kind {
             Kind::Http | Kind::Https => {
                 let _waiting = context.waiting_for(|| {
@@ -180,19 +186,20 @@ impl Proxy {
             }
             Kind::Socks => socks::connect(context, stream, endpoint, self.user.as_ref()).await,
         };
-        tunnelling.stop_at(clock.lap().waiting);
+        stopwatch.stop_at(clock.lap().waiting);
         let tunnelled = tunnelled.map_err(|failure| self.blame(&failure))?;
         context.log.debug("The proxy has connected", &[("proxy", self), ("to", &endpoint)]);
         Ok(tunnelled)
     }
 
-    /// The value of `Proxy-Authorization`, if the proxy's URL names a user.
+    /// Returns the value of `Proxy-Authorization`, if the proxy's URL has a user.
     pub(crate) fn authorization(&self) -> Option<HeaderValue> {
         let User { name, password } = self.user.as_ref()?;
         basic(name.expose(), password.expose()).ok()
     }
 
-    /// The environment may have named the proxy, so the module need not know the password.
+    /// Redacts the credentials. The proxy may come from the environment, so they need not be among
+    /// the secrets of the module.
     fn hide_login(&self, context: &Context) {
         if let Some(User { password, .. }) = &self.user {
             context.hide(password.expose());
@@ -211,10 +218,10 @@ impl Proxy {
         }
     }
 
-    /// A failure on the way to the proxy, or of its own.
+    /// Returns a failure of the connection to the proxy, or of the proxy, as one of the stage proxy.
     fn blame(&self, failure: &Failure) -> Failure {
         let reason = match failure.reason {
-            // The proxy's host is meant, not the target.
+            // The host is that of the proxy, not the target.
             Reason::InvalidTarget => Reason::InvalidRequest,
             reason => reason,
         };
@@ -229,7 +236,7 @@ impl<'e> From<Endpoint<'e>> for Destination<'e> {
     }
 }
 
-/// Without the user.
+/// The URL without the user.
 impl fmt::Display for Proxy {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{}://{}", self.scheme(), authority(&self.host, self.port))
@@ -242,7 +249,7 @@ impl fmt::Debug for Proxy {
     }
 }
 
-/// As it is named to a proxy: host and port, as they go on the wire.
+/// Host and port as they are sent to a proxy.
 impl fmt::Display for Endpoint<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = match self.address {
@@ -253,12 +260,12 @@ impl fmt::Display for Endpoint<'_> {
     }
 }
 
-/// Host and port, with brackets around an IPv6 address.
+/// Joins host and port, with brackets around an IPv6 address.
 fn authority(host: &str, port: u16) -> String {
     if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
 }
 
-/// A failure of the proxy's own.
+/// Returns a failure of the stage proxy.
 fn refusal(reason: Reason, message: impl Into<String>) -> Failure {
     Failure::new(Stage::Proxy, reason, message)
 }

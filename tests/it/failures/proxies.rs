@@ -58,7 +58,13 @@ pub(super) fn rows() -> Vec<Row> {
             Reason::Protocol,
             "version 72",
         ),
-        through("socks5", "SOCKS wants a login", "\x05\u{7f}", Reason::Protocol, "log in"),
+        through(
+            "socks5",
+            "SOCKS wants a login",
+            "\x05\u{7f}",
+            Reason::Protocol,
+            "authentication method",
+        ),
         through(
             "socks5",
             "SOCKS forbids",
@@ -105,7 +111,7 @@ fn without_login() -> Row {
     let proxy = RUNTIME.block_on(proxy().for_user("u", "p").start());
     let module = module("http", &format!("proxy_url: 'socks5://u:other@{}'", proxy.address));
     let expected = (Stage::Proxy, Reason::ProxyAuthentication);
-    row("SOCKS wants another password", module, "http://127.0.0.1:1/", expected, "does not take")
+    row("SOCKS wants another password", module, "http://127.0.0.1:1/", expected, "rejected")
         .keeping(proxy)
 }
 

@@ -5,8 +5,6 @@ mod http3;
 
 use std::borrow::Cow;
 
-use tokio::time::Instant;
-
 use crate::{
     diagnostics::{Failure, Reason, Stage},
     net::{
@@ -147,33 +145,26 @@ struct Way<'w> {
 impl Way<'_> {
     async fn directly(self, seen: &mut HttpMeasurements) -> Result<Connection, Failure> {
         let Endpoint { host, address, port } = self.endpoint;
-        let begun = Instant::now();
         let connecting = seen.phases.stopwatch(HttpPhase::Connect);
+        let options = SocketOptions::default();
         let (lookup, stream) = if let Some(address) = address {
-            let stream =
-                dial::tcp(self.context, address.with_port(port), &SocketOptions::default()).await?;
-            (None, stream)
+            (None, dial::tcp(self.context, address.with_port(port), &options).await?)
         } else {
-            let reached = Box::pin(happy_eyeballs::connect(
-                self.context,
-                host,
-                port,
-                &SocketOptions::default(),
-            ))
-            .await;
-            let reached = reached.map_err(|failure| self.hop.blame(failure, self.is_own))?;
-            (Some((reached.lookup, reached.incomplete)), reached.stream)
+            let connected =
+                Box::pin(happy_eyeballs::connect(self.context, host, port, &options)).await;
+            let connected = connected.map_err(|failure| self.hop.blame(failure, self.is_own))?;
+            (Some(connected.lookup), connected.stream)
         };
         connecting.stop_now(stream.connect_time());
-        if let Some((lookup, incomplete)) = lookup {
-            let found = begun + lookup;
-            // As upstream does it, the phase is not there when the lookup was to be skipped.
+        if let Some(lookup) = lookup {
+            // As upstream does it, the phase is absent if the lookup was to be skipped.
             if self.is_own {
-                seen.phases.add_incomplete_until(HttpPhase::Resolve, lookup, found);
+                seen.phases.add_incomplete_until(HttpPhase::Resolve, lookup.time, lookup.end());
             } else {
-                seen.phases.add_until(HttpPhase::Resolve, lookup, found);
+                seen.phases.add_until(HttpPhase::Resolve, lookup.time, lookup.end());
             }
-            seen.phases.add_incomplete_until(HttpPhase::Connect, incomplete, found + incomplete);
+            let (lost, end) = (lookup.lost, lookup.end_of_lost());
+            seen.phases.add_incomplete_until(HttpPhase::Connect, lost, end);
         }
         let clock = stream.clock();
         seen.clock = Some(clock.clone());
@@ -193,21 +184,15 @@ impl Way<'_> {
         connecting.stop_now(stream.connect_time());
         let clock = stream.clock();
         seen.clock = Some(clock.clone());
-        let tls = &self.prober.tls_client;
-        let stream = proxy.secure(self.context, stream, tls, &mut seen.proxy).await?;
-        if self.is_plain() && proxy.takes_requests() {
-            return Ok((Connection::http1(stream, clock), Some(proxy)));
-        }
-        let headers = &self.prober.client.proxy.proxy_connect_header;
-        let times = &mut seen.proxy;
-        let stream =
-            proxy.tunnel(self.context, stream, &clock, self.endpoint, headers, times).await?;
+        let to = (self.endpoint, !self.is_plain());
+        let tls = (&self.prober.tls_client, &self.prober.client.proxy.proxy_connect_header);
+        let (stream, proxy) = proxy.pass(self.context, stream, to, tls, &mut seen.proxy).await?;
         let connection = if self.is_plain() {
             Connection::http1(stream, clock)
         } else {
             self.secure(stream, clock, seen).await?
         };
-        Ok((connection, None))
+        Ok((connection, proxy))
     }
 
     fn is_plain(&self) -> bool {
