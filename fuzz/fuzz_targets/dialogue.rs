@@ -9,12 +9,9 @@ use std::{
 
 use libfuzzer_sys::fuzz_target;
 use probe_exporter::{
-    config::Config,
+    config::{AnyProber, Config},
     net::{Context, resolve::Resolver},
-    probers::{
-        AnyProber,
-        query_response::{DialogueFacts, QueryResponse, talk},
-    },
+    probers::query_response::{DialogueFacts, QueryResponse, talk},
 };
 use tokio::{
     io::AsyncWriteExt as _,

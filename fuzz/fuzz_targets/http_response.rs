@@ -9,13 +9,10 @@ use std::{
 
 use libfuzzer_sys::fuzz_target;
 use probe_exporter::{
-    config::Config,
+    config::{AnyProber, Config},
     metrics::{Export as _, MetricSet},
     net::{Context, resolve::Resolver},
-    probers::{
-        AnyProber,
-        http::{HttpMeasurements, fuzzing},
-    },
+    probers::http::{HttpMeasurements, fuzzing},
 };
 use tokio::{
     io::AsyncWriteExt as _,

@@ -3,6 +3,7 @@
 
 pub mod module;
 mod named_files;
+mod probers;
 mod reference;
 mod renamed_keys;
 pub mod source;
@@ -15,9 +16,11 @@ use std::{collections::BTreeMap, sync::Arc};
 pub use strict_yaml::{Diagnostic, Errors as ConfigError, FileId, Location, Position, Step};
 use strict_yaml::{Document, Sections, Value, to_yaml};
 
+pub(crate) use self::probers::with_prober;
 pub use self::{
     module::Module,
     named_files::{NamedFile, named_files},
+    probers::{AnyProber, METRICS},
     reference::{DeclaredKey, declared_keys},
     source::Source,
     store::{ConfigStore, LastReload, LoadError, Reload},

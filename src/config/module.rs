@@ -6,8 +6,10 @@ use serde::{Deserialize, Serialize};
 use strict_yaml::{Replacement, RootSection, Value, to_yaml};
 
 use crate::{
-    config::{renamed_keys, timeout},
-    probers::{self, AnyProber, ProberSections, with_prober},
+    config::{
+        probers::{self, AnyProber, ProberSections, with_prober},
+        renamed_keys, timeout,
+    },
     settings::{
         duration::GoDuration,
         explain::{Explanation, Topic, any_of},
@@ -75,6 +77,13 @@ impl Module {
         self.prober.name()
     }
 
+    /// The timeout of a probe. `scrape` is the scrape timeout in seconds, if the request has one,
+    /// and `offset` the time in seconds that is left for the response.
+    #[must_use]
+    pub fn timeout_within(&self, scrape: Option<f64>, offset: f64) -> Duration {
+        timeout::shortest(scrape, offset, self.timeout)
+    }
+
     /// Returns the secrets that the module itself contains.
     #[must_use]
     pub fn secrets(&self) -> &[String] {
@@ -87,7 +96,7 @@ impl Module {
     pub fn explain(&self, offset: f64) -> Explanation {
         let mut words = Explanation::default();
         self.prober.settings().explain(&mut words);
-        words.say_of(self.timeout.is_none(), Topic::Time, self.explain_timeout(offset));
+        words.say_of(self.timeout.is_none(), Topic::Time, timeout::explain(self.timeout, offset));
         if !self.extra_metrics {
             words.say(Topic::Exports, "Only the metrics that blackbox_exporter has.");
         }

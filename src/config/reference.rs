@@ -3,8 +3,10 @@
 use strict_yaml::Value;
 
 use crate::{
-    config::module::ModuleKeys,
-    probers::{AnyProber, with_prober},
+    config::{
+        module::ModuleKeys,
+        probers::{AnyProber, with_prober},
+    },
     settings::section::{Key, keys_of},
 };
 

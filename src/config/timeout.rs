@@ -2,10 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{
-    config::Module,
-    settings::{duration::GoDuration, rule::Warning},
-};
+use crate::settings::{duration::GoDuration, rule::Warning};
 
 /// Timeout of a probe if neither the scrape request nor the module has one.
 pub const DEFAULT_SCRAPE_TIMEOUT: Duration = Duration::from_mins(2);
@@ -36,36 +33,27 @@ pub(super) fn warning(timeout: Duration) -> Option<Warning> {
 /// Timeouts below this are too short for any exchange over a network.
 const MIN_TIMEOUT: Duration = Duration::from_millis(1);
 
-impl Module {
-    /// The timeout of a probe. `scrape` is the scrape timeout in seconds, if the request has one,
-    /// and `offset` the time in seconds that is left for the response.
-    #[must_use]
-    pub fn timeout_within(&self, scrape: Option<f64>, offset: f64) -> Duration {
-        shortest(scrape, offset, self.timeout)
-    }
-
-    /// Describes the timeout in words.
-    pub(super) fn explain_timeout(&self, offset: f64) -> String {
-        let scrape = match Duration::try_from_secs_f64(offset) {
-            Ok(offset) if !offset.is_zero() => {
-                format!("the scrape timeout minus {} (--timeout-offset)", GoDuration::from(offset))
-            }
-            _ => "the scrape timeout".to_owned(),
-        };
-        let without = GoDuration::from(self.timeout_within(None, offset));
-        match self.timeout {
-            Some(timeout) => {
-                let timeout = GoDuration::from(timeout);
-                let default_is_less = without < timeout;
-                let longest = if default_is_less {
-                    format!(" {without} if a request has no scrape timeout.")
-                } else {
-                    String::new()
-                };
-                format!("At most {timeout}, or {scrape} if that is less.{longest}")
-            }
-            None => format!("At most {scrape}; {without} if a request has no scrape timeout."),
+/// Describes the timeout in words.
+pub(super) fn explain(timeout: Option<Duration>, offset: f64) -> String {
+    let scrape = match Duration::try_from_secs_f64(offset) {
+        Ok(offset) if !offset.is_zero() => {
+            format!("the scrape timeout minus {} (--timeout-offset)", GoDuration::from(offset))
         }
+        _ => "the scrape timeout".to_owned(),
+    };
+    let without = GoDuration::from(shortest(None, offset, timeout));
+    match timeout {
+        Some(timeout) => {
+            let timeout = GoDuration::from(timeout);
+            let default_is_less = without < timeout;
+            let longest = if default_is_less {
+                format!(" {without} if a request has no scrape timeout.")
+            } else {
+                String::new()
+            };
+            format!("At most {timeout}, or {scrape} if that is less.{longest}")
+        }
+        None => format!("At most {scrape}; {without} if a request has no scrape timeout."),
     }
 }
 
@@ -73,7 +61,7 @@ impl Module {
 ///
 /// Unlike upstream, the offset is ignored if nothing would remain, and a negative one does not
 /// extend the scrape timeout.
-fn shortest(scrape: Option<f64>, offset: f64, module: Option<Duration>) -> Duration {
+pub(super) fn shortest(scrape: Option<f64>, offset: f64, module: Option<Duration>) -> Duration {
     let scrape = scrape.unwrap_or(DEFAULT_SCRAPE_TIMEOUT.as_secs_f64());
     let remaining = scrape - offset;
     let seconds = if remaining > 0.0 { remaining.min(scrape) } else { scrape };
@@ -138,7 +126,7 @@ mod tests {
         ] {
             let yaml = format!("modules: {{a: {{prober: tcp{keys}}}}}");
             let module = Config::parse(yaml, "a.yml").unwrap().module("a").unwrap();
-            assert_eq!(module.explain_timeout(offset), expected, "{keys} {offset}");
+            assert_eq!(explain(module.timeout, offset), expected, "{keys} {offset}");
         }
     }
 }

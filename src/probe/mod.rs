@@ -25,6 +25,7 @@ use futures_util::{
 use tokio::time::Instant;
 
 use crate::{
+    config::{self, with_prober},
     diagnostics::{Failure, Reason},
     metrics::{Description, Export, MetricSet},
     net::{
@@ -32,7 +33,7 @@ use crate::{
         resolve::{self, Resolver},
         tls, wire,
     },
-    probers::{self, Measurements as _, Prober, Target, query_response, with_prober},
+    probers::{Measurements as _, Prober, Target, query_response},
     settings::{redact, secret::HIDDEN},
 };
 
@@ -76,7 +77,7 @@ pub fn catalogue() -> impl Iterator<Item = (&'static str, &'static [Description]
         ("http, with a token", oauth2::METRICS),
         ("tcp and unix", query_response::METRICS),
     ];
-    let of_probers = probers::METRICS.iter().copied().filter(|(_, metrics)| !metrics.is_empty());
+    let of_probers = config::METRICS.iter().copied().filter(|(_, metrics)| !metrics.is_empty());
     shared.into_iter().chain(of_probers).chain(optional)
 }
 
@@ -214,7 +215,7 @@ fn internal_failure(context: &Context, panic: &(dyn std::any::Any + Send)) -> Fa
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::diagnostics::Stage;
+    use crate::{diagnostics::Stage, probers};
 
     /// What a scripted prober does.
     enum Script {

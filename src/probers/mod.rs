@@ -8,7 +8,6 @@ mod findings;
 pub mod grpc;
 pub mod http;
 pub mod icmp;
-mod list;
 pub mod query_response;
 pub mod tcp;
 pub mod unix;
@@ -17,25 +16,16 @@ pub mod websocket;
 use std::{future::Future, time::Duration};
 
 pub use findings::{Findings, GroupedSpan, Hop};
-pub use list::ProberSettings;
 
 use crate::{
     diagnostics::{Failure, Reason, Stage},
-    metrics::{Description, Export},
+    metrics::Export,
     net::Context,
-    settings::section::section,
+    settings::{
+        explain::Explanation,
+        rule::{RuleError, Warning},
+    },
 };
-
-list::probers! {
-    $
-    Http: http::HttpProber,
-    Tcp: tcp::TcpProber,
-    Icmp: icmp::IcmpProber,
-    Dns: dns::DnsProber,
-    Grpc: grpc::GrpcProber,
-    Unix: unix::UnixProber,
-    Websocket: websocket::WebsocketProber,
-}
 
 /// What is to be probed, as the request names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,6 +84,33 @@ pub trait Prober: Sync {
         target: &Target,
         seen: &mut Self::Measurements,
     ) -> impl Future<Output = Result<(), Failure>> + Send;
+}
+
+/// The settings of a prober, as a module needs them.
+pub trait ProberSettings {
+    /// Refuses settings with which no probe can be made. Modules of other probers may have them.
+    ///
+    /// # Errors
+    /// A setting is not supported.
+    fn check_use(&self) -> Result<(), RuleError> {
+        Ok(())
+    }
+
+    /// Warnings about settings that are valid, but unlikely to do what they are meant to do.
+    fn warnings(&self) -> Vec<Warning>;
+
+    /// Describes a probe in words.
+    fn explain(&self, words: &mut Explanation);
+
+    /// The header `Host` that the settings configure.
+    fn configured_host(&self) -> Option<&str> {
+        None
+    }
+
+    /// Returns whether the target is the path of a file, in which no character is special.
+    fn takes_paths(&self) -> bool {
+        false
+    }
 }
 
 /// Patterns are matched [`run_blocking`] against what has more bytes than this.

@@ -168,7 +168,7 @@ impl Server {
         let is_url = has_scheme("http://") || has_scheme("https://");
         let url = if is_url { target } else { &format!("http://{target}") };
         let url = Url::parse(url).map_err(|error| invalid(&error))?;
-        let usual = usual_port(tls);
+        let usual = settings::default_port(tls);
         // An IPv6 address without brackets ends in nothing that is a port.
         let bare = url.authority.matches(':').nth(1).is_some() && !url.authority.contains('[');
         let (host, port) = match url.port() {
@@ -187,11 +187,6 @@ impl Server {
     fn authority(&self) -> String {
         host_header(&format!("{}:{}", bracketed(&self.host), self.port))
     }
-}
-
-/// The port of a target that names none.
-const fn usual_port(tls: bool) -> &'static str {
-    if tls { "443" } else { "80" }
 }
 
 /// A host as it stands in a URL.

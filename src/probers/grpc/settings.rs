@@ -2,10 +2,7 @@
 
 use crate::{
     net::tls::TlsClient,
-    probers::{
-        ProberSettings,
-        grpc::{metadata::Metadata, usual_port},
-    },
+    probers::{ProberSettings, grpc::metadata::Metadata},
     settings::{
         explain::{Explanation, ServerName, Topic, header},
         ip::IpSettings,
@@ -35,6 +32,11 @@ section! {
     }
 }
 
+/// The port of a target without one.
+pub(super) const fn default_port(tls: bool) -> &'static str {
+    if tls { "443" } else { "80" }
+}
+
 impl ProberSettings for GrpcProber {
     fn warnings(&self) -> Vec<Warning> {
         let mut warnings: Vec<_> = self.ip.preferred_ip_protocol.warning().into_iter().collect();
@@ -48,7 +50,7 @@ impl ProberSettings for GrpcProber {
     }
 
     fn explain(&self, words: &mut Explanation) {
-        let port = usual_port(self.tls);
+        let port = default_port(self.tls);
         let text = format!(
             "host:port, or a URL, of which only host and port are used; the default port is {port}."
         );

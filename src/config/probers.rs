@@ -1,36 +1,10 @@
-//! Everything that follows from the list of probers in [`crate::probers`].
+//! The list of probers, and everything that follows from it.
 
-use crate::settings::{
-    explain::Explanation,
-    rule::{RuleError, Warning},
+use crate::{
+    metrics::Description,
+    probers::{self, ProberSettings},
+    settings::section::section,
 };
-
-/// The settings of a prober, as a module needs them.
-pub trait ProberSettings {
-    /// Refuses settings with which no probe can be made. Modules of other probers may have them.
-    ///
-    /// # Errors
-    /// A setting is not supported.
-    fn check_use(&self) -> Result<(), RuleError> {
-        Ok(())
-    }
-
-    /// Warnings about settings that are valid, but unlikely to do what they are meant to do.
-    fn warnings(&self) -> Vec<Warning>;
-
-    /// Describes a probe in words.
-    fn explain(&self, words: &mut Explanation);
-
-    /// The header `Host` that the settings configure.
-    fn configured_host(&self) -> Option<&str> {
-        None
-    }
-
-    /// Returns whether the target is the path of a file, in which no character is special.
-    fn takes_paths(&self) -> bool {
-        false
-    }
-}
 
 /// Makes the types and the dispatch of the probers: for each the name of its variant, its folder,
 /// which is its name in the configuration too, and the type of its settings. The folder exports the
@@ -41,7 +15,7 @@ macro_rules! probers {
         #[derive(Debug, Clone, PartialEq)]
         #[expect(missing_docs, reason = "each variant has the name of its prober")]
         pub enum AnyProber {
-            $($variant(Box<$name::$settings>),)+
+            $($variant(Box<probers::$name::$settings>),)+
         }
 
         section! {
@@ -49,19 +23,19 @@ macro_rules! probers {
             ///
             /// All of them are read, so that errors in any of them are found.
             #[derive(Debug)]
-            pub struct ProberSections {
+            pub(super) struct ProberSections {
                 $(
                     /// Settings of the prober.
-                    $name: Option<Box<$name::$settings>> => $name::$settings,
+                    $name: Option<Box<probers::$name::$settings>> => probers::$name::$settings,
                 )+
             }
         }
 
         /// The names of all probers.
-        pub const NAMES: [&str; [$(stringify!($name)),+].len()] = [$(stringify!($name)),+];
+        pub(super) const NAMES: [&str; [$(stringify!($name)),+].len()] = [$(stringify!($name)),+];
 
         /// The metrics of all probers, by the name of the prober.
-        pub const METRICS: &[(&str, &[Description])] = &[$((stringify!($name), $name::METRICS)),+];
+        pub const METRICS: &[(&str, &[Description])] = &[$((stringify!($name), probers::$name::METRICS)),+];
 
         impl AnyProber {
             /// The default settings of each prober.
@@ -89,7 +63,7 @@ macro_rules! probers {
 
         impl ProberSections {
             /// The names of the sections that are present.
-            pub fn present(&self) -> impl Iterator<Item = &'static str> {
+            pub(super) fn present(&self) -> impl Iterator<Item = &'static str> {
                 let sections = [$((stringify!($name), self.$name.is_some())),+];
                 sections.into_iter().filter_map(|(name, is_present)| is_present.then_some(name))
             }
@@ -97,7 +71,7 @@ macro_rules! probers {
             /// The settings of the prober `name`, if there is such a prober; the default ones if
             /// its section is absent.
             #[must_use]
-            pub fn into_prober(self, name: &str) -> Option<AnyProber> {
+            pub(super) fn into_prober(self, name: &str) -> Option<AnyProber> {
                 $(
                     if name == stringify!($name) {
                         return Some(AnyProber::$variant(self.$name.unwrap_or_default()));
@@ -111,7 +85,7 @@ macro_rules! probers {
         macro_rules! with_prober {
             ($d any:expr, $d settings:ident => $d then:expr) => {
                 match $d any {
-                    $($crate::probers::AnyProber::$variant($d settings) => $d then,)+
+                    $($crate::config::AnyProber::$variant($d settings) => $d then,)+
                 }
             };
         }
@@ -119,4 +93,13 @@ macro_rules! probers {
     };
 }
 
-pub(super) use probers;
+probers! {
+    $
+    Http: http::HttpProber,
+    Tcp: tcp::TcpProber,
+    Icmp: icmp::IcmpProber,
+    Dns: dns::DnsProber,
+    Grpc: grpc::GrpcProber,
+    Unix: unix::UnixProber,
+    Websocket: websocket::WebsocketProber,
+}
