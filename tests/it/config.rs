@@ -11,6 +11,10 @@ use std::{
 };
 
 use probe_exporter::config::Config;
+use strict_yaml::{
+    FileId, Position,
+    tree::{self, Kind, Node},
+};
 
 /// The comments that a test reads begin with this.
 const COMMENT: &str = "# ";
@@ -50,6 +54,49 @@ fn every_key_is_printed() {
     for file in files("printed") {
         let text = fs::read_to_string(&file).unwrap();
         assert_eq!(load(&text).to_yaml(), text, "{}", file.display());
+    }
+}
+
+/// An error that only follows from another one is not reported.
+#[test]
+fn one_mistake_gives_one_error() {
+    let mut mistakes = 0;
+    for file in files("printed") {
+        let text = fs::read_to_string(&file).unwrap();
+        let root = tree::parse(FileId::default(), text.as_bytes()).unwrap().unwrap();
+        for (line, column, key) in places(&root) {
+            let number = line - 1;
+            let mut lines: Vec<_> = text.lines().map(str::to_owned).collect();
+            let (before, value) = lines[number].split_at(column - 1);
+            lines[number] = match key {
+                Some(length) => format!("{before}{}x{}", &value[..length], &value[length..]),
+                // The lines of a literal block would be left alone.
+                None if !before.trim_end().ends_with([':', '-', 'y']) => continue,
+                None => format!("{before}[[mistake]]"),
+            };
+            let Err(error) = Config::parse(lines.join("\n"), "mistake.yml") else {
+                assert!(key.is_some(), "{}", lines[number]);
+                continue;
+            };
+            mistakes += 1;
+            assert_eq!(error.diagnostics.len(), 1, "{}\n{error}", lines[number]);
+        }
+    }
+    assert!(mistakes > 150, "{mistakes}");
+}
+
+/// Line and column of every scalar, and of every key its length too.
+fn places(node: &Node) -> Vec<(usize, usize, Option<usize>)> {
+    let of = |position: Position, key| (position.line, position.column, key);
+    match &node.kind {
+        Kind::Scalar(_) => vec![of(node.position, None)],
+        Kind::Sequence(items) => items.iter().flat_map(|item| places(item)).collect(),
+        Kind::Mapping(entries) => entries
+            .iter()
+            .flat_map(|(key, value)| {
+                [vec![of(key.position, Some(key.text.len()))], places(value)].concat()
+            })
+            .collect(),
     }
 }
 
