@@ -127,6 +127,7 @@ pub(crate) fn socket_address(data: &[u8]) -> Option<IpAddr> {
     }
 }
 
+#[cfg(kernel_timestamps)]
 fn u32_at(data: &[u8], offset: usize) -> Option<u32> {
     Some(u32::from_ne_bytes(*data.get(offset..)?.first_chunk()?))
 }
