@@ -93,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn targets_are_decoded_again_only_if_the_host_is_encoded() {
+    fn w9_targets_are_decoded_again_only_if_the_host_is_encoded() {
         for (given, expected) in [
             ("http://h/a%2Fb?x=1%2B2", "http://h/a%2Fb?x=1%2B2"),
             ("http://h/?q=a+b&c=100%25", "http://h/?q=a+b&c=100%25"),

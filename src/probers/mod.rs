@@ -124,5 +124,3 @@ async fn run_blocking<T: Send + 'static>(
         Err(Failure::new(Stage::Check, Reason::Internal, format!("A check broke off: {error}")))
     })
 }
-#[cfg(test)]
-mod sizes;

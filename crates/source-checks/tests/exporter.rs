@@ -29,7 +29,7 @@ const LAYERS: &[&[&str]] = &[
 ];
 
 /// Modules of `probers` that are no probers; several of them use these.
-const SHARED_BY_PROBERS: &[&str] = &["findings", "query_response"];
+const SHARED_BY_PROBERS: &[&str] = &["findings", "list", "query_response"];
 
 /// Files and folders that may contain unsafe code.
 const UNSAFE: &[&str] = &["crates/boring-ext/src", "crates/socket-timestamps/src/sys"];
