@@ -136,6 +136,16 @@ impl Response {
         }
     }
 
+    /// Reads some of the body to the end of `buffer`; returns its length, which is 0 at the end.
+    pub(crate) async fn read_into(&mut self, buffer: &mut Vec<u8>) -> Result<usize, ExchangeError> {
+        if let Body::Http1(exchange) = &mut self.body {
+            return exchange.read_into(buffer).await;
+        }
+        let piece = self.next_piece().await?.unwrap_or_default();
+        buffer.extend_from_slice(&piece);
+        Ok(piece.len())
+    }
+
     /// Reads the whole body. Returns `None` if it is longer than `limit` bytes.
     pub(crate) async fn read_body(
         &mut self,

@@ -19,6 +19,8 @@ pub(super) struct Collector {
     bad_start: bool,
     /// Whether more came out of the last piece than is decompressed in one go.
     is_long: bool,
+    /// The length of a body that is kept as it comes, if it is known and within the limit.
+    direct: Option<usize>,
     tally: Tally,
 }
 
@@ -77,6 +79,9 @@ const MOST_INLINE: usize = 256 << 10;
 /// How much may be decompressed in one go elsewhere, before the count is noted.
 const MOST_AT_ONCE: usize = 4 << 20;
 
+/// Room for one read into the buffer of a body, in bytes.
+const MAX_DIRECT_READ: usize = 128 << 10;
+
 /// What upstream's decompressor takes out of a body before it finds out that it is no gzip.
 const LOOKED_AHEAD: usize = 4096;
 
@@ -93,9 +98,11 @@ impl Collector {
         };
         let limit = Limit { bytes, configured };
         let expected = announced.filter(|_| decoder.is_none()).map(|length| length.min(bytes));
+        let direct = expected.filter(|_| keep && announced == expected);
+        let direct = direct.and_then(|length| usize::try_from(length).ok());
         let kept = keep.then(|| buffers::take(expected));
         let tally = Tally { limit, length: 0, skipped: 0, kept };
-        Self { decoder, bad_start: false, is_long: false, tally }
+        Self { decoder, bad_start: false, is_long: false, direct, tally }
     }
 
     /// Bytes so far, after decompression.
@@ -106,6 +113,21 @@ impl Collector {
     /// Whether the compressed data has come to its end, so that nothing more is to be read.
     pub(super) fn is_complete(&self) -> bool {
         self.decoder.as_ref().is_some_and(Decoder::is_done)
+    }
+
+    /// Returns the buffer of a body that is kept as it comes, with room for what is read next.
+    ///
+    /// What is read into it is [noted](Self::note_direct) afterwards.
+    pub(super) fn direct_buffer(&mut self) -> Option<&mut Vec<u8>> {
+        let (length, buffer) = (self.direct?, self.tally.kept.as_mut()?);
+        let left = length.saturating_sub(buffer.len());
+        buffers::grow(buffer, left.min(MAX_DIRECT_READ), left);
+        Some(buffer)
+    }
+
+    /// Notes that so many bytes were read into the buffer of the body.
+    pub(super) fn note_direct(&mut self, length: usize) {
+        self.tally.length += u64::try_from(length).unwrap_or_default();
     }
 
     /// Takes in a piece, or as much of it as is to be taken in at once; what is left of it then.
@@ -129,7 +151,8 @@ impl Collector {
         work.await.unwrap_or_else(|_| {
             // The runtime is going down, and the probe with it.
             let tally = Tally { limit, length, skipped: 0, kept: None };
-            let lost = Self { decoder: None, bad_start: false, is_long: false, tally };
+            let lost =
+                Self { decoder: None, bad_start: false, is_long: false, direct: None, tally };
             (lost, Err(BodyError::TimedOut))
         })
     }

@@ -13,7 +13,7 @@ use crate::{
     diagnostics::{Check, Failure, Reason, Stage, humanize::count},
     net::{
         Context,
-        http::{exchange::Response, not_http::wants_tls},
+        http::{error::ExchangeError, exchange::Response, not_http::wants_tls},
         proxy::Proxy,
     },
     probers::{
@@ -151,14 +151,19 @@ async fn read(
     context.enter(Stage::Response);
     let mut reading = Reading { context, announced: response.content_length, received: 0 };
     while !collector.is_complete() {
+        if let Some(buffer) = collector.direct_buffer() {
+            let read = response.read_into(buffer).await;
+            let length = read.map_err(|error| broken_off(error, seen))?;
+            if length == 0 {
+                break;
+            }
+            reading.received += u64::try_from(length).unwrap_or_default();
+            collector.note_direct(length);
+            seen.body_length = collector.length();
+            continue;
+        }
         let piece = response.next_piece().await;
-        let Some(piece) = piece.map_err(|error| {
-            seen.break_transfer();
-            Problem::Connection(redirects::failure(error, "The body broke off"))
-        })?
-        else {
-            break;
-        };
+        let Some(piece) = piece.map_err(|error| broken_off(error, seen))? else { break };
         reading.received += u64::try_from(piece.len()).unwrap_or_default();
         let mut rest = Some(piece);
         while let Some(piece) = rest {
@@ -170,6 +175,12 @@ async fn read(
     }
     seen.end_transfer();
     collector.finish().map_err(Problem::Content)
+}
+
+/// Notes that the body is incomplete.
+fn broken_off(error: ExchangeError, seen: &mut HttpMeasurements) -> Problem {
+    seen.break_transfer();
+    Problem::Connection(redirects::failure(error, "The body broke off"))
 }
 
 /// The progress of a body that is being read; one that is cut off says how much of it came.
