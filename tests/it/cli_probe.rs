@@ -98,10 +98,7 @@ async fn every_format_is_that_of_the_server() {
     assert!(metrics.contains("\nprobe_success 1\n") && metrics.contains("# HELP"), "{metrics}");
     assert_eq!(probed(&["--format=health", &target]).1, "ok\n");
     let (code, line, log) = probed(&["--format=health", "--verbose", &target]);
-    assert_eq!(
-        (code, line.as_str()),
-        (Some(1), "check: status: The status code is 500, wanted 2xx\n")
-    );
+    assert_eq!((code, line.as_str()), (Some(1), "check: status: HTTP status 500, expected 2xx\n"));
     assert!(log.contains("msg=\"Probe failed\""), "the log does not disturb the format: {log}");
 }
 
@@ -143,7 +140,7 @@ async fn a_watch_has_a_line_for_each_probe_and_a_summary() {
     let lines: Vec<_> = lines.lines().collect();
     assert_eq!(lines.len(), 7, "{lines:#?}");
     assert!(lines[0].contains("Z ok ") && lines[2].contains("Z ok "), "{lines:#?}");
-    assert!(lines[1].contains(" check: status: The status code is 500"), "{lines:#?}");
+    assert!(lines[1].contains(" check: status: HTTP status 500"), "{lines:#?}");
     assert_eq!(lines[4], format!("{target}  probes 3  lost 1 (33 %)"));
     for word in ["min ", "median ", "p95 ", "max "] {
         assert!(lines[5].contains(word), "{lines:#?}");

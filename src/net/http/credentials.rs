@@ -1,4 +1,4 @@
-//! What requests carry that may stand in files, which are read at each probe.
+//! Credentials and headers of requests. Files with secrets are read at each probe.
 
 use std::io;
 
@@ -17,7 +17,7 @@ use crate::{
 /// Headers whose values are credentials, or come from files.
 #[derive(Default)]
 pub(crate) struct Credentials {
-    /// What `Authorization` says, if the module says so.
+    /// The value of `Authorization`, if the module sets it.
     pub(crate) authorization: Option<HeaderValue>,
     /// The headers of `http_headers`.
     pub(crate) added: Vec<(HeaderName, HeaderValue)>,
@@ -90,7 +90,7 @@ pub(crate) fn basic(name: &str, password: &str) -> Result<HeaderValue, Failure> 
     secret_value(&format!("Basic {}", BASE64.encode(format!("{name}:{password}"))))
 }
 
-/// A header's value that is not to be shown.
+/// A header's value that is marked as secret.
 pub(crate) fn secret_value(value: &str) -> Result<HeaderValue, Failure> {
     let mut value = header_value("Authorization", value)?;
     value.set_sensitive(true);

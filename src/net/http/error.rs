@@ -11,7 +11,7 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ExchangeError {
     failure: Failure,
-    /// Whether the message of the failure is complete: it comes from TLS or QUIC.
+    /// True if the message of the failure is complete: it comes from TLS or QUIC.
     is_complete: bool,
     /// The HTTP/2 error code that the stream was reset with, by either side.
     reset_code: Option<u32>,

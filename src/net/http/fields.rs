@@ -1,4 +1,4 @@
-//! Field sections of HTTP/2 and HTTP/3: they become the head of a response, or its trailers.
+//! Field sections of HTTP/2 and HTTP/3: the head of a response, or its trailers.
 //!
 //! The rules are those of Go's client. Fields about the connection, which both versions forbid, are
 //! kept: servers behind an HTTP/1 proxy send them, and browsers ignore them too.

@@ -4,7 +4,7 @@ use memchr::memmem;
 
 use crate::{diagnostics::log::Quoted, net::tls::alert_text};
 
-/// As many bytes tell a protocol, and are as many as a message quotes.
+/// Number of bytes that identify a protocol; a message quotes as many.
 pub(crate) const BYTES_NEEDED: usize = 128;
 
 /// Protocols by how a server begins to speak, or answers a request in HTTP. The first entry that
@@ -54,7 +54,7 @@ const BEGINNINGS: [(&[u8], &str); 39] = [
 /// Requests as probes send them.
 const REQUESTS: [&[u8]; 6] = [b"GET /", b"POST /", b"HEAD /", b"PUT /", b"GET http", b"CONNECT "];
 
-/// The words of servers that were asked in plain text and expected TLS: Go and Caddy, nginx, Apache,
+/// Texts of servers that received a plain request and expected TLS: Go and Caddy, nginx, Apache,
 /// Tomcat, Webmin.
 const WORDS_ABOUT_TLS: [&str; 5] = [
     "sent an HTTP request to an HTTPS server",
@@ -64,16 +64,16 @@ const WORDS_ABOUT_TLS: [&str; 5] = [
     "web server is running in SSL mode",
 ];
 
-/// As much of a page is searched for them.
+/// Number of bytes of a page that are searched for them.
 const SEARCHED: usize = 4 << 10;
 
-/// Whether the page that a server answered with says that it expected TLS.
+/// Returns whether the page of a response says that the server expected TLS.
 pub(crate) fn wants_tls(page: &[u8]) -> bool {
     let start = page.get(..SEARCHED).unwrap_or(page);
     WORDS_ABOUT_TLS.iter().any(|words| memmem::find(start, words.as_bytes()).is_some())
 }
 
-/// Says what `bytes` are, which came in place of an HTTP response.
+/// Describes bytes that arrived in place of an HTTP response.
 pub(crate) fn describe(bytes: &[u8]) -> String {
     if REQUESTS.iter().any(|request| bytes.starts_with(request)) {
         // It may hold secrets, and cut off they would not be found in it.

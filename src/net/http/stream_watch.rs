@@ -1,28 +1,28 @@
-//! When the request of an exchange over HTTP/2 or HTTP/3 was sent, and when its response came.
+//! The times of a request and its response over HTTP/2 or HTTP/3.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::{diagnostics::humanize::count, net::wire::Timestamp};
 
-/// The times of an exchange, which are read while others own the connection.
+/// The times of an exchange. They can be read while another task owns the connection.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct StreamWatch(Arc<Mutex<State>>);
 
 #[derive(Debug, Clone, Copy, Default)]
 struct State {
-    /// When the last bytes of the request were sent, or the last ones so far.
+    /// The time of sending the last bytes of the request so far.
     sent: Option<Timestamp>,
-    /// When the head that is being read began to arrive.
+    /// The arrival of the first byte of the head that is being read.
     head: Option<Timestamp>,
-    /// Whether that is the final one.
+    /// True if that is the head of the final response.
     is_final: bool,
-    /// When the last bytes of the response arrived.
+    /// The arrival of the last bytes of the response so far.
     last_byte: Option<Timestamp>,
     has_interim: bool,
     units: Units,
 }
 
-/// What a connection consists of, as far as that is told.
+/// The units of a connection, for descriptions of a wait.
 #[derive(Debug, Clone, Copy, Default)]
 enum Units {
     /// Datagrams of HTTP/3.
@@ -64,18 +64,18 @@ impl StreamWatch {
         self.state().units = Units::Frames(Some(frame));
     }
 
-    /// When the last bytes of the request were sent, or the last ones so far.
+    /// The time of sending the last bytes of the request so far.
     pub(crate) fn sent(&self) -> Option<Timestamp> {
         self.state().sent
     }
 
-    /// When the head of the final response began to arrive.
+    /// The arrival of the first byte of the final head.
     pub(crate) fn head(&self) -> Option<Timestamp> {
         let state = self.state();
         state.head.filter(|_| state.is_final)
     }
 
-    /// When the last bytes of the response arrived.
+    /// The arrival of the last bytes of the response so far.
     pub(crate) fn last_byte(&self) -> Option<Timestamp> {
         self.state().last_byte
     }
@@ -115,8 +115,7 @@ mod tests {
 
     use super::*;
 
-    /// What comes: a datagram with some of the response at this millisecond, or what was found in
-    /// those before.
+    /// A datagram with some of the response at this millisecond, or a part that was parsed.
     enum Come {
         Datagram(u64),
         Interim { more: bool },

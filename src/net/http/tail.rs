@@ -1,4 +1,4 @@
-//! The end of a response header that has come so far, for a probe that is cut off within it.
+//! The end of an incomplete response header, for the message of a probe that is cancelled within it.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use crate::diagnostics::{humanize::count, log::Quoted};
 /// Maximum number of bytes that are kept.
 const MAX_KEPT: usize = 96;
 
-/// The number of bytes that came, and the last of them.
+/// The number of received bytes, and the last of them.
 #[derive(Debug)]
 pub(super) struct Tail {
     received: u64,
@@ -42,7 +42,7 @@ impl Tail {
     }
 }
 
-/// What came, as the end of a sentence.
+/// Describes the received bytes, as the end of a sentence.
 impl fmt::Display for Tail {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (bytes, line) = (count(self.received, "byte"), Quoted(self.last_line()));

@@ -9,7 +9,7 @@ use http::Version;
 pub struct HttpVersion {
     /// The number before the dot.
     pub major: u8,
-    /// The number behind it.
+    /// The number after it.
     pub minor: u8,
 }
 
@@ -34,7 +34,7 @@ impl From<Version> for HttpVersion {
     }
 }
 
-/// As modules list it.
+/// The form that modules use.
 impl fmt::Display for HttpVersion {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "HTTP/{}.{}", self.major, self.minor)

@@ -53,7 +53,7 @@ fn describe(code: u64) -> AppError {
 }
 
 impl QuicConnection {
-    /// How far the connection came.
+    /// Returns the stage of the probe.
     fn stage(&self) -> Stage {
         match self.arrival() {
             _ if self.engine.is_established() => Stage::Response,

@@ -25,7 +25,7 @@ use crate::{
     },
 };
 
-/// A QUIC connection. When it is dropped, the peer is told so.
+/// A QUIC connection. Dropping it closes the connection.
 pub struct QuicConnection {
     engine: Box<quiche::Connection>,
     tls: QuicTls,
@@ -34,18 +34,18 @@ pub struct QuicConnection {
     addresses: quiche::RecvInfo,
     buffer: Box<[u8]>,
     application: Application,
-    /// How many datagrams were taken in since the last ones were sent.
+    /// Number of datagrams that were received since the last ones were sent.
     burst: u32,
-    /// Whether the next datagrams say again what may have been lost.
+    /// True if the next datagrams are retransmissions.
     repeating: bool,
-    /// Whether the last datagram that was sent is in the account of the clock.
+    /// True if the clock has noted the last datagram that was sent.
     last_send_noted: bool,
     sends: u64,
     arrival: Option<Timestamp>,
     broken: Option<Broken>,
 }
 
-/// What a connection has to know of the protocol that it carries.
+/// The application protocol of a connection.
 #[derive(Debug, Clone, Copy)]
 pub struct Application {
     /// The error code that the peer is told at the end, when nothing is wrong.
@@ -61,23 +61,23 @@ pub struct AppError {
     pub name: &'static str,
     /// The reason that it stands for.
     pub reason: Reason,
-    /// What the peer means by it.
+    /// Its meaning.
     pub meaning: &'static str,
 }
 
-/// Why the engine has given up.
+/// The reason why the engine failed.
 #[derive(Debug)]
 struct Broken {
     error: quiche::Error,
-    /// What BoringSSL says about it, if it was TLS.
+    /// The error of BoringSSL, if it was TLS.
     complaint: Option<String>,
 }
 
-/// So many datagrams are taken in before the peer hears that they arrived.
-const LONGEST_BURST: u32 = 16;
+/// Maximum number of datagrams that are received before an acknowledgement is sent.
+const MAX_BURST: u32 = 16;
 
-/// So many datagrams are sent before others get their turn.
-const MOST_SENDS: u32 = 64;
+/// Maximum number of datagrams that are sent before other tasks run.
+const MAX_SENDS: u32 = 64;
 
 impl QuicConnection {
     /// Prepares a connection to `address`, for an application protocol; nothing is sent yet.
@@ -105,7 +105,7 @@ impl QuicConnection {
             socket,
             clock: WireClock::manual(born),
             addresses: quiche::RecvInfo { from: address, to: local },
-            buffer: vec![0; parameters::LARGEST_DATAGRAM].into_boxed_slice(),
+            buffer: vec![0; parameters::MAX_DATAGRAM].into_boxed_slice(),
             application,
             burst: 0,
             repeating: false,
@@ -177,14 +177,14 @@ impl QuicConnection {
         self.socket.last_send()
     }
 
-    /// How many datagrams were sent.
+    /// Returns the number of datagrams that were sent.
     #[must_use]
     pub fn sends(&self) -> u64 {
         self.sends
     }
 
-    /// Moves the connection on by one datagram or timer of the peer's or ours; what the engine has
-    /// to send is sent before that is waited for. Nothing is lost when this is cut off.
+    /// Waits for one datagram or timer, and processes it. What the engine has to send is sent first.
+    /// Cancelling this loses nothing.
     ///
     /// # Errors
     /// A failure when the connection is over.
@@ -194,7 +194,7 @@ impl QuicConnection {
 
     async fn step_on(&mut self, seen: Option<&TlsSession>) -> Result<(), Failure> {
         consume_budget().await;
-        if self.burst > 0 && self.burst < LONGEST_BURST && !self.is_over() {
+        if self.burst > 0 && self.burst < MAX_BURST && !self.is_over() {
             match self.socket.try_event(&mut self.buffer) {
                 Ok(Some(event)) => return self.take_in(Ok(event)),
                 Ok(None) => {}
@@ -223,7 +223,7 @@ impl QuicConnection {
     /// A failure when the system refuses to send it.
     pub async fn flush(&mut self) -> Result<(), Failure> {
         self.burst = 0;
-        let mut packet = [0; parameters::OUR_DATAGRAM];
+        let mut packet = [0; parameters::MAX_SENT_DATAGRAM];
         let mut sent = 0;
         while let Some(length) = self.next_packet(&mut packet) {
             let packet = packet.get(..length).unwrap_or_default();
@@ -239,7 +239,7 @@ impl QuicConnection {
                 self.clock.note_send(mark, length);
             }
             sent += 1;
-            if sent == MOST_SENDS {
+            if sent == MAX_SENDS {
                 tokio::task::yield_now().await;
                 sent = 0;
             }
@@ -299,7 +299,7 @@ impl QuicConnection {
         self.broken.get_or_insert(Broken { error, complaint });
     }
 
-    /// Whether nothing more will come of the connection, beside what has come already.
+    /// Returns whether the connection is over. Received data may not be taken yet.
     #[must_use]
     pub fn is_over(&self) -> bool {
         self.broken.is_some()
@@ -310,12 +310,12 @@ impl QuicConnection {
 }
 
 impl Drop for QuicConnection {
-    /// Or the peer would keep its side for as long as it waits for silent ones.
+    /// Closes the connection, because the peer would otherwise keep its state until its idle timeout.
     fn drop(&mut self) {
         // An engine that is closed already has said so.
         let _ = self.engine.close(true, self.application.no_error, b"");
-        let mut packet = [0; parameters::OUR_DATAGRAM];
-        for _ in 0..LONGEST_BURST {
+        let mut packet = [0; parameters::MAX_SENT_DATAGRAM];
+        for _ in 0..MAX_BURST {
             let Some(length) = self.next_packet(&mut packet) else { break };
             if self.socket.try_send(packet.get(..length).unwrap_or_default()).is_err() {
                 break;
@@ -353,7 +353,7 @@ fn describe_handshake(peer: SocketAddr, lap: Lap, has_certificates: bool) -> Str
     }
 }
 
-/// Waits until then; for ever when there is no such moment.
+/// Waits until a moment; forever if there is none.
 async fn until(timer: Option<Instant>) {
     // Timers of the runtime are a millisecond coarse and may be early; the engine does nothing then.
     const COARSE: Duration = Duration::from_millis(1);

@@ -1,25 +1,25 @@
-//! What we agree to in a QUIC connection: how much may be under way, and in what pieces.
+//! Transport parameters of QUIC connections.
 
 use boring::ssl::SslContextBuilder;
 
 use crate::net::http::limits::READ_AHEAD;
 
-/// How much a peer may say of its own accord, beside answers, on each stream that it opens, and how
-/// many of them it may have open: HTTP/3 knows three.
+/// Maximum number of bytes on a stream that the server opens, and maximum number of such streams:
+/// HTTP/3 uses three.
 const UNASKED: u64 = 64 << 10;
 const UNASKED_STREAMS: u64 = 8;
 
-/// The largest datagram that we agree to take, in bytes: what Ethernet carries.
-pub(super) const LARGEST_DATAGRAM: usize = 1500;
+/// Maximum size of a received datagram in bytes: that of Ethernet.
+pub(super) const MAX_DATAGRAM: usize = 1500;
 
-/// The largest that we send, in bytes: what every path for QUIC carries (RFC 9000, section 14).
-pub(super) const OUR_DATAGRAM: usize = 1200;
+/// Maximum size of a sent datagram in bytes, which every path for QUIC supports (RFC 9000, section 14).
+pub(super) const MAX_SENT_DATAGRAM: usize = 1200;
 
-/// What a connection needs beside this TLS context.
+/// Returns the configuration of a connection with this TLS context.
 pub(super) fn set_up(tls: SslContextBuilder) -> quiche::Result<quiche::Config> {
     let mut config = quiche::Config::with_boring_ssl_ctx_builder(quiche::PROTOCOL_VERSION, tls)?;
-    config.set_max_recv_udp_payload_size(LARGEST_DATAGRAM);
-    config.set_max_send_udp_payload_size(OUR_DATAGRAM);
+    config.set_max_recv_udp_payload_size(MAX_DATAGRAM);
+    config.set_max_send_udp_payload_size(MAX_SENT_DATAGRAM);
     let read_ahead = u64::from(READ_AHEAD);
     config.set_initial_max_data(read_ahead);
     config.set_max_connection_window(read_ahead);

@@ -12,36 +12,36 @@ use crate::{
     },
 };
 
-/// Takes in a body piece by piece.
+/// Collector of a body that arrives piece by piece.
 pub(super) struct Collector {
     decoder: Option<Decoder>,
-    /// Whether the body did not even begin as `compression` says. It is then counted as it comes.
+    /// True if the body does not begin as `compression` says. It is then counted as it is received.
     bad_start: bool,
-    /// Whether more came out of the last piece than is decompressed in one go.
+    /// True if more came out of the last piece than is decompressed in one step.
     is_long: bool,
     /// The length of a body that is kept as it comes, if it is known and within the limit.
     direct: Option<usize>,
     tally: Tally,
 }
 
-/// What came out so far.
+/// The decompressed body so far.
 struct Tally {
     limit: Limit,
     length: u64,
-    /// How many of the next bytes do not count.
+    /// Number of the next bytes that are not counted.
     skipped: usize,
     kept: Option<Vec<u8>>,
 }
 
-/// How many bytes are read.
+/// Maximum size of a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Limit {
     bytes: u64,
-    /// Whether it is the module's.
+    /// True if the module configures it.
     configured: bool,
 }
 
-/// Why the rest of a body is not read.
+/// The reason why the rest of a body is not read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum BodyError {
     /// It cannot be decompressed.
@@ -52,7 +52,7 @@ pub(super) enum BodyError {
     TooLarge(Limit),
 }
 
-/// Whether a piece of the body is used up.
+/// The state of a piece of the body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Progress {
     Done,
@@ -62,27 +62,27 @@ enum Progress {
 /// A body that a check needs is kept in memory up to this many bytes.
 ///
 /// Unlike upstream, which keeps any number of them; `body_size_limit` says otherwise.
-const LARGEST_KEPT: u64 = 64 << 20;
+const MAX_KEPT: u64 = 64 << 20;
 
 /// A body is decompressed up to this many bytes, so that a few megabytes from a hostile peer do
 /// not cost minutes of CPU time.
 ///
 /// Unlike upstream, which goes on until the deadline; `body_size_limit` says otherwise.
-const LARGEST_DECOMPRESSED: u64 = 4 << 30;
+const MAX_DECOMPRESSED: u64 = 4 << 30;
 
-/// How much is decompressed in one step.
+/// Number of bytes that are decompressed in one step.
 const OUTPUT_BUFFER: usize = 32 << 10;
 
-/// How much may be decompressed in one go on a thread that other probes need too.
-const MOST_INLINE: usize = 256 << 10;
+/// Maximum number of bytes that are decompressed at once on a thread of the runtime.
+const MAX_INLINE: usize = 256 << 10;
 
-/// How much may be decompressed in one go elsewhere, before the count is noted.
-const MOST_AT_ONCE: usize = 4 << 20;
+/// Maximum number of bytes that are decompressed at once on the blocking pool.
+const MAX_AT_ONCE: usize = 4 << 20;
 
 /// Room for one read into the buffer of a body, in bytes.
 const MAX_DIRECT_READ: usize = 128 << 10;
 
-/// What upstream's decompressor takes out of a body before it finds out that it is no gzip.
+/// Number of bytes that upstream's decompressor reads before it detects that they are not gzip.
 const LOOKED_AHEAD: usize = 4096;
 
 impl Collector {
@@ -92,8 +92,8 @@ impl Collector {
         let decoder = prober.compression.and_then(Decoder::new);
         let (bytes, configured) = match prober.body_size_limit.limit() {
             Some(bytes) => (bytes, true),
-            None if keep => (LARGEST_KEPT, false),
-            None if decoder.is_some() => (LARGEST_DECOMPRESSED, false),
+            None if keep => (MAX_KEPT, false),
+            None if decoder.is_some() => (MAX_DECOMPRESSED, false),
             None => (u64::MAX, false),
         };
         let limit = Limit { bytes, configured };
@@ -110,14 +110,14 @@ impl Collector {
         self.tally.length
     }
 
-    /// Whether the compressed data has come to its end, so that nothing more is to be read.
+    /// Returns whether the compressed data has ended, so that nothing more is read.
     pub(super) fn is_complete(&self) -> bool {
         self.decoder.as_ref().is_some_and(Decoder::is_done)
     }
 
     /// Returns the buffer of a body that is kept as it comes, with room for what is read next.
     ///
-    /// What is read into it is [noted](Self::note_direct) afterwards.
+    /// Bytes that are read into it are [noted](Self::note_direct) afterwards.
     pub(super) fn direct_buffer(&mut self) -> Option<&mut Vec<u8>> {
         let (length, buffer) = (self.direct?, self.tally.kept.as_mut()?);
         let left = length.saturating_sub(buffer.len());
@@ -130,22 +130,22 @@ impl Collector {
         self.tally.length += u64::try_from(length).unwrap_or_default();
     }
 
-    /// Takes in a piece, or as much of it as is to be taken in at once; what is left of it then.
+    /// Takes a piece, or as much of it as is processed at once. Returns the rest.
     ///
-    /// What costs much CPU time is done off the thread that probes.
+    /// Decompression of a large piece runs on the blocking pool.
     pub(super) async fn feed(
         mut self,
         mut piece: Bytes,
         deadline: Instant,
     ) -> (Self, Result<Option<Bytes>, BodyError>) {
         if !self.is_long {
-            let fed = self.decode(&mut piece, MOST_INLINE, deadline);
+            let fed = self.decode(&mut piece, MAX_INLINE, deadline);
             return self.fed(piece, fed);
         }
         let limit = self.tally.limit;
         let length = self.tally.length;
         let work = tokio::task::spawn_blocking(move || {
-            let fed = self.decode(&mut piece, MOST_AT_ONCE, deadline);
+            let fed = self.decode(&mut piece, MAX_AT_ONCE, deadline);
             self.fed(piece, fed)
         });
         work.await.unwrap_or_else(|_| {
@@ -167,7 +167,7 @@ impl Collector {
         (self, fed.map(|_| rest))
     }
 
-    /// Ends the body; what was kept of it, if it is whole.
+    /// Ends the body. Returns what was kept of it, if it is complete.
     pub(super) fn finish(self) -> Result<Option<Vec<u8>>, BodyError> {
         if self.bad_start {
             return Err(BodyError::Decode(DecodeError::BadStart));
@@ -239,7 +239,7 @@ impl Tally {
 }
 
 impl BodyError {
-    /// Whether decompression could not even be begun, which is no fault of what is in the body.
+    /// Returns whether the body does not begin like compressed data, which says nothing of its content.
     pub(super) fn is_bad_start(self) -> bool {
         self == Self::Decode(DecodeError::BadStart)
     }
@@ -260,7 +260,9 @@ impl From<BodyError> for Failure {
             ),
             BodyError::TooLarge(Limit { bytes, configured: false }) => (
                 Reason::TooLarge,
-                format!("The body is longer than {bytes} bytes; body_size_limit allows more"),
+                format!(
+                    "The body is longer than {bytes} bytes (default limit); raise body_size_limit"
+                ),
             ),
         };
         Self::new(Stage::Response, reason, message)
@@ -344,7 +346,7 @@ mod tests {
     async fn what_is_kept_is_bounded() {
         let piece = Bytes::from(vec![0; 1 << 20]);
         let (length, outcome) = collect(json!({}), true, &vec![piece; 65]).await;
-        assert_eq!(length, LARGEST_KEPT);
+        assert_eq!(length, MAX_KEPT);
         let failure = Failure::from(outcome.unwrap_err());
         assert_eq!(failure.reason, Reason::TooLarge);
         assert!(failure.message.contains("body_size_limit"), "{failure}");

@@ -1,26 +1,26 @@
-//! Memory for bodies that a check needs, kept from one probe to the next.
+//! Buffers for bodies that a check needs, reused by later probes.
 //!
 //! Memory of this size comes fresh from the kernel and goes back to it each time, page by page,
 //! which costs more than all else that is done with a body.
 
 use std::cell::RefCell;
 
-/// What is shorter than this is not worth keeping, and what is longer is too much to keep. In bytes.
+/// Capacities of the buffers that are kept, in bytes.
 const KEPT_SIZES: std::ops::RangeInclusive<usize> = 64 << 10..=2 << 20;
 
-/// How many bytes are kept on each thread, in all.
-const MOST_KEPT: usize = 4 << 20;
+/// Maximum number of bytes that are kept on each thread.
+const MAX_KEPT: usize = 4 << 20;
 
-/// How many bytes are set aside because a peer announced them. Whatever really comes finds room.
-const MOST_AHEAD: u64 = 4 << 20;
+/// Maximum number of bytes that are reserved because a peer announced them. The buffer grows beyond.
+const MAX_AHEAD: u64 = 4 << 20;
 
 thread_local! {
     static SPARE: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// An empty buffer, with room for a body of `expected` bytes if that is known.
+/// Returns an empty buffer, with room for a body of `expected` bytes if that is known.
 pub(super) fn take(expected: Option<u64>) -> Vec<u8> {
-    let room = usize::try_from(expected.unwrap_or_default().min(MOST_AHEAD)).unwrap_or_default();
+    let room = usize::try_from(expected.unwrap_or_default().min(MAX_AHEAD)).unwrap_or_default();
     let is_short = expected.is_some() && room < *KEPT_SIZES.start();
     let spare = if is_short { None } else { SPARE.with_borrow_mut(Vec::pop) };
     let mut buffer = spare.unwrap_or_default();
@@ -37,24 +37,24 @@ pub(super) fn grow(buffer: &mut Vec<u8>, more: usize, most: usize) {
         return;
     }
     if buffer.len() >= LONG {
-        buffer.reserve_exact(most.min(MOST_AT_ONCE).max(more));
+        buffer.reserve_exact(most.min(MAX_AT_ONCE).max(more));
     } else {
         buffer.reserve(more);
     }
 }
 
-/// Where a body begins to be long, in bytes.
+/// Minimum length of a long body in bytes.
 const LONG: usize = 4 << 20;
 
-/// And how much room it gets at once at most, however much it may have.
-const MOST_AT_ONCE: usize = 64 << 20;
+/// Maximum number of bytes that are reserved for a long body at once.
+const MAX_AT_ONCE: usize = 64 << 20;
 
-/// Keeps a buffer for later, if it is worth that.
+/// Keeps a buffer for a later body, if its capacity is within [`KEPT_SIZES`].
 pub(super) fn give_back(mut buffer: Vec<u8>) {
     if KEPT_SIZES.contains(&buffer.capacity()) {
         SPARE.with_borrow_mut(|spare| {
             let kept: usize = spare.iter().map(Vec::capacity).sum();
-            if kept + buffer.capacity() <= MOST_KEPT {
+            if kept + buffer.capacity() <= MAX_KEPT {
                 buffer.clear();
                 spare.push(buffer);
             }

@@ -1,7 +1,7 @@
-//! What a module demands of a response: facts in, verdict out.
+//! The checks of a response, one function each.
 //!
-//! The order in which these are made, and which of them are made after one has failed, is
-//! upstream's; it is in the prober's `judge`.
+//! The order of the checks, and those that are skipped after a failure, are upstream's; they are in
+//! `evaluation.rs`.
 
 use std::time::Instant;
 
@@ -14,7 +14,7 @@ use crate::{
     settings::{cel::CelProgram, named::Named, regexp::Regexp},
 };
 
-/// Whether the status code is among the valid ones.
+/// Checks `valid_status_codes`.
 pub(super) fn status(prober: &HttpProber, status: StatusCode) -> Check {
     let codes = &prober.valid_status_codes;
     let valid = if codes.is_empty() {
@@ -24,13 +24,13 @@ pub(super) fn status(prober: &HttpProber, status: StatusCode) -> Check {
     };
     let outcome = judged(valid, Reason::Status, || {
         let names: Vec<_> = codes.iter().map(i64::to_string).collect();
-        let wanted = if names.is_empty() { "2xx".to_owned() } else { names.join(", ") };
-        format!("The status code is {}, wanted {wanted}", status.as_u16())
+        let expected = if names.is_empty() { "2xx".to_owned() } else { names.join(", ") };
+        format!("HTTP status {}, expected {expected}", status.as_u16())
     });
     Check::new(CheckName::of_key("valid_status_codes").or_given(codes.name.as_ref()), outcome)
 }
 
-/// Whether the headers are as the header rules want them; each rule is a check.
+/// Checks `fail_if_header_matches` and `fail_if_header_not_matches`; each rule is a check.
 pub(super) fn headers(prober: &HttpProber, headers: &HeaderMap) -> Vec<Check> {
     let unwanted = prober.fail_if_header_matches.iter().enumerate().map(|(index, rule)| {
         let name = CheckName::of_entry("fail_if_header_matches", index);
@@ -57,7 +57,7 @@ fn header_is(rule: &HeaderMatcher, headers: &HeaderMap) -> Result<(), Failure> {
     judged(matches, Reason::Header, message)
 }
 
-/// The values of the header that a rule is about; none when it may be missing and is.
+/// Returns the values of the header of a rule; `None` if it is missing and may be missing.
 fn header_values<'h>(
     rule: &HeaderMatcher,
     headers: &'h HeaderMap,
@@ -76,8 +76,7 @@ fn header_values<'h>(
     Err(failure(Reason::Header, format!("The header {} is missing", rule.header)))
 }
 
-/// Whether the body matches none of the unwanted patterns and all of the wanted ones; each pattern
-/// is a check.
+/// Checks that the body matches no unwanted pattern and every wanted one; each pattern is a check.
 pub(super) fn body(
     unwanted: &[Named<Regexp>],
     wanted: &[Named<Regexp>],
@@ -98,8 +97,8 @@ pub(super) fn body(
     unwanted.chain(wanted).collect()
 }
 
-/// Whether the unwanted expression is false of the JSON body, and the wanted one true; may take
-/// until the deadline. Behind one that failed none is evaluated, since each may take its time.
+/// Checks that the unwanted expression is false for the JSON body, and the wanted one true. This may
+/// take until the deadline, so that nothing is evaluated after a failed expression.
 pub(super) fn json(
     unwanted: Option<&Named<CelProgram>>,
     wanted: Option<&Named<CelProgram>>,
@@ -114,9 +113,9 @@ pub(super) fn json(
     for (key, rule, good) in rules.into_iter().flatten() {
         let text = rule.as_str();
         let outcome = match rule.evaluate(body, deadline) {
-            Ok(verdict) if verdict == good => Ok(()),
-            Ok(verdict) => Err(format!("'{text}' is {verdict} of the body")),
-            Err(error) => Err(format!("'{text}' cannot be judged of the body: {error}")),
+            Ok(result) if result == good => Ok(()),
+            Ok(result) => Err(format!("'{text}' is {result} for the body")),
+            Err(error) => Err(format!("'{text}' cannot be evaluated for the body: {error}")),
         };
         let outcome = outcome.map_err(|message| failure(Reason::Json, message));
         let check = Check::new(CheckName::of_key(key).or_given(rule.name.as_ref()), outcome);
@@ -129,19 +128,19 @@ pub(super) fn json(
     made
 }
 
-/// Whether the HTTP version is among the valid ones, if it matters.
+/// Checks `valid_http_versions`, if it is set.
 pub(super) fn version(prober: &HttpProber, version: HttpVersion) -> Option<Check> {
     let valid = &prober.valid_http_versions;
     let name = CheckName::of_key("valid_http_versions").or_given(valid.name.as_ref());
     let outcome = || {
         let found = version.to_string();
-        let message = || format!("The version is {found}, wanted {}", valid.join(", "));
+        let message = || format!("HTTP version {found}, expected {}", valid.join(", "));
         judged(valid.contains(&found), Reason::Version, message)
     };
     (!valid.is_empty()).then(|| Check::new(name, outcome()))
 }
 
-/// Whether TLS was spoken where it must be, and not where it must not.
+/// Checks `fail_if_ssl` and `fail_if_not_ssl`.
 pub(super) fn tls(prober: &HttpProber, over_tls: bool) -> impl Iterator<Item = Check> {
     let rules = [
         ("fail_if_ssl", &prober.fail_if_ssl, !over_tls, "The final response came over TLS"),

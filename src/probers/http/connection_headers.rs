@@ -11,8 +11,8 @@ pub(super) const HOP_BY_HOP: [HeaderName; 5] = [
     HeaderName::from_static("proxy-connection"),
 ];
 
-/// Whether `Connection: close` is to be added: not where the module says so itself, or asks for
-/// another protocol.
+/// Returns whether `Connection: close` is added: not if the module sets it, or if it asks for another
+/// protocol.
 pub(super) fn wants_close(headers: &[(HeaderName, HeaderValue)]) -> bool {
     let headers = headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
     !(has_connection_token(headers.clone(), "close") || asks_for_upgrade(headers))

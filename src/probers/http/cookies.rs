@@ -1,4 +1,4 @@
-//! Cookies that one hop of a probe sets and the next ones send back.
+//! Cookies that one hop of a probe sets and the next hops send.
 
 use cookie::Cookie;
 use cookie_store::CookieStore;
@@ -17,7 +17,7 @@ pub(super) struct Jar {
 }
 
 impl Jar {
-    /// Takes in the cookies of a response to a request for `url` that named `host`.
+    /// Stores the cookies of a response to a request for `url` that named `host`.
     pub(super) fn note(&mut self, url: &Url, host: &str, headers: &HeaderMap) {
         if !headers.contains_key(header::SET_COOKIE) {
             return;
@@ -67,7 +67,7 @@ impl Jar {
     }
 }
 
-/// The page as the cookie library knows pages; none for what is no host on the web.
+/// Returns the page as a URL of the cookie library; `None` if that does not accept its host.
 fn page(url: &Url, host: &str) -> Option<WebUrl> {
     WebUrl::parse(&format!("{}://{host}{}", url.scheme, url.path())).ok()
 }
@@ -95,7 +95,7 @@ mod tests {
 
     use super::*;
 
-    /// What a request for `asked` sends after `set` was answered by `from`.
+    /// Returns the cookies of a request for `asked` after a response of `from` has set `set`.
     fn sent(from: &str, set: &[&str], configured: Option<&str>, asked: &str) -> Option<String> {
         let mut headers = HeaderMap::new();
         for cookie in set {

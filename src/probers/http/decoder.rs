@@ -1,4 +1,4 @@
-//! Decompression of a body piece by piece: what comes out is bounded by who asks, not by who sends.
+//! Decompression of a body piece by piece. The caller bounds the output of each step.
 
 use std::fmt;
 
@@ -13,20 +13,20 @@ pub(super) enum Decoder {
     /// Raw deflate (RFC 1951), as upstream reads `deflate`; a zlib wrapper is an error.
     Deflate(Box<Decompress>),
     Brotli(Box<BrotliState<StandardAlloc, StandardAlloc, StandardAlloc>>),
-    /// The compressed data is complete, and whatever follows is not looked at.
+    /// The compressed data is complete, and what follows is ignored.
     Done,
 }
 
-/// One or more gzip members (RFC 1952), one behind the other.
+/// One or more consecutive gzip members (RFC 1952).
 pub(super) struct Gzip {
     member: Box<Decompress>,
     /// The bytes of the running member that were read, as far as its start goes.
     position: usize,
-    /// Whether a member came to its end.
+    /// True if a member came to its end.
     complete: bool,
 }
 
-/// Why a body cannot be decompressed.
+/// The reason why a body cannot be decompressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum DecodeError {
     /// It does not even begin like such data.
@@ -47,7 +47,7 @@ impl fmt::Display for DecodeError {
     }
 }
 
-/// What one step made of its input, up to the error that ended it, if one did.
+/// The result of one step, up to its error if there was one.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Step {
     /// Bytes of the input that are used up.
@@ -95,12 +95,12 @@ impl Decoder {
         step
     }
 
-    /// Whether nothing that follows is looked at.
+    /// Returns whether nothing that follows is looked at.
     pub(super) fn is_done(&self) -> bool {
         matches!(self, Self::Done)
     }
 
-    /// Whether the body may end here.
+    /// Checks that the body may end here.
     pub(super) fn finish(&self) -> Result<(), DecodeError> {
         match self {
             Self::Done => Ok(()),
@@ -134,7 +134,7 @@ impl Gzip {
     }
 }
 
-/// Also says whether the data came to its end.
+/// Returns also whether the data has ended.
 fn inflate_step(inflate: &mut Decompress, input: &[u8], output: &mut [u8]) -> (Step, bool) {
     let (read, written) = (inflate.total_in(), inflate.total_out());
     let status = inflate.decompress(input, output, FlushDecompress::None);
@@ -146,7 +146,7 @@ fn inflate_step(inflate: &mut Decompress, input: &[u8], output: &mut [u8]) -> (S
     (step, matches!(status, Ok(Status::StreamEnd)))
 }
 
-/// Also says whether the data came to its end.
+/// Returns also whether the data has ended.
 fn brotli_step(
     state: &mut BrotliState<StandardAlloc, StandardAlloc, StandardAlloc>,
     input: &[u8],

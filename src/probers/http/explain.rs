@@ -2,7 +2,7 @@
 
 use crate::{
     probers::http::{
-        HeaderMatcher, HttpProber, connection_headers::asks_for_upgrade, redirects::MOST_REDIRECTS,
+        HeaderMatcher, HttpProber, connection_headers::asks_for_upgrade, redirects::MAX_REDIRECTS,
     },
     settings::{
         explain::{Explanation, Redirects, ServerName, Topic, any_of, header, quoted},
@@ -75,7 +75,7 @@ impl HttpProber {
                 words.say(topic, format!("The body from {file}, read at each probe."));
             }
         }
-        self.client.explain_redirects(Redirects(MOST_REDIRECTS), words);
+        self.client.explain_redirects(Redirects(MAX_REDIRECTS), words);
     }
 
     fn explain_checks(&self, words: &mut Explanation) {

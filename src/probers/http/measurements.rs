@@ -35,7 +35,7 @@ pub struct HttpMeasurements {
     pub oauth2: Phases<OAuth2Phase>,
     /// The requests that were made, including the current one.
     pub hops: Vec<Hop>,
-    /// Redirects that were seen, including one that was not followed.
+    /// Number of redirects that were received, including one that was not followed.
     pub redirects: u32,
     /// The clock of the latest hop's connection.
     pub clock: Option<WireClock>,
@@ -64,7 +64,7 @@ pub struct ResponseFacts {
     pub content_length: Option<u64>,
     /// Its `Last-Modified` in Unix time, if that is valid.
     pub last_modified: Option<i64>,
-    /// Whether it came over TLS.
+    /// True if it came over TLS.
     pub over_tls: bool,
 }
 

@@ -1,4 +1,4 @@
-//! The metrics that show what the http prober learns.
+//! The metrics of the http prober.
 
 use crate::{
     metrics::{Description, Export, Metric, MetricSet, Unit},
@@ -59,7 +59,7 @@ const LAST_MODIFIED: Metric = Metric::new(
 .when("when the final response has that header")
 .unit(Unit::UnixTime);
 
-/// The metrics of this prober, beside those of name resolution and TLS.
+/// The metrics of this prober, besides those of name resolution and TLS.
 pub const METRICS: &[Description] = &[
     DURATION.describe(),
     STATUS_CODE.describe(),
@@ -73,7 +73,7 @@ pub const METRICS: &[Description] = &[
     LAST_MODIFIED.describe(),
 ];
 
-/// What upstream shows of a TLS connection.
+/// Metrics of a TLS connection that upstream has.
 const TLS_OF_UPSTREAM: &[&str] = &[
     tls::EARLIEST_CERT_EXPIRY.name,
     tls::LAST_CHAIN_EXPIRY.name,
@@ -150,9 +150,9 @@ mod tests {
     use super::*;
     use crate::probers::http::{HttpVersion, measurements::CheckState, phases::HttpPhase};
 
-    fn names(seen: &HttpMeasurements) -> Vec<String> {
+    fn names(measurements: &HttpMeasurements) -> Vec<String> {
         let mut metrics = MetricSet::default();
-        seen.export(&mut metrics);
+        measurements.export(&mut metrics);
         let text = metrics.render();
         text.lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect()
     }
@@ -175,7 +175,7 @@ mod tests {
 
     #[test]
     fn everything_that_is_known_is_shown() {
-        let mut seen = HttpMeasurements {
+        let mut measurements = HttpMeasurements {
             redirects: 2,
             response: Some(ResponseFacts {
                 status: StatusCode::OK,
@@ -189,9 +189,9 @@ mod tests {
             json: Some(CheckState::Passed),
             ..HttpMeasurements::default()
         };
-        seen.phases.begin(HttpPhase::Transfer);
+        measurements.phases.begin(HttpPhase::Transfer);
         assert_eq!(
-            names(&seen),
+            names(&measurements),
             [
                 "probe_failed_due_to_cel 0",
                 "probe_failed_due_to_regex 1",

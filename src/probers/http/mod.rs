@@ -1,12 +1,13 @@
-//! The http prober: a request, the redirects it leads to, and what the answer must be.
+//! The http prober: a request, its redirects, and the checks of the final response.
 
-mod acceptance;
+mod accept_encoding;
 mod body;
 mod buffers;
 mod checks;
 mod connection_headers;
 mod cookies;
 mod decoder;
+mod evaluation;
 mod explain;
 mod file_body;
 #[cfg(any(test, fuzzing))]
@@ -19,7 +20,6 @@ mod request;
 mod settings;
 mod target;
 mod timing;
-mod verdict;
 mod warnings;
 
 pub use measurements::{CheckState, HttpMeasurements, ResponseFacts};
@@ -38,10 +38,10 @@ use crate::{
     probers::{
         Prober, Target,
         http::{
+            evaluation::{evaluate, has_json_rules},
             redirects::follow,
             request::Requests,
             target::{Pinned, url_of, url_over_quic},
-            verdict::{has_json_rules, judge},
         },
     },
     settings::tls::TlsSettings,
@@ -50,17 +50,16 @@ use crate::{
 impl Prober for HttpProber {
     type Measurements = HttpMeasurements;
 
-    /// Asks for the target's URL. A `hostname` takes the place of the `Host` header, and of the
-    /// name that TLS asks for.
+    /// Requests the URL of the target. A `hostname` replaces the `Host` header and the TLS server name.
     async fn probe(
         &self,
         context: &Context,
         target: &Target,
-        seen: &mut HttpMeasurements,
+        measurements: &mut HttpMeasurements,
     ) -> Result<(), Failure> {
-        let settled = Settled(seen);
-        let seen = &mut *settled.0;
-        seen.json = has_json_rules(self).then_some(CheckState::NotReached);
+        let settled = Settled(measurements);
+        let measurements = &mut *settled.0;
+        measurements.json = has_json_rules(self).then_some(CheckState::NotReached);
         context.enter(Stage::Target);
         let url = if self.enable_http3 {
             url_over_quic(context, &target.name)?
@@ -69,16 +68,17 @@ impl Prober for HttpProber {
         };
         target.check_hostname()?;
         check_scheme(&target.name).map_err(|error| {
-            note_literal(url.hostname(), &self.ip, &mut seen.resolution);
-            seen.note_resolution();
+            note_literal(url.hostname(), &self.ip, &mut measurements.resolution);
+            measurements.note_resolution();
             let message = format!("The target is not a URL of HTTP: {error}");
             Failure::new(Stage::Target, Reason::InvalidTarget, message)
         })?;
         let address = if self.leaves_name_to_proxy() {
             None
         } else {
-            let found = resolve(context, url.hostname(), &self.ip, &mut seen.resolution).await;
-            seen.note_resolution();
+            let found =
+                resolve(context, url.hostname(), &self.ip, &mut measurements.resolution).await;
+            measurements.note_resolution();
             Some(found?)
         };
         let pinned = Pinned::new(&url, address);
@@ -89,21 +89,21 @@ impl Prober for HttpProber {
         let waiting = context
             .waiting_for(|| "body_file and the files with credentials were not read".to_owned());
         let mut requests = Requests::new(self, target.hostname.as_deref()).await?;
-        seen.begin_phases();
-        requests.read_credentials(context, &mut seen.oauth2).await?;
+        measurements.begin_phases();
+        requests.read_credentials(context, &mut measurements.oauth2).await?;
         drop(waiting);
-        let answer = follow(self, context, &mut requests, url, &pinned, seen).await?;
-        seen.note_final(&answer.response, answer.over_tls);
-        judge(self, context, answer, seen).await
+        let answer = follow(self, context, &mut requests, url, &pinned, measurements).await?;
+        measurements.note_final(&answer.response, answer.over_tls);
+        evaluate(self, context, answer, measurements).await
     }
 }
 
-/// Whether TLS settings may be unusable; upstream finds that out also where no TLS is spoken.
+/// Returns whether TLS settings may be unusable. Upstream checks that also for plain HTTP.
 fn names_files(settings: &TlsSettings) -> bool {
     [&settings.ca_file, &settings.cert_file, &settings.key_file].iter().any(|file| !file.is_empty())
 }
 
-/// Adds up what was measured, however the probe ends.
+/// Adds the remaining times to the phases, however the probe ends.
 struct Settled<'s>(&'s mut HttpMeasurements);
 
 impl Drop for Settled<'_> {

@@ -1,4 +1,4 @@
-//! From the first request to the final response, hop by hop.
+//! The hops of a probe, from the first request to the final response.
 
 use std::fmt::Write as _;
 
@@ -27,21 +27,21 @@ use crate::{
     settings::redact::Redacted,
 };
 
-/// A response that leads nowhere else.
+/// The last response of a probe.
 pub(super) struct Final {
     pub(super) response: Response,
-    /// Whether it came over TLS.
+    /// True if it came over TLS.
     pub(super) over_tls: bool,
     /// The proxy that took the request, if any did in place of the server.
     pub(super) proxy: Option<Proxy>,
-    /// Whether it is a redirect beyond the limit.
+    /// True if it is a redirect beyond the limit.
     pub(super) limit_reached: bool,
 }
 
-/// The number of redirects that are followed.
-pub(super) const MOST_REDIRECTS: u32 = 10;
+/// Maximum number of redirects that are followed.
+pub(super) const MAX_REDIRECTS: u32 = 10;
 
-/// Makes the first request and those that its redirects ask for.
+/// Sends the first request, and follows redirects to the final response.
 pub(super) async fn follow(
     prober: &HttpProber,
     context: &Context,
@@ -73,7 +73,7 @@ pub(super) async fn follow(
         cookies.note(&hop.url, hop.host(), &response.headers);
         let next = next_hop(&hop, response.status, &location, pinned)?;
         measurements.redirects += 1;
-        let limit_reached = measurements.redirects > MOST_REDIRECTS;
+        let limit_reached = measurements.redirects > MAX_REDIRECTS;
         if limit_reached || !prober.client.follow_redirects {
             context.log.info("Not following redirect", &[]);
             return Ok(Final { response, over_tls, proxy, limit_reached });
@@ -122,7 +122,7 @@ pub(super) fn failure(error: ExchangeError, doing: &str) -> Failure {
     Failure::new(stage, reason, format!("{message}{hint}"))
 }
 
-/// Notes what a request has of credentials, in the form in which a server may repeat it.
+/// Notes the credentials of a request as secrets, in the form in which a server may repeat them.
 fn hide_credentials(context: &Context, headers: &HeaderMap) {
     let values = |name| headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
     for name in [header::AUTHORIZATION, header::PROXY_AUTHORIZATION] {
@@ -135,7 +135,7 @@ fn hide_credentials(context: &Context, headers: &HeaderMap) {
     }
 }
 
-/// Where a response leads, if it is a redirect that can be followed.
+/// Returns the location of a response, if it is a redirect that can be followed.
 ///
 /// 307 and 308 want the same body again; where it cannot be sent again, the response is final.
 fn location(response: &Response, repeatable: bool) -> Option<String> {
@@ -202,10 +202,10 @@ fn next_hop(
 fn refuse_other_schemes(url: &Url) -> Result<(), Failure> {
     let invalid = |message| Err(Failure::new(Stage::Response, Reason::InvalidRedirect, message));
     if !matches!(url.scheme.as_str(), "http" | "https") {
-        return invalid(format!("The redirect to '{url}' leads out of HTTP"));
+        return invalid(format!("The redirect to '{url}' uses an unsupported scheme"));
     }
     if url.hostname().is_empty() {
-        return invalid(format!("The redirect to '{url}' names no host"));
+        return invalid(format!("The redirect URL '{url}' has no host"));
     }
     Ok(())
 }

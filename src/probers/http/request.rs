@@ -1,4 +1,4 @@
-//! The requests of a probe: what upstream's look like, byte for byte.
+//! The requests of a probe, which are upstream's byte for byte.
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Request, StatusCode, Uri, header, uri::PathAndQuery};
@@ -26,14 +26,14 @@ use crate::{
     },
 };
 
-/// Makes the requests of one probe, from what its module and its target say.
+/// Builds the requests of one probe from its module and its target.
 pub(super) struct Requests<'p> {
     prober: &'p HttpProber,
     /// The `Host` header that the module or the `hostname` parameter asks for.
     host: Option<String>,
     body_file: Option<File>,
     credentials: Credentials,
-    /// What `Authorization` says, whatever else is configured.
+    /// The value of `Authorization`, whatever else is configured.
     token: Option<HeaderValue>,
 }
 
@@ -44,12 +44,12 @@ pub(super) struct Hop {
     pub(super) method: Method,
     /// The `Host` header, where it is not what the URL says.
     pub(super) host: Option<String>,
-    /// Whether the module's body is sent.
+    /// True if the module's body is sent.
     pub(super) with_body: bool,
-    /// Whether the module's credentials are for this host.
+    /// True if the module's credentials are for this host.
     pub(super) with_credentials: bool,
     pub(super) referer: Option<String>,
-    /// Whether the request asks for another protocol on its connection, which HTTP/1.1 alone can.
+    /// True if the request asks for another protocol on its connection, which only HTTP/1.1 supports.
     pub(super) upgrades: bool,
 }
 
@@ -64,7 +64,7 @@ impl Hop {
         Failure::new(Stage::Response, Reason::InvalidRedirect, message)
     }
 
-    /// What the `Host` header says.
+    /// Returns the value of the `Host` header.
     pub(super) fn host(&self) -> &str {
         self.host.as_deref().unwrap_or(&self.url.authority)
     }
@@ -107,12 +107,12 @@ impl<'p> Requests<'p> {
         configured.chain(added.map(|(name, value)| (name.as_str(), value.as_bytes())))
     }
 
-    /// Whether the body can be sent a second time.
+    /// Returns whether the body can be sent a second time.
     pub(super) fn is_body_repeatable(&self) -> bool {
         self.prober.body_file.is_empty()
     }
 
-    /// Reads the files with credentials and headers, and has a token if one is to be had.
+    /// Reads the files with credentials and headers, and gets a token if one is configured.
     pub(super) async fn read_credentials(
         &mut self,
         context: &Context,
@@ -127,7 +127,7 @@ impl<'p> Requests<'p> {
         Ok(())
     }
 
-    /// Takes note of what was answered to a hop: a token that is not taken is not used again.
+    /// Notes the status of the response to a hop: a rejected token is not used again.
     pub(super) fn note_answer(&self, hop: &Hop, status: StatusCode) {
         if let (Some(source), Some(token), true) =
             (&self.prober.token_source, &self.token, hop.with_credentials)
@@ -177,7 +177,7 @@ impl<'p> Requests<'p> {
         Ok(request)
     }
 
-    /// The module's own, or none if it says that there is to be none, or ours.
+    /// Returns the value of `User-Agent`: that of the module, or else ours; `None` if the module's is empty.
     fn user_agent(&self) -> Option<&str> {
         let configured = self.prober.headers.find(header::USER_AGENT.as_str());
         Some(configured.map_or(USER_AGENT, |(_, agent)| agent.trim()))

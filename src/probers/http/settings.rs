@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::{
     net::{oauth2::TokenSource, tls::TlsClient},
-    probers::{ProberSettings, http::acceptance::is_acceptable},
+    probers::{ProberSettings, http::accept_encoding::is_acceptable},
     settings::{
         bytes::Bytes,
         cel::CelProgram,

@@ -14,7 +14,7 @@ use crate::{
 pub(super) struct HopTiming {
     exchange: ExchangeTiming,
     progress: Progress,
-    /// Whether the body lasts until the connection ends.
+    /// True if the body lasts until the connection ends.
     until_end: bool,
 }
 

@@ -148,7 +148,7 @@ impl HttpProber {
         warnings
     }
 
-    /// Whether checks of the body would see what a server has compressed.
+    /// Returns whether checks of the body would see a compressed body.
     fn reads_compressed(&self, accepted: &str) -> bool {
         let checks_body = !self.fail_if_body_matches_regexp.is_empty()
             || !self.fail_if_body_not_matches_regexp.is_empty()

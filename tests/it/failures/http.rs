@@ -93,21 +93,21 @@ fn checks() -> Vec<Row> {
             "fail_if_body_json_matches_cel: \"body.status == 'down'\"",
             json(),
             Reason::Json,
-            "is true of the body",
+            "is true for the body",
         ),
         of(
             "JSON that is not as wanted",
             "fail_if_body_json_not_matches_cel: \"body.status == 'up'\"",
             json(),
             Reason::Json,
-            "is false of the body",
+            "is false for the body",
         ),
         of(
             "a body that is no JSON",
             "fail_if_body_json_not_matches_cel: \"body.status == 'up'\"",
             ok("<html>"),
             Reason::Json,
-            "cannot be judged",
+            "cannot be evaluated",
         ),
         of("no TLS where it must be", "fail_if_not_ssl: true", ok(""), Reason::TlsPresence, "not"),
         row(
@@ -136,8 +136,13 @@ fn redirects() -> Vec<Row> {
     vec![
         leading("a circle", "/again", (Stage::Response, Reason::TooManyRedirects), "302")
             .with("probe_http_redirects 11"),
-        leading("a redirect out of HTTP", "ftp://127.0.0.1/", invalid, "leads out of HTTP"),
-        leading("a redirect to no host", "http:///path", invalid, "names no host"),
+        leading(
+            "a redirect out of HTTP",
+            "ftp://127.0.0.1/",
+            invalid,
+            "uses an unsupported scheme",
+        ),
+        leading("a redirect to no host", "http:///path", invalid, "has no host"),
         leading("a redirect to nonsense", "http://[::1", invalid, "Cannot redirect"),
         leading(
             "a redirect to where nobody listens",

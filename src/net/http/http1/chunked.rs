@@ -1,15 +1,15 @@
-//! A body in chunks (RFC 9112, section 7.1), taken apart as Go's client does it.
+//! Parser of the chunked encoding (RFC 9112, section 7.1), as in Go's client.
 
 use bytes::{Buf, Bytes, BytesMut};
 use memchr::memchr;
 
 use crate::net::http::error::ExchangeError;
 
-/// Takes chunks apart that arrive piece by piece.
+/// Parser of chunks that arrive piece by piece.
 #[derive(Debug, Default)]
 pub(super) struct Chunks {
     state: State,
-    /// How many bytes beside data came in excess of what is usual.
+    /// Number of bytes besides data, beyond the allowance of each chunk.
     excess: u64,
 }
 
@@ -18,11 +18,11 @@ enum State {
     /// Before the size of a chunk.
     #[default]
     Size,
-    /// Within a chunk of which so many bytes are to come.
+    /// Within a chunk of which so many bytes are missing.
     Data(u64),
-    /// Behind the data of a chunk.
+    /// After the data of a chunk.
     DataEnd,
-    /// Behind the last chunk and so many bytes of trailers.
+    /// After the last chunk and so many bytes of trailers.
     Trailers(usize),
     Done,
 }
@@ -36,19 +36,19 @@ const MAX_TRAILERS: usize = 16 << 10;
 /// Maximum number of digits in a size.
 const MAX_DIGITS: usize = 16;
 
-/// Bytes beside data that each chunk may have, as may two for each byte of data.
-const USUAL_OVERHEAD: u64 = 16;
+/// Number of bytes besides data that each chunk may have, in addition to two for each byte of data.
+const MIN_OVERHEAD: u64 = 16;
 
-/// Maximum excess of bytes beside data.
+/// Maximum number of bytes besides data beyond that allowance.
 const MAX_EXCESS: u64 = 16 << 10;
 
 impl Chunks {
-    /// Whether the end of the body was there.
+    /// Returns whether the body has ended.
     pub(super) fn is_done(&self) -> bool {
         self.state == State::Done
     }
 
-    /// Takes the next piece of data out of `bytes`; none when more has to come, or at the end.
+    /// Returns the next piece of data; `None` if more bytes are needed, or at the end.
     pub(super) fn next(&mut self, bytes: &mut BytesMut) -> Result<Option<Bytes>, ExchangeError> {
         loop {
             match self.state {
@@ -116,7 +116,7 @@ impl Chunks {
         });
         let size = size.ok_or_else(bad)?;
         let overhead = u64::try_from(text.len() + 2).unwrap_or(u64::MAX);
-        let usual = size.saturating_mul(2).saturating_add(USUAL_OVERHEAD);
+        let usual = size.saturating_mul(2).saturating_add(MIN_OVERHEAD);
         self.excess = (self.excess + overhead).saturating_sub(usual);
         if self.excess > MAX_EXCESS {
             return Err(ExchangeError::protocol("the chunks of the body are hardly any data"));

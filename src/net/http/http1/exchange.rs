@@ -39,31 +39,31 @@ pub(crate) struct Http1 {
     watch: HeadWatch,
     method: Method,
     upload: Option<Upload>,
-    /// The error that ended the upload. The kernel reports a reset once: to the write, and then a
-    /// read finds nothing but an end.
+    /// The error that ended the upload. The kernel reports a reset once: after a failed write, a read
+    /// returns the end of the connection.
     broken: Option<io::Error>,
-    /// What was read and is not used up.
+    /// Bytes that were read and not used yet.
     read_buffer: BytesMut,
-    /// How much is read next.
+    /// Maximum number of bytes of the next read.
     room: usize,
-    /// Whether the peer has ended the connection.
+    /// True if the peer has ended the connection.
     ended: bool,
     rest: Rest,
     length: Option<u64>,
 }
 
-/// What is still to come of the body.
+/// The rest of the body.
 enum Rest {
     Length(u64),
     Chunks(Chunks),
     UntilEnd,
 }
 
-/// Room for the first read. Most of a connection's life is waiting for an answer, of which the
-/// first byte is read alone.
+/// Room for the first read. It is small, because most of the time of a connection is the wait for
+/// its response.
 const FIRST_ROOM: usize = 64;
 
-/// Room for the second read, which takes most heads.
+/// Room for the second read, which is enough for most heads.
 const MIN_ROOM: usize = 4 << 10;
 
 /// Maximum room for one read.
@@ -108,12 +108,12 @@ impl Http1 {
         Ok(head)
     }
 
-    /// Returns the length of the body as Go's client tells it.
+    /// Returns the length of the body, as Go's client does.
     pub(crate) fn content_length(&self) -> Option<u64> {
         self.length
     }
 
-    /// Whether only the end of the connection ends the body.
+    /// Returns whether only the end of the connection ends the body.
     pub(crate) fn lasts_until_end(&self) -> bool {
         matches!(self.rest, Rest::UntilEnd)
     }
@@ -121,13 +121,13 @@ impl Http1 {
     /// Returns the next piece of the body.
     pub(crate) async fn next_piece(&mut self) -> Result<Option<Bytes>, ExchangeError> {
         loop {
-            // One read may hold very many small pieces, and others want to be served meanwhile.
+            // One read may contain very many small pieces, and other tasks need CPU time.
             consume_budget().await;
             if let Some(piece) = self.take_piece()? {
                 return Ok(Some(piece));
             }
             if self.is_complete() {
-                // A peer that does not read keeps nobody waiting.
+                // Does not wait for a peer that does not read.
                 let closing = |context: &mut Context<'_>| {
                     Poll::Ready(Pin::new(&mut self.stream).poll_shutdown(context).is_ready())
                 };
@@ -166,7 +166,7 @@ impl Http1 {
         Ok(piece.len())
     }
 
-    /// Returns the connection, for what is spoken on it from here on, and what was read of that.
+    /// Returns the stream for the protocol that follows, and what was read of it.
     pub(crate) fn into_connection(self) -> (Box<dyn Transport>, Bytes) {
         (self.stream, self.read_buffer.freeze())
     }
@@ -209,7 +209,7 @@ impl Http1 {
         poll_fn(|context| self.poll_read(context)).await
     }
 
-    /// Reads what has arrived by now, as far as it is to be quoted.
+    /// Reads the bytes that have arrived, as far as an error message needs them.
     async fn read_what_is_there(&mut self) {
         while self.read_buffer.len() < not_http::BYTES_NEEDED && !self.ended {
             let read = poll_fn(|context| {
@@ -247,7 +247,7 @@ impl Http1 {
                 Poll::Ready(Err(UploadError::Body(error))) => {
                     return Poll::Ready(Err(ExchangeError::request_body(&error)));
                 }
-                // A peer that takes no more may have answered all the same.
+                // A peer that accepts no more may have sent a response.
                 Poll::Ready(Err(UploadError::Connection(error))) => {
                     self.upload = None;
                     self.broken = Some(error);
@@ -263,7 +263,7 @@ impl Http1 {
         })
     }
 
-    /// Takes a piece of the body out of what was read.
+    /// Returns a piece of the body that was read already.
     fn take_piece(&mut self) -> Result<Option<Bytes>, ExchangeError> {
         let length = match &mut self.rest {
             Rest::Chunks(chunks) => return chunks.next(&mut self.read_buffer),
@@ -294,7 +294,7 @@ impl Http1 {
         }
     }
 
-    /// Says what is missing of a body that breaks off.
+    /// Describes the missing part of an incomplete body.
     fn missing(&self) -> String {
         let missing = match &self.rest {
             Rest::Length(rest) => format!("{rest} bytes before the end of the body"),

@@ -5,7 +5,7 @@ use http::{HeaderMap, Method, StatusCode, header};
 use super::head::Head;
 use crate::net::http::{content_length::ContentLength, error::ExchangeError};
 
-/// How a body ends.
+/// The end of a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Framing {
     /// After so many bytes.
@@ -20,7 +20,7 @@ impl Framing {
     const NONE: Self = Self::Length(0);
 }
 
-/// Says where the body of a response to `method` ends, and the length that Go's client tells.
+/// Returns the end of the body of a response to `method`, and its length as Go's client has it.
 ///
 /// Takes the headers out of the head that Go's client does not present.
 pub(super) fn framing(
@@ -54,7 +54,7 @@ pub(super) fn framing(
     Ok((length.map_or(Framing::UntilEnd, Framing::Length), length))
 }
 
-/// Whether the body comes in chunks; there is no other encoding.
+/// Returns whether the body is chunked; there is no other encoding.
 fn is_chunked(headers: &HeaderMap) -> Result<bool, ExchangeError> {
     let mut encodings = headers.get_all(header::TRANSFER_ENCODING).iter();
     let Some(encoding) = encodings.next() else { return Ok(false) };
@@ -89,7 +89,7 @@ mod tests {
     use super::*;
     use crate::net::http::version::HttpVersion;
 
-    /// How the body of a response ends, and its length as Go's client tells it.
+    /// Returns the end of the body of a response, and its length.
     fn of(
         method: &Method,
         version: (u8, u8),

@@ -18,7 +18,7 @@ use crate::net::http::{error::ExchangeError, limits::MAX_HEAD, version::HttpVers
 pub(crate) struct Head {
     pub(crate) version: HttpVersion,
     pub(crate) status: StatusCode,
-    /// The words behind the status code.
+    /// The reason phrase.
     pub(crate) reason: Bytes,
     pub(crate) headers: HeaderMap,
     /// The first header line that is malformed and therefore not among the headers.
@@ -28,31 +28,31 @@ pub(crate) struct Head {
 /// Finds the end of a head in bytes that arrive piece by piece.
 #[derive(Debug, Default)]
 pub(super) struct HeadReader {
-    /// Where the line begins that is not complete yet.
+    /// Offset of the line that is not complete yet.
     line: usize,
-    /// How many bytes hold no end of a line but those that were found.
+    /// Number of bytes that were searched for the end of a line.
     searched: usize,
-    /// How many lines are complete.
+    /// Number of complete lines.
     lines: usize,
     has_status_line: bool,
 }
 
-/// What the bytes so far are.
+/// The meaning of the bytes so far.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Found {
-    /// The beginning of a head, as far as they go.
+    /// The beginning of a head.
     Part,
-    /// No head of HTTP/1, however they go on.
+    /// Not the head of an HTTP/1 response.
     Other,
-    /// A head, and perhaps something behind it.
+    /// A complete head; more bytes may follow.
     Head(Head),
 }
 
-/// How every response begins.
+/// The first bytes of every response.
 const START: &[u8] = b"HTTP";
 
 impl HeadReader {
-    /// Takes the head out of `bytes`, which are all that came so far, if it is complete.
+    /// Takes the head out of `bytes`, all that arrived so far, if it is complete.
     pub(super) fn take(&mut self, bytes: &mut BytesMut) -> Result<Found, ExchangeError> {
         while let Some(offset) = memchr(b'\n', bytes.get(self.searched..).unwrap_or_default()) {
             let end = self.searched + offset + 1;
@@ -83,7 +83,7 @@ impl HeadReader {
     }
 }
 
-/// Whether `bytes` may be the beginning of a response. Empty lines before it are skipped.
+/// Returns whether `bytes` may be the beginning of a response. Empty lines before it are skipped.
 ///
 /// Unlike upstream, which takes an empty line for the status line.
 fn can_begin(bytes: &[u8]) -> bool {
@@ -109,7 +109,7 @@ fn trimmed(mut text: &[u8]) -> &[u8] {
     text
 }
 
-/// Whether a line belongs to the one before it.
+/// Returns whether a line continues the one before it.
 fn continues(line: &[u8]) -> bool {
     matches!(line, [b' ' | b'\t', ..])
 }
@@ -145,7 +145,7 @@ impl Head {
         Ok(Self { version, status, reason, headers, ignored })
     }
 
-    /// Whether it announces another response.
+    /// Returns whether it announces another response.
     pub(super) fn is_interim(&self) -> bool {
         self.status.is_informational() && self.status != StatusCode::SWITCHING_PROTOCOLS
     }
@@ -170,7 +170,7 @@ impl<'h> Iterator for Lines<'h> {
 }
 
 impl Lines<'_> {
-    /// The whole of a header line that goes on behind `line`, if it does.
+    /// Returns the whole of a folded header line that begins with `line`, if it is folded.
     fn folded_into(&mut self, line: &[u8]) -> Option<Vec<u8>> {
         let mut whole: Option<Vec<u8>> = None;
         loop {
@@ -193,7 +193,7 @@ impl Lines<'_> {
 /// Headers that say where the body ends.
 const FRAMING: [HeaderName; 2] = [header::CONTENT_LENGTH, header::TRANSFER_ENCODING];
 
-/// Whether a line begins with the name of a header that says where the body ends.
+/// Returns whether a line begins with the name of a header that says where the body ends.
 fn decides_end(line: &[u8]) -> bool {
     FRAMING.iter().map(|name| name.as_str().as_bytes()).any(|name| {
         line.get(..name.len()).is_some_and(|beginning| beginning.eq_ignore_ascii_case(name))

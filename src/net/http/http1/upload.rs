@@ -1,4 +1,4 @@
-//! A request on its way.
+//! A request that is being sent.
 
 use std::{
     fmt::Write as _,
@@ -16,15 +16,15 @@ use crate::net::http::RequestBody;
 
 /// A request that is being sent, with its body.
 pub(super) struct Upload {
-    /// What is sent next.
+    /// Bytes that are sent next.
     ready: BytesMut,
-    /// What is sent after that; a piece of the body that is too large to be copied.
+    /// A piece of the body that is sent after that; it is too large to be copied.
     large: Bytes,
     body: Option<RequestBody>,
     is_chunked: bool,
 }
 
-/// Why a request is not sent to its end.
+/// The reason why a request is not sent completely.
 #[derive(Debug)]
 pub(super) enum UploadError {
     /// The connection takes no more.
@@ -33,16 +33,16 @@ pub(super) enum UploadError {
     Body(io::Error),
 }
 
-/// A request on a body of which this much or less is there is sent in one piece.
+/// Maximum size of a piece of the body that is copied, to be sent with the bytes before it.
 const MAX_COPIED: usize = 8 << 10;
 
-/// Room for the head of a request.
-const USUAL_HEAD: usize = 512;
+/// Initial capacity for the head of a request in bytes.
+const DEFAULT_HEAD: usize = 512;
 
 impl Upload {
     pub(super) fn new(request: Request<RequestBody>) -> Self {
         let (parts, body) = request.into_parts();
-        let mut ready = BytesMut::with_capacity(USUAL_HEAD);
+        let mut ready = BytesMut::with_capacity(DEFAULT_HEAD);
         // It takes everything.
         let _ = write!(ready, "{} {} HTTP/1.1\r\n", parts.method, parts.uri);
         write_headers(&mut ready, &parts.headers);

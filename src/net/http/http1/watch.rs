@@ -1,4 +1,4 @@
-//! The time at which a response began to arrive, for a prober that may be cut off meanwhile.
+//! The arrival of the first byte of a response, for a prober that may be cancelled meanwhile.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -10,7 +10,7 @@ use crate::{
     },
 };
 
-/// Shares with a prober when the final response of an [`Exchange`](super::Exchange) began.
+/// The arrival of the final response of an [`Http1`](super::Http1), shared with a prober.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct HeadWatch(Arc<Mutex<State>>);
 
@@ -19,9 +19,9 @@ struct State {
     /// The account of the connection at the first read. It is taken above TLS: below it, the first
     /// bytes after a request may be session tickets, which are no answer.
     first_read: Option<Lap>,
-    /// Whether the next read counts as the first.
+    /// True if the next read counts as the first.
     again: bool,
-    /// How many interim responses (1xx) came.
+    /// Number of interim responses (1xx) that arrived.
     interim: u32,
     tail: Tail,
 }

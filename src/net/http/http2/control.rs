@@ -1,5 +1,5 @@
-//! What HTTP/2 needs besides requests and responses: settings, windows, pings, and the order of
-//! frames.
+//! The state of an HTTP/2 connection besides its exchange: settings, windows, pings, and the order
+//! of frames.
 
 use bytes::{Buf as _, Bytes, BytesMut};
 
@@ -26,13 +26,13 @@ const MAX_WINDOW: i64 = 0x7fff_ffff;
 /// The state of a connection besides its exchange.
 #[derive(Debug)]
 pub(super) struct Control {
-    /// How much may be sent on the connection and on the stream, in bytes. A change of settings may
+    /// Send windows of the connection and of the stream, in bytes. A change of settings may
     /// make the latter negative.
     connection_window: i64,
     stream_window: i64,
-    /// What the stream's window began with.
+    /// The initial send window of a stream.
     initial_window: i64,
-    /// Number of bytes that were received and that the peer may not send again yet.
+    /// Number of received bytes that no WINDOW_UPDATE has reported yet.
     unreported: usize,
     /// The header block that is being received.
     block: Option<Block>,
@@ -75,8 +75,7 @@ impl Control {
         self.stream_window -= length;
     }
 
-    /// Notes that so many bytes were received; from time to time the peer is told that it may send as
-    /// many again.
+    /// Notes that so many bytes were received. Sends WINDOW_UPDATE when half of the window was used.
     pub(super) fn note_consumed(&mut self, length: usize, out: &mut BytesMut) {
         self.unreported += length;
         let increment = u32::try_from(self.unreported).unwrap_or(u32::MAX);

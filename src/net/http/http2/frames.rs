@@ -1,4 +1,4 @@
-//! Finds frames in what a server sends (RFC 9113, section 4).
+//! Parser of the frames that a server sends (RFC 9113, section 4).
 
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 
@@ -92,7 +92,7 @@ impl FrameHeader {
     }
 }
 
-/// Appends a frame to what is to be sent.
+/// Appends a frame to the send buffer.
 pub(super) fn put_frame(out: &mut BytesMut, kind: u8, flags: u8, stream: u32, payload: &[u8]) {
     let length = u32::try_from(payload.len()).unwrap_or(u32::MAX);
     out.put_uint(length.into(), 3);
@@ -102,14 +102,14 @@ pub(super) fn put_frame(out: &mut BytesMut, kind: u8, flags: u8, stream: u32, pa
     out.put_slice(payload);
 }
 
-/// What [`FrameReader`] finds.
+/// A part of the received frames.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Part {
     /// Some of a DATA frame, without padding.
     Data {
         stream: u32,
         payload: BytesMut,
-        /// Whether the stream ends with it.
+        /// True if the stream ends with it.
         ends: bool,
     },
     /// A whole frame of another type.
@@ -120,7 +120,7 @@ pub(super) enum Part {
 /// it; what has no bound is given in parts.
 #[derive(Debug, Default)]
 pub(super) struct FrameReader {
-    /// What was read and not looked at yet.
+    /// Bytes that were read and not parsed yet.
     pub(super) buffer: BytesMut,
     state: State,
     begun: bool,
@@ -134,13 +134,13 @@ enum State {
     /// The header of a frame comes next.
     #[default]
     Header,
-    /// The payload of this frame comes next, which is needed whole.
+    /// The payload of this frame comes next, which is parsed as a whole.
     Whole(FrameHeader),
     /// The length of the padding comes next.
     PadLength(FrameHeader),
     /// So much of a DATA frame comes next, and then so much padding.
     Data { header: FrameHeader, left: usize, padding: usize },
-    /// So much comes next that nobody needs.
+    /// So many bytes come next that are skipped.
     Skip { header: FrameHeader, left: usize },
 }
 

@@ -1,8 +1,9 @@
 //! One exchange over HTTP/2 (RFC 9113): one request on a new connection, and its response.
 //!
-//! A client of our own, because a probe needs little of the protocol and all of its account: which
-//! bytes belong to the response, when they came, and what a server said when it gave up. It takes
-//! what Go's client takes, which is more than the libraries do. Only `END_STREAM` completes a response.
+//! A client of our own, because a probe needs little of the protocol but all details: which bytes
+//! belong to the response, when they arrived, and the reasons that a server gives for an error. It
+//! accepts what Go's client accepts, which is more than the libraries do. Only `END_STREAM` completes
+//! a response.
 
 mod control;
 mod error;
@@ -59,10 +60,10 @@ pub(crate) struct Http2 {
     /// Number of bytes of the body that are still to come, if that is known.
     missing: Option<u64>,
     is_complete: bool,
-    /// Whether the request is one for a head alone.
+    /// True if the request is one for a head alone.
     is_head: bool,
     trailers: Option<HeaderMap>,
-    /// What went wrong after the piece of the body that was handed on last.
+    /// The error after the piece of the body that was returned last.
     failed: Option<ExchangeError>,
 }
 
@@ -103,7 +104,7 @@ impl Http2 {
         }
     }
 
-    /// Returns whether the whole response is there; what is read of its body may be still to be taken.
+    /// Returns whether the whole response was received. Some of its body may not be taken yet.
     pub(crate) fn is_complete(&self) -> bool {
         self.is_complete
     }
@@ -113,12 +114,12 @@ impl Http2 {
         self.content_length
     }
 
-    /// Returns the trailers, if any came by now.
+    /// Returns the trailers, if they have arrived.
     pub(crate) fn take_trailers(&mut self) -> Option<HeaderMap> {
         self.trailers.take()
     }
 
-    /// Takes a body of any length, whatever was announced.
+    /// Accepts a body of any length, whatever `Content-Length` says.
     pub(crate) fn ignore_length(&mut self) {
         self.missing = None;
     }
@@ -203,7 +204,7 @@ impl Http2 {
         }
     }
 
-    /// Takes what was read of the body, in one piece: there may be very many small frames.
+    /// Returns all that was read of the body as one piece, because frames may be very small.
     fn gather(&mut self) -> BytesMut {
         let mut piece = BytesMut::new();
         while !self.is_complete && self.failed.is_none() && piece.len() < PIECE {
@@ -247,8 +248,8 @@ impl Http2 {
         Ok(Some(payload))
     }
 
-    /// Returns the next part of the response, if it was read already. What is about the connection is
-    /// dealt with on the way.
+    /// Returns the next part of the response, if it was read already. Frames about the connection are
+    /// processed before it.
     fn next_event(&mut self) -> Result<Option<Event>, ExchangeError> {
         loop {
             let part = self.frames.next();
@@ -274,7 +275,7 @@ impl Http2 {
         }
     }
 
-    /// Returns what is waited for.
+    /// Names the part of the response that has not arrived.
     fn not_there_yet(&self) -> &'static str {
         if self.wire.is_answered { "the end of its response" } else { "the head of its response" }
     }

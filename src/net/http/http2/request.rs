@@ -12,7 +12,7 @@ use super::{
 };
 use crate::net::http::limits::{MAX_HEAD, READ_AHEAD};
 
-/// What a client sends first (RFC 9113, section 3.4).
+/// The connection preface of a client (RFC 9113, section 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// Numbers of settings (RFC 9113, section 6.5.2).

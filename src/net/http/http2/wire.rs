@@ -1,4 +1,4 @@
-//! The connection below the frames: what is sent and read, and when.
+//! The connection below the frames, and the times of its bytes.
 
 use std::{
     future::Future as _,
@@ -30,16 +30,16 @@ pub(super) struct Wire {
     stream: Box<dyn Transport>,
     clock: WireClock,
     watch: StreamWatch,
-    /// What is to be sent next.
+    /// The send buffer.
     pub(super) out: BytesMut,
     /// Number of bytes of that up to the last one of the request.
     request_end: usize,
-    /// What is being sent. TLS wants the same bytes again until it has taken them.
+    /// The bytes that are being sent. TLS requires the same bytes again until it has accepted them.
     sending: Bytes,
     /// Number of bytes of that up to the last one of the request.
     sending_request: usize,
     is_flushed: bool,
-    /// Nothing more can be sent; what the server has sent may be read all the same.
+    /// The error of sending. What the server has sent can still be read.
     write_error: Option<io::Error>,
     pub(super) is_answered: bool,
 }

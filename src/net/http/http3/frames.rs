@@ -1,4 +1,4 @@
-//! Finds the frames of HTTP/3 in what comes on a stream (RFC 9114, section 7).
+//! Parser of the HTTP/3 frames of a stream (RFC 9114, section 7).
 
 use bytes::{Buf as _, Bytes, BytesMut};
 use octets::Octets;
@@ -27,7 +27,7 @@ pub(super) enum Place {
     Control,
 }
 
-/// What a [`FrameReader`] finds.
+/// A part of the received frames.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Part {
     /// Some of a DATA frame.
@@ -36,11 +36,11 @@ pub(super) enum Part {
     Whole(u64, Bytes),
 }
 
-/// Finds the frames of one stream.
+/// Parser of the frames of one stream.
 #[derive(Debug)]
 pub(super) struct FrameReader {
     place: Place,
-    /// What was read and not looked at yet.
+    /// Bytes that were read and not parsed yet.
     pub(super) buffer: BytesMut,
     state: State,
 }
@@ -53,7 +53,7 @@ enum State {
     Data(u64),
     /// A frame of this type and length comes next, which is needed whole.
     Whole(u64, usize),
-    /// So many bytes come next that nobody needs.
+    /// So many bytes come next that are skipped.
     Skip(u64),
 }
 
@@ -142,7 +142,7 @@ fn at_most(left: u64, length: usize) -> usize {
     usize::try_from(left).unwrap_or(usize::MAX).min(length)
 }
 
-/// Appends a frame to what is to be sent.
+/// Appends a frame to the send buffer.
 pub(super) fn put_frame(out: &mut BytesMut, kind: u64, payload: &[u8]) {
     put_frame_header(out, kind, payload.len());
     out.extend_from_slice(payload);

@@ -46,17 +46,17 @@ const PIECE: usize = 16 << 10;
 /// An exchange whose request may still be under way, and whose body is.
 pub(crate) struct Http3 {
     connection: Box<QuicConnection>,
-    /// What is still to be sent about the connection.
+    /// The part of the control stream that is not sent yet.
     greeting: BytesMut,
     upload: Upload,
     peer: PeerStreams,
     frames: FrameReader,
-    /// Whether the stream of the response has ended; what came may be still to be taken.
+    /// True if the stream of the response has ended; some of it may not be taken yet.
     has_ended: bool,
-    /// Whether the request is one for a head alone.
+    /// True if the request is one for a head alone.
     is_head: bool,
     watch: StreamWatch,
-    /// How many datagrams had been sent when the last ones of the request were.
+    /// Number of datagrams that were sent up to the end of the request.
     request_sent: u64,
     /// The length of the body, if it is known.
     content_length: Option<u64>,
@@ -66,7 +66,7 @@ pub(crate) struct Http3 {
     interim_size: usize,
     answered: bool,
     trailers: Option<HeaderMap>,
-    /// What went wrong after the piece of the body that was handed on last.
+    /// The error after the piece of the body that was returned last.
     failed: Option<ExchangeError>,
 }
 
@@ -154,7 +154,7 @@ impl Http3 {
         self.content_length
     }
 
-    /// Takes a body of any length, whatever was announced.
+    /// Accepts a body of any length, whatever `Content-Length` says.
     pub(crate) fn ignore_length(&mut self) {
         self.missing = None;
     }
@@ -164,7 +164,7 @@ impl Http3 {
         self.has_ended && self.frames.is_between_frames()
     }
 
-    /// Returns the trailers, if any came by now.
+    /// Returns the trailers, if they have arrived.
     pub(crate) fn take_trailers(&mut self) -> Option<HeaderMap> {
         self.trailers.take()
     }
@@ -194,7 +194,7 @@ impl Http3 {
         }
     }
 
-    /// Takes what was read of the body, in one piece: there may be very many small frames.
+    /// Returns all that was read of the body as one piece, because frames may be very small.
     fn gather(&mut self) -> BytesMut {
         let mut piece = BytesMut::new();
         while piece.len() < PIECE && self.failed.is_none() {
@@ -263,12 +263,12 @@ impl Http3 {
         }
     }
 
-    /// Returns what is waited for.
+    /// Names the part of the response that has not arrived.
     fn not_there_yet(&self) -> &'static str {
         if self.answered { "the end of its response" } else { "the head of its response" }
     }
 
-    /// Lets the connection move on, until something may have happened.
+    /// Runs one step of the connection.
     async fn advance(&mut self) -> Result<(), ExchangeError> {
         let before = self.connection.arrival();
         self.connection.step().await?;

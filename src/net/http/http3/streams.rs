@@ -17,7 +17,7 @@ use crate::net::http::error::ExchangeError;
 pub(super) const CONTROL: u64 = 0x0;
 const PUSH: u64 = 0x1;
 
-/// What a server is told about a stream of no use: `H3_STREAM_CREATION_ERROR`.
+/// Error code for a stream that is not used: `H3_STREAM_CREATION_ERROR`.
 const OF_NO_USE: u64 = 0x103;
 
 /// The lowest bits of the number of a stream that a server opened and that goes one way.

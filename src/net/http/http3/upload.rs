@@ -1,4 +1,4 @@
-//! A request on its way.
+//! A request that is being sent.
 
 use bytes::{Buf as _, Bytes, BytesMut};
 use http::request::Parts;
@@ -14,14 +14,14 @@ use super::{
 };
 use crate::net::http::{RequestBody, credentials::impossible, error::ExchangeError};
 
-/// What of a request is still to be sent.
+/// The rest of a request that is being sent.
 pub(super) struct Upload {
     body: RequestBody,
     /// The head, or the beginning of a DATA frame.
     frames: BytesMut,
     /// Some of the body, which comes after that.
     piece: Bytes,
-    /// Whether nothing comes after that.
+    /// True if nothing comes after that.
     is_last: bool,
     is_sent: bool,
 }
@@ -43,12 +43,12 @@ impl Upload {
         Ok(Self { body, frames, piece: Bytes::new(), is_last, is_sent: false })
     }
 
-    /// Returns whether all of it was handed over, or the peer wants no more.
+    /// Returns whether all of it was handed over, or the peer accepts no more.
     pub(super) fn is_sent(&self) -> bool {
         self.is_sent
     }
 
-    /// Has the next piece of the body ready.
+    /// Reads the next piece of the body.
     pub(super) async fn fetch(&mut self) -> Result<(), ExchangeError> {
         while self.piece.is_empty() && !self.is_last {
             match self.body.frame().await {

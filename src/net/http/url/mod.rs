@@ -1,4 +1,4 @@
-//! URLs as Go reads them, because targets and redirects were written for upstream.
+//! URLs as Go parses them, because targets and redirects were written for upstream.
 //!
 //! The parser of browsers would take `127.1` for an address, drop a port of 80, cut `/./` out of a
 //! target's path and read `\` as `/`; a target would then see another request than upstream's.
@@ -14,10 +14,10 @@ use crate::{
     settings::host_name::to_ascii,
 };
 
-/// A URL or a reference to one; which of the parts are there depends on how it was written.
+/// A URL or a relative reference; parts that are missing in its text are empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Url {
-    /// In lower case; empty for a reference such as `/path`.
+    /// The scheme in lower case; empty for a reference such as `/path`.
     pub(crate) scheme: String,
     /// User and password, decoded.
     pub(crate) user: Option<User>,
@@ -26,7 +26,7 @@ pub(crate) struct Url {
     pub(crate) authority: String,
     path: String,
     query: Option<String>,
-    /// What follows the scheme where no slash does, as in `mailto:somebody`.
+    /// The text after a scheme without a slash, as in `mailto:somebody`.
     opaque: String,
 }
 
@@ -97,7 +97,7 @@ impl Url {
         Ok(url)
     }
 
-    /// Whether it was written with a scheme.
+    /// Returns whether it was written with a scheme.
     pub(crate) fn is_absolute(&self) -> bool {
         !self.scheme.is_empty()
     }
@@ -162,7 +162,7 @@ impl Url {
 }
 
 impl fmt::Display for Url {
-    /// The whole URL but its user information, which is nobody's business.
+    /// The URL without its user information, which may be secret.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.scheme.is_empty() {
             write!(formatter, "{}:", self.scheme)?;
@@ -269,7 +269,7 @@ fn decoded_host(host: &str) -> Result<String, String> {
     ascii_authority(&text_of(unescape(host, |byte| byte >= 0x80)?)?)
 }
 
-/// Whether this is nothing, or a colon and digits.
+/// Returns whether this is empty, or a colon and digits.
 fn is_port(text: &str) -> bool {
     text.is_empty()
         || text.strip_prefix(':').is_some_and(|port| port.bytes().all(|byte| byte.is_ascii_digit()))

@@ -5,7 +5,7 @@
 /// Without this check the scheme would be taken for a host, and looked up.
 ///
 /// # Errors
-/// What is wrong with the scheme, and what to write.
+/// Describes an error of the scheme, with a correction.
 pub(crate) fn check_scheme(target: &str) -> Result<(), String> {
     let is_known =
         |scheme: &str| ["http", "https"].iter().any(|known| scheme.eq_ignore_ascii_case(known));
@@ -28,7 +28,7 @@ pub(crate) fn check_scheme(target: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// Whether a text has the form of a scheme (RFC 3986, section 3.1).
+/// Returns whether a text has the form of a scheme (RFC 3986, section 3.1).
 fn is_scheme(text: &str) -> bool {
     text.starts_with(|first: char| first.is_ascii_alphabetic())
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))

@@ -4,7 +4,7 @@ use bytes::{BufMut as _, BytesMut};
 
 use super::table::{static_field, static_name};
 
-/// Whether others on the way may keep a field in a table.
+/// Permission for intermediaries to index a field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::net::http::http2) enum Indexing {
     Allowed,

@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// What a server says after its settings, and the body and length that come of it.
+/// A name, the bytes that a server sends after its settings, and the body and length of the response.
 type Good<'g> = (&'g str, Vec<Vec<u8>>, &'g str, Option<u64>);
 
 async fn take(cases: Vec<Good<'_>>) {

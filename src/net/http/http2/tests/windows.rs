@@ -1,4 +1,4 @@
-//! What both sides may send, and when.
+//! Tests of flow control.
 
 use super::*;
 

@@ -1,8 +1,8 @@
-//! The verdict on the final response: which checks are made, in which order, and on what.
+//! The evaluation of the final response: its checks and their order.
 //!
-//! Order and exceptions are upstream's: a failed check keeps later ones from counting in upstream's
-//! metrics, but not those of version and TLS, and the body is read in any case. Those that cost
-//! next to nothing are made all the same, so that all that is wrong can be seen at once.
+//! Order and exceptions are upstream's: after a failed check, later ones do not count in upstream's
+//! metrics, except those of version and TLS, and the body is read in any case. Cheap checks are made
+//! all the same, so that a report shows all failures.
 
 use std::{future::pending, sync::Arc};
 
@@ -22,64 +22,67 @@ use crate::{
             body::{BodyError, Collector},
             buffers, checks,
             measurements::{CheckState, HttpMeasurements},
-            redirects::{self, Final},
+            redirects::{self, Final, MAX_REDIRECTS},
             settings::HttpProber,
         },
         run_blocking,
     },
 };
 
-/// Reads the body of the final response and judges it all.
-pub(super) async fn judge(
+/// Reads the body of the final response, and makes all checks.
+pub(super) async fn evaluate(
     prober: &HttpProber,
     context: &Context,
     answer: Final,
-    seen: &mut HttpMeasurements,
+    measurements: &mut HttpMeasurements,
 ) -> Result<(), Failure> {
     let Final { mut response, over_tls, proxy, limit_reached } = answer;
-    let mut verdict = Verdict { context, first: None };
+    let mut outcome = Outcome { context, first: None };
     context.enter(Stage::Check);
     let mut status = checks::status(prober, response.status);
     status.failure = status.failure.map(|failure| match (&proxy, response.status) {
-        (Some(proxy), StatusCode::PROXY_AUTHENTICATION_REQUIRED) => not_let_in(proxy, &failure),
+        (Some(proxy), StatusCode::PROXY_AUTHENTICATION_REQUIRED) => {
+            rejected_by_proxy(proxy, &failure)
+        }
         _ if limit_reached => too_many_redirects(&failure),
         _ => failure,
     });
-    let status_is_good = verdict.take([status]);
-    // What a proxy says of itself, and a redirect that leads on, are not what the rules are about.
+    let status_is_good = outcome.take([status]);
+    // The rules are not about a page of the proxy itself, or a redirect that is not followed.
     let is_proxys = proxy.is_some() && response.status == StatusCode::PROXY_AUTHENTICATION_REQUIRED;
     let is_answer = !limit_reached && !is_proxys;
     if has_header_rules(prober) && (status_is_good || is_answer) {
-        let headers_are_good = verdict.take(checks::headers(prober, &response.headers));
+        let headers_are_good = outcome.take(checks::headers(prober, &response.headers));
         if status_is_good {
-            seen.patterns = if headers_are_good { CheckState::Passed } else { CheckState::Begun };
+            measurements.patterns =
+                if headers_are_good { CheckState::Passed } else { CheckState::Begun };
         }
     }
     let rest = (&mut response, over_tls, is_answer);
-    judge_body(prober, context, rest, &mut verdict, seen).await;
+    evaluate_body(prober, context, rest, &mut outcome, measurements).await;
     context.enter(Stage::Check);
-    verdict.take(checks::version(prober, response.version));
-    verdict.take(checks::tls(prober, over_tls));
-    verdict.first.map_or(Ok(()), Err)
+    outcome.take(checks::version(prober, response.version));
+    outcome.take(checks::tls(prober, over_tls));
+    outcome.first.map_or(Ok(()), Err)
 }
 
-async fn judge_body(
+async fn evaluate_body(
     prober: &HttpProber,
     context: &Context,
     (response, over_tls, is_answer): (&mut Response, bool, bool),
-    verdict: &mut Verdict<'_>,
-    seen: &mut HttpMeasurements,
+    outcome: &mut Outcome<'_>,
+    measurements: &mut HttpMeasurements,
 ) {
-    let wants_patterns = verdict.is_good() && has_body_patterns(prober);
-    let wants_json = verdict.is_good() && has_json_rules(prober);
-    let before = (seen.patterns, seen.json);
-    // What is cut off or cannot be read counts as failed by the check that needs it.
+    let wants_patterns = outcome.is_good() && has_body_patterns(prober);
+    let wants_json = outcome.is_good() && has_json_rules(prober);
+    let before = (measurements.patterns, measurements.json);
+    // A body that is incomplete or unreadable fails the check that needs it.
     if wants_patterns {
-        seen.patterns = CheckState::Begun;
+        measurements.patterns = CheckState::Begun;
     } else if wants_json {
-        seen.json = Some(CheckState::Begun);
+        measurements.json = Some(CheckState::Begun);
     }
-    // A small body is looked at even so, for whoever wants to know all that is wrong.
+    // A small body is checked even so, so that a report shows all that is wrong.
     let is_small = response
         .content_length
         .is_some_and(|length| usize::try_from(length).is_ok_and(|length| length <= MOST_INLINE));
@@ -88,37 +91,37 @@ async fn judge_body(
         && prober.compression.is_none()
         && !wants_patterns
         && has_body_patterns(prober);
-    let may_want_tls = !verdict.is_good()
+    let may_want_tls = !outcome.is_good()
         && response.status == StatusCode::BAD_REQUEST
         && !over_tls
         && (is_small || response.content_length.is_none())
         && prober.compression.is_none();
     let keep = wants_patterns || wants_json || adds_patterns || may_want_tls;
     let collector = Collector::new(prober, keep, response.content_length);
-    let body = match read(context, response, collector, seen).await {
+    let body = match read(context, response, collector, measurements).await {
         Ok(body) => Arc::new(body.unwrap_or_default()),
         Err(problem) => {
-            if matches!(problem, Problem::Content(error) if error.is_bad_start()) {
-                (seen.patterns, seen.json) = before;
+            if matches!(problem, ReadError::Content(error) if error.is_bad_start()) {
+                (measurements.patterns, measurements.json) = before;
             }
-            verdict.fail(problem.into());
+            outcome.fail(problem.into());
             return;
         }
     };
     context.enter(Stage::Check);
     if may_want_tls && wants_tls(&body) {
-        verdict.add("the server says that this port speaks TLS; probe it with https://");
+        outcome.add("the server says that this port speaks TLS; probe it with https://");
     }
-    if wants_patterns && verdict.take_or_fail(match_patterns(prober, context, &body).await) {
-        seen.patterns = CheckState::Passed;
+    if wants_patterns && outcome.take_or_fail(match_patterns(prober, context, &body).await) {
+        measurements.patterns = CheckState::Passed;
     }
     if adds_patterns && body.len() <= MOST_INLINE {
-        verdict.take_or_fail(match_patterns(prober, context, &body).await);
+        outcome.take_or_fail(match_patterns(prober, context, &body).await);
     }
-    if wants_json && verdict.is_good() {
-        seen.json = Some(CheckState::Begun);
-        if verdict.take_or_fail(match_json(prober, context, &body).await) {
-            seen.json = Some(CheckState::Passed);
+    if wants_json && outcome.is_good() {
+        measurements.json = Some(CheckState::Begun);
+        if outcome.take_or_fail(match_json(prober, context, &body).await) {
+            measurements.json = Some(CheckState::Passed);
         }
     }
     if let Some(body) = Arc::into_inner(body) {
@@ -126,64 +129,64 @@ async fn judge_body(
     }
 }
 
-/// Why a body was not read to its end.
-enum Problem {
+/// The reason why a body was not read to its end.
+enum ReadError {
     Content(BodyError),
     Connection(Failure),
 }
 
-impl From<Problem> for Failure {
-    fn from(problem: Problem) -> Self {
+impl From<ReadError> for Failure {
+    fn from(problem: ReadError) -> Self {
         match problem {
-            Problem::Content(error) => error.into(),
-            Problem::Connection(failure) => failure,
+            ReadError::Content(error) => error.into(),
+            ReadError::Connection(failure) => failure,
         }
     }
 }
 
-/// Reads the body; what was kept of it.
+/// Reads the body, and returns what was kept of it.
 async fn read(
     context: &Context,
     response: &mut Response,
     mut collector: Collector,
-    seen: &mut HttpMeasurements,
-) -> Result<Option<Vec<u8>>, Problem> {
+    measurements: &mut HttpMeasurements,
+) -> Result<Option<Vec<u8>>, ReadError> {
     context.enter(Stage::Response);
     let mut reading = Reading { context, announced: response.content_length, received: 0 };
     while !collector.is_complete() {
         if let Some(buffer) = collector.direct_buffer() {
             let read = response.read_into(buffer).await;
-            let length = read.map_err(|error| broken_off(error, seen))?;
+            let length = read.map_err(|error| broken_off(error, measurements))?;
             if length == 0 {
                 break;
             }
             reading.received += u64::try_from(length).unwrap_or_default();
             collector.note_direct(length);
-            seen.body_length = collector.length();
+            measurements.body_length = collector.length();
             continue;
         }
         let piece = response.next_piece().await;
-        let Some(piece) = piece.map_err(|error| broken_off(error, seen))? else { break };
+        let Some(piece) = piece.map_err(|error| broken_off(error, measurements))? else { break };
         reading.received += u64::try_from(piece.len()).unwrap_or_default();
         let mut rest = Some(piece);
         while let Some(piece) = rest {
             let (next, fed) = collector.feed(piece, context.deadline).await;
             collector = next;
-            seen.body_length = collector.length();
-            rest = fed.inspect_err(|_| seen.end_transfer()).map_err(Problem::Content)?;
+            measurements.body_length = collector.length();
+            rest = fed.inspect_err(|_| measurements.end_transfer()).map_err(ReadError::Content)?;
         }
     }
-    seen.end_transfer();
-    collector.finish().map_err(Problem::Content)
+    measurements.end_transfer();
+    collector.finish().map_err(ReadError::Content)
 }
 
 /// Notes that the body is incomplete.
-fn broken_off(error: ExchangeError, seen: &mut HttpMeasurements) -> Problem {
-    seen.break_transfer();
-    Problem::Connection(redirects::failure(error, "The body broke off"))
+fn broken_off(error: ExchangeError, measurements: &mut HttpMeasurements) -> ReadError {
+    measurements.break_transfer();
+    ReadError::Connection(redirects::failure(error, "The body broke off"))
 }
 
-/// The progress of a body that is being read; one that is cut off says how much of it came.
+/// The progress of a body that is being read, which is described if the probe is cancelled.
 struct Reading<'r> {
     context: &'r Context,
     announced: Option<u64>,
@@ -224,7 +227,7 @@ async fn match_patterns(
     run_blocking(move || Ok(checks::body(&unwanted, &wanted, &body))).await
 }
 
-/// An expression may take its time over the smallest body.
+/// Evaluates the CEL expressions, which may take long over the smallest body.
 async fn match_json(
     prober: &HttpProber,
     context: &Context,
@@ -240,20 +243,20 @@ async fn match_json(
         run_blocking(move || Ok(checks::json(unwanted.as_ref(), wanted.as_ref(), &body, deadline)))
             .await;
     if Instant::now() >= context.deadline {
-        // What was cut off says nothing of the body; the deadline is about to say so.
+        // A cancelled evaluation says nothing about the body; the probe ends at its deadline now.
         return pending().await;
     }
     made
 }
 
 fn too_many_redirects(failure: &Failure) -> Failure {
-    let message = format!("There are more redirects than are followed. {failure}");
+    let message = format!("Too many redirects (limit {MAX_REDIRECTS}). {failure}");
     Failure::new(Stage::Response, Reason::TooManyRedirects, message)
 }
 
-/// Only a proxy answers so; without TLS it answers in the target's place.
-fn not_let_in(proxy: &Proxy, failure: &Failure) -> Failure {
-    let message = format!("the proxy {proxy} wants other credentials: {failure}");
+/// Returns the failure of a proxy that requires other credentials. It answers in place of the target.
+fn rejected_by_proxy(proxy: &Proxy, failure: &Failure) -> Failure {
+    let message = format!("the proxy {proxy} rejected the credentials: {failure}");
     Failure::new(Stage::Proxy, Reason::ProxyAuthentication, message)
 }
 
@@ -271,14 +274,14 @@ pub(super) fn has_json_rules(prober: &HttpProber) -> bool {
         || prober.fail_if_body_json_not_matches_cel.is_some()
 }
 
-/// The first failure counts; the others are in the log, and all checks in the report.
-struct Verdict<'c> {
+/// The outcome of the checks: the first failure counts, the others are logged.
+struct Outcome<'c> {
     context: &'c Context,
     first: Option<Failure>,
 }
 
-impl Verdict<'_> {
-    /// Takes in checks that were made; says whether all of them were good.
+impl Outcome<'_> {
+    /// Adds checks, and returns whether all of them succeeded.
     fn take(&mut self, checks: impl IntoIterator<Item = Check>) -> bool {
         let mut all_good = true;
         for check in checks {
@@ -291,7 +294,7 @@ impl Verdict<'_> {
         all_good
     }
 
-    /// The same of checks that may not have come about.
+    /// Adds checks that may have failed as a whole.
     fn take_or_fail(&mut self, checks: Result<Vec<Check>, Failure>) -> bool {
         match checks {
             Ok(checks) => self.take(checks),
@@ -302,7 +305,7 @@ impl Verdict<'_> {
         }
     }
 
-    /// Takes in what went wrong.
+    /// Adds a failure.
     fn fail(&mut self, failure: Failure) {
         if self.first.is_some() {
             self.context.log.error("Another check failed", &[("err", &failure)]);
@@ -311,7 +314,7 @@ impl Verdict<'_> {
         }
     }
 
-    /// Adds words to the first failure.
+    /// Adds a text to the first failure.
     fn add(&mut self, words: &str) {
         if let Some(Failure { message, .. }) = &mut self.first {
             *message = format!("{message}: {words}");

@@ -1,9 +1,9 @@
-//! Whether the `Accept-Encoding` that a module sends allows the `compression` that it expects.
+//! Comparison of the header `Accept-Encoding` of a module with its key `compression`.
 
-/// Whether an answer compressed with `compression` is acceptable to who sends `accept_encoding`.
+/// Returns whether `accept_encoding` accepts a response that is compressed with `compression`.
 ///
-/// The best-liked entry that names the compression, as written, or `*` decides. No entry at all
-/// means no; an empty text on either side means yes.
+/// The entry of the highest quality that is the compression, as written, or `*`, decides. No such
+/// entry means no; an empty text on either side means yes.
 pub(super) fn is_acceptable(compression: &str, accept_encoding: &str) -> bool {
     if compression.is_empty() || accept_encoding.is_empty() {
         return true;
@@ -16,7 +16,7 @@ pub(super) fn is_acceptable(compression: &str, accept_encoding: &str) -> bool {
         .is_some_and(|(_, quality)| *quality > 0.0)
 }
 
-/// The name of one entry and its quality, which is 1 when absent and 0 when it makes no sense.
+/// Parses one entry: its name and its quality, which is 1 if absent and 0 if invalid.
 fn entry(text: &str) -> (&str, f64) {
     let Some((name, quality)) = text.rsplit_once(';') else { return (text.trim(), 1.0) };
     let quality = quality.trim();
