@@ -43,8 +43,8 @@ fn checks() -> Vec<Row> {
     let json = || ok(r#"{"status": "down"}"#).header("Content-Type", "application/json");
     let rule = |kind: &str, rule: &str| format!("{kind}: [{{{rule}}}]");
     vec![
-        of("an error of the server", "", status(500), Reason::Status, "500, wanted 2xx"),
-        of("another status", "valid_status_codes: [204]", ok(""), Reason::Status, "wanted 204"),
+        of("an error of the server", "", status(500), Reason::Status, "500, expected 2xx"),
+        of("another status", "valid_status_codes: [204]", ok(""), Reason::Status, "expected 204"),
         of(
             "another version",
             "valid_http_versions: [HTTP/2.0]",
@@ -235,7 +235,7 @@ fn in_plain_text() -> Vec<Row> {
             raw(
                 "HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n",
             ),
-            "400, wanted 2xx: the server says that this port speaks TLS; probe it with https://",
+            "400, expected 2xx: the server says that this port speaks TLS; probe it with https://",
         ),
         of(
             "TLS is expected by nginx",
