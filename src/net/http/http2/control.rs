@@ -32,7 +32,7 @@ pub(super) struct Control {
     stream_window: i64,
     /// The initial send window of a stream.
     initial_window: i64,
-    /// Number of received bytes that no WINDOW_UPDATE has reported yet.
+    /// Number of received bytes that no `WINDOW_UPDATE` has reported yet.
     unreported: usize,
     /// The header block that is being received.
     block: Option<Block>,
@@ -75,7 +75,8 @@ impl Control {
         self.stream_window -= length;
     }
 
-    /// Notes that so many bytes were received. Sends WINDOW_UPDATE when half of the window was used.
+    /// Notes that so many bytes were received. Half of the window later,
+    /// `WINDOW_UPDATE` is sent.
     pub(super) fn note_consumed(&mut self, length: usize, out: &mut BytesMut) {
         self.unreported += length;
         let increment = u32::try_from(self.unreported).unwrap_or(u32::MAX);
