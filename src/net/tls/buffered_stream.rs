@@ -1,4 +1,4 @@
-//! The stream below TLS: reads ahead, and keeps what is worth knowing when a handshake fails.
+//! The transport stream below TLS: a read buffer, and the start of the peer's bytes for messages.
 
 use std::{
     fmt, io,
@@ -11,55 +11,55 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::net::tls::{handshake_progress::HandshakeProgress, records::Records};
 
-/// Reads more than it is asked for, since BoringSSL asks twice for each record: for its five bytes
-/// of header, and for the rest.
+/// A stream with a read buffer, since BoringSSL reads each record in two parts: the header of five
+/// bytes, and the rest.
 pub(super) struct BufferedStream<S> {
     pub(super) stream: S,
     pub(super) received: Received,
     pub(super) records: Records,
     progress: HandshakeProgress,
-    ahead: Vec<u8>,
-    /// How much of `ahead` has been handed on.
-    handed_on: usize,
+    buffered: Vec<u8>,
+    /// The number of bytes of `buffered` that were read.
+    position: usize,
 }
 
-/// How the peer's side of a connection began.
+/// The start of the bytes that the peer sent.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Received {
-    /// The first bytes, enough to tell what is spoken and to show it.
+    /// The first bytes, to recognise the protocol and to show them in messages.
     pub(super) beginning: Vec<u8>,
     /// Whether the peer has closed its side.
     pub(super) closed: bool,
 }
 
-/// So many first bytes are kept.
-const KEPT: usize = 64;
+/// Maximum number of first bytes to keep.
+const MAX_BEGINNING: usize = 64;
 
-/// So many bytes are read ahead; the answer to a hello mostly fits.
-const AHEAD: usize = 4096;
+/// Size of the read buffer in bytes. The answer to a ClientHello usually fits.
+const BUFFER_SIZE: usize = 4096;
 
 impl<S> BufferedStream<S> {
     pub(super) fn new(stream: S, progress: HandshakeProgress) -> Self {
         let received = Received::default();
         let records = Records::default();
-        Self { stream, received, records, progress, ahead: Vec::new(), handed_on: 0 }
+        Self { stream, received, records, progress, buffered: Vec::new(), position: 0 }
     }
 
-    /// Hands on what was read ahead; nothing if there is none.
-    fn hand_on(&mut self, buffer: &mut ReadBuf<'_>) {
-        let rest = self.ahead.get(self.handed_on..).unwrap_or_default();
+    /// Copies buffered bytes to `buffer`.
+    fn copy_buffered(&mut self, buffer: &mut ReadBuf<'_>) {
+        let rest = self.buffered.get(self.position..).unwrap_or_default();
         let length = rest.len().min(buffer.remaining());
         buffer.put_slice(rest.get(..length).unwrap_or_default());
-        self.handed_on += length;
-        if self.handed_on == self.ahead.len() {
-            // With its memory, since most of a connection's life is waiting for an answer.
-            self.ahead = Vec::new();
-            self.handed_on = 0;
+        self.position += length;
+        if self.position == self.buffered.len() {
+            // Frees the memory, since a connection mostly waits for an answer.
+            self.buffered = Vec::new();
+            self.position = 0;
         }
     }
 
     fn note(&mut self, new: &[u8]) {
-        let missing = KEPT.saturating_sub(self.received.beginning.len());
+        let missing = MAX_BEGINNING.saturating_sub(self.received.beginning.len());
         self.received.beginning.extend(new.iter().take(missing));
         self.received.closed = new.is_empty();
         self.records.pass(new);
@@ -67,7 +67,7 @@ impl<S> BufferedStream<S> {
     }
 }
 
-/// A failed handshake tells its cause only if the stream can be printed.
+/// `tokio_boring` reports the cause of a failed handshake only for streams with `Debug`.
 impl<S> fmt::Debug for BufferedStream<S> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.received.fmt(formatter)
@@ -83,20 +83,20 @@ impl<S: AsyncRead + Unpin> AsyncRead for BufferedStream<S> {
         if buffer.remaining() == 0 {
             return Poll::Ready(Ok(()));
         }
-        if self.ahead.is_empty() {
-            if buffer.remaining() >= AHEAD {
+        if self.buffered.is_empty() {
+            if buffer.remaining() >= BUFFER_SIZE {
                 let before = buffer.filled().len();
                 ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
                 self.note(buffer.filled().get(before..).unwrap_or_default());
                 return Poll::Ready(Ok(()));
             }
-            let mut space = [MaybeUninit::uninit(); AHEAD];
+            let mut space = [MaybeUninit::uninit(); BUFFER_SIZE];
             let mut space = ReadBuf::uninit(&mut space);
             ready!(Pin::new(&mut self.stream).poll_read(context, &mut space))?;
             self.note(space.filled());
-            self.ahead.extend_from_slice(space.filled());
+            self.buffered.extend_from_slice(space.filled());
         }
-        self.hand_on(buffer);
+        self.copy_buffered(buffer);
         Poll::Ready(Ok(()))
     }
 }

@@ -1,4 +1,4 @@
-//! One X.509 certificate, with the fields that verification and metrics need.
+//! An X.509 certificate with the fields that verification and metrics need.
 
 use std::{
     fmt::Write as _,
@@ -23,11 +23,11 @@ use crate::net::tls::{
 
 /// A certificate.
 ///
-/// Two are equal when they are the same to the byte. What it takes time to find out is found out
-/// when it is first asked for, and then known: most trusted certificates are never asked.
+/// Two certificates are equal if their DER is. Expensive fields are computed at their first use,
+/// since most trusted certificates are never used.
 pub struct Certificate {
     pub(super) der: Arc<[u8]>,
-    /// The names as they are encoded: a chain is followed by comparing these bytes.
+    /// The DER of the subject. Subjects and issuers are compared byte by byte.
     pub(super) subject: Vec<u8>,
     pub(super) issuer: Vec<u8>,
     pub(super) subject_key_id: Option<Vec<u8>>,
@@ -37,15 +37,15 @@ pub struct Certificate {
     not_after: i64,
     /// The SHA-256 of the DER.
     digest: OnceLock<[u8; 32]>,
-    /// As BoringSSL reads it.
+    /// The certificate as parsed by BoringSSL, if it can parse it.
     x509: OnceLock<Option<X509>>,
-    /// A key that is known to have made the signature.
+    /// The public key that verified the signature.
     signer: OnceLock<PKey<Public>>,
     names: OnceLock<AlternativeNames>,
     labels: OnceLock<Labels>,
 }
 
-/// What is shown of a certificate.
+/// The texts for labels and reports.
 #[derive(Default)]
 struct Labels {
     fingerprint_sha256: String,
@@ -54,18 +54,18 @@ struct Labels {
     serial_number: String,
 }
 
-/// The names that a certificate is for.
+/// The subject alternative names.
 #[derive(Debug, Default)]
 pub(super) struct AlternativeNames {
     pub(super) dns: Vec<String>,
-    /// Of 4 or 16 bytes.
+    /// IP addresses, of 4 or 16 bytes if well-formed.
     pub(super) addresses: Vec<Vec<u8>>,
-    /// Whether there are names of other kinds.
+    /// Whether there are names of other types.
     pub(super) others: bool,
 }
 
 impl Certificate {
-    /// Reads a certificate in DER; `None` if it is not one.
+    /// Parses a certificate in DER; `None` if it is malformed.
     #[must_use]
     pub fn from_der(der: &[u8]) -> Option<Self> {
         let parsed = parse(der)?;
@@ -103,26 +103,26 @@ impl Certificate {
         })
     }
 
-    /// Reads `der`, which `x509` is the reading of by BoringSSL; `None` if it is not a certificate.
+    /// Parses `der`, which BoringSSL has already parsed as `x509`; `None` if it is malformed.
     pub(super) fn from_x509(der: &[u8], x509: &X509Ref) -> Option<Self> {
         let mut certificate = Self::from_der(der)?;
         certificate.x509 = OnceLock::from(Some(x509.to_owned()));
         Some(certificate)
     }
 
-    /// The certificate as it was sent.
+    /// The DER of the certificate.
     #[must_use]
     pub fn der(&self) -> &[u8] {
         &self.der
     }
 
-    /// When it begins to be valid, in Unix time.
+    /// The start of the validity period, in Unix time.
     #[must_use]
     pub fn not_before(&self) -> i64 {
         self.not_before
     }
 
-    /// When it ceases to be valid, in Unix time.
+    /// The end of the validity period, in Unix time.
     #[must_use]
     pub fn not_after(&self) -> i64 {
         self.not_after
@@ -139,36 +139,36 @@ impl Certificate {
         self.digest.get_or_init(|| sha256(&self.der))
     }
 
-    /// Whose certificate it is, as Go prints a name.
+    /// The subject, formatted as Go does.
     #[must_use]
     pub fn subject(&self) -> &str {
         &self.labels().subject
     }
 
-    /// Who signed it, as Go prints a name.
+    /// The issuer, formatted as Go does.
     #[must_use]
     pub fn issuer(&self) -> &str {
         &self.labels().issuer
     }
 
-    /// The DNS names it is for, in the certificate's order.
+    /// The DNS names among the subject alternative names, in their order.
     #[must_use]
     pub fn dns_names(&self) -> &[String] {
         &self.alternative_names().dns
     }
 
-    /// The bytes of the serial number's magnitude, in lower-case hexadecimal; empty for 0.
+    /// The absolute value of the serial number in lower-case hexadecimal; empty for 0.
     #[must_use]
     pub fn serial_number(&self) -> &str {
         &self.labels().serial_number
     }
 
-    /// The common name of its subject, the last one if there are several.
+    /// The last common name of the subject.
     pub(super) fn common_name(&self) -> Option<String> {
         distinguished_name::common_name(parse(&self.der)?.subject())
     }
 
-    /// All names it is for.
+    /// The subject alternative names.
     pub(super) fn alternative_names(&self) -> &AlternativeNames {
         self.names.get_or_init(|| {
             parse(&self.der).map(|it| AlternativeNames::of(&it)).unwrap_or_default()
@@ -187,13 +187,12 @@ impl Certificate {
         })
     }
 
-    /// Whether the key of `parent` made the signature of this certificate.
+    /// Whether this certificate is signed by the key of `parent`.
     ///
-    /// That is a matter of this certificate's bytes, which name the algorithm too, and of the key;
-    /// neither the time nor who is trusted has a part in it. So a yes is remembered, with the very
-    /// key rather than a certificate of it or a hash. One key is enough, since an honest certificate
-    /// has one signer; if a peer made up another key that fits, the true one is tried each time. A
-    /// no is not remembered: nobody could tell how many keys to remember it for.
+    /// The result depends only on the bytes of this certificate and on the key, not on the time or
+    /// on trusted certificates. A positive result is therefore cached, with the key itself. One key
+    /// is enough, since a certificate has one signer. Negative results are not cached, since their
+    /// number has no bound.
     pub(super) fn is_signed_by(&self, parent: &Self) -> bool {
         let Some(key) = parent.x509().and_then(|parent| parent.public_key().ok()) else {
             return false;
@@ -208,7 +207,7 @@ impl Certificate {
         signed
     }
 
-    /// Whether `names` are within the name constraints of this authority, if it has any.
+    /// Whether the name constraints of this authority allow all of `names`.
     pub(super) fn allows(&self, names: &AlternativeNames) -> bool {
         let Some(parsed) = parse(&self.der) else { return false };
         parsed.extensions().iter().all(|extension| {
@@ -218,7 +217,7 @@ impl Certificate {
         })
     }
 
-    /// Whether it has a key usage without any bit.
+    /// Whether the key usage is present and has no bit set.
     pub(super) fn has_empty_key_usage(&self) -> bool {
         parse(&self.der).is_some_and(|parsed| {
             parsed.extensions().iter().any(|extension| {
@@ -228,7 +227,7 @@ impl Certificate {
         })
     }
 
-    /// The same certificate as BoringSSL reads it, if it does.
+    /// The certificate as parsed by BoringSSL; `None` if it cannot parse it.
     pub(super) fn x509(&self) -> Option<&X509> {
         self.x509.get_or_init(|| X509::from_der(&self.der).ok()).as_ref()
     }
@@ -262,7 +261,7 @@ impl PartialEq for Certificate {
 
 impl Eq for Certificate {}
 
-/// The subject alternative names of a certificate.
+/// Returns the subject alternative names of a certificate.
 pub(super) fn general_names<'d>(certificate: &X509Certificate<'d>) -> Vec<GeneralName<'d>> {
     let extensions = certificate.extensions().iter();
     extensions
@@ -272,7 +271,7 @@ pub(super) fn general_names<'d>(certificate: &X509Certificate<'d>) -> Vec<Genera
         .collect()
 }
 
-/// The fields of a certificate; its extensions are not looked into.
+/// Parses the fields of a certificate, without the content of its extensions.
 pub(super) fn parse(der: &[u8]) -> Option<X509Certificate<'_>> {
     match X509CertificateParser::new().with_deep_parse_extensions(false).parse(der) {
         Ok(([], parsed)) => Some(parsed),
@@ -288,7 +287,7 @@ fn hexadecimal(bytes: &[u8]) -> String {
     })
 }
 
-/// The absolute value of a big-endian number in two's complement, without leading zero bytes.
+/// Returns the absolute value of a big-endian number in two's complement, without leading zeros.
 fn magnitude(number: &[u8]) -> Vec<u8> {
     let mut bytes = number.to_vec();
     if number.first().is_some_and(|first| *first >= 0x80) {

@@ -1,4 +1,4 @@
-//! What is told of a certificate only when somebody looks.
+//! Details of a certificate that only reports show.
 
 use std::{
     fmt,
@@ -22,22 +22,22 @@ use crate::{
     },
 };
 
-/// Whether a certificate is in its time, as verification judges it, and for how long that stays so.
+/// The state of a certificate's validity period, by the rule of the verification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Validity {
-    /// Its time begins later: so much.
+    /// Not valid yet; the time until it is.
     NotYet(Duration),
-    /// It is, for so long.
+    /// Valid; the time until it expires.
     Valid(Duration),
-    /// Its time is over: so long.
+    /// Expired; the time since then.
     Expired(Duration),
 }
 
 impl Validity {
-    /// What is left when people should begin to care.
+    /// The remaining time below which a certificate needs attention.
     const SOON: Duration = Duration::from_hours(14 * 24);
 
-    /// Whether it is still valid but not for long.
+    /// Whether it is valid and expires soon.
     #[must_use]
     pub fn ends_soon(&self) -> bool {
         matches!(self, Self::Valid(left) if *left < Self::SOON)
@@ -57,7 +57,7 @@ impl fmt::Display for Validity {
 }
 
 impl Certificate {
-    /// How its time stands to `now`; both of its ends belong to it.
+    /// Returns the state of the validity period at `now`. Both ends are part of the period.
     #[must_use]
     pub fn validity(&self, now: SystemTime) -> Validity {
         let now = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
@@ -73,14 +73,14 @@ impl Certificate {
         }
     }
 
-    /// All that it is for, in its own order: names, addresses, and what else there is.
+    /// Returns all subject alternative names in their order, of any type.
     #[must_use]
     pub fn all_names(&self) -> Vec<String> {
         let names = parse(&self.der).map(|parsed| certificate::general_names(&parsed));
         names.iter().flatten().map(general_name).collect()
     }
 
-    /// The kind of its key and the size in bits, such as `RSA 2048`.
+    /// Returns the type of the key and its size in bits, such as `RSA 2048`.
     #[must_use]
     pub fn key(&self) -> String {
         let Some(key) = self.x509().and_then(|x509| x509.public_key().ok()) else {
@@ -96,7 +96,7 @@ impl Certificate {
         format!("{kind} {}", key.bits())
     }
 
-    /// The algorithm of its signature, such as `ecdsa-with-SHA256`.
+    /// Returns the algorithm of the signature, such as `ecdsa-with-SHA256`.
     #[must_use]
     pub fn signature_algorithm(&self) -> String {
         parse(&self.der).map_or_else(String::new, |certificate| {

@@ -1,8 +1,8 @@
-//! A reader of DER, element by element.
+//! A reader of DER elements.
 
 use x509_parser::asn1_rs::{Any, Class, FromDer as _};
 
-/// Elements in DER, one after the other.
+/// A sequence of DER elements.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Elements<'d>(pub(super) &'d [u8]);
 
@@ -27,24 +27,26 @@ impl<'d> Elements<'d> {
         Some(element)
     }
 
-    /// The next one, as it came.
+    /// Returns the DER of the next element.
     pub(super) fn whole(&mut self) -> Option<&'d [u8]> {
         let before = self.0;
         self.next()?;
         before.get(..before.len() - self.0.len())
     }
 
-    /// What is in the next one, which has to be a sequence.
+    /// Returns the content of the next element, which must be a sequence.
     pub(super) fn sequence(&mut self) -> Option<Self> {
         self.universal(number::SEQUENCE).map(Self)
     }
 
-    /// What is in the next one, if it is of this universal type; else it stays.
+    /// Returns the content of the next element if it has this universal type; otherwise does not
+    /// advance.
     pub(super) fn universal(&mut self, number: u32) -> Option<&'d [u8]> {
         self.of_class(Class::Universal, number)
     }
 
-    /// What is in the next one, if that has this number of its context; else it stays.
+    /// Returns the content of the next element if it has this context-specific tag; otherwise does
+    /// not advance.
     pub(super) fn tagged(&mut self, number: u32) -> Option<&'d [u8]> {
         self.of_class(Class::ContextSpecific, number)
     }

@@ -1,12 +1,11 @@
-//! Distinguished names, printed as Go prints them, because users' labels hold them.
+//! Distinguished names, formatted as in Go, since labels contain them.
 
 use x509_parser::{
     asn1_rs::{Any, Tag},
     x509::{AttributeTypeAndValue, X509Name},
 };
 
-/// The attributes that have a name, in the order of printing, whatever their order in the
-/// certificate.
+/// The attributes with a short name, in the order of the output.
 const NAMED: [(&str, &str); 9] = [
     ("2.5.4.5", "SERIALNUMBER"),
     ("2.5.4.3", "CN"),
@@ -19,7 +18,7 @@ const NAMED: [(&str, &str); 9] = [
     ("2.5.4.6", "C"),
 ];
 
-/// Renders `name` as Go's `pkix.Name.String` does.
+/// Formats `name` like Go's `pkix.Name.String`.
 pub(super) fn format(name: &X509Name<'_>) -> String {
     let attributes: Vec<(String, &AttributeTypeAndValue<'_>)> = name
         .iter_attributes()
@@ -33,7 +32,7 @@ pub(super) fn format(name: &X509Name<'_>) -> String {
             .filter_map(|(_, attribute)| text(attribute.attr_value()))
             .collect();
         if matches!(label, "CN" | "SERIALNUMBER") {
-            // Go keeps one of these, the last, and none that is empty.
+            // Go keeps the last value only, and no empty one.
             values = values.pop().filter(|value| !value.is_empty()).into_iter().collect();
         }
         if !values.is_empty() {
@@ -51,20 +50,20 @@ pub(super) fn format(name: &X509Name<'_>) -> String {
     parts.join(",")
 }
 
-/// The common name, the last one if there are several.
+/// Returns the last common name.
 pub(super) fn common_name(name: &X509Name<'_>) -> Option<String> {
     let last = name.iter_common_name().last()?;
     text(last.attr_value()).filter(|name| !name.is_empty())
 }
 
-/// The value as text, by its ASN.1 string type.
+/// Decodes a value by its ASN.1 string type.
 fn text(value: &Any<'_>) -> Option<String> {
     let bytes = value.data;
     match value.tag() {
         Tag::Utf8String | Tag::PrintableString | Tag::Ia5String | Tag::NumericString => {
             Some(String::from_utf8_lossy(bytes).into_owned())
         }
-        // T.61 is dead; everybody writes Latin-1 into it.
+        // In practice, T.61 strings contain Latin-1.
         Tag::T61String => Some(bytes.iter().map(|byte| char::from(*byte)).collect()),
         Tag::BmpString => {
             let units = bytes.chunks_exact(2).filter_map(|pair| match pair {

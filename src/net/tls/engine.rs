@@ -1,4 +1,4 @@
-//! BoringSSL, set up to offer what Go's client offers.
+//! BoringSSL contexts that offer what Go's client offers.
 
 use boring::{
     error::ErrorStack,
@@ -10,7 +10,7 @@ use crate::{
     settings::tls::{TlsSettings, TlsVersion},
 };
 
-/// Suites up to TLS 1.2, in Go's order; those of TLS 1.3 are fixed in both.
+/// Cipher suites up to TLS 1.2, in Go's order. Those of TLS 1.3 are fixed.
 const CIPHERS: &str = "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:\
      ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:\
      ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305:\
@@ -19,8 +19,8 @@ const CIPHERS: &str = "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256
 
 const GROUPS: &str = "X25519MLKEM768:X25519:P-256:P-384:P-521";
 
-/// Without the large key share of ML-KEM, so that a hello fits in one datagram: there are servers
-/// that lose the second, and answer only when it comes again.
+/// Without the large key share of ML-KEM, so that a ClientHello fits into one datagram. Some
+/// servers lose the second one, and answer only its retransmission.
 #[cfg(feature = "http3")]
 const GROUPS_OVER_QUIC: &str = "X25519:P-256:P-384:P-521";
 
@@ -30,12 +30,12 @@ const SIGNATURE_ALGORITHMS: &str = "rsa_pss_rsae_sha256:ecdsa_secp256r1_sha256:e
      ecdsa_secp384r1_sha384:ecdsa_secp521r1_sha512:\
      rsa_pkcs1_sha1:ecdsa_sha1";
 
-/// A server may send this many bytes of certificates, as to Go's client.
+/// Maximum size of the server's certificates in bytes, as in Go's client.
 pub(super) const MAX_CERTIFICATES: usize = 256 << 10;
 
-/// An engine for the versions of the settings, with a client certificate if there is one.
+/// Creates a context with the versions of the settings and the client certificate.
 ///
-/// It trusts nobody: certificates are judged by our own verification.
+/// It has no trusted certificates, since `verify` decides about them.
 pub(super) fn context(
     settings: &TlsSettings,
     identity: Option<&ClientIdentity>,
@@ -43,7 +43,7 @@ pub(super) fn context(
     builder(settings, identity).map(SslContextBuilder::build)
 }
 
-/// The same for QUIC, which makes a context of its own.
+/// Creates the builder of a context for QUIC.
 #[cfg(feature = "http3")]
 pub(super) fn over_quic(
     settings: &TlsSettings,
@@ -65,7 +65,7 @@ fn builder(
     builder.set_curves_list(GROUPS)?;
     builder.set_sigalgs_list(SIGNATURE_ALGORITHMS)?;
     boring_ext::set_max_cert_list(&mut builder, MAX_CERTIFICATES);
-    // No session is ever resumed.
+    // Sessions are never resumed.
     builder.set_options(SslOptions::NO_TICKET);
     if let Some(identity) = identity {
         builder.set_certificate(&identity.leaf)?;
@@ -86,7 +86,7 @@ fn version(version: TlsVersion) -> SslVersion {
     }
 }
 
-/// The version that a connection agreed on.
+/// Converts a negotiated version.
 pub(super) fn agreed_version(version: SslVersion) -> Option<TlsVersion> {
     match version {
         SslVersion::TLS1 => Some(TlsVersion::Tls10),

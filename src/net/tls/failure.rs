@@ -1,4 +1,4 @@
-//! Why a handshake failed, or why the peer ended a TLS connection.
+//! Failures of handshakes and of TLS connections.
 
 use std::{error::Error as _, io};
 
@@ -16,7 +16,7 @@ use crate::{
     settings::tls::TlsSettings,
 };
 
-/// The failure behind a handshake that was not completed.
+/// Returns the failure of a handshake with BoringSSL.
 pub(super) fn of_handshake<S>(
     error: &HandshakeError<BufferedStream<S>>,
     seen: Option<&TlsSession>,
@@ -33,9 +33,9 @@ pub(super) fn of_handshake<S>(
         return Failure::io(Stage::Tls, "TLS handshake", io);
     }
     let cause = error.source().and_then(|cause| cause.downcast_ref::<ssl::Error>());
-    match cause.and_then(Complaint::of) {
-        Some(Complaint::Alert(alert)) => of_alert(alert, seen.is_some(), settings),
-        Some(Complaint::Own(complaint)) => of_own("TLS handshake", &complaint),
+    match cause.and_then(EngineError::of) {
+        Some(EngineError::Alert(alert)) => of_alert(alert, seen.is_some(), settings),
+        Some(EngineError::Engine(error_name)) => of_engine_error("TLS handshake", &error_name),
         None if received.closed || is_close_notify(cause) => Failure::new(
             Stage::Tls,
             Reason::Closed,
@@ -45,12 +45,12 @@ pub(super) fn of_handshake<S>(
     }
 }
 
-/// Whether the peer ended the connection by the alert that is no error.
+/// Whether the peer sent the alert `close_notify`.
 fn is_close_notify(cause: Option<&ssl::Error>) -> bool {
     cause.is_some_and(|cause| cause.code() == ssl::ErrorCode::ZERO_RETURN)
 }
 
-/// The failure of a certificate that was judged bad, unless the module accepts any.
+/// Returns the failure of a bad certificate, unless the module accepts any certificate.
 fn refusal(seen: Option<&TlsSession>, settings: &TlsSettings) -> Option<Failure> {
     let refused = seen.filter(|session| {
         session.verify_result != VerifyResult::Ok && !settings.insecure_skip_verify
@@ -58,13 +58,13 @@ fn refusal(seen: Option<&TlsSession>, settings: &TlsSettings) -> Option<Failure>
     refused.map(of_verification)
 }
 
-/// Whether BoringSSL refused the server's certificate by itself, and not because of our verdict.
-pub(super) fn is_engine_alone<S>(
+/// Whether BoringSSL refused the server's certificate itself, not our verification.
+pub(super) fn is_engine_refusal<S>(
     error: &HandshakeError<BufferedStream<S>>,
     seen: Option<&TlsSession>,
     settings: &TlsSettings,
 ) -> bool {
-    /// The libraries that read certificates and keys.
+    /// BoringSSL's libraries that parse certificates and keys.
     const READERS: [&str; 6] = [
         "ASN.1 encoding routines",
         "elliptic curve routines",
@@ -86,8 +86,8 @@ pub(super) fn is_engine_alone<S>(
     is_about_certificate && refusal(seen, settings).is_none()
 }
 
-/// The failure behind a handshake of the fallback engine that was not completed. `beginning` is how
-/// the peer's side began: another server may have taken the place of a remembered one.
+/// Returns the failure of a handshake with the fallback engine. `beginning` is the start of the
+/// peer's bytes: a peer without TLS may have replaced a known one.
 pub(super) fn of_fallback(
     error: &io::Error,
     seen: Option<&TlsSession>,
@@ -119,10 +119,10 @@ pub(super) fn of_fallback(
     }
 }
 
-/// The size of a handshake message that rustls takes, in KiB.
+/// Maximum size of a handshake message in rustls, in KiB.
 const MAX_FALLBACK_MESSAGE: usize = 64;
 
-/// The failure of a handshake message of more than `limit` KiB.
+/// Returns the failure of a handshake message of more than `limit` KiB.
 fn too_large(limit: usize) -> Failure {
     let message = format!(
         "TLS handshake: the server sends a message of more than {limit} KiB, which usually is its \
@@ -131,21 +131,22 @@ fn too_large(limit: usize) -> Failure {
     Failure::new(Stage::Tls, Reason::TooLarge, message)
 }
 
-/// The failure behind an error of reading from or writing to a TLS connection, if TLS is behind it
-/// rather than what lies below.
+/// Returns the failure behind an I/O error of a TLS connection, if TLS caused it and not the
+/// transport.
 pub(super) fn of_io(error: &io::Error, settings: &TlsSettings) -> Option<Failure> {
     if let Some(rustls::Error::AlertReceived(alert)) = fallback::error_of(error) {
         return Some(of_alert(u8::from(*alert), true, settings));
     }
     let cause = error.get_ref()?.downcast_ref::<ssl::Error>()?;
-    Some(match Complaint::of(cause)? {
-        // In TLS 1.3 a server answers the client's certificate, or the lack of it, only now.
-        Complaint::Alert(alert) => of_alert(alert, true, settings),
-        Complaint::Own(complaint) => of_own("TLS after the handshake", &complaint),
+    Some(match EngineError::of(cause)? {
+        // In TLS 1.3, a server rejects the client certificate, or misses it, only after the
+        // handshake.
+        EngineError::Alert(alert) => of_alert(alert, true, settings),
+        EngineError::Engine(error_name) => of_engine_error("TLS after the handshake", &error_name),
     })
 }
 
-/// The failure of a certificate that was judged bad.
+/// Returns the failure of a bad certificate.
 pub(super) fn of_verification(session: &TlsSession) -> Failure {
     let reason = match session.verify_result {
         VerifyResult::Expired => Reason::CertificateExpired,
@@ -161,18 +162,18 @@ pub(super) fn of_verification(session: &TlsSession) -> Failure {
     Failure::new(Stage::Tls, reason, message)
 }
 
-/// What BoringSSL complains of.
-enum Complaint {
-    /// An alert that the peer sent, by its number.
+/// An error that BoringSSL reports.
+enum EngineError {
+    /// The number of an alert from the peer.
     Alert(u8),
-    /// What it does not like itself: the name of the reason, such as `UNSUPPORTED_PROTOCOL`.
-    Own(String),
+    /// The name of BoringSSL's own reason, such as `UNSUPPORTED_PROTOCOL`.
+    Engine(String),
 }
 
-/// BoringSSL gives an alert of the peer as a reason of this number plus the alert's.
+/// BoringSSL reports an alert of the peer as a reason with this number plus the alert's.
 const ALERT_OFFSET: i32 = 1000;
 
-impl Complaint {
+impl EngineError {
     fn of(error: &ssl::Error) -> Option<Self> {
         let first = error.ssl_error()?.errors().first()?;
         let alert = first
@@ -182,7 +183,7 @@ impl Complaint {
             .and_then(|number| u8::try_from(number).ok());
         Some(match alert {
             Some(alert) => Self::Alert(alert),
-            None => Self::Own(first.reason().unwrap_or("unknown reason").to_owned()),
+            None => Self::Engine(first.reason().unwrap_or("unknown reason").to_owned()),
         })
     }
 }
@@ -207,10 +208,10 @@ fn not_tls(beginning: &[u8]) -> Option<Failure> {
     ))
 }
 
-/// The failure behind an alert; `late` when the peer sent it after its own certificates.
+/// Returns the failure of an alert. `late` means that the peer sent it after its certificates.
 pub(super) fn of_alert(alert: u8, late: bool, settings: &TlsSettings) -> Failure {
     let text = alert_text(alert);
-    // What a server may send when it does not like the client's certificate, or misses it.
+    // Alerts for a missing or rejected client certificate.
     let about_certificate = late && matches!(alert, 40..=46 | 48 | 49 | 116) || alert == 116;
     let has_certificate = !(settings.cert.is_empty() && settings.cert_file.is_empty());
     let (reason, why) = match (alert, about_certificate, has_certificate) {
@@ -247,12 +248,12 @@ pub(super) fn of_alert(alert: u8, late: bool, settings: &TlsSettings) -> Failure
     Failure::new(Stage::Tls, reason, format!("the peer sent the TLS alert \"{text}\"{why}"))
 }
 
-/// The failure behind a complaint of BoringSSL while it was doing something.
-pub(super) fn of_own(doing: &str, complaint: &str) -> Failure {
-    if complaint == "EXCESSIVE_MESSAGE_SIZE" {
+/// Returns the failure of an error that BoringSSL reported while `doing` something.
+pub(super) fn of_engine_error(doing: &str, error_name: &str) -> Failure {
+    if error_name == "EXCESSIVE_MESSAGE_SIZE" {
         return too_large(MAX_CERTIFICATES >> 10);
     }
-    let (reason, message) = match complaint {
+    let (reason, message) = match error_name {
         "UNSUPPORTED_PROTOCOL" | "WRONG_SSL_VERSION" => (
             Reason::TlsIncompatible,
             "the peer chose a TLS version that is not offered (min_version, max_version)"
@@ -269,17 +270,17 @@ pub(super) fn of_own(doing: &str, complaint: &str) -> Failure {
         | "WRONG_CERTIFICATE_TYPE"
         | "WRONG_CIPHER_RETURNED"
         | "WRONG_CURVE"
-        | "WRONG_SIGNATURE_TYPE" => (Reason::TlsIncompatible, plain(complaint)),
-        _ => (Reason::TlsProtocol, plain(complaint)),
+        | "WRONG_SIGNATURE_TYPE" => (Reason::TlsIncompatible, in_words(error_name)),
+        _ => (Reason::TlsProtocol, in_words(error_name)),
     };
     Failure::new(Stage::Tls, reason, format!("{doing}: {message}"))
 }
 
-fn plain(complaint: &str) -> String {
-    complaint.to_ascii_lowercase().replace('_', " ")
+fn in_words(error_name: &str) -> String {
+    error_name.to_ascii_lowercase().replace('_', " ")
 }
 
-/// The name of an alert in RFC 8446 and its predecessors.
+/// Returns the name of an alert in RFC 8446 and its predecessors.
 pub(in crate::net) fn alert_text(alert: u8) -> String {
     let text = match alert {
         0 => "close notify",

@@ -1,14 +1,13 @@
-//! The fallback TLS engine, rustls, for peers whose certificate BoringSSL refuses by itself.
+//! The fallback TLS engine, rustls, for peers whose certificate BoringSSL refuses itself.
 //!
-//! BoringSSL has conditions of its own for certificates, which it checks before our verification
-//! sees them and which no setting lifts: above all, over TLS 1.3 the key usage must have
-//! digitalSignature. Go's client has none of these, and printers, appliances and servers with old
-//! certificates break them.
+//! BoringSSL checks certificates before it calls our verification, and no setting disables this.
+//! The main check is that over TLS 1.3 the key usage has digitalSignature. Go's client has no such
+//! checks, and printers, appliances and servers with old certificates fail them.
 //!
-//! A handshake that ended so cannot go on. The probe begins again, once, with a new connection and
-//! this engine ([`Context::is_retried`]), so that every time it reports is of one connection. The
-//! peer is remembered, so that the next probes use this engine from the start and make one
-//! connection each. Patching BoringSSL would mean to keep the whole of its sources here.
+//! A failed handshake cannot continue. The probe restarts once, with a new connection and this
+//! engine ([`Context::is_retried`]), so that all reported times are of one connection. The peer
+//! is cached, so that the next probes use this engine from the start. The alternative is a patched
+//! BoringSSL, whose sources would have to be kept here.
 
 use std::{
     collections::HashMap,
@@ -31,34 +30,35 @@ use crate::{
     net::{
         Context,
         tls::{
-            TlsClient, TlsSession, TlsStream, buffered_stream::BufferedStream, failure, follow,
-            handshake_progress::HandshakeProgress, host, note, rustls_config,
+            TlsClient, TlsSession, TlsStream, buffered_stream::BufferedStream, drive, failure,
+            handshake_progress::HandshakeProgress, host, log_session, rustls_config,
             rustls_verifier::RustlsVerifier, verify::CertificateVerifier,
         },
     },
     settings::tls::TlsVersion,
 };
 
-/// A peer: where a probe connects to, and the host that it asks for.
-pub(super) type Host = (Peer, String);
+/// The address of a peer and the host of the handshake.
+pub(super) type PeerKey = (Peer, String);
 
-/// The peers that need this engine, each with the time when that was found out.
-static PEERS: Mutex<Option<HashMap<Host, Instant>>> = Mutex::new(None);
+/// The peers that need this engine, each with the time of the failed handshake.
+static PEERS: Mutex<Option<HashMap<PeerKey, Instant>>> = Mutex::new(None);
 
-/// More peers are not remembered at a time.
+/// Maximum number of cached peers.
 const MAX_PEERS: usize = 1024;
 
-/// After this time the usual engine is tried again: the certificate may have been replaced.
+/// Maximum age of a cached peer. BoringSSL is then tried again, since the certificate may have been
+/// replaced.
 const MAX_AGE: Duration = Duration::from_hours(1);
 
-/// Whether `peer` needs the fallback engine, as far as is known.
-pub(super) fn is_needed_by(peer: &Host) -> bool {
+/// Whether `peer` is known to need the fallback engine.
+pub(super) fn is_needed_by(peer: &PeerKey) -> bool {
     let peers = PEERS.lock().unwrap_or_else(PoisonError::into_inner);
     peers.as_ref().and_then(|peers| peers.get(peer)).is_some_and(|since| since.elapsed() < MAX_AGE)
 }
 
-/// Remembers that `peer` needs the fallback engine, or that it does not.
-pub(super) fn remember(peer: Host, is_needed: bool) {
+/// Records whether `peer` needs the fallback engine.
+pub(super) fn remember(peer: PeerKey, is_needed: bool) {
     let mut peers = PEERS.lock().unwrap_or_else(PoisonError::into_inner);
     let peers = peers.get_or_insert_default();
     if !is_needed {
@@ -74,7 +74,7 @@ pub(super) fn remember(peer: Host, is_needed: bool) {
 }
 
 impl TlsClient {
-    /// Makes a TLS connection as [`TlsClient::handshake`] does, by this engine.
+    /// Performs the handshake of [`TlsClient::handshake`] with this engine.
     pub(super) async fn handshake_by_fallback<S>(
         &self,
         context: &Context,
@@ -93,20 +93,20 @@ impl TlsClient {
         config.resumption = Resumption::disabled();
         let name = name.and_then(|name| ServerName::try_from(name).ok());
         config.enable_sni = name.is_some();
-        // Without a name this stands for one, and is neither sent nor checked.
+        // A placeholder for a missing name, neither sent nor checked.
         let name = name.unwrap_or_else(|| std::net::Ipv4Addr::UNSPECIFIED.into());
         let connector = TlsConnector::from(Arc::new(config));
         let progress = HandshakeProgress::default();
         let waiting = context.waiting_for(|| progress.describe());
         let stream = BufferedStream::new(stream, progress.clone());
         let mut handshake = pin!(connector.connect(name, stream));
-        let done = follow(&verdict, seen, &progress, |task| handshake.as_mut().poll(task)).await;
+        let done = drive(&verdict, seen, &progress, |task| handshake.as_mut().poll(task)).await;
         drop(waiting);
         match done {
             Ok(stream) => {
                 if let Some(session) = seen {
                     complete(session, stream.get_ref().1);
-                    note(session, context);
+                    log_session(session, context);
                 }
                 Ok(TlsStream::by_fallback(stream, Arc::clone(&self.settings)))
             }
@@ -118,7 +118,7 @@ impl TlsClient {
     }
 }
 
-/// Adds what is known once the handshake is complete.
+/// Adds the results of a completed handshake.
 fn complete(session: &mut TlsSession, connection: &rustls::ClientConnection) {
     session.version = match connection.protocol_version() {
         Some(rustls::ProtocolVersion::TLSv1_3) => Some(TlsVersion::Tls13),
@@ -127,18 +127,18 @@ fn complete(session: &mut TlsSession, connection: &rustls::ClientConnection) {
     };
     session.cipher = connection.negotiated_cipher_suite().map(|suite| {
         let name = suite.suite().as_str().unwrap_or_default();
-        // The registry of IANA has no version in these names.
+        // The names in the IANA registry do not contain the version.
         name.replacen("TLS13_", "TLS_", 1)
     });
     session.alpn = connection.alpn_protocol().map(<[u8]>::to_vec);
 }
 
-/// The library's own error behind that of a connection.
+/// Returns the error of rustls behind an I/O error.
 pub(super) fn error_of(error: &io::Error) -> Option<&rustls::Error> {
     error.get_ref()?.downcast_ref()
 }
 
-/// Whether this engine speaks a version that the settings allow.
+/// Whether this engine supports a version that the settings allow.
 pub(super) fn is_possible(client: &TlsClient) -> bool {
     !rustls_config::versions(&client.settings).is_empty()
 }

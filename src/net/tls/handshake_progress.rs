@@ -7,14 +7,14 @@ use std::sync::{
 
 use crate::diagnostics::{humanize::count, log::Quoted};
 
-/// What came from the peer so far; shared by the stream below TLS and the probe.
+/// The progress of a handshake, shared by the stream below TLS and the probe.
 #[derive(Debug, Clone, Default)]
 pub(super) struct HandshakeProgress(Arc<State>);
 
 #[derive(Debug, Default)]
 struct State {
     received: AtomicU64,
-    /// The first eight bytes, where as many have come.
+    /// The first eight bytes received, or fewer followed by zeros.
     beginning: AtomicU64,
     has_certificates: AtomicBool,
 }
@@ -24,11 +24,11 @@ struct State {
 const HANDSHAKE: u8 = 22;
 const SERVER_HELLO: u8 = 2;
 
-/// Bytes of a record before its content, the last two of which are its length.
+/// Length of a record's header, whose last two bytes are the length of the content.
 const RECORD_HEADER: u64 = 5;
 
 impl HandshakeProgress {
-    /// Notes bytes that came; `beginning` is how the peer's side began.
+    /// Records received bytes; `beginning` is the start of all received bytes.
     pub(super) fn note(&self, length: usize, beginning: &[u8]) {
         let received = u64::try_from(length).unwrap_or_default();
         let before = self.0.received.fetch_add(received, Ordering::Relaxed);
@@ -39,17 +39,17 @@ impl HandshakeProgress {
         }
     }
 
-    /// Notes that the server has sent its certificates.
+    /// Records that the server has sent its certificates.
     pub(super) fn note_certificates(&self) {
         self.0.has_certificates.store(true, Ordering::Relaxed);
     }
 
-    /// The first eight bytes that came, where as many have come.
+    /// The first eight bytes received, or fewer followed by zeros.
     pub(super) fn beginning(&self) -> [u8; 8] {
         self.0.beginning.load(Ordering::Relaxed).to_be_bytes()
     }
 
-    /// Describes how far the handshake came.
+    /// Describes the progress for the message of a timeout.
     pub(super) fn describe(&self) -> String {
         let received = self.0.received.load(Ordering::Relaxed);
         let bytes = count(received, "byte");

@@ -1,10 +1,10 @@
-//! Which name a certificate must be for, by the rules of Go's client.
+//! Host names: SNI, and matching with certificates, by the rules of Go's client.
 
 use std::net::IpAddr;
 
 use crate::net::tls::certificate::Certificate;
 
-/// The name to ask the server for; `None` for an IP address, which is never asked for.
+/// Returns the name to send as SNI; `None` for an IP address.
 ///
 /// Trailing dots are dropped and letter case is kept.
 pub(super) fn server_name_indication(host: &str) -> Option<&str> {
@@ -16,7 +16,8 @@ pub(super) fn server_name_indication(host: &str) -> Option<&str> {
     Some(host.trim_end_matches('.')).filter(|name| !name.is_empty())
 }
 
-/// Whether `certificate` is for `host`: by its alternative names only, never by its common name.
+/// Whether `certificate` is for `host`. Only its subject alternative names count, not its common
+/// name.
 pub(super) fn is_for(certificate: &Certificate, host: &str) -> bool {
     let names = certificate.alternative_names();
     if let Ok(address) = without_brackets(host).parse::<IpAddr>() {
@@ -31,7 +32,7 @@ fn matches(pattern: &str, host: &str) -> bool {
     if !(is_host_name(host.strip_suffix('.').unwrap_or(host), Wildcard::Refused)
         && is_host_name(pattern, Wildcard::Allowed))
     {
-        // Odd names are in use, and compared as they are.
+        // Names in use that are no host names are compared as they are.
         return !matches!(host, "" | ".") && pattern.eq_ignore_ascii_case(host);
     }
     let host = host.strip_suffix('.').unwrap_or(host);

@@ -1,13 +1,13 @@
-//! Explains why a certificate is not for a host, or leads to no trusted authority.
+//! Explanations of wrong hosts and unknown authorities.
 
 use std::net::IpAddr;
 
 use crate::net::tls::{certificate::Certificate, host, trust_store::TrustStore};
 
-/// So many names of a certificate are shown.
+/// Maximum number of names in a message.
 const MAX_NAMES: usize = 8;
 
-/// Says why `certificate` is not for `host`.
+/// Explains why `certificate` is not for `host`.
 pub(super) fn wrong_host(certificate: &Certificate, host: &str) -> String {
     let names = certificate.alternative_names();
     let same = |name: &String| name.eq_ignore_ascii_case(host.trim_end_matches('.'));
@@ -42,7 +42,7 @@ pub(super) fn wrong_host(certificate: &Certificate, host: &str) -> String {
     format!("the certificate is for {shown}{more}, not for {host}{hint}")
 }
 
-/// The text for a certificate without any name that counts.
+/// Explains that a certificate has no subject alternative name for a host.
 fn without_names(certificate: &Certificate, host: &str, address: Option<IpAddr>) -> String {
     let kind = if address.is_some() { "IP" } else { "DNS" };
     let common_name = certificate.common_name().map_or_else(String::new, |name| {
@@ -62,7 +62,7 @@ fn without_names(certificate: &Certificate, host: &str, address: Option<IpAddr>)
     )
 }
 
-/// Says why a name that looks as if it were for `host` is not.
+/// Explains why a name that resembles `host` does not match it.
 fn near_miss(name: &str, host: &str) -> Option<String> {
     let host = host.trim_end_matches('.').to_ascii_lowercase();
     let name = name.to_ascii_lowercase();
@@ -77,13 +77,13 @@ fn near_miss(name: &str, host: &str) -> Option<String> {
     below.contains('.').then(|| format!("; the * in {name} stands for one label only"))
 }
 
-/// Says why the certificates that a server sent, its own first, lead to no trusted authority.
+/// Explains why the certificates that a server sent, the leaf first, lead to no trusted authority.
 pub(super) fn unknown_authority(sent: &[impl AsRef<Certificate>], trust: &TrustStore) -> String {
     let mut sent = sent.iter().map(AsRef::as_ref);
     let Some(leaf) = sent.next() else { return "no certificate was sent".to_owned() };
     let mut others: Vec<&Certificate> = sent.collect();
     let mut last = leaf;
-    // Each certificate is taken once, so that no circle is followed.
+    // Each certificate is used once, to stop at circles.
     while last.subject != last.issuer
         && let Some(place) = others.iter().position(|other| other.subject == last.issuer)
     {

@@ -1,7 +1,7 @@
-//! TLS of probes, on BoringSSL, with the reach and the verification rules of Go's client.
+//! TLS client of the probers, on BoringSSL.
 //!
-//! A prober that reported servers as down which upstream reports as up would be of no use, so
-//! versions, ciphers, groups and signature algorithms are those that Go's client accepts.
+//! Versions, ciphers, groups, signature algorithms and verification rules are those of Go's client,
+//! so that a server that is up for upstream is up here.
 
 mod buffered_stream;
 mod certificate;
@@ -75,15 +75,15 @@ use crate::{
     settings::{host_name::to_ascii, rule::RuleError, tls::TlsSettings},
 };
 
-/// The certificates, in DER form, of the authorities that the system trusts. Blocks.
+/// Returns the DER of the system's trusted certificates. Blocks.
 #[must_use]
 pub fn system_authorities() -> Vec<Vec<u8>> {
     trust_store::system().iter().map(|certificate| certificate.der().to_vec()).collect()
 }
 
-/// Makes TLS connections as one `tls_config` says.
+/// A TLS client with the settings of one `tls_config`.
 ///
-/// Clones share what was prepared: trusted authorities, client certificate, engine.
+/// Clones share the prepared configuration: trusted certificates, client certificate and engine.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(try_from = "TlsSettings")]
 pub struct TlsClient {
@@ -91,30 +91,30 @@ pub struct TlsClient {
     cache: Arc<ConfigCache>,
 }
 
-/// What one handshake asks for, beside the settings.
+/// The parameters of one handshake, besides the settings.
 #[derive(Debug, Clone, Copy)]
 pub struct Handshake<'a> {
-    /// The name to ask for and to check: the target's host, without port. A `server_name` in the
-    /// settings comes before it. No name is asked for when it is an IP address.
+    /// The host of the target, without the port: it is sent as SNI, unless it is an IP address, and
+    /// checked against the certificate. A `server_name` in the settings takes precedence.
     pub server_name: &'a str,
-    /// The application protocols to offer, the preferred one first, such as `h2`.
+    /// The ALPN protocols to offer, such as `h2`, the preferred one first.
     pub alpn: &'a [&'a [u8]],
 }
 
 impl TlsClient {
-    /// A client for `settings`.
+    /// Creates a client with `settings`.
     #[must_use]
     pub fn new(settings: TlsSettings) -> Self {
         Self { settings: Arc::new(settings), cache: Arc::default() }
     }
 
-    /// The settings that it was made from.
+    /// The settings of the client.
     #[must_use]
     pub fn settings(&self) -> &TlsSettings {
         &self.settings
     }
 
-    /// The same client without the `server_name` of its settings, for a redirect to another host.
+    /// Returns a client without the `server_name`, for a redirect to another host.
     #[must_use]
     pub fn without_server_name(&self) -> Self {
         let settings =
@@ -122,10 +122,10 @@ impl TlsClient {
         Self { settings: Arc::new(settings), cache: Arc::clone(&self.cache) }
     }
 
-    /// Reads the files of the settings if they have changed, for probers that must know whether
-    /// they are usable before they connect.
+    /// Reads the files of the settings if they have changed, for probers that must check them
+    /// before they connect.
     ///
-    /// The system's authorities are not read for it: a probe that ends up without TLS needs none.
+    /// The system's trusted certificates are not read, since the probe may not use TLS.
     pub async fn prepare(&self, context: &Context) -> Result<(), Failure> {
         if prepared_config::files(&self.settings).is_empty() {
             return Ok(());
@@ -133,10 +133,10 @@ impl TlsClient {
         self.read(context).await.map(drop)
     }
 
-    /// Makes a TLS connection over `stream`.
+    /// Performs the TLS handshake over `stream`.
     ///
-    /// `seen` is cleared, and set as soon as the server has sent its certificates, also when the
-    /// handshake fails or is cut off afterwards.
+    /// `seen` is cleared first. It is set when the server has sent its certificates, even if the
+    /// handshake fails or is cancelled afterwards.
     pub async fn handshake<S>(
         &self,
         context: &Context,
@@ -153,14 +153,14 @@ impl TlsClient {
         let verifier = self.verifier(&prepared, request.server_name)?;
         let peer = context.attempts.last().map(|place| (place, verifier.host.clone()));
         if peer.as_ref().is_some_and(fallback::is_needed_by) && fallback::is_possible(self) {
-            // Boxed, or every probe would have room for what few do.
-            let shaken = self.handshake_by_fallback(context, stream, request.alpn, verifier, seen);
-            let shaken = Box::pin(shaken).await;
-            let is_needed = shaken.is_ok() || seen.is_some();
+            // Boxed to keep the future of every probe small.
+            let done = self.handshake_by_fallback(context, stream, request.alpn, verifier, seen);
+            let done = Box::pin(done).await;
+            let is_needed = done.is_ok() || seen.is_some();
             if let Some(peer) = peer.filter(|_| !is_needed) {
                 fallback::remember(peer, false);
             }
-            return shaken;
+            return done;
         }
         let verdict = Arc::clone(&verifier.verdict);
         let ssl = setup(&prepared, request.alpn, verifier).map_err(|error| refused(&error))?;
@@ -169,26 +169,26 @@ impl TlsClient {
         let waiting = context.waiting_for(|| progress.describe());
         let stream = BufferedStream::new(stream, progress.clone());
         let mut handshake = pin!(SslStreamBuilder::new(ssl, stream).connect());
-        let done = follow(&verdict, seen, &progress, |task| handshake.as_mut().poll(task)).await;
+        let done = drive(&verdict, seen, &progress, |task| handshake.as_mut().poll(task)).await;
         drop(waiting);
         match done {
             Ok(stream) => {
                 if let Some(session) = seen {
                     complete(session, stream.ssl());
-                    note(session, context);
+                    log_session(session, context);
                 }
                 Ok(TlsStream::new(stream, Arc::clone(&self.settings)))
             }
             Err(error) => {
                 if let Some(peer) = peer
-                    && failure::is_engine_alone(&error, seen.as_ref(), &self.settings)
+                    && failure::is_engine_refusal(&error, seen.as_ref(), &self.settings)
                     && fallback::is_possible(self)
                     && context.request_retry()
                 {
                     fallback::remember(peer, true);
                     context.log.info(
-                        "The TLS engine refuses the certificate by itself; beginning again with \
-                         the fallback engine",
+                        "BoringSSL refuses the certificate itself; restarting with the fallback \
+                         engine",
                         &[],
                     );
                 }
@@ -197,8 +197,8 @@ impl TlsClient {
         }
     }
 
-    /// Who judges the certificates of a handshake that asks for `server_name`, unless the settings
-    /// know better.
+    /// Creates the verifier of a handshake with `server_name`, unless the settings have another
+    /// one.
     fn verifier(
         &self,
         prepared: &Arc<PreparedConfig>,
@@ -246,7 +246,7 @@ impl TlsClient {
     }
 }
 
-/// Two clients are the same when their settings are.
+/// Two clients are equal if their settings are.
 impl PartialEq for TlsClient {
     fn eq(&self, other: &Self) -> bool {
         self.settings == other.settings
@@ -261,8 +261,8 @@ impl Serialize for TlsClient {
     }
 }
 
-/// Unlike upstream: certificates and keys that are written into the settings and cannot be used
-/// are refused at load.
+/// Unlike upstream, unusable certificates and keys in the settings are refused when the
+/// configuration is loaded.
 impl TryFrom<TlsSettings> for TlsClient {
     type Error = RuleError;
 
@@ -272,9 +272,9 @@ impl TryFrom<TlsSettings> for TlsClient {
     }
 }
 
-/// Waits for a handshake, and puts the verdict on the server's certificates into `seen` as soon as
-/// there is one, since the future may not be polled again.
-async fn follow<T>(
+/// Polls a handshake to its end. The result of the verification is moved to `seen` at once, since
+/// the future may be dropped before it is polled again.
+async fn drive<T>(
     verdict: &Mutex<Option<TlsSession>>,
     seen: &mut Option<TlsSession>,
     progress: &HandshakeProgress,
@@ -299,12 +299,12 @@ fn setup(
     verifier: CertificateVerifier,
 ) -> Result<Ssl, ErrorStack> {
     let mut ssl = Ssl::new(&prepared.context)?;
-    instruct(&mut ssl, alpn, verifier)?;
+    configure(&mut ssl, alpn, verifier)?;
     Ok(ssl)
 }
 
-/// Tells an engine what to ask for, and who judges the answer.
-fn instruct(
+/// Configures one connection of the engine: SNI, ALPN, OCSP and the verifier.
+fn configure(
     ssl: &mut SslRef,
     alpn: &[&[u8]],
     verifier: CertificateVerifier,
@@ -315,7 +315,7 @@ fn instruct(
     if !alpn.is_empty() {
         ssl.set_alpn_protos(&wire_form(alpn))?;
     }
-    // As Go's client does it: a server may send along what is said of its certificate.
+    // Requests the stapled OCSP response, as Go's client does.
     ssl.set_status_type(StatusType::OCSP)?;
     ssl.set_custom_verify_callback(SslVerifyMode::PEER, move |ssl| verifier.verify_ssl(ssl));
     Ok(())
@@ -326,7 +326,8 @@ fn refused(error: &dyn std::error::Error) -> Failure {
     Failure::new(Stage::Tls, Reason::InvalidRequest, message)
 }
 
-/// Each protocol after its length, as RFC 7301 has it; one that is too long is left out.
+/// Encodes ALPN protocols, each after its length (RFC 7301). A protocol that is too long is left
+/// out.
 fn wire_form(protocols: &[&[u8]]) -> Vec<u8> {
     let mut wire = Vec::new();
     for protocol in protocols {
@@ -338,7 +339,7 @@ fn wire_form(protocols: &[&[u8]]) -> Vec<u8> {
     wire
 }
 
-/// Adds what is known once the handshake is complete.
+/// Adds the results of a completed handshake.
 fn complete(session: &mut TlsSession, ssl: &SslRef) {
     session.version = ssl.version2().and_then(engine::agreed_version);
     session.cipher = ssl.current_cipher().map(|cipher| {
@@ -348,13 +349,13 @@ fn complete(session: &mut TlsSession, ssl: &SslRef) {
     session.alpn = ssl.selected_alpn_protocol().map(<[u8]>::to_vec);
 }
 
-fn note(session: &TlsSession, context: &Context) {
+fn log_session(session: &TlsSession, context: &Context) {
     let version = session.version.map(|version| version.to_string()).unwrap_or_default();
     let cipher = session.cipher.as_deref().unwrap_or_default();
     context.log.debug("TLS handshake completed", &[("version", &version), ("cipher", &cipher)]);
     if session.verify_result != VerifyResult::Ok {
         context.log.info(
-            "The certificate is not good, which the module accepts",
+            "The certificate is invalid, but the module accepts any certificate",
             &[("result", &session.verify_result.label()), ("detail", &session.verify_detail)],
         );
     }

@@ -1,4 +1,4 @@
-//! What a `tls_config` needs from files, prepared once and again when the files change.
+//! The engine and trusted certificates of a `tls_config`, cached until its files change.
 
 use std::{
     fmt,
@@ -29,12 +29,12 @@ use crate::{
     },
 };
 
-/// The engine and the trusted authorities of one `tls_config`.
+/// The engine and the trusted certificates of one `tls_config`.
 #[derive(Debug)]
 pub(super) struct PreparedConfig {
     pub(super) context: SslContext,
     pub(super) trust: Arc<TrustStore>,
-    /// What QUIC needs in place of the context, made when it is first asked for.
+    /// The engine for QUIC, created at its first use.
     #[cfg(feature = "http3")]
     pub(super) quic: QuicEngine,
 }
@@ -47,7 +47,7 @@ pub(super) struct ClientIdentity {
     pub(super) key: PKey<Private>,
 }
 
-/// What was prepared for one `tls_config`, with what shows that it still holds.
+/// A cache of one prepared configuration.
 #[derive(Debug, Default)]
 pub(super) struct ConfigCache(Mutex<Option<CachedConfig>>);
 
@@ -58,15 +58,15 @@ struct CachedConfig {
     prepared: Arc<PreparedConfig>,
 }
 
-/// How long the system's authorities are taken to be unchanged.
+/// Interval between checks of the system's trusted certificates for changes.
 const SYSTEM_CHECK_INTERVAL: Duration = Duration::from_mins(1);
 
-/// And the files that a module names. A look means a visit to a thread that may block, which costs
-/// more than the look; many probes at once can share one.
+/// Interval between checks of a module's files for changes. A check runs on a blocking thread,
+/// which costs more than the check itself, and is shared by concurrent probes.
 pub(super) const FILE_CHECK_INTERVAL: Duration = Duration::from_millis(100);
 
 impl ConfigCache {
-    /// What was prepared, if that needs no look at any file.
+    /// Returns the cached configuration if no check of its files is due.
     pub(super) fn current(&self, settings: &TlsSettings) -> Option<Arc<PreparedConfig>> {
         let entry = self.entry()?;
         let age = entry.checked.elapsed();
@@ -78,10 +78,11 @@ impl ConfigCache {
         holds.then_some(entry.prepared)
     }
 
-    /// What was prepared, or prepares it anew when files have changed; the error names the file.
-    /// Blocks.
+    /// Returns the cached configuration, or a new one if files have changed. The error names the
+    /// file. Blocks.
     pub(super) fn refresh(&self, settings: &TlsSettings) -> Result<Arc<PreparedConfig>, String> {
-        // Stamps are taken before reading: a change in between is seen the next time.
+        // The stamps are taken before reading, so that a change in between is noticed at the next
+        // check.
         let stamps = files(settings)
             .into_iter()
             .map(|(key, file)| {
@@ -110,7 +111,7 @@ impl ConfigCache {
     }
 }
 
-/// Whether the PEM texts in the settings themselves are usable; files are read when probing.
+/// Checks the PEM texts in the settings. Files are read by the probe.
 pub(super) fn check_inline(settings: &TlsSettings) -> Result<(), RuleError> {
     let at = |key| move |message: String| RuleError::at(key, message);
     if !settings.ca.is_empty() {
@@ -146,7 +147,7 @@ fn prepare(
     })
 }
 
-/// The files that the settings name, with their keys.
+/// Returns the files in the settings, each with its key.
 pub(super) fn files(settings: &TlsSettings) -> Vec<(&'static str, &str)> {
     [
         ("ca_file", settings.ca_file.as_str()),
@@ -158,7 +159,7 @@ pub(super) fn files(settings: &TlsSettings) -> Vec<(&'static str, &str)> {
     .collect()
 }
 
-/// Where a PEM text comes from: the key in the settings, and the text or the file's name.
+/// The source of a PEM text: its key in the settings, and the text or the name of the file.
 enum PemSource<'a> {
     Inline(&'static str, &'a str),
     File(&'static str, &'a str),
@@ -212,7 +213,7 @@ fn authorities(source: &PemSource<'_>) -> Result<Arc<TrustStore>, String> {
     Ok(store)
 }
 
-/// The client certificate, if there is one. Blocks.
+/// Reads the client certificate, if there is one. Blocks.
 pub(super) fn identity(settings: &TlsSettings) -> Result<Option<ClientIdentity>, String> {
     let certificate = PemSource::of(&settings.cert, "cert", &settings.cert_file, "cert_file");
     let key = PemSource::of(settings.key.expose(), "key", &settings.key_file, "key_file");
@@ -231,7 +232,7 @@ pub(super) fn identity(settings: &TlsSettings) -> Result<Option<ClientIdentity>,
     Ok(Some(ClientIdentity { leaf, chain, key: private }))
 }
 
-/// At least one certificate.
+/// Reads one or more certificates.
 fn certificates(source: &PemSource<'_>) -> Result<Vec<X509>, String> {
     let text = source.read()?;
     let chain = trust_store::certificates(&text)
@@ -252,9 +253,9 @@ fn private_key(source: &PemSource<'_>) -> Result<PKey<Private>, String> {
     private_key_of(&source.read()?).map_err(str::to_owned)
 }
 
-/// The private key in a PEM text, or why there is none.
+/// Parses the private key in a PEM text.
 pub(in crate::net) fn private_key_of(text: &[u8]) -> Result<PKey<Private>, &'static str> {
-    // An encrypted key is refused rather than asked a password for.
+    // The callback gives no password, so that an encrypted key is refused.
     PKey::private_key_from_pem_callback(pem::without_byte_order_mark(text), |_| Ok(0))
         .map_err(|_| pem::no_private_key(text))
 }

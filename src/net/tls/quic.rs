@@ -1,7 +1,7 @@
-//! TLS within QUIC (RFC 9001): the same trust, the same verdicts and the same facts as over TCP.
+//! TLS in QUIC (RFC 9001), with the same verification and results as over TCP.
 //!
-//! The handshake is BoringSSL's here too, with our context and our judge of certificates in the
-//! midst of it; a certificate that is not good ends it before anything is asked of the peer.
+//! quiche performs the handshake with our BoringSSL context and verifier. A bad certificate ends it
+//! before a request is sent.
 
 use std::{
     fmt,
@@ -19,33 +19,34 @@ use crate::{
     net::{
         Context,
         tls::{
-            Handshake, TlsClient, TlsSession, complete, engine, failure, instruct, note,
+            Handshake, TlsClient, TlsSession, complete, configure, engine, failure, log_session,
             prepared_config::ClientIdentity, refused, session::VerifyResult,
         },
     },
     settings::tls::TlsSettings,
 };
 
-/// What a QUIC connection tells of its handshake.
+/// The TLS state of a QUIC connection.
 pub(in crate::net) struct QuicTls {
     settings: Arc<TlsSettings>,
     verdict: Arc<Mutex<Option<TlsSession>>>,
 }
 
-/// The engines of QUIC connections, made with a client certificate if there is one.
+/// The configuration of QUIC connections, with the client certificate if there is one.
 pub(super) struct QuicEngine {
     identity: Option<ClientIdentity>,
     config: Mutex<Option<quiche::Config>>,
 }
 
-/// Makes of a TLS context what a QUIC connection needs beside it.
+/// A function that makes the configuration of a QUIC connection from a TLS context.
 pub(in crate::net) type SetUp = fn(SslContextBuilder) -> quiche::Result<quiche::Config>;
 
-/// TLS alerts are this much and their number, among the errors of QUIC (RFC 9001, section 4.8).
+/// The QUIC error code of a TLS alert is this value plus the alert's number (RFC 9001, section
+/// 4.8).
 const ALERT_OFFSET: u64 = 0x100;
 
 impl TlsClient {
-    /// Begins a QUIC connection to `peer`; nothing is sent yet.
+    /// Creates a QUIC connection to `peer`, without sending anything.
     ///
     /// # Errors
     /// A failure of the stage [`Stage::Tls`]: files of the settings cannot be used, or there is no
@@ -61,7 +62,7 @@ impl TlsClient {
         let verdict = Arc::clone(&verifier.verdict);
         let mut connection = prepared.quic.connect(&self.settings, (local, peer), set_up)?;
         let ssl: &mut SslRef = (*connection).as_mut();
-        instruct(ssl, request.alpn, verifier).map_err(|error| refused(&error))?;
+        configure(ssl, request.alpn, verifier).map_err(|error| refused(&error))?;
         Ok((connection, QuicTls { settings: Arc::clone(&self.settings), verdict }))
     }
 }
@@ -101,12 +102,12 @@ impl fmt::Debug for QuicEngine {
 }
 
 impl QuicTls {
-    /// What the server's certificates taught, once they are there; afterwards nothing.
+    /// Takes the result of the verification, once there is one.
     pub(in crate::net) fn take_verdict(&self) -> Option<TlsSession> {
         self.verdict.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    /// Adds what is known once the handshake is complete.
+    /// Adds the results of a completed handshake.
     pub(in crate::net) fn complete(
         connection: &mut quiche::Connection,
         session: &mut TlsSession,
@@ -114,18 +115,18 @@ impl QuicTls {
     ) {
         let ssl: &mut SslRef = connection.as_mut();
         complete(session, ssl);
-        note(session, context);
+        log_session(session, context);
     }
 
-    /// Takes away what BoringSSL complained of on this thread, so that no other connection takes
-    /// it for its own.
+    /// Takes BoringSSL's error from the queue of this thread, so that no other connection reports
+    /// it.
     pub(in crate::net) fn take_complaint() -> Option<String> {
         let errors = ErrorStack::get();
         let first = errors.errors().first()?;
         Some(first.reason().unwrap_or("unknown reason").to_owned())
     }
 
-    /// The failure of a connection that TLS has ended; `complaint` is BoringSSL's.
+    /// Returns the failure of a connection that TLS ended; `complaint` is BoringSSL's error.
     pub(in crate::net) fn failure(
         &self,
         connection: &quiche::Connection,
@@ -147,7 +148,7 @@ impl QuicTls {
             return Some(failure::of_alert(alert, late, &self.settings));
         }
         if let Some(complaint) = complaint {
-            return Some(failure::of_own("TLS handshake", complaint));
+            return Some(failure::of_engine_error("TLS handshake", complaint));
         }
         let alert = failure::alert_text(alert(connection.local_error())?);
         let message = format!("TLS handshake: ended with the alert \"{alert}\"");

@@ -1,19 +1,19 @@
-//! The boundaries of TLS records in the bytes of a peer.
+//! Boundaries of TLS records in a byte stream.
 
-/// Follows records (RFC 8446, section 5.1), which may be cut anywhere.
+/// A parser of record headers (RFC 8446, section 5.1) that accepts pieces of any size.
 #[derive(Debug, Default)]
 pub(super) struct Records {
-    /// How many bytes of the header of the current record came.
+    /// The number of received bytes of the current record's header.
     header: usize,
-    /// The length in the header, as far as it came; then what is still to come of the record.
+    /// The length in the header as far as received; then the number of bytes left in the record.
     rest: usize,
 }
 
-/// The type of a record, its version, and its length.
+/// Length of a header: type, version and length.
 const HEADER: usize = 5;
 
 impl Records {
-    /// Follows the next bytes.
+    /// Parses the next bytes.
     pub(super) fn pass(&mut self, mut bytes: &[u8]) {
         while let Some((byte, behind)) = bytes.split_first() {
             if self.header < HEADER {
@@ -33,7 +33,7 @@ impl Records {
         }
     }
 
-    /// Whether a record has begun and is not complete.
+    /// Whether the last record is incomplete.
     pub(super) fn is_within(&self) -> bool {
         self.header > 0
     }

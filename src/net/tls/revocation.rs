@@ -1,8 +1,7 @@
-//! Whether a server's own word says that its certificate is revoked: the OCSP response (RFC 6960)
-//! that it may send along (RFC 6066, section 8).
+//! Revocation by the stapled OCSP response (RFC 6960; RFC 6066, section 8).
 //!
-//! Nobody is asked. A response that cannot be read, is too old, is about another certificate, or is
-//! not signed by whoever may speak for the issuer says nothing, and neither does a missing one.
+//! No OCSP server is contacted. A response that is missing, malformed, too old, about another
+//! certificate, or not signed by the issuer or its delegate is ignored.
 
 use boring::{
     hash::MessageDigest,
@@ -18,21 +17,21 @@ use crate::net::tls::{
     x509_extensions::{self, oid},
 };
 
-/// How far clocks may differ, in seconds.
+/// Tolerated difference of clocks in seconds.
 const TOLERANCE: i64 = 300;
 
-/// Larger responses are not looked at; honest ones have one or two certificates at most.
-const LARGEST: usize = 64 << 10;
+/// Maximum size of a response in bytes. Usual ones contain at most two certificates.
+const MAX_RESPONSE: usize = 64 << 10;
 
-/// When `leaf`, which `issuer` signed, was revoked, in Unix time, if `response` says so in good form at
-/// the Unix time `now`.
+/// Returns the Unix time at which `leaf`, signed by `issuer`, was revoked, if `response` is valid
+/// at the Unix time `now` and says so.
 pub(super) fn revoked_at(
     response: &[u8],
     leaf: &Certificate,
     issuer: &Certificate,
     now: i64,
 ) -> Option<i64> {
-    if response.len() > LARGEST {
+    if response.len() > MAX_RESPONSE {
         return None;
     }
     let basic = Basic::read(response)?;
@@ -42,12 +41,12 @@ pub(super) fn revoked_at(
 
 /// A `BasicOCSPResponse`.
 struct Basic<'r> {
-    /// The part that is signed, as it came.
+    /// The DER of the signed part.
     signed: &'r [u8],
-    /// What the algorithm of the signature hashes with; absent where it hashes by itself.
+    /// The digest of the signature algorithm; absent if the algorithm includes it.
     digest: Option<MessageDigest>,
     signature: &'r [u8],
-    /// The certificates that came along, each as it came.
+    /// The DER of the certificates in the response.
     certificates: &'r [u8],
 }
 
@@ -74,16 +73,16 @@ impl<'r> Basic<'r> {
             "1.3.101.112" => None,
             _ => return None,
         };
-        // The first octet says how many bits of the last one do not count.
+        // The first octet is the number of unused bits in the last one.
         let signature = basic.next()?.data.strip_prefix(&[0])?;
         let certificates = basic.tagged(0).and_then(|list| Some(Elements(list).sequence()?.0));
         Some(Self { signed, digest, signature, certificates: certificates.unwrap_or_default() })
     }
 
-    /// When the certificate was revoked, if a current answer about it says so.
+    /// Returns the time of the revocation, if a current answer about the certificate says so.
     fn revocation(&self, leaf: &Certificate, issuer: &Certificate, now: i64) -> Option<i64> {
         let mut data = Elements(self.signed).sequence()?;
-        // The version, which is left out when it is the first.
+        // The version, which is absent for version 1.
         data.tagged(0);
         let _responder = data.next()?;
         let _produced = data.next()?;
@@ -96,7 +95,8 @@ impl<'r> Basic<'r> {
         None
     }
 
-    /// Whether the issuer signed this, or somebody to whom it gave a certificate for that.
+    /// Whether the response is signed by the issuer, or by a delegate with a certificate of the
+    /// issuer.
     fn is_signed_for(&self, issuer: &Certificate, now: i64) -> bool {
         if key_of(issuer).is_some_and(|key| self.is_signed_with(&key)) {
             return true;
@@ -106,7 +106,7 @@ impl<'r> Basic<'r> {
             let delegate = Certificate::from_der(der).filter(|delegate| {
                 delegate.issuer == issuer.subject
                     && (delegate.not_before()..=delegate.not_after()).contains(&now)
-                    && may_speak(delegate)
+                    && may_sign_responses(delegate)
                     && delegate.is_signed_by(issuer)
             });
             let key = delegate.as_ref().and_then(key_of);
@@ -128,7 +128,8 @@ impl<'r> Basic<'r> {
     }
 }
 
-/// When the certificate was revoked, if this `SingleResponse` is about it, current, and says so.
+/// Returns the time of the revocation, if this `SingleResponse` is current, is about `leaf` and
+/// says so.
 fn revocation_of(
     mut answer: Elements<'_>,
     leaf: &Certificate,
@@ -150,7 +151,7 @@ fn revocation_of(
     time(Elements(status.data).next()?)
 }
 
-/// Whether a `CertID` is that of `leaf`.
+/// Whether a `CertID` identifies `leaf`.
 fn is_about(
     mut identifier: Elements<'_>,
     leaf: &Certificate,
@@ -174,8 +175,8 @@ fn is_about(
     )
 }
 
-/// Whether the certificate is for speaking about other certificates.
-fn may_speak(delegate: &Certificate) -> bool {
+/// Whether the certificate is for signing OCSP responses.
+fn may_sign_responses(delegate: &Certificate) -> bool {
     /// The purpose `id-kp-OCSPSigning`.
     const OCSP_SIGNING: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 3, 9];
 
@@ -192,7 +193,7 @@ fn key_of(certificate: &Certificate) -> Option<PKey<Public>> {
     certificate.x509()?.public_key().ok()
 }
 
-/// A moment as Unix time.
+/// Converts a `GeneralizedTime` to Unix time.
 fn time(element: Any<'_>) -> Option<i64> {
     let time = GeneralizedTime::try_from(element).ok()?;
     Some(time.utc_datetime().ok()?.unix_timestamp())

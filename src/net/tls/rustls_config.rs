@@ -1,4 +1,4 @@
-//! The versions and the identity of a `tls_config` as rustls needs them.
+//! The configuration of rustls for a `tls_config`.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ use crate::{
 };
 
 impl TlsClient {
-    /// A configuration with the versions and the identity of the settings.
+    /// Creates a configuration with the versions and the client certificate of the settings.
     pub(super) async fn rustls_config(
         &self,
         verifier: Arc<dyn ServerCertVerifier>,
@@ -54,7 +54,7 @@ fn unusable(message: String) -> Failure {
     Failure::new(Stage::Tls, Reason::UnusableFile, message)
 }
 
-/// The versions of TLS that the settings allow and rustls speaks.
+/// Returns the TLS versions that the settings allow and rustls supports.
 pub(super) fn versions(settings: &TlsSettings) -> Vec<&'static SupportedProtocolVersion> {
     let wanted = settings.lowest_version()..=settings.highest_version();
     [(TlsVersion::Tls12, &TLS12), (TlsVersion::Tls13, &TLS13)]

@@ -1,5 +1,6 @@
-//! Signatures of handshakes that rustls makes, verified by BoringSSL, which knows the keys that
-//! probes meet: RSA of 1024 bits, ECDSA on P-521, SHA-1 up to TLS 1.2.
+//! The verifier for handshakes of rustls. Certificates are verified by [`verify`](super::verify),
+//! and signatures of handshakes by BoringSSL, which supports the keys of old servers: RSA of 1024
+//! bits, ECDSA on P-521, SHA-1 up to TLS 1.2.
 
 use boring::{
     error::ErrorStack,
@@ -16,7 +17,7 @@ use rustls::{
 
 use crate::net::tls::{certificate, certificate_cache, verify::CertificateVerifier};
 
-/// Has our verification judge the certificates of a handshake.
+/// The verifier of one handshake.
 #[derive(Debug)]
 pub(super) struct RustlsVerifier(pub(super) CertificateVerifier);
 
@@ -35,7 +36,7 @@ impl ServerCertVerifier for RustlsVerifier {
         let response = Some(ocsp_response).filter(|response| !response.is_empty());
         match self.0.verify_sent(sent, response) {
             Ok(()) => Ok(ServerCertVerified::assertion()),
-            // The verdict has the particulars.
+            // The details are in the verdict.
             Err(_) => Err(CertificateError::ApplicationVerificationFailure.into()),
         }
     }
@@ -63,7 +64,7 @@ impl ServerCertVerifier for RustlsVerifier {
     }
 }
 
-/// What a server may sign with, the preferred one first, as in the usual engine.
+/// The signature algorithms to offer, the preferred one first, as with BoringSSL.
 const SCHEMES: [SignatureScheme; 12] = [
     SignatureScheme::RSA_PSS_SHA256,
     SignatureScheme::ECDSA_NISTP256_SHA256,
@@ -79,7 +80,7 @@ const SCHEMES: [SignatureScheme; 12] = [
     SignatureScheme::ECDSA_SHA1_Legacy,
 ];
 
-/// Verifies a signature over TLS 1.3, where some schemes are not allowed.
+/// Verifies a signature of TLS 1.3, which does not allow all schemes.
 fn verify_tls13(
     message: &[u8],
     certificate: &CertificateDer<'_>,
@@ -97,7 +98,7 @@ fn verify_tls13(
     }
 }
 
-/// Verifies a signature by the key of a certificate, whatever else the certificate says.
+/// Verifies a signature with the key of a certificate, regardless of its other fields.
 fn verify(
     message: &[u8],
     certificate: &CertificateDer<'_>,
@@ -106,7 +107,7 @@ fn verify(
     let key = certificate::parse(certificate)
         .and_then(|parsed| PKey::public_key_from_der(parsed.public_key().raw).ok());
     let valid = key.as_ref().map(|key| is_signed(message, key, signed).unwrap_or(false));
-    // A key that did not fit leaves an error behind.
+    // A failed check leaves an error on the queue of this thread.
     drop(ErrorStack::get());
     match valid {
         Some(true) => Ok(HandshakeSignatureValid::assertion()),
@@ -115,7 +116,7 @@ fn verify(
     }
 }
 
-/// The words for a key that no signature can be verified with.
+/// The message for an unsupported type of key.
 const UNSUPPORTED_KEY: &str = "the key of the server's certificate is of a kind that is not \
                                supported; use RSA, ECDSA (P-256, P-384 or P-521) or Ed25519";
 

@@ -1,4 +1,4 @@
-//! What a TLS handshake taught about the peer, and the metrics that show it.
+//! The results of a TLS handshake and their metrics.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use crate::{
     settings::tls::TlsVersion,
 };
 
-/// When the first of the certificates that the server sent ends.
+/// The earliest expiry of the certificates that the server sent.
 pub const EARLIEST_CERT_EXPIRY: Metric = Metric::new(
     "probe_ssl_earliest_cert_expiry",
     "Unix time at which the first of the certificates that the server sent expires.",
@@ -17,17 +17,17 @@ pub const EARLIEST_CERT_EXPIRY: Metric = Metric::new(
 .when("once the server has sent certificates, also when they are refused")
 .unit(Unit::UnixTime);
 
-/// When the last of the certificates that the server sent begins.
+/// The latest start of validity of the certificates that the server sent.
 const LATEST_CERT_NOT_BEFORE: Metric = Metric::new(
     "probe_ssl_latest_cert_not_before",
-    "Unix time from which on all certificates that the server sent are valid.",
+    "Unix time from which all certificates that the server sent are valid.",
     [],
 )
 .extra()
 .when("once the server has sent certificates, also when they are refused")
 .unit(Unit::UnixTime);
 
-/// When the last of the verified chains ends.
+/// The latest expiry of the verified chains.
 pub const LAST_CHAIN_EXPIRY: Metric = Metric::new(
     "probe_ssl_last_chain_expiry_timestamp_seconds",
     "Unix time at which the last of the verified certificate chains expires.",
@@ -36,7 +36,7 @@ pub const LAST_CHAIN_EXPIRY: Metric = Metric::new(
 .when("when a chain was verified")
 .unit(Unit::UnixTime);
 
-/// Who the server says it is.
+/// The leaf certificate.
 pub const LAST_CHAIN_INFO: Metric<5> = Metric::new(
     "probe_ssl_last_chain_info",
     "The server's own certificate.",
@@ -51,19 +51,19 @@ pub const LAST_CHAIN_INFO: Metric<5> = Metric::new(
     "its serial number, in hexadecimal",
 ]);
 
-/// The version of TLS that was agreed on.
+/// The negotiated TLS version.
 pub const VERSION_INFO: Metric<1> =
-    Metric::new("probe_tls_version_info", "The TLS version that was agreed on.", ["version"])
+    Metric::new("probe_tls_version_info", "The negotiated TLS version.", ["version"])
         .when("when the TLS handshake was completed")
         .labels_mean(["such as TLS 1.3"]);
 
-/// The cipher that was agreed on.
+/// The negotiated cipher.
 pub const CIPHER_INFO: Metric<1> =
-    Metric::new("probe_tls_cipher_info", "The TLS cipher that was agreed on.", ["cipher"])
+    Metric::new("probe_tls_cipher_info", "The negotiated TLS cipher.", ["cipher"])
         .when("when the TLS handshake was completed")
         .labels_mean(["its name in the IANA registry"]);
 
-/// Whether the certificate was found good.
+/// The result of the verification.
 pub const VERIFY_INFO: Metric<1> = Metric::new(
     "probe_ssl_verify_info",
     "Result of verifying the server's certificate, also when the module accepts any.",
@@ -73,7 +73,7 @@ pub const VERIFY_INFO: Metric<1> = Metric::new(
 .when("once the server has sent certificates, also when they are refused")
 .labels_mean(["from the list of verdicts below"]);
 
-/// What may be learned from a handshake.
+/// The metrics of a handshake.
 pub const METRICS: &[Description] = &[
     EARLIEST_CERT_EXPIRY.describe(),
     LATEST_CERT_NOT_BEFORE.describe(),
@@ -84,23 +84,22 @@ pub const METRICS: &[Description] = &[
     VERIFY_INFO.describe(),
 ];
 
-/// What was learned from a handshake; there is one as soon as the server has sent certificates.
+/// The results of a handshake. They exist once the server has sent its certificates.
 #[derive(Debug, Clone)]
 pub struct TlsSession {
-    /// The version agreed on; absent until the handshake is complete.
+    /// The negotiated version; absent until the handshake is complete.
     pub version: Option<TlsVersion>,
-    /// The cipher agreed on, by its name in the IANA registry; absent until the handshake is
-    /// complete.
+    /// The IANA name of the negotiated cipher; absent until the handshake is complete.
     pub cipher: Option<String>,
-    /// The application protocol agreed on.
+    /// The negotiated ALPN protocol.
     pub alpn: Option<Vec<u8>>,
-    /// The certificates that the server sent, its own first.
+    /// The certificates that the server sent, the leaf first.
     pub peer_chain: Vec<Arc<Certificate>>,
-    /// Every chain from the server's certificate to a trusted one, both included.
+    /// Every chain from the leaf to a trusted certificate, both included.
     pub verified_chains: Vec<Vec<Arc<Certificate>>>,
-    /// The verdict on the certificate, also when the module accepts any.
+    /// The result of the verification, also if the module accepts any certificate.
     pub verify_result: VerifyResult,
-    /// What exactly is wrong with the certificate, for people; empty when nothing is.
+    /// The explanation of the result for users; empty if the certificate is good.
     pub verify_detail: String,
 }
 
@@ -118,26 +117,26 @@ impl TlsSession {
         }
     }
 
-    /// Whether the handshake was completed; upstream shows nothing otherwise.
+    /// Whether the handshake is complete. Upstream exports nothing otherwise.
     #[must_use]
     pub fn is_complete(&self) -> bool {
         self.version.is_some()
     }
 
-    /// When the first of the certificates that the server sent expires, in Unix time.
+    /// The earliest expiry of the certificates that the server sent, in Unix time.
     #[must_use]
     pub fn earliest_expiry(&self) -> Option<i64> {
         self.peer_chain.iter().map(|certificate| certificate.not_after()).min()
     }
 
-    /// When the last of the certificates that the server sent begins to be valid, in Unix time.
+    /// The latest start of validity of the certificates that the server sent, in Unix time.
     #[must_use]
     pub fn latest_not_before(&self) -> Option<i64> {
         self.peer_chain.iter().map(|certificate| certificate.not_before()).max()
     }
 
-    /// When the last of the verified chains expires, in Unix time; each ends with its first
-    /// certificate that does, the trusted one included.
+    /// The latest expiry of the verified chains, in Unix time. A chain expires with its first
+    /// certificate, the trusted one included.
     #[must_use]
     pub fn last_chain_expiry(&self) -> Option<i64> {
         self.verified_chains
@@ -148,16 +147,16 @@ impl TlsSession {
 }
 
 impl TlsSession {
-    /// Adds all that is known. Of it, upstream has only the metrics in `upstream` for this prober,
-    /// and those only after a complete handshake.
+    /// Adds all metrics. Upstream has only those in `upstream` for this prober, and only after a
+    /// complete handshake.
     pub fn export_as(&self, upstream: &[&str], metrics: &mut MetricSet) {
         metrics.add_facts(self, if self.is_complete() { upstream } else { &[] });
     }
 }
 
 impl Export for TlsSession {
-    /// Unlike upstream: without a verified chain its expiry is absent rather than in the year 1,
-    /// and what is known is shown after a failed handshake too.
+    /// Unlike upstream, the expiry of the chains is absent without a verified chain, rather than in
+    /// the year 1, and the metrics are exported after a failed handshake too.
     fn export(&self, metrics: &mut MetricSet) {
         metrics.add(&VERIFY_INFO, [self.verify_result.label()], 1);
         if let Some(expiry) = self.earliest_expiry() {
@@ -188,7 +187,7 @@ impl Export for TlsSession {
     }
 }
 
-/// The verdict on a server's certificate; [`meaning`](Self::meaning) says more of each.
+/// The result of a verification; see [`meaning`](Self::meaning).
 #[expect(missing_docs, reason = "their meanings are said once, for people")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum VerifyResult {
@@ -203,7 +202,7 @@ pub enum VerifyResult {
 }
 
 impl VerifyResult {
-    /// Every value, in the order of the documentation.
+    /// All values in the order of the documentation.
     pub const ALL: &'static [Self] = &[
         Self::Ok,
         Self::Expired,
@@ -215,7 +214,7 @@ impl VerifyResult {
         Self::Invalid,
     ];
 
-    /// What it means, as one sentence.
+    /// Returns the meaning in one sentence.
     #[must_use]
     pub const fn meaning(self) -> &'static str {
         match self {
@@ -224,13 +223,15 @@ impl VerifyResult {
             Self::NotYetValid => "A certificate is not valid yet.",
             Self::WrongHost => "The certificate is for other names.",
             Self::UnknownAuthority => "No chain leads to a trusted authority.",
-            Self::Revoked => "The OCSP response that the server sends along says so.",
+            Self::Revoked => {
+                "The OCSP response that the server sent says that the certificate is revoked."
+            }
             Self::WeakSignature => "A signature of the chain uses SHA-1 or MD5.",
             Self::Invalid => "Another rule is broken, such as a name constraint.",
         }
     }
 
-    /// The value of the label `result`.
+    /// Returns the value of the label `result`.
     #[must_use]
     pub const fn label(self) -> &'static str {
         match self {
@@ -246,7 +247,7 @@ impl VerifyResult {
     }
 }
 
-/// Seconds as a sample's value; the dates that X.509 can express are exact in it.
+/// Converts seconds to the value of a sample. All dates of X.509 are exact in it.
 #[expect(clippy::cast_precision_loss, clippy::as_conversions, reason = "below 2^53")]
 fn seconds(time: i64) -> f64 {
     time as f64

@@ -1,4 +1,4 @@
-//! A connection once its TLS handshake is complete.
+//! A TLS connection after its handshake.
 
 use std::{
     fmt, io,
@@ -16,17 +16,17 @@ use crate::{
     settings::tls::TlsSettings,
 };
 
-/// Plain text over a TLS connection.
+/// The plain-text stream of a TLS connection.
 ///
-/// An end of the connection below counts as the end of the text, also when the peer did not
-/// announce it: many servers do not. An end within a record is an error, as in Go's client. An error
-/// that TLS is behind carries a [`Failure`](crate::diagnostics::Failure).
+/// The end of the transport is the end of the stream, also without `close_notify`, which many
+/// servers omit. An end within a record is an error, as in Go's client. An error that TLS caused
+/// contains a [`Failure`](crate::diagnostics::Failure).
 pub struct TlsStream<S> {
     engine: Engine<S>,
     settings: Arc<TlsSettings>,
 }
 
-/// What speaks TLS.
+/// The engine of a connection.
 enum Engine<S> {
     Boring(SslStream<BufferedStream<S>>),
     /// Boxed, since it is large and rare.
@@ -88,7 +88,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for TlsStream<S> {
         let before = buffer.filled().len();
         let is_end = match ready!(engine!(self, poll_read(context, buffer))) {
             Ok(()) => buffer.filled().len() == before && buffer.remaining() > 0,
-            // So the fallback engine reports an end that was not announced.
+            // The error of the fallback engine for an end without `close_notify`.
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => true,
             Err(error) => return Poll::Ready(Err(self.explain(error))),
         };

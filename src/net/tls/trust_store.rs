@@ -1,4 +1,4 @@
-//! The authorities that a probe trusts.
+//! The certificates that a probe trusts.
 
 use std::{
     collections::HashMap,
@@ -19,9 +19,9 @@ pub(super) struct TrustStore {
 }
 
 impl TrustStore {
-    /// The certificates in PEM text; what is not one is passed over, as Go does.
+    /// Creates a store from a PEM text. Malformed certificates are ignored, as in Go.
     ///
-    /// Stores of the same text are shared for as long as somebody uses them.
+    /// Stores of the same text are shared while they are in use.
     pub(super) fn from_pem(text: &[u8]) -> Arc<Self> {
         static SHARED: Mutex<Option<HashMap<[u8; 32], Weak<TrustStore>>>> = Mutex::new(None);
 
@@ -37,22 +37,22 @@ impl TrustStore {
         store
     }
 
-    /// Whether nothing is trusted.
+    /// Whether the store is empty.
     pub(super) fn is_empty(&self) -> bool {
         self.by_subject.is_empty()
     }
 
-    /// All trusted certificates.
+    /// Iterates over all trusted certificates.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Arc<Certificate>> {
         self.by_subject.values().flatten()
     }
 
-    /// The trusted certificates of a subject.
+    /// Iterates over the trusted certificates of a subject.
     pub(super) fn named(&self, subject: &[u8]) -> impl Iterator<Item = &Arc<Certificate>> {
         self.by_subject.get(subject).into_iter().flatten()
     }
 
-    /// Whether this very certificate is trusted.
+    /// Whether this certificate itself is trusted.
     pub(super) fn contains(&self, certificate: &Certificate) -> bool {
         self.named(&certificate.subject).any(|trusted| **trusted == *certificate)
     }
@@ -69,7 +69,7 @@ impl TrustStore {
     }
 }
 
-/// The DER of every certificate in PEM text.
+/// Returns the DER of every certificate in a PEM text.
 pub(super) fn certificates(pem: &[u8]) -> Vec<Vec<u8>> {
     const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
     const END: &str = "-----END CERTIFICATE-----";
@@ -85,7 +85,7 @@ pub(super) fn certificates(pem: &[u8]) -> Vec<Vec<u8>> {
         .collect()
 }
 
-/// Where distributions keep their authorities; the first file that is there counts.
+/// Files with trusted certificates in common distributions. The first existing one is read.
 const FILES: [&str; 8] = [
     "/etc/ssl/certs/ca-certificates.crt", // Debian, Arch, Gentoo
     "/etc/pki/tls/certs/ca-bundle.crt",   // Fedora, RHEL 6
@@ -97,11 +97,11 @@ const FILES: [&str; 8] = [
     "/usr/local/share/certs/ca-root-nss.crt", // DragonFly
 ];
 
-/// And the directories, of which all files count.
+/// Directories with trusted certificates. All of their files are read.
 const DIRECTORIES: [&str; 2] = ["/etc/ssl/certs", "/etc/pki/tls/certs"];
 
-/// Where to look for the system's authorities: `SSL_CERT_FILE` and `SSL_CERT_DIR` replace the
-/// usual places.
+/// The locations of the system's trusted certificates. `SSL_CERT_FILE` and `SSL_CERT_DIR` replace
+/// the default ones.
 struct Places {
     files: Vec<PathBuf>,
     directories: Vec<PathBuf>,
@@ -131,7 +131,7 @@ impl Places {
         let mut found: Vec<_> = file.iter().flat_map(|text| certificates(text)).collect();
         for directory in &self.directories {
             for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
-                // Links within the directory are other names of files that are read anyway.
+                // Links within the directory are duplicates of files that are read anyway.
                 let target = fs::read_link(entry.path());
                 let within = target.is_ok_and(|target| target.components().count() == 1);
                 if !within && let Ok(text) = fs::read(entry.path()) {
@@ -143,10 +143,11 @@ impl Places {
     }
 }
 
-/// The system's authorities, and the state of the places that they were read from.
+/// The system's trusted certificates, and the stamps of their files.
 type Known = (Vec<Option<Stamp>>, Arc<TrustStore>);
 
-/// The system's authorities; read anew when their files have changed. Blocks.
+/// Returns the system's trusted certificates. They are read again if their files have changed.
+/// Blocks.
 pub(super) fn system() -> Arc<TrustStore> {
     static SYSTEM: Mutex<Option<Known>> = Mutex::new(None);
 

@@ -1,49 +1,49 @@
-//! What a certificate says about its own use, by the rules of Go's verifier.
+//! The uses that a certificate allows, by the rules of Go's verifier.
 
 use x509_parser::{certificate::X509Certificate, extensions::X509Extension, x509::X509Version};
 
 use crate::net::tls::x509_extensions::{self, oid};
 
-/// What a certificate may be used for.
+/// The uses that a certificate allows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Usage {
-    /// Whether it is an authority's.
+    /// Whether it may sign other certificates.
     pub(super) authority: Authority,
-    /// How many intermediate certificates may lie below it.
+    /// The maximum number of intermediate certificates between it and a leaf.
     pub(super) max_intermediates: Option<u32>,
-    /// Whether it may stand in the chain of a server.
+    /// Whether it may be in the chain of a server.
     pub(super) serves: bool,
-    /// Whether it limits what its descendants may be, by name or by policy.
+    /// Whether it has constraints on names or policies.
     pub(super) constrains: bool,
-    /// What its issuer signed it with.
+    /// The strength of the algorithm of its signature.
     pub(super) signature: Signature,
-    /// What makes it unfit for verification altogether.
+    /// The reason for which it can never be verified.
     pub(super) defect: Option<String>,
 }
 
-/// Whether a certificate may sign others.
+/// The right to sign other certificates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Authority {
-    /// It says so.
+    /// It is a CA certificate.
     Yes,
-    /// It is older than the extension that would say so; good enough for one that is trusted.
+    /// It is of a version without basic constraints. This is enough for a trusted certificate.
     Unsaid,
-    /// It may not.
+    /// It must not sign certificates.
     No,
 }
 
-/// How good a signature's algorithm is.
+/// The strength of a signature algorithm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Signature {
-    /// One that Go accepts.
+    /// An algorithm that Go accepts.
     Sound,
     /// SHA-1 or MD5.
     Weak,
-    /// Another.
+    /// Another algorithm.
     Unknown,
 }
 
-/// Extensions that verification takes into account, or that say nothing to it.
+/// Extensions that may be critical, since Go knows them.
 const UNDERSTOOD: [&[u8]; 13] = [
     oid::SUBJECT_KEY_IDENTIFIER,
     oid::KEY_USAGE,
@@ -97,7 +97,7 @@ impl Usage {
         usage
     }
 
-    /// Takes an extension into account; `None` if it is malformed and Go would notice.
+    /// Applies an extension; `None` if it is malformed in a part that Go parses.
     fn apply_extension(&mut self, extension: &X509Extension<'_>, signs: &mut bool) -> Option<()> {
         let value = extension.value;
         match extension.oid.as_bytes() {

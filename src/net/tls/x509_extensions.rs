@@ -1,8 +1,7 @@
-//! The extensions of a certificate that verification looks into, read as Go's `crypto/x509` reads
-//! them.
+//! Parsers of the extensions that the verification uses, as strict as Go's `crypto/x509`.
 //!
-//! Only these are looked into. The parser of the library looks into many others, and into parts of
-//! these that say nothing to verification; real certificates have errors there that nobody notices.
+//! Other extensions, and other parts of these, are not parsed: certificates in use have errors
+//! there, which Go does not notice.
 
 use x509_parser::asn1_rs::Oid;
 
@@ -38,7 +37,7 @@ pub(super) mod tag {
 /// A general name: its tag and its content.
 pub(super) type GeneralName<'d> = (u32, &'d [u8]);
 
-/// Reads subject alternative names.
+/// Parses subject alternative names.
 pub(super) fn alternative_names(value: &[u8]) -> Option<Vec<GeneralName<'_>>> {
     let mut elements = whole_sequence(value)?;
     let mut names = Vec::new();
@@ -55,7 +54,7 @@ fn general_name<'d>(elements: &mut Elements<'d>) -> Option<GeneralName<'d>> {
     (!matches!(tag, tag::EMAIL | tag::DNS | tag::URI) || text.is_ascii()).then_some((tag, text))
 }
 
-/// Reads basic constraints: whether it is an authority, and how many intermediates may follow.
+/// Parses basic constraints: the CA flag and the path length.
 pub(super) fn basic_constraints(value: &[u8]) -> Option<(bool, Option<u32>)> {
     let mut elements = whole_sequence(value)?;
     let is_authority = match elements.universal(number::BOOLEAN) {
@@ -74,7 +73,8 @@ pub(super) fn basic_constraints(value: &[u8]) -> Option<(bool, Option<u32>)> {
     Some((is_authority, most))
 }
 
-/// Reads a key usage: whether the key may sign certificates, which one without any bit may.
+/// Parses a key usage and returns whether the key may sign certificates. A key usage without any
+/// bit allows it, as in Go.
 pub(super) fn key_usage_allows_signing_certificates(value: &[u8]) -> Option<bool> {
     const KEY_CERT_SIGN: u8 = 1 << 2;
     let mut elements = Elements(value);
@@ -95,7 +95,7 @@ pub(super) fn is_empty_key_usage(value: &[u8]) -> bool {
     bits.is_some_and(|bits| bits.iter().skip(1).all(|bits| *bits == 0))
 }
 
-/// Reads an extended key usage: its purposes, as the content of object identifiers.
+/// Parses an extended key usage and returns its object identifiers.
 pub(super) fn extended_key_usage(value: &[u8]) -> Option<Vec<&[u8]>> {
     let mut elements = whole_sequence(value)?;
     let mut purposes = Vec::new();
@@ -105,13 +105,12 @@ pub(super) fn extended_key_usage(value: &[u8]) -> Option<Vec<&[u8]>> {
     Some(purposes)
 }
 
-/// Reads a subject key identifier.
+/// Parses a subject key identifier.
 pub(super) fn subject_key_identifier(value: &[u8]) -> Option<&[u8]> {
     Elements(value).universal(number::OCTET_STRING)
 }
 
-/// Reads an authority key identifier, of which only the identifier itself is looked at; it is empty
-/// if there is none.
+/// Parses an authority key identifier and returns its key identifier, which is empty if absent.
 pub(super) fn authority_key_identifier(value: &[u8]) -> Option<&[u8]> {
     let mut elements = Elements(value).sequence()?;
     Some(elements.tagged(0).unwrap_or_default())
@@ -123,7 +122,7 @@ pub(super) struct NameConstraints<'d> {
     pub(super) excluded: Vec<GeneralName<'d>>,
 }
 
-/// Reads name constraints.
+/// Parses name constraints.
 pub(super) fn name_constraints(value: &[u8]) -> Option<NameConstraints<'_>> {
     let mut elements = whole_sequence(value)?;
     let (permitted, excluded) = (elements.tagged(0), elements.tagged(1));
@@ -140,7 +139,7 @@ pub(super) fn name_constraints(value: &[u8]) -> Option<NameConstraints<'_>> {
     Some(NameConstraints { permitted: subtrees(permitted)?, excluded: subtrees(excluded)? })
 }
 
-/// Whether the extension `oid`, whose content says nothing here, has its form; others have any.
+/// Whether the extension `oid`, whose content is not used, is well-formed. Unknown extensions are.
 pub(super) fn has_its_form(oid: &Oid<'_>, value: &[u8]) -> bool {
     match oid.as_bytes() {
         oid::CRL_DISTRIBUTION_POINTS
@@ -156,7 +155,7 @@ pub(super) fn has_its_form(oid: &Oid<'_>, value: &[u8]) -> bool {
     }
 }
 
-/// What is in a sequence with nothing behind it.
+/// Parses a sequence that is the whole of `value`.
 fn whole_sequence(value: &[u8]) -> Option<Elements<'_>> {
     let mut outer = Elements(value);
     let elements = outer.sequence()?;
@@ -204,7 +203,7 @@ mod tests {
         assert_eq!(names, [(0, &b"\x05\x00"[..]), (2, b"a"), (8, b"\x2a")]);
         assert_eq!(alternative_names(b"\x30\x03\x82\x01\xfc"), None);
         assert_eq!(alternative_names(b"\x30\x03\x82\x02a"), None);
-        // The issuer of an authority key identifier is not looked into.
+        // The issuer of an authority key identifier is not parsed.
         let identifier = b"\x30\x08\x80\x01\x07\xa1\x03\xff\xff\xff";
         assert_eq!(authority_key_identifier(identifier), Some(&b"\x07"[..]));
         assert_eq!(authority_key_identifier(b"\x04\x01\x07"), None);

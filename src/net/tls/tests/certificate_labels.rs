@@ -1,4 +1,4 @@
-//! How names, serial numbers and alternative names of odd certificates are shown.
+//! Labels of unusual certificates: names, serial numbers and alternative names.
 //!
 //! The expected strings were seen in the labels of blackbox_exporter 0.28.0 for such certificates.
 

@@ -1,4 +1,4 @@
-//! What is remembered of certificates decides nothing about another handshake.
+//! Cached certificates do not decide about later handshakes.
 
 use std::sync::Arc;
 

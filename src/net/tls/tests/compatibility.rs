@@ -1,4 +1,4 @@
-//! What Go's client reaches must be reached, and what it refuses must be refused.
+//! Servers that Go's client accepts are accepted, and those that it refuses are refused.
 
 use std::{net::SocketAddr, sync::Arc};
 

@@ -1,4 +1,4 @@
-//! Handshakes with servers of all kinds.
+//! Tests of handshakes, with servers made for each.
 
 mod certificate_labels;
 mod certificate_reuse;

@@ -1,4 +1,4 @@
-//! What a server says itself of its certificate.
+//! Stapled OCSP responses.
 
 use boring::ssl::SslVersion;
 

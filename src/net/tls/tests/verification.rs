@@ -1,4 +1,4 @@
-//! Which certificates are good, and what is learned from those that are not.
+//! Good and bad certificates, and the metrics of bad ones.
 
 use boring::ssl::SslVersion;
 

@@ -1,4 +1,4 @@
-//! The words about certificates that are not good.
+//! Messages about bad certificates.
 
 use super::{connect, fixtures, trusting};
 use crate::diagnostics::Reason;
