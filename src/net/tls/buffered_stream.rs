@@ -35,7 +35,7 @@ pub(super) struct Received {
 /// Maximum number of first bytes to keep.
 const MAX_BEGINNING: usize = 64;
 
-/// Size of the read buffer in bytes. The answer to a ClientHello usually fits.
+/// Size of the read buffer in bytes. The answer to a `ClientHello` usually fits.
 const BUFFER_SIZE: usize = 4096;
 
 impl<S> BufferedStream<S> {

@@ -19,7 +19,7 @@ const CIPHERS: &str = "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256
 
 const GROUPS: &str = "X25519MLKEM768:X25519:P-256:P-384:P-521";
 
-/// Without the large key share of ML-KEM, so that a ClientHello fits into one datagram. Some
+/// Without the large key share of ML-KEM, so that a `ClientHello` fits into one datagram. Some
 /// servers lose the second one, and answer only its retransmission.
 #[cfg(feature = "http3")]
 const GROUPS_OVER_QUIC: &str = "X25519:P-256:P-384:P-521";
