@@ -131,7 +131,7 @@ impl App {
                 .context("Error starting HTTP server")?;
             let access_control = exporter.access_control().map(Arc::clone);
             let tls =
-                access_control.as_ref().is_some_and(|access_control| access_control.speaks_tls());
+                access_control.as_ref().is_some_and(|access_control| access_control.uses_tls());
             let tls = if tls { "TLS is enabled." } else { "TLS is disabled." };
             for address in &addresses {
                 log::info!(address:%; "Listening on");
@@ -247,6 +247,6 @@ async fn watch_web_config(access_control: Arc<AccessControl>) {
         tokio::time::sleep(WEB_CONFIG_INTERVAL).await;
         let access_control = Arc::clone(&access_control);
         // A look that broke down is made again.
-        spawn_blocking(move || access_control.look()).await.unwrap_or_default();
+        spawn_blocking(move || access_control.reload_if_changed()).await.unwrap_or_default();
     }
 }

@@ -85,7 +85,7 @@ impl WebServer {
             let stopping = stopping.clone();
             let access_control = exporter
                 .access_control()
-                .filter(|access_control| access_control.speaks_tls())
+                .filter(|access_control| access_control.uses_tls())
                 .map(Arc::clone);
             server = if let Some(access_control) = access_control {
                 server.listen("web", listener, move || {

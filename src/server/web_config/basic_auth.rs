@@ -1,4 +1,4 @@
-//! Users and their passwords.
+//! Basic authentication: users and their passwords.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -15,17 +15,17 @@ use tokio::{sync::Semaphore, task::spawn_blocking};
 
 use crate::settings::secret::Secret;
 
-/// Who may come in; without users, everybody.
+/// The users of the web config file. Without users, every request is allowed.
 #[derive(Debug)]
 pub(super) struct Users {
     hashes: BTreeMap<String, Secret>,
-    /// What the password of an unknown user is compared with, so that it takes as long as that of a
-    /// known one: of the user whose hash has the highest cost.
+    /// The hash that passwords of unknown users are compared with, so that the response takes as
+    /// long as for a known user. It is the hash with the highest cost.
     decoy: Secret,
 }
 
 impl Users {
-    /// The hashes are well-formed.
+    /// Creates the users. The hashes must be well-formed.
     pub(super) fn new(hashes: BTreeMap<String, Secret>) -> Self {
         let cost = |hash: &&Secret| {
             hash.expose().parse::<bcrypt::HashParts>().map_or(0, |parts| parts.get_cost())
@@ -39,40 +39,41 @@ impl Users {
     }
 }
 
-/// What becomes of a login.
+/// Result of an authentication.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum AuthResult {
     Granted,
     Denied,
-    /// Too many passwords wait to be checked.
+    /// Too many passwords are waiting to be checked.
     Busy,
 }
 
-/// Checks passwords one at a time, since that is made to take long, and remembers the right ones.
+/// Checks passwords one at a time, because bcrypt is slow, and caches the correct ones.
 pub(super) struct Authenticator {
-    /// Without it, what is remembered tells nothing of passwords.
+    /// Key of the tags, so that the cache reveals nothing about the passwords.
     key: [u8; 32],
-    /// A tag of the last password of each user that was right, and of its hash.
-    known: Mutex<HashMap<String, [u8; 32]>>,
-    turn: Arc<Semaphore>,
+    /// The last correct password of each user, as a keyed hash of password and bcrypt hash.
+    cache: Mutex<HashMap<String, [u8; 32]>>,
+    /// Allows one comparison at a time.
+    semaphore: Arc<Semaphore>,
     waiting: AtomicUsize,
 }
 
-/// As many passwords may wait for their turn, some seconds at bcrypt's usual cost.
+/// Maximum number of passwords that wait for their check: some seconds at bcrypt's default cost.
 const MAX_WAITING: usize = 100;
 
 impl Default for Authenticator {
     fn default() -> Self {
         Self {
             key: rand::random(),
-            known: Mutex::default(),
-            turn: Arc::new(Semaphore::new(1)),
+            cache: Mutex::default(),
+            semaphore: Arc::new(Semaphore::new(1)),
             waiting: AtomicUsize::new(0),
         }
     }
 }
 
-/// With the key and what is remembered, passwords could be tried much faster than bcrypt lets one.
+/// Hides key and cache: with both, passwords could be guessed much faster than with bcrypt.
 impl fmt::Debug for Authenticator {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("Authenticator").finish_non_exhaustive()
@@ -80,54 +81,55 @@ impl fmt::Debug for Authenticator {
 }
 
 impl Authenticator {
-    /// Judges the value of an `Authorization` header.
+    /// Checks the value of an `Authorization` header.
     pub(super) async fn check(&self, users: &Users, authorization: Option<&str>) -> AuthResult {
         let Some((user, password)) = authorization.and_then(credentials) else {
             return AuthResult::Denied;
         };
         let hash = users.hashes.get(&user);
         let tag = hash.and_then(|hash| self.tag(&user, hash, &password));
-        if tag.is_some() && self.known().get(&user).copied() == tag {
+        if tag.is_some() && self.cache().get(&user).copied() == tag {
             return AuthResult::Granted;
         }
         let Some(_waiting) = Waiting::begin(&self.waiting) else { return AuthResult::Busy };
         let matches = self.compare(hash.unwrap_or(&users.decoy), password).await;
         let (true, Some(tag)) = (matches, tag) else { return AuthResult::Denied };
-        self.known().insert(user, tag);
+        self.cache().insert(user, tag);
         AuthResult::Granted
     }
 
-    /// Forgets users that there are no more.
+    /// Removes users that do not exist any more from the cache.
     pub(super) fn retain(&self, users: &Users) {
-        self.known().retain(|user, _| users.hashes.contains_key(user));
+        self.cache().retain(|user, _| users.hashes.contains_key(user));
     }
 
-    /// Whether it is the password that the hash was made of.
+    /// Compares a password with a bcrypt hash.
     async fn compare(&self, hash: &Secret, password: Vec<u8>) -> bool {
-        let Ok(turn) = Arc::clone(&self.turn).acquire_owned().await else { return false };
+        let Ok(permit) = Arc::clone(&self.semaphore).acquire_owned().await else { return false };
         let hash = hash.clone();
-        // The turn ends with the work, also when the client hangs up before.
+        // The permit is held until the end of the comparison, also if the client disconnects.
         let compare = move || {
             let matches = bcrypt::verify(password, hash.expose()).unwrap_or(false);
-            drop(turn);
+            drop(permit);
             matches
         };
         spawn_blocking(compare).await.unwrap_or(false)
     }
 
+    /// The keyed hash of a password, for the cache.
     fn tag(&self, user: &str, hash: &Secret, password: &[u8]) -> Option<[u8; 32]> {
-        // Tags are compared for one user at a time, and hashes have a fixed form; so nothing can
-        // move from one part to the next.
+        // The parts need no separators: tags are only compared for the same user, and the bcrypt
+        // hash has a fixed length.
         let text = [user.as_bytes(), hash.expose().as_bytes(), password].concat();
         hmac_sha256(&self.key, &text).ok()
     }
 
-    fn known(&self) -> std::sync::MutexGuard<'_, HashMap<String, [u8; 32]>> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    fn cache(&self) -> std::sync::MutexGuard<'_, HashMap<String, [u8; 32]>> {
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A place in the queue of passwords.
+/// A place in the queue of passwords to be checked.
 struct Waiting<'a>(&'a AtomicUsize);
 
 impl<'a> Waiting<'a> {
@@ -143,7 +145,7 @@ impl Drop for Waiting<'_> {
     }
 }
 
-/// User and password of a header such as `Basic dXNlcjpwYXNz`.
+/// Decodes user and password of a header such as `Basic dXNlcjpwYXNz`.
 fn credentials(authorization: &str) -> Option<(String, Vec<u8>)> {
     let (scheme, encoded) = authorization.split_once(' ')?;
     if !scheme.eq_ignore_ascii_case("Basic") {
@@ -159,7 +161,7 @@ fn credentials(authorization: &str) -> Option<(String, Vec<u8>)> {
 mod tests {
     use super::*;
 
-    /// Of `secret`, at the lowest cost.
+    /// Users with the password `secret`, hashed with the lowest cost.
     fn users(names: &[&str]) -> Users {
         let hash = || Secret::new(bcrypt::hash("secret", 4).unwrap());
         Users::new(names.iter().map(|name| ((*name).to_owned(), hash())).collect())
@@ -170,7 +172,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn only_the_right_password_of_a_known_user_is_let_in() {
+    async fn only_the_correct_password_of_a_known_user_is_granted() {
         let (users, authenticator) = (users(&["alice", "bob"]), Authenticator::default());
         let granted = [basic("alice:secret"), basic("bob:secret").replace("Basic", "bASIC")];
         for header in granted.iter().chain(&granted) {
@@ -195,11 +197,11 @@ mod tests {
             );
         }
         assert_eq!(authenticator.check(&users, None).await, AuthResult::Denied);
-        assert_eq!(authenticator.known().len(), 2, "only right passwords are remembered");
+        assert_eq!(authenticator.cache().len(), 2, "only correct passwords are cached");
     }
 
     #[tokio::test]
-    async fn debugging_shows_nothing_to_try_passwords_with() {
+    async fn debug_output_contains_no_hashes() {
         let (users, authenticator) = (users(&["alice"]), Authenticator::default());
         assert_eq!(
             authenticator.check(&users, Some(&basic("alice:secret"))).await,
@@ -210,7 +212,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_remembered_password_holds_only_with_its_hash() {
+    async fn a_cached_password_is_valid_only_with_its_hash() {
         let (before, authenticator) = (users(&["alice"]), Authenticator::default());
         let header = basic("alice:secret");
         assert_eq!(authenticator.check(&before, Some(&header)).await, AuthResult::Granted);
@@ -218,11 +220,11 @@ mod tests {
         let after = Users::new([("alice".to_owned(), other)].into());
         assert_eq!(authenticator.check(&after, Some(&header)).await, AuthResult::Denied);
         authenticator.retain(&users(&["bob"]));
-        assert!(authenticator.known().is_empty());
+        assert!(authenticator.cache().is_empty());
     }
 
     #[tokio::test]
-    async fn a_remembered_password_does_not_wait_and_too_many_are_sent_away() {
+    async fn a_cached_password_does_not_wait_and_too_many_waiting_are_rejected() {
         let (users, authenticator) = (users(&["alice"]), Authenticator::default());
         let right = basic("alice:secret");
         assert_eq!(authenticator.check(&users, Some(&right)).await, AuthResult::Granted);

@@ -1,4 +1,4 @@
-//! Which certificates of clients are accepted.
+//! Verification of client certificates.
 
 use std::{net::IpAddr, sync::Arc};
 
@@ -19,14 +19,16 @@ use x509_parser::{certificate::X509Certificate, extensions::GeneralName, prelude
 
 use crate::config::web::ClientAuth;
 
-/// Judges the certificates of clients.
+/// Verifies client certificates.
 #[derive(Debug)]
 pub(super) struct ClientVerifier {
     is_mandatory: bool,
-    /// Without one, any certificate will do.
+    /// Verifies the chain. Without it, any certificate is accepted.
     verifier: Option<Arc<dyn ClientCertVerifier>>,
+    /// The trusted CA certificates.
     trusted: Vec<CertificateDer<'static>>,
-    sans: Option<Vec<String>>,
+    /// The allowed subject alternative names; all if none are configured.
+    allowed_sans: Option<Vec<String>>,
     algorithms: WebPkiSupportedAlgorithms,
 }
 
@@ -34,7 +36,7 @@ impl ClientVerifier {
     pub(super) fn new(
         auth: ClientAuth,
         trusted: Vec<CertificateDer<'static>>,
-        sans: Option<Vec<String>>,
+        allowed_sans: Option<Vec<String>>,
         provider: &Arc<CryptoProvider>,
     ) -> Result<Self, String> {
         let verifier = if auth.verifies() {
@@ -42,7 +44,7 @@ impl ClientVerifier {
             roots.add_parsable_certificates(trusted.iter().cloned());
             let builder =
                 WebPkiClientVerifier::builder_with_provider(roots.into(), Arc::clone(provider));
-            Some(builder.build().map_err(|error| format!("no usable authority: {error}"))?)
+            Some(builder.build().map_err(|error| format!("no usable CA certificate: {error}"))?)
         } else {
             None
         };
@@ -50,14 +52,14 @@ impl ClientVerifier {
             is_mandatory: auth.is_mandatory(),
             verifier,
             trusted,
-            sans,
+            allowed_sans,
             algorithms: provider.signature_verification_algorithms,
         })
     }
 
-    /// Whether one of its names is allowed.
-    fn allows(&self, certificate: &CertificateDer<'_>) -> Result<(), Error> {
-        let Some(allowed) = &self.sans else { return Ok(()) };
+    /// Checks that one of the subject alternative names is allowed.
+    fn check_names(&self, certificate: &CertificateDer<'_>) -> Result<(), Error> {
+        let Some(allowed) = &self.allowed_sans else { return Ok(()) };
         let (_, certificate) = X509Certificate::from_der(certificate)
             .map_err(|_| Error::InvalidCertificate(CertificateError::BadEncoding))?;
         let names = certificate.subject_alternative_name().ok().flatten();
@@ -84,9 +86,9 @@ fn is_name(name: &GeneralName<'_>, allowed: &str) -> bool {
     }
 }
 
-/// Accepts a certificate that is itself among the trusted ones, such as one that signed itself and
-/// calls itself an authority: Go does so, and the verifier of rustls does not.
-fn is_valid_by_itself(certificate: &CertificateDer<'_>, now: UnixTime) -> Result<(), Error> {
+/// Verifies a client certificate that is itself one of the trusted certificates, such as a
+/// self-signed one. Go accepts these; the verifier of rustls does not.
+fn verify_trusted(certificate: &CertificateDer<'_>, now: UnixTime) -> Result<(), Error> {
     let wrong = |error| Err(Error::InvalidCertificate(error));
     let Ok((_, certificate)) = X509Certificate::from_der(certificate) else {
         return wrong(CertificateError::BadEncoding);
@@ -124,12 +126,12 @@ impl ClientCertVerifier for ClientVerifier {
     ) -> Result<ClientCertVerified, Error> {
         if let Some(verifier) = &self.verifier {
             if self.trusted.contains(certificate) {
-                is_valid_by_itself(certificate, now)?;
+                verify_trusted(certificate, now)?;
             } else {
                 verifier.verify_client_cert(certificate, chain, now)?;
             }
         }
-        self.allows(certificate)?;
+        self.check_names(certificate)?;
         Ok(ClientCertVerified::assertion())
     }
 

@@ -1,4 +1,4 @@
-//! From a connection to one that speaks TLS.
+//! TLS handshake of the listener.
 
 use std::{io, pin::pin, time::Duration};
 
@@ -12,50 +12,55 @@ use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 use crate::server::web_config::AccessControl;
 
-/// How long a handshake may take.
+/// Timeout of a handshake.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The type of the record that opens a handshake.
-const HANDSHAKE: u8 = 22;
+/// Type of the TLS record that starts a handshake.
+const HANDSHAKE_RECORD: u8 = 22;
 
-/// What Go's server says to somebody who forgot the `s` of `https`.
+/// Response to a plain HTTP request; the same as Go's.
 const PLAIN_HTTP: &[u8] = b"HTTP/1.0 400 Bad Request\r\n\r\n\
     Client sent an HTTP request to an HTTPS server.\n";
 
-/// More of a request that is refused anyway is not read.
+/// Maximum number of bytes of a plain HTTP request that are read and discarded.
 const MAX_DISCARDED: u64 = 64 << 10;
 
-/// Makes the handshake, under the rules of this moment.
+/// Performs the handshake with the active TLS settings.
 pub(in crate::server) async fn accept(
     stream: TcpStream,
-    guard: &AccessControl,
+    access_control: &AccessControl,
 ) -> io::Result<TlsStream<TcpStream>> {
-    match select(pin!(begin(stream, guard)), pin!(sleep(TIMEOUT))).await {
+    match select(pin!(handshake(stream, access_control)), pin!(sleep(TIMEOUT))).await {
         Either::Left((result, _)) => result,
         Either::Right(_) => {
-            Err(io::Error::new(io::ErrorKind::TimedOut, "the handshake took too long"))
+            let message = format!("TLS handshake timeout after {} s", TIMEOUT.as_secs());
+            Err(io::Error::new(io::ErrorKind::TimedOut, message))
         }
     }
 }
 
-async fn begin(stream: TcpStream, guard: &AccessControl) -> io::Result<TlsStream<TcpStream>> {
-    // A client that says nothing costs no more than its connection.
+async fn handshake(
+    stream: TcpStream,
+    access_control: &AccessControl,
+) -> io::Result<TlsStream<TcpStream>> {
+    // Peeking first allocates no TLS state for a client that sends nothing.
     let mut first = [0];
     stream.peek(&mut first).await?;
     if first.iter().all(u8::is_ascii_uppercase) {
         refuse_plain_http(stream).await?;
-        return Err(io::Error::other("a request without TLS"));
+        return Err(io::Error::other("client sent a plain HTTP request"));
     }
-    if first != [HANDSHAKE] {
-        return Err(io::Error::other("no TLS handshake"));
+    if first != [HANDSHAKE_RECORD] {
+        return Err(io::Error::other("first record is not a TLS handshake"));
     }
-    let Some(config) = guard.tls() else {
-        return Err(io::Error::other("there is no TLS to speak"));
+    let Some(config) = access_control.tls() else {
+        return Err(io::Error::other("TLS is not configured"));
     };
     TlsAcceptor::from(config).accept(stream).await
 }
 
-/// Reads on until the client has its answer: one that is closed with unread bytes would be lost.
+/// Sends the response and reads the rest of the request: closing a connection with unread bytes
+/// would discard the response.
 async fn refuse_plain_http(mut stream: TcpStream) -> io::Result<()> {
     stream.write_all(PLAIN_HTTP).await?;
     stream.shutdown().await?;

@@ -1,4 +1,4 @@
-//! What each request meets first: rate limit, headers, users.
+//! Middleware of all requests: rate limit, users, headers.
 
 use std::sync::Arc;
 
@@ -19,16 +19,16 @@ use crate::server::{
     web_config::{AccessControl, basic_auth::AuthResult},
 };
 
-/// Lets a request through, or answers it.
+/// Passes an admitted request on, or rejects it.
 pub(in crate::server) async fn admit(
-    guard: Option<Arc<AccessControl>>,
+    access_control: Option<Arc<AccessControl>>,
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    let Some(guard) = guard else {
+    let Some(access_control) = access_control else {
         return next.call(request).await.map(ServiceResponse::map_into_boxed_body);
     };
-    let rules = guard.rules();
+    let rules = access_control.rules();
     if !rules.limit.admits() {
         return Ok(refuse(request, StatusCode::TOO_MANY_REQUESTS, "Too Many Requests"));
     }
@@ -37,7 +37,7 @@ pub(in crate::server) async fn admit(
     } else {
         let authorization = request.headers().get(header::AUTHORIZATION);
         let authorization = authorization.and_then(|value| value.to_str().ok());
-        guard.authenticator.check(&rules.users, authorization).await
+        access_control.authenticator.check(&rules.users, authorization).await
     };
     let answered = match login {
         AuthResult::Granted => next.call(request).await.map(ServiceResponse::map_into_boxed_body),
@@ -69,7 +69,7 @@ fn refuse(request: ServiceRequest, status: StatusCode, text: &str) -> ServiceRes
     request.into_response(response)
 }
 
-/// Where a page sets a header too, the page's counts, as in upstream.
+/// Adds the configured headers. Like upstream, does not replace headers of the response.
 fn add(headers: &mut HeaderMap, more: &HeaderMap) {
     for (name, value) in more {
         if !headers.contains_key(name) {

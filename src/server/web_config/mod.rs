@@ -1,7 +1,7 @@
-//! What stands before all routes when there is a web config file: TLS, rate limit, headers, users.
+//! Access control of the listener by a web config file: TLS, rate limit, users, headers.
 //!
-//! The file is read at the start and again when it, or a file that it names, has changed; requests
-//! and handshakes find everything ready.
+//! The file is read at the start, and again when it or a file that it names has changed. Requests
+//! and handshakes use the prepared rules.
 
 mod basic_auth;
 mod client_certificates;
@@ -32,123 +32,129 @@ use crate::{
     settings::file::{self, Stamp, USUAL_MIB},
 };
 
-/// The rules in force, and how they are kept current.
+/// The active rules, and the state for reloading them.
 #[derive(Debug)]
 pub struct AccessControl {
     file: PathBuf,
     rules: ArcSwap<AccessRules>,
     authenticator: Authenticator,
     failed_reloads: AtomicU64,
-    /// Whether the file was good when it was last looked at.
+    /// False if the last attempt to load the file failed.
     is_current: AtomicBool,
-    /// Locked for as long as a look at the files takes, so that looks never overlap.
-    seen: Mutex<LoadedFiles>,
+    /// Locked during a check of the files, so that checks never overlap.
+    loaded: Mutex<LoadedFiles>,
 }
 
-/// What the rules in force were made of, and what the last look at that found.
+/// The files of the active rules, and the result of the last check of them.
 #[derive(Debug)]
 struct LoadedFiles {
+    /// The files, with their stamps when they were loaded.
     files: Vec<(PathBuf, Option<Stamp>)>,
+    /// Digest of the content of all files.
     digest: [u8; 32],
-    /// The stamps of the last look.
+    /// The stamps of the last check.
     latest: Vec<Option<Stamp>>,
+    /// The error of the last attempt to load.
     error: Option<String>,
 }
 
-/// Why a web config file cannot be used.
+/// An error of a web config file.
 #[derive(Debug, Error)]
 pub enum WebConfigError {
-    /// It cannot be read.
+    /// The file cannot be read.
     #[error("open {}: {error}", file.display())]
     Unreadable {
         /// The file.
         file: PathBuf,
-        /// Why not.
+        /// The error of the operating system.
         error: io::Error,
     },
-    /// It has errors.
+    /// The file has errors.
     #[error(transparent)]
     Invalid(#[from] ConfigError),
-    /// It had something in it before; probably it is being written.
+    /// The file had content before; it is probably being written.
     #[error("{}: the file has become empty", .0.display())]
     Emptied(PathBuf),
-    /// It had users before; probably its end is missing.
-    #[error("{}: without any user the exporter would be open to everybody; restart for that", .0.display())]
-    UsersGone(PathBuf),
-    /// Listeners cannot change that while they are open.
-    #[error("{}: whether TLS is spoken is decided at the start; restart to change it", .0.display())]
+    /// The file had users before; it is probably truncated.
+    #[error("{}: all users were removed, which would allow access without a password; restart the exporter to apply this", .0.display())]
+    UsersRemoved(PathBuf),
+    /// TLS cannot be enabled or disabled while the listeners are open.
+    #[error("{}: TLS cannot be enabled or disabled by a reload; restart the exporter to apply this", .0.display())]
     TlsToggled(PathBuf),
 }
 
 impl AccessControl {
-    /// Reads the file. Blocks.
+    /// Loads the file. Blocks.
     pub fn load(file: PathBuf) -> Result<Self, WebConfigError> {
-        let (rules, seen) = read(&file)?;
-        rules.warn(&file);
+        let (rules, loaded) = read(&file)?;
+        rules.log_warnings(&file);
         Ok(Self {
             file,
             rules: ArcSwap::from_pointee(rules),
             authenticator: Authenticator::default(),
             failed_reloads: AtomicU64::new(0),
             is_current: AtomicBool::new(true),
-            seen: Mutex::new(seen),
+            loaded: Mutex::new(loaded),
         })
     }
 
-    /// Whether listeners speak TLS; that never changes.
+    /// Returns true if the listeners use TLS. This does not change while the exporter runs.
     #[must_use]
-    pub fn speaks_tls(&self) -> bool {
+    pub fn uses_tls(&self) -> bool {
         self.rules.load().tls.is_some()
     }
 
-    /// Looks whether a file has changed, and puts what it asks for in force once it has stood still
-    /// from one look to the next: until then somebody may be writing. A file with errors changes
-    /// nothing, and is told of once. Blocks.
-    pub fn look(&self) {
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = seen.files.iter().map(|(_, stamp)| stamp);
-        let latest: Vec<_> = seen.files.iter().map(|(file, _)| Stamp::of(file).ok()).collect();
+    /// Checks whether a file has changed, and reloads them all if it has not changed further since
+    /// the previous check: until then it may be incomplete. If the file is invalid, the active rules
+    /// stay, and the error is logged once. Blocks.
+    pub fn reload_if_changed(&self) {
+        let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = loaded.files.iter().map(|(_, stamp)| stamp);
+        let latest: Vec<_> = loaded.files.iter().map(|(file, _)| Stamp::of(file).ok()).collect();
         let has_changed = !before.eq(&latest);
-        let stands_still = latest == seen.latest;
-        seen.latest = latest;
-        // After an error, nobody knows which files matter; so all are read each time.
-        if !stands_still || (!has_changed && seen.error.is_none()) {
+        let is_stable = latest == loaded.latest;
+        loaded.latest = latest;
+        // After an error the list of files may be incomplete, so they are read at every check.
+        if !is_stable || (!has_changed && loaded.error.is_none()) {
             return;
         }
-        match self.renew(&seen) {
-            Ok(renewed) => {
-                let is_news = renewed.digest != seen.digest || seen.error.is_some();
-                *seen = renewed;
+        match self.reload(&loaded) {
+            Ok(reloaded) => {
+                let is_new = reloaded.digest != loaded.digest || loaded.error.is_some();
+                *loaded = reloaded;
                 self.is_current.store(true, Ordering::Relaxed);
-                if is_news {
+                if is_new {
                     log::info!(file:% = self.file.display(); "Reloaded web config file");
                 }
             }
             Err(error) => {
                 let text = error.to_string();
-                if seen.error.as_ref() != Some(&text) {
+                if loaded.error.as_ref() != Some(&text) {
                     self.is_current.store(false, Ordering::Relaxed);
                     self.failed_reloads.fetch_add(1, Ordering::Relaxed);
-                    for fault in text.lines() {
-                        log::error!(err = fault; "Error reloading web config, the old one stays");
+                    for line in text.lines() {
+                        log::error!(
+                            err = line;
+                            "Error reloading web config; the previous one stays active"
+                        );
                     }
-                    seen.error = Some(text);
+                    loaded.error = Some(text);
                 }
             }
         }
     }
 
-    fn renew(&self, before: &LoadedFiles) -> Result<LoadedFiles, WebConfigError> {
-        let (mut rules, seen) = read(&self.file)?;
+    fn reload(&self, before: &LoadedFiles) -> Result<LoadedFiles, WebConfigError> {
+        let (mut rules, loaded) = read(&self.file)?;
         let current = self.rules.load();
-        if seen.digest == before.digest {
-            return Ok(seen);
+        if loaded.digest == before.digest {
+            return Ok(loaded);
         }
         if !rules.has_content && current.has_content {
             return Err(WebConfigError::Emptied(self.file.clone()));
         }
         if rules.users.is_empty() && !current.users.is_empty() {
-            return Err(WebConfigError::UsersGone(self.file.clone()));
+            return Err(WebConfigError::UsersRemoved(self.file.clone()));
         }
         if rules.tls.is_some() != current.tls.is_some() {
             return Err(WebConfigError::TlsToggled(self.file.clone()));
@@ -157,9 +163,9 @@ impl AccessControl {
             rules.limit = Arc::clone(&current.limit);
         }
         self.authenticator.retain(&rules.users);
-        rules.warn(&self.file);
+        rules.log_warnings(&self.file);
         self.rules.store(Arc::new(rules));
-        Ok(seen)
+        Ok(loaded)
     }
 
     fn rules(&self) -> Arc<AccessRules> {
@@ -179,9 +185,9 @@ impl AccessControl {
     }
 }
 
-/// Reads the file and those that it names.
+/// Reads the file and the files that it names.
 fn read(file: &Path) -> Result<(AccessRules, LoadedFiles), WebConfigError> {
-    // Stamps are taken before reading: a change in between is seen the next time.
+    // Stamps are taken before reading, so that the next check detects a change in between.
     let stamp = Stamp::of(file).ok();
     let unreadable = |error| WebConfigError::Unreadable { file: file.to_owned(), error };
     let text = file::read(file, USUAL_MIB).map_err(unreadable)?;
@@ -194,7 +200,7 @@ fn read(file: &Path) -> Result<(AccessRules, LoadedFiles), WebConfigError> {
             [&tls.certificate, &tls.key].into_iter().chain(others).filter_map(|pem| pem.file())
         });
         files.extend(named.map(|file| (file.to_owned(), Stamp::of(file).ok())));
-        AccessRules::of(config, |content| digest.update(content))
+        AccessRules::load(config, |content| digest.update(content))
     })?;
     let latest = files.iter().map(|(_, stamp)| stamp.clone()).collect();
     Ok((rules, LoadedFiles { files, digest: digest.finish(), latest, error: None }))
@@ -211,106 +217,120 @@ mod tests {
 
     const LIMITED: &str = "rate_limit: {interval: 1h, burst: 1}\n";
 
-    fn guard(text: &str) -> (AccessControl, tempfile::TempDir) {
+    fn access_control(text: &str) -> (AccessControl, tempfile::TempDir) {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("web.yml");
         fs::write(&file, text).unwrap();
         (AccessControl::load(file).unwrap(), folder)
     }
 
-    fn settle(guard: &AccessControl) {
-        guard.look();
-        guard.look();
+    /// Checks twice: the first check sees the change, the second one applies it.
+    fn check_twice(access_control: &AccessControl) {
+        access_control.reload_if_changed();
+        access_control.reload_if_changed();
     }
 
     #[test]
     fn a_file_that_is_being_written_is_not_read() {
-        let (guard, _folder) = guard(LIMITED);
-        let before = guard.rules();
+        let (access_control, _folder) = access_control(LIMITED);
+        let before = access_control.rules();
         for text in ["rate_", "rate_limit: {}\n", "rate_limit: {}\n#"] {
-            fs::write(&guard.file, text).unwrap();
-            guard.look();
-            assert!(Arc::ptr_eq(&before, &guard.rules()) && guard.is_current(), "{text}");
+            fs::write(&access_control.file, text).unwrap();
+            access_control.reload_if_changed();
+            assert!(
+                Arc::ptr_eq(&before, &access_control.rules()) && access_control.is_current(),
+                "{text}"
+            );
         }
-        guard.look();
-        assert!(!Arc::ptr_eq(&before, &guard.rules()) && guard.is_current());
+        access_control.reload_if_changed();
+        assert!(!Arc::ptr_eq(&before, &access_control.rules()) && access_control.is_current());
     }
 
     #[test]
-    fn an_error_is_told_of_once_however_often_one_looks() {
-        let (guard, _folder) = guard("");
-        let failures = || (guard.is_current(), guard.failed_reloads.load(Ordering::Relaxed));
+    fn an_error_is_counted_once_for_any_number_of_checks() {
+        let (access_control, _folder) = access_control("");
+        let failures =
+            || (access_control.is_current(), access_control.failed_reloads.load(Ordering::Relaxed));
         assert_eq!(failures(), (true, 0));
         for (text, expected) in
             [("x: 1", (false, 1)), ("y: 1", (false, 2)), ("", (true, 2)), ("y: 1", (false, 3))]
         {
-            fs::write(&guard.file, text).unwrap();
-            guard.look();
+            fs::write(&access_control.file, text).unwrap();
+            access_control.reload_if_changed();
             for _ in 0..3 {
-                guard.look();
+                access_control.reload_if_changed();
                 assert_eq!(failures(), expected, "{text}");
             }
         }
-        fs::remove_file(&guard.file).unwrap();
-        settle(&guard);
+        fs::remove_file(&access_control.file).unwrap();
+        check_twice(&access_control);
         assert_eq!(failures(), (false, 4));
     }
 
     #[test]
-    fn a_file_that_was_only_touched_changes_nothing() {
-        let (guard, _folder) = guard(LIMITED);
-        let before = guard.rules();
+    fn a_file_without_new_content_changes_nothing() {
+        let (access_control, _folder) = access_control(LIMITED);
+        let before = access_control.rules();
         File::options()
             .append(true)
-            .open(&guard.file)
+            .open(&access_control.file)
             .unwrap()
             .set_modified(SystemTime::UNIX_EPOCH)
             .unwrap();
-        settle(&guard);
-        assert!(Arc::ptr_eq(&before, &guard.rules()));
-        fs::write(&guard.file, LIMITED.replace("1h", "2h")).unwrap();
-        settle(&guard);
-        assert!(!Arc::ptr_eq(&before, &guard.rules()));
+        check_twice(&access_control);
+        assert!(Arc::ptr_eq(&before, &access_control.rules()));
+        fs::write(&access_control.file, LIMITED.replace("1h", "2h")).unwrap();
+        check_twice(&access_control);
+        assert!(!Arc::ptr_eq(&before, &access_control.rules()));
     }
 
     #[test]
-    fn a_file_that_becomes_empty_takes_no_protection_away() {
+    fn an_empty_file_is_rejected() {
         for text in [" \n", "# nothing\n", "{}\n", "rate_limit:\n"] {
-            let (guard, _folder) = guard(LIMITED);
-            assert!(guard.rules().limit.admits());
-            fs::write(&guard.file, text).unwrap();
-            settle(&guard);
-            assert!(!guard.rules().limit.admits() && !guard.is_current(), "{text}");
+            let (access_control, _folder) = access_control(LIMITED);
+            assert!(access_control.rules().limit.admits());
+            fs::write(&access_control.file, text).unwrap();
+            check_twice(&access_control);
+            assert!(
+                !access_control.rules().limit.admits() && !access_control.is_current(),
+                "{text}"
+            );
         }
-        let (guard, _folder) = guard(LIMITED);
-        fs::write(&guard.file, "rate_limit: {}\n").unwrap();
-        settle(&guard);
-        assert!(guard.rules().limit.admits() && guard.is_current(), "who says so means it");
+        let (access_control, _folder) = access_control(LIMITED);
+        fs::write(&access_control.file, "rate_limit: {}\n").unwrap();
+        check_twice(&access_control);
+        assert!(
+            access_control.rules().limit.admits() && access_control.is_current(),
+            "an explicitly empty limit is applied"
+        );
     }
 
     #[test]
-    fn the_last_user_does_not_leave_while_the_exporter_runs() {
+    fn removing_all_users_is_rejected() {
         let user = format!("basic_auth_users:\n  alice: {}\n", bcrypt::hash("secret", 4).unwrap());
-        let (guard, _folder) = guard(&format!("{LIMITED}{user}"));
+        let (access_control, _folder) = access_control(&format!("{LIMITED}{user}"));
         for text in [LIMITED.to_owned(), format!("{LIMITED}basic_auth_users:\n")] {
-            fs::write(&guard.file, &text).unwrap();
-            settle(&guard);
-            assert!(!guard.rules().users.is_empty() && !guard.is_current(), "{text}");
+            fs::write(&access_control.file, &text).unwrap();
+            check_twice(&access_control);
+            assert!(
+                !access_control.rules().users.is_empty() && !access_control.is_current(),
+                "{text}"
+            );
         }
-        fs::write(&guard.file, user.replace("alice", "bob")).unwrap();
-        settle(&guard);
-        assert!(!guard.rules().users.is_empty() && guard.is_current());
+        fs::write(&access_control.file, user.replace("alice", "bob")).unwrap();
+        check_twice(&access_control);
+        assert!(!access_control.rules().users.is_empty() && access_control.is_current());
     }
 
     #[test]
-    fn other_changes_do_not_fill_the_bucket() {
-        let (guard, _folder) = guard(LIMITED);
-        assert!(guard.rules().limit.admits());
-        fs::write(&guard.file, format!("# the same\n{LIMITED}")).unwrap();
-        settle(&guard);
-        assert!(guard.is_current() && !guard.rules().limit.admits());
-        fs::write(&guard.file, LIMITED.replace("1h", "2h")).unwrap();
-        settle(&guard);
-        assert!(guard.is_current() && guard.rules().limit.admits());
+    fn other_changes_do_not_refill_the_token_bucket() {
+        let (access_control, _folder) = access_control(LIMITED);
+        assert!(access_control.rules().limit.admits());
+        fs::write(&access_control.file, format!("# the same\n{LIMITED}")).unwrap();
+        check_twice(&access_control);
+        assert!(access_control.is_current() && !access_control.rules().limit.admits());
+        fs::write(&access_control.file, LIMITED.replace("1h", "2h")).unwrap();
+        check_twice(&access_control);
+        assert!(access_control.is_current() && access_control.rules().limit.admits());
     }
 }

@@ -1,4 +1,4 @@
-//! What a web config file comes to, ready for use.
+//! The content of a web config file, ready for use.
 
 use std::{path::Path, sync::Arc};
 
@@ -11,21 +11,21 @@ use crate::{
     settings::rule::{RuleError, Warning},
 };
 
-/// One state of the file, and of the files that it names.
+/// The settings of a web config file and of the files that it names.
 #[derive(Debug)]
 pub(super) struct AccessRules {
     pub(super) tls: Option<Arc<ServerConfig>>,
     pub(super) headers: HeaderMap,
     pub(super) users: Users,
     pub(super) limit: Arc<RateLimiter>,
-    /// Whether the file says anything; a comment says nothing.
+    /// False for a file that is empty or contains only comments.
     pub(super) has_content: bool,
     warnings: Vec<Warning>,
 }
 
 impl AccessRules {
-    /// Reads the files that are named; `note` is shown their content. Blocks.
-    pub(super) fn of(config: WebConfig, note: impl FnMut(&[u8])) -> Result<Self, RuleError> {
+    /// Reads the named files and passes their content to `note`. Blocks.
+    pub(super) fn load(config: WebConfig, note: impl FnMut(&[u8])) -> Result<Self, RuleError> {
         let tls = config.tls.as_ref().map(|settings| tls::server_config(settings, note));
         let tls = tls.transpose().map_err(|error| error.inside("tls_server_config"))?;
         let mut headers = HeaderMap::new();
@@ -45,8 +45,8 @@ impl AccessRules {
         })
     }
 
-    /// Tells what is surprising about the file.
-    pub(super) fn warn(&self, file: &Path) {
+    /// Logs the warnings about the file.
+    pub(super) fn log_warnings(&self, file: &Path) {
         for warning in &self.warnings {
             log::warn!(file:% = file.display(); "{warning}");
         }

@@ -1,4 +1,4 @@
-//! The listener's TLS, on rustls, from the settings and the files that they name.
+//! TLS settings of the listener, for rustls.
 
 use std::{fmt, sync::Arc};
 
@@ -24,7 +24,7 @@ use crate::{
     },
 };
 
-/// Reads certificate, key and authorities; `note` is shown what the files hold. Blocks.
+/// Reads certificate, key and CA certificates, and passes the content of files to `note`. Blocks.
 pub(super) fn server_config(
     settings: &TlsServer,
     mut note: impl FnMut(&[u8]),
@@ -72,7 +72,7 @@ pub(super) fn server_config(
     Ok(config)
 }
 
-/// The groups and suites that are asked for.
+/// The crypto provider with the configured curves and cipher suites.
 fn provider(settings: &TlsServer) -> CryptoProvider {
     let mut provider = default_provider();
     if let Some(wanted) = &settings.cipher_suites {
@@ -107,7 +107,7 @@ fn content(pem: &Pem) -> Result<Vec<u8>, RuleError> {
     }
 }
 
-/// At least one.
+/// Parses PEM certificates, at least one.
 fn certificates(source: &Pem, text: &[u8]) -> Result<Vec<CertificateDer<'static>>, RuleError> {
     let certificates: Vec<_> = CertificateDer::pem_slice_iter(pem::without_byte_order_mark(text))
         .collect::<Result<_, _>>()
@@ -118,24 +118,24 @@ fn certificates(source: &Pem, text: &[u8]) -> Result<Vec<CertificateDer<'static>
     Ok(certificates)
 }
 
-/// Why rustls does not take the key, or not with the certificate.
+/// The error for a key that rustls rejects, alone or with the certificate.
 fn unusable_key(settings: &TlsServer, text: &[u8], error: &Error) -> RuleError {
     match error {
         Error::InconsistentKeys(_) => {
-            let message = "not the key of the first certificate in cert or cert_file; use the \
-                           pair that was made together";
+            let message = "the key does not belong to the first certificate in cert or cert_file; \
+                           use the key that the certificate was issued for";
             wrong(&settings.key, message)
         }
         Error::InvalidCertificate(_) => {
-            wrong(&settings.certificate, "the certificate in PEM form is damaged")
+            wrong(&settings.certificate, "the PEM certificate is invalid")
         }
-        // What only looks like a key, such as an encrypted one of the old form.
+        // A PEM block that is not a usable key, such as an encrypted one of the traditional format.
         Error::General(_) => wrong(&settings.key, pem::no_private_key(text)),
-        error => wrong(&settings.key, format_args!("cannot be used: {error}")),
+        error => wrong(&settings.key, format_args!("unusable key: {error}")),
     }
 }
 
-/// An error at the key that gives a PEM text, with the file's name if it is in one.
+/// An error at the configuration key of a PEM text, with the name of the file if there is one.
 fn wrong(pem: &Pem, message: impl fmt::Display) -> RuleError {
     match pem {
         Pem::Text(key, _) => RuleError::at(*key, message.to_string()),
