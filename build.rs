@@ -1,4 +1,4 @@
-//! Tells the crate which compiler it was built with.
+//! Passes the version of the compiler to the crate.
 
 use std::{env, process::Command};
 

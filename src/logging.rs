@@ -1,7 +1,7 @@
-//! The log of the process, on stderr: logfmt or JSON, with upstream's keys.
+//! Log of the process on stderr, in logfmt or JSON with upstream's keys.
 //!
-//! A failing target is not an error of the exporter: the lines of a probe stay in its report and
-//! reach this log only through [`copy_probe_log`], for those who asked for them.
+//! A failing target is not an error of the exporter. The log lines of a probe are part of its
+//! report, and are copied to this log only on request, by [`copy_probe_log`].
 
 use std::{io::Write as _, time::SystemTime};
 
@@ -14,35 +14,34 @@ use log::{
 
 use crate::diagnostics::{log::LogEntry, logfmt};
 
-/// How a line looks.
+/// Format of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum LogFormat {
-    /// One JSON object.
+    /// One JSON object per line.
     Json,
-    /// `key=value` pairs, quoted as Go's text log handler does.
+    /// `key=value` pairs, quoted like those of Go's text log handler.
     #[default]
     Logfmt,
 }
 
-/// Sends the log of the process to stderr from now on; a second call changes nothing.
+/// Initializes the log. A second call has no effect.
 pub fn init(level: Level, format: LogFormat) {
-    // Libraries talk of their own affairs; what goes wrong in them is worth a line, the rest is
-    // for those who debug.
+    // Of libraries only errors are logged, unless the level is debug.
     let libraries = if level >= Level::Debug { level } else { Level::Error };
     let installed = Builder::new()
         .filter_level(libraries.to_level_filter())
         .filter_module(env!("CARGO_CRATE_NAME"), level.to_level_filter())
         .filter_module(PROBE_TARGET, LevelFilter::Trace)
-        // It quotes what is said to it and by it.
+        // Below info, tungstenite logs the content of messages.
         .filter_module("tungstenite", libraries.to_level_filter().min(LevelFilter::Info))
         .format(move |out, record| writeln!(out, "{}", line(record, format, SystemTime::now())))
         .try_init();
     if installed.is_err() {
         return;
     }
-    // Lines of probes do not pass this gate, so that they need not hold it open for all others.
+    // Probe log lines bypass the macros of `log`, so this maximum level does not apply to them.
     log::set_max_level(level.max(libraries).to_level_filter());
-    // A defect is reported like everything else, and not in lines of its own kind.
+    // Panics are logged in the format of all other lines.
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
         let message = panic.payload_as_str().unwrap_or("no message");
@@ -50,13 +49,12 @@ pub fn init(level: Level, format: LogFormat) {
     }));
 }
 
-/// The target under which lines of probes are logged; `--log.prober` alone decides about them.
+/// Log target of probe log lines. Only `--log.prober` filters them.
 const PROBE_TARGET: &str = "--log.prober";
 
-/// Copies those lines of a probe's log that have `least` or a graver level to the log of the
-/// process.
-pub fn copy_probe_log(entries: &[LogEntry], least: Level, module: &str, target: &str) {
-    for entry in entries.iter().filter(|entry| entry.level <= least) {
+/// Copies the log lines of a probe with at min_level the level `min_level` to the log of the process.
+pub fn copy_probe_log(entries: &[LogEntry], min_level: Level, module: &str, target: &str) {
+    for entry in entries.iter().filter(|entry| entry.level <= min_level) {
         let fields = ProbeFields { module, target, fields: &entry.fields };
         log::logger().log(
             &Record::builder()
@@ -69,7 +67,7 @@ pub fn copy_probe_log(entries: &[LogEntry], least: Level, module: &str, target: 
     }
 }
 
-/// The module and target of a probe, before the fields of a line in its log.
+/// The fields of a copied line: module and target, then those of the probe's log.
 struct ProbeFields<'a> {
     module: &'a str,
     target: &'a str,
@@ -87,9 +85,11 @@ impl log::kv::Source for ProbeFields<'_> {
     }
 }
 
-/// A value that JSON can tell from a text.
+/// The value of a field.
 enum Field {
+    /// A number or a boolean, which JSON does not quote.
     Bare(String),
+    /// A text.
     Text(String),
 }
 
@@ -101,7 +101,7 @@ fn line(record: &Record<'_>, format: LogFormat, time: SystemTime) -> String {
         fields.push(("source".to_owned(), Field::Text(format!("{}:{line}", short(file)))));
     }
     fields.push(("msg".to_owned(), Field::Text(record.args().to_string())));
-    // The visitor only pushes, which cannot fail.
+    // The visitor cannot fail.
     record.key_values().visit(&mut Pairs(&mut fields)).ok();
     match format {
         LogFormat::Json => to_json(time, &fields),
@@ -118,7 +118,7 @@ fn to_logfmt(time: SystemTime, fields: &Fields) -> String {
     line
 }
 
-/// Keys stay in their order, which a JSON map type would not keep.
+/// Formats a line as JSON. A JSON map type would not keep the order of the keys.
 fn to_json(time: SystemTime, fields: &Fields) -> String {
     let time = DateTime::<Local>::from(time).to_rfc3339_opts(SecondsFormat::Nanos, true);
     let mut line = format!("{{\"time\":{}", json_text(&time));
@@ -139,8 +139,8 @@ fn json_text(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
-/// The path of a source file from its crate on; where that lay on the building machine is
-/// nobody's business.
+/// Shortens the path of a source file to the part within its crate, to hide paths of the build
+/// machine.
 fn short(file: &str) -> &str {
     file.strip_prefix("src/").unwrap_or_else(|| {
         let start = file.rmatch_indices('/').nth(2).map_or(0, |(index, _)| index + 1);
@@ -166,7 +166,7 @@ impl<'kvs> VisitSource<'kvs> for Pairs<'_> {
     }
 }
 
-/// Finds out whether there is no value, in which case its key is left out.
+/// Detects an absent value, whose key is omitted.
 struct IsNull(bool);
 
 impl VisitValue<'_> for IsNull {
@@ -190,13 +190,13 @@ mod tests {
         SystemTime::UNIX_EPOCH + std::time::Duration::new(1_700_000_000, 123_456_789)
     }
 
-    /// The line without its time, which depends on where the test runs.
+    /// The line without its time, which depends on the time zone of the machine.
     fn without_time(line: &str, separator: char) -> &str {
         line.split_once(separator).unwrap().1
     }
 
     #[test]
-    fn a_line_has_upstreams_keys_in_upstreams_order() {
+    fn a_line_has_the_keys_of_upstream_in_order() {
         let pairs = [
             ("address", Value::from("[::]:9115")),
             ("absent", None::<&str>.to_value()),
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_stranger_sent_cannot_begin_a_line_of_its_own() {
+    fn untrusted_text_cannot_start_a_new_line() {
         let record = Record::builder().args(format_args!("a\nlevel=ERROR \"")).build();
         let text = line(&record, LogFormat::Logfmt, time());
         assert!(text.ends_with(r#"msg="a\nlevel=ERROR \"""#), "{text}");
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn sources_are_named_from_their_crate_on() {
+    fn source_paths_start_at_their_crate() {
         assert_eq!(short("src/app/mod.rs"), "app/mod.rs");
         assert_eq!(short("/home/me/.cargo/registry/src/x/y-1.0/src/lib.rs"), "y-1.0/src/lib.rs");
         assert_eq!(short("lib.rs"), "lib.rs");

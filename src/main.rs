@@ -1,4 +1,4 @@
-//! The `probe_exporter` binary: command line, log, exporter, exit code.
+//! The binary `probe_exporter`: parses the command line and runs the exporter or a command.
 
 #![forbid(unsafe_code)]
 
@@ -13,7 +13,7 @@ use probe_exporter::{
     logging,
 };
 
-/// Gives memory back to the system when a wave of probes is over.
+/// Jemalloc returns memory to the system after a burst of probes.
 #[cfg(unix)]
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
@@ -23,10 +23,10 @@ fn main() -> ExitCode {
         Ok(Invocation::Print(text)) => stdout().write_all(text.as_bytes()).map_err(Into::into),
         Ok(Invocation::Check(check)) => return check.run(),
         Ok(Invocation::Probe(probe)) => return probe.run(),
-        Ok(Invocation::CheckConfig(process)) => app::check(&logged(process).options),
-        Ok(Invocation::Serve(process)) => App::build(logged(process).options).and_then(App::run),
+        Ok(Invocation::CheckConfig(serve)) => app::check(&with_log(serve).options),
+        Ok(Invocation::Serve(serve)) => App::build(with_log(serve).options).and_then(App::run),
         Err(error) => {
-            // Nobody is left to tell when this fails.
+            // An error of writing to stderr cannot be reported.
             writeln!(stderr(), "{error}").ok();
             return error.exit_code();
         }
@@ -38,11 +38,11 @@ fn main() -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// Starts the log of the process.
-fn logged(process: ServeOptions) -> ServeOptions {
-    logging::init(process.log_level, process.log_format);
-    for warning in &process.warnings {
+/// Initializes the log of the process and logs the warnings about the command line.
+fn with_log(serve: ServeOptions) -> ServeOptions {
+    logging::init(serve.log_level, serve.log_format);
+    for warning in &serve.warnings {
         log::warn!("{warning}");
     }
-    process
+    serve
 }

@@ -1,29 +1,29 @@
-//! What this build is: version, revision, compiler, platform.
+//! Build information: version, revision, compiler, platform.
 
 use std::env::consts::{ARCH, OS};
 
-/// The program's name, as it stands before every usage error and in the first line of `--version`.
+/// Name of the program, used in usage errors and in the first line of `--version`.
 pub const PROGRAM: &str = "probe_exporter";
 
-/// The version of the package.
+/// Version of the package.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// The compiler's version, marked as Rust's where upstream names Go's.
+/// Version of the compiler, with the prefix `rust`. Upstream exports the version of Go here.
 pub const RUST_VERSION: &str = concat!("rust", env!("PROBE_EXPORTER_RUST_VERSION"));
 
-/// The branch it was built from, when the build says so.
+/// Git branch of the build, if known.
 pub const BRANCH: &str = or_unknown(option_env!("PROBE_EXPORTER_BRANCH"));
 
-/// The revision it was built from, when the build says so.
+/// Git revision of the build, if known.
 pub const REVISION: &str = or_unknown(option_env!("PROBE_EXPORTER_REVISION"));
 
-/// Build tags; Rust has no such thing, and upstream's own packages say this too.
+/// Build tags, a term of Go. Upstream's packages have the same value.
 pub const TAGS: &str = "unknown";
 
 const BUILD_USER: &str = or_unknown(option_env!("PROBE_EXPORTER_BUILD_USER"));
 const BUILD_DATE: &str = or_unknown(option_env!("PROBE_EXPORTER_BUILD_DATE"));
 
-/// The operating system, by the name that Go and so upstream's users know.
+/// Operating system, by Go's name as in upstream.
 #[must_use]
 pub fn operating_system() -> &'static str {
     match OS {
@@ -32,7 +32,7 @@ pub fn operating_system() -> &'static str {
     }
 }
 
-/// The processor, by the name that Go and so upstream's users know.
+/// Processor architecture, by Go's name as in upstream.
 #[must_use]
 pub fn architecture() -> &'static str {
     match ARCH {
@@ -43,7 +43,7 @@ pub fn architecture() -> &'static str {
     }
 }
 
-/// What `--version` prints; scripts read the first line, which has upstream's form.
+/// Output of `--version`. The first line has upstream's form, which scripts parse.
 #[must_use]
 pub fn report() -> String {
     let (os, architecture) = (operating_system(), architecture());
@@ -57,13 +57,13 @@ pub fn report() -> String {
     )
 }
 
-/// Version and revision, for the first line of the log.
+/// Version, branch and revision, for the first line of the log.
 #[must_use]
 pub fn summary() -> String {
     format!("(version={VERSION}, branch={BRANCH}, revision={REVISION})")
 }
 
-/// How it was built, for the second line of the log.
+/// Compiler, platform, user and date of the build, for the second line of the log.
 #[must_use]
 pub fn build_context() -> String {
     let (os, architecture) = (operating_system(), architecture());

@@ -1,7 +1,7 @@
-//! How many threads are worth having: what the control group lets this process use, rounded up.
+//! Number of worker threads: the CPU quota of the control group, rounded up.
 //!
-//! The standard library knows the quota too, but rounds it down and looks only where the process
-//! stands; the limit is often set further up.
+//! The standard library rounds the quota down and reads only the group of the process. The limit is
+//! often set on a parent group.
 
 use std::{
     fs,
@@ -9,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Threads for work that keeps a processor busy; at least 1.
+/// Returns the number of worker threads, at least 1.
 pub(super) fn worker_threads() -> usize {
     let processors = allowed_processors();
     match quota(Path::new("/sys/fs/cgroup"), Path::new("/proc/self/cgroup")) {
@@ -18,7 +18,7 @@ pub(super) fn worker_threads() -> usize {
     }
 }
 
-/// The processors that the scheduler may use.
+/// Number of CPUs that the scheduler may use for this process.
 fn allowed_processors() -> usize {
     #[cfg(target_os = "linux")]
     if let Ok(set) = rustix::thread::sched_getaffinity(None)
@@ -29,7 +29,7 @@ fn allowed_processors() -> usize {
     std::thread::available_parallelism().map_or(1, NonZeroUsize::get)
 }
 
-/// The tightest quota from the process's own group up to the root, in processors.
+/// Returns the lowest quota of the process's group and its parents, in CPUs.
 fn quota(mounted: &Path, membership: &Path) -> Option<f64> {
     let membership = fs::read_to_string(membership).ok()?;
     let mut tightest: Option<f64> = None;
@@ -52,21 +52,21 @@ fn quota(mounted: &Path, membership: &Path) -> Option<f64> {
     tightest
 }
 
-/// The group and those above it. In a container the path may name a group of the host that cannot
-/// be seen; then the mounted root is the container's own group, and is read in any case.
+/// Returns a group and its parents. In a container, `path` can name a group of the host that is not
+/// visible; the mounted root is then the group of the container and is always read.
 fn groups(root: &Path, path: &str) -> Vec<PathBuf> {
     let own = Path::new(path.trim_start_matches('/'));
     own.ancestors().map(|ancestor| root.join(ancestor)).collect()
 }
 
-/// `cpu.max` of version 2: `max 100000`, or quota and period in microseconds.
+/// Reads `cpu.max` (cgroup v2): `max 100000`, or quota and period in microseconds.
 fn unified_quota(group: &Path) -> Option<f64> {
     let text = fs::read_to_string(group.join("cpu.max")).ok()?;
     let (quota, period) = text.trim().split_once(' ')?;
     ratio(quota, period)
 }
 
-/// The two files of version 1; a quota of -1 is none.
+/// Reads the two files of cgroup v1. A quota of -1 means no limit.
 fn legacy_quota(group: &Path) -> Option<f64> {
     let quota = fs::read_to_string(group.join("cpu.cfs_quota_us")).ok()?;
     let period = fs::read_to_string(group.join("cpu.cfs_period_us")).ok()?;
@@ -78,7 +78,7 @@ fn ratio(quota: &str, period: &str) -> Option<f64> {
     (quota > 0.0 && period > 0.0).then_some(quota / period)
 }
 
-/// Counts up to the number, since a quota has no exact integer type to go through.
+/// Rounds up to the next integer, without a cast from a float.
 fn round_up(quota: f64) -> usize {
     (1..=4096u32)
         .find(|threads| f64::from(*threads) >= quota)
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn the_tightest_quota_on_the_way_up_counts() {
+    fn the_lowest_quota_of_the_parents_is_used() {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
         write(&at("membership"), "0::/pod/container\n");
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn a_group_of_the_host_that_cannot_be_seen_leaves_the_mounted_root() {
+    fn the_mounted_root_is_read_if_the_group_is_not_visible() {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
         write(&at("membership"), "0::/../../host/group\n");
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn the_files_of_version_1_are_read_too() {
+    fn cgroup_v1_is_supported() {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
         write(&at("membership"), "5:memory:/x\n4:cpu,cpuacct:/x\n1:name=systemd:/x\n");

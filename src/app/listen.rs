@@ -1,4 +1,4 @@
-//! Addresses to listen on, and the listeners.
+//! Listen addresses and listeners.
 
 use std::{
     fmt, io,
@@ -15,32 +15,32 @@ use crate::net::host_port::{HostPort, NotAPort, NotHostPort, Protocol};
 /// One `--web.listen-address`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListenAddress {
-    /// An address or a name without brackets; empty = every address of both families.
+    /// An address or a name, without brackets. Empty means all addresses of both families.
     host: String,
     port: u16,
 }
 
-/// A listen address that is refused.
+/// An invalid listen address.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ListenAddressError {
-    /// Not `host:port`, such as an IPv6 address without brackets.
+    /// The text is not `host:port`, for example an IPv6 address without brackets.
     #[error("address {0}: {1}")]
     NotHostPort(String, NotHostPort),
-    /// A port that is neither a number nor the name of a service.
+    /// The port is neither a number nor the name of a service.
     #[error("address {0}: {1}")]
     InvalidPort(String, NotAPort),
-    /// A kind of address that upstream knows and this exporter does not.
-    #[error("address {0}: sockets of virtual machines (vsock) are not supported; listen on TCP")]
+    /// A vsock address, which upstream supports and this exporter does not.
+    #[error("address {0}: vsock is not supported; use a TCP address")]
     Vsock(String),
 }
 
-/// As many connections may wait to be accepted; the kernel lowers it to its own limit.
+/// Maximum number of connections that wait to be accepted. The kernel lowers it to its own limit.
 const BACKLOG: i32 = 4096;
 
 impl ListenAddress {
     /// Opens the listener.
     ///
-    /// A name stands for its first address, IPv4 before IPv6 as in Go.
+    /// Of the addresses of a name, the first one is used, IPv4 before IPv6 as in Go.
     pub fn bind(&self) -> io::Result<TcpListener> {
         if self.host.is_empty() {
             return listen_everywhere(self.port);
@@ -51,13 +51,14 @@ impl ListenAddress {
         let address = addresses.first().copied().ok_or_else(none)?;
         match address.ip().to_canonical() {
             ip if ip.is_unspecified() => listen_everywhere(self.port),
-            // Written as IPv6, as in `[::ffff:127.0.0.1]:9115`.
+            // Also an IPv4-mapped address such as `[::ffff:127.0.0.1]:9115`.
             IpAddr::V4(ip) => listen((ip, self.port).into()),
             IpAddr::V6(_) => listen(address),
         }
     }
 
-    /// The host without a zone that means nothing, as in `::1%lo`: the system knows none there.
+    /// The host without its zone, unless the address is link-local. The system rejects a zone of
+    /// other addresses, for example in `::1%lo`.
     fn bare_host(&self) -> &str {
         let address = self.host.split_once('%').map(|(address, _)| address);
         let is_whole =
@@ -66,11 +67,11 @@ impl ListenAddress {
     }
 }
 
-/// Listens on every address of both families, also for `0.0.0.0` and whatever the sysctl
-/// `net.ipv6.bindv6only` says, as Go does.
+/// Listens on all addresses of both families. Like Go, does so also for `0.0.0.0`, and regardless
+/// of the sysctl `net.ipv6.bindv6only`.
 fn listen_everywhere(port: u16) -> io::Result<TcpListener> {
     match listen((Ipv6Addr::UNSPECIFIED, port).into()) {
-        // A host without IPv6, in one of the ways in which kernels say so.
+        // The errors of kernels without IPv6.
         Err(error)
             if matches!(
                 error.raw_os_error(),
@@ -83,12 +84,12 @@ fn listen_everywhere(port: u16) -> io::Result<TcpListener> {
     }
 }
 
-/// The listeners that systemd opened for this process, as `LISTEN_FDS` and `LISTEN_PID` say.
+/// Returns the listeners passed by systemd (`LISTEN_FDS` and `LISTEN_PID`).
 pub(super) fn from_systemd() -> io::Result<Vec<TcpListener>> {
-    let mut handed = ListenFd::from_env();
+    let mut passed = ListenFd::from_env();
     let mut listeners = Vec::new();
-    for index in 0..handed.len() {
-        if let Some(listener) = handed.take_tcp_listener(index)? {
+    for index in 0..passed.len() {
+        if let Some(listener) = passed.take_tcp_listener(index)? {
             listener.set_nonblocking(true)?;
             listeners.push(listener);
         }
@@ -103,7 +104,7 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let socket =
         Socket::new(Domain::for_address(address), Type::STREAM, Some(socket2::Protocol::TCP))?;
     if address.is_ipv6() {
-        // `[::]` takes both families, as in Go; any other address has only one.
+        // Only `[::]` accepts both families, as in Go.
         socket.set_only_v6(!address.ip().is_unspecified())?;
     }
     socket.set_reuse_address(true)?;
@@ -122,7 +123,7 @@ impl FromStr for ListenAddress {
         }
         let parts = HostPort::split(text)
             .map_err(|error| ListenAddressError::NotHostPort(text.to_owned(), error))?;
-        // No port at all is any port, as in Go.
+        // An empty port means any free port, as in Go.
         let port = parts
             .port_number(Protocol::Tcp)
             .map_err(|error| ListenAddressError::InvalidPort(text.to_owned(), error))?;
@@ -170,19 +171,15 @@ mod tests {
             ("h:99999", "invalid port 99999"),
             ("h:-1", "invalid port -1"),
             ("h:x", "unknown port tcp/x"),
-            (
-                "vsock://:9115",
-                "sockets of virtual machines (vsock) are not supported; listen on TCP",
-            ),
+            ("vsock://:9115", "vsock is not supported; use a TCP address"),
         ] {
-            let refused = text.parse::<ListenAddress>().unwrap_err();
-            let refused = refused.to_string();
-            assert!(refused.starts_with(&format!("address {text}: {error}")), "{refused}");
+            let message = text.parse::<ListenAddress>().unwrap_err().to_string();
+            assert!(message.starts_with(&format!("address {text}: {error}")), "{message}");
         }
     }
 
     #[test]
-    fn the_bound_port_is_known_and_taken() {
+    fn the_bound_port_is_reported_and_in_use() {
         let listener = "127.0.0.1:0".parse::<ListenAddress>().unwrap().bind().unwrap();
         let address = listener.local_addr().unwrap();
         assert_ne!(address.port(), 0);

@@ -1,4 +1,4 @@
-//! The whole exporter: builds the parts, puts them together, runs until it is told to stop.
+//! Assembles the exporter from its parts and runs it until it is stopped.
 
 mod cpu_quota;
 mod listen;
@@ -32,10 +32,10 @@ use crate::{
     version,
 };
 
-/// An exporter that listens, and serves once it is run.
+/// An exporter whose listeners are open. It serves requests once it is run.
 #[derive(Debug)]
 pub struct App {
-    /// For signals, reloads and the start; requests and their probes run on threads of the server.
+    /// Runs the start, signals and reloads. Requests and probes run on the threads of the server.
     runtime: Runtime,
     threads: usize,
     exporter: Arc<Exporter>,
@@ -44,9 +44,9 @@ pub struct App {
     auto_reload: Option<Duration>,
 }
 
-/// Checks the configuration as a start would load it.
+/// Checks the configuration as at a start (`--config.check`).
 pub fn check(options: &Options) -> anyhow::Result<()> {
-    announce();
+    log_version();
     load(options)?;
     load_web_config(options)?;
     log::info!("Config file is ok exiting...");
@@ -56,7 +56,7 @@ pub fn check(options: &Options) -> anyhow::Result<()> {
 impl App {
     /// Loads the configuration and opens the listeners.
     pub fn build(options: Options) -> anyhow::Result<Self> {
-        announce();
+        log_version();
         let config = load(&options)?;
         let access_control = load_web_config(&options)?;
         raise_file_limit();
@@ -73,12 +73,12 @@ impl App {
             route_prefix: options.route_prefix,
         };
         let history = History::new(options.history_limit);
-        if options.kernel_stamps {
-            prepare_stamps();
+        if options.kernel_timestamps {
+            detect_kernel_timestamps();
         } else {
-            // Never switched on again: a process may hold more than one exporter.
+            // Never enabled again: a process can contain more than one exporter.
             wire::set_kernel_timestamps(false);
-            log::info!("Readings come from this process's clock, as was asked for");
+            log::info!("Kernel timestamps disabled by flag; using process clock");
         }
         let resolver = Arc::new(resolver(options.resolver));
         let mut exporter = Exporter::new(settings, config, history, resolver)?;
@@ -91,14 +91,14 @@ impl App {
         Ok(Self { runtime, threads, exporter, listeners, addresses, auto_reload })
     }
 
-    /// Where it listens, with the ports that were really given.
+    /// The listen addresses, with the actual ports.
     #[must_use]
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
     }
 
-    /// Serves until SIGTERM or SIGINT, then lets running probes finish; a second such signal
-    /// cuts them off. SIGHUP reloads the configuration.
+    /// Serves until SIGTERM or SIGINT, then waits for running probes; a second signal aborts them.
+    /// SIGHUP reloads the configuration.
     pub fn run(self) -> anyhow::Result<()> {
         let (stops, stopped) = watch::channel(0);
         let signals = {
@@ -106,7 +106,7 @@ impl App {
             Signals::install().context("Error installing signal handlers")?
         };
         let exporter = Arc::clone(&self.exporter);
-        // Whether the reload went well is in the log and in the metrics.
+        // The result of the reload is in the log and in the metrics.
         let reload = move || {
             let exporter = Arc::clone(&exporter);
             async move { exporter.reload(ReloadTrigger::Requested).await.unwrap_or_default() }
@@ -115,7 +115,7 @@ impl App {
         self.serve(signals::stopped(stopped.clone(), 1), signals::stopped(stopped, 2))
     }
 
-    /// Serves until `shutdown`, then lets running probes finish.
+    /// Serves until `shutdown` completes, then waits for running probes.
     pub fn run_until(self, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
         self.serve(shutdown, pending())
     }
@@ -123,7 +123,7 @@ impl App {
     fn serve(
         self,
         shutdown: impl Future<Output = ()>,
-        hurry: impl Future<Output = ()>,
+        abort: impl Future<Output = ()>,
     ) -> anyhow::Result<()> {
         let Self { runtime, threads, exporter, listeners, addresses, auto_reload } = self;
         let result = runtime.block_on(async {
@@ -141,7 +141,7 @@ impl App {
                 access_control.map(|access_control| tokio::spawn(watch_web_config(access_control)));
             let polling = auto_reload.map(|interval| tokio::spawn(poll(exporter, interval)));
             let serving = pin!(server.run_until(shutdown));
-            let result = match select(serving, pin!(hurry)).await {
+            let result = match select(serving, pin!(abort)).await {
                 Either::Left((result, _)) => result.context("Error serving HTTP"),
                 Either::Right(((), _)) => Ok(()),
             };
@@ -150,19 +150,20 @@ impl App {
             }
             result
         });
-        // Whatever still runs has nobody left to answer to.
+        // Aborts tasks that are still running; their clients are gone.
         runtime.shutdown_background();
         result
     }
 }
 
-/// What lies behind an error, from the nearest cause to the last.
+/// Returns the causes of an error as one text, the direct cause first.
 #[must_use]
 pub fn causes(error: &anyhow::Error) -> String {
     error.chain().skip(1).map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
-fn announce() {
+/// Logs program, version and build.
+fn log_version() {
     log::info!(version = version::summary(); "Starting {}", version::PROGRAM);
     log::info!("{}", version::build_context());
 }
@@ -199,12 +200,12 @@ fn open(listen: &Listen) -> anyhow::Result<Vec<TcpListener>> {
     }
 }
 
-/// Finds out whether the kernel stamps packets, while the start goes on: where it does not, that
-/// takes some milliseconds. A probe that comes sooner waits for the answer.
-fn prepare_stamps() {
+/// Detects in the background whether the kernel supports timestamps. Without support the detection
+/// takes some milliseconds; an earlier probe waits for it.
+fn detect_kernel_timestamps() {
     let prepare = || {
         if !wire::prepare() {
-            log::info!("The kernel gives no time stamps; readings come from this process's clock");
+            log::info!("Kernel timestamps not available; using process clock");
         }
     };
     if thread::Builder::new().name("stamps".to_owned()).spawn(prepare).is_err() {
@@ -212,8 +213,8 @@ fn prepare_stamps() {
     }
 }
 
-/// Every probe and every scraper holds a descriptor; the soft limit is often far below what the
-/// system grants, and Go programs raise it too.
+/// Raises the soft limit of open files to the hard limit, as Go programs do. Every probe and every
+/// client needs a file descriptor.
 fn raise_file_limit() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
@@ -225,28 +226,28 @@ fn raise_file_limit() {
     }
 }
 
-/// Looks at the configuration regularly, for ever.
+/// Reloads a changed configuration file at each interval, until the task is aborted.
 async fn poll(exporter: Arc<Exporter>, interval: Duration) {
     let mut ticks = tokio::time::interval(interval);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    // The first tick is at once, and the file was just loaded.
+    // The first tick completes immediately; the file was just loaded.
     ticks.tick().await;
     loop {
         ticks.tick().await;
-        // What went wrong is in the log and in the metrics.
+        // The result of the reload is in the log and in the metrics.
         exporter.reload(ReloadTrigger::Poll).await.unwrap_or_default();
     }
 }
 
-/// How often to look whether the web config file changed.
+/// Interval of checks for changes of the web config file.
 const WEB_CONFIG_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Keeps what the web config file asks for in force, for ever.
+/// Reloads a changed web config file, until the task is aborted.
 async fn watch_web_config(access_control: Arc<AccessControl>) {
     loop {
         tokio::time::sleep(WEB_CONFIG_INTERVAL).await;
         let access_control = Arc::clone(&access_control);
-        // A look that broke down is made again.
+        // A check that panicked is repeated at the next interval.
         spawn_blocking(move || access_control.reload_if_changed()).await.unwrap_or_default();
     }
 }

@@ -1,4 +1,4 @@
-//! What the exporter was told at its start; a value that exists makes sense.
+//! Options of the exporter. Their values are valid.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -8,51 +8,53 @@ use crate::{
     server::{ExternalUrl, RoutePrefix},
 };
 
-/// Everything that a start depends on.
+/// Options of the exporter.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// The file of modules; without one that of the working directory, or else the built-in ones.
+    /// Configuration file. Without it, blackbox.yml in the working directory or, if that does not
+    /// exist, the built-in modules are used.
     pub config_file: Option<PathBuf>,
-    /// Seconds taken off the scraper's timeout, so that the answer still reaches it in time.
+    /// Seconds subtracted from the scrape timeout, so that the response arrives in time.
     pub timeout_offset: f64,
-    /// How often to look whether the configuration changed; `None` = never.
+    /// Interval of checks for changes of the configuration file; never without it.
     pub auto_reload: Option<Duration>,
-    /// How many probes are kept to look at, and as many older failures.
+    /// Number of recent probes to keep, and of older failed probes in addition.
     pub history_limit: usize,
-    /// Where to listen; never empty.
+    /// Source of the listeners.
     pub listen: Listen,
-    /// The file that sets up TLS and users of the listeners.
+    /// Web config file: TLS, users, headers and rate limit of the listeners.
     pub web_config_file: Option<PathBuf>,
-    /// Where users reach the exporter, when that was said.
+    /// URL under which users reach the exporter, if configured.
     pub external_url: Option<ExternalUrl>,
-    /// Where the routes lie.
+    /// Path prefix of all routes.
     pub route_prefix: RoutePrefix,
-    /// Who looks names up.
+    /// Resolver for names of targets.
     pub resolver: ResolverChoice,
-    /// Lines of probes from this level on are copied to the log of the process.
+    /// Minimum level of the probe log lines that are copied to the log of the process.
     pub probe_log: Option<log::Level>,
-    /// The level of the line about a failed probe; `None` = no such lines.
+    /// Level of the line about a failed probe; without it there are no such lines.
     pub failure_log: Option<log::Level>,
-    /// Whether the kernel is asked when packets left and arrived.
-    pub kernel_stamps: bool,
+    /// Use kernel timestamps of packets.
+    pub kernel_timestamps: bool,
 }
 
-/// Where listeners come from.
+/// Source of the listeners.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Listen {
-    /// They are opened at these addresses.
+    /// Opened at these addresses, at least one.
     Addresses(Vec<ListenAddress>),
-    /// They were opened by systemd, and handed to this process.
+    /// Opened by systemd and passed to this process.
     Systemd,
 }
 
-/// Who looks names up.
+/// Resolver for names of targets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ResolverChoice {
-    /// The exporter itself: the hosts file, then DNS. Lookups can be cut off and need no thread.
+    /// The exporter's own resolver: /etc/hosts, then DNS. Lookups can be cancelled and need no
+    /// thread.
     #[default]
     Dns,
-    /// The operating system, for those who need what only it knows.
+    /// The resolver of the operating system (getaddrinfo), with all sources of nsswitch.conf.
     System,
 }
 
@@ -70,7 +72,7 @@ impl Default for Options {
             resolver: ResolverChoice::default(),
             probe_log: None,
             failure_log: Some(log::Level::Info),
-            kernel_stamps: true,
+            kernel_timestamps: true,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Probes without a server, for the command line.
+//! Runs probes without a server, for the command line.
 
 use std::{future::Future, sync::Arc};
 
@@ -11,7 +11,7 @@ use crate::{
     probe::{self, ProbeReport, ProbeRequest},
 };
 
-/// Runs probes as the server would: on one thread, with the kernel's time stamps.
+/// Runs probes like the server: on one thread, with kernel timestamps.
 #[derive(Debug)]
 pub struct ProbeRunner {
     runtime: Runtime,
@@ -19,28 +19,28 @@ pub struct ProbeRunner {
 }
 
 impl ProbeRunner {
-    /// Prepares what probes need. Finding out whether the kernel stamps packets takes some
-    /// milliseconds.
+    /// Creates the runtime and the resolver, and detects whether the kernel supports timestamps,
+    /// which takes some milliseconds.
     pub fn new(resolver: ResolverChoice) -> anyhow::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .context("Error starting the runtime")?;
-        // Without stamps, readings come from this process's clock.
+        // Without kernel timestamps, the clock of the process is used.
         let _has_stamps = wire::prepare();
         Ok(Self { runtime, resolver: Arc::new(super::resolver(resolver)) })
     }
 
-    /// Runs one probe, which ends too when it is `cut_off`.
+    /// Runs one probe. It is aborted when `cancelled` completes.
     pub async fn probe(
         &self,
         request: ProbeRequest,
-        cut_off: impl Future<Output = ()> + Send,
+        cancelled: impl Future<Output = ()> + Send,
     ) -> ProbeReport {
-        probe::run_until(request, Arc::clone(&self.resolver), cut_off).await
+        probe::run_until(request, Arc::clone(&self.resolver), cancelled).await
     }
 
-    /// Runs `work` to its end; what probes have left behind by then is dropped.
+    /// Runs `work` to its end, then aborts the tasks that probes have left.
     pub fn run<T>(self, work: impl AsyncFnOnce(&Self) -> T) -> T {
         let result = self.runtime.block_on(work(&self));
         self.runtime.shutdown_background();

@@ -1,4 +1,4 @@
-//! What the operating system tells the exporter to do.
+//! Handling of SIGTERM, SIGINT and SIGHUP.
 
 use std::{future::Future, io};
 
@@ -7,7 +7,7 @@ use tokio::{
     sync::watch,
 };
 
-/// The signals that matter, caught from the moment this exists.
+/// The handled signals. They are caught as soon as this value exists.
 pub(super) struct Signals {
     terminate: Signal,
     interrupt: Signal,
@@ -15,7 +15,7 @@ pub(super) struct Signals {
 }
 
 impl Signals {
-    /// Begins to catch them; must be called inside a tokio runtime.
+    /// Installs the signal handlers. Must be called inside a tokio runtime.
     pub(super) fn install() -> io::Result<Self> {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
@@ -24,7 +24,7 @@ impl Signals {
         })
     }
 
-    /// Counts SIGTERM and SIGINT in `stops`, and calls `reload` on SIGHUP, for ever.
+    /// Counts SIGTERM and SIGINT in `stops` and calls `reload` on SIGHUP, until the task is aborted.
     pub(super) async fn watch<Reload: Future<Output = ()>>(
         mut self,
         stops: watch::Sender<u32>,
@@ -40,9 +40,9 @@ impl Signals {
     }
 }
 
-/// Waits until the exporter was told that many times to stop.
+/// Waits until a number of stop signals were received.
 pub(super) async fn stopped(mut stops: watch::Receiver<u32>, times: u32) {
-    // The counting ends only with the process.
+    // The sender is dropped only at the end of the process.
     stops.wait_for(|count| *count >= times).await.ok();
 }
 
@@ -51,6 +51,6 @@ fn count(stops: &watch::Sender<u32>, name: &str) {
     if *stops.borrow() == 1 {
         log::info!("Received {name}, exiting gracefully...");
     } else {
-        log::warn!("Received {name} again, running probes are cut off");
+        log::warn!("Received {name} again, aborting running probes");
     }
 }

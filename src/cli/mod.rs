@@ -210,8 +210,8 @@ mod tests {
 
     #[test]
     fn the_kernels_stamps_are_used_unless_they_are_declined() {
-        assert!(served(&[]).options.kernel_stamps);
-        assert!(!served(&["--wire.user-clock"]).options.kernel_stamps);
+        assert!(served(&[]).options.kernel_timestamps);
+        assert!(!served(&["--wire.user-clock"]).options.kernel_timestamps);
         assert!(!printed("--help").contains("user-clock"), "for measurements only");
     }
 

@@ -56,7 +56,7 @@ pub(super) fn interpret(arguments: Arguments) -> Result<ServeOptions, UsageError
         resolver: arguments.resolver.into(),
         probe_log,
         failure_log: arguments.log_failures.into(),
-        kernel_stamps: !arguments.user_clock,
+        kernel_timestamps: !arguments.user_clock,
     };
     let (log_level, log_format) = (arguments.log_level.into(), arguments.log_format.into());
     Ok(ServeOptions { options, log_level, log_format, warnings })
