@@ -1,7 +1,7 @@
-//! One probe from request to report.
+//! Runs one probe, from request to report.
 //!
-//! Here a probe gets its one deadline, and here a defect of a prober becomes a failed probe
-//! instead of a lost answer. Nothing here knows of HTTP requests of the exporter's own server.
+//! This module applies the deadline of the probe, and turns a panic of a prober into a failed probe.
+//! It does not depend on the exporter's HTTP server.
 
 pub mod failure_log;
 pub mod history;
@@ -43,22 +43,22 @@ pub use query::Query;
 pub use report::ProbeReport;
 pub use request::{BadRequest, ProbeRequest};
 
-/// Runs the probe that was asked for, to its end or to its deadline.
+/// Runs a probe to its end or to its deadline.
 ///
-/// Never fails: whatever goes wrong is in the report.
+/// Never fails: errors are part of the report.
 pub async fn run(request: ProbeRequest, resolver: Arc<Resolver>) -> ProbeReport {
     run_until(request, resolver, pending()).await
 }
 
-/// As [`run`], but cuts the probe off also when whoever asked for it has `gone`. There is a report
-/// all the same, so that the history shows who did not wait.
+/// Runs a probe like [`run`], but aborts it when the client is `gone`. The report of an aborted
+/// probe is returned too, so that the history contains it.
 pub async fn run_until(
     request: ProbeRequest,
     resolver: Arc<Resolver>,
     gone: impl Future<Output = ()> + Send,
 ) -> ProbeReport {
     let module = Arc::clone(&request.module);
-    // Boxed one by one: a probe in flight takes the memory of its own prober, not of the largest.
+    // Each future is boxed on its own: a probe takes the memory of its prober, not of the largest.
     with_prober!(&module.prober, prober => {
         Box::pin(run_prober(prober.as_ref(), request, resolver, gone)).await
     })
@@ -81,10 +81,10 @@ pub fn catalogue() -> impl Iterator<Item = (&'static str, &'static [Description]
     shared.into_iter().chain(of_probers).chain(optional)
 }
 
-/// Most probes have no more samples.
-const USUAL_SAMPLES: usize = 24;
+/// Initial capacity for samples; most probes have fewer.
+const INITIAL_SAMPLES: usize = 24;
 
-/// Runs one prober under its deadline and gathers everything it learned.
+/// Runs a prober within its deadline and builds the report.
 async fn run_prober<P: Prober>(
     prober: &P,
     request: ProbeRequest,
@@ -100,19 +100,20 @@ async fn run_prober<P: Prober>(
         "Beginning probe",
         &[("probe", &module.prober_name()), ("timeout_seconds", &timeout.as_secs_f64())],
     );
-    let mut seen = P::Measurements::default();
-    let mut verdict = run_until_deadline(prober, &context, &target, timeout, gone, &mut seen).await;
+    let mut measurements = P::Measurements::default();
+    let mut verdict =
+        run_until_deadline(prober, &context, &target, timeout, gone, &mut measurements).await;
     let duration = start.elapsed();
     if let (Err(failure), Some(wait)) = (&mut verdict, context.waited_for()) {
         failure.message = format!("{}: {wait}", failure.message);
     }
-    let mut metrics = MetricSet::with_capacity(USUAL_SAMPLES);
-    seen.export(&mut metrics);
-    let hops = report::hops(seen.findings(), context.attempts.take(), start);
+    let mut metrics = MetricSet::with_capacity(INITIAL_SAMPLES);
+    measurements.export(&mut metrics);
+    let hops = report::hops(measurements.findings(), context.attempts.take(), start);
     if let Err(failure) = &mut verdict
         && failure.reason == Reason::Timeout
     {
-        failure.message.push_str(&report::where_time_went(&hops, duration));
+        failure.message.push_str(&report::longest_phase(&hops, duration));
     }
     let seconds = duration.as_secs_f64();
     match &verdict {
@@ -136,7 +137,7 @@ async fn run_prober<P: Prober>(
         hostname: target.hostname,
         started,
         duration,
-        waited: seen.waited(),
+        waited: measurements.waited(),
         timeout,
         checks: context.checks.finish(&verdict),
         verdict,
@@ -148,21 +149,21 @@ async fn run_prober<P: Prober>(
     .without_secrets(&redactor)
 }
 
-/// The verdict of a prober, or of its deadline, or of a defect in it, or none that anybody waits
-/// for.
+/// Runs the prober until it finishes, panics, times out or the client disconnects.
 async fn run_until_deadline<P: Prober>(
     prober: &P,
     context: &Context,
     target: &Target,
     timeout: Duration,
     gone: impl Future<Output = ()> + Send,
-    seen: &mut P::Measurements,
+    measurements: &mut P::Measurements,
 ) -> Result<(), Failure> {
-    let probe = AssertUnwindSafe(run_with_retry(prober, context, target, seen)).catch_unwind();
+    let probe =
+        AssertUnwindSafe(run_with_retry(prober, context, target, measurements)).catch_unwind();
     #[expect(clippy::disallowed_methods, reason = "the one place that holds the deadline")]
     let verdict = pin!(tokio::time::timeout_at(context.deadline, probe));
-    // The scraper comes first: behind a probe that never pauses, the task's turn would always be
-    // over before anybody looked whether it is still there.
+    // The client is polled first: a probe that never pauses would use up the task's budget before
+    // the client is polled.
     match select(pin!(gone), verdict).await {
         Either::Left(((), _)) => {
             context.cut_off();
@@ -178,20 +179,20 @@ async fn run_until_deadline<P: Prober>(
     }
 }
 
-/// Runs the prober, a second time if the first has found that another way is needed. What the first
-/// attempt measured is not mixed with the second's.
+/// Runs the prober, and again with new measurements if the first run requests it (to use the
+/// fallback TLS library).
 async fn run_with_retry<P: Prober>(
     prober: &P,
     context: &Context,
     target: &Target,
-    seen: &mut P::Measurements,
+    measurements: &mut P::Measurements,
 ) -> Result<(), Failure> {
     loop {
-        let verdict = prober.probe(context, target, seen).await;
+        let verdict = prober.probe(context, target, measurements).await;
         if verdict.is_ok() || !context.is_retried() {
             return verdict;
         }
-        *seen = P::Measurements::default();
+        *measurements = P::Measurements::default();
     }
 }
 
@@ -201,8 +202,7 @@ fn timeout_failure(context: &Context, timeout: Duration) -> Failure {
     Failure::new(stage, Reason::Timeout, message)
 }
 
-/// A panic is a defect of the exporter, and the process lives on: the caught payload is named so
-/// that the defect can be reported.
+/// The failure for a panic of the prober, with the message of the panic.
 fn internal_failure(context: &Context, panic: &(dyn std::any::Any + Send)) -> Failure {
     let text = panic
         .downcast_ref::<&str>()
@@ -217,23 +217,23 @@ mod tests {
     use super::*;
     use crate::{diagnostics::Stage, probers};
 
-    /// What a scripted prober does.
+    /// A prober with a scripted behaviour.
     enum Script {
         Panic,
         Hang,
-        /// Is never done and never waits, as a probe of a flood.
-        Toil,
+        /// Never ends and never waits, like a probe that receives a flood of data.
+        Busy,
         Succeed,
     }
 
     #[derive(Default)]
-    struct Seen(bool);
+    struct FakeMeasurements(bool);
 
-    impl Export for Seen {
+    impl Export for FakeMeasurements {
         fn export(&self, _metrics: &mut MetricSet) {}
     }
 
-    impl probers::Measurements for Seen {
+    impl probers::Measurements for FakeMeasurements {
         fn waited(&self) -> Duration {
             Duration::ZERO
         }
@@ -244,21 +244,21 @@ mod tests {
     }
 
     impl Prober for Script {
-        type Measurements = Seen;
+        type Measurements = FakeMeasurements;
 
         async fn probe(
             &self,
             context: &Context,
             _target: &Target,
-            seen: &mut Seen,
+            measurements: &mut FakeMeasurements,
         ) -> Result<(), Failure> {
             context.enter(Stage::Tls);
-            seen.0 = true;
+            measurements.0 = true;
             let _waiting = context.waiting_for(|| "no answer".to_owned());
             match self {
                 Self::Panic => panic!("a defect"),
                 Self::Hang => pending().await,
-                Self::Toil => loop {
+                Self::Busy => loop {
                     tokio::task::coop::consume_budget().await;
                 },
                 Self::Succeed => Ok(()),
@@ -273,51 +273,52 @@ mod tests {
         let timeout = Duration::from_secs(5);
         let context = Context::new(Instant::now() + timeout, Arc::default());
         let target = Target { name: "target".into(), hostname: None };
-        let mut seen = Seen::default();
+        let mut measurements = FakeMeasurements::default();
         let verdict =
-            run_until_deadline(&script, &context, &target, timeout, gone, &mut seen).await;
-        (verdict, seen.0, context.waited_for())
+            run_until_deadline(&script, &context, &target, timeout, gone, &mut measurements).await;
+        (verdict, measurements.0, context.waited_for())
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_probe_that_hangs_is_cut_off_and_keeps_what_it_saw() {
-        let (verdict, seen, wait) = verdict_of(Script::Hang, pending()).await;
+    async fn a_probe_that_times_out_keeps_its_measurements() {
+        let (verdict, measurements, wait) = verdict_of(Script::Hang, pending()).await;
         let failure = verdict.unwrap_err();
         assert_eq!((failure.stage, failure.reason), (Stage::Tls, Reason::Timeout));
-        assert!(seen);
+        assert!(measurements);
         assert_eq!(wait.as_deref(), Some("no answer"));
     }
 
     #[tokio::test]
-    async fn a_probe_that_nobody_waits_for_ends_at_once() {
-        let (verdict, seen, wait) = verdict_of(Script::Hang, tokio::task::yield_now()).await;
+    async fn a_probe_ends_when_its_client_disconnects() {
+        let (verdict, measurements, wait) =
+            verdict_of(Script::Hang, tokio::task::yield_now()).await;
         let failure = verdict.unwrap_err();
         assert_eq!((failure.stage, failure.reason), (Stage::Tls, Reason::Abandoned));
-        assert!(seen);
+        assert!(measurements);
         assert_eq!(wait.as_deref(), Some("no answer"));
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn a_probe_that_never_waits_ends_when_nobody_waits_for_it() {
+    async fn a_busy_probe_ends_when_its_client_disconnects() {
         let (scraper, gone) = tokio::sync::oneshot::channel::<()>();
-        let probe = tokio::spawn(verdict_of(Script::Toil, gone.map(|_| ())));
+        let probe = tokio::spawn(verdict_of(Script::Busy, gone.map(|_| ())));
         drop(scraper);
         let (verdict, ..) = probe.await.unwrap();
         assert_eq!(verdict.unwrap_err().reason, Reason::Abandoned);
     }
 
     #[tokio::test]
-    async fn a_panic_is_a_failed_probe_and_not_a_lost_answer() {
-        let (verdict, seen, wait) = verdict_of(Script::Panic, pending()).await;
+    async fn a_panic_is_a_failed_probe() {
+        let (verdict, measurements, wait) = verdict_of(Script::Panic, pending()).await;
         let failure = verdict.unwrap_err();
         assert_eq!((failure.stage, failure.reason), (Stage::Tls, Reason::Internal));
         assert!(failure.message.contains("a defect"), "{failure}");
-        assert!(seen);
+        assert!(measurements);
         assert_eq!(wait, None, "it waited for nothing");
     }
 
     #[tokio::test]
-    async fn a_probe_that_ends_well_is_a_success() {
+    async fn a_prober_without_a_failure_is_a_success() {
         assert_eq!(verdict_of(Script::Succeed, pending()).await, (Ok(()), true, None));
     }
 }

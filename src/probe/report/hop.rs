@@ -1,4 +1,4 @@
-//! The exchanges of a probe, with where their time went.
+//! The hops of a probe: its exchanges with peers, and their phases.
 
 use std::time::Duration;
 
@@ -10,39 +10,39 @@ use crate::{
     probers::{Findings, Hop},
 };
 
-/// One exchange with one peer. All times are since the probe began.
+/// One exchange with one peer. Times are relative to the start of the probe.
 #[derive(Debug, Clone)]
 pub struct HopReport {
-    /// The URL that was asked for; absent where the target says it all.
+    /// The requested URL; absent for probers without URLs.
     pub url: Option<String>,
-    /// The address that was turned to last; absent where none was known.
+    /// The address of the last connection attempt; absent if no address was known.
     pub address: Option<String>,
-    /// When it began.
+    /// Start of the exchange.
     pub start: Duration,
-    /// What came back, in a few words.
+    /// The response in a few words.
     pub answer: Option<String>,
-    /// What TLS taught, if it was spoken.
+    /// The TLS session, if TLS was used.
     pub tls: Option<TlsSession>,
-    /// Where its time went, in the order in which that began.
+    /// The phases, ordered by their start.
     pub phases: Vec<PhaseReport>,
 }
 
-/// A stretch of a probe's time.
+/// A phase of a probe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PhaseReport {
-    /// What it was spent on beside the target: `proxy`, `oauth2`; or else empty.
+    /// `proxy` or `oauth2` for phases spent there; empty for those of the target.
     pub group: &'static str,
-    /// The name of the phase, as metrics have it.
+    /// Name of the phase, as in metrics.
     pub name: &'static str,
-    /// When it began, since the probe did.
+    /// Start of the phase, relative to the start of the probe.
     pub start: Duration,
-    /// How long it took.
+    /// Duration of the phase.
     pub length: Duration,
-    /// Whether it was waited for what never came.
+    /// True if the phase did not complete, for example because of a timeout.
     pub incomplete: bool,
 }
 
-/// Puts together what a probe that began at `start` tells of its exchanges. There is one at least.
+/// Builds the hops of a probe that started at `start`. There is always at least one.
 pub(in crate::probe) fn hops(
     findings: Findings,
     attempts: Vec<Attempt>,
@@ -65,7 +65,7 @@ pub(in crate::probe) fn hops(
             hop.address.get_or_insert_with(|| peer.to_string());
         }
     }
-    // Where nothing was waited for in vain, there is nothing to tell.
+    // An incomplete phase without duration contains no information.
     for span in spans.into_iter().filter(|it| !it.span.incomplete || !it.span.time.is_zero()) {
         let start = since(span.span.begun);
         if let Some(hop) = hop_at(&mut reports, start) {
@@ -84,9 +84,9 @@ pub(in crate::probe) fn hops(
     reports
 }
 
-/// Which phase took most of the time of a probe that was cut off after `duration`, as the end of a
-/// sentence; empty where none took more than half, or where it is the one that was cut off.
-pub(in crate::probe) fn where_time_went(hops: &[HopReport], duration: Duration) -> String {
+/// Names the phase that took most of the time of a probe that timed out after `duration`, as the end
+/// of a message. Empty if no phase took more than half, or if that phase itself timed out.
+pub(in crate::probe) fn longest_phase(hops: &[HopReport], duration: Duration) -> String {
     let phases = || hops.iter().flat_map(|hop| &hop.phases);
     let Some(longest) = phases().max_by_key(|phase| phase.length) else { return String::new() };
     let was_cut_off = longest.start + longest.length + duration / 20 > duration;
@@ -96,15 +96,14 @@ pub(in crate::probe) fn where_time_went(hops: &[HopReport], duration: Duration) 
     format!("; {} took {:.3} s of it", longest.label(), longest.length.as_secs_f64())
 }
 
-/// The exchange that was under way at `time`.
+/// Returns the hop that was running at `time`.
 fn hop_at(hops: &mut [HopReport], time: Duration) -> Option<&mut HopReport> {
     let index = hops.iter().rposition(|hop| hop.start <= time)?;
     hops.get_mut(index)
 }
 
 impl HopReport {
-    /// About how many bytes it takes to keep. Certificates count in full, also where others keep
-    /// them too.
+    /// Approximate size in memory in bytes. Certificates count in full, also if they are shared.
     pub(super) fn weight(&self) -> usize {
         let length = |text: &Option<String>| text.as_ref().map_or(0, String::len);
         let certificates = self.tls.iter().flat_map(|tls| &tls.peer_chain);
@@ -118,7 +117,7 @@ impl HopReport {
 }
 
 impl PhaseReport {
-    /// Its name for people, with the group before it.
+    /// The name for display: group and name.
     #[must_use]
     pub fn label(&self) -> String {
         [self.group, self.name].join(" ").trim_start().to_owned()
@@ -134,7 +133,7 @@ mod tests {
     };
 
     #[test]
-    fn times_and_addresses_belong_to_the_exchange_that_was_under_way() {
+    fn phases_and_addresses_belong_to_the_hop_that_was_running() {
         let start = Instant::now();
         let at = |milliseconds| start + Duration::from_millis(milliseconds);
         let hop =
@@ -168,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn what_took_most_of_the_time_is_named_unless_it_was_cut_off() {
+    fn the_longest_phase_is_named_unless_it_timed_out() {
         let phase = |name, start, length| PhaseReport {
             group: "",
             name,
@@ -176,20 +175,20 @@ mod tests {
             length: Duration::from_millis(length),
             incomplete: false,
         };
-        let told = |phases| {
+        let text = |phases| {
             let mut hops = hops(Findings::default(), Vec::new(), Instant::now());
             hops[0].phases = phases;
-            where_time_went(&hops, Duration::from_secs(5))
+            longest_phase(&hops, Duration::from_secs(5))
         };
         let slow = phase("resolve", 0, 4600);
-        assert_eq!(told(vec![slow, phase("connect", 4600, 400)]), "; resolve took 4.600 s of it");
-        assert_eq!(told(vec![phase("resolve", 0, 2000), phase("connect", 2000, 3000)]), "");
-        assert_eq!(told(vec![phase("resolve", 0, 2000), phase("tls", 2000, 2000)]), "");
-        assert_eq!(told(Vec::new()), "");
+        assert_eq!(text(vec![slow, phase("connect", 4600, 400)]), "; resolve took 4.600 s of it");
+        assert_eq!(text(vec![phase("resolve", 0, 2000), phase("connect", 2000, 3000)]), "");
+        assert_eq!(text(vec![phase("resolve", 0, 2000), phase("tls", 2000, 2000)]), "");
+        assert_eq!(text(Vec::new()), "");
     }
 
     #[test]
-    fn there_is_one_exchange_at_least() {
+    fn there_is_at_least_one_hop() {
         assert_eq!(hops(Findings::default(), Vec::new(), Instant::now()).len(), 1);
     }
 }

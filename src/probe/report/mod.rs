@@ -1,5 +1,6 @@
-//! What a probe learned, as plain data, and its renderings: metrics, [text](ProbeReport::debug_text),
-//! [JSON](ProbeReport::to_json). Pages and the command line read the same report.
+//! The report of a probe as plain data, and its renderings: metrics,
+//! [text](ProbeReport::debug_text), [JSON](ProbeReport::to_json). Pages and the command line use the
+//! same report.
 
 mod hop;
 mod json;
@@ -18,25 +19,26 @@ use crate::{
 };
 
 const SUCCESS: Metric =
-    Metric::new("probe_success", "Whether the probe was a success: 1, or 0.", []).when("always");
+    Metric::new("probe_success", "Whether the probe succeeded: 1 on success, 0 on failure.", [])
+        .when("always");
 const DURATION: Metric =
-    Metric::new("probe_duration_seconds", "How long the probe took, in seconds.", [])
+    Metric::new("probe_duration_seconds", "Duration of the probe in seconds.", [])
         .when("always")
         .unit(Unit::Seconds);
 const OVERHEAD: Metric = Metric::new(
     "probe_overhead_seconds",
-    "How much of the probe's duration was the exporter's own, in seconds: what its phases leave.",
+    "Time spent in the exporter itself: probe duration minus all phases, in seconds.",
     [],
 )
 .extra()
 .when("always")
 .unit(Unit::Seconds);
 const TIMEOUT: Metric =
-    Metric::new("probe_timeout_seconds", "How long the probe was allowed to take, in seconds.", [])
+    Metric::new("probe_timeout_seconds", "Timeout of the probe in seconds.", [])
         .when("always")
         .unit(Unit::Seconds);
 
-/// The metrics that every probe has, whatever the prober.
+/// The metrics of every probe.
 pub(super) const METRICS: &[Description] = &[
     SUCCESS.describe(),
     DURATION.describe(),
@@ -47,44 +49,44 @@ pub(super) const METRICS: &[Description] = &[
 ];
 
 pub use self::hop::{HopReport, PhaseReport};
-pub(super) use self::hop::{hops, where_time_went};
+pub(super) use self::hop::{hops, longest_phase};
 
-/// One finished probe.
+/// The report of a finished probe.
 #[derive(Debug, Clone)]
 pub struct ProbeReport {
-    /// The module's name.
+    /// Name of the module.
     pub module_name: String,
-    /// The module that was in force.
+    /// The module, as configured when the request was received.
     pub module: Arc<Module>,
-    /// What was probed.
+    /// The target, with secrets masked.
     pub target: String,
-    /// The host name that the request gave beside the target.
+    /// The parameter `hostname` of the request.
     pub hostname: Option<String>,
-    /// When it began.
+    /// Start of the probe.
     pub started: SystemTime,
-    /// How long it took.
+    /// Duration of the probe.
     pub duration: Duration,
-    /// How long it waited for the peer, the network and the resolver.
+    /// Time spent waiting for peers, the network and the resolver.
     pub waited: Duration,
-    /// How long it was allowed to take.
+    /// Timeout of the probe.
     pub timeout: Duration,
-    /// Whether the target is up, or why not.
+    /// Success, or the failure.
     pub verdict: Result<(), Failure>,
-    /// The exchanges that it made; one at least.
+    /// The exchanges with peers, at least one.
     pub hops: Vec<HopReport>,
-    /// The checks that were made.
+    /// The results of the checks.
     pub checks: Vec<Check>,
-    /// Everything that was measured; without what upstream lacks, if the module wants it so.
+    /// The metrics; without those that are not in upstream, if the module disables them.
     pub metrics: MetricSet,
-    /// What it noted on the way.
+    /// The log.
     pub log: Vec<LogEntry>,
 }
 
-/// The field of the log entry about a failed probe that has the failure's text.
+/// The field with the failure in the log entry about a failed probe.
 pub(super) const FAILURE_FIELD: &str = "err";
 
 impl ProbeReport {
-    /// Adds what is known of the probe as a whole to what its prober measured.
+    /// Adds the metrics of the probe as a whole to those of the prober.
     #[must_use]
     pub(super) fn with_own_metrics(mut self) -> Self {
         let mut metrics = std::mem::take(&mut self.metrics);
@@ -95,7 +97,7 @@ impl ProbeReport {
         Self { metrics, ..self }
     }
 
-    /// Takes out what the probe must not tell; a peer may have repeated it.
+    /// Removes the secrets of the probe; a peer may have sent them back.
     #[must_use]
     pub(super) fn without_secrets(mut self, redactor: &Redactor) -> Self {
         if redactor.is_idle() {
@@ -119,13 +121,13 @@ impl ProbeReport {
         self
     }
 
-    /// How much of its time was the exporter's own.
+    /// Time spent in the exporter itself: duration minus waiting.
     #[must_use]
     pub fn overhead(&self) -> Duration {
         self.duration.saturating_sub(self.waited)
     }
 
-    /// The verdict as one line: `ok`, or stage, reason and particulars.
+    /// The verdict as one line: `ok`, or stage, reason and message.
     #[must_use]
     pub fn summary(&self) -> String {
         match &self.verdict {
@@ -134,13 +136,13 @@ impl ProbeReport {
         }
     }
 
-    /// Whether the target is all that was asked for; one with a secret in it is not kept as it was.
+    /// Returns false if a secret was masked in the target; the probe then cannot be repeated.
     #[must_use]
-    pub fn target_is_whole(&self) -> bool {
+    pub fn target_is_complete(&self) -> bool {
         ![redact::MASK, HIDDEN].iter().any(|mask| self.target.contains(mask))
     }
 
-    /// The address that the probe turned to last, if one was known.
+    /// The address of the last connection attempt, if one was known.
     #[must_use]
     pub fn address(&self) -> Option<&str> {
         self.hops.iter().rev().find_map(|hop| hop.address.as_deref())
@@ -148,7 +150,7 @@ impl ProbeReport {
 }
 
 impl ProbeReport {
-    /// About how many bytes it takes to keep, beside what every report takes.
+    /// Approximate size in memory in bytes, without the fixed size of a report.
     #[must_use]
     pub fn weight(&self) -> usize {
         let field = |(_, value): &(&str, String)| size_of::<(&str, String)>() + value.len();
@@ -185,7 +187,7 @@ impl Export for ProbeReport {
     }
 }
 
-/// A moment in Unix time as people and programs read it.
+/// Formats a Unix time as RFC 3339 in UTC.
 #[must_use]
 pub fn utc(time: i64) -> String {
     let time = chrono::DateTime::from_timestamp(time, 0);
@@ -197,7 +199,7 @@ pub(in crate::probe) mod tests {
     use super::*;
     use crate::config::Config;
 
-    /// The report of a probe that took no time.
+    /// A report with the duration 0.
     pub(in crate::probe) fn report(target: &str, verdict: Result<(), Failure>) -> ProbeReport {
         let config = Config::parse("modules: {ping: {prober: icmp}}", "test.yml").unwrap();
         ProbeReport {
@@ -217,7 +219,7 @@ pub(in crate::probe) mod tests {
         }
     }
 
-    /// The same of one that failed.
+    /// A report of a failed probe.
     pub(in crate::probe) fn failed(target: &str, failure: Failure) -> ProbeReport {
         report(target, Err(failure))
     }

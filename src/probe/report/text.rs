@@ -1,4 +1,4 @@
-//! The report as text for people: what `debug=true` and `/logs` answer.
+//! The report as plain text, as returned for `debug=true` and by `/logs`.
 
 use std::fmt::{self, Write as _};
 
@@ -10,9 +10,9 @@ use crate::{
 };
 
 impl ProbeReport {
-    /// The log, what was found, the metrics, and the module.
+    /// Renders log, result, metrics and module.
     ///
-    /// The three blocks that upstream has keep their headings and their order.
+    /// The three sections of upstream keep their headings and their order.
     #[must_use]
     pub fn debug_text(&self) -> String {
         let mut text = String::from("Logs for the probe:\n");
@@ -20,7 +20,7 @@ impl ProbeReport {
             text.push_str(&entry.to_logfmt());
             text.push('\n');
         }
-        text.push_str("\n\n\nWhat the probe found:\n");
+        text.push_str("\n\n\nResult of the probe:\n");
         // Writing to a String cannot fail.
         let _ = self.write_findings(&mut text);
         text.push_str("\n\n\nMetrics that would have been returned:\n");
@@ -61,12 +61,12 @@ fn write_hop(out: &mut String, hop: &HopReport) -> fmt::Result {
     let address = hop.address.as_deref().unwrap_or("no address");
     writeln!(out, "{} at {}", visible(what), visible(address))?;
     if let Some(answer) = &hop.answer {
-        writeln!(out, "  Answer: {}", visible(answer))?;
+        writeln!(out, "  Response: {}", visible(answer))?;
     }
     for phase in &hop.phases {
         let (start, length) = (phase.start.as_secs_f64(), phase.length.as_secs_f64());
-        let incomplete = if phase.incomplete { ", in vain" } else { "" };
-        writeln!(out, "  {:<16} {length:.6} s, from {start:.6} s on{incomplete}", phase.label())?;
+        let incomplete = if phase.incomplete { ", incomplete" } else { "" };
+        writeln!(out, "  {:<16} {length:.6} s, start {start:.6} s{incomplete}", phase.label())?;
     }
     hop.tls.as_ref().map_or(Ok(()), |tls| write_tls(out, tls))
 }
@@ -74,7 +74,7 @@ fn write_hop(out: &mut String, hop: &HopReport) -> fmt::Result {
 fn write_tls(out: &mut String, tls: &TlsSession) -> fmt::Result {
     match (tls.version, &tls.cipher) {
         (Some(version), Some(cipher)) => writeln!(out, "  {version} with {cipher}")?,
-        _ => writeln!(out, "  The TLS handshake was not completed")?,
+        _ => writeln!(out, "  TLS handshake not completed")?,
     }
     let detail = if tls.verify_detail.is_empty() { "" } else { ": " };
     let verdict = tls.verify_result.label();

@@ -1,4 +1,4 @@
-//! The document itself: `docs/report.schema.json` is made from these types.
+//! The types of the JSON document. `docs/report.schema.json` is generated from them.
 
 use std::collections::BTreeMap;
 
@@ -6,67 +6,67 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-/// What one probe found. Durations are in seconds, moments are in UTC as in RFC 3339. Secrets of
-/// the module are nowhere in it.
+/// The report of one probe. Durations are in seconds, times are RFC 3339 in UTC. Secrets of the
+/// module are masked.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(JsonSchema))]
 pub(super) struct Document<'r> {
-    /// The version of this document: 1.
+    /// Version of this document: 1.
     pub(super) version: u32,
-    /// What was asked for.
+    /// The request.
     pub(super) request: Request<'r>,
-    /// Whether the target is up: the metric `probe_success`.
+    /// True if the probe succeeded: the metric `probe_success`.
     pub(super) success: bool,
-    /// Why it is not; null when it is.
+    /// The failure; null if the probe succeeded.
     pub(super) failure: Option<FailureDocument<'r>>,
-    /// When the probe began.
+    /// Start of the probe.
     pub(super) started: String,
-    /// How long it took.
+    /// Duration of the probe.
     pub(super) duration_seconds: f64,
-    /// How much of that was the exporter's own.
+    /// Time spent in the exporter itself.
     pub(super) overhead_seconds: f64,
-    /// The address that the probe turned to last, with the port if there is one; null when none
+    /// The address of the last connection attempt, with the port if there is one; null if no address
     /// was known.
     pub(super) address: Option<&'r str>,
-    /// The exchanges that it made: one, or with redirects more.
+    /// The exchanges with peers: one, or more with redirects.
     pub(super) hops: Vec<HopDocument<'r>>,
-    /// The checks that were made, in their order.
+    /// The results of the checks, in the order of the module.
     pub(super) checks: Vec<CheckDocument<'r>>,
-    /// The samples that a scrape gets.
+    /// The samples that a scrape returns.
     pub(super) metrics: Vec<Sample<'r>>,
-    /// What the probe noted on the way.
+    /// The log of the probe.
     pub(super) log: Vec<LogLine<'r>>,
 }
 
-/// What was asked for.
+/// The request of a probe.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(JsonSchema))]
 pub(super) struct Request<'r> {
-    /// The module's name.
+    /// Name of the module.
     pub(super) module: &'r str,
-    /// The module's prober, such as `http`.
+    /// Prober of the module, for example `http`.
     pub(super) prober: &'static str,
-    /// The target, with passwords hidden.
+    /// The target, with passwords masked.
     pub(super) target: &'r str,
-    /// The host name that was given beside the target; null without one.
+    /// The parameter `hostname` of the request; null without it.
     pub(super) hostname: Option<&'r str>,
-    /// How long the probe might take.
+    /// Timeout of the probe.
     pub(super) timeout_seconds: f64,
 }
 
-/// Why a probe failed.
+/// The failure of a probe.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(JsonSchema))]
 pub(super) struct FailureDocument<'r> {
-    /// The step that failed, from a closed list.
+    /// The stage that failed, one of a fixed list.
     pub(super) stage: &'static str,
-    /// The reason, from a closed list.
+    /// The reason, one of a fixed list.
     pub(super) reason: &'static str,
-    /// The particulars.
+    /// The details.
     pub(super) message: &'r str,
-    /// What the reason means.
+    /// Meaning of the reason.
     pub(super) meaning: &'static str,
-    /// What to check first.
+    /// Advice on the first thing to check.
     pub(super) advice: &'static str,
 }
 
@@ -74,51 +74,52 @@ pub(super) struct FailureDocument<'r> {
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(JsonSchema))]
 pub(super) struct HopDocument<'r> {
-    /// The URL that was asked for; null where the target says it all.
+    /// The requested URL; null for probers without URLs.
     pub(super) url: Option<&'r str>,
-    /// The address that was turned to; null where none was known.
+    /// The address of the last connection attempt; null if no address was known.
     pub(super) address: Option<&'r str>,
-    /// When it began, since the probe did.
+    /// Start of the exchange, relative to the start of the probe.
     pub(super) start_seconds: f64,
-    /// What came back, in a few words; null without an answer.
+    /// The response in a few words; null without a response.
     pub(super) answer: Option<&'r str>,
-    /// Where its time went.
+    /// The phases, ordered by their start.
     pub(super) phases: Vec<PhaseDocument>,
-    /// What TLS taught; null when no certificate was seen.
+    /// The TLS session; null if no certificate was received.
     pub(super) tls: Option<TlsDocument<'r>>,
 }
 
-/// A stretch of time.
+/// A phase of an exchange.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(JsonSchema))]
 pub(super) struct PhaseDocument {
-    /// What it was spent on beside the target: `proxy`, `oauth2`; or else empty.
+    /// `proxy` or `oauth2` for phases spent there; empty for those of the target.
     pub(super) group: &'static str,
-    /// The phase, as metrics name it.
+    /// Name of the phase, as in metrics.
     pub(super) name: &'static str,
-    /// When it began, since the probe did.
+    /// Start of the phase, relative to the start of the probe.
     pub(super) start_seconds: f64,
-    /// How long it took.
+    /// Duration of the phase.
     pub(super) seconds: f64,
-    /// Whether it was waited for what never came; the metric of the phase does not count it then.
+    /// True if the phase did not complete, for example because of a timeout. The metric of the phase
+    /// does not include its time.
     pub(super) incomplete: bool,
 }
 
-/// What a TLS handshake taught.
+/// A TLS session.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(JsonSchema))]
 pub(super) struct TlsDocument<'r> {
-    /// The version; null until the handshake is complete.
+    /// Version of TLS; null if the handshake was not completed.
     pub(super) version: Option<String>,
-    /// The cipher; null until the handshake is complete.
+    /// Cipher suite; null if the handshake was not completed.
     pub(super) cipher: Option<&'r str>,
-    /// The application protocol; null when none was agreed on.
+    /// Application protocol (ALPN); null if none was negotiated.
     pub(super) alpn: Option<String>,
-    /// The verdict on the certificate, also where the module accepts any.
+    /// Result of the certificate verification, also if the module does not require it.
     pub(super) verify_result: &'static str,
-    /// What is wrong with the certificate; empty when nothing is.
+    /// Details of a failed verification; empty if it succeeded.
     pub(super) verify_detail: &'r str,
-    /// The certificates that the server sent, its own first.
+    /// The certificates sent by the server, its own first.
     pub(super) certificates: Vec<CertificateDocument<'r>>,
 }
 
@@ -126,60 +127,60 @@ pub(super) struct TlsDocument<'r> {
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(JsonSchema))]
 pub(super) struct CertificateDocument<'r> {
-    /// Whose it is.
+    /// The subject.
     pub(super) subject: &'r str,
-    /// Who signed it.
+    /// The issuer.
     pub(super) issuer: &'r str,
-    /// What it is for: names, addresses, and what else there is.
+    /// The subject alternative names: host names, addresses and others.
     pub(super) names: Vec<String>,
-    /// When it begins to be valid.
+    /// Start of the validity.
     pub(super) not_before: String,
-    /// When it ceases to be valid.
+    /// End of the validity.
     pub(super) not_after: String,
-    /// The key, such as `RSA 2048`.
+    /// Type and size of the key, for example `RSA 2048`.
     pub(super) key: String,
-    /// The algorithm of the signature, such as `ecdsa-with-SHA256`.
+    /// Signature algorithm, for example `ecdsa-with-SHA256`.
     pub(super) signature_algorithm: String,
-    /// The bytes of the serial number in hexadecimal.
+    /// Serial number in hexadecimal.
     pub(super) serial_number: &'r str,
-    /// The SHA-256 of the certificate in hexadecimal.
+    /// SHA-256 fingerprint in hexadecimal.
     pub(super) fingerprint_sha256: &'r str,
 }
 
-/// A check that was made.
+/// The result of a check.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(JsonSchema))]
 pub(super) struct CheckDocument<'r> {
-    /// The name that the module gives it, or else its place there.
+    /// Name of the check in the module, or its configuration key.
     pub(super) name: String,
-    /// Whether it passed.
+    /// True if the check passed.
     pub(super) passed: bool,
-    /// Why not; null when it passed.
+    /// Reason of the failure; null if the check passed.
     pub(super) message: Option<&'r str>,
 }
 
-/// One sample.
+/// One sample of a metric.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(JsonSchema))]
 pub(super) struct Sample<'r> {
-    /// The metric.
+    /// Name of the metric.
     pub(super) name: &'static str,
-    /// Its labels.
+    /// Labels of the sample.
     pub(super) labels: BTreeMap<&'r str, &'r str>,
-    /// Its value; null where that is no finite number.
+    /// Value of the sample; null if it is not a finite number.
     pub(super) value: Option<f64>,
 }
 
-/// A line of the log.
+/// A log entry.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(JsonSchema))]
 pub(super) struct LogLine<'r> {
-    /// When it was noted.
+    /// Time of the entry.
     pub(super) time: String,
-    /// DEBUG, INFO, WARN or ERROR.
+    /// Level: DEBUG, INFO, WARN or ERROR.
     pub(super) level: &'static str,
-    /// What happened.
+    /// The message.
     pub(super) message: &'r str,
-    /// The particulars.
+    /// Additional fields.
     pub(super) fields: BTreeMap<&'static str, &'r str>,
 }

@@ -1,4 +1,4 @@
-//! The report as JSON: what `format=json` answers.
+//! The report as JSON, as returned for `format=json`.
 //!
 //! Within one version, keys are added and never changed or removed.
 
@@ -18,14 +18,14 @@ use crate::{
     net::tls::{Certificate, TlsSession},
 };
 
-/// The version of the document.
+/// Version of the document.
 const VERSION: u32 = 1;
 
 impl ProbeReport {
-    /// The report as one JSON object, described by `docs/report.schema.json`.
+    /// Renders the report as one JSON object, described by `docs/report.schema.json`.
     #[must_use]
     pub fn to_json(&self) -> String {
-        // There is nothing in it that JSON cannot say.
+        // The document contains no values that JSON cannot represent.
         serde_json::to_string(&Document::of(self)).unwrap_or_default()
     }
 }
@@ -154,7 +154,7 @@ mod tests {
 
     use super::*;
 
-    /// The schema that is published follows the types; `UPDATE=1` writes it anew.
+    /// Compares the published schema with the types; `UPDATE=1` regenerates it.
     #[test]
     fn the_published_schema_is_that_of_the_document() {
         const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/report.schema.json");
