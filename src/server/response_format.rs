@@ -69,7 +69,7 @@ impl ResponseFormat {
         message: impl Display,
     ) -> HttpResponse {
         match self {
-            Self::Html => pages::problem(request, status, &message.to_string()),
+            Self::Html => pages::error(request, status, &message.to_string()),
             Self::Metrics | Self::Debug | Self::Json | Self::Health => {
                 response::error(status, message)
             }

@@ -1,4 +1,4 @@
-//! What TLS taught at each hop, with the certificates that were sent.
+//! The TLS sessions of a probe with their certificates.
 
 use std::time::SystemTime;
 
@@ -10,16 +10,16 @@ use crate::{
     server::pages::format,
 };
 
-/// Names of one certificate that are shown; some have hundreds.
+/// Maximum number of names shown of one certificate; some have hundreds.
 const MAX_NAMES: usize = 50;
 
-/// Bytes of one of them, and of a URL.
+/// Maximum length of a name or URL in bytes.
 const MAX_NAME_BYTES: usize = 300;
 
-/// Certificates of one chain that are shown; a server can send what it likes.
+/// Maximum number of certificates shown of one chain.
 const MAX_CERTIFICATES: usize = 12;
 
-/// All sessions of a probe; nothing if it had none.
+/// Renders all TLS sessions of a probe; nothing if it had none.
 pub(super) fn sessions(hops: &[HopReport], now: SystemTime) -> Markup {
     let sessions: Vec<_> = hops
         .iter()
@@ -40,7 +40,7 @@ pub(super) fn sessions(hops: &[HopReport], now: SystemTime) -> Markup {
                     (session(tls))
                     @let earlier = sessions.iter().take(place);
                     @if let Some((known, ..)) = earlier.clone().find(|it| it.2.peer_chain == tls.peer_chain) {
-                        p.soft { "The same certificates as in step " (known + 1) "." }
+                        p.soft { "Same certificates as in step " (known + 1) "." }
                     } @else {
                         (chain(tls, now))
                     }
@@ -66,7 +66,7 @@ fn session(tls: &TlsSession) -> Markup {
                 dd {
                     @match (tls.version, &tls.cipher) {
                         (Some(version), Some(cipher)) => { (version) ", " (cipher) }
-                        _ => "the handshake was not completed",
+                        _ => "handshake not completed",
                     }
                 }
             }
@@ -87,10 +87,10 @@ fn chain(tls: &TlsSession, now: SystemTime) -> Markup {
     }
 }
 
-/// The server's own is open, and so is any that explains a failure.
+/// Renders one certificate. That of the server and invalid ones are expanded.
 fn certificate(certificate: &Certificate, is_own: bool, now: SystemTime) -> Markup {
     let validity = certificate.validity(now);
-    let look = look_of(&validity);
+    let class = class_of(&validity);
     let rows = [
         ("Key", certificate.key()),
         ("Signature", certificate.signature_algorithm()),
@@ -98,11 +98,11 @@ fn certificate(certificate: &Certificate, is_own: bool, now: SystemTime) -> Mark
         ("SHA-256", certificate.fingerprint_sha256().to_owned()),
     ];
     html! {
-        details.certificate open[is_own || look == BAD] {
+        details.certificate open[is_own || class == BAD] {
             summary {
                 span.subject { (format::untrusted(&subject(certificate))) }
                 " "
-                span.mark.(look) { (validity) }
+                span.mark.(class) { (validity) }
             }
             dl.facts {
                 div { dt { "Issuer" } dd { (format::untrusted(certificate.issuer())) } }
@@ -137,7 +137,7 @@ fn names(names: &[String]) -> Markup {
     }
 }
 
-/// Whose it is; many name that only beside the subject.
+/// The subject of a certificate, or its first name if the subject is empty.
 fn subject(certificate: &Certificate) -> String {
     match certificate.subject() {
         "" => certificate.all_names().into_iter().next().unwrap_or_else(|| "no subject".to_owned()),
@@ -149,8 +149,8 @@ const GOOD: &str = "good";
 const SOON: &str = "soon";
 const BAD: &str = "bad";
 
-/// How its validity looks.
-fn look_of(validity: &Validity) -> &'static str {
+/// The CSS class for a validity.
+fn class_of(validity: &Validity) -> &'static str {
     match validity {
         Validity::NotYet(_) | Validity::Expired(_) => BAD,
         Validity::Valid(_) if validity.ends_soon() => SOON,
@@ -179,15 +179,15 @@ mod tests {
     }
 
     #[test]
-    fn what_ends_soon_and_what_is_not_valid_stand_out() {
-        for (days, look) in [(20_452, BAD), (20_454, GOOD), (20_500, SOON), (20_516, BAD)] {
+    fn certificates_that_expire_soon_or_are_invalid_are_marked() {
+        for (days, class) in [(20_452, BAD), (20_454, GOOD), (20_500, SOON), (20_516, BAD)] {
             let now = SystemTime::UNIX_EPOCH + Duration::from_hours(24 * days);
-            assert_eq!(look_of(&certificate(None).validity(now)), look, "{days}");
+            assert_eq!(class_of(&certificate(None).validity(now)), class, "{days}");
         }
     }
 
     #[test]
-    fn a_certificate_without_a_subject_is_known_by_its_first_name() {
+    fn a_certificate_without_a_subject_is_shown_by_its_first_name() {
         assert_eq!(subject(&certificate(None)), "host.example");
         assert_eq!(subject(&certificate(Some("Somebody"))), "CN=Somebody");
     }

@@ -1,4 +1,4 @@
-//! Which of the recent probes somebody wants to see.
+//! Filter of the recent probes.
 
 use maud::{Markup, html};
 
@@ -8,11 +8,11 @@ use crate::{
     settings::redact,
 };
 
-/// All that is set has to hold.
+/// A filter. All of its conditions must be met.
 #[derive(Debug, Default)]
 pub(super) struct Filter {
     pub(super) module: Option<String>,
-    /// A part of the target, in any case.
+    /// A part of the target, case-insensitive.
     pub(super) target: Option<String>,
     pub(super) only_failures: bool,
 }
@@ -24,7 +24,7 @@ impl Filter {
         let text = |name| query.first(name).map(|value| value.trim().to_owned());
         Self {
             module: text("module"),
-            // As reports have it, and no page repeats a password.
+            // Masked like the targets of reports, so that no page contains a password.
             target: text("target")
                 .filter(|part| !part.is_empty())
                 .map(|part| redact::url(&part).into_owned()),
@@ -36,7 +36,7 @@ impl Filter {
         self.module.is_some() || self.target.is_some() || self.only_failures
     }
 
-    pub(super) fn takes(&self, report: &ProbeReport) -> bool {
+    pub(super) fn matches(&self, report: &ProbeReport) -> bool {
         let Self { module, target, only_failures } = self;
         (!only_failures || report.verdict.is_err())
             && module.as_ref().is_none_or(|module| *module == report.module_name)
@@ -45,7 +45,7 @@ impl Filter {
                 .is_none_or(|part| report.target.to_lowercase().contains(&part.to_lowercase()))
     }
 
-    /// The form that sets it.
+    /// Renders the form of the filter.
     pub(super) fn form(&self, modules: &[&str]) -> Markup {
         html! {
             form.filter action="./" method="get" role="search" aria-label="Filter the recent probes" {

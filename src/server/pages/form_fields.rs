@@ -1,14 +1,14 @@
-//! Fields that forms share.
+//! Form fields used on several pages.
 
 use maud::{Markup, html};
 
-/// Modules that a list offers; where there are more, the name is typed.
+/// Maximum number of modules in a selection list. If there are more, the name is typed.
 const MAX_SELECT_OPTIONS: usize = 300;
 
-/// The choice of a module among `modules`; `none` is what it is called to choose none, where that
-/// can be.
+/// Renders a field to select one of `modules`. With `none`, the selection is optional, and `none` is
+/// the text for no selection.
 pub(super) fn module(modules: &[&str], chosen: Option<&str>, none: Option<&str>) -> Markup {
-    // One that is gone can still be what was asked for.
+    // The filter can name a module that does not exist any more.
     let other = chosen.filter(|chosen| none.is_some() && !modules.contains(chosen));
     html! {
         label {
@@ -33,7 +33,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_few_modules_are_offered_and_of_many_one_is_typed() {
+    fn a_module_is_selected_from_a_list_or_typed_if_there_are_many() {
         let few = module(&["a", "b"], Some("b"), None).into_string();
         assert!(few.contains("<option value=\"b\" selected>b</option></select>"), "{few}");
         let gone = module(&["a"], Some("gone"), Some("all")).into_string();

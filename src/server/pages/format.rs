@@ -1,4 +1,4 @@
-//! How pages say things: times, ages, and texts from strangers.
+//! Formatting on pages: durations, ages, and untrusted texts.
 
 use std::{
     fmt::Write as _,
@@ -11,21 +11,21 @@ use maud::{Markup, html};
 pub(super) use crate::diagnostics::humanize::{count, duration};
 use crate::diagnostics::{LogEntry, logfmt};
 
-/// Bytes of one text that a page shows; the JSON has the whole.
+/// Maximum length of a text on a page in bytes. The JSON contains the whole text.
 const MAX_TEXT_BYTES: usize = 1_000;
 
-/// A text that a stranger may have chosen, as one line: it cannot run into its neighbours, nor look
-/// like something else.
+/// Renders an untrusted text on one line. It is isolated from the direction of surrounding text, and
+/// its invisible characters are escaped.
 pub(super) fn untrusted(text: &str) -> Markup {
     html! { bdi { (escaped(text, MAX_TEXT_BYTES)) } }
 }
 
-/// The same where there is room for little.
+/// Renders at most `max_bytes` of an untrusted text.
 pub(super) fn untrusted_up_to(text: &str, max_bytes: usize) -> Markup {
     html! { bdi { (escaped(text, max_bytes)) } }
 }
 
-/// The same for where no element can stand, such as a title: at most `max_bytes` bytes of it.
+/// Escapes at most `max_bytes` of an untrusted text, for places without elements such as a title.
 pub(super) fn escaped(text: &str, max_bytes: usize) -> String {
     let shown = text.get(..text.floor_char_boundary(max_bytes)).unwrap_or_default();
     let mut out = String::with_capacity(shown.len());
@@ -37,7 +37,7 @@ pub(super) fn escaped(text: &str, max_bytes: usize) -> String {
     out
 }
 
-/// A text of many lines, whole; they stay lines.
+/// Escapes an untrusted text and keeps its line breaks.
 pub(super) fn escaped_lines(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for character in text.chars() {
@@ -49,7 +49,7 @@ pub(super) fn escaped_lines(text: &str) -> String {
     out
 }
 
-/// The particulars of a log entry; harmless as they are.
+/// Formats the fields of a log entry. Logfmt escapes them.
 pub(super) fn log_fields(entry: &LogEntry) -> String {
     let mut out = String::new();
     for (key, value) in &entry.fields {
@@ -58,7 +58,7 @@ pub(super) fn log_fields(entry: &LogEntry) -> String {
     out
 }
 
-/// A round time, without the digits that a reading has.
+/// Formats a duration with at most two decimal places.
 pub(super) fn rounded_duration(duration: Duration) -> String {
     let seconds = duration.as_secs_f64();
     if seconds < 0.001 {
@@ -70,12 +70,12 @@ pub(super) fn rounded_duration(duration: Duration) -> String {
     }
 }
 
-/// Two digits after the point at most.
+/// Rounds to two decimal places.
 pub(super) fn two_digits(number: f64) -> f64 {
     (number * 100.0).round() / 100.0
 }
 
-/// How long ago it was, in one unit; the clock may have been set back since.
+/// Formats the age of a time in one unit. A time in the future counts as now.
 pub(super) fn age(then: SystemTime, now: SystemTime) -> String {
     let seconds = now.duration_since(then).unwrap_or_default().as_secs();
     match seconds {
@@ -87,12 +87,12 @@ pub(super) fn age(then: SystemTime, now: SystemTime) -> String {
     }
 }
 
-/// The moment itself.
+/// Formats a time as RFC 3339 in UTC.
 pub(super) fn timestamp(then: SystemTime) -> String {
     DateTime::<Utc>::from(then).to_rfc3339_opts(SecondsFormat::Millis, true)
 }
 
-/// How long ago a moment was, with the moment itself at hand.
+/// Renders the age of a time, with the time itself as a tooltip.
 pub(super) fn age_element(then: SystemTime, now: SystemTime) -> Markup {
     let timestamp = timestamp(then);
     html! { time datetime=(timestamp) title=(timestamp) { (age(then, now)) } }
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_from_strangers_show_what_they_hide() {
+    fn untrusted_texts_are_escaped() {
         assert_eq!(
             escaped("a\u{202e}b\u{1b}[31m\n\u{200b}\"é", 99),
             r#"a\u202eb\x1b[31m\n\u200b"é"#

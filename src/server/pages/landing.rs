@@ -1,4 +1,4 @@
-//! The page at the prefix: a form to probe by hand, and the latest probes.
+//! The start page: a form to run a probe, and the recent probes.
 
 use std::time::SystemTime;
 
@@ -16,7 +16,7 @@ use crate::{
     version,
 };
 
-/// Shows the page.
+/// Returns the page.
 pub(in crate::server) async fn answer(
     request: HttpRequest,
     exporter: Data<Exporter>,
@@ -28,7 +28,7 @@ pub(in crate::server) async fn answer(
         &Filter::of(&query::parse(&request)),
         SystemTime::now(),
     );
-    Page { title: "Probes", here: "./", content }.answer(&request, StatusCode::OK)
+    Page { title: "Probes", current_link: "./", content }.answer(&request, StatusCode::OK)
 }
 
 fn content(
@@ -44,14 +44,18 @@ fn content(
         @if let Some(error) = reload_error { (alarm(error)) }
         (form(&modules, filter))
         (recent(probes, &modules, filter, now))
-        p.soft { "Prometheus probes through " code { "/probe?target=…&module=…" } "." }
+        p.soft {
+            "Scrape path for Prometheus: " code { "/probe?target=<target>&module=<module>" }
+        }
     }
 }
 
 fn alarm(error: &str) -> Markup {
     html! {
         section.alarm role="alert" {
-            strong { "The last reload failed; the configuration before it is in force." }
+            strong {
+                "Reloading the configuration failed. The previous configuration is still active."
+            }
             pre { (format::escaped_lines(error)) }
         }
     }
@@ -93,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn texts_from_strangers_stay_texts() {
+    fn untrusted_texts_are_not_markup() {
         let config = Config::default();
         let filter = Filter { target: Some("\"><i>".to_owned()), ..Filter::default() };
         let page = content(&config, Some("<b>&\"'"), &[], &filter, SystemTime::now());

@@ -1,4 +1,4 @@
-//! What all pages have in common: head, style, navigation, and what browsers may do with them.
+//! Layout of all pages: head, style, navigation, and security headers.
 
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -16,28 +16,28 @@ use crate::{
 
 const STYLE: &str = include_str!("style.css");
 
-/// A page in the making.
+/// A page.
 pub(super) struct Page<'p> {
-    /// What it is about, which may be a stranger's words.
+    /// The title; can be untrusted text.
     pub(super) title: &'p str,
-    /// Its entry in the navigation, by its link; empty where it has none.
-    pub(super) here: &'static str,
-    /// What it says.
+    /// The link of this page in the navigation; empty if it has none.
+    pub(super) current_link: &'static str,
+    /// The content.
     pub(super) content: Markup,
 }
 
-/// Pages beside each other, so that links hold under any prefix.
+/// Links and names of the navigation. The links are relative, so that they work under any prefix.
 const NAVIGATION: [(&str, &str); 4] =
     [("./", "Probes"), ("modules", "Modules"), ("config", "Configuration"), ("metrics", "Metrics")];
 
-/// Bytes of a title that a tab has room for, generously.
+/// Maximum length of a title in bytes.
 const MAX_TITLE_BYTES: usize = 120;
 
 impl Page<'_> {
-    /// Answers with the page.
+    /// Returns the page as a response.
     ///
-    /// It works without scripts, and nothing on it comes from elsewhere. What targets and servers
-    /// say comes from strangers: even if markup of theirs slipped through, it could do nothing.
+    /// The content security policy forbids scripts and external resources: texts of targets and
+    /// servers are untrusted, and even unescaped markup could do no harm.
     pub(super) fn answer(&self, request: &HttpRequest, status: StatusCode) -> HttpResponse {
         let nonce = format!("{:032x}", rand::random::<u128>());
         let mut response = response::ok(request, response::HTML, self.render(&nonce).into_string());
@@ -49,7 +49,7 @@ impl Page<'_> {
         if let Ok(policy) = HeaderValue::from_str(&policy) {
             headers.insert(header::CONTENT_SECURITY_POLICY, policy);
         }
-        // A target may be a secret between its owner and the exporter, and a probe is of its moment.
+        // Targets are not sent to other sites as referrer, and pages are not cached.
         headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         response
@@ -72,7 +72,7 @@ impl Page<'_> {
                         span.soft { (version::VERSION) }
                         nav aria-label="Pages" {
                             @for (link, name) in NAVIGATION {
-                                a href=(link) aria-current=[(link == self.here).then_some("page")] {
+                                a href=(link) aria-current=[(link == self.current_link).then_some("page")] {
                                     (name)
                                 }
                             }

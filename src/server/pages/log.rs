@@ -1,4 +1,4 @@
-//! What a probe noted, line by line.
+//! The log of a probe.
 
 use std::time::SystemTime;
 
@@ -6,16 +6,16 @@ use maud::{Markup, html};
 
 use crate::{diagnostics::LogEntry, probe::ProbeReport, server::pages::format};
 
-/// The whole log.
+/// Renders the log.
 pub(super) fn log(report: &ProbeReport) -> Markup {
     html! {
         section {
             h2 { "Log" }
             table.log {
-                caption.hidden { "What the probe noted, with the time since it began" }
+                caption.hidden { "Log of the probe, with the time since its start" }
                 thead {
                     tr {
-                        th.number scope="col" { "After" }
+                        th.number scope="col" { "Time" }
                         th scope="col" { "Level" }
                         th scope="col" { "Message" }
                     }

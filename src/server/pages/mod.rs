@@ -1,4 +1,4 @@
-//! The pages for people: built by the server when somebody looks, whole without scripts.
+//! The HTML pages. They are rendered on request and need no JavaScript.
 
 mod certificates;
 mod filter;
@@ -24,13 +24,13 @@ pub(super) use self::{
     report::{ReportPage, answer as report},
 };
 
-/// Says why there is nothing to show.
-pub(super) fn problem(request: &HttpRequest, status: StatusCode, message: &str) -> HttpResponse {
+/// Returns an error page.
+pub(super) fn error(request: &HttpRequest, status: StatusCode, message: &str) -> HttpResponse {
     let content = html! {
         section.verdict.bad {
             h1 { (format::untrusted(message)) }
             p { a href="./" { "Back to the recent probes" } }
         }
     };
-    Page { title: message, here: "", content }.answer(request, status)
+    Page { title: message, current_link: "", content }.answer(request, status)
 }

@@ -1,4 +1,4 @@
-//! `/modules`: what each module is, and a way to probe with it.
+//! `/modules`: the modules with their descriptions and configuration.
 
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web::Data};
 use maud::{Markup, html};
@@ -13,10 +13,10 @@ use crate::{
     settings::explain::Topic,
 };
 
-/// Modules on one page; the filter finds what lies beyond.
+/// Maximum number of modules on the page. The others are found with the filter.
 const MAX_MODULES: usize = 200;
 
-/// Shows the page.
+/// Returns the page.
 pub(in crate::server) async fn answer(
     request: HttpRequest,
     exporter: Data<Exporter>,
@@ -25,7 +25,7 @@ pub(in crate::server) async fn answer(
     let wanted = query.first("name").unwrap_or_default();
     let offset = exporter.settings.timeout_offset;
     let content = content(&exporter.config(), wanted.trim(), offset);
-    Page { title: "Modules", here: "modules", content }.answer(&request, StatusCode::OK)
+    Page { title: "Modules", current_link: "modules", content }.answer(&request, StatusCode::OK)
 }
 
 fn content(config: &Config, wanted: &str, offset: f64) -> Markup {
@@ -44,7 +44,7 @@ fn content(config: &Config, wanted: &str, offset: f64) -> Markup {
         }
         p.soft {
             (modules.len()) " of " (format::count(config.modules().count(), "module"))
-            @if beyond > 0 { ", the first " (MAX_MODULES) " of them below" }
+            @if beyond > 0 { " (the first " (MAX_MODULES) " are shown)" }
             @if !wanted.is_empty() { ". " a href="modules" { "Show all" } }
         }
         div.cards.alone[is_alone] {
@@ -55,7 +55,7 @@ fn content(config: &Config, wanted: &str, offset: f64) -> Markup {
     }
 }
 
-/// One that is alone on the page has room for its words.
+/// Renders a module. If it is the only one on the page, its description is expanded.
 fn card(name: &str, module: &Module, offset: f64, is_alone: bool) -> Markup {
     html! {
         section {
@@ -67,11 +67,11 @@ fn card(name: &str, module: &Module, offset: f64, is_alone: bool) -> Markup {
                     None => "timeout of the scrape",
                 }
                 ". "
-                a href={ (link("./", &[("module", name)])) "#probe" } { "Probe with it" }
+                a href={ (link("./", &[("module", name)])) "#probe" } { "Probe with this module" }
             }
             @for warning in &module.warnings { p.warning { (format::untrusted(&warning.to_string())) } }
             details open[is_alone] {
-                summary { "What it does, in words" }
+                summary { "Description" }
                 (explanation(module, offset))
             }
             pre { (format::escaped_lines(&module.to_yaml())) }
@@ -79,7 +79,7 @@ fn card(name: &str, module: &Module, offset: f64, is_alone: bool) -> Markup {
     }
 }
 
-/// What a probe of the module does, as the command line says it too.
+/// Renders the description of a module, which `check --explain` prints too.
 fn explanation(module: &Module, offset: f64) -> Markup {
     let said = module.explain(offset);
     html! {

@@ -1,4 +1,4 @@
-//! The list of recent probes, one line each.
+//! The list of recent probes.
 
 use std::time::SystemTime;
 
@@ -13,21 +13,21 @@ use crate::{
     },
 };
 
-/// Lines of the list; the filter finds what lies beyond.
+/// Maximum number of rows in the list. The others are found with the filter.
 const MAX_ROWS: usize = 500;
 
-/// Bytes of a target in the list, and of a module's name.
+/// Maximum length of a target and of a module's name in the list, in bytes.
 const MAX_TARGET_BYTES: usize = 160;
 const MAX_NAME_BYTES: usize = 40;
 
-/// The latest probes that the filter takes, and how many others there are.
+/// Renders the recent probes that match the filter, and the number of hidden ones.
 pub(super) fn recent(
     entries: &[HistoryEntry],
     modules: &[&str],
     filter: &Filter,
     now: SystemTime,
 ) -> Markup {
-    let taken: Vec<_> = entries.iter().filter(|entry| filter.takes(&entry.report)).collect();
+    let matching: Vec<_> = entries.iter().filter(|entry| filter.matches(&entry.report)).collect();
     html! {
         section #recent {
             h2 { "Recent Probes" }
@@ -35,24 +35,25 @@ pub(super) fn recent(
                 p.soft { "None yet." }
             } @else {
                 (filter.form(modules))
-                (left_out(entries.len(), taken.len(), filter))
-                @if !taken.is_empty() { (table(&taken, now)) }
+                (hidden(entries.len(), matching.len(), filter))
+                @if !matching.is_empty() { (table(&matching, now)) }
             }
         }
     }
 }
 
-fn left_out(all: usize, taken: usize, filter: &Filter) -> Markup {
-    let beyond = taken.saturating_sub(MAX_ROWS);
+fn hidden(all: usize, matching: usize, filter: &Filter) -> Markup {
+    let beyond = matching.saturating_sub(MAX_ROWS);
     html! {
         @if filter.is_set() {
             p.soft {
-                (taken) " of " (all) " probes; the filter leaves out " (all - taken) ". "
+                "Showing " (matching) " of " (all) " probes (" (all - matching)
+                " hidden by the filter). "
                 a href="./" { "Show all" }
             }
         }
         @if beyond > 0 {
-            p.soft { (beyond) " older ones are not listed; filter by module or target to find them." }
+            p.soft { (beyond) " older probes are not listed; filter by module or target to find them." }
         }
     }
 }
@@ -66,7 +67,7 @@ fn table(entries: &[&HistoryEntry], now: SystemTime) -> Markup {
                     th scope="col" { "Target" }
                     th scope="col" { "Result" }
                     th scope="col" { "Reason" }
-                    th.drawn scope="col" { "Where the time went" }
+                    th.drawn scope="col" { "Phases" }
                     th.number scope="col" { "Duration" }
                     th scope="col" { "When" }
                     th scope="col" { "Debug" }

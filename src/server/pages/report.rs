@@ -14,21 +14,21 @@ use crate::{
     },
 };
 
-/// A report with what its page has to know beside it.
+/// The page of a report.
 pub(in crate::server) struct ReportPage<'e> {
-    /// The report under its number.
+    /// The report with its id.
     pub(in crate::server) entry: &'e HistoryEntry,
-    /// Whether the history has it, so that links can lead back to it.
+    /// True if the history contains the report, so that links to it work.
     pub(in crate::server) is_kept: bool,
 }
 
-/// Shows a probe.
+/// Returns the page.
 pub(in crate::server) fn answer(request: &HttpRequest, page: &ReportPage<'_>) -> HttpResponse {
     let report = &page.entry.report;
     let verdict = if report.verdict.is_ok() { "Success" } else { "Failure" };
     let title = format!("{verdict}: {}", report.target);
     let content = page.content(SystemTime::now());
-    Page { title: &title, here: "", content }.answer(request, StatusCode::OK)
+    Page { title: &title, current_link: "", content }.answer(request, StatusCode::OK)
 }
 
 impl ReportPage<'_> {
@@ -42,7 +42,7 @@ impl ReportPage<'_> {
                 (self.actions())
             }
             section {
-                h2 { "Where the time went" }
+                h2 { "Phases" }
                 (waterfall(report))
             }
             (checks(&report.checks))
@@ -52,7 +52,7 @@ impl ReportPage<'_> {
         }
     }
 
-    /// What can be done with it: probe again, or see it in another way.
+    /// Renders the actions: probe again, and the other formats.
     fn actions(&self) -> Markup {
         let report = &self.entry.report;
         let hostname = report.hostname.as_deref().unwrap_or_default();
@@ -60,7 +60,7 @@ impl ReportPage<'_> {
             [("module", &*report.module_name), ("target", &report.target), ("hostname", hostname)];
         html! {
             div.actions {
-                @if report.target_is_whole() {
+                @if report.target_is_complete() {
                     form action="probe" method="get" {
                         @for (name, value) in asked.iter().filter(|(_, value)| !value.is_empty()) {
                             input type="hidden" name=(name) value=(value);
@@ -70,12 +70,12 @@ impl ReportPage<'_> {
                     }
                 } @else {
                     p.soft {
-                        "The secret in the target is not kept: to probe again, "
-                        a href="./" { "write the target anew" } "."
+                        "The target contains a secret that is not stored. To probe again, "
+                        a href="./" { "enter the target" } "."
                     }
                 }
-                @if self.is_kept || report.target_is_whole() {
-                    nav aria-label="This result in other forms" {
+                @if self.is_kept || report.target_is_complete() {
+                    nav aria-label="This result in other formats" {
                         @if self.is_kept { a href=(self.link("html")) { "Link to this result" } }
                         a href=(self.link("json")) { "JSON" }
                         a href=(self.link("debug")) { "Text" }
@@ -86,7 +86,7 @@ impl ReportPage<'_> {
         }
     }
 
-    /// The same in another form; where it is not kept, the same probe anew.
+    /// Links to the report in another format, or to a new probe if the report is not in the history.
     fn link(&self, format: &str) -> String {
         let report = &self.entry.report;
         if self.is_kept {
@@ -120,22 +120,22 @@ fn facts(report: &ProbeReport, now: SystemTime) -> Markup {
                 div { dt { "Address" } dd { (format::untrusted(address)) } }
             }
             div {
-                dt { "Began" }
+                dt { "Started" }
                 dd { (format::timestamp(report.started)) " " span.soft { (format::age(report.started, now)) } }
             }
             div {
-                dt { "Took" }
+                dt { "Duration" }
                 dd {
                     strong { (format::duration(report.duration)) }
-                    " of " (format::rounded_duration(report.timeout)) " allowed; the exporter itself "
-                    (format::duration(report.overhead()))
+                    " (timeout " (format::rounded_duration(report.timeout))
+                    ", exporter overhead " (format::duration(report.overhead())) ")"
                 }
             }
         }
     }
 }
 
-/// Those that failed come first.
+/// Renders the checks, failed ones first.
 fn checks(checks: &[Check]) -> Markup {
     let (failed, passed): (Vec<_>, Vec<_>) =
         checks.iter().partition(|check| check.failure.is_some());
@@ -194,7 +194,7 @@ pub(super) mod tests {
         probe::report::{HopReport, PhaseReport},
     };
 
-    /// A probe that failed after 30 ms.
+    /// The report of a probe that failed after 30 ms.
     pub(in crate::server::pages) fn sample_report() -> ProbeReport {
         let config = Config::parse("modules: {web: {prober: http}}", "test.yml").unwrap();
         let milliseconds = Duration::from_millis;
@@ -238,12 +238,12 @@ pub(super) mod tests {
     fn page(report: ProbeReport, is_kept: bool) -> String {
         let entry = HistoryEntry { id: 7, report: Arc::new(report) };
         let page = ReportPage { entry: &entry, is_kept };
-        Page { title: "t", here: "", content: page.content(SystemTime::now()) }
+        Page { title: "t", current_link: "", content: page.content(SystemTime::now()) }
             .render("n")
             .into_string()
     }
 
-    /// Where each of these is, in this order.
+    /// Asserts that the page contains these texts in this order.
     fn assert_in_order(page: &str, texts: &[&str]) {
         let mut rest = page;
         for text in texts {
@@ -253,7 +253,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_failure_is_told_in_words_and_what_failed_comes_first() {
+    fn a_failure_is_explained_and_failed_checks_come_first() {
         assert_in_order(
             &page(sample_report(), true),
             &[
@@ -261,13 +261,13 @@ pub(super) mod tests {
                 "status 503 is not valid",
                 Reason::Status.advice(),
                 "30.0 ms",
-                "the exporter itself 6.00 ms",
+                "exporter overhead 6.00 ms",
                 "https://web.example/",
                 "192.0.2.1:443",
                 "HTTP/1.1 503",
                 "connect",
-                "in vain",
-                "the exporter itself",
+                "incomplete",
+                "exporter overhead",
                 "failed",
                 "valid_status_codes",
                 "passed",
@@ -277,7 +277,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn links_lead_back_to_what_is_kept_and_else_probe_anew() {
+    fn links_lead_to_the_report_in_the_history_or_to_a_new_probe() {
         let kept = page(sample_report(), true);
         assert!(kept.contains("href=\"logs?id=7&amp;format=json\""), "{kept}");
         let anew = page(sample_report(), false);
@@ -292,7 +292,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_target_that_had_a_secret_is_not_probed_again() {
+    fn a_target_with_a_masked_secret_cannot_be_probed_again() {
         let report =
             ProbeReport { target: "http://user:xxxxx@web.example".into(), ..sample_report() };
         let kept = page(report.clone(), true);
@@ -302,7 +302,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_success_has_nothing_to_explain() {
+    fn a_success_has_no_explanation() {
         let mut report = sample_report();
         report.verdict = Ok(());
         let page = page(report, true);

@@ -1,13 +1,13 @@
-//! The verdict on a target, in words.
+//! The result of a probe with its explanation.
 
 use maud::{Markup, html};
 
 use crate::{diagnostics::Failure, probe::ProbeReport, server::pages::format};
 
-/// Bytes of a target above the verdict.
+/// Maximum length of the target in bytes.
 const MAX_TARGET_BYTES: usize = 300;
 
-/// Large, with the reason and what to check first.
+/// Renders the result; for a failure with message, advice, stage and reason.
 pub(super) fn verdict(report: &ProbeReport) -> Markup {
     let target = format::untrusted_up_to(&report.target, MAX_TARGET_BYTES);
     html! {
@@ -25,13 +25,13 @@ pub(super) fn verdict(report: &ProbeReport) -> Markup {
     }
 }
 
-/// A sentence as the second half of another one.
+/// Changes a sentence to a phrase: lower case, without a full stop.
 fn lower(sentence: &str) -> String {
     let sentence = sentence.trim_end_matches('.');
     let mut letters = sentence.chars();
     let first = letters.next();
     let rest = letters.as_str();
-    // The name of a protocol keeps its capitals.
+    // An abbreviation keeps its capitals.
     if rest.starts_with(char::is_uppercase) {
         return sentence.to_owned();
     }
@@ -45,7 +45,7 @@ fn explanation(failure: &Failure) -> Markup {
         dl.facts {
             div { dt { "Check first" } dd { (reason.advice()) } }
             div {
-                dt { "Step" }
+                dt { "Stage" }
                 dd { (stage.meaning()) " " span.soft.code { "stage=" (stage.label()) " reason=" (reason.label()) } }
             }
         }

@@ -1,4 +1,4 @@
-//! Where the time of a probe went: a table whose last column draws it to scale.
+//! Waterfall diagram of the phases of a probe: a table with a timeline.
 
 use std::time::Duration;
 
@@ -12,18 +12,18 @@ use crate::{
     server::pages::format,
 };
 
-/// From left to right: the whole of a probe.
+/// The scale of the timeline: the whole probe.
 struct Scale {
     seconds: f64,
 }
 
-/// The narrowest bar that can be seen, in percent; shorter ones are drawn like it.
+/// Minimum width of a bar in percent, so that it is visible.
 const MIN_BAR_WIDTH: f64 = 0.4;
 
-/// Bytes of one text in the heading of a hop.
+/// Maximum length of a text in the heading of a hop, in bytes.
 const MAX_TEXT_BYTES: usize = 300;
 
-/// About as many marks as a phone has room for.
+/// Maximum number of intervals on the time axis; more do not fit on a phone.
 const MAX_TICKS: f64 = 4.0;
 
 impl Scale {
@@ -47,27 +47,27 @@ impl Scale {
         self.bar(class(phase), phase.start, phase.length)
     }
 
-    /// Round moments, the beginning among them and not the end.
-    fn marks(&self) -> Vec<Duration> {
+    /// Returns the ticks of the time axis: round times, including 0.
+    fn ticks(&self) -> Vec<Duration> {
         let least = self.seconds / MAX_TICKS;
         let decade = 10_f64.powf(least.log10().floor());
         let step = [1.0, 2.0, 5.0].map(|digit| digit * decade);
         let step = step.into_iter().find(|step| *step >= least).unwrap_or(10.0 * decade);
-        let marks = (0..5_u32).map(|index| step * f64::from(index));
-        marks
-            .take_while(|mark| *mark < 0.97 * self.seconds)
-            .map(|mark| Duration::try_from_secs_f64(mark).unwrap_or_default())
+        let ticks = (0..5_u32).map(|index| step * f64::from(index));
+        ticks
+            .take_while(|tick| *tick < 0.97 * self.seconds)
+            .map(|tick| Duration::try_from_secs_f64(tick).unwrap_or_default())
             .collect()
     }
 }
 
-/// The whole picture, hop by hop, with what the exporter itself took.
+/// Renders the diagram: all hops, and the exporter overhead.
 pub(super) fn waterfall(report: &ProbeReport) -> Markup {
     let scale = Scale::of(report);
-    let marks = scale.marks();
+    let ticks = scale.ticks();
     let lines = html! {
-        @for mark in marks.iter().skip(1) {
-            line x1={ (format::two_digits(scale.percent(*mark))) "%" } x2={ (format::two_digits(scale.percent(*mark))) "%" } y2="100%" {}
+        @for tick in ticks.iter().skip(1) {
+            line x1={ (format::two_digits(scale.percent(*tick))) "%" } x2={ (format::two_digits(scale.percent(*tick))) "%" } y2="100%" {}
         }
     };
     let row = |name: &str, start: Option<Duration>, took: Markup, bars: Markup| {
@@ -82,13 +82,13 @@ pub(super) fn waterfall(report: &ProbeReport) -> Markup {
     };
     html! {
         table.waterfall {
-            caption.hidden { "The phases of the probe: when each began, and how long it took" }
+            caption.hidden { "Phases of the probe with start and duration" }
             thead {
                 tr {
                     th scope="col" { "Phase" }
-                    th.number.start scope="col" { "Began" }
-                    th.number scope="col" { "Took" }
-                    th.drawn scope="col" { span.hidden { "To scale" } (axis(&scale, &marks)) }
+                    th.number.start scope="col" { "Start" }
+                    th.number scope="col" { "Duration" }
+                    th.drawn scope="col" { span.hidden { "Timeline" } (axis(&scale, &ticks)) }
                 }
             }
             @for (index, hop) in report.hops.iter().enumerate() {
@@ -100,7 +100,7 @@ pub(super) fn waterfall(report: &ProbeReport) -> Markup {
                 }
             }
             tbody.own {
-                (row("the exporter itself", None, html! { (format::duration(report.overhead())) }, html! {
+                (row("exporter overhead", None, html! { (format::duration(report.overhead())) }, html! {
                     @for (start, length) in gaps(report) { (scale.bar("own", start, length)) }
                 }))
             }
@@ -108,18 +108,18 @@ pub(super) fn waterfall(report: &ProbeReport) -> Markup {
     }
 }
 
-/// One line of it, for a list of probes.
+/// Renders all phases in one bar, for the list of probes.
 pub(super) fn small(report: &ProbeReport) -> Markup {
     let scale = Scale::of(report);
-    let said = phases(report).map(|phase| {
-        let incomplete = if phase.incomplete { " in vain" } else { "" };
+    let texts = phases(report).map(|phase| {
+        let incomplete = if phase.incomplete { " (incomplete)" } else { "" };
         format!("{} {}{incomplete}", phase.label(), format::duration(phase.length))
     });
-    let said: Vec<_> = said.collect();
-    let said = if said.is_empty() { "none was measured".to_owned() } else { said.join(", ") };
+    let texts: Vec<_> = texts.collect();
+    let text = if texts.is_empty() { "none".to_owned() } else { texts.join(", ") };
     html! {
         svg.bar.small role="img" {
-            title { "Phases: " (said) }
+            title { "Phases: " (text) }
             @for phase in phases(report) { (scale.phase(phase)) }
         }
     }
@@ -129,13 +129,13 @@ fn phases(report: &ProbeReport) -> impl Iterator<Item = &PhaseReport> {
     report.hops.iter().flat_map(|hop| &hop.phases)
 }
 
-fn axis(scale: &Scale, marks: &[Duration]) -> Markup {
+fn axis(scale: &Scale, ticks: &[Duration]) -> Markup {
     html! {
         svg.axis aria-hidden="true" {
-            @for (index, mark) in marks.iter().enumerate() {
-                text x={ (format::two_digits(scale.percent(*mark))) "%" } y="75%"
+            @for (index, tick) in ticks.iter().enumerate() {
+                text x={ (format::two_digits(scale.percent(*tick))) "%" } y="75%"
                     text-anchor=(if index == 0 { "start" } else { "middle" }) {
-                    @if index == 0 { "0" } @else { (format::rounded_duration(*mark)) }
+                    @if index == 0 { "0" } @else { (format::rounded_duration(*tick)) }
                 }
             }
         }
@@ -151,7 +151,7 @@ fn heading(index: usize, hop: &HopReport, hops: usize) -> Markup {
                 span.soft {
                     @match &hop.address {
                         Some(address) => { "at " (format::untrusted(address)) }
-                        None => "no address was known",
+                        None => "no address",
                     }
                 }
                 @if let Some(answer) = &hop.answer { " " span.answer { (format::untrusted_up_to(answer, MAX_TEXT_BYTES)) } }
@@ -163,14 +163,14 @@ fn heading(index: usize, hop: &HopReport, hops: usize) -> Markup {
 fn took(phase: &PhaseReport) -> Markup {
     html! {
         (format::duration(phase.length))
-        @if phase.incomplete { " " span.vain { "in vain" } }
+        @if phase.incomplete { " " span.incomplete { "incomplete" } }
     }
 }
 
-/// What a bar looks like.
+/// The CSS class of a bar.
 fn class(phase: &PhaseReport) -> &'static str {
     match (phase.incomplete, phase.group, phase.name) {
-        (true, ..) => "in-vain",
+        (true, ..) => "incomplete",
         (_, "", "resolve") => "resolve",
         (_, "", "connect" | "setup") => "connect",
         (_, "", "tls") => "tls",
@@ -180,7 +180,7 @@ fn class(phase: &PhaseReport) -> &'static str {
     }
 }
 
-/// When nothing was waited for: the exporter's own time, as far as it lay between the phases.
+/// Returns start and length of the gaps between the phases: time spent in the exporter.
 fn gaps(report: &ProbeReport) -> Vec<(Duration, Duration)> {
     let mut spans: Vec<_> = phases(report).map(|it| (it.start, it.start + it.length)).collect();
     spans.push((report.duration, report.duration));
@@ -209,21 +209,21 @@ mod tests {
     }
 
     #[test]
-    fn marks_are_round_and_few() {
+    fn ticks_are_round_and_few() {
         for (whole, expected) in [
             (0.1, vec![0, 50_000]),
             (0.0119, vec![0, 5_000, 10_000]),
             (7.9, vec![0, 2_000_000, 4_000_000, 6_000_000]),
             (0.000_004, vec![0, 1, 2, 3]),
         ] {
-            let marks = Scale { seconds: whole }.marks();
-            let marks: Vec<_> = marks.iter().map(Duration::as_micros).collect();
-            assert_eq!(marks, expected, "{whole}");
+            let ticks = Scale { seconds: whole }.ticks();
+            let ticks: Vec<_> = ticks.iter().map(Duration::as_micros).collect();
+            assert_eq!(ticks, expected, "{whole}");
         }
     }
 
     #[test]
-    fn bars_lie_where_their_phases_do() {
+    fn bars_have_the_position_of_their_phases() {
         let mut report = sample_report();
         report.duration = 200 * MILLISECOND;
         report.hops[0].phases = vec![phase("resolve", 20, 30), phase("connect", 100, 100)];
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn a_probe_that_took_no_time_is_drawn_too() {
+    fn a_probe_without_duration_is_drawn() {
         let mut report = sample_report();
         report.duration = Duration::ZERO;
         report.hops[0].phases = vec![phase("connect", 0, 0)];
