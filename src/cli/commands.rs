@@ -1,39 +1,39 @@
-//! What was typed after the name of a command.
+//! The subcommands and their flags.
 
 use std::{path::PathBuf, time::Duration};
 
 use anstream::ColorChoice;
-use clap::{ArgAction, Args, Command, Subcommand, ValueEnum, value_parser};
+use clap::{ArgAction, Args, Command, Subcommand, value_parser};
 use clap_complete::Shell;
 
 use crate::{
+    app::ResolverChoice,
     cli::{
-        arguments::{Resolver, finite},
         check::Check,
-        probe::{self, Probe, Watch},
+        flag_values,
+        probe::{OutputFormat, Probe, Watch},
     },
     config::DEFAULT_TIMEOUT_OFFSET,
     probe::request::DEFAULT_MODULE,
-    settings::duration::GoDuration,
     version,
 };
 
-/// The commands, each with its flags.
+/// The subcommands.
 #[derive(Debug, Subcommand)]
-pub(super) enum CommandLine {
-    /// Probe a target once, or again and again, and say what was found
+pub(super) enum Subcommands {
+    /// Probe a target once or repeatedly and print the result
     ///
-    /// Exit code: 0 when every probe succeeded, 1 when one failed, 2 when nothing could be probed.
+    /// Exit code: 0 if every probe succeeded, 1 if one failed, 2 if no probe was run.
     Probe(ProbeArguments),
 
-    /// Say what is wrong with a file of modules, or what a module does
+    /// Validate configuration files, or describe a module
     ///
-    /// Exit code: 0 when every file can be used, 1 when one has errors, 2 when one cannot be read.
+    /// Exit code: 0 if every file is valid, 1 if one has errors, 2 if one cannot be read.
     Check(CheckArguments),
 
-    /// Print what a shell needs to complete flags and commands
+    /// Print the completion script for a shell
     Completions {
-        /// The shell
+        /// Shell
         shell: Shell,
 
         #[command(flatten)]
@@ -43,43 +43,52 @@ pub(super) enum CommandLine {
 
 #[derive(Debug, Args)]
 pub(super) struct ProbeArguments {
-    /// What to probe, as the module's prober reads it
+    /// Target, in the format expected by the prober (URL, host:port, host)
     target: String,
 
     #[arg(
         short,
         long,
         value_name = "MODULE",
-        help = format!("The module to probe with [default: {DEFAULT_MODULE}]")
+        help = format!("Module to use [default: {DEFAULT_MODULE}]")
     )]
     module: Option<String>,
 
-    /// Host header or TLS name, where it is not that of the target
+    /// Host header and TLS server name, if different from the target
     #[arg(long, value_name = "HOST")]
     hostname: Option<String>,
 
-    /// The longest that the probe may take, such as 500ms or 1m; the module may allow less
-    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration)]
+    /// Scrape timeout to simulate, for example 500ms or 1m; the timeout of the module can be shorter
+    #[arg(
+        long,
+        value_name = "DURATION",
+        default_value = "10s",
+        value_parser = flag_values::positive_duration
+    )]
     timeout: Duration,
 
-    /// File of modules [default: that which a start without flags would take]
+    /// Configuration file [default: blackbox.yml, else the built-in modules]
     #[arg(long = "config.file", value_name = "FILE")]
     config_file: Option<PathBuf>,
 
-    /// Who looks names up: the hosts file and DNS, or the operating system
-    #[arg(long = "dns.resolver", value_name = "RESOLVER", default_value = "dns")]
-    resolver: Resolver,
+    /// Resolver for the name of the target: dns (/etc/hosts, then DNS) or system (getaddrinfo)
+    #[arg(
+        long = "dns.resolver",
+        value_name = "RESOLVER",
+        default_value = "dns",
+        value_parser = flag_values::resolver()
+    )]
+    resolver: ResolverChoice,
 
-    /// What to print: a page for people, the document or the metrics that the server would answer,
-    /// or one line
+    /// Output format: text (human-readable), json, prometheus (metrics) or health (one line)
     #[arg(long, value_name = "FORMAT", default_value = "text")]
-    format: Format,
+    format: OutputFormat,
 
     /// Print the log of the probe too
     #[arg(short, long)]
     verbose: bool,
 
-    /// Probe again and again, this long from one beginning to the next, until Ctrl-C
+    /// Repeat the probe at this interval until Ctrl-C; without a value, every second
     #[arg(
         short,
         long,
@@ -87,92 +96,72 @@ pub(super) struct ProbeArguments {
         num_args = 0..=1,
         require_equals = true,
         default_missing_value = "1s",
-        value_parser = duration
+        value_parser = flag_values::positive_duration
     )]
     watch: Option<Duration>,
 
-    /// Probe so many times, each second unless --watch says otherwise
+    /// Number of probes; the interval is 1 s unless --watch is set
     #[arg(short = 'n', long, value_name = "COUNT", value_parser = value_parser!(u64).range(1..))]
     count: Option<u64>,
 
     #[command(flatten)]
-    look: Look,
-}
-
-/// What `probe` can print.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
-    Text,
-    Json,
-    Prometheus,
-    Health,
-}
-
-fn duration(text: &str) -> Result<Duration, String> {
-    let duration: GoDuration = text.parse()?;
-    duration.positive().ok_or_else(|| "not longer than nothing".to_owned())
+    display: DisplayArguments,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct CheckArguments {
-    /// Files of modules [default: that which a start without flags would take]
+    /// Configuration files [default: blackbox.yml, else the built-in modules]
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
 
-    /// Say in words what this module does
+    /// Describe this module in plain text
     #[arg(long, value_name = "MODULE")]
     explain: Option<String>,
 
-    /// Seconds taken off the scrape timeout, as the server has them
+    /// Seconds subtracted from the scrape timeout, as the server does
     #[arg(
         long,
         value_name = "SECONDS",
         default_value_t = DEFAULT_TIMEOUT_OFFSET,
-        value_parser = finite,
+        value_parser = flag_values::seconds,
         allow_negative_numbers = true
     )]
     timeout_offset: f64,
 
-    /// Check this web config file too
+    /// Web config file to check too
     #[arg(long, value_name = "FILE")]
     web: Option<PathBuf>,
 
     #[command(flatten)]
-    look: Look,
+    display: DisplayArguments,
 }
 
-/// The flag that every command has. That of clap is switched off for the serving form, and with it
-/// for all.
+/// The help flag of a command. Clap's own help flag is disabled.
 #[derive(Debug, Args)]
 pub(super) struct Help {
-    /// Show the flags of this command and what they do
+    /// Show the help of this command
     #[arg(short = 'h', long, action = ArgAction::Help)]
     help: Option<bool>,
 }
 
+/// The flags of all commands that print results.
 #[derive(Debug, Args)]
-pub(super) struct Look {
+pub(super) struct DisplayArguments {
     #[command(flatten)]
     help: Help,
 
-    // Help has no use for the marks of Markdown.
+    // Not a doc comment: clippy would want NO_COLOR in backticks.
     #[arg(
         long,
         value_name = "WHEN",
         default_value = "auto",
-        help = "When to use colours; auto means on terminals, unless NO_COLOR is set"
+        value_parser = flag_values::color(),
+        help = "Use colours; auto means on terminals, unless NO_COLOR is set"
     )]
-    color: Color,
+    color: ColorChoice,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Color {
-    Auto,
-    Always,
-    Never,
-}
-
-/// The script that completes the command line of `command`.
+/// Generates the completion script of `command` for a shell.
 pub(super) fn completions(shell: Shell, command: &mut Command) -> String {
     let mut script = Vec::new();
     clap_complete::generate(shell, command, version::PROGRAM, &mut script);
@@ -185,7 +174,7 @@ impl From<ProbeArguments> for Probe {
 
         let ProbeArguments { target, module, hostname, timeout, config_file, resolver, .. } =
             arguments;
-        let ProbeArguments { format, verbose, watch, count, look, .. } = arguments;
+        let ProbeArguments { format, verbose, watch, count, display, .. } = arguments;
         let watch = watch.or(count.map(|_| SECOND)).map(|interval| Watch { interval, count });
         Self {
             target,
@@ -193,44 +182,26 @@ impl From<ProbeArguments> for Probe {
             hostname,
             timeout,
             config_file,
-            resolver: resolver.into(),
-            format: match format {
-                Format::Text => probe::Format::Text,
-                Format::Json => probe::Format::Json,
-                Format::Prometheus => probe::Format::Prometheus,
-                Format::Health => probe::Format::Health,
-            },
+            resolver,
+            format,
             verbose,
             watch,
-            color: look.color.into(),
+            color: display.color,
         }
     }
 }
 
 impl From<CheckArguments> for Check {
     fn from(arguments: CheckArguments) -> Self {
-        let CheckArguments { files, explain, timeout_offset, web, look } = arguments;
-        Self { files, web, explain, timeout_offset, color: look.color.into() }
-    }
-}
-
-impl From<Color> for ColorChoice {
-    fn from(color: Color) -> Self {
-        match color {
-            Color::Auto => Self::Auto,
-            Color::Always => Self::Always,
-            Color::Never => Self::Never,
-        }
+        let CheckArguments { files, explain, timeout_offset, web, display } = arguments;
+        Self { files, web, explain, timeout_offset, color: display.color }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        app::ResolverChoice,
-        cli::{Invocation, parse},
-    };
+    use crate::cli::{Invocation, parse};
 
     fn probe(flags: &[&str]) -> Probe {
         match parse([&["probe_exporter", "probe", "t"], flags].concat()) {
@@ -240,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn a_probe_without_flags_is_one_as_a_page() {
+    fn a_probe_without_flags_runs_once_and_prints_text() {
         let expected = Probe {
             target: "t".to_owned(),
             module: None,
@@ -248,7 +219,7 @@ mod tests {
             timeout: Duration::from_secs(10),
             config_file: None,
             resolver: ResolverChoice::Dns,
-            format: probe::Format::Text,
+            format: OutputFormat::Text,
             verbose: false,
             watch: None,
             color: ColorChoice::Auto,
@@ -257,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn a_watch_has_an_interval_and_may_have_an_end() {
+    fn a_watch_has_an_interval_and_optionally_a_count() {
         for (flags, seconds, count) in [
             (&["--watch"][..], 1.0, None),
             (&["-w"], 1.0, None),
@@ -271,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn every_flag_of_a_probe_counts() {
+    fn every_flag_of_a_probe_is_used() {
         let flags = ["-m=m", "--hostname=h", "--timeout=1m", "--config.file=f", "-v"];
         let found = probe(&flags);
         assert_eq!((found.module.as_deref(), found.hostname.as_deref()), (Some("m"), Some("h")));
@@ -280,11 +251,11 @@ mod tests {
         let flags = ["--dns.resolver=system", "--format=json", "--color=never"];
         let found = probe(&flags);
         assert_eq!(found.resolver, ResolverChoice::System);
-        assert_eq!((found.format, found.color), (probe::Format::Json, ColorChoice::Never));
+        assert_eq!((found.format, found.color), (OutputFormat::Json, ColorChoice::Never));
     }
 
     #[test]
-    fn flags_of_the_serving_form_do_not_mix_with_commands() {
+    fn flags_of_the_server_cannot_be_combined_with_commands() {
         for line in [
             &["--history.limit=1", "check"][..],
             &["check", "--history.limit=1"],

@@ -1,15 +1,15 @@
-//! How a command for people ended, and its exit code.
+//! The exit code of commands.
 
 use std::process::ExitCode;
 
-/// How a command ended, the worst last.
+/// The result of a command, in increasing severity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum ExitStatus {
-    /// All is well.
+    /// All probes or checks succeeded.
     Success,
-    /// What was looked at is not: a probe failed, a file has errors.
+    /// A probe failed or a file has errors.
     Failure,
-    /// There was nothing to look at.
+    /// No probe was run or a file could not be read.
     Unusable,
 }
 

@@ -1,4 +1,4 @@
-//! The manual page: the flags of the serving form, and the commands with theirs.
+//! The manual page: flags of the server, and the commands with their flags.
 
 use std::io;
 
@@ -7,7 +7,7 @@ use clap_mangen::Man;
 
 use crate::version;
 
-/// The page, in section 1.
+/// Renders the manual page, in section 1.
 pub(super) fn page(command: &mut Command) -> String {
     command.build();
     // Writing to memory cannot fail.
@@ -25,7 +25,7 @@ fn rendered(command: &Command) -> io::Result<String> {
     man.render_options_section(&mut page)?;
     man.render_extra_section(&mut page)?;
     let mut page = text(&page);
-    // The page of a command, as a section of this one.
+    // Each command is a section.
     for command in command.get_subcommands().filter(|command| command.get_name() != "help") {
         let man = Man::new(command.clone());
         let mut sections = Vec::new();

@@ -1,11 +1,13 @@
-//! The command line: what was typed, and what it means.
+//! The command line.
 //!
-//! Without a command the exporter serves, with upstream's flags. The commands are for people.
+//! Without a command, the exporter starts its server, with upstream's flags. The commands print
+//! results on a terminal.
 
 mod arguments;
 mod check;
 mod commands;
 mod exit_code;
+mod flag_values;
 mod manual_page;
 mod output;
 mod probe;
@@ -17,62 +19,62 @@ use clap::{CommandFactory as _, FromArgMatches as _, error::ErrorKind};
 use log::Level;
 use thiserror::Error;
 
-use self::{arguments::Arguments, commands::CommandLine};
+use self::{arguments::Arguments, commands::Subcommands};
 pub use self::{check::Check, probe::Probe};
 use crate::{app::Options, logging::LogFormat, version};
 
-/// What the command line asks for.
+/// The action requested by the command line.
 #[derive(Debug)]
 pub enum Invocation {
     /// Print this text and exit.
     Print(String),
-    /// Check the configuration as a start would load it, and exit.
+    /// Check the configuration as at a start, and exit.
     CheckConfig(ServeOptions),
-    /// Serve until a signal.
+    /// Run the server until a signal.
     Serve(ServeOptions),
-    /// Say what is wrong with files, or what a module does.
+    /// Run the command `check`.
     Check(Check),
-    /// Probe, and say what was found.
+    /// Run the command `probe`.
     Probe(Probe),
 }
 
-/// What the exporter is to be, and how its process is to log.
+/// Options of the server and of the log of its process.
 #[derive(Debug)]
 pub struct ServeOptions {
-    /// What the exporter is to be.
+    /// Options of the exporter.
     pub options: Options,
-    /// The level of the log.
+    /// Level of the log.
     pub log_level: Level,
-    /// The format of the log.
+    /// Format of the log.
     pub log_format: LogFormat,
-    /// What is odd about the command line, though it can be worked with.
+    /// Warnings about the command line.
     pub warnings: Vec<String>,
 }
 
-/// What is wrong with a command line.
+/// An invalid command line.
 #[derive(Debug, PartialEq, Eq, Error)]
 #[error("{program}: error: {message}, try {help}", program = version::PROGRAM)]
 pub struct UsageError {
     message: String,
-    /// What tells more.
+    /// The flags that print the help.
     help: String,
     code: u8,
 }
 
 impl UsageError {
-    /// Something is wrong with the flags of the serving form; the exit code is upstream's.
+    /// An error in the flags of the server, with upstream's exit code.
     fn of_flags(message: String) -> Self {
         Self { message, help: "--help".to_owned(), code: 1 }
     }
 
-    /// The code to exit with: commands keep 1 for what they found.
+    /// The exit code: 1 for the server, 2 for commands, whose code 1 means a failed probe or check.
     #[must_use]
     pub fn exit_code(&self) -> ExitCode {
         ExitCode::from(self.code)
     }
 }
 
-/// Makes sense of a command line, program name included.
+/// Parses a command line, including the program name.
 pub fn parse(
     line: impl IntoIterator<Item = impl Into<OsString> + Clone>,
 ) -> Result<Invocation, UsageError> {
@@ -90,23 +92,23 @@ pub fn parse(
     let arguments = Arguments::from_arg_matches(&matches)
         .map_err(|error| usage_error(&error, named.as_deref()))?;
     match arguments.command {
-        Some(CommandLine::Check(check)) => Ok(Invocation::Check(check.into())),
-        Some(CommandLine::Probe(probe)) => Ok(Invocation::Probe(probe.into())),
-        Some(CommandLine::Completions { shell, .. }) => {
+        Some(Subcommands::Check(check)) => Ok(Invocation::Check(check.into())),
+        Some(Subcommands::Probe(probe)) => Ok(Invocation::Probe(probe.into())),
+        Some(Subcommands::Completions { shell, .. }) => {
             Ok(Invocation::Print(commands::completions(shell, &mut command)))
         }
         None if arguments.help => Ok(Invocation::Print(command.render_help().to_string())),
         None if arguments.help_man => Ok(Invocation::Print(manual_page::page(&mut command))),
         None if arguments.version => Ok(Invocation::Print(version::report())),
         None if arguments.config_check => {
-            serve_options::interpret(arguments).map(Invocation::CheckConfig)
+            serve_options::from_arguments(arguments).map(Invocation::CheckConfig)
         }
-        None => serve_options::interpret(arguments).map(Invocation::Serve),
+        None => serve_options::from_arguments(arguments).map(Invocation::Serve),
     }
 }
 
-/// Clap's first paragraph, and its tip when it has one, as one line; `command` is the one that was
-/// named.
+/// Converts an error of clap: its first paragraph and its tip, on one line. `command` is the
+/// subcommand, if there is one.
 fn usage_error(error: &clap::Error, command: Option<&str>) -> UsageError {
     let text = error.to_string();
     let text = text.strip_prefix("error: ").unwrap_or(&text);
@@ -146,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn no_flags_mean_upstreams_defaults() {
+    fn the_defaults_are_those_of_upstream() {
         let ServeOptions { options, log_level, log_format, warnings } = served(&[]);
         assert_eq!(options.config_file, None);
         assert!((options.timeout_offset - 0.5).abs() < f64::EPSILON);
@@ -161,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn values_follow_a_space_or_an_equals_sign() {
+    fn values_follow_a_space_or_an_equal_sign() {
         for flags in [&["--history.limit", "7"][..], &["--history.limit=7"]] {
             assert_eq!(served(flags).options.history_limit, 7);
         }
@@ -176,14 +178,14 @@ mod tests {
     }
 
     #[test]
-    fn switches_can_be_switched_off() {
+    fn boolean_flags_can_be_negated() {
         served(&["--no-config.check"]);
         served(&["--no-web.systemd-socket", "--no-config.enable-auto-reload"]);
         assert!(matches!(parse_flags(&["--config.check"]), Ok(Invocation::CheckConfig(_))));
     }
 
     #[test]
-    fn reloading_needs_the_switch_and_an_interval() {
+    fn automatic_reloads_need_the_flag_and_an_interval() {
         let interval = |flags: &[&str]| served(flags).options.auto_reload;
         assert_eq!(interval(&["--config.auto-reload-interval=5"]), None);
         let switch = "--config.enable-auto-reload";
@@ -192,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn the_external_url_gives_the_prefix_unless_that_is_said_apart() {
+    fn the_external_url_sets_the_prefix_unless_it_has_a_flag() {
         let options = served(&["--web.external-url=http://h/a/"]).options;
         assert_eq!(options.route_prefix.as_str(), "/a/");
         let flags = ["--web.external-url=http://h/a/", "--web.route-prefix=b"];
@@ -201,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_of_probes_are_copied_only_when_asked_for() {
+    fn probe_log_lines_are_copied_only_on_request() {
         assert_eq!(served(&["--log.prober=Warn"]).options.probe_log, Some(Level::Warn));
         let process = served(&["--log.prober=loud"]);
         assert_eq!(process.options.probe_log, Some(Level::Info));
@@ -209,14 +211,14 @@ mod tests {
     }
 
     #[test]
-    fn the_kernels_stamps_are_used_unless_they_are_declined() {
+    fn kernel_timestamps_are_used_unless_disabled() {
         assert!(served(&[]).options.kernel_timestamps);
         assert!(!served(&["--wire.user-clock"]).options.kernel_timestamps);
         assert!(!printed("--help").contains("user-clock"), "for measurements only");
     }
 
     #[test]
-    fn addresses_can_be_repeated() {
+    fn listen_addresses_can_be_repeated() {
         let flags = ["--web.listen-address=:1", "--web.listen-address", "[::1]:2"];
         let listen = served(&flags).options.listen;
         let addresses = vec![":1".parse().unwrap(), "[::1]:2".parse().unwrap()];
@@ -226,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_meant_is_refused_in_one_line() {
+    fn invalid_flags_are_reported_on_one_line() {
         let cases: &[&[&str]] = &[
             &["--bogus"],
             &["-x"],
@@ -254,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn help_names_every_flag_and_version_has_upstreams_form() {
+    fn help_lists_the_flags_and_version_has_the_form_of_upstream() {
         for flag in ["-h", "--help", "--help-long", "--help-man"] {
             // A manual page escapes its hyphens.
             let text = printed(flag).replace('\\', "");

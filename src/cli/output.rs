@@ -1,4 +1,4 @@
-//! What commands print on: a terminal with its width and its colours, or anything else.
+//! Output of commands, to a terminal or to a file.
 
 use std::io::{Write, stderr, stdout};
 
@@ -8,30 +8,30 @@ use terminal_size::{Height, Width, terminal_size_of};
 
 use crate::diagnostics::logfmt;
 
-/// What stands out as good.
+/// Style of successes.
 pub(super) const SUCCESS: Style = AnsiColor::Green.on_default().bold();
 
-/// What stands out as bad.
+/// Style of failures and errors.
 pub(super) const ERROR: Style = AnsiColor::Red.on_default().bold();
 
-/// What stands out as surprising.
+/// Style of warnings.
 pub(super) const WARNING: Style = AnsiColor::Yellow.on_default().bold();
 
-/// What names something.
+/// Style of names and headings.
 pub(super) const BOLD: Style = Style::new().bold();
 
-/// What matters less.
+/// Style of labels and less important text.
 pub(super) const DIM: Style = Style::new().dimmed();
 
-/// Where a command prints.
+/// The output of a command.
 ///
-/// Text comes with colours in it, and loses them where they are not wanted.
+/// Printed texts contain ANSI styles, which are removed if colours are disabled.
 pub(super) struct Output {
     out: Box<dyn Write>,
     size: fn() -> Option<(Width, Height)>,
 }
 
-/// Narrower terminals are taken for so wide: below it every word would stand alone.
+/// Minimum width of a terminal in columns. Narrower ones are treated as this wide.
 const MIN_WIDTH: usize = 30;
 
 impl Output {
@@ -41,36 +41,35 @@ impl Output {
         Self { out, size: || terminal_size_of(stdout()) }
     }
 
-    /// The standard error, for what is no result.
+    /// The standard error, for messages that are not results.
     pub(super) fn of_errors(choice: ColorChoice) -> Self {
         let out = Box::new(AutoStream::new(stderr(), choice));
         Self { out, size: || terminal_size_of(stderr()) }
     }
 
-    /// Columns of the terminal now; none where lines are as long as they are.
+    /// Current width of the terminal in columns; none if the output is not a terminal.
     pub(super) fn width(&self) -> Option<usize> {
         (self.size)().map(|(Width(columns), _)| usize::from(columns).max(MIN_WIDTH))
     }
 
-    /// Whether somebody looks at it.
+    /// Returns true if the output is a terminal.
     pub(super) fn is_terminal(&self) -> bool {
         self.width().is_some()
     }
 
-    /// Prints `text` as it is. Whoever reads may have gone, such as `head`; then nobody is left to
-    /// tell.
+    /// Prints `text`. Errors are ignored: the reader may have closed the pipe, as `head` does.
     pub(super) fn print(&mut self, text: &str) {
         self.out.write_all(text.as_bytes()).and_then(|()| self.out.flush()).ok();
     }
 }
 
-/// `text` as one line that cannot steer a terminal: a stranger may have chosen it.
-pub(super) fn harmless(text: &str) -> String {
+/// Escapes control characters of an untrusted text, so that it cannot control the terminal.
+pub(super) fn escaped(text: &str) -> String {
     logfmt::visible(text)
 }
 
-/// `text` in lines that fit `width`, the first after `first` and the others after `rest`. Nothing
-/// is left out: a word that is too long for a line is broken.
+/// Wraps `text` to lines of `width`. The first line starts with `first`, the others with `rest`. A
+/// word that is too long for a line is broken.
 pub(super) fn wrapped(text: &str, width: Option<usize>, first: &str, rest: &str) -> String {
     let Some(width) = width else {
         return format!("{first}{text}\n");
@@ -88,7 +87,7 @@ pub(super) mod tests {
 
     use super::*;
 
-    /// Keeps what is printed.
+    /// Collects the output.
     #[derive(Default)]
     struct Paper(Rc<RefCell<Vec<u8>>>);
 
@@ -103,7 +102,7 @@ pub(super) mod tests {
         }
     }
 
-    /// A terminal of 30, 40 or 100 columns, and what is printed on it.
+    /// A terminal of 30, 40 or 100 columns, and the bytes printed on it.
     pub(in crate::cli) fn paper(columns: u16) -> (Output, Rc<RefCell<Vec<u8>>>) {
         let paper = Paper::default();
         let written = Rc::clone(&paper.0);
@@ -115,7 +114,7 @@ pub(super) mod tests {
         (Output { out: Box::new(paper), size }, written)
     }
 
-    /// What a terminal shows of it: a carriage return goes back to the start of the row.
+    /// The rows that a terminal shows: a carriage return goes back to the start of the row.
     pub(in crate::cli) fn rows(written: &RefCell<Vec<u8>>, columns: u16) -> Vec<String> {
         let text = String::from_utf8(written.borrow().clone()).unwrap();
         let text = anstream::adapter::strip_str(&text).to_string();
@@ -145,6 +144,6 @@ pub(super) mod tests {
 
     #[test]
     fn what_strangers_say_does_not_steer_the_terminal() {
-        assert_eq!(harmless("a\u{1b}[2Jb\nc\u{202e}"), "a\\x1b[2Jb\\nc\\u202e");
+        assert_eq!(escaped("a\u{1b}[2Jb\nc\u{202e}"), "a\\x1b[2Jb\\nc\\u202e");
     }
 }

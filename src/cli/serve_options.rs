@@ -1,31 +1,28 @@
-//! What the flags of the serving form mean.
+//! Converts the flags of the server to its options.
 
 use std::time::Duration;
 
 use log::Level;
 
 use crate::{
-    app::{Listen, ListenAddress, Options, ResolverChoice},
-    cli::{
-        ServeOptions, UsageError,
-        arguments::{self, Arguments},
-    },
-    logging::LogFormat,
+    app::{Listen, ListenAddress, Options},
+    cli::{ServeOptions, UsageError, arguments::Arguments},
     server::{ExternalUrl, RoutePrefix},
 };
 
-/// Finds the meaning of flags that are each well-formed.
-pub(super) fn interpret(arguments: Arguments) -> Result<ServeOptions, UsageError> {
+/// Converts the flags. Each flag is well-formed; combinations of them may be invalid.
+pub(super) fn from_arguments(arguments: Arguments) -> Result<ServeOptions, UsageError> {
     let wrong = |flag: &str, error: &dyn std::error::Error| {
         UsageError::of_flags(format!("{flag}: {error}"))
     };
     let mut warnings = Vec::new();
-    let probe_log = arguments.log_prober.as_deref().map(|text| level_of(text, &mut warnings));
+    let probe_log =
+        arguments.log_prober.as_deref().map(|text| probe_log_level(text, &mut warnings));
     let listen = arguments.listen_addresses.iter().map(|text| text.parse::<ListenAddress>());
     let addresses = listen
         .collect::<Result<Vec<_>, _>>()
         .map_err(|error| wrong("--web.listen-address", &error))?;
-    let external_url = given(arguments.external_url)
+    let external_url = non_empty(arguments.external_url)
         .map(|text| ExternalUrl::parse(&text))
         .transpose()
         .map_err(|error| wrong("--web.external-url", &error))?;
@@ -34,7 +31,7 @@ pub(super) fn interpret(arguments: Arguments) -> Result<ServeOptions, UsageError
                        --web.systemd-socket needs --web.external-url";
         return Err(UsageError::of_flags(message.to_owned()));
     }
-    let prefix = given(arguments.route_prefix);
+    let prefix = non_empty(arguments.route_prefix);
     let prefix = prefix.as_deref().or(external_url.as_ref().map(ExternalUrl::path));
     let route_prefix = RoutePrefix::parse(prefix.unwrap_or_default())
         .map_err(|error| wrong("--web.route-prefix", &error))?;
@@ -50,71 +47,29 @@ pub(super) fn interpret(arguments: Arguments) -> Result<ServeOptions, UsageError
         } else {
             Listen::Addresses(addresses)
         },
-        web_config_file: given(Some(arguments.web_config_file)).map(Into::into),
+        web_config_file: non_empty(Some(arguments.web_config_file)).map(Into::into),
         external_url,
         route_prefix,
-        resolver: arguments.resolver.into(),
+        resolver: arguments.resolver,
         probe_log,
-        failure_log: arguments.log_failures.into(),
+        failure_log: arguments.log_failures.to_level(),
         kernel_timestamps: !arguments.user_clock,
     };
-    let (log_level, log_format) = (arguments.log_level.into(), arguments.log_format.into());
+    let (log_level, log_format) = (arguments.log_level, arguments.log_format);
     Ok(ServeOptions { options, log_level, log_format, warnings })
 }
 
-/// The level from which lines of probes are copied; a bad one is no reason not to start.
-fn level_of(text: &str, warnings: &mut Vec<String>) -> Level {
+/// Parses the minimum level of copied probe log lines. Like upstream, an invalid level is only a
+/// warning.
+fn probe_log_level(text: &str, warnings: &mut Vec<String>) -> Level {
     let known = [Level::Debug, Level::Info, Level::Warn, Level::Error];
     known.into_iter().find(|level| level.as_str().eq_ignore_ascii_case(text)).unwrap_or_else(|| {
-        warnings.push(format!(
-            "--log.prober: unrecognized log level {text:?}, the level of probes stays info"
-        ));
+        warnings.push(format!("--log.prober: unrecognized log level {text:?}, using info"));
         Level::Info
     })
 }
 
-/// An empty value is none.
-fn given(value: Option<String>) -> Option<String> {
+/// Returns the value of a flag unless it is empty.
+fn non_empty(value: Option<String>) -> Option<String> {
     value.filter(|text| !text.is_empty())
-}
-
-impl From<arguments::FailureLevel> for Option<Level> {
-    fn from(level: arguments::FailureLevel) -> Self {
-        match level {
-            arguments::FailureLevel::Debug => Some(Level::Debug),
-            arguments::FailureLevel::Info => Some(Level::Info),
-            arguments::FailureLevel::Warn => Some(Level::Warn),
-            arguments::FailureLevel::Error => Some(Level::Error),
-            arguments::FailureLevel::Off => None,
-        }
-    }
-}
-
-impl From<arguments::Level> for Level {
-    fn from(level: arguments::Level) -> Self {
-        match level {
-            arguments::Level::Debug => Self::Debug,
-            arguments::Level::Info => Self::Info,
-            arguments::Level::Warn => Self::Warn,
-            arguments::Level::Error => Self::Error,
-        }
-    }
-}
-
-impl From<arguments::Resolver> for ResolverChoice {
-    fn from(resolver: arguments::Resolver) -> Self {
-        match resolver {
-            arguments::Resolver::Dns => Self::Dns,
-            arguments::Resolver::System => Self::System,
-        }
-    }
-}
-
-impl From<arguments::Format> for LogFormat {
-    fn from(format: arguments::Format) -> Self {
-        match format {
-            arguments::Format::Json => Self::Json,
-            arguments::Format::Logfmt => Self::Logfmt,
-        }
-    }
 }

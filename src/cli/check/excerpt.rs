@@ -5,7 +5,7 @@ use std::ops::Range;
 use textwrap::core::display_width;
 
 use crate::{
-    cli::output::{BOLD, DIM, ERROR, WARNING, harmless, wrapped},
+    cli::output::{BOLD, DIM, ERROR, WARNING, escaped, wrapped},
     config::{Diagnostic, Location, Position, Step},
     settings::rule::{KeyPath, Segment},
 };
@@ -51,13 +51,13 @@ impl<'f> Lines<'f> {
             Severity::Warning => (WARNING, "warning"),
         };
         let first = format!("{style}{name}{style:#}: ");
-        let message = harmless(&message.replace('\n', " "));
+        let message = escaped(&message.replace('\n', " "));
         let title = wrapped(&message, width, &first, &" ".repeat(name.len() + 2));
         let text = self.lines.get(line.saturating_sub(1)).map_or("", String::as_str);
         let (excerpt, caret) = excerpt(text, location);
         let before = excerpt.get(..caret.start).map_or(0, display_width);
         let carets = "^".repeat(excerpt.get(caret).map_or(0, display_width).max(1));
-        let file = harmless(self.file);
+        let file = escaped(self.file);
         let gutter = " ".repeat(line.to_string().len());
         let path = match location.key_path().to_string() {
             path if path.is_empty() => String::new(),

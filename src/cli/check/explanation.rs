@@ -1,7 +1,7 @@
 //! What a module does, as a page.
 
 use crate::{
-    cli::output::{BOLD, DIM, WARNING, harmless, wrapped},
+    cli::output::{BOLD, DIM, WARNING, escaped, wrapped},
     config::Module,
     settings::explain::{Statement, Topic},
 };
@@ -34,19 +34,14 @@ pub(super) fn shown(
         let label = if index == 0 { "Warnings" } else { "" };
         let gap = " ".repeat(INDENT - 2 - label.len());
         let first = format!("  {WARNING}{label}{WARNING:#}{gap}");
-        page.push_str(&wrapped(
-            &harmless(&warning.to_string()),
-            width,
-            &first,
-            &" ".repeat(INDENT),
-        ));
+        page.push_str(&wrapped(&escaped(&warning.to_string()), width, &first, &" ".repeat(INDENT)));
     }
     page
 }
 
 fn line(statement: &Statement, label: &str, number: &str, width: Option<usize>) -> String {
     let Statement { text, is_default, .. } = statement;
-    let mut text = harmless(text);
+    let mut text = escaped(text);
     if *is_default {
         text = format!("{text} {DIM}(default){DIM:#}");
     }

@@ -1,4 +1,4 @@
-//! `probe_exporter probe`: probes for people, run as the server would.
+//! The command `probe`: runs probes like the server and prints the result.
 
 mod statistics;
 mod text_report;
@@ -13,6 +13,7 @@ use std::{
 };
 
 use anstream::ColorChoice;
+use clap::ValueEnum;
 use url::form_urlencoded::Serializer;
 
 use crate::{
@@ -20,61 +21,57 @@ use crate::{
     cli::{
         check::show_errors_of,
         exit_code::ExitStatus,
-        output::{ERROR, Output, harmless, wrapped},
+        output::{ERROR, Output, escaped, wrapped},
     },
     config::{Config, Source},
     probe::{BadRequest, ProbeReport, ProbeRequest, request::RawRequest},
 };
 
-/// What is to be probed, and how it is to be shown.
+/// The command `probe` with its flags.
 #[derive(Debug, PartialEq)]
 pub struct Probe {
     /// The target.
     pub(super) target: String,
-    /// The module; none means that of a request that names none.
+    /// Name of the module; without it, the default module is used.
     pub(super) module: Option<String>,
-    /// The host name beside the target.
+    /// The parameter `hostname`.
     pub(super) hostname: Option<String>,
-    /// How long the scraper waits, so to speak.
+    /// Scrape timeout to simulate.
     pub(super) timeout: Duration,
-    /// The file of modules; none means that which a start would take.
+    /// Configuration file; without it, the default of the server is used.
     pub(super) config_file: Option<PathBuf>,
-    /// Who looks names up.
+    /// Resolver for the name of the target.
     pub(super) resolver: ResolverChoice,
-    /// What is printed.
-    pub(super) format: Format,
-    /// Whether the log of the probe is printed too.
+    /// Output format.
+    pub(super) format: OutputFormat,
+    /// Print the log of the probe too.
     pub(super) verbose: bool,
-    /// Whether to probe again and again.
+    /// Repeat the probe.
     pub(super) watch: Option<Watch>,
-    /// Whether to print in colours.
+    /// Use of colours.
     pub(super) color: ColorChoice,
 }
 
-/// How often to probe.
+/// Interval and number of repeated probes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Watch {
-    /// From the beginning of one probe to that of the next, if it is over by then.
+    /// Time between the starts of two probes, or the duration of a probe if that is longer.
     pub(super) interval: Duration,
-    /// How many probes; none means until a signal.
+    /// Number of probes; unlimited without it.
     pub(super) count: Option<u64>,
 }
 
-/// What is printed of a probe.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Format {
-    /// A page for people.
+/// Output format of the command. The help of `--format` describes the values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum OutputFormat {
     Text,
-    /// The document of docs/report.schema.json.
     Json,
-    /// The metrics.
     Prometheus,
-    /// One line.
     Health,
 }
 
 impl Probe {
-    /// Probes, prints, and says whether all went well.
+    /// Runs the command and returns its exit code.
     #[must_use]
     pub fn run(&self) -> ExitCode {
         let mut output = Output::new(self.color);
@@ -97,14 +94,14 @@ impl Probe {
         outcome.into()
     }
 
-    /// The request that the server would have got.
+    /// Builds the request as the server would parse it.
     fn request(&self) -> Result<ProbeRequest, String> {
         let source = Source::read(self.config_file.as_deref())
             .map_err(|unreadable| format!("{}: {}", unreadable.file.display(), unreadable.error))?;
         let config = source.parse().map_err(|error| {
             let mut output = Output::of_errors(self.color);
             show_errors_of(&source, &error, &mut output);
-            format!("nothing can be probed before {} is good", source.name)
+            format!("cannot probe: {} has errors", source.name)
         })?;
         let mut query = Serializer::new(String::new());
         query.append_pair("target", &self.target);
@@ -127,15 +124,15 @@ impl Probe {
 
     fn print(&self, report: &ProbeReport, output: &mut Output) {
         let text = match self.format {
-            Format::Text => {
-                text_report::shown(report, SystemTime::now(), output.width(), self.verbose)
+            OutputFormat::Text => {
+                text_report::render(report, SystemTime::now(), output.width(), self.verbose)
             }
-            Format::Json => line_of(&report.to_json()),
-            Format::Prometheus => report.metrics.render(),
-            Format::Health => line_of(&harmless(&report.summary())),
+            OutputFormat::Json => line_of(&report.to_json()),
+            OutputFormat::Prometheus => report.metrics.render(),
+            OutputFormat::Health => line_of(&escaped(&report.summary())),
         };
         output.print(&text);
-        if self.verbose && self.format != Format::Text {
+        if self.verbose && self.format != OutputFormat::Text {
             Output::of_errors(self.color).print(&text_report::log(report));
         }
     }
@@ -145,7 +142,7 @@ fn line_of(text: &str) -> String {
     format!("{}\n", text.trim_end())
 }
 
-/// What is wrong with a request, and what would be right where that can be told.
+/// The message for an invalid request; for an unknown module with the names of all modules.
 fn explained(error: &BadRequest, config: &Config, source: &Source) -> String {
     match error {
         BadRequest::UnknownModule(module) => {
@@ -165,7 +162,7 @@ mod tests {
         probe::report::{HopReport, PhaseReport},
     };
 
-    /// The report of a probe that took so many milliseconds.
+    /// The report of a probe with a duration in milliseconds.
     pub(super) fn report(milliseconds: u64, verdict: Result<(), Failure>) -> ProbeReport {
         let config = Config::parse("modules: {web: {prober: http}}", "").unwrap();
         ProbeReport {

@@ -1,4 +1,4 @@
-//! What many probes of one target come to.
+//! Statistics of repeated probes of a target.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -7,27 +7,27 @@ use std::{
 
 use crate::{diagnostics::Failure, probe::ProbeReport};
 
-/// Successes whose times are kept: those of a day at one each second.
+/// Maximum number of durations that are kept: those of a day at one probe per second.
 const MAX_SAMPLES: usize = 100_000;
 
-/// The probes so far. All are counted, and the shortest and the longest time are those of all; other
-/// percentiles are those of the latest 100,000 successes, so that a watch may go on for ever.
+/// Statistics of all probes so far. Percentiles other than minimum and maximum are those of the
+/// latest 100,000 successes, so that memory is limited.
 #[derive(Debug, Default)]
 pub(super) struct Statistics {
-    /// How long the latest took that succeeded, in their order.
+    /// Durations of the latest successes, in chronological order.
     latest: VecDeque<Duration>,
-    /// The same times, the shortest first.
+    /// The same durations, sorted.
     sorted: Vec<Duration>,
-    /// The shortest and the longest of all.
+    /// Minimum and maximum duration of all successes.
     extremes: Option<(Duration, Duration)>,
-    /// How many failed, by stage and reason.
+    /// Number of failures by stage and reason.
     failures: BTreeMap<String, u64>,
-    /// How many there were.
+    /// Number of probes.
     pub(super) probes: u64,
 }
 
 impl Statistics {
-    /// Counts a probe.
+    /// Adds a probe.
     pub(super) fn add(&mut self, report: &ProbeReport) {
         self.note(report.duration, &report.verdict);
     }
@@ -56,17 +56,17 @@ impl Statistics {
         self.sorted.insert(place, time);
     }
 
-    /// How many failed.
-    pub(super) fn lost(&self) -> u64 {
+    /// Number of failed probes.
+    pub(super) fn failed(&self) -> u64 {
         self.failures.values().sum()
     }
 
-    /// How many failed, in percent.
-    pub(super) fn loss(&self) -> u64 {
-        (self.lost() * 100 + self.probes / 2).checked_div(self.probes).unwrap_or_default()
+    /// Percentage of failed probes.
+    pub(super) fn failed_percent(&self) -> u64 {
+        (self.failed() * 100 + self.probes / 2).checked_div(self.probes).unwrap_or_default()
     }
 
-    /// The time that so many percent of the successes did not exceed; 0 gives the shortest.
+    /// A percentile of the durations of successes; 0 is the minimum, 100 the maximum.
     pub(super) fn percentile(&self, percent: usize) -> Option<Duration> {
         match percent {
             0 => self.extremes.map(|(shortest, _)| shortest),
@@ -78,7 +78,7 @@ impl Statistics {
         }
     }
 
-    /// How many failed for which reason, the most frequent first.
+    /// Number of failures by stage and reason, the most frequent first.
     pub(super) fn reasons(&self) -> Vec<(&str, u64)> {
         let mut reasons: Vec<_> =
             self.failures.iter().map(|(reason, count)| (reason.as_str(), *count)).collect();
@@ -93,9 +93,9 @@ mod tests {
     use crate::diagnostics::{Reason, Stage};
 
     #[test]
-    fn percentiles_are_those_of_the_successes() {
+    fn percentiles_include_only_successes() {
         let mut statistics = Statistics::default();
-        assert_eq!((statistics.percentile(50), statistics.loss()), (None, 0));
+        assert_eq!((statistics.percentile(50), statistics.failed_percent()), (None, 0));
         for milliseconds in (1..=20).rev() {
             statistics.note(Duration::from_millis(milliseconds), &Ok(()));
         }
@@ -107,12 +107,15 @@ mod tests {
             let expected = Duration::from_millis(expected);
             assert_eq!(statistics.percentile(percent), Some(expected), "{percent}");
         }
-        assert_eq!((statistics.probes, statistics.lost(), statistics.loss()), (25, 5, 20));
+        assert_eq!(
+            (statistics.probes, statistics.failed(), statistics.failed_percent()),
+            (25, 5, 20)
+        );
         assert_eq!(statistics.reasons(), [("connect: refused", 5)]);
     }
 
     #[test]
-    fn percentiles_are_those_of_the_latest_and_extremes_those_of_all() {
+    fn percentiles_include_the_latest_probes_and_extremes_all() {
         let mut statistics = Statistics::default();
         let succeed = |statistics: &mut Statistics, milliseconds| {
             statistics.note(Duration::from_millis(milliseconds), &Ok(()));

@@ -1,4 +1,4 @@
-//! One probe as a page for a terminal.
+//! The report of a probe as text for a terminal.
 
 use std::time::SystemTime;
 
@@ -6,15 +6,15 @@ use anstyle::Style;
 
 use super::waterfall;
 use crate::{
-    cli::output::{BOLD, DIM, ERROR, SUCCESS, WARNING, harmless, wrapped},
+    cli::output::{BOLD, DIM, ERROR, SUCCESS, WARNING, escaped, wrapped},
     diagnostics::{Failure, humanize},
     net::tls::{Certificate, TlsSession, Validity, VerifyResult},
     probe::{ProbeReport, report::HopReport},
 };
 
-/// The page; `now` tells how long certificates are still good, `width` is that of the terminal, if
-/// there is one.
-pub(super) fn shown(
+/// Renders the report. The remaining validity of certificates is relative to `now`; `width` is that
+/// of the terminal, if there is one.
+pub(super) fn render(
     report: &ProbeReport,
     now: SystemTime,
     width: Option<usize>,
@@ -23,7 +23,7 @@ pub(super) fn shown(
     let mut page = verdict(report, width);
     for hop in &report.hops {
         page.push('\n');
-        page.push_str(&hop_shown(report, hop, now, width));
+        page.push_str(&hop_text(report, hop, now, width));
     }
     page.push_str(&checks(report, width));
     if verbose {
@@ -32,7 +32,7 @@ pub(super) fn shown(
     page
 }
 
-/// The log of the probe, one line for each entry.
+/// Renders the log of the probe, one line per entry.
 pub(super) fn log(report: &ProbeReport) -> String {
     report.log.iter().map(|entry| entry.to_logfmt() + "\n").collect()
 }
@@ -43,8 +43,8 @@ fn verdict(report: &ProbeReport, width: Option<usize>) -> String {
         Err(_) => (ERROR, "FAILED"),
     };
     let text = format!(
-        "{}  {DIM}module{DIM:#} {}  {DIM}in{DIM:#} {}, {DIM}our own{DIM:#} {}",
-        harmless(&report.target),
+        "{}  {DIM}module{DIM:#} {}  {DIM}duration{DIM:#} {}  {DIM}exporter overhead{DIM:#} {}",
+        escaped(&report.target),
         report.module_name,
         humanize::duration(report.duration),
         humanize::duration(report.overhead())
@@ -52,21 +52,24 @@ fn verdict(report: &ProbeReport, width: Option<usize>) -> String {
     let mut page = wrapped(&text, width, &format!("{style}{word}{style:#}  "), "    ");
     if let Err(Failure { stage, reason, message }) = &report.verdict {
         page = format!("{page}\n  {ERROR}{stage}: {reason}{ERROR:#}\n");
-        page.push_str(&wrapped(&harmless(message), width, "  ", "  "));
+        page.push_str(&wrapped(&escaped(message), width, "  ", "  "));
         let advice = format!("{} {}", reason.meaning(), reason.advice());
         page.push_str(&wrapped(&advice, width, "  ", "  "));
     }
     page
 }
 
-fn hop_shown(
+/// Indent of continuation lines after a label.
+const INDENT: &str = "            ";
+
+fn hop_text(
     report: &ProbeReport,
     hop: &HopReport,
     now: SystemTime,
     width: Option<usize>,
 ) -> String {
-    let names = waterfall::columns_of_names(&report.hops);
-    let what = harmless(hop.url.as_deref().unwrap_or(&report.target));
+    let names = waterfall::name_columns(&report.hops);
+    let what = escaped(hop.url.as_deref().unwrap_or(&report.target));
     let address = match hop.address.as_deref() {
         None => format!(" {DIM}at{DIM:#} no address"),
         Some(address) if address == what => String::new(),
@@ -76,39 +79,39 @@ fn hop_shown(
     text.push_str(&waterfall::bars(&hop.phases, report.duration, names, width));
     if let Some(answer) = &hop.answer {
         text.push_str(&wrapped(
-            &harmless(answer),
+            &escaped(answer),
             width,
-            &format!("  {DIM}answer{DIM:#}  "),
-            "          ",
+            &format!("  {DIM}response{DIM:#}  "),
+            INDENT,
         ));
     }
     if let Some(tls) = &hop.tls {
-        text.push_str(&tls_shown(tls, now, width));
+        text.push_str(&tls_text(tls, now, width));
     }
     text
 }
 
-fn tls_shown(tls: &TlsSession, now: SystemTime, width: Option<usize>) -> String {
+fn tls_text(tls: &TlsSession, now: SystemTime, width: Option<usize>) -> String {
     let session = match (tls.version, &tls.cipher) {
         (Some(version), Some(cipher)) => format!("{version} with {cipher}"),
-        _ => "the handshake was not completed".to_owned(),
+        _ => "handshake not completed".to_owned(),
     };
     let style = if tls.verify_result == VerifyResult::Ok { SUCCESS } else { ERROR };
     let result = tls.verify_result.label();
     let detail = match tls.verify_detail.as_str() {
         "" => String::new(),
-        detail => format!(": {}", harmless(detail)),
+        detail => format!(": {}", escaped(detail)),
     };
     let session = format!("{session}, certificate {style}{result}{style:#}{detail}");
-    let first = format!("  {DIM}tls{DIM:#}     ");
-    let mut text = wrapped(&session, width, &first, "          ");
+    let first = format!("  {DIM}tls{DIM:#}       ");
+    let mut text = wrapped(&session, width, &first, INDENT);
     for (index, certificate) in tls.peer_chain.iter().enumerate() {
-        text.push_str(&certificate_shown(index, certificate, now, width));
+        text.push_str(&certificate_text(index, certificate, now, width));
     }
     text
 }
 
-fn certificate_shown(
+fn certificate_text(
     index: usize,
     certificate: &Certificate,
     now: SystemTime,
@@ -119,11 +122,11 @@ fn certificate_shown(
         "" => certificate.all_names().join(", "),
         subject => subject.to_owned(),
     };
-    let text = format!("{}, {style}{validity}{style:#}", harmless(&subject));
+    let text = format!("{}, {style}{validity}{style:#}", escaped(&subject));
     wrapped(&text, width, &format!("    {index}. "), "       ")
 }
 
-/// How long a certificate is valid, until or since when, and how that looks.
+/// The validity of a certificate with its date, and its style.
 fn validity(certificate: &Certificate, now: SystemTime) -> (Style, String) {
     let validity = certificate.validity(now);
     let (style, moment) = match validity {
@@ -143,11 +146,11 @@ fn checks(report: &ProbeReport, width: Option<usize>) -> String {
     }
     let mut text = format!("\n{BOLD}Checks{BOLD:#}\n");
     for check in &report.checks {
-        let name = harmless(&check.name.to_string());
+        let name = escaped(&check.name.to_string());
         let line = match &check.failure {
             None => wrapped(&name, width, &format!("  {SUCCESS}ok{SUCCESS:#}      "), "          "),
             Some(failure) => {
-                let text = format!("{name}: {}", harmless(&failure.message));
+                let text = format!("{name}: {}", escaped(&failure.message));
                 wrapped(&text, width, &format!("  {ERROR}FAILED{ERROR:#}  "), "          ")
             }
         };
@@ -173,22 +176,22 @@ mod tests {
     }
 
     #[test]
-    fn a_page_tells_verdict_hops_and_checks() {
+    fn a_report_has_verdict_hops_and_checks() {
         let mut report = report(100, Err(refused()));
         report.hops.push(hop("http://h/", &[("connect", 0, 25), ("processing", 25, 25)]));
         report.hops.push(hop("http://h/next", &[("connect", 50, 50)]));
         report.checks.push(Check::new(CheckName::of_key("valid_status_codes"), Ok(())));
         report.checks.push(Check::new(CheckName::of_key("fail_if_ssl"), Err(refused())));
-        let page = plain(&shown(&report, UNIX_EPOCH, Some(72), false));
+        let page = plain(&render(&report, UNIX_EPOCH, Some(72), false));
         insta::assert_snapshot!("page", page);
         for width in [30, 60, 160] {
-            let page = plain(&shown(&report, UNIX_EPOCH, Some(width), false));
+            let page = plain(&render(&report, UNIX_EPOCH, Some(width), false));
             assert!(page.lines().all(|line| line.chars().count() <= width), "{width}\n{page}");
         }
     }
 
     #[test]
-    fn certificates_say_how_long_they_are_good() {
+    fn certificates_are_shown_with_their_validity() {
         let mut params = CertificateParams::new(vec!["h".to_owned()]).unwrap();
         params.not_before = date_time_ymd(2026, 1, 1);
         params.not_after = date_time_ymd(2026, 3, 1);

@@ -1,5 +1,5 @@
-//! Probing again and again: one line that is written anew on a terminal, one line for each probe
-//! elsewhere, and what it all came to at the end.
+//! Repeated probes: a status line that is updated on a terminal, or one line per probe; and a
+//! summary at the end.
 
 use std::future::pending;
 
@@ -9,19 +9,19 @@ use futures_util::{
 };
 use tokio::time::{Instant, sleep_until};
 
-use super::{Format, Probe, Watch, line_of, statistics::Statistics, text_report};
+use super::{OutputFormat, Probe, Watch, line_of, statistics::Statistics, text_report};
 use crate::{
     app::ProbeRunner,
     cli::{
         exit_code::ExitStatus,
-        output::{BOLD, DIM, ERROR, Output, SUCCESS, WARNING, harmless, wrapped},
+        output::{BOLD, DIM, ERROR, Output, SUCCESS, WARNING, escaped, wrapped},
     },
     diagnostics::{humanize, logfmt},
     probe::{ProbeReport, ProbeRequest},
     settings::redact,
 };
 
-/// Probes until there were enough or somebody presses Ctrl-C.
+/// Repeats the probe until the count is reached or Ctrl-C is pressed.
 pub(super) async fn run(
     watch: Watch,
     probe: &Probe,
@@ -31,19 +31,20 @@ pub(super) async fn run(
 ) -> ExitStatus {
     let stop = interrupted().boxed().shared();
     let mut statistics = Statistics::default();
-    let mut live = Live::default();
-    let has_line = probe.format == Format::Text && !probe.verbose && output.is_terminal();
+    let mut status = StatusLine::default();
+    let has_status_line =
+        probe.format == OutputFormat::Text && !probe.verbose && output.is_terminal();
     while watch.count.is_none_or(|count| statistics.probes < count) {
         let begun = Instant::now();
         let report = runner.probe(request.clone(), stop.clone()).await;
         if stop.peek().is_some() {
-            // Cut off by us, which says nothing about the target.
+            // The probe was aborted by Ctrl-C; its result does not count.
             break;
         }
         statistics.add(&report);
-        if has_line {
-            live.show(&report, &statistics, output);
-        } else if probe.format == Format::Text {
+        if has_status_line {
+            status.update(&report, &statistics, output);
+        } else if probe.format == OutputFormat::Text {
             output.print(&line(&report));
             if probe.verbose {
                 output.print(&text_report::log(&report));
@@ -59,26 +60,26 @@ pub(super) async fn run(
             break;
         }
     }
-    if probe.format == Format::Text {
-        live.leave(output);
+    if probe.format == OutputFormat::Text {
+        status.finish(output);
         output.print(&summary(&request.target.name, &statistics, output.width()));
     }
-    match (statistics.probes, statistics.lost()) {
+    match (statistics.probes, statistics.failed()) {
         (0, _) => ExitStatus::Unusable,
         (_, 0) => ExitStatus::Success,
         _ => ExitStatus::Failure,
     }
 }
 
-/// Ends when somebody presses Ctrl-C.
+/// Completes when Ctrl-C is pressed.
 async fn interrupted() {
     if tokio::signal::ctrl_c().await.is_err() {
-        // Then the signal ends the process, as it does without us.
+        // Without a handler, the signal ends the process.
         pending::<()>().await;
     }
 }
 
-/// The line for a probe where lines stay.
+/// The line about a probe if there is no status line.
 fn line(report: &ProbeReport) -> String {
     line_of(&format!("{} {}", logfmt::timestamp(report.started), verdict(report)))
 }
@@ -87,22 +88,22 @@ fn verdict(report: &ProbeReport) -> String {
     let duration = humanize::duration(report.duration);
     match &report.verdict {
         Ok(()) => format!("{SUCCESS}ok{SUCCESS:#} {duration}"),
-        Err(_) => format!("{ERROR}FAILED{ERROR:#} {duration} {}", harmless(&report.summary())),
+        Err(_) => format!("{ERROR}FAILED{ERROR:#} {duration} {}", escaped(&report.summary())),
     }
 }
 
-/// The line that is written anew.
+/// The status line on a terminal.
 #[derive(Debug, Default)]
-struct Live {
-    /// Columns of what stands there now.
+struct StatusLine {
+    /// Width of the current text in columns.
     columns: usize,
-    /// The verdict that stands above it.
+    /// The last result, as printed above the status line.
     last: Option<String>,
 }
 
-impl Live {
-    /// Writes the line anew; a change of the verdict stays above it.
-    fn show(&mut self, report: &ProbeReport, statistics: &Statistics, output: &mut Output) {
+impl StatusLine {
+    /// Updates the line. If the result has changed, it is printed above the line.
+    fn update(&mut self, report: &ProbeReport, statistics: &Statistics, output: &mut Output) {
         let kind = match &report.verdict {
             Ok(()) => "ok".to_owned(),
             Err(failure) => format!("{}: {}", failure.stage, failure.reason),
@@ -126,7 +127,7 @@ impl Live {
         self.columns = columns;
     }
 
-    /// Makes room for lines that stay.
+    /// Clears the line.
     fn clear(&mut self, output: &mut Output) {
         if self.columns > 0 {
             output.print(&format!("\r{}\r", " ".repeat(self.columns)));
@@ -134,8 +135,8 @@ impl Live {
         }
     }
 
-    /// Lets the line stand, and goes on below it.
-    fn leave(&mut self, output: &mut Output) {
+    /// Keeps the line and continues below it.
+    fn finish(&mut self, output: &mut Output) {
         if self.columns > 0 {
             output.print("\n");
             self.columns = 0;
@@ -143,7 +144,7 @@ impl Live {
     }
 }
 
-/// What the line may say, the longest first.
+/// The possible texts of the status line, the longest first.
 fn lines(report: &ProbeReport, statistics: &Statistics) -> [String; 4] {
     let (style, word) = match report.verdict {
         Ok(()) => (SUCCESS, "ok"),
@@ -151,24 +152,30 @@ fn lines(report: &ProbeReport, statistics: &Statistics) -> [String; 4] {
     };
     let verdict = format!("{style}{word}{style:#}");
     let (latest, probes) = (humanize::duration(report.duration), statistics.probes);
-    let head = format!("{verdict}  {latest}  {DIM}probes{DIM:#} {probes}  {}", loss(statistics));
-    let with = |names| [head.clone(), times(statistics, names)].join("  ").trim_end().to_owned();
-    [with(&ALL), with(&MAIN), with(&[]), format!("{verdict} {probes}/{}", statistics.lost())]
+    let head = format!("{verdict}  {latest}  {DIM}probes{DIM:#} {probes}  {}", failed(statistics));
+    let with =
+        |names| [head.clone(), durations(statistics, names)].join("  ").trim_end().to_owned();
+    [
+        with(&ALL_PERCENTILES),
+        with(&MAIN_PERCENTILES),
+        with(&[]),
+        format!("{verdict} {probes}/{}", statistics.failed()),
+    ]
 }
 
-fn loss(statistics: &Statistics) -> String {
-    let (lost, share) = (statistics.lost(), statistics.loss());
-    let style = if lost == 0 { DIM } else { WARNING };
-    format!("{style}lost{style:#} {lost} ({share} %)")
+fn failed(statistics: &Statistics) -> String {
+    let (failed, percent) = (statistics.failed(), statistics.failed_percent());
+    let style = if failed == 0 { DIM } else { WARNING };
+    format!("{style}failed{style:#} {failed} ({percent} %)")
 }
 
-/// What is told of the times of successes, by percentile.
-const ALL: [(&str, usize); 4] = [("min", 0), ("median", 50), ("p95", 95), ("max", 100)];
+/// The percentiles of the durations of successes.
+const ALL_PERCENTILES: [(&str, usize); 4] = [("min", 0), ("median", 50), ("p95", 95), ("max", 100)];
 
-/// The same where there is little room.
-const MAIN: [(&str, usize); 2] = [("median", 50), ("p95", 95)];
+/// The percentiles on a narrow terminal.
+const MAIN_PERCENTILES: [(&str, usize); 2] = [("median", 50), ("p95", 95)];
 
-fn times(statistics: &Statistics, named: &[(&str, usize)]) -> String {
+fn durations(statistics: &Statistics, named: &[(&str, usize)]) -> String {
     let shown = named.iter().filter_map(|(name, percent)| {
         let reading = statistics.percentile(*percent)?;
         Some(format!("{DIM}{name}{DIM:#} {}", humanize::duration(reading)))
@@ -176,14 +183,15 @@ fn times(statistics: &Statistics, named: &[(&str, usize)]) -> String {
     shown.collect::<Vec<_>>().join("  ")
 }
 
-/// What all probes came to; `width` is that of the terminal, if there is one.
+/// The summary of all probes; `width` is that of the terminal, if there is one.
 fn summary(target: &str, statistics: &Statistics, width: Option<usize>) -> String {
-    let (target, probes) = (harmless(&redact::url(target)), statistics.probes);
-    let head = format!("{BOLD}{target}{BOLD:#}  {DIM}probes{DIM:#} {probes}  {}", loss(statistics));
-    let times = times(statistics, &ALL);
+    let (target, probes) = (escaped(&redact::url(target)), statistics.probes);
+    let head =
+        format!("{BOLD}{target}{BOLD:#}  {DIM}probes{DIM:#} {probes}  {}", failed(statistics));
+    let durations = durations(statistics, &ALL_PERCENTILES);
     let reasons = statistics.reasons();
     let reasons = reasons.iter().map(|(reason, count)| format!("{ERROR}{reason}{ERROR:#} {count}"));
-    let lines = [head, times].into_iter().filter(|line| !line.is_empty()).chain(reasons);
+    let lines = [head, durations].into_iter().filter(|line| !line.is_empty()).chain(reasons);
     let lines = lines.map(|line| wrapped(&line, width, "", "  "));
     format!("\n{}", lines.collect::<String>())
 }
@@ -197,44 +205,44 @@ mod tests {
     };
 
     #[test]
-    fn the_live_line_is_written_anew_and_changes_stay_above_it() {
+    fn the_status_line_is_updated_and_changes_are_printed_above_it() {
         for (columns, expected) in [
             (
                 100,
                 [
                     "connect: refused: connecting to h:80: refused\\x1b[2J",
                     "ok 8.00 ms",
-                    "ok  8.00 ms  probes 3  lost 1 (33 %)  min 8.00 ms  median 8.00 ms",
+                    "ok  8.00 ms  probes 3  failed 1 (33 %)  min 8.00 ms  median 8.00 ms",
                 ],
             ),
-            (40, ["FAILED 9.00 ms", "ok 8.00 ms", "ok  8.00 ms  probes 3  lost 1 (33 %)"]),
+            (40, ["FAILED 9.00 ms", "ok 8.00 ms", "ok  8.00 ms  probes 3  failed 1 (33 %)"]),
             (30, ["FAILED 9.00 ms", "ok 8.00 ms", "ok 3/1"]),
         ] {
             let (mut output, written) = paper(columns);
-            let (mut live, mut statistics) = (Live::default(), Statistics::default());
+            let (mut status, mut statistics) = (StatusLine::default(), Statistics::default());
             for report in [report(1200, Ok(())), report(9, Err(refused())), report(8, Ok(()))] {
                 statistics.add(&report);
-                live.show(&report, &statistics, &mut output);
+                status.update(&report, &statistics, &mut output);
             }
-            live.leave(&mut output);
+            status.finish(&mut output);
             let rows = rows(&written, columns);
             let page = rows.join("\n");
             for text in expected {
                 assert!(page.contains(text), "{columns}: {text}\n{page}");
             }
             assert!(rows.last().is_some_and(|row| row.starts_with("ok")), "{page}");
-            assert!(!page.contains("FAILED  "), "nothing is left of the lines before\n{page}");
+            assert!(!page.contains("FAILED  "), "nothing is left of earlier lines\n{page}");
         }
     }
 
     #[test]
-    fn the_summary_counts_by_reason_and_shows_no_password() {
+    fn the_summary_counts_failures_by_reason_and_masks_passwords() {
         let mut statistics = Statistics::default();
         for _ in 0..3 {
             statistics.add(&report(9, Err(refused())));
         }
         let text = anstream::adapter::strip_str(&summary("http://u:hunter2@h/", &statistics, None))
             .to_string();
-        assert_eq!(text, "\nhttp://u:xxxxx@h/  probes 3  lost 3 (100 %)\nconnect: refused 3\n");
+        assert_eq!(text, "\nhttp://u:xxxxx@h/  probes 3  failed 3 (100 %)\nconnect: refused 3\n");
     }
 }

@@ -1,4 +1,4 @@
-//! Where the time of an exchange went, as bars.
+//! Waterfall diagram of phases on a terminal.
 
 use std::time::Duration;
 
@@ -12,25 +12,26 @@ use crate::{
 
 const BAR: Style = AnsiColor::Cyan.on_default();
 
-/// Columns of the bars where there is no terminal.
+/// Width of the bars without a terminal, in columns.
 const DEFAULT_COLUMNS: usize = 48;
 
-/// More columns than this tell nothing more.
+/// Maximum width of the bars in columns.
 const MAX_COLUMNS: usize = 100;
 
-/// Eighths of a column, the fewest first.
+/// Blocks of one to eight eighths of a column.
 const EIGHTHS: [&str; 8] = ["▏", "▎", "▍", "▌", "▋", "▊", "▉", "█"];
 
-/// Fewer columns than this show nothing.
+/// Minimum width of the bars in columns. With less, they are omitted.
 const MIN_COLUMNS: usize = 6;
 
-/// Columns for the names of the phases of these exchanges, so that their bars are in line.
-pub(super) fn columns_of_names(hops: &[HopReport]) -> usize {
+/// Width of the column of phase names, so that the bars of all hops are aligned.
+pub(super) fn name_columns(hops: &[HopReport]) -> usize {
     let names = hops.iter().flat_map(|hop| &hop.phases).map(PhaseReport::label);
     names.map(|name| name.chars().count()).max().unwrap_or_default()
 }
 
-/// One line for each phase: its name in so many columns, its time, and its place in `whole`.
+/// Renders one line per phase: its name in `names` columns, its duration, and its bar relative to
+/// the duration `whole`.
 pub(super) fn bars(
     phases: &[PhaseReport],
     whole: Duration,
@@ -42,7 +43,7 @@ pub(super) fn bars(
         width.map_or(DEFAULT_COLUMNS, |width| width.saturating_sub(before).min(MAX_COLUMNS));
     let line = |phase: &PhaseReport| {
         let (name, time) = (phase.label(), humanize::duration(phase.length));
-        let (style, note) = if phase.incomplete { (DIM, " in vain") } else { (BAR, "") };
+        let (style, note) = if phase.incomplete { (DIM, " incomplete") } else { (BAR, "") };
         let Some(columns) =
             columns.checked_sub(note.len()).filter(|columns| *columns >= MIN_COLUMNS)
         else {
@@ -54,14 +55,14 @@ pub(super) fn bars(
     phases.iter().map(line).collect()
 }
 
-/// Columns of a time.
+/// Width of a duration in columns.
 const TIME_COLUMNS: usize = 8;
 
-/// The bar of a phase, with the space before it; a phase that is there is seen.
+/// Renders the bar of a phase with the space before it. A bar is at least one eighth of a column.
 fn bar(phase: &PhaseReport, whole: Duration, columns: usize) -> String {
     let eighths = |time: Duration| {
         let share = time.as_secs_f64() / whole.as_secs_f64().max(f64::MIN_POSITIVE);
-        // From 0 to 800 at most, so that nothing is lost.
+        // At most 800, so the conversions lose nothing.
         let most = u32::try_from(columns * 8).unwrap_or(u32::MAX);
         let number = (share.clamp(0.0, 1.0) * f64::from(most)).round();
         (0..=most).rev().find(|eighth| f64::from(*eighth) <= number).unwrap_or_default()
@@ -87,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn bars_show_when_and_how_long() {
+    fn bars_show_start_and_duration() {
         let phases = [phase("resolve", 0, 10), phase("tls", 10, 25), phase("rest", 39, 0)];
         let shown = bars(&phases, Duration::from_millis(40), 7, None);
         let shown = anstream::adapter::strip_str(&shown).to_string();

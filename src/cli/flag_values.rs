@@ -1,0 +1,60 @@
+//! Parsers of flag values, used by the server and by the commands.
+
+use std::time::Duration;
+
+use anstream::ColorChoice;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use log::{Level, LevelFilter};
+
+use crate::{app::ResolverChoice, logging::LogFormat, settings::duration::GoDuration};
+
+/// Parses a log level.
+pub(super) fn level() -> impl TypedValueParser<Value = Level> {
+    PossibleValuesParser::new(["debug", "info", "warn", "error"])
+        .try_map(|text| text.parse().map_err(|_| format!("unknown level {text}")))
+}
+
+/// Parses a log level or `off`.
+pub(super) fn level_or_off() -> impl TypedValueParser<Value = LevelFilter> {
+    PossibleValuesParser::new(["debug", "info", "warn", "error", "off"])
+        .try_map(|text| text.parse().map_err(|_| format!("unknown level {text}")))
+}
+
+/// Parses a log format.
+pub(super) fn log_format() -> impl TypedValueParser<Value = LogFormat> {
+    PossibleValuesParser::new(["logfmt", "json"]).map(|text| match text.as_str() {
+        "json" => LogFormat::Json,
+        _ => LogFormat::Logfmt,
+    })
+}
+
+/// Parses the choice of a resolver.
+pub(super) fn resolver() -> impl TypedValueParser<Value = ResolverChoice> {
+    PossibleValuesParser::new(["dns", "system"]).map(|text| match text.as_str() {
+        "system" => ResolverChoice::System,
+        _ => ResolverChoice::Dns,
+    })
+}
+
+/// Parses the choice of colours.
+pub(super) fn color() -> impl TypedValueParser<Value = ColorChoice> {
+    PossibleValuesParser::new(["auto", "always", "never"]).map(|text| match text.as_str() {
+        "always" => ColorChoice::Always,
+        "never" => ColorChoice::Never,
+        _ => ColorChoice::Auto,
+    })
+}
+
+/// Parses a finite number of seconds.
+pub(super) fn seconds(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(number) if number.is_finite() => Ok(number),
+        _ => Err("not a number of seconds".to_owned()),
+    }
+}
+
+/// Parses a duration greater than 0, such as `500ms`.
+pub(super) fn positive_duration(text: &str) -> Result<Duration, String> {
+    let duration: GoDuration = text.parse()?;
+    duration.positive().ok_or_else(|| "must be greater than 0".to_owned())
+}
