@@ -45,7 +45,7 @@ async fn a_success_is_told_with_its_hops_and_has_code_0() {
     let target = format!("http://{}/", server.address);
     let (code, page, errors) = probed(&[&target]);
     assert_eq!((code, errors.as_str()), (Some(0), ""), "{page}");
-    assert!(page.starts_with(&format!("ok  {target}  module http_2xx  in ")), "{page}");
+    assert!(page.starts_with(&format!("ok  {target}  module http_2xx  duration ")), "{page}");
     for part in ["HTTP/1.1 302", "/next at 127.0.0.1:", "HTTP/1.1 200", "  processing  ", "Checks"]
     {
         assert!(page.contains(part), "{part}\n{page}");
@@ -141,7 +141,7 @@ async fn a_watch_has_a_line_for_each_probe_and_a_summary() {
     assert_eq!(lines.len(), 7, "{lines:#?}");
     assert!(lines[0].contains("Z ok ") && lines[2].contains("Z ok "), "{lines:#?}");
     assert!(lines[1].contains(" check: status: HTTP status 500"), "{lines:#?}");
-    assert_eq!(lines[4], format!("{target}  probes 3  lost 1 (33 %)"));
+    assert_eq!(lines[4], format!("{target}  probes 3  failed 1 (33 %)"));
     for word in ["min ", "median ", "p95 ", "max "] {
         assert!(lines[5].contains(word), "{lines:#?}");
     }
@@ -171,7 +171,7 @@ fn an_interrupted_watch_sums_up_what_it_saw() {
     let mut rest = String::new();
     out.read_to_string(&mut rest).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(0), "{rest}");
-    assert!(rest.contains("  probes 1  lost 0 (0 %)\n"), "{rest}");
+    assert!(rest.contains("  probes 1  failed 0 (0 %)\n"), "{rest}");
 }
 
 #[test]
@@ -191,5 +191,5 @@ fn a_watch_that_is_interrupted_before_its_first_probe_ends_has_nothing_to_tell()
     let output = child.wait_with_output().unwrap();
     let shown = text(&output.stdout);
     assert_eq!(output.status.code(), Some(2), "{shown}");
-    assert!(shown.contains("  probes 0  lost 0 (0 %)\n"), "{shown}");
+    assert!(shown.contains("  probes 0  failed 0 (0 %)\n"), "{shown}");
 }

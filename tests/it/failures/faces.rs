@@ -138,7 +138,7 @@ impl Look<'_> {
     }
 
     fn debug(&self, text: &str) -> Found {
-        let (_, found) = text.split_once("What the probe found:\n").unwrap();
+        let (_, found) = text.split_once("Result of the probe:\n").unwrap();
         let mut lines = found.lines();
         let verdict = lines.next().unwrap_or_default();
         let Row { stage, reason, .. } = self.row;

@@ -76,7 +76,7 @@ const WRONG_FILES: &[(&str, &str, &str)] = &[
     (
         "junk.pem",
         "server.key",
-        "2:14: tls_server_config.cert_file: ... junk.pem: the certificate in PEM",
+        "2:14: tls_server_config.cert_file: ... junk.pem: the PEM certificate is invalid",
     ),
     ("server.pem", "none.key", "3:13: tls_server_config.key_file: "),
     (
@@ -87,7 +87,7 @@ const WRONG_FILES: &[(&str, &str, &str)] = &[
     (
         "server.pem",
         "other.key",
-        "3:13: tls_server_config.key_file: ... other.key: not the key of the",
+        "3:13: tls_server_config.key_file: ... other.key: the key does not belong to",
     ),
     (
         "server.pem",
