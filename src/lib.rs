@@ -16,7 +16,7 @@
 //! - [`version`], [`logging`]: what this build is, and the log of the process.
 //! - [`config`]: the YAML file of modules, and its reload.
 //! - [`probe`]: one probe from request to report.
-//! - [`server`]: the web face.
+//! - [`server`]: the HTTP server, with its pages.
 //! - [`app`]: all parts put together, from the start to a signal.
 //! - [`cli`]: what was typed, and what it means.
 
