@@ -52,7 +52,7 @@ pub fn init(level: Level, format: LogFormat) {
 /// Log target of probe log lines. Only `--log.prober` filters them.
 const PROBE_TARGET: &str = "--log.prober";
 
-/// Copies the log lines of a probe with at min_level the level `min_level` to the log of the process.
+/// Copies the log lines of a probe with at least the level `min_level` to the log of the process.
 pub fn copy_probe_log(entries: &[LogEntry], min_level: Level, module: &str, target: &str) {
     for entry in entries.iter().filter(|entry| entry.level <= min_level) {
         let fields = ProbeFields { module, target, fields: &entry.fields };

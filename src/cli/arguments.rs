@@ -134,8 +134,12 @@ pub(super) struct Arguments {
     #[arg(long = "log.prober", value_name = "LEVEL")]
     pub(super) log_prober: Option<String>,
 
-    /// Address to listen on, for example :9115, 127.0.0.1:9115 or [::1]:9115; can be repeated
-    #[arg(long = "web.listen-address", value_name = "ADDRESS", default_value = ":9115")]
+    #[arg(
+        long = "web.listen-address",
+        value_name = "ADDRESS",
+        default_value = ":9115",
+        help = "Address to listen on, for example :9115, 127.0.0.1:9115 or [::1]:9115; can be repeated"
+    )]
     pub(super) listen_addresses: Vec<String>,
 
     /// URL under which users reach the exporter, for example behind a reverse proxy; its path is the
