@@ -102,9 +102,8 @@ impl WireStream {
 
 /// Maximum number of bytes that are read at once.
 ///
-/// Readers such as hyper make as much room for the next read as the last one filled. Larger buffers
-/// would be fresh memory from the kernel each time.
-const MAX_READ: usize = 32 << 10;
+/// Each read sends an acknowledgement, so that larger reads need less CPU time, up to this size.
+const MAX_READ: usize = 128 << 10;
 
 impl AsyncRead for WireStream {
     fn poll_read(
