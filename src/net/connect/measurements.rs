@@ -8,7 +8,10 @@ use crate::{
     diagnostics::{Failure, Phase, Phases},
     net::{
         Context,
-        connect::{SocketOptions, dial},
+        connect::{
+            SocketOptions, dial,
+            happy_eyeballs::{self, Connected, Lookup},
+        },
         resolve::{Address, Resolution, resolve},
         tls::{Handshake, TlsClient, TlsSession, TlsStream},
         wire::{WireClock, WireStream},
@@ -76,6 +79,26 @@ impl<P: ConnectPhase> ConnectionMeasurements<P> {
         options: &SocketOptions,
     ) -> Result<WireStream, Failure> {
         self.connect_with(dial::tcp(context, address, options)).await
+    }
+
+    /// Connects to a TCP port of a host by the first of its addresses that works. The time of the
+    /// lookup is returned: it is not that of the target, and the caller knows its phase.
+    ///
+    /// # Errors
+    /// As of [`happy_eyeballs::connect`].
+    pub async fn connect_by_name(
+        &mut self,
+        context: &Context,
+        host: &str,
+        port: u16,
+        options: &SocketOptions,
+    ) -> Result<(WireStream, Lookup), Failure> {
+        let stopwatch = self.phases.stopwatch(P::CONNECT);
+        let connected = happy_eyeballs::connect(context, host, port, options).await?;
+        let Connected { stream, lookup } = connected;
+        stopwatch.stop_now(stream.connect_time());
+        self.clock = Some(stream.clock());
+        Ok((stream, lookup))
     }
 
     /// Connects by `connecting`, whose result says how long the connection itself took.

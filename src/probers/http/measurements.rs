@@ -9,12 +9,10 @@ use tokio::time::Instant;
 use crate::{
     diagnostics::Phases,
     net::{
+        connect::ConnectionMeasurements,
         http::{exchange::Response, timing::ExchangeTiming, version::HttpVersion},
         oauth2::OAuth2Phase,
         proxy::ProxyPhase,
-        resolve::Resolution,
-        tls::TlsSession,
-        wire::WireClock,
     },
     probers::{
         Findings, Hop, Measurements,
@@ -25,10 +23,9 @@ use crate::{
 /// The measurements of an http probe.
 #[derive(Debug, Default)]
 pub struct HttpMeasurements {
-    /// The lookup of the target's name.
-    pub resolution: Option<Resolution>,
-    /// Time by phase, summed over all hops.
-    pub phases: Phases<HttpPhase>,
+    /// The lookup of the target's name, the connection of the latest hop, and the time by phase,
+    /// summed over all hops.
+    pub connection: ConnectionMeasurements<HttpPhase>,
     /// Time that a proxy took besides the connection to it, summed over all hops.
     pub proxy: Phases<ProxyPhase>,
     /// Time to get a token.
@@ -37,10 +34,6 @@ pub struct HttpMeasurements {
     pub hops: Vec<Hop>,
     /// Number of redirects that were received, including one that was not followed.
     pub redirects: u32,
-    /// The clock of the latest hop's connection.
-    pub clock: Option<WireClock>,
-    /// The TLS session of the latest hop; absent if that hop is plain HTTP.
-    pub tls: Option<TlsSession>,
     /// The final response.
     pub response: Option<ResponseFacts>,
     /// Number of bytes of the body after decompression that were read.
@@ -82,19 +75,12 @@ pub enum CheckState {
 }
 
 impl HttpMeasurements {
-    /// Adds the lookup of the target's name to its phase, also if it failed.
-    pub(super) fn note_resolution(&mut self) {
-        if let Some(resolution) = &self.resolution {
-            self.phases.add(HttpPhase::Resolve, resolution.lookup);
-        }
-    }
-
     /// Begins the phases that every request has.
     pub(super) fn begin_phases(&mut self) {
         for phase in
             [HttpPhase::Connect, HttpPhase::Tls, HttpPhase::Processing, HttpPhase::Transfer]
         {
-            self.phases.begin(phase);
+            self.connection.phases.begin(phase);
         }
     }
 
@@ -126,7 +112,7 @@ impl HttpMeasurements {
     /// Notes the head of a response.
     pub(super) fn note_response(&mut self, response: &Response) {
         if let Some(timing) = &mut self.timing {
-            timing.note_head(response.ends_with_connection(), &mut self.phases);
+            timing.note_head(response.ends_with_connection(), &mut self.connection.phases);
         }
         if let Some(hop) = self.hops.last_mut() {
             hop.answer = Some(format!("{} {}", response.version, response.status.as_u16()));
@@ -155,40 +141,37 @@ impl HttpMeasurements {
     /// Notes that the current hop is over, because its response is a redirect.
     pub(super) fn end_hop(&mut self) {
         self.settle_hop();
-        let tls = self.tls.take();
+        let tls = self.connection.tls.take();
         if let Some(hop) = self.hops.last_mut() {
             hop.tls = tls;
         }
-        self.phases.begin(HttpPhase::Resolve);
+        self.connection.phases.begin(HttpPhase::Resolve);
     }
 
     /// Adds the times of the current hop, if they are not in the phases yet.
     fn settle_hop(&mut self) {
         if let Some(timing) = self.timing.take() {
-            timing.settle(&mut self.phases);
+            timing.settle(&mut self.connection.phases);
         }
     }
 
     /// Adds the remaining times when the probe is over, or was cancelled.
     pub(super) fn settle(&mut self) {
-        if self.phases.spent(HttpPhase::Resolve).is_none() {
-            self.note_resolution();
-        }
         self.settle_hop();
     }
 }
 
 impl Measurements for HttpMeasurements {
     fn waited(&self) -> Duration {
-        self.phases.total() + self.proxy.total() + self.oauth2.total()
+        self.connection.phases.total() + self.proxy.total() + self.oauth2.total()
     }
 
     fn findings(&mut self) -> Findings {
         if let Some(last) = self.hops.last_mut() {
-            last.tls = self.tls.take();
+            last.tls = self.connection.tls.take();
         }
         let mut findings = Findings { hops: std::mem::take(&mut self.hops), spans: Vec::new() };
-        findings.add_spans("", &self.phases);
+        findings.add_spans("", &self.connection.phases);
         findings.add_spans("proxy", &self.proxy);
         findings.add_spans("oauth2", &self.oauth2);
         findings

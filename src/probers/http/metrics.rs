@@ -2,7 +2,7 @@
 
 use crate::{
     metrics::{Description, Export, Metric, MetricSet, Unit},
-    net::{oauth2, proxy, tls},
+    net::{connect::ConnectionMeasurements, oauth2, proxy, tls},
     probers::http::measurements::{HttpMeasurements, ResponseFacts},
 };
 
@@ -84,10 +84,11 @@ const TLS_OF_UPSTREAM: &[&str] = &[
 
 impl Export for HttpMeasurements {
     fn export(&self, metrics: &mut MetricSet) {
-        if let Some(resolution) = &self.resolution {
+        let ConnectionMeasurements { resolution, phases, clock, tls } = &self.connection;
+        if let Some(resolution) = resolution {
             resolution.export(metrics);
         }
-        self.phases.export(&DURATION, metrics);
+        phases.export(&DURATION, metrics);
         self.oauth2.export(&oauth2::DURATION, metrics);
         self.proxy.export(&proxy::DURATION, metrics);
         metrics.add(&REDIRECTS, [], self.redirects);
@@ -96,12 +97,12 @@ impl Export for HttpMeasurements {
         if let Some(json) = self.json {
             metrics.add(&FAILED_DUE_TO_CEL, [], u8::from(json.has_failed()));
         }
-        if let Some(tls) = &self.tls {
+        if let Some(tls) = tls {
             // Upstream shows those of the connection that the final response came over.
             let answered = self.response.is_some();
             tls.export_as(if answered { TLS_OF_UPSTREAM } else { &[] }, metrics);
         }
-        if let Some(clock) = &self.clock {
+        if let Some(clock) = clock {
             clock.export(metrics);
         }
         match &self.response {
@@ -189,7 +190,7 @@ mod tests {
             json: Some(CheckState::Passed),
             ..HttpMeasurements::default()
         };
-        measurements.phases.begin(HttpPhase::Transfer);
+        measurements.connection.phases.begin(HttpPhase::Transfer);
         assert_eq!(
             names(&measurements),
             [

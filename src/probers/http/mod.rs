@@ -28,13 +28,11 @@ pub use phases::HttpPhase;
 pub use settings::{Compression, HeaderMatcher, HttpProber};
 
 pub use crate::net::http::version::HttpVersion;
+use std::time::Duration;
+
 use crate::{
     diagnostics::{Failure, Reason, Stage},
-    net::{
-        Context,
-        http::url::check_scheme,
-        resolve::{note_literal, resolve},
-    },
+    net::{Context, http::url::check_scheme, resolve::note_literal},
     probers::{
         Prober, Target,
         http::{
@@ -68,18 +66,15 @@ impl Prober for HttpProber {
         };
         target.check_hostname()?;
         check_scheme(&target.name).map_err(|error| {
-            note_literal(url.hostname(), &self.ip, &mut measurements.resolution);
-            measurements.note_resolution();
+            note_literal(url.hostname(), &self.ip, &mut measurements.connection.resolution);
+            measurements.connection.phases.add(HttpPhase::Resolve, Duration::ZERO);
             let message = format!("The target is not a URL of HTTP: {error}");
             Failure::new(Stage::Target, Reason::InvalidTarget, message)
         })?;
         let address = if self.leaves_name_to_proxy() {
             None
         } else {
-            let found =
-                resolve(context, url.hostname(), &self.ip, &mut measurements.resolution).await;
-            measurements.note_resolution();
-            Some(found?)
+            Some(measurements.connection.resolve(context, url.hostname(), &self.ip).await?)
         };
         let pinned = Pinned::new(&url, address);
         context.enter(Stage::Request);

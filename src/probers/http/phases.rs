@@ -1,6 +1,6 @@
 //! The phases of an http probe.
 
-use crate::diagnostics::Phase;
+use crate::{diagnostics::Phase, net::connect::ConnectPhase};
 
 /// The phases of `probe_http_duration_seconds`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,4 +31,10 @@ impl Phase for HttpPhase {
     fn needs_completion(self) -> bool {
         matches!(self, Self::Connect | Self::Tls | Self::Processing)
     }
+}
+
+impl ConnectPhase for HttpPhase {
+    const RESOLVE: Self = Self::Resolve;
+    const CONNECT: Self = Self::Connect;
+    const TLS: Self = Self::Tls;
 }

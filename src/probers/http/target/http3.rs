@@ -1,4 +1,4 @@
-//! The way to where a hop of HTTP/3 leads.
+//! Connections of hops over HTTP/3.
 
 use tokio::time::Instant;
 
@@ -18,11 +18,10 @@ use crate::{
     settings::ip::IpFamily,
 };
 
-/// What is agreed on in the handshake.
+/// The application protocol (ALPN).
 const ALPN: &[&[u8]] = &[b"h3"];
 
-/// Makes the QUIC connection for a hop. Its handshake is that of TLS; there is nothing that the
-/// phase `connect` could be.
+/// Makes the QUIC connection for a hop. Its handshake is the phase `tls`; there is no phase `connect`.
 ///
 /// Unlike upstream, which resolves every name anew, the target's own included, and asks each host
 /// for the server name of the first.
@@ -31,7 +30,7 @@ pub(super) async fn connect(
     context: &Context,
     hop: &Hop,
     pinned: &Pinned,
-    seen: &mut HttpMeasurements,
+    measurements: &mut HttpMeasurements,
 ) -> Result<Connection, Failure> {
     if hop.url.scheme != "https" {
         let message = format!("The redirect to '{}' leads out of TLS, and so of HTTP/3", hop.url);
@@ -41,7 +40,7 @@ pub(super) async fn connect(
     let address = if let Some(address) = pinned.address_of(&hop.url) {
         address
     } else {
-        let found = resolve_elsewhere(context, hop.url.hostname(), seen).await;
+        let found = resolve_elsewhere(context, hop.url.hostname(), measurements).await;
         found.map_err(|failure| hop.blame(failure, pinned.is_host_of(&hop.url)))?
     };
     let (client, server_name) = tls_of(prober, hop, pinned.is_host_of(&hop.url));
@@ -49,27 +48,27 @@ pub(super) async fn connect(
     let address = address.with_port(port);
     let mut connection = QuicConnection::open(context, &client, address, request).await?;
     let clock = connection.clock().clone();
-    seen.clock = Some(clock.clone());
-    let securing = seen.phases.stopwatch(HttpPhase::Tls);
-    let shaken = connection.handshake(context, &mut seen.tls).await;
-    // Where nothing came, there was no handshake, and the wait was in vain.
+    measurements.connection.clock = Some(clock.clone());
+    let stopwatch = measurements.connection.phases.stopwatch(HttpPhase::Tls);
+    let secured = connection.handshake(context, &mut measurements.connection.tls).await;
+    // Without a datagram from the peer there was no handshake, and the time is incomplete.
     if connection.arrival().is_some() {
-        securing.stop_at(clock.lap().waiting);
+        stopwatch.stop_at(clock.lap().waiting);
     } else {
-        drop(securing);
+        drop(stopwatch);
     }
-    shaken?;
+    secured?;
     Ok(Connection::http3(connection))
 }
 
-/// The address of a host that a redirect named. Like upstream's HTTP/3 client, it goes by IPv4
-/// where there is that, whatever the module says of the target.
+/// Resolves the host of a redirect. As in upstream's HTTP/3 client, IPv4 is preferred, whatever the
+/// module prefers for its target.
 async fn resolve_elsewhere(
     context: &Context,
     host: &str,
-    seen: &mut HttpMeasurements,
+    measurements: &mut HttpMeasurements,
 ) -> Result<Address, Failure> {
-    let begun = Instant::now();
+    let started_at = Instant::now();
     let found = match resolve::resolve_family(context, host, IpFamily::V4).await {
         Ok(address) => Ok(address),
         Err(failure) => {
@@ -77,9 +76,9 @@ async fn resolve_elsewhere(
         }
     };
     if found.is_ok() {
-        seen.phases.add(HttpPhase::Resolve, begun.elapsed());
+        measurements.connection.phases.add(HttpPhase::Resolve, started_at.elapsed());
     } else {
-        seen.phases.add_incomplete(HttpPhase::Resolve, begun.elapsed());
+        measurements.connection.phases.add_incomplete(HttpPhase::Resolve, started_at.elapsed());
     }
     found
 }

@@ -1,4 +1,4 @@
-//! Where a probe goes: the URL that a target means, and the way to it and to where it redirects.
+//! The URL of a target, and connections to its server and to those of redirects.
 
 #[cfg(feature = "http3")]
 mod http3;
@@ -9,7 +9,7 @@ use crate::{
     diagnostics::{Failure, Reason, Stage},
     net::{
         Context,
-        connect::{SocketOptions, dial, happy_eyeballs},
+        connect::{ConnectionMeasurements, SocketOptions},
         http::{
             connection::Connection,
             transport::Transport,
@@ -18,19 +18,19 @@ use crate::{
         proxy::{Endpoint, Proxy},
         resolve::Address,
         tls::{Handshake, TlsClient},
-        wire::WireClock,
+        wire::{WireClock, WireStream},
     },
     probers::http::{
         measurements::HttpMeasurements, phases::HttpPhase, request::Hop, settings::HttpProber,
     },
 };
 
-/// The URL that a target means: `http://` is added where neither that nor `https://` is there.
+/// Parses a target as a URL; `http://` is added if it has neither that nor `https://`.
 pub(super) fn url_of(target: &str) -> Result<Url, Failure> {
     parse(target, "http")
 }
 
-/// The URL that a target of HTTP/3 means, which is always over TLS.
+/// Parses a target of HTTP/3 as a URL, which is always over TLS.
 pub(super) fn url_over_quic(context: &Context, target: &str) -> Result<Url, Failure> {
     let mut url = parse(target, "https")?;
     if url.scheme != "https" {
@@ -41,14 +41,14 @@ pub(super) fn url_over_quic(context: &Context, target: &str) -> Result<Url, Fail
     Ok(url)
 }
 
-fn parse(target: &str, usual: &str) -> Result<Url, Failure> {
+fn parse(target: &str, default_scheme: &str) -> Result<Url, Failure> {
     let has_scheme = |scheme: &str| {
         target.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme))
     };
     let url = if has_scheme("http://") || has_scheme("https://") {
         Url::parse(target)
     } else {
-        Url::parse(&format!("{usual}://{target}"))
+        Url::parse(&format!("{default_scheme}://{target}"))
     };
     url.map_err(|error| {
         let message = format!("The target is not a URL: {error}");
@@ -56,11 +56,11 @@ fn parse(target: &str, usual: &str) -> Result<Url, Failure> {
     })
 }
 
-/// The host that a probe is about, at the address that was chosen for it.
+/// The host of the target, at the address that was chosen for it.
 #[derive(Debug, Clone)]
 pub(super) struct Pinned {
     hostname: String,
-    /// Absent where a proxy is to find it.
+    /// Absent if a proxy resolves the name.
     address: Option<Address>,
 }
 
@@ -69,17 +69,17 @@ impl Pinned {
         Self { hostname: url.hostname().to_owned(), address }
     }
 
-    /// Whether a URL leads to this host, on whichever port.
+    /// Returns whether a URL has this host, with any port.
     pub(super) fn is_host_of(&self, url: &Url) -> bool {
         url.hostname().eq_ignore_ascii_case(&self.hostname)
     }
 
-    /// The address that was chosen, if a URL leads to this host.
+    /// Returns the address that was chosen, if a URL has this host.
     pub(super) fn address_of(&self, url: &Url) -> Option<Address> {
         self.address.filter(|_| self.is_host_of(url))
     }
 
-    /// Whether credentials for this host are for that of a URL too: it is the same, or a subdomain.
+    /// Returns whether credentials for this host may be sent to that of a URL: the same or a subdomain.
     pub(super) fn shares_credentials_with(&self, url: &Url) -> bool {
         let host = url.hostname();
         self.is_host_of(url)
@@ -92,7 +92,7 @@ impl Pinned {
     }
 }
 
-/// The port that a URL leads to.
+/// Returns the port of a URL.
 fn port_of(url: &Url) -> Result<u16, Failure> {
     url.port_or(if url.scheme == "https" { 443 } else { 80 })
         .map_err(|message| Failure::new(Stage::Connect, Reason::InvalidTarget, message))
@@ -108,11 +108,12 @@ pub(super) async fn connect(
     context: &Context,
     hop: &Hop,
     pinned: &Pinned,
-    seen: &mut HttpMeasurements,
+    measurements: &mut HttpMeasurements,
 ) -> Result<(Connection, Option<Proxy>), Failure> {
     #[cfg(feature = "http3")]
     if prober.enable_http3 {
-        let connection = Box::pin(http3::connect(prober, context, hop, pinned, seen)).await?;
+        let connection =
+            Box::pin(http3::connect(prober, context, hop, pinned, measurements)).await?;
         return Ok((connection, None));
     }
     let is_own = pinned.is_host_of(&hop.url);
@@ -124,73 +125,76 @@ pub(super) async fn connect(
     let over_tls = hop.url.scheme == "https";
     let proxy = Proxy::choose(&prober.client.proxy, over_tls, endpoint.into())
         .inspect_err(|_| context.enter(Stage::Proxy))?;
-    let way = Way { prober, context, hop, endpoint, is_own };
+    let route = Route { prober, context, hop, endpoint, is_own };
     match proxy {
-        // Boxed, or every probe would have room for what few do.
-        Some(proxy) => Box::pin(way.through(proxy, seen)).await,
-        None => Ok((way.directly(seen).await?, None)),
+        // Boxed, since few probes need it.
+        Some(proxy) => Box::pin(route.through(proxy, measurements)).await,
+        None => Ok((route.directly(&mut measurements.connection).await?, None)),
     }
 }
 
-/// The way to where a hop leads.
-struct Way<'w> {
-    prober: &'w HttpProber,
-    context: &'w Context,
-    hop: &'w Hop,
-    endpoint: Endpoint<'w>,
-    /// Whether it leads to the target's own host.
+/// The measurements of the connection of a hop.
+type HopConnection = ConnectionMeasurements<HttpPhase>;
+
+/// The route to the server of a hop.
+struct Route<'r> {
+    prober: &'r HttpProber,
+    context: &'r Context,
+    hop: &'r Hop,
+    endpoint: Endpoint<'r>,
+    /// Whether the server is the target's own host.
     is_own: bool,
 }
 
-impl Way<'_> {
-    async fn directly(self, seen: &mut HttpMeasurements) -> Result<Connection, Failure> {
-        let Endpoint { host, address, port } = self.endpoint;
-        let connecting = seen.phases.stopwatch(HttpPhase::Connect);
-        let options = SocketOptions::default();
-        let (lookup, stream) = if let Some(address) = address {
-            (None, dial::tcp(self.context, address.with_port(port), &options).await?)
-        } else {
-            let connected =
-                Box::pin(happy_eyeballs::connect(self.context, host, port, &options)).await;
-            let connected = connected.map_err(|failure| self.hop.blame(failure, self.is_own))?;
-            (Some(connected.lookup), connected.stream)
-        };
-        connecting.stop_now(stream.connect_time());
-        if let Some(lookup) = lookup {
-            // As upstream does it, the phase is absent if the lookup was to be skipped.
-            if self.is_own {
-                seen.phases.add_incomplete_until(HttpPhase::Resolve, lookup.time, lookup.end());
-            } else {
-                seen.phases.add_until(HttpPhase::Resolve, lookup.time, lookup.end());
+impl Route<'_> {
+    async fn directly(self, connection: &mut HopConnection) -> Result<Connection, Failure> {
+        let Endpoint { address, port, .. } = self.endpoint;
+        let stream = match address {
+            Some(address) => {
+                let options = SocketOptions::default();
+                connection.connect(self.context, address.with_port(port), &options).await?
             }
-            let (lost, end) = (lookup.lost, lookup.end_of_lost());
-            seen.phases.add_incomplete_until(HttpPhase::Connect, lost, end);
-        }
+            None => Box::pin(self.connect_by_name(connection)).await?,
+        };
         let clock = stream.clock();
-        seen.clock = Some(clock.clone());
         if self.is_plain() {
             return Ok(Connection::http1(Box::new(stream), clock));
         }
-        self.secure(stream, clock, seen).await
+        self.secure(stream, clock, connection).await
+    }
+
+    /// Connects to a host whose address was not looked up before.
+    async fn connect_by_name(&self, connection: &mut HopConnection) -> Result<WireStream, Failure> {
+        let Endpoint { host, port, .. } = self.endpoint;
+        let options = SocketOptions::default();
+        let connected = connection.connect_by_name(self.context, host, port, &options).await;
+        let (stream, lookup) = connected.map_err(|failure| self.hop.blame(failure, self.is_own))?;
+        let phases = &mut connection.phases;
+        // As upstream does it, the phase is absent if the module skips the lookup of the target.
+        if self.is_own {
+            phases.add_incomplete_until(HttpPhase::Resolve, lookup.time, lookup.end());
+        } else {
+            phases.add_until(HttpPhase::Resolve, lookup.time, lookup.end());
+        }
+        phases.add_incomplete_until(HttpPhase::Connect, lookup.lost, lookup.end_of_lost());
+        Ok(stream)
     }
 
     async fn through(
         self,
         proxy: Proxy,
-        seen: &mut HttpMeasurements,
+        measurements: &mut HttpMeasurements,
     ) -> Result<(Connection, Option<Proxy>), Failure> {
-        let connecting = seen.phases.stopwatch(HttpPhase::Connect);
-        let stream = proxy.connect(self.context, &mut seen.proxy).await?;
-        connecting.stop_now(stream.connect_time());
+        let HttpMeasurements { connection, proxy: times, .. } = measurements;
+        let stream = connection.connect_with(proxy.connect(self.context, times)).await?;
         let clock = stream.clock();
-        seen.clock = Some(clock.clone());
         let to = (self.endpoint, !self.is_plain());
         let tls = (&self.prober.tls_client, &self.prober.client.proxy.proxy_connect_header);
-        let (stream, proxy) = proxy.pass(self.context, stream, to, tls, &mut seen.proxy).await?;
+        let (stream, proxy) = proxy.pass(self.context, stream, to, tls, times).await?;
         let connection = if self.is_plain() {
             Connection::http1(stream, clock)
         } else {
-            self.secure(stream, clock, seen).await?
+            self.secure(stream, clock, connection).await?
         };
         Ok((connection, proxy))
     }
@@ -199,32 +203,29 @@ impl Way<'_> {
         self.hop.url.scheme != "https"
     }
 
-    /// Speaks TLS with the target.
+    /// Negotiates TLS with the server.
     async fn secure<S: Transport + 'static>(
         self,
         stream: S,
         clock: WireClock,
-        seen: &mut HttpMeasurements,
+        connection: &mut HopConnection,
     ) -> Result<Connection, Failure> {
         let (client, server_name) = tls_of(self.prober, self.hop, self.is_own);
-        // Over HTTP/2 a request cannot ask for another protocol.
+        // A request cannot ask for another protocol over HTTP/2.
         let offers_http2 = self.prober.client.enable_http2 && !self.hop.upgrades;
         let alpn: &[&[u8]] = if offers_http2 { &[b"h2", b"http/1.1"] } else { &[] };
-        let request = Handshake { server_name, alpn };
-        let securing = seen.phases.stopwatch(HttpPhase::Tls);
-        let shaken = client.handshake(self.context, stream, request, &mut seen.tls).await;
-        securing.stop_at(clock.lap().waiting);
-        let stream = Box::new(shaken?);
-        let agreed = seen.tls.as_ref().and_then(|session| session.alpn.as_deref());
+        let handshake = Handshake { server_name, alpn };
+        let stream = connection.secure(self.context, stream, &client, handshake).await?;
+        let agreed = connection.tls.as_ref().and_then(|session| session.alpn.as_deref());
         Ok(match agreed {
-            Some(b"h2") => Connection::http2(stream, clock),
-            _ => Connection::http1(stream, clock),
+            Some(b"h2") => Connection::http2(Box::new(stream), clock),
+            _ => Connection::http1(Box::new(stream), clock),
         })
     }
 }
 
-/// Who speaks TLS with the host of a hop, and which name it asks for; `is_own` says whether that is
-/// the target's host.
+/// Returns the TLS client and the server name for the server of a hop; `is_own` if that is the
+/// target's host.
 fn tls_of<'a>(prober: &'a HttpProber, hop: &'a Hop, is_own: bool) -> (Cow<'a, TlsClient>, &'a str) {
     if is_own {
         (Cow::Borrowed(&prober.tls_client), hostname(hop.host()))
@@ -252,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn http_is_what_is_meant_without_a_scheme() {
+    fn http_is_the_default_scheme() {
         for (target, url) in [
             ("h", "http://h"),
             ("h:8080/x", "http://h:8080/x"),
