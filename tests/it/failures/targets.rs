@@ -66,7 +66,7 @@ pub(super) fn rows() -> Vec<Row> {
         ),
         ("a page of a number", "http", "", "http://2130706433/", NUMBERS),
         ("a page of nobody", "http", "", "http:///path", "the host is missing"),
-        ("a socket by URL", "unix", "", "unix:///run/x", "path of the socket alone"),
+        ("a socket by URL", "unix", "", "unix:///run/x", "only the path of the socket"),
     ]
     .into_iter()
     .map(|(what, prober, keys, target, words)| {
