@@ -1,4 +1,4 @@
-//! What a probe costs, from request to metric text, against servers on the loopback interface.
+//! The cost of a probe, from request to metric text, against servers on the loopback interface.
 //!
 //! `make bench-micro` runs it. The figures hold for one machine at one time: compare two builds in turns.
 

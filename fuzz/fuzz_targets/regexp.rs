@@ -57,7 +57,7 @@ mod re2 {
         assert_eq!(found, theirs, "{pattern:?} in {text:?}: we say {found:?}, RE2 says {theirs:?}");
     }
 
-    /// What RE2 and Go's package, whose dialect ours is, read differently.
+    /// Patterns that RE2 reads unlike Go's package, whose dialect is ours.
     fn is_told_differently(pattern: &str) -> bool {
         // A single byte, classes by name, whose tables are of different years, and nesting and
         // repetition beyond limits of their own.

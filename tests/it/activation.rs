@@ -22,7 +22,7 @@ struct Activated {
     _folder: TempDir,
 }
 
-/// What systemd says of the two.
+/// The names that systemd gives the two.
 const BOTH: &str = "LISTEN_FDS=2 LISTEN_PID=$$";
 
 impl Activated {

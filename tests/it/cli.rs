@@ -25,7 +25,7 @@ fn run(arguments: &[&str]) -> Output {
     run_with(&[], arguments).1
 }
 
-/// What `check` says of one file, and its exit code.
+/// Returns the output of `check` for one file, and its exit code.
 fn checked(content: impl AsRef<[u8]>, flags: &[&str]) -> (Option<i32>, String) {
     let arguments = [&["check", "a.yml"], flags].concat();
     let (_, output) = run_with(&[("a.yml", content.as_ref())], &arguments);

@@ -10,7 +10,7 @@ pub(crate) struct Metrics {
     samples: Vec<Sample>,
 }
 
-/// What the comments say of a family.
+/// The comments of a metric family.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Family {
     pub(crate) help: String,

@@ -147,7 +147,7 @@ fn the_log_can_be_json() {
     }
 }
 
-/// What the log says of failed probes when the same probe fails twice.
+/// Returns the lines of the log about failed probes when the same probe fails twice.
 fn lines_about_failures(flags: &[&str]) -> Vec<String> {
     let running = Running::start(MODULES, flags);
     for _ in 0..2 {

@@ -62,7 +62,7 @@ async fn what_is_always_there_is_there_when_the_probe_fails_at_its_start() {
     }
 }
 
-/// What the reference says of the phases of a websocket probe, where upstream's are odd.
+/// The reference says this about the phases of a websocket probe, where upstream's are odd.
 #[tokio::test]
 async fn the_phases_of_an_upgrade_are_there_as_far_as_it_came() {
     let phase = |name| format!("probe_websocket_duration_seconds{{phase=\"{name}\"}}");

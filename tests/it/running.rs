@@ -28,7 +28,7 @@ pub(crate) struct Running {
     pub(crate) address: SocketAddr,
     child: Child,
     log: mpsc::Receiver<String>,
-    /// What it logged up to now.
+    /// The lines logged so far.
     lines: Vec<String>,
     folder: TempDir,
 }
@@ -90,22 +90,22 @@ impl Running {
         request(self.address, "GET", "/metrics", &[]).metrics()
     }
 
-    /// How many probes run.
+    /// Returns the number of probes in flight.
     pub(crate) fn in_flight(&self) -> f64 {
         self.own_metrics().value("probe_exporter_probes_in_flight").unwrap()
     }
 
-    /// How many descriptors it has open.
+    /// Returns the number of open file descriptors.
     pub(crate) fn descriptors(&self) -> usize {
         fs::read_dir(self.proc("fd")).unwrap().count()
     }
 
-    /// How much memory it has, in bytes.
+    /// Returns the resident memory, in bytes.
     pub(crate) fn memory(&self) -> u64 {
         self.status("VmRSS:")
     }
 
-    /// How much memory it had at most since it began, in bytes.
+    /// Returns the peak resident memory, in bytes.
     pub(crate) fn peak_memory(&self) -> u64 {
         self.status("VmHWM:")
     }

@@ -1,4 +1,4 @@
-//! What users start from is right: it loads, it is complete, and it names only what there is.
+//! The files that users start from load, are complete, and name only things that exist.
 
 use std::{
     collections::BTreeSet,
@@ -268,7 +268,7 @@ fn metrics_in(expression: &str) -> BTreeSet<String> {
     names
 }
 
-/// What follows the brace that closes label matchers; braces in quotes do not.
+/// Returns the text after the brace that closes label matchers, ignoring braces in quotes.
 fn after_matchers(text: &str) -> &str {
     let mut quoted = false;
     let end = text.find(|c| {

@@ -1,4 +1,4 @@
-//! What the sources declare, for tests that hold other files to it.
+//! Reads declarations from the sources, for tests that compare other files with them.
 
 use std::{
     collections::BTreeSet,

@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use crate::source;
 
-/// What is wrong there. Here it is right, or kept on purpose where modules are written for it.
+/// Faults of `blackbox_exporter`, which are fixed here, or kept where existing modules depend on them.
 const WEAK_POINTS: [(&str, &str); 18] = [
     ("w1", "gRPC and websocket probes outlast their deadline"),
     ("w2", "OAuth2 tokens are fetched anew for each probe, and past its deadline"),

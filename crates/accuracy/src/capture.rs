@@ -24,7 +24,7 @@ use super::{
 /// Whence exporters send; everything else is a peer.
 const EXPORTERS: Ipv4Addr = Ipv4Addr::LOCALHOST;
 
-/// Where datagrams go that only show how far the capture has come.
+/// The port of datagrams that only show how far the capture has come.
 const MILESTONES: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 
 /// Room for what comes while the reader gets no CPU time; a small packet takes about 1 kB.

@@ -16,7 +16,7 @@ use super::{
     scrape::{Scraper, value},
 };
 
-/// Which program an exporter is.
+/// The program that an exporter runs.
 #[derive(Debug, Clone)]
 pub struct Program {
     pub binary: PathBuf,
@@ -59,7 +59,7 @@ impl Exporter {
         self.group.as_ref()
     }
 
-    /// How many arrivals were timed by the kernel, and how many by the exporter itself, if it says.
+    /// The number of arrivals timed by the kernel and by the exporter itself, if it exports them.
     pub fn timed_arrivals(&mut self) -> Option<(f64, f64)> {
         let own = self.scraper.scrape(&["/metrics".to_owned()]).pop()?.ok()?;
         let by = |clock: &str| {

@@ -1,5 +1,5 @@
-//! Where readings are compared with the truth: a network namespace with responders, a capture of
-//! every packet, and exporters, perhaps with little CPU time.
+//! Compares readings of exporters with the truth: a network namespace with responders, a capture of
+//! every packet, and exporters, optionally with little CPU time.
 //!
 //! The program `accuracy` and a test of the exporter share it.
 
@@ -37,36 +37,36 @@ pub use self::{
 };
 use self::{capture::Capture, packet::Flow, reading::modules, scrape::value, tls::Identity};
 
-/// What one scrape gave.
+/// The result of one scrape.
 #[derive(Debug, Clone)]
 pub enum Outcome {
     /// A reading and the truth.
     Sample(Sample),
-    /// The probe did not succeed, or there is no reading; why.
+    /// The probe failed, or there is no reading; the reason.
     Failed(String),
-    /// The capture is not whole, so the truth is not known.
+    /// The capture is incomplete, so the truth is not known.
     Discarded,
 }
 
-/// A reading beside the truth.
+/// A reading and the truth.
 #[derive(Debug, Clone)]
 pub struct Sample {
-    /// What the exporter says, in seconds.
+    /// The reading of the exporter, in seconds.
     pub reported: f64,
-    /// What the packets say, in seconds.
+    /// The time according to the packets, in seconds.
     pub truth: f64,
     /// The packets.
     pub flow: Flow,
 }
 
 impl Sample {
-    /// How far the reading is off, in seconds; above zero when it is too long.
+    /// The error of the reading, in seconds; positive if it is too long.
     pub fn error(&self) -> f64 {
         self.reported - self.truth
     }
 }
 
-/// Namespace, responders and capture; they last as long as the process or test thread.
+/// Namespace, responders and capture. They last as long as the process or test thread.
 pub struct Stage {
     capture: Capture,
     delays: Vec<Duration>,
@@ -76,7 +76,7 @@ pub struct Stage {
 
 impl Stage {
     /// Moves the calling thread into a network namespace and sets everything up there, with
-    /// responders that take each of these delays.
+    /// responders that answer after each of these delays.
     pub fn set(delays: &[Duration]) -> Result<Self, Obstacle> {
         namespace::enter()?;
         Self::furnish(delays).map_err(|error| Obstacle(format!("{error:#}")))
@@ -93,12 +93,12 @@ impl Stage {
         Ok(Self { capture, delays: delays.to_vec(), addresses: 0, folder })
     }
 
-    /// The modules that exporters are to have.
+    /// The configuration file of the exporters.
     pub fn config(&self) -> PathBuf {
         config_path(&self.folder)
     }
 
-    /// Has an exporter take these readings at once, each with the delay of that index.
+    /// Takes these readings at once, each with the delay of that index.
     pub fn measure(
         &mut self,
         exporter: &mut Exporter,
@@ -128,7 +128,7 @@ impl Stage {
         Ok(wanted.into_iter().zip(answers).map(outcome).collect())
     }
 
-    /// An address that no scrape has had for long, so that its packets can be told from others.
+    /// Returns an address that was not used recently, so that its packets can be told from others.
     fn address(&mut self, reading: Reading, delay: usize) -> Result<Ipv4Addr> {
         if delay >= self.delays.len() {
             bail!("there is no delay of index {delay}");
@@ -137,7 +137,7 @@ impl Stage {
         let [high, low] = self.addresses.to_be_bytes();
         let second = responders::FIRST_NET + u8::try_from(delay)?;
         let peer = Ipv4Addr::new(reading.network(), second, high, low);
-        // What a former scrape may have sent after it was answered.
+        // Packets that an earlier scrape sent after its answer.
         drop(self.capture.take(peer));
         Ok(peer)
     }
@@ -147,7 +147,7 @@ fn config_path(folder: &TempDir) -> PathBuf {
     folder.path().join("modules.yml")
 }
 
-/// The reading that an answer holds, or why it holds none.
+/// Returns the reading in an answer, or the reason why there is none.
 fn reported(reading: Reading, answer: Result<String>) -> Result<f64, String> {
     let metrics = answer.map_err(|error| format!("{error:#}"))?;
     match value(&metrics, "probe_success") {

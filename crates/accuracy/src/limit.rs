@@ -21,7 +21,7 @@ const PERIOD_MICROS: u32 = 100_000;
 /// The groups of other runs are named so, too.
 const PREFIX: &str = "probe_exporter-accuracy";
 
-/// Where the groups are, and by which interface.
+/// The folder of the control groups, and their interface.
 enum Mounted {
     Legacy(PathBuf),
     Unified(PathBuf),
@@ -59,7 +59,7 @@ impl Group {
         self.folder.join("cgroup.procs")
     }
 
-    /// How many periods the members ran in, and in how many of them they were stopped.
+    /// The number of periods in which the members ran, and in which they were throttled.
     pub fn throttling(&self) -> Option<(u64, u64)> {
         let text = fs::read_to_string(self.folder.join("cpu.stat")).ok()?;
         let of =

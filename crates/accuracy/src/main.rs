@@ -1,14 +1,13 @@
-//! How far the readings of exporters are from the truth, when the processor is theirs and when it
-//! is not.
+//! Measures the errors of the readings of exporters, on an idle processor and on a busy one.
 //!
-//! `make accuracy` runs it, as root. The truth is in the packets of each probe: the kernel's stamps
-//! of when they left and arrived. So neither a late responder nor this program's own load counts as
-//! an error of an exporter.
+//! `make accuracy` runs it, as root. The truth is in the packets of each probe: the kernel's time
+//! stamps of when they left and arrived. So neither a late responder nor the load of this program
+//! counts as an error of an exporter.
 
-#![expect(clippy::print_stderr, reason = "whoever measures must see what goes on")]
+#![expect(clippy::print_stderr, reason = "it shows the progress")]
 
 #[cfg(target_os = "linux")]
-#[expect(clippy::print_stdout, reason = "the results are for the terminal")]
+#[expect(clippy::print_stdout, reason = "it prints the results")]
 mod program;
 
 #[cfg(target_os = "linux")]
@@ -18,6 +17,6 @@ fn main() -> std::process::ExitCode {
 
 #[cfg(not(target_os = "linux"))]
 fn main() -> std::process::ExitCode {
-    eprintln!("accuracy: needs Linux: its network namespaces, control groups and time stamps");
+    eprintln!("accuracy: this needs Linux: network namespaces, control groups and time stamps");
     std::process::ExitCode::from(2)
 }

@@ -2,14 +2,14 @@
 
 use std::{fmt, net::Ipv4Addr, time::Duration};
 
-/// Where a packet went, seen from the exporter.
+/// The direction of a packet, seen from the exporter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Way {
     Out,
     In,
 }
 
-/// What a packet is.
+/// The part that a packet plays in a probe.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum What {
     /// The first segment of a connection, and its answer.
@@ -81,7 +81,7 @@ impl<'a> Ipv4<'a> {
         })
     }
 
-    /// What the packet is, if that is of interest.
+    /// Returns the part that the packet plays in a probe, if any.
     pub fn what(&self) -> Option<What> {
         match self.protocol {
             ICMP => {

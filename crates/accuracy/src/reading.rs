@@ -52,7 +52,7 @@ impl Reading {
         }
     }
 
-    /// How long the peer and the network took, by these packets.
+    /// The time that the peer and the network took, by these packets.
     pub(super) fn truth(self, flow: &Flow) -> Option<Duration> {
         match self {
             Self::HttpConnect => flow.handshake(),
@@ -68,7 +68,7 @@ impl Reading {
         if self == Self::HttpConnect { NETWORK_BY_HAND } else { NETWORK }
     }
 
-    /// What to ask an exporter for.
+    /// The path of the scrape.
     pub(super) fn path(self, peer: Ipv4Addr) -> String {
         let (module, target) = match self {
             Self::HttpConnect | Self::HttpProcessing => {

@@ -1,4 +1,4 @@
-//! How far readings are off: quantiles and shares.
+//! Statistics of errors: quantiles and shares.
 
 use serde::Serialize;
 

@@ -1,4 +1,4 @@
-//! What the packets of a probe say about how long the peer and the network took.
+//! The time that the peer and the network took, according to the packets of a probe.
 
 use std::time::Duration;
 
@@ -48,7 +48,7 @@ impl Flow {
     }
 }
 
-/// Whether a record of application data begins in this segment, which begins with a record.
+/// Checks for the start of a record of application data in a segment that starts with a record.
 fn has_application_data(mut bytes: &[u8]) -> bool {
     const APPLICATION_DATA: u8 = 23;
     while let [kind, _, _, high, low, rest @ ..] = bytes {

@@ -1,4 +1,4 @@
-//! What was asked for on the command line.
+//! The command line.
 
 use std::{
     path::{Path, PathBuf},
@@ -19,37 +19,37 @@ pub(crate) struct Arguments {
     /// The exporter to compare with: blackbox_exporter, or another build of ours.
     #[arg(long, value_name = "BINARY")]
     against: Option<PathBuf>,
-    /// Which parts to measure.
+    /// Parts to measure
     #[arg(long, value_delimiter = ',', default_value = "cpu,memory,startup")]
     only: Vec<Section>,
-    /// Which kinds of probes, for the CPU part.
+    /// Kinds of probes, for the CPU part
     #[arg(long, value_delimiter = ',', default_value = "http,https,tcp,icmp,dns,http-body")]
     pub(crate) kinds: Vec<Kind>,
-    /// How many scrapes at once, for the CPU part.
+    /// Number of concurrent scrapes, for the CPU part
     #[arg(long, value_delimiter = ',', default_value = "1,32,200")]
     pub(crate) at: Vec<usize>,
-    /// How many rounds of the CPU part; both exporters take their turn in each.
+    /// Number of rounds of the CPU part; both exporters take a turn in each
     #[arg(long, default_value_t = 5)]
     pub(crate) rounds: usize,
-    /// How long a turn lasts, in seconds.
+    /// Duration of a turn, in seconds
     #[arg(long, value_parser = seconds, default_value = "1.5")]
     pub(crate) seconds: Duration,
-    /// How many probes in flight, for the memory part.
+    /// Number of probes in flight, for the memory part
     #[arg(long, value_delimiter = ',', default_value = "1000,5000")]
     pub(crate) in_flight: Vec<usize>,
-    /// How many rounds of the memory part, each with new processes.
+    /// Number of rounds of the memory part, each with new processes
     #[arg(long, default_value_t = 1)]
     pub(crate) memory_rounds: usize,
-    /// How many modules, for the start-up part.
+    /// Numbers of modules, for the start-up part
     #[arg(long, value_delimiter = ',', default_value = "10,10000")]
     pub(crate) modules: Vec<usize>,
-    /// How often each exporter is started.
+    /// Number of starts of each exporter
     #[arg(long, default_value_t = 15)]
     pub(crate) starts: usize,
     /// Writes all figures into this file, too.
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
-    /// What `cargo bench` passes to every benchmark.
+    /// The flag that `cargo bench` passes to every benchmark.
     #[arg(long, hide = true)]
     bench: bool,
 }

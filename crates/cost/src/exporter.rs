@@ -15,7 +15,7 @@ use nix::{
     unistd::Pid,
 };
 
-/// How long a start may take.
+/// Maximum time that a start may take.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A running exporter; dropping it ends it.

@@ -43,7 +43,7 @@ impl Kind {
         }
     }
 
-    /// What to probe. Several addresses, as Prometheus has several targets; it also keeps ports of
+    /// The targets: several addresses, like those of a Prometheus server. This also keeps the ports of
     /// closed connections from running out.
     pub(crate) fn targets(self, responders: &Responders) -> Vec<String> {
         let addresses = |scheme: &str, of: &[std::net::SocketAddr], path: &str| {

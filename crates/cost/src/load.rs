@@ -17,7 +17,7 @@ use hyper::{
 use hyper_util::rt::TokioIo;
 use tokio::{net::TcpStream, runtime::Runtime};
 
-/// What Prometheus 3 says that it takes.
+/// The `Accept` header of Prometheus 3.
 const ACCEPTED: &str = "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,\
      application/openmetrics-text;version=0.0.1;q=0.4,\
      text/plain;version=1.0.0;escaping=allow-utf-8;q=0.3,\
@@ -53,7 +53,7 @@ impl Answer {
         self.body.len()
     }
 
-    /// How long the lookup of the target took.
+    /// The time that the lookup of the target took.
     pub(crate) fn lookup(&self) -> Option<Duration> {
         let text = self.text();
         let value =
@@ -61,7 +61,7 @@ impl Answer {
         value.and_then(|seconds| Duration::try_from_secs_f64(seconds.parse().ok()?).ok())
     }
 
-    /// Whether the probe was a success.
+    /// Set if the probe succeeded.
     pub(crate) fn is_up(&self) -> bool {
         self.text().lines().any(|line| line == "probe_success 1")
     }

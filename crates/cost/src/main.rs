@@ -1,8 +1,8 @@
-//! What the exporter costs beside another one: CPU time per probe, memory, start-up.
+//! Compares the cost of two exporters: CPU time per probe, memory, start-up time.
 //!
 //! `make bench` runs it. Both exporters are real processes and are measured in turns within one run,
-//! so that whatever else the machine does hits both; the figure to trust is the median of the
-//! ratios of the rounds. All targets are servers of this program, on loopback addresses.
+//! so that other load on the machine affects both; the figure to trust is the median of the ratios
+//! of the rounds. All targets are servers of this program, on loopback addresses.
 
 #![expect(
     clippy::expect_used,
@@ -11,7 +11,7 @@
     clippy::print_stdout,
     clippy::print_stderr,
     clippy::disallowed_methods,
-    reason = "a measurement that does not work ends the run, and connections of a load are nobody's reading"
+    reason = "a failed measurement ends the run, and the connections of the load are not measured"
 )]
 
 mod arguments;

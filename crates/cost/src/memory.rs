@@ -18,10 +18,10 @@ use crate::{
     responders::Responders,
 };
 
-/// How long after the last probe, or the last connection, its memory should be given back.
+/// Time after the last probe or connection until its memory should be returned.
 const AFTERWARDS: Duration = Duration::from_secs(10);
 
-/// How long it may take until all probes are in flight.
+/// Maximum time until all probes are in flight.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Resident memory in mebibytes, at one moment.

@@ -29,7 +29,7 @@ struct Binary {
 }
 
 impl Results {
-    /// Whether every probe that was measured was a success.
+    /// Checks that every measured probe succeeded.
     pub(crate) fn are_sound(&self) -> bool {
         self.cpu.iter().all(|row| row.failures.is_empty())
     }
@@ -91,7 +91,7 @@ pub(crate) fn cpu_row(row: &CpuRow) {
 
 type Quantity = fn(&CpuRow) -> Option<&Figure>;
 
-/// What the scraper sees.
+/// The time that the scraper measures.
 pub(crate) fn cpu_foot(rows: &[CpuRow]) {
     let quantities: [(&str, Quantity); 5] = [
         ("Probes per second", |row| Some(&row.probes_per_second)),

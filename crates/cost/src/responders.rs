@@ -265,7 +265,7 @@ impl Silent {
         Self { address, held, hang_up }
     }
 
-    /// How many requests wait for an answer.
+    /// The number of requests that wait for an answer.
     pub(crate) fn held(&self) -> usize {
         self.held.load(Ordering::Relaxed)
     }

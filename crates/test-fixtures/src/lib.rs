@@ -1,5 +1,5 @@
-//! What the unit tests and the integration tests of the exporter share: certificates, TLS servers and
-//! OCSP responses, all made on the fly, and [`skip`] for tests that cannot run everywhere.
+//! Fixtures of the unit tests and the integration tests: certificates, TLS servers and OCSP responses,
+//! all made on the fly, and [`skip`] for tests that cannot run everywhere.
 
 #![forbid(unsafe_code)]
 #![expect(

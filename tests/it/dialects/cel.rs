@@ -15,7 +15,7 @@ use serde_json::json;
 
 use crate::parity::upstream as exporter;
 
-/// What an expression says of a document.
+/// The result of an expression for a document.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Outcome {

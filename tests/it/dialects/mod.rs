@@ -51,7 +51,7 @@ fn configuration(modules: impl Iterator<Item = (String, serde_json::Value)>) -> 
     serde_json::json!({ "modules": modules }).to_string()
 }
 
-/// Whether `blackbox_exporter` loads a configuration.
+/// Checks that `blackbox_exporter` loads a configuration.
 fn loads(binary: &Path, configuration: &str, folder: &Path) -> bool {
     let file = folder.join("check.yml");
     fs::write(&file, configuration).unwrap();

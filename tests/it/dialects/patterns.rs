@@ -13,13 +13,13 @@ use serde_json::json;
 
 use crate::parity::upstream as exporter;
 
-/// What a pattern makes of a text.
+/// The result of a pattern for a text.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Outcome {
     Refused,
     NotFound,
-    /// What the whole and its groups matched; a group that took no part has matched nothing.
+    /// The match and its groups; a group that took no part is empty.
     Found(Vec<String>),
 }
 

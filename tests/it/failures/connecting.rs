@@ -110,7 +110,7 @@ fn files_that_take_no_connection() -> Vec<Row> {
     ]
 }
 
-/// What a module of the dns prober needs at least.
+/// The keys that a module of the dns prober requires.
 const DNS: &str = "query_name: example";
 
 /// A port that is taken, and not listened at.

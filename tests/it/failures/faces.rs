@@ -18,7 +18,7 @@ pub(super) fn check(rows: &[Row]) {
     check_by(rows, |yaml| Running::start(yaml, ARGUMENTS));
 }
 
-/// What an exporter needs so that all rows can be looked at when they have run.
+/// Flags with which an exporter keeps the reports of all rows.
 pub(super) const ARGUMENTS: &[&str] = &["--history.limit=1000"];
 
 /// The same by an exporter that is started in some way of its own.

@@ -317,7 +317,7 @@ fn over_tls(answer: Answer) -> Target {
     served(format!("https://{}/", server.address), server)
 }
 
-/// What nginx does at `return 444`: it reads the request and hangs up.
+/// Like nginx at `return 444`: reads the request and closes the connection.
 #[test]
 fn a_server_that_hangs_up_is_asked_once() {
     let server = RUNTIME.block_on(http([raw("")]).start());

@@ -1,4 +1,4 @@
-//! What takes a network of its own: names, routers, rights, and ports that run out.
+//! Failures that need a network namespace: names, routers, permissions, and ports that run out.
 
 use std::os::unix::net::UnixListener;
 

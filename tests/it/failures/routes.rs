@@ -1,5 +1,5 @@
-//! What this host itself says: its routes and rules, addresses that are none of a host, and sources
-//! that cannot be used.
+//! Failures that this host itself reports: its routes and rules, addresses that are not those of a
+//! host, and unusable source addresses.
 
 use probe_exporter::diagnostics::{Reason, Stage};
 

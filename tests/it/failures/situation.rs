@@ -12,18 +12,18 @@ use crate::fixtures::{
 
 /// One situation.
 pub(super) struct Row {
-    /// What happens.
+    /// A description for people.
     pub(super) what: &'static str,
     /// The module, as YAML in braces.
     pub(super) module: String,
     pub(super) target: String,
     pub(super) stage: Stage,
     pub(super) reason: Reason,
-    /// What the message says among other things.
+    /// Text that the message contains.
     pub(super) words: &'static str,
-    /// What is among the metrics beside: samples with their value, or names.
+    /// Further metrics that are exported: samples with their value, or names.
     pub(super) samples: Vec<String>,
-    /// What it takes, such as servers; kept for as long as the row.
+    /// Servers and files that the row needs, kept for as long as the row.
     kept: Box<dyn Any + Send + Sync>,
 }
 
@@ -66,7 +66,7 @@ const PATIENT: &str = "timeout: 60s";
 /// Rows run at once, on a machine that may be busy.
 const SHORT: &str = "timeout: 2500ms";
 
-/// What is probed.
+/// The target.
 pub(super) struct Target {
     name: String,
     servers: Box<dyn Any + Send + Sync>,

@@ -25,7 +25,7 @@ fn handshakes_that_fail() {
     check(&rows());
 }
 
-/// Who is trusted, and an authority under it.
+/// The trusted root, and an authority under it.
 struct Authorities {
     root: Issued,
     intermediate: Issued,

@@ -29,7 +29,7 @@ struct Odd {
     said: Vec<u8>,
     keys: &'static str,
     verdict: Verdict,
-    /// Whether `blackbox_exporter` makes the same of it; docs/migration.md says why not.
+    /// Set if `blackbox_exporter` gives the same result; docs/migration.md explains the others.
     same: bool,
 }
 
@@ -255,7 +255,7 @@ async fn odd_responses_are_read_as_upstream_reads_them() {
     }
 }
 
-/// What is to be the same.
+/// The metrics that must be the same.
 const SAMPLES: [&str; 5] = [
     "probe_success ",
     "probe_http_status_code ",
@@ -346,7 +346,7 @@ async fn a_websocket_begins_behind_odd_heads_too() {
     }
 }
 
-/// What came in place of HTTP is named and shown, whoever has said it.
+/// Servers, proxies and servers of websockets are treated alike.
 #[tokio::test]
 async fn what_is_no_http_is_named_and_shown() {
     for (said, words) in [

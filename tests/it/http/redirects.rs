@@ -1,4 +1,4 @@
-//! Where redirects lead, and what goes along.
+//! Redirects: their targets, and the headers that follow.
 
 use super::module;
 use crate::{

@@ -1,4 +1,4 @@
-//! What targets are asked.
+//! The requests that targets receive.
 
 use super::{module, phase};
 use crate::{

@@ -1,4 +1,4 @@
-//! What the phases measure, against delays that are known.
+//! The phases of an http probe, against known delays.
 
 use std::time::Duration;
 

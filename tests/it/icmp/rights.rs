@@ -1,4 +1,4 @@
-//! Which rights an ICMP probe needs.
+//! The permissions that an ICMP probe needs.
 
 use super::{Probe, TIMEOUT};
 

@@ -1,4 +1,4 @@
-//! What strangers choose is shown harmlessly: names of targets, headers, certificates.
+//! Pages escape everything that strangers choose: names of targets, headers, certificates.
 
 use super::{MODULES, assert_page, markup, probe_page, text};
 use crate::{

@@ -1,4 +1,4 @@
-//! What stands between an exporter and its targets: proxies, and servers of tokens.
+//! Proxies and token servers.
 
 use std::{fs, net::SocketAddr, path::Path};
 
@@ -51,7 +51,7 @@ impl Between {
         Self { proxies, tokens }
     }
 
-    /// Where they are.
+    /// Their addresses.
     pub(super) fn places(&self) -> impl Iterator<Item = (&'static str, SocketAddr)> {
         let proxies = self.proxies.iter().map(|(name, proxy)| (*name, proxy.address));
         proxies.chain(self.tokens.iter().map(|(name, server)| (*name, server.address)))

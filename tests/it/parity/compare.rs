@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt::Write as _};
 /// One sample without its value: name and labels, as printed.
 type Series = String;
 
-/// What an exporter answered: types by name, values by series.
+/// The answer of an exporter: types by name, values by series.
 #[derive(Debug, Default, Clone, PartialEq)]
 pub(super) struct Answer {
     types: BTreeMap<String, String>,

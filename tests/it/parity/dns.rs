@@ -53,7 +53,7 @@ const REFUSED: u8 = 5;
 /// A resource record: owner, type and data on the wire.
 type Record = (&'static str, u16, Vec<u8>);
 
-/// What the name server says to one query; nothing for names that it keeps silent about.
+/// Returns the response to one query; empty for names to which the server does not respond.
 fn answers(query: &[u8]) -> Vec<Vec<u8>> {
     let Some((name, kind, question_end)) = question(query) else { return Vec::new() };
     let reply = |rcode, flags, answer: &[Record], authority: &[Record], additional: &[Record]| {

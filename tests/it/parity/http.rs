@@ -8,7 +8,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
-/// What the paths of a server need to know of the other servers.
+/// The addresses of the other servers, for redirects.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Neighbours {
     /// `host:port` of the server over TLS.

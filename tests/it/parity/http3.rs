@@ -30,7 +30,7 @@ fn request(asked: &Asked) -> (Request, String) {
     (Request { line, head, body: asked.body.clone() }, authority.to_owned())
 }
 
-/// What would be said over HTTP/1, as an answer.
+/// Converts a response of HTTP/1 into an answer.
 fn answer(message: &[u8]) -> Answer {
     let end = message.windows(4).position(|window| window == b"\r\n\r\n").unwrap();
     let head = std::str::from_utf8(&message[..end]).unwrap();

@@ -173,7 +173,7 @@ impl Case {
         query.finish()
     }
 
-    /// What differs and should not; empty when all is well.
+    /// Returns the differences that are not intended; empty if there are none.
     fn judge(&self, answer: &Answer, expected: &Answer) -> String {
         let intended = |name: &str| {
             self.differs.keys().any(|pattern| match pattern.strip_suffix('*') {

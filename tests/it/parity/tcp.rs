@@ -9,7 +9,7 @@ use tokio::{
     net::{TcpListener, UnixListener},
 };
 
-/// What a server says.
+/// The dialogue of a server.
 #[derive(Clone)]
 pub(super) enum Script {
     /// An SSH banner, and then it waits for the client to go.

@@ -21,7 +21,7 @@ struct Case {
     name: &'static str,
     scheme: &'static str,
     reason: &'static str,
-    /// How many requests it gets: those that are none of HTTP are not counted.
+    /// The number of requests that it gets; those that are not HTTP are not counted.
     requests: usize,
     target: Box<dyn Target>,
 }

@@ -28,14 +28,14 @@ use crate::{
     running::Running,
 };
 
-/// What a busy machine may be late.
+/// The delay that a busy machine may add.
 const LATENESS: f64 = 5.0;
 
 /// Somebody to probe.
 trait Target: Sync {
     fn address(&self) -> SocketAddr;
 
-    /// How many requests came.
+    /// The number of requests that came.
     fn requests(&self) -> usize;
 }
 
@@ -53,7 +53,7 @@ impl Target for Peer {
 struct Attack {
     name: &'static str,
     module: &'static str,
-    /// What stands before the address in the target.
+    /// The part of the target before the address.
     scheme: &'static str,
     target: Box<dyn Target>,
     /// Several, with `|` between them, where the speed of the machine decides.

@@ -9,7 +9,7 @@ use crate::fixtures::{
     websocket::{CLOSE, TEXT, WebsocketServer, frame, websocket},
 };
 
-/// What a server of scripts has heard from all who came.
+/// The data that a scripted server has received from all clients.
 fn heard<A: 'static>(server: Rc<RefCell<RunningServer<A>>>) -> impl Fn() -> String {
     // The probe of the server, and three by command.
     move || {

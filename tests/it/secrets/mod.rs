@@ -14,7 +14,7 @@ use crate::{
     running::{BINARY, Running},
 };
 
-/// What all planted secrets begin with.
+/// The prefix of all planted secrets.
 const MARK: &str = "Pl4nt3d";
 
 /// A secret that can be told from all others.
@@ -27,13 +27,13 @@ struct Case {
     what: &'static str,
     module: String,
     target: String,
-    /// Whether the probe is to succeed.
+    /// Set if the probe must succeed.
     success: bool,
     /// Texts that are as good as a secret, such as one in base64.
     derived: Vec<String>,
     /// Everything that the servers were told, which must hold what was planted.
     heard: Box<dyn Fn() -> String>,
-    /// What the servers must have heard; empty if nothing.
+    /// Text that the servers must have received; empty if none.
     used: Vec<String>,
     _servers: Box<dyn Any>,
 }
@@ -151,7 +151,7 @@ impl Said {
         assert_eq!(code, Some(0), "{}: check --explain", case.what);
     }
 
-    /// What the binary says when it is run to its end, and its exit code.
+    /// Runs the binary to its end; returns its output and its exit code.
     fn run(&mut self, environment: &[(&str, &str)], what: &str, arguments: &[&str]) -> Option<i32> {
         let environment = environment.iter().copied();
         let output = Command::new(BINARY).args(arguments).envs(environment).output().unwrap();
@@ -184,7 +184,7 @@ fn module(prober: &str, keys: &str) -> String {
     format!("{{prober: {prober}, timeout: 20s, {prober}: {{{keys}}}}}")
 }
 
-/// What is not looked at would not be found.
+/// A secret that is not looked for would not be found.
 #[test]
 #[should_panic(expected = "health")]
 fn a_secret_that_is_said_is_found() {

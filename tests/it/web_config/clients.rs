@@ -10,7 +10,7 @@ use crate::{
     harness::{Exporter, connect, request},
 };
 
-/// Whether a client that shows this certificate, or none, is let in.
+/// Checks that a client with this certificate, or none, is accepted.
 fn admits(web: &Web, exporter: &Exporter, identity: Option<&Issued>) -> bool {
     let client = web.client();
     let client = match identity {

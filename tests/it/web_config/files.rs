@@ -5,7 +5,8 @@ use std::process::Command;
 use super::{Web, tls_section};
 use crate::{fixtures::tls::authority, running::BINARY};
 
-/// What the binary says of this web config file, and its exit code; `check` only has it checked.
+/// Returns the output of the binary for this web config file, and its exit code; with `check` it is
+/// only checked.
 fn told(web: &Web, text: &str, check: bool) -> (Option<i32>, String) {
     web.write("web.yml", text);
     web.write("blackbox.yml", super::MODULES);
@@ -36,7 +37,7 @@ fn a_good_file_passes_the_check() {
     assert!(code == Some(1) && log.contains("listen tcp 192.0.2.1:1"), "{log}");
 }
 
-/// What a file says, and how the error begins.
+/// The content of a file, and the start of the error.
 const WRONG: &[(&str, &str)] = &[
     ("nonsense: 1", "1:1: nonsense: unknown key"),
     ("tls_server_config: {cert_file: server.pem}", "1:1: tls_server_config: missing one of key or"),
@@ -107,7 +108,7 @@ const WRONG_FILES: &[(&str, &str, &str)] = &[
     ("server.pem", "empty.pem", "3:13: tls_server_config.key_file: ... empty.pem: it is empty"),
 ];
 
-/// What a `tls_server_config` says beside its two files, in lines 4 and 5.
+/// The further keys of a `tls_server_config`, in lines 4 and 5.
 const WRONG_TLS: &[(&str, &str)] = &[
     (
         "client_auth_type: Maybe",

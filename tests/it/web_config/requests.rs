@@ -1,4 +1,4 @@
-//! What requests meet: rate limit, headers, users.
+//! Requests under a web config file: rate limit, headers, users.
 
 use super::{Web, login, users};
 use crate::harness::Exporter;

@@ -1,4 +1,4 @@
-//! What is read late, and what arrives in one piece, gets the times at which it arrived.
+//! Data that is read late, or arrives in one piece, gets the times at which it arrived.
 
 use std::{sync::Arc, thread, time::Duration};
 
@@ -17,13 +17,13 @@ use crate::{
     probing::{Probed, probe},
 };
 
-/// What the peer lets pass where it pauses.
+/// The duration of a pause of the peer.
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// For how long this process does nothing, from the request on; much longer than the peer takes.
 const LATE: Duration = Duration::from_secs(6);
 
-/// What a peer answers: pieces, and before which of them it pauses.
+/// A piece of a peer's answer, or a pause.
 #[derive(Clone, Copy)]
 enum Say {
     Pause,

@@ -95,7 +95,8 @@ fn accounted(metrics: &Metrics) -> f64 {
     parts.inspect(|part| assert!(part.value >= 0.0, "{part:?}")).map(|part| part.value).sum()
 }
 
-/// Whether there are stamps, and how many arrivals were timed by kernel and process.
+/// Returns whether there are kernel time stamps, and the number of arrivals timed by kernel and
+/// process.
 fn stamps(own: &Metrics, kind: &str) -> [f64; 3] {
     let timed = |clock| {
         format!("probe_exporter_timed_arrivals_total{{clock=\"{clock}\",socket=\"{kind}\"}}")

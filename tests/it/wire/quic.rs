@@ -1,4 +1,4 @@
-//! What comes over QUIC while the process does nothing gets the times at which it arrived.
+//! Data that comes over QUIC while the process does nothing gets the times at which it arrived.
 
 use std::{
     sync::{Arc, OnceLock},
@@ -19,7 +19,7 @@ use crate::{
     probing::{Probed, probe},
 };
 
-/// What the peer lets pass before the head, and again before the body.
+/// The pause of the peer before the head, and again before the body.
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// For how long this process does nothing, from the request on.

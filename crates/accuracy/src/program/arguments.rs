@@ -1,4 +1,4 @@
-//! What was typed.
+//! The command line.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -31,7 +31,7 @@ pub(super) struct Arguments {
     #[arg(long, value_enum, value_delimiter = ',', default_values_t = Reading::ALL)]
     pub(super) readings: Vec<Reading>,
 
-    /// How long the peers take to answer, in milliseconds
+    /// Delays of the peers' answers, in milliseconds
     #[arg(long, value_name = "MS", value_delimiter = ',', default_values_t = [0, 5, 20])]
     pub(super) delays: Vec<u64>,
 

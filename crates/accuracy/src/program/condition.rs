@@ -35,7 +35,7 @@ impl Condition {
         }
     }
 
-    /// How many scrapes are under way at a time.
+    /// The number of scrapes at a time.
     pub(super) fn at_once(self) -> usize {
         if self == Self::Crowd { 100 } else { 1 }
     }
@@ -50,7 +50,7 @@ impl Condition {
         Group::limited(exporter, millicores).map(Some)
     }
 
-    /// What else the processors are to do.
+    /// The other load on the processors.
     pub(super) fn burners(self) -> Result<Option<Burners>> {
         let busy = self == Self::Busy;
         Ok(busy.then(Burners::start).transpose()?)

@@ -21,16 +21,16 @@ use clap::Parser as _;
 use self::{arguments::Arguments, results::Results, rounds::Contender};
 use accuracy::{Program, Stage};
 
-/// Who measures cannot, or did not finish.
-const CANNOT: u8 = 2;
+/// Exit code if it is impossible to measure here.
+const CANNOT_MEASURE: u8 = 2;
 
 pub(crate) fn run() -> ExitCode {
     let arguments = Arguments::parse();
     let mut stage = match Stage::set(&arguments.delays()) {
         Ok(stage) => stage,
         Err(obstacle) => {
-            eprintln!("accuracy: cannot be measured here: {obstacle}");
-            return ExitCode::from(CANNOT);
+            eprintln!("accuracy: cannot measure here: {obstacle}");
+            return ExitCode::from(CANNOT_MEASURE);
         }
     };
     match measure(&arguments, &mut stage) {
@@ -43,7 +43,7 @@ pub(crate) fn run() -> ExitCode {
 }
 
 fn measure(arguments: &Arguments, stage: &mut Stage) -> Result<()> {
-    heed_signals()?;
+    handle_signals()?;
     let contenders = contenders(arguments);
     let mut results = Results::new(&contenders, arguments.samples);
     for &condition in &arguments.conditions {
@@ -78,12 +78,12 @@ fn contenders(arguments: &Arguments) -> Vec<Contender> {
 
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
-/// Whether the measurement is to end, so that processes and groups are cleared away.
-fn interrupted() -> bool {
+/// Checks for a signal to end the measurement, so that processes and groups are removed.
+fn is_interrupted() -> bool {
     INTERRUPTED.load(Ordering::Relaxed)
 }
 
-fn heed_signals() -> Result<()> {
+fn handle_signals() -> Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (mut interrupt, mut terminate) = {

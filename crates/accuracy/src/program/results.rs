@@ -1,4 +1,4 @@
-//! What was measured, and as JSON.
+//! The results, also as JSON.
 
 use anyhow::Result;
 use serde::Serialize;

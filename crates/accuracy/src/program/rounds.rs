@@ -2,14 +2,14 @@
 
 use anyhow::{Result, ensure};
 
-use super::{arguments::Arguments, condition::Condition, interrupted, results::Cell};
+use super::{arguments::Arguments, condition::Condition, is_interrupted, results::Cell};
 use accuracy::{Exporter, Group, Outcome, Program, Reading, Stage};
 
 /// An exporter that is measured.
 pub(super) struct Contender {
     pub(super) name: &'static str,
     pub(super) program: Program,
-    /// Whether it times the phases of a tcp probe.
+    /// Set if it times the phases of a tcp probe.
     pub(super) times_tcp: bool,
 }
 
@@ -32,7 +32,7 @@ pub(super) fn measure(
     let plan = plan(condition, arguments);
     for (round, wanted) in plan.chunks(turn_length(condition, arguments)).enumerate() {
         for index in 0..running.len() {
-            ensure!(!interrupted(), "interrupted");
+            ensure!(!is_interrupted(), "interrupted");
             let count = running.len();
             if let Some(turn) = running.get_mut((index + round) % count) {
                 for wanted in wanted.chunks(condition.at_once()) {
@@ -61,8 +61,8 @@ fn warm_up(stage: &mut Stage, exporter: &mut Exporter) -> Result<()> {
     Ok(())
 }
 
-/// What to take in which order: every reading at every delay, again and again. Scrapes at once are
-/// of all kinds, as those of a Prometheus server are.
+/// The order of the readings: every reading at every delay, again and again. Concurrent scrapes are
+/// of all kinds, like those of a Prometheus server.
 fn plan(condition: Condition, arguments: &Arguments) -> Vec<(Reading, usize)> {
     let all = || {
         (0..arguments.delays.len())
@@ -72,7 +72,7 @@ fn plan(condition: Condition, arguments: &Arguments) -> Vec<(Reading, usize)> {
     all().cycle().take(count).collect()
 }
 
-/// How many scrapes an exporter gets before it is the next one's turn. If it were only one, an
+/// The number of scrapes of an exporter before it is the next one's turn. If it were only one, an
 /// exporter with little CPU time would save some up while another is slow.
 fn turn_length(condition: Condition, arguments: &Arguments) -> usize {
     condition.at_once().max(arguments.readings.len() * arguments.delays.len())
@@ -83,7 +83,7 @@ struct Turn<'c> {
     contender: &'c Contender,
     exporter: Exporter,
     cells: Vec<Cell>,
-    /// How many delays there are.
+    /// The number of delays.
     delays: usize,
 }
 

@@ -17,7 +17,7 @@ const CELL_HEIGHT: f64 = PANEL_HEIGHT + TOP + 34.0;
 const COLUMNS: usize = 3;
 const LEGEND_HEIGHT: f64 = 92.0;
 /// Room for the notes.
-const LEAST_WIDTH: f64 = 660.0;
+const MIN_WIDTH: f64 = 660.0;
 
 /// Colours that can be told from a light and from a dark background.
 const COLOURS: [&str; 2] = ["#2f81f7", "#e0752d"];
@@ -28,7 +28,7 @@ pub(super) fn draw(results: &Results) -> String {
     let count = results.conditions.len();
     let columns = count.clamp(1, COLUMNS);
     let (width, height) = (
-        (number(columns) * CELL_WIDTH).max(LEAST_WIDTH),
+        (number(columns) * CELL_WIDTH).max(MIN_WIDTH),
         number(count.div_ceil(columns)) * CELL_HEIGHT + LEGEND_HEIGHT,
     );
     let mut svg = format!(

@@ -54,7 +54,7 @@ fn serve(mut incoming: &Socket, outgoing: &Arc<Socket>, delays: &Delays) {
     }
 }
 
-/// What distinguishes one of our segments.
+/// The fields that differ between our segments.
 struct Answer {
     flags: u8,
     sequence: u32,
@@ -65,7 +65,7 @@ struct Answer {
 /// A connection for a request for one, the page and the end for data, an acknowledgement for the
 /// peer's end, and nothing for the rest.
 fn answer(segment: &Segment<'_>) -> Option<Answer> {
-    /// Where our bytes begin, in every connection.
+    /// The first sequence number of every connection.
     const FIRST: u32 = 1_000_000;
     let length = u32::try_from(segment.data.len()).ok()?;
     let next = segment.sequence.wrapping_add(length);

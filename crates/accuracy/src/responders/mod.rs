@@ -21,7 +21,7 @@ pub(super) const NETWORK_BY_HAND: u8 = 10;
 /// The second number of an address with the first delay.
 pub(super) const FIRST_NET: u8 = 10;
 
-/// Where they listen; nobody else is in the namespace.
+/// The ports of the responders, which have the namespace to themselves.
 pub(super) mod port {
     pub(in super::super) const HTTP: u16 = 80;
     pub(in super::super) const HTTPS: u16 = 443;
@@ -37,7 +37,7 @@ pub(super) fn start(delays: &[Duration], identity: &Identity) -> Result<()> {
     by_hand::start(&delays)
 }
 
-/// How long to wait, by the address that was asked.
+/// The delay of an answer, by the address that was asked.
 #[derive(Clone)]
 struct Delays(Arc<[Duration]>);
 
