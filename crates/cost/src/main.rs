@@ -24,6 +24,7 @@ mod load;
 mod memory;
 mod report;
 mod responders;
+mod rows;
 mod startup;
 
 use std::{fs, process::ExitCode};

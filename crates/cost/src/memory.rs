@@ -6,8 +6,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use serde::Serialize;
-
 use crate::{
     arguments::Arguments,
     exporter::Exporter,
@@ -16,6 +14,7 @@ use crate::{
     load::Load,
     report,
     responders::Responders,
+    rows::MemoryRow,
 };
 
 /// Time after the last probe or connection until its memory should be returned.
@@ -23,13 +22,6 @@ const AFTERWARDS: Duration = Duration::from_secs(10);
 
 /// Maximum time until all probes are in flight.
 const PATIENCE: Duration = Duration::from_mins(1);
-
-/// Resident memory in mebibytes, at one moment.
-#[derive(Debug, Serialize)]
-pub(crate) struct MemoryRow {
-    pub(crate) when: String,
-    pub(crate) mebibytes: Figure,
-}
 
 /// Each round with new processes; in turns.
 pub(crate) fn measure(arguments: &Arguments, sides: &[&Path]) -> Vec<MemoryRow> {

@@ -5,10 +5,8 @@ use std::{fs, path::Path};
 use serde::Serialize;
 
 use crate::{
-    cpu::CpuRow,
     figures::{Figure, Spread},
-    memory::MemoryRow,
-    startup::StartupRow,
+    rows::{CpuRow, MemoryRow, StartupRow},
 };
 
 /// All that was measured.

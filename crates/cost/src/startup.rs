@@ -2,21 +2,10 @@
 
 use std::{fmt::Write as _, fs, path::Path};
 
-use serde::Serialize;
-
 use crate::{
     arguments::Arguments, exporter::Exporter, figures::Figure, report, responders::Responders,
+    rows::StartupRow,
 };
-
-/// Start-up with a number of modules.
-#[derive(Debug, Serialize)]
-pub(crate) struct StartupRow {
-    pub(crate) modules: usize,
-    /// To the first connection that was taken, in milliseconds.
-    pub(crate) listening_milliseconds: Figure,
-    /// To the first answer to `/-/healthy`, in milliseconds.
-    pub(crate) healthy_milliseconds: Figure,
-}
 
 /// Starts each exporter many times, in turns.
 pub(crate) fn measure(arguments: &Arguments, sides: &[&Path]) -> Vec<StartupRow> {

@@ -21,6 +21,8 @@ pub struct Crate {
     name: String,
     modules: BTreeMap<Path, Module>,
     files: BTreeMap<Path, PathBuf>,
+    /// The files of test modules, without their extension.
+    tests: Vec<PathBuf>,
 }
 
 /// A path that a file uses.
@@ -65,6 +67,9 @@ impl Crate {
         for file in this.files.values_mut() {
             *file = source.join(&*file);
         }
+        for file in &mut this.tests {
+            *file = source.join(&*file);
+        }
         this
     }
 
@@ -76,7 +81,7 @@ impl Crate {
     #[must_use]
     pub fn from_texts(name: &str, text: &dyn Fn(&FilePath) -> Option<String>) -> Self {
         let (modules, files) = (BTreeMap::new(), BTreeMap::new());
-        let mut this = Self { name: name.to_owned(), modules, files };
+        let mut this = Self { name: name.to_owned(), modules, files, tests: Vec::new() };
         let roots = [(Path::new(), "lib.rs"), (vec!["main".to_owned()], "main.rs")];
         for (path, root) in roots {
             if let Some(content) = text(FilePath::new(root)) {
@@ -98,8 +103,11 @@ impl Crate {
     ) {
         let parsed = File::parse(content);
         let parsed = parsed.unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        let base_of =
+            |child: &Path| child.iter().fold(folder.to_owned(), |folder, name| folder.join(name));
+        self.tests.extend(parsed.test_files.iter().map(base_of));
         for child in parsed.files {
-            let base = child.iter().fold(folder.to_owned(), |folder, name| folder.join(name));
+            let base = base_of(&child);
             let places = [base.join("mod.rs"), base.with_extension("rs")];
             let found = places.iter().find_map(|place| Some((place, text(place)?)));
             let Some((place, content)) = found else { panic!("{}: no {places:?}", file.display()) };
@@ -119,6 +127,12 @@ impl Crate {
         files.sort_unstable();
         files.dedup();
         files
+    }
+
+    /// Checks for a file of a test module, which is not read.
+    #[must_use]
+    pub fn is_test(&self, file: &FilePath) -> bool {
+        self.tests.iter().any(|base| file.starts_with(base) || file == base.with_extension("rs"))
     }
 
     /// Returns every path that the code writes, imports included.

@@ -42,12 +42,18 @@ pub(crate) struct File {
     pub(crate) modules: Vec<(Path, Module)>,
     /// Modules that have files of their own.
     pub(crate) files: Vec<Path>,
+    /// Modules of tests that have files of their own.
+    pub(crate) test_files: Vec<Path>,
 }
 
 impl File {
     pub(crate) fn parse(text: &str) -> syn::Result<Self> {
         let mut reader = Reader {
-            file: Self { modules: vec![(Path::new(), Module::default())], files: Vec::new() },
+            file: Self {
+                modules: vec![(Path::new(), Module::default())],
+                files: Vec::new(),
+                test_files: Vec::new(),
+            },
             current: 0,
         };
         reader.visit_file(&syn::parse_file(text)?);
@@ -145,6 +151,10 @@ impl Reader {
 impl<'ast> Visit<'ast> for Reader {
     fn visit_item(&mut self, item: &'ast Item) {
         if is_test(attributes(item)) {
+            if let Item::Mod(ItemMod { ident, content: None, .. }) = item {
+                let path = [&self.file.modules[self.current].0[..], &[ident.to_string()]].concat();
+                self.file.test_files.push(path);
+            }
             return;
         }
         if let Some(name) = name(item) {

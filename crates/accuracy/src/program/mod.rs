@@ -5,20 +5,19 @@ mod condition;
 mod curve;
 mod results;
 mod rounds;
+mod signals;
 mod svg;
 mod table;
 
-use std::{
-    fs,
-    process::ExitCode,
-    sync::atomic::{AtomicBool, Ordering},
-    thread,
-};
+use std::{fs, process::ExitCode};
 
 use anyhow::{Context as _, Result};
 use clap::Parser as _;
 
-use self::{arguments::Arguments, results::Results, rounds::Contender};
+use self::{
+    arguments::Arguments,
+    results::{Contender, Results},
+};
 use accuracy::{Program, Stage};
 
 /// Exit code if it is impossible to measure here.
@@ -43,7 +42,7 @@ pub(crate) fn run() -> ExitCode {
 }
 
 fn measure(arguments: &Arguments, stage: &mut Stage) -> Result<()> {
-    handle_signals()?;
+    signals::handle()?;
     let contenders = contenders(arguments);
     let mut results = Results::new(&contenders, arguments.samples);
     for &condition in &arguments.conditions {
@@ -74,30 +73,4 @@ fn contenders(arguments: &Arguments) -> Vec<Contender> {
     let theirs =
         theirs.map(|program| Contender { name: "blackbox_exporter", program, times_tcp: false });
     [ours].into_iter().chain(theirs).collect()
-}
-
-static INTERRUPTED: AtomicBool = AtomicBool::new(false);
-
-/// Checks for a signal to end the measurement, so that processes and groups are removed.
-fn is_interrupted() -> bool {
-    INTERRUPTED.load(Ordering::Relaxed)
-}
-
-fn handle_signals() -> Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let (mut interrupt, mut terminate) = {
-        let _guard = runtime.enter();
-        (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?)
-    };
-    thread::spawn(move || {
-        runtime.block_on(async {
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
-            }
-        });
-        INTERRUPTED.store(true, Ordering::Relaxed);
-    });
-    Ok(())
 }

@@ -3,8 +3,16 @@
 use anyhow::Result;
 use serde::Serialize;
 
-use super::{condition::Condition, rounds::Contender};
-use accuracy::{Outcome, Reading, statistics::Statistics};
+use super::condition::Condition;
+use accuracy::{Outcome, Program, Reading, statistics::Statistics};
+
+/// An exporter that is measured.
+pub(super) struct Contender {
+    pub(super) name: &'static str,
+    pub(super) program: Program,
+    /// Set if it times the phases of a tcp probe.
+    pub(super) times_tcp: bool,
+}
 
 /// All samples of one exporter, reading and delay, in one condition.
 #[derive(Debug, Clone)]

@@ -2,16 +2,13 @@
 
 use anyhow::{Result, ensure};
 
-use super::{arguments::Arguments, condition::Condition, is_interrupted, results::Cell};
-use accuracy::{Exporter, Group, Outcome, Program, Reading, Stage};
-
-/// An exporter that is measured.
-pub(super) struct Contender {
-    pub(super) name: &'static str,
-    pub(super) program: Program,
-    /// Set if it times the phases of a tcp probe.
-    pub(super) times_tcp: bool,
-}
+use super::{
+    arguments::Arguments,
+    condition::Condition,
+    results::{Cell, Contender},
+    signals::is_interrupted,
+};
+use accuracy::{Exporter, Group, Outcome, Reading, Stage};
 
 /// Measures all exporters in one condition. They take turns, and who goes first changes, so that
 /// whatever else happens on the machine happens to all.

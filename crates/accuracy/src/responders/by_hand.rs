@@ -13,7 +13,11 @@ use anyhow::Result;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::super::packet::{Ipv4, Segment, TCP, checksum};
-use super::{Delays, NETWORK_BY_HAND, datagrams::datagram, eager_thread, streams::PAGE};
+use super::{
+    datagrams::datagram,
+    service::{Delays, NETWORK_BY_HAND, eager_thread},
+    streams::PAGE,
+};
 
 /// Starts it. Packets to it go out on the loopback interface and are dropped when they come in, so
 /// a packet socket takes them.

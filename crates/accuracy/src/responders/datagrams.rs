@@ -15,7 +15,7 @@ use nix::sys::socket::{
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::super::packet::{ICMP, Ipv4, checksum};
-use super::{Delays, eager_thread, port};
+use super::service::{Delays, eager_thread, port};
 
 pub(super) fn start(delays: &Delays) -> Result<()> {
     let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, port::DNS))?;

@@ -11,7 +11,7 @@ use std::{
 use anyhow::Result;
 
 use super::super::tls::Identity;
-use super::{Delays, eager_thread, port};
+use super::service::{Delays, eager_thread, port};
 
 /// The whole answer to any HTTP request.
 pub(super) const PAGE: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
