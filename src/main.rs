@@ -14,7 +14,7 @@ use probe_exporter::{
 };
 
 /// Jemalloc returns memory to the system after a burst of probes.
-#[cfg(unix)]
+#[cfg(all(unix, feature = "jemalloc"))]
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
