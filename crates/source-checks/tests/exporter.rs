@@ -29,7 +29,7 @@ const LAYERS: &[&[&str]] = &[
 ];
 
 /// Modules of `probers` that are no probers; several of them use these.
-const SHARED_BY_PROBERS: &[&str] = &["findings", "list", "query_response"];
+const SHARED_BY_PROBERS: &[&str] = &["findings", "query_response"];
 
 /// Files and folders that may contain unsafe code.
 const UNSAFE: &[&str] = &["crates/boring-ext/src", "crates/socket-timestamps/src/sys"];
@@ -57,21 +57,6 @@ const CIRCLES: &[&[&str]] = &[
         "src/net/tls/session.rs",
         "src/net/tls/stream.rs",
         "src/net/tls/verify.rs",
-    ],
-    &["src/config/module.rs", "src/config/timeout.rs"],
-    &[
-        "src/probers/dns/settings.rs",
-        "src/probers/grpc/call.rs",
-        "src/probers/grpc/measurements.rs",
-        "src/probers/grpc/mod.rs",
-        "src/probers/grpc/settings.rs",
-        "src/probers/http/settings.rs",
-        "src/probers/icmp/settings.rs",
-        "src/probers/list.rs",
-        "src/probers/mod.rs",
-        "src/probers/tcp/settings.rs",
-        "src/probers/unix/settings.rs",
-        "src/probers/websocket/settings.rs",
     ],
     &["src/cli/arguments.rs", "src/cli/commands.rs"],
     &["src/metrics/label_name.rs", "src/metrics/mod.rs", "src/metrics/text.rs"],
