@@ -28,7 +28,7 @@ pub(super) struct BufferedStream<S> {
 pub(super) struct Received {
     /// The first bytes, to recognise the protocol and to show them in messages.
     pub(super) beginning: Vec<u8>,
-    /// Whether the peer has closed its side.
+    /// True if the peer has closed its side.
     pub(super) closed: bool,
 }
 

@@ -60,7 +60,7 @@ pub(super) struct AlternativeNames {
     pub(super) dns: Vec<String>,
     /// IP addresses, of 4 or 16 bytes if well-formed.
     pub(super) addresses: Vec<Vec<u8>>,
-    /// Whether there are names of other types.
+    /// True if there are names of other types.
     pub(super) others: bool,
 }
 
@@ -187,7 +187,7 @@ impl Certificate {
         })
     }
 
-    /// Whether this certificate is signed by the key of `parent`.
+    /// Returns whether this certificate is signed by the key of `parent`.
     ///
     /// The result depends only on the bytes of this certificate and on the key, not on the time or
     /// on trusted certificates. A positive result is therefore cached, with the key itself. One key
@@ -207,7 +207,7 @@ impl Certificate {
         signed
     }
 
-    /// Whether the name constraints of this authority allow all of `names`.
+    /// Returns whether the name constraints of this authority allow all of `names`.
     pub(super) fn allows(&self, names: &AlternativeNames) -> bool {
         let Some(parsed) = parse(&self.der) else { return false };
         parsed.extensions().iter().all(|extension| {
@@ -217,7 +217,7 @@ impl Certificate {
         })
     }
 
-    /// Whether the key usage is present and has no bit set.
+    /// Returns whether the key usage is present and has no bit set.
     pub(super) fn has_empty_key_usage(&self) -> bool {
         parse(&self.der).is_some_and(|parsed| {
             parsed.extensions().iter().any(|extension| {

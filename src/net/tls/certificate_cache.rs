@@ -1,8 +1,8 @@
 //! A cache of the certificates that peers sent.
 //!
 //! A cached certificate is not parsed again, and its signature is not verified again, which saves a
-//! fifth of the CPU time of an HTTPS probe. Only results that depend on nothing but the bytes of the
-//! certificate are kept with it. Validity, names, constraints and trust are checked at every
+//! fifth of the CPU time of an HTTPS probe. Only results that depend on nothing but the bytes of
+//! the certificate are kept with it. Validity, names, constraints and trust are checked at every
 //! handshake.
 
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};

@@ -37,7 +37,7 @@ impl Validity {
     /// The remaining time below which a certificate needs attention.
     const SOON: Duration = Duration::from_hours(14 * 24);
 
-    /// Whether it is valid and expires soon.
+    /// Returns whether it is valid and expires soon.
     #[must_use]
     pub fn ends_soon(&self) -> bool {
         matches!(self, Self::Valid(left) if *left < Self::SOON)

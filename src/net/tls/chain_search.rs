@@ -1,7 +1,8 @@
 //! Search for certificate chains by the rules of Go's verifier.
 //!
 //! A verifier with stricter rules would report servers as down that upstream reports as up. The
-//! search only proposes chains: a chain counts once BoringSSL has verified it too ([`cross_check`]).
+//! search only proposes chains: a chain counts once BoringSSL has verified it too
+//! ([`cross_check`]).
 
 use std::{cmp::Reverse, sync::Arc};
 
@@ -78,7 +79,8 @@ impl Search<'_> {
         }
     }
 
-    /// Returns `path` with `issuer` appended, if `issuer` signed its last certificate and may do so.
+    /// Returns `path` with `issuer` appended, if `issuer` signed its last certificate and may do
+    /// so.
     fn append(
         &mut self,
         path: &[Arc<Certificate>],

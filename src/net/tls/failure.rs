@@ -45,7 +45,7 @@ pub(super) fn of_handshake<S>(
     }
 }
 
-/// Whether the peer sent the alert `close_notify`.
+/// Returns whether the peer sent the alert `close_notify`.
 fn is_close_notify(cause: Option<&ssl::Error>) -> bool {
     cause.is_some_and(|cause| cause.code() == ssl::ErrorCode::ZERO_RETURN)
 }
@@ -58,7 +58,7 @@ fn refusal(seen: Option<&TlsSession>, settings: &TlsSettings) -> Option<Failure>
     refused.map(of_verification)
 }
 
-/// Whether BoringSSL refused the server's certificate itself, not our verification.
+/// Returns whether BoringSSL refused the server's certificate itself, not our verification.
 pub(super) fn is_engine_refusal<S>(
     error: &HandshakeError<BufferedStream<S>>,
     seen: Option<&TlsSession>,

@@ -51,7 +51,7 @@ const MAX_PEERS: usize = 1024;
 /// replaced.
 const MAX_AGE: Duration = Duration::from_hours(1);
 
-/// Whether `peer` is known to need the fallback engine.
+/// Returns whether `peer` is known to need the fallback engine.
 pub(super) fn is_needed_by(peer: &PeerKey) -> bool {
     let peers = PEERS.lock().unwrap_or_else(PoisonError::into_inner);
     peers.as_ref().and_then(|peers| peers.get(peer)).is_some_and(|since| since.elapsed() < MAX_AGE)
@@ -138,7 +138,7 @@ pub(super) fn error_of(error: &io::Error) -> Option<&rustls::Error> {
     error.get_ref()?.downcast_ref()
 }
 
-/// Whether this engine supports a version that the settings allow.
+/// Returns whether this engine supports a version that the settings allow.
 pub(super) fn is_possible(client: &TlsClient) -> bool {
     !rustls_config::versions(&client.settings).is_empty()
 }

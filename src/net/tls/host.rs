@@ -16,8 +16,8 @@ pub(super) fn server_name_indication(host: &str) -> Option<&str> {
     Some(host.trim_end_matches('.')).filter(|name| !name.is_empty())
 }
 
-/// Whether `certificate` is for `host`. Only its subject alternative names count, not its common
-/// name.
+/// Returns whether `certificate` is for `host`. Only its subject alternative names count, not its
+/// common name.
 pub(super) fn is_for(certificate: &Certificate, host: &str) -> bool {
     let names = certificate.alternative_names();
     if let Ok(address) = without_brackets(host).parse::<IpAddr>() {
@@ -49,8 +49,8 @@ enum Wildcard {
     Refused,
 }
 
-/// Whether `name` consists of labels of letters, digits, `_` and inner `-`; the first label of a
-/// pattern may be `*`, unless it is the only one.
+/// Returns whether `name` consists of labels of letters, digits, `_` and inner `-`; the first label
+/// of a pattern may be `*`, unless it is the only one.
 fn is_host_name(name: &str, wildcard: Wildcard) -> bool {
     let mut labels = name.split('.');
     if wildcard == Wildcard::Allowed && name.starts_with("*.") {

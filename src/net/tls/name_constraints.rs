@@ -7,8 +7,8 @@ use crate::net::tls::{
     x509_extensions::{GeneralName, NameConstraints, tag},
 };
 
-/// Whether `constraints` allow all of `names`. Names that are neither DNS names nor IP addresses
-/// are not allowed.
+/// Returns whether `constraints` allow all of `names`. Names that are neither DNS names nor IP
+/// addresses are not allowed.
 pub(super) fn are_kept(constraints: &NameConstraints<'_>, names: &AlternativeNames) -> bool {
     let NameConstraints { permitted, excluded } = constraints;
     let understood =
@@ -36,7 +36,8 @@ fn range<'d>((tag, content): &GeneralName<'d>) -> Option<&'d [u8]> {
     (*tag == tag::IP_ADDRESS).then_some(content)
 }
 
-/// Whether `name` is in `domain`. A domain that begins with a dot contains only names below it.
+/// Returns whether `name` is in `domain`. A domain that begins with a dot contains only names below
+/// it.
 fn holds(domain: &str, name: &str) -> bool {
     let (name, domain) = (name.to_ascii_lowercase(), domain.to_ascii_lowercase());
     match name.strip_suffix(&domain) {
@@ -46,7 +47,7 @@ fn holds(domain: &str, name: &str) -> bool {
     }
 }
 
-/// Whether the wildcard `name` matches a name in `domain`.
+/// Returns whether the wildcard `name` matches a name in `domain`.
 fn may_be(name: &str, domain: &str) -> bool {
     name.strip_prefix("*.").is_some_and(|parent| {
         let (_, above) = domain.trim_start_matches('.').split_once('.').unwrap_or_default();
@@ -54,7 +55,7 @@ fn may_be(name: &str, domain: &str) -> bool {
     })
 }
 
-/// Whether `address` is in `range`, which is an address and a mask of the same length.
+/// Returns whether `address` is in `range`, which is an address and a mask of the same length.
 fn contains(range: &[u8], address: &[u8]) -> bool {
     let (network, mask) = range.split_at(range.len() / 2);
     network.len() == address.len()

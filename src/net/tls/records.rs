@@ -33,7 +33,7 @@ impl Records {
         }
     }
 
-    /// Whether the last record is incomplete.
+    /// Returns whether the last record is incomplete.
     pub(super) fn is_within(&self) -> bool {
         self.header > 0
     }

@@ -95,8 +95,8 @@ impl<'r> Basic<'r> {
         None
     }
 
-    /// Whether the response is signed by the issuer, or by a delegate with a certificate of the
-    /// issuer.
+    /// Returns whether the response is signed by the issuer, or by a delegate with a certificate of
+    /// the issuer.
     fn is_signed_for(&self, issuer: &Certificate, now: i64) -> bool {
         if key_of(issuer).is_some_and(|key| self.is_signed_with(&key)) {
             return true;
@@ -151,7 +151,7 @@ fn revocation_of(
     time(Elements(status.data).next()?)
 }
 
-/// Whether a `CertID` identifies `leaf`.
+/// Returns whether a `CertID` identifies `leaf`.
 fn is_about(
     mut identifier: Elements<'_>,
     leaf: &Certificate,
@@ -175,7 +175,7 @@ fn is_about(
     )
 }
 
-/// Whether the certificate is for signing OCSP responses.
+/// Returns whether the certificate is for signing OCSP responses.
 fn may_sign_responses(delegate: &Certificate) -> bool {
     /// The purpose `id-kp-OCSPSigning`.
     const OCSP_SIGNING: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 3, 9];

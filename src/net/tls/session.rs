@@ -117,7 +117,7 @@ impl TlsSession {
         }
     }
 
-    /// Whether the handshake is complete. Upstream exports nothing otherwise.
+    /// Returns whether the handshake is complete. Upstream exports nothing otherwise.
     #[must_use]
     pub fn is_complete(&self) -> bool {
         self.version.is_some()

@@ -37,7 +37,7 @@ impl TrustStore {
         store
     }
 
-    /// Whether the store is empty.
+    /// Returns whether the store is empty.
     pub(super) fn is_empty(&self) -> bool {
         self.by_subject.is_empty()
     }
@@ -52,7 +52,7 @@ impl TrustStore {
         self.by_subject.get(subject).into_iter().flatten()
     }
 
-    /// Whether this certificate itself is trusted.
+    /// Returns whether this certificate itself is trusted.
     pub(super) fn contains(&self, certificate: &Certificate) -> bool {
         self.named(&certificate.subject).any(|trusted| **trusted == *certificate)
     }

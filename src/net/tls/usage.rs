@@ -7,13 +7,13 @@ use crate::net::tls::x509_extensions::{self, oid};
 /// The uses that a certificate allows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Usage {
-    /// Whether it may sign other certificates.
+    /// True if it may sign other certificates.
     pub(super) authority: Authority,
     /// The maximum number of intermediate certificates between it and a leaf.
     pub(super) max_intermediates: Option<u32>,
-    /// Whether it may be in the chain of a server.
+    /// True if it may be in the chain of a server.
     pub(super) serves: bool,
-    /// Whether it has constraints on names or policies.
+    /// True if it has constraints on names or policies.
     pub(super) constrains: bool,
     /// The strength of the algorithm of its signature.
     pub(super) signature: Signature,

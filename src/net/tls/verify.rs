@@ -28,7 +28,7 @@ pub(super) struct CertificateVerifier {
     pub(super) prepared: Arc<PreparedConfig>,
     /// The host that the leaf must be for.
     pub(super) host: String,
-    /// Whether the handshake continues with any certificate. It is verified all the same.
+    /// True if the handshake continues with any certificate. It is verified all the same.
     pub(super) skip_verify: bool,
     /// The result, set when the server has sent its certificates.
     pub(super) verdict: Arc<Mutex<Option<TlsSession>>>,
@@ -66,8 +66,8 @@ impl CertificateVerifier {
         if let Some(response) = ocsp_response {
             verification.apply_stapled_ocsp(response, now);
         }
-        // A failed check leaves an error on the queue of this thread. BoringSSL would take it for an
-        // error of the handshake the next time that it has to wait.
+        // A failed check leaves an error on the queue of this thread. BoringSSL would take it for
+        // an error of the handshake the next time that it has to wait.
         drop(ErrorStack::get());
         let result = verification.result;
         let session = TlsSession::verified(sent, verification);

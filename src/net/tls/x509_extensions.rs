@@ -89,7 +89,7 @@ pub(super) fn key_usage_allows_signing_certificates(value: &[u8]) -> Option<bool
     elements.is_empty().then_some(signs || bits.iter().all(|bits| *bits == 0))
 }
 
-/// Whether no bit of a key usage is set.
+/// Returns whether no bit of a key usage is set.
 pub(super) fn is_empty_key_usage(value: &[u8]) -> bool {
     let bits = Elements(value).universal(number::BIT_STRING);
     bits.is_some_and(|bits| bits.iter().skip(1).all(|bits| *bits == 0))
@@ -139,7 +139,8 @@ pub(super) fn name_constraints(value: &[u8]) -> Option<NameConstraints<'_>> {
     Some(NameConstraints { permitted: subtrees(permitted)?, excluded: subtrees(excluded)? })
 }
 
-/// Whether the extension `oid`, whose content is not used, is well-formed. Unknown extensions are.
+/// Returns whether the extension `oid`, whose content is not used, is well-formed. Unknown
+/// extensions are.
 pub(super) fn has_its_form(oid: &Oid<'_>, value: &[u8]) -> bool {
     match oid.as_bytes() {
         oid::CRL_DISTRIBUTION_POINTS

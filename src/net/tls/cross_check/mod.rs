@@ -1,10 +1,10 @@
 //! Second opinion on a certificate chain: BoringSSL's own verification.
 //!
-//! The search ([`chain_search`](super::chain_search)) proposes a chain by Go's rules. BoringSSL then
-//! verifies exactly that chain, with the last certificate as the only trust anchor: signatures,
-//! validity periods, authorities, path lengths, critical extensions, name constraints and policies.
-//! A chain that BoringSSL refuses is not trusted, unless the refusal is a known [`Difference`]
-//! from Go's verifier.
+//! The search ([`chain_search`](super::chain_search)) proposes a chain by Go's rules. BoringSSL
+//! then verifies exactly that chain, with the last certificate as the only trust anchor:
+//! signatures, validity periods, authorities, path lengths, critical extensions, name constraints
+//! and policies. A chain that BoringSSL refuses is not trusted, unless the refusal is a known
+//! [`Difference`] from Go's verifier.
 //!
 //! BoringSSL is not asked about the extended key usage, since the safe interface of `boring` cannot
 //! set a purpose, does not look at the path length of the trust anchor, and cannot tell authorities
@@ -76,9 +76,9 @@ fn digest(chain: &[Arc<Certificate>]) -> [u8; 32] {
 
 /// A case in which Go's verifier accepts a chain that BoringSSL refuses.
 ///
-/// For the first four, BoringSSL cannot follow the chain. It then confirms the name of the issuer, the
-/// signature and the validity period of each certificate. No difference but the last applies to a
-/// chain with constraints, which BoringSSL must accept as a whole.
+/// For the first four, BoringSSL cannot follow the chain. It then confirms the name of the issuer,
+/// the signature and the validity period of each certificate. No difference but the last applies to
+/// a chain with constraints, which BoringSSL must accept as a whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Difference {
     /// The authority key identifier of a certificate is that of another key or certificate than
@@ -307,8 +307,8 @@ fn difference(
     }
 }
 
-/// Whether differences apply to the chain: nothing in it is constrained, and no certificate has a
-/// defect for Go, such as an unknown critical extension.
+/// Returns whether differences apply to the chain: nothing in it is constrained, and no certificate
+/// has a defect for Go, such as an unknown critical extension.
 fn may_differ(chain: &[Arc<Certificate>]) -> bool {
     let is_constrained = chain.len() > 1 && chain.iter().any(|it| it.usage.constrains);
     !is_constrained && chain.iter().all(|it| it.usage.defect.is_none())
@@ -353,7 +353,8 @@ fn obstacle(
     names.iter().enumerate().any(is_repeated).then_some(Difference::SameName)
 }
 
-/// Whether each certificate bears the name of the next one as its issuer and is signed by its key.
+/// Returns whether each certificate bears the name of the next one as its issuer and is signed by
+/// its key.
 fn are_links_signed(certificates: &[&X509]) -> bool {
     certificates.iter().zip(certificates.iter().skip(1)).all(|(child, issuer)| {
         same(child.issuer_name(), issuer.subject_name())

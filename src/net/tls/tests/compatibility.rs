@@ -170,7 +170,7 @@ async fn serving_der(
     address
 }
 
-/// What Go's client takes: a Certificate message of 256 KiB.
+/// Go's client accepts a Certificate message of 256 KiB.
 #[tokio::test]
 async fn many_certificates_are_taken_and_too_many_are_told() {
     let big = || {

@@ -34,7 +34,7 @@ struct Outcome {
 }
 
 impl Outcome {
-    /// What was learned from a handshake that succeeded.
+    /// Returns the session of a successful handshake.
     #[track_caller]
     fn session(&self) -> &TlsSession {
         if let Err(failure) = &self.stream {

@@ -16,7 +16,7 @@ fn pki() -> Pki {
     fixtures::pki(fixtures::leaf(HOST))
 }
 
-/// Whoever may speak for an authority.
+/// Issues the certificate of an OCSP delegate of an authority.
 fn delegate(of: &Issued) -> Issued {
     let recipe = fixtures::leaf("ocsp.test").extension("extendedKeyUsage", "OCSPSigning");
     recipe.signed_by(of)

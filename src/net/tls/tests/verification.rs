@@ -19,7 +19,7 @@ fn leaf() -> Recipe {
     fixtures::leaf(HOST)
 }
 
-/// What a server sends, the authority that is trusted, and the result and reason expected.
+/// The server, the trusted authority, and the expected result and reason.
 type Case = (&'static str, TlsServer, Issued, VerifyResult, Reason);
 
 fn refused(name: &'static str, leaf: Recipe, result: VerifyResult, reason: Reason) -> Case {
@@ -310,7 +310,8 @@ async fn only_extensions_that_verification_looks_into_must_be_well_formed() {
         ("2.16.840.1.113730.1.1", "DER:04:00", true),
         ("2.16.840.1.113730.1.13", "DER:ff:ff", true),
         ("2.16.840.1.113730.1.13", "critical,DER:16:01:61", false),
-        // Certificate timestamps, a CRL number, an issuer's alternative name, a template of Windows.
+        // Certificate timestamps, a CRL number, an issuer's alternative name, a template of
+        // Windows.
         ("1.3.6.1.4.1.11129.2.4.2", "DER:04:02:00:ff", true),
         ("1.3.6.1.4.1.11129.2.4.3", "DER:00", true),
         ("2.5.29.20", "DER:0c:01:61", true),
