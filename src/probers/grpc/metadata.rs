@@ -129,8 +129,8 @@ mod tests {
     fn what_can_never_be_sent_is_refused() {
         for (metadata, place) in [
             (json!({"Key": ["a"]}), "Key: 'Key' is not a key"),
-            (json!({"a b": ["a"]}), "a b: 'a b' is not"),
-            (json!({":path": ["a"]}), ":path: ':path' is not"),
+            (json!({"a b": ["a"]}), "\"a b\": 'a b' is not"),
+            (json!({":path": ["a"]}), "\":path\": ':path' is not"),
             (json!({"a": ["b", "c\n"]}), "a[1]: a value"),
             (json!({"a": ["ä"]}), "a[0]: a value"),
         ] {
