@@ -80,6 +80,7 @@ mod diagnostic;
 mod locate;
 mod long_form;
 mod mapping;
+mod node;
 mod path;
 mod rule;
 mod scalar;

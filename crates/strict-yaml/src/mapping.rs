@@ -1,30 +1,11 @@
-//! The keys of a mapping, and the search for duplicates among them.
+//! A mapping that is being read, and the search for duplicates among its keys.
 
 use std::{collections::BTreeMap, rc::Rc};
 
-use crate::{diagnostic::Position, scalar::Scalar, tree::Node};
-
-/// A key of a mapping.
-#[derive(Debug)]
-pub struct Key {
-    /// Unique among the keys and nodes of all documents that are decoded together.
-    pub(crate) id: usize,
-    /// Position of its first character.
-    pub position: Position,
-    /// Its text.
-    pub text: String,
-    /// Whether it is `<<`, which merges the keys of other mappings.
-    pub is_merge: bool,
-}
-
-impl Key {
-    /// Makes a key of a scalar.
-    pub(crate) fn of(id: usize, position: Position, scalar: Scalar) -> Self {
-        let Scalar { text, plain, tag } = scalar;
-        let is_merge = text == "<<" && (plain || tag.as_deref() == Some("merge"));
-        Self { id, position, text, is_merge }
-    }
-}
+use crate::{
+    diagnostic::Position,
+    node::{Key, Node},
+};
 
 /// The entries of a mapping that is being read, with an index once they are many.
 #[derive(Default)]

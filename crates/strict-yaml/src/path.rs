@@ -6,7 +6,7 @@ use serde::de;
 
 use crate::{
     diagnostic::{Location, Position, Step},
-    mapping::Key,
+    node::Key,
     rule::{self, Scope, Segment},
 };
 
