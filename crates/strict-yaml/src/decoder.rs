@@ -7,18 +7,14 @@
 use std::{
     cell::{LazyCell, RefCell},
     collections::{BTreeMap, BTreeSet},
-    rc::Rc,
 };
 
-use serde::de::DeserializeOwned;
-
 use crate::{
-    deserializer::NodeDeserializer,
     diagnostic::{Diagnostic, Position},
-    locate::site_of,
+    node::Entry,
     path::{DecodeError, ErrorSite, Path},
     suggest::{Keys, Suggestion},
-    tree::{Key, Kind, Node, Options, Tree},
+    tree::{Kind, Node, Options, Tree},
 };
 
 /// The errors of a set of documents found so far.
@@ -47,11 +43,16 @@ struct State {
     is_over: bool,
 }
 
-/// A key with its value.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Entry<'n> {
-    pub(crate) key: &'n Key,
+/// Deserializes one node; knows its place in the document.
+#[derive(Clone, Copy)]
+pub(crate) struct NodeDeserializer<'n> {
+    pub(crate) decoder: &'n Decoder,
     pub(crate) node: &'n Node,
+    /// Position of its key, if it has one.
+    pub(crate) key: Option<Position>,
+    pub(crate) path: &'n Path<'n>,
+    /// Whether the value is secret, so that messages must not quote it.
+    pub(crate) is_secret: bool,
 }
 
 /// Maximum number of errors of a set of documents.
@@ -100,19 +101,24 @@ impl Decoder {
         errors
     }
 
-    /// Decodes a node. Without a result its errors are recorded.
-    pub(crate) fn decode<T: DeserializeOwned>(&self, root: NodeDeserializer<'_>) -> Option<T> {
+    /// Runs a step that decodes the node `root`, until all its errors are found. Without a result
+    /// they are recorded.
+    pub(crate) fn repeat<T>(
+        &self,
+        root: usize,
+        step: impl Fn() -> Result<T, DecodeError>,
+    ) -> Option<T> {
         let before = self.state.borrow().errors.len();
         let mut is_repeated = false;
         while !self.is_over() {
             self.state.borrow_mut().is_repeated = is_repeated;
-            match T::deserialize(root).map_err(|error| self.locate(error, root)) {
+            match step() {
                 Ok(value) => {
                     return (self.state.borrow().errors.len() == before).then_some(value);
                 }
                 Err(error) => {
                     let left_out = self.record(error);
-                    if left_out.is_none_or(|id| id == root.node.id) {
+                    if left_out.is_none_or(|id| id == root) {
                         return None;
                     }
                 }
@@ -199,63 +205,6 @@ impl Decoder {
         Err(DecodeError { message, scope: None, at: Some(Box::new(at)) })
     }
 
-    /// The entries of a mapping: its own, then those merged from others by `<<`, of which the first
-    /// counts. Those that are left out are not among them.
-    pub(crate) fn entries<'n>(
-        &self,
-        at: NodeDeserializer<'n>,
-    ) -> Result<Vec<Entry<'n>>, DecodeError> {
-        let mut entries = self.all_entries(at)?;
-        entries.retain(|entry| !self.is_left_out(entry.key.id) && !self.is_left_out(entry.node.id));
-        Ok(entries)
-    }
-
-    /// The entries of a mapping with those that are left out.
-    pub(crate) fn all_entries<'n>(
-        &self,
-        at: NodeDeserializer<'n>,
-    ) -> Result<Vec<Entry<'n>>, DecodeError> {
-        match &at.node.kind {
-            // The usual case: nothing is merged, and there are no duplicates.
-            Kind::Mapping(own) if !own.iter().any(|(key, _)| key.is_merge) => {
-                let entry = |(key, node): &'n (Key, Rc<Node>)| {
-                    self.visit(at, node)?;
-                    Ok(Entry { key, node })
-                };
-                own.iter().map(entry).collect()
-            }
-            _ => {
-                let (mut entries, mut seen) = (Vec::new(), BTreeSet::new());
-                self.collect(at, &mut entries, &mut seen)?;
-                Ok(entries)
-            }
-        }
-    }
-
-    fn collect<'n>(
-        &self,
-        at: NodeDeserializer<'n>,
-        entries: &mut Vec<Entry<'n>>,
-        seen: &mut BTreeSet<&'n str>,
-    ) -> Result<(), DecodeError> {
-        let Kind::Mapping(own) = &at.node.kind else { return Ok(()) };
-        let (merges, own): (Vec<_>, Vec<_>) = own.iter().partition(|(key, _)| key.is_merge);
-        for (key, node) in own {
-            self.visit(at, node)?;
-            if seen.insert(&key.text) {
-                entries.push(Entry { key, node });
-            }
-        }
-        let merges = merges.into_iter().filter(|(_, node)| !self.is_left_out(node.id));
-        for (key, node) in merges {
-            for source in merged(at, key, node)? {
-                self.visit(at, source)?;
-                self.collect(NodeDeserializer { node: source, ..at }, entries, seen)?;
-            }
-        }
-        Ok(())
-    }
-
     /// Reports the keys that a mapping at `path` must not have, and removes them from its entries.
     pub(crate) fn take_unknown(
         &self,
@@ -299,31 +248,42 @@ impl Decoder {
     }
 }
 
+impl<'n> NodeDeserializer<'n> {
+    /// Deserializes the root of a document.
+    pub(crate) fn root(decoder: &'n Decoder, node: &'n Node) -> Self {
+        Self { decoder, node, key: None, path: &Path::Root, is_secret: false }
+    }
+
+    /// The deserializer of the value of an entry.
+    pub(crate) fn value<'v>(self, entry: Entry<'n>, path: &'v Path<'v>) -> NodeDeserializer<'v>
+    where
+        'n: 'v,
+    {
+        let Entry { key, node } = entry;
+        let is_secret = self.is_secret || self.node.hides_values;
+        NodeDeserializer { node, key: Some(key.position), path, is_secret, decoder: self.decoder }
+    }
+
+    /// The site of an error about the node. For collections and missing values, its position is
+    /// that of the key.
+    pub(crate) fn site(self) -> ErrorSite {
+        let is_single = matches!(self.node.kind, Kind::Scalar(_)) && !self.node.is_null();
+        let own = self.node.position;
+        let position = if is_single { own } else { self.key.unwrap_or(own) };
+        ErrorSite {
+            location: self.path.location(position),
+            node: self.node.id,
+            is_secret: self.is_secret,
+            is_consequence: false,
+            is_final: false,
+        }
+    }
+}
+
 /// The section that an entry selects by its name, as `prober: http` does.
 fn selected_section<'n>(entry: &Entry<'n>, fields: &[&'static str]) -> Option<&'n str> {
     match &entry.node.kind {
         Kind::Scalar(scalar) => Some(scalar.text.as_str()).filter(|text| fields.contains(text)),
         _ => None,
     }
-}
-
-/// The mappings that a key `<<` names.
-fn merged<'n>(
-    at: NodeDeserializer<'n>,
-    key: &'n Key,
-    node: &'n Rc<Node>,
-) -> Result<&'n [Rc<Node>], DecodeError> {
-    let sources: &[Rc<Node>] = match &node.kind {
-        Kind::Mapping(_) => std::slice::from_ref(node),
-        Kind::Sequence(items) => items,
-        Kind::Scalar(_) => &[],
-    };
-    let is_mapping = |node: &Rc<Node>| matches!(node.kind, Kind::Mapping(_));
-    if !matches!(node.kind, Kind::Scalar(_)) && sources.iter().all(is_mapping) {
-        return Ok(sources);
-    }
-    let path = Path::Key(at.path, key);
-    let message = "expected a mapping or a sequence of mappings to merge".to_owned();
-    let at = site_of(at.value(Entry { key, node }, &path));
-    Err(DecodeError { message, scope: None, at: Some(Box::new(at)) })
 }

@@ -9,36 +9,25 @@ use std::{fmt::Display, rc::Rc};
 use serde::{
     Deserializer,
     de::{
-        self, DeserializeSeed, IntoDeserializer, MapAccess, SeqAccess, Visitor,
+        self, DeserializeOwned, DeserializeSeed, IntoDeserializer, MapAccess, SeqAccess, Visitor,
         value::{StrDeserializer, UnitDeserializer},
     },
     forward_to_deserialize_any,
 };
 
 use crate::{
-    decoder::{Decoder, Entry},
-    diagnostic::Position,
+    decoder::NodeDeserializer,
     long_form,
+    node::Entry,
     path::{DecodeError, Path},
     tree::{Kind, Meaning, Node, Scalar},
 };
 
-/// Deserializes one node.
-#[derive(Clone, Copy)]
-pub(crate) struct NodeDeserializer<'n> {
-    pub(crate) decoder: &'n Decoder,
-    pub(crate) node: &'n Node,
-    /// Position of its key, if it has one.
-    pub(crate) key: Option<Position>,
-    pub(crate) path: &'n Path<'n>,
-    /// Whether the value is secret, so that messages must not quote it.
-    pub(crate) is_secret: bool,
-}
-
 impl<'n> NodeDeserializer<'n> {
-    /// Deserializes the root of a document.
-    pub(crate) fn root(decoder: &'n Decoder, node: &'n Node) -> Self {
-        Self { decoder, node, key: None, path: &Path::Root, is_secret: false }
+    /// Decodes the node. Without a result its errors are recorded.
+    pub(crate) fn decode<T: DeserializeOwned>(self) -> Option<T> {
+        let step = || T::deserialize(self).map_err(|error| self.decoder.locate(error, self));
+        self.decoder.repeat(self.node.id, step)
     }
 
     /// Fails because another type is expected.
@@ -109,16 +98,6 @@ impl<'n> NodeDeserializer<'n> {
         visitor
             .visit_map(Entries::new(self, entries))
             .map_err(|error| self.decoder.locate(error, self))
-    }
-
-    /// The deserializer of the value of an entry.
-    pub(crate) fn value<'v>(self, entry: Entry<'n>, path: &'v Path<'v>) -> NodeDeserializer<'v>
-    where
-        'n: 'v,
-    {
-        let Entry { key, node } = entry;
-        let is_secret = self.is_secret || self.node.hides_values;
-        NodeDeserializer { node, key: Some(key.position), path, is_secret, decoder: self.decoder }
     }
 }
 

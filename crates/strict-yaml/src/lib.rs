@@ -77,6 +77,7 @@
 mod decoder;
 mod deserializer;
 mod diagnostic;
+mod entries;
 mod locate;
 mod long_form;
 mod mapping;
@@ -103,7 +104,10 @@ pub use self::{
     writer::to_yaml,
 };
 use crate::{
-    decoder::Decoder, deserializer::NodeDeserializer, path::Path, schema::Schema, suggest::Keys,
+    decoder::{Decoder, NodeDeserializer},
+    path::Path,
+    schema::Schema,
+    suggest::Keys,
     tree::Options,
 };
 
@@ -176,7 +180,7 @@ pub fn decode_sections<T: RootSection>(
                 let first = documents.get(first).map_or("", |document| document.name);
                 return decoder.report_duplicate(at, name, first);
             }
-            if let Some(section) = decoder.decode::<T>(at) {
+            if let Some(section) = at.decode::<T>() {
                 let found = section.warnings().into_iter();
                 warnings.extend(found.map(|warning| decoder.locate_warning(warning, at)));
                 entry.or_insert((file, section));
@@ -215,7 +219,7 @@ pub fn decode_document<T: RootSection + Default, U>(
         },
         Some(root) => {
             let at = NodeDeserializer::root(&decoder, root);
-            let value: T = decoder.decode(at)?;
+            let value: T = at.decode()?;
             let found = value.warnings().into_iter();
             warnings.extend(found.map(|warning| decoder.locate_warning(warning, at)));
             let finished = finish(value).map_err(serde::de::Error::custom);

@@ -3,9 +3,9 @@
 use std::rc::Rc;
 
 use crate::{
-    decoder::{Decoder, Entry},
-    deserializer::NodeDeserializer,
+    decoder::{Decoder, NodeDeserializer},
     diagnostic::Diagnostic,
+    node::Entry,
     path::{DecodeError, ErrorSite, Path},
     rule::{KeyPath, Segment, Warning},
     tree::{Kind, Node},
@@ -65,7 +65,7 @@ impl Decoder {
                 Some(self.find(at.value(entry, &path), rest))
             }
         });
-        found.unwrap_or_else(|| (site_of(at), path))
+        found.unwrap_or_else(|| (at.site(), path))
     }
 
     /// The item at `index` of a decoded list, which has no items for nodes that are null or left
@@ -117,20 +117,5 @@ impl Decoder {
             }
         };
         node.is_some_and(|node| self.has_hole(NodeDeserializer { node, ..at }, rest))
-    }
-}
-
-/// The site of an error about a node. For collections and missing values, its position is that of
-/// the key.
-pub(crate) fn site_of(at: NodeDeserializer<'_>) -> ErrorSite {
-    let is_single = matches!(at.node.kind, Kind::Scalar(_)) && !at.node.is_null();
-    let own = at.node.position;
-    let position = if is_single { own } else { at.key.unwrap_or(own) };
-    ErrorSite {
-        location: at.path.location(position),
-        node: at.node.id,
-        is_secret: at.is_secret,
-        is_consequence: false,
-        is_final: false,
     }
 }

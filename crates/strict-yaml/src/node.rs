@@ -85,3 +85,10 @@ impl Key {
         Self { id, position, text, is_merge }
     }
 }
+
+/// A key with its value.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Entry<'n> {
+    pub(crate) key: &'n Key,
+    pub(crate) node: &'n Node,
+}

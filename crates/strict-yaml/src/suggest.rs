@@ -6,7 +6,7 @@
 use std::rc::Rc;
 
 use crate::{
-    decoder::Entry,
+    node::Entry,
     schema::{Schema, Section},
     tree::{Key, Kind, Node},
 };
