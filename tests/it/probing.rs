@@ -9,6 +9,8 @@ use probe_exporter::{
     probe::{self, ProbeReport, ProbeRequest, request::RawRequest},
 };
 
+use crate::fixtures::names;
+
 /// Probes `target` with a module, given as YAML in braces.
 pub(crate) async fn probe(module: &str, target: impl Display) -> Probed {
     probe_with(module, target, "").await
@@ -16,10 +18,10 @@ pub(crate) async fn probe(module: &str, target: impl Display) -> Probed {
 
 /// Probes with more in the query, such as `&hostname=...`.
 pub(crate) async fn probe_with(module: &str, target: impl Display, query: &str) -> Probed {
-    probe_by(Resolver::system(), module, target, query).await
+    probe_by(names::resolver(), module, target, query).await
 }
 
-/// Probes with names from elsewhere.
+/// Probes with this resolver.
 pub(crate) async fn probe_by(
     resolver: Resolver,
     module: &str,

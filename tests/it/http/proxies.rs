@@ -327,14 +327,14 @@ fn the_environment_names_the_proxy() {
     let environment = [
         ("HTTP_PROXY", plain.address.to_string()),
         ("https_proxy", format!("http://u:p@{}", secure.address)),
-        ("NO_PROXY", "direct.invalid".to_owned()),
+        ("NO_PROXY", "direct..invalid".to_owned()),
     ];
     let environment = environment.each_ref().map(|(name, value)| (*name, value.as_str()));
     let exporter = Running::start_in(&environment, yaml, &[]);
     exporter.probe("it", "http://named.invalid/").metrics().expect(&["probe_success 1"]);
     let denied = failed("proxy", "proxy_denied");
     exporter.probe("it", "https://named.invalid/").metrics().expect(&[&denied]);
-    exporter.probe("it", "http://direct.invalid/").metrics().expect(&["probe_success 0"]);
+    exporter.probe("it", "http://direct..invalid/").metrics().expect(&["probe_success 0"]);
     let local = format!("http://localhost:{}/", server.address.port());
     exporter.probe("it", &local).metrics().expect(&["probe_success 1"]);
     let asked = plain.asked();

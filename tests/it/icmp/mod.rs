@@ -10,13 +10,12 @@ use std::{env, process::Output, sync::Arc};
 
 use probe_exporter::{
     config::Config,
-    net::resolve::Resolver,
     probe::{self, ProbeRequest, request::RawRequest},
 };
 
 pub(crate) use routed::NETWORK;
 
-use crate::namespace::Namespace;
+use crate::{fixtures::names, namespace::Namespace};
 
 /// Names the target when this binary was started to probe it.
 const TARGET: &str = "PROBE_EXPORTER_TEST_ICMP_TARGET";
@@ -49,7 +48,7 @@ async fn one_probe() {
     let query = format!("module=icmp&target={target}");
     let request = RawRequest { query: &query, scrape_timeout: None };
     let request = ProbeRequest::parse(request, &config, 0.5).unwrap();
-    let report = probe::run(request, Arc::new(Resolver::system())).await;
+    let report = probe::run(request, Arc::new(names::resolver())).await;
     println!("{}", report.debug_text());
 }
 

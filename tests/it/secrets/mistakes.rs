@@ -34,7 +34,7 @@ fn mistakes() -> Vec<String> {
         "http: {proxy_url: 'http://u:SECRET@h', proxy_connect_header: {'X Y': [SECRET]}}",
         "http: {oauth2: {client_id: a, client_secret: SECRET}}",
         "http: {oauth2: {client_id: a, client_secret: SECRET, token_url: 'u:SECRET@h'}}",
-        "http: {oauth2: {client_id: a, token_url: 'http://u:SECRET@h/?key=SECRET', scope: b}}",
+        "http: {oauth2: {client_id: a, token_url: 'http://u:SECRET@127.0.0.1:1/?key=SECRET', scope: b}}",
         "http: {tls_config: {key: SECRET}}",
         "http: {tls_config: {cert: a, key: [SECRET]}}",
         "http: {tls_config: {cert: a, key: \"PEM\\nSECRET\"}}",
@@ -111,16 +111,16 @@ fn requests_that_make_no_sense_are_answered_without_secrets() {
     let secret = planted("request");
     let mut said = Said::default();
     for query in [
-        "/probe?module=none&target=http://u:SECRET@h/",
-        "/probe?module=it&target=http://u:SECRET@h/&format=none",
-        "/probe?module=it&target=http://u:SECRET@h/&format=html&format=none",
+        "/probe?module=none&target=http://u:SECRET@127.0.0.1:1/",
+        "/probe?module=it&target=http://u:SECRET@127.0.0.1:1/&format=none",
+        "/probe?module=it&target=http://u:SECRET@127.0.0.1:1/&format=html&format=none",
         "/probe?module=it&target=http%3A%2F%2Fu%3ASECRET%40127.0.0.1%3A1%2F&format=html",
-        "/probe?target=http://u:SECRET@h/&hostname=x",
-        "/logs?target=http://u:SECRET@h/",
-        "/logs?target=http://u:SECRET@h/&format=html",
-        "/logs?id=1&target=http://u:SECRET@h/&format=html",
-        "/?target=http://u:SECRET@h/",
-        "/nowhere?target=http://u:SECRET@h/?token=SECRET",
+        "/probe?target=http://u:SECRET@127.0.0.1:1/&hostname=x",
+        "/logs?target=http://u:SECRET@127.0.0.1:1/",
+        "/logs?target=http://u:SECRET@127.0.0.1:1/&format=html",
+        "/logs?id=1&target=http://u:SECRET@127.0.0.1:1/&format=html",
+        "/?target=http://u:SECRET@127.0.0.1:1/",
+        "/nowhere?target=http://u:SECRET@127.0.0.1:1/?token=SECRET",
     ] {
         let path = query.replace("SECRET", &secret);
         said.note(query, &get(exporter.address, &path).text());
