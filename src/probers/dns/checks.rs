@@ -6,7 +6,7 @@ use dns_text::{Message, Rcode, Record};
 
 use super::{
     RecordRules,
-    answer::{Answer, CUT_HINT},
+    response::{Answer, CUT_HINT},
     settings::{DnsProber, Transport},
 };
 use crate::{

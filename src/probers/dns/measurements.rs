@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use dns_text::{Rcode, RecordType};
 
-use super::answer::Answer;
+use super::response::Answer;
 use crate::{
     diagnostics::Phase,
     metrics::{Description, Export, Metric, MetricSet, Unit},

@@ -1,10 +1,10 @@
 //! The dns prober: one question, one answer, and what its records must be.
 
-mod answer;
 mod checks;
 mod exchange;
 mod explain;
 mod measurements;
+mod response;
 mod settings;
 mod warnings;
 

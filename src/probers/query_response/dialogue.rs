@@ -9,8 +9,8 @@ use tokio::{
 use super::{
     Step,
     facts::DialogueFacts,
-    inbox::Inbox,
     progress::{Doing, Progress},
+    read_buffer::Inbox,
 };
 use crate::{
     diagnostics::{Check, Failure, Reason, Stage, log::Excerpt},

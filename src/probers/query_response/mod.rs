@@ -5,8 +5,8 @@ mod conversation;
 mod dialogue;
 mod explain;
 mod facts;
-mod inbox;
 mod progress;
+mod read_buffer;
 mod settings;
 mod stream_measurements;
 
