@@ -1,5 +1,5 @@
-//! What a probe learned, in the form that people and programs read rather than rules: the same for
-//! every prober.
+//! The results of a probe for reports (text, JSON and HTML). The types are the same for every
+//! prober.
 
 use tokio::time::Instant;
 
@@ -8,39 +8,39 @@ use crate::{
     net::tls::TlsSession,
 };
 
-/// What a prober tells beside its metrics.
+/// The results of a probe that are not metrics.
 #[derive(Debug, Default)]
 pub struct Findings {
-    /// The exchanges that it made, in order: one, or with redirects more.
+    /// The exchanges in order. There are several if redirects were followed.
     pub hops: Vec<Hop>,
-    /// Where its time went, in the order in which that ended.
+    /// The duration of each phase, in the order in which the phases ended.
     pub spans: Vec<GroupedSpan>,
 }
 
-/// One exchange with one peer.
+/// One exchange with one server.
 #[derive(Debug)]
 pub struct Hop {
-    /// When it began; absent means with the probe.
+    /// Start of the exchange. `None` means the start of the probe.
     pub begun: Option<Instant>,
-    /// The URL that was asked for; absent where the target says it all.
+    /// URL of the request. `None` if the target is enough to identify it.
     pub url: Option<String>,
-    /// What came back, in a few words such as `HTTP/1.1 200`.
+    /// Summary of the response, for example `HTTP/1.1 200`.
     pub answer: Option<String>,
-    /// What TLS taught, if it was spoken.
+    /// The TLS session, if TLS was used.
     pub tls: Option<TlsSession>,
 }
 
-/// A stretch of a probe's time.
+/// One phase of a probe with its duration and group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GroupedSpan {
-    /// What it was spent on beside the target: `proxy`, `oauth2`; or else empty.
+    /// `proxy` or `oauth2`. Empty for the exchange with the target.
     pub group: &'static str,
-    /// The phase and its time.
+    /// The phase and its duration.
     pub span: Span,
 }
 
 impl Findings {
-    /// Those of a prober that makes one exchange.
+    /// Creates the findings of a probe with one exchange.
     #[must_use]
     pub fn of_exchange(
         phases: &Phases<impl Phase>,
@@ -53,7 +53,7 @@ impl Findings {
         findings
     }
 
-    /// Adds where the time of a group went.
+    /// Adds the phases of a group.
     pub fn add_spans(&mut self, group: &'static str, phases: &Phases<impl Phase>) {
         self.spans.extend(phases.spans().map(|span| GroupedSpan { group, span }));
     }

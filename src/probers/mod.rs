@@ -1,7 +1,6 @@
-//! One protocol per module, whole: settings, measurements, probe and metrics.
+//! The probers. Each module contains one protocol: settings, measurements, probe and metrics.
 //!
-//! A prober knows nothing of other probers, of the exporter's web face, or of what becomes of its
-//! measurements.
+//! A prober depends neither on other probers nor on the HTTP server of the exporter.
 
 pub mod dns;
 mod findings;
@@ -27,20 +26,20 @@ use crate::{
     },
 };
 
-/// What is to be probed, as the request names it.
+/// The target of a probe, from the parameters of the request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
     /// The `target` parameter.
     pub name: String,
-    /// The `hostname` parameter; each prober says what it makes of it.
+    /// The `hostname` parameter. Its meaning depends on the prober.
     pub hostname: Option<String>,
 }
 
 impl Target {
-    /// Checks that the `hostname` parameter has the form of a host, with a port or without.
+    /// Checks that the `hostname` parameter is a host name with an optional port.
     ///
     /// # Errors
-    /// A failure of the stage [`Stage::Target`].
+    /// Returns a failure of the stage [`Stage::Target`] if it is not.
     fn check_hostname(&self) -> Result<(), Failure> {
         let Some(hostname) = self.hostname.as_deref() else { return Ok(()) };
         let is_foreign = |character: char| {
@@ -58,65 +57,67 @@ impl Target {
     }
 }
 
-/// What a prober learns; kept also when the probe fails or is cut off.
+/// The measurements of a probe. They are kept if the probe fails or times out.
 pub trait Measurements: Default + Export + Send {
-    /// How long the probe waited for the peer, the network and the resolver, as far as its phases
-    /// tell; the rest of its duration was the exporter's own.
+    /// Returns the time that the phases spent waiting for the target, the network and the resolver.
+    /// The rest of the probe's duration is exporter overhead.
     fn waited(&self) -> Duration;
 
-    /// What there is to tell beside metrics; takes out what is large.
+    /// Returns the results that are not metrics. Moves large values out of the measurements.
     fn findings(&mut self) -> Findings;
 }
 
-/// One protocol's way of deciding whether a target is up.
+/// The check of a target over one protocol.
 ///
 /// Implemented by the settings of the matching YAML section.
 pub trait Prober: Sync {
-    /// What is learned on the way, kept even when the probe fails or is cut off.
+    /// The measurements of the probe. They are kept if the probe fails or times out.
     type Measurements: Measurements;
 
-    /// Probes `target`, noting each fact in `seen` as soon as it is known.
+    /// Probes `target`. Writes each result to `measurements` as soon as it is known.
     ///
-    /// The future is dropped at the deadline, wherever it stands.
+    /// The caller drops the future at the deadline, at any await point.
     fn probe(
         &self,
         context: &Context,
         target: &Target,
-        seen: &mut Self::Measurements,
+        measurements: &mut Self::Measurements,
     ) -> impl Future<Output = Result<(), Failure>> + Send;
 }
 
-/// The settings of a prober, as a module needs them.
+/// The operations of a module on the settings of its prober.
 pub trait ProberSettings {
-    /// Refuses settings with which no probe can be made. Modules of other probers may have them.
+    /// Rejects settings with which every probe would fail. It is called only for modules that use
+    /// this prober.
     ///
     /// # Errors
-    /// A setting is not supported.
+    /// Returns an error if a setting is not supported.
     fn check_use(&self) -> Result<(), RuleError> {
         Ok(())
     }
 
-    /// Warnings about settings that are valid, but unlikely to do what they are meant to do.
+    /// Returns warnings about settings that are valid, but probably a mistake.
     fn warnings(&self) -> Vec<Warning>;
 
-    /// Describes a probe in words.
+    /// Describes a probe in plain text.
     fn explain(&self, words: &mut Explanation);
 
-    /// The header `Host` that the settings configure.
+    /// Returns the configured `Host` header.
     fn configured_host(&self) -> Option<&str> {
         None
     }
 
-    /// Returns whether the target is the path of a file, in which no character is special.
+    /// Returns whether the target is a file path, in which no character has a special meaning.
     fn takes_paths(&self) -> bool {
         false
     }
 }
 
-/// Patterns are matched [`run_blocking`] against what has more bytes than this.
-const MOST_INLINE: usize = 64 << 10;
+/// Maximum size in bytes of a text that is matched on the current thread. Larger ones are matched
+/// in [`run_blocking`].
+const MAX_INLINE: usize = 64 << 10;
 
-/// Does what costs much CPU time off the thread that probes, which serves others too.
+/// Runs CPU-heavy work on the blocking pool, so that it does not delay other probes.
 async fn run_blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
 ) -> Result<T, Failure> {

@@ -1,4 +1,4 @@
-//! What an answer must be: its code, and the records of its sections.
+//! Checks a response: its response code and the records of its sections.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use dns_text::{Message, Rcode, Record};
 
 use super::{
     RecordRules,
-    response::{Answer, CUT_HINT},
+    response::{CUT_HINT, Response},
     settings::{DnsProber, Transport},
 };
 use crate::{
@@ -15,14 +15,18 @@ use crate::{
     settings::{named::Named, regexp::Regexp},
 };
 
-/// Checks an answer against the module; all of it, so that all that is wrong can be seen at once.
-/// The first failure counts, in upstream's order of sections.
-pub(super) fn check(prober: &DnsProber, answer: &Answer, context: &Context) -> Result<(), Failure> {
-    let caveat = caveat(prober.transport_protocol, answer);
+/// Checks a response against the module. All checks run, so that the report contains all failures.
+/// Returns the first failure, in the same order of sections as upstream.
+pub(super) fn check(
+    prober: &DnsProber,
+    response: &Response,
+    context: &Context,
+) -> Result<(), Failure> {
+    let caveat = caveat(prober.transport_protocol, response);
     if let Some(caveat) = &caveat {
         context.log.warn("The answer is not complete", &[("caveat", caveat)]);
     }
-    let message = &answer.message;
+    let message = &response.message;
     let mut made = vec![check_rcode(&prober.valid_rcodes, message.rcode)];
     for (section, key, records, rules) in [
         ("answer", "validate_answer_rrs", &message.answer, &prober.validate_answer_rrs),
@@ -53,12 +57,12 @@ pub(super) fn check(prober: &DnsProber, answer: &Answer, context: &Context) -> R
     first.map_or(Ok(()), Err)
 }
 
-/// What to know of an answer before its checks are believed: records of it may be missing.
-fn caveat(transport: Transport, answer: &Answer) -> Option<String> {
-    let Message { truncated, missing, trailing, .. } = &answer.message;
+/// Returns a caveat if the response is incomplete, so that its checks may be misleading.
+fn caveat(transport: Transport, response: &Response) -> Option<String> {
+    let Message { truncated, missing, trailing, .. } = &response.message;
     let tc = "the answer is truncated (its TC bit is set), so records may be missing";
     Some(match transport {
-        Transport::Udp if answer.cut => format!("the answer was cut off{CUT_HINT}"),
+        Transport::Udp if response.is_cut => format!("the answer was cut off{CUT_HINT}"),
         Transport::Udp if *truncated => format!("{tc}: set transport_protocol to tcp"),
         Transport::Tcp if *truncated => {
             format!("{tc}, although it came over TCP: check the name server")
@@ -86,19 +90,19 @@ fn check_rcode(valid: &Named<Vec<Rcode>>, rcode: Rcode) -> Check {
     Check::new(CheckName::of_key("valid_rcodes").or_given(valid.name.as_ref()), outcome)
 }
 
-/// A section of an answer.
+/// A section of a response.
 struct Section {
-    /// Its name in DNS.
+    /// The name of the section in DNS.
     name: &'static str,
-    /// The key of the rules over its records.
+    /// The key of the rules for its records.
     key: &'static str,
 }
 
 impl RecordRules {
     /// Checks the records of one section.
     ///
-    /// As upstream does it, `fail_if_all_match_regexp` fails when *not* all records match all of
-    /// its patterns: users have written their modules for that.
+    /// `fail_if_all_match_regexp` fails if *not* all records match all of its patterns. This is the
+    /// behaviour of upstream, which existing modules depend on.
     fn check(&self, name: &'static str, key: &'static str, records: &[Record]) -> Vec<Check> {
         let section = Section { name, key };
         let mut made = Vec::new();
@@ -112,8 +116,8 @@ impl RecordRules {
             CheckName::of_key("fail_if_all_match_regexp"),
             &self.fail_if_all_match_regexp,
             |all| {
-                let holds = |record| all.iter().all(|pattern| matches(pattern, record));
-                (!records.iter().all(holds)).then_some("not all records match")
+                let matches_all = |record| all.iter().all(|pattern| matches(pattern, record));
+                (!records.iter().all(matches_all)).then_some("not all records match")
             },
         ));
         for (index, pattern) in self.fail_if_not_matches_regexp.iter().enumerate() {
@@ -130,10 +134,10 @@ impl RecordRules {
             CheckName::of_key("fail_if_none_matches_regexp"),
             &self.fail_if_none_matches_regexp,
             |any| {
-                let holds = |record| any.iter().any(|pattern| matches(pattern, record));
+                let matches_any = |record| any.iter().any(|pattern| matches(pattern, record));
                 let wrong =
                     if records.is_empty() { "there is no record" } else { "no record matches" };
-                (!records.iter().any(holds)).then_some(wrong)
+                (!records.iter().any(matches_any)).then_some(wrong)
             },
         ));
         made
@@ -141,7 +145,7 @@ impl RecordRules {
 }
 
 impl Section {
-    /// A check at `place`, which failed if something is `wrong`.
+    /// Creates a check of the key `place`. It has failed if `wrong` contains a message.
     fn check(&self, place: CheckName, given: Option<&Arc<str>>, wrong: Option<String>) -> Check {
         let outcome = wrong.map_or(Ok(()), |wrong| {
             let message = format!("{place}: {wrong} (in the {} section)", self.name);
@@ -150,8 +154,8 @@ impl Section {
         Check::new(place.inside(self.key).or_given(given), outcome)
     }
 
-    /// The one check that a list of patterns makes together, if it has any; it bears the first name
-    /// that one of them has.
+    /// Creates the single check of a list of patterns, or `None` if the list is empty. Its name is
+    /// the first name that a pattern has.
     fn check_together(
         &self,
         place: CheckName,
@@ -184,8 +188,8 @@ mod tests {
         serde_json::from_value(keys).unwrap()
     }
 
-    /// Whether the rules hold for these records.
-    fn holds(keys: serde_json::Value, texts: &[&str]) -> bool {
+    /// Returns whether these records pass the rules.
+    fn passes(keys: serde_json::Value, texts: &[&str]) -> bool {
         let records: Vec<_> = texts
             .iter()
             .map(|text| Record { kind: RecordType::A, text: (*text).to_owned() })
@@ -194,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn rules_mean_what_upstream_makes_of_them() {
+    fn rules_have_the_meaning_of_upstream() {
         let [matches, all, not, none] = [
             "fail_if_matches_regexp",
             "fail_if_all_match_regexp",
@@ -219,12 +223,12 @@ mod tests {
             (none, &["x", "b"], &["a"], false),
         ] {
             let keys = serde_json::json!({ key: patterns });
-            assert_eq!(holds(keys, texts), expected, "{key} {patterns:?} {texts:?}");
+            assert_eq!(passes(keys, texts), expected, "{key} {patterns:?} {texts:?}");
         }
     }
 
     #[test]
-    fn a_failure_names_rule_record_and_section() {
+    fn failures_contain_rule_record_and_section() {
         let rules = rules(serde_json::json!({"fail_if_matches_regexp": ["\tA\t127"]}));
         let record = Record { kind: RecordType::A, text: "x.\t1\tIN\tA\t127.0.0.1".to_owned() };
         let checks = rules.check("authority", "validate_authority_rrs", &[record]);
@@ -239,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn rcodes_are_told_by_name() {
+    fn rcodes_are_shown_by_name() {
         assert!(check_rcode(&vec![Rcode(0), Rcode(3)].into(), Rcode(3)).is_good());
         let failure = check_rcode(&vec![Rcode(0)].into(), Rcode(16)).failure.unwrap();
         assert_eq!(failure.reason, Reason::Rcode);

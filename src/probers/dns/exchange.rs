@@ -1,4 +1,4 @@
-//! One question on the wire, and the answer to it.
+//! Sends one query and receives the response.
 
 use std::{
     net::SocketAddr,
@@ -10,7 +10,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
 use super::{
     DnsPhase,
-    response::{Answer, CUT_HINT},
+    response::{CUT_HINT, Response},
 };
 use crate::{
     diagnostics::{Call, Failure, Phases, Reason, Stage, humanize::count, log::Quoted},
@@ -23,37 +23,37 @@ use crate::{
     },
 };
 
-/// Octets of a datagram that are looked at; without EDNS a server must not send more (RFC 1035,
-/// section 4.2.1). As upstream does it, the rest of a longer one is cut off.
-const LONGEST_DATAGRAM: usize = 512;
+/// Maximum size of a received datagram in bytes. It is the limit of a response without EDNS (RFC
+/// 1035, section 4.2.1). As in upstream, the rest of a longer one is cut off.
+const MAX_DATAGRAM: usize = 512;
 
-/// A question that is ready to go.
-pub(super) struct Question<'q> {
+/// An encoded query with its server.
+pub(super) struct Query<'q> {
     pub(super) identifier: u16,
     pub(super) octets: &'q [u8],
     pub(super) server: SocketAddr,
     pub(super) options: SocketOptions,
 }
 
-impl Question<'_> {
-    /// Asks over UDP: one datagram, never repeated.
+impl Query<'_> {
+    /// Sends the query over UDP in one datagram, without retries.
     ///
-    /// What has another identifier is ignored, since it may be a late answer to an earlier
-    /// question. Unlike upstream, also when it cannot be read.
+    /// Datagrams with another identifier are ignored, because they may be late responses to earlier
+    /// queries. Unlike upstream, this includes datagrams that cannot be parsed.
     pub(super) async fn over_udp(
         &self,
         context: &Context,
         phases: &mut Phases<DnsPhase>,
-    ) -> Result<Answer, Failure> {
+    ) -> Result<Response, Failure> {
         let connecting = phases.stopwatch(DnsPhase::Connect);
         let socket = dial::udp(context, self.server, &self.options)?;
         drop(connecting);
 
-        let asking = phases.stopwatch(DnsPhase::Request);
+        let requesting = phases.stopwatch(DnsPhase::Request);
         context.enter(Stage::Request);
         socket.send(self.octets).await.map_err(|error| self.send_failure(&error))?;
         context.enter(Stage::Response);
-        let mut buffer = [0; LONGEST_DATAGRAM];
+        let mut buffer = [0; MAX_DATAGRAM];
         let ignored = AtomicU32::new(0);
         let _waiting = context.waiting_for(|| self.no_datagram(ignored.load(Ordering::Relaxed)));
         loop {
@@ -78,9 +78,9 @@ impl Question<'_> {
                 ignored.fetch_add(1, Ordering::Relaxed);
                 continue;
             }
-            asking.stop_at(arrival.sent.map(|sent| arrival.at.since(sent)).unwrap_or_default());
+            requesting.stop_at(arrival.sent.map(|sent| arrival.at.since(sent)).unwrap_or_default());
             return match Message::parse(octets) {
-                Ok(message) => Ok(Answer { message, cut: arrival.truncated }),
+                Ok(message) => Ok(Response { message, is_cut: arrival.truncated }),
                 Err(error) if arrival.truncated => {
                     let what = format!("was cut off, and cannot be read ({error}){CUT_HINT}");
                     Err(self.unreadable(Reason::TooLarge, &what))
@@ -99,24 +99,24 @@ impl Question<'_> {
         }
     }
 
-    /// Asks over TCP.
+    /// Sends the query over TCP.
     pub(super) async fn over_tcp(
         &self,
         context: &Context,
         connection: &mut ConnectionMeasurements<DnsPhase>,
-    ) -> Result<Answer, Failure> {
+    ) -> Result<Response, Failure> {
         let mut stream = connection.connect(context, self.server, &self.options).await?;
         let clock = stream.clock();
         self.over_stream(context, &mut stream, &clock, &mut connection.phases).await
     }
 
-    /// Asks over TLS (RFC 7858); the handshake counts as connecting.
+    /// Sends the query over TLS (RFC 7858). The TLS handshake is part of the phase `connect`.
     pub(super) async fn over_tls(
         &self,
         context: &Context,
         (client, server_name): (&TlsClient, &str),
         connection: &mut ConnectionMeasurements<DnsPhase>,
-    ) -> Result<Answer, Failure> {
+    ) -> Result<Response, Failure> {
         let stream = connection.connect(context, self.server, &self.options).await?;
         let clock = stream.clock();
         let handshake = Handshake { server_name, alpn: &[] };
@@ -124,15 +124,16 @@ impl Question<'_> {
         self.over_stream(context, &mut stream, &clock, &mut connection.phases).await
     }
 
-    /// Asks over a connection, where messages follow their length (RFC 1035, section 4.2.2).
+    /// Sends the query over a connection, where each message has a length prefix (RFC 1035, section
+    /// 4.2.2).
     async fn over_stream<S: AsyncRead + AsyncWrite + Unpin>(
         &self,
         context: &Context,
         stream: &mut S,
         clock: &WireClock,
         phases: &mut Phases<DnsPhase>,
-    ) -> Result<Answer, Failure> {
-        let asking = phases.stopwatch(DnsPhase::Request);
+    ) -> Result<Response, Failure> {
+        let requesting = phases.stopwatch(DnsPhase::Request);
         context.enter(Stage::Request);
         let length = u16::try_from(self.octets.len()).unwrap_or(u16::MAX);
         let framed = [&length.to_be_bytes(), self.octets].concat();
@@ -142,25 +143,25 @@ impl Question<'_> {
         };
         sent.await.map_err(|error| self.send_failure(&error))?;
         context.enter(Stage::Response);
-        let receiving = Receiving { context, question: self, bytes: Vec::new() };
-        let answer = receiving.message(stream).await?;
-        asking.stop_at(clock.lap().answer_time());
-        if dns_text::identifier(&answer).is_some_and(|other| other != self.identifier) {
+        let receiving = Receiving { context, query: self, bytes: Vec::new() };
+        let octets = receiving.message(stream).await?;
+        requesting.stop_at(clock.lap().answer_time());
+        if dns_text::identifier(&octets).is_some_and(|other| other != self.identifier) {
             let what = "is to another question: its identifier differs";
             return Err(self.unreadable(Reason::Protocol, what));
         }
-        Message::parse(&answer)
-            .map(|message| Answer { message, cut: false })
+        Message::parse(&octets)
+            .map(|message| Response { message, is_cut: false })
             .map_err(|error| self.unreadable(Reason::Protocol, &format!("cannot be read: {error}")))
     }
 
-    /// The failure of an answer that cannot be read.
+    /// Returns the failure of a response that cannot be used.
     fn unreadable(&self, reason: Reason, what: &str) -> Failure {
         let message = format!("The answer of {} {what}", self.server);
         Failure::new(Stage::Response, reason, message)
     }
 
-    /// Describes the wait for a datagram that did not come.
+    /// Describes the wait for a datagram, for the message of a timeout.
     fn no_datagram(&self, ignored: u32) -> String {
         let what = format!("question sent to {} over UDP, no answer", self.server);
         if ignored == 0 {
@@ -187,22 +188,22 @@ impl Question<'_> {
     }
 }
 
-/// The reading of one message from a stream.
+/// A message that is being read from a stream.
 struct Receiving<'r> {
     context: &'r Context,
-    question: &'r Question<'r>,
-    /// What came: the length of the message, and the message.
+    query: &'r Query<'r>,
+    /// The received data: the length prefix and the message.
     bytes: Vec<u8>,
 }
 
-/// Bytes of the length before a message.
+/// Size of the length prefix in bytes.
 const PREFIX: usize = size_of::<u16>();
 
-/// Maximum number of bytes that room is made for at once.
+/// Maximum number of bytes that are reserved per read.
 const READ_AHEAD: usize = 4 << 10;
 
 impl Receiving<'_> {
-    /// Reads the message; memory grows with what comes, not with what is announced.
+    /// Reads the message. Memory grows with the received data, not with the announced length.
     async fn message<S: AsyncRead + Unpin>(mut self, stream: &mut S) -> Result<Vec<u8>, Failure> {
         loop {
             let missing = self.length().unwrap_or(PREFIX).saturating_sub(self.bytes.len());
@@ -212,21 +213,21 @@ impl Receiving<'_> {
             self.bytes.reserve(missing.min(READ_AHEAD));
             let limit = u64::try_from(missing).unwrap_or_default();
             let read = (&mut *stream).take(limit).read_buf(&mut self.bytes).await;
-            if read.map_err(|error| self.question.receive_failure(&error))? == 0 {
+            if read.map_err(|error| self.query.receive_failure(&error))? == 0 {
                 return Err(self.ended());
             }
         }
     }
 
-    /// The length of all that is to come, once it is known.
+    /// Returns the length of prefix and message, once the prefix is complete.
     fn length(&self) -> Option<usize> {
         let prefix = self.bytes.first_chunk()?;
         Some(PREFIX + usize::from(u16::from_be_bytes(*prefix)))
     }
 
-    /// The failure of a connection that the server has closed.
+    /// Returns the failure of a connection that the server closed before the message was complete.
     fn ended(&self) -> Failure {
-        let server = self.question.server;
+        let server = self.query.server;
         let message = match self.bytes.as_slice() {
             [] => format!("{server} closed the connection before it had answered"),
             _ => format!(
@@ -238,9 +239,9 @@ impl Receiving<'_> {
         Failure::new(Stage::Response, Reason::Closed, message)
     }
 
-    /// Describes how much of the message came.
+    /// Describes the received part of the message.
     fn describe(&self) -> String {
-        let server = self.question.server;
+        let server = self.query.server;
         match (self.length(), self.bytes.len()) {
             (Some(length), came) => format!(
                 "{} of the {} bytes of the answer of {server} came",
@@ -253,7 +254,7 @@ impl Receiving<'_> {
     }
 }
 
-/// A message that is cut off says how much of it came.
+/// Describes the received part of the message, for the message of a timeout.
 impl Drop for Receiving<'_> {
     fn drop(&mut self) {
         drop(self.context.waiting_for(|| self.describe()));

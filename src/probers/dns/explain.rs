@@ -1,4 +1,4 @@
-//! Describes the settings of the dns prober in words.
+//! Describes the settings of the dns prober in plain text.
 
 use dns_text::Rcode;
 
@@ -12,9 +12,9 @@ use crate::{
 };
 
 impl DnsProber {
-    /// Describes a probe in words.
+    /// Describes a probe in plain text.
     pub(super) fn explain_probe(&self, words: &mut Explanation) {
-        let port = self.usual_port();
+        let port = self.default_port();
         let text = format!("The name server: host or host:port; the default port is {port}.");
         words.say(Topic::Target, text);
         self.ip.explain(words);
@@ -25,13 +25,13 @@ impl DnsProber {
         } else {
             words.say_default(Topic::Tls, "Not used.");
         }
-        self.explain_question(words);
+        self.explain_query(words);
         self.explain_checks(words);
         let text = "Server unreachable, response does not match the query, or timeout.";
         words.say(Topic::Fails, text);
     }
 
-    fn explain_question(&self, words: &mut Explanation) {
+    fn explain_query(&self, words: &mut Explanation) {
         let name = match self.query_name.as_str() {
             "" => ".",
             name => name,
@@ -94,11 +94,11 @@ impl RecordRules {
     }
 }
 
-/// Says what a list of patterns demands as one check.
-fn explain_together(patterns: &[Named<Regexp>], demand: &str, words: &mut Explanation) {
+/// Describes a list of patterns that is one check.
+fn explain_together(patterns: &[Named<Regexp>], requirement: &str, words: &mut Explanation) {
     let quoted: Vec<_> = patterns.iter().map(|one| format!("'{}'", one.as_str())).collect();
     if !quoted.is_empty() {
         let name = patterns.iter().find_map(|pattern| pattern.name.as_ref());
-        words.check(false, name, format!("{demand} {}.", quoted.join(", ")));
+        words.check(false, name, format!("{requirement} {}.", quoted.join(", ")));
     }
 }

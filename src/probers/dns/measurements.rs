@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use dns_text::{Rcode, RecordType};
 
-use super::response::Answer;
+use super::response::Response;
 use crate::{
     diagnostics::Phase,
     metrics::{Description, Export, Metric, MetricSet, Unit},
@@ -60,9 +60,9 @@ pub const METRICS: &[Description] = &[
 pub enum DnsPhase {
     /// Resolving the server's name.
     Resolve,
-    /// Making the connection, TLS included; over UDP, opening the socket.
+    /// Establishing the connection, including TLS. Over UDP, opening the socket.
     Connect,
-    /// From sending the question until the answer is there.
+    /// From sending the query to receiving the response.
     Request,
 }
 
@@ -87,33 +87,33 @@ impl ConnectPhase for DnsPhase {
 pub struct DnsMeasurements {
     /// The connection to the server.
     pub connection: ConnectionMeasurements<DnsPhase>,
-    /// The answer, once it was read.
-    pub answer: Option<AnswerFacts>,
+    /// The response, once it was parsed.
+    pub response: Option<ResponseFacts>,
 }
 
-/// The facts of an answer that metrics show.
+/// The values of a response that are exported or reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct AnswerFacts {
+pub struct ResponseFacts {
     rcode: Rcode,
     truncated: bool,
     answer: u16,
     authority: u16,
     additional: u16,
-    /// Present when a SOA record was asked for.
+    /// Serial number. Present if the query type was SOA.
     serial: Option<u32>,
 }
 
-impl AnswerFacts {
-    pub(super) fn new(asked: RecordType, answer: &Answer) -> Self {
-        let message = &answer.message;
+impl ResponseFacts {
+    pub(super) fn new(queried: RecordType, response: &Response) -> Self {
+        let message = &response.message;
         let count = |records: &[_]| u16::try_from(records.len()).unwrap_or(u16::MAX);
         Self {
             rcode: message.rcode,
-            truncated: message.truncated || answer.cut,
+            truncated: message.truncated || response.is_cut,
             answer: count(&message.answer),
             authority: count(&message.authority),
             additional: count(&message.additional),
-            serial: (asked == RecordType::SOA).then(|| message.serial.unwrap_or_default()),
+            serial: (queried == RecordType::SOA).then(|| message.serial.unwrap_or_default()),
         }
     }
 }
@@ -124,7 +124,7 @@ impl Default for DnsMeasurements {
         for phase in [DnsPhase::Resolve, DnsPhase::Connect, DnsPhase::Request] {
             connection.phases.begin(phase);
         }
-        Self { connection, answer: None }
+        Self { connection, response: None }
     }
 }
 
@@ -134,8 +134,8 @@ impl Measurements for DnsMeasurements {
     }
 
     fn findings(&mut self) -> Findings {
-        let answer = self.answer.map(|facts| {
-            let AnswerFacts { rcode, truncated, answer, authority, additional, .. } = facts;
+        let answer = self.response.map(|facts| {
+            let ResponseFacts { rcode, truncated, answer, authority, additional, .. } = facts;
             let truncated = if truncated { ", truncated" } else { "" };
             format!("{rcode}{truncated}, {answer} answer, {authority} authority, {additional} additional")
         });
@@ -151,19 +151,19 @@ impl Export for DnsMeasurements {
         }
         phases.export(&DURATION, metrics);
         if let Some(tls) = tls {
-            // Upstream has no metrics of DNS over TLS.
+            // Upstream exports no TLS metrics for DNS.
             metrics.add_facts(tls, &[]);
         }
         if let Some(clock) = clock {
             clock.export(metrics);
         }
-        metrics.add(&QUERY_SUCCEEDED, [], u8::from(self.answer.is_some()));
-        let answer = self.answer;
-        let count = |of: fn(AnswerFacts) -> u16| answer.map_or(0, of);
-        metrics.add(&ANSWER_RECORDS, [], count(|answer| answer.answer));
-        metrics.add(&AUTHORITY_RECORDS, [], count(|answer| answer.authority));
-        metrics.add(&ADDITIONAL_RECORDS, [], count(|answer| answer.additional));
-        if let Some(serial) = answer.and_then(|answer| answer.serial) {
+        metrics.add(&QUERY_SUCCEEDED, [], u8::from(self.response.is_some()));
+        let response = self.response;
+        let count = |of: fn(ResponseFacts) -> u16| response.map_or(0, of);
+        metrics.add(&ANSWER_RECORDS, [], count(|facts| facts.answer));
+        metrics.add(&AUTHORITY_RECORDS, [], count(|facts| facts.authority));
+        metrics.add(&ADDITIONAL_RECORDS, [], count(|facts| facts.additional));
+        if let Some(serial) = response.and_then(|facts| facts.serial) {
             metrics.add(&SERIAL, [], serial);
         }
     }

@@ -1,4 +1,4 @@
-//! The dns prober: one question, one answer, and what its records must be.
+//! The dns prober: one query, and the checks of its response.
 
 mod checks;
 mod exchange;
@@ -8,12 +8,12 @@ mod response;
 mod settings;
 mod warnings;
 
-pub use measurements::{AnswerFacts, DnsMeasurements, DnsPhase, METRICS};
+pub use measurements::{DnsMeasurements, DnsPhase, METRICS, ResponseFacts};
 pub use settings::{DnsProber, RecordRules, Transport};
 
 use dns_text::{RECURSION_DESIRED, query};
 
-use self::exchange::Question;
+use self::exchange::Query;
 use crate::{
     diagnostics::{Failure, Reason, Stage},
     net::{
@@ -52,7 +52,7 @@ impl Prober for DnsProber {
         let identifier = rand::random();
         let Self { query_name: name, query_type: kind, query_class: class, .. } = self;
         let flags = if self.recursion_desired { RECURSION_DESIRED } else { 0 };
-        let question = Question {
+        let query = Query {
             identifier,
             octets: &query::encode(identifier, flags, name, kind.0, class.0),
             server: address.with_port(port),
@@ -60,39 +60,39 @@ impl Prober for DnsProber {
         };
         context.log.debug(
             "Making DNS query",
-            &[("server", &question.server), ("query", name), ("type", kind), ("class", class)],
+            &[("server", &query.server), ("query", name), ("type", kind), ("class", class)],
         );
-        let answer = match self.transport_protocol {
-            Transport::Udp => question.over_udp(context, &mut connection.phases).await?,
+        let response = match self.transport_protocol {
+            Transport::Udp => query.over_udp(context, &mut connection.phases).await?,
             Transport::Tcp if self.dns_over_tls => {
                 let tls = (&self.tls_config, server.host);
-                question.over_tls(context, tls, connection).await?
+                query.over_tls(context, tls, connection).await?
             }
-            Transport::Tcp => question.over_tcp(context, connection).await?,
+            Transport::Tcp => query.over_tcp(context, connection).await?,
         };
-        measurements.answer = Some(AnswerFacts::new(*kind, &answer));
+        measurements.response = Some(ResponseFacts::new(*kind, &response));
         context.log.debug(
             "Got answer",
             &[
-                ("rcode", &answer.message.rcode),
-                ("truncated", &answer.message.truncated),
-                ("answers", &answer.message.answer.len()),
+                ("rcode", &response.message.rcode),
+                ("truncated", &response.message.truncated),
+                ("answers", &response.message.answer.len()),
             ],
         );
         context.enter(Stage::Check);
-        checks::check(self, &answer, context)
+        checks::check(self, &response, context)
     }
 }
 
 impl DnsProber {
-    /// What is not `host:port` is a host, such as an IPv6 address without brackets.
+    /// Splits `host:port`. Any other target is a host, for example an IPv6 address without brackets.
     fn server<'t>(&self, target: &'t str) -> HostPort<'t> {
-        let port = self.usual_port();
+        let port = self.default_port();
         HostPort::split(target).unwrap_or(HostPort { host: target, port })
     }
 
-    /// The port of a server that is named without one.
-    const fn usual_port(&self) -> &'static str {
+    /// Returns the port of a target without one.
+    const fn default_port(&self) -> &'static str {
         if self.dns_over_tls { "853" } else { "53" }
     }
 }

@@ -55,11 +55,11 @@ section! {
     check Self::check;
 }
 
-/// What carries a question.
+/// The transport protocol of a query.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Transport {
-    /// TCP, and TLS on it.
+    /// TCP, with or without TLS.
     Tcp,
     /// UDP.
     #[default]
@@ -84,7 +84,7 @@ section! {
 }
 
 impl RecordRules {
-    /// Warnings about the patterns.
+    /// Returns warnings about the patterns.
     fn warnings(&self) -> impl Iterator<Item = Warning> {
         let lists = [
             ("fail_if_matches_regexp", &self.fail_if_matches_regexp),
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn defaults_are_upstreams() {
+    fn defaults_are_those_of_upstream() {
         let prober =
             parse(json!({"query_name": "a", "query_type": "", "query_class": ""})).unwrap();
         assert_eq!(
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_asked_is_refused() {
+    fn invalid_queries_are_rejected() {
         let long = "a".repeat(64);
         for (value, expected) in [
             (json!({}), "query name must be set for DNS module".to_owned()),

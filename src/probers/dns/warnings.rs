@@ -1,4 +1,4 @@
-//! Warnings about queries that are valid, but unlikely to be meant.
+//! Warnings about queries that are valid, but probably a mistake.
 
 use std::net::IpAddr;
 
@@ -8,7 +8,7 @@ use super::{DnsProber, settings::Transport};
 use crate::settings::{host_name, rule::Warning};
 
 impl DnsProber {
-    /// Warnings about the query.
+    /// Returns warnings about the query.
     pub(super) fn query_warnings(&self) -> Vec<Warning> {
         let name = self.query_name.as_str();
         let mut warnings: Vec<_> = problem_of_name(name, self.query_type)
@@ -24,7 +24,7 @@ impl DnsProber {
     }
 }
 
-/// The problem of a name, as the end of a sentence.
+/// Returns the problem of a name, as the end of a sentence.
 fn problem_of_name(name: &str, kind: RecordType) -> Option<String> {
     if let Some((_, rest)) = name.split_once("://") {
         let host = rest.split(['/', '?', '#', ':']).next().unwrap_or_default();
@@ -74,7 +74,7 @@ fn problem_of_name(name: &str, kind: RecordType) -> Option<String> {
     None
 }
 
-/// The name that PTR records of an address belong to (RFC 1035, section 3.5; RFC 3596).
+/// Returns the name of an address's PTR records (RFC 1035, section 3.5; RFC 3596).
 fn reverse(address: IpAddr) -> String {
     match address {
         IpAddr::V4(address) => {
@@ -95,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_that_cannot_be_meant_are_doubted() {
+    fn suspicious_names_are_reported() {
         let a = RecordType::A;
         for (name, kind, expected) in [
             (
@@ -113,13 +113,13 @@ mod tests {
             ("192.0.2.1", a, "with query_type PTR"),
             ("2001:db8::1", RecordType::PTR, "8.b.d.0.1.0.0.2.ip6.arpa'"),
         ] {
-            let doubt = problem_of_name(name, kind).unwrap_or_default();
-            assert!(doubt.contains(expected), "{name}: {doubt}");
+            let problem = problem_of_name(name, kind).unwrap_or_default();
+            assert!(problem.contains(expected), "{name}: {problem}");
         }
     }
 
     #[test]
-    fn names_that_can_be_meant_are_not_doubted() {
+    fn plausible_names_are_not_reported() {
         for name in [
             "",
             ".",

@@ -1,4 +1,4 @@
-//! The call itself: one request over HTTP/2, and what its answer means.
+//! The health check call over HTTP/2, and the evaluation of its response.
 
 use http::{
     HeaderMap, HeaderValue, Method, Request, StatusCode, Uri,
@@ -8,44 +8,45 @@ use http::{
 use super::{
     GrpcProber,
     measurements::Outcome,
-    message::{self, BadAnswer, ServingStatus},
-    status::{Code, Status, code_of_break, code_of_http},
+    message::{self, InvalidMessage, ServingStatus},
+    status::{Code, Status, code_of_failed_call, code_of_http},
 };
 use crate::{
     diagnostics::{Failure, Reason, Stage},
     net::http::{
-        RequestBody, USER_AGENT as OUR_AGENT, error::ExchangeError, exchange::Response, full_body,
+        RequestBody, USER_AGENT as DEFAULT_AGENT, error::ExchangeError, exchange::Response,
+        full_body,
     },
 };
 
-/// What a call came to.
-pub(super) type Ended = Result<Reply, Broken>;
+/// The result of a call.
+pub(super) type CallResult = Result<Reply, CallError>;
 
-/// A call without an answer that could be read: the code that stands for that, and why.
+/// The failure of a call without a valid response, and the gRPC status code that represents it.
 #[derive(Debug)]
-pub(super) struct Broken {
+pub(super) struct CallError {
     pub(super) code: Code,
     pub(super) failure: Failure,
 }
 
-impl Broken {
-    /// There is no connection to make the call on.
+impl CallError {
+    /// Creates the error of a call for which no connection could be established.
     pub(super) fn unavailable(failure: Failure) -> Self {
         Self { code: Code::UNAVAILABLE, failure }
     }
 
-    fn by(error: ExchangeError) -> Self {
-        let code = code_of_break(error.reset_code());
+    fn of_exchange(error: ExchangeError) -> Self {
+        let code = code_of_failed_call(error.reset_code());
         Self { code, failure: error.failure("The call failed") }
     }
 }
 
-/// A whole response.
+/// A complete response.
 #[derive(Debug, Default)]
 pub(super) struct Reply {
     status: StatusCode,
     head: HeaderMap,
-    /// Whether nothing came behind the head, which then stands for the trailers too.
+    /// Whether the response ended with the head, which then also contains the trailers.
     is_head_all: bool,
     body: Vec<u8>,
     trailers: Option<HeaderMap>,
@@ -53,31 +54,33 @@ pub(super) struct Reply {
 
 const PATH: &str = "/grpc.health.v1.Health/Check";
 
-/// Maximum size of an answer in bytes; a valid one has seven.
-const MAX_ANSWER: usize = 64 << 10;
+/// Maximum size of a response body in bytes. A valid one has seven.
+const MAX_RESPONSE: usize = 64 << 10;
 
-/// Waits for the end of the call, whose request is being sent.
-pub(super) async fn call(sending: impl Future<Output = Result<Response, ExchangeError>>) -> Ended {
-    let mut response = sending.await.map_err(Broken::by)?;
-    // Messages have a length of their own, so gRPC clients ignore Content-Length.
+/// Waits for the complete response of the exchange `sending`.
+pub(super) async fn call(
+    sending: impl Future<Output = Result<Response, ExchangeError>>,
+) -> CallResult {
+    let mut response = sending.await.map_err(CallError::of_exchange)?;
+    // gRPC messages have their own length, so gRPC clients ignore Content-Length.
     response.ignore_length();
     let is_head_all = response.ends_with_head();
-    let body = response.read_body(MAX_ANSWER).await.map_err(Broken::by)?;
+    let body = response.read_body(MAX_RESPONSE).await.map_err(CallError::of_exchange)?;
     let body = body.ok_or_else(|| {
-        let message = format!("The answer is larger than {MAX_ANSWER} bytes");
+        let message = format!("The answer is larger than {MAX_RESPONSE} bytes");
         let failure = Failure::new(Stage::Response, Reason::TooLarge, message);
-        Broken { code: Code::RESOURCE_EXHAUSTED, failure }
+        CallError { code: Code::RESOURCE_EXHAUSTED, failure }
     })?;
     let (trailers, status) = (response.take_trailers(), response.status);
     Ok(Reply { status, head: response.headers, is_head_all, body, trailers })
 }
 
-/// Returns the request. `authority` is the host of its URI.
+/// Creates the request. `authority` is the authority of its URI.
 pub(super) fn request(
     prober: &GrpcProber,
     authority: &str,
-) -> Result<Request<RequestBody>, Broken> {
-    build_request(prober, authority).map_err(|message| Broken {
+) -> Result<Request<RequestBody>, CallError> {
+    build_request(prober, authority).map_err(|message| CallError {
         code: Code::INTERNAL,
         failure: Failure::new(Stage::Request, Reason::InvalidRequest, message),
     })
@@ -87,13 +90,13 @@ fn build_request(prober: &GrpcProber, authority: &str) -> Result<Request<Request
     let scheme = if prober.tls { "https" } else { "http" };
     let uri = Uri::builder().scheme(scheme).authority(authority).path_and_query(PATH).build();
     let uri = uri.map_err(|error| format!("'{authority}' cannot be asked: {error}"))?;
-    // Its length is not announced, as in any call: servers would show it to their services.
+    // gRPC requests have no Content-Length: servers would pass it on to their services as metadata.
     let mut request = Request::new(full_body(message::request(&prober.service)));
     *request.method_mut() = Method::POST;
     *request.uri_mut() = uri;
     let headers = request.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
-    headers.insert(USER_AGENT, HeaderValue::from_static(OUR_AGENT));
+    headers.insert(USER_AGENT, HeaderValue::from_static(DEFAULT_AGENT));
     headers.insert(TE, HeaderValue::from_static("trailers"));
     for (name, value) in prober.metadata.headers() {
         headers.append(name, value);
@@ -102,8 +105,8 @@ fn build_request(prober: &GrpcProber, authority: &str) -> Result<Request<Request
 }
 
 impl Reply {
-    /// How the call ended, and whether that is a success.
-    pub(super) fn judge(&self) -> (Outcome, Result<(), Failure>) {
+    /// Returns the outcome of the call, and whether it is a success.
+    pub(super) fn evaluate(&self) -> (Outcome, Result<(), Failure>) {
         match self.serving() {
             Ok(ServingStatus::SERVING) => {
                 (Outcome { code: Code::OK, serving: Some(ServingStatus::SERVING) }, Ok(()))
@@ -113,45 +116,50 @@ impl Reply {
                 let failure = Failure::new(Stage::Check, Reason::NotServing, message);
                 (Outcome { code: Code::OK, serving: Some(serving) }, Err(failure))
             }
-            Err(Broken { code, failure }) => (Outcome { code, serving: None }, Err(failure)),
+            Err(CallError { code, failure }) => (Outcome { code, serving: None }, Err(failure)),
         }
     }
 
-    fn serving(&self) -> Result<ServingStatus, Broken> {
+    fn serving(&self) -> Result<ServingStatus, CallError> {
         if self.status != StatusCode::OK {
             let message = format!("The server answered {} in place of a gRPC status", self.status);
             let failure = Failure::new(Stage::Check, Reason::Status, message);
-            return Err(Broken { code: code_of_http(self.status), failure });
+            return Err(CallError { code: code_of_http(self.status), failure });
         }
         if !is_grpc(&self.head) {
-            return Err(broken(Code::UNKNOWN, "the answer is not of the type application/grpc"));
+            return Err(invalid_response(
+                Code::UNKNOWN,
+                "the answer is not of the type application/grpc",
+            ));
         }
         let status = match (&self.trailers, self.is_head_all) {
             (Some(trailers), _) => Status::of(trailers),
             (None, true) => Status::of(&self.head),
             (None, false) => {
-                return Err(broken(Code::INTERNAL, "the answer ended without trailers"));
+                return Err(invalid_response(Code::INTERNAL, "the answer ended without trailers"));
             }
         };
-        let Status { code, message } = status.map_err(|error| broken(Code::UNKNOWN, &error))?;
+        let Status { code, message } =
+            status.map_err(|error| invalid_response(Code::UNKNOWN, &error))?;
         if code != Code::OK {
             let message = format!("The call ended with the status {code}: {message}");
             let failure = Failure::new(Stage::Check, Reason::GrpcStatus, message);
-            return Err(Broken { code, failure });
+            return Err(CallError { code, failure });
         }
-        message::answer(&self.body).map_err(|bad| {
-            let named = bad == BadAnswer::Compressed && self.head.contains_key("grpc-encoding");
+        message::response(&self.body).map_err(|invalid| {
+            let named =
+                invalid == InvalidMessage::Compressed && self.head.contains_key("grpc-encoding");
             let code = if named { Code::UNIMPLEMENTED } else { Code::INTERNAL };
-            broken(code, &bad.to_string())
+            invalid_response(code, &invalid.to_string())
         })
     }
 }
 
-fn broken(code: Code, what: &str) -> Broken {
-    Broken { code, failure: Failure::new(Stage::Response, Reason::Protocol, what) }
+fn invalid_response(code: Code, what: &str) -> CallError {
+    CallError { code, failure: Failure::new(Stage::Response, Reason::Protocol, what) }
 }
 
-/// Whether a head says that gRPC follows, in whichever coding.
+/// Returns whether the content type is gRPC, with any message encoding.
 fn is_grpc(head: &HeaderMap) -> bool {
     const TYPE: &[u8] = b"application/grpc";
     let kind = head.get(CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
@@ -177,7 +185,7 @@ mod tests {
     const OK: (&str, &str) = ("grpc-status", "0");
 
     #[test]
-    fn a_reply_becomes_a_code_and_a_reason() {
+    fn replies_map_to_code_and_reason() {
         let body = |status| vec![0, 0, 0, 0, 2, 8, status];
         let whole = |status, trailers: &[_]| Reply {
             head: headers(&[GRPC]),
@@ -223,7 +231,7 @@ mod tests {
             ("compressed", compressed, 13, None, Some(Reason::Protocol)),
             ("compressed with a name", named, 12, None, Some(Reason::Protocol)),
         ] {
-            let (outcome, verdict) = reply.judge();
+            let (outcome, verdict) = reply.evaluate();
             let serving = serving.map(ServingStatus);
             assert_eq!(outcome, Outcome { code: Code(code), serving }, "{name}");
             assert_eq!(verdict.err().map(|failure| failure.reason), reason, "{name}");
@@ -231,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn the_type_of_grpc_is_known_with_what_may_follow_it() {
+    fn content_types_may_have_suffixes_and_parameters() {
         for (kind, expected) in [
             ("application/grpc", true),
             ("application/grpc;charset=utf-8", true),

@@ -53,7 +53,7 @@ pub const METRICS: &[Description] = &[
     HEALTHCHECK_RESPONSE.describe(),
 ];
 
-/// The metrics of TLS that upstream's grpc prober has, once a call was answered.
+/// The TLS metrics that the grpc prober of upstream exports after a successful call.
 const TLS_OF_UPSTREAM: &[&str] =
     &[EARLIEST_CERT_EXPIRY.name, LAST_CHAIN_INFO.name, VERSION_INFO.name];
 
@@ -62,7 +62,7 @@ const TLS_OF_UPSTREAM: &[&str] =
 pub enum GrpcPhase {
     /// Resolving the target's name.
     Resolve,
-    /// Making the connection.
+    /// Establishing the connection.
     Connect,
     /// The TLS handshake.
     Tls,
@@ -87,7 +87,7 @@ impl ConnectPhase for GrpcPhase {
     const TLS: Self = Self::Tls;
 }
 
-/// The parts of what upstream calls the check.
+/// The phases that the upstream phase `check` consists of.
 const CHECK: [GrpcPhase; 3] = [GrpcPhase::Connect, GrpcPhase::Tls, GrpcPhase::Request];
 
 /// The outcome of a call.
@@ -104,7 +104,7 @@ pub struct Outcome {
 pub struct GrpcMeasurements {
     /// The connection.
     pub connection: ConnectionMeasurements<GrpcPhase>,
-    /// The outcome of the call; while it runs, the outcome if the deadline came now.
+    /// The outcome of the call. During the call, it is the outcome of a timeout.
     pub outcome: Option<Outcome>,
 }
 

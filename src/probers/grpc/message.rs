@@ -1,23 +1,23 @@
-//! The two messages of a health check, and the frame around each (`grpc.health.v1.Health`).
+//! The two messages of a health check (`grpc.health.v1.Health`) and their frames.
 //!
-//! A frame is a byte that says whether the message is compressed, its length in four bytes, and
-//! the message. Both messages have one field with the number 1.
+//! A frame consists of one byte (1 if the message is compressed), the length of the message in four
+//! bytes, and the message. Both messages have one field, with the number 1.
 
 use std::fmt;
 
-/// What a service says of itself.
+/// The serving status of a service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ServingStatus(pub i32);
 
 impl ServingStatus {
-    /// Those that have a name, in the order of their numbers.
+    /// The statuses with a name, in the order of their numbers.
     pub const KNOWN: [Self; 4] = [Self(0), Self(1), Self(2), Self(3)];
 
-    /// The service works.
+    /// The service is healthy.
     pub const SERVING: Self = Self(1);
 }
 
-/// The name, or the number where there is none.
+/// Writes the name, or the number if there is none.
 impl fmt::Display for ServingStatus {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
@@ -30,20 +30,20 @@ impl fmt::Display for ServingStatus {
     }
 }
 
-/// Why what came is no answer.
+/// The error of a response that is not exactly one valid message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum BadAnswer {
-    /// Nothing came, or less than was announced.
+pub(super) enum InvalidMessage {
+    /// The message is missing or shorter than its length.
     Incomplete,
     /// There is more than one message.
     TooMany,
-    /// It is compressed, which was not asked for.
+    /// The message is compressed, although the request allows no compression.
     Compressed,
-    /// It is no message of that kind.
+    /// The message cannot be decoded.
     Malformed,
 }
 
-impl fmt::Display for BadAnswer {
+impl fmt::Display for InvalidMessage {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
             Self::Incomplete => "the answer holds no whole message",
@@ -54,14 +54,14 @@ impl fmt::Display for BadAnswer {
     }
 }
 
-/// Bytes before a message.
+/// Size of the frame header in bytes.
 const PREFIX: usize = 5;
 
-/// The field 1 as text, and as a number.
+/// Tags of field 1: `service` (text) and `status` (number).
 const SERVICE: u8 = 1 << 3 | 2;
 const STATUS: u64 = 1 << 3;
 
-/// The request for the status of `service`, with its frame.
+/// Encodes the request for the status of `service`, with its frame.
 pub(super) fn request(service: &str) -> Vec<u8> {
     let mut message = Vec::new();
     if !service.is_empty() {
@@ -69,7 +69,7 @@ pub(super) fn request(service: &str) -> Vec<u8> {
         push_varint(&mut message, service.len());
         message.extend_from_slice(service.as_bytes());
     }
-    // A service's name of 4 GiB fits no configuration.
+    // A configuration cannot contain a name of 4 GiB.
     let length = u32::try_from(message.len()).unwrap_or(u32::MAX);
     [&[0], length.to_be_bytes().as_slice(), &message].concat()
 }
@@ -82,32 +82,32 @@ fn push_varint(bytes: &mut Vec<u8>, mut number: usize) {
     bytes.push(u8::try_from(number).unwrap_or_default());
 }
 
-/// The status in an answer with its frame.
-pub(super) fn answer(framed: &[u8]) -> Result<ServingStatus, BadAnswer> {
-    let (prefix, behind) = framed.split_first_chunk::<PREFIX>().ok_or(BadAnswer::Incomplete)?;
+/// Decodes the status in a response with its frame.
+pub(super) fn response(framed: &[u8]) -> Result<ServingStatus, InvalidMessage> {
+    let (prefix, rest) = framed.split_first_chunk::<PREFIX>().ok_or(InvalidMessage::Incomplete)?;
     let [compressed, length @ ..] = *prefix;
     if compressed != 0 {
-        return Err(BadAnswer::Compressed);
+        return Err(InvalidMessage::Compressed);
     }
     let length = usize::try_from(u32::from_be_bytes(length)).unwrap_or(usize::MAX);
-    let (message, more) = behind.split_at_checked(length).ok_or(BadAnswer::Incomplete)?;
+    let (message, more) = rest.split_at_checked(length).ok_or(InvalidMessage::Incomplete)?;
     if !more.is_empty() {
-        return Err(BadAnswer::TooMany);
+        return Err(InvalidMessage::TooMany);
     }
-    status(message).ok_or(BadAnswer::Malformed)
+    status(message).ok_or(InvalidMessage::Malformed)
 }
 
-/// The last field 1 of a message; fields that are not known are skipped.
+/// Returns the last field 1 of a message. Unknown fields are skipped.
 fn status(message: &[u8]) -> Option<ServingStatus> {
     let mut status = ServingStatus(0);
     let mut rest = message;
     while !rest.is_empty() {
         let key = take_varint(&mut rest)?;
-        if key >> 3 == 0 || key >> 3 > MOST_FIELDS {
+        if key >> 3 == 0 || key >> 3 > MAX_FIELD_NUMBER {
             return None;
         }
         if key == STATUS {
-            // As in any implementation, the lower half of a number that is too large counts.
+            // As in all implementations, only the lower 32 bits are used.
             let [a, b, c, d, ..] = take_varint(&mut rest)?.to_le_bytes();
             status = ServingStatus(i32::from_le_bytes([a, b, c, d]));
             continue;
@@ -120,7 +120,7 @@ fn status(message: &[u8]) -> Option<ServingStatus> {
             1 => 8,
             2 => usize::try_from(take_varint(&mut rest)?).ok()?,
             5 => 4,
-            // Groups are out of use since long before there was a health service.
+            // Groups were deprecated long before the health service existed.
             _ => return None,
         };
         rest = rest.get(length..)?;
@@ -128,16 +128,16 @@ fn status(message: &[u8]) -> Option<ServingStatus> {
     Some(status)
 }
 
-/// The highest number of a field.
-const MOST_FIELDS: u64 = (1 << 29) - 1;
+/// Maximum field number.
+const MAX_FIELD_NUMBER: u64 = (1 << 29) - 1;
 
-/// Takes a number in groups of seven bits, the lowest first.
+/// Takes a variable-length integer: groups of seven bits, the lowest first.
 fn take_varint(bytes: &mut &[u8]) -> Option<u64> {
     let mut number = 0;
     for shift in (0..u64::BITS).step_by(7) {
         let (byte, rest) = bytes.split_first()?;
         *bytes = rest;
-        // Of the tenth group one bit is left.
+        // The tenth group has only one bit.
         if shift == 63 && *byte > 1 {
             return None;
         }
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_names_the_service_if_there_is_one() {
+    fn requests_contain_the_service_if_configured() {
         assert_eq!(request(""), [0, 0, 0, 0, 0]);
         assert_eq!(request("ab"), [0, 0, 0, 0, 4, 0x0a, 2, b'a', b'b']);
         let long = "x".repeat(300);
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_tells_the_status() {
+    fn responses_contain_the_status() {
         let minus_one = [8, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1];
         for (message, status) in [
             (&[][..], 0),
@@ -182,43 +182,46 @@ mod tests {
             (&[0x10, 5, 0x19, 1, 2, 3, 4, 5, 6, 7, 8, 0x25, 1, 2, 3, 4, 8, 2], 2),
             (&[0x0a, 1, 1], 0),
         ] {
-            assert_eq!(answer(&framed(message)), Ok(ServingStatus(status)), "{message:?}");
+            assert_eq!(response(&framed(message)), Ok(ServingStatus(status)), "{message:?}");
         }
     }
 
     #[test]
-    fn what_is_no_answer_is_refused() {
+    fn invalid_responses_are_rejected() {
         let mut compressed = framed(&[8, 1]);
         compressed[0] = 1;
         let two = framed(&[8, 1]).repeat(2);
         for (bytes, error) in [
-            (Vec::new(), BadAnswer::Incomplete),
-            (vec![0, 0, 0, 0, 2, 8], BadAnswer::Incomplete),
-            (vec![0, 0xff, 0xff, 0xff, 0xff, 8], BadAnswer::Incomplete),
-            (two, BadAnswer::TooMany),
-            (compressed, BadAnswer::Compressed),
-            (framed(&[8]), BadAnswer::Malformed),
-            (framed(&[8, 0x80]), BadAnswer::Malformed),
-            (framed(&[0, 1]), BadAnswer::Malformed),
-            (framed(&[0x12, 200, 1]), BadAnswer::Malformed),
-            (framed(&[0x0b]), BadAnswer::Malformed),
-            (framed(&[8, 255, 255, 255, 255, 255, 255, 255, 255, 255, 2]), BadAnswer::Malformed),
+            (Vec::new(), InvalidMessage::Incomplete),
+            (vec![0, 0, 0, 0, 2, 8], InvalidMessage::Incomplete),
+            (vec![0, 0xff, 0xff, 0xff, 0xff, 8], InvalidMessage::Incomplete),
+            (two, InvalidMessage::TooMany),
+            (compressed, InvalidMessage::Compressed),
+            (framed(&[8]), InvalidMessage::Malformed),
+            (framed(&[8, 0x80]), InvalidMessage::Malformed),
+            (framed(&[0, 1]), InvalidMessage::Malformed),
+            (framed(&[0x12, 200, 1]), InvalidMessage::Malformed),
+            (framed(&[0x0b]), InvalidMessage::Malformed),
+            (
+                framed(&[8, 255, 255, 255, 255, 255, 255, 255, 255, 255, 2]),
+                InvalidMessage::Malformed,
+            ),
         ] {
-            assert_eq!(answer(&bytes), Err(error), "{bytes:?}");
+            assert_eq!(response(&bytes), Err(error), "{bytes:?}");
         }
     }
 
     #[test]
-    fn a_status_without_a_name_is_its_number() {
+    fn unknown_statuses_are_shown_as_numbers() {
         assert_eq!(ServingStatus(7).to_string(), "7");
         assert_eq!(ServingStatus::KNOWN.map(|known| known.to_string())[3], "SERVICE_UNKNOWN");
     }
 
     proptest! {
         #[test]
-        fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..40)) {
-            let _ = answer(&bytes);
-            let _ = answer(&framed(&bytes));
+        fn arbitrary_input_does_not_panic(bytes in prop::collection::vec(any::<u8>(), 0..40)) {
+            let _ = response(&bytes);
+            let _ = response(&framed(&bytes));
         }
     }
 }

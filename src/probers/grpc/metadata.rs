@@ -1,4 +1,4 @@
-//! The key `metadata`: what is sent beside the request.
+//! The key `metadata`: additional headers of the request.
 
 use std::collections::BTreeMap;
 
@@ -12,18 +12,18 @@ use crate::settings::{
     secret::is_secret_name,
 };
 
-/// Keys and their values, as they are written; each can be sent as it is.
+/// Keys and values as configured. All of them are valid headers.
 ///
-/// Unlike upstream: those that are secret by their name are not shown.
+/// Unlike in upstream, values are redacted if the name of the key suggests a secret.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "BTreeMap<String, Vec<Bytes>>")]
 pub struct Metadata(BTreeMap<String, Vec<Bytes>>);
 
-/// Keys with this end have values of any bytes.
+/// Suffix of keys with binary values.
 const BINARY: &str = "-bin";
 
-/// Headers that a call has anyway or that HTTP/2 forbids; upstream leaves the first out as well.
-const OWN: [&str; 13] = [
+/// Headers that gRPC sets or HTTP/2 forbids. Upstream also omits those that gRPC sets.
+const RESERVED: [&str; 13] = [
     "connection",
     "content-length",
     "content-type",
@@ -49,20 +49,20 @@ impl Serialize for Metadata {
 }
 
 impl Metadata {
-    /// The headers that are sent.
+    /// Returns the headers that are sent.
     pub(super) fn headers(&self) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
-        let sent = self.0.iter().filter(|(key, _)| !OWN.contains(&key.as_str()));
+        let sent = self.0.iter().filter(|(key, _)| !RESERVED.contains(&key.as_str()));
         sent.flat_map(|(key, values)| {
             values.iter().filter_map(|value| {
-                // Both were tried when the module was read.
+                // The configuration parser has validated both.
                 Some((HeaderName::from_bytes(key.as_bytes()).ok()?, header_value(key, value)?))
             })
         })
     }
 
-    /// The keys that are not sent.
+    /// Returns the keys that are not sent.
     pub(super) fn ignored(&self) -> impl Iterator<Item = &str> {
-        self.0.keys().map(String::as_str).filter(|key| OWN.contains(key))
+        self.0.keys().map(String::as_str).filter(|key| RESERVED.contains(key))
     }
 }
 
@@ -75,15 +75,15 @@ fn header_value(key: &str, value: &Bytes) -> Option<HeaderValue> {
     HeaderValue::from_bytes(printable).ok()
 }
 
-/// Unlike upstream, which takes anything and then fails every probe.
+/// Rejects invalid metadata. Upstream accepts it, and every probe fails.
 impl TryFrom<BTreeMap<String, Vec<Bytes>>> for Metadata {
     type Error = RuleError;
 
     fn try_from(metadata: BTreeMap<String, Vec<Bytes>>) -> Result<Self, RuleError> {
         for (key, values) in &metadata {
-            let may_stand =
+            let is_allowed =
                 |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.');
-            if key.is_empty() || !key.bytes().all(may_stand) {
+            if key.is_empty() || !key.bytes().all(is_allowed) {
                 let message = format!(
                     "'{key}' is not a key of metadata: lower-case letters, digits, '-', '_' and \
                      '.' make one"
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn every_value_becomes_a_header() {
+    fn each_value_is_a_header() {
         let metadata =
             parse(json!({"b-bin": ["\u{0}a", ""], "a": ["x y", "z"], "te": ["gzip"]})).unwrap();
         let headers: Vec<_> = metadata
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn what_can_never_be_sent_is_refused() {
+    fn invalid_metadata_is_rejected() {
         for (metadata, place) in [
             (json!({"Key": ["a"]}), "Key: 'Key' is not a key"),
             (json!({"a b": ["a"]}), "\"a b\": 'a b' is not"),

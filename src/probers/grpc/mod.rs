@@ -1,4 +1,4 @@
-//! The grpc prober: one call of the health service.
+//! The grpc prober: one call to the health service.
 
 mod call;
 mod measurements;
@@ -30,16 +30,16 @@ use crate::{
     },
     probers::{
         Prober, Target,
-        grpc::call::{Broken, Ended, call, request},
+        grpc::call::{CallError, CallResult, request},
     },
 };
 
 impl Prober for GrpcProber {
     type Measurements = GrpcMeasurements;
 
-    /// The target is a host, with or without a port, or a URL, of which no more than that counts.
+    /// The target is a host with an optional port, or a URL, of which only host and port are used.
     ///
-    /// Unlike upstream: the connection goes to the address that was chosen and reported.
+    /// Unlike in upstream, the connection goes to the address that is reported.
     async fn probe(
         &self,
         context: &Context,
@@ -59,12 +59,12 @@ impl Prober for GrpcProber {
         let (outcome, verdict) = match self.check(context, &server, address, connection).await {
             Ok(reply) => {
                 context.enter(Stage::Check);
-                let (outcome, verdict) = reply.judge();
+                let (outcome, verdict) = reply.evaluate();
                 let name = CheckName::of_key("service").or_given(self.service.name.as_ref());
                 context.checks.add(Check::new(name, verdict.clone()));
                 (outcome, verdict)
             }
-            Err(Broken { code, failure }) => (Outcome { code, serving: None }, Err(failure)),
+            Err(CallError { code, failure }) => (Outcome { code, serving: None }, Err(failure)),
         };
         measurements.outcome = Some(outcome);
         context.log.debug("The call ended", &[("code", &outcome.code)]);
@@ -80,57 +80,57 @@ impl GrpcProber {
         server: &Server,
         address: Address,
         connection: &mut ConnectionMeasurements<GrpcPhase>,
-    ) -> Ended {
-        let port = server.port().map_err(Broken::unavailable)?;
+    ) -> CallResult {
+        let port = server.port().map_err(CallError::unavailable)?;
         let options = SocketOptions::default();
         let stream = connection.connect(context, address.with_port(port), &options).await;
-        let stream = stream.map_err(Broken::unavailable)?;
+        let stream = stream.map_err(CallError::unavailable)?;
         let clock = stream.clock();
         let (stream, authority): (Box<dyn Transport>, _) = if self.tls {
             let request = Handshake { server_name: &server.host, alpn: &[b"h2"] };
             let secured = connection.secure(context, stream, &self.tls_config, request).await;
-            let stream = secured.map_err(Broken::unavailable)?;
+            let stream = secured.map_err(CallError::unavailable)?;
             let agreed = connection.tls.as_ref().and_then(|session| session.alpn.as_deref());
             if agreed != Some(b"h2") {
-                return Err(Broken::unavailable(no_http2()));
+                return Err(CallError::unavailable(no_http2()));
             }
             (Box::new(stream), self.secure_authority(server))
         } else {
             (Box::new(stream), server.authority())
         };
-        self.ask(context, stream, (&authority, &clock), &mut connection.phases).await
+        self.call(context, stream, (&authority, &clock), &mut connection.phases).await
     }
 
-    async fn ask(
+    async fn call(
         &self,
         context: &Context,
         stream: Box<dyn Transport>,
         (authority, clock): (&str, &WireClock),
         phases: &mut Phases<GrpcPhase>,
-    ) -> Ended {
+    ) -> CallResult {
         context.enter(Stage::Response);
         context.log.debug(
             "Asking the health service",
             &[("service", &*self.service), ("authority", &authority)],
         );
-        let asking = phases.stopwatch(GrpcPhase::Request);
+        let requesting = phases.stopwatch(GrpcPhase::Request);
         let connection = Connection::http2(stream, clock.clone());
         let (timing, sending) = exchange::send_timed(connection, request(self, authority)?);
         let _waiting = context.waiting_for(|| timing.describe_wait_for_response());
-        let ended = call(sending).await;
-        let answered = timing.response_time().filter(|_| ended.is_ok());
+        let result = call::call(sending).await;
+        let response_time = timing.response_time().filter(|_| result.is_ok());
         let lap = clock.lap();
-        match answered {
-            Some(response_time) => asking.stop_at(response_time),
-            // What was read until then tells how long the peer took; without an end, nothing does.
-            None if lap.end.is_some() => asking.stop_at(lap.waiting),
-            None => drop(asking),
+        match response_time {
+            Some(response_time) => requesting.stop_at(response_time),
+            // At the end of the connection, the time until the last read is the server's time.
+            None if lap.end.is_some() => requesting.stop_at(lap.waiting),
+            None => drop(requesting),
         }
-        ended
+        result
     }
 
-    /// How the server is addressed over TLS: as upstream does it, by the name that its certificate
-    /// is for, without a port.
+    /// Returns the `:authority` of requests over TLS. As in upstream, it is the name that the
+    /// certificate is verified for, without a port.
     fn secure_authority(&self, server: &Server) -> String {
         let name = match self.tls_config.settings().server_name.as_str() {
             "" => &server.host,
@@ -150,30 +150,30 @@ fn invalid(error: &str) -> Failure {
     Failure::new(Stage::Target, Reason::InvalidTarget, message)
 }
 
-/// What a target names.
+/// The server of a target.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Server {
-    /// Without the brackets of an IPv6 address.
+    /// Host, without the brackets of an IPv6 address.
     host: String,
-    /// As it was written, or the usual one.
+    /// Port as written in the target, or the default port.
     port: String,
 }
 
 impl Server {
     fn of(target: &str, tls: bool) -> Result<Self, Failure> {
-        // Unlike upstream, in any letter case: "HTTP" would be taken for a host.
+        // Unlike in upstream, the case is ignored; otherwise "HTTP" would be a host.
         let has_scheme = |scheme: &str| {
             target.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme))
         };
         let is_url = has_scheme("http://") || has_scheme("https://");
         let url = if is_url { target } else { &format!("http://{target}") };
         let url = Url::parse(url).map_err(|error| invalid(&error))?;
-        let usual = settings::default_port(tls);
-        // An IPv6 address without brackets ends in nothing that is a port.
+        let default = settings::default_port(tls);
+        // The end of an IPv6 address without brackets is not a port.
         let bare = url.authority.matches(':').nth(1).is_some() && !url.authority.contains('[');
         let (host, port) = match url.port() {
-            _ if bare => (url.authority.as_str(), usual),
-            port => (hostname(&url.authority), port.unwrap_or(usual)),
+            _ if bare => (url.authority.as_str(), default),
+            port => (hostname(&url.authority), port.unwrap_or(default)),
         };
         Ok(Self { host: host.to_owned(), port: port.to_owned() })
     }
@@ -183,13 +183,13 @@ impl Server {
             .map_err(|message| Failure::new(Stage::Connect, Reason::InvalidTarget, message))
     }
 
-    /// How the server is addressed without TLS.
+    /// Returns the `:authority` of requests without TLS.
     fn authority(&self) -> String {
         host_header(&format!("{}:{}", bracketed(&self.host), self.port))
     }
 }
 
-/// A host as it stands in a URL.
+/// Returns a host in the form of a URL, with brackets around an IPv6 address.
 fn bracketed(host: &str) -> String {
     if host.contains(':') { format!("[{host}]") } else { host.to_owned() }
 }
@@ -199,7 +199,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_target_names_a_host_and_perhaps_a_port() {
+    fn targets_are_hosts_with_optional_ports() {
         for (target, tls, host, port, authority) in [
             ("h:50051", false, "h", "50051", "h:50051"),
             ("h", false, "h", "80", "h:80"),

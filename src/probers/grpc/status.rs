@@ -1,4 +1,4 @@
-//! The status of a call: its code, and what stands for one where there is none.
+//! The gRPC status of a call, and the mapping of HTTP statuses and HTTP/2 errors to gRPC codes.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 
 use crate::net::http::http2::ErrorCode;
 
-/// How a call ended; any number may come, 0 to 16 have a meaning.
+/// A gRPC status code. Servers can send any number; the codes 0 to 16 are defined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Code(pub u32);
 
@@ -23,7 +23,7 @@ impl Code {
     pub(super) const UNAUTHENTICATED: Self = Self(16);
 }
 
-/// The names of the codes from 0 on.
+/// The names of the codes, indexed by code.
 const NAMES: [&str; 17] = [
     "OK",
     "CANCELLED",
@@ -52,23 +52,23 @@ impl fmt::Display for Code {
     }
 }
 
-/// What `grpc-status` and `grpc-message` say.
+/// The values of `grpc-status` and `grpc-message`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Status {
     pub(super) code: Code,
-    /// For people; may be empty.
+    /// Human-readable message. May be empty.
     pub(super) message: String,
 }
 
 impl Status {
-    /// Reads the status from trailers, or from a head that stands for them.
+    /// Parses the status in trailers, or in a head that contains them.
     pub(super) fn of(trailers: &HeaderMap) -> Result<Self, String> {
         let status = trailers.get("grpc-status").ok_or("grpc-status is missing")?;
         let number = status.to_str().ok().and_then(|text| text.parse::<i32>().ok());
         let number =
             number.ok_or_else(|| format!("grpc-status is no number: {}", excerpt(status)))?;
         let message = trailers.get("grpc-message").map(|text| percent_decoded(text.as_bytes()));
-        // As upstream does it, a negative number counts as a very large one.
+        // As in upstream, a negative number is read as an unsigned one.
         Ok(Self { code: Code(number.cast_unsigned()), message: message.unwrap_or_default() })
     }
 }
@@ -77,18 +77,17 @@ fn excerpt(value: &HeaderValue) -> String {
     String::from_utf8_lossy(value.as_bytes()).chars().take(50).collect()
 }
 
-/// Decodes a text in which `%` and two hexadecimal digits stand for a byte. What is no such
-/// sequence is left as it is, since a message must never get lost.
+/// Decodes percent encoding. Invalid sequences are kept, so that the message is never lost.
 fn percent_decoded(text: &[u8]) -> String {
     let digit = |byte: Option<&u8>| byte.and_then(|byte| char::from(*byte).to_digit(16));
     let mut decoded = Vec::with_capacity(text.len());
     let mut rest = text;
-    while let Some((first, behind)) = rest.split_first() {
-        rest = behind;
-        match (*first, digit(behind.first()), digit(behind.get(1))) {
+    while let Some((first, tail)) = rest.split_first() {
+        rest = tail;
+        match (*first, digit(tail.first()), digit(tail.get(1))) {
             (b'%', Some(high), Some(low)) => {
                 decoded.push(u8::try_from(high * 16 + low).unwrap_or_default());
-                rest = behind.get(2..).unwrap_or_default();
+                rest = tail.get(2..).unwrap_or_default();
             }
             (byte, ..) => decoded.push(byte),
         }
@@ -96,7 +95,7 @@ fn percent_decoded(text: &[u8]) -> String {
     String::from_utf8_lossy(&decoded).into_owned()
 }
 
-/// The code that a response without gRPC in it stands for.
+/// Returns the gRPC code for the HTTP status of a response that is not gRPC.
 pub(super) fn code_of_http(status: StatusCode) -> Code {
     match status.as_u16() {
         400 => Code::INTERNAL,
@@ -108,9 +107,9 @@ pub(super) fn code_of_http(status: StatusCode) -> Code {
     }
 }
 
-/// The code of a call that broke off: what a reset of its stream means, or that there is no
-/// connection.
-pub(super) fn code_of_break(reset_code: Option<u32>) -> Code {
+/// Returns the gRPC code of a call without a response: the code for the HTTP/2 error of its stream,
+/// or `UNAVAILABLE`.
+pub(super) fn code_of_failed_call(reset_code: Option<u32>) -> Code {
     reset_code.map_or(Code::UNAVAILABLE, |code| code_of_reset(ErrorCode(code)))
 }
 
@@ -136,9 +135,9 @@ mod tests {
     }
 
     #[test]
-    fn a_status_is_a_number_and_perhaps_words() {
-        let words = status(&[("grpc-status", "5"), ("grpc-message", "no%20such %zz %c3%a4%")]);
-        assert_eq!(words, Ok(Status { code: Code(5), message: "no such %zz ä%".to_owned() }));
+    fn statuses_have_a_number_and_an_optional_message() {
+        let parsed = status(&[("grpc-status", "5"), ("grpc-message", "no%20such %zz %c3%a4%")]);
+        assert_eq!(parsed, Ok(Status { code: Code(5), message: "no such %zz ä%".to_owned() }));
         assert_eq!(status(&[("grpc-status", "0")]).unwrap().code, Code::OK);
         assert_eq!(status(&[("grpc-status", "77")]).unwrap().code, Code(77));
         assert_eq!(status(&[("grpc-status", "-1")]).unwrap().code, Code(u32::MAX));
@@ -148,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_are_no_text_do_not_lose_the_message() {
+    fn messages_with_invalid_utf8_are_kept() {
         assert_eq!(percent_decoded(b"%ff%E4x%4"), "\u{fffd}\u{fffd}x%4");
     }
 
@@ -160,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_grpc_stands_for_a_code() {
+    fn http_statuses_and_http2_errors_map_to_codes() {
         for (status, code) in
             [(200, 2), (301, 2), (400, 13), (401, 16), (403, 7), (404, 12), (429, 14), (500, 2)]
         {

@@ -17,7 +17,7 @@ use crate::{
         proxy::Proxy,
     },
     probers::{
-        MOST_INLINE,
+        MAX_INLINE,
         http::{
             body::{BodyError, Collector},
             buffers, checks,
@@ -85,7 +85,7 @@ async fn evaluate_body(
     // A small body is checked even so, so that a report shows all that is wrong.
     let is_small = response
         .content_length
-        .is_some_and(|length| usize::try_from(length).is_ok_and(|length| length <= MOST_INLINE));
+        .is_some_and(|length| usize::try_from(length).is_ok_and(|length| length <= MAX_INLINE));
     let adds_patterns = is_answer
         && is_small
         && prober.compression.is_none()
@@ -115,7 +115,7 @@ async fn evaluate_body(
     if wants_patterns && outcome.take_or_fail(match_patterns(prober, context, &body).await) {
         measurements.patterns = CheckState::Passed;
     }
-    if adds_patterns && body.len() <= MOST_INLINE {
+    if adds_patterns && body.len() <= MAX_INLINE {
         outcome.take_or_fail(match_patterns(prober, context, &body).await);
     }
     if wants_json && outcome.is_good() {
@@ -220,7 +220,7 @@ async fn match_patterns(
     });
     let unwanted = &prober.fail_if_body_matches_regexp;
     let wanted = &prober.fail_if_body_not_matches_regexp;
-    if body.len() <= MOST_INLINE {
+    if body.len() <= MAX_INLINE {
         return Ok(checks::body(unwanted, wanted, body));
     }
     let (unwanted, wanted, body) = (unwanted.clone(), wanted.clone(), Arc::clone(body));

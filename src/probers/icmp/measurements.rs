@@ -1,4 +1,4 @@
-//! What an icmp probe learns, and its metrics.
+//! The measurements of an icmp probe, and their metrics.
 
 use std::time::Duration;
 
@@ -21,17 +21,17 @@ const REPLY_HOP_LIMIT: Metric =
     Metric::new("probe_icmp_reply_hop_limit", "Hop limit (TTL with IPv4) of the reply.", [])
         .when("when a reply came and the kernel tells");
 
-/// Every metric that only this prober has.
+/// The metrics that only this prober has.
 pub const METRICS: &[Description] = &[DURATION.describe(), REPLY_HOP_LIMIT.describe()];
 
-/// The parts of an icmp probe.
+/// The phases of an icmp probe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IcmpPhase {
     /// Resolving the target's name.
     Resolve,
-    /// Making the socket and the packet.
+    /// Opening the socket and creating the packet.
     Setup,
-    /// From the request's departure to the reply's arrival.
+    /// The round trip: from sending the request to receiving the reply.
     Rtt,
 }
 
@@ -49,14 +49,14 @@ impl Phase for IcmpPhase {
     }
 }
 
-/// What an icmp probe learns.
+/// The measurements of an icmp probe.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IcmpMeasurements {
-    /// The address that was probed, once resolution began.
+    /// The resolution of the target, once it started.
     pub resolution: Option<Resolution>,
-    /// All phases are there from the start; one that was not finished took no time.
+    /// The phases. All exist from the start; a phase that did not finish has the duration 0.
     pub phases: Phases<IcmpPhase>,
-    /// The hop limit of the reply, if it came and the kernel gave it.
+    /// The hop limit of the reply, if one arrived and the kernel reported it.
     pub reply_hop_limit: Option<u8>,
 }
 
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn a_probe_that_learned_nothing_has_its_phases() {
+    fn all_phases_are_exported_by_default() {
         let mut metrics = MetricSet::default();
         IcmpMeasurements::default().export(&mut metrics);
         let text = metrics.render();
@@ -116,14 +116,14 @@ mod tests {
     }
 
     #[test]
-    fn address_and_hop_limit_come_when_they_are_known() {
-        let seen = IcmpMeasurements {
+    fn address_and_hop_limit_are_exported_if_known() {
+        let measurements = IcmpMeasurements {
             resolution: Some(Resolution::default()),
             reply_hop_limit: Some(63),
             ..IcmpMeasurements::default()
         };
         assert_eq!(
-            names(&seen),
+            names(&measurements),
             [
                 "probe_icmp_duration_seconds",
                 "probe_dns_lookup_time_seconds",

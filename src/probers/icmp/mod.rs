@@ -36,18 +36,19 @@ impl Prober for IcmpProber {
         &self,
         context: &Context,
         target: &Target,
-        seen: &mut IcmpMeasurements,
+        measurements: &mut IcmpMeasurements,
     ) -> Result<(), Failure> {
-        let resolving = seen.phases.stopwatch(IcmpPhase::Resolve);
-        let address = resolve(context, &target.name, &self.ip, &mut seen.resolution).await?;
+        let resolving = measurements.phases.stopwatch(IcmpPhase::Resolve);
+        let address =
+            resolve(context, &target.name, &self.ip, &mut measurements.resolution).await?;
         drop(resolving);
 
         context.enter(Stage::Connect);
         context.attempt(Peer::Host(address.ip()))?;
-        let begun = Instant::now();
+        let started_at = Instant::now();
         let (socket, echo) = self.set_up(address.with_port(0))?;
         let request = echo.request();
-        seen.phases.add(IcmpPhase::Setup, begun.elapsed());
+        measurements.phases.add(IcmpPhase::Setup, started_at.elapsed());
         context.log.debug(
             "Sending the request",
             &[("socket", &socket.access), ("sequence", &echo.sequence), ("bytes", &request.len())],
@@ -61,11 +62,11 @@ impl Prober for IcmpProber {
         })?;
 
         context.enter(Stage::Response);
-        let waiting = seen.phases.stopwatch(IcmpPhase::Rtt);
+        let waiting = measurements.phases.stopwatch(IcmpPhase::Rtt);
         let arrival = wait_for_reply(context, &socket, &echo, address.ip()).await?;
         let sent = arrival.sent.unwrap_or(arrival.at);
         waiting.stop_at(arrival.at.since(sent));
-        seen.reply_hop_limit = arrival.hop_limit;
+        measurements.reply_hop_limit = arrival.hop_limit;
         context.log.debug(
             "Received the reply",
             &[
@@ -157,7 +158,8 @@ impl fmt::Display for Ignored {
     }
 }
 
-/// Text at the start of a payload. It is that of blackbox_exporter, since receivers may look for it.
+/// Text at the start of a payload. It is the text of blackbox_exporter, because receivers may look
+/// for it.
 const PAYLOAD: &[u8] = b"Prometheus Blackbox Exporter";
 
 /// Returns a payload of `size` bytes: the text, cut or padded with zeros. Without a size the text.
@@ -205,30 +207,30 @@ mod tests {
             return None;
         }
         let target = Target { name: target.to_owned(), hostname: None };
-        let mut seen = IcmpMeasurements::default();
-        let result = prober.probe(&context(), &target, &mut seen).await;
+        let mut measurements = IcmpMeasurements::default();
+        let result = prober.probe(&context(), &target, &mut measurements).await;
         if let Err(Failure { reason: Reason::PermissionDenied, message, .. }) = &result {
             skip(Missing::Icmp, message);
             return None;
         }
-        Some((result, seen))
+        Some((result, measurements))
     }
 
     #[tokio::test]
-    async fn this_host_answers_over_both_versions() {
+    async fn loopback_replies_over_both_versions() {
         for target in ["127.0.0.1", "::1"] {
             for (payload_size, dont_fragment) in
                 [(None, false), (Some(1), true), (Some(9000), false)]
             {
                 let prober =
                     IcmpProber { payload_size, dont_fragment, ttl: Some(7), ..Default::default() };
-                let Some((result, seen)) = probe(&prober, target).await else { continue };
+                let Some((result, measurements)) = probe(&prober, target).await else { continue };
                 result.expect("loopback answers");
-                let rtt = seen.phases.spent(IcmpPhase::Rtt).expect("begun");
+                let rtt = measurements.phases.spent(IcmpPhase::Rtt).expect("begun");
                 assert!(rtt > Duration::ZERO && rtt < Duration::from_secs(30), "{rtt:?}");
                 // The reply of loopback has the default hop limit of the system.
-                let is_own = seen.reply_hop_limit.is_some_and(|hops| hops > 7);
-                assert_eq!(is_own, SUPPORTED, "{seen:?}");
+                let is_default = measurements.reply_hop_limit.is_some_and(|hops| hops > 7);
+                assert_eq!(is_default, SUPPORTED, "{measurements:?}");
                 assert!(kernel_timestamps_available(SocketKind::Icmp) || !SUPPORTED);
             }
         }
@@ -248,7 +250,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_packet_that_does_not_fit_fails_at_once() {
+    async fn oversized_packets_fail_immediately() {
         let prober = IcmpProber { payload_size: Some(65_527), ..Default::default() };
         let Some((result, _)) = probe(&prober, "127.0.0.1").await else { return };
         let failure = result.expect_err("IPv4 carries 65,507 bytes");
@@ -256,16 +258,16 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_source_address_must_be_of_the_targets_family() {
+    async fn the_source_address_must_have_the_family_of_the_target() {
         let source = Some("::1".parse().expect("an address"));
         let prober = IcmpProber { source_ip_address: source, ..Default::default() };
-        let Some((result, seen)) = probe(&prober, "127.0.0.1").await else { return };
+        let Some((result, measurements)) = probe(&prober, "127.0.0.1").await else { return };
         assert_eq!(result.expect_err("wrong family").reason, Reason::InvalidRequest);
-        assert!(seen.resolution.is_some(), "the address is reported all the same");
+        assert!(measurements.resolution.is_some(), "the address is reported all the same");
     }
 
     #[tokio::test]
-    async fn the_policy_is_asked_before_a_socket_is_opened() {
+    async fn the_policy_is_checked_before_a_socket_is_opened() {
         let mut context = context();
         context.policy = Policy::new(|peer| {
             Err(Failure::new(Stage::Connect, Reason::PermissionDenied, format!("{peer} is denied")))
@@ -287,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_ignored_is_counted() {
+    fn ignored_packets_are_counted() {
         for (packets, notices, expected) in [
             (0, 0, ""),
             (1, 0, "; 1 packet ignored: no reply to this request"),
@@ -303,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn every_request_has_its_own_number() {
+    fn sequence_numbers_differ() {
         assert_ne!(next_sequence(), next_sequence());
     }
 }

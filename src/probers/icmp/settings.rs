@@ -137,14 +137,14 @@ mod tests {
     }
 
     #[test]
-    fn zero_means_the_systems_default() {
+    fn zero_means_the_default_of_the_system() {
         let prober = parse(json!({"ttl": 0, "payload_size": 0})).unwrap();
         assert_eq!((prober.ttl, prober.payload_size), (None, None));
         assert_eq!(parse(json!({})).unwrap(), IcmpProber::default());
     }
 
     #[test]
-    fn values_out_of_range_are_refused() {
+    fn values_out_of_range_are_rejected() {
         for (value, expected) in [
             (json!({"ttl": -1}), "\"ttl\" cannot be negative"),
             (json!({"ttl": 256}), "\"ttl\" cannot exceed 255"),

@@ -1,4 +1,4 @@
-//! The socket of a probe: opened, filtered and connected as the module says.
+//! The socket of a probe, with the filter and the options of the module.
 
 use std::{fs, io, net::SocketAddr};
 
@@ -22,9 +22,9 @@ pub(super) struct IcmpSocket {
 }
 
 impl IcmpSocket {
-    /// Opens a socket to `address` with the options of the module. `identifier` is that of the
-    /// requests, if the socket is raw.
-    #[expect(clippy::disallowed_methods, reason = "the policy was asked")]
+    /// Opens a socket to `address` with the options of the module. If the socket is raw,
+    /// `identifier` is the identifier of the requests.
+    #[expect(clippy::disallowed_methods, reason = "the caller has checked the policy")]
     pub(super) fn open(
         prober: &IcmpProber,
         address: SocketAddr,
@@ -115,7 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_missing_is_said_exactly() {
+    fn missing_permissions_are_named() {
         let message = missing(65_534, "1\t0");
         for part in [
             "net.ipv4.ping_group_range, which is \"1 0\"",

@@ -12,38 +12,38 @@ use crate::{
     },
 };
 
-/// TLS if the module wants it, and the dialogue if there is one.
+/// The TLS handshake and the dialogue of a probe, if they are configured.
 pub struct Conversation<'c> {
-    /// The probe that it is part of.
+    /// The context of the probe.
     pub context: &'c Context,
-    /// The dialogue.
+    /// The steps of the dialogue.
     pub query_response: &'c QueryResponse,
-    /// How TLS is spoken, from the start or after `starttls`.
+    /// TLS client for `tls` and for `starttls`.
     pub tls_config: &'c TlsClient,
-    /// The name to ask for and to check, unless the settings have one.
+    /// TLS server name if the settings have none.
     pub server_name: &'c str,
     /// The measurements of the probe.
     pub measurements: &'c mut StreamMeasurements,
 }
 
 impl Conversation<'_> {
-    /// Holds the conversation over `stream`; `tls` says whether TLS is spoken from the start.
-    pub async fn hold(mut self, mut stream: WireStream, tls: bool) -> Result<(), Failure> {
+    /// Runs the conversation over `stream`. With `tls`, it starts with a TLS handshake.
+    pub async fn run(mut self, mut stream: WireStream, tls: bool) -> Result<(), Failure> {
         let clock = stream.clock();
         if tls {
             let stream = self.secure(stream).await?;
-            return self.hold_over_tls(stream, &clock, 0).await;
+            return self.run_over_tls(stream, &clock, 0).await;
         }
         match self.talk(&mut stream, &clock, 0).await? {
             Standing::Finished => Ok(()),
             Standing::StartTls { next } => {
                 let stream = self.secure(stream).await?;
-                self.hold_over_tls(stream, &clock, next).await
+                self.run_over_tls(stream, &clock, next).await
             }
         }
     }
 
-    async fn hold_over_tls(
+    async fn run_over_tls(
         &mut self,
         mut stream: TlsStream<WireStream>,
         clock: &WireClock,
@@ -51,7 +51,7 @@ impl Conversation<'_> {
     ) -> Result<(), Failure> {
         match self.talk(&mut stream, clock, first).await? {
             Standing::Finished => Ok(()),
-            // Refused when the module is read.
+            // The configuration parser rejects this.
             Standing::StartTls { .. } => {
                 let message = "the connection speaks TLS already";
                 Err(Failure::new(Stage::Tls, Reason::InvalidRequest, message))

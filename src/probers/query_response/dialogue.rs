@@ -1,4 +1,4 @@
-//! Holds a dialogue over a stream of bytes, whatever carries it.
+//! Runs a dialogue over a byte stream (TCP, unix socket or TLS).
 
 use bytes::{BufMut as _, BytesMut};
 use tokio::{
@@ -10,7 +10,7 @@ use super::{
     Step,
     facts::DialogueFacts,
     progress::{Doing, Progress},
-    read_buffer::Inbox,
+    read_buffer::ReadBuffer,
 };
 use crate::{
     diagnostics::{Check, Failure, Reason, Stage, log::Excerpt},
@@ -18,45 +18,45 @@ use crate::{
     settings::{bytes::Bytes, regexp::Captures},
 };
 
-/// Bytes that a peer may say in one dialogue; none that makes sense comes near.
-pub const MOST_BYTES: usize = 16 << 20;
+/// Maximum number of bytes that a dialogue receives. Real dialogues are far below.
+pub const MAX_RECEIVED: usize = 16 << 20;
 
-/// Bytes that are read at a time.
+/// Maximum number of bytes per read.
 const READ_AHEAD: usize = 4096;
 
-/// Where a dialogue stands when nothing more can be said on its stream.
+/// The state of a dialogue when it stops using its stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing {
     /// All steps are done.
     Finished,
-    /// The connection has to turn to TLS, and the dialogue goes on there.
+    /// The connection starts TLS, and the dialogue continues over it.
     StartTls {
-        /// The step to go on with.
+        /// Index of the next step.
         next: usize,
     },
 }
 
-/// Goes through `steps`, from the one with the number `first` on.
+/// Runs `steps`, starting at index `first`.
 ///
-/// What the peer has said beyond the last line that was waited for, before the connection turns to
-/// TLS, is thrown away, as upstream does it: it may have been put there by somebody in between.
+/// Data that arrived before the start of TLS and that no step has read is discarded, as in upstream:
+/// an attacker on the network may have injected it.
 pub async fn talk<S: AsyncRead + AsyncWrite + Unpin>(
     context: &Context,
     stream: &mut S,
     steps: &[Step],
     first: usize,
-    seen: &mut DialogueFacts,
+    facts: &mut DialogueFacts,
 ) -> Result<Standing, Failure> {
-    let (inbox, progress) = (Inbox::default(), Progress::at(first));
-    let mut dialogue = Dialogue { context, stream, steps, inbox, received: 0, progress };
+    let (read_buffer, progress) = (ReadBuffer::default(), Progress::at(first));
+    let mut dialogue = Dialogue { context, stream, steps, read_buffer, received: 0, progress };
     for (index, step) in steps.iter().enumerate().skip(first) {
         dialogue.progress.begin_step(index);
         begin_step(context, step, index);
-        let heard = dialogue.hear(step, seen).await;
-        let send = end_check(context, step, index, heard)?;
-        dialogue.say(step, send).await?;
+        let received = dialogue.receive(step, facts).await;
+        let send = end_check(context, step, index, received)?;
+        dialogue.respond(step, send).await?;
         if step.starttls {
-            let leftover = dialogue.inbox.bytes.len();
+            let leftover = dialogue.read_buffer.bytes.len();
             if leftover > 0 {
                 let bytes: &[(_, &dyn std::fmt::Display)] = &[("bytes", &leftover)];
                 context.log.warn("Ignoring what the peer said before STARTTLS", bytes);
@@ -67,7 +67,7 @@ pub async fn talk<S: AsyncRead + AsyncWrite + Unpin>(
     Ok(Standing::Finished)
 }
 
-/// Notes that a step begins, which is a check if it expects something.
+/// Logs the start of a step and begins its check, if it has one.
 pub fn begin_step(context: &Context, step: &Step, index: usize) {
     context.log.debug("Processing query response entry", &[("entry_number", &index)]);
     if step.is_check() {
@@ -75,48 +75,52 @@ pub fn begin_step(context: &Context, step: &Step, index: usize) {
     }
 }
 
-/// Notes whether what a step expects came, and gives what it is to send back.
+/// Records the result of a step's check and returns the result.
 ///
 /// # Errors
-/// That of the step.
+/// Returns the failure of the step.
 pub fn end_check<T>(
     context: &Context,
     step: &Step,
     index: usize,
-    heard: Result<T, Failure>,
+    received: Result<T, Failure>,
 ) -> Result<T, Failure> {
     if step.is_check() {
-        let outcome = heard.as_ref().map(|_| ()).map_err(Failure::clone);
+        let outcome = received.as_ref().map(|_| ()).map_err(Failure::clone);
         context.checks.end(Check::new(step.check_name(index), outcome));
     }
-    heard
+    received
 }
 
 struct Dialogue<'d, S> {
     context: &'d Context,
     stream: &'d mut S,
     steps: &'d [Step],
-    inbox: Inbox,
+    read_buffer: ReadBuffer,
     received: usize,
     progress: Progress,
 }
 
-/// A dialogue that is cut off says what it was waiting for.
+/// Describes the pending wait, for the message of a timeout.
 impl<S> Drop for Dialogue<'_, S> {
     fn drop(&mut self) {
-        let Self { context, steps, inbox, progress, .. } = self;
-        drop(context.waiting_for(|| progress.describe(steps, &inbox.bytes)));
+        let Self { context, steps, read_buffer, progress, .. } = self;
+        drop(context.waiting_for(|| progress.describe(steps, &read_buffer.bytes)));
     }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Dialogue<'_, S> {
-    /// Expects a line or bytes, if asked for; returns what to send then.
-    async fn hear(&mut self, step: &Step, seen: &mut DialogueFacts) -> Result<Vec<u8>, Failure> {
+    /// Receives the expected line or bytes of the step, if any. Returns the bytes to send.
+    async fn receive(
+        &mut self,
+        step: &Step,
+        facts: &mut DialogueFacts,
+    ) -> Result<Vec<u8>, Failure> {
         let mut send = step.send.as_slice().to_vec();
         if let Some(pattern) = &step.expect {
             loop {
                 let Some(line) = self.line().await? else {
-                    seen.failed_due_to_regex = true;
+                    facts.failed_due_to_regex = true;
                     let last = self.progress.last_line().map_or_else(
                         || "before it sent a line".to_owned(),
                         |line| format!("after \"{}\"", step.shown(&Excerpt(line))),
@@ -136,7 +140,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Dialogue<'_, S> {
                     let fields = [("regexp", regexp), ("line", excerpt)];
                     self.context.log.debug("Regexp matched", &fields);
                     send = expand(captures, &step.send);
-                    seen.note_match(&step.labels, captures);
+                    facts.note_match(&step.labels, captures);
                 }
                 let is_match = captures.is_some();
                 self.progress.note_line(line);
@@ -146,13 +150,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Dialogue<'_, S> {
             }
         }
         if !step.expect_bytes.is_empty() {
-            self.expect_bytes(step, seen).await?;
+            self.expect_bytes(step, facts).await?;
         }
         Ok(send)
     }
 
-    /// Sends what there is to send.
-    async fn say(&mut self, step: &Step, mut send: Vec<u8>) -> Result<(), Failure> {
+    /// Sends the bytes of a step, if any, with a line feed unless the step disables it.
+    async fn respond(&mut self, step: &Step, mut send: Vec<u8>) -> Result<(), Failure> {
         if send.is_empty() {
             return Ok(());
         }
@@ -162,33 +166,37 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Dialogue<'_, S> {
         self.send(step, &send).await
     }
 
-    /// The next line; none when the peer has ended.
+    /// Reads the next line. Returns `None` at the end of the stream.
     async fn line(&mut self) -> Result<Option<BytesMut>, Failure> {
         self.context.enter(Stage::Response);
         self.progress.doing = Doing::AwaitingLine;
-        // One read may hold very many short lines, and others want to be served meanwhile.
+        // One read may contain many short lines. This lets other tasks run between them.
         consume_budget().await;
         loop {
-            let line = self.inbox.take_line().map_err(|error| {
+            let line = self.read_buffer.take_line().map_err(|error| {
                 self.failure(Stage::Response, Reason::TooLarge, &error.to_string())
             })?;
-            if line.is_some() || self.inbox.has_ended {
+            if line.is_some() || self.read_buffer.has_ended {
                 return Ok(line);
             }
             self.read().await?;
         }
     }
 
-    async fn expect_bytes(&mut self, step: &Step, seen: &mut DialogueFacts) -> Result<(), Failure> {
+    async fn expect_bytes(
+        &mut self,
+        step: &Step,
+        facts: &mut DialogueFacts,
+    ) -> Result<(), Failure> {
         let expected = step.expect_bytes.as_slice();
         self.context.enter(Stage::Response);
         self.progress.doing = Doing::AwaitingBytes;
         let bytes = loop {
-            if let Some(bytes) = self.inbox.take_bytes(expected.len()) {
+            if let Some(bytes) = self.read_buffer.take_bytes(expected.len()) {
                 break bytes;
             }
-            if self.inbox.has_ended {
-                let (came, wanted) = (self.inbox.bytes.len(), expected.len());
+            if self.read_buffer.has_ended {
+                let (came, wanted) = (self.read_buffer.bytes.len(), expected.len());
                 let what = format!(
                     "the peer closed the connection after {came} of {wanted} expected bytes"
                 );
@@ -201,7 +209,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Dialogue<'_, S> {
         if bytes == expected {
             return Ok(());
         }
-        seen.failed_due_to_bytes = true;
+        facts.failed_due_to_bytes = true;
         let what = format!(
             "expected the bytes \"{}\", got \"{}\"",
             step.shown(&expected.escape_ascii()),
@@ -224,19 +232,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Dialogue<'_, S> {
         })
     }
 
-    /// Reads what is there, and waits for something if nothing is.
+    /// Reads the available data. Waits if there is none.
     async fn read(&mut self) -> Result<(), Failure> {
-        let Some(allowed) = MOST_BYTES.checked_sub(self.received).filter(|rest| *rest > 0) else {
-            let what = format!("the peer said more than {MOST_BYTES} bytes");
+        let Some(allowed) = MAX_RECEIVED.checked_sub(self.received).filter(|rest| *rest > 0) else {
+            let what = format!("the peer said more than {MAX_RECEIVED} bytes");
             return Err(self.failure(Stage::Response, Reason::TooLarge, &what));
         };
-        self.inbox.bytes.reserve(READ_AHEAD);
-        let mut buffer = (&mut self.inbox.bytes).limit(READ_AHEAD.min(allowed));
+        self.read_buffer.bytes.reserve(READ_AHEAD);
+        let mut buffer = (&mut self.read_buffer.bytes).limit(READ_AHEAD.min(allowed));
         let length = self.stream.read_buf(&mut buffer).await.map_err(|error| {
             Failure::io(Stage::Response, &format!("{}: reading", self.place()), &error)
         })?;
         self.received += length;
-        self.inbox.has_ended = length == 0;
+        self.read_buffer.has_ended = length == 0;
         Ok(())
     }
 
@@ -249,7 +257,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Dialogue<'_, S> {
     }
 }
 
-/// `template` with `$1` and the like replaced; bytes that are not text stay as they are.
+/// Returns `template` with its references (`$1`) replaced. Bytes that are not UTF-8 are kept.
 #[must_use]
 pub fn expand(captures: &Captures<'_>, template: &Bytes) -> Vec<u8> {
     let mut expanded = Vec::new();
@@ -270,18 +278,21 @@ mod tests {
     use super::*;
     use crate::{net::resolve::Resolver, settings::regexp::Regexp};
 
-    /// Holds a dialogue with a peer that says all it has to say at once, and ends.
-    fn talk_to(said: &[u8], steps: &[Step]) -> (Result<Standing, Failure>, DialogueFacts, Vec<u8>) {
-        let mut heard = Vec::new();
-        let mut seen = DialogueFacts::default();
+    /// Runs a dialogue with a peer that sends `input` at once and closes the connection.
+    fn talk_to(
+        input: &[u8],
+        steps: &[Step],
+    ) -> (Result<Standing, Failure>, DialogueFacts, Vec<u8>) {
+        let mut written = Vec::new();
+        let mut facts = DialogueFacts::default();
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let standing = runtime.block_on(async {
             let deadline = Instant::now() + Duration::from_mins(1);
             let context = Context::new(deadline, Arc::new(Resolver::system()));
-            let mut stream = tokio::io::join(said, &mut heard);
-            talk(&context, &mut stream, steps, 0, &mut seen).await
+            let mut stream = tokio::io::join(input, &mut written);
+            talk(&context, &mut stream, steps, 0, &mut facts).await
         });
-        (standing, seen, heard)
+        (standing, facts, written)
     }
 
     fn expect(pattern: &str) -> Step {
@@ -289,31 +300,31 @@ mod tests {
     }
 
     #[test]
-    fn templates_that_are_not_text_are_filled_in_too() {
+    fn references_in_binary_templates_are_expanded() {
         let send = Bytes::from(b"\xff$1\xfe${".to_vec());
         let steps = [Step { send, skip_newline_on_send: true, ..expect("^(.)b") }];
-        let (standing, _, heard) = talk_to(b"ab\n", &steps);
+        let (standing, _, written) = talk_to(b"ab\n", &steps);
         assert_eq!(standing, Ok(Standing::Finished));
-        assert_eq!(heard, b"\xffa\xfe${");
+        assert_eq!(written, b"\xffa\xfe${");
     }
 
     #[test]
-    fn what_is_empty_once_filled_in_is_not_sent() {
+    fn empty_expansions_are_not_sent() {
         let steps = [Step { send: "$9".into(), ..expect("a") }];
-        let (standing, _, heard) = talk_to(b"a\n", &steps);
+        let (standing, _, written) = talk_to(b"a\n", &steps);
         assert_eq!(standing, Ok(Standing::Finished));
-        assert_eq!(heard, b"");
+        assert_eq!(written, b"");
     }
 
     #[test]
-    fn a_dialogue_stops_where_tls_begins() {
+    fn starttls_ends_the_plaintext_dialogue() {
         let steps = [Step { starttls: true, ..expect("a") }, expect("b")];
         let (standing, _, _) = talk_to(b"a\nb\n", &steps);
         assert_eq!(standing, Ok(Standing::StartTls { next: 1 }));
     }
 
     #[test]
-    fn a_failure_names_its_step() {
+    fn failures_contain_the_step() {
         let (standing, _, _) = talk_to(b"a\nb\n", &[expect("a"), expect("c")]);
         let failure = standing.unwrap_err();
         assert_eq!(
@@ -323,12 +334,12 @@ mod tests {
     }
 
     #[test]
-    fn what_a_peer_says_is_bounded() {
+    fn received_bytes_are_limited() {
         let line = [vec![b'x'; 4095], vec![b'\n']].concat();
-        let (standing, seen, _) =
-            talk_to(&line.repeat(MOST_BYTES / line.len() + 1), &[expect("y")]);
+        let (standing, facts, _) =
+            talk_to(&line.repeat(MAX_RECEIVED / line.len() + 1), &[expect("y")]);
         assert_eq!(standing.unwrap_err().reason, Reason::TooLarge);
-        assert!(!seen.failed_due_to_regex);
+        assert!(!facts.failed_due_to_regex);
     }
 
     fn step() -> impl Strategy<Value = Step> {
@@ -348,12 +359,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_peer_makes_a_dialogue_panic(
-            said in prop::collection::vec(prop_oneof![Just(b'a'), Just(b'\n'), any::<u8>()], 0..60),
+        fn arbitrary_input_does_not_panic(
+            input in prop::collection::vec(prop_oneof![Just(b'a'), Just(b'\n'), any::<u8>()], 0..60),
             steps in prop::collection::vec(step(), 0..6),
         ) {
-            let (standing, seen, _) = talk_to(&said, &steps);
-            let is_mismatch = seen.failed_due_to_regex || seen.failed_due_to_bytes;
+            let (standing, facts, _) = talk_to(&input, &steps);
+            let is_mismatch = facts.failed_due_to_regex || facts.failed_due_to_bytes;
             let reason = standing.err().map(|failure| failure.reason);
             prop_assert_eq!(is_mismatch, reason == Some(Reason::Dialogue));
         }

@@ -1,4 +1,4 @@
-//! Describes a dialogue in words.
+//! Describes a dialogue in plain text.
 
 use crate::{
     probers::query_response::{QueryResponse, Step},
@@ -6,22 +6,23 @@ use crate::{
 };
 
 impl QueryResponse {
-    /// Describes when TLS starts; `settings` then describes how. `tls` means from the start.
+    /// Describes when TLS starts. `settings` describes the TLS settings. With `tls`, TLS starts
+    /// before the dialogue.
     pub fn explain_tls(
         &self,
         tls: bool,
         words: &mut Explanation,
         settings: impl FnOnce(&str, &mut Explanation),
     ) {
-        let turn = self.steps().iter().position(|step| step.starttls);
-        match turn {
+        let starttls = self.steps().iter().position(|step| step.starttls);
+        match starttls {
             _ if tls => settings("From the start", words),
             Some(index) => settings(&format!("After step {}", index + 1), words),
             None => words.say_default(Topic::Tls, "Not used."),
         }
     }
 
-    /// Describes a probe that connects for the dialogue.
+    /// Describes the data that a tcp or unix probe sends, and the causes of failure.
     pub fn explain_connection(&self, words: &mut Explanation) {
         if self.is_empty() {
             words.say_default(Topic::Sends, "No data is sent; the probe succeeds once connected.");
@@ -31,7 +32,7 @@ impl QueryResponse {
         words.say(Topic::Fails, "Connection refused, connection closed early, or timeout.");
     }
 
-    /// Describes all steps; `line` is the unit of the data that the peer sends.
+    /// Describes all steps. `line` is the unit of received data: "line" or "message".
     pub fn explain(&self, line: &str, words: &mut Explanation) {
         for (index, step) in self.steps().iter().enumerate() {
             words.step(index + 1, step.name.as_ref(), &step.explain(line));

@@ -1,4 +1,4 @@
-//! What a dialogue learns, and the metrics that show it.
+//! The results of a dialogue, and their metrics.
 
 use super::{Label, stream_measurements::DURATION};
 use crate::{
@@ -25,8 +25,8 @@ const EXPECT_INFO: Metric = Metric::new(
 )
 .when("when a step with labels matched; the labels are those of the module");
 
-/// The metrics of a connection with a dialogue; `probe_expect_info` has labels of the
-/// configuration's choice.
+/// The metrics of a connection with a dialogue. The configuration defines the labels of
+/// `probe_expect_info`.
 pub const METRICS: &[Description] = &[
     DURATION.describe(),
     FAILED_DUE_TO_REGEX.describe(),
@@ -34,12 +34,13 @@ pub const METRICS: &[Description] = &[
     EXPECT_INFO.describe(),
 ];
 
-/// What a dialogue learns. There is one as soon as a dialogue could begin, even if there is none.
+/// The results of a dialogue. They exist from the time at which a dialogue could start, also if
+/// none is configured.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DialogueFacts {
-    /// The peer ended, and no line had matched.
+    /// The peer closed the connection before a line matched.
     pub failed_due_to_regex: bool,
-    /// All bytes came, and they are not those that were expected.
+    /// The received bytes differ from the expected ones.
     pub failed_due_to_bytes: bool,
     expect_info: Option<Vec<(String, String)>>,
 }

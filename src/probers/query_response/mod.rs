@@ -1,5 +1,5 @@
-//! Connections with a dialogue: what to expect and what to send, as the tcp, unix and websocket
-//! probers have it, and what the first two do around it.
+//! The key `query_response`: a dialogue of expected and sent data, for the tcp, unix and websocket
+//! probers. Also the connection code that the tcp and unix probers share.
 
 mod conversation;
 mod dialogue;
@@ -11,7 +11,7 @@ mod settings;
 mod stream_measurements;
 
 pub use conversation::Conversation;
-pub use dialogue::{MOST_BYTES, Standing, begin_step, end_check, expand, talk};
+pub use dialogue::{MAX_RECEIVED, Standing, begin_step, end_check, expand, talk};
 pub use facts::{DialogueFacts, METRICS};
 pub use settings::{Label, QueryResponse, Step};
 pub use stream_measurements::{StreamMeasurements, StreamPhase};

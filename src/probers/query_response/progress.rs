@@ -1,62 +1,61 @@
-//! The progress of a dialogue, and its description when the probe is cut off.
+//! The progress of a dialogue, and its description in the message of a timeout.
 
 use bytes::BytesMut;
 
 use super::Step;
 use crate::diagnostics::{humanize::count, log::Quoted};
 
-/// The step that is running, and what came in it.
+/// The current step and the lines received in it.
 #[derive(Debug)]
 pub(super) struct Progress {
     step: usize,
     pub(super) doing: Doing,
-    /// The number of whole lines that came in this step.
+    /// Number of complete lines received in this step.
     lines: u64,
-    /// The last whole line that came, and the step in which it came.
+    /// The last complete line and the index of the step that received it.
     last: Option<(usize, BytesMut)>,
 }
 
-/// The part of a step that is running.
+/// The current part of a step.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Doing {
     /// Waiting for a line that matches `expect`.
     AwaitingLine,
-    /// Waiting for as many bytes as `expect_bytes` has.
+    /// Waiting for the number of bytes in `expect_bytes`.
     AwaitingBytes,
     /// Sending this many bytes.
     Sending(usize),
 }
 
 impl Progress {
-    /// The beginning of a dialogue at the step with this number.
+    /// Creates the progress of a dialogue that starts at this step.
     pub(super) fn at(step: usize) -> Self {
         Self { step, doing: Doing::AwaitingLine, lines: 0, last: None }
     }
 
-    /// Notes that a step begins.
+    /// Records the start of a step.
     pub(super) fn begin_step(&mut self, step: usize) {
         (self.step, self.lines) = (step, 0);
     }
 
-    /// Notes a whole line that came.
+    /// Records a complete line.
     pub(super) fn note_line(&mut self, line: BytesMut) {
         self.lines += 1;
         self.last = Some((self.step, line));
     }
 
-    /// The last line that came in this step.
+    /// Returns the last line received in this step.
     pub(super) fn last_line(&self) -> Option<&[u8]> {
         let (step, line) = self.last.as_ref()?;
         (*step == self.step).then_some(line)
     }
 
-    /// The step, named as a configuration's errors name it.
+    /// Returns the key of the step, as in configuration errors.
     pub(super) fn place(&self) -> String {
         format!("query_response[{}]", self.step)
     }
 
-    /// Describes what the dialogue was waiting for, and what had come. `rest` came after the last
-    /// line.
+    /// Describes the pending wait and the received data. `rest` is the data after the last line.
     pub(super) fn describe(&self, steps: &[Step], rest: &[u8]) -> String {
         let place = self.place();
         let Some(step) = steps.get(self.step) else { return place };
@@ -86,7 +85,7 @@ impl Progress {
         }
     }
 
-    /// The lines that came in this step, and what came after them.
+    /// Describes the lines received in this step and the data after them.
     fn lines(&self, steps: &[Step], step: &Step, rest: &[u8]) -> String {
         let lines = self.last_line().map(|line| {
             let line = Quoted(line);
@@ -98,12 +97,12 @@ impl Progress {
         });
         match (lines, rest) {
             (Some(lines), Some(rest)) => format!("{lines}; then {rest}"),
-            (Some(told), None) | (None, Some(told)) => told,
+            (Some(part), None) | (None, Some(part)) => part,
             (None, None) => format!("nothing came{}", self.after(steps)),
         }
     }
 
-    /// The last line of an earlier step, after which nothing came.
+    /// Describes the last line of an earlier step. The current step received nothing.
     fn after(&self, steps: &[Step]) -> String {
         let Some((index, line)) = &self.last else { return String::new() };
         let Some(step) = steps.get(*index) else { return String::new() };
@@ -124,8 +123,8 @@ mod tests {
         Step { expect: Some(Regexp::new(pattern).unwrap()), ..Step::default() }
     }
 
-    /// Describes the second of two steps after these lines of the first and of the second.
-    fn described(second: &Step, lines: [&[&str]; 2], doing: Doing, rest: &[u8]) -> String {
+    /// Describes the progress in the second of two steps, after the given lines of each step.
+    fn describe(second: &Step, lines: [&[&str]; 2], doing: Doing, rest: &[u8]) -> String {
         let steps = [expect("^220"), second.clone()];
         let mut progress = Progress::at(0);
         for (step, lines) in lines.into_iter().enumerate() {
@@ -140,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn the_description_says_what_was_expected_and_what_came() {
+    fn the_description_contains_expected_and_received_data() {
         use Doing::{AwaitingBytes, AwaitingLine, Sending};
         let starttls = expect("^250-STARTTLS");
         let bytes = Step { expect_bytes: "+PONG".into(), ..Step::default() };
@@ -192,12 +191,12 @@ mod tests {
                 "sending 9 bytes, which the peer does not read",
             ),
         ] {
-            assert_eq!(described(step, lines, doing, rest), expected);
+            assert_eq!(describe(step, lines, doing, rest), expected);
         }
     }
 
     #[test]
-    fn a_secret_step_shows_nothing() {
+    fn secret_steps_are_redacted() {
         let secret = |step| Step { secret: true, ..step };
         for (step, doing) in [
             (secret(expect("s3cret")), Doing::AwaitingLine),
@@ -206,7 +205,7 @@ mod tests {
                 Doing::AwaitingBytes,
             ),
         ] {
-            let text = described(&step, [&[], &["s3cret"]], doing, b"s3cre");
+            let text = describe(&step, [&[], &["s3cret"]], doing, b"s3cre");
             assert!(!text.contains("s3c") && text.contains("<secret>"), "{text}");
         }
     }

@@ -1,33 +1,33 @@
-//! What the peer has said and nobody has taken yet, by lines or by bytes.
+//! The read buffer of a dialogue, which returns lines or a number of bytes.
 
 use bytes::BytesMut;
 use thiserror::Error;
 
-/// Bytes within which a line has to end, its line end included; upstream's limit.
-const LONGEST_LINE: usize = 64 * 1024;
+/// Maximum size of a line in bytes with its line end, as in upstream.
+const MAX_LINE: usize = 64 * 1024;
 
-/// A line did not end in time.
+/// The error of a line that exceeds [`MAX_LINE`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("a line is longer than 64 KiB")]
 pub(super) struct LineTooLong;
 
-/// One buffer for all steps of a dialogue. Unlike upstream, which loses to a step that takes bytes
-/// what a step that takes lines had read ahead.
+/// Buffer of received data that all steps of a dialogue share. Upstream has one buffer per kind of
+/// step, so data that it read ahead for a line is lost to a step that expects bytes.
 #[derive(Debug, Default)]
-pub(super) struct Inbox {
+pub(super) struct ReadBuffer {
     pub(super) bytes: BytesMut,
-    /// Whether nothing will follow.
+    /// Whether the end of the stream was reached.
     pub(super) has_ended: bool,
-    /// How many of the bytes are known to hold no line end.
+    /// Number of bytes at the start that were searched and contain no line feed.
     searched: usize,
 }
 
-impl Inbox {
-    /// Takes the next line, without its line end: a line feed and at most one carriage return.
+impl ReadBuffer {
+    /// Takes the next line without its line end: a line feed and at most one carriage return.
     ///
-    /// Once the peer has ended, what is left counts as a line.
+    /// At the end of the stream, the remaining data is a line.
     pub(super) fn take_line(&mut self) -> Result<Option<BytesMut>, LineTooLong> {
-        let within = self.bytes.len().min(LONGEST_LINE);
+        let within = self.bytes.len().min(MAX_LINE);
         let unsearched = self.bytes.get(self.searched..within).unwrap_or_default();
         let end = unsearched.iter().position(|byte| *byte == b'\n');
         let mut line = match end {
@@ -36,7 +36,7 @@ impl Inbox {
                 line.truncate(line.len() - 1);
                 line
             }
-            None if within == LONGEST_LINE => return Err(LineTooLong),
+            None if within == MAX_LINE => return Err(LineTooLong),
             None if self.has_ended && !self.bytes.is_empty() => self.bytes.split(),
             None => {
                 self.searched = within;
@@ -50,7 +50,7 @@ impl Inbox {
         Ok(Some(line))
     }
 
-    /// Takes exactly this many bytes, if they are there.
+    /// Takes exactly `length` bytes, if the buffer contains them.
     pub(super) fn take_bytes(&mut self, length: usize) -> Option<BytesMut> {
         if self.bytes.len() < length {
             return None;
@@ -66,31 +66,31 @@ mod tests {
 
     use super::*;
 
-    fn inbox(bytes: &[u8], has_ended: bool) -> Inbox {
-        Inbox { bytes: bytes.into(), has_ended, ..Inbox::default() }
+    fn buffer(bytes: &[u8], has_ended: bool) -> ReadBuffer {
+        ReadBuffer { bytes: bytes.into(), has_ended, ..ReadBuffer::default() }
     }
 
-    fn lines(inbox: &mut Inbox) -> Vec<String> {
-        std::iter::from_fn(|| inbox.take_line().unwrap())
+    fn lines(buffer: &mut ReadBuffer) -> Vec<String> {
+        std::iter::from_fn(|| buffer.take_line().unwrap())
             .map(|line| String::from_utf8_lossy(&line).into_owned())
             .collect()
     }
 
     #[test]
-    fn lines_end_with_a_line_feed_and_lose_one_carriage_return() {
+    fn line_feed_and_one_carriage_return_are_removed() {
         for (bytes, expected) in [
             (&b"a\nb\r\nc\r\r\n\n"[..], &["a", "b", "c\r", ""][..]),
             (b"\r\n", &[""]),
             (b"a\rb\n", &["a\rb"]),
             (b"", &[]),
         ] {
-            assert_eq!(lines(&mut inbox(bytes, false)), expected, "{bytes:?}");
+            assert_eq!(lines(&mut buffer(bytes, false)), expected, "{bytes:?}");
         }
     }
 
     #[test]
-    fn an_unfinished_line_counts_once_the_peer_has_ended() {
-        let mut running = inbox(b"a\nb", false);
+    fn the_end_of_the_stream_ends_the_last_line() {
+        let mut running = buffer(b"a\nb", false);
         assert_eq!(lines(&mut running), ["a"]);
         running.bytes.extend_from_slice(b"c\r");
         assert_eq!(lines(&mut running), [""; 0]);
@@ -100,36 +100,36 @@ mod tests {
     }
 
     #[test]
-    fn a_line_ends_within_64_kib() {
-        let fits = [vec![b'x'; LONGEST_LINE - 1], vec![b'\n']].concat();
-        assert_eq!(inbox(&fits, false).take_line().unwrap().unwrap().len(), LONGEST_LINE - 1);
-        let too_long = [vec![b'x'; LONGEST_LINE], vec![b'\n']].concat();
-        assert_eq!(inbox(&too_long, false).take_line(), Err(LineTooLong));
-        let unfinished = vec![b'x'; LONGEST_LINE - 1];
-        assert_eq!(inbox(&unfinished, false).take_line(), Ok(None));
-        assert_eq!(inbox(&unfinished, true).take_line().unwrap().unwrap().len(), LONGEST_LINE - 1);
+    fn lines_are_limited_to_64_kib() {
+        let fits = [vec![b'x'; MAX_LINE - 1], vec![b'\n']].concat();
+        assert_eq!(buffer(&fits, false).take_line().unwrap().unwrap().len(), MAX_LINE - 1);
+        let too_long = [vec![b'x'; MAX_LINE], vec![b'\n']].concat();
+        assert_eq!(buffer(&too_long, false).take_line(), Err(LineTooLong));
+        let unfinished = vec![b'x'; MAX_LINE - 1];
+        assert_eq!(buffer(&unfinished, false).take_line(), Ok(None));
+        assert_eq!(buffer(&unfinished, true).take_line().unwrap().unwrap().len(), MAX_LINE - 1);
     }
 
     #[test]
     fn bytes_and_lines_come_from_one_buffer() {
-        let mut inbox = inbox(b"line\nabcd\nrest", false);
-        assert_eq!(inbox.take_line().unwrap().unwrap(), "line");
-        assert_eq!(inbox.take_bytes(2).unwrap(), "ab");
-        assert_eq!(inbox.take_line().unwrap().unwrap(), "cd");
-        assert_eq!(inbox.take_line(), Ok(None));
-        assert_eq!(inbox.take_bytes(5), None);
-        assert_eq!(inbox.take_bytes(3).unwrap(), "res");
-        inbox.bytes.extend_from_slice(b"\n");
-        assert_eq!(inbox.take_line().unwrap().unwrap(), "t");
+        let mut buffer = buffer(b"line\nabcd\nrest", false);
+        assert_eq!(buffer.take_line().unwrap().unwrap(), "line");
+        assert_eq!(buffer.take_bytes(2).unwrap(), "ab");
+        assert_eq!(buffer.take_line().unwrap().unwrap(), "cd");
+        assert_eq!(buffer.take_line(), Ok(None));
+        assert_eq!(buffer.take_bytes(5), None);
+        assert_eq!(buffer.take_bytes(3).unwrap(), "res");
+        buffer.bytes.extend_from_slice(b"\n");
+        assert_eq!(buffer.take_line().unwrap().unwrap(), "t");
     }
 
     proptest! {
         #[test]
-        fn lines_are_the_same_however_they_arrive(
+        fn lines_do_not_depend_on_packet_boundaries(
             text in "[ab\r\n]{0,40}",
             cuts in prop::collection::vec(0_usize..40, 0..6),
         ) {
-            let mut piecemeal = Inbox::default();
+            let mut piecemeal = ReadBuffer::default();
             let mut found = Vec::new();
             for (index, byte) in text.bytes().enumerate() {
                 piecemeal.bytes.extend_from_slice(&[byte]);
@@ -139,7 +139,7 @@ mod tests {
             }
             piecemeal.has_ended = true;
             found.extend(lines(&mut piecemeal));
-            prop_assert_eq!(found, lines(&mut inbox(text.as_bytes(), true)));
+            prop_assert_eq!(found, lines(&mut buffer(text.as_bytes(), true)));
         }
     }
 }

@@ -64,25 +64,25 @@ section! {
 }
 
 impl Step {
-    /// Whether something is expected of the peer.
+    /// Returns whether the step expects data.
     #[must_use]
     pub fn is_check(&self) -> bool {
         self.expect.is_some() || !self.expect_bytes.is_empty()
     }
 
-    /// `text` as the log and failures may quote it.
+    /// Returns `text` for logs and failures, redacted if the step is secret.
     pub fn shown<'t>(&self, text: &'t dyn fmt::Display) -> &'t dyn fmt::Display {
         if self.secret { &HIDDEN } else { text }
     }
 
-    /// Notes what the step has made of it, if it is to be kept secret.
+    /// Adds `text` to the secrets of the probe if the step is secret.
     pub fn hide(&self, context: &Context, text: &[u8]) {
         if self.secret {
             context.hide(&String::from_utf8_lossy(text));
         }
     }
 
-    /// What the step of that number is known by.
+    /// Returns the name of the step's check: the configured name, or the key with `index`.
     #[must_use]
     pub fn check_name(&self, index: usize) -> CheckName {
         CheckName::of_entry("query_response", index).or_given(self.name.as_ref())
@@ -90,21 +90,22 @@ impl Step {
 }
 
 impl QueryResponse {
-    /// The steps.
+    /// Returns the steps.
     #[must_use]
     pub fn steps(&self) -> &[Step] {
         &self.0
     }
 
-    /// Whether there is no dialogue.
+    /// Returns whether no dialogue is configured.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Refuses to turn to TLS where it is spoken already; `tls` says whether it is from the start.
+    /// Rejects `starttls` on a connection that uses TLS already. `tls` means that TLS starts before
+    /// the dialogue.
     ///
-    /// Upstream crashes then.
+    /// Upstream crashes with such a module.
     pub fn check_tls(&self, tls: bool) -> Result<(), RuleError> {
         let mut steps = self.0.iter().enumerate().filter(|(_, step)| step.starttls);
         if let Some((index, _)) = if tls { steps.next() } else { steps.nth(1) } {
@@ -117,7 +118,7 @@ impl QueryResponse {
 }
 
 impl QueryResponse {
-    /// Warnings about the key `tls_config` next to a dialogue; `tls` means that TLS starts before it.
+    /// Returns warnings about the key `tls_config`. `tls` means that TLS starts before the dialogue.
     #[must_use]
     pub fn tls_warnings(&self, tls: bool, tls_config: &TlsClient) -> Vec<Warning> {
         let uses_tls = tls || self.0.iter().any(|step| step.starttls);
@@ -126,15 +127,15 @@ impl QueryResponse {
         warnings.map(|warning| warning.inside("tls_config")).collect()
     }
 
-    /// Warnings about steps that are valid, but unlikely to do what they are meant to do; patterns
-    /// are matched against `subject`.
+    /// Returns warnings about steps that are valid, but probably a mistake. Patterns are matched
+    /// against `subject`.
     #[must_use]
     pub fn warnings(&self, subject: Subject) -> Vec<Warning> {
         let mut warnings = Vec::new();
         for (index, step) in self.0.iter().enumerate() {
             let place = KeyPath::from("query_response").index(index);
             let at = |key: &str| place.clone().key(key);
-            // Binary protocols may have nothing between the request for TLS and TLS itself.
+            // In binary protocols, TLS may directly follow the request for it.
             if step.starttls && !step.send.is_empty() && !step.skip_newline_on_send {
                 let message = "TLS begins right after 'send', before the peer has answered it; put \
                                'starttls: true' into a step after it that expects the answer";
@@ -149,7 +150,7 @@ impl QueryResponse {
             let of_labels = of_labels
                 .map(|(number, label)| (at("labels").index(number).key("value"), &*label.value));
             for (path, template) in [of_send].into_iter().chain(of_labels) {
-                // The text around it may be secret, and so may what looks like a reference.
+                // In a secret template, the reference may be part of the secret.
                 let shown = |unknown: String| if step.secret { "$".to_owned() } else { unknown };
                 for unknown in expect.unknown_references(template).into_iter().map(shown) {
                     let message = format!(
@@ -206,7 +207,7 @@ impl Step {
         Ok(())
     }
 
-    /// Writes the step without its data if that is secret.
+    /// Serializes the step. The data of a secret step is redacted.
     fn write_shown<S: SerializeStruct>(&self, section: &mut S) -> Result<(), S::Error> {
         let expect = self.expect.as_ref().map(|pattern| Bytes::from(pattern.as_str()));
         section.serialize_field("name", &self.name)?;
@@ -231,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn contradictions_are_refused() {
+    fn contradictory_keys_are_rejected() {
         for (value, expected) in [
             (
                 json!([{"expect": "", "expect_bytes": "b"}]),
@@ -263,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_step_shows_nothing() {
+    fn secret_steps_are_redacted() {
         let steps = json!([{"secret": true, "expect": "abc", "send": "def"}, {"send": "ghi"}]);
         let shown = serde_json::to_value(parse(steps).unwrap()).unwrap();
         assert_eq!(shown[0]["expect"], "<secret>");
@@ -274,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn tls_begins_only_once() {
+    fn tls_starts_at_most_once() {
         let twice = parse(json!([{"starttls": true}, {"send": "a"}, {"starttls": true}])).unwrap();
         assert!(twice.check_tls(false).unwrap_err().to_string().starts_with("query_response[2]"));
         assert!(twice.check_tls(true).unwrap_err().to_string().starts_with("query_response[0]"));

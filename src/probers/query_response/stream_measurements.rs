@@ -23,7 +23,7 @@ pub(super) const DURATION: Metric<1> = Metric::new(
 .unit(Unit::Seconds)
 .labels_mean(["resolve, connect, tls, query (the dialogue)"]);
 
-/// The metrics of TLS that upstream's tcp and unix probers have.
+/// The TLS metrics that the tcp and unix probers of upstream export.
 const TLS_OF_UPSTREAM: &[&str] =
     &[EARLIEST_CERT_EXPIRY.name, LAST_CHAIN_EXPIRY.name, LAST_CHAIN_INFO.name, VERSION_INFO.name];
 
@@ -32,7 +32,7 @@ const TLS_OF_UPSTREAM: &[&str] =
 pub enum StreamPhase {
     /// Resolving the target's name.
     Resolve,
-    /// Making the connection.
+    /// Establishing the connection.
     Connect,
     /// The TLS handshake.
     Tls,
@@ -62,7 +62,7 @@ impl ConnectPhase for StreamPhase {
 pub struct StreamMeasurements {
     /// The connection.
     pub connection: ConnectionMeasurements<StreamPhase>,
-    /// The dialogue, once there could be one.
+    /// The results of the dialogue, from the time at which it could start.
     pub dialogue: Option<DialogueFacts>,
 }
 

@@ -1,4 +1,4 @@
-//! The tcp prober: a connection, TLS if the module wants it, and a dialogue.
+//! The tcp prober: a connection, with optional TLS and an optional dialogue.
 
 mod settings;
 
@@ -19,14 +19,14 @@ use crate::{
     },
 };
 
-/// The metrics of this prober: none beside those of a dialogue.
+/// The metrics that only this prober has. There are none: all are metrics of the dialogue.
 pub const METRICS: &[Description] = &[];
 
 impl Prober for TcpProber {
     type Measurements = StreamMeasurements;
 
-    /// The target is `host:port`. The request's `hostname` is the server name of TLS, unless the
-    /// module has one.
+    /// The target is `host:port`. The parameter `hostname` is the TLS server name if the module has
+    /// none.
     async fn probe(
         &self,
         context: &Context,
@@ -59,6 +59,6 @@ impl Prober for TcpProber {
             server_name: target.hostname.as_deref().unwrap_or(host),
             measurements,
         };
-        conversation.hold(stream, self.tls).await
+        conversation.run(stream, self.tls).await
     }
 }

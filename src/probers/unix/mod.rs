@@ -1,4 +1,4 @@
-//! The unix prober: a connection to a socket of this host, TLS if the module wants it, and a
+//! The unix prober: a connection to a unix socket of this host, with optional TLS and an optional
 //! dialogue.
 
 mod settings;
@@ -15,15 +15,15 @@ use crate::{
     },
 };
 
-/// The metrics of this prober: none beside those of a dialogue.
+/// The metrics that only this prober has. There are none: all are metrics of the dialogue.
 pub const METRICS: &[Description] = &[];
 
 impl Prober for UnixProber {
     type Measurements = StreamMeasurements;
 
-    /// The target is the socket's path, or an abstract name after `@`. A certificate has no host
-    /// name to be checked for, so a module with TLS has to set one. The parameter `hostname` is
-    /// ignored.
+    /// The target is the path of the socket, or `@` and an abstract name. The target has no host name
+    /// that a certificate could be verified for, so a module with TLS must set `server_name`. The
+    /// parameter `hostname` is ignored.
     async fn probe(
         &self,
         context: &Context,
@@ -43,6 +43,6 @@ impl Prober for UnixProber {
             server_name: "",
             measurements,
         };
-        conversation.hold(stream, self.tls).await
+        conversation.run(stream, self.tls).await
     }
 }

@@ -37,13 +37,13 @@ impl UnixProber {
 }
 
 impl ProberSettings for UnixProber {
-    /// Refuses TLS that can never be verified: the target is no name that a certificate could be
-    /// for, and `hostname` means nothing to this prober.
+    /// Rejects TLS without a name to verify. A certificate cannot be issued for a file path, and this
+    /// prober ignores `hostname`.
     ///
-    /// With upstream every such probe fails.
+    /// Every such probe fails with upstream.
     fn check_use(&self) -> Result<(), RuleError> {
         let starttls = self.query_response.steps().iter().position(|step| step.starttls);
-        let asked_by = match starttls {
+        let requested_by = match starttls {
             _ if self.tls => KeyPath::from("tls"),
             Some(step) => KeyPath::from("query_response").index(step).key("starttls"),
             None => return Ok(()),
@@ -53,7 +53,7 @@ impl ProberSettings for UnixProber {
             let message = "a unix socket has no host name, so say in tls_config which name the \
                            certificate must be for: set server_name (or insecure_skip_verify)";
             let verified = ["server_name", "insecure_skip_verify"].map(|key| ["tls_config", key]);
-            return Err(RuleError::at(asked_by, message).involving(verified));
+            return Err(RuleError::at(requested_by, message).involving(verified));
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! A connection on which the peer may say only so much.
+//! A connection with a limit on the number of received bytes.
 
 use std::{
     io,
@@ -10,22 +10,22 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::diagnostics::{Failure, Reason, Stage};
 
-/// Reads of what is beyond the bound fail. Counted here, where every byte passes: what is in frames
-/// without content never gets further than the library.
+/// A connection whose reads fail after a number of bytes. The limit applies to the transport,
+/// because the WebSocket library does not report the bytes of empty frames.
 pub(super) struct Bounded<S> {
     stream: S,
-    most: usize,
+    max: usize,
     received: usize,
 }
 
 impl<S> Bounded<S> {
-    /// Bounds what is read of the connection to so many bytes.
-    pub(super) fn new(stream: S, most: usize) -> Self {
-        Self { stream, most, received: 0 }
+    /// Limits the number of bytes that can be read from `stream` to `max`.
+    pub(super) fn new(stream: S, max: usize) -> Self {
+        Self { stream, max, received: 0 }
     }
 
-    fn too_much(&self) -> io::Error {
-        let what = format!("the server said more than {} bytes", self.most);
+    fn limit_exceeded(&self) -> io::Error {
+        let what = format!("the server said more than {} bytes", self.max);
         io::Error::other(Failure::new(Stage::Response, Reason::TooLarge, what))
     }
 }
@@ -39,7 +39,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Bounded<S> {
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
         self.received = self.received.saturating_add(buffer.filled().len() - before);
-        Poll::Ready(if self.received > self.most { Err(self.too_much()) } else { Ok(()) })
+        Poll::Ready(if self.received > self.max { Err(self.limit_exceeded()) } else { Ok(()) })
     }
 }
 

@@ -1,4 +1,4 @@
-//! The headers that a module adds to the request for an upgrade.
+//! The headers that a module adds to the upgrade request.
 
 use http::{
     HeaderMap, HeaderValue,
@@ -18,7 +18,7 @@ use crate::{
     },
 };
 
-/// What the module says, by what becomes of it.
+/// The configured headers. `Host` and `User-Agent` replace the defaults; the others are added.
 #[derive(Default)]
 pub(super) struct Configured {
     pub(super) host: Option<HeaderValue>,
@@ -26,7 +26,7 @@ pub(super) struct Configured {
     pub(super) others: HeaderMap,
 }
 
-/// Reads the module's headers and credentials.
+/// Returns the headers and credentials of the module. Reads their files.
 pub(super) async fn configured(
     prober: &WebsocketProber,
     context: &Context,
@@ -60,7 +60,7 @@ pub(super) async fn configured(
     Ok(configured)
 }
 
-/// What `Authorization` says, if the module has credentials.
+/// Returns the value of `Authorization`, if the module has credentials.
 async fn authorization(
     prober: &WebsocketProber,
     context: &Context,
@@ -83,7 +83,7 @@ async fn authorization(
     }
 }
 
-/// The text. As upstream does it, the probe goes on without what is in a file that cannot be read.
+/// Reads a text or a file. As in upstream, the probe continues without a file that cannot be read.
 async fn read(source: &Source, context: &Context) -> Option<Secret> {
     match (source.read().await, source) {
         (Ok(text), _) => {

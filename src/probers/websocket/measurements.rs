@@ -59,11 +59,11 @@ pub const METRICS: &[Description] = &[
 pub enum WebsocketPhase {
     /// Resolving the target's name.
     Resolve,
-    /// Making the connection.
+    /// Establishing the connection.
     Connect,
     /// The TLS handshake.
     Tls,
-    /// The request for the upgrade and its answer.
+    /// The upgrade request and its response.
     Request,
     /// The dialogue.
     Transfer,
@@ -94,13 +94,13 @@ impl ConnectPhase for WebsocketPhase {
 /// The progress of a probe.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Progress {
-    /// Whether a connection was tried.
-    pub called: bool,
+    /// Whether a connection was attempted.
+    pub attempted: bool,
     /// The status code of the response to the upgrade; 0 without one.
     pub status: u16,
     /// Whether the connection was upgraded.
     pub upgraded: bool,
-    /// Whether the dialogue failed, or did not come to its end.
+    /// Whether the dialogue failed or did not finish.
     pub dialogue_failed: bool,
 }
 
@@ -138,7 +138,7 @@ impl Export for WebsocketMeasurements {
             self.export_phases(progress, metrics);
         }
         if let Some(tls) = tls {
-            // Upstream's websocket prober has no metrics of TLS.
+            // The websocket prober of upstream exports no TLS metrics.
             tls.export_as(&[], metrics);
         }
         if let Some(clock) = clock {
@@ -162,7 +162,7 @@ impl WebsocketMeasurements {
                 processing += spent;
             }
         }
-        if progress.called {
+        if progress.attempted {
             metrics.add(&DURATION, ["processing"], processing.as_secs_f64());
         }
     }

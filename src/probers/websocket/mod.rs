@@ -1,4 +1,4 @@
-//! The websocket prober: an upgrade, and a dialogue.
+//! The websocket prober: an upgrade and an optional dialogue.
 
 mod bounded;
 mod dialogue;
@@ -27,7 +27,7 @@ use crate::{
         Prober, Target,
         websocket::{
             dialogue::Websocket,
-            upgrade::{Asked, Upgraded},
+            upgrade::{UpgradeRequest, Upgraded},
         },
     },
 };
@@ -53,20 +53,20 @@ impl Prober for WebsocketProber {
             connection.phases.begin(WebsocketPhase::Resolve);
         })?;
         let address = connection.resolve(context, url.hostname(), &self.ip).await;
-        let asked = Asked::of(self, context, &url).await;
+        let request = UpgradeRequest::of(self, context, &url).await;
         let address = address?.with_port(server.port);
         let (stream, clock) = self.connect(context, &server, address, measurements).await?;
-        let upgraded = ask(context, asked?, stream, &clock, measurements).await;
-        // Other failures say nothing about the server's answer to an upgrade.
+        let upgraded = request_upgrade(context, request?, stream, &clock, measurements).await;
+        // Other failures, such as a reset, are not a result of the check `upgrade`.
         if upgraded.as_ref().err().is_none_or(|failure| failure.reason == Reason::Status) {
             let outcome = upgraded.as_ref().map(|_| ()).map_err(Failure::clone);
             context.checks.add(Check::new(CheckName::of_key("upgrade"), outcome));
         }
         let (stream, read) = upgraded?;
         let mut socket = Websocket::new(context, stream, read).await;
-        let talked = self.talk(&mut socket, &clock, measurements).await;
+        let result = self.talk(&mut socket, &clock, measurements).await;
         socket.close();
-        talked
+        result
     }
 }
 
@@ -78,14 +78,14 @@ impl WebsocketProber {
         address: SocketAddr,
         measurements: &mut WebsocketMeasurements,
     ) -> Result<(Box<dyn Transport>, WireClock), Failure> {
-        measurements.progress.get_or_insert_default().called = true;
+        measurements.progress.get_or_insert_default().attempted = true;
         let connection = &mut measurements.connection;
         let stream = connection.connect(context, address, &SocketOptions::default()).await?;
         let clock = stream.clock();
         if !server.secure {
             return Ok((Box::new(stream), clock));
         }
-        // A server with HTTP/2 learns that the upgrade is of HTTP/1.1.
+        // ALPN selects HTTP/1.1 on servers that also support HTTP/2.
         let request = Handshake { server_name: server.host, alpn: &[b"http/1.1"] };
         let stream = connection.secure(context, stream, &self.tls_client, request).await?;
         Ok((Box::new(stream), clock))
@@ -103,38 +103,38 @@ impl WebsocketProber {
         }
         let progress = measurements.progress.get_or_insert_default();
         progress.dialogue_failed = true;
-        let talking = measurements.connection.phases.stopwatch(WebsocketPhase::Transfer);
-        let talked = socket.talk(steps).await;
-        talking.stop_at(clock.lap().waiting);
-        progress.dialogue_failed = talked.is_err();
-        talked
+        let transferring = measurements.connection.phases.stopwatch(WebsocketPhase::Transfer);
+        let result = socket.talk(steps).await;
+        transferring.stop_at(clock.lap().waiting);
+        progress.dialogue_failed = result.is_err();
+        result
     }
 }
 
-/// Asks for the upgrade.
-async fn ask(
+/// Requests the upgrade.
+async fn request_upgrade(
     context: &Context,
-    asked: Asked,
+    request: UpgradeRequest,
     connection: Box<dyn Transport>,
     clock: &WireClock,
     measurements: &mut WebsocketMeasurements,
 ) -> Result<Upgraded, Failure> {
     context.enter(Stage::Response);
-    let asking = measurements.connection.phases.stopwatch(WebsocketPhase::Request);
+    let requesting = measurements.connection.phases.stopwatch(WebsocketPhase::Request);
     let progress = measurements.progress.get_or_insert_default();
     let connection = Connection::http1(connection, clock.clone());
-    let (timing, upgrading) = asked.send(connection, progress);
+    let (timing, upgrading) = request.send(connection, progress);
     let _waiting =
         context.waiting_for(|| format!("upgrade: {}", timing.describe_wait_for_response()));
     let upgraded = upgrading.await;
     let lap = clock.lap();
     if lap.received > 0 || lap.end.is_some() {
-        asking.stop_at(lap.answer_time());
+        requesting.stop_at(lap.answer_time());
     }
     upgraded
 }
 
-/// The text for a target that is not a URL. Most of them lack a scheme.
+/// Returns the message for a target that is not a URL. The usual mistake is a missing scheme.
 fn not_a_url(target: &str, error: impl Display) -> String {
     if target.contains("://") {
         return format!("The target is not a URL: {error}");
@@ -146,7 +146,7 @@ fn invalid(message: impl Into<String>) -> Failure {
     Failure::new(Stage::Target, Reason::InvalidTarget, message)
 }
 
-/// What a target names.
+/// The server of a target.
 #[derive(Debug, PartialEq, Eq)]
 struct Server<'u> {
     host: &'u str,
@@ -175,7 +175,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_target_is_a_url_of_a_websocket() {
+    fn targets_are_websocket_urls() {
         for (target, expected) in [
             ("ws://h/path?query", Some(("h", 80, false))),
             ("WSS://h:8443", Some(("h", 8443, true))),

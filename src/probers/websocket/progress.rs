@@ -1,4 +1,4 @@
-//! The progress of a dialogue over messages, and its description when the probe is cut off.
+//! The progress of a dialogue over messages, and its description in the message of a timeout.
 
 use bytes::Bytes;
 
@@ -7,18 +7,18 @@ use crate::{
     probers::query_response::Step,
 };
 
-/// The step that is running, and what came before.
+/// The current step and the last received message.
 #[derive(Debug, Default)]
 pub(super) struct Progress<'s> {
     step: Option<(usize, &'s Step)>,
-    /// The number of bytes that the step is sending.
+    /// Number of bytes that the step is sending.
     pub(super) sending: Option<usize>,
     last: Option<Last<'s>>,
-    /// The number of pings that came since the last message.
+    /// Number of pings received since the last message.
     pub(super) pings: u64,
 }
 
-/// The last message that came.
+/// The last received message.
 #[derive(Debug)]
 struct Last<'s> {
     step: &'s Step,
@@ -26,19 +26,19 @@ struct Last<'s> {
     length: usize,
 }
 
-/// Maximum number of bytes that are kept of a message.
+/// Maximum number of bytes of a message that are kept.
 const MAX_KEPT: usize = 100;
 
 impl<'s> Progress<'s> {
-    /// Notes that a step begins.
+    /// Records the start of a step.
     pub(super) fn begin_step(&mut self, index: usize, step: &'s Step) {
         (self.step, self.sending) = (Some((index, step)), None);
     }
 
-    /// Notes a message that came.
+    /// Records a received message.
     pub(super) fn note_message(&mut self, step: &'s Step, message: &Bytes) {
         let length = message.len();
-        // A long one is not kept in memory for its beginning.
+        // The beginning is copied so that a long message is freed.
         let beginning = match message.get(..MAX_KEPT) {
             Some(beginning) => Bytes::copy_from_slice(beginning),
             None => message.clone(),
@@ -46,7 +46,7 @@ impl<'s> Progress<'s> {
         (self.last, self.pings) = (Some(Last { step, beginning, length }), 0);
     }
 
-    /// Describes what the dialogue was waiting for, and what had come.
+    /// Describes the pending wait and the received messages.
     pub(super) fn describe(&self) -> String {
         let Some((index, step)) = self.step else { return String::new() };
         let place = format!("query_response[{index}]");
@@ -66,7 +66,7 @@ impl<'s> Progress<'s> {
 }
 
 impl Last<'_> {
-    /// The message, as the end of a sentence.
+    /// Describes the message, as the end of a sentence.
     fn describe(&self) -> String {
         let Self { step, beginning, length } = self;
         let is_cut = beginning.len() < *length;
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn the_description_says_what_was_expected_and_what_came() {
+    fn the_description_contains_expected_and_received_data() {
         let (open, secret) = (step(false), step(true));
         let mut progress = Progress::default();
         progress.begin_step(0, &open);

@@ -41,8 +41,8 @@ section! {
     check Self::check;
 }
 
-/// Headers that the upgrade sets.
-const OWN: [&str; 4] = ["Connection", "Sec-Websocket-Key", "Sec-Websocket-Version", "Upgrade"];
+/// Headers that the prober sets itself.
+const RESERVED: [&str; 4] = ["Connection", "Sec-Websocket-Key", "Sec-Websocket-Version", "Upgrade"];
 
 impl WebsocketProber {
     fn check(&mut self) -> Result<(), RuleError> {
@@ -53,13 +53,14 @@ impl WebsocketProber {
 }
 
 impl ProberSettings for WebsocketProber {
-    /// Refuses headers that the upgrade sets itself, and those that cannot be sent.
+    /// Rejects headers that the prober sets itself, and invalid ones.
     fn check_use(&self) -> Result<(), RuleError> {
         for (name, values) in self.headers.iter() {
             let place = KeyPath::from(["headers", name]);
-            let usual = header::canonical(name);
-            if OWN.contains(&usual.as_str()) {
-                let message = format!("the upgrade sets the header '{usual}' itself: remove it");
+            let canonical = header::canonical(name);
+            if RESERVED.contains(&canonical.as_str()) {
+                let message =
+                    format!("the upgrade sets the header '{canonical}' itself: remove it");
                 return Err(RuleError::at(place, message));
             }
             values.check(name, &place)?;
@@ -138,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn headers_that_no_upgrade_can_have_are_refused() {
+    fn reserved_and_invalid_headers_are_rejected() {
         for (headers, expected) in [
             (json!({"upgrade": {"values": ["h2c"]}}), "headers.upgrade: the upgrade sets"),
             (json!({"SEC-websocket-key": {}}), "headers.SEC-websocket-key: the upgrade sets"),
@@ -153,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_effect_is_warned_of() {
+    fn keys_without_effect_cause_warnings() {
         let prober = parse(json!({
             "http_config": {
                 "oauth2": {"client_id": "a", "token_url": "http://b"},

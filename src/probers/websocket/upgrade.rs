@@ -1,4 +1,4 @@
-//! The upgrade: a request over HTTP/1.1, and an answer that has to agree (RFC 6455, section 4).
+//! The opening handshake over HTTP/1.1: upgrade request and response (RFC 6455, section 4).
 
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use boring::sha::sha1;
@@ -32,19 +32,19 @@ use crate::{
     },
 };
 
-/// A request for an upgrade, and what its answer is held against.
-pub(super) struct Asked {
+/// An upgrade request, and the values that its response is checked against.
+pub(super) struct UpgradeRequest {
     request: Request<RequestBody>,
     key: String,
-    /// The subprotocols that were offered.
+    /// The offered subprotocols.
     protocols: Vec<String>,
 }
 
-/// The stream of an upgraded connection, and what was read of the WebSocket protocol.
+/// The stream of an upgraded connection, and the data that was read after the response.
 pub(super) type Upgraded = (Box<dyn Transport>, Bytes);
 
-impl Asked {
-    /// The request that the module makes of `url`. Files are read for it.
+impl UpgradeRequest {
+    /// Creates the upgrade request for `url`. Reads the files of the module.
     pub(super) async fn of(
         prober: &WebsocketProber,
         context: &Context,
@@ -61,13 +61,15 @@ impl Asked {
             Some(host) => host,
             None => header_value("Host", &host_header(&url.authority))?,
         };
-        let ours = HeaderValue::from_static(net::http::USER_AGENT);
+        let default_agent = HeaderValue::from_static(net::http::USER_AGENT);
         let mut request = Request::new(empty_body());
         *request.uri_mut() = uri;
         let headers = request.headers_mut();
         headers.insert(HOST, host);
-        // An empty one says that there is to be none.
-        if let Some(agent) = Some(user_agent.unwrap_or(ours)).filter(|agent| !agent.is_empty()) {
+        // An empty value disables the header.
+        if let Some(agent) =
+            Some(user_agent.unwrap_or(default_agent)).filter(|agent| !agent.is_empty())
+        {
             headers.insert(USER_AGENT, agent);
         }
         headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
@@ -79,7 +81,7 @@ impl Asked {
         Ok(Self { request, key, protocols })
     }
 
-    /// Sends the request, and takes the stream over.
+    /// Sends the request and returns the stream of the upgraded connection.
     pub(super) fn send(
         self,
         connection: Connection,
@@ -106,15 +108,15 @@ impl Asked {
     }
 }
 
-/// Says what is wrong with the head of an upgrade, if anything is.
+/// Checks the headers of a response with status 101. The error describes the first violation.
 fn check(headers: &HeaderMap, key: &str, protocols: &[String]) -> Result<(), String> {
-    let says = |name, wanted: &str| {
+    let contains = |name, wanted: &str| {
         tokens(headers, &name).any(|word: &str| word.eq_ignore_ascii_case(wanted))
     };
-    if !says(UPGRADE, "websocket") {
+    if !contains(UPGRADE, "websocket") {
         return Err("its header Upgrade does not say websocket".to_owned());
     }
-    if !says(CONNECTION, "upgrade") {
+    if !contains(CONNECTION, "upgrade") {
         return Err("its header Connection does not say Upgrade".to_owned());
     }
     let accepted = headers.get(SEC_WEBSOCKET_ACCEPT).map(|value| value.as_bytes().trim_ascii());
@@ -122,7 +124,7 @@ fn check(headers: &HeaderMap, key: &str, protocols: &[String]) -> Result<(), Str
         return Err("its header Sec-WebSocket-Accept is not the answer to our key".to_owned());
     }
     for protocol in tokens(headers, &SEC_WEBSOCKET_PROTOCOL) {
-        if !protocols.iter().any(|asked| asked == protocol) {
+        if !protocols.iter().any(|offered| offered == protocol) {
             let protocol = Excerpt(protocol.as_bytes());
             return Err(format!("nobody asked for the subprotocol '{protocol}'"));
         }
@@ -136,19 +138,19 @@ fn check(headers: &HeaderMap, key: &str, protocols: &[String]) -> Result<(), Str
     }
 }
 
-/// What `Sec-WebSocket-Accept` has to say to a key.
+/// Returns the value of `Sec-WebSocket-Accept` for a key.
 fn accept(key: &str) -> String {
     const SUFFIX: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
     BASE64.encode(sha1(format!("{key}{SUFFIX}").as_bytes()))
 }
 
-/// The words of a header's values, between commas.
+/// Returns the comma-separated tokens of a header.
 fn tokens<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'h str> {
     let values = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
     values.flat_map(|value| value.split(',')).map(str::trim).filter(|word| !word.is_empty())
 }
 
-/// The failure of an answer that is no upgrade.
+/// Returns the failure of a response with another status than 101.
 fn refusal(status: StatusCode, headers: &HeaderMap) -> Failure {
     let mut message = format!("The server answered {status} in place of an upgrade");
     if let Some(place) = headers.get(LOCATION).filter(|_| status.is_redirection()) {
@@ -162,17 +164,17 @@ fn refusal(status: StatusCode, headers: &HeaderMap) -> Failure {
 mod tests {
     use super::*;
 
-    /// The key and its answer in RFC 6455, section 1.3.
+    /// The example of RFC 6455, section 1.3.
     const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
     const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 
     #[test]
-    fn a_key_has_one_answer() {
+    fn accept_is_computed_from_the_key() {
         assert_eq!(accept(KEY), ACCEPT);
     }
 
     #[test]
-    fn an_upgrade_is_held_against_its_request() {
+    fn responses_are_checked_against_the_request() {
         const ANSWER: &str = "sec-websocket-accept";
         const PROTOCOL: &str = "sec-websocket-protocol";
         let good = [("upgrade", "WebSocket"), ("connection", "x, upgrade"), (ANSWER, ACCEPT)];
@@ -202,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_says_where_it_would_lead() {
+    fn refusals_contain_the_redirect_url() {
         let place = [(LOCATION, HeaderValue::from_static("wss://elsewhere/"))].into_iter();
         let failure = refusal(StatusCode::FOUND, &place.collect());
         assert_eq!((failure.stage, failure.reason), (Stage::Check, Reason::Status));
