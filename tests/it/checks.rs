@@ -49,7 +49,7 @@ async fn every_http_check_that_failed_is_named() {
 }
 
 #[tokio::test]
-async fn nothing_failed_where_all_is_well_or_only_upstreams_metrics_are_wanted() {
+async fn checks_are_exported_only_for_failures_and_with_extra_metrics() {
     let server = http([ok("fine"), status(500)]).start().await;
     let probed = probe("{prober: http}", server.address).await;
     probed.expect(&["probe_success 1", "!probe_check_failed"]);

@@ -69,7 +69,7 @@ fn lines_of_every_kind_are_shown_right() {
 }
 
 #[test]
-fn check_says_what_it_looked_at() {
+fn check_lists_the_files_that_it_read() {
     let good = b"modules: {a: {prober: tcp}}".as_slice();
     let said = |files: &[(&str, &[u8])], arguments: &[&str]| {
         let (_, output) = run_with(files, arguments);

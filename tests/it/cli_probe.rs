@@ -40,7 +40,7 @@ fn probed(arguments: &[&str]) -> (Option<i32>, String, String) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_success_is_told_with_its_hops_and_has_code_0() {
+async fn a_success_prints_its_hops_and_exits_with_code_0() {
     let server = http([redirect("/next"), ok("fine")]).start().await;
     let target = format!("http://{}/", server.address);
     let (code, page, errors) = probed(&[&target]);
@@ -55,7 +55,7 @@ async fn a_success_is_told_with_its_hops_and_has_code_0() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_failure_is_told_with_reason_and_advice_and_has_code_1() {
+async fn a_failure_prints_reason_and_advice_and_exits_with_code_1() {
     let server = http([ok("all is down, fine")]).start().await;
     let target = server.address.to_string();
     let (code, page, errors) = probed(&["-m", "page", "--verbose", &target]);
@@ -103,7 +103,7 @@ async fn every_format_is_that_of_the_server() {
 }
 
 #[test]
-fn what_cannot_be_probed_has_code_2_and_says_why() {
+fn an_impossible_probe_exits_with_code_2_and_the_reason() {
     for (arguments, expected) in [
         (&["-m", "nope", "t"][..], "blackbox.yml has no module nope; it has host, http_2xx,"),
         (&["-m", "host", "--hostname=other", "t"], "host header defined both in module"),

@@ -42,7 +42,7 @@ fn valid_files_load_with_no_other_warnings_than_expected() {
 }
 
 #[test]
-fn what_is_printed_means_the_same() {
+fn printed_configurations_are_equivalent() {
     for file in files("valid").into_iter().chain(files("printed")) {
         let printed = load(&fs::read_to_string(&file).unwrap()).to_yaml();
         assert_eq!(load(&printed).to_yaml(), printed, "{}", file.display());

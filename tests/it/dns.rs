@@ -183,7 +183,7 @@ async fn an_answer_from_another_source_does_not_count() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_read_is_told_from_what_says_no() {
+async fn unreadable_responses_are_told_from_refusals() {
     let protocol = failed("response", "protocol");
     for (what, server, keys, failure) in [
         ("no message", dns().garbage(b"\xff\xff"), "", &protocol),
@@ -237,7 +237,7 @@ async fn targets_are_what_upstream_takes_them_for() {
 }
 
 #[tokio::test]
-async fn tls_is_verified_as_the_module_says() {
+async fn tls_is_verified_as_configured() {
     let pki = tls::pki(tls::leaf("localhost").also("IP:127.0.0.1"));
     let folder = tempfile::tempdir().unwrap();
     let ca = folder.path().join("ca.pem");

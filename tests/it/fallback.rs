@@ -85,7 +85,7 @@ async fn an_http_probe_over_the_fallback_engine_is_whole() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_such_a_certificate_is_told() {
+async fn errors_of_such_a_certificate_are_reported() {
     let leaf = leaf("other.test").key(Key::Rsa(2048)).expired();
     let pki = pki(leaf.extension("keyUsage", "critical,keyEncipherment"));
     let server = pki.server().start().await;

@@ -22,7 +22,7 @@ fn serving(status: &str, value: u8) -> String {
 }
 
 #[tokio::test]
-async fn what_the_service_says_of_itself_is_shown() {
+async fn the_message_of_the_service_is_shown() {
     let server = GrpcServer::start("127.0.0.1", None).await;
     for (service, status) in
         [("0", "UNKNOWN"), ("1", "SERVING"), ("2", "NOT_SERVING"), ("3", "SERVICE_UNKNOWN")]
@@ -74,14 +74,14 @@ async fn every_way_to_fail_has_a_code_and_a_reason() {
 }
 
 #[tokio::test]
-async fn the_servers_words_are_told() {
+async fn the_message_of_the_server_is_reported() {
     let server = GrpcServer::start("127.0.0.1", None).await;
     let probed = probe(&module("service: absent"), server.address).await;
     assert_eq!(probed.failure(), "The call ended with the status 5 (NOT_FOUND): no such");
 }
 
 #[tokio::test]
-async fn the_call_carries_what_the_module_says() {
+async fn the_call_carries_the_configured_metadata() {
     let server = GrpcServer::start("127.0.0.1", None).await;
     let metadata = "metadata: {x-key: [one, two], x-bin: [!!binary AAE=], user-agent: [odd]}";
     probe(&module(metadata), server.address).await.expect(&["probe_success 1"]);
@@ -151,7 +151,7 @@ async fn the_certificate_is_shown_over_tls() {
 }
 
 #[tokio::test]
-async fn peers_that_speak_something_else_are_told_apart() {
+async fn peers_with_another_protocol_are_told_apart() {
     let certificate = leaf("127.0.0.1").self_signed();
     let without_http2 = tls::server(&certificate).context();
     let without_http2 = GrpcServer::start("127.0.0.1", Some(without_http2)).await;
@@ -176,7 +176,7 @@ async fn peers_that_speak_something_else_are_told_apart() {
 }
 
 #[tokio::test]
-async fn a_tls_file_that_is_missing_is_told_before_the_name_is_resolved() {
+async fn a_missing_tls_file_is_reported_before_the_name_is_resolved() {
     let probed = probe(&module("tls_config: {ca_file: /nonexistent}"), "absent.invalid:1").await;
     probed.expect(&["!probe_ip_protocol", &code(0), &failed("tls", "unusable_file")]);
 }

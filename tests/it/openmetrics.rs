@@ -160,7 +160,7 @@ fn prometheus_gets_text_from_probes_as_it_does_from_upstream() {
 }
 
 #[test]
-fn what_is_no_openmetrics_is_found() {
+fn invalid_openmetrics_is_found() {
     let family = "# HELP a A.\n# TYPE a gauge\n";
     let good = format!("{family}a{{b=\"c\\\"d\"}} 1\n# EOF\n");
     assert!(check(&good).is_ok());

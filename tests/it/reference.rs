@@ -26,7 +26,7 @@ fn the_reference_is_current() {
 }
 
 #[test]
-fn every_metric_says_when_it_is_there_and_what_its_labels_are() {
+fn every_metric_documents_its_condition_and_labels() {
     for (part, metric) in all() {
         let Description { name, when, labels, label_meanings, .. } = metric;
         assert!(!when.is_empty(), "{part}: {name} does not say when it is there");
@@ -39,7 +39,7 @@ fn every_metric_says_when_it_is_there_and_what_its_labels_are() {
 }
 
 #[tokio::test]
-async fn what_is_always_there_is_there_when_the_probe_fails_at_its_start() {
+async fn metrics_marked_always_are_exported_when_resolution_fails() {
     const IPV4: &str = "preferred_ip_protocol: ip4, ip_protocol_fallback: false";
     for (part, target) in [
         ("http", "http://[::1]:1"),

@@ -321,7 +321,7 @@ async fn a_dialogue_goes_on_over_tls() {
 }
 
 #[tokio::test]
-async fn a_peer_that_leaves_during_the_handshake_is_told_from_one_that_speaks_no_tls() {
+async fn a_close_during_the_handshake_is_told_from_a_peer_without_tls() {
     for (server, reason) in [
         (tcp().bytes(10).close(), "closed"),
         (tcp().bytes(10).say("HTTP/1.1 400 Bad Request\r\n"), "not_tls"),

@@ -120,7 +120,7 @@ async fn w6_a_tls_file_that_cannot_be_read_is_a_failed_probe() {
 
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn a_socket_that_may_not_be_used_says_what_is_missing() {
+async fn a_socket_without_write_permission_fails_with_an_explanation() {
     let (folder, path) = place();
     let _server = tcp().start_at(&path);
     fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).unwrap();

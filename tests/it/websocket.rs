@@ -63,7 +63,7 @@ async fn an_upgrade_is_enough_without_a_dialogue() {
 }
 
 #[tokio::test]
-async fn the_request_carries_what_the_module_says() {
+async fn the_request_carries_the_configured_headers() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("token");
     std::fs::write(&file, "from a file\n").unwrap();
@@ -282,7 +282,7 @@ async fn targets_are_urls_of_websockets() {
 }
 
 #[tokio::test]
-async fn servers_of_something_else_are_told_apart() {
+async fn servers_with_another_protocol_are_told_apart() {
     for (server, reason) in [
         (tcp().say("SSH-2.0-x\r\n"), "not_http"),
         (tcp().close(), "closed"),

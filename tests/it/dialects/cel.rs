@@ -62,7 +62,7 @@ fn expressions_say_what_they_say_to_blackbox_exporter() {
 }
 
 #[test]
-fn the_table_of_expressions_is_what_blackbox_exporter_says_now() {
+fn the_recorded_expressions_match_blackbox_exporter() {
     let Some((binary, record)) = super::upstream() else { return };
     let folder = tempfile::tempdir().unwrap();
     let mut lines: Vec<Line> = super::table(TABLE);

@@ -54,7 +54,7 @@ fn patterns_mean_what_they_mean_to_blackbox_exporter() {
 }
 
 #[test]
-fn the_table_of_patterns_is_what_blackbox_exporter_says_now() {
+fn the_recorded_patterns_match_blackbox_exporter() {
     let Some((binary, record)) = super::upstream() else { return };
     let folder = tempfile::tempdir().unwrap();
     let mut lines: Vec<Line> = super::table(TABLE);

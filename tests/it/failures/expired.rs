@@ -20,7 +20,7 @@ use crate::fixtures::{
 };
 
 #[test]
-fn expired_certificates_are_told_whatever_is_spoken() {
+fn expired_certificates_are_reported_for_every_protocol() {
     check(&rows());
 }
 

@@ -32,7 +32,7 @@ async fn expect_lengths(keys: &str, answer: Answer, announced: i64, read: u64) -
 }
 
 #[tokio::test]
-async fn lengths_are_told_as_upstream_tells_them() {
+async fn lengths_are_reported_as_upstream_does() {
     let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n\
                    5\r\nhello\r\n6;a=b\r\n world\r\n0\r\nX-Trailer: a\r\n\r\n";
     let any = "valid_status_codes: [200, 204, 304]";
@@ -101,7 +101,7 @@ async fn odd_heads_are_read_as_upstream_reads_them() {
 }
 
 #[tokio::test]
-async fn the_version_is_what_the_response_says() {
+async fn the_version_is_that_of_the_response() {
     for (version, number, listed) in
         [("1.0", "1", "HTTP/1.0"), ("1.1", "1.1", "HTTP/1.1"), ("2.0", "2", "HTTP/2.0")]
     {
@@ -203,7 +203,7 @@ async fn a_limit_holds_after_decompression() {
 }
 
 #[tokio::test]
-async fn a_body_is_decompressed_as_the_module_says() {
+async fn a_body_is_decompressed_as_configured() {
     let keys = "compression: gzip, fail_if_body_not_matches_regexp: ['^hello$']";
     answered(keys, ok(gzip(b"hello"))).await.expect(&["probe_success 1"]);
     for (answer, regex) in [

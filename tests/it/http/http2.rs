@@ -175,7 +175,7 @@ fn a_response_that_is_not_complete_is_no_success() {
 }
 
 #[test]
-fn a_secret_that_a_server_repeats_is_not_told() {
+fn a_secret_that_a_server_repeats_is_redacted() {
     let said = frame(GOAWAY, 0, 0, &[&[0; 8][..], b"no access for hunter2-token"].concat());
     let keys = "authorization: {credentials: hunter2-token}";
     let probed = asked(keys, said);

@@ -193,7 +193,7 @@ async fn redirects_keep_cookies_and_credentials_with_the_name() {
 }
 
 #[tokio::test]
-async fn nothing_leads_out_of_tls() {
+async fn a_redirect_from_http3_to_plaintext_is_refused() {
     let plain = http([ok("plain")]).start().await;
     let location = format!("http://{}/", plain.address);
     let (probed, _server) = probe_http3("", http3([redirect(location)])).await;
@@ -284,7 +284,7 @@ async fn a_server_that_asks_again_is_answered() {
 }
 
 #[tokio::test]
-async fn where_nobody_listens_is_known_at_once() {
+async fn a_closed_port_is_reported_at_once() {
     let (address, taken) = socket();
     drop(taken);
     let probed = probe(&module(HTTP3), format!("https://{address}/")).await;
@@ -337,7 +337,7 @@ async fn the_time_of_the_server_is_processing_and_that_of_the_body_transfer() {
 }
 
 #[tokio::test]
-async fn the_server_is_told_when_a_probe_is_over() {
+async fn the_connection_is_closed_when_a_probe_ends() {
     let (pki, file) = authorities();
     for answers in [true, false] {
         let told = Arc::new(Mutex::new(None));

@@ -348,7 +348,7 @@ async fn a_websocket_begins_behind_odd_heads_too() {
 
 /// Servers, proxies and servers of websockets are treated alike.
 #[tokio::test]
-async fn what_is_no_http_is_named_and_shown() {
+async fn other_protocols_than_http_are_named_and_shown() {
     for (said, words) in [
         (&b"SSH-2.0-OpenSSH_9.2\r\n"[..], "not HTTP but SSH; it begins with \"SSH-2.0-OpenSSH_9.2"),
         (b"220 mail.example ESMTP\r\n", "not HTTP but SMTP; it begins with \"220 mail.example"),

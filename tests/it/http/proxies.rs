@@ -236,7 +236,7 @@ async fn a_failing_proxy_is_named_as_such() {
 }
 
 #[tokio::test]
-async fn what_a_proxy_says_in_the_targets_place_is_told_apart() {
+async fn responses_of_the_proxy_are_told_from_those_of_the_target() {
     let answer = "HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n";
     let proxy = proxy().answering(answer).start().await;
     let probed = probe(&module(&through("http", &proxy)), "http://127.0.0.1:1/").await;

@@ -128,7 +128,7 @@ async fn bodies_are_announced_as_upstream_does_it() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_read_fails_where_upstream_fails() {
+async fn unreadable_responses_fail_as_in_blackbox_exporter() {
     let server = http([ok("fine")]).start().await;
     let unusable = failed("request", "unusable_file");
     let probed = probe(&module("body_file: /nonexistent/body"), server.address).await;

@@ -153,7 +153,7 @@ async fn a_certificate_that_is_not_trusted_is_shown_all_the_same() {
 }
 
 #[tokio::test]
-async fn what_the_last_connection_was_counts() {
+async fn the_last_connection_decides() {
     let plain = http([ok("plain")]).start().await;
     let (probed, _server) =
         probe_secured("", http([redirect(format!("http://{}/", plain.address))])).await;
@@ -168,7 +168,7 @@ async fn what_the_last_connection_was_counts() {
 }
 
 #[tokio::test]
-async fn a_configured_server_name_holds_for_the_target_and_nobody_else() {
+async fn a_configured_server_name_applies_to_the_target_only() {
     for (target, asked_for) in
         [("127.0.0.1", Some("localhost".to_owned())), ("localhost", Some("localhost".to_owned()))]
     {

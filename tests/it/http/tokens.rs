@@ -274,7 +274,7 @@ fn an_assertion_is_sent_in_place_of_a_secret() {
 }
 
 #[test]
-fn the_token_server_is_trusted_as_its_own_tls_config_says() {
+fn the_token_server_is_verified_with_its_own_tls_config() {
     let folder = tempfile::tempdir().unwrap();
     let write = |name: &str, text: String| {
         let path = folder.path().join(name);
@@ -412,7 +412,7 @@ fn a_server_name_is_the_token_servers_and_not_its_proxys() {
 }
 
 #[test]
-fn what_goes_wrong_with_a_token_is_told_without_secrets() {
+fn errors_of_token_requests_contain_no_secrets() {
     let target = start([ok("fine")]);
     let large = format!("{{\"access_token\": \"{}\"}}", "x".repeat(70_000));
     for (answers, reason, words) in [

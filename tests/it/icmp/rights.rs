@@ -32,7 +32,7 @@ fn root_probes_raw() {
 }
 
 #[test]
-fn a_user_without_either_is_told_what_is_missing() {
+fn a_user_without_either_gets_an_error_that_names_both() {
     check(
         "1 0",
         NOBODY,

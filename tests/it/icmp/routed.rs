@@ -102,7 +102,7 @@ fn the_source_address_is_the_given_one() {
 }
 
 #[test]
-fn a_reply_from_somebody_else_does_not_count() {
+fn a_reply_from_another_host_does_not_count() {
     for (then, timeout, expected) in [
         ("right", TIMEOUT, ["probe_success 1", "Received the reply"]),
         ("nothing", "500ms", ["probe_success 0", "reason=\"timeout\",stage=\"response\""]),

@@ -64,7 +64,7 @@ fn escaped(text: &str) -> String {
 }
 
 #[test]
-fn what_nobody_knows_is_refused_harmlessly() {
+fn unknown_names_are_escaped_in_errors() {
     let exporter = Exporter::start(MODULES);
     for text in [MARKUP, CONTROLS, TURNED] {
         assert_harmless(&assert_page(&exporter.get(&probe_page(text, "x")), 400));
@@ -82,7 +82,7 @@ fn what_nobody_knows_is_refused_harmlessly() {
 }
 
 #[test]
-fn what_servers_say_is_text() {
+fn texts_of_servers_are_escaped() {
     let exporter = Exporter::start(MODULES);
     let answers = [
         raw(format!("HTTP/1.1 200 {MARKUP}\r\nServer: {MARKUP}\r\nContent-Length: 0\r\n\r\n")),

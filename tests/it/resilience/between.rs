@@ -110,7 +110,7 @@ fn token_servers_without_measure_are_withstood() {
 }
 
 #[test]
-fn probes_that_wait_for_them_in_vain_leave_nothing_behind() {
+fn probes_without_an_answer_leave_nothing_behind() {
     let silent = greeting("", Wait);
     let address = silent.address;
     let keys = [

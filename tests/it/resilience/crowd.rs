@@ -25,7 +25,7 @@ const CROWD: usize = 200;
 const OTHERS: usize = 20;
 
 #[test]
-fn a_crowd_that_waits_in_vain_is_answered_and_holds_nobody_up() {
+fn many_waiting_probes_are_answered_and_delay_no_other() {
     let exporter = Running::start(MODULES, &[]);
     let address = exporter.address;
     let (silent, healthy) = (greeting("", Wait), greeting("hello\r\n", Close));

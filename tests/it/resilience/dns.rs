@@ -135,7 +135,7 @@ fn answers_that_make_no_sense_are_refused() {
 }
 
 #[test]
-fn servers_that_do_not_come_to_an_end_are_cut_off() {
+fn endless_servers_are_cut_off() {
     let announced = greeting(b"\xff\xff", Drip(vec![0]));
     let attacks = [
         attack("no answer", "udp", "timeout", 1, serving(dns())),

@@ -20,7 +20,7 @@ fn grpc_head() -> Vec<u8> {
 }
 
 #[test]
-fn health_services_that_mean_no_good_are_ended() {
+fn hostile_health_services_are_cut_off() {
     let nothing = Vec::new;
     let endless = frame(DATA, 0, 1, &[0; 1000]);
     let attacks = [

@@ -24,7 +24,7 @@ fn start(web: &Web, text: &str) -> Running {
 const COSTLY: u32 = 10;
 
 #[test]
-fn those_who_guess_passwords_do_not_hold_up_scrapes() {
+fn password_guessing_does_not_delay_scrapes() {
     const GUESSERS: usize = 30;
     let web = Web::new();
     let hash = bcrypt::hash("secret", COSTLY).unwrap();
@@ -68,7 +68,7 @@ fn those_who_guess_passwords_do_not_hold_up_scrapes() {
 }
 
 #[test]
-fn those_who_do_not_finish_their_handshake_cost_little_and_are_sent_away() {
+fn unfinished_handshakes_cost_little_and_are_closed() {
     const STRANGERS: usize = 200;
     let web = Web::new();
     let exporter = start(&web, &tls_section(""));

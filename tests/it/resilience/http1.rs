@@ -57,7 +57,7 @@ fn endless(first: &str, more: &str) -> Answer {
 }
 
 #[test]
-fn servers_that_do_not_come_to_an_end_are_cut_off() {
+fn endless_servers_are_cut_off() {
     let slow = |text: &str| raw("").trickle(text.repeat(100), Duration::from_millis(100));
     let attacks = [
         ("no answer", raw("").hang()),
@@ -106,7 +106,7 @@ fn heads_without_measure_are_refused() {
 }
 
 #[test]
-fn servers_that_say_nothing_of_use_fail_at_once() {
+fn servers_with_useless_answers_fail_at_once() {
     let short = raw(format!("{OK}Content-Length: 9\r\n\r\nhello"));
     let asked = [
         ("closes without a word", "closed", raw("")),
@@ -158,7 +158,7 @@ fn compressed_bombs_are_cut_off() {
 }
 
 #[test]
-fn what_checks_keep_of_a_body_is_bounded() {
+fn the_part_of_a_body_that_checks_keep_is_limited() {
     let body = |more| endless(&format!("{OK}\r\n"), more);
     let attacks = [
         attack("a pattern", "pattern", "too_large", [body("x")]),

@@ -68,7 +68,7 @@ fn attack(name: &'static str, module: &'static str, reason: &'static str, peer: 
 }
 
 #[test]
-fn servers_that_do_not_come_to_an_end_are_cut_off() {
+fn endless_servers_are_cut_off() {
     let nothing = Vec::new;
     let no_window = frame(SETTINGS, 0, 0, &[0, 4, 0, 0, 0, 0]);
     let attacks = [

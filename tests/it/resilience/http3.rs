@@ -168,7 +168,7 @@ fn attack(
 }
 
 #[test]
-fn servers_that_do_not_come_to_an_end_are_cut_off() {
+fn endless_servers_are_cut_off() {
     let nothing = Vec::new;
     let head = || frame(HEADERS, STATUS_200);
     let unknown = frame(0x21, &[0; 100]);
@@ -260,7 +260,7 @@ fn responses_that_end_too_early_are_refused() {
 }
 
 #[test]
-fn what_breaks_the_protocol_is_refused() {
+fn protocol_violations_are_refused() {
     let head = || frame(HEADERS, STATUS_200);
     let literal =
         |length: u8| [&[0x21, b'x', length], vec![b'y'; length.into()].as_slice()].concat();

@@ -33,7 +33,7 @@ fn begin(exporter: &Running, path: &str) -> TcpStream {
 }
 
 #[test]
-fn probes_that_nobody_waits_for_end_whatever_the_target_does() {
+fn abandoned_probes_end_for_every_target() {
     let silent = greeting("", Wait);
     let slow = greeting("", Drip(vec![b'x']));
     let endless = raw("HTTP/1.1 200 OK\r\n\r\n").repeat("x".repeat(64 << 10));

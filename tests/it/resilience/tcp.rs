@@ -38,7 +38,7 @@ fn repeat(text: &str) -> Peer {
 }
 
 #[test]
-fn peers_that_say_no_word_of_use_are_withstood() {
+fn peers_with_useless_answers_are_cut_off() {
     let long_line = "x".repeat(65_000) + "\r\n";
     let attacks = [
         attack("no word", "plain", "timeout", greeting("", Wait)),
@@ -70,7 +70,7 @@ fn long_lines_do_not_keep_a_pattern_busy() {
 }
 
 #[test]
-fn what_is_said_before_tls_does_not_count_behind_it() {
+fn plaintext_before_tls_does_not_count_after_the_handshake() {
     let context = tls::server(&leaf("127.0.0.1").self_signed()).context();
     let injecting = peer(move |mut visit| {
         let context = context.clone();

@@ -57,7 +57,7 @@ const ALERT: u8 = 21;
 const HANDSHAKE: u8 = 22;
 
 #[test]
-fn handshakes_that_do_not_come_to_an_end_are_cut_off() {
+fn endless_handshakes_are_cut_off() {
     let server = tls::server(&LEAF);
     let half = |length| tampering(&server, Tampering::CutAfter(length));
     let attacks = [

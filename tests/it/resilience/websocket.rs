@@ -48,7 +48,7 @@ fn saying(first: Vec<u8>, more: Vec<u8>) -> Peer {
 }
 
 #[test]
-fn websockets_that_mean_no_good_are_ended() {
+fn hostile_websockets_are_cut_off() {
     let nothing = Vec::new;
     let empty_fragment = frame(0, "");
     let announced = [&[TEXT, 127][..], &(16_u64 << 20).to_be_bytes()].concat();

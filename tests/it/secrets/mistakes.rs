@@ -55,7 +55,7 @@ fn mistakes() -> Vec<String> {
 }
 
 #[test]
-fn files_with_mistakes_are_told_without_secrets() {
+fn errors_in_files_contain_no_secrets() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("bad.yml");
     let file = path.display().to_string();
@@ -82,7 +82,7 @@ fn files_with_mistakes_are_told_without_secrets() {
 }
 
 #[test]
-fn a_reload_that_fails_is_told_without_secrets() {
+fn a_failed_reload_logs_no_secrets() {
     let good = "modules: {it: {prober: tcp}}";
     let exporter = Running::start(good, &["--log.level=debug"]);
     let mut said = Said::default();

@@ -187,7 +187,7 @@ fn module(prober: &str, keys: &str) -> String {
 /// A secret that is not looked for would not be found.
 #[test]
 #[should_panic(expected = "health")]
-fn a_secret_that_is_said_is_found() {
+fn a_leaked_secret_is_found() {
     let mut said = Said::default();
     said.note("health", &format!("closed: {}", planted("anywhere")));
     said.judge(&[]);

@@ -174,7 +174,7 @@ fn w18_the_timeout_follows_scraper_and_module() {
 }
 
 #[test]
-fn a_failed_probe_is_200_and_says_why() {
+fn a_failed_probe_is_200_with_the_reason() {
     let exporter = Exporter::start(MODULES);
     let metrics = exporter.probe("connect", &closed_target());
     metrics.expect(&[

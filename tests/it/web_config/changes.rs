@@ -52,7 +52,7 @@ fn state(exporter: &Exporter, user: &str, password: &str) -> (f64, f64) {
 }
 
 #[test]
-fn a_file_gone_bad_leaves_the_old_settings_in_force() {
+fn an_invalid_file_keeps_the_old_settings() {
     let web = Web::new();
     let good = users("alice", "secret");
     let exporter = web.start(&good);
@@ -77,7 +77,7 @@ fn a_file_gone_bad_leaves_the_old_settings_in_force() {
 }
 
 #[test]
-fn a_certificate_gone_bad_leaves_the_old_one_in_force_until_it_is_good_again() {
+fn an_invalid_certificate_keeps_the_old_one_until_it_is_valid_again() {
     let web = Web::new();
     let exporter = web.start_tls("");
     let metrics = || web.client().get(exporter.address, "/metrics").unwrap().metrics();

@@ -28,7 +28,7 @@ fn client_certificate(authority: &Issued) -> Issued {
 }
 
 #[test]
-fn each_client_auth_type_asks_for_what_its_name_says() {
+fn each_client_auth_type_requires_the_right_certificates() {
     let web = Web::new();
     let trusted = client_certificate(&web.authority);
     let stranger = client_certificate(&authority("Stranger").self_signed());
@@ -176,7 +176,7 @@ fn certificate_and_key_may_stand_in_the_file_itself() {
 }
 
 #[test]
-fn a_request_without_tls_is_told_so() {
+fn a_request_without_tls_gets_an_explanation() {
     let web = Web::new();
     let exporter = web.start_tls("");
     let answer = request(exporter.address, "GET", "/metrics", &[]);

@@ -149,7 +149,7 @@ const WRONG_TLS: &[(&str, &str)] = &[
 ];
 
 #[test]
-fn what_is_wrong_is_told_with_its_place() {
+fn errors_name_their_position() {
     let web = Web::new();
     web.write("empty.pem", "");
     web.write("junk.pem", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
@@ -196,7 +196,7 @@ fn a_bad_file_or_none_ends_the_start() {
 }
 
 #[test]
-fn what_is_surprising_is_warned_of() {
+fn surprising_settings_cause_warnings() {
     let web = Web::new();
     let cases = [
         (super::users("a", "b").replace("$04$", "$15$"), "the hash of a has a cost of 15"),

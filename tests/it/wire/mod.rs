@@ -45,7 +45,7 @@ fn the_kernel_stamps_what_arrives_over_both_families() {
 }
 
 #[test]
-fn everything_works_on_the_clock_of_the_process_and_it_says_so() {
+fn everything_works_with_the_clock_of_the_process() {
     let Some(running) = probed("127.0.0.1", &["--wire.user-clock"]) else { return };
     let own = running.own_metrics();
     for (kind, _) in KINDS {
