@@ -1,24 +1,25 @@
-//! A Prometheus exporter that probes a target when it is scraped.
+//! A Prometheus exporter that probes a target when Prometheus scrapes it.
 //!
-//! The modules in reading order, which is also the order of the layers: each uses only those above
-//! it, and `tests/it/architecture.rs` holds that.
+//! The modules in reading order, which is also the order of the layers. A module uses only modules
+//! above it; `crates/source-checks` verifies this. `ARCHITECTURE.md` describes each layer.
 //!
-//! What everything speaks in:
-//! - [`metrics`]: a probe's metrics as plain data, and their text.
-//! - [`settings`]: YAML values that several sections share; one that exists is right.
-//! - [`diagnostics`]: what a probe notes while it runs: its log, its phases, why it failed.
+//! Vocabulary:
+//! - [`metrics`]: the metrics of a probe as plain data, and their text formats.
+//! - [`settings`]: values and sections of the configuration that several modules share. A value
+//!   that exists is valid.
+//! - [`diagnostics`]: the records of a running probe: log, phases, attempts, checks, failure.
 //!
-//! What a probe does:
-//! - [`net`]: connections, and what is learned while making them.
-//! - [`probers`]: one protocol each, whole: settings, measurements, probe, metrics.
+//! Probing:
+//! - [`net`]: connections and exchanges, with their measurements.
+//! - [`probers`]: one protocol per module: settings, measurements, probe, metrics.
 //!
-//! What makes it a program:
-//! - [`version`], [`logging`]: what this build is, and the log of the process.
-//! - [`config`]: the YAML file of modules, and its reload.
+//! The program:
+//! - [`version`], [`logging`]: build information, and the log of the process.
+//! - [`config`]: the configuration file: parsing, the list of probers, reload.
 //! - [`probe`]: one probe from request to report.
-//! - [`server`]: the HTTP server, with its pages.
-//! - [`app`]: all parts put together, from the start to a signal.
-//! - [`cli`]: what was typed, and what it means.
+//! - [`server`]: the HTTP server: routes, pages, metrics of the exporter.
+//! - [`app`]: assembly of all parts: listeners, threads, signals, reload.
+//! - [`cli`]: the command line and its commands.
 
 #![forbid(unsafe_code)]
 

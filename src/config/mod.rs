@@ -1,5 +1,5 @@
-//! The YAML file of modules: parsing, the closed list of probers, and reload. Beside it, the file
-//! that sets up the exporter's own listener.
+//! Configuration files: the modules with the list of probers and the reload, and the web
+//! configuration file of the listener.
 
 pub mod module;
 mod named_files;
@@ -34,11 +34,11 @@ pub struct Config {
     warnings: Vec<Diagnostic>,
 }
 
-/// The one key at the top of a file.
+/// The only key at the top level of a file.
 const MODULES: &str = "modules";
 
 impl Config {
-    /// Reads the text of a file; `file` is its name in errors. All errors are found at once.
+    /// Parses the text of a file. `file` is its name in errors. Returns all errors at once.
     pub fn parse(text: impl AsRef<[u8]>, file: &str) -> Result<Self, ConfigError> {
         let Sections { by_name, warnings } = strict_yaml::decode_sections::<Module>(
             &[Document { name: file, text: text.as_ref() }],
@@ -48,27 +48,27 @@ impl Config {
         Ok(Self { modules: modules.collect(), warnings })
     }
 
-    /// The module of that name.
+    /// Returns the module `name`.
     #[must_use]
     pub fn module(&self, name: &str) -> Option<Arc<Module>> {
         self.modules.get(name).cloned()
     }
 
-    /// All modules, sorted by name.
+    /// Returns all modules, sorted by name.
     pub fn modules(&self) -> impl Iterator<Item = (&str, &Arc<Module>)> {
         self.modules.iter().map(|(name, module)| (name.as_str(), module))
     }
 
-    /// What is surprising about the modules, in the order of the file.
+    /// Returns the warnings about the modules, in the order of the file.
     #[must_use]
     pub fn warnings(&self) -> &[Diagnostic] {
         &self.warnings
     }
 
-    /// The configuration as YAML: what differs from the defaults, secrets hidden.
+    /// Returns the configuration as YAML, without defaults and with secrets redacted.
     ///
-    /// Unlike upstream: values are shown also when they are false or 0, unless that is the
-    /// default, and the defaults of other probers are not, so that the text can be loaded again.
+    /// Unlike upstream, the text can be loaded again: it contains values like false and 0 if they
+    /// are not the default, and no defaults of other probers.
     #[must_use]
     pub fn to_yaml(&self) -> String {
         let modules = self.modules().map(|(name, module)| (name.to_owned(), module.to_value()));

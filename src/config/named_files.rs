@@ -1,4 +1,4 @@
-//! The files that a document names, by the keys that do so.
+//! The files that a configuration refers to, found by the names of keys.
 
 use std::rc::Rc;
 
@@ -7,30 +7,30 @@ use strict_yaml::{
     tree::{self, Kind, Node, Path},
 };
 
-/// A file that a document names.
+/// A file that a configuration refers to.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct NamedFile {
-    /// The value that names it.
+    /// The position of the value.
     pub location: Location,
-    /// Its name as it is written.
+    /// The path as written.
     pub name: String,
 }
 
 /// Key of a list of files.
 const FILES: &str = "files";
 
-/// End of the keys that name a file.
+/// Suffix of the keys of a file.
 const FILE: &str = "_file";
 
 /// Key of a module that selects one of its sections.
 const PROBER: &str = "prober";
 
-/// Maximum number of nodes to search: aliases of aliases can make a short document expand to more
-/// than can be searched.
+/// Maximum number of nodes to search. Nested aliases can expand a short document to any number of
+/// nodes.
 const MAX_NODES: usize = 1_000_000;
 
-/// All files that a document names, sorted by position, without those in sections of probers that
-/// are not used. None if the text is not YAML.
+/// Returns all files that a document refers to, sorted by position. Sections of other probers than
+/// the module's are skipped. Empty if the text is not YAML.
 #[must_use]
 pub fn named_files(text: &[u8]) -> Vec<NamedFile> {
     let Ok(Some(root)) = tree::parse(FileId::default(), text) else { return Vec::new() };
@@ -68,7 +68,7 @@ impl Search {
                 let prober = entries.iter().find(|(key, _)| key.text == PROBER);
                 let prober = prober.and_then(|(_, node)| text_of(node));
                 for (key, value) in entries {
-                    // Sections are the only mappings in a module.
+                    // The only mappings in a module are sections.
                     let is_section = matches!(value.kind, Kind::Mapping(_)) && !key.is_merge;
                     if is_section && prober.is_some_and(|prober| prober != key.text) {
                         continue;
@@ -100,7 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn files_are_found_where_they_are_named() {
+    fn finds_files_by_key() {
         let text = concat!(
             "modules:\n",
             "  a:\n",

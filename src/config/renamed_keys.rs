@@ -1,4 +1,4 @@
-//! Keys that blackbox_exporter once had, or that other tools have, and what to write now.
+//! Keys of older versions of blackbox_exporter and of other tools, with their replacements.
 
 use strict_yaml::Replacement;
 
@@ -10,7 +10,7 @@ const fn instead(advice: &'static str) -> Replacement {
     Replacement { key: None, advice }
 }
 
-/// The keys that stand for another in the section at `path` of a module.
+/// Returns the replacement of a key in the section at `path` of a module.
 pub(super) fn of_module(path: &[&str], key: &str) -> Option<Replacement> {
     const PREFERRED: &str = "preferred_ip_protocol";
     Some(match (path, key) {
@@ -68,7 +68,7 @@ pub(super) fn of_module(path: &[&str], key: &str) -> Option<Replacement> {
     })
 }
 
-/// The keys that stand for another in the section at `path` of a web config file.
+/// Returns the replacement of a key in the section at `path` of a web configuration file.
 pub(super) fn of_web_config(path: &[&str], key: &str) -> Option<Replacement> {
     Some(match (path, key) {
         ([], "tls_config") => now("tls_server_config", "write 'tls_server_config'"),
@@ -98,7 +98,7 @@ mod tests {
 
     use crate::config::{Config, web::WebConfig};
 
-    /// What is said of the key in the section at `path` of a module.
+    /// Returns the error messages for a key in the section at `path` of a module.
     fn said(path: &[&str], key: &str) -> String {
         let prober = path.first().unwrap_or(&"http");
         let section =
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn former_keys_have_their_present_name() {
+    fn suggests_the_current_name_of_a_key() {
         for (path, key, expected) in [
             (&["http"][..], "fail_if_matches_regexp", "to 'fail_if_body_matches_regexp'"),
             (&["http"], "fail_if_not_matches_regexp", "to 'fail_if_body_not_matches_regexp'"),
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_on_another_level_are_told_where_they_belong() {
+    fn suggests_the_section_of_a_misplaced_key() {
         for (path, key, expected) in [
             (&["http"][..], "insecure_skip_verify", "it is a key of 'tls_config', one level below"),
             (&["http"], "timeout", "it is a key of the module, one level above"),
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn modules_at_the_wrong_level_are_known() {
+    fn detects_modules_at_the_wrong_level() {
         for (yaml, expected) in [
             ("web: {prober: http}", "it is one level too high: move it under 'modules'"),
             ("prober: http", "it is a key of the module, which belongs under 'modules'"),
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_of_a_web_config_file_are_known_too() {
+    fn suggests_keys_of_the_web_configuration() {
         for (yaml, expected) in [
             ("tls_config: {}", "write 'tls_server_config'"),
             ("cert_file: a", "it is a key of 'tls_server_config', one level below"),

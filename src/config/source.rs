@@ -1,4 +1,4 @@
-//! The text of a configuration: a file, or what is built in.
+//! The text of a configuration: a file, or the built-in configuration.
 
 use std::{
     io,
@@ -12,16 +12,16 @@ use crate::{
     settings::file,
 };
 
-/// The bytes of a configuration, and where they are from.
+/// The bytes of a configuration, and the name of their source.
 #[derive(Debug, Clone)]
 pub struct Source {
-    /// The file, as it was named, or what stands in for a name.
+    /// The path of the file as given, or the name of the built-in configuration.
     pub name: String,
-    /// What is in it.
+    /// The content.
     pub bytes: Vec<u8>,
 }
 
-/// Why the text of a configuration cannot be had; the text begins as upstream's does.
+/// The error of a configuration file that cannot be read. The message begins like upstream's.
 #[derive(Debug, Error)]
 #[error(
     "failed to generate initial checksum for configuration file: error reading YAML file: \
@@ -30,28 +30,28 @@ pub struct Source {
 pub struct Unreadable {
     /// The file.
     pub file: PathBuf,
-    /// Why not.
+    /// The error.
     pub error: io::Error,
 }
 
-/// The file that is used when none was asked for, if it exists.
+/// The file that is used if none is set and it exists.
 const DEFAULT_FILE: &str = "blackbox.yml";
 
-/// The configuration that is used when there is no file at all.
+/// The configuration that is used if there is no file.
 const BUILT_IN: &str = include_str!("../../config/blackbox.yml");
 
-/// The name of that configuration in errors.
+/// The name of the built-in configuration in errors.
 const BUILT_IN_NAME: &str = "built-in configuration";
 
-/// No configuration is as large as this, in MiB.
-const MOST_MIB: u64 = 64;
+/// Maximum size of a configuration file in MiB.
+const MAX_MIB: u64 = 64;
 
 impl Source {
-    /// Reads the file that was asked for; without one the `blackbox.yml` of the working directory
-    /// or, if there is none either, the default that is built in. Blocks.
+    /// Reads `file`. Without a file, reads `blackbox.yml` of the working directory or, if it does
+    /// not exist, the built-in configuration. Blocks.
     pub fn read(file: Option<&Path>) -> Result<Self, Unreadable> {
         let named = file.unwrap_or(Path::new(DEFAULT_FILE));
-        match file::read(named, MOST_MIB) {
+        match file::read(named, MAX_MIB) {
             Ok(bytes) => Ok(Self { name: named.display().to_string(), bytes }),
             Err(error) if file.is_none() && error.kind() == io::ErrorKind::NotFound => {
                 Ok(Self { name: BUILT_IN_NAME.to_owned(), bytes: BUILT_IN.as_bytes().to_vec() })
@@ -60,7 +60,7 @@ impl Source {
         }
     }
 
-    /// The configuration that it is. All errors are found at once.
+    /// Parses the configuration. Returns all errors at once.
     pub fn parse(&self) -> Result<Config, ConfigError> {
         Config::parse(&self.bytes, &self.name)
     }
@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_built_in_configuration_loads_without_a_warning() {
+    fn built_in_configuration_has_no_warnings() {
         let config = Config::parse(BUILT_IN, BUILT_IN_NAME).unwrap();
         assert!(config.module("http_2xx").is_some());
         assert_eq!(config.warnings(), []);

@@ -1,4 +1,4 @@
-//! The configuration in force, and how it is replaced while probes run.
+//! The active configuration, and its reload while probes run.
 
 use std::{
     path::PathBuf,
@@ -15,43 +15,43 @@ use crate::config::{
     source::{Source, Unreadable},
 };
 
-/// Holds the configuration in force.
+/// The active configuration. A reload replaces it atomically.
 #[derive(Debug)]
 pub struct ConfigStore {
-    /// The file that was asked for; without one, that of the working directory is used, or else
-    /// the default that is built in.
+    /// The file of the command line. If it is `None`, the default file of the working directory or
+    /// the built-in configuration is used.
     file: Option<PathBuf>,
     current: ArcSwap<Config>,
-    /// Locked for as long as a reload takes, so that reloads never overlap.
+    /// Locked during a reload, so reloads do not overlap.
     loaded: Mutex<Loaded>,
     last_reload: ArcSwap<LastReload>,
 }
 
-/// What the configuration in force was made of.
+/// The content that the active configuration was loaded from.
 #[derive(Debug)]
 struct Loaded {
     digest: [u8; 32],
 }
 
-/// How the last reload ended.
+/// The result of the last reload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LastReload {
-    /// Whether it succeeded.
+    /// True if it succeeded.
     pub succeeded: bool,
-    /// When one succeeded last.
+    /// The time of the last successful reload.
     pub success_time: SystemTime,
 }
 
-/// What a reload did.
+/// The effect of a successful reload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reload {
-    /// The new configuration is in force.
+    /// The new configuration is active.
     Changed,
-    /// The file is the same as before.
+    /// The file has not changed.
     Unchanged,
 }
 
-/// Why a configuration could not be loaded; the texts begin as upstream's do.
+/// The error of a failed load. The messages begin like upstream's.
 #[derive(Debug, Error)]
 pub enum LoadError {
     /// The file cannot be read.
@@ -63,8 +63,8 @@ pub enum LoadError {
 }
 
 impl ConfigStore {
-    /// Loads `file`; without one the `blackbox.yml` of the working directory or, if there is none
-    /// either, the default that is built in.
+    /// Loads `file`. Without a file, loads `blackbox.yml` of the working directory or, if it does
+    /// not exist, the built-in configuration.
     pub fn load(file: Option<PathBuf>) -> Result<Self, LoadError> {
         let (config, digest) = parse(&Source::read(file.as_deref())?)?;
         let now = LastReload { succeeded: true, success_time: SystemTime::now() };
@@ -76,19 +76,19 @@ impl ConfigStore {
         })
     }
 
-    /// The configuration in force.
+    /// Returns the active configuration.
     #[must_use]
     pub fn current(&self) -> Arc<Config> {
         self.current.load_full()
     }
 
-    /// How the last reload ended, the first load among them.
+    /// Returns the result of the last reload; the first load counts as one.
     #[must_use]
     pub fn last_reload(&self) -> LastReload {
         **self.last_reload.load()
     }
 
-    /// Reads the file again and puts it in force. One with errors changes nothing.
+    /// Reads the file again and activates it. If it has errors, the active configuration stays.
     ///
     /// Blocks while it reads, and while another reload runs.
     pub fn reload(&self) -> Result<Reload, LoadError> {
@@ -115,7 +115,7 @@ impl ConfigStore {
     }
 }
 
-/// Makes a configuration of a text, and tells what is surprising about it.
+/// Parses a configuration, and logs its warnings.
 fn parse(source: &Source) -> Result<(Config, [u8; 32]), LoadError> {
     let config = source.parse().map_err(LoadError::Invalid)?;
     let file = source.name.as_str();
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn a_changed_file_is_put_in_force_and_running_probes_keep_their_module() {
+    fn reload_activates_a_changed_file_and_running_probes_keep_their_module() {
         let directory = tempfile::tempdir().unwrap();
         let (store, file) = store(&directory);
         let before = store.current().module("a").unwrap();
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unchanged_file_counts_as_a_success_without_being_parsed() {
+    fn reload_of_an_unchanged_file_succeeds_without_parsing() {
         let directory = tempfile::tempdir().unwrap();
         let (store, _file) = store(&directory);
         let (config, first) = (store.current(), store.last_reload());
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_file_keeps_the_old_configuration_until_it_is_good_again() {
+    fn invalid_file_keeps_the_active_configuration() {
         let directory = tempfile::tempdir().unwrap();
         let (store, file) = store(&directory);
         let first = store.last_reload();
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_file_is_told_as_upstream_tells_it() {
+    fn missing_file_has_the_error_of_upstream() {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("none.yml");
         let error = ConfigStore::load(Some(file.clone())).unwrap_err().to_string();

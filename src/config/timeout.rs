@@ -1,4 +1,4 @@
-//! The timeout of a probe: that of the module, or what the scrape timeout leaves.
+//! The timeout of a probe, from the module and the scrape timeout.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ pub const DEFAULT_SCRAPE_TIMEOUT: Duration = Duration::from_mins(2);
 /// Default of `--timeout-offset`: seconds to subtract from the scrape timeout.
 pub const DEFAULT_TIMEOUT_OFFSET: f64 = 0.5;
 
-/// Maximum timeout, which every clock can represent: a hundred years.
+/// Maximum timeout, a hundred years; all clocks can represent it.
 const MAX_TIMEOUT: Duration = Duration::from_hours(100 * 365 * 24);
 
 /// Returns a warning about the timeout of a module.
@@ -30,10 +30,10 @@ pub(super) fn warning(timeout: Duration) -> Option<Warning> {
     })
 }
 
-/// Timeouts below this are too short for any exchange over a network.
+/// Shortest timeout without a warning: no exchange over a network is faster.
 const MIN_TIMEOUT: Duration = Duration::from_millis(1);
 
-/// Describes the timeout in words.
+/// Describes the timeout for `check --explain`.
 pub(super) fn explain(timeout: Option<Duration>, offset: f64) -> String {
     let scrape = match Duration::try_from_secs_f64(offset) {
         Ok(offset) if !offset.is_zero() => {
@@ -57,10 +57,10 @@ pub(super) fn explain(timeout: Option<Duration>, offset: f64) -> String {
     }
 }
 
-/// Returns the smaller one of the timeout of the module and the scrape timeout minus the offset.
+/// Returns the smaller of the module's timeout and the scrape timeout minus the offset.
 ///
-/// Unlike upstream, the offset is ignored if nothing would remain, and a negative one does not
-/// extend the scrape timeout.
+/// Unlike upstream, an offset that leaves no time is ignored, and a negative one
+/// does not extend the scrape timeout.
 pub(super) fn shortest(scrape: Option<f64>, offset: f64, module: Option<Duration>) -> Duration {
     let scrape = scrape.unwrap_or(DEFAULT_SCRAPE_TIMEOUT.as_secs_f64());
     let remaining = scrape - offset;
@@ -76,7 +76,7 @@ mod tests {
     use crate::config::Config;
 
     #[test]
-    fn the_timeout_is_the_smaller_of_scraper_and_module() {
+    fn uses_the_smaller_of_scrape_and_module_timeout() {
         // (scrape timeout, offset, module timeout, expected), in seconds; 0 = not given.
         let cases = [
             (0.0, 0.5, 0.0, 119.5),
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn the_time_that_is_explained_is_the_time_that_holds() {
+    fn explained_timeout_matches_the_effective_timeout() {
         for (keys, offset, expected) in [
             (
                 "",

@@ -31,7 +31,7 @@ pub(super) struct Ends {
     pub(super) own: Option<IpAddr>,
     /// The destination of the packet.
     pub(super) peer: IpAddr,
-    /// The packet was for a port, unlike an echo request.
+    /// True if the packet was for a port; echo requests have none.
     pub(super) has_port: bool,
 }
 
@@ -91,7 +91,8 @@ impl Ends {
         let path = error.path_mtu.map(|bytes| format!("; the path carries {bytes} bytes"));
         let (path, hint) = (path.unwrap_or_default(), hint(reason, icmp, self));
         let message = format!("{action}{from} says: {what}{path}{hint}");
-        // A ping asks for no port, and only a firewall of this host rejects what others get.
+        // A refusal comes from a firewall if the packet had no port (echo requests), or if this host
+        // sent the refusal of a packet to another host.
         let is_firewall = reason == Reason::Refused && (!self.has_port || self.is_own(icmp));
         let reason = if is_firewall { Reason::Unreachable } else { reason };
         Failure::new(stage, reason, message)
@@ -135,10 +136,11 @@ mod tests {
     }
 
     #[test]
-    fn every_type_and_code_is_an_error_or_none() {
+    fn each_type_and_code_has_a_reason_or_none() {
         use IpVersion::{V4, V6};
         use Reason::{MessageTooLong, Refused, TimeExceeded, Unreachable};
-        // (family, type, codes, reason); None for what leaves the packet on its way.
+        // (family, type, codes, reason); `None` for messages that do not end the delivery of the
+        // packet.
         let table = [
             (V4, 3, 0..=1, Some(Unreachable)),
             (V4, 3, 2..=3, Some(Refused)),
@@ -172,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn messages_that_are_no_errors_have_no_meaning() {
+    fn other_messages_have_no_meaning() {
         for (name, family, kind) in [
             ("echo reply", IpVersion::V4, 0),
             ("source quench", IpVersion::V4, 4),
@@ -196,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn the_failure_names_the_sender_and_the_meaning() {
+    fn failure_contains_the_sender_and_the_meaning() {
         use IpVersion::{V4, V6};
         let says = |icmp, path_mtu, has_port, action: &str| {
             let (errno, quoted) = (libc::EHOSTUNREACH, QuotedPacket::default());

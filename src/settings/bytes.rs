@@ -1,4 +1,4 @@
-//! Text of a configuration file that may hold any bytes, since `!!binary` does.
+//! Byte strings in a configuration file: text, or any bytes with `!!binary`.
 
 use std::fmt;
 
@@ -6,42 +6,42 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::settings::secret::Secret;
 
-/// Bytes to send or to expect: the UTF-8 of a text, or what `!!binary` decodes to.
+/// Bytes to send or to expect: UTF-8 text, or decoded `!!binary` data.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Bytes(Vec<u8>);
 
 impl Bytes {
-    /// The bytes.
+    /// Returns the bytes.
     #[must_use]
     pub fn as_slice(&self) -> &[u8] {
         &self.0
     }
 
-    /// Whether there are none.
+    /// Returns true if there are no bytes.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The bytes as text, if they are UTF-8.
+    /// Returns the bytes as text, if they are UTF-8.
     #[must_use]
     pub fn as_text(&self) -> Option<&str> {
         str::from_utf8(&self.0).ok()
     }
 }
 
-/// Bytes as they may be shown.
+/// Bytes to print, redacted if they are secret.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 pub enum ShownBytes<'b> {
-    /// They may be shown.
+    /// Bytes that are not secret.
     Plain(&'b Bytes),
-    /// They may not.
+    /// Secret bytes.
     Secret(Secret),
 }
 
 impl Bytes {
-    /// The bytes to be written, or to be hidden.
+    /// Returns the bytes for printing, redacted if `hide` is set.
     #[must_use]
     pub fn shown(&self, hide: bool) -> ShownBytes<'_> {
         if hide {

@@ -1,25 +1,27 @@
-//! Durations as Go writes them: `5s`, `1m30s`, `2.5s`.
+//! Durations in Go's notation: `5s`, `1m30s`, `2.5s`.
 
 use std::{fmt, str::FromStr, time::Duration};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-/// A duration in a configuration file; it may be negative, which means none at all.
+/// A duration in a configuration file. Zero and negative values are accepted and mean "no
+/// duration".
 ///
-/// Unlike upstream: days, weeks and years (`1d`, `1w`, `1y`) are read, as its documentation says.
+/// Unlike upstream: days, weeks and years (`1d`, `1w`, `1y`) are accepted, as its documentation
+/// says.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct GoDuration {
     nanoseconds: i64,
 }
 
 impl GoDuration {
-    /// The duration, if it is above zero.
+    /// Returns the duration if it is greater than zero.
     #[must_use]
     pub fn positive(self) -> Option<Duration> {
         u64::try_from(self.nanoseconds).ok().filter(|n| *n > 0).map(Duration::from_nanos)
     }
 
-    /// Whether it lies below zero.
+    /// Returns true if the duration is less than zero.
     #[must_use]
     pub const fn is_negative(self) -> bool {
         self.nanoseconds < 0
@@ -39,7 +41,7 @@ const MINUTE: i64 = 60 * SECOND;
 const HOUR: i64 = 60 * MINUTE;
 const DAY: i64 = 24 * HOUR;
 
-/// Units by name. Both micro signs of Unicode are known, as Go knows them.
+/// Units by name. Both micro signs of Unicode are accepted, as in Go.
 const UNITS: [(&str, i64); 11] = [
     ("ns", 1),
     ("us", MICROSECOND),
@@ -99,9 +101,9 @@ impl FromStr for GoDuration {
     }
 }
 
-/// `number.fraction` times `unit`, in nanoseconds; what is below one is cut.
+/// Returns `number.fraction` times `unit` in nanoseconds, truncated.
 fn parts(number: &str, fraction: &str, unit: i64) -> Option<i128> {
-    /// More digits than this are below a nanosecond in every unit.
+    /// Digits after this one are below a nanosecond in every unit.
     const FRACTION_DIGITS: usize = 18;
 
     let unit = i128::from(unit);
@@ -147,7 +149,7 @@ impl fmt::Display for GoDuration {
     }
 }
 
-/// `nanoseconds` in `unit`, without trailing zeros.
+/// Writes `nanoseconds` in `unit`, without trailing zeros.
 fn write_fraction(
     formatter: &mut fmt::Formatter<'_>,
     nanoseconds: u64,
@@ -208,7 +210,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_and_prints_as_go_does() {
+    fn parses_and_prints_like_go() {
         for (written, printed) in [
             ("0", "0s"),
             ("0s", "0s"),
@@ -239,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_is_no_duration() {
+    fn rejects_invalid_durations() {
         for (written, complaint) in [
             ("", "is not a duration"),
             ("-", "is not a duration"),
@@ -259,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_is_told_to_take_a_unit() {
+    fn rejects_a_number_without_unit() {
         let error = serde_json::from_str::<GoDuration>("5").unwrap_err().to_string();
         assert!(error.starts_with("5 has no unit: write 5s for seconds"), "{error}");
     }

@@ -1,4 +1,4 @@
-//! Files that settings name: whether one is still the same, and what is in it.
+//! Files that settings refer to: reading them, and detecting changes.
 
 use std::{
     fs::{self, File},
@@ -7,17 +7,17 @@ use std::{
     time::SystemTime,
 };
 
-/// Tells whether a file is still the one that was read.
+/// The version of a file: two equal stamps mean that the file has not changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stamp {
     length: u64,
     modified: Option<SystemTime>,
-    /// Device, inode and time of the last change of either.
+    /// Device, inode, and the time of the last change of the inode.
     identity: (u64, u64, i64, i64),
 }
 
 impl Stamp {
-    /// What `path`, or the file that it is a link to, is now. Blocks.
+    /// Returns the current stamp of the file at `path`. Follows symbolic links. Blocks.
     pub fn of(path: &Path) -> io::Result<Self> {
         use std::os::unix::fs::MetadataExt as _;
 
@@ -30,16 +30,16 @@ impl Stamp {
     }
 }
 
-/// MiB that a file of certificates, keys, or settings of the listener may have; none comes near.
-pub const USUAL_MIB: u64 = 16;
+/// Default maximum size in MiB of files with certificates, keys or settings of the listener.
+pub const DEFAULT_MAX_MIB: u64 = 16;
 
-/// What is in a file that may have so many MiB. Blocks.
-pub fn read(path: &Path, most_mib: u64) -> io::Result<Vec<u8>> {
-    let most = most_mib << 20;
+/// Reads a file of at most `max_mib` MiB. Blocks.
+pub fn read(path: &Path, max_mib: u64) -> io::Result<Vec<u8>> {
+    let max_bytes = max_mib << 20;
     let mut bytes = Vec::new();
-    File::open(path)?.take(most + 1).read_to_end(&mut bytes)?;
-    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > most {
-        let what = format!("the file is over {most_mib} MiB");
+    File::open(path)?.take(max_bytes + 1).read_to_end(&mut bytes)?;
+    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > max_bytes {
+        let what = format!("the file is over {max_mib} MiB");
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, what));
     }
     Ok(bytes)
@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_is_read_up_to_its_bound() {
+    fn reads_files_up_to_the_limit() {
         let file = tempfile::NamedTempFile::new().unwrap();
         for (length, expected) in
             [(1 << 20, Ok(1 << 20)), ((1 << 20) + 1, Err("the file is over 1 MiB"))]

@@ -1,4 +1,4 @@
-//! Header names and values that a configuration file gives.
+//! Header names and values in a configuration file.
 
 use std::collections::BTreeMap;
 
@@ -10,28 +10,28 @@ use crate::settings::{
     secret::{Secret, is_secret_name},
 };
 
-/// The `headers` of a request, by name as written; each can be sent as it is.
+/// The `headers` of a request, by name as written. All of them are valid HTTP headers.
 ///
-/// Unlike upstream: those that are secret by their name are not shown.
+/// Unlike upstream: values are redacted if the name of the header suggests a secret.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "BTreeMap<String, String>")]
 pub struct RequestHeaders(BTreeMap<String, String>);
 
 impl RequestHeaders {
-    /// Names and values, sorted by name.
+    /// Returns names and values, sorted by name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> + Clone {
         self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
-    /// The name as written and the value of the header `name`, whose case does not matter.
+    /// Returns the name as written and the value of the header `name`, ignoring case.
     ///
-    /// Of two spellings of one name the last counts, which is the one that is sent.
+    /// If a name is written in several spellings, the last one is returned; that one is sent.
     #[must_use]
     pub fn find(&self, name: &str) -> Option<(&str, &str)> {
         self.iter().filter(|(known, _)| known.eq_ignore_ascii_case(name)).last()
     }
 
-    /// Names that are there in more than one spelling, in their canonical form.
+    /// Returns the names that are written in more than one spelling, in their canonical form.
     #[must_use]
     pub fn repeated(&self) -> Vec<String> {
         let mut names: Vec<_> = self.0.keys().map(|name| canonical(name)).collect();
@@ -53,18 +53,18 @@ impl Serialize for RequestHeaders {
     }
 }
 
-/// A value as it may be shown under its name.
+/// A value to print, redacted if its name suggests a secret.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 pub enum Shown<'v> {
-    /// It may be shown.
+    /// A value that is not secret.
     Plain(&'v str),
-    /// It may not.
+    /// A secret value.
     Secret(Secret),
 }
 
 impl<'v> Shown<'v> {
-    /// The value of a header, or of something like it, with this name.
+    /// Returns the value of a header or parameter with this name.
     #[must_use]
     pub fn of(name: &str, value: &'v str) -> Self {
         if is_secret_name(name) { Self::Secret(Secret::new(value)) } else { Self::Plain(value) }
@@ -82,9 +82,9 @@ impl TryFrom<BTreeMap<String, String>> for RequestHeaders {
     }
 }
 
-/// Says what is wrong with a header, if anything is.
+/// Checks the name and the value of a header.
 ///
-/// Upstream finds this only when it probes.
+/// Upstream finds such errors only when it probes.
 pub fn check(name: &str, value: &str) -> Result<(), String> {
     check_name(name)?;
     match HeaderValue::from_bytes(value.as_bytes()) {
@@ -93,7 +93,7 @@ pub fn check(name: &str, value: &str) -> Result<(), String> {
     }
 }
 
-/// Says what is wrong with a header's name, if anything is.
+/// Checks the name of a header.
 pub fn check_name(name: &str) -> Result<(), String> {
     match HeaderName::from_bytes(name.as_bytes()) {
         Ok(_) => Ok(()),
@@ -101,7 +101,7 @@ pub fn check_name(name: &str) -> Result<(), String> {
     }
 }
 
-/// The usual spelling of a header's name: `accept-encoding` becomes `Accept-Encoding`.
+/// Returns the canonical spelling of a header name: `accept-encoding` becomes `Accept-Encoding`.
 #[must_use]
 pub fn canonical(name: &str) -> String {
     if check_name(name).is_err() {
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_spelled_in_the_usual_way() {
+    fn names_become_canonical() {
         for (written, usual) in [
             ("accept-encoding", "Accept-Encoding"),
             ("ACCEPT-ENCODING", "Accept-Encoding"),
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_sent_is_refused() {
+    fn rejects_invalid_headers() {
         assert!(headers(&[("A", "b"), ("X-Tab", "a\tb"), ("Umlaut", "ä"), ("Empty", "")]).is_ok());
         for (name, value) in [("", "a"), ("a b", "c"), ("a:", "b"), ("A", "b\nc"), ("A", "b\0")] {
             assert!(headers(&[(name, value)]).is_err(), "{name:?}: {value:?}");
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_secret_by_name_is_not_shown() {
+    fn redacts_values_with_secret_names() {
         let headers = headers(&[("Accept", "a"), ("authorization", "b"), ("X-Api-Key", "c")]);
         let shown = serde_json::to_string(&headers.unwrap()).unwrap();
         let expected = r#"{"Accept":"a","X-Api-Key":"<secret>","authorization":"<secret>"}"#;
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_of_two_spellings_counts() {
+    fn last_of_two_spellings_wins() {
         let headers = headers(&[("accept", "b"), ("Accept", "a"), ("Via", "c")]).unwrap();
         assert_eq!(headers.find("ACCEPT"), Some(("accept", "b")));
         assert_eq!(headers.repeated(), ["Accept"]);

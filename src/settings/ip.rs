@@ -1,4 +1,4 @@
-//! Which address family a probe prefers, and the address it comes from.
+//! The address family that a probe prefers, and its source address.
 
 use std::net::IpAddr;
 
@@ -32,22 +32,22 @@ section! {
 pub const IP_PROTOCOL_FALLBACK: bool = true;
 
 impl IpSettings {
-    /// The family that is preferred.
+    /// Returns the preferred family.
     #[must_use]
     pub fn preferred(&self) -> IpFamily {
         self.preferred_ip_protocol.family()
     }
 }
 
-/// A value of `preferred_ip_protocol`, as it was written.
+/// A value of `preferred_ip_protocol`, as written.
 ///
-/// As upstream reads it, `ip6` and an empty value mean IPv6, and anything else means IPv4.
+/// As in upstream, `ip6` and an empty value mean IPv6, and any other value means IPv4.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct PreferredIpProtocol(String);
 
 impl PreferredIpProtocol {
-    /// The family that the value means.
+    /// Returns the family that the value means.
     #[must_use]
     pub fn family(&self) -> IpFamily {
         match self.0.as_str() {
@@ -56,7 +56,7 @@ impl PreferredIpProtocol {
         }
     }
 
-    /// What is surprising about the value, if anything is.
+    /// Returns a warning if the value is neither `ip4` nor `ip6`.
     #[must_use]
     pub fn warning(&self) -> Option<Warning> {
         match self.0.as_str() {
@@ -69,7 +69,7 @@ impl PreferredIpProtocol {
     }
 }
 
-/// Returns a warning about a source address with which probes fail, or that has no effect.
+/// Returns a warning about a source address that makes probes fail, or that has no effect.
 #[must_use]
 pub fn source_address_warning(source: Option<IpAddr>, ip: &IpSettings) -> Option<Warning> {
     let source = source?;
@@ -105,7 +105,7 @@ pub fn source_address_warning(source: Option<IpAddr>, ip: &IpSettings) -> Option
     ))
 }
 
-/// The form of `source_ip_address`: an empty text means none.
+/// The format of `source_ip_address`; an empty text means none.
 ///
 /// Upstream finds an invalid address only when it probes.
 #[derive(Debug)]
@@ -134,7 +134,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sources_that_cannot_work_are_doubted() {
+    fn warns_about_unusable_source_addresses() {
         for (source, preferred, fallback, expected) in [
             ("192.0.2.1", "ip4", true, ""),
             ("2001:db8::1", "ip6", false, ""),
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn only_ip6_and_nothing_prefer_ipv6() {
+    fn ip6_and_empty_values_prefer_ipv6() {
         for (written, family, surprising) in [
             ("", IpFamily::V6, false),
             ("ip6", IpFamily::V6, false),

@@ -1,4 +1,4 @@
-//! A check that may bear a name.
+//! Checks with an optional name.
 
 use std::{fmt, marker::PhantomData, ops::Deref, sync::Arc};
 
@@ -10,28 +10,28 @@ use serde::{
 
 use crate::settings::{cel::CelProgram, regexp::Regexp};
 
-/// A check, and the name under which its failure is reported if the module gives it one.
+/// A check, and the name under which its failure is reported, if the module sets one.
 ///
-/// Without a name it is written as it is; with one as a section of two keys: `name`, and the key
-/// that [`Check::FORM`] tells.
+/// Without a name, the configuration contains the check itself. With a name, it contains a section
+/// of two keys: `name`, and the key that [`Check::FORM`] defines.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Named<T> {
-    /// The name; absent means that the place in the module serves.
+    /// The name. If it is `None`, the position in the module identifies the check.
     pub name: Option<Arc<str>>,
-    /// The check itself.
+    /// The check.
     pub check: T,
 }
 
-/// A setting that is a check.
+/// A setting that can be used as a named check.
 pub trait Check {
-    /// The name of the newtype struct that a decoder is asked for: [`LONG_FORM`] with the keys of the
-    /// name and of the check.
+    /// Name of the newtype struct that selects the long form in the decoder: [`LONG_FORM`] with the
+    /// key of the name and the key of the check.
     ///
     /// [`LONG_FORM`]: strict_yaml::LONG_FORM
     const FORM: &'static str;
 }
 
-/// The key of the name.
+/// Key of the name.
 const NAME: &str = "name";
 
 macro_rules! forms {
@@ -52,7 +52,7 @@ impl<T> Check for Vec<T> {
 }
 
 impl<T> Named<T> {
-    /// A check without a name.
+    /// Creates a check without a name.
     pub const fn unnamed(check: T) -> Self {
         Self { name: None, check }
     }
@@ -72,7 +72,7 @@ impl<T> Deref for Named<T> {
     }
 }
 
-/// The name that a text gives; an empty one gives none.
+/// Returns `text` as a name, or `None` if it is empty.
 #[must_use]
 pub fn name_of(text: &str) -> Option<Arc<str>> {
     (!text.is_empty()).then(|| text.into())
@@ -94,7 +94,7 @@ impl<T: Check + Serialize> Serialize for Named<T> {
     }
 }
 
-/// The key that holds the check.
+/// Returns the key of the check.
 fn key_of(form: &'static str) -> &'static str {
     form.rsplit(',').next().unwrap_or(form)
 }
@@ -131,7 +131,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_check_without_a_name_is_written_plainly() {
+    fn check_without_a_name_has_the_short_form() {
         let plain: Named<Vec<i64>> = serde_json::from_str("[200]").unwrap();
         assert_eq!(plain, Named::unnamed(vec![200]));
         assert_eq!(serde_json::to_string(&plain).unwrap(), "[200]");
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn checks_with_a_name_are_a_long_form() {
+    fn check_with_a_name_has_the_long_form() {
         let forms = [Regexp::FORM, CelProgram::FORM, String::FORM, bool::FORM, Vec::<i64>::FORM];
         assert!(forms.iter().all(|form| form.starts_with(strict_yaml::LONG_FORM)), "{forms:?}");
     }

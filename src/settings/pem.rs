@@ -1,16 +1,16 @@
-//! Explains a text that does not hold the certificate or the private key that it should.
+//! Explains why a text is not a valid certificate or private key.
 //!
-//! The explanations quote nothing of the text, which may be secret.
+//! The explanations do not quote the text, because it may be secret.
 
 use memchr::memmem;
 
-/// The byte order mark that some editors put before UTF-8.
+/// The byte order mark that some editors write before UTF-8 text.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// The object identifier of PKCS#7 data in DER, which stands near the beginning of a PKCS#12 file.
+/// The DER object identifier of PKCS#7 data, which is near the beginning of a PKCS#12 file.
 const PKCS7_DATA: &[u8] = b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x01";
 
-/// What a text holds.
+/// The content of a text or of a PEM block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Nothing,
@@ -32,7 +32,7 @@ enum Kind {
     Other,
 }
 
-/// The labels of PEM blocks, and what is in them.
+/// The labels of PEM blocks, and their contents.
 const LABELS: [(&[u8], Kind); 14] = [
     (b"CERTIFICATE", Kind::Certificate),
     (b"X509 CERTIFICATE", Kind::TrustedCertificate),
@@ -50,13 +50,13 @@ const LABELS: [(&[u8], Kind); 14] = [
     (b"PUBLIC KEY", Kind::PublicKey),
 ];
 
-/// The text without a byte order mark.
+/// Removes a byte order mark from the beginning of a text.
 #[must_use]
 pub fn without_byte_order_mark(text: &[u8]) -> &[u8] {
     text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text)
 }
 
-/// Says why `text` holds no usable private key, and what to do.
+/// Explains why `text` has no usable private key, and what to do.
 #[must_use]
 pub fn no_private_key(text: &[u8]) -> &'static str {
     let blocks = blocks(text);
@@ -99,7 +99,7 @@ pub fn no_private_key(text: &[u8]) -> &'static str {
     }
 }
 
-/// Says why `text` holds no usable certificate, and what to do.
+/// Explains why `text` has no usable certificate, and what to do.
 #[must_use]
 pub fn no_certificate(text: &[u8]) -> &'static str {
     let blocks = blocks(text);
@@ -160,7 +160,7 @@ impl Kind {
     }
 }
 
-/// What is in the PEM blocks of `text`, in order.
+/// Returns the contents of the PEM blocks of `text`, in order.
 fn blocks(text: &[u8]) -> Vec<Kind> {
     let begin = b"-----BEGIN ";
     memmem::find_iter(text, begin)
@@ -171,7 +171,7 @@ fn blocks(text: &[u8]) -> Vec<Kind> {
             if body.starts_with(b"-----\\n") {
                 return None;
             }
-            // As OpenSSL wrote encrypted keys before PKCS#8.
+            // The format of encrypted keys in OpenSSL before PKCS#8.
             let head = body.get(..body.len().min(64)).unwrap_or_default();
             let encrypted = memmem::find(head, b"Proc-Type: 4,ENCRYPTED").is_some();
             Some(if encrypted { Kind::EncryptedKey } else { kind })
@@ -179,7 +179,7 @@ fn blocks(text: &[u8]) -> Vec<Kind> {
         .collect()
 }
 
-/// What a text is that holds nothing of what was looked for.
+/// Returns the kind of a text without the expected content.
 fn kind(text: &[u8], blocks: &[Kind]) -> Kind {
     let beginning = text.get(..text.len().min(64)).unwrap_or_default();
     if let Some(first) = blocks.first() {
@@ -201,7 +201,7 @@ fn kind(text: &[u8], blocks: &[Kind]) -> Kind {
     }
 }
 
-/// Whether `text` is one value of the ASN.1 type SEQUENCE, as keys and certificates are.
+/// Returns true if `text` is one ASN.1 SEQUENCE, like a DER certificate or key.
 fn is_der(text: &[u8]) -> bool {
     match text {
         [0x30, 0x80..=0x84, ..] => true,
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_without_a_key_is_explained() {
+    fn explains_a_text_without_a_private_key() {
         let certificate = block("CERTIFICATE");
         let legacy = block("RSA PRIVATE KEY").replace("AAAA", "Proc-Type: 4,ENCRYPTED\n\nAAAA");
         for (text, expected) in [
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_without_a_certificate_is_explained() {
+    fn explains_a_text_without_a_certificate() {
         for (text, expected) in [
             ("", "is empty"),
             ("nothing", "no certificate in PEM form"),
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn binary_forms_are_told_apart() {
+    fn distinguishes_binary_formats() {
         let pkcs12 = [b"\x30\x82\x03\x57\x02\x01\x03\x30\x82\x03\x1d", PKCS7_DATA].concat();
         let binaries: [(&[u8], &str); 5] = [
             (&pkcs12, "PKCS#12"),
@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn a_byte_order_mark_is_no_part_of_the_text() {
+    fn removes_a_byte_order_mark() {
         assert_eq!(without_byte_order_mark("\u{feff}x".as_bytes()), b"x");
         assert_eq!(without_byte_order_mark(b"x"), b"x");
     }

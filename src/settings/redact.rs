@@ -1,18 +1,17 @@
-//! URLs as they may be shown: without passwords, and without the parameters that are as good as
-//! one.
+//! Redaction of URLs: passwords, and parameters that are likely to be secret.
 
 use std::{borrow::Cow, fmt, ops::Range};
 
 use crate::settings::secret::is_secret_name;
 
-/// What stands in place of a secret in a URL, as Go's `URL.Redacted` writes it.
+/// The replacement of a secret in a URL, the same as in Go's `URL.Redacted`.
 pub const MASK: &str = "xxxxx";
 
-/// Parameters of URLs that are secret, beside those whose names say so anywhere.
+/// Names of URL parameters that are secret, in addition to those of [`is_secret_name`].
 const PARAMETERS: [&str; 10] =
     ["auth", "code", "jwt", "pass", "pwd", "session", "sessionid", "sid", "sig", "signature"];
 
-/// `text` without its secrets. It need not be a whole URL: targets often are not.
+/// Replaces the secrets in `text`, which may also be a part of a URL: targets often are.
 #[must_use]
 pub fn url(text: &str) -> Cow<'_, str> {
     let mut shown = String::new();
@@ -29,7 +28,7 @@ pub fn url(text: &str) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
-/// The secrets of a URL, as they are written there and as they are meant.
+/// Returns the secrets of a URL, encoded and decoded.
 #[must_use]
 pub fn secrets_of(text: &str) -> Vec<String> {
     let written = secrets(text).into_iter().filter_map(|place| text.get(place));
@@ -39,7 +38,7 @@ pub fn secrets_of(text: &str) -> Vec<String> {
     all
 }
 
-/// A URL, or something like it, that is shown without its secrets.
+/// A URL or a part of one that is displayed with its secrets replaced.
 #[derive(Debug, Clone, Copy)]
 pub struct Redacted<D>(pub D);
 
@@ -49,10 +48,10 @@ impl<D: fmt::Display> fmt::Display for Redacted<D> {
     }
 }
 
-/// Where the secrets of a URL are, in order.
+/// Returns the positions of the secrets in a URL, in order.
 #[must_use]
 pub fn secrets(text: &str) -> Vec<Range<usize>> {
-    // As nearly all targets are.
+    // Most targets contain none of these.
     if !text.contains(['@', '?', '#']) {
         return Vec::new();
     }
@@ -66,7 +65,7 @@ pub fn secrets(text: &str) -> Vec<Range<usize>> {
     found
 }
 
-/// The password of an authority.
+/// Returns the position of the password in an authority.
 fn password(text: &str, authority: Range<usize>) -> Option<Range<usize>> {
     let begin = authority.start;
     let whole = text.get(authority.clone())?;
@@ -79,8 +78,8 @@ fn password(text: &str, authority: Range<usize>) -> Option<Range<usize>> {
     (!password.is_empty()).then_some(begin..begin + password.len())
 }
 
-/// Name and password, where the password has a character in it that seems to end the authority: no
-/// port has letters.
+/// Returns the user and the password if the password contains a character that seems to end the
+/// authority. This is detected by letters in the port.
 fn with_slash(text: &str, authority: Range<usize>) -> Option<&str> {
     let (name, port) = text.get(authority.clone())?.split_once(':')?;
     let is_host = name.starts_with('[') || port.bytes().all(|byte| byte.is_ascii_digit());
@@ -88,7 +87,7 @@ fn with_slash(text: &str, authority: Range<usize>) -> Option<&str> {
     Some(user)
 }
 
-/// The secret values of the parameters that begin at `from`.
+/// Adds the positions of the secret parameter values after `from` to `found`.
 fn parameters(text: &str, from: usize, found: &mut Vec<Range<usize>>) {
     let mut at = from;
     for pair in text.get(from..).unwrap_or_default().split(['&', ';', '#', '?']) {
@@ -103,7 +102,7 @@ fn parameters(text: &str, from: usize, found: &mut Vec<Range<usize>>) {
     }
 }
 
-/// Whether a parameter of that name, in a URL or a form, is likely to have a secret value.
+/// Returns true if a URL or form parameter of this name is likely to be secret.
 #[must_use]
 pub fn is_secret_parameter(name: &str) -> bool {
     let lower = name.to_ascii_lowercase();
@@ -113,7 +112,7 @@ pub fn is_secret_parameter(name: &str) -> bool {
         || is_secret_name(name)
 }
 
-/// What an encoded text means.
+/// Decodes a percent-encoded text.
 fn decoded(text: &str) -> String {
     if !text.contains(['%', '+']) {
         return text.to_owned();
@@ -128,7 +127,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn passwords_and_telling_parameters_are_not_shown() {
+    fn redacts_passwords_and_secret_parameters() {
         for (text, shown) in [
             ("http://user:hunter2@h:80/p?a=b", "http://user:xxxxx@h:80/p?a=b"),
             ("user:hunter2@h", "user:xxxxx@h"),
@@ -166,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn secrets_are_known_as_written_and_as_meant() {
+    fn returns_secrets_encoded_and_decoded() {
         assert_eq!(secrets_of("http://u:p%40ss@h/?key=a+b"), ["p%40ss", "p@ss", "a+b", "a b"]);
         assert_eq!(secrets_of("http://u:pass@h/"), ["pass"]);
         assert!(secrets_of("http://h/").is_empty());

@@ -1,11 +1,11 @@
-//! Regular expressions of the configuration, in Go's dialect (see the crate `go_regexp`).
+//! Regular expressions in Go's syntax (see the crate `go_regexp`).
 
 use std::{fmt, ops::Deref};
 
 pub use go_regexp::{Captures, Error, Subject};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-/// A regular expression that a configuration file holds.
+/// A regular expression of a configuration file.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Regexp(go_regexp::Regexp);
 
@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn settings_hold_patterns_as_text() {
+    fn patterns_serialize_as_text() {
         let regexp: Regexp = serde_json::from_str(r#""^a+$""#).unwrap();
         assert_eq!(regexp, Regexp::new("^a+$").unwrap());
         assert_eq!(serde_json::to_string(&regexp).unwrap(), r#""^a+$""#);

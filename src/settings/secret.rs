@@ -1,4 +1,4 @@
-//! Values that must not be shown: passwords, tokens, keys.
+//! Values that must not be printed: passwords, tokens, keys.
 
 use std::{cell::RefCell, fmt};
 
@@ -6,44 +6,44 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use crate::settings::redact;
 
-/// What is printed in place of a secret, as upstream prints it.
+/// The replacement of a secret in printed settings, the same as upstream's.
 pub const HIDDEN: &str = "<secret>";
 
-/// Parts of names whose values are secret.
+/// Parts of names that suggest a secret value.
 const SECRET: [&str; 8] =
     ["api-key", "apikey", "authorization", "cookie", "credential", "passw", "secret", "token"];
 
-/// Ends of names that only say where to find the value.
-const HARMLESS: [&str; 5] = ["_file", "_ref", "_url", "files", "-url"];
+/// Suffixes of names whose values only refer to a secret.
+const REFERENCE_SUFFIXES: [&str; 5] = ["_file", "_ref", "_url", "files", "-url"];
 
-/// Whether a key of a configuration, or a header, of that name is likely to have a secret value,
-/// also where nobody declared it as one: a key may be misspelled, and a header is only a text.
+/// Returns true if a configuration key or a header of this name is likely to have a secret value.
+/// It also covers names that are not declared as secret, such as misspelled keys and headers.
 #[must_use]
 pub fn is_secret_name(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     let is_known = name == "key" || name.ends_with("_key");
     (is_known || SECRET.iter().any(|part| name.contains(part)))
-        && !HARMLESS.iter().any(|end| name.ends_with(end))
+        && !REFERENCE_SUFFIXES.iter().any(|end| name.ends_with(end))
 }
 
-/// A string that cannot be printed by accident.
+/// A string that is redacted when it is printed or serialised.
 #[derive(Clone, Default, PartialEq, Eq, Hash, Deserialize)]
 #[serde(transparent)]
 pub struct Secret(String);
 
 impl Secret {
-    /// Wraps a value that is not to be shown.
+    /// Wraps a secret value.
     pub fn new(value: impl Into<String>) -> Self {
         Self(value.into())
     }
 
-    /// The value itself, for the one place that has to send it.
+    /// Returns the value, for the code that sends it.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
     }
 
-    /// Whether there is nothing to hide.
+    /// Returns true if the value is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -64,13 +64,14 @@ impl Serialize for Secret {
 }
 
 thread_local! {
-    /// The secrets that are written on this thread, while somebody wants to know them.
+    /// The secrets that this thread has serialised, while [`written_by`] collects them.
     static WRITTEN: RefCell<Option<Vec<String>>> = const { RefCell::new(None) };
 }
 
-/// All secrets in settings: whatever is hidden when they are written.
+/// Returns all secrets that `write` serialises, sorted.
 ///
-/// So there is no second list of where secrets are.
+/// Serialising a module finds its secrets without a separate list of secret keys.
+///
 pub fn written_by<T>(write: impl FnOnce() -> T) -> Vec<String> {
     WRITTEN.with_borrow_mut(|written| *written = Some(Vec::new()));
     drop(write());
@@ -80,14 +81,14 @@ pub fn written_by<T>(write: impl FnOnce() -> T) -> Vec<String> {
     secrets
 }
 
-/// Notes the secrets of a URL that is being written without them.
+/// Records the secrets of a URL that is serialised without them.
 pub fn collect_of_url(url: &str) {
     for secret in redact::secrets_of(url) {
         collect(&secret);
     }
 }
 
-/// Notes a secret that is being hidden.
+/// Records a secret that is being redacted.
 fn collect(secret: &str) {
     if !secret.is_empty() {
         WRITTEN.with_borrow_mut(|written| {
@@ -103,14 +104,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_hidden_can_be_asked_for() {
+    fn collects_serialized_secrets() {
         let section = [Secret::new("b"), Secret::default(), Secret::new("a"), Secret::new("b")];
         assert_eq!(written_by(|| serde_json::to_string(&section)), ["a", "b"]);
         assert!(written_by(|| ()).is_empty());
     }
 
     #[test]
-    fn names_tell_of_secrets() {
+    fn detects_secret_names() {
         for name in
             ["password", "passwrd", "Proxy-Authorization", "X-Api-Key", "key", "bearer_token"]
         {
@@ -123,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_is_readable_only_on_purpose() {
+    fn secrets_are_redacted_unless_exposed() {
         let secret: Secret = serde_json::from_str("\"hunter2\"").unwrap();
         assert_eq!(secret.expose(), "hunter2");
         assert_eq!(format!("{secret:?}"), "<secret>");

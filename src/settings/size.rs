@@ -1,4 +1,4 @@
-//! Sizes in bytes with a unit: `10MB`, `1.5KiB`, `1MB512KB`; powers of 1024 with either spelling.
+//! Sizes in bytes with a unit: `10MB`, `1.5KiB`, `1MB512KB`. Both spellings mean powers of 1024.
 
 use std::{fmt, str::FromStr};
 
@@ -11,17 +11,17 @@ pub struct ByteSize {
 }
 
 impl ByteSize {
-    /// The number of bytes, unless it means no limit.
+    /// Returns the number of bytes, or `None` if there is no limit.
     #[must_use]
     pub fn limit(self) -> Option<u64> {
         u64::try_from(self.bytes).ok().filter(|bytes| *bytes > 0)
     }
 }
 
-/// The letters of the units, each 1024 times the one before; plain bytes have none.
+/// The prefixes of the units; each is 1024 times the one before. Plain bytes have none.
 const PREFIXES: [&str; 7] = ["", "K", "M", "G", "T", "P", "E"];
 
-/// The power of two of each.
+/// The exponents of the units, as powers of two.
 const SHIFTS: [u32; 7] = [0, 10, 20, 30, 40, 50, 60];
 
 impl FromStr for ByteSize {
@@ -39,7 +39,7 @@ impl FromStr for ByteSize {
         if rest.is_empty() {
             return Err(wrong("is not a size"));
         }
-        // One number may mix its units with others, but not KB with KiB.
+        // A size may have several units, but not both `KB` and `KiB`.
         let mut spelling = None;
         let mut total: f64 = 0.0;
         while !rest.is_empty() {
@@ -65,7 +65,8 @@ impl FromStr for ByteSize {
     }
 }
 
-/// What a unit stands for, and whether it is spelled the binary way (`KiB`), if that shows.
+/// Returns the factor of a unit, and true if it has the binary spelling (`KiB`). The spelling of
+/// plain bytes is `None`.
 fn factor(unit: &str) -> Option<(f64, Option<bool>)> {
     let prefix = unit.strip_suffix('B')?;
     let (prefix, binary) = match prefix.strip_suffix('i') {
@@ -79,7 +80,7 @@ fn factor(unit: &str) -> Option<(f64, Option<bool>)> {
     Some((1024_f64.powi(i32::try_from(power).ok()?), binary))
 }
 
-/// The whole part of a number that is not negative, if it fits.
+/// Returns the integer part of a non-negative number, if it fits.
 fn cut(number: f64) -> Option<i64> {
     format!("{:.0}", number.floor()).parse().ok()
 }
@@ -120,7 +121,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_and_prints_powers_of_1024() {
+    fn parses_and_prints_powers_of_1024() {
         for (written, printed) in [
             ("0", "0B"),
             ("128B", "128B"),
@@ -142,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_is_no_size() {
+    fn rejects_invalid_sizes() {
         for (written, complaint) in [
             ("", "is not a size"),
             ("B", "is not a size"),

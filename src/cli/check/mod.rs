@@ -99,7 +99,7 @@ impl Check {
 
 /// Checks a web config file.
 fn check_web(path: &Path, output: &mut Output) -> ExitStatus {
-    let bytes = match file::read(path, file::USUAL_MIB) {
+    let bytes = match file::read(path, file::DEFAULT_MAX_MIB) {
         Ok(bytes) => bytes,
         Err(error) => return cannot_read(path, &error, output),
     };

@@ -1,4 +1,4 @@
-//! What a token server answers.
+//! Responses of token servers.
 
 use std::{collections::HashMap, fmt::Write as _, time::Duration};
 
@@ -8,16 +8,16 @@ use serde_json::{Map, Value, error::Category};
 use super::failure;
 use crate::diagnostics::{Failure, Reason};
 
-/// A token that can be used.
+/// A valid token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Token {
     /// The value of `Authorization`.
     pub(super) value: HeaderValue,
-    /// How long it is good for.
+    /// Time until the token expires.
     pub(super) lifetime: Duration,
 }
 
-/// An answer without a token.
+/// The failure of a request to which the server responded without a token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Refusal(pub(super) Failure);
 
@@ -27,24 +27,24 @@ impl From<Refusal> for Failure {
     }
 }
 
-/// A token whose lifetime is not told is kept for so long.
+/// Lifetime of a token if the response does not specify one.
 const UNKNOWN_LIFETIME: Duration = Duration::from_mins(5);
 
-/// No lifetime is longer, in seconds.
-const LONGEST_LIFETIME: i64 = 1 << 31;
+/// Maximum lifetime of a token in seconds; longer ones are reduced to it.
+const MAX_LIFETIME: i64 = 1 << 31;
 
-/// The fields that matter; both forms of an answer have the same.
+/// The fields of a response that are used. JSON and form responses have the same fields.
 #[derive(Debug, Default)]
 struct Fields {
     access_token: Option<String>,
     token_type: Option<String>,
-    /// A number, or a number as text, since some servers send that.
+    /// A number or a string with a number; some servers send a string.
     expires_in: Option<Value>,
     error: Option<String>,
     error_description: Option<String>,
 }
 
-/// Reads an answer by the rules of Go's client.
+/// Parses a response with the rules of Go's client.
 pub(super) fn read(status: StatusCode, content_type: &str, body: &[u8]) -> Result<Token, Refusal> {
     let refused = |reason, message: String| Refusal(failure(reason, message));
     let fields = match fields(content_type, body) {
@@ -89,8 +89,8 @@ fn fields(content_type: &str, body: &[u8]) -> Result<Fields, String> {
     })
 }
 
-/// Reads JSON as Go's client does: letter case does not matter in names, the last of two fields
-/// counts, and bytes that are not UTF-8 are replaced.
+/// Parses JSON like Go's client: names of fields are case-insensitive, the last of equal fields
+/// wins, and invalid UTF-8 is replaced.
 fn of_json(body: &[u8]) -> Result<Fields, String> {
     let document: Map<String, Value> =
         serde_json::from_str(&String::from_utf8_lossy(body)).map_err(|error| unreadable(&error))?;
@@ -110,7 +110,8 @@ fn of_json(body: &[u8]) -> Result<Fields, String> {
     })
 }
 
-/// What is wrong and where. The library's own message may quote the document, and with it a token.
+/// Describes a JSON error with its position. The message of the JSON library may quote the
+/// document, which contains a token.
 fn unreadable(error: &serde_json::Error) -> String {
     let what = match error.classify() {
         Category::Syntax => "not JSON",
@@ -121,7 +122,7 @@ fn unreadable(error: &serde_json::Error) -> String {
     format!("{what}, line {} column {}", error.line(), error.column())
 }
 
-/// The word before the token, as servers expect it spelled.
+/// Returns the authentication scheme before the token, in the spelling that servers expect.
 fn kind(given: &str) -> &str {
     let known = [("", "Bearer"), ("bearer", "Bearer"), ("mac", "MAC"), ("basic", "Basic")];
     let found = known.iter().find(|(name, _)| given.eq_ignore_ascii_case(name));
@@ -136,10 +137,10 @@ fn lifetime(expires_in: Option<&Value>) -> Result<Duration, ()> {
         Some(Value::Number(number)) => number.as_i64().ok_or(())?,
         Some(_) => return Err(()),
     };
-    Ok(match u64::try_from(seconds.min(LONGEST_LIFETIME)) {
+    Ok(match u64::try_from(seconds.min(MAX_LIFETIME)) {
         Ok(0) => UNKNOWN_LIFETIME,
         Ok(seconds) => Duration::from_secs(seconds),
-        // It has expired already.
+        // The token has expired already.
         Err(_) => Duration::ZERO,
     })
 }
@@ -155,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_read_in_both_forms() {
+    fn parses_json_and_form_responses() {
         for (content_type, body, value, seconds) in [
             ("application/json", r#"{"access_token": "t"}"#, "Bearer t", 300),
             ("", r#"{"access_token": "t", "expires_in": 0}"#, "Bearer t", 300),
@@ -182,13 +183,13 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_are_not_utf8_do_not_spoil_the_rest() {
+    fn replaces_invalid_utf8() {
         let body = b"{\"access_token\": \"t\", \"scope\": \"caf\xe9\"}";
         assert_eq!(read(StatusCode::OK, "", body).unwrap().value, "Bearer t");
     }
 
     #[test]
-    fn an_answer_without_a_token_says_why() {
+    fn response_without_a_token_has_a_reason() {
         for (body, reason, words) in [
             ("{}", Reason::Protocol, "no access_token"),
             ("<html>", Reason::Protocol, "cannot be read"),

@@ -1,4 +1,4 @@
-//! A signed assertion of who we are (RFC 7523), in place of a secret.
+//! Signed assertions that replace a client secret (RFC 7523).
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -20,19 +20,19 @@ use crate::{
     },
 };
 
-/// How long an assertion is good for, in seconds.
+/// Lifetime of an assertion in seconds.
 const LIFETIME: u64 = 600;
 
-/// An RSA key in PEM form.
+/// Parses an RSA key in PEM format.
 ///
 /// # Errors
-/// A text for people that does not repeat what was read.
+/// A message that does not contain the key.
 pub(super) fn key(pem: &Secret) -> Result<PKey<Private>, &'static str> {
     let key = tls::private_key_of(pem.expose().as_bytes())?;
     if key.id() == Id::RSA { Ok(key) } else { Err("the private key is not of RSA; use an RSA key") }
 }
 
-/// The assertion that the settings ask for, signed with the key in `pem`.
+/// Creates the assertion of the settings, signed with the key in `pem`.
 pub(super) fn sign(settings: &OAuth2Settings, pem: &Secret) -> Result<String, Failure> {
     let key = key(pem).map_err(|message| {
         failure(Reason::UnusableFile, format!("client_certificate_key: {message}"))
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn an_assertion_can_be_verified() {
+    fn signature_of_an_assertion_is_valid() {
         let pair = PKey::from_rsa(Rsa::generate(2048).unwrap()).unwrap();
         let pem = String::from_utf8(pair.private_key_to_pem_pkcs8().unwrap()).unwrap();
         for (name, digest) in [
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_cannot_sign_is_told_without_its_text() {
+    fn error_of_an_unusable_key_does_not_contain_the_key() {
         let curve = boring::ec::EcGroup::from_curve_name(boring::nid::Nid::X9_62_PRIME256V1);
         let curve = boring::ec::EcKey::generate(&curve.unwrap()).unwrap();
         let curve = PKey::from_ec_key(curve).unwrap().private_key_to_pem_pkcs8().unwrap();

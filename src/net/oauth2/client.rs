@@ -1,4 +1,4 @@
-//! The client that asks a token server, through proxies and redirects.
+//! The HTTP client of token requests, with proxies and redirects.
 
 use std::{borrow::Cow, io::Read as _};
 
@@ -32,13 +32,13 @@ use crate::{
     settings::http_client::ProxySettings,
 };
 
-/// Maximum size of an answer in bytes.
-const MAX_ANSWER: usize = 64 << 10;
+/// Maximum size of a response in bytes.
+const MAX_RESPONSE: usize = 64 << 10;
 
 /// Maximum number of redirects that are followed, as in Go's client.
 const MAX_REDIRECTS: usize = 10;
 
-/// Asks one token server.
+/// The client of one token server.
 pub(super) struct Client<'c> {
     pub(super) context: &'c Context,
     pub(super) url: &'c Url,
@@ -46,7 +46,7 @@ pub(super) struct Client<'c> {
     pub(super) proxy: &'c ProxySettings,
 }
 
-/// One request of the chain that redirects make.
+/// One request of a chain of redirects.
 struct Hop {
     url: Url,
     method: Method,
@@ -55,7 +55,7 @@ struct Hop {
 }
 
 impl Client<'_> {
-    /// Asks for a token; a refusal is an answer too.
+    /// Requests a token. A response without a token is returned as the inner error.
     pub(super) async fn ask(
         &self,
         form: Form,
@@ -82,7 +82,7 @@ impl Client<'_> {
         sent.map_err(|error| error.failure("the request failed"))
     }
 
-    /// Connects to the server of `url`, or to the proxy that takes the request.
+    /// Connects to the server of `url`, or to the HTTP proxy that receives the request.
     async fn connect(&self, url: &Url) -> Result<Reached, Failure> {
         let Self { context, tls, .. } = *self;
         let over_tls = url.scheme() == "https";
@@ -109,7 +109,8 @@ impl Client<'_> {
             }
         };
         if over_tls {
-            // A configured name is that of the token server alone.
+            // The configured server name applies to the token server only, not to hosts of
+            // redirects.
             let is_own = self.url.host() == url.host();
             let tls =
                 if is_own { Cow::Borrowed(tls) } else { Cow::Owned(tls.without_server_name()) };
@@ -121,16 +122,16 @@ impl Client<'_> {
     }
 }
 
-/// The server, or the proxy that takes the request.
+/// A connection to the server, or to the HTTP proxy that receives the request.
 struct Reached {
     stream: Box<dyn Transport>,
     clock: WireClock,
-    /// The proxy that takes the request, if that is not the server itself.
+    /// The HTTP proxy that receives the request; `None` for a direct connection or a tunnel.
     proxy: Option<Proxy>,
 }
 
 impl Hop {
-    /// The request, in the form that a proxy needs if there is one.
+    /// Builds the request, in absolute form for a proxy.
     fn request(
         &self,
         agent: Option<&str>,
@@ -139,7 +140,7 @@ impl Hop {
         let Self { url, method, body, authorization } = self;
         let from = if proxy.is_some() { Position::BeforeScheme } else { Position::BeforePath };
         let mut without_user = url.clone();
-        // Only a URL without a host refuses these.
+        // This fails only for URLs without a host.
         let _ = (without_user.set_username(""), without_user.set_password(None));
         let target = &without_user[from..Position::AfterQuery];
         let invalid = |_| failure(Reason::InvalidRequest, "its URL cannot be asked for");
@@ -171,7 +172,7 @@ impl Hop {
         Ok(request)
     }
 
-    /// The request that a redirect asks for, by the rules of Go's client.
+    /// Returns the request after a redirect, with the rules of Go's client.
     fn next(&self, status: StatusCode, headers: &HeaderMap) -> Result<Option<Self>, Failure> {
         let keeps_request = match status {
             StatusCode::MOVED_PERMANENTLY | StatusCode::FOUND | StatusCode::SEE_OTHER => false,
@@ -196,25 +197,25 @@ impl Hop {
     }
 }
 
-/// Reads the answer of the last hop.
+/// Reads the response to the last request.
 async fn read(mut response: Response) -> Result<Result<Token, Refusal>, Failure> {
     let too_large = || {
-        let message = format!("its answer has more than {} KiB", MAX_ANSWER >> 10);
+        let message = format!("its answer has more than {} KiB", MAX_RESPONSE >> 10);
         failure(Reason::TooLarge, message)
     };
-    let body = response.read_body(MAX_ANSWER).await;
+    let body = response.read_body(MAX_RESPONSE).await;
     let body = body.map_err(|error| error.failure("its answer broke off"))?;
     let mut body = body.ok_or_else(too_large)?;
-    // Nobody asked for it, but some servers compress whatever they send.
+    // Some servers compress responses although the request does not accept it.
     if response.headers.get(header::CONTENT_ENCODING).is_some_and(|coding| coding == "gzip") {
-        let limit = u64::try_from(MAX_ANSWER).unwrap_or(u64::MAX) + 1;
+        let limit = u64::try_from(MAX_RESPONSE).unwrap_or(u64::MAX) + 1;
         let mut text = Vec::new();
         MultiGzDecoder::new(body.as_slice()).take(limit).read_to_end(&mut text).map_err(
             |error| {
                 failure(Reason::Decompression, format!("its answer is not valid gzip: {error}"))
             },
         )?;
-        if text.len() > MAX_ANSWER {
+        if text.len() > MAX_RESPONSE {
             return Err(too_large());
         }
         body = text;
@@ -226,14 +227,15 @@ fn content_type(headers: &HeaderMap) -> &str {
     headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default()
 }
 
-/// A failure as one of the module, which names the host; nobody else does.
+/// Changes a failure of the target into one of the request: the host of the token server is in the
+/// module.
 fn of_module(failure: Failure) -> Failure {
     let Failure { stage, reason, message } = failure;
     let reason = if stage == Stage::Target { Reason::InvalidRequest } else { reason };
     Failure::new(stage, reason, message)
 }
 
-/// The credentials of the user that a URL names.
+/// Returns the credentials in a URL.
 fn of_user(url: &Url) -> Result<Option<HeaderValue>, Failure> {
     if url.username().is_empty() && url.password().is_none() {
         return Ok(None);
@@ -242,12 +244,13 @@ fn of_user(url: &Url) -> Result<Option<HeaderValue>, Failure> {
     basic(&decoded(url.username()), &decoded(url.password().unwrap_or_default())).map(Some)
 }
 
-/// The host of a URL without brackets.
+/// Returns the host of a URL, without brackets.
 fn hostname(url: &Url) -> &str {
     url.host_str().unwrap_or_default().trim_matches(['[', ']'])
 }
 
-/// Whether a host is `parent` or below it, so that what is said to the one may be said to the other.
+/// Returns true if a host is `parent` or a subdomain of it. Credentials for `parent` may be sent to
+/// such a host.
 fn is_within(host: &str, parent: &str) -> bool {
     host == parent
         || !host.contains(':')
@@ -270,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn redirects_are_followed_as_go_follows_them() {
+    fn follows_redirects_like_go() {
         for (from, status, location, expected) in [
             ("http://h/t", 302, "/u", Some(("GET http://h/u", false, true))),
             ("http://h/t", 307, "/u?x", Some(("POST http://h/u?x", true, true))),

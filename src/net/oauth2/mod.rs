@@ -1,4 +1,4 @@
-//! Tokens of OAuth2, fetched from their own server and kept until they expire.
+//! OAuth2 tokens, requested from a token server and cached until they expire.
 
 mod answer;
 mod assertion;
@@ -35,7 +35,7 @@ use crate::{
     },
 };
 
-/// The time that a token took.
+/// Duration of getting a token.
 pub const DURATION: Metric<1> = Metric::new(
     "probe_oauth2_duration_seconds",
     "How long it took to have an OAuth2 token, in seconds; next to nothing while one is kept.",
@@ -52,7 +52,7 @@ pub const METRICS: &[Description] = &[DURATION.describe()];
 /// The phases of `probe_oauth2_duration_seconds`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OAuth2Phase {
-    /// Everything from the question for a token to the token.
+    /// Getting a token, from the cache or the token server.
     Token,
 }
 
@@ -64,9 +64,9 @@ impl Phase for OAuth2Phase {
     }
 }
 
-/// Where tokens come from, as one `oauth2` section says, with the token that is kept.
+/// The tokens of one `oauth2` section, with a cache.
 ///
-/// Clones share what is kept.
+/// Clones share the cache.
 #[derive(Clone)]
 pub struct TokenSource {
     settings: Arc<OAuth2Settings>,
@@ -77,26 +77,26 @@ struct Shared {
     url: Url,
     tls: TlsClient,
     proxy: ProxySettings,
-    kept: Mutex<Kept>,
-    /// One token is fetched at a time, unless that takes longer than [`TURN`].
+    kept: Mutex<Cache>,
+    /// Serialises fetches, until a fetch takes longer than [`MAX_EXCLUSIVE_FETCH`].
     turn: tokio::sync::Mutex<()>,
-    /// A token has come, for all who wait or fetch.
+    /// Notifies all waiting probes about a new token.
     news: Notify,
 }
 
 #[derive(Default)]
-struct Kept {
-    token: Option<KeptToken>,
-    /// How the server takes our name and secret, once that is known.
+struct Cache {
+    token: Option<CachedToken>,
+    /// The way in which the server accepts the client credentials, once it is known.
     style: Option<Style>,
-    /// The last fetch, if it failed, for those who waited for it.
+    /// The failure of the last fetch, for the probes that waited for it.
     failed: Option<Failed>,
 }
 
 #[derive(Clone)]
-struct KeptToken {
+struct CachedToken {
     value: HeaderValue,
-    /// What it was asked for with: another secret means another token.
+    /// The secret that the token was requested with. A new secret requires a new token.
     secret: Secret,
     until: Instant,
 }
@@ -107,20 +107,21 @@ struct Failed {
     failure: Failure,
 }
 
-/// A token is no longer used so long before it expires, if it lives for twice as long.
-const MARGIN: Duration = Duration::from_secs(10);
+/// Time before its expiry at which a token is no longer used; at most half of its lifetime.
+const EXPIRY_MARGIN: Duration = Duration::from_secs(10);
 
-/// A fetch that takes longer than this no longer keeps others from trying: the server may hang on
-/// one connection and answer on the next. Nor do all of them try at once then.
-const TURN: Duration = Duration::from_secs(2);
+/// Time after which a running fetch no longer blocks the next one, because the server may respond
+/// on another connection. The next fetch blocks others again.
+const MAX_EXCLUSIVE_FETCH: Duration = Duration::from_secs(2);
 
 impl TokenSource {
-    /// The value of `Authorization`: the token that is kept, or a new one. `agent` is who asks.
+    /// Returns the value of `Authorization` with the cached token or a new one. `agent` is the user
+    /// agent.
     ///
-    /// A probe that is cut off while it fetches leaves the next one to try.
+    /// If a probe is cancelled while it fetches, the next one fetches.
     ///
     /// # Errors
-    /// A failure of the stage [`Stage::Request`] that names the server and no secret.
+    /// A failure of the stage [`Stage::Request`]. Its message contains the server, and no secret.
     pub(crate) async fn token(
         &self,
         context: &Context,
@@ -129,7 +130,7 @@ impl TokenSource {
     ) -> Result<HeaderValue, Failure> {
         let _held = context.hold(Stage::Request);
         let _timed = times.stopwatch(OAuth2Phase::Token);
-        let begun = Instant::now();
+        let started_at = Instant::now();
         let secret = {
             let _waiting = context.waiting_for(|| "the file of oauth2 was not read".to_owned());
             self.read_secret().await?
@@ -140,18 +141,19 @@ impl TokenSource {
         }
         tokio::select! {
             biased;
-            outcome = self.fetch_in_turn(context, &secret, agent, begun) => outcome,
-            value = self.kept_by_another(&secret) => Ok(value),
+            outcome = self.fetch_exclusively(context, &secret, agent, started_at) => outcome,
+            value = self.wait_for_other_fetch(&secret) => Ok(value),
         }
     }
 
-    /// Fetches a token and keeps it, once nobody else is about to, or has failed since `begun`.
-    async fn fetch_in_turn(
+    /// Fetches a token and caches it, after fetches by other probes. Returns their token, or their
+    /// failure if it occurred after `started_at`.
+    async fn fetch_exclusively(
         &self,
         context: &Context,
         secret: &Secret,
         agent: Option<&str>,
-        begun: Instant,
+        started_at: Instant,
     ) -> Result<HeaderValue, Failure> {
         let turn = {
             let _waiting =
@@ -161,7 +163,7 @@ impl TokenSource {
         if let Some(value) = self.valid(secret) {
             return Ok(value);
         }
-        if let Some(failed) = self.kept().failed.as_ref().filter(|failed| failed.at >= begun) {
+        if let Some(failed) = self.kept().failed.as_ref().filter(|failed| failed.at >= started_at) {
             return Err(failed.failure.clone());
         }
         context.log.debug("Asking for a token", &[("token_url", &self.server())]);
@@ -170,7 +172,7 @@ impl TokenSource {
         let mut fetch = pin!(self.fetch(context, secret, agent));
         let early = tokio::select! {
             fetched = &mut fetch => Some(fetched),
-            () = sleep(TURN) => None,
+            () = sleep(MAX_EXCLUSIVE_FETCH) => None,
         };
         let fetched = if let Some(fetched) = early {
             fetched
@@ -191,9 +193,9 @@ impl TokenSource {
     }
 
     /// Waits for a token that another probe fetches.
-    async fn kept_by_another(&self, secret: &Secret) -> HeaderValue {
+    async fn wait_for_other_fetch(&self, secret: &Secret) -> HeaderValue {
         loop {
-            // Nothing is missed from here on.
+            // Notifications after this line are received.
             let news = self.shared.news.notified();
             if let Some(value) = self.valid(secret) {
                 return value;
@@ -202,7 +204,7 @@ impl TokenSource {
         }
     }
 
-    /// Takes note of what a target answered to a token; one that it does not take is not kept.
+    /// Removes a token from the cache if a target rejected it.
     pub(crate) fn note_answer(&self, status: StatusCode, value: &HeaderValue) {
         if status == StatusCode::UNAUTHORIZED {
             let mut kept = self.kept();
@@ -224,8 +226,8 @@ impl TokenSource {
         }
     }
 
-    /// Asks for a token, in the second style too where the first one is refused and it is not known
-    /// which one the server takes.
+    /// Requests a token. If it is not known how the server accepts credentials and the first way is
+    /// rejected, tries the second one.
     async fn fetch(
         &self,
         context: &Context,
@@ -258,9 +260,9 @@ impl TokenSource {
 
     fn keep(&self, token: Token, secret: Secret) -> HeaderValue {
         let Token { value, lifetime } = token;
-        let usable = lifetime.saturating_sub(MARGIN.min(lifetime / 2));
+        let usable = lifetime.saturating_sub(EXPIRY_MARGIN.min(lifetime / 2));
         let until = Instant::now() + usable;
-        let token = KeptToken { value: value.clone(), secret, until };
+        let token = CachedToken { value: value.clone(), secret, until };
         {
             let mut kept = self.kept();
             kept.token = Some(token);
@@ -270,7 +272,7 @@ impl TokenSource {
         value
     }
 
-    /// The token that is kept, if it was asked for with this secret and has not expired.
+    /// Returns the cached token, if it was requested with this secret and has not expired.
     fn valid(&self, secret: &Secret) -> Option<HeaderValue> {
         let kept = self.kept();
         let token = kept.token.as_ref()?;
@@ -278,15 +280,15 @@ impl TokenSource {
         valid.then(|| token.value.clone())
     }
 
-    fn kept(&self) -> std::sync::MutexGuard<'_, Kept> {
+    fn kept(&self) -> std::sync::MutexGuard<'_, Cache> {
         self.shared.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The server without what may be secret about its URL.
+    /// Returns the URL of the server without the parts that may be secret.
     fn server(&self) -> String {
         let mut url = self.shared.url.clone();
         url.set_query(None);
-        // Only a URL without a host refuses these.
+        // This fails only for URLs without a host.
         let _ = (url.set_username(""), url.set_password(None));
         url.into()
     }
@@ -295,8 +297,8 @@ impl TokenSource {
 impl TryFrom<OAuth2Settings> for TokenSource {
     type Error = RuleError;
 
-    /// Unlike upstream: keys and certificates that cannot be used, and versions of TLS that the
-    /// client does not speak, are refused at load.
+    /// Unlike upstream: unusable keys and certificates, and unsupported TLS versions, are rejected
+    /// at load.
     fn try_from(settings: OAuth2Settings) -> Result<Self, RuleError> {
         let tls = TlsClient::try_from(settings.tls_config.clone())
             .map_err(|error| error.inside("tls_config"))?;
@@ -320,7 +322,7 @@ impl TryFrom<OAuth2Settings> for TokenSource {
     }
 }
 
-/// Two sources are the same when their settings are.
+/// Sources with equal settings are equal.
 impl PartialEq for TokenSource {
     fn eq(&self, other: &Self) -> bool {
         self.settings == other.settings
@@ -333,7 +335,7 @@ impl fmt::Debug for TokenSource {
     }
 }
 
-/// A failure of the exchange with the server.
+/// Returns a failure of the exchange with the server.
 fn failure(reason: Reason, message: impl Into<String>) -> Failure {
     Failure::new(Stage::Request, reason, message)
 }

@@ -1,4 +1,4 @@
-//! What a token server is asked.
+//! Requests for tokens.
 
 use std::collections::BTreeMap;
 
@@ -15,22 +15,22 @@ use crate::{
     },
 };
 
-/// How a server takes our name and secret.
+/// The way in which a server accepts the client identifier and secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Style {
-    /// By basic authentication.
+    /// Basic authentication.
     Header,
-    /// Among the parameters of the request.
+    /// Parameters of the request body.
     Params,
 }
 
-/// The body of a request, and its `Authorization`.
+/// The body and the `Authorization` of a request.
 pub(super) struct Form {
     pub(super) body: String,
     pub(super) authorization: Option<HeaderValue>,
 }
 
-/// The request for a token.
+/// Builds the request for a token.
 pub(super) fn form(
     settings: &OAuth2Settings,
     secret: &Secret,
@@ -60,7 +60,7 @@ pub(super) fn form(
         }
     }
     for (name, value) in &settings.endpoint_params {
-        // What says who we are comes after these, as upstream does it.
+        // As in upstream, the client credentials take precedence over these parameters.
         if !matches!(name.as_str(), "client_id" | "client_secret") || style == Style::Header {
             params.insert(name, value.clone());
         }
@@ -69,7 +69,7 @@ pub(super) fn form(
     Ok(Form { body, authorization })
 }
 
-/// As in a form, which is how the standard (RFC 6749, 2.3.1) wants names and secrets.
+/// Encodes an identifier or a secret as form data, as RFC 6749, section 2.3.1 requires.
 fn escaped(text: &str) -> String {
     byte_serialize(text.as_bytes()).collect()
 }
@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_request_is_gos_to_the_byte() {
+    fn request_is_identical_to_gos() {
         let settings = serde_json::from_value(json!({
             "client_id": "i d",
             "token_url": "https://tokens.example",
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn the_grant_can_be_named_otherwise() {
+    fn endpoint_params_can_replace_the_grant_type() {
         let settings = serde_json::from_value(json!({
             "client_id": "me",
             "token_url": "https://tokens.example",

@@ -1,4 +1,4 @@
-//! The choice of the proxy for a request, by the rules of Go's client.
+//! Selection of the proxy for a request, with the rules of Go's client.
 
 use std::{borrow::Cow, env};
 
@@ -45,7 +45,7 @@ impl Proxy {
         };
         let host = url.host_str().unwrap_or_default();
         let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-        // The URL parser does this only for http and https.
+        // The URL parser decodes hosts only for http and https.
         let host = percent_decode_str(host).decode_utf8_lossy();
         let host = to_ascii(&host).map_or_else(|_| host.to_string(), Cow::into_owned);
         Self { kind, host, port: url.port().unwrap_or(default_port), user: user_of(url) }
@@ -63,7 +63,7 @@ fn user_of(url: &Url) -> Option<User> {
     })
 }
 
-/// The proxy that the environment names, if it does.
+/// Returns the proxy from the environment variables, if one is set.
 fn from_environment(
     over_tls: bool,
     destination: Destination<'_>,
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn a_proxy_is_taken_from_its_url() {
+    fn parses_the_url_of_a_proxy() {
         for (url, shown, name, password) in [
             ("http://proxy", "http://proxy:80", None, None),
             ("https://proxy", "https://proxy:443", None, None),
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn this_host_is_connected_to_directly_only_with_no_proxy() {
+    fn local_host_bypasses_the_proxy_only_with_no_proxy() {
         let chosen = |no_proxy, host| {
             Proxy::choose(&settings("http://proxy", no_proxy), false, to(host)).unwrap().is_some()
         };
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn environment_variables_set_a_proxy_by_scheme() {
+    fn environment_variables_select_a_proxy_by_scheme() {
         let environment = [
             ("HTTP_PROXY", "proxy:3128"),
             ("http_proxy", "http://other"),

@@ -1,4 +1,4 @@
-//! A tunnel through an HTTP proxy: the request CONNECT.
+//! Tunnels through an HTTP proxy (CONNECT requests).
 
 use std::collections::BTreeMap;
 
@@ -24,10 +24,10 @@ use crate::{
 /// The headers of CONNECT requests that a module adds.
 pub(crate) type ConnectHeaders = BTreeMap<String, Vec<Secret>>;
 
-/// What Go's client says that it is when it asks a proxy.
+/// The user agent of Go's client in CONNECT requests.
 const USER_AGENT: &str = "Go-http-client/1.1";
 
-/// Asks for a tunnel to `endpoint`.
+/// Requests a tunnel to `endpoint`.
 pub(super) async fn connect(
     stream: Box<dyn Transport>,
     clock: &WireClock,
@@ -43,7 +43,7 @@ pub(super) async fn connect(
     Ok(response.into_http1_stream().0)
 }
 
-/// Describes the wait for the proxy's answer, of which so many bytes came.
+/// Describes the wait for the proxy's response, of which `received` bytes have arrived.
 pub(super) fn describe_wait(endpoint: Endpoint<'_>, received: u64) -> String {
     match received {
         0 => format!("CONNECT {endpoint} sent, no response"),
@@ -54,7 +54,7 @@ pub(super) fn describe_wait(endpoint: Endpoint<'_>, received: u64) -> String {
     }
 }
 
-/// The request as Go's client sends it.
+/// Builds the request in the format of Go's client.
 fn request(
     endpoint: Endpoint<'_>,
     headers: &ConnectHeaders,
@@ -76,7 +76,7 @@ fn request(
             let value = header_value(written, value.expose())?;
             if name == header::USER_AGENT {
                 sent.insert(name.clone(), value);
-            } else if !OWN.contains(&name) {
+            } else if !RESERVED.contains(&name) {
                 others.push((name.clone(), value));
             }
         }
@@ -92,8 +92,8 @@ fn request(
     Ok(request)
 }
 
-/// Headers that the request itself sets.
-const OWN: [HeaderName; 4] =
+/// Headers that the request always sets.
+const RESERVED: [HeaderName; 4] =
     [header::HOST, header::CONTENT_LENGTH, header::TRANSFER_ENCODING, header::TRAILER];
 
 /// Checks the status of the response.

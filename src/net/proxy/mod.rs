@@ -85,12 +85,12 @@ struct User {
     password: Secret,
 }
 
-/// The host and port that a proxy is to connect to.
+/// The host and port to which the proxy connects.
 #[derive(Debug, Clone, Copy)]
 pub struct Endpoint<'e> {
     /// The host name.
     pub host: &'e str,
-    /// The address that was chosen for the host, if any; the proxy is then to connect to that.
+    /// The resolved address of the host, if any. The proxy then connects to this address.
     pub address: Option<Address>,
     /// The port.
     pub port: u16,
@@ -120,7 +120,8 @@ impl Proxy {
     }
 
     /// Prepares a connection to the proxy for requests to `endpoint`: TLS with the proxy if its URL
-    /// is https, then a tunnel. An HTTP proxy takes requests without TLS itself; it is returned then.
+    /// is https, then a tunnel. Requests without TLS need no tunnel through an HTTP proxy; the
+    /// proxy is returned then.
     ///
     /// # Errors
     /// A failure of the stage [`Stage::Proxy`].
@@ -198,8 +199,8 @@ impl Proxy {
         basic(name.expose(), password.expose()).ok()
     }
 
-    /// Redacts the credentials. The proxy may come from the environment, so they need not be among
-    /// the secrets of the module.
+    /// Adds the credentials to the secrets to redact. A proxy from the environment is not among the
+    /// secrets of the module.
     fn hide_login(&self, context: &Context) {
         if let Some(User { password, .. }) = &self.user {
             context.hide(password.expose());
@@ -218,10 +219,10 @@ impl Proxy {
         }
     }
 
-    /// Returns a failure of the connection to the proxy, or of the proxy, as one of the stage proxy.
+    /// Converts a failure of the connection to the proxy, or of the proxy, to the stage proxy.
     fn blame(&self, failure: &Failure) -> Failure {
         let reason = match failure.reason {
-            // The host is that of the proxy, not the target.
+            // The invalid host is that of the proxy, not the target.
             Reason::InvalidTarget => Reason::InvalidRequest,
             reason => reason,
         };
@@ -236,7 +237,7 @@ impl<'e> From<Endpoint<'e>> for Destination<'e> {
     }
 }
 
-/// The URL without the user.
+/// The URL without user and password.
 impl fmt::Display for Proxy {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{}://{}", self.scheme(), authority(&self.host, self.port))
@@ -249,7 +250,7 @@ impl fmt::Debug for Proxy {
     }
 }
 
-/// Host and port as they are sent to a proxy.
+/// Host and port in the format for a proxy.
 impl fmt::Display for Endpoint<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = match self.address {

@@ -43,7 +43,7 @@ pub(super) async fn connect(
     let [version, reply, _, address_type] = receive(&mut stream, awaited).await?;
     check_version(version, VERSION)?;
     check_reply(reply)?;
-    // The address that the proxy connected from has to be read, and is not used.
+    // The address from which the proxy connected is read and ignored.
     match address_type {
         IPV4 => drop(receive::<4>(&mut stream, awaited).await?),
         IPV6 => drop(receive::<16>(&mut stream, awaited).await?),
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn refusals_say_why() {
+    async fn refusals_have_a_reason() {
         let long = "x".repeat(256);
         let user = Some(("u", "pw"));
         for (replies, user, reason, text) in [

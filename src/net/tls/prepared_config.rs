@@ -22,7 +22,7 @@ use crate::{
         trust_store::{self, TrustStore},
     },
     settings::{
-        file::{self, Stamp, USUAL_MIB},
+        file::{self, DEFAULT_MAX_MIB, Stamp},
         pem,
         rule::RuleError,
         tls::TlsSettings,
@@ -185,7 +185,7 @@ impl<'a> PemSource<'a> {
         match self {
             Self::Inline(_, text) => Ok(text.as_bytes().to_vec()),
             Self::File(_, file) => {
-                file::read(Path::new(file), USUAL_MIB).map_err(|error| error.to_string())
+                file::read(Path::new(file), DEFAULT_MAX_MIB).map_err(|error| error.to_string())
             }
         }
     }

@@ -29,7 +29,7 @@ use self::{basic_auth::Authenticator, rules::AccessRules};
 pub(super) use self::{handshake::accept, middleware::admit};
 use crate::{
     config::{ConfigError, web::WebConfig},
-    settings::file::{self, Stamp, USUAL_MIB},
+    settings::file::{self, DEFAULT_MAX_MIB, Stamp},
 };
 
 /// The active rules, and the state for reloading them.
@@ -190,7 +190,7 @@ fn read(file: &Path) -> Result<(AccessRules, LoadedFiles), WebConfigError> {
     // Stamps are taken before reading, so that the next check detects a change in between.
     let stamp = Stamp::of(file).ok();
     let unreadable = |error| WebConfigError::Unreadable { file: file.to_owned(), error };
-    let text = file::read(file, USUAL_MIB).map_err(unreadable)?;
+    let text = file::read(file, DEFAULT_MAX_MIB).map_err(unreadable)?;
     let mut files = vec![(file.to_owned(), stamp)];
     let mut digest = Sha256::new();
     digest.update(&text);

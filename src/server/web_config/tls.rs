@@ -17,7 +17,7 @@ use crate::{
     net::tls::system_authorities,
     server::web_config::client_certificates::ClientVerifier,
     settings::{
-        file::{self, USUAL_MIB},
+        file::{self, DEFAULT_MAX_MIB},
         pem,
         rule::RuleError,
         tls::TlsVersion,
@@ -103,7 +103,7 @@ fn spoken(version: TlsVersion) -> Option<&'static SupportedProtocolVersion> {
 fn content(pem: &Pem) -> Result<Vec<u8>, RuleError> {
     match pem {
         Pem::Text(_, text) => Ok(text.expose().as_bytes().to_vec()),
-        Pem::File(_, file) => file::read(file, USUAL_MIB).map_err(|error| wrong(pem, error)),
+        Pem::File(_, file) => file::read(file, DEFAULT_MAX_MIB).map_err(|error| wrong(pem, error)),
     }
 }
 

@@ -1,4 +1,5 @@
-//! Changes what the `cel` crate would evaluate unlike upstream, and makes long loops stop.
+//! Rewrites parsed expressions: upstream's results where the `cel` crate differs, and loops that
+//! can be stopped.
 
 use std::mem;
 
@@ -6,20 +7,21 @@ use cel::common::ast::{CallExpr, EntryExpr, Expr, IdedExpr, LiteralValue, Select
 
 use crate::settings::regexp::Regexp;
 
-/// `@has(x, "field")`: as `has(x.field)`, but false when `x` has no fields at all.
+/// `@has(x, "field")`: like `has(x.field)`, but false if `x` has no fields at all.
 pub(super) const HAS: &str = "@has";
-/// `@within(x, y)`: as `x in y`, but false when `y` is a map and `x` cannot be one of its keys.
+/// `@within(x, y)`: like `x in y`, but false if `y` is a map and `x` has a type that its keys
+/// cannot have.
 pub(super) const WITHIN: &str = "@within";
-/// `@text(x)`: a double as Go prints it, anything else unchanged.
+/// `@text(x)`: a double in Go's notation; any other value is returned unchanged.
 pub(super) const TEXT: &str = "@text";
-/// `@matches(text, pattern)`, with Go's patterns.
+/// `@matches(text, pattern)`, with patterns in Go's syntax.
 pub(super) const MATCHES: &str = "@matches";
-/// `@running()`: whether the evaluation may go on.
+/// `@running()`: true until the evaluation has to stop.
 pub(super) const RUNNING: &str = "@running";
 
-/// Changes `expression` and everything in it, and returns the patterns that are known already.
+/// Rewrites `expression` and all its subexpressions. Returns the constant patterns, compiled.
 ///
-/// The pattern number `n` of them is called as `@matches<n>(text)`.
+/// The expression calls pattern number `n` as `@matches<n>(text)`.
 pub(super) fn adapt(expression: &mut IdedExpr) -> Result<Vec<Regexp>, String> {
     let mut patterns = Vec::new();
     adapt_all(expression, &mut patterns)?;
@@ -35,7 +37,7 @@ fn adapt_all(expression: &mut IdedExpr, patterns: &mut Vec<Regexp>) -> Result<()
         Expr::Call(call) => adapt_call(call, patterns)?,
         Expr::Comprehension(comprehension) => {
             if let Some(body) = loop_body(&mut comprehension.loop_step) {
-                stop_when_told(body);
+                stop_at_limit(body);
             }
         }
         _ => {}
@@ -43,7 +45,7 @@ fn adapt_all(expression: &mut IdedExpr, patterns: &mut Vec<Regexp>) -> Result<()
     Ok(())
 }
 
-/// The expressions directly within `expression`.
+/// Returns the direct subexpressions of `expression`.
 fn parts(expression: &mut Expr) -> Vec<&mut IdedExpr> {
     match expression {
         Expr::Call(call) => call.target.as_deref_mut().into_iter().chain(&mut call.args).collect(),
@@ -100,9 +102,10 @@ fn adapt_call(call: &mut CallExpr, patterns: &mut Vec<Regexp>) -> Result<(), Str
     Ok(())
 }
 
-/// What the step of a macro's loop evaluates for each element.
+/// Returns the expression that a macro's loop evaluates for each element.
 ///
-/// The step is `result && body`, `result || body`, `body ? … : result` or `result + [body]`.
+/// The step has the form `result && body`, `result || body`, `body ? … : result` or `result +
+/// [body]`.
 fn loop_body(step: &mut IdedExpr) -> Option<&mut IdedExpr> {
     let Expr::Call(step) = &mut step.expr else { return None };
     match (step.func_name.as_str(), step.args.as_mut_slice()) {
@@ -115,8 +118,8 @@ fn loop_body(step: &mut IdedExpr) -> Option<&mut IdedExpr> {
     }
 }
 
-/// Makes `body` false, at no cost, once the evaluation has to end.
-fn stop_when_told(body: &mut IdedExpr) {
+/// Makes `body` evaluate to false immediately when the evaluation has to stop.
+fn stop_at_limit(body: &mut IdedExpr) {
     let plain = mem::take(body);
     let stopped = node(Expr::Literal(LiteralValue::Boolean(false.into())));
     *body = node(call("_?_:_", vec![node(call(RUNNING, Vec::new())), plain, stopped]));
@@ -130,7 +133,7 @@ fn node(expr: Expr) -> IdedExpr {
     IdedExpr { id: 0, expr }
 }
 
-/// How many operations nest in `expression`.
+/// Returns the maximum nesting depth of operations in `expression`.
 pub(super) fn height(expression: &mut IdedExpr) -> usize {
     1 + parts(&mut expression.expr).into_iter().map(height).max().unwrap_or_default()
 }

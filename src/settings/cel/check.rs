@@ -1,4 +1,4 @@
-//! Finds what can never work in an expression: unknown names, and types that do not fit.
+//! Type checker: finds unknown names and type errors in an expression.
 
 use cel::common::ast::{
     CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedExpr, LiteralValue, MapExpr, SelectExpr,
@@ -10,10 +10,10 @@ use super::{
     types::{self, Simple, Type},
 };
 
-/// The only variable that an expression starts with.
+/// The only variable at the top level of an expression.
 pub(super) const VARIABLE: &str = "body";
 
-/// Checks `expression`, which was read from `source`.
+/// Checks `expression`; `source` has the positions for error messages.
 pub(super) fn check(expression: &IdedExpr, source: &SourceInfo) -> Result<(), String> {
     let variables = vec![(VARIABLE.to_owned(), Type::DYN)];
     Checker { source, variables }.type_of(expression).map(drop)
@@ -56,7 +56,7 @@ impl Checker<'_> {
         Ok(Type::Map(Box::new(key), Box::new(self.join(&values)?)))
     }
 
-    /// The type of what is one of several expressions.
+    /// Returns the common type of several expressions.
     fn join(&mut self, expressions: &[&IdedExpr]) -> Result<Type, String> {
         let mut joined = Type::UNBOUND;
         for expression in expressions {
@@ -67,7 +67,7 @@ impl Checker<'_> {
 
     fn name(&self, expression: &IdedExpr, name: &str) -> Result<Type, String> {
         let known = match name.strip_prefix('.') {
-            // A leading dot skips the variables of macros.
+            // A leading dot means the top level, without the variables of macros.
             Some(name) => (name == VARIABLE).then_some(Type::DYN),
             None => self
                 .variables
@@ -99,7 +99,7 @@ impl Checker<'_> {
     fn call(&mut self, expression: &IdedExpr, call: &CallExpr) -> Result<Type, String> {
         let name = &call.func_name;
         let operands = call.target.as_deref().into_iter().chain(&call.args);
-        // An unknown function is the better complaint than what is wrong with its arguments.
+        // An unknown function is reported before errors in its arguments.
         if let Err(Mismatch::Unknown) = overloads::call(name, false, &[]) {
             return Err(self.undeclared(expression, name));
         }
@@ -137,7 +137,7 @@ impl Checker<'_> {
             .type_of(&comprehension.loop_cond)
             .and_then(|_| self.type_of(&comprehension.loop_step))
             .and_then(|step| {
-                // The elements of a new list are known only from the step.
+                // The type of the elements of a new list is known after the step only.
                 self.variables.push((comprehension.accu_var.clone(), step));
                 self.type_of(&comprehension.result)
             });
@@ -174,7 +174,7 @@ fn literal_type(literal: &LiteralValue) -> Type {
     simple.into()
 }
 
-/// `a.b.c` where an expression spells just that.
+/// Returns `a.b.c` if an expression is only a qualified name.
 fn qualified_name(expression: &IdedExpr) -> Option<String> {
     match &expression.expr {
         Expr::Ident(name) => Some(name.trim_start_matches('.').to_owned()),

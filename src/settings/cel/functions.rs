@@ -1,4 +1,4 @@
-//! The functions that expressions are rewritten to call, and what bounds an evaluation.
+//! The functions that rewritten expressions call, and the limits of an evaluation.
 
 use std::{
     sync::{
@@ -22,68 +22,68 @@ use cel::{
 use super::adapt::{HAS, MATCHES, RUNNING, TEXT, WITHIN};
 use crate::{metrics::format_number, settings::regexp::Regexp};
 
-/// Elements that the loops of one evaluation may visit.
-const STEP_LIMIT: u32 = 5_000_000;
-/// The clock is read once in so many steps.
-const STEPS_BETWEEN_READINGS: u32 = 64;
+/// Maximum number of elements that the loops of one evaluation visit.
+const MAX_STEPS: u32 = 5_000_000;
+/// Number of steps between two readings of the clock.
+const STEPS_BETWEEN_CLOCK_READS: u32 = 64;
 
-/// How much longer an evaluation may go on.
+/// The remaining steps and time of an evaluation.
 #[derive(Clone)]
-pub(super) struct Allowance(Arc<Counters>);
+pub(super) struct Budget(Arc<Counters>);
 
 struct Counters {
     deadline: Instant,
     steps: AtomicU32,
-    is_used_up: AtomicBool,
+    is_exhausted: AtomicBool,
 }
 
-impl Allowance {
+impl Budget {
     pub(super) fn until(deadline: Instant) -> Self {
         Self(Arc::new(Counters {
             deadline,
             steps: AtomicU32::new(0),
-            is_used_up: AtomicBool::new(false),
+            is_exhausted: AtomicBool::new(false),
         }))
     }
 
-    /// An error if the evaluation was cut short, and its result means nothing.
+    /// Returns an error if the evaluation was stopped, which makes its result invalid.
     pub(super) fn check(&self) -> Result<(), String> {
-        let Counters { steps, is_used_up, .. } = &*self.0;
-        if !is_used_up.load(Ordering::Relaxed) {
+        let Counters { steps, is_exhausted, .. } = &*self.0;
+        if !is_exhausted.load(Ordering::Relaxed) {
             return Ok(());
         }
-        Err(if steps.load(Ordering::Relaxed) >= STEP_LIMIT {
-            format!("the evaluation took more than {STEP_LIMIT} steps")
+        Err(if steps.load(Ordering::Relaxed) >= MAX_STEPS {
+            format!("the evaluation took more than {MAX_STEPS} steps")
         } else {
             "the evaluation did not end before the deadline".to_owned()
         })
     }
 
-    /// Counts a step, and returns whether it may be taken.
+    /// Counts a step. Returns false if a limit is reached.
     fn step(&self) -> bool {
-        let Counters { deadline, steps, is_used_up } = &*self.0;
-        if is_used_up.load(Ordering::Relaxed) {
+        let Counters { deadline, steps, is_exhausted } = &*self.0;
+        if is_exhausted.load(Ordering::Relaxed) {
             return false;
         }
         let step = steps.fetch_add(1, Ordering::Relaxed);
-        let is_late = || step % STEPS_BETWEEN_READINGS == 0 && Instant::now() >= *deadline;
-        if step >= STEP_LIMIT || is_late() {
-            is_used_up.store(true, Ordering::Relaxed);
+        let is_late = || step % STEPS_BETWEEN_CLOCK_READS == 0 && Instant::now() >= *deadline;
+        if step >= MAX_STEPS || is_late() {
+            is_exhausted.store(true, Ordering::Relaxed);
             return false;
         }
         true
     }
 }
 
-/// What an expression is evaluated in, without its variable.
+/// Returns the context of an evaluation, without the variable `body`.
 pub(super) fn context(
     patterns: &[Regexp],
-    allowance: &Allowance,
+    budget: &Budget,
 ) -> Result<Context<'static, 'static>, String> {
     static ENVIRONMENT: LazyLock<Result<Arc<Env>, String>> = LazyLock::new(environment);
     let mut context = Context::with_env(Arc::clone(ENVIRONMENT.as_ref().map_err(Clone::clone)?));
-    let allowance = allowance.clone();
-    context.add_function(RUNNING, move || allowance.step()).map_err(|error| error.to_string())?;
+    let budget = budget.clone();
+    context.add_function(RUNNING, move || budget.step()).map_err(|error| error.to_string())?;
     for (index, pattern) in patterns.iter().enumerate() {
         let pattern = pattern.clone();
         let is_match = move |text: Arc<String>| pattern.is_match(text.as_bytes());
@@ -94,7 +94,7 @@ pub(super) fn context(
     Ok(context)
 }
 
-/// The standard library with our functions.
+/// Returns the standard library with the functions of this module.
 fn environment() -> Result<Arc<Env>, String> {
     let mut environment = Env::default().with_optional_support(false).with_stdlib();
     environment.set_error_on_duplicate_map_keys(false);
@@ -114,7 +114,7 @@ fn environment() -> Result<Arc<Env>, String> {
     declared.map(|()| Arc::new(environment)).map_err(|error| error.to_string())
 }
 
-/// What the crate hands to a function, and wants from it.
+/// The type of arguments and results of functions in the `cel` crate.
 type Evaluated<'b, 'v> = Result<CowVal<'b, 'v>, ExecutionError>;
 
 fn has<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Evaluated<'b, 'v> {
@@ -180,15 +180,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_allowance_ends_with_its_steps_or_its_deadline() {
-        let allowance = Allowance::until(Instant::now() + Duration::from_hours(1));
-        let steps = (0..=STEP_LIMIT).take_while(|_| allowance.step()).count();
-        assert_eq!(u32::try_from(steps), Ok(STEP_LIMIT));
-        assert!(allowance.check().unwrap_err().contains("steps"));
+    fn budget_ends_at_the_step_limit_or_the_deadline() {
+        let budget = Budget::until(Instant::now() + Duration::from_hours(1));
+        let steps = (0..=MAX_STEPS).take_while(|_| budget.step()).count();
+        assert_eq!(u32::try_from(steps), Ok(MAX_STEPS));
+        assert!(budget.check().unwrap_err().contains("steps"));
 
-        let allowance = Allowance::until(Instant::now());
-        assert_eq!(allowance.check(), Ok(()));
-        assert!(!allowance.step());
-        assert!(allowance.check().unwrap_err().contains("deadline"));
+        let budget = Budget::until(Instant::now());
+        assert_eq!(budget.check(), Ok(()));
+        assert!(!budget.step());
+        assert!(budget.check().unwrap_err().contains("deadline"));
     }
 }

@@ -1,4 +1,4 @@
-//! Reads a JSON document as the value that an expression sees, bounded in size and depth.
+//! Parses a JSON document into a CEL value, with limits on size and depth.
 
 use std::{borrow::Cow, cell::Cell, collections::HashMap};
 
@@ -8,22 +8,22 @@ use cel::common::{
 };
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
-/// Bytes that a document may have.
-const SIZE_LIMIT: usize = 16 << 20;
-/// Values that a document may have, each of which takes up to about a hundred bytes.
-const VALUE_LIMIT: usize = 1_000_000;
+/// Maximum size of a document in bytes.
+const MAX_SIZE: usize = 16 << 20;
+/// Maximum number of values in a document. Each takes up to about a hundred bytes.
+const MAX_VALUES: usize = 1_000_000;
 
-/// Reads `json` as Go does: every number is a double, of equal keys the last wins, and what is not
-/// valid Unicode in a string is U+FFFD.
+/// Parses `json` like Go: all numbers are doubles, the last of several equal keys wins, and invalid
+/// Unicode in a string becomes U+FFFD.
 ///
-/// Unlike upstream: a document is refused beyond 16 MiB, a million values or 128 levels.
+/// Unlike upstream: documents with more than 16 MiB, a million values or 128 levels are rejected.
 pub(super) fn read(json: &[u8]) -> Result<Box<dyn Val>, String> {
-    if json.len() > SIZE_LIMIT {
-        return Err(format!("the JSON document is longer than {SIZE_LIMIT} bytes"));
+    if json.len() > MAX_SIZE {
+        return Err(format!("the JSON document is longer than {MAX_SIZE} bytes"));
     }
     let text = go_regexp::decode_lossy(json);
     let text = without_lone_surrogates(&text);
-    let values_left = Cell::new(VALUE_LIMIT);
+    let values_left = Cell::new(MAX_VALUES);
     let mut deserializer = serde_json::Deserializer::from_str(&text);
     let document = Document { values_left: &values_left }.deserialize(&mut deserializer);
     document
@@ -31,7 +31,7 @@ pub(super) fn read(json: &[u8]) -> Result<Box<dyn Val>, String> {
         .map_err(|error| format!("the body is not usable JSON: {error}"))
 }
 
-/// `json` with `\ufffd` in place of escapes that are half of a pair.
+/// Replaces escapes of unpaired surrogates in `json` with `\ufffd`.
 fn without_lone_surrogates(json: &str) -> Cow<'_, str> {
     if !json.contains(r"\ud") && !json.contains(r"\uD") {
         return Cow::Borrowed(json);
@@ -49,7 +49,7 @@ fn without_lone_surrogates(json: &str) -> Cow<'_, str> {
                 continue;
             }
             (Some(_), _) => 6,
-            // The escaped character may be a backslash.
+            // The escaped character can be a backslash.
             (None, _) => 1 + escape.chars().nth(1).map_or(0, char::len_utf8),
         };
         let (kept, after) = escape.split_at_checked(length).unwrap_or((escape, ""));
@@ -60,14 +60,15 @@ fn without_lone_surrogates(json: &str) -> Cow<'_, str> {
     Cow::Owned(cleaned)
 }
 
-/// The code unit that `text` starts with, if it starts with `\u` and four digits.
+/// Returns the code unit at the start of `text`, if it starts with `\u` and four hexadecimal
+/// digits.
 fn unicode_escape(text: &str) -> Option<u32> {
     let digits = text.strip_prefix(r"\u")?.get(..4)?;
     digits.bytes().all(|digit| digit.is_ascii_hexdigit()).then_some(())?;
     u32::from_str_radix(digits, 16).ok()
 }
 
-/// Reads one value and all within it.
+/// Deserialises one value with all nested values.
 #[derive(Clone, Copy)]
 struct Document<'c> {
     values_left: &'c Cell<usize>,
@@ -86,9 +87,11 @@ impl<'de> DeserializeSeed<'de> for Document<'_> {
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         let values_left = self.values_left.get().checked_sub(1);
-        self.values_left.set(values_left.ok_or_else(|| {
-            de::Error::custom(format!("it holds more than {VALUE_LIMIT} values"))
-        })?);
+        self.values_left.set(
+            values_left.ok_or_else(|| {
+                de::Error::custom(format!("it holds more than {MAX_VALUES} values"))
+            })?,
+        );
         deserializer.deserialize_any(self)
     }
 }
@@ -150,7 +153,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn halves_of_surrogate_pairs_are_replaced() {
+    fn replaces_unpaired_surrogates() {
         for (json, cleaned) in [
             (r#""plain""#, r#""plain""#),
             (r#""\ud83d\ude00""#, r#""\ud83d\ude00""#),
@@ -169,13 +172,13 @@ mod tests {
     }
 
     #[test]
-    fn documents_are_bounded() {
+    fn rejects_too_large_documents() {
         let nested = |levels: usize| format!("{}1{}", "[".repeat(levels), "]".repeat(levels));
         assert!(read(nested(100).as_bytes()).is_ok());
         for (json, reason) in [
             (nested(200), "recursion limit"),
-            (format!("[{}1]", "1,".repeat(VALUE_LIMIT)), "more than 1000000 values"),
-            (" ".repeat(SIZE_LIMIT + 1), "longer than"),
+            (format!("[{}1]", "1,".repeat(MAX_VALUES)), "more than 1000000 values"),
+            (" ".repeat(MAX_SIZE + 1), "longer than"),
             (String::new(), "EOF"),
             ("1e999".to_owned(), "out of range"),
             ("{} x".to_owned(), "trailing"),

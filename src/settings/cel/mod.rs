@@ -1,4 +1,4 @@
-//! Expressions in the Common Expression Language that judge a JSON body.
+//! Expressions in the Common Expression Language (CEL) that check a JSON body.
 
 mod adapt;
 mod check;
@@ -18,37 +18,38 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::settings::regexp::Regexp;
 
-/// Characters that an expression may have, as in upstream's library.
-const LENGTH_LIMIT: usize = 100_000;
-/// Nesting of brackets and macros, as in upstream's library.
-const NESTING_LIMIT: u16 = 250;
-/// Nesting of operations, of which a chain such as `a + b + c` counts each.
-const HEIGHT_LIMIT: usize = 500;
-/// Operations that any thread's stack is large enough for.
-const SHALLOW: usize = 24;
-/// Bytes of stack for whatever is deeper.
+/// Maximum length of an expression in characters, as in upstream's library.
+const MAX_LENGTH: usize = 100_000;
+/// Maximum nesting of brackets and macros, as in upstream's library.
+const MAX_NESTING: u16 = 250;
+/// Maximum nesting of operations. Each operation of a chain like `a + b + c` counts.
+const MAX_HEIGHT: usize = 500;
+/// Maximum nesting that fits on the stack of every thread.
+const MAX_SHALLOW_HEIGHT: usize = 24;
+/// Stack size in bytes for expressions with deeper nesting.
 const DEEP_STACK_SIZE: usize = 256 << 20;
 
-/// What is said of an expression that a defect of the library keeps from being compiled.
-const UNFORESEEN: &str = "the expression cannot be handled";
+/// Error message if the library panics.
+const PANIC_MESSAGE: &str = "the expression cannot be handled";
 
-/// A compiled expression over the variable `body`; standard library and macros only.
+/// A compiled expression with the variable `body`, the standard library and macros.
 ///
-/// Every number of the document is a double. Numbers of different types are equal and ordered by
-/// value, but there is no arithmetic between them.
+/// All numbers of the document are doubles. Numbers of different types are compared by value, but
+/// cannot be used together in arithmetic.
 ///
 /// Unlike upstream:
-/// - A constant pattern that does not compile is refused at load; upstream fails the evaluation.
+/// - A constant pattern that does not compile is an error at load. In upstream the evaluation
+///   fails.
 /// - `google.protobuf` messages cannot be constructed.
-/// - The keys of a map that an expression constructs are booleans, integers and strings; a number
-///   from the document has to be converted: `{int(body.a): 1}`.
-/// - `timestamp()` also reads a lower-case `t` and `z` and a blank instead of the `T`, and
-///   `string()` of a timestamp is in UTC. `duration()` does not know the unit `µs`; write `us`.
-/// - `existsOne` is another name of `exists_one`.
-/// - An evaluation fails when its document is longer than 16 MiB, has more than a million values or
-///   nests deeper than 128 levels, and when its macros visit more than five million elements.
+/// - The keys of a map literal are booleans, integers and strings. Convert numbers of the document:
+///   `{int(body.a): 1}`.
+/// - `timestamp()` also accepts lower-case `t` and `z`, and a space instead of `T`. `string()` of a
+///   timestamp is in UTC. `duration()` does not accept the unit `µs`; write `us`.
+/// - `existsOne` is an alias of `exists_one`.
+/// - An evaluation fails if the document is longer than 16 MiB, has more than a million values or
+///   more than 128 levels, or if macros visit more than five million elements.
 ///
-/// Two are equal when their expressions are.
+/// Programs with equal expressions are equal.
 #[derive(Clone)]
 pub struct CelProgram {
     compiled: Arc<Compiled>,
@@ -57,32 +58,32 @@ pub struct CelProgram {
 struct Compiled {
     text: String,
     expression: IdedExpr,
-    /// Whether evaluating needs a large stack.
+    /// True if the evaluation needs a large stack.
     is_deep: bool,
-    /// The patterns that `matches` is called with.
+    /// The constant patterns of calls to `matches`.
     patterns: Vec<Regexp>,
 }
 
 impl CelProgram {
-    /// Compiles `expression`; the error says where and what is wrong with it.
+    /// Compiles `expression`. The error contains the position and the cause.
     pub fn new(expression: &str) -> Result<Self, String> {
-        if expression.chars().nth(LENGTH_LIMIT).is_some() {
-            return Err(format!("the expression is longer than {LENGTH_LIMIT} characters"));
+        if expression.chars().nth(MAX_LENGTH).is_some() {
+            return Err(format!("the expression is longer than {MAX_LENGTH} characters"));
         }
         let compiled = on_deep_stack(|| compile(expression)).flatten()?;
         Ok(Self { compiled: Arc::new(compiled) })
     }
 
-    /// The expression as it was written.
+    /// Returns the expression as written.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.compiled.text
     }
 
-    /// What the expression says of the JSON document `json`.
+    /// Evaluates the expression on the JSON document `json`.
     ///
-    /// Blocks its thread until it is done or, if a macro runs long, `deadline` has come. Fails when
-    /// the document cannot be read, a step fails or the result is not a boolean.
+    /// Blocks the thread, at most until `deadline` if a macro runs long. Fails if the document is
+    /// invalid, a step fails or the result is not a boolean.
     pub fn evaluate(&self, json: &[u8], deadline: Instant) -> Result<bool, String> {
         if self.compiled.is_deep {
             on_deep_stack(|| self.compiled.evaluate(json, deadline)).flatten()
@@ -95,11 +96,11 @@ impl CelProgram {
 impl Compiled {
     fn evaluate(&self, json: &[u8], deadline: Instant) -> Result<bool, String> {
         let document = json::read(json)?;
-        let allowance = functions::Allowance::until(deadline);
-        let mut context = functions::context(&self.patterns, &allowance)?;
+        let budget = functions::Budget::until(deadline);
+        let mut context = functions::context(&self.patterns, &budget)?;
         context.add_variable_as_val(check::VARIABLE, document);
         let result = Value::resolve_val(&self.expression, &context);
-        allowance.check()?;
+        budget.check()?;
         let result = result.map_err(|error| format!("the evaluation failed: {error}"))?;
         match result.downcast_ref::<CelBool>() {
             Some(verdict) => Ok(*verdict.inner()),
@@ -109,19 +110,24 @@ impl Compiled {
 }
 
 fn compile(text: &str) -> Result<Compiled, String> {
-    let parser = Parser::new().max_recursion_depth(NESTING_LIMIT);
+    let parser = Parser::new().max_recursion_depth(MAX_NESTING);
     let (mut expression, source) =
         parser.parse_with_source_info(text).map_err(|errors| syntax_error(&errors))?;
     let height = adapt::height(&mut expression);
-    if height > HEIGHT_LIMIT {
-        return Err(format!("the expression nests more than {HEIGHT_LIMIT} operations"));
+    if height > MAX_HEIGHT {
+        return Err(format!("the expression nests more than {MAX_HEIGHT} operations"));
     }
     check::check(&expression, &source)?;
     let patterns = adapt::adapt(&mut expression)?;
-    Ok(Compiled { text: text.to_owned(), expression, is_deep: height > SHALLOW, patterns })
+    Ok(Compiled {
+        text: text.to_owned(),
+        expression,
+        is_deep: height > MAX_SHALLOW_HEIGHT,
+        patterns,
+    })
 }
 
-/// The first of the errors; the crate's own text repeats the expression for each of them.
+/// Returns the first error. The crate's own text repeats the expression for each error.
 fn syntax_error(errors: &ParseErrors) -> String {
     let Some(first) = errors.errors.first() else { return "syntax error".to_owned() };
     if first.msg.contains("Recursion limit") {
@@ -131,12 +137,12 @@ fn syntax_error(errors: &ParseErrors) -> String {
     format!("{line}:{column}: {}", first.msg)
 }
 
-/// Runs `work` where nesting cannot exhaust the stack.
+/// Runs `work` on a thread with a large stack.
 fn on_deep_stack<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, String> {
     thread::scope(|scope| {
         let thread = thread::Builder::new().stack_size(DEEP_STACK_SIZE);
         let thread = thread.spawn_scoped(scope, work).map_err(|error| error.to_string())?;
-        thread.join().map_err(|_| UNFORESEEN.to_owned())
+        thread.join().map_err(|_| PANIC_MESSAGE.to_owned())
     })
 }
 
@@ -185,13 +191,14 @@ mod tests {
 
     use super::*;
 
-    /// A line of the table: an expression and what blackbox\_exporter 0.28.0 made of it.
+    /// A line of the table: an expression, and the result of blackbox\_exporter 0.28.0.
     ///
-    /// `here` is what differs here, with a reason at [`CelProgram`].
+    /// `here` is the result of this implementation if it differs; [`CelProgram`] documents the
+    /// reason.
     #[derive(Deserialize)]
     #[serde(untagged, deny_unknown_fields)]
     enum Line {
-        /// What the following expressions are evaluated over.
+        /// The document for the following expressions.
         Document { document: String },
         Expression {
             expression: String,
@@ -232,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn expressions_mean_what_they_mean_upstream() {
+    fn expressions_evaluate_like_upstream() {
         let mut common = String::new();
         for line in include_str!("recorded_from_upstream.jsonl").lines() {
             match serde_json::from_str(line).unwrap() {
@@ -247,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_says_where_and_what() {
+    fn errors_contain_position_and_cause() {
         for (expression, reason) in [
             ("", "mismatched input"),
             ("body.a ==", "1:10: "),
@@ -268,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_deep_or_long_is_bounded() {
+    fn limits_length_and_depth() {
         let nested = |levels: usize| format!("{}true{}", "(".repeat(levels), ")".repeat(levels));
         let sum = |terms: usize| format!("1{} > 0", " + 1".repeat(terms));
         assert_eq!(outcome(&nested(200), "{}"), Outcome::Verdict(true));
@@ -282,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn long_evaluations_are_cut_short() {
+    fn limits_evaluation_time() {
         let json = format!("[{}1]", "1,".repeat(9_999));
         let loops = CelProgram::new("body.all(x, body.all(y, x == y))").unwrap();
         let error = loops.evaluate(json.as_bytes(), Instant::now()).unwrap_err();
@@ -292,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn settings_hold_expressions_as_text() {
+    fn expressions_serialize_as_text() {
         let program: CelProgram = serde_json::from_str(r#""body.a == 1""#).unwrap();
         assert_eq!(program, CelProgram::new("body.a == 1").unwrap());
         assert_eq!(serde_json::to_string(&program).unwrap(), r#""body.a == 1""#);
@@ -303,7 +310,7 @@ mod tests {
         );
     }
 
-    /// Strings that are expressions more often than random ones.
+    /// Strings that are valid expressions more often than random ones.
     fn expression_like() -> impl Strategy<Value = String> {
         let part = prop::sample::select(vec![
             "body",
@@ -360,7 +367,7 @@ mod tests {
         ) {
             match CelProgram::new(&expression) {
                 Ok(program) => drop(program.evaluate(&body, soon())),
-                Err(error) => prop_assert!(!error.contains(UNFORESEEN), "{expression}: {error}"),
+                Err(error) => prop_assert!(!error.contains(PANIC_MESSAGE), "{expression}: {error}"),
             }
         }
     }

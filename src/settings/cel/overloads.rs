@@ -1,4 +1,4 @@
-//! The functions and operators that an expression may use, and what they take.
+//! The functions and operators of expressions, and the types of their arguments.
 
 use super::types::{
     Simple::{self, Bool, Bytes, Double, Duration, Dyn, Int, String, Timestamp, Uint, Unbound},
@@ -8,7 +8,7 @@ use super::types::{
 /// A type in the declaration of a function.
 enum Pattern {
     Is(Simple),
-    /// Whatever type the first, or the second, parameter stands for.
+    /// The type parameter with this index.
     Parameter(usize),
     List(&'static Self),
     Map(&'static Self, &'static Self),
@@ -21,7 +21,7 @@ const B: Pattern = Parameter(1);
 const LIST: Pattern = Pattern::List(&A);
 const MAP: Pattern = Pattern::Map(&A, &B);
 
-/// One way to call a function.
+/// One signature of a function.
 struct Overload {
     style: Style,
     arguments: &'static [Pattern],
@@ -44,7 +44,7 @@ const fn member(arguments: &'static [Pattern], result: Pattern) -> Overload {
     Overload { style: Style::Member, arguments, result }
 }
 
-/// The ways to call the function or operator `name`; none if there is no such function.
+/// Returns the signatures of the function or operator `name`; empty if it does not exist.
 fn overloads(name: &str) -> &'static [Overload] {
     match name {
         "_==_" | "_!=_" => const { &[global(&[A, A], Is(Bool))] },
@@ -199,7 +199,7 @@ const SIZE: &[Overload] = &[
 
 const CALENDAR: &[Overload] = &[
     member(&[Is(Timestamp)], Is(Int)),
-    // In the time zone that the second argument names.
+    // With the time zone as second argument.
     member(&[Is(Timestamp), Is(String)], Is(Int)),
 ];
 
@@ -209,15 +209,15 @@ const CLOCK: &[Overload] = &[
     member(&[Is(Duration)], Is(Int)),
 ];
 
-/// Why a call has no type.
+/// The reason why a call is invalid.
 pub(super) enum Mismatch {
-    /// There is no such function.
+    /// The function does not exist.
     Unknown,
-    /// It cannot be called in this way or with these arguments.
+    /// The function has no signature for this call style and these arguments.
     Arguments,
 }
 
-/// The type of a call, whose first argument is the receiver if `is_member`.
+/// Returns the type of a call. The first argument is the receiver if `is_member`.
 pub(super) fn call(name: &str, is_member: bool, arguments: &[Type]) -> Result<Type, Mismatch> {
     let overloads = overloads(name);
     if overloads.is_empty() {
@@ -231,11 +231,11 @@ pub(super) fn call(name: &str, is_member: bool, arguments: &[Type]) -> Result<Ty
     results.reduce(Type::or).ok_or(Mismatch::Arguments)
 }
 
-/// What the parameters of a declaration stand for.
+/// The types that the type parameters of a declaration stand for.
 type Parameters = [Option<Type>; 2];
 
 impl Overload {
-    /// The type of the result, if these arguments fit.
+    /// Returns the type of the result, if the arguments match.
     fn result(&self, arguments: &[Type]) -> Option<Type> {
         let mut parameters = Parameters::default();
         let fits = self.arguments.len() == arguments.len()

@@ -1,10 +1,10 @@
-//! The types of expressions, as far as they are known before there is a document.
+//! The static types of expressions.
 
 use std::fmt;
 
 use self::Simple::{Bool, Duration, Dyn, Int, Null, String, Timestamp, Uint, Unbound};
 
-/// The type of an expression as far as it is known before there is a document.
+/// The static type of an expression, as far as it is known without a document.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Type {
     Simple(Simple),
@@ -15,9 +15,9 @@ pub(super) enum Type {
 /// A type without parameters.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Simple {
-    /// Any type, known only when there is a document.
+    /// Any type; it is known at evaluation only.
     Dyn,
-    /// The type of what an empty list or map does not hold.
+    /// The element type of an empty list or map.
     Unbound,
     Null,
     Bool,
@@ -35,7 +35,7 @@ impl Type {
     pub(super) const DYN: Self = Self::Simple(Dyn);
     pub(super) const UNBOUND: Self = Self::Simple(Unbound);
 
-    /// Whether a value of this type may be one of type `other`.
+    /// Returns true if a value of this type can be used as one of type `other`.
     pub(super) fn fits(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Simple(Dyn | Unbound), _)
@@ -48,7 +48,7 @@ impl Type {
         }
     }
 
-    /// The type of something that is either of two types.
+    /// Returns the common type of two types.
     pub(super) fn or(self, other: Self) -> Self {
         use Simple::Unbound;
         match (self, other) {
@@ -62,7 +62,7 @@ impl Type {
         }
     }
 
-    /// Whether a map may have keys of this type.
+    /// Returns true if keys of maps can have this type.
     pub(super) fn is_key(&self) -> bool {
         matches!(self, Self::Simple(Bool | Dyn | Int | String | Uint | Unbound))
     }
@@ -102,7 +102,7 @@ impl fmt::Display for Simple {
     }
 }
 
-/// The type that a name stands for in an expression such as `type(body) == map`.
+/// Returns true if `name` is a type in expressions like `type(body) == map`.
 pub(super) fn is_type_name(name: &str) -> bool {
     matches!(
         name,

@@ -1,4 +1,4 @@
-//! Describes the settings of an HTTP client in words.
+//! Descriptions of the settings of an HTTP client.
 
 use crate::settings::{
     explain::{Explanation, Topic},
@@ -96,7 +96,7 @@ impl Authorization {
     }
 }
 
-/// The source of a secret.
+/// Describes the source of a secret.
 fn describe_source(what: &str, source: Option<&Source>) -> String {
     match source {
         Some(Source::Inline(_)) => format!("the {what} in the module"),
@@ -125,7 +125,7 @@ impl OAuth2Settings {
 }
 
 impl HeaderValues {
-    /// The header `name` with its values; secret ones are replaced.
+    /// Describes the header `name` and its values; secret values are redacted.
     #[must_use]
     pub fn explain(&self, name: &str) -> String {
         let open = self.values.iter().map(|value| super::header(name, value));

@@ -1,4 +1,4 @@
-//! Describes `preferred_ip_protocol`, `ip_protocol_fallback` and `source_ip_address` in words.
+//! Descriptions of `preferred_ip_protocol`, `ip_protocol_fallback` and `source_ip_address`.
 
 use std::net::IpAddr;
 
@@ -8,7 +8,7 @@ use crate::settings::{
 };
 
 impl IpSettings {
-    /// Describes the address that is probed.
+    /// Describes the selection of the target's address.
     pub fn explain(&self, words: &mut Explanation) {
         let (preferred, other) = match self.preferred() {
             IpFamily::V4 => ("IPv4", "IPv6"),
@@ -29,7 +29,7 @@ impl IpSettings {
 }
 
 impl Explanation {
-    /// Describes the address that a probe is sent from.
+    /// Describes the source address of a probe.
     pub fn source_address(&mut self, address: Option<IpAddr>) {
         if let Some(address) = address {
             self.say(Topic::Address, format!("Sent from {address}."));

@@ -1,6 +1,6 @@
-//! Descriptions of settings in words, for `check --explain` and the page of modules.
+//! Descriptions of settings in plain English, for `check --explain` and the module page.
 //!
-//! Each section describes itself; `config` puts the parts together.
+//! Each section has its description; `config` combines them.
 
 mod http_client;
 mod ip;
@@ -24,9 +24,9 @@ pub struct Statement {
     pub topic: Topic,
     /// The sentence.
     pub text: String,
-    /// Whether it describes a default.
+    /// True if it describes a default.
     pub is_default: bool,
-    /// Whether the sentence contains its number, as steps of a dialogue do.
+    /// True if the sentence contains its number, like the steps of a dialogue.
     pub has_number: bool,
 }
 
@@ -54,7 +54,7 @@ pub enum Topic {
 }
 
 impl Topic {
-    /// All of them, in order.
+    /// All topics, in order.
     pub const ALL: [Self; 9] = [
         Self::Target,
         Self::Address,
@@ -67,7 +67,7 @@ impl Topic {
         Self::Exports,
     ];
 
-    /// The label of the topic.
+    /// Returns the label of the topic.
     #[must_use]
     pub const fn label(self) -> &'static str {
         match self {
@@ -85,7 +85,7 @@ impl Topic {
 }
 
 impl Explanation {
-    /// Adds a sentence about something fixed or configured.
+    /// Adds a sentence about a fixed or configured value.
     pub fn say(&mut self, topic: Topic, text: impl Into<String>) {
         self.say_of(false, topic, text);
     }
@@ -95,25 +95,25 @@ impl Explanation {
         self.say_of(true, topic, text);
     }
 
-    /// Adds a sentence about something that may be a default.
+    /// Adds a sentence about a value that is a default if `is_default`.
     pub fn say_of(&mut self, is_default: bool, topic: Topic, text: impl Into<String>) {
         let text = text.into();
         self.statements.push(Statement { topic, text, is_default, has_number: false });
     }
 
-    /// Adds a check, with the name that the module gives it.
+    /// Adds a check, with its name if the module sets one.
     pub fn check(&mut self, is_default: bool, name: Option<&Arc<str>>, text: impl Into<String>) {
         self.say_of(is_default, Topic::Checks, named(text.into(), name));
     }
 
-    /// Adds a step of a dialogue, counted from 1, with the name that the module gives it.
+    /// Adds a step of a dialogue, numbered from 1, with its name if the module sets one.
     pub fn step(&mut self, number: usize, name: Option<&Arc<str>>, text: &str) {
         let text = named(format!("Step {number}: {text}."), name);
         let (topic, is_default, has_number) = (Topic::Checks, false, true);
         self.statements.push(Statement { topic, text, is_default, has_number });
     }
 
-    /// The sentences about a topic, in order.
+    /// Returns the sentences about a topic, in order.
     pub fn about(&self, topic: Topic) -> impl Iterator<Item = &Statement> {
         self.statements.iter().filter(move |statement| statement.topic == topic)
     }
@@ -126,7 +126,7 @@ fn named(text: String, name: Option<&Arc<str>>) -> String {
     }
 }
 
-/// Bytes as they are written in double quotes; long ones are truncated.
+/// Returns bytes in double quotes, escaped; long ones are truncated.
 #[must_use]
 pub fn quoted(bytes: &Bytes) -> String {
     const MAX_SHOWN: usize = 60;
@@ -148,14 +148,14 @@ pub fn quoted(bytes: &Bytes) -> String {
     }
 }
 
-/// A header as it is sent; values that are credentials are replaced.
+/// Returns a header line; credentials are redacted.
 #[must_use]
 pub fn header(name: &str, value: &str) -> String {
     let value = if secret::is_secret_name(name) { secret::HIDDEN } else { value };
     format!("{name}: {value}")
 }
 
-/// `a`, `a or b`, `a, b or c`.
+/// Joins items: `a`, `a or b`, `a, b or c`.
 #[must_use]
 pub fn any_of(items: &[String]) -> String {
     match items {
@@ -170,7 +170,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lists_read_as_sentences() {
+    fn joins_lists_with_or() {
         let items = |count: usize| ["a", "b", "c"][..count].iter().map(ToString::to_string);
         for (count, expected) in [(0, ""), (1, "a"), (2, "a or b"), (3, "a, b or c")] {
             assert_eq!(any_of(&items(count).collect::<Vec<_>>()), expected);
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_are_quoted_and_cut() {
+    fn quotes_and_truncates_bytes() {
         assert_eq!(quoted(&"a\r\nü\"".into()), "\"a\\r\\nü\\\"\"");
         assert_eq!(quoted(&vec![0xff, b'a'].into()), "\"\\xffa\"");
         assert_eq!(
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn credentials_in_headers_are_not_shown() {
+    fn redacts_credentials_in_headers() {
         assert_eq!(header("Accept", "text/html"), "Accept: text/html");
         assert_eq!(header("Authorization", "Bearer hunter2"), "Authorization: <secret>");
     }

@@ -1,4 +1,4 @@
-//! Describes `tls_config` in words.
+//! Description of `tls_config`.
 
 use crate::settings::{
     explain::{Explanation, Topic},
@@ -12,15 +12,15 @@ pub enum ServerName<'h> {
     Host,
     /// The host of the target, unless the request has the parameter `hostname`.
     HostOrHostname,
-    /// The header `Host` that the module sets.
+    /// The value of the header `Host` in the module.
     Header(&'h str),
     /// No name.
     None,
 }
 
 impl TlsSettings {
-    /// Describes the TLS settings. `start` says when TLS starts, and `name` is the name to verify if
-    /// the settings have none.
+    /// Describes the TLS settings. `start` describes when TLS starts; `name` is the name to verify
+    /// if the settings have none.
     pub fn explain(&self, start: &str, name: ServerName<'_>, words: &mut Explanation) {
         let topic = Topic::Tls;
         let (lowest, highest) = (self.lowest_version(), self.highest_version());

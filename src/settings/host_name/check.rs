@@ -1,4 +1,4 @@
-//! Which texts are host names, and why others are not.
+//! Validation of host names, with the reason why a text is not one.
 
 use std::net::IpAddr;
 
@@ -13,27 +13,27 @@ use crate::settings::redact;
 /// The reason why a text is neither a host name nor an IP address.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum NotAHost {
-    /// There is no text.
+    /// The text is empty.
     #[error("the host is missing; write a host name or an IP address")]
     Empty,
-    /// It has a scheme; here without it.
+    /// The text has a scheme. The value is the host.
     #[error("it is a URL; write {0}")]
     Url(String),
-    /// It ends in a port; here without it.
+    /// The text ends in a port. The value is the text without it.
     #[error("it has a port; write {0}")]
     Port(String),
-    /// It has brackets, or one of them; here without them.
+    /// The text has brackets, or one of them. The value is the text without them.
     #[error("an IPv6 address stands in brackets only before a port or in a URL; write {0}")]
     Brackets(String),
-    /// It has a character that no host name has.
+    /// The text has a character that host names cannot contain.
     #[error("it contains {0:?}; a host name has letters, digits, '-', '_' and '.'")]
     Character(char),
-    /// It has no label but numbers.
+    /// All labels are numbers.
     #[error(
         "it has only numbers; an IPv4 address has four numbers from 0 to 255 without leading zeros"
     )]
     Numbers,
-    /// Two dots in a row, or a dot at the start.
+    /// The text has two dots in a row, or a dot at the start.
     #[error("it has an empty label, between two dots or before the first")]
     EmptyLabel,
     /// RFC 1035, section 2.3.4.
@@ -42,10 +42,10 @@ pub enum NotAHost {
     /// RFC 1035, section 2.3.4.
     #[error("it is longer than {MAX_NAME} bytes")]
     Long,
-    /// RFC 952, as RFC 1123 has it.
+    /// A label begins or ends with a hyphen (RFC 952, RFC 1123).
     #[error("it has a label that starts or ends with '-'")]
     Hyphen,
-    /// It has no form in ASCII.
+    /// The name has no ASCII form.
     #[error(transparent)]
     NoAsciiForm(#[from] NoAsciiForm),
     /// A link-local address names an interface that does not exist.
@@ -53,11 +53,11 @@ pub enum NotAHost {
     Interface(String),
 }
 
-/// The maximum length of a name in bytes, without a final dot: on the wire there are two more.
+/// Maximum length of a name in bytes, without a final dot. The wire format adds two bytes.
 const MAX_NAME: usize = 253;
 
 impl NotAHost {
-    /// The message about `host`, for people.
+    /// Returns the error message about `host`.
     #[must_use]
     pub fn message(&self, host: &str) -> String {
         let host = redact::url(host);
@@ -69,14 +69,14 @@ impl NotAHost {
     }
 }
 
-/// Checks that a text in ASCII is a host name.
+/// Checks that an ASCII text is a host name.
 ///
-/// As Go has it, a name has letters, digits, `-` and `_`, and is not of numbers alone (RFC 1123,
-/// section 2.1). Unlike Go, hexadecimal numbers are numbers too: `0x7f.1` is an address to many
-/// programs.
+/// As in Go, a name has letters, digits, `-` and `_`, and at least one label that is not a number
+/// (RFC 1123, section 2.1). Unlike in Go, hexadecimal numbers count as numbers: many programs read
+/// `0x7f.1` as an address.
 ///
 /// # Errors
-/// What the text is instead, or what is wrong with it.
+/// The text is something else, such as a URL, or has an error.
 pub fn check(host: &str) -> Result<(), NotAHost> {
     if host.is_empty() {
         return Err(NotAHost::Empty);
@@ -90,19 +90,19 @@ pub fn check(host: &str) -> Result<(), NotAHost> {
 /// Checks that the host of a URL is an IP address or a host name.
 ///
 /// # Errors
-/// What is wrong with it.
+/// The host is neither.
 pub fn check_of_url(url: &Url) -> Result<(), NotAHost> {
     let host = match url.host() {
         None => return Err(NotAHost::Empty),
         Some(Host::Domain(host)) => host,
         Some(Host::Ipv4(_) | Host::Ipv6(_)) => return Ok(()),
     };
-    // The parser decodes the hosts of http and https alone.
+    // The URL parser decodes hosts only for http and https.
     let host = percent_decode_str(host).decode_utf8_lossy();
     if host.parse::<IpAddr>().is_ok() { Ok(()) } else { check(&to_ascii(&host)?) }
 }
 
-/// What a text is that has the form of something else with a host in it.
+/// Recognises a text that contains a host in another form, such as a URL.
 fn other_form(text: &str) -> Option<NotAHost> {
     if let Some((scheme, rest)) = text.split_once("://")
         && !scheme.contains(['/', '?', '#'])
@@ -123,7 +123,7 @@ fn other_form(text: &str) -> Option<NotAHost> {
     }
 }
 
-/// The host of `host:port`, without brackets.
+/// Returns the host of `host:port`, without brackets.
 fn without_port(text: &str) -> &str {
     if let Some(rest) = text.strip_prefix('[') {
         return rest.split_once(']').map_or(rest, |(host, _)| host);
@@ -162,7 +162,7 @@ fn check_labels(name: &str) -> Result<(), NotAHost> {
     if name.split('.').all(is_number) { Err(NotAHost::Numbers) } else { Ok(()) }
 }
 
-/// Whether a label is a number as `inet_aton(3)` reads it.
+/// Returns true if `inet_aton(3)` reads a label as a number.
 fn is_number(label: &str) -> bool {
     let hexadecimal = label.strip_prefix("0x").or_else(|| label.strip_prefix("0X"));
     match hexadecimal {
@@ -176,7 +176,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_taken() {
+    fn accepts_host_names() {
         let label = "a".repeat(63);
         let longest = [&*label, &label, &label, &"a".repeat(61)].join(".");
         for host in [
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn other_texts_are_refused_with_what_is_wrong() {
+    fn rejects_other_texts_with_a_reason() {
         let label = "a".repeat(63);
         let longest = [&*label, &label, &label, &"a".repeat(61)].join(".");
         let url = |host: &str| NotAHost::Url(host.to_owned());
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn hosts_of_urls_are_checked() {
+    fn checks_hosts_of_urls() {
         for (url, expected) in [
             ("http://proxy.example:3128", true),
             ("http://127.0.0.1/", true),
@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn messages_say_what_to_write() {
+    fn messages_suggest_a_correction() {
         for (host, message) in [
             (
                 "http://127.0.0.1/",

@@ -1,4 +1,4 @@
-//! Host names: which texts are some, and their ASCII form (IDNA), which DNS, TLS and HTTP use.
+//! Host names: validation, and the ASCII form (IDNA) for DNS, TLS and HTTP.
 
 mod check;
 
@@ -19,13 +19,13 @@ pub use self::check::{NotAHost, check, check_of_url};
 )]
 pub struct NoAsciiForm(String);
 
-/// Returns the ASCII form of `host`: that of UTS #46, non-transitional, as curl and Go's client use
-/// it. `ß` stays a letter of its own, capital letters become small ones, `。` is a dot.
+/// Returns the ASCII form of `host` by UTS #46, non-transitional, like curl and Go's client. `ß`
+/// stays a separate letter, upper case becomes lower case, `。` becomes a dot.
 ///
-/// An ASCII name is returned as it is, in its letter case, and so is an IPv6 address with its zone.
+/// An ASCII name is returned unchanged, and so is an IPv6 address with a zone.
 ///
 /// # Errors
-/// The name contains characters that no host name may have.
+/// The name contains characters that host names cannot contain.
 pub fn to_ascii(host: &str) -> Result<Cow<'_, str>, NoAsciiForm> {
     if host.is_ascii() || host.contains(['%', ':']) {
         return Ok(Cow::Borrowed(host));
@@ -42,7 +42,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_written_as_dns_and_tls_need_them() {
+    fn converts_names_to_ascii() {
         for (host, expected) in [
             ("example.org", "example.org"),
             ("Example.ORG.", "Example.ORG."),
@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_host_name_may_contain_is_refused() {
+    fn rejects_invalid_characters() {
         for host in [
             "a\u{ff0f}b.test",
             "a\u{2100}.test",

@@ -10,7 +10,7 @@ use crate::settings::{
 /// Value of the header `Authorization` of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Authorization {
-    /// A user name and a password; a missing one is sent as an empty text.
+    /// A user name and a password. A missing one is sent as an empty string.
     Basic {
         /// The user name.
         username: Option<Source>,
@@ -21,7 +21,7 @@ pub enum Authorization {
     Scheme {
         /// The scheme, such as `Bearer`.
         scheme: String,
-        /// The text after the scheme; missing credentials are sent as an empty text.
+        /// The text after the scheme. Missing credentials are sent as an empty string.
         credentials: Option<Source>,
     },
 }
@@ -86,7 +86,7 @@ impl BasicAuth {
         }
     }
 
-    /// Refuses a user name or a password that is given twice.
+    /// Rejects a user name or a password that is set twice.
     pub(super) fn check(&self) -> Result<(), RuleError> {
         self.username().check_single(
             "at most one of basic_auth username, username_file & username_ref must be configured",
@@ -106,7 +106,7 @@ impl BasicAuth {
 }
 
 impl AuthorizationHeader {
-    /// The section that means the same as `bearer_token` and `bearer_token_file`.
+    /// Creates the section that is equivalent to `bearer_token` and `bearer_token_file`.
     pub(super) fn bearer(credentials: Secret, credentials_file: String) -> Self {
         Self { credentials, credentials_file, ..Self::default() }
     }
@@ -121,7 +121,7 @@ impl AuthorizationHeader {
         }
     }
 
-    /// Refuses credentials that are given twice, and the scheme that has a section of its own.
+    /// Rejects credentials that are set twice, and the scheme `Basic`, which has its own section.
     pub(super) fn check(&self) -> Result<(), RuleError> {
         self.trio().check_single(
             "at most one of authorization credentials & credentials_file must be configured",
@@ -134,7 +134,7 @@ impl AuthorizationHeader {
         Ok(())
     }
 
-    /// Returns the credentials, and puts in the default scheme.
+    /// Returns the credentials, and sets the default scheme.
     pub(super) fn credentials(&mut self) -> Result<Authorization, RuleError> {
         let scheme = match self.scheme.trim() {
             "" => BEARER,

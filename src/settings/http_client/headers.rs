@@ -1,4 +1,4 @@
-//! The section `http_headers`: headers with several values, from secrets and from files.
+//! The section `http_headers`: headers with several values, inline, secret or from files.
 
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -29,7 +29,7 @@ section! {
     }
 }
 
-/// Headers that the client itself sets, or that have keys of their own.
+/// Headers that the client sets, or that have their own keys.
 const RESERVED: [&str; 18] = [
     "Accept-Encoding",
     "Authorization",
@@ -52,7 +52,7 @@ const RESERVED: [&str; 18] = [
 ];
 
 impl Serialize for AddedHeaders {
-    /// Writes headers without the values that are secret by their name.
+    /// Serialises headers, and redacts values whose names suggest a secret.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_map(self.iter().map(
             |(name, HeaderValues { values, secrets, files })| {
@@ -63,7 +63,7 @@ impl Serialize for AddedHeaders {
     }
 }
 
-/// [`HeaderValues`] as they may be shown.
+/// [`HeaderValues`] for printing.
 #[derive(Serialize)]
 struct ShownValues<'v> {
     values: Vec<Shown<'v>>,
@@ -72,13 +72,12 @@ struct ShownValues<'v> {
 }
 
 impl AddedHeaders {
-    /// Names as written and their values, sorted by name.
+    /// Returns names as written and their values, sorted by name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &HeaderValues)> + Clone {
         self.0.iter().map(|(name, values)| (name.as_str(), values))
     }
 
-    /// Refuses headers that are not for users to set, and what cannot be sent; `path` is
-    /// that of the section.
+    /// Rejects reserved headers and invalid names and values. `path` is that of the section.
     pub(super) fn check(&self, path: &KeyPath) -> Result<(), RuleError> {
         for (name, values) in self.iter() {
             let path = path.clone().key(name);
@@ -94,7 +93,7 @@ impl AddedHeaders {
 }
 
 impl HeaderValues {
-    /// Refuses what cannot be sent as values of the header `name`; `path` is that of the key.
+    /// Rejects invalid values of the header `name`. `path` is that of the key.
     pub fn check(&self, name: &str, path: &KeyPath) -> Result<(), RuleError> {
         header::check_name(name).map_err(|message| RuleError::at(path.clone(), message))?;
         let values = self.values.iter().map(String::as_str).enumerate();

@@ -22,7 +22,7 @@ use crate::settings::{rule::RuleError, secret::Secret, section::section, tls::Tl
 section! {
     /// Settings of an HTTP client: credentials, redirects, proxy and TLS.
     ///
-    /// They are a section of their own, or stand among the keys of the section `http`.
+    /// They are a separate section, or keys of the section `http`.
     #[derive(Debug, Clone, PartialEq)]
     pub struct HttpClientSettings {
         /// Basic authentication.
@@ -55,10 +55,10 @@ section! {
 }
 
 impl HttpClientSettings {
-    /// Checks the rules across the keys, and builds the credentials of them.
+    /// Checks the rules that involve several keys, and builds the credentials.
     ///
     /// # Errors
-    /// A rule is broken.
+    /// A rule is violated.
     pub fn check(&mut self) -> Result<(), RuleError> {
         self.check_authorization()?;
         if let Some(oauth2) = &self.oauth2 {
@@ -82,7 +82,7 @@ impl HttpClientSettings {
         Ok(())
     }
 
-    /// Refuses credentials that exclude each other.
+    /// Rejects credentials that exclude each other.
     fn check_authorization(&self) -> Result<(), RuleError> {
         let bearer = match (self.bearer_token.is_empty(), self.bearer_token_file.is_empty()) {
             (false, false) => {
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn old_bearer_keys_become_authorization() {
+    fn bearer_keys_become_authorization() {
         let settings = parse(json!({"bearer_token": "t"})).unwrap();
         let credentials = Some(Source::Inline(Secret::new("t")));
         assert_eq!(
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn what_excludes_itself_is_refused_in_upstreams_order() {
+    fn rejects_conflicting_keys_in_upstreams_order() {
         let cases = [
             (
                 json!({"bearer_token": "a", "bearer_token_file": "b", "basic_auth": {}}),
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn a_proxy_needs_a_scheme_and_hides_its_password() {
+    fn proxy_url_requires_a_scheme_and_redacts_the_password() {
         let settings = parse(json!({"proxy_url": "http://user:pass@proxy:3128"})).unwrap();
         let printed = serde_json::to_value(&settings).unwrap();
         assert_eq!(printed["proxy_url"], "http://user:xxxxx@proxy:3128/");

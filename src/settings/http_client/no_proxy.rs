@@ -1,4 +1,4 @@
-//! The key `no_proxy`: hosts that are reached without a proxy, by the rules of Go's client.
+//! The key `no_proxy`: hosts to reach without a proxy, with the rules of Go's client.
 
 use std::{borrow::Cow, net::IpAddr};
 
@@ -6,25 +6,25 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::settings::host_name::to_ascii;
 
-/// Hosts that are reached without a proxy.
+/// Hosts to reach without a proxy.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct NoProxy {
     text: String,
     rules: Vec<Rule>,
 }
 
-/// A host that a request is for.
+/// The destination of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Destination<'d> {
-    /// The name, or the address, without brackets.
+    /// Host name or address, without brackets.
     pub host: &'d str,
-    /// The address that was chosen for the name, if it was resolved.
+    /// The selected address of the name, if it was resolved.
     pub address: Option<IpAddr>,
     /// The port.
     pub port: u16,
 }
 
-/// One entry; an absent port means every port.
+/// One entry. Without a port it applies to all ports.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Rule {
     Everything,
@@ -36,7 +36,8 @@ enum Rule {
         address: IpAddr,
         port: Option<String>,
     },
-    /// In lower case, with a dot before it; `itself` when not only names below it are meant.
+    /// A domain in lower case, with a dot before it. It includes the name itself if `itself` is
+    /// set, and all names below it.
     Domain {
         suffix: String,
         itself: bool,
@@ -45,31 +46,32 @@ enum Rule {
 }
 
 impl NoProxy {
-    /// Reads a list with commas between its entries: names, `.suffixes`, addresses and networks,
-    /// with a `:port` where only that is meant, or `*` for everything. An entry that means nothing
-    /// is passed over, as upstream does.
+    /// Parses a comma-separated list: names, `.suffixes`, addresses, networks, or `*` for
+    /// everything. A name or an address can have a `:port`. Invalid entries are ignored, as in
+    /// upstream.
     #[must_use]
     pub fn parse(text: &str) -> Self {
         let rules = text.split(',').filter_map(|entry| Rule::parse(&entry.trim().to_lowercase()));
         Self { text: text.to_owned(), rules: rules.collect() }
     }
 
-    /// The list as it was written.
+    /// Returns the list as written.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// Whether nothing is listed.
+    /// Returns true if the list is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.text.is_empty()
     }
 
-    /// Whether `destination` is reached without a proxy. The host itself always is.
+    /// Returns true if `destination` is reached without a proxy. This always includes the local
+    /// host.
     ///
-    /// Unlike upstream, which compares with the chosen address alone: names are compared with the
-    /// name. Addresses and networks are compared with either.
+    /// Names are compared with the name; addresses and networks with the host and the selected
+    /// address. Upstream compares with the selected address only.
     #[must_use]
     pub fn matches(&self, destination: Destination<'_>) -> bool {
         let Destination { host, address, port } = destination;
@@ -140,7 +142,7 @@ impl Rule {
     }
 }
 
-/// A host, without the brackets of an IPv6 address, and the port behind it.
+/// Returns the host, without brackets, and the port after it.
 fn split_port(entry: &str) -> (&str, Option<String>) {
     if let Some((host, rest)) = entry.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         return (host, rest.strip_prefix(':').map(str::to_owned));
@@ -151,7 +153,7 @@ fn split_port(entry: &str) -> (&str, Option<String>) {
     }
 }
 
-/// How many bits an address has.
+/// Returns the number of bits of an address.
 fn width(address: IpAddr) -> u32 {
     if address.is_ipv4() { u32::BITS } else { u128::BITS }
 }
@@ -168,7 +170,7 @@ fn shares_bits(one: IpAddr, other: IpAddr, bits: u32) -> bool {
     }
 }
 
-/// A name in its ASCII form; one that has none stays as it is, and matches nothing else.
+/// Returns the ASCII form of a name. An invalid name is returned unchanged; it matches only itself.
 fn ascii(name: &str) -> String {
     to_ascii(name).map_or_else(|_| name.to_owned(), Cow::into_owned)
 }
@@ -183,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn hosts_are_matched_as_gos_client_does() {
+    fn matches_hosts_like_gos_client() {
         for (list, host, port, expected) in [
             ("example.org", "example.org", 80, true),
             ("example.org", "WWW.Example.org", 80, true),
@@ -223,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_match_the_chosen_address_and_names_the_name() {
+    fn matches_names_by_name_and_addresses_by_selected_address() {
         for (list, expected) in [
             ("10.0.0.0/8", true),
             ("10.1.2.3", true),

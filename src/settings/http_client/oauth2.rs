@@ -1,4 +1,4 @@
-//! The section `oauth2`: where a token comes from.
+//! The section `oauth2`: settings of token requests.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -65,18 +65,17 @@ section! {
     }
 }
 
-/// The grant that signs a token request with a key; any other value means client credentials.
+/// The grant type that sends a signed assertion. Any other value means client credentials.
 pub const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 
-/// The address of a token server, as it was written and as it is understood. A password in it is
-/// not shown.
+/// The URL of a token server, as written and parsed. A password in it is redacted.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct TokenUrl {
     text: String,
     url: Option<Url>,
 }
 
-/// How an assertion is signed: by RSA with one of these digests.
+/// The signature algorithm of an assertion: RSA with one of these digests.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum SignatureAlgorithm {
     /// SHA-256.
@@ -88,7 +87,7 @@ pub enum SignatureAlgorithm {
     Rs512,
 }
 
-/// The form of `endpoint_params`: values that are secret by their name are not written.
+/// The format of `endpoint_params`: values whose names suggest a secret are redacted.
 struct Parameters;
 
 impl Form<BTreeMap<String, String>> for Parameters {
@@ -112,7 +111,7 @@ impl Form<BTreeMap<String, String>> for Parameters {
 impl SignatureAlgorithm {
     const ALL: [Self; 3] = [Self::Rs256, Self::Rs384, Self::Rs512];
 
-    /// Its name (RFC 7518).
+    /// Returns the name of the algorithm (RFC 7518).
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -128,13 +127,13 @@ impl SignatureAlgorithm {
 }
 
 impl TokenUrl {
-    /// As it was written.
+    /// Returns the URL as written.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// As it is understood; absent when nothing was written.
+    /// Returns the parsed URL, or `None` if the text is empty.
     #[must_use]
     pub fn url(&self) -> Option<&Url> {
         self.url.as_ref()
@@ -166,8 +165,8 @@ impl Serialize for TokenUrl {
 }
 
 impl<'de> Deserialize<'de> for TokenUrl {
-    /// Unlike upstream: what is not a URL is refused at load. The message does not repeat it, since
-    /// it may hold a secret.
+    /// Unlike upstream: an invalid URL is rejected at load. The message does not contain the URL,
+    /// because it may contain a secret.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         let usable = |url: &Url| matches!(url.scheme(), "http" | "https");
@@ -185,7 +184,7 @@ impl<'de> Deserialize<'de> for TokenUrl {
 }
 
 impl OAuth2Settings {
-    /// Refuses what is missing or given twice.
+    /// Rejects missing keys, and keys that exclude each other.
     pub(super) fn check(&self) -> Result<(), RuleError> {
         let single = |sources: [bool; 3]| sources.into_iter().filter(|given| *given).count() <= 1;
         if self.client_id.is_empty() {
@@ -227,7 +226,7 @@ impl OAuth2Settings {
         self.check_usable()
     }
 
-    /// Unlike upstream: refused at load, where upstream's probes all fail.
+    /// Unlike upstream: rejects settings at load with which all of upstream's probes fail.
     fn check_usable(&self) -> Result<(), RuleError> {
         let (key, trio) = self.trio();
         if trio.source()?.is_none() && self.is_jwt_bearer() {
@@ -248,19 +247,20 @@ impl OAuth2Settings {
         }
     }
 
-    /// Whether an assertion is signed rather than a secret sent.
+    /// Returns true if requests contain a signed assertion instead of a secret.
     #[must_use]
     pub fn is_jwt_bearer(&self) -> bool {
         self.grant_type == JWT_BEARER
     }
 
-    /// How an assertion is signed.
+    /// Returns the signature algorithm of the assertion.
     #[must_use]
     pub fn signature_algorithm(&self) -> SignatureAlgorithm {
         SignatureAlgorithm::named(&self.signature_algorithm).unwrap_or_default()
     }
 
-    /// The key of the section, and where the secret or the signing key comes from, if it is given.
+    /// Returns the key of the section, and the source of the secret or the signing key, if it is
+    /// set.
     #[must_use]
     pub fn secret(&self) -> (&'static str, Option<Source>) {
         let (key, trio) = self.trio();

@@ -1,4 +1,4 @@
-//! The four keys that send a request through a proxy.
+//! The keys of the proxy of a request.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -33,13 +33,13 @@ section! {
 }
 
 impl ProxySettings {
-    /// Whether there may be a proxy.
+    /// Returns true if requests may use a proxy.
     #[must_use]
     pub fn is_configured(&self) -> bool {
         self.proxy_url.is_some() || self.proxy_from_environment
     }
 
-    /// Refuses keys that exclude or need each other, and headers that cannot be sent.
+    /// Rejects keys that exclude or require each other, and invalid headers.
     pub(super) fn check(&self) -> Result<(), RuleError> {
         let url = self.proxy_url.is_some();
         if !self.proxy_connect_header.is_empty() && !url && !self.proxy_from_environment {
@@ -65,7 +65,7 @@ impl ProxySettings {
         self.check_headers()
     }
 
-    /// Unlike upstream, which finds what cannot be sent only when it probes.
+    /// Unlike upstream, which finds invalid headers only when it probes.
     fn check_headers(&self) -> Result<(), RuleError> {
         for (name, values) in &self.proxy_connect_header {
             let path = KeyPath::from(["proxy_connect_header", name]);
@@ -79,26 +79,26 @@ impl ProxySettings {
     }
 }
 
-/// The address of a proxy; a password in it is not shown.
+/// The URL of a proxy. A password in it is redacted.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ProxyUrl(Url);
 
-/// The schemes of proxies that can be used.
+/// The supported schemes of proxies.
 const SCHEMES: [&str; 4] = ["http", "https", "socks5", "socks5h"];
 
 impl ProxyUrl {
-    /// The URL with everything in it.
+    /// Returns the URL with the password.
     #[must_use]
     pub fn expose(&self) -> &Url {
         &self.0
     }
 
-    /// Reads the URL of a proxy.
+    /// Parses the URL of a proxy.
     ///
     /// # Errors
-    /// A text for people that does not repeat what was read.
+    /// A message that does not contain the URL.
     pub fn parse(text: &str) -> Result<Self, String> {
-        // The message does not repeat the text, which may hold a password.
+        // The message does not contain the URL, because it may contain a password.
         let usable = |url: &Url| {
             SCHEMES.contains(&url.scheme()) && url.host_str().is_some_and(|host| !host.is_empty())
         };
@@ -121,7 +121,7 @@ impl fmt::Display for ProxyUrl {
     }
 }
 
-/// A URL to be shown: something else stands where its password is.
+/// Returns the URL with the password replaced.
 pub(super) fn without_password(url: &Url) -> String {
     let mut shown = url.clone();
     if shown.password().is_some() && shown.set_password(Some(MASK)).is_err() {

@@ -1,4 +1,4 @@
-//! A text that stands in the configuration, or in a file of its own.
+//! Values that are set in the configuration or read from a file.
 
 use std::{
     io,
@@ -12,20 +12,20 @@ use crate::settings::{
     secret::Secret,
 };
 
-/// Where a text comes from. A file is read at each use, so that it can be changed at any time.
+/// The source of a value. A file is read at each use, so changes take effect without a reload.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
-    /// The text itself.
+    /// The value is in the configuration.
     Inline(Secret),
-    /// The file that holds it, relative to the working directory.
+    /// The file with the value, relative to the working directory.
     File(PathBuf),
 }
 
-/// A file with more bytes than this holds no credentials.
-const LARGEST_FILE: u64 = 1 << 20;
+/// Maximum size of a file with a value in bytes.
+const MAX_FILE_SIZE: u64 = 1 << 20;
 
 impl Source {
-    /// The text; that of a file without the white space around it.
+    /// Returns the value. White space around the content of a file is removed.
     pub async fn read(&self) -> io::Result<Secret> {
         match self {
             Self::Inline(secret) => Ok(secret.clone()),
@@ -33,7 +33,7 @@ impl Source {
         }
     }
 
-    /// The file's name, if it is in a file.
+    /// Returns the path of the file; empty if the value is in the configuration.
     pub(crate) fn file(&self) -> String {
         match self {
             Self::Inline(_) => String::new(),
@@ -42,19 +42,19 @@ impl Source {
     }
 }
 
-/// The text of the file at `path`, without the white space around it.
+/// Reads the file at `path`, and removes white space around its content.
 pub async fn read_file(path: &Path) -> io::Result<String> {
     let mut text = String::new();
-    File::open(path).await?.take(LARGEST_FILE + 1).read_to_string(&mut text).await?;
-    if u64::try_from(text.len()).unwrap_or(u64::MAX) > LARGEST_FILE {
+    File::open(path).await?.take(MAX_FILE_SIZE + 1).read_to_string(&mut text).await?;
+    if u64::try_from(text.len()).unwrap_or(u64::MAX) > MAX_FILE_SIZE {
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, "the file is over 1 MiB"));
     }
     Ok(text.trim().to_owned())
 }
 
-/// Three keys of which at most one may be set: a text, a file and the name in a secret manager.
+/// Three keys of which at most one can be set: the value, a file, or a name in a secret manager.
 pub(super) struct Trio<'k> {
-    /// The section's key, the text's key, for the place of errors.
+    /// The key of the section, for the position of errors; `key` is that of the value.
     pub(super) section: &'k str,
     pub(super) key: &'k str,
     pub(super) inline: Secret,
@@ -63,7 +63,7 @@ pub(super) struct Trio<'k> {
 }
 
 impl Trio<'_> {
-    /// Refuses more than one of the three with the text `too_many`.
+    /// Rejects more than one of the three with the message `too_many`.
     pub(super) fn check_single(&self, too_many: &str) -> Result<(), RuleError> {
         let set = [
             (!self.inline.is_empty(), ""),
@@ -77,7 +77,7 @@ impl Trio<'_> {
         }
     }
 
-    /// Where the text comes from, if it is given at all.
+    /// Returns the source of the value, if it is set.
     pub(super) fn source(self) -> Result<Option<Source>, RuleError> {
         if !self.reference.is_empty() {
             let message = format!(
