@@ -1,6 +1,6 @@
 //! Sections of the configuration, each key of which is declared once.
 //!
-//! [`section!`] declares a struct whose fields are the keys of a section: name, type, default value
+//! `section!` declares a struct whose fields are the keys of a section: name, type, default value
 //! and documentation stand in one place. Reading, writing, the defaults and the reference of all keys
 //! follow from it.
 
@@ -29,7 +29,7 @@ pub struct Key {
     pub section: Option<fn() -> Vec<Self>>,
 }
 
-/// A struct that [`section!`] declares.
+/// A struct that `section!` declares.
 pub trait Section: Default {
     /// The name of the type.
     const NAME: &'static str;

@@ -58,7 +58,7 @@ impl RuleError {
 }
 
 impl fmt::Display for RuleError {
-    /// The path and the message; to a decoder that asks by [`received`], the message alone.
+    /// The path and the message; to a decoder that asks by `received`, the message alone.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let is_received = RECEIVED.with_borrow_mut(|received| match received {
             Some(scopes) => {

@@ -57,7 +57,7 @@ impl Lookup {
 /// Connects to a TCP port of another host than the target, such as that of a redirect.
 ///
 /// As upstream does it, both families are looked up concurrently, whatever the module prefers for
-/// its target. IPv6 is tried first, IPv4 when that has failed or after [`FALLBACK_DELAY`].
+/// its target. IPv6 is tried first, IPv4 when that has failed or after `FALLBACK_DELAY`.
 ///
 /// # Errors
 /// A failure of the stage [`Stage::Resolve`] or [`Stage::Connect`].
