@@ -12,8 +12,6 @@ ARGS ?=
 BENCH_ARGS ?=
 FUZZ_SECONDS ?= 60
 STRICT ?=
-# The tests wait most of the time, so more of them than processors run at once.
-export RUST_TEST_THREADS ?= 8
 
 # The version information of the binary and the image.
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
