@@ -25,7 +25,7 @@ use crate::{
 pub struct Module {
     /// Timeout of a probe, if the module sets one.
     pub timeout: Option<Duration>,
-    /// Whether metrics that blackbox_exporter lacks are exported too.
+    /// True if metrics that blackbox_exporter lacks are exported too.
     pub extra_metrics: bool,
     /// The prober with its settings.
     pub prober: AnyProber,

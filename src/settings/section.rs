@@ -23,7 +23,7 @@ pub struct Key {
     pub type_name: &'static str,
     /// The lines of its documentation, each with a space before it.
     pub documentation: &'static [&'static str],
-    /// Whether blackbox_exporter lacks it.
+    /// True if blackbox_exporter lacks the key.
     pub is_extension: bool,
     /// The keys of its value, if that is a section or a list of sections.
     pub section: Option<fn() -> Vec<Self>>,

@@ -37,9 +37,9 @@ struct State {
     visited: usize,
     /// Size of the nodes that were visited by further attempts.
     revisited: usize,
-    /// Whether this attempt is a further one.
+    /// True if this attempt repeats an earlier one.
     is_repeated: bool,
-    /// Whether to look for no more errors.
+    /// True if no more errors are searched for.
     is_over: bool,
 }
 
@@ -51,7 +51,7 @@ pub(crate) struct NodeDeserializer<'n> {
     /// Position of its key, if it has one.
     pub(crate) key: Option<Position>,
     pub(crate) path: &'n Path<'n>,
-    /// Whether the value is secret, so that messages must not quote it.
+    /// True if the value is secret, so that messages must not quote it.
     pub(crate) is_secret: bool,
 }
 

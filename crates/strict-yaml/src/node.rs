@@ -18,7 +18,7 @@ pub struct Node {
     pub(crate) depth: usize,
     /// Its content.
     pub kind: Kind,
-    /// Whether it is a mapping that declares its values secret.
+    /// True for a mapping that declares its values secret.
     pub(crate) hides_values: bool,
 }
 
@@ -73,7 +73,7 @@ pub struct Key {
     pub position: Position,
     /// Its text.
     pub text: String,
-    /// Whether it is `<<`, which merges the keys of other mappings.
+    /// True for `<<`, which merges the keys of other mappings.
     pub is_merge: bool,
 }
 

@@ -80,11 +80,11 @@ pub(crate) struct DecodeError {
 pub(crate) struct ErrorSite {
     pub(crate) location: Location,
     pub(crate) node: usize,
-    /// Whether the value is secret, so that the message must not quote it.
+    /// True if the value is secret, so that the message must not quote it.
     pub(crate) is_secret: bool,
-    /// Whether the error only follows from another one and is not reported.
+    /// True if the error only follows from another one and is not reported.
     pub(crate) is_consequence: bool,
-    /// Whether decoding cannot go on.
+    /// True if decoding cannot continue.
     pub(crate) is_final: bool,
 }
 

@@ -104,7 +104,7 @@ pub(crate) fn received(error: &dyn fmt::Display) -> (String, Option<Scope>) {
 pub struct Warning {
     /// The path; empty for the section as a whole.
     pub path: KeyPath,
-    /// What is doubtful and what to write instead.
+    /// The suspicious setting and its remedy.
     pub message: String,
 }
 

@@ -7,7 +7,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 pub struct Scalar {
     /// Its text without quotes.
     pub text: String,
-    /// Whether it is a plain scalar: neither quoted nor a block.
+    /// True for a plain scalar: neither quoted nor a block.
     pub plain: bool,
     /// Its tag: the name of one of YAML's own, such as `binary` for `!!binary`; empty for any other.
     pub tag: Option<String>,

@@ -472,7 +472,7 @@ proptest! {
 /// Texts of characters that mean something in YAML.
 const TRICKY: &str = "[ab1 \n\t\r:#'\"|>*&!?~,.%@`=<\\[\\]{}-]{0,12}";
 
-/// What YAML is made of, so that random pieces of it often mean something.
+/// Tokens of YAML, so that random sequences of them are often valid.
 const PIECES: &[&str] = &[
     "things:",
     "a:",

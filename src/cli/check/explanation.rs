@@ -1,4 +1,4 @@
-//! What a module does, as a page.
+//! Description of a module as text.
 
 use crate::{
     cli::output::{BOLD, DIM, WARNING, escaped, wrapped},

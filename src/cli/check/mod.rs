@@ -22,7 +22,7 @@ use crate::{
     settings::file,
 };
 
-/// What is to be checked.
+/// Files to check, and the output.
 #[derive(Debug, PartialEq)]
 pub struct Check {
     /// The files of modules; none means that which a start would take.
@@ -33,7 +33,7 @@ pub struct Check {
     pub(super) explain: Option<String>,
     /// Seconds that the server takes off scrape timeouts.
     pub(super) timeout_offset: f64,
-    /// Whether to print in colours.
+    /// True if the output has colours.
     pub(super) color: ColorChoice,
 }
 

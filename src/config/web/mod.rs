@@ -28,7 +28,7 @@ use crate::{
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(try_from = "RawWebConfig")]
 pub struct WebConfig {
-    /// Whether the file has any key.
+    /// True if the file has any key.
     pub has_content: bool,
     /// TLS of the listener, if it is configured.
     pub tls: Option<TlsServer>,

@@ -32,19 +32,19 @@ pub(super) struct Options {
     pub(super) timeout: Duration,
     /// Number of rounds over all servers.
     pub(super) attempts: usize,
-    /// Whether each lookup begins with another server.
+    /// True if each lookup begins with another server.
     pub(super) rotate: bool,
-    /// Whether IPv4 and IPv6 addresses are queried one after the other.
+    /// True if IPv4 and IPv6 addresses are queried one after the other.
     pub(super) single_request: bool,
-    /// Whether servers are queried over TCP only.
+    /// True if servers are queried over TCP only.
     pub(super) use_tcp: bool,
-    /// Whether queries set the AD bit (RFC 6840, section 5.7).
+    /// True if queries set the AD bit (RFC 6840, section 5.7).
     pub(super) trust_ad: bool,
-    /// Whether IPv6 addresses are not queried.
+    /// True if IPv6 addresses are not queried.
     pub(super) no_aaaa: bool,
-    /// Whether a name without a dot is looked up in the search domains only.
+    /// True if a name without a dot is looked up in the search domains only.
     pub(super) no_tld_query: bool,
-    /// Whether the file is not read again.
+    /// True if the file is not read again.
     pub(super) no_reload: bool,
 }
 

@@ -37,7 +37,7 @@ pub(super) struct Server {
     address: SocketAddr,
     /// The interface of a link-local address, as it was written. It may come and go.
     zone: Option<String>,
-    /// Whether the server does not support EDNS.
+    /// True if the server does not support EDNS.
     without_edns: AtomicBool,
 }
 
@@ -46,7 +46,7 @@ pub(super) struct Server {
 pub(super) struct Query<'q> {
     pub(super) name: &'q QueryName,
     pub(super) kind: u16,
-    /// Whether the query allows a response longer than 512 octets (RFC 6891).
+    /// True if the query allows a response longer than 512 octets (RFC 6891).
     pub(super) edns: bool,
 }
 

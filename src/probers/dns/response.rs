@@ -6,7 +6,7 @@ use dns_text::Message;
 #[derive(Debug)]
 pub(super) struct Response {
     pub(super) message: Message,
-    /// Whether the datagram exceeded the buffer, so that its end is missing.
+    /// True if the datagram exceeded the buffer, so that its end is missing.
     pub(super) is_cut: bool,
 }
 

@@ -46,7 +46,7 @@ impl CallError {
 pub(super) struct Reply {
     status: StatusCode,
     head: HeaderMap,
-    /// Whether the response ended with the head, which then also contains the trailers.
+    /// True if the response ended with the head, which then also contains the trailers.
     is_head_all: bool,
     body: Vec<u8>,
     trailers: Option<HeaderMap>,

@@ -88,7 +88,7 @@ section! {
         /// The source of tokens, made from `oauth2`.
         #[key(built)]
         pub token_source: Option<TokenSource>,
-        /// Whether the section has the deprecated key `no_follow_redirects`.
+        /// True if the section has the deprecated key `no_follow_redirects`.
         #[key(built)]
         pub(super) has_deprecated_key: bool,
     }
@@ -223,7 +223,7 @@ impl HttpProber {
 }
 
 impl HttpProber {
-    /// Whether the target's name is not looked up here.
+    /// True if the target's name is not looked up here.
     #[must_use]
     pub fn leaves_name_to_proxy(&self) -> bool {
         self.skip_resolve_phase_with_proxy && self.client.proxy.is_configured()

@@ -18,7 +18,7 @@ section! {
     /// Settings of the icmp prober, which sends one echo request and waits for the reply.
     #[derive(Debug, Clone, PartialEq, Eq)]
     pub struct IcmpProber {
-        /// Which address of the target is probed.
+        /// Choice of the address of the target.
         #[key(group)]
         pub ip: IpSettings,
         /// Address to send from.

@@ -16,7 +16,7 @@ pub(super) struct LineTooLong;
 #[derive(Debug, Default)]
 pub(super) struct ReadBuffer {
     pub(super) bytes: BytesMut,
-    /// Whether the end of the stream was reached.
+    /// True if the end of the stream was reached.
     pub(super) has_ended: bool,
     /// Number of bytes at the start that were searched and contain no line feed.
     searched: usize,

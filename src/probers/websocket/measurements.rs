@@ -94,13 +94,13 @@ impl ConnectPhase for WebsocketPhase {
 /// The progress of a probe.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Progress {
-    /// Whether a connection was attempted.
+    /// True if a connection was attempted.
     pub attempted: bool,
     /// The status code of the response to the upgrade; 0 without one.
     pub status: u16,
-    /// Whether the connection was upgraded.
+    /// True if the connection was upgraded.
     pub upgraded: bool,
-    /// Whether the dialogue failed or did not finish.
+    /// True if the dialogue failed or did not finish.
     pub dialogue_failed: bool,
 }
 

@@ -142,7 +142,7 @@ struct Route<'r> {
     context: &'r Context,
     hop: &'r Hop,
     endpoint: Endpoint<'r>,
-    /// Whether the server is the target's own host.
+    /// True if the server is the target's own host.
     is_own: bool,
 }
 
