@@ -11,6 +11,10 @@ use crate::{
     probing::{failed, probe},
 };
 
+/// The name that servers are asked for. The process remembers such a server by its address and name,
+/// and another test may get the same port later.
+const HOST: &str = "fallback.test";
+
 /// Modules over TLS, and their targets. `TLS` stands for the keys that trust the server, `PORT` for
 /// its port.
 const ROWS: [(&str, &str); 6] = [
@@ -32,7 +36,7 @@ async fn a_key_usage_without_signatures_is_no_obstacle_to_any_prober() {
 }
 
 async fn overlook(module: &str, target: &str, verified: bool) {
-    let leaf = leaf("127.0.0.1").key(Key::Rsa(2048));
+    let leaf = leaf(HOST).key(Key::Rsa(2048));
     let pki = pki(leaf.extension("keyUsage", "critical,keyEncipherment"));
     let server = pki.server().alpn(b"\x02h2\x08http/1.1").start().await;
     let trust = if verified {
@@ -41,7 +45,7 @@ async fn overlook(module: &str, target: &str, verified: bool) {
         "insecure_skip_verify: true".to_owned()
     };
     let (kind, _) = module.split_once(':').unwrap();
-    let module = module.replace("TLS", &format!("tls_config: {{{trust}}}"));
+    let module = module.replace("TLS", &format!("tls_config: {{server_name: {HOST}, {trust}}}"));
     let module = format!("{{prober: {kind}, timeout: 10s, {module}}}");
     let target = target.replace("PORT", &server.address.port().to_string());
     // The second probe knows the server, and makes one connection.
@@ -60,14 +64,13 @@ async fn overlook(module: &str, target: &str, verified: bool) {
 #[tokio::test]
 async fn an_http_probe_over_the_fallback_engine_is_whole() {
     for alpn in [&b"\x02h2"[..], b"\x08http/1.1"] {
-        let pki = pki(leaf("127.0.0.1")
-            .key(Key::Rsa(2048))
-            .extension("keyUsage", "critical,keyEncipherment"));
+        let pki =
+            pki(leaf(HOST).key(Key::Rsa(2048)).extension("keyUsage", "critical,keyEncipherment"));
         let server = http([ok("hello"), ok("hello")]);
         let server = server.over_tls(pki.server().alpn(alpn).context()).start().await;
         let ca = pki.root.pem().replace('\n', "\\n");
         let module = format!(
-            "{{prober: http, http: {{tls_config: {{ca: \"{ca}\"}}, \
+            "{{prober: http, http: {{tls_config: {{server_name: {HOST}, ca: \"{ca}\"}}, \
              fail_if_body_not_matches_regexp: [hello]}}}}"
         );
         for _ in 0..2 {
@@ -90,7 +93,9 @@ async fn errors_of_such_a_certificate_are_reported() {
     let pki = pki(leaf.extension("keyUsage", "critical,keyEncipherment"));
     let server = pki.server().start().await;
     let ca = pki.root.pem().replace('\n', "\\n");
-    let module = format!("{{prober: tcp, tcp: {{tls: true, tls_config: {{ca: \"{ca}\"}}}}}}");
+    let module = format!(
+        "{{prober: tcp, tcp: {{tls: true, tls_config: {{server_name: {HOST}, ca: \"{ca}\"}}}}}}"
+    );
     let probed = probe(&module, server.address).await;
     probed.expect(&[
         &failed("tls", Reason::CertificateExpired.label()),

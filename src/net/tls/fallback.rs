@@ -41,8 +41,11 @@ use crate::{
 /// The address of a peer and the host of the handshake.
 pub(super) type PeerKey = (Peer, String);
 
-/// The peers that need this engine, each with the time of the failed handshake.
-static PEERS: Mutex<Option<HashMap<PeerKey, Instant>>> = Mutex::new(None);
+/// Peers that need this engine, each with the time of the failed handshake.
+#[derive(Default)]
+struct Peers(HashMap<PeerKey, Instant>);
+
+static PEERS: Mutex<Option<Peers>> = Mutex::new(None);
 
 /// Maximum number of cached peers.
 const MAX_PEERS: usize = 1024;
@@ -54,22 +57,32 @@ const MAX_AGE: Duration = Duration::from_hours(1);
 /// Returns whether `peer` is known to need the fallback engine.
 pub(super) fn is_needed_by(peer: &PeerKey) -> bool {
     let peers = PEERS.lock().unwrap_or_else(PoisonError::into_inner);
-    peers.as_ref().and_then(|peers| peers.get(peer)).is_some_and(|since| since.elapsed() < MAX_AGE)
+    peers.as_ref().is_some_and(|peers| peers.contains(peer))
 }
 
 /// Records whether `peer` needs the fallback engine.
 pub(super) fn remember(peer: PeerKey, is_needed: bool) {
     let mut peers = PEERS.lock().unwrap_or_else(PoisonError::into_inner);
     let peers = peers.get_or_insert_default();
-    if !is_needed {
-        peers.remove(&peer);
-        return;
+    if is_needed {
+        peers.insert(peer);
+    } else {
+        peers.0.remove(&peer);
     }
-    if peers.len() >= MAX_PEERS {
-        peers.retain(|_, since| since.elapsed() < MAX_AGE);
+}
+
+impl Peers {
+    fn contains(&self, peer: &PeerKey) -> bool {
+        self.0.get(peer).is_some_and(|since| since.elapsed() < MAX_AGE)
     }
-    if peers.len() < MAX_PEERS {
-        peers.insert(peer, Instant::now());
+
+    fn insert(&mut self, peer: PeerKey) {
+        if self.0.len() >= MAX_PEERS {
+            self.0.retain(|_, since| since.elapsed() < MAX_AGE);
+        }
+        if self.0.len() < MAX_PEERS {
+            self.0.insert(peer, Instant::now());
+        }
     }
 }
 
@@ -148,17 +161,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn so_many_peers_are_remembered_and_no_more() {
+    fn the_number_of_cached_peers_is_limited() {
+        // Not the cache of the process: if it were full, handshakes of other tests would fail.
+        let mut peers = Peers::default();
         let peer = |number: usize| (Peer::Local("fallback".to_owned()), number.to_string());
-        assert!(!is_needed_by(&peer(0)));
+        assert!(!peers.contains(&peer(0)));
         for number in 0..2 * MAX_PEERS {
-            remember(peer(number), true);
+            peers.insert(peer(number));
         }
-        assert!(is_needed_by(&peer(0)) && !is_needed_by(&peer(2 * MAX_PEERS - 1)));
-        assert!(PEERS.lock().unwrap().as_ref().unwrap().len() <= MAX_PEERS);
-        for number in 0..2 * MAX_PEERS {
-            remember(peer(number), false);
+        assert!(peers.contains(&peer(0)) && !peers.contains(&peer(2 * MAX_PEERS - 1)));
+        assert_eq!(peers.0.len(), MAX_PEERS);
+    }
+
+    #[test]
+    fn a_peer_is_cached_until_it_no_longer_needs_the_engine() {
+        let peer = (Peer::Local("fallback".to_owned()), "host.test".to_owned());
+        for is_needed in [true, false] {
+            remember(peer.clone(), is_needed);
+            assert_eq!(is_needed_by(&peer), is_needed);
         }
-        assert!(!is_needed_by(&peer(0)));
     }
 }
