@@ -76,9 +76,9 @@ async fn a_failure_prints_reason_and_advice_and_exits_with_code_1() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn certificates_are_shown_with_their_end() {
-    let pki = tls::pki(tls::leaf("localhost").expired());
+    let pki = tls::pki(tls::leaf("127.0.0.1").expired());
     let server = http([ok("")]).over_tls(pki.server().context()).start().await;
-    let target = format!("https://localhost:{}/", server.address.port());
+    let target = format!("https://{}/", server.address);
     let (code, page, _) = probed(&[&target]);
     assert_eq!(code, Some(1), "{page}");
     assert!(page.contains("  tls: certificate_"), "{page}");

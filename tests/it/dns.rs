@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use boring::ssl::SslContext;
-use tokio::net::{TcpSocket, UdpSocket};
+use tokio::net::UdpSocket;
 
 use crate::{
     fixtures::{
         dns::{A, DnsServer, Message, OPT, SOA, TXT, dns, message, record, record_with, soa},
+        ports::closed_port,
         tls,
     },
     probing::{Probed, failed, probe},
@@ -213,16 +214,9 @@ async fn over_udp_512_bytes_are_read() {
 
 #[tokio::test]
 async fn refusals_name_the_step() {
-    // A port that is taken but not listened at, and one that listens to somebody else alone.
-    let taken = TcpSocket::new_v4().unwrap();
-    taken.bind("127.0.0.1:0".parse().unwrap()).unwrap();
-    let deaf = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-    deaf.connect("127.0.0.1:1").await.unwrap();
-    for (address, keys, stage) in [
-        (taken.local_addr().unwrap(), TCP, "connect"),
-        (deaf.local_addr().unwrap(), "", "response"),
-    ] {
-        let probed = probe(&module(keys), address).await;
+    let closed = closed_port();
+    for (keys, stage) in [(TCP, "connect"), ("", "response")] {
+        let probed = probe(&module(keys), closed.address).await;
         probed.expect(&["probe_success 0", &failed(stage, "refused"), "probe_ip_protocol 4"]);
     }
 }

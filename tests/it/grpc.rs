@@ -1,8 +1,11 @@
 //! The grpc prober against a server whose answer depends on the service that is asked about.
 
+use socket2::Type;
+
 use crate::{
     fixtures::{
         grpc::GrpcServer,
+        ports::{closed, over_ipv6},
         tcp::tcp,
         tls::{self, leaf, pki},
     },
@@ -198,7 +201,13 @@ async fn w1_grpc_ends_at_its_deadline() {
 
 #[tokio::test]
 async fn w3_grpc_connects_to_the_address_it_reports() {
-    let four = GrpcServer::start("127.0.0.1", None).await;
+    // The probe over IPv6 must find the port of the server over IPv4 closed.
+    let (four, _closed) = loop {
+        let four = GrpcServer::start("127.0.0.1", None).await;
+        if let Some(closed) = closed(Type::STREAM, over_ipv6(four.address)) {
+            break (four, closed);
+        }
+    };
     let six = GrpcServer::start("::1", None).await;
     // Literals of IPv6 work, with and without a scheme.
     for target in [six.address.to_string(), format!("http://{}/path", six.address)] {

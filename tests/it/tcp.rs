@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use tokio::net::TcpSocket;
-
 use crate::{
     fixtures::{
+        ports::closed_port,
         tcp::{TcpServer, tcp},
         tls,
     },
@@ -195,9 +194,8 @@ async fn targets_need_a_port() {
 
 #[tokio::test]
 async fn a_refused_connection_has_no_dialogue() {
-    let taken = TcpSocket::new_v4().unwrap();
-    taken.bind("127.0.0.1:0".parse().unwrap()).unwrap();
-    let probed = probe("{prober: tcp}", taken.local_addr().unwrap()).await;
+    let closed = closed_port();
+    let probed = probe("{prober: tcp}", closed.address).await;
     probed.expect(&[
         "probe_success 0",
         &failed("connect", "refused"),

@@ -15,6 +15,7 @@ use super::{
     faces::check,
     situation::{Row, Target, module, row, served},
 };
+use crate::fixtures::ports::closed_port;
 
 #[test]
 fn targets_that_cannot_be_reached() {
@@ -48,13 +49,13 @@ pub(super) fn rows() -> Vec<Row> {
             "does not begin with ws://",
         ),
         row("the other family alone", tcp(six), "127.0.0.1:80", unsuitable, "no suitable address"),
-        row("nobody listens", tcp(""), reserved(), REFUSED, "refused"),
-        row("nobody listens to HTTP", module("http", ""), reserved(), REFUSED, "refused"),
-        row("nobody listens to gRPC", module("grpc", ""), reserved(), REFUSED, "refused"),
+        row("nobody listens", tcp(""), closed(), REFUSED, "refused"),
+        row("nobody listens to HTTP", module("http", ""), closed(), REFUSED, "refused"),
+        row("nobody listens to gRPC", module("grpc", ""), closed(), REFUSED, "refused"),
         row(
             "a source address of somebody else",
             tcp("source_ip_address: 192.0.2.1"),
-            reserved(),
+            closed(),
             (Stage::Connect, Reason::InvalidRequest),
             "not an address of this host",
         ),
@@ -113,12 +114,10 @@ fn files_that_take_no_connection() -> Vec<Row> {
 /// The keys that a module of the dns prober requires.
 const DNS: &str = "query_name: example";
 
-/// A port that is taken, and not listened at.
-fn reserved() -> Target {
-    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-    let address: std::net::SocketAddr = "127.0.0.1:0".parse().unwrap();
-    socket.bind(&address.into()).unwrap();
-    served(socket.local_addr().unwrap().as_socket().unwrap(), socket)
+/// A port that nobody listens on.
+fn closed() -> Target {
+    let port = closed_port();
+    served(port.address, port)
 }
 
 /// A listener with as many waiting as it lets wait: the kernel does not answer any more.

@@ -9,6 +9,7 @@ use super::{
 use crate::fixtures::{
     dns::{A, DnsServer, Message, TXT, dns, message, record},
     hostile::RUNTIME,
+    ports::closed_port,
 };
 
 #[test]
@@ -231,7 +232,7 @@ fn silence() -> Vec<Row> {
         row(
             "nobody listens by UDP",
             asking(""),
-            deaf(),
+            closed(),
             (Stage::Response, Reason::Refused),
             "127.0.0.1 says: the port is unreachable",
         ),
@@ -263,9 +264,8 @@ fn two_addresses() -> Target {
     serving(dns().reply(message().answer(address(1)).answer(address(2))))
 }
 
-/// A port that listens to somebody else alone.
-fn deaf() -> Target {
-    let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
-    socket.connect("127.0.0.1:1").unwrap();
-    served(socket.local_addr().unwrap(), socket)
+/// A port that nobody listens on.
+fn closed() -> Target {
+    let port = closed_port();
+    served(port.address, port)
 }

@@ -15,6 +15,7 @@ use crate::{
             DATA, HEADERS, Http3Server, REQUEST, RunningHttp3Server, STATUS_103, STATUS_200, frame,
             http3, scripted,
         },
+        ports::closed_port,
         quic::{quic, socket},
         tls::{Pki, TlsServer, leaf, pki},
     },
@@ -285,9 +286,8 @@ async fn a_server_that_asks_again_is_answered() {
 
 #[tokio::test]
 async fn a_closed_port_is_reported_at_once() {
-    let (address, taken) = socket();
-    drop(taken);
-    let probed = probe(&module(HTTP3), format!("https://{address}/")).await;
+    let closed = closed_port();
+    let probed = probe(&module(HTTP3), format!("https://{}/", closed.address)).await;
     probed.expect(&[
         &failed("connect", "refused"),
         "probe_ip_protocol 4",

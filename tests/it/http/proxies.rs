@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use probe_exporter::net::resolve::Resolver;
+use socket2::Type;
 
 use super::{module, phase, short_module};
 use crate::{
@@ -10,6 +11,7 @@ use crate::{
         hostile::RUNTIME,
         http::{http, ok, redirect},
         names::without_ipv6,
+        ports::{closed, over_ipv6},
         proxy::{RunningProxy, proxy},
         tls::{leaf, pki},
     },
@@ -317,7 +319,13 @@ async fn both_families_of_a_proxy_are_looked_up_at_once_and_in_its_time() {
 
 #[test]
 fn the_environment_names_the_proxy() {
-    let server = RUNTIME.block_on(http([ok("fine")]).start());
+    // The name `localhost` stands for `::1`, too.
+    let (server, _closed) = loop {
+        let server = RUNTIME.block_on(http([ok("fine")]).start());
+        if let Some(closed) = closed(Type::STREAM, over_ipv6(server.address)) {
+            break (server, closed);
+        }
+    };
     let (plain, secure) = RUNTIME.block_on(async {
         let plain = proxy().leading_to(server.address).start().await;
         (plain, proxy().answering("HTTP/1.1 403 No\r\n\r\n").start().await)

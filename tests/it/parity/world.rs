@@ -1,8 +1,9 @@
 //! The servers that both exporters probe, and their addresses under the names that cases use.
 
-use std::{collections::BTreeMap, net::SocketAddr, path::Path, sync::Arc};
+use std::{collections::BTreeMap, iter, net::SocketAddr, path::Path, sync::Arc};
 
-use tokio::net::{TcpListener, TcpSocket, UdpSocket, UnixListener};
+use socket2::{Socket, Type};
+use tokio::net::{TcpListener, UdpSocket, UnixListener};
 
 #[cfg(feature = "http3")]
 use super::http3;
@@ -13,11 +14,14 @@ use super::{
     pki::Pki,
     tcp::{self, Script},
 };
+use crate::fixtures::ports::{ClosedPort, closed, closed_port, over_ipv6};
 
 pub(super) struct World {
     pki: Pki,
     places: BTreeMap<&'static str, String>,
-    dead: Option<TcpSocket>,
+    /// Ports where nobody listens, with the numbers of ports of servers.
+    closed: Vec<Socket>,
+    _dead: ClosedPort,
     between: Between,
     /// Kept, because they end when they are dropped.
     #[cfg(feature = "http3")]
@@ -29,20 +33,16 @@ impl World {
     pub(super) async fn start(folder: &Path) -> Self {
         let pki = Pki::new(folder);
         let (good, expired) = (pki.good(), pki.expired());
+        let dead = closed_port();
         let mut world = Self {
             pki,
-            places: BTreeMap::new(),
-            dead: None,
+            places: BTreeMap::from([("dead", dead.address.to_string())]),
+            closed: Vec::new(),
+            _dead: dead,
             between: Between::start(folder).await,
             #[cfg(feature = "http3")]
             http3: Vec::new(),
         };
-        // Bound and never listening: connections to it are refused, and nobody else can take it.
-        let dead = TcpSocket::new_v4().unwrap();
-        dead.bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
-        world.place("dead", dead.local_addr().unwrap());
-        world.dead = Some(dead);
-
         let between: Vec<_> = world.between.places().collect();
         for (name, address) in between {
             world.place(name, address);
@@ -133,10 +133,21 @@ impl World {
         text
     }
 
+    /// Listens on a port that is closed for UDP and, for a server over IPv4, at `::1`: cases probe
+    /// both.
     async fn listener(&mut self, name: &'static str, address: &str) -> TcpListener {
-        let listener = TcpListener::bind(address).await.unwrap();
-        self.place(name, listener.local_addr().unwrap());
-        listener
+        loop {
+            let listener = TcpListener::bind(address).await.unwrap();
+            let address = listener.local_addr().unwrap();
+            let udp = (Type::DGRAM, address);
+            let over_ipv6 = address.is_ipv4().then(|| (Type::STREAM, over_ipv6(address)));
+            let reserved = iter::once(udp).chain(over_ipv6).map(|(kind, port)| closed(kind, port));
+            if let Some(sockets) = reserved.collect::<Option<Vec<_>>>() {
+                self.closed.extend(sockets);
+                self.place(name, address);
+                return listener;
+            }
+        }
     }
 
     fn place(&mut self, name: &'static str, address: SocketAddr) {

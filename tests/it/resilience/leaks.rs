@@ -2,14 +2,19 @@
 
 use std::thread;
 
+use socket2::{Socket, Type};
+
 use super::http2::saying;
 #[cfg(feature = "http3")]
 use super::{Target, http3};
 use crate::{
-    fixtures::hostile::{
-        Peer,
-        Then::{Close, Repeat, Reset, Wait},
-        greeting,
+    fixtures::{
+        hostile::{
+            Peer,
+            Then::{self, Close, Repeat, Reset, Wait},
+            greeting,
+        },
+        ports::closed,
     },
     harness::{eventually, probe_path, request},
     running::Running,
@@ -78,18 +83,23 @@ struct Peers {
     silent_http2: Peer,
     #[cfg(feature = "http3")]
     http3: [Box<dyn Target>; 2],
+    /// Reserves the UDP ports of the peers that are probed over UDP, too.
+    _closed_udp_ports: [Socket; 2],
 }
 
 impl Peers {
     fn new() -> Self {
+        let (closing, closing_udp) = without_udp(&Close);
+        let (silent, silent_udp) = without_udp(&Wait);
         Self {
-            closing: greeting("", Close),
+            closing,
             resetting: greeting("", Reset),
-            silent: greeting("", Wait),
+            silent,
             babbling: greeting("", Repeat("hello\r\n".into())),
             silent_http2: saying(Vec::new(), Vec::new()),
             #[cfg(feature = "http3")]
             http3: http3::leading_nowhere(),
+            _closed_udp_ports: [closing_udp, silent_udp],
         }
     }
 
@@ -121,5 +131,15 @@ impl Peers {
             probes.extend([("http3", untrusted), ("http3_cut", silent), ("http3", nobody)]);
         }
         probes
+    }
+}
+
+/// Starts a peer that ends connections like this, on a port that is closed for UDP.
+fn without_udp(then: &Then) -> (Peer, Socket) {
+    loop {
+        let peer = greeting("", then.clone());
+        if let Some(closed) = closed(Type::DGRAM, peer.address) {
+            return (peer, closed);
+        }
     }
 }
