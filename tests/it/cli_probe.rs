@@ -127,7 +127,7 @@ fn the_built_in_modules_and_the_timeout_hold() {
     let target = silent.local_addr().unwrap().to_string();
     let (_, output) = run_with(&[], &["probe", "--module=tcp_connect", &target]);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stdout));
-    let (code, page, _) = probed(&["--module=silent", "--timeout=150ms", &target]);
+    let (code, page, _) = probed(&["--module=silent", "--timeout=1s", &target]);
     assert!(code == Some(1) && page.contains("  response: timeout\n"), "{page}");
 }
 

@@ -95,11 +95,11 @@ modules:
   http3_cut: {prober: http, timeout: 2s, http: {enable_http3: true, enable_http2: false}}
 ";
     let exporter = Exporter::start(MODULES);
-    let slow = ok("hello").wait(Duration::from_secs(1));
+    let slow = ok("hello").wait(Duration::from_secs(2));
     let answers = [redirect("/there"), slow];
     let served = http3(answers).start(server(&leaf("127.0.0.1").self_signed()).builder());
     let (silent, _kept) = socket();
-    for (module, target, least) in [("http3", served.address, 1.0), ("http3_cut", silent, 2.0)] {
+    for (module, target) in [("http3", served.address), ("http3_cut", silent)] {
         let probed = exporter.probe(module, &format!("https://{target}"));
         let missing = duration(&probed) - accounted(&probed);
         // What is waited for in vain is in no phase, and no overhead either.
@@ -107,8 +107,8 @@ modules:
             probed.expect(&["probe_success 1"]);
             assert!(missing.abs() < 1e-6, "{missing} s are missing in\n{}", probed.text());
         }
-        assert!(duration(&probed) >= least, "{module}:\n{}", probed.text());
-        assert!(overhead(&probed) < least / 2.0, "{module}:\n{}", probed.text());
+        assert!(duration(&probed) >= 2.0, "{module}:\n{}", probed.text());
+        assert!(overhead(&probed) < 1.0, "{module}:\n{}", probed.text());
     }
 }
 

@@ -148,7 +148,7 @@ async fn a_socket_that_is_not_there_is_named() {
 async fn a_peer_that_keeps_silent_runs_into_the_deadline() {
     let (_folder, path) = place();
     let _server = tcp().start_at(&path);
-    let module = module("{expect: hello}", "").replace("{prober", "{timeout: 200ms, prober");
+    let module = module("{expect: hello}", "").replace("{prober", "{timeout: 1s, prober");
     probe(&module, path.display()).await.expect(&[
         "probe_success 0",
         &failed("response", "timeout"),

@@ -63,8 +63,8 @@ impl Row {
 /// No row waits for that long, so that none takes it for what it waits for.
 const PATIENT: &str = "timeout: 60s";
 
-/// Rows run at once, on a machine that may be busy.
-const SHORT: &str = "timeout: 2500ms";
+/// The timeout of a row that waits in vain. Rows run at once, on a machine that may be busy.
+const SHORT: &str = "timeout: 5s";
 
 /// The target.
 pub(super) struct Target {

@@ -2,7 +2,7 @@
 
 use std::{
     sync::{Arc, Mutex},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use tempfile::NamedTempFile;
@@ -302,7 +302,7 @@ async fn silence_is_a_timeout_of_what_was_waited_for() {
     let (address, _silent) = socket();
     let probed = probe(&short_module(HTTP3), format!("https://{address}/")).await;
     probed.expect(&[&failed("connect", "timeout"), "probe_http_duration_seconds{phase=\"tls\"} 0"]);
-    assert!(probed.value("probe_overhead_seconds") < 0.9);
+    assert!(probed.value("probe_overhead_seconds") < 1.5);
 }
 
 #[tokio::test]
@@ -316,23 +316,28 @@ async fn the_time_of_the_server_is_processing_and_that_of_the_body_transfer() {
     let all: f64 = phases.map(|name| probed.value(&phase(name))).iter().sum();
     assert!(all <= probed.value("probe_duration_seconds"));
 
-    // An interim response, then the head, then the body, each after as many turns.
+    // An interim response, then the head, then the body, each this much time after the last.
     let (pki, file) = authorities();
-    let server = scripted(quic(pki.server().builder()), |connection, turn| {
-        let (bytes, ends) = match turn {
+    let sent = Arc::new(Mutex::new((0, Instant::now())));
+    let server = scripted(quic(pki.server().builder()), move |connection, _| {
+        let mut sent = sent.lock().unwrap();
+        let (count, at) = *sent;
+        let (bytes, ends) = match count {
             0 => (frame(HEADERS, STATUS_103), false),
-            50 => (frame(HEADERS, STATUS_200), false),
-            100 => (frame(DATA, b"ok"), true),
+            1 if at.elapsed() >= DELAY => (frame(HEADERS, STATUS_200), false),
+            2 if at.elapsed() >= DELAY => (frame(DATA, b"ok"), true),
             _ => return,
         };
         connection.stream_send(REQUEST, &bytes, ends).unwrap();
+        *sent = (count + 1, Instant::now());
     });
     let target = format!("https://{}/", server.server.address);
     let probed = probe(&module(&trusting(&file, "")), target).await;
     probed.expect(&["probe_success 1", "probe_http_uncompressed_body_length 2"]);
     for name in ["processing", "transfer"] {
         let time = probed.value(&phase(name));
-        assert!(time >= 0.09, "{name} took {time}");
+        // The packet with the head may be on its way for longer than that with the body.
+        assert!(time >= 0.9 * DELAY.as_secs_f64(), "{name} took {time}");
     }
 }
 

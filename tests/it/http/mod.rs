@@ -18,9 +18,9 @@ fn module(keys: &str) -> String {
     format!("{{prober: http, http: {{preferred_ip_protocol: ip4, {keys}}}}}")
 }
 
-/// The same, cut off after a second.
+/// The same, cut off after three seconds.
 fn short_module(keys: &str) -> String {
-    format!("{{prober: http, timeout: 1s, http: {{preferred_ip_protocol: ip4, {keys}}}}}")
+    format!("{{prober: http, timeout: 3s, http: {{preferred_ip_protocol: ip4, {keys}}}}}")
 }
 
 /// The time of a phase.

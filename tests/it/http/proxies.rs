@@ -265,13 +265,13 @@ async fn a_proxy_that_keeps_silent_is_cut_off_in_the_stage_of_the_proxy() {
         let probed = probe(&short_module(&keys), "https://127.0.0.1:1/").await;
         probed.expect(&["probe_success 0", &failed("proxy", "timeout")]);
         let overhead = probed.value("probe_overhead_seconds");
-        assert!(overhead < 0.5, "{scheme}: {overhead}");
+        assert!(overhead < 1.5, "{scheme}: {overhead}");
     }
 }
 
 #[tokio::test]
 async fn the_time_of_the_proxy_is_its_own() {
-    const TAKEN: Duration = Duration::from_millis(200);
+    const TAKEN: Duration = Duration::from_secs(2);
     let context = pki(leaf("127.0.0.1")).server().context();
     let server = http([ok("fine")]).over_tls(context).start().await;
     for scheme in ["http", "socks5"] {
@@ -300,7 +300,7 @@ fn adds_up(probed: &Probed) {
 
 #[tokio::test]
 async fn both_families_of_a_proxy_are_looked_up_at_once_and_in_its_time() {
-    const TAKEN: Duration = Duration::from_millis(200);
+    const TAKEN: Duration = Duration::from_secs(1);
     let context = pki(leaf("127.0.0.1")).server().context();
     let server = http([ok("fine")]).over_tls(context).start().await;
     let proxy = proxy().start().await;

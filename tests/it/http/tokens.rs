@@ -85,12 +85,12 @@ fn w2_the_deadline_holds_for_the_token_too() {
     let target = start([ok("fine")]);
     let silent = start([Answer::default().hang(), token("t", 3600)]);
     let exporter = exporter(&silent, "");
-    let short = [("X-Prometheus-Scrape-Timeout-Seconds", "1.5")];
+    let short = [("X-Prometheus-Scrape-Timeout-Seconds", "3.5")];
     let probed = exporter.probe_with("it", &url(&target), "", &short);
     probed.expect(&["probe_success 0", &failed("request", "timeout")]);
-    assert!(probed.value("probe_duration_seconds").unwrap() < 3.0, "{}", probed.text());
-    assert!(probed.value("probe_overhead_seconds").unwrap() < 0.5, "{}", probed.text());
-    assert!(probed.value(TOKEN_TIME).unwrap() > 0.5, "{}", probed.text());
+    assert!(probed.value("probe_duration_seconds").unwrap() < 10.0, "{}", probed.text());
+    assert!(probed.value("probe_overhead_seconds").unwrap() < 1.5, "{}", probed.text());
+    assert!(probed.value(TOKEN_TIME).unwrap() > 1.5, "{}", probed.text());
     assert!(target.asked().is_empty());
     // The next one is none the worse for it.
     exporter.probe("it", &url(&target)).expect(&["probe_success 1"]);
@@ -125,7 +125,7 @@ fn a_fetch_that_hangs_does_not_hold_up_others() {
                 let probed = exporter.probe("it", &url(&target));
                 probed.expect(&["probe_success 1"]);
                 let taken = probed.value(TOKEN_TIME).unwrap();
-                assert!((1.0..8.0).contains(&taken), "{}", probed.text());
+                assert!((1.0..15.0).contains(&taken), "{}", probed.text());
             });
         }
     });

@@ -145,7 +145,7 @@ impl Stage {
 /// One request in HTTP/1.0, which nobody may answer in chunks.
 pub(crate) fn ask(exporter: SocketAddr, path: &str) -> String {
     let mut stream = harness::connect(exporter);
-    let timeout = "X-Prometheus-Scrape-Timeout-Seconds: 5";
+    let timeout = "X-Prometheus-Scrape-Timeout-Seconds: 10";
     write!(stream, "GET {path} HTTP/1.0\r\nHost: {exporter}\r\n{timeout}\r\n\r\n").unwrap();
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes).unwrap();

@@ -18,7 +18,7 @@ use crate::{
 const MODULES: &str = "
 modules:
   silent: {prober: http, timeout: 3s}
-  healthy: {prober: tcp, timeout: 3s, tcp: {query_response: [{expect: hello}]}}
+  healthy: {prober: tcp, timeout: 10s, tcp: {query_response: [{expect: hello}]}}
 ";
 
 const CROWD: usize = 200;

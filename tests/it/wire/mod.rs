@@ -15,7 +15,7 @@ use socket_timestamps::SUPPORTED;
 use socket2::{Domain, Socket, Type};
 use test_fixtures::{Missing, skip};
 
-use crate::{metric_text::Metrics, probing::probe, running::Running};
+use crate::{harness::eventually, metric_text::Metrics, probing::probe, running::Running};
 
 const MODULES: &str = "
 modules:
@@ -137,7 +137,10 @@ fn a_lost_segment_of_the_handshake_is_part_of_connect_and_counted() {
     let address = listener.local_addr().unwrap().as_socket().unwrap();
     let filler = TcpStream::connect(address).unwrap();
     let make_room = thread::spawn(move || {
-        thread::sleep(Duration::from_millis(500));
+        if cfg!(target_os = "linux") {
+            eventually("a segment is sent", || is_connecting(address));
+        }
+        thread::sleep(Duration::from_millis(300));
         let first = listener.accept().unwrap();
         let second = listener.accept().unwrap();
         (first, second)
@@ -154,4 +157,16 @@ fn a_lost_segment_of_the_handshake_is_part_of_connect_and_counted() {
         assert!(connect > 0.9, "{connect} s leave out the wait for the repetition");
     }
     assert!(connect <= probed.value("probe_duration_seconds"));
+}
+
+/// Checks whether a socket of this network has sent a SYN to this address of IPv4, and waits.
+fn is_connecting(address: SocketAddr) -> bool {
+    const SYN_SENT: &str = "02";
+    let port = format!(":{:04X}", address.port());
+    let sockets = std::fs::read_to_string("/proc/net/tcp").unwrap();
+    sockets.lines().any(|line| {
+        let mut fields = line.split_whitespace().skip(2);
+        let (peer, state) = (fields.next(), fields.next());
+        peer.is_some_and(|peer| peer.ends_with(&port)) && state == Some(SYN_SENT)
+    })
 }

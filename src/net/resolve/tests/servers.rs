@@ -21,7 +21,7 @@ use crate::{
 const CLOSED: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 1);
 
 /// Long enough for a response, on a busy machine too.
-const SHORT: Duration = Duration::from_millis(400);
+const SHORT: Duration = Duration::from_secs(1);
 
 fn working(question: &Question) -> Replies {
     vec![question.addresses(&["192.0.2.1"])]
@@ -64,7 +64,7 @@ const FAULTS: &[Row] = &[
         |question| vec![question.answer(0x8180, &[record(b"\xc0\x0c", A, &[1; 3])])],
         "malformed answer: the message ends within a field",
     ),
-    ("silence", |_| Vec::new(), "no answer within 0.4 s"),
+    ("silence", |_| Vec::new(), "no answer within 1 s"),
     (
         "an empty datagram",
         |_| vec![Vec::new()],
