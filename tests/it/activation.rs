@@ -76,7 +76,7 @@ fn listener() -> (TcpListener, SocketAddr) {
 }
 
 #[test]
-fn all_sockets_from_systemd_serve() {
+fn all_sockets_from_systemd_accept_requests() {
     let ((first, one), (second, two)) = (listener(), listener());
     let exporter = Activated::start(first.into(), second.into(), BOTH);
     let log = exporter.log_until(&format!("msg=\"TLS is disabled.\" http2=false address={two}"));
@@ -89,7 +89,7 @@ fn all_sockets_from_systemd_serve() {
 }
 
 #[test]
-fn sockets_that_are_missing_or_of_another_kind_end_the_start() {
+fn missing_or_unsuitable_sockets_from_systemd_are_a_start_error() {
     let refused = "no socket activation file descriptors found";
     for said in ["", "LISTEN_FDS=2 LISTEN_PID=1", "LISTEN_FDS=0 LISTEN_PID=$$"] {
         let ((first, _), (second, _)) = (listener(), listener());

@@ -54,7 +54,7 @@ fn check_shows_warnings_in_the_same_form_and_lets_the_file_pass() {
 }
 
 #[test]
-fn lines_of_every_kind_are_shown_right() {
+fn excerpts_of_wide_characters_tabs_and_long_lines_are_correct() {
     let yaml = "modules:\r\n  日本語: {prober: smöke}\r\n  b:\r\n    prober:\ttpc\r\n";
     let (code, shown) = checked(yaml, &[]);
     assert_eq!(code, Some(1));
@@ -88,7 +88,7 @@ fn check_lists_the_files_that_it_read() {
 }
 
 #[test]
-fn files_that_are_named_and_not_there_are_warned_of() {
+fn a_named_file_that_does_not_exist_causes_a_warning() {
     let yaml = "modules:\n  a:\n    prober: http\n    http:\n      method: POST\n      body_file: a.yml\n      bearer_token_file: none.txt\n";
     let (code, shown) = checked(yaml, &[]);
     assert_eq!(code, Some(0), "they may come later");
@@ -105,7 +105,7 @@ fn files_that_are_named_and_not_there_are_warned_of() {
 }
 
 #[test]
-fn defaults_that_surprise_are_warned_of() {
+fn surprising_defaults_cause_warnings() {
     let yaml = "
 modules:
   a: {prober: http, http: {valid_status_codes: [301, 302]}}
@@ -188,7 +188,7 @@ fn excerpts_show_nothing_but_keys_of_the_path() {
 }
 
 #[test]
-fn colours_come_only_when_they_are_wanted() {
+fn colours_are_used_only_on_request() {
     let yaml = "modules: {a: {prober: no}}";
     assert!(!checked(yaml, &[]).1.contains('\u{1b}'), "a pipe is no terminal");
     assert!(!checked(yaml, &["--color=never"]).1.contains('\u{1b}'));
@@ -196,7 +196,7 @@ fn colours_come_only_when_they_are_wanted() {
 }
 
 #[test]
-fn a_module_is_explained_in_words() {
+fn explain_describes_a_module_in_sentences() {
     let yaml = r#"
 modules:
   login:
@@ -226,7 +226,7 @@ modules:
 }
 
 #[test]
-fn checks_are_numbered_unless_they_are_steps_with_numbers_of_their_own() {
+fn checks_are_numbered_unless_they_are_steps_of_a_dialogue() {
     let yaml = r#"
 modules:
   mail: {prober: tcp, tcp: {query_response: [{expect: a, name: greeting}, {send: b}]}}
@@ -241,7 +241,7 @@ modules:
 }
 
 #[test]
-fn every_module_that_we_ship_can_be_explained() {
+fn every_example_module_can_be_explained() {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
     let mut explained = 0;
     for entry in fs::read_dir(folder.join("examples/modules")).unwrap() {
@@ -287,7 +287,7 @@ fn usage_errors_of_commands_have_code_2() {
 }
 
 #[test]
-fn commands_have_help_a_page_and_completions() {
+fn commands_have_help_a_man_page_and_completions() {
     for command in ["probe", "check", "completions"] {
         for arguments in [&[command, "--help"][..], &["help", command]] {
             let output = run(arguments);

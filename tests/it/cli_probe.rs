@@ -75,7 +75,7 @@ async fn a_failure_prints_reason_and_advice_and_exits_with_code_1() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn certificates_are_shown_with_their_end() {
+async fn certificates_are_shown_with_their_expiry() {
     let pki = tls::pki(tls::leaf("127.0.0.1").expired());
     let server = http([ok("")]).over_tls(pki.server().context()).start().await;
     let target = format!("https://{}/", server.address);
@@ -87,7 +87,7 @@ async fn certificates_are_shown_with_their_end() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_format_is_that_of_the_server() {
+async fn every_format_is_the_same_as_over_http() {
     let server = http([ok(""), ok(""), ok(""), status(500)]).start().await;
     let target = server.address.to_string();
     let (code, document, _) = probed(&["--format=json", &target]);
@@ -122,7 +122,7 @@ fn an_impossible_probe_exits_with_code_2_and_the_reason() {
 }
 
 #[test]
-fn the_built_in_modules_and_the_timeout_hold() {
+fn the_built_in_modules_and_the_timeout_flag_are_used() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let target = silent.local_addr().unwrap().to_string();
     let (_, output) = run_with(&[], &["probe", "--module=tcp_connect", &target]);
@@ -175,7 +175,7 @@ fn an_interrupted_watch_sums_up_what_it_saw() {
 }
 
 #[test]
-fn a_watch_that_is_interrupted_before_its_first_probe_ends_has_nothing_to_tell() {
+fn a_watch_that_is_interrupted_during_its_first_probe_exits_with_code_2() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("blackbox.yml"), MODULES).unwrap();

@@ -20,7 +20,7 @@ use strict_yaml::{
 const COMMENT: &str = "# ";
 
 #[test]
-fn invalid_files_are_refused_with_every_error_in_its_place() {
+fn invalid_files_are_rejected_with_all_errors_and_their_positions() {
     for file in files("invalid") {
         check_comments(&file, |text| match Config::parse(text, "") {
             Ok(_) => vec!["loads".to_owned()],
@@ -30,7 +30,7 @@ fn invalid_files_are_refused_with_every_error_in_its_place() {
 }
 
 #[test]
-fn valid_files_load_with_no_other_warnings_than_expected() {
+fn valid_files_load_with_exactly_the_expected_warnings() {
     for file in files("valid") {
         check_comments(&file, |text| match Config::parse(text, "") {
             Ok(config) => {
@@ -42,7 +42,7 @@ fn valid_files_load_with_no_other_warnings_than_expected() {
 }
 
 #[test]
-fn printed_configurations_are_equivalent() {
+fn a_printed_configuration_loads_to_the_same_configuration() {
     for file in files("valid").into_iter().chain(files("printed")) {
         let printed = load(&fs::read_to_string(&file).unwrap()).to_yaml();
         assert_eq!(load(&printed).to_yaml(), printed, "{}", file.display());

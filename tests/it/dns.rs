@@ -37,7 +37,7 @@ async fn ask(server: DnsServer, keys: &str) -> Probed {
 const TCP: &str = ", transport_protocol: tcp";
 
 #[tokio::test]
-async fn an_answer_is_counted_by_section() {
+async fn records_are_counted_by_section() {
     let opt = record_with("", OPT, 1232, 0, &[]);
     let answer = addresses().authority(record("example", SOA, &soa(5))).additional(opt);
     for keys in ["", TCP] {
@@ -58,7 +58,7 @@ async fn an_answer_is_counted_by_section() {
 }
 
 #[tokio::test]
-async fn one_question_goes_out_and_has_no_frills() {
+async fn exactly_one_query_without_options_is_sent() {
     for keys in ["", TCP] {
         let server = dns().reply(addresses()).start().await;
         probe(&module(keys), server.address).await.expect(&["probe_success 1"]);
@@ -70,7 +70,7 @@ async fn one_question_goes_out_and_has_no_frills() {
 }
 
 #[tokio::test]
-async fn the_time_of_the_request_is_the_servers() {
+async fn the_request_phase_includes_the_delay_of_the_server() {
     let delay = Duration::from_millis(500);
     for keys in ["", TCP] {
         let probed = ask(dns().reply(addresses()).delay(delay), keys).await;
@@ -82,7 +82,7 @@ async fn the_time_of_the_request_is_the_servers() {
 }
 
 #[tokio::test]
-async fn a_serial_is_shown_where_it_was_asked_for() {
+async fn the_serial_is_exported_for_soa_queries() {
     let module = "{prober: dns, dns: {query_name: example, query_type: SOA}}";
     let old = record("example", SOA, &soa(1));
     let new = record("example", SOA, &soa(2_026_112_101));
@@ -97,7 +97,7 @@ async fn a_serial_is_shown_where_it_was_asked_for() {
 }
 
 #[tokio::test]
-async fn a_code_is_valid_or_it_is_not() {
+async fn the_response_code_must_be_a_valid_one() {
     for (rcode, valid, success) in [
         (0, "", true),
         (3, "", false),
@@ -117,7 +117,7 @@ async fn a_code_is_valid_or_it_is_not() {
 }
 
 #[tokio::test]
-async fn an_opt_record_extends_the_code() {
+async fn an_opt_record_extends_the_response_code() {
     let answer = message().additional(record_with("", OPT, 1232, 1 << 24, &[]));
     let probed = ask(dns().reply(answer.clone()), "").await;
     assert!(probed.failure().contains("BADSIG"), "{}", probed.failure());
@@ -125,7 +125,7 @@ async fn an_opt_record_extends_the_code() {
 }
 
 #[tokio::test]
-async fn records_are_checked_as_text() {
+async fn patterns_match_the_text_of_records() {
     let answer = addresses().additional(record("txt.example", TXT, b"\x08say \"hi\""));
     for (rule, success) in [
         (
@@ -162,14 +162,14 @@ async fn w11_fail_if_all_match_fails_unless_all_match() {
 }
 
 #[tokio::test]
-async fn answers_to_other_questions_are_passed_over_by_udp_alone() {
+async fn responses_with_another_message_id_are_ignored_over_udp_only() {
     let answers = || dns().reply(addresses().other_identifier()).reply(message());
     ask(answers(), "").await.expect(&["probe_success 1", "probe_dns_answer_rrs 0"]);
     ask(answers(), TCP).await.expect(&["probe_success 0", &failed("response", "protocol")]);
 }
 
 #[tokio::test]
-async fn an_answer_from_another_source_does_not_count() {
+async fn a_response_from_another_port_is_ignored() {
     let server = dns().reply(addresses()).other_source().start().await;
     let module = module("").replace("prober: dns,", "prober: dns, timeout: 1s,");
     let probed = probe(&module, server.address).await;
@@ -184,7 +184,7 @@ async fn an_answer_from_another_source_does_not_count() {
 }
 
 #[tokio::test]
-async fn unreadable_responses_are_told_from_refusals() {
+async fn malformed_and_incomplete_responses_fail() {
     let protocol = failed("response", "protocol");
     for (what, server, keys, failure) in [
         ("no message", dns().garbage(b"\xff\xff"), "", &protocol),
@@ -200,7 +200,7 @@ async fn unreadable_responses_are_told_from_refusals() {
 }
 
 #[tokio::test]
-async fn over_udp_512_bytes_are_read() {
+async fn at_most_512_bytes_are_read_over_udp() {
     let mut large = message();
     for _ in 0..8 {
         large = large.answer(record("host.example", TXT, &[vec![99], vec![b'x'; 99]].concat()));
@@ -213,7 +213,7 @@ async fn over_udp_512_bytes_are_read() {
 }
 
 #[tokio::test]
-async fn refusals_name_the_step() {
+async fn a_refused_query_fails_in_the_right_stage() {
     let closed = closed_port();
     for (keys, stage) in [(TCP, "connect"), ("", "response")] {
         let probed = probe(&module(keys), closed.address).await;
@@ -222,7 +222,7 @@ async fn refusals_name_the_step() {
 }
 
 #[tokio::test]
-async fn targets_are_what_upstream_takes_them_for() {
+async fn invalid_targets_are_rejected_as_in_blackbox_exporter() {
     let invalid = failed("target", "invalid_target");
     for target in ["127.0.0.1:nonsense", "127.0.0.1:65536", "[::1]", ":53"] {
         let probed = probe(&module(""), target).await;

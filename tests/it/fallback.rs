@@ -30,7 +30,7 @@ const ROWS: [(&str, &str); 6] = [
 ];
 
 #[tokio::test]
-async fn a_key_usage_without_signatures_is_no_obstacle_to_any_prober() {
+async fn every_prober_accepts_a_key_usage_without_digital_signature() {
     let rows = ROWS.into_iter().flat_map(|row| [(row, true), (row, false)]);
     join_all(rows.map(|((module, target), verified)| overlook(module, target, verified))).await;
 }
@@ -62,7 +62,7 @@ async fn overlook(module: &str, target: &str, verified: bool) {
 }
 
 #[tokio::test]
-async fn an_http_probe_over_the_fallback_engine_is_whole() {
+async fn an_http_probe_over_the_fallback_engine_exports_all_metrics() {
     for alpn in [&b"\x02h2"[..], b"\x08http/1.1"] {
         let pki =
             pki(leaf(HOST).key(Key::Rsa(2048)).extension("keyUsage", "critical,keyEncipherment"));
@@ -88,7 +88,7 @@ async fn an_http_probe_over_the_fallback_engine_is_whole() {
 }
 
 #[tokio::test]
-async fn errors_of_such_a_certificate_are_reported() {
+async fn certificate_errors_are_reported_over_the_fallback_engine() {
     let leaf = leaf("other.test").key(Key::Rsa(2048)).expired();
     let pki = pki(leaf.extension("keyUsage", "critical,keyEncipherment"));
     let server = pki.server().start().await;

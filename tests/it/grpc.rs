@@ -25,7 +25,7 @@ fn serving(status: &str, value: u8) -> String {
 }
 
 #[tokio::test]
-async fn the_message_of_the_service_is_shown() {
+async fn the_serving_status_is_exported() {
     let server = GrpcServer::start("127.0.0.1", None).await;
     for (service, status) in
         [("0", "UNKNOWN"), ("1", "SERVING"), ("2", "NOT_SERVING"), ("3", "SERVICE_UNKNOWN")]
@@ -45,7 +45,7 @@ async fn the_message_of_the_service_is_shown() {
 }
 
 #[tokio::test]
-async fn every_way_to_fail_has_a_code_and_a_reason() {
+async fn every_failure_has_a_status_code_and_a_reason() {
     let server = GrpcServer::start("127.0.0.1", None).await;
     for (service, number, stage, reason) in [
         ("absent", 5, "check", "grpc_status"),
@@ -154,7 +154,7 @@ async fn the_certificate_is_shown_over_tls() {
 }
 
 #[tokio::test]
-async fn peers_with_another_protocol_are_told_apart() {
+async fn peers_with_another_protocol_have_distinct_reasons() {
     let certificate = leaf("127.0.0.1").self_signed();
     let without_http2 = tls::server(&certificate).context();
     let without_http2 = GrpcServer::start("127.0.0.1", Some(without_http2)).await;

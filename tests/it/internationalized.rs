@@ -52,7 +52,7 @@ const ROWS: [(&str, &str, &str); 20] = [
 ];
 
 #[tokio::test]
-async fn a_server_is_looked_up_asked_for_and_checked_by_the_ascii_form_of_its_name() {
+async fn dns_sni_and_verification_use_the_ascii_form_of_a_name() {
     let names = without_ipv6(Duration::ZERO).await;
     join_all(ROWS.map(|row| ask(row, names.address))).await;
 }
@@ -75,7 +75,7 @@ async fn ask((module, target, expected): (&str, &str, &str), names: SocketAddr) 
 }
 
 #[tokio::test]
-async fn a_redirect_leads_to_a_name_outside_ascii() {
+async fn a_redirect_may_name_an_internationalized_host() {
     let names = without_ipv6(Duration::ZERO).await;
     let pki = pki(leaf(MUNICH));
     let server = http([ok("")]).over_tls(pki.server().context()).start().await;
@@ -100,7 +100,7 @@ async fn a_redirect_leads_to_a_name_outside_ascii() {
 }
 
 #[tokio::test]
-async fn a_name_that_has_no_ascii_form_is_refused() {
+async fn a_name_without_an_ascii_form_is_rejected() {
     for (module, target, stage, reason) in [
         ("{prober: http}", "https://a\u{2100}.test/", "target", "invalid_target"),
         ("{prober: websocket}", "wss://a\u{ff0f}b.test/", "target", "invalid_target"),

@@ -32,12 +32,12 @@ const ADDRESSES: [(&str, bool, bool); 13] = [
 ];
 
 #[test]
-fn every_address_takes_the_families_that_it_takes_upstream() {
+fn every_address_listens_on_the_same_families_as_blackbox_exporter() {
     on_a_host("usual", "");
 }
 
 #[test]
-fn the_default_of_the_system_changes_nothing() {
+fn the_system_default_for_ipv6_sockets_has_no_effect() {
     on_a_host("usual", "sysctl -q net.ipv6.bindv6only=1");
 }
 

@@ -170,7 +170,7 @@ fn is_name(text: &str) -> bool {
 }
 
 #[test]
-fn good_text_is_read_and_bad_text_is_not() {
+fn valid_text_is_parsed_and_invalid_text_is_rejected() {
     let text = "# HELP a A \\\\ b.\n# TYPE a gauge\na{x=\"1,\\\"}\",y=\"\"} 1e-05\na NaN\n";
     let metrics = Metrics::parse(text);
     metrics.expect(&["a{x=\"1,\\\"}\",y=\"\"} 1e-05", "a NaN", "a *"]).expect_absent(&["b"]);

@@ -109,7 +109,7 @@ fn checked(answer: &Answer) -> BTreeSet<String> {
 }
 
 #[test]
-fn both_pages_can_be_read_by_those_who_take_nothing_else() {
+fn both_endpoints_serve_openmetrics_if_only_that_is_accepted() {
     let exporter = Exporter::start(
         "modules:\n  connect: {prober: tcp}\n  labels:\n    prober: tcp\n    tcp:\n      \
          query_response:\n        - expect: '(.*)'\n          labels: [{name: said, value: '$1'}]\n",
@@ -146,7 +146,7 @@ fn both_pages_can_be_read_by_those_who_take_nothing_else() {
 }
 
 #[test]
-fn prometheus_gets_text_from_probes_as_it_does_from_upstream() {
+fn prometheus_gets_the_text_format_as_from_blackbox_exporter() {
     let exporter = Exporter::start("modules: {connect: {prober: tcp}}");
     let accept = "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,\
                   application/openmetrics-text;version=0.0.1;q=0.5,\
@@ -180,7 +180,7 @@ fn invalid_openmetrics_is_found() {
 }
 
 #[test]
-fn odd_names_of_labels_are_written_as_the_scraper_asks() {
+fn label_names_are_escaped_as_the_scraper_requests() {
     let exporter = Exporter::start(
         "modules:\n  labels:\n    prober: tcp\n    tcp:\n      query_response:\n        \
          - expect: '(.*)'\n          labels: [{name: a.b, value: '$1'}, {name: plain, value: y}]\n",

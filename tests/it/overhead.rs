@@ -88,7 +88,7 @@ fn phases_and_overhead_add_up_to_the_duration() {
 
 #[cfg(feature = "http3")]
 #[test]
-fn so_they_do_over_http3() {
+fn phases_and_overhead_add_up_to_the_duration_over_http3() {
     const MODULES: &str = r"
 modules:
   http3: {prober: http, timeout: 20s, http: {enable_http3: true, enable_http2: false, tls_config: {insecure_skip_verify: true}}}
@@ -113,7 +113,7 @@ modules:
 }
 
 #[test]
-fn a_peer_that_keeps_silent_is_no_overhead_of_the_exporter() {
+fn waiting_for_a_silent_peer_is_not_overhead() {
     let exporter = Exporter::start(MODULES);
     let silent = greeting("", Wait);
     for (module, target) in [
@@ -131,7 +131,7 @@ fn a_peer_that_keeps_silent_is_no_overhead_of_the_exporter() {
 }
 
 #[test]
-fn a_peer_that_ends_the_connection_late_is_no_overhead_of_the_exporter() {
+fn waiting_for_the_end_of_a_connection_is_not_overhead() {
     const TAKEN: Duration = Duration::from_secs(2);
     let exporter = Exporter::start(MODULES);
     let closing = |said: &'static str| {

@@ -70,7 +70,7 @@ fn usage_errors_go_to_stderr_with_code_1() {
 }
 
 #[test]
-fn checking_the_configuration_has_a_code() {
+fn config_check_has_exit_codes_and_positions() {
     let folder = tempfile::tempdir().unwrap();
     let check = |name: &str, yaml: &str| {
         let path = folder.path().join(name);
@@ -92,7 +92,7 @@ fn checking_the_configuration_has_a_code() {
 }
 
 #[test]
-fn the_built_in_modules_serve_where_there_is_no_file() {
+fn the_built_in_modules_are_used_without_a_file() {
     let folder = tempfile::tempdir().unwrap();
     let check = |folder: &Path| {
         let mut command = Command::new(BINARY);
@@ -122,7 +122,7 @@ fn a_listener_that_cannot_be_opened_is_an_error() {
 }
 
 #[test]
-fn the_log_has_upstreams_form() {
+fn the_log_has_the_format_of_blackbox_exporter() {
     let (code, lines) = Running::start(MODULES, &["--log.prober=loud"]).stop();
     assert_eq!(code, Some(0));
     for line in &lines {
@@ -175,7 +175,7 @@ fn a_failing_target_is_logged_in_one_line() {
 }
 
 #[test]
-fn lines_of_probes_are_copied_on_request() {
+fn log_prober_copies_the_lines_of_probes() {
     let lines = lines_about_failures(&["--log.prober=error"]);
     assert_eq!(lines.len(), 2, "{lines:#?}");
     for line in lines {
@@ -186,7 +186,7 @@ fn lines_of_probes_are_copied_on_request() {
 }
 
 #[test]
-fn sighup_reloads() {
+fn sighup_reloads_the_configuration() {
     let mut running = Running::start(MODULES, &[]);
     fs::write(running.config(), "modules: {fresh: {prober: tcp}}").unwrap();
     running.signal(Signal::HUP);

@@ -17,7 +17,7 @@ use crate::{
 const FILE: &str = "docs/metrics.md";
 
 #[test]
-fn the_reference_is_current() {
+fn the_metrics_reference_is_current() {
     let text = reference();
     if env::var_os("UPDATE").is_some() {
         fs::write(FILE, &text).unwrap();
@@ -64,7 +64,7 @@ async fn metrics_marked_always_are_exported_when_resolution_fails() {
 
 /// The reference says this about the phases of a websocket probe, where upstream's are odd.
 #[tokio::test]
-async fn the_phases_of_an_upgrade_are_there_as_far_as_it_came() {
+async fn phases_of_an_upgrade_are_exported_as_far_as_it_came() {
     let phase = |name| format!("probe_websocket_duration_seconds{{phase=\"{name}\"}}");
     let probed = probe("{prober: websocket}", "ws://127.0.0.1:1").await;
     let [resolve, connect, processing] = ["resolve", "connect", "processing"].map(phase);

@@ -146,7 +146,7 @@ fn assert_checked(document: &Value, expected: Result<(), &str>) {
 }
 
 #[test]
-fn a_document_that_fits_is_accepted() {
+fn a_valid_document_is_accepted() {
     for document in [
         json!({"version": 1}),
         json!({"version": 4_294_967_295_u32, "seconds": 0.5, "address": null, "failure": null}),
@@ -158,7 +158,7 @@ fn a_document_that_fits_is_accepted() {
 }
 
 #[test]
-fn a_document_that_does_not_fit_is_refused() {
+fn an_invalid_document_is_rejected() {
     let missing = "$.failure: no reason, or $.failure: {} is not of type \"null\"";
     for (document, error) in [
         (json!([]), "$: [] is not of type \"object\""),
@@ -182,7 +182,7 @@ fn a_document_that_does_not_fit_is_refused() {
 }
 
 #[test]
-fn a_schema_that_is_not_understood_is_an_error() {
+fn an_unsupported_schema_is_an_error() {
     for (schema, error) in [
         (r#"{"pattern": "^a"}"#, "$: the keyword pattern is not implemented"),
         (r#"{"format": "date-time"}"#, "$: the format \"date-time\" is not implemented"),

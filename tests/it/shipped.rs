@@ -17,7 +17,7 @@ use serde_json::Value;
 use crate::{harness::Exporter, source};
 
 #[test]
-fn the_modules_load_without_a_warning() {
+fn example_modules_load_without_warnings() {
     for file in files("config", "yml").chain(files("examples/modules", "yml")) {
         let name = file.display().to_string();
         let config = Config::parse(fs::read(&file).unwrap(), &name)
@@ -28,7 +28,7 @@ fn the_modules_load_without_a_warning() {
 }
 
 #[test]
-fn an_example_shows_every_key() {
+fn the_examples_show_every_key() {
     let mut missing = Vec::new();
     for key in declared_keys() {
         let (name, examples) = (key.key.name, examples_of(&key));
@@ -50,7 +50,7 @@ fn the_reference_names_every_key() {
 }
 
 #[test]
-fn the_web_config_example_shows_every_key_and_can_be_used() {
+fn the_web_config_example_shows_every_key_and_loads() {
     let example = fs::read_to_string("examples/web-config.yml").unwrap();
     let sources = source::rust_files(Path::new("src/config/web"));
     let keys: BTreeSet<_> = sources.iter().flat_map(|file| source::settings_keys(file)).collect();
@@ -64,7 +64,7 @@ fn the_web_config_example_shows_every_key_and_can_be_used() {
 }
 
 #[test]
-fn all_yaml_can_be_read() {
+fn all_yaml_files_can_be_parsed() {
     for folder in ["config", "examples", "grafana", "prometheus"] {
         for file in files_below(Path::new(folder), "yml") {
             assert!(events(&file).len() > 4, "{} is empty", file.display());
@@ -73,7 +73,7 @@ fn all_yaml_can_be_read() {
 }
 
 #[test]
-fn rules_name_only_metrics_that_there_are() {
+fn rules_use_only_existing_metrics() {
     let mut known = exported();
     known.extend(records());
     let mut wrong = Vec::new();
@@ -101,7 +101,7 @@ fn every_rule_has_a_unit_test() {
 }
 
 #[test]
-fn dashboards_are_whole() {
+fn dashboards_are_complete() {
     for (file, dashboard) in dashboards() {
         let (mut ids, mut wrong) = (BTreeSet::new(), Vec::new());
         for panel in panels(&dashboard) {
@@ -141,7 +141,7 @@ fn dashboards_are_whole() {
 }
 
 #[test]
-fn dashboards_ask_only_for_metrics_that_there_are() {
+fn dashboards_use_only_existing_metrics() {
     let known = exported();
     for (file, dashboard) in dashboards() {
         let panels = panels(&dashboard);

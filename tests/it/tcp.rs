@@ -44,7 +44,7 @@ async fn a_connection_is_enough_without_a_dialogue() {
 
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn the_kernels_figures_are_shown_unless_only_upstreams_are_wanted() {
+async fn kernel_statistics_are_extra_metrics() {
     let server = tcp().say("hello\n").start().await;
     let probed = probe(&module("{expect: hello}", ""), server.address).await;
     probed.expect(&["probe_tcp_rtt_seconds", "probe_tcp_retransmits 0"]);
@@ -53,7 +53,7 @@ async fn the_kernels_figures_are_shown_unless_only_upstreams_are_wanted() {
 }
 
 #[tokio::test]
-async fn lines_are_expected_and_answered() {
+async fn lines_are_matched_and_answered() {
     let mut server = tcp()
         .say("220-first\r\n220 mail.example ESMTP\r\n")
         .line()
@@ -111,7 +111,7 @@ async fn only_an_end_without_a_match_is_a_mismatch() {
 }
 
 #[tokio::test]
-async fn a_peer_that_keeps_silent_runs_into_the_deadline() {
+async fn a_silent_peer_causes_a_timeout() {
     let server = tcp().start().await;
     let module = module("{expect: hello}", "").replace("{prober", "{timeout: 1s, prober");
     probe(&module, server.address).await.expect(&[
@@ -149,7 +149,7 @@ async fn w8_lines_and_bytes_come_from_one_buffer() {
 }
 
 #[tokio::test]
-async fn w8_a_line_feed_follows_what_is_sent_unless_it_is_not_wanted() {
+async fn w8_a_line_feed_is_appended_unless_disabled() {
     for (step, heard) in [
         ("{send: text}", "text\n"),
         ("{send: text, skip_newline_on_send: true}", "text"),
@@ -164,7 +164,7 @@ async fn w8_a_line_feed_follows_what_is_sent_unless_it_is_not_wanted() {
 }
 
 #[tokio::test]
-async fn the_time_of_the_dialogue_is_the_peers() {
+async fn the_query_phase_is_the_time_of_the_dialogue() {
     let mut server = tcp().line().say("pong\n").start().await;
     let module = module("{send: ping}, {expect: pong}", "");
     let probed = probe(&module, server.address).await;
@@ -251,7 +251,7 @@ async fn tls_comes_before_the_dialogue() {
 
 /// Upstream then says that the chain ends in the year 1, and alerts fire.
 #[tokio::test]
-async fn w14_without_verification_the_end_of_the_chain_is_the_true_one_or_absent() {
+async fn w14_without_verification_the_chain_expiry_is_correct_or_absent() {
     let trust = trust();
     let server = tcp().starttls(trust.pki.server().context()).say("hello\n").start().await;
     let lenient = |keys: &str| {
@@ -283,7 +283,7 @@ async fn the_hostname_of_the_request_is_the_server_name_unless_the_module_has_on
 }
 
 #[tokio::test]
-async fn a_dialogue_goes_on_over_tls() {
+async fn a_dialogue_continues_over_tls_after_starttls() {
     let trust = trust();
     let script = |after: &str| {
         tcp()
@@ -319,7 +319,7 @@ async fn a_dialogue_goes_on_over_tls() {
 }
 
 #[tokio::test]
-async fn a_close_during_the_handshake_is_told_from_a_peer_without_tls() {
+async fn a_close_during_the_handshake_has_another_reason_than_no_tls() {
     for (server, reason) in [
         (tcp().bytes(10).close(), "closed"),
         (tcp().bytes(10).say("HTTP/1.1 400 Bad Request\r\n"), "not_tls"),

@@ -42,7 +42,7 @@ async fn a_connection_is_enough_without_a_dialogue() {
 }
 
 #[tokio::test]
-async fn a_dialogue_is_held_as_over_tcp() {
+async fn a_dialogue_works_as_over_tcp() {
     let (_folder, path) = place();
     let mut server = tcp().say("OK version=3.1\n").line().say("BYE\n").start_at(&path);
     let steps = r#"{expect: "^OK version=(.+)$", send: "QUIT $1", labels: [{name: version, value: "$1"}]},
@@ -76,7 +76,7 @@ async fn an_at_sign_marks_an_abstract_name() {
 }
 
 #[tokio::test]
-async fn tls_needs_a_name_in_the_module_and_is_then_verified() {
+async fn tls_verifies_the_server_name_of_the_module() {
     let pki = tls::pki(tls::leaf("db.example"));
     let (folder, path) = place();
     let ca = folder.path().join("ca.pem");
@@ -137,7 +137,7 @@ async fn a_socket_without_write_permission_fails_with_an_explanation() {
 }
 
 #[tokio::test]
-async fn a_socket_that_is_not_there_is_named() {
+async fn a_missing_socket_is_named() {
     let (_folder, path) = place();
     let probed = probe("{prober: unix}", path.display()).await;
     probed.expect(&[&failed("connect", "refused"), "!probe_failed_due_to_regex"]);
@@ -145,7 +145,7 @@ async fn a_socket_that_is_not_there_is_named() {
 }
 
 #[tokio::test]
-async fn a_peer_that_keeps_silent_runs_into_the_deadline() {
+async fn a_silent_peer_causes_a_timeout() {
     let (_folder, path) = place();
     let _server = tcp().start_at(&path);
     let module = module("{expect: hello}", "").replace("{prober", "{timeout: 1s, prober");

@@ -27,7 +27,7 @@ const WEAK_POINTS: [(&str, &str); 18] = [
 ];
 
 #[test]
-fn each_weak_point_has_a_test_that_bears_its_number() {
+fn each_weak_point_has_a_test_with_its_number() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let files = ["src", "tests"].map(|folder| source::rust_files(&root.join(folder))).concat();
     let sources: Vec<_> = files.iter().map(|file| fs::read_to_string(file).unwrap()).collect();

@@ -91,7 +91,7 @@ async fn the_request_carries_the_configured_headers() {
 }
 
 #[tokio::test]
-async fn a_token_is_sent_unless_it_is_empty() {
+async fn an_empty_token_is_not_sent() {
     for (credentials, expected) in
         [("credentials: abc", true), ("credentials_file: /nonexistent", false)]
     {
@@ -105,7 +105,7 @@ async fn a_token_is_sent_unless_it_is_empty() {
 }
 
 #[tokio::test]
-async fn a_dialogue_goes_over_messages() {
+async fn a_dialogue_sends_and_expects_messages() {
     let fragments = [frame(0x01, "one "), frame(PING, "?"), frame(CONTINUATION, "message")];
     let server = websocket()
         .say(frame(TEXT, "welcome user 7"))
@@ -133,7 +133,7 @@ async fn a_dialogue_goes_over_messages() {
 }
 
 #[tokio::test]
-async fn one_message_is_expected_and_no_other() {
+async fn expect_applies_to_the_next_message_only() {
     let two = || websocket().say([frame(TEXT, "first"), frame(TEXT, "second")].concat());
     talk(two(), "{expect: first}, {expect: second}").await.expect(&["probe_success 1"]);
     let probed = talk(two(), "{expect: second}").await;
@@ -163,14 +163,14 @@ async fn refusals_and_redirects_report_their_status() {
 }
 
 #[tokio::test]
-async fn an_interim_response_is_no_refusal() {
+async fn an_interim_response_is_not_a_rejection() {
     let upgrade = "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 101 OK\r\n\
         upgrade: WebSocket\r\nCONNECTION: keep-alive, upgrade\r\nSec-WebSocket-Accept: {accept}\r\n\r\n";
     talk(answering(upgrade), "").await.expect(&["probe_success 1", UPGRADED]);
 }
 
 #[tokio::test]
-async fn an_upgrade_that_breaks_the_protocol_is_none() {
+async fn an_invalid_upgrade_response_fails() {
     let upgrade = |lines: &str| format!("HTTP/1.1 101 Switching Protocols\r\n{lines}\r\n");
     let good = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n";
     for (name, lines) in [
@@ -259,7 +259,7 @@ async fn the_certificate_is_shown_over_tls() {
 }
 
 #[tokio::test]
-async fn targets_are_urls_of_websockets() {
+async fn targets_must_be_websocket_urls() {
     let invalid = failed("target", "invalid_target");
     let none = "!probe_websocket_status_code 0";
     let zero = "probe_websocket_status_code 0";
@@ -282,7 +282,7 @@ async fn targets_are_urls_of_websockets() {
 }
 
 #[tokio::test]
-async fn servers_with_another_protocol_are_told_apart() {
+async fn servers_with_another_protocol_have_distinct_reasons() {
     for (server, reason) in [
         (tcp().say("SSH-2.0-x\r\n"), "not_http"),
         (tcp().close(), "closed"),

@@ -13,7 +13,7 @@ use crate::probing::probe;
 
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn a_zone_is_read_in_every_form() {
+async fn a_zone_is_accepted_in_every_notation() {
     let Ok(listener) = TcpListener::bind((Ipv6Addr::LOCALHOST, 0)) else {
         skip(Missing::Ipv6, "no zones");
         return;

@@ -22,7 +22,7 @@ const FLAGS: &str = "PROBE_EXPORTER_ACCURACY_FLAGS";
 const DELAYS: [Duration; 2] = [Duration::ZERO, Duration::from_millis(5)];
 
 #[test]
-fn readings_hold_when_the_processor_does_not() {
+fn measured_times_stay_accurate_when_the_process_gets_little_cpu_time() {
     let mut stage = match Stage::set(&DELAYS) {
         Ok(stage) => stage,
         Err(obstacle) => return skip(Missing::Root, &obstacle.to_string()),

@@ -16,7 +16,7 @@ const SEGMENT: &[u8] = &[
 ];
 
 #[test]
-fn packets_are_taken_apart() {
+fn packets_are_parsed() {
     let packet = Ipv4::parse(SEGMENT).unwrap();
     assert_eq!(packet.source, Ipv4Addr::LOCALHOST);
     assert_eq!(packet.destination, Ipv4Addr::new(127, 10, 0, 1));
@@ -55,7 +55,7 @@ fn data(bytes: &[u8]) -> What {
 }
 
 #[test]
-fn a_handshake_ends_with_its_answer() {
+fn a_handshake_ends_with_the_syn_ack() {
     let whole = flow(&[(1, Out, What::Syn), (8, In, What::SynAck), (9, Out, data(b"x"))]);
     assert_eq!(millis(whole.handshake()), Some(7));
     // A repeated segment does not make it shorter.
@@ -65,7 +65,7 @@ fn a_handshake_ends_with_its_answer() {
 }
 
 #[test]
-fn an_answer_is_timed_from_the_last_bytes_before_it() {
+fn a_response_is_timed_from_the_last_bytes_of_the_request() {
     let packets = [
         (1, Out, data(b"GET /")),
         (3, Out, data(b"\r\n\r\n")),
@@ -80,7 +80,7 @@ fn an_answer_is_timed_from_the_last_bytes_before_it() {
 }
 
 #[test]
-fn waiting_in_a_handshake_leaves_out_what_the_client_does() {
+fn waiting_in_a_handshake_excludes_the_time_of_the_client() {
     let hello = data(&[22, 3, 1, 0, 1, 1]);
     // A record of another kind goes before the client's last message.
     let finished = data(&[20, 3, 3, 0, 1, 1, 23, 3, 3, 0, 1, 9]);

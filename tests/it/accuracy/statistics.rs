@@ -22,7 +22,7 @@ fn quantiles_are_values_that_were_measured() {
 }
 
 #[test]
-fn few_errors_are_all_that_is_known() {
+fn quantiles_of_few_values_are_exact() {
     assert_eq!(Statistics::of([]), None);
     let it = Statistics::of([-0.25]).unwrap();
     assert!([it.p50, it.p90, it.p99, it.max].iter().all(|value| close(*value, 0.25)));

@@ -48,7 +48,7 @@ fn ours(expression: &str, document: &str) -> Outcome {
 }
 
 #[test]
-fn expressions_say_what_they_say_to_blackbox_exporter() {
+fn expressions_have_the_results_recorded_from_blackbox_exporter() {
     let lines: Vec<Line> = super::table(TABLE);
     assert!(lines.len() >= 80, "{} expressions", lines.len());
     let mut wrong = Vec::new();

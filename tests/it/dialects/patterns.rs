@@ -40,7 +40,7 @@ fn ours(pattern: &str, text: &str) -> Outcome {
 }
 
 #[test]
-fn patterns_mean_what_they_mean_to_blackbox_exporter() {
+fn patterns_have_the_results_recorded_from_blackbox_exporter() {
     let lines: Vec<Line> = super::table(TABLE);
     assert!(lines.len() >= 150, "{} patterns", lines.len());
     let mut wrong = Vec::new();

@@ -18,7 +18,7 @@ use super::{
 use crate::fixtures::ports::closed_port;
 
 #[test]
-fn targets_that_cannot_be_reached() {
+fn unreachable_targets_are_reported() {
     check(&rows());
 }
 

@@ -14,7 +14,7 @@ use crate::fixtures::{
 };
 
 #[test]
-fn dialogues_that_go_wrong() {
+fn failing_dialogues_are_reported() {
     check(&rows());
 }
 

@@ -13,7 +13,7 @@ use crate::fixtures::{
 };
 
 #[test]
-fn name_servers_that_do_not_answer_well() {
+fn failing_name_servers_are_reported() {
     check(&rows());
 }
 

@@ -16,7 +16,7 @@ use crate::fixtures::{
 };
 
 #[test]
-fn health_services_that_do_not_serve() {
+fn failing_health_services_are_reported() {
     check(&rows());
 }
 

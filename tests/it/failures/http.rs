@@ -17,7 +17,7 @@ use crate::fixtures::{
 };
 
 #[test]
-fn web_servers_that_do_not_answer_well() {
+fn failing_web_servers_are_reported() {
     check(&rows());
 }
 
@@ -319,7 +319,7 @@ fn over_tls(answer: Answer) -> Target {
 
 /// Like nginx at `return 444`: reads the request and closes the connection.
 #[test]
-fn a_server_that_hangs_up_is_asked_once() {
+fn a_server_that_closes_without_a_response_gets_one_request() {
     let server = RUNTIME.block_on(http([raw("")]).start());
     let target = format!("http://{}/", server.address);
     let closed = (Stage::Response, Reason::Closed);

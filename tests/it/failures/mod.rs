@@ -55,7 +55,7 @@ fn all() -> Vec<Row> {
 }
 
 #[test]
-fn every_reason_has_a_row_or_an_excuse() {
+fn every_reason_has_a_row_or_an_exception() {
     let rows = all();
     let shown: BTreeSet<_> = rows.iter().map(|row| row.reason.label()).collect();
     for reason in Reason::ALL {

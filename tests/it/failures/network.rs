@@ -22,12 +22,12 @@ const ROUTED: &str = r#"
 "#;
 
 #[test]
-fn names_and_routes_that_lead_nowhere() {
+fn unresolvable_names_and_unreachable_networks_are_reported() {
     in_world("routed", &format!("{NETWORK}{ROUTED}"), "");
 }
 
 #[test]
-fn rights_that_are_missing() {
+fn missing_permissions_are_reported() {
     let nobody = "--reuid=65534 --regid=65534 --clear-groups --inh-caps=-all --ambient-caps=-all";
     in_world("powerless", "mount -t tmpfs none /run", nobody);
 }

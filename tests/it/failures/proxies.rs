@@ -14,7 +14,7 @@ use crate::fixtures::{
 };
 
 #[test]
-fn proxies_that_lead_nowhere() {
+fn failing_proxies_are_reported() {
     check(&rows());
 }
 

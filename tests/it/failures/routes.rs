@@ -35,7 +35,7 @@ const REFUSING: &str = r"
 ";
 
 #[test]
-fn routes_and_addresses_of_this_host() {
+fn rejecting_routes_and_addresses_are_reported() {
     in_world("refusing", REFUSING, "");
 }
 
@@ -46,7 +46,7 @@ const WITHOUT_IPV6: &str = r"
 ";
 
 #[test]
-fn a_host_without_ipv6() {
+fn missing_ipv6_is_reported() {
     in_world("without_ipv6", WITHOUT_IPV6, "");
 }
 

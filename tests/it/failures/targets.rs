@@ -9,7 +9,7 @@ use super::{
 use crate::fixtures::http::redirect;
 
 #[test]
-fn targets_without_a_host_name() {
+fn invalid_host_names_are_reported() {
     check(&rows());
 }
 

@@ -21,7 +21,7 @@ use crate::fixtures::{
 };
 
 #[test]
-fn handshakes_that_fail() {
+fn failing_handshakes_are_reported() {
     check(&rows());
 }
 

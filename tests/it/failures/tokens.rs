@@ -13,7 +13,7 @@ use crate::fixtures::{
 };
 
 #[test]
-fn token_servers_that_give_none() {
+fn failing_token_servers_are_reported() {
     check(&rows());
 }
 

@@ -17,7 +17,7 @@ use crate::fixtures::{
 };
 
 #[test]
-fn waits_that_are_cut_off() {
+fn timeouts_describe_the_wait() {
     check(&rows());
 }
 

@@ -13,7 +13,7 @@ use crate::fixtures::{
 };
 
 #[test]
-fn websockets_that_go_wrong() {
+fn failing_websockets_are_reported() {
     check(&rows());
 }
 

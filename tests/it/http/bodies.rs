@@ -32,7 +32,7 @@ async fn expect_lengths(keys: &str, answer: Answer, announced: i64, read: u64) -
 }
 
 #[tokio::test]
-async fn lengths_are_reported_as_upstream_does() {
+async fn lengths_are_reported_as_in_blackbox_exporter() {
     let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n\
                    5\r\nhello\r\n6;a=b\r\n world\r\n0\r\nX-Trailer: a\r\n\r\n";
     let any = "valid_status_codes: [200, 204, 304]";
@@ -72,7 +72,7 @@ async fn a_body_that_breaks_off_fails_the_probe_and_keeps_its_head() {
 }
 
 #[tokio::test]
-async fn odd_heads_are_read_as_upstream_reads_them() {
+async fn odd_headers_are_parsed_as_in_blackbox_exporter() {
     let folded = "fail_if_header_not_matches: [{header: X-A, regexp: '^one two$'}]";
     for (keys, text) in [
         ("", "HTTP/1.1 200\r\nContent-Length: 2\r\n\r\nok".to_owned()),
@@ -138,7 +138,7 @@ async fn w7_patterns_and_expressions_see_the_whole_body() {
 }
 
 #[tokio::test]
-async fn a_wrong_status_keeps_later_checks_from_being_made() {
+async fn a_wrong_status_skips_later_checks() {
     let keys = "fail_if_body_not_matches_regexp: [never], \
                 fail_if_header_matches: [{header: X, regexp: a}], \
                 fail_if_body_json_matches_cel: 'true'";
@@ -159,7 +159,7 @@ async fn a_large_body_is_matched_whole() {
 }
 
 #[tokio::test]
-async fn headers_are_matched_as_upstream_presents_them() {
+async fn headers_are_matched_as_in_blackbox_exporter() {
     let wanted =
         |name: &str| format!("fail_if_header_not_matches: [{{header: {name}, regexp: '.'}}]");
     let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n";
@@ -178,7 +178,7 @@ async fn headers_are_matched_as_upstream_presents_them() {
 
 /// A missing header fails both kinds of rules, unless they say otherwise; kept as upstream has it.
 #[tokio::test]
-async fn w17_a_missing_header_counts_against_the_target() {
+async fn w17_a_missing_header_fails_both_kinds_of_rules() {
     for key in ["fail_if_header_matches", "fail_if_header_not_matches"] {
         let rule = |more: &str| format!("{key}: [{{header: X-None, regexp: never{more}}}]");
         let probed = answered(&rule(""), ok("")).await;
@@ -219,7 +219,7 @@ async fn a_body_is_decompressed_as_configured() {
 }
 
 #[tokio::test]
-async fn the_time_of_the_last_change_is_shown_if_it_can_be_read() {
+async fn last_modified_is_exported_if_it_is_a_valid_date() {
     const TIME: &str = "probe_http_last_modified_timestamp_seconds";
     let changed = |text: &str| ok("").header("Last-Modified", text);
     let probed = answered("", changed("Wed, 21 Oct 2015 07:28:00 GMT")).await;
@@ -228,7 +228,7 @@ async fn the_time_of_the_last_change_is_shown_if_it_can_be_read() {
 }
 
 #[tokio::test]
-async fn plain_http_is_refused_where_tls_must_be() {
+async fn plain_http_fails_fail_if_not_ssl() {
     answered("fail_if_ssl: true", ok("")).await.expect(&["probe_success 1"]);
     let probed = answered("fail_if_not_ssl: true", ok("")).await;
     probed.expect(&[&failed("check", "tls_presence"), "probe_http_status_code 200"]);

@@ -25,7 +25,7 @@ async fn once(module: &str, answer: Answer) -> Probed {
 const HEAD: &str = "HTTP/1.1 200 OK\r\n";
 
 #[tokio::test]
-async fn a_close_without_a_word_is_not_asked_again() {
+async fn a_close_without_a_response_is_not_retried() {
     let probed = once(&module(""), raw("")).await;
     probed.expect(&[
         &failed("response", "closed"),
@@ -37,14 +37,14 @@ async fn a_close_without_a_word_is_not_asked_again() {
 }
 
 #[tokio::test]
-async fn a_reset_is_told_apart() {
+async fn a_reset_has_its_own_reason() {
     let server = tcp().line().reset().start().await;
     let probed = probe(&module(""), server.address).await;
     probed.expect(&["probe_success 0", &failed("response", "reset")]);
 }
 
 #[tokio::test]
-async fn silence_runs_into_the_deadline() {
+async fn a_silent_server_causes_a_timeout() {
     let timeout = failed("response", "timeout");
     for (keys, answer, code, regex) in [
         ("", raw("").hang(), 0, 0),
@@ -79,7 +79,7 @@ async fn an_endless_body_is_counted_until_the_deadline() {
 }
 
 #[tokio::test]
-async fn a_bomb_ends_at_the_limit() {
+async fn a_decompression_bomb_ends_at_the_body_size_limit() {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
     encoder.write_all(&vec![0; 1 << 20]).unwrap();
     // A gigabyte in one member behind the other.
@@ -94,7 +94,7 @@ async fn a_bomb_ends_at_the_limit() {
 }
 
 #[tokio::test]
-async fn heads_are_bounded() {
+async fn the_size_of_a_response_header_is_limited() {
     let long = format!("X-Long: {}\r\n", "a".repeat(1 << 20));
     let large = "X-Large: a little more of it\r\n".repeat(40_000);
     let many = "A: b\r\n".repeat(100_000);
@@ -107,7 +107,7 @@ async fn heads_are_bounded() {
 }
 
 #[tokio::test]
-async fn interim_responses_without_end_are_ended() {
+async fn the_number_of_interim_responses_is_limited() {
     let interim = "HTTP/1.1 103 Early Hints\r\nLink: <a>\r\n\r\n".repeat(100);
     let probed = once(&module(""), raw("").repeat(interim)).await;
     probed.expect(&["probe_success 0", &failed("response", "protocol")]);

@@ -55,7 +55,7 @@ fn reset(code: u8) -> Vec<u8> {
 }
 
 #[test]
-fn odd_responses_are_taken_as_browsers_take_them() {
+fn odd_responses_are_accepted_as_in_browsers() {
     let matching = |name: &str, value: &str| {
         format!("fail_if_header_not_matches: [{{header: {name}, regexp: '^{value}$'}}]")
     };
@@ -85,7 +85,7 @@ fn odd_responses_are_taken_as_browsers_take_them() {
 }
 
 #[test]
-fn a_response_that_is_not_complete_is_no_success() {
+fn an_incomplete_response_is_a_failure() {
     let go_away = |last: u8, code: u8, debug: &[u8]| {
         let payload = [&[0, 0, 0, last, 0, 0, 0, code], debug].concat();
         frame(GOAWAY, 0, 0, &payload)
@@ -192,7 +192,7 @@ fn called(said: &[u8]) -> Probed {
 }
 
 #[test]
-fn a_call_is_over_with_its_trailers_alone() {
+fn a_call_succeeds_only_with_trailers() {
     const CONTINUATION: u8 = 9;
     const SERVING: &[u8] = &[0, 0, 0, 0, 2, 8, 1];
     let more = |block: &[u8]| frame(CONTINUATION, END_HEADERS, 1, block);

@@ -48,7 +48,7 @@ async fn probe_http3(keys: &str, server: Http3Server) -> (Probed, RunningHttp3Se
 }
 
 #[tokio::test]
-async fn a_request_and_its_response_are_as_over_http2() {
+async fn requests_and_responses_are_the_same_as_over_http2() {
     let keys = "headers: {X-One: '1', Host: 'localhost:99', Connection: keep-alive}, \
                 http_headers: {X-Two: {values: [a, b]}}, basic_auth: {username: u, password: p}";
     let answer = ok("hello").header("Last-Modified", "Sun, 06 Nov 1994 08:49:37 GMT");
@@ -79,7 +79,7 @@ async fn a_request_and_its_response_are_as_over_http2() {
 }
 
 #[tokio::test]
-async fn bodies_go_both_ways() {
+async fn bodies_are_sent_and_received() {
     let text = "x".repeat(300_000);
     let (probed, server) = probe_http3("method: POST, body: a=1", http3([ok(&text)])).await;
     probed.expect(&["probe_success 1", "probe_http_uncompressed_body_length 300000"]);
@@ -102,7 +102,7 @@ async fn bodies_go_both_ways() {
 }
 
 #[tokio::test]
-async fn checks_limits_and_compression_are_those_of_any_body() {
+async fn checks_limits_and_compression_apply_to_http3() {
     for (keys, expected) in [
         ("fail_if_body_not_matches_regexp: [hello]", "probe_success 1".to_owned()),
         ("fail_if_body_matches_regexp: [hello]", failed("check", "body")),
@@ -211,7 +211,7 @@ async fn a_redirect_from_http3_to_plaintext_is_refused() {
 }
 
 #[tokio::test]
-async fn certificates_are_judged_as_over_tcp() {
+async fn certificates_are_verified_as_over_tcp() {
     let (good, file) = authorities();
     let other = pki(leaf("other.example"));
     let expired = leaf("127.0.0.1").expired().signed_by(&good.intermediate);
@@ -243,7 +243,7 @@ async fn certificates_are_judged_as_over_tcp() {
 }
 
 #[tokio::test]
-async fn client_certificates_are_shown_and_missed() {
+async fn client_certificates_are_sent_and_their_absence_is_reported() {
     let (pki, file) = authorities();
     let demanding = |pki: &Pki| -> TlsServer { pki.server().demand_client_certificate(&pki.root) };
     let server = http3([ok("hello")]).start(demanding(&pki).builder());
@@ -277,7 +277,7 @@ async fn the_hostname_of_the_request_is_the_server_name() {
 }
 
 #[tokio::test]
-async fn a_server_that_asks_again_is_answered() {
+async fn a_retry_packet_is_answered() {
     let (probed, server) = probe_http3("", http3([ok("hello")]).retry()).await;
     probed.expect(&["probe_success 1", "probe_http_version 3"]);
     assert!(probed.value(&phase("tls")) > 0.0);
@@ -298,7 +298,7 @@ async fn a_closed_port_is_reported_at_once() {
 }
 
 #[tokio::test]
-async fn silence_is_a_timeout_of_what_was_waited_for() {
+async fn a_silent_port_is_a_timeout_in_the_connect_stage() {
     let (address, _silent) = socket();
     let probed = probe(&short_module(HTTP3), format!("https://{address}/")).await;
     probed.expect(&[&failed("connect", "timeout"), "probe_http_duration_seconds{phase=\"tls\"} 0"]);
@@ -306,7 +306,7 @@ async fn silence_is_a_timeout_of_what_was_waited_for() {
 }
 
 #[tokio::test]
-async fn the_time_of_the_server_is_processing_and_that_of_the_body_transfer() {
+async fn the_delay_of_the_server_is_processing_and_that_of_the_body_is_transfer() {
     const DELAY: Duration = Duration::from_millis(100);
     let answer: Answer = ok("ok").wait(DELAY);
     let (probed, _server) = probe_http3("", http3([answer])).await;
@@ -364,7 +364,7 @@ async fn the_connection_is_closed_when_a_probe_ends() {
 }
 
 #[tokio::test]
-async fn trailers_are_no_part_of_the_body() {
+async fn trailers_are_not_part_of_the_body() {
     let (pki, file) = authorities();
     let server = scripted(quic(pki.server().builder()), |connection, turn| {
         if turn == 0 {

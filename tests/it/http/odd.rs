@@ -228,7 +228,7 @@ fn all() -> Vec<Odd> {
 }
 
 #[tokio::test]
-async fn odd_responses_are_read_as_upstream_reads_them() {
+async fn odd_responses_have_the_recorded_results() {
     for Odd { name, said, keys, verdict, .. } in all() {
         let server = http([raw(said)]).start().await;
         let probed = probe(&module(keys), server.address).await;
@@ -265,7 +265,7 @@ const SAMPLES: [&str; 5] = [
 ];
 
 #[test]
-fn blackbox_exporter_reads_odd_responses_like_this() {
+fn odd_responses_are_at_parity_with_blackbox_exporter() {
     let Some(binary) = std::env::var_os("BLACKBOX") else {
         skip(Missing::Upstream, "BLACKBOX=<binary of blackbox_exporter 0.28.0> is not set");
         return;
@@ -312,7 +312,7 @@ const HEADS: [(&str, &str, &str); 9] = [
 ];
 
 #[tokio::test]
-async fn a_tunnel_begins_behind_odd_heads_too() {
+async fn a_tunnel_accepts_odd_response_headers() {
     let own = [
         ("a length", "HTTP/1.1 {status}", "Content-Length: 100\r\n"),
         ("a length that is none", "HTTP/1.1 {status}", "Content-Length: x\r\n"),
@@ -334,7 +334,7 @@ async fn a_tunnel_begins_behind_odd_heads_too() {
 }
 
 #[tokio::test]
-async fn a_websocket_begins_behind_odd_heads_too() {
+async fn a_websocket_accepts_odd_response_headers() {
     for (name, line, headers) in HEADS {
         let line = line.replace("{status}", "101 Switching Protocols");
         let agreed = "Upgrade: websocket\r\nConnection: Upgrade\r\n";
@@ -348,7 +348,7 @@ async fn a_websocket_begins_behind_odd_heads_too() {
 
 /// Servers, proxies and servers of websockets are treated alike.
 #[tokio::test]
-async fn other_protocols_than_http_are_named_and_shown() {
+async fn responses_in_other_protocols_are_named_and_quoted() {
     for (said, words) in [
         (&b"SSH-2.0-OpenSSH_9.2\r\n"[..], "not HTTP but SSH; it begins with \"SSH-2.0-OpenSSH_9.2"),
         (b"220 mail.example ESMTP\r\n", "not HTTP but SMTP; it begins with \"220 mail.example"),
@@ -383,7 +383,7 @@ async fn other_protocols_than_http_are_named_and_shown() {
 
 /// A body that ends with the connection may end without a word of TLS, but not within a record.
 #[test]
-fn an_end_within_a_tls_record_is_no_end_of_a_body() {
+fn a_close_within_a_tls_record_is_not_the_end_of_a_body() {
     let keys = "tls_config: {insecure_skip_verify: true}";
     for (framing, cut, failure) in [
         ("", false, None),
@@ -429,7 +429,7 @@ async fn cut_short(
 }
 
 #[tokio::test]
-async fn a_token_comes_behind_odd_heads_too() {
+async fn a_token_response_may_have_an_odd_header() {
     for (name, line, headers) in HEADS {
         let line = line.replace("{status}", "200 OK");
         let head = format!("{line}\r\n{headers}Content-Type: application/json\r\n\r\n");

@@ -31,7 +31,7 @@ fn proxy_phase(name: &str) -> String {
 const INSECURE: &str = "tls_config: {insecure_skip_verify: true}";
 
 #[tokio::test]
-async fn a_plain_request_is_given_to_the_proxy_with_the_name_in_it() {
+async fn a_plain_request_is_sent_to_the_proxy_in_absolute_form() {
     let server = http([ok("fine")]).start().await;
     let proxy = proxy().start().await;
     let keys = format!(
@@ -59,7 +59,7 @@ async fn a_plain_request_is_given_to_the_proxy_with_the_name_in_it() {
 }
 
 #[tokio::test]
-async fn a_request_over_tls_goes_through_a_tunnel_to_the_chosen_address() {
+async fn a_request_over_tls_uses_a_tunnel_to_the_chosen_address() {
     let pki = pki(leaf("localhost"));
     let server = http([ok("fine")]).over_tls(pki.server().context()).start().await;
     let proxy = proxy().start().await;
@@ -88,7 +88,7 @@ async fn a_request_over_tls_goes_through_a_tunnel_to_the_chosen_address() {
 }
 
 #[tokio::test]
-async fn a_name_that_is_left_to_the_proxy_is_not_looked_up() {
+async fn a_name_that_the_proxy_resolves_is_not_looked_up() {
     let server = http([ok("fine")]).start().await;
     let context = pki(leaf("nowhere.invalid")).server().context();
     let secure = http([ok("fine")]).over_tls(context).start().await;
@@ -125,7 +125,7 @@ async fn a_name_that_is_left_to_the_proxy_is_not_looked_up() {
 }
 
 #[tokio::test]
-async fn socks_is_asked_for_the_chosen_address_by_who_the_url_names() {
+async fn socks_gets_the_chosen_address_and_the_user_of_the_url() {
     let server = http([ok("fine")]).start().await;
     let proxy = proxy().for_user("us@er", "pa:ss").start().await;
     let keys = format!("proxy_url: 'socks5://us%40er:pa:ss@{}'", proxy.address);
@@ -157,7 +157,7 @@ async fn a_proxy_over_tls_is_verified_by_its_own_name() {
 }
 
 #[tokio::test]
-async fn each_hop_decides_anew() {
+async fn each_redirect_chooses_its_proxy_mode() {
     let context = pki(leaf("127.0.0.1")).server().context();
     let last = http([ok("fine")]).over_tls(context).start().await;
     let first = http([redirect(format!("https://{}/", last.address))]).start().await;
@@ -211,7 +211,7 @@ async fn networks_in_no_proxy_match_the_chosen_address() {
 }
 
 #[tokio::test]
-async fn a_failing_proxy_is_named_as_such() {
+async fn a_failing_proxy_is_reported_in_the_proxy_stage() {
     let refuse = |status: &str| format!("HTTP/1.1 {status}\r\nContent-Length: 2\r\n\r\nno");
     for (scheme, answer, reason, words) in [
         ("http", refuse("407 Who are you"), "proxy_authentication", "407 \"Who are you\""),
@@ -238,7 +238,7 @@ async fn a_failing_proxy_is_named_as_such() {
 }
 
 #[tokio::test]
-async fn responses_of_the_proxy_are_told_from_those_of_the_target() {
+async fn a_response_of_the_proxy_is_not_taken_for_that_of_the_target() {
     let answer = "HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n";
     let proxy = proxy().answering(answer).start().await;
     let probed = probe(&module(&through("http", &proxy)), "http://127.0.0.1:1/").await;
@@ -247,7 +247,7 @@ async fn responses_of_the_proxy_are_told_from_those_of_the_target() {
 }
 
 #[tokio::test]
-async fn a_proxy_that_is_not_there_fails_in_the_stage_of_the_proxy() {
+async fn an_unreachable_proxy_fails_in_the_proxy_stage() {
     let refused = "proxy_url: 'http://127.0.0.1:1'";
     let probed = probe(&module(refused), "http://127.0.0.1:2/").await;
     probed.expect(&["probe_success 0", &failed("proxy", "refused")]);
@@ -258,7 +258,7 @@ async fn a_proxy_that_is_not_there_fails_in_the_stage_of_the_proxy() {
 }
 
 #[tokio::test]
-async fn a_proxy_that_keeps_silent_is_cut_off_in_the_stage_of_the_proxy() {
+async fn a_silent_proxy_times_out_in_the_proxy_stage() {
     for scheme in ["http", "https", "socks5"] {
         let silent = crate::fixtures::tcp::tcp().start().await;
         let keys = format!("proxy_url: '{scheme}://{}'", silent.address);
@@ -270,7 +270,7 @@ async fn a_proxy_that_keeps_silent_is_cut_off_in_the_stage_of_the_proxy() {
 }
 
 #[tokio::test]
-async fn the_time_of_the_proxy_is_its_own() {
+async fn the_delay_of_the_proxy_is_in_the_tunnel_phase() {
     const TAKEN: Duration = Duration::from_secs(2);
     let context = pki(leaf("127.0.0.1")).server().context();
     let server = http([ok("fine")]).over_tls(context).start().await;
@@ -299,7 +299,7 @@ fn adds_up(probed: &Probed) {
 }
 
 #[tokio::test]
-async fn both_families_of_a_proxy_are_looked_up_at_once_and_in_its_time() {
+async fn both_families_of_a_proxy_are_looked_up_concurrently() {
     const TAKEN: Duration = Duration::from_secs(1);
     let context = pki(leaf("127.0.0.1")).server().context();
     let server = http([ok("fine")]).over_tls(context).start().await;
@@ -318,7 +318,7 @@ async fn both_families_of_a_proxy_are_looked_up_at_once_and_in_its_time() {
 }
 
 #[test]
-fn the_environment_names_the_proxy() {
+fn the_proxy_is_read_from_the_environment() {
     // The name `localhost` stands for `::1`, too.
     let (server, _closed) = loop {
         let server = RUNTIME.block_on(http([ok("fine")]).start());

@@ -15,7 +15,7 @@ async fn chain(keys: &str, code: u16, location: &str) -> (Probed, RunningHttpSer
 }
 
 #[tokio::test]
-async fn a_redirect_is_followed_with_what_belongs_to_it() {
+async fn a_redirect_is_followed_with_the_right_method_body_and_headers() {
     for (code, line, body) in [
         (301, "GET /next", ""),
         (302, "GET /next", ""),
@@ -69,7 +69,7 @@ async fn a_loop_ends_at_the_eleventh_redirect() {
 }
 
 #[tokio::test]
-async fn a_redirect_without_a_place_is_final() {
+async fn a_redirect_without_a_location_is_final() {
     for answer in [status(302), status(302).header("Location", ""), status(300), status(304)] {
         let server = http([answer]).start().await;
         let probed = probe(&module(""), server.address).await;
@@ -79,7 +79,7 @@ async fn a_redirect_without_a_place_is_final() {
 }
 
 #[tokio::test]
-async fn a_redirect_to_nowhere_fails_without_a_response() {
+async fn an_invalid_redirect_fails_without_a_response() {
     let invalid = failed("response", "invalid_redirect");
     for (location, redirects, sample) in [
         ("http://[::1", 0, &invalid),
@@ -130,7 +130,7 @@ async fn w5_credentials_and_cookies_stay_with_the_name() {
 }
 
 #[tokio::test]
-async fn the_host_header_of_the_module_goes_along_only_relatively() {
+async fn the_host_header_of_the_module_is_kept_for_relative_redirects_only() {
     let keys = "headers: {Host: named.example}";
     let (_, server) = chain(keys, 302, "/next").await;
     assert_eq!(server.asked()[1].header("Host"), "named.example");

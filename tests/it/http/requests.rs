@@ -18,7 +18,7 @@ async fn asked(keys: &str, query: &str) -> Asked {
 }
 
 #[tokio::test]
-async fn a_plain_request_is_upstreams_to_the_byte() {
+async fn a_plain_request_is_identical_to_that_of_blackbox_exporter() {
     let server = http([ok("fine")]).start().await;
     probe("{prober: http}", format!("http://{}/a%252fb?c={{d}}%26e", server.address)).await;
     let version = env!("CARGO_PKG_VERSION");
@@ -35,7 +35,7 @@ async fn a_plain_request_is_upstreams_to_the_byte() {
 }
 
 #[tokio::test]
-async fn headers_of_the_module_are_sorted_and_spelled_as_usual() {
+async fn headers_of_the_module_are_sorted_and_canonicalized() {
     let asked = asked(
         "headers: {x-two: b, ACCEPT-language: en, Host: named.example:1, X-Empty: '', \
          Content-Length: '5', Transfer-Encoding: chunked, Trailer: X, user-agent: custom/1}",
@@ -50,7 +50,7 @@ async fn headers_of_the_module_are_sorted_and_spelled_as_usual() {
 }
 
 #[tokio::test]
-async fn headers_can_be_left_out_and_connection_headers_be_kept() {
+async fn headers_can_be_removed_and_connection_headers_kept() {
     let no_agent = asked("headers: {User-Agent: ''}", "").await;
     assert_eq!(no_agent.header("user-agent"), "");
     let upgrade = asked("headers: {Connection: Upgrade, Upgrade: websocket}", "").await;
@@ -98,7 +98,7 @@ async fn the_hostname_of_the_request_is_the_host_header() {
 }
 
 #[tokio::test]
-async fn bodies_are_announced_as_upstream_does_it() {
+async fn body_lengths_are_announced_as_in_blackbox_exporter() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("body");
     std::fs::write(&file, "from a file").unwrap();
@@ -128,7 +128,7 @@ async fn bodies_are_announced_as_upstream_does_it() {
 }
 
 #[tokio::test]
-async fn unreadable_responses_fail_as_in_blackbox_exporter() {
+async fn unreadable_files_fail_as_in_blackbox_exporter() {
     let server = http([ok("fine")]).start().await;
     let unusable = failed("request", "unusable_file");
     let probed = probe(&module("body_file: /nonexistent/body"), server.address).await;
@@ -145,7 +145,7 @@ async fn unreadable_responses_fail_as_in_blackbox_exporter() {
 }
 
 #[tokio::test]
-async fn a_target_that_is_no_url_fails_before_its_name_is_looked_up() {
+async fn an_invalid_url_fails_before_name_resolution() {
     for target in ["http://[::1/", "http://a%20b/", "http://127.0.0.1:port/"] {
         let probed = probe("{prober: http}", target).await;
         probed.expect(&[
@@ -158,7 +158,7 @@ async fn a_target_that_is_no_url_fails_before_its_name_is_looked_up() {
 }
 
 #[tokio::test]
-async fn schemes_and_addresses_are_read_as_upstream_reads_them() {
+async fn schemes_and_addresses_are_parsed_as_in_blackbox_exporter() {
     let server = http([ok("fine")]).start().await;
     for target in [server.address.to_string(), format!("HTTP://{}", server.address)] {
         probe("{prober: http}", target).await.expect(&["probe_success 1", "probe_http_ssl 0"]);

@@ -38,7 +38,7 @@ async fn probe_secured(keys: &str, server: HttpServer) -> (Probed, RunningHttpSe
 }
 
 #[tokio::test]
-async fn http2_is_spoken_where_it_is_agreed_on() {
+async fn http2_is_used_if_it_is_negotiated() {
     let keys = "headers: {X-One: '1', Host: 'localhost:99', Connection: keep-alive}";
     let (probed, server) = probe_secured(keys, http([ok("hello")])).await;
     probed.expect(&[
@@ -60,14 +60,14 @@ async fn http2_is_spoken_where_it_is_agreed_on() {
 }
 
 #[tokio::test]
-async fn http2_can_be_left_out() {
+async fn http2_can_be_disabled() {
     let (probed, server) = probe_secured("enable_http2: false", http([ok("hello")])).await;
     probed.expect(&["probe_success 1", "probe_http_version 1.1"]);
     assert_eq!(server.asked()[0].header("Connection"), "close");
 }
 
 #[tokio::test]
-async fn http2_is_not_offered_where_another_protocol_is_asked_for() {
+async fn http2_is_not_offered_with_an_upgrade_header() {
     let upgrade = |connection, protocol| {
         format!("headers: {{Connection: '{connection}', Upgrade: '{protocol}'}}")
     };
@@ -96,7 +96,7 @@ async fn http2_is_not_offered_where_another_protocol_is_asked_for() {
 }
 
 #[tokio::test]
-async fn bodies_go_over_http2_both_ways() {
+async fn bodies_are_sent_and_received_over_http2() {
     let text = "x".repeat(300_000);
     let (probed, server) = probe_secured("method: POST, body: a=1", http([ok(&text)])).await;
     probed.expect(&["probe_success 1", "probe_http_uncompressed_body_length 300000"]);
@@ -115,7 +115,7 @@ async fn bodies_go_over_http2_both_ways() {
 }
 
 #[tokio::test]
-async fn the_time_of_the_server_is_processing_over_either_version() {
+async fn the_delay_of_the_server_is_processing_over_both_versions() {
     const DELAY: Duration = Duration::from_millis(100);
     let http1 = raw("").wait(DELAY).send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
     for (keys, answer) in [("enable_http2: false", http1), ("", ok("ok").wait(DELAY))] {
@@ -141,7 +141,7 @@ async fn a_head_that_is_too_large_fails_over_http2_too() {
 }
 
 #[tokio::test]
-async fn a_certificate_that_is_not_trusted_is_shown_all_the_same() {
+async fn an_untrusted_certificate_is_exported() {
     let (server, _file, _) = secured(http([ok("hello")]), "").await;
     let probed = probe(&module(""), format!("https://{}/", server.address)).await;
     probed.expect(&[
@@ -153,7 +153,7 @@ async fn a_certificate_that_is_not_trusted_is_shown_all_the_same() {
 }
 
 #[tokio::test]
-async fn the_last_connection_decides() {
+async fn tls_metrics_describe_the_last_connection() {
     let plain = http([ok("plain")]).start().await;
     let (probed, _server) =
         probe_secured("", http([redirect(format!("http://{}/", plain.address))])).await;
@@ -199,7 +199,7 @@ async fn w13_the_hostname_of_the_request_is_the_server_name_without_its_port() {
 }
 
 #[tokio::test]
-async fn tls_files_that_cannot_be_read_fail_also_without_tls() {
+async fn unreadable_tls_files_fail_the_probe_without_tls_too() {
     let server = http([ok("")]).start().await;
     let keys = "tls_config: {ca_file: /nonexistent/ca.pem}";
     let probed = probe(&module(keys), server.address).await;

@@ -81,7 +81,7 @@ fn w2_a_token_is_kept_until_it_expires() {
 }
 
 #[test]
-fn w2_the_deadline_holds_for_the_token_too() {
+fn w2_the_deadline_includes_the_token_request() {
     let target = start([ok("fine")]);
     let silent = start([Answer::default().hang(), token("t", 3600)]);
     let exporter = exporter(&silent, "");
@@ -97,7 +97,7 @@ fn w2_the_deadline_holds_for_the_token_too() {
 }
 
 #[test]
-fn probes_at_once_share_one_token() {
+fn concurrent_probes_share_one_token() {
     let target = start([ok("fine")]);
     let tokens = start([Answer::default().wait(Duration::from_millis(500)).send(
         "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n{\"access_token\": \"t\"}",
@@ -115,7 +115,7 @@ fn probes_at_once_share_one_token() {
 }
 
 #[test]
-fn a_fetch_that_hangs_does_not_hold_up_others() {
+fn a_token_request_that_hangs_does_not_block_other_probes() {
     let target = start([ok("fine")]);
     let tokens = start([Answer::default().hang(), token("t", 3600)]);
     let exporter = exporter(&tokens, "");
@@ -133,7 +133,7 @@ fn a_fetch_that_hangs_does_not_hold_up_others() {
 }
 
 #[test]
-fn a_failure_is_shared_with_those_who_wait_and_not_kept() {
+fn a_failed_token_request_is_shared_with_waiting_probes_and_not_cached() {
     let target = start([ok("fine")]);
     let slow = || {
         let head = "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n";
@@ -154,7 +154,7 @@ fn a_failure_is_shared_with_those_who_wait_and_not_kept() {
 }
 
 #[test]
-fn the_style_that_a_server_takes_is_found_and_remembered() {
+fn the_authentication_style_of_a_server_is_detected_and_cached() {
     let target = start([ok("fine")]);
     let tokens = start([refusal(), token("t", -1)]);
     let exporter = exporter(&tokens, "");
@@ -170,7 +170,7 @@ fn the_style_that_a_server_takes_is_found_and_remembered() {
 }
 
 #[test]
-fn a_user_in_the_url_counts_where_the_client_is_not_in_the_header() {
+fn a_user_in_the_url_is_sent_if_the_client_is_in_the_body() {
     let target = start([ok("fine")]);
     let tokens = start([refusal(), token("t", 3600)]);
     let exporter = exporter_of(&format!("http://a:b@{}/", tokens.address), "");
@@ -179,7 +179,7 @@ fn a_user_in_the_url_counts_where_the_client_is_not_in_the_header() {
 }
 
 #[test]
-fn an_answer_that_is_compressed_unasked_is_read_within_its_limit() {
+fn an_unrequested_compression_is_accepted_within_the_size_limit() {
     let compressed = |text: &str| {
         let mut gzip = GzEncoder::new(Vec::new(), Compression::default());
         gzip.write_all(text.as_bytes()).unwrap();
@@ -199,7 +199,7 @@ fn an_answer_that_is_compressed_unasked_is_read_within_its_limit() {
 }
 
 #[test]
-fn a_token_that_is_not_taken_is_not_used_again() {
+fn a_rejected_token_is_not_used_again() {
     let target = start([ok("fine"), status(401), ok("fine")]);
     let tokens = start([token("first", 3600), token("second", 3600)]);
     let exporter = exporter(&tokens, "");
@@ -210,7 +210,7 @@ fn a_token_that_is_not_taken_is_not_used_again() {
 }
 
 #[test]
-fn another_secret_means_another_token() {
+fn a_changed_secret_requests_a_new_token() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("secret");
     fs::write(&file, "one\n").unwrap();
@@ -232,7 +232,7 @@ fn another_secret_means_another_token() {
 }
 
 #[test]
-fn the_token_stays_with_the_name_and_comes_before_other_credentials() {
+fn the_token_is_not_sent_to_another_host_and_replaces_other_credentials() {
     let elsewhere = start([ok("fine")]);
     let port = elsewhere.address.port();
     let target = start([redirect(format!("http://localhost:{port}/"))]);
@@ -337,7 +337,7 @@ fn the_token_server_is_verified_with_its_own_tls_config() {
 }
 
 #[test]
-fn the_token_server_is_asked_through_its_own_proxy() {
+fn the_token_server_is_reached_through_its_own_proxy() {
     let target = start([ok("fine")]);
     let plain = start([token("t", 3600)]);
     let context = pki(leaf("127.0.0.1")).server().context();
@@ -373,7 +373,7 @@ fn the_token_server_is_asked_through_its_own_proxy() {
 }
 
 #[test]
-fn a_server_name_is_the_token_servers_and_not_its_proxys() {
+fn a_server_name_applies_to_the_token_server_and_not_its_proxy() {
     #[derive(PartialEq)]
     enum Outcome {
         Trusted,

@@ -55,14 +55,14 @@ fn check_within(timeout: &str, target: &str, section: &str, more_setup: &str, ex
 }
 
 #[test]
-fn the_hop_limit_is_the_replys() {
+fn the_hop_limit_of_the_reply_is_exported() {
     for target in ["10.77.0.2", "fd77::2"] {
         check(target, "{ttl: 9}", "", &["probe_success 1", "probe_icmp_reply_hop_limit 63"]);
     }
 }
 
 #[test]
-fn a_router_that_drops_the_request_is_named_at_once() {
+fn a_router_that_drops_the_request_is_named_immediately() {
     for (target, section, reason, text) in [
         ("10.77.0.2", "{ttl: 1}", "time_exceeded", "10.66.0.1 says: the time to live ran out"),
         ("fd77::2", "{ttl: 1}", "time_exceeded", "fd66::1 says: the time to live ran out"),
@@ -75,7 +75,7 @@ fn a_router_that_drops_the_request_is_named_at_once() {
 }
 
 #[test]
-fn a_packet_must_be_fragmented_or_must_not() {
+fn dont_fragment_applies_to_large_packets() {
     check("10.77.0.2", "{payload_size: 1450}", "", &["probe_success 1"]);
     check(
         "10.77.0.2",
@@ -95,14 +95,14 @@ fn a_packet_must_be_fragmented_or_must_not() {
 }
 
 #[test]
-fn the_source_address_is_the_given_one() {
+fn the_configured_source_address_is_used() {
     let second = "ip addr add 10.66.0.9/24 dev near\n\
                   ip -n router route add blackhole 10.66.0.2\n";
     check("10.77.0.2", "{source_ip_address: 10.66.0.9}", second, &["probe_success 1"]);
 }
 
 #[test]
-fn a_reply_from_another_host_does_not_count() {
+fn a_reply_from_another_host_is_ignored() {
     for (then, timeout, expected) in [
         ("right", TIMEOUT, ["probe_success 1", "Received the reply"]),
         ("nothing", "2s", ["probe_success 0", "reason=\"timeout\",stage=\"response\""]),
@@ -112,7 +112,7 @@ fn a_reply_from_another_host_does_not_count() {
 }
 
 #[test]
-fn a_notice_that_loses_no_packet_does_not_end_the_probe() {
+fn an_icmp_message_without_a_lost_packet_is_ignored() {
     let reply = ["probe_success 1", "Received the reply"];
     for target in ["10.77.0.2", "fd77::2"] {
         check(target, "{}", &forging("notices"), &reply);
@@ -122,7 +122,7 @@ fn a_notice_that_loses_no_packet_does_not_end_the_probe() {
 }
 
 #[test]
-fn a_message_about_a_lost_packet_ends_the_probe() {
+fn an_icmp_error_ends_the_probe() {
     for (target, message, reason, text) in [
         ("10.77.0.2", "3-3", "unreachable", "10.77.0.2 says: the port is unreachable; a firewall"),
         ("10.77.0.2", "3-13", "unreachable", "10.77.0.2 says: a rule prohibits"),

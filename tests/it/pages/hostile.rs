@@ -37,7 +37,7 @@ fn pages(exporter: &Exporter) -> Vec<String> {
 }
 
 #[test]
-fn names_of_targets_are_texts() {
+fn names_of_targets_are_escaped() {
     let exporter = Exporter::start(MODULES);
     let word = "w".repeat(4 << 10);
     // The dots make them no host names, so that no name server is asked.
@@ -104,7 +104,7 @@ fn texts_of_servers_are_escaped() {
 }
 
 #[test]
-fn certificates_are_texts() {
+fn names_in_certificates_are_escaped() {
     let script = "</bdi><script>alert(1)</script>";
     let subject = [("CN", script), ("O", "a\u{1b}[2J\u{202e}b"), ("OU", "\"'><b>\n")];
     let mut long = leaf("localhost").subject(&subject).also(&format!("email:{script}"));
@@ -133,7 +133,7 @@ fn certificates_are_texts() {
 }
 
 #[test]
-fn names_of_modules_are_texts() {
+fn names_of_modules_are_escaped() {
     let yaml = "modules: {\"</pre><script>x\\u202E\": {prober: tcp, tcp: {query_response: \
                 [{expect: '</pre><script>alert(1)</script>', send: \"\\e[31m\"}]}}}";
     let exporter = Exporter::start(yaml);

@@ -36,7 +36,7 @@ fn crawl(exporter: &Exporter, start: &str) -> BTreeMap<String, u16> {
 }
 
 #[test]
-fn every_link_leads_somewhere_below_any_prefix() {
+fn every_link_works_with_any_route_prefix() {
     for prefix in ["/", "/a/b/"] {
         let exporter = Exporter::start_with(MODULES, |options| {
             options.route_prefix = RoutePrefix::parse(prefix).unwrap();
@@ -61,7 +61,7 @@ fn every_link_leads_somewhere_below_any_prefix() {
 }
 
 #[test]
-fn the_page_of_a_probe_that_is_not_kept_leads_to_new_ones() {
+fn the_page_of_a_probe_without_history_links_to_new_probes() {
     let exporter = Exporter::start_with(MODULES, |options| options.history_limit = 0);
     let page = exporter.get(&super::probe_page("connect", CLOSED)).text();
     let links: Vec<_> =
@@ -73,7 +73,7 @@ fn the_page_of_a_probe_that_is_not_kept_leads_to_new_ones() {
 }
 
 #[test]
-fn the_button_probes_the_same_again() {
+fn the_button_repeats_the_same_probe() {
     let exporter = Exporter::start(MODULES);
     let target = "no such\u{200b} host\"<>&";
     let query = url::form_urlencoded::Serializer::new(String::new())

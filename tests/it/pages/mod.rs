@@ -50,7 +50,7 @@ fn assert_page(answer: &Answer, status: u16) -> String {
 }
 
 #[test]
-fn pages_can_do_nothing_and_nothing_is_kept_of_them() {
+fn pages_are_inert_and_not_stored() {
     let exporter = Exporter::start(MODULES);
     for (path, status) in [
         (probe_page("connect", CLOSED), 200),
@@ -82,7 +82,7 @@ fn pages_can_do_nothing_and_nothing_is_kept_of_them() {
 }
 
 #[test]
-fn a_probe_is_metrics_unless_its_query_asks_for_a_page() {
+fn a_probe_returns_metrics_unless_its_query_requests_html() {
     let exporter = Exporter::start(MODULES);
     let browser = [("Accept", "text/html,application/xhtml+xml;q=0.9,*/*;q=0.8")];
     let answer = exporter.request("GET", &probe_path("connect", CLOSED), &browser);
@@ -92,7 +92,7 @@ fn a_probe_is_metrics_unless_its_query_asks_for_a_page() {
 }
 
 #[test]
-fn a_page_tells_what_the_module_demands_and_what_of_it_failed_first() {
+fn a_page_lists_failed_checks_before_passed_ones() {
     let server = RUNTIME.block_on(http([status(500).body("an error")]).start());
     let exporter = Exporter::start(MODULES);
     let answer = exporter.get(&probe_page("picky", &server.address.to_string()));
@@ -106,7 +106,7 @@ fn a_page_tells_what_the_module_demands_and_what_of_it_failed_first() {
 }
 
 #[test]
-fn every_hop_is_on_the_page_and_a_chain_only_once() {
+fn a_page_shows_every_hop_and_each_chain_once() {
     let pki = pki(leaf("localhost").also("IP:127.0.0.1"));
     let answers = [redirect("/second"), redirect("/third"), ok("done")];
     let server = http(answers).over_tls(pki.server().context());
@@ -141,7 +141,7 @@ fn every_hop_is_on_the_page_and_a_chain_only_once() {
 }
 
 #[test]
-fn the_filter_takes_what_is_wanted_and_counts_the_rest() {
+fn the_filter_selects_probes_and_counts_the_hidden_ones() {
     let server = RUNTIME.block_on(http([ok("fine")]).start());
     let exporter = Exporter::start(MODULES);
     let good = server.address.to_string();

@@ -244,7 +244,7 @@ async fn answer_http2<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(stream
 #[cfg(test)]
 mod tests {
     #[test]
-    fn the_brotli_sample_is_brotli() {
+    fn the_brotli_sample_can_be_decompressed() {
         let mut out = Vec::new();
         brotli_decompressor::BrotliDecompress(&mut &super::BROTLI[..], &mut out).unwrap();
         assert_eq!(out, b"hello, packed");

@@ -64,7 +64,7 @@ fn every_case_answers_as_recorded_from_blackbox_exporter() {
 }
 
 #[test]
-fn without_extra_metrics_nothing_is_left_that_blackbox_exporter_lacks() {
+fn without_extra_metrics_only_metrics_of_blackbox_exporter_remain() {
     let stage = Stage::set();
     let modules = stage.modules.replace("{prober: ", "{extra_metrics: false, prober: ");
     let ours = Exporter::start(&modules);

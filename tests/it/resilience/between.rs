@@ -67,7 +67,7 @@ fn try_all(cases: Vec<Case>, keys: &str) {
 const OK: &str = "HTTP/1.1 200 OK\r\n";
 
 #[test]
-fn proxies_without_measure_are_withstood() {
+fn hostile_proxies_are_bounded() {
     let denied = "HTTP/1.1 403 Forbidden\r\n\r\n";
     let long_name = b"\x05\x00\x05\x00\x00\x03\xff".to_vec();
     let cases = vec![
@@ -93,7 +93,7 @@ fn proxies_without_measure_are_withstood() {
 }
 
 #[test]
-fn token_servers_without_measure_are_withstood() {
+fn hostile_token_servers_are_bounded() {
     let body = format!("{OK}\r\n");
     let cases = vec![
         answering("no word", "timeout", raw("").hang()),

@@ -25,7 +25,7 @@ const CROWD: usize = 200;
 const OTHERS: usize = 20;
 
 #[test]
-fn many_waiting_probes_are_answered_and_delay_no_other() {
+fn many_waiting_probes_are_answered_and_do_not_delay_others() {
     let exporter = Running::start(MODULES, &[]);
     let address = exporter.address;
     let (silent, healthy) = (greeting("", Wait), greeting("hello\r\n", Close));

@@ -110,7 +110,7 @@ fn octets(counts: [u8; 4], rest: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn answers_that_make_no_sense_are_refused() {
+fn malformed_responses_are_rejected() {
     let own_end = octets([1, 1, 0, 0], b"\xc0\x0c\x00\x01\x00\x01");
     let circle = octets([1, 1, 0, 0], b"\x01a\xc0\x10\x01b\xc0\x0c\x00\x01\x00\x01");
     let labels = octets([0, 1, 0, 0], &[0x3f; 400]);

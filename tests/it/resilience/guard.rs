@@ -70,7 +70,7 @@ fn password_guessing_does_not_delay_scrapes() {
 }
 
 #[test]
-fn unfinished_handshakes_cost_little_and_are_closed() {
+fn unfinished_handshakes_use_little_memory_and_are_closed() {
     const STRANGERS: usize = 200;
     let web = Web::new();
     let exporter = start(&web, &tls_section(""));
@@ -106,7 +106,7 @@ fn unfinished_handshakes_cost_little_and_are_closed() {
 }
 
 #[test]
-fn many_handshakes_at_once_are_all_made() {
+fn many_concurrent_handshakes_all_succeed() {
     let web = &Web::new();
     let exporter = start(web, &tls_section(""));
     let address = exporter.address;

@@ -77,7 +77,7 @@ fn endless_servers_are_cut_off() {
 }
 
 #[test]
-fn heads_without_measure_are_refused() {
+fn oversized_headers_are_rejected() {
     let attacks = [
         ("a long header", "too_large", raw(format!("{OK}X: {}", "x".repeat(1 << 20))).hang()),
         ("a header without end", "too_large", endless(&format!("{OK}X: "), "x")),
@@ -106,7 +106,7 @@ fn heads_without_measure_are_refused() {
 }
 
 #[test]
-fn servers_with_useless_answers_fail_at_once() {
+fn servers_with_useless_responses_fail_immediately() {
     let short = raw(format!("{OK}Content-Length: 9\r\n\r\nhello"));
     let asked = [
         ("closes without a word", "closed", raw("")),
@@ -132,7 +132,7 @@ fn servers_with_useless_answers_fail_at_once() {
 }
 
 #[test]
-fn redirects_without_end_are_followed_ten_times() {
+fn endless_redirects_are_followed_ten_times() {
     let cookies = (0..11).map(|number| {
         let cookie = |index| format!("c{number}x{index}={}", "x".repeat(4000));
         (0..100).fold(redirect("/"), |answer, index| answer.header("Set-Cookie", cookie(index)))
@@ -158,7 +158,7 @@ fn compressed_bombs_are_cut_off() {
 }
 
 #[test]
-fn the_part_of_a_body_that_checks_keep_is_limited() {
+fn the_part_of_a_body_that_checks_buffer_is_limited() {
     let body = |more| endless(&format!("{OK}\r\n"), more);
     let attacks = [
         attack("a pattern", "pattern", "too_large", [body("x")]),

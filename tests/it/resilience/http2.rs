@@ -91,7 +91,7 @@ fn endless_servers_are_cut_off() {
 }
 
 #[test]
-fn frames_without_measure_are_refused() {
+fn excessive_frames_are_rejected() {
     let open = |payload: &[u8]| frame(HEADERS, 0, 1, payload);
     let more = frame(CONTINUATION, 0, 1, &[]);
     let header = indexed_header(3000);

@@ -54,7 +54,7 @@ fn abandoned_probes_end_for_every_target() {
 }
 
 #[test]
-fn scrapers_that_ask_much_and_read_nothing_take_little() {
+fn scrapers_that_read_no_response_use_little_memory() {
     const SCRAPERS: usize = 6;
     let exporter = Running::start(MODULES, &[]);
     // The pages of the binary that answer are not what scrapers take.
@@ -84,7 +84,7 @@ fn scrapers_that_ask_much_and_read_nothing_take_little() {
 
 /// A head that never ends is given up; its sender holds nobody up meanwhile.
 #[test]
-fn scrapers_that_never_finish_their_request_are_sent_away() {
+fn unfinished_requests_are_answered_with_408() {
     let exporter = Running::start(MODULES, &[]);
     let mut scraper = connect(exporter.address);
     write!(scraper, "GET /metrics HTTP/1.1\r\nX: ").unwrap();

@@ -38,7 +38,7 @@ fn repeat(text: &str) -> Peer {
 }
 
 #[test]
-fn peers_with_useless_answers_are_cut_off() {
+fn peers_with_useless_responses_are_cut_off() {
     let long_line = "x".repeat(65_000) + "\r\n";
     let attacks = [
         attack("no word", "plain", "timeout", greeting("", Wait)),
@@ -62,7 +62,7 @@ fn peers_with_useless_answers_are_cut_off() {
 }
 
 #[test]
-fn long_lines_do_not_keep_a_pattern_busy() {
+fn long_lines_do_not_block_a_costly_pattern() {
     let line = "x".repeat(65_000) + "\n";
     let attacks =
         [1, 2, 3, 4].map(|_| attack("long lines", "costly", "timeout|too_large", repeat(&line)));
@@ -70,7 +70,7 @@ fn long_lines_do_not_keep_a_pattern_busy() {
 }
 
 #[test]
-fn plaintext_before_tls_does_not_count_after_the_handshake() {
+fn plaintext_before_tls_is_ignored_after_the_handshake() {
     let context = tls::server(&leaf("127.0.0.1").self_signed()).context();
     let injecting = peer(move |mut visit| {
         let context = context.clone();

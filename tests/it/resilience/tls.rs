@@ -71,7 +71,7 @@ fn endless_handshakes_are_cut_off() {
 }
 
 #[test]
-fn handshakes_that_make_no_sense_are_refused() {
+fn malformed_handshakes_are_rejected() {
     let server = tls::server(&LEAF);
     let noise = Tampering::NoiseBehindFirstRecord;
     let old = server.clone().version(SslVersion::TLS1_2);
@@ -112,7 +112,7 @@ fn maze(certificates: usize) -> TlsServer {
 }
 
 #[test]
-fn chains_without_measure_are_refused() {
+fn oversized_certificate_chains_are_rejected() {
     // More than 256 KiB, which is as much as a handshake message may have.
     let long = maze(1000);
     let attacks = [

@@ -75,7 +75,7 @@ fn basic(user: &str, password: &str) -> String {
 }
 
 #[test]
-fn credentials() {
+fn credentials_are_redacted() {
     let password = planted("password");
     let in_file = planted("password-file");
     let token = planted("credentials");
@@ -124,7 +124,7 @@ fn credentials() {
 }
 
 #[test]
-fn headers() {
+fn headers_are_redacted() {
     let of_file = file(&planted("header-file"));
     let names = ["Authorization", "Cookie", "X-Api-Key", "X-Auth-Token", "Proxy-Authorization"];
     let mut cases: Vec<_> = names
@@ -175,7 +175,7 @@ fn headers() {
 }
 
 #[test]
-fn targets_and_redirects() {
+fn targets_and_redirects_are_redacted() {
     let password = planted("target-password");
     let parameter = planted("parameter");
     let location = planted("location");
@@ -222,7 +222,7 @@ fn refusing(what: &'static str, keys: &str, said: &str, used: &str) -> Case {
 }
 
 #[test]
-fn proxies() {
+fn proxy_credentials_are_redacted() {
     let password = planted("proxy");
     let header = planted("connect");
     let login = basic("u", &password);
@@ -264,7 +264,7 @@ fn proxies() {
 }
 
 #[test]
-fn keys() {
+fn private_keys_are_redacted() {
     let root = authority("Client Root").self_signed();
     let client = leaf("client.example").signed_by(&root);
     let own = leaf("127.0.0.1").self_signed();
@@ -309,7 +309,7 @@ fn keys() {
 }
 
 #[test]
-fn metadata() {
+fn grpc_metadata_is_redacted() {
     let value = planted("metadata");
     let server = Rc::new(RUNTIME.block_on(GrpcServer::start("127.0.0.1", None)));
     let heard = |server: &Rc<GrpcServer>| {

@@ -27,7 +27,7 @@ fn over_tcp(what: &'static str, steps: &str, script: TcpServer, success: bool, u
 }
 
 #[test]
-fn dialogues_that_are_cut_off() {
+fn secrets_of_dialogues_that_time_out_are_redacted() {
     let password = planted("cut");
     let soon = |case: Case| Case { module: case.module.replace("20s", "700ms"), ..case };
     let (half, _) = password.split_at(password.len() - 2);
@@ -74,7 +74,7 @@ fn dialogues_that_are_cut_off() {
 }
 
 #[test]
-fn lines_and_bytes() {
+fn secret_lines_and_bytes_are_redacted() {
     let password = planted("send");
     let expected = planted("expect");
     let bytes = planted("bytes");
@@ -141,7 +141,7 @@ fn lines_and_bytes() {
 }
 
 #[test]
-fn lines_on_a_unix_socket() {
+fn secret_lines_on_a_unix_socket_are_redacted() {
     let password = planted("unix");
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("socket");
@@ -178,7 +178,7 @@ fn over_websocket(
 }
 
 #[test]
-fn messages() {
+fn websocket_messages_are_redacted() {
     let message = planted("message");
     let key = planted("key");
     let password = planted("websocket");

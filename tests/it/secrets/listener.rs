@@ -11,7 +11,7 @@ use crate::{fixtures::tls::leaf, harness::request, running::Running};
 const HASH: &str = "$2b$04$uMS4Wq4ZvQ1cvZvUYHMzQO0eWjdz0vyoyhYIaPRL4gaSgiUuGDDLG";
 
 #[test]
-fn users_and_their_hashes() {
+fn users_and_their_hashes_are_redacted() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("web.yml");
     fs::write(&path, format!("basic_auth_users: {{alice: {HASH}}}")).unwrap();
@@ -44,7 +44,7 @@ fn users_and_their_hashes() {
 }
 
 #[test]
-fn the_key_of_the_listener() {
+fn the_key_of_the_listener_is_redacted() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("web.yml");
     let own = leaf("127.0.0.1").self_signed();

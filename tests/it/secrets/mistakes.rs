@@ -105,7 +105,7 @@ fn a_failed_reload_logs_no_secrets() {
 }
 
 #[test]
-fn requests_that_make_no_sense_are_answered_without_secrets() {
+fn responses_to_invalid_requests_contain_no_secrets() {
     let arguments = ["--log.level=debug", "--log.prober=debug"];
     let exporter = Running::start("modules: {it: {prober: http}}", &arguments);
     let secret = planted("request");

@@ -44,7 +44,7 @@ fn of(
 }
 
 #[test]
-fn tokens_and_what_they_are_asked_for_with() {
+fn tokens_and_the_secrets_of_token_requests_are_redacted() {
     let secret = planted("client-secret");
     let in_file = planted("client-secret-file");
     let secret_file = file(&in_file);

@@ -36,7 +36,7 @@ fn logs_of_a_target_are_the_latest_ones() {
 }
 
 #[test]
-fn logs_are_refused_in_upstreams_words() {
+fn logs_rejects_queries_with_the_messages_of_blackbox_exporter() {
     let exporter = Exporter::start(MODULES);
     let both = "Probe id and target can't be defined at the same time\n";
     let neither = "Probe id or target must be defined as http query parameters\n";
@@ -61,7 +61,7 @@ fn logs_are_refused_in_upstreams_words() {
 }
 
 #[test]
-fn a_history_of_nothing_keeps_nothing() {
+fn a_history_limit_of_zero_keeps_nothing() {
     let exporter = Exporter::start_with(MODULES, |options| options.history_limit = 0);
     exporter.probe("connect", &closed_target());
     assert_eq!(exporter.get("/logs?id=0").status, 404);

@@ -71,7 +71,7 @@ fn stopping_lets_running_probes_finish_and_refuses_new_ones() {
 }
 
 #[test]
-fn many_slow_probes_leave_the_others_alone() {
+fn many_slow_probes_do_not_block_others() {
     let exporter = Exporter::start(MODULES);
     let target = Target::start();
     let path = probe_path("silent", &target.name());

@@ -52,7 +52,7 @@ fn closed_target() -> String {
 }
 
 #[test]
-fn every_route_answers_and_no_other_does() {
+fn every_route_and_no_other_path_answers() {
     let exporter = Exporter::start(MODULES);
     let metrics = "text/plain; version=0.0.4; charset=utf-8; escaping=underscores";
     let (text, bare) = ("text/plain; charset=utf-8", "text/plain");
@@ -104,7 +104,7 @@ fn head_is_get_without_a_body() {
 }
 
 #[test]
-fn parameters_come_from_the_url_alone() {
+fn parameters_are_read_from_the_url_only() {
     let exporter = Exporter::start(MODULES);
     let mut stream = connect(exporter.address);
     let body = "module=connect&target=x";
@@ -122,7 +122,7 @@ fn parameters_come_from_the_url_alone() {
 }
 
 #[test]
-fn requests_that_make_no_probe_are_refused_in_upstreams_words() {
+fn probe_rejects_queries_with_the_messages_of_blackbox_exporter() {
     let exporter = Exporter::start(MODULES);
     let scrape_timeout = "X-Prometheus-Scrape-Timeout-Seconds";
     let conflict = "host header defined both in module configuration (configured.example) and \
@@ -185,7 +185,7 @@ fn a_failed_probe_is_200_with_the_reason() {
 }
 
 #[test]
-fn metrics_are_compressed_and_typed_as_asked() {
+fn metrics_have_the_requested_compression_and_format() {
     let exporter = Exporter::start(MODULES);
     let target = Target::start();
     let path = probe_path("connect", &target.name());
@@ -236,7 +236,7 @@ fn the_configuration_is_shown_without_secrets() {
 }
 
 #[test]
-fn the_landing_page_shows_texts_from_strangers_as_texts() {
+fn the_landing_page_escapes_names_of_targets() {
     let exporter = Exporter::start(MODULES);
     exporter.probe("connect", "<script>alert(1)</script>\"'&");
     let answer = exporter.get("/");
@@ -249,7 +249,7 @@ fn the_landing_page_shows_texts_from_strangers_as_texts() {
 }
 
 #[test]
-fn the_exporter_counts_what_it_does() {
+fn the_exporter_counts_its_probes() {
     let exporter = Exporter::start(MODULES);
     let target = Target::start();
     let counted = |module: &str, result: &str| {
@@ -287,7 +287,7 @@ fn the_exporter_counts_what_it_does() {
 }
 
 #[test]
-fn several_addresses_serve_the_same() {
+fn several_listen_addresses_serve_the_same_routes() {
     let local: probe_exporter::app::ListenAddress = "127.0.0.1:0".parse().unwrap();
     let listen = Listen::Addresses(vec![local.clone(), local]);
     let options = Options { listen, ..Options::default() };

@@ -6,7 +6,7 @@ use super::MODULES;
 use crate::harness::Exporter;
 
 #[test]
-fn routes_lie_below_the_prefix() {
+fn routes_are_below_the_prefix() {
     let exporter = Exporter::start_with(MODULES, |options| {
         options.route_prefix = RoutePrefix::parse("/a/b").unwrap();
         options.external_url = Some(ExternalUrl::parse("https://example.com/a/b/").unwrap());
@@ -28,7 +28,7 @@ fn routes_lie_below_the_prefix() {
 }
 
 #[test]
-fn without_an_external_url_the_root_leads_to_the_prefix() {
+fn without_an_external_url_the_root_redirects_to_the_prefix() {
     let exporter = Exporter::start_with(MODULES, |options| {
         options.route_prefix = RoutePrefix::parse("a").unwrap();
     });

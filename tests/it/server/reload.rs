@@ -9,7 +9,7 @@ pub(super) const RELOADED: &str = "blackbox_exporter_config_last_reload_successf
 const RELOADED_AT: &str = "blackbox_exporter_config_last_reload_success_timestamp_seconds";
 
 #[test]
-fn a_reload_takes_a_good_file_and_leaves_a_bad_one() {
+fn a_reload_applies_a_valid_file_and_ignores_an_invalid_one() {
     let exporter = Exporter::start(MODULES);
     let reload = || exporter.request("POST", "/-/reload", &[]);
     let own = |name: &str| exporter.own_metrics().value(name).unwrap();
@@ -42,7 +42,7 @@ fn a_reload_takes_a_good_file_and_leaves_a_bad_one() {
 }
 
 #[test]
-fn the_file_is_looked_at_regularly_when_asked() {
+fn auto_reload_checks_the_file_regularly() {
     let exporter = Exporter::start_with(MODULES, |options| {
         options.auto_reload = Some(Duration::from_millis(20));
     });

@@ -11,7 +11,7 @@ const SUCCESSFUL: &str = "probe_exporter_web_config_last_reload_successful";
 const FAILED: &str = "probe_exporter_web_config_failed_reloads_total";
 
 #[test]
-fn users_come_and_go() {
+fn added_and_removed_users_take_effect() {
     let web = Web::new();
     let exporter = web.start(&users("alice", "secret"));
     assert_eq!([login(&exporter, "alice", "secret"), login(&exporter, "bob", "hush")], [200, 401]);
@@ -24,7 +24,7 @@ fn users_come_and_go() {
 }
 
 #[test]
-fn certificates_are_taken_from_files_that_change() {
+fn changed_certificate_files_take_effect() {
     let web = Web::new();
     let exporter =
         web.start_tls("  client_auth_type: VerifyClientCertIfGiven\n  client_ca_file: ca.pem\n");
@@ -93,7 +93,7 @@ fn an_invalid_certificate_keeps_the_old_one_until_it_is_valid_again() {
 }
 
 #[test]
-fn tls_does_not_vanish_while_the_exporter_runs() {
+fn a_reload_cannot_disable_tls() {
     let web = Web::new();
     let exporter = web.start_tls("");
     let metrics = || web.client().get(exporter.address, "/metrics").unwrap().metrics();
@@ -104,7 +104,7 @@ fn tls_does_not_vanish_while_the_exporter_runs() {
 }
 
 #[test]
-fn changes_are_in_the_log() {
+fn reloads_are_logged() {
     let web = Web::new();
     web.write("web.yml", "");
     let file = format!("--web.config.file={}", web.file().display());

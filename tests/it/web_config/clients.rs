@@ -60,7 +60,7 @@ fn each_client_auth_type_requires_the_right_certificates() {
 }
 
 #[test]
-fn a_verified_client_needs_a_certificate_that_is_good_for_that() {
+fn a_verified_client_needs_a_valid_client_certificate() {
     let web = Web::new();
     let exporter =
         web.start_tls("  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: ca.pem\n");
@@ -124,7 +124,7 @@ fn a_client_needs_one_of_the_allowed_names() {
 }
 
 #[test]
-fn versions_and_suites_are_those_of_the_file() {
+fn versions_and_cipher_suites_are_configurable() {
     let web = Web::new();
     let speaks = |exporter: &Exporter, version| {
         let client = web.client().changed(|tls| {
@@ -160,7 +160,7 @@ fn versions_and_suites_are_those_of_the_file() {
 }
 
 #[test]
-fn certificate_and_key_may_stand_in_the_file_itself() {
+fn certificate_and_key_may_be_inline() {
     let web = Web::new();
     let server = leaf("localhost").signed_by(&web.authority);
     let indented = |pem: String| pem.replace('\n', "\n    ");
@@ -192,7 +192,7 @@ fn a_request_without_tls_gets_an_explanation() {
 
 /// Prometheus and curl offer HTTP/2 first; they get HTTP/1.1.
 #[test]
-fn http_1_is_agreed_upon() {
+fn http1_is_negotiated() {
     let web = Web::new();
     let exporter = web.start(&(tls_section("") + "http_server_config: {http2: true}\n"));
     let mut chosen = None;

@@ -180,7 +180,7 @@ fn errors_name_their_position() {
 }
 
 #[test]
-fn a_bad_file_or_none_ends_the_start() {
+fn an_invalid_or_missing_file_is_a_start_error() {
     let web = Web::new();
     let (code, log) = told(&web, "basic_auth_users: {alice: secret, bob: secret}\nx: y\n", false);
     assert_eq!(code, Some(1));

@@ -4,7 +4,7 @@ use super::{Web, login, users};
 use crate::harness::Exporter;
 
 #[test]
-fn everything_needs_a_login() {
+fn every_path_requires_a_login() {
     let web = Web::new();
     let exporter = web.start(&users("alice", "secret"));
     let (right, wrong) = (super::basic("alice", "secret"), super::basic("alice", "guess"));
@@ -24,7 +24,7 @@ fn everything_needs_a_login() {
 }
 
 #[test]
-fn headers_are_on_every_answer() {
+fn configured_headers_are_in_every_response() {
     let web = Web::new();
     let text = users("alice", "secret")
         + "http_server_config:\n  headers:\n    X-Frame-Options: deny\n    \
@@ -63,7 +63,7 @@ fn more_requests_than_the_limit_are_refused() {
 }
 
 #[test]
-fn a_request_that_had_to_wait_for_its_token_finds_it() {
+fn the_rate_limit_admits_requests_again_after_its_interval() {
     let web = Web::new();
     let exporter = web.start("rate_limit: {interval: 200ms, burst: 1}\n");
     crate::harness::eventually("a token", || exporter.get("/").status == 200);
@@ -72,7 +72,7 @@ fn a_request_that_had_to_wait_for_its_token_finds_it() {
 }
 
 #[test]
-fn an_empty_file_is_no_guard() {
+fn an_empty_file_requires_neither_tls_nor_login() {
     let web = Web::new();
     for text in ["", "# nothing\n", "tls_server_config:\n", "basic_auth_users: {}\n"] {
         let exporter: Exporter = web.start(text);

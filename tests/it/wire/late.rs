@@ -48,7 +48,7 @@ const ANSWERS: &[(&str, &[Say], u32, u32)] = &[
 ];
 
 #[test]
-fn data_read_at_once_counts_in_the_right_phase() {
+fn the_delays_of_a_peer_count_in_the_right_phase() {
     each_answer(Duration::ZERO, |name, probed, processing, transfer| {
         let [found_processing, found_transfer] = phases(probed);
         // Without stamps, what a busy machine makes of a pause may be shorter than it was.

@@ -30,7 +30,7 @@ const KINDS: [(&str, &[&str]); 3] =
     [("icmp", &["icmp"]), ("tcp", &["http", "tcp"]), ("udp", &["dns_udp"])];
 
 #[test]
-fn the_kernel_stamps_what_arrives_over_both_families() {
+fn packets_have_kernel_timestamps_over_both_families() {
     for loopback in ["127.0.0.1", "[::1]"] {
         let Some(running) = probed(loopback, &[]) else { continue };
         let own = running.own_metrics();
@@ -45,7 +45,7 @@ fn the_kernel_stamps_what_arrives_over_both_families() {
 }
 
 #[test]
-fn everything_works_with_the_clock_of_the_process() {
+fn probes_work_without_kernel_timestamps() {
     let Some(running) = probed("127.0.0.1", &["--wire.user-clock"]) else { return };
     let own = running.own_metrics();
     for (kind, _) in KINDS {
@@ -128,7 +128,7 @@ fn echo(socket: &UdpSocket) {
 }
 
 #[test]
-fn a_lost_segment_of_the_handshake_is_part_of_connect_and_counted() {
+fn a_lost_syn_is_part_of_the_connect_phase_and_counted() {
     // Without a place in the queue of connections, Linux drops what would begin one; it is sent
     // again after a second.
     let listener = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
