@@ -1,4 +1,4 @@
-//! Listeners that systemd opened, handed over as it does: descriptors from 3 on, and two variables.
+//! Socket activation by systemd: file descriptors from 3 on, and two environment variables.
 
 use std::{
     fs,
@@ -15,21 +15,21 @@ use crate::{
     running::{BINARY, lines_of},
 };
 
-/// The binary with two descriptors; it ends with this.
+/// The binary with two file descriptors; it is killed when it is dropped.
 struct Activated {
     child: std::process::Child,
     log: Receiver<String>,
     _folder: TempDir,
 }
 
-/// The names that systemd gives the two.
+/// The environment variables for two file descriptors.
 const BOTH: &str = "LISTEN_FDS=2 LISTEN_PID=$$";
 
 impl Activated {
     fn start(first: OwnedFd, second: OwnedFd, said: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("blackbox.yml"), "modules: {connect: {prober: tcp}}").unwrap();
-        // The shell gets them as its input and output; its process becomes the exporter's.
+        // The shell gets them as stdin and stdout, and executes the exporter.
         let script = format!(
             "exec 3<&0 4<&1 0</dev/null 1>/dev/null; {said} exec {BINARY} --web.systemd-socket \
              --web.external-url=http://h/"
@@ -46,7 +46,7 @@ impl Activated {
         Self { child, log, _folder: folder }
     }
 
-    /// The log up to the line that holds `wanted`.
+    /// Reads the log up to the line that contains `wanted`.
     fn log_until(&self, wanted: &str) -> Vec<String> {
         let mut lines = Vec::new();
         while !lines.iter().any(|line: &String| line.contains(wanted)) {
@@ -56,7 +56,7 @@ impl Activated {
         lines
     }
 
-    /// The code with which it ends by itself.
+    /// Waits for the end; returns the exit code.
     fn code(mut self) -> Option<i32> {
         self.child.wait().unwrap().code()
     }

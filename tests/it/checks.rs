@@ -1,4 +1,4 @@
-//! Checks by name: all that is wrong with a target is told at once, and by which check.
+//! Named checks: all failed checks of a probe are reported.
 
 use crate::{
     fixtures::{
@@ -10,7 +10,7 @@ use crate::{
     probing::{Probed, failed, probe},
 };
 
-/// The names of the checks that failed, as the samples tell them.
+/// Returns the names of the failed checks from the samples.
 fn failed_checks(probed: &Probed) -> Vec<String> {
     let text = probed.text();
     let labels = text.lines().filter_map(|line| line.strip_prefix("probe_check_failed{check=\""));
@@ -44,7 +44,7 @@ async fn every_http_check_that_failed_is_named() {
             "valid_http_versions",
         ]
     );
-    // The first one decides, and what upstream says of patterns is as if no other had been made.
+    // The first failed check is the reason, and upstream's metric of patterns ignores later checks.
     probed.expect(&[&failed("check", "status"), "probe_failed_due_to_regex 0"]);
 }
 
@@ -92,7 +92,7 @@ async fn the_step_of_a_dialogue_that_failed_is_named() {
     assert_eq!(failed_checks(&probed), ["greeted back"]);
     probed.expect(&[&failed("check", "dialogue")]);
 
-    // One that the deadline cut off failed, too.
+    // A step that the deadline interrupts has failed, too.
     let server = tcp().say("220 hello\n").line().line().start().await;
     let probed = probe(&module(", timeout: 1s"), server.address).await;
     assert_eq!(failed_checks(&probed), ["greeted back"]);

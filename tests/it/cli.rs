@@ -1,4 +1,4 @@
-//! The commands of the real binary, as people and scripts meet them.
+//! The commands of the binary.
 
 use std::{
     fs,

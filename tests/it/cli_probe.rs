@@ -1,4 +1,4 @@
-//! `probe_exporter probe`: what it probes with, what it prints, how it ends.
+//! `probe_exporter probe`: configuration, output and exit codes.
 
 use std::{
     fs,
@@ -32,7 +32,7 @@ modules:
   silent: {prober: tcp, tcp: {query_response: [{expect: never}]}}
 ";
 
-/// Exit code, standard output and standard error of `probe` with these arguments.
+/// Runs `probe` with these arguments; returns exit code, standard output and standard error.
 fn probed(arguments: &[&str]) -> (Option<i32>, String, String) {
     let arguments = [&["probe"], arguments].concat();
     let (_, output) = run_with(&[("blackbox.yml", MODULES.as_bytes())], &arguments);
@@ -185,7 +185,7 @@ fn a_watch_that_is_interrupted_during_its_first_probe_exits_with_code_2() {
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    // Once it is connected it waits for an answer.
+    // The probe waits for data when it is connected.
     let _connection = silent.accept().unwrap();
     kill_process(Pid::from_child(&child), Signal::INT).unwrap();
     let output = child.wait_with_output().unwrap();

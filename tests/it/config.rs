@@ -1,9 +1,9 @@
-//! Configuration files as data: what is refused and with which words, what loads, and what is
-//! printed.
+//! Configuration files as data: invalid files with their errors, valid files, and printed
+//! configurations.
 //!
-//! A file in `invalid/` opens with comments that are the errors it gives, all of them; a file in
-//! `valid/` with the warnings it gives, if any. With `BLESS=1` in the environment these comments
-//! are written anew, for somebody to read.
+//! A file in `invalid/` begins with comments that are all its errors, a file in `valid/`
+//! with its warnings, if any. With `BLESS=1` in the environment these comments
+//! are updated; review the difference.
 
 use std::{
     fs,
@@ -16,7 +16,7 @@ use strict_yaml::{
     tree::{self, Kind, Node},
 };
 
-/// The comments that a test reads begin with this.
+/// The prefix of comments that a test reads.
 const COMMENT: &str = "# ";
 
 #[test]
@@ -70,7 +70,7 @@ fn one_mistake_gives_one_error() {
             let (before, value) = lines[number].split_at(column - 1);
             lines[number] = match key {
                 Some(length) => format!("{before}{}x{}", &value[..length], &value[length..]),
-                // The lines of a literal block would be left alone.
+                // The lines of a literal block are text.
                 None if !before.trim_end().ends_with([':', '-', 'y']) => continue,
                 None => format!("{before}[[mistake]]"),
             };
@@ -113,7 +113,7 @@ fn files(folder: &str) -> Vec<PathBuf> {
     files
 }
 
-/// Compares the comments at the beginning of a file with what `tell` says of it.
+/// Compares the comments at the beginning of a file with the result of `tell`.
 fn check_comments(file: &Path, tell: impl Fn(&[u8]) -> Vec<String>) {
     let text = fs::read(file).unwrap();
     let mut expected = Vec::new();
@@ -130,7 +130,7 @@ fn check_comments(file: &Path, tell: impl Fn(&[u8]) -> Vec<String>) {
     }
 }
 
-/// Writes the comments anew. Places count from the file's beginning, so their number matters.
+/// Updates the comments. Their number changes the line numbers in them.
 fn bless(file: &Path, rest: &[u8], tell: impl Fn(&[u8]) -> Vec<String>) {
     let mut lines = Vec::new();
     for _ in 0..5 {

@@ -1,4 +1,4 @@
-//! The dns prober against servers that answer well, badly and not at all.
+//! The dns prober against servers with valid, invalid and no responses.
 
 use std::time::Duration;
 
@@ -14,12 +14,12 @@ use crate::{
     probing::{Probed, failed, probe},
 };
 
-/// A module that asks for the address of host.example, with more keys of the section.
+/// Returns a module that queries the address of host.example, with more keys of the section.
 fn module(keys: &str) -> String {
     format!("{{prober: dns, dns: {{query_name: Host.example, query_type: A{keys}}}}}")
 }
 
-/// Two addresses.
+/// Returns a response with two addresses.
 fn addresses() -> Message {
     message().answer(record("Host.example", A, &[127, 0, 0, 1])).answer(record(
         "Host.example",
@@ -28,7 +28,7 @@ fn addresses() -> Message {
     ))
 }
 
-/// Asks a server that is started for it.
+/// Starts a server and probes it.
 async fn ask(server: DnsServer, keys: &str) -> Probed {
     let server = server.start().await;
     probe(&module(keys), server.address).await
@@ -150,7 +150,7 @@ async fn patterns_match_the_text_of_records() {
     }
 }
 
-/// The rule does the opposite of its name; kept, because modules are written for what it does.
+/// The rule does the opposite of its name; existing modules depend on it.
 #[tokio::test]
 async fn w11_fail_if_all_match_fails_unless_all_match() {
     for (pattern, success) in [(r"127\.0\.0", true), (r"127\.0\.0\.1$", false), ("nothing", false)]

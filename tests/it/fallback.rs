@@ -1,4 +1,4 @@
-//! Certificates that BoringSSL refuses by itself: the probe begins again with another engine.
+//! Certificates that BoringSSL rejects itself: the probe restarts with the fallback engine.
 
 use futures_util::future::join_all;
 use probe_exporter::diagnostics::Reason;
@@ -48,7 +48,7 @@ async fn overlook(module: &str, target: &str, verified: bool) {
     let module = module.replace("TLS", &format!("tls_config: {{server_name: {HOST}, {trust}}}"));
     let module = format!("{{prober: {kind}, timeout: 10s, {module}}}");
     let target = target.replace("PORT", &server.address.port().to_string());
-    // The second probe knows the server, and makes one connection.
+    // The server is cached, so the second probe makes one connection.
     for handshakes in [1, 2] {
         let probed = probe(&module, &target).await;
         let result = if verified { "ok" } else { "unknown_authority" };

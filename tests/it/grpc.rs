@@ -1,4 +1,4 @@
-//! The grpc prober against a server whose answer depends on the service that is asked about.
+//! The grpc prober against a server whose response depends on the requested service.
 
 use socket2::Type;
 
@@ -130,7 +130,7 @@ async fn the_certificate_is_shown_over_tls() {
     let named = trusting(", server_name: grpc.example");
     probe(&named, server.address).await.expect(&["probe_success 1"]);
     let authorities = server.heard().into_iter().map(|head| head.uri.authority().unwrap().clone());
-    // As upstream addresses a server over TLS: by its name alone.
+    // As in upstream, the authority over TLS is the server name.
     assert_eq!(authorities.collect::<Vec<_>>(), ["127.0.0.1", "grpc.example"]);
 
     let unknown = probe(&module("tls: true"), server.address).await;
@@ -209,7 +209,7 @@ async fn w3_grpc_connects_to_the_address_it_reports() {
         }
     };
     let six = GrpcServer::start("::1", None).await;
-    // Literals of IPv6 work, with and without a scheme.
+    // IPv6 addresses work with and without a scheme.
     for target in [six.address.to_string(), format!("http://{}/path", six.address)] {
         probe(&module(""), target).await.expect(&["probe_success 1", "probe_ip_protocol 6"]);
     }

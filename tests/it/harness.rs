@@ -1,12 +1,12 @@
-//! The real exporter in this process, on a port of its own, spoken to over HTTP.
+//! The exporter in this process, on a free port, used over HTTP.
 //!
 //! ```ignore
 //! let exporter = Exporter::start("modules: {icmp: {prober: icmp}}");
 //! exporter.probe("icmp", "127.0.0.1").expect(&["probe_success 1", "probe_ip_protocol 4"]);
 //! ```
 //!
-//! Everything blocks, so that a test is a plain function and a failure points at its line. In an
-//! asynchronous test, run it on a thread of its own (`spawn_blocking`).
+//! All methods block, so that tests need no runtime and a failure points at its line. In an
+//! asynchronous test, call them in `spawn_blocking`.
 
 use std::{
     fs,
@@ -31,7 +31,7 @@ pub(crate) struct Exporter {
     thread: Option<JoinHandle<anyhow::Result<()>>>,
 }
 
-/// Nothing takes that long, not even on a busy machine; a test that waits for ever says nothing.
+/// Maximum time of a wait, even on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(100);
 
 impl Exporter {
@@ -40,7 +40,7 @@ impl Exporter {
         Self::start_with(yaml, |_| ())
     }
 
-    /// Starts one with this configuration and other options than the default ones.
+    /// Starts one with this configuration and changed options.
     pub(crate) fn start_with(yaml: &str, change: impl FnOnce(&mut Options)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = config_path(&folder);
@@ -77,12 +77,12 @@ impl Exporter {
         request(self.address, method, path, headers)
     }
 
-    /// The metrics of one probe. Module and target may hold anything.
+    /// Probes once; returns the metrics. Module and target are encoded.
     pub(crate) fn probe(&self, module: &str, target: &str) -> Metrics {
         self.probe_with(module, target, "", &[])
     }
 
-    /// The metrics of one probe with more in its query (`&hostname=...`) and with headers.
+    /// Probes once with more parameters (`&hostname=...`) and headers.
     pub(crate) fn probe_with(
         &self,
         module: &str,
@@ -106,7 +106,7 @@ impl Exporter {
         self.get("/metrics").metrics()
     }
 
-    /// Tells it to stop and waits until it has.
+    /// Stops it and waits for its end.
     pub(crate) fn stop(mut self) {
         self.finish();
     }
@@ -160,14 +160,14 @@ pub(crate) fn request(
     Answer::parse(&bytes)
 }
 
-/// A connection on which nothing waits for ever.
+/// Connects with timeouts.
 pub(crate) fn connect(address: SocketAddr) -> TcpStream {
     let stream = TcpStream::connect_timeout(&address, PATIENCE).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     stream
 }
 
-/// Looks until something holds; what never comes fails the test.
+/// Polls until a condition holds; panics after [`PATIENCE`].
 #[track_caller]
 pub(crate) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     let start = Instant::now();
@@ -187,7 +187,7 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    /// Reads a whole response, the connection being closed.
+    /// Parses a whole response.
     pub(crate) fn parse(bytes: &[u8]) -> Self {
         let end = bytes.windows(4).position(|window| window == b"\r\n\r\n");
         let end = end.unwrap_or_else(|| panic!("no head in {:?}", String::from_utf8_lossy(bytes)));

@@ -1,4 +1,4 @@
-//! Internationalised names: DNS, TLS and HTTP get their ASCII form, in every prober.
+//! Internationalized names: DNS, TLS and HTTP use their ASCII form, in every prober.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -17,7 +17,7 @@ use crate::{
 const MUNICH: &str = "xn--mnchen-3ya.test";
 const STREET: &str = "xn--strae-oqa.test";
 
-/// Modules and targets that mean a name outside ASCII, and the name that the server is asked for.
+/// Modules and targets with a non-ASCII name, and the server name (SNI) that the server receives.
 /// `TLS` stands for the keys that trust it, `NAME` for a `server_name`, `HELLO` for a dialogue that
 /// waits for the greeting, `PORT` for its port.
 const ROWS: [(&str, &str, &str); 20] = [
@@ -90,7 +90,7 @@ async fn a_redirect_may_name_an_internationalized_host() {
     assert_eq!(asked.server_name.as_deref(), Some(MUNICH));
     assert_eq!(asked.header("Host"), format!("{MUNICH}:{port}"));
 
-    // However it is written, it is the same host, and keeps the credentials.
+    // Both notations are the same host, so the credentials are sent again.
     let port = plain.address.port();
     let again = http([redirect(format!("http://{MUNICH}:{port}/")), ok("")]).start().await;
     let target = format!("http://m\u{fc}nchen.test:{}/", again.address.port());

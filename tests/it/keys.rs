@@ -1,21 +1,21 @@
-//! The tables of configuration keys in the documentation, made from the declarations of the keys:
+//! The tables of configuration keys in the documentation, generated from the declarations:
 //! `UPDATE=1` updates them.
 
 use std::{collections::BTreeSet, env, fmt::Write as _, fs};
 
 use probe_exporter::config::{DeclaredKey, declared_keys};
 
-/// The pages with tables. A table stands between a comment with the path of its section, such as
+/// The pages with tables. A table is between a comment with the path of its section, such as
 /// `<!-- keys: http.oauth2 -->`, and [`END`].
 const PAGES: [&str; 2] = ["docs/configuration.md", "docs/probers.md"];
 
 const START: &str = "<!-- keys: ";
 const END: &str = "<!-- end of keys -->";
 
-/// The section of the HTTP client keys, which the section `http` has too.
+/// The section with the HTTP client keys, which the section `http` also has.
 const HTTP_CLIENT: &str = "websocket.http_config";
 
-/// The section that stands for the keys which all probers but unix have.
+/// The section of the keys that all probers except unix have.
 const IP: &str = "ip";
 const IP_KEYS: [&str; 2] = ["preferred_ip_protocol", "ip_protocol_fallback"];
 
@@ -47,7 +47,7 @@ fn every_key_is_in_a_table() {
     assert!(missing.is_empty(), "in no table of {PAGES:?}: {missing:?}");
 }
 
-/// The keys of the table of a section.
+/// Returns the keys of the table of a section.
 fn rows(section: &str) -> Vec<DeclaredKey> {
     let path = |key: &DeclaredKey| key.section.join(".");
     let named = |key: &DeclaredKey, names: &[&str]| names.contains(&key.key.name);
@@ -82,7 +82,7 @@ fn table(section: &str) -> String {
     table
 }
 
-/// The words for a type, as docs/configuration.md explains them.
+/// Returns the name of a type, as docs/configuration.md explains it.
 fn kind(name: &str, type_name: &str) -> &'static str {
     match type_name {
         "String" if name.ends_with("_file") => "file",

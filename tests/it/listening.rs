@@ -1,6 +1,6 @@
-//! `--web.listen-address`: which families a listener takes, on hosts with and without IPv6.
+//! `--web.listen-address`: the address families of a listener, on hosts with and without IPv6.
 //!
-//! A test starts this binary again in a [`Namespace`], as [`inside`].
+//! A test starts [`inside`] of this binary in a [`Namespace`].
 
 use std::{
     env,
@@ -11,10 +11,10 @@ use probe_exporter::app::ListenAddress;
 
 use crate::namespace::Namespace;
 
-/// Names the kind of host that this binary was started on.
+/// Environment variable with the kind of host.
 const HOST: &str = "PROBE_EXPORTER_TEST_LISTENING_HOST";
 
-/// (address, over IPv4, over IPv6), as connections to loopback find them; upstream's were compared.
+/// (address, accepts over IPv4, accepts over IPv6), the same as in upstream.
 const ADDRESSES: [(&str, bool, bool); 13] = [
     (":0", true, true),
     ("0.0.0.0:0", true, true),
@@ -49,7 +49,7 @@ fn a_host_without_ipv6_is_reached_over_ipv4() {
 
 #[track_caller]
 fn on_a_host(host: &str, setup: &str) {
-    // Names must not depend on the machine: Go's order of families is what counts.
+    // The hosts file of the machine must not matter; the order of families is that of Go.
     let setup = &format!(
         "{setup}\n\
          hosts=$(readlink -m /etc/hosts)\n\
@@ -61,7 +61,7 @@ fn on_a_host(host: &str, setup: &str) {
         .run("listening::inside", &[(HOST, host)]);
 }
 
-/// Not a test by itself: what the others start on a host of its own.
+/// Runs only when the other tests start it in a namespace.
 #[test]
 fn inside() {
     let Ok(host) = env::var(HOST) else { return };
@@ -82,7 +82,7 @@ fn inside() {
         assert_eq!(takes("127.0.0.1"), over_v4, "{address} over IPv4 on a host {host}");
         assert_eq!(takes("::1"), over_v6 && has_ipv6, "{address} over IPv6 on a host {host}");
     }
-    // As upstream, and not one listener for each family.
+    // As in upstream, one listener serves both families.
     let first = "0.0.0.0:9115".parse::<ListenAddress>().unwrap().bind().unwrap();
     assert!("[::]:9115".parse::<ListenAddress>().unwrap().bind().is_err());
     drop(first);

@@ -1,4 +1,4 @@
-//! The text format 0.0.4, read strictly, and expectations about it.
+//! A strict parser of the text format 0.0.4, and expectations about its samples.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -26,7 +26,7 @@ pub(crate) struct Sample {
 }
 
 impl Metrics {
-    /// Reads a whole answer, and panics at the first line that is not as it must be.
+    /// Parses a whole response; panics at the first invalid line.
     pub(crate) fn parse(text: &str) -> Self {
         let mut metrics = Self { text: text.to_owned(), ..Self::default() };
         assert!(text.is_empty() || text.ends_with('\n'), "no line end at the end of\n{text}");
@@ -50,7 +50,7 @@ impl Metrics {
         found.next().map(|sample| sample.value)
     }
 
-    /// Demands samples, each written as in the text: `probe_success 1`. The value `*` is any.
+    /// Expects samples in the text format: `probe_success 1`. The value `*` matches any.
     #[track_caller]
     pub(crate) fn expect(&self, lines: &[&str]) -> &Self {
         for line in lines {
@@ -69,7 +69,7 @@ impl Metrics {
         self
     }
 
-    /// Demands that families are absent.
+    /// Expects that families are absent.
     #[track_caller]
     pub(crate) fn expect_absent(&self, names: &[&str]) -> &Self {
         for name in names {

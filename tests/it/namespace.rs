@@ -1,6 +1,6 @@
-//! Starts this test binary again in namespaces of its own, perhaps as another user.
+//! Starts this test binary again in new namespaces, optionally as another user.
 //!
-//! This needs root; a test that cannot have it is skipped.
+//! This needs root; without it, a test is skipped.
 
 use std::{
     env,
@@ -12,7 +12,7 @@ use test_fixtures::{Missing, skip};
 /// Exit code of the shell if it cannot set up the namespace or change the user.
 const NOT_POSSIBLE: i32 = 77;
 
-/// A network that nobody else has, with file systems and processes of its own.
+/// New network, mount and process namespaces.
 pub(crate) struct Namespace<'n> {
     /// Shell commands that set it up.
     pub(crate) setup: &'n str,

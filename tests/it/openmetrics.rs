@@ -1,4 +1,4 @@
-//! OpenMetrics 1.0, held to its grammar: what Prometheus would refuse fails here.
+//! A strict check of the OpenMetrics 1.0 grammar.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,7 @@ struct Family<'t> {
     kind: &'t str,
 }
 
-/// Reads the whole text; says which line is wrong. Gives back the names of the samples.
+/// Checks the whole text; returns the names of the samples, or the invalid line.
 fn check(text: &str) -> Result<BTreeSet<String>, String> {
     let body = text.strip_suffix("# EOF\n").ok_or("no end")?;
     let (mut families, mut samples, mut names) =
@@ -60,7 +60,7 @@ fn is_name(text: &str) -> bool {
     text.chars().all(legal) && !text.starts_with(|c: char| c.is_ascii_digit()) && !text.is_empty()
 }
 
-/// Backslashes only before what they may escape, quotes only behind them.
+/// Checks that backslashes and quotes are escaped.
 fn is_escaped(text: &str) -> bool {
     let mut characters = text.chars();
     while let Some(character) = characters.next() {
@@ -75,7 +75,7 @@ fn is_escaped(text: &str) -> bool {
     true
 }
 
-/// `a="b",c="d"}`, with a bound if it is a bucket's.
+/// Checks labels such as `a="b",c="d"}`; those of a bucket need `le`.
 fn are_labels(text: &str, bucket: bool) -> bool {
     let Some(mut rest) = text.strip_suffix('}') else { return false };
     let mut names = BTreeSet::new();
@@ -194,7 +194,7 @@ fn label_names_are_escaped_as_the_scraper_requests() {
     });
     let text =
         |escaping: &str| format!("text/plain; version=0.0.4; charset=utf-8; escaping={escaping}");
-    // By default, Prometheus 3 asks like this, and Prometheus 2 like the row below.
+    // The default `Accept` headers of Prometheus 3 and 2.
     let prometheus_3 = "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,\
                         application/openmetrics-text;version=0.0.1;q=0.5,\
                         text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,\

@@ -1,4 +1,4 @@
-//! A probe's duration is accounted for: by its phases, and by what was the exporter's own.
+//! The duration of a probe is the sum of its phases and the overhead of the exporter.
 
 use std::time::Duration;
 
@@ -77,7 +77,7 @@ fn phases_and_overhead_add_up_to_the_duration() {
         ("icmp", "127.0.0.1".to_owned()),
     ] {
         let probed = exporter.probe(module, &target);
-        // Where this process may not send ICMP packets, the sum holds all the same.
+        // The sum is correct even if this process may not send ICMP packets.
         if module != "icmp" {
             probed.expect(&["probe_success 1"]);
         }
@@ -102,7 +102,7 @@ modules:
     for (module, target) in [("http3", served.address), ("http3_cut", silent)] {
         let probed = exporter.probe(module, &format!("https://{target}"));
         let missing = duration(&probed) - accounted(&probed);
-        // What is waited for in vain is in no phase, and no overhead either.
+        // A wait without a result is in no phase and not in the overhead.
         if module == "http3" {
             probed.expect(&["probe_success 1"]);
             assert!(missing.abs() < 1e-6, "{missing} s are missing in\n{}", probed.text());
@@ -136,7 +136,7 @@ fn waiting_for_the_end_of_a_connection_is_not_overhead() {
     let exporter = Exporter::start(MODULES);
     let closing = |said: &'static str| {
         peer(move |mut visit| async move {
-            // All of them speak first.
+            // All probers send data first.
             visit.stream.read_u8().await?;
             visit.say(said).await?;
             tokio::time::sleep(TAKEN).await;

@@ -1,5 +1,5 @@
-//! One probe as a request makes it, without the web server around it: a module goes in, metrics
-//! come out.
+//! One probe without the web server: takes a module, returns
+//! metrics.
 
 use std::{fmt::Display, sync::Arc};
 
@@ -36,14 +36,14 @@ pub(crate) async fn probe_by(
     Probed { report: probe::run(request, Arc::new(resolver)).await }
 }
 
-/// A probe that was made.
+/// The report of a probe.
 pub(crate) struct Probed {
     report: ProbeReport,
 }
 
 impl Probed {
-    /// Looks for each sample. One that is a name alone must be there with any value; one after a
-    /// `!` must not be there.
+    /// Expects each sample. A name without a value matches any value. A sample after
+    /// `!` must not exist.
     #[track_caller]
     pub(crate) fn expect(&self, samples: &[&str]) -> &Self {
         for sample in samples {
@@ -74,13 +74,13 @@ impl Probed {
         self.report.metrics.render()
     }
 
-    /// The words of the failure, and nothing when the probe succeeded.
+    /// Returns the message of the failure; empty if the probe succeeded.
     pub(crate) fn failure(&self) -> &str {
         self.report.verdict.as_ref().err().map_or("", |failure| &failure.message)
     }
 }
 
-/// The sample that says why a probe failed.
+/// Returns the sample with the reason of a failure.
 pub(crate) fn failed(stage: &str, reason: &str) -> String {
     format!("probe_failure_info{{reason=\"{reason}\",stage=\"{stage}\"}} 1")
 }

@@ -209,7 +209,7 @@ fn sigterm_waits_for_running_probes() {
     let mut scraper = connect(running.address);
     let path = probe_path("silent", &target.local_addr().unwrap().to_string());
     write!(scraper, "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
-    // Once the target is connected, the probe runs.
+    // The probe runs when the target is connected.
     let (mut peer, _) = target.accept().unwrap();
     running.signal(Signal::TERM);
     running.wait_for("exiting gracefully");

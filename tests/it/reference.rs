@@ -1,4 +1,4 @@
-//! The reference of metrics, docs/metrics.md, is made from the code: `UPDATE=1` writes it anew.
+//! The reference of metrics, docs/metrics.md, is generated from the code: `UPDATE=1` writes it.
 
 use std::{collections::BTreeMap, env, fmt::Write as _, fs};
 
@@ -62,7 +62,7 @@ async fn metrics_marked_always_are_exported_when_resolution_fails() {
     }
 }
 
-/// The reference says this about the phases of a websocket probe, where upstream's are odd.
+/// The reference documents the phases of a websocket probe, which are unusual in upstream.
 #[tokio::test]
 async fn phases_of_an_upgrade_are_exported_as_far_as_it_came() {
     let phase = |name| format!("probe_websocket_duration_seconds{{phase=\"{name}\"}}");
@@ -142,7 +142,7 @@ fn row(metric: &Description) -> String {
     format!("| `{}`{new} | {meaning} | {unit} | {} |\n", metric.name, metric.when)
 }
 
-/// The exporter's own metrics: type and help by name.
+/// Returns type and help of the exporter's own metrics, by name.
 fn own_metrics() -> BTreeMap<String, (String, String)> {
     let web_config = tempfile::NamedTempFile::new().unwrap();
     let exporter = Exporter::start_with("modules: {tcp: {prober: tcp}}", |options| {

@@ -1,4 +1,4 @@
-//! The real binary, serving: its log, its memory, its open files.
+//! The binary in a process of its own: its log, memory and open files.
 
 use std::{
     env, fs,
@@ -20,10 +20,10 @@ use crate::{
 
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_probe_exporter");
 
-/// Names another binary, for measurements of a release build.
+/// Environment variable with the path of another binary, for measurements of a release build.
 const OTHER_BINARY: &str = "PROBE_EXPORTER_BINARY";
 
-/// A binary that serves until it is dropped.
+/// A running exporter; it stops when it is dropped.
 pub(crate) struct Running {
     pub(crate) address: SocketAddr,
     child: Child,
@@ -39,7 +39,7 @@ impl Running {
         Self::start_in(&[], yaml, arguments)
     }
 
-    /// The same with more in its environment.
+    /// Starts one with more environment variables.
     pub(crate) fn start_in(environment: &[(&str, &str)], yaml: &str, arguments: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let config = config_path(&folder);
@@ -131,7 +131,7 @@ impl Running {
         kill_process(pid, signal).unwrap();
     }
 
-    /// Stops it and takes all that it logged.
+    /// Stops it; returns its exit code and its log.
     pub(crate) fn stop(mut self) -> (Option<i32>, Vec<String>) {
         self.signal(Signal::TERM);
         let code = self.exit_code();
@@ -151,7 +151,7 @@ fn config_path(folder: &TempDir) -> PathBuf {
     folder.path().join("blackbox.yml")
 }
 
-/// The lines of a log, read on a thread of their own so that waiting for one can be given up.
+/// Reads the lines of a log on a thread of its own, so that a wait for one can time out.
 pub(crate) fn lines_of(log: ChildStderr) -> mpsc::Receiver<String> {
     let (sender, lines) = mpsc::channel();
     thread::spawn(move || {

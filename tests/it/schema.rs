@@ -68,7 +68,7 @@ impl Schema {
         self.properties(keywords, value, place)
     }
 
-    /// Checks the properties of an object, if the schema speaks of any.
+    /// Checks the properties of an object, if the schema declares any.
     fn properties(&self, keywords: &Map<String, Value>, value: &Value, place: &str) -> Checked {
         let (declared, others) = (keywords.get("properties"), keywords.get("additionalProperties"));
         if declared.is_none() && others.is_none() {

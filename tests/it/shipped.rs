@@ -1,4 +1,4 @@
-//! The files that users start from load, are complete, and name only things that exist.
+//! The shipped files load, are complete, and use only existing names.
 
 use std::{
     collections::BTreeSet,
@@ -195,7 +195,7 @@ fn catalogue() -> impl Iterator<Item = Description> {
     probe::catalogue().flat_map(|(_, metrics)| metrics.iter().copied())
 }
 
-/// The files of which one has to show the key.
+/// Returns the files of which one must show the key.
 fn examples_of(key: &DeclaredKey) -> Vec<PathBuf> {
     // Sections that several probers share are shown once.
     let section = key.section.iter().rev().find_map(|section| match *section {
@@ -211,11 +211,11 @@ fn examples_of(key: &DeclaredKey) -> Vec<PathBuf> {
     }
 }
 
-/// The metrics of probes, those of the exporter itself, and what Prometheus adds.
+/// Returns the metrics of probes, of the exporter itself and of Prometheus.
 fn exported() -> BTreeSet<String> {
     let mut names = BTreeSet::from(["up".to_owned()]);
     names.extend(catalogue().map(|metric| metric.name.to_owned()));
-    // A web config file has metrics of its own.
+    // A web config file adds metrics.
     let web_config = tempfile::NamedTempFile::new().unwrap();
     let exporter = Exporter::start_with("modules: {tcp: {prober: tcp}}", |options| {
         options.web_config_file = Some(web_config.path().to_owned());
@@ -225,7 +225,7 @@ fn exported() -> BTreeSet<String> {
     names
 }
 
-/// The names that recording rules give.
+/// Returns the names of recording rules.
 fn records() -> BTreeSet<String> {
     files("prometheus/rules", "yml").flat_map(|file| yaml_values(&file, "record")).collect()
 }
@@ -282,7 +282,7 @@ fn words(text: &str) -> BTreeSet<String> {
     text.split(|c: char| !c.is_alphanumeric() && c != '_').map(str::to_owned).collect()
 }
 
-/// The values of a key, wherever it stands in a YAML file.
+/// Returns the values of a key anywhere in a YAML file.
 fn yaml_values(file: &Path, key: &str) -> Vec<String> {
     let scalars = events(file).into_iter().map(|event| match event {
         Event::Scalar(value, ..) => Some(value.into_owned()),
@@ -316,7 +316,7 @@ fn panels(dashboard: &Value) -> Vec<&Value> {
     top.iter().chain(inside).collect()
 }
 
-/// The files of a folder; there has to be one.
+/// Returns the files of a folder; there must be one.
 fn files(folder: &str, extension: &'static str) -> impl Iterator<Item = PathBuf> {
     let files = files_below(Path::new(folder), extension);
     assert!(!files.is_empty(), "{folder} has no .{extension} files");

@@ -20,7 +20,7 @@ pub(crate) fn rust_files(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// A file without the tests at its bottom and without comments.
+/// Returns the code of a file without its tests and comments.
 pub(crate) fn code(file: &Path) -> String {
     let text = fs::read_to_string(file).unwrap();
     let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
@@ -28,7 +28,7 @@ pub(crate) fn code(file: &Path) -> String {
     code.collect::<Vec<_>>().join("\n")
 }
 
-/// The fields of the structs that are sections of the configuration: those that refuse unknown keys.
+/// Returns the fields of the structs that reject unknown keys: the sections of the configuration.
 pub(crate) fn settings_keys(file: &Path) -> BTreeSet<String> {
     let mut keys = BTreeSet::new();
     for declaration in code(file).split("deny_unknown_fields)]").skip(1) {
@@ -46,7 +46,7 @@ pub(crate) fn settings_keys(file: &Path) -> BTreeSet<String> {
     keys
 }
 
-/// The names of the metrics of probes that a file declares.
+/// Returns the names of the probe metrics that a file declares.
 pub(crate) fn declared_metrics(file: &Path) -> BTreeSet<String> {
     let code = code(file);
     let declarations = code.split("Metric::new(").skip(1);

@@ -11,12 +11,12 @@ use crate::{
     probing::{Probed, failed, probe, probe_with},
 };
 
-/// A module with these steps and more keys of the section.
+/// Returns a module with these steps and more keys of the section.
 fn module(steps: &str, keys: &str) -> String {
     format!("{{prober: tcp, tcp: {{query_response: [{steps}]{keys}}}}}")
 }
 
-/// Holds a dialogue with a server that is started for it.
+/// Starts a server and probes it with these steps.
 async fn talk(server: TcpServer, steps: &str) -> Probed {
     let server = server.start().await;
     probe(&module(steps, ""), server.address).await
@@ -125,7 +125,7 @@ async fn a_silent_peer_causes_a_timeout() {
 
 #[tokio::test]
 async fn w8_bytes_are_read_until_all_have_come() {
-    // Each piece waits for something of ours, so that no read can get two of them.
+    // Each part is sent after data of the client, so that no read returns two of them.
     let pieces = || tcp().bytes(1).say("HEL").bytes(1).say("LO");
     let sends = "{send: a, skip_newline_on_send: true}, {expect_bytes: HEL},
         {send: b, skip_newline_on_send: true}";
@@ -249,7 +249,7 @@ async fn tls_comes_before_the_dialogue() {
     ]);
 }
 
-/// Upstream then says that the chain ends in the year 1, and alerts fire.
+/// Upstream exports an expiry in the year 1, which causes alerts.
 #[tokio::test]
 async fn w14_without_verification_the_chain_expiry_is_correct_or_absent() {
     let trust = trust();
@@ -297,7 +297,7 @@ async fn a_dialogue_continues_over_tls_after_starttls() {
     let steps = "{expect: '^220', send: STARTTLS}, {expect: '^220', starttls: true},
         {send: 'EHLO prober'}, {expect: '^250'}";
     let keys = format!(", tls_config: {{{}}}", trust.keys);
-    // What came before TLS must not be taken for something that came over it.
+    // Plaintext before TLS must not be used as data after the handshake.
     for before_tls in ["", "250 injected\r\n"] {
         let mut server = script(before_tls).start().await;
         let probed = probe(&module(steps, &keys), server.address).await;

@@ -12,12 +12,12 @@ use crate::{
     probing::{failed, probe},
 };
 
-/// A module with these steps and more keys of the section.
+/// Returns a module with these steps and more keys of the section.
 fn module(steps: &str, keys: &str) -> String {
     format!("{{prober: unix, unix: {{query_response: [{steps}]{keys}}}}}")
 }
 
-/// A folder with the name of a socket in it.
+/// Returns a folder and the path of a socket in it.
 fn place() -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("socket");
@@ -104,7 +104,7 @@ async fn tls_verifies_the_server_name_of_the_module() {
     probe(&module(steps, &keys), path.display()).await.expect(&["probe_success 1"]);
 }
 
-/// Upstream crashes: an empty answer, no metrics, nothing in the history.
+/// Upstream crashes: an empty response, no metrics, no entry in the history.
 #[tokio::test]
 async fn w6_a_tls_file_that_cannot_be_read_is_a_failed_probe() {
     let (_folder, path) = place();
@@ -113,7 +113,7 @@ async fn w6_a_tls_file_that_cannot_be_read_is_a_failed_probe() {
     probe(&module("", keys), path.display())
         .await
         .expect(&["probe_success 0", &failed("tls", "unusable_file")]);
-    // It is told without bothering the target: the only connection is this one.
+    // The failed probe did not connect: the only connection is this one.
     probe("{prober: unix}", path.display()).await.expect(&["probe_success 1"]);
     assert_eq!(server.heard().await, "");
 }
@@ -125,7 +125,7 @@ async fn a_socket_without_write_permission_fails_with_an_explanation() {
     let _server = tcp().start_at(&path);
     fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).unwrap();
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
-    // Of this thread alone, which the probe runs on; without effect where we are not root.
+    // It applies to this thread only, on which the probe runs, and has no effect without root.
     let nobody = nix::unistd::setfsuid(65534.into());
     if !nobody.is_root() {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o000)).unwrap();

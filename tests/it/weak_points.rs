@@ -1,4 +1,4 @@
-//! The weak points of `blackbox_exporter`, by the numbers that tests bear in their names.
+//! The weak points of `blackbox_exporter`, by the numbers in the names of tests.
 
 use std::{fs, path::Path};
 

@@ -20,7 +20,7 @@ fn module(keys: &str) -> String {
     format!("{{prober: websocket, timeout: 20s, websocket: {{{keys}}}}}")
 }
 
-/// Holds a dialogue with a server that is started for it.
+/// Starts a server and probes it with these steps.
 async fn talk(server: WebsocketServer, steps: &str) -> Probed {
     let server = server.start().await;
     let module = module(&format!("query_response: [{steps}]"));

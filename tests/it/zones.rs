@@ -1,4 +1,4 @@
-//! Targets with the zone of an IPv6 address, in each way in which it may come.
+//! Targets with the zone of an IPv6 address, in every notation.
 
 use std::{
     io::{Read as _, Write as _},
@@ -22,7 +22,7 @@ async fn a_zone_is_accepted_in_every_notation() {
     thread::spawn(move || {
         while let Ok((mut stream, _)) = listener.accept() {
             thread::spawn(move || {
-                // Whoever only connects says nothing.
+                // A tcp probe sends nothing.
                 if stream.read(&mut [0; 1000]).is_ok_and(|length| length > 0) {
                     stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").unwrap();
                 }
@@ -44,7 +44,7 @@ async fn a_zone_is_accepted_in_every_notation() {
         let target = target.replace("PORT", &port.to_string());
         let module = format!("{{prober: {prober}, timeout: 60s}}");
         probe(&module, encoded(&target)).await.expect(&["probe_success 1"]);
-        // Encoded once too often by whoever scrapes.
+        // Encoded twice by the scraper.
         probe(&module, encoded(&encoded(&target))).await.expect(&["probe_success 1"]);
     }
 }

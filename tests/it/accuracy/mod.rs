@@ -1,7 +1,7 @@
-//! Readings against the kernel's stamps of the probe's own packets, when the processor is the
-//! exporter's and when it is not: a short form of `make accuracy`.
+//! Measured times compared with kernel timestamps of the same packets, on an idle and on a
+//! busy machine: a short form of `make accuracy`.
 //!
-//! Needs root and a network namespace; without them it is skipped.
+//! The test needs root and a network namespace, and is skipped without them.
 
 mod packets;
 mod statistics;
@@ -18,7 +18,7 @@ use crate::running::BINARY;
 /// More arguments for the exporter. With `--wire.user-clock` the test must fail.
 const FLAGS: &str = "PROBE_EXPORTER_ACCURACY_FLAGS";
 
-/// True delays: that of the loopback interface alone, and one like a network's.
+/// Delays of the peers.
 const DELAYS: [Duration; 2] = [Duration::ZERO, Duration::from_millis(5)];
 
 #[test]
@@ -37,7 +37,7 @@ fn measured_times_stay_accurate_when_the_process_gets_little_cpu_time() {
     }
 }
 
-/// Takes each reading at each delay some times, and bounds how far they are off.
+/// Measures each time at each delay several times, and limits the errors.
 #[track_caller]
 fn check(stage: &mut Stage, condition: &str, group: Option<Group>, times: usize) {
     let arguments = env::var(FLAGS).unwrap_or_default();
@@ -69,8 +69,8 @@ fn check(stage: &mut Stage, condition: &str, group: Option<Group>, times: usize)
     let statistics = Statistics::of(errors).unwrap();
     let wanted = times * Reading::ALL.len() * DELAYS.len();
     assert!(statistics.count * 10 >= wanted * 9, "{condition}: too many packets were lost");
-    // One may be bad luck: the mark of a send is taken before it, and the process may lose the
-    // processor in between. None may be so far off that it looks like trouble of the target.
+    // One outlier is allowed: the time of a send is read before it, and the process may lose the
+    // processor in between. No error may be so large that it looks like a problem of the target.
     assert!(
         worst.len() <= 1 && statistics.max < 0.010,
         "{condition}: {statistics:?}; arrivals timed by kernel and process: {:?}\n{worst:#?}",

@@ -1,4 +1,4 @@
-//! Packets taken apart, and what they say about how long a peer took.
+//! Parsing of packets, and the times of peers between them.
 
 use std::{net::Ipv4Addr, time::Duration};
 
@@ -25,7 +25,7 @@ fn packets_are_parsed() {
     assert_eq!((segment.ports, segment.sequence, segment.acknowledged), ((40000, 80), 7, 9));
     assert!(segment.has(Segment::ACK) && !segment.has(Segment::SYN));
     for length in 0..SEGMENT.len() {
-        // What is cut off is not seen, and nothing else happens.
+        // A truncated packet must not cause a panic.
         drop(Ipv4::parse(&SEGMENT[..length]).and_then(|packet| packet.what()));
     }
 }

@@ -1,4 +1,4 @@
-//! The figures about errors.
+//! The statistics of measurement errors.
 
 use accuracy::statistics::Statistics;
 
@@ -8,7 +8,7 @@ fn close(found: f64, expected: f64) -> bool {
 
 #[test]
 fn quantiles_are_values_that_were_measured() {
-    // 0.1 ms to 20 ms, in no order, every other one too short.
+    // 0.1 ms to 20 ms, unsorted, every second one negative.
     let errors = (0..200_u32).map(|step| {
         let size = f64::from((step * 77) % 200 + 1) * 1e-4;
         if step % 2 == 0 { size } else { -size }

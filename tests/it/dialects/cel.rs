@@ -1,4 +1,4 @@
-//! CEL over a JSON body: which expressions are refused, and what they say.
+//! CEL expressions over a JSON body: rejected expressions and results.
 
 use std::{
     io::{BufRead as _, BufReader, Write as _},
@@ -22,12 +22,12 @@ enum Outcome {
     Refused,
     True,
     False,
-    /// It cannot be evaluated, or its result is no boolean.
+    /// The evaluation fails, or the result is not a boolean.
     Error,
 }
 
-/// An expression, a document, what `blackbox_exporter` makes of them, and why we make something
-/// else of them, if we do.
+/// An expression, a document, the result of `blackbox_exporter`, and the reason why ours differs,
+/// if it does.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Line(
     String,
@@ -76,7 +76,7 @@ fn the_recorded_expressions_match_blackbox_exporter() {
     }
 }
 
-/// Has the exporter fetch each document twice: once the expression must be true, once false.
+/// Probes each document twice: once the expression must be true, once false.
 fn ask_all(binary: &Path, lines: &[Line], folder: &Path) -> Vec<Outcome> {
     let module = |expression: &str, key: &str| json!({"prober": "http", "timeout": "5s", "http": {key: expression}});
     let keys = [("y", "fail_if_body_json_not_matches_cel"), ("n", "fail_if_body_json_matches_cel")];

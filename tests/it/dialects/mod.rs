@@ -1,9 +1,9 @@
-//! The languages that modules are written in, against what `blackbox_exporter` 0.28.0 makes of
-//! them: patterns and CEL.
+//! The languages inside modules, patterns and CEL, compared with the results of `blackbox_exporter`
+//! 0.28.0.
 //!
-//! `data/dialects/` holds a table for each: a line is a JSON list of the text, what it is applied
-//! to, and what came of it. `make parity BLACKBOX=<its binary>` asks it again, and with RECORD=1
-//! writes the tables down anew.
+//! `data/dialects/` has a table for each: a line is a JSON list of the text, its input and the
+//! result. `make parity BLACKBOX=<its binary>` compares them again, and with RECORD=1
+//! records them again.
 
 mod cel;
 mod patterns;
@@ -24,7 +24,7 @@ use crate::harness;
 
 const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/data/dialects");
 
-/// The lines of a table. What came of a line may be left out where it was not recorded yet.
+/// Returns the lines of a table. Results that are not recorded yet may be missing.
 fn table<T: DeserializeOwned>(name: &str) -> Vec<T> {
     let text = fs::read_to_string(format!("{DATA}/{name}")).unwrap();
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
@@ -36,7 +36,7 @@ fn write_table<T: Serialize>(name: &str, lines: &[T]) {
     fs::write(format!("{DATA}/{name}"), text).unwrap();
 }
 
-/// Returns the binary to compare with and whether its answers are to be recorded.
+/// Returns the binary to compare with and whether to record its results.
 fn upstream() -> Option<(OsString, bool)> {
     let binary = std::env::var_os("BLACKBOX");
     if binary.is_none() {
@@ -45,7 +45,7 @@ fn upstream() -> Option<(OsString, bool)> {
     Some((binary?, std::env::var_os("RECORD").is_some()))
 }
 
-/// A map of modules as YAML, which JSON is a part of.
+/// Returns a map of modules as YAML. JSON is valid YAML.
 fn configuration(modules: impl Iterator<Item = (String, serde_json::Value)>) -> String {
     let modules: serde_json::Map<_, _> = modules.collect();
     serde_json::json!({ "modules": modules }).to_string()
@@ -64,7 +64,7 @@ fn loads(binary: &Path, configuration: &str, folder: &Path) -> bool {
         .success()
 }
 
-/// The metrics of one probe by `blackbox_exporter`.
+/// Returns the metrics of one probe by `blackbox_exporter`.
 fn ask(exporter: SocketAddr, module: &str, target: &str) -> String {
     let query = url::form_urlencoded::Serializer::new(String::new())
         .append_pair("module", module)

@@ -1,4 +1,4 @@
-//! Patterns: which are refused, and what they and their groups find in a text.
+//! Patterns: rejected patterns, and the matches of patterns and groups.
 
 use std::{
     io::{BufRead as _, BufReader, Write as _},
@@ -19,7 +19,7 @@ use crate::parity::upstream as exporter;
 enum Outcome {
     Refused,
     NotFound,
-    /// The match and its groups; a group that took no part is empty.
+    /// The match and its groups; a group without a match is empty.
     Found(Vec<String>),
 }
 
@@ -68,7 +68,7 @@ fn the_recorded_patterns_match_blackbox_exporter() {
     }
 }
 
-/// Has the exporter send each text to a server that sends it back, and look for the pattern in it.
+/// Probes an echo server with each text and its pattern.
 fn ask_all(binary: &Path, lines: &[Line], folder: &Path) -> Vec<Outcome> {
     let module = |Line(pattern, text, _): &Line| {
         let labels: Vec<_> = (0..GROUPS)
@@ -97,16 +97,16 @@ fn ask_all(binary: &Path, lines: &[Line], folder: &Path) -> Vec<Outcome> {
     valid.into_iter().enumerate().map(outcome).collect()
 }
 
-/// The value of a group's label, without the marks around it.
+/// Returns the value of a group's label, without the delimiters `<` and `>`.
 fn label(labels: &str, group: usize) -> String {
     let (_, rest) = labels.split_once(&format!("g{group}=\"<")).unwrap();
-    // The mark at the end may be in the value too, but then no quote follows it unescaped.
+    // The value may contain `>` too, but not followed by an unescaped quote.
     let (value, _) = rest.split_once(">\"").unwrap();
-    // Which is all that the text format escapes; a line has no line feed.
+    // The text format escapes nothing else; a line contains no line feed.
     value.replace("\\\"", "\"").replace("\\\\", "\\")
 }
 
-/// A server that sends one line back, without its first byte, and closes. An empty text would not be
+/// A server that returns one line without its first byte, and closes. An empty text would not be
 /// sent at all.
 fn echo() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();

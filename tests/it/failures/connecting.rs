@@ -1,4 +1,4 @@
-//! Targets that make no sense, names that lead nowhere, and connections that are not made.
+//! Invalid targets and refused connections.
 
 use std::{
     fs,
@@ -71,7 +71,7 @@ pub(super) fn rows() -> Vec<Row> {
     rows
 }
 
-/// Paths that lead to no socket of a stream that takes clients.
+/// Paths that are not listening stream sockets.
 fn files_that_take_no_connection() -> Vec<Row> {
     let unix = || module("unix", "");
     let folder = Arc::new(tempfile::tempdir().unwrap());
@@ -120,7 +120,7 @@ fn closed() -> Target {
     served(port.address, port)
 }
 
-/// A listener with as many waiting as it lets wait: the kernel does not answer any more.
+/// Returns a listener whose backlog is full: the kernel drops further connections.
 fn crowded() -> Target {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     let address: std::net::SocketAddr = "127.0.0.1:0".parse().unwrap();

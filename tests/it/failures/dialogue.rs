@@ -1,4 +1,4 @@
-//! Dialogues over TCP and unix sockets that do not go as expected.
+//! Failing dialogues over TCP and unix sockets.
 
 use std::{fs, os::unix::net::UnixDatagram, path::PathBuf};
 
@@ -159,7 +159,7 @@ fn over_unix_sockets() -> Vec<Row> {
     ]
 }
 
-/// A folder, and a path in it.
+/// Returns a folder and a path in it.
 fn place(name: &str) -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let path = fs::canonicalize(folder.path()).unwrap().join(name);

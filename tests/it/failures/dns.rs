@@ -1,4 +1,4 @@
-//! Name servers that are probed and do not answer as they should.
+//! Failing name servers.
 
 use probe_exporter::diagnostics::{Reason, Stage};
 
@@ -125,7 +125,7 @@ fn answers() -> Vec<Row> {
     ]
 }
 
-/// Answers from which something is missing: the failure says so.
+/// Incomplete responses: the failure says so.
 fn incomplete() -> Vec<Row> {
     let rule = |rule: &str| asking(&format!("validate_answer_rrs: {{{rule}}}"));
     vec![
@@ -239,8 +239,8 @@ fn silence() -> Vec<Row> {
     ]
 }
 
-/// A message without a question, behind its identifier, one of whose records ends at the 512th
-/// octet.
+/// Returns a message without its message ID and without a question, one of whose records ends at
+/// octet 512.
 fn full(records: u8) -> Vec<u8> {
     let header = [0x81, 0x80, 0, 0, 0, records, 0, 0, 0, 0];
     let record = b"\x09abcdefghi\x00\x00\x01\x00\x01\x00\x00\x00\x01\x00\x04\x7f\x00\x00\x01";

@@ -1,4 +1,4 @@
-//! A certificate that has expired, in every protocol that speaks TLS.
+//! Expired certificates in every protocol over TLS.
 
 use std::sync::Arc;
 
@@ -26,7 +26,7 @@ fn expired_certificates_are_reported_for_every_protocol() {
 
 const EXPIRED: (Stage, Reason) = (Stage::Tls, Reason::CertificateExpired);
 
-/// Each prober that speaks TLS, and a certificate that has expired.
+/// Returns rows for each prober with TLS and an expired certificate.
 pub(super) fn rows() -> Vec<Row> {
     let expired = || signed(leaf("127.0.0.1").expired());
     let show = |what, module, target| {

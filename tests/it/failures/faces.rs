@@ -1,4 +1,4 @@
-//! Runs rows, and looks at every face of what came of them.
+//! Runs rows, and checks their reports in every response format.
 
 use std::{fs, net::SocketAddr, thread};
 
@@ -13,15 +13,15 @@ use crate::{
     schema::Schema,
 };
 
-/// Probes all rows at once, by an exporter of their own, and tells what is wrong with any of them.
+/// Probes all rows concurrently with an exporter of their own; panics with all differences.
 pub(super) fn check(rows: &[Row]) {
     check_by(rows, |yaml| Running::start(yaml, ARGUMENTS));
 }
 
-/// Flags with which an exporter keeps the reports of all rows.
+/// Flags that keep the reports of all rows.
 pub(super) const ARGUMENTS: &[&str] = &["--history.limit=1000"];
 
-/// The same by an exporter that is started in some way of its own.
+/// Does the same with an exporter that `start` returns.
 pub(super) fn check_by(rows: &[Row], start: impl FnOnce(&str) -> Running) {
     let modules = rows.iter().enumerate();
     let modules = modules.map(|(index, row)| format!("  row{index}: {}\n", row.module));
@@ -30,7 +30,7 @@ pub(super) fn check_by(rows: &[Row], start: impl FnOnce(&str) -> Running) {
     let schema = Schema::parse(&schema);
     let (address, schema) = (exporter.address, &schema);
     let mut wrong: Vec<String> = thread::scope(|scope| {
-        // All are begun before any is waited for.
+        // All are started before the first is joined.
         let mut probes = Vec::new();
         for (index, row) in rows.iter().enumerate() {
             let look = move || Look { row, module: format!("row{index}"), address, schema }.faces();
@@ -52,7 +52,7 @@ fn told(row: &Row, why: &str) -> String {
     format!("*** {}, probing {}: {why}", row.what, row.target)
 }
 
-/// One probe, and who looks at it.
+/// The checks of one probe.
 struct Look<'l> {
     row: &'l Row,
     module: String,
@@ -62,13 +62,13 @@ struct Look<'l> {
 
 type Found = Result<(), String>;
 
-/// An objection unless something holds.
+/// Returns an error unless `holds` is set.
 fn demand(holds: bool, objection: impl FnOnce() -> String) -> Found {
     if holds { Ok(()) } else { Err(objection()) }
 }
 
 impl Look<'_> {
-    /// One probe, seen from all sides.
+    /// Probes once, and checks all formats.
     fn faces(&self) -> Found {
         let answer = self.get(&probe_path(&self.module, &self.row.target));
         demand(answer.status == 200, || format!("{} {}", answer.status, answer.text()))?;
@@ -85,7 +85,7 @@ impl Look<'_> {
         request(self.address, "GET", path, &[])
     }
 
-    /// The same probe in another face.
+    /// Requests the same report in another format.
     fn past(&self, format: &str) -> Answer {
         let query = url::form_urlencoded::Serializer::new(String::new())
             .append_pair("module", &self.module)
@@ -171,14 +171,14 @@ impl Look<'_> {
     }
 }
 
-/// The line that the log of the process has of a row.
+/// Checks the line of a row in the log of the process.
 fn logged(row: &Row, module: &str, log: &[String]) -> Found {
     let of_module = format!(" module={module} ");
     let lines = log.iter().filter(|line| line.contains(&of_module));
     let lines: Vec<_> = lines.filter(|line| line.contains("msg=\"Probe failed\"")).collect();
     let [line] = lines.as_slice() else { return Err(format!("the log has {lines:?}")) };
     let reason = format!(" stage={} reason={} ", row.stage, row.reason);
-    // As the log writes what is between quotes.
+    // Escaped as in the log.
     let words = row.words.replace('\\', "\\\\").replace('"', "\\\"");
     demand(line.contains(&reason) && line.contains(&words), || format!("the log says {line}"))
 }

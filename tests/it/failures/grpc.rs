@@ -1,4 +1,4 @@
-//! Health services that do not say that they serve.
+//! Failing health services.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Web servers that do not answer as they should.
+//! Failing web servers.
 
 use std::io::Write as _;
 
@@ -224,7 +224,7 @@ fn answers() -> Vec<Row> {
     ]
 }
 
-/// Servers that are asked in plain text and expect TLS.
+/// Requests in plain text to servers that expect TLS.
 fn in_plain_text() -> Vec<Row> {
     let of = |what, answer, words| {
         row(what, plain(""), web(answer), (Stage::Check, Reason::Status), words)

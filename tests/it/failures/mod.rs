@@ -1,5 +1,5 @@
-//! Why probes fail: for each situation the stage, the reason and the words, on every face of the
-//! report and in the log of the process.
+//! Failing probes: stage, reason and message of each, in every response format and in the log
+//! of the process.
 
 mod connecting;
 mod dialogue;
@@ -25,13 +25,13 @@ use probe_exporter::diagnostics::{Reason, Stage};
 
 use self::situation::Row;
 
-/// Reasons that no row has, and why.
+/// Reasons without a row, and why.
 const WITHOUT_ROW: [(Reason, &str); 2] = [
     (Reason::Abandoned, "nobody is there any more to look; `server.rs` finds it in the history"),
     (Reason::Internal, "it takes a defect; unit tests of `probe` bring their own"),
 ];
 
-/// All rows, with the servers that they need.
+/// Returns all rows with their servers.
 fn all() -> Vec<Row> {
     let mut rows = network::rows();
     for group in [
@@ -65,7 +65,7 @@ fn every_reason_has_a_row_or_an_exception() {
     let timeouts = rows.iter().filter(|row| row.reason == Reason::Timeout);
     let stages: BTreeSet<_> = timeouts.map(|row| row.stage.label()).collect();
     for stage in Stage::ALL {
-        // Nothing is waited for while a target is read.
+        // Parsing a target waits for nothing.
         assert_eq!(stages.contains(stage.label()), *stage != Stage::Target, "timeout in {stage}");
     }
     assert!(rows.len() >= 80, "{} rows", rows.len());

@@ -1,4 +1,4 @@
-//! Failures that need a network namespace: names, routers, permissions, and ports that run out.
+//! Failures that need a network namespace: names, routers, permissions and exhausted ports.
 
 use std::os::unix::net::UnixListener;
 
@@ -10,8 +10,8 @@ use super::{
 };
 use crate::icmp::NETWORK;
 
-/// Names are asked of a server at 127.0.0.1, and this host has few ports. It has many addresses,
-/// because a router tells each only a few times a second that it knows no way, whatever is set.
+/// The name server is at 127.0.0.1, and this host has few ports. It has many addresses, because a
+/// router limits the rate of ICMP errors to each, whatever is configured.
 const ROUTED: &str = r#"
     for number in 11 12 13 14; do
         ip addr add 10.66.0.$number/24 dev near
@@ -197,7 +197,7 @@ fn echoes() -> Vec<Row> {
     ]
 }
 
-/// A place of the routed world that has all the connections which there can be to it.
+/// An address to which all local ports are connected.
 pub(super) const CROWDED: &str = "127.0.0.7:80";
 
 pub(super) fn powerless() -> Vec<Row> {

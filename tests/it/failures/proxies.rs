@@ -1,4 +1,4 @@
-//! Proxies that do not lead to the target.
+//! Failing proxies.
 
 use probe_exporter::diagnostics::{Reason, Stage};
 
@@ -94,7 +94,7 @@ pub(super) fn rows() -> Vec<Row> {
     rows
 }
 
-/// A proxy that says this to whoever comes.
+/// Returns a row with a proxy that has this response.
 fn through(
     scheme: &str,
     what: &'static str,

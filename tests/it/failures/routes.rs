@@ -1,5 +1,5 @@
-//! Failures that this host itself reports: its routes and rules, addresses that are not those of a
-//! host, and unusable source addresses.
+//! Failures that this host itself reports: routes and rules, addresses that are not host
+//! addresses, and unusable source addresses.
 
 use probe_exporter::diagnostics::{Reason, Stage};
 
@@ -8,7 +8,7 @@ use super::{
     world::in_world,
 };
 
-/// Routes of every type that refuses, once as a route and once as a rule, for IPv4 and IPv6.
+/// Routes and rules of every rejecting type, for IPv4 and IPv6.
 const REFUSING: &str = r"
     mount -t tmpfs none /run
     ip addr add 10.0.0.1/24 dev lo
@@ -39,7 +39,7 @@ fn rejecting_routes_and_addresses_are_reported() {
     in_world("refusing", REFUSING, "");
 }
 
-/// The commonest way to switch IPv6 off, which leaves the sockets of it.
+/// The most common way to disable IPv6, with which IPv6 sockets still exist.
 const WITHOUT_IPV6: &str = r"
     mount -t tmpfs none /run
     sysctl -q net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.lo.disable_ipv6=1

@@ -1,4 +1,4 @@
-//! A situation in which a probe fails, and what is to be said of it.
+//! A probe that fails, and the expected report.
 
 use std::{any::Any, fmt::Display};
 
@@ -10,7 +10,7 @@ use crate::fixtures::{
     tcp::TcpServer,
 };
 
-/// One situation.
+/// One failing probe.
 pub(super) struct Row {
     /// A description for people.
     pub(super) what: &'static str,
@@ -27,7 +27,7 @@ pub(super) struct Row {
     kept: Box<dyn Any + Send + Sync>,
 }
 
-/// A probe of `target` by `module` fails in `stage` for `reason`, in words that hold `words`.
+/// Expects a probe of `target` by `module` to fail like this, with `words` in its message.
 pub(super) fn row(
     what: &'static str,
     module: impl Into<String>,
@@ -41,18 +41,18 @@ pub(super) fn row(
 }
 
 impl Row {
-    /// This is among the metrics too: a sample with its value, or a name.
+    /// Expects a further metric: a sample with its value, or a name.
     pub(super) fn with(mut self, sample: &str) -> Self {
         self.samples.push(sample.to_owned());
         self
     }
 
-    /// Keeps what else it takes.
+    /// Keeps another server or file for the row.
     pub(super) fn keeping(self, other: impl Any + Send + Sync) -> Self {
         Self { kept: Box::new((self.kept, other)), ..self }
     }
 
-    /// Its probe is cut off soon, but not before it has got to where it is to hang.
+    /// Shortens the timeout, for a probe that waits until it.
     pub(super) fn soon(self) -> Self {
         let module = self.module.replace(PATIENT, SHORT);
         assert!(module != self.module, "{module}");
@@ -60,7 +60,7 @@ impl Row {
     }
 }
 
-/// No row waits for that long, so that none takes it for what it waits for.
+/// The timeout of other rows; none waits for so long.
 const PATIENT: &str = "timeout: 60s";
 
 /// The timeout of a row that waits in vain. Rows run at once, on a machine that may be busy.
@@ -84,29 +84,29 @@ impl From<String> for Target {
     }
 }
 
-/// A target, and who serves it.
+/// Returns a target, and keeps its servers.
 pub(super) fn served(name: impl Display, servers: impl Any + Send + Sync) -> Target {
     Target { name: name.to_string(), servers: Box::new(servers) }
 }
 
-/// A web server that answers like this.
+/// Starts a web server with this response.
 pub(super) fn web(answer: Answer) -> Target {
     let server = RUNTIME.block_on(http([answer]).start());
     served(format!("http://{}/", server.address), server)
 }
 
-/// A server that follows a script; `scheme` is what stands before its address.
+/// Starts a server that follows a script; `scheme` is put before its address.
 pub(super) fn talker(scheme: &str, script: TcpServer) -> Target {
     let server = RUNTIME.block_on(script.start());
     served(format!("{scheme}{}", server.address), server)
 }
 
-/// Lines as a value in YAML.
+/// Quotes lines for YAML.
 pub(super) fn quoted(lines: &str) -> String {
     format!("\"{}\"", lines.replace('\n', "\\n"))
 }
 
-/// A module of this prober with these keys in its section.
+/// Returns a module of this prober with these keys in its section.
 pub(super) fn module(prober: &str, keys: &str) -> String {
     format!("{{prober: {prober}, {PATIENT}, {prober}: {{{keys}}}}}")
 }

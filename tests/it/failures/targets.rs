@@ -1,4 +1,4 @@
-//! Targets that have no host name in them: nobody is asked for it.
+//! Targets without a valid host name: no name server is queried.
 
 use probe_exporter::diagnostics::{Reason, Stage};
 

@@ -1,4 +1,4 @@
-//! TLS that does not come about, and certificates that are not good.
+//! Failing TLS handshakes and invalid certificates.
 
 use std::sync::LazyLock;
 
@@ -37,7 +37,7 @@ static AUTHORITIES: LazyLock<Authorities> = LazyLock::new(|| {
     Authorities { root, intermediate }
 });
 
-/// The keys of `tls_config` that trust them, and more.
+/// Returns a `tls_config` that trusts the root, with more keys.
 pub(super) fn trusting(more: &str) -> String {
     format!("tls_config: {{ca: {}, {more}}}", quoted(&AUTHORITIES.root.pem()))
 }
@@ -46,7 +46,7 @@ fn tcp_module(more: &str) -> String {
     module("tcp", &format!("tls: true, {}", trusting(more)))
 }
 
-/// The server of a leaf that they sign.
+/// Returns a server whose leaf the intermediate authority signs.
 pub(super) fn signed(leaf: Recipe) -> TlsServer {
     server(&leaf.signed_by(&AUTHORITIES.intermediate)).chain(&[&AUTHORITIES.intermediate])
 }
@@ -160,7 +160,7 @@ fn client_certificates() -> Vec<Row> {
     let strange = authority("Strange Root").self_signed();
     let client = leaf("client.example").signed_by(&strange);
     let showing = format!("cert: {}, key: {}", quoted(&client.pem()), quoted(&client.key_pem()));
-    // Over TLS 1.3 a server says so when it is spoken to, or hears that nothing is to be said.
+    // Over TLS 1.3, the rejection arrives after the handshake, so the client has to read.
     let talking = |more: &str| {
         let keys = format!("tls: true, query_response: [{{expect: hello}}], {}", trusting(more));
         module("tcp", &keys)
@@ -306,7 +306,7 @@ fn handshakes() -> Vec<Row> {
     ]
 }
 
-/// A server that sends a whole bundle.
+/// Returns a server with an oversized chain.
 fn crowded() -> TlsServer {
     let filler = (0..600).fold(authority("Filler"), |filler, index| {
         filler.also(&format!("DNS:{index:050}.example"))

@@ -1,4 +1,4 @@
-//! Token servers that give no token.
+//! Failing token servers.
 
 use probe_exporter::diagnostics::{Reason, Stage};
 

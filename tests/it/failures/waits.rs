@@ -1,4 +1,4 @@
-//! Probes that are cut off: what was waited for, and what came last.
+//! Timeouts: the message names the awaited event and the last data.
 
 use std::{fs, net::TcpListener};
 
@@ -185,13 +185,13 @@ fn requests() -> Vec<Row> {
     ]
 }
 
-/// A listener whose connections nobody takes.
+/// Returns a listener that accepts no connections.
 fn deaf() -> Target {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     served(format!("http://{}/", listener.local_addr().unwrap()), listener)
 }
 
-/// Bytes that a client of HTTP/2 has sent once its request is on the way, or fewer.
+/// Minimum number of bytes that an HTTP/2 client sends with its request.
 const REQUEST: usize = 110;
 
 fn responses() -> Vec<Row> {
@@ -201,7 +201,7 @@ fn responses() -> Vec<Row> {
     let context = pki(leaf("127.0.0.1")).server().alpn(b"\x02h2").context();
     let secure = "tls_config: {insecure_skip_verify: true}";
     let http2 = |what, frames: Vec<u8>, words| {
-        // Frames of a stream that is not open yet would break the connection.
+        // Frames of a stream that is not open yet are a connection error.
         let script = tcp().starttls(context.clone()).say(http2::hello()).bytes(REQUEST).say(frames);
         row(what, module("http", secure), talker("https://", script), RESPONSE, words)
     };

@@ -1,4 +1,4 @@
-//! Websockets that are refused, or do not keep to their protocol.
+//! Rejected upgrades and websocket servers that violate the protocol.
 
 use probe_exporter::diagnostics::{Reason, Stage};
 

@@ -1,4 +1,4 @@
-//! Runs rows in a [`Namespace`] of their own, by starting this binary again there, as [`inside`].
+//! Runs rows in a [`Namespace`], by starting [`inside`] of this binary there.
 
 use std::{
     env,
@@ -16,17 +16,17 @@ use crate::{
     running::Running,
 };
 
-/// Names the world that this binary was started in.
+/// Environment variable with the kind of namespace.
 const WORLD: &str = "PROBE_EXPORTER_TEST_FAILURES_WORLD";
 
-/// Not a test by itself: what the others start in a world of its own.
+/// Runs only when the other tests start it in a namespace.
 #[test]
 fn inside() {
     let start = |yaml: &str| Running::start(yaml, ARGUMENTS);
     match env::var(WORLD).as_deref() {
         Ok("routed") => {
             names();
-            // The exporter needs a port too.
+            // The exporter starts first, since it needs a port, too.
             let mut held = None;
             check_by(&network::routed(), |yaml| {
                 let exporter = start(yaml);
@@ -41,7 +41,7 @@ fn inside() {
     }
 }
 
-/// A name server whose names say what becomes of a question.
+/// Starts a name server whose behaviour depends on the name.
 fn names() {
     let server = UdpSocket::bind("127.0.0.1:53").unwrap();
     thread::spawn(move || {
@@ -62,7 +62,7 @@ fn names() {
     });
 }
 
-/// Takes all ports of this host for one place.
+/// Connects all local ports to one address.
 fn crowd() -> (TcpListener, Vec<TcpStream>) {
     let place: SocketAddr = network::CROWDED.parse().unwrap();
     let listener = TcpListener::bind(place).unwrap();
@@ -70,8 +70,8 @@ fn crowd() -> (TcpListener, Vec<TcpStream>) {
     (listener, connections.collect())
 }
 
-/// Runs [`inside`] in a network that `setup` makes, with these arguments of setpriv. The only server
-/// of names there is at 127.0.0.1.
+/// Runs [`inside`] in a network that `setup` creates, with these arguments of setpriv. The only
+/// name server there is at 127.0.0.1.
 #[track_caller]
 pub(super) fn in_world(world: &str, setup: &str, rights: &str) {
     let setup = &format!("{setup}{NAMES}");
@@ -79,7 +79,7 @@ pub(super) fn in_world(world: &str, setup: &str, rights: &str) {
         .run("failures::world::inside", &[(WORLD, world)]);
 }
 
-/// Puts other files in the place of those that say what the machine knows of names.
+/// Replaces the hosts file and the resolver configuration.
 const NAMES: &str = r#"
     hosts=$(readlink -m /etc/hosts) names=$(readlink -m /etc/resolv.conf)
     mkdir -p "${names%/*}"

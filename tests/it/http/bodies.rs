@@ -1,4 +1,4 @@
-//! Responses, their bodies, and the checks of both.
+//! Responses, bodies and checks.
 
 use std::io::Write as _;
 
@@ -21,7 +21,7 @@ fn gzip(text: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// The samples for a length that was announced and a length that was read.
+/// Probes a server and expects an announced and a received length.
 async fn expect_lengths(keys: &str, answer: Answer, announced: i64, read: u64) -> Probed {
     let probed = answered(keys, answer).await;
     probed.expect(&[
@@ -176,7 +176,7 @@ async fn headers_are_matched_as_in_blackbox_exporter() {
     }
 }
 
-/// A missing header fails both kinds of rules, unless they say otherwise; kept as upstream has it.
+/// As in upstream, a missing header fails both kinds of rules, unless they allow it.
 #[tokio::test]
 async fn w17_a_missing_header_fails_both_kinds_of_rules() {
     for key in ["fail_if_header_matches", "fail_if_header_not_matches"] {
@@ -207,7 +207,7 @@ async fn a_body_is_decompressed_as_configured() {
     let keys = "compression: gzip, fail_if_body_not_matches_regexp: ['^hello$']";
     answered(keys, ok(gzip(b"hello"))).await.expect(&["probe_success 1"]);
     for (answer, regex) in [
-        // Where decompression cannot even begin, patterns are not tried.
+        // Patterns are not matched if decompression cannot start.
         (ok("hello"), 0),
         (status(204), 0),
         (ok(&gzip(b"hello")[..20]), 1),

@@ -1,4 +1,4 @@
-//! Peers that mean no good, or cannot do better: each fails within bounds and is asked once.
+//! Hostile and defective servers: each probe fails within limits and sends one request.
 
 use std::io::Write as _;
 
@@ -13,7 +13,7 @@ use crate::{
     probing::{Probed, failed, probe},
 };
 
-/// Probes a server that answers like this, and sees that it was asked once.
+/// Probes a server with this response, and checks that it received one request.
 async fn once(module: &str, answer: Answer) -> Probed {
     let server = http([answer]).start().await;
     let probed = probe(module, server.address).await;
@@ -82,7 +82,7 @@ async fn an_endless_body_is_counted_until_the_deadline() {
 async fn a_decompression_bomb_ends_at_the_body_size_limit() {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
     encoder.write_all(&vec![0; 1 << 20]).unwrap();
-    // A gigabyte in one member behind the other.
+    // A gigabyte in consecutive members.
     let bomb = encoder.finish().unwrap().repeat(1024);
     let keys = "compression: gzip, body_size_limit: 2MB, fail_if_body_matches_regexp: [x]";
     let probed = once(&module(keys), ok(&bomb)).await;

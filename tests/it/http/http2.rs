@@ -1,5 +1,5 @@
-//! HTTP/2 servers that write their frames by hand: what counts as a response, and what is said of
-//! one that does not.
+//! HTTP/2 servers that write their own frames: accepted responses, and the failures of
+//! others.
 
 use super::module;
 use crate::{
@@ -14,7 +14,7 @@ use crate::{
 const RST_STREAM: u8 = 3;
 const GOAWAY: u8 = 7;
 
-/// A server that answers a request with these bytes and closes the connection.
+/// Starts a server that answers a request with these bytes and closes the connection.
 fn answering(said: Vec<u8>) -> Peer {
     serving(move |mut visit| {
         let said = said.clone();
@@ -22,7 +22,7 @@ fn answering(said: Vec<u8>) -> Peer {
             visit.say(hello()).await?;
             visit.http2_request().await?;
             visit.say(said).await?;
-            // A close with something unread would be a reset, which is another case.
+            // A close with unread data would be a reset, which is another case.
             tokio::io::AsyncWriteExt::shutdown(&mut visit.stream).await?;
             visit.until_gone().await
         }
@@ -35,7 +35,7 @@ fn asked(keys: &str, said: Vec<u8>) -> Probed {
     RUNTIME.block_on(probe(&module(&keys), format!("https://{}/", peer.address)))
 }
 
-/// A head with a field that is in no table.
+/// Encodes headers with a literal field.
 fn with(name: &str, value: &str) -> Vec<u8> {
     let text = |text: &str| [&[u8::try_from(text.len()).unwrap()], text.as_bytes()].concat();
     let block = [vec![STATUS_200, 0], text(name), text(value)].concat();
@@ -183,7 +183,7 @@ fn a_secret_that_a_server_repeats_is_redacted() {
     assert!(!probed.text().contains("hunter2"), "{}", probed.text());
 }
 
-/// A health check that is answered like this, after the head of a gRPC response.
+/// Probes a health service that sends this after the headers of a gRPC response.
 fn called(said: &[u8]) -> Probed {
     let head = [&[STATUS_200, 0x0f, 0x10, 16][..], b"application/grpc"].concat();
     let peer = answering([&frame(HEADERS, 0, 1, &head), said].concat());
@@ -204,7 +204,7 @@ fn a_call_succeeds_only_with_trailers() {
     for said in [
         [more(b""), data(SERVING), trailers(END_STREAM)].concat(),
         [more(b""), pieces(), data(b"").repeat(500), trailers(END_STREAM)].concat(),
-        // Messages have a length of their own, as in any gRPC client.
+        // Content-Length is ignored, as in other gRPC clients: messages have a length.
         [more(b"\0\x0econtent-length\x0250"), data(SERVING), trailers(END_STREAM)].concat(),
         [more(b"\0\x0aconnection\x05close"), data(SERVING), trailers(END_STREAM)].concat(),
     ] {

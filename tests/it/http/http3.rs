@@ -33,12 +33,12 @@ fn authorities() -> (Pki, NamedTempFile) {
     (pki, file)
 }
 
-/// The keys of a module that trusts what is in the file.
+/// Returns the keys of a module that trusts the root in the file.
 fn trusting(file: &NamedTempFile, more: &str) -> String {
     format!("{HTTP3}, tls_config: {{ca_file: {}{more}}}", file.path().display())
 }
 
-/// Probes a server that is trusted with more keys.
+/// Probes a trusted server with more keys.
 async fn probe_http3(keys: &str, server: Http3Server) -> (Probed, RunningHttp3Server) {
     let (pki, file) = authorities();
     let server = server.start(pki.server().builder());
@@ -120,18 +120,18 @@ async fn checks_limits_and_compression_apply_to_http3() {
     }
 }
 
-/// Of blackbox_exporter's weak points, W4: HTTP/3 went around the chosen address, ignored the keys
-/// for credentials and headers, unzipped twice, and asked every host for the name of the first.
+/// Weak point W4 of blackbox_exporter: HTTP/3 ignores the chosen address and the keys for
+/// credentials and headers, decompresses twice, and sends every host the server name of the first.
 #[tokio::test]
 async fn w4_http3_goes_to_the_chosen_address_and_honours_every_key() {
-    // The name stands for ::1 too, where nobody listens.
+    // The name also resolves to ::1, where nobody listens.
     let (pki, file) = authorities();
     let server = http3([ok("hello")]).start(pki.server().builder());
     let target = format!("localhost:{}/", server.address.port());
     let keys = trusting(&file, "");
     let probed = probe(&module(&keys), format!("https://{target}")).await;
     probed.expect(&["probe_success 1", "probe_ip_protocol 4"]);
-    // Without a scheme as well.
+    // The target may have no scheme.
     probe(&module(&keys), &target).await.expect(&["probe_success 1", "probe_http_version 3"]);
     assert_eq!(server.asked()[1].server_name.as_deref(), Some("localhost"));
 
@@ -163,7 +163,7 @@ async fn w4_http3_goes_to_the_chosen_address_and_honours_every_key() {
     probed.expect(&["probe_success 1"]);
     assert_eq!(server.asked()[0].header("Authorization"), "Bearer t");
 
-    // Redirects: each host is asked for its own name.
+    // Each host of a redirect gets its own server name.
     let (pki, file) = authorities();
     let second = http3([ok("there")]).start(pki.server().builder());
     let there = format!("https://localhost:{}/", second.address.port());
@@ -336,7 +336,7 @@ async fn the_delay_of_the_server_is_processing_and_that_of_the_body_is_transfer(
     probed.expect(&["probe_success 1", "probe_http_uncompressed_body_length 2"]);
     for name in ["processing", "transfer"] {
         let time = probed.value(&phase(name));
-        // The packet with the head may be on its way for longer than that with the body.
+        // The packet with the headers may take longer than that with the body.
         assert!(time >= 0.9 * DELAY.as_secs_f64(), "{name} took {time}");
     }
 }

@@ -1,4 +1,4 @@
-//! The http prober against servers whose answers are known to the byte.
+//! The http prober against servers with given responses.
 
 mod bodies;
 mod hostile;
@@ -13,12 +13,12 @@ mod times;
 mod tls;
 mod tokens;
 
-/// A module with these keys of the section, that looks names up in IPv4 alone.
+/// Returns a module with these keys of the section that prefers IPv4.
 fn module(keys: &str) -> String {
     format!("{{prober: http, http: {{preferred_ip_protocol: ip4, {keys}}}}}")
 }
 
-/// The same, cut off after three seconds.
+/// Returns the same module with a timeout of three seconds.
 fn short_module(keys: &str) -> String {
     format!("{{prober: http, timeout: 3s, http: {{preferred_ip_protocol: ip4, {keys}}}}}")
 }

@@ -1,7 +1,7 @@
-//! Odd responses in HTTP/1, each with the verdict of `blackbox_exporter` 0.28.0.
+//! Odd responses in HTTP/1, each with the result of `blackbox_exporter` 0.28.0.
 //!
-//! `make parity BLACKBOX=<its binary>` asks it again. What it reads must be read here too, with the
-//! same code, lengths and version, for targets, proxies and websockets alike.
+//! `make parity BLACKBOX=<its binary>` compares them again. Responses that it accepts must be
+//! accepted with the same status, lengths and version, from targets, proxies and websocket servers.
 
 use std::{fmt::Write as _, path::Path};
 
@@ -23,7 +23,7 @@ use crate::{
     probing::{failed, probe},
 };
 
-/// A response, and what both exporters make of it.
+/// A response, and its result.
 struct Odd {
     name: &'static str,
     said: Vec<u8>,
@@ -35,11 +35,11 @@ struct Odd {
 
 #[derive(Clone, Copy)]
 enum Verdict {
-    /// Read, with a length that was announced and one that was read.
+    /// Accepted, with the announced and the received length.
     Read(i64, u64),
-    /// Refused with its head, for this reason.
+    /// Fails in the header, for this reason.
     Refused(&'static str),
-    /// Refused after its head, for this reason.
+    /// Fails after the header, for this reason.
     Broken(&'static str),
 }
 
@@ -58,7 +58,7 @@ impl Odd {
         Self { keys, ..self }
     }
 
-    /// Only here it comes out like this.
+    /// Marks a result that differs from that of `blackbox_exporter`.
     fn only_here(self) -> Self {
         Self { same: false, ..self }
     }
@@ -294,7 +294,7 @@ fn odd_responses_are_at_parity_with_blackbox_exporter() {
     assert!(wrong.is_empty(), "not as blackbox_exporter:\n{wrong}");
 }
 
-/// Heads that proxies and servers of websockets may send as well as any other.
+/// Response headers that proxies and websocket servers may send, too.
 const HEADS: [(&str, &str, &str); 9] = [
     ("a plain head", "HTTP/1.1 {status}", "X-A: b\r\n"),
     ("two blanks", "HTTP/1.1  {status}", ""),
@@ -346,7 +346,7 @@ async fn a_websocket_accepts_odd_response_headers() {
     }
 }
 
-/// Servers, proxies and servers of websockets are treated alike.
+/// The same applies to HTTP servers, proxies and websocket servers.
 #[tokio::test]
 async fn responses_in_other_protocols_are_named_and_quoted() {
     for (said, words) in [
@@ -381,7 +381,7 @@ async fn responses_in_other_protocols_are_named_and_quoted() {
     }
 }
 
-/// A body that ends with the connection may end without a word of TLS, but not within a record.
+/// A body that ends with the connection may end without a TLS alert, but not within a record.
 #[test]
 fn a_close_within_a_tls_record_is_not_the_end_of_a_body() {
     let keys = "tls_config: {insecure_skip_verify: true}";
@@ -407,7 +407,7 @@ fn a_close_within_a_tls_record_is_not_the_end_of_a_body() {
     }
 }
 
-/// Answers over TLS, and says half of one more record if it is to be `cut`.
+/// Answers over TLS, and sends half of one more record if `cut` is set.
 async fn cut_short(
     visit: Visit,
     context: SslContext,

@@ -19,7 +19,7 @@ use crate::{
     running::Running,
 };
 
-/// The keys that lead through a proxy.
+/// Returns the key with the URL of a proxy.
 fn through(scheme: &str, proxy: &RunningProxy) -> String {
     format!("proxy_url: '{scheme}://{}'", proxy.address)
 }
@@ -97,7 +97,7 @@ async fn a_name_that_the_proxy_resolves_is_not_looked_up() {
         ("http", "https://nowhere.invalid", &secure, "CONNECT nowhere.invalid:443 HTTP/1.1"),
         ("socks5", "http://nowhere.invalid", &server, "SOCKS - nowhere.invalid:80"),
         ("socks5h", "https://nowhere.invalid:8443", &secure, "SOCKS - nowhere.invalid:8443"),
-        // Names beyond ASCII are encoded, and an interface of this host is nobody else's business.
+        // Non-ASCII names are encoded, and the zone of an address is not sent.
         (
             "http",
             "https://b\u{fc}cher.invalid",
@@ -146,7 +146,7 @@ async fn a_proxy_over_tls_is_verified_by_its_own_name() {
     let pem = proxy_pki.root.pem().replace('\n', "\n\n");
     let keys = format!("tls_config: {{ca: '{pem}'}}, {}", through("https", &proxy));
     let probed = probe(&module(&keys), format!("http://{}", plain.address)).await;
-    // Whether TLS was spoken is about the target.
+    // The TLS metrics are about the target, not the proxy.
     probed.expect(&["probe_success 1", "probe_http_ssl 0", "!probe_tls_version_info"]);
     probed.expect(&[&proxy_phase("tls")]);
     let keys = format!("{INSECURE}, {}", through("https", &proxy));
@@ -174,7 +174,7 @@ async fn each_redirect_chooses_its_proxy_mode() {
 async fn w10_no_proxy_matches_the_name() {
     let server = http([ok("fine")]).start().await;
     let target = format!("http://named.example:{}/", server.address.port());
-    // The name has an address only for the proxy, so that a probe without it cannot succeed.
+    // Only the proxy can resolve the name, so that a direct probe fails.
     for (list, direct) in [
         ("named.example", true),
         (".example", true),
@@ -191,7 +191,7 @@ async fn w10_no_proxy_matches_the_name() {
         probed.expect(&[if direct { "probe_success 0" } else { "probe_success 1" }]);
         assert_eq!(proxy.asked().is_empty(), direct, "{list}");
     }
-    // With a `Host` header of another name, it is still the target that decides.
+    // The target decides, not the `Host` header.
     let proxy = proxy().start().await;
     let port = server.address.port();
     let keys =
@@ -288,7 +288,7 @@ async fn the_delay_of_the_proxy_is_in_the_tunnel_phase() {
     }
 }
 
-/// Of a probe over TLS through a tunnel, all time is in a phase, or the exporter's own.
+/// Asserts that phases and overhead of a probe over TLS through a tunnel add up to its duration.
 fn adds_up(probed: &Probed) {
     let phases = ["resolve", "connect", "tls", "processing", "transfer"].map(phase);
     let all = phases.into_iter().chain(["resolve", "tunnel"].map(proxy_phase));
@@ -319,7 +319,7 @@ async fn both_families_of_a_proxy_are_looked_up_concurrently() {
 
 #[test]
 fn the_proxy_is_read_from_the_environment() {
-    // The name `localhost` stands for `::1`, too.
+    // The name `localhost` also resolves to `::1`.
     let (server, _closed) = loop {
         let server = RUNTIME.block_on(http([ok("fine")]).start());
         if let Some(closed) = closed(Type::STREAM, over_ipv6(server.address)) {

@@ -6,7 +6,7 @@ use crate::{
     probing::{Probed, failed, probe},
 };
 
-/// Probes a server that redirects to `location` with this status, and then is content.
+/// Probes a server that redirects once to `location` with this status, and then returns 200.
 async fn chain(keys: &str, code: u16, location: &str) -> (Probed, RunningHttpServer) {
     let first = status(code).header("Location", location);
     let server = http([first, ok("fine")]).start().await;
@@ -97,7 +97,7 @@ async fn an_invalid_redirect_fails_without_a_response() {
         let expected = ["probe_success 0", "probe_http_status_code 0", &redirects];
         probed.expect(&expected);
         if !location.contains("host.invalid") {
-            // Where there is no network, a resolver fails in other words.
+            // Without a network, a resolver fails with another reason.
             probed.expect(&[sample]);
         }
         assert_eq!(server.asked().len(), 1, "{location}");

@@ -6,7 +6,7 @@ use crate::{
     probing::{failed, probe, probe_with},
 };
 
-/// The request that a module makes for `/x` of a server, and for what else is in the query.
+/// Returns the request of a module for `/x`, with more parameters in the query.
 async fn asked(keys: &str, query: &str) -> Asked {
     let server = http([ok("fine")]).start().await;
     let probed = probe_with(&module(keys), format!("http://{}/x", server.address), query).await;

@@ -17,8 +17,8 @@ async fn timed(answers: impl IntoIterator<Item = Answer>) -> Probed {
     probed
 }
 
-/// Asserts that a phase took at least this long, and that all phases together took no longer than
-/// the probe.
+/// Asserts that a phase took at least this long, and that the sum of the phases is at most the
+/// duration of the probe.
 #[track_caller]
 fn expect_at_least(probed: &Probed, name: &str, time: Duration) {
     let found = probed.value(&phase(name));

@@ -23,7 +23,7 @@ fn authorities() -> (Pki, NamedTempFile) {
     (pki, file)
 }
 
-/// A server over TLS, and the key that makes a module trust it.
+/// Starts a server over TLS; returns the key that trusts it, too.
 async fn secured(server: HttpServer, more: &str) -> (RunningHttpServer, NamedTempFile, String) {
     let (pki, file) = authorities();
     let server = server.over_tls(pki.server().alpn(BOTH).context()).start().await;
@@ -51,7 +51,7 @@ async fn http2_is_used_if_it_is_negotiated() {
         "probe_ssl_earliest_cert_expiry",
     ]);
     let asked = &server.asked()[0];
-    // The name of the Host header is asked for, without its port.
+    // The server name is that of the Host header, without its port.
     assert_eq!(asked.server_name.as_deref(), Some("localhost"));
     assert_eq!(asked.line(), "GET https://localhost:99/x?y");
     assert_eq!(asked.header("X-One"), "1");
@@ -84,7 +84,7 @@ async fn http2_is_not_offered_with_an_upgrade_header() {
         (upgrade("Upgrade", ""), "2"),
         ("headers: {Upgrade: websocket}".to_owned(), "2"),
     ] {
-        // A redirect is followed over the same version.
+        // The redirect uses the same version.
         let (probed, server) = probe_secured(&keys, http([redirect("/y"), ok("hello")])).await;
         let version_shown = format!("probe_http_version {version}");
         probed.expect(&["probe_success 1", "probe_http_redirects 1", &version_shown]);
@@ -121,7 +121,7 @@ async fn the_delay_of_the_server_is_processing_over_both_versions() {
     for (keys, answer) in [("enable_http2: false", http1), ("", ok("ok").wait(DELAY))] {
         let (probed, _server) = probe_secured(keys, http([answer])).await;
         probed.expect(&["probe_success 1"]);
-        // Session tickets come first over TLS 1.3, and settings over HTTP/2.
+        // Session tickets of TLS 1.3 and SETTINGS of HTTP/2 arrive before the response.
         let processing = probed.value(&phase("processing"));
         assert!(processing >= DELAY.as_secs_f64(), "{keys}: {processing}");
         assert!(probed.value(&phase("tls")) > 0.0);
@@ -173,7 +173,7 @@ async fn a_configured_server_name_applies_to_the_target_only() {
         [("127.0.0.1", Some("localhost".to_owned())), ("localhost", Some("localhost".to_owned()))]
     {
         let (server, _file, tls) = secured(http([ok("")]), ", server_name: localhost").await;
-        // The commonest redirect there is: to the same host over TLS.
+        // The most common redirect: to the same host over TLS.
         let port = server.address.port();
         let plain = http([redirect(format!("https://{target}:{port}/"))]).start().await;
         let target = format!("http://{target}:{}/", plain.address.port());

@@ -1,4 +1,4 @@
-//! Probes with a token of OAuth2.
+//! Probes with OAuth2 tokens.
 
 use std::{fs, io::Write as _, thread, time::Duration};
 
@@ -18,7 +18,7 @@ use crate::{
 
 const TOKEN_TIME: &str = "probe_oauth2_duration_seconds{phase=\"token\"}";
 
-/// A token that lives for so many seconds.
+/// Returns a response with a token that expires after this number of seconds.
 fn token(name: &str, seconds: i32) -> Answer {
     let body =
         format!(r#"{{"access_token": "{name}", "token_type": "bearer", "expires_in": {seconds}}}"#);
@@ -33,7 +33,7 @@ fn start(answers: impl IntoIterator<Item = Answer>) -> RunningHttpServer {
     RUNTIME.block_on(http(answers).start())
 }
 
-/// An exporter with one module that has a token from this server.
+/// Starts an exporter with one module that uses this token server.
 fn exporter(tokens: &RunningHttpServer, more: &str) -> Exporter {
     exporter_of(&format!("http://{}/token", tokens.address), more)
 }
@@ -92,7 +92,7 @@ fn w2_the_deadline_includes_the_token_request() {
     assert!(probed.value("probe_overhead_seconds").unwrap() < 1.5, "{}", probed.text());
     assert!(probed.value(TOKEN_TIME).unwrap() > 1.5, "{}", probed.text());
     assert!(target.asked().is_empty());
-    // The next one is none the worse for it.
+    // The next probe is not affected.
     exporter.probe("it", &url(&target)).expect(&["probe_success 1"]);
 }
 

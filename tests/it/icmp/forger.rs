@@ -9,13 +9,13 @@ use std::{
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-/// Tells the forger what to send.
+/// Environment variable with the messages to send.
 const FORGER: &str = "PROBE_EXPORTER_TEST_ICMP_FORGER";
 
-/// Shell commands that start the forger in the place of the far host, and wait until it is ready.
+/// Returns shell commands that start the forger on the far host, and wait until it is ready.
 ///
-/// It sends `what`: "right" and "nothing" are four wrong replies and perhaps the right one,
-/// "notices" are messages that lose no packet and the right reply, "redirect" is one alone, and
+/// It sends `what`: "right" is four wrong replies and the right one, "nothing" only the wrong ones,
+/// "notices" are messages that report no lost packet and the right reply, "redirect" is one, and
 /// "3-1" is an ICMP message of that type and code about the request.
 pub(super) fn forging(what: &str) -> String {
     format!(
@@ -27,7 +27,7 @@ pub(super) fn forging(what: &str) -> String {
     )
 }
 
-/// Not a test by itself: the forger.
+/// Runs only when the other tests start it in a namespace.
 #[test]
 fn forger() {
     let Ok(what) = env::var(FORGER) else { return };
@@ -63,7 +63,7 @@ impl Forger {
             let mut packet = [0; 2000];
             let length = (&self.target).read(&mut packet).unwrap();
             let packet = &packet[..length];
-            // Only over IPv4 does a raw socket show the header.
+            // A raw socket returns the IP header only over IPv4.
             let (header, request) =
                 if self.is_v6 { (&[][..], packet) } else { packet.split_at(20) };
             let echo_request = if self.is_v6 { 128 } else { 8 };
@@ -80,7 +80,7 @@ impl Forger {
         let about = |kind, code| [&[kind, code][..], &[0; 6], &quoted].concat();
         match what {
             "notices" if self.is_v6 => {
-                // Error types that no standard has (RFC 4443, section 2.1).
+                // Unassigned error types (RFC 4443, section 2.1).
                 for kind in [5, 100, 127] {
                     self.send(&self.target, &about(kind, 0));
                 }
@@ -117,7 +117,7 @@ impl Forger {
     }
 
     fn send(&self, from: &Socket, message: &[u8]) {
-        // Over IPv6 the kernel makes the checksum.
+        // Over IPv6 the kernel computes the checksum.
         from.send_to(&with_checksum(message), &self.prober.into()).unwrap();
     }
 }
@@ -132,7 +132,7 @@ fn open(address: IpAddr) -> Socket {
     socket
 }
 
-/// The request with an IPv6 header as it had on its way.
+/// Returns the request with its IPv6 header.
 fn quoted_v6(request: &[u8]) -> Vec<u8> {
     const ICMPV6: u8 = 58;
     let [prober, target] = ["fd66::2", "fd77::2"].map(|ip| ip.parse::<Ipv6Addr>().unwrap());

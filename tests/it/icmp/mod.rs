@@ -1,6 +1,6 @@
-//! ICMP in network namespaces of its own: with and without the rights for it, and through a router.
+//! ICMP in network namespaces: with and without the permissions, and through a router.
 //!
-//! A test starts this binary again in a [`Namespace`], perhaps as another user, as [`one_probe`].
+//! A test starts [`one_probe`] of this binary in a [`Namespace`], optionally as another user.
 
 mod forger;
 mod rights;
@@ -17,16 +17,16 @@ pub(crate) use routed::NETWORK;
 
 use crate::{fixtures::names, namespace::Namespace};
 
-/// Names the target when this binary was started to probe it.
+/// Environment variable with the target.
 const TARGET: &str = "PROBE_EXPORTER_TEST_ICMP_TARGET";
 
-/// Holds the module.
+/// Environment variable with the module.
 const MODULE: &str = "PROBE_EXPORTER_TEST_ICMP_MODULE";
 
-/// Long enough for whatever answers.
+/// Long enough for every response.
 const TIMEOUT: &str = "60s";
 
-/// One probe to be made in a namespace.
+/// One probe in a namespace.
 struct Probe<'a> {
     target: &'a str,
     timeout: &'a str,
@@ -40,7 +40,7 @@ struct Probe<'a> {
     rights: &'a str,
 }
 
-/// Not a test by itself: the probe of the others, which start it where it is to happen.
+/// Runs only when the other tests start it in a namespace.
 #[tokio::test]
 async fn one_probe() {
     let (Ok(target), Ok(module)) = (env::var(TARGET), env::var(MODULE)) else { return };
@@ -53,7 +53,7 @@ async fn one_probe() {
 }
 
 impl Probe<'_> {
-    /// Probes, and looks for each text in the report.
+    /// Probes, and expects each text in the report.
     #[track_caller]
     fn check(&self, expected: &[&str]) {
         let Some(output) = self.run() else { return };
@@ -64,7 +64,7 @@ impl Probe<'_> {
         }
     }
 
-    /// Gives nothing, and says so, where namespaces and users cannot be had.
+    /// Returns `None` and reports a skip if namespaces or users are not available.
     fn run(&self) -> Option<Output> {
         let Self { setup, ping_group_range, rights, .. } = *self;
         let module = format!("{{prober: icmp, timeout: {}, icmp: {}}}", self.timeout, self.section);

@@ -42,7 +42,7 @@ fn a_user_without_either_gets_an_error_that_names_both() {
             "net.ipv4.ping_group_range, which is \\\"1 0\\\"",
             "its group is 65534",
             "CAP_NET_RAW",
-            // The address is known all the same.
+            // The address is exported, too.
             "probe_ip_addr_hash",
             "probe_icmp_duration_seconds{phase=\"rtt\"} 0",
         ],

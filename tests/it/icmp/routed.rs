@@ -1,9 +1,9 @@
-//! ICMP through a router: what it says, and replies that somebody else makes up.
+//! ICMP through a router: its errors, and forged replies.
 
 use super::{Probe, TIMEOUT, forger::forging};
 
-/// We are number 2 on the near link, the router is number 1 on both links, and the far host is
-/// number 2 on the far link, which is narrower; there it is number 3 as well.
+/// This host is number 2 on the near link, the router number 1 on both links, and the far host
+/// numbers 2 and 3 on the far link, which has a smaller MTU.
 pub(crate) const NETWORK: &str = r"
     mount -t tmpfs none /run
     ip netns add router
@@ -36,7 +36,7 @@ pub(crate) const NETWORK: &str = r"
     ip -n far route add default via fd77::1
 ";
 
-/// The two kinds of sockets; the test runs as root, which is of group 0.
+/// The two kinds of sockets; the test runs as root, which is in group 0.
 const BOTH_KINDS: [(&str, &str); 2] = [("0 0", "socket=unprivileged"), ("1 0", "socket=raw")];
 
 #[track_caller]

@@ -1,4 +1,4 @@
-//! Pages escape everything that strangers choose: names of targets, headers, certificates.
+//! Pages escape all text from outside: names of targets, headers, certificates.
 
 use super::{MODULES, assert_page, markup, probe_page, text};
 use crate::{
@@ -14,8 +14,8 @@ const MARKUP: &str = "\"'></title></style><script>alert(1)</script><img src=x on
 const CONTROLS: &str = "a\u{0}\u{1}\u{1b}[31m\u{7f}\u{85}\r\nb\u{b}";
 const TURNED: &str = "safe\u{202e}gpj.exe\u{202c}\u{2066}x\u{2069}\u{200b}\u{feff}\u{61c}";
 
-/// Nothing of it runs, hides or turns the rest of the page around, and no line of it is longer than
-/// a page can take.
+/// Asserts that the page has no script and no control characters, also none that change the
+/// direction of text.
 #[track_caller]
 fn assert_harmless(page: &str) {
     markup::assert_inert(page);
@@ -27,7 +27,7 @@ fn assert_harmless(page: &str) {
     assert_eq!(odd, None, "{page}");
 }
 
-/// All pages that tell of the probe that was made last.
+/// Returns all pages about the last probe.
 #[track_caller]
 fn pages(exporter: &Exporter) -> Vec<String> {
     let list = assert_page(&exporter.get("/"), 200);
@@ -40,13 +40,13 @@ fn pages(exporter: &Exporter) -> Vec<String> {
 fn names_of_targets_are_escaped() {
     let exporter = Exporter::start(MODULES);
     let word = "w".repeat(4 << 10);
-    // The dots make them no host names, so that no name server is asked.
+    // The dots make them invalid host names, so that no name server is queried.
     let (hebrew, accents) = ("\u{5d0}\u{5d1}\u{5d2}..a", "e\u{301}\u{301}..a");
     for target in [MARKUP, CONTROLS, TURNED, &word, hebrew, accents] {
         for module in ["connect", "http_2xx"] {
             let page = assert_page(&exporter.get(&probe_page(module, target)), 200);
             for page in pages(&exporter).iter().chain([&page]) {
-                // The form that probes again has to have the target as it was.
+                // The form that repeats the probe contains the unchanged target.
                 let page = page.replace(&format!("value=\"{}\"", escaped(target)), "value=\"\"");
                 assert_harmless(&page);
             }
@@ -57,7 +57,7 @@ fn names_of_targets_are_escaped() {
     assert!(!list.contains(&"w".repeat(200)) && list.contains("(4096 bytes)"), "{list}");
 }
 
-/// A text as the value of an attribute.
+/// Escapes a text for an attribute.
 fn escaped(text: &str) -> String {
     let text = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
     text.replace('"', "&quot;")

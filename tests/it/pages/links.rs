@@ -1,4 +1,4 @@
-//! Links: each leads somewhere, below whatever prefix.
+//! Links work with any route prefix.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use url::Url;
 use super::{CLOSED, MODULES, markup::elements};
 use crate::harness::Exporter;
 
-/// Follows all links and forms of all pages; what each path answered.
+/// Follows all links and forms of all pages; returns the status of each path.
 fn crawl(exporter: &Exporter, start: &str) -> BTreeMap<String, u16> {
     let origin = Url::parse("http://exporter.example/").unwrap();
     let mut answered = BTreeMap::new();
@@ -49,7 +49,7 @@ fn every_link_works_with_any_route_prefix() {
         }
         let answered = crawl(&exporter, prefix);
         for (path, status) in &answered {
-            // The address of the form alone asks for no probe.
+            // The address of the form has no parameters, which is an error.
             let expected = if *path == format!("{prefix}probe") { 400 } else { 200 };
             assert_eq!(*status, expected, "{path}");
             assert!(path.starts_with(prefix), "{path}");

@@ -1,4 +1,4 @@
-//! Reads pages as strictly as our own markup allows, so that nothing can hide in them.
+//! A strict parser of our own pages.
 
 /// An opening tag.
 #[derive(Debug)]
@@ -11,13 +11,13 @@ pub(super) struct Element {
 const VOID: &[&str] = &["input", "meta"];
 
 impl Element {
-    /// The value of an attribute, as it is meant.
+    /// Returns the unescaped value of an attribute.
     pub(super) fn attribute(&self, name: &str) -> Option<&str> {
         self.attributes.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 }
 
-/// All elements of a page; one that does not begin and end as it should fails the test.
+/// Returns all elements of a page; panics at an unbalanced one.
 #[track_caller]
 pub(super) fn elements(page: &str) -> Vec<Element> {
     let mut elements = Vec::new();
@@ -50,7 +50,7 @@ fn element(tag: &str) -> Element {
     while !rest.is_empty() {
         let end = rest.find(['=', ' ']).unwrap_or(rest.len());
         let (attribute, after) = rest.split_at(end);
-        // In SVG, capitals stand in the middle of names.
+        // Names in SVG contain capitals.
         assert!(is_name(&attribute.to_lowercase()), "{attribute} in <{tag}>");
         let (value, after) = match after.strip_prefix("=\"") {
             Some(quoted) => quoted.split_once('"').unwrap_or_else(|| panic!("<{tag}>")),
@@ -63,7 +63,7 @@ fn element(tag: &str) -> Element {
     Element { name: name.to_owned(), attributes }
 }
 
-/// Nothing on the page acts, is styled against the policy, or comes from elsewhere.
+/// Asserts that the page has no scripts, inline styles or external resources.
 #[track_caller]
 pub(super) fn assert_inert(page: &str) {
     for element in elements(page) {

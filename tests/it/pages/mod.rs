@@ -27,12 +27,12 @@ modules:
 /// Nobody listens there.
 const CLOSED: &str = "127.0.0.1:1";
 
-/// The page of a probe that is made now.
+/// Returns the path of the page of a new probe.
 fn probe_page(module: &str, target: &str) -> String {
     format!("{}&format=html", probe_path(module, target))
 }
 
-/// The texts of a page without its markup.
+/// Returns the text of a page without markup.
 pub(crate) fn text(page: &str) -> String {
     let (_, body) = page.split_once("<body>").unwrap();
     let texts = body.split('<').filter_map(|piece| piece.split_once('>'));

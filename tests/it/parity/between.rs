@@ -10,14 +10,14 @@ use crate::fixtures::{
     tls::{leaf, pki},
 };
 
-/// They end when they are dropped.
+/// The proxies and token servers; they stop when they are dropped.
 pub(super) struct Between {
     proxies: Vec<(&'static str, RunningProxy)>,
     tokens: Vec<(&'static str, RunningHttpServer)>,
 }
 
 impl Between {
-    /// Starts them all, and writes a key to sign with.
+    /// Starts all servers, and writes a signing key.
     pub(super) async fn start(folder: &Path) -> Self {
         let key = PKey::from_rsa(Rsa::generate(2048).unwrap()).unwrap();
         fs::write(folder.join("signing_key"), key.private_key_to_pem_pkcs8().unwrap()).unwrap();
@@ -51,7 +51,7 @@ impl Between {
         Self { proxies, tokens }
     }
 
-    /// Their addresses.
+    /// Returns the names and addresses of the servers.
     pub(super) fn places(&self) -> impl Iterator<Item = (&'static str, SocketAddr)> {
         let proxies = self.proxies.iter().map(|(name, proxy)| (*name, proxy.address));
         proxies.chain(self.tokens.iter().map(|(name, server)| (*name, server.address)))

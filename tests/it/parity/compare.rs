@@ -1,11 +1,11 @@
-//! Metrics text of two exporters, read strictly and compared.
+//! Strict parsing and comparison of the metrics of two exporters.
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
-/// One sample without its value: name and labels, as printed.
+/// Name and labels of a sample, as printed.
 type Series = String;
 
-/// The answer of an exporter: types by name, values by series.
+/// The response of an exporter: types by name, values by series.
 #[derive(Debug, Default, Clone, PartialEq)]
 pub(super) struct Answer {
     types: BTreeMap<String, String>,
@@ -13,7 +13,7 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    /// Reads the text format; a line that is not of it is a failed test.
+    /// Parses the text format; an invalid line fails the test.
     pub(super) fn parse(text: &str) -> Self {
         let mut answer = Self::default();
         for line in text.lines() {
@@ -29,7 +29,7 @@ impl Answer {
         answer
     }
 
-    /// The text as it is recorded: sorted, without help, and without what differs from run to run.
+    /// Returns the text to record: sorted, without help, and without values that vary between runs.
     pub(super) fn redacted(&self) -> String {
         let mut out = String::new();
         for (name, kind) in &self.types {
@@ -42,7 +42,7 @@ impl Answer {
         out
     }
 
-    /// The names for which the two answers differ, with what each of them says.
+    /// Returns the metrics that differ, with both values.
     pub(super) fn differences(&self, other: &Self) -> BTreeMap<String, String> {
         let mut found: BTreeMap<String, String> = BTreeMap::new();
         let mut note = |name: &str, text: String| {
@@ -64,7 +64,7 @@ impl Answer {
         found
     }
 
-    /// The same with every time as 0: two probes of one target never take the same time.
+    /// Sets every time to 0: two probes of one target never take the same time.
     pub(super) fn without_times(mut self) -> Self {
         for (series, value) in &mut self.values {
             if is_time(series) {
@@ -79,7 +79,7 @@ impl Answer {
         self.types.keys().map(String::as_str)
     }
 
-    /// Leaves out metrics that only we have.
+    /// Removes metrics that only we have.
     pub(super) fn without(mut self, extra: &[&str]) -> Self {
         self.types.retain(|name, _| !extra.contains(&name.as_str()));
         self.values.retain(|series, _| !extra.contains(&name_of(series)));

@@ -26,7 +26,7 @@ pub(super) async fn serve_tcp(listener: TcpListener, tls: Option<SslAcceptor>) {
                     Err(_) => Ok(()),
                 },
             };
-            // The client may go at any time; that is its right.
+            // The client may close the connection at any time.
             answered.ok();
         });
     }
@@ -53,7 +53,7 @@ const REFUSED: u8 = 5;
 /// A resource record: owner, type and data on the wire.
 type Record = (&'static str, u16, Vec<u8>);
 
-/// Returns the response to one query; empty for names to which the server does not respond.
+/// Returns the responses to one query; none for names to which the server does not respond.
 fn answers(query: &[u8]) -> Vec<Vec<u8>> {
     let Some((name, kind, question_end)) = question(query) else { return Vec::new() };
     let reply = |rcode, flags, answer: &[Record], authority: &[Record], additional: &[Record]| {
@@ -80,7 +80,7 @@ fn answers(query: &[u8]) -> Vec<Vec<u8>> {
         ("truncated.example", _) => reply(NOERROR, 0x02, &[], &[], &[]),
         ("silent.example", _) => return Vec::new(),
         ("garbage.example", _) => {
-            // The right id, so that nobody can think it was meant for somebody else.
+            // With the message ID of the query.
             return vec![[&query[..2], &[0x80; 7][..]].concat()];
         }
         ("wrongid.example", _) => {
@@ -102,7 +102,7 @@ fn soa() -> Record {
     ("example", 6, data)
 }
 
-/// The first question: its name in lower case, its type, and where it ends.
+/// Returns the name of the question in lower case, its type, and its end.
 fn question(query: &[u8]) -> Option<(String, u16, usize)> {
     let mut labels = Vec::new();
     let mut position = 12;

@@ -1,4 +1,4 @@
-//! Health services, whose answer depends on the service that is asked about.
+//! Health services whose response depends on the requested service.
 
 use boring::ssl::SslAcceptor;
 use tokio::net::TcpListener;

@@ -1,4 +1,4 @@
-//! An HTTP server whose paths say how it behaves; plain, or over TLS with HTTP/2.
+//! An HTTP server whose behaviour depends on the path, plain or over TLS with HTTP/2.
 
 use std::{io::Write as _, sync::Arc};
 
@@ -51,14 +51,14 @@ async fn answer<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S, neighbours: &N
     stream.write_all(&response).await.ok();
     stream.flush().await.ok();
     stream.shutdown().await.ok();
-    // A close while the client still sends would be a reset, which is another case.
+    // A close while the client sends would be a reset, which is another case.
     let mut rest = [0; 1024];
     while matches!(stream.read(&mut rest).await, Ok(read) if read > 0) {}
 }
 
 pub(super) struct Request {
     pub(super) line: String,
-    /// With the line.
+    /// Including the request line.
     pub(super) head: String,
     pub(super) body: Vec<u8>,
 }
@@ -184,8 +184,8 @@ fn message(code: &str, headers: &[(&str, &str)], body: &[u8], head_only: bool) -
     out
 }
 
-/// The request as it came in, header names in lower case so that spelling does not matter, and
-/// filled up to one length whatever the version in the user agent.
+/// Returns the received request with header names in lower case, padded to a fixed length, since
+/// the user agent contains the version.
 fn echo(request: &Request) -> Vec<u8> {
     let mut out = request.line.clone().into_bytes();
     out.push(b'\n');

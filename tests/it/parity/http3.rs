@@ -1,4 +1,4 @@
-//! The HTTP server of the comparison over HTTP/3.
+//! The HTTP server of the comparison, over HTTP/3.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ pub(super) fn serve(tls: SslContextBuilder, neighbours: Arc<Neighbours>) -> Runn
     .start(tls)
 }
 
-/// The request with its path alone in the first line, and the authority that was there too.
+/// Returns the request in the form of HTTP/1, and its authority.
 fn request(asked: &Asked) -> (Request, String) {
     let (line, fields) = asked.head.split_once("\r\n").unwrap_or((&asked.head, ""));
     let mut words = line.splitn(3, ' ');

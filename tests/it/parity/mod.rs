@@ -1,9 +1,9 @@
 //! The comparison with `blackbox_exporter` 0.28.0: same names, types, labels, presence and values.
 //!
-//! `data/parity/modules.yml` is one configuration that both load, `data/parity/cases.yml` says what
-//! is probed with which module, and `data/upstream/` holds what `blackbox_exporter` answered.
-//! `make parity BLACKBOX=<its binary>` runs both side by side and compares them live;
-//! `make parity BLACKBOX=... RECORD=1` writes its answers down anew.
+//! `data/parity/modules.yml` is the configuration of both, `data/parity/cases.yml` lists targets
+//! and modules, and `data/upstream/` has the responses of `blackbox_exporter`.
+//! `make parity BLACKBOX=<its binary>` runs both and compares them live;
+//! `make parity BLACKBOX=... RECORD=1` records its responses again.
 
 mod between;
 mod compare;
@@ -42,7 +42,7 @@ struct Case {
     module: String,
     target: String,
     hostname: Option<String>,
-    /// Metrics that differ on purpose, with the reason; a trailing `*` stands for any rest.
+    /// Metrics with an intended difference, and the reason; a trailing `*` matches any rest.
     #[serde(default)]
     differs: BTreeMap<String, String>,
 }
@@ -103,7 +103,7 @@ fn every_case_answers_as_blackbox_exporter_does_now() {
     assert!(wrong.is_empty(), "not as blackbox_exporter:\n{wrong}");
 }
 
-/// Everything that both exporters meet: the servers and the configuration.
+/// The servers and the configuration of both exporters.
 struct Stage {
     world: World,
     modules: String,
@@ -129,7 +129,7 @@ impl Stage {
         let mut answers = Vec::new();
         for cases in self.cases.chunks(8) {
             thread::scope(|scope| {
-                // All are begun before any is waited for.
+                // All are started before the first is joined.
                 let mut asked = Vec::new();
                 for case in cases {
                     asked.push((case, scope.spawn(move || ask(case))));
@@ -142,7 +142,7 @@ impl Stage {
     }
 }
 
-/// One request in HTTP/1.0, which nobody may answer in chunks.
+/// Sends one request in HTTP/1.0, whose response cannot be chunked.
 pub(crate) fn ask(exporter: SocketAddr, path: &str) -> String {
     let mut stream = harness::connect(exporter);
     let timeout = "X-Prometheus-Scrape-Timeout-Seconds: 10";
@@ -191,7 +191,7 @@ impl Case {
     }
 }
 
-/// Metrics that only we have. `blackbox_exporter` got `probe_timeout_seconds` after 0.28.0.
+/// Returns the metrics that upstream lacks. `probe_timeout_seconds` came after 0.28.0.
 fn extras() -> Vec<&'static str> {
     let catalogue: Vec<_> = probe::catalogue().flat_map(|(_, metrics)| metrics).collect();
     let extras = catalogue.iter().filter(|metric| metric.extra).map(|metric| metric.name);

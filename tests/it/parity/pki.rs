@@ -74,7 +74,7 @@ impl Pki {
         std::fs::write(self.file(name), text).unwrap();
     }
 
-    /// A server with that identity; with `alpn` it offers HTTP/2, with `demand` it wants a client
+    /// Returns the settings of a server: `alpn` offers HTTP/2, and `demand` requires a client
     /// certificate of the authority.
     pub(super) fn acceptor(&self, identity: &Identity, alpn: bool, demand: bool) -> SslAcceptor {
         let mut builder = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls()).unwrap();

@@ -12,13 +12,13 @@ use tokio::{
 /// The dialogue of a server.
 #[derive(Clone)]
 pub(super) enum Script {
-    /// An SSH banner, and then it waits for the client to go.
+    /// Sends an SSH banner, then waits until the client closes the connection.
     Banner,
-    /// Counts the bytes of the first read.
+    /// Sends the length of the first read.
     Counter,
-    /// Nothing.
+    /// Sends nothing.
     Silent,
-    /// Enough of SMTP for HELO, STARTTLS and QUIT.
+    /// Supports HELO, STARTTLS and QUIT of SMTP.
     Smtp(SslAcceptor),
 }
 
@@ -27,7 +27,7 @@ pub(super) async fn serve(listener: TcpListener, script: Script) {
         let Ok((stream, _)) = listener.accept().await else { return };
         let script = script.clone();
         tokio::spawn(async move {
-            // The client may go at any time; that is its right.
+            // The client may close the connection at any time.
             follow(stream, script).await.ok();
         });
     }
@@ -38,7 +38,7 @@ pub(super) async fn serve_unix(listener: UnixListener, script: Script) {
         let Ok((stream, _)) = listener.accept().await else { return };
         let script = script.clone();
         tokio::spawn(async move {
-            // The client may go at any time; that is its right.
+            // The client may close the connection at any time.
             follow(stream, script).await.ok();
         });
     }
@@ -70,7 +70,7 @@ where
     Ok(())
 }
 
-/// Answers commands until QUIT, the end, or STARTTLS, and says whether it was the last.
+/// Answers commands until QUIT, STARTTLS or the end; returns whether STARTTLS was last.
 async fn smtp<S: AsyncRead + AsyncWrite + Unpin>(stream: S) -> std::io::Result<(S, bool)> {
     let mut stream = BufReader::new(stream);
     let mut line = String::new();

@@ -30,11 +30,11 @@ impl Drop for Upstream {
     }
 }
 
-/// Defaults of Go that Debian's build leaves as they were with an old version of Go.
+/// Defaults of current Go that Debian's build replaces by those of an old version.
 const NEW_DEFAULTS: &str = "httplaxcontentlength=0,tlsrsakex=0,tls3des=0,x509negativeserial=0,\
     tlsmaxrsasize=8192,x509usepolicies=1,tlssha1=0,tlsmlkem=1";
 
-/// Starts the binary with these modules, and waits until it answers.
+/// Starts the binary with these modules, and waits until it accepts connections.
 pub(crate) fn start(binary: &Path, modules: &str, folder: &Path) -> Upstream {
     let config = folder.join("upstream.yml");
     std::fs::write(&config, modules).unwrap();

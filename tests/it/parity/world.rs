@@ -1,4 +1,4 @@
-//! The servers that both exporters probe, and their addresses under the names that cases use.
+//! The servers that both exporters probe, and their addresses by the names in cases.
 
 use std::{collections::BTreeMap, iter, net::SocketAddr, path::Path, sync::Arc};
 
@@ -23,13 +23,13 @@ pub(super) struct World {
     closed: Vec<Socket>,
     _dead: ClosedPort,
     between: Between,
-    /// Kept, because they end when they are dropped.
+    /// They stop when they are dropped.
     #[cfg(feature = "http3")]
     http3: Vec<crate::fixtures::http3::RunningHttp3Server>,
 }
 
 impl World {
-    /// Starts all servers on the loopback addresses; they end with the runtime.
+    /// Starts all servers on loopback addresses; they stop with the runtime.
     pub(super) async fn start(folder: &Path) -> Self {
         let pki = Pki::new(folder);
         let (good, expired) = (pki.good(), pki.expired());
@@ -155,7 +155,7 @@ impl World {
     }
 }
 
-/// One port for TCP and UDP; a port that is free for one of them may be taken for the other.
+/// Binds one port for TCP and UDP; a port that is free for one may be used for the other.
 async fn both_transports() -> (TcpListener, UdpSocket) {
     loop {
         let stream = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -1,4 +1,4 @@
-//! Proxies and token servers that mean no good.
+//! Hostile proxies and token servers.
 
 use std::{fmt::Write as _, thread, time::Duration};
 
@@ -16,28 +16,28 @@ use crate::{
     running::Running,
 };
 
-/// Somebody in between, how it is spoken to, and what is made of what it says.
+/// A proxy or token server, and the expected result.
 struct Case {
     name: &'static str,
     scheme: &'static str,
     reason: &'static str,
-    /// The number of requests that it gets; those that are not HTTP are not counted.
+    /// The number of received HTTP requests.
     requests: usize,
     target: Box<dyn Target>,
 }
 
-/// One that answers requests.
+/// Returns a case with a server that answers requests.
 fn answering(name: &'static str, reason: &'static str, answer: Answer) -> Case {
     let target = Box::new(RUNTIME.block_on(http([answer]).start()));
     Case { name, scheme: "http", reason, requests: 1, target }
 }
 
-/// One that says what it says, whatever it hears.
+/// Returns a case with a peer that ignores requests.
 fn speaking(name: &'static str, scheme: &'static str, reason: &'static str, peer: Peer) -> Case {
     Case { name, scheme, reason, requests: 0, target: Box::new(peer) }
 }
 
-/// Says this once, and then that over and over.
+/// Returns a response of `first`, and then `more` repeatedly.
 fn endless(first: &str, more: &str) -> Answer {
     raw(first).repeat(more.repeat((64 << 10) / more.len()))
 }
@@ -46,8 +46,8 @@ fn slow(first: &str, more: &str) -> Answer {
     raw(first).trickle(more.repeat(100), Duration::from_millis(100))
 }
 
-/// One module per case, which goes through somebody in between, who is the target too. Those that
-/// must notice by themselves have time.
+/// Probes each case with a module of its own; the peer is the target, too. Cases that must fail
+/// before the timeout have a long one.
 fn try_all(cases: Vec<Case>, keys: &str) {
     let mut modules = "modules:\n".to_owned();
     let mut attacks = Vec::new();

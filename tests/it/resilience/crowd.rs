@@ -1,4 +1,4 @@
-//! Many scrapes at once of a target that accepts and never answers.
+//! Many concurrent scrapes of a target that accepts and never answers.
 
 use std::{
     thread,
@@ -36,7 +36,7 @@ fn many_waiting_probes_are_answered_and_do_not_delay_others() {
         (answer, begun.elapsed())
     };
     let (crowd, others): (Vec<_>, Vec<_>) = thread::scope(|scope| {
-        // All are begun before any is waited for.
+        // All are started before the first is joined.
         let mut crowd = Vec::new();
         for _ in 0..CROWD {
             crowd.push(scope.spawn(|| probe("silent", silent.address.to_string())));

@@ -1,4 +1,4 @@
-//! DNS servers that mean no good.
+//! Hostile DNS servers.
 
 use std::{
     net::SocketAddr,
@@ -21,7 +21,7 @@ use crate::fixtures::{
     },
 };
 
-/// The `patient` modules have to notice by themselves; the others are cut off.
+/// The `patient` modules must fail before their long timeout; the others time out.
 const MODULES: &str = r"
 modules:
   udp: {prober: dns, timeout: 2s, dns: {query_name: example}}
@@ -40,7 +40,7 @@ impl Target for RunningDnsServer {
     }
 }
 
-/// A server that answers one question with every identifier but the right one, again and again.
+/// A server that answers one query repeatedly with every message ID except the right one.
 struct Flood {
     address: SocketAddr,
     questions: Arc<AtomicUsize>,
@@ -61,7 +61,7 @@ impl Flood {
             for identifier in (0..=u16::MAX).cycle() {
                 if question[..2] != identifier.to_be_bytes() {
                     let answer = [&identifier.to_be_bytes(), &question[2..]].concat();
-                    // The client may be gone.
+                    // The client may have closed its socket.
                     socket.send_to(&answer, client).await.ok();
                 }
                 if identifier % 64 == 0 {
@@ -103,7 +103,7 @@ fn serving(server: DnsServer) -> RunningDnsServer {
     RUNTIME.block_on(server.start())
 }
 
-/// A message of these counts, with these octets after its header.
+/// Returns a message with these counts, and these octets after its header.
 fn octets(counts: [u8; 4], rest: &[u8]) -> Vec<u8> {
     let counts: Vec<u8> = counts.iter().flat_map(|count| [0, *count]).collect();
     [&[0x81, 0x80], counts.as_slice(), rest].concat()

@@ -1,20 +1,20 @@
-//! gRPC servers that mean no good.
+//! Hostile gRPC servers.
 
 use super::{Attack, http2::saying, withstand};
 use crate::fixtures::http2::{
     DATA, END_HEADERS, END_STREAM, HEADERS, PING, STATUS_200, frame, head,
 };
 
-/// The `patient` module has to notice by itself; the other is cut off.
+/// The `patient` module must fail before its long timeout; the other times out.
 const MODULES: &str = r"
 modules:
   plain: {prober: grpc, timeout: 2s, grpc: {tls: true, tls_config: {insecure_skip_verify: true}}}
   patient: {prober: grpc, timeout: 60s, grpc: {tls: true, tls_config: {insecure_skip_verify: true}}}
 ";
 
-/// The head of an answer in gRPC.
+/// Encodes the headers of a gRPC response.
 fn grpc_head() -> Vec<u8> {
-    // Status 200, and a header with a name from the static table: content-type.
+    // Status 200, and content-type with its name from the static table.
     let block = [&[STATUS_200, 0x0f, 0x10, 16][..], b"application/grpc"].concat();
     frame(HEADERS, END_HEADERS, 1, &block)
 }

@@ -1,4 +1,4 @@
-//! Those who do not get past the web config file, and what they cost those who do.
+//! Clients without a valid login or handshake, and their effect on others.
 
 use std::{
     io::{Read as _, Write as _},
@@ -20,7 +20,7 @@ fn start(web: &Web, text: &str) -> Running {
     Running::start(MODULES, &[&format!("--web.config.file={}", web.file().display())])
 }
 
-/// The usual cost of `htpasswd` and of the documentation; of "secret" and "guess".
+/// The bcrypt cost that the documentation recommends.
 const COSTLY: u32 = 10;
 
 #[test]
@@ -42,7 +42,7 @@ fn password_guessing_does_not_delay_scrapes() {
     let mut guessers: Vec<_> = (0..GUESSERS)
         .map(|index| {
             let mut guesser = connect(exporter.address);
-            // Unknown users cost as much as known ones.
+            // A check of an unknown user takes as long as that of a known one.
             let user = if index % 2 == 0 { "prometheus" } else { "eve" };
             let guess = basic(user, &format!("guess {index}"));
             let head = "Host: x\r\nConnection: close";
@@ -50,7 +50,7 @@ fn password_guessing_does_not_delay_scrapes() {
             guesser
         })
         .collect();
-    // The last of them is answered when all have been.
+    // The last guess is answered when all have been checked.
     let slowest = (0..10).map(|_| scrape()).max().unwrap();
     let mut waiting = 0;
     for guesser in &mut guessers {
@@ -59,7 +59,7 @@ fn password_guessing_does_not_delay_scrapes() {
         guesser.set_nonblocking(false).unwrap();
     }
     assert!(waiting > 0, "there was nothing to wait for");
-    // After all guesses it would take as many times as long.
+    // A scrape that waited for all guesses would take as many times as long.
     let bound = with_password * (GUESSERS / 2) + Duration::from_secs(1);
     assert!(slowest < bound, "{slowest:?} {with_password:?}");
     for mut guesser in guessers {
@@ -79,7 +79,7 @@ fn unfinished_handshakes_use_little_memory_and_are_closed() {
         assert_eq!(scrape(), 200);
     }
     let before = exporter.memory();
-    // The head of a record of 16 kB, and of a hello that is as long.
+    // The headers of a record of 16 kB and of a ClientHello of that length.
     let begun = [22, 3, 1, 0x40, 0, 1, 0, 0x3f, 0xfc, 3, 3];
     let mut strangers: Vec<_> = (0..STRANGERS)
         .map(|index| {
@@ -95,7 +95,7 @@ fn unfinished_handshakes_use_little_memory_and_are_closed() {
     let descriptors = exporter.descriptors();
     for stranger in &mut strangers {
         let mut answer = Vec::new();
-        // Whether it is an alert, an end or a reset: it is over.
+        // An alert, an end or a reset: the connection is closed.
         stranger.read_to_end(&mut answer).ok();
         assert!(answer.len() < 100, "{answer:?}");
     }

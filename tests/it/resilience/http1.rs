@@ -1,4 +1,4 @@
-//! HTTP/1 servers that mean no good.
+//! Hostile HTTP/1 servers.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -14,7 +14,7 @@ use crate::fixtures::{
     http::{Answer, RunningHttpServer, http, ok, raw, redirect},
 };
 
-/// The `patient` modules have to notice by themselves; the others are cut off.
+/// The `patient` modules must fail before their long timeout; the others time out.
 const MODULES: &str = r#"
 modules:
   plain: {prober: http, timeout: 2s}
@@ -51,7 +51,7 @@ fn attack(
     Attack { name, module, target, scheme: "http://", reason, requests: 1 }
 }
 
-/// Answers with this, and then with more and more of that.
+/// Returns a response of `first`, and then `more` repeatedly.
 fn endless(first: &str, more: &str) -> Answer {
     raw(first).repeat(more.repeat((64 << 10) / more.len()))
 }
@@ -167,7 +167,7 @@ fn the_part_of_a_body_that_checks_buffer_is_limited() {
     withstand(MODULES, 256, &attacks);
 }
 
-/// Ten gigabytes of zeros in the format of `Content-Encoding: deflate`, as upstream understands it.
+/// Returns ten gigabytes of zeros in upstream's format of `Content-Encoding: deflate`.
 fn deflate_bomb() -> Vec<u8> {
     let mut compress = Compress::new(Compression::best(), false);
     let zeros = vec![0; 1 << 20];
@@ -177,7 +177,7 @@ fn deflate_bomb() -> Vec<u8> {
         let status = compress.compress_vec(&zeros, piece, FlushCompress::Full).unwrap();
         assert_eq!(status, Status::Ok);
     }
-    // After a full flush nothing refers to what was before, so the second piece can follow itself.
+    // After a full flush, nothing refers to earlier data, so the second piece can be repeated.
     let [first, second] = pieces;
     [first, second.repeat(10 << 10)].concat()
 }
@@ -186,7 +186,7 @@ fn gzip_bomb() -> Vec<u8> {
     [&[0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3], deflate_bomb().as_slice()].concat()
 }
 
-/// 16 MiB of zeros each: the first meta-block of a stream, and one that can follow itself.
+/// 16 MiB of zeros each: the first meta-block of a stream, and one that can be repeated.
 const BROTLI_ZEROS: [&[u8]; 2] = [
     b"\xcb\xff\xff\x3f\xf8\x27\x00\xe2\xb1\x40\x20\xf7\xfe\x8f\xff\xff\x7f\xf0\x4f\x00\xc4\x61\x11\x80\xee\xfd\x9f\x01",
     b"\xfc\xff\xff\x83\x7f\x02\x20\x0e\x0b\x00\x74\xef\xff\xf8\xff\xff\x07\xff\x04\x40\x1c\x16\x00\xe8\xde\xff\x19",

@@ -1,4 +1,4 @@
-//! HTTP/2 servers that mean no good.
+//! Hostile HTTP/2 servers.
 
 use super::{Attack, withstand};
 use crate::fixtures::{
@@ -9,7 +9,7 @@ use crate::fixtures::{
     },
 };
 
-/// The `patient` modules have to notice by themselves; the others are cut off.
+/// The `patient` modules must fail before their long timeout; the others time out.
 const MODULES: &str = r"
 modules:
   plain: {prober: http, timeout: 2s, http: {tls_config: {insecure_skip_verify: true}}}
@@ -29,7 +29,7 @@ const WINDOW_UPDATE: u8 = 8;
 const CONTINUATION: u8 = 9;
 const UNKNOWN: u8 = 0x42;
 
-/// A header that goes into the table of those that can be referred to.
+/// Encodes a header that is added to the dynamic table.
 fn indexed_header(length: u16) -> Vec<u8> {
     header(0x40, length)
 }
@@ -39,7 +39,7 @@ fn literal_header(length: u16) -> Vec<u8> {
 }
 
 fn header(kind: u8, length: u16) -> Vec<u8> {
-    // A length beyond seven bits goes on in groups of seven.
+    // A length of more than seven bits continues in groups of seven.
     let rest = length - 127;
     let length =
         [0x7f, 0x80 | u8::try_from(rest & 0x7f).unwrap(), u8::try_from(rest >> 7).unwrap()];
@@ -47,7 +47,7 @@ fn header(kind: u8, length: u16) -> Vec<u8> {
     [&[kind, 1, b'x'], length.as_slice(), &value].concat()
 }
 
-/// Takes a request, says `first`, and then `more` again and again.
+/// Starts a server that reads a request, sends `first`, and then `more` repeatedly.
 pub(super) fn saying(first: Vec<u8>, more: Vec<u8>) -> Peer {
     serving(move |mut visit| {
         let (first, more) = (first.clone(), more.clone());

@@ -1,4 +1,4 @@
-//! HTTP/3 servers that mean no good.
+//! Hostile HTTP/3 servers.
 
 use std::{
     net::SocketAddr,
@@ -21,7 +21,7 @@ use crate::fixtures::{
     tls::{leaf, server},
 };
 
-/// The `patient` modules have to notice by themselves; the others are cut off.
+/// The `patient` modules must fail before their long timeout; the others time out.
 const MODULES: &str = r"
 modules:
   plain:
@@ -57,14 +57,14 @@ fn honest() -> QuicServer {
     quic(server(&leaf("127.0.0.1").self_signed()).builder())
 }
 
-/// Does this at every turn, once a request has come.
+/// Starts a server that runs this at every turn after a request.
 fn doing(
     script: impl Fn(&mut quiche::Connection, u32) + Clone + Send + 'static,
 ) -> Box<dyn Target> {
     Box::new(scripted(honest(), script))
 }
 
-/// Says this about the request, and then `more` at every turn, as far as it goes.
+/// Starts a server that sends `first`, and then `more` at every turn if flow control permits.
 fn saying(first: Vec<u8>, more: impl AsRef<[u8]>) -> Box<dyn Target> {
     let more = more.as_ref();
     let more = more.repeat(10_000_usize.checked_div(more.len()).map_or(0, |times| times + 1));
@@ -80,13 +80,13 @@ fn saying(first: Vec<u8>, more: impl AsRef<[u8]>) -> Box<dyn Target> {
 }
 
 fn say(connection: &mut quiche::Connection, bytes: &[u8]) {
-    // In one piece or not at all, so that frames stay whole.
+    // Completely or not at all, so that frames stay complete.
     if connection.stream_capacity(REQUEST).is_ok_and(|room| room >= bytes.len()) {
         connection.stream_send(REQUEST, bytes, false).ok();
     }
 }
 
-/// Says this about the request, but for its last bytes, and ends the stream.
+/// Starts a server that sends this without its last bytes, and ends the stream.
 fn cut(bytes: &[u8], missing: usize) -> Box<dyn Target> {
     let said = bytes[..bytes.len() - missing].to_vec();
     doing(move |connection, turn| {
@@ -96,14 +96,14 @@ fn cut(bytes: &[u8], missing: usize) -> Box<dyn Target> {
     })
 }
 
-/// Gives the response up with this code.
+/// Starts a server that resets the response with this code.
 fn resetting(code: u64) -> Box<dyn Target> {
     doing(move |connection, _| {
         connection.stream_shutdown(REQUEST, quiche::Shutdown::Write, code).ok();
     })
 }
 
-/// A peer that answers every datagram with these.
+/// A peer that answers every datagram with given datagrams.
 struct Datagrams {
     address: SocketAddr,
     task: JoinHandle<()>,
@@ -146,7 +146,7 @@ impl Drop for Datagrams {
     }
 }
 
-/// Says that only a version is spoken which nobody knows (RFC 9000, section 17.2.1).
+/// Returns a Version Negotiation packet with an unknown version (RFC 9000, section 17.2.1).
 fn other_version(hello: &[u8]) -> Vec<Vec<u8>> {
     let after_version = &hello[5..];
     let (theirs, rest) = after_version.split_at(1 + usize::from(after_version[0]));
@@ -154,7 +154,7 @@ fn other_version(hello: &[u8]) -> Vec<Vec<u8>> {
     vec![[&[0xc0, 0, 0, 0, 0], ours, theirs, &[0x0a, 0x1a, 0x2a, 0x3a]].concat()]
 }
 
-/// A server that is not trusted, and one that is silent.
+/// Returns an untrusted server and a silent one.
 pub(super) fn leading_nowhere() -> [Box<dyn Target>; 2] {
     [doing(|_, _| ()), answering(|_| Vec::new(), 1)]
 }

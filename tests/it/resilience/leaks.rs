@@ -1,4 +1,4 @@
-//! Probes that fail leave nothing behind: no descriptor, no memory.
+//! Failing probes leak neither file descriptors nor memory.
 
 use std::thread;
 
@@ -42,7 +42,7 @@ const HTTP3: &str = "  # And over HTTP/3.
   http3_cut: {prober: http, timeout: 50ms, http: {enable_http3: true, enable_http2: false}}
 ";
 
-/// Probes of each kind: some to get used to it, then some that count.
+/// Numbers of probes of each kind: before the measurement, and during it.
 const REHEARSAL: usize = 40;
 const PROBES: usize = 200;
 
@@ -55,7 +55,7 @@ fn failing_probes_leave_nothing_behind() {
     eventually("all connections are closed", || exporter.in_flight() < 1.0);
     let (descriptors, memory) = (exporter.descriptors(), exporter.memory());
     fail(&exporter, &peers, PROBES);
-    // The server's own connections to scrapers are closed a moment later.
+    // The connections of scrapers are closed a moment later.
     eventually("the descriptors are given back", || exporter.descriptors() <= descriptors);
     let more = exporter.memory().saturating_sub(memory);
     assert!(more < 8 << 20, "keeps {more} bytes more after {PROBES} failures of each kind");
@@ -125,7 +125,7 @@ impl Peers {
         ];
         #[cfg(feature = "http3")]
         {
-            // Who is not trusted, who is silent, and where nobody is.
+            // An untrusted server, a silent one and a closed port.
             let [untrusted, silent] = self.http3.each_ref().map(|peer| peer.address().to_string());
             let nobody = self.closing.address.to_string();
             probes.extend([("http3", untrusted), ("http3_cut", silent), ("http3", nobody)]);

@@ -1,4 +1,4 @@
-//! Peers and scrapers that mean no good: each probe is answered in time, from bounded memory.
+//! Hostile peers and scrapers: each probe is answered in time, with limited memory.
 
 mod between;
 mod crowd;
@@ -31,11 +31,11 @@ use crate::{
 /// The delay that a busy machine may add.
 const LATENESS: f64 = 5.0;
 
-/// Somebody to probe.
+/// A peer to probe.
 trait Target: Sync {
     fn address(&self) -> SocketAddr;
 
-    /// The number of requests that came.
+    /// Returns the number of received requests.
     fn requests(&self) -> usize;
 }
 
@@ -49,20 +49,20 @@ impl Target for Peer {
     }
 }
 
-/// A target, and what becomes of a probe of it.
+/// A target, and the expected result of its probe.
 struct Attack {
     name: &'static str,
     module: &'static str,
     /// The part of the target before the address.
     scheme: &'static str,
     target: Box<dyn Target>,
-    /// Several, with `|` between them, where the speed of the machine decides.
+    /// Several reasons, separated by `|`, if the speed of the machine decides.
     reason: &'static str,
     requests: usize,
 }
 
 impl Attack {
-    /// Probes once; says what does not hold that must hold whatever a peer does.
+    /// Probes once; returns a description of a wrong result.
     fn objection(&self, exporter: SocketAddr) -> Option<String> {
         let Self { name, module, target, scheme, reason, requests } = self;
         let address = format!("{scheme}{}", target.address());
@@ -95,12 +95,12 @@ impl Attack {
     }
 }
 
-/// Probes all targets at once, with an exporter of its own that may need so many megabytes for it.
+/// Probes all targets concurrently with a new exporter, which may use this many megabytes more.
 fn withstand(modules: &str, megabytes: u64, attacks: &[Attack]) {
     let exporter = &Running::start(modules, &[]);
     let (address, before) = (exporter.address, exporter.memory());
     let objections: Vec<_> = thread::scope(|scope| {
-        // All are begun before any is waited for.
+        // All are started before the first is joined.
         let mut probes = Vec::new();
         for attack in attacks {
             probes.push(scope.spawn(move || attack.objection(address)));

@@ -1,4 +1,4 @@
-//! Scrapers that mean no good, or that do not wait for their answer.
+//! Hostile scrapers, and scrapers that disconnect.
 
 use std::{
     io::{Read as _, Write as _},
@@ -57,7 +57,7 @@ fn abandoned_probes_end_for_every_target() {
 fn scrapers_that_read_no_response_use_little_memory() {
     const SCRAPERS: usize = 6;
     let exporter = Running::start(MODULES, &[]);
-    // The pages of the binary that answer are not what scrapers take.
+    // The first requests load pages of the binary, which are not memory of scrapers.
     for _ in 0..100 {
         exporter.own_metrics();
     }
@@ -71,7 +71,7 @@ fn scrapers_that_read_no_response_use_little_memory() {
         .map(|requests| {
             let mut scraper = connect(exporter.address);
             scraper.set_write_timeout(Some(Duration::from_millis(200))).unwrap();
-            // Until it takes no more, or sends the scraper away.
+            // Until the exporter reads no more, or closes the connection.
             while scraper.write_all(requests.as_bytes()).is_ok() {}
             scraper
         })
@@ -82,7 +82,7 @@ fn scrapers_that_read_no_response_use_little_memory() {
     drop(scrapers);
 }
 
-/// A head that never ends is given up; its sender holds nobody up meanwhile.
+/// An unfinished request does not delay others, and times out.
 #[test]
 fn unfinished_requests_are_answered_with_408() {
     let exporter = Running::start(MODULES, &[]);

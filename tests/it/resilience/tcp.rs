@@ -1,4 +1,4 @@
-//! Peers of dialogues that mean no good.
+//! Hostile peers of dialogues.
 
 use super::{Attack, withstand};
 use crate::fixtures::{
@@ -10,7 +10,7 @@ use crate::fixtures::{
     tls::{self, leaf},
 };
 
-/// The `patient` modules have to notice by themselves; the others are cut off.
+/// The `patient` modules must fail before their long timeout; the others time out.
 const MODULES: &str = r"
 modules:
   plain: {prober: tcp, timeout: 2s, tcp: {query_response: [{expect: never}]}}

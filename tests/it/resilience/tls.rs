@@ -1,4 +1,4 @@
-//! TLS servers that mean no good, before and behind STARTTLS.
+//! Hostile TLS servers, with and without STARTTLS.
 
 use std::sync::LazyLock;
 
@@ -14,7 +14,7 @@ use crate::fixtures::{
     tls::{self, Issued, TlsServer, authority, leaf},
 };
 
-/// The `patient` modules have to notice by themselves; the others are cut off.
+/// The `patient` modules must fail before their long timeout; the others time out.
 const MODULES: &str = r"
 modules:
   plain: {prober: tcp, timeout: 2s, tcp: {tls: true, tls_config: {insecure_skip_verify: true}}}
@@ -102,7 +102,7 @@ fn malformed_handshakes_are_rejected() {
     withstand(MODULES, 16, &attacks);
 }
 
-/// A server whose chain has so many certificates, each of which may have signed each.
+/// Returns a server with this many certificates, each of which may have signed each.
 fn maze(certificates: usize) -> TlsServer {
     let first = authority("Maze").self_signed();
     let others: Vec<_> =
@@ -113,7 +113,7 @@ fn maze(certificates: usize) -> TlsServer {
 
 #[test]
 fn oversized_certificate_chains_are_rejected() {
-    // More than 256 KiB, which is as much as a handshake message may have.
+    // More than 256 KiB, the maximum size of a handshake message.
     let long = maze(1000);
     let attacks = [
         attack("a maze", "strict", "certificate_unknown_authority", showing(&maze(100))),

@@ -1,4 +1,4 @@
-//! Websocket servers that mean no good.
+//! Hostile websocket servers.
 
 use std::sync::atomic::Ordering;
 
@@ -12,7 +12,7 @@ use crate::fixtures::{
     websocket::{PING, TEXT, frame},
 };
 
-/// The `patient` module has to notice by itself; the other is cut off.
+/// The `patient` module must fail before its long timeout; the other times out.
 const MODULES: &str = r"
 modules:
   plain: {prober: websocket, timeout: 2s, websocket: {query_response: [{expect: never}]}}
@@ -23,7 +23,7 @@ modules:
 const UPGRADE: &str = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\
     Connection: Upgrade\r\nSec-WebSocket-Accept: ";
 
-/// Agrees to the upgrade, says `first`, and then `more` again and again.
+/// Starts a server that accepts the upgrade, sends `first`, and then `more` repeatedly.
 fn saying(first: Vec<u8>, more: Vec<u8>) -> Peer {
     peer(move |mut visit| {
         let (first, more) = (first.clone(), more.clone());

@@ -15,7 +15,7 @@ use crate::fixtures::{
     tls::{authority, leaf, server},
 };
 
-/// A web server, and what it was asked.
+/// A web server with its requests.
 struct Web(Rc<RunningHttpServer>);
 
 impl Web {
@@ -27,7 +27,7 @@ impl Web {
         format!("http://{}/", self.0.address)
     }
 
-    /// A probe of this server in which `used` is said to it.
+    /// Returns a case that probes this server and must send it `used`.
     fn case(self, what: &'static str, keys: &str, success: bool, used: &str) -> Case {
         let url = self.url();
         self.case_of(what, keys, &url, success, used)
@@ -54,10 +54,10 @@ impl Web {
     }
 }
 
-/// A file, until it is dropped; written as its path.
+/// A temporary file; displays as its path.
 pub(super) struct File(NamedTempFile);
 
-/// A file that holds this.
+/// Creates a file with this content.
 pub(super) fn file(content: &str) -> File {
     let file = NamedTempFile::new().unwrap();
     fs::write(file.path(), content).unwrap();
@@ -99,7 +99,7 @@ fn credentials_are_redacted() {
                 &basic("u", &in_file),
             )
             .derived(basic("u", &in_file)),
-        // A server may repeat what it was told.
+        // A server may repeat data of the request.
         Web::new([redirect(format!("ftp://echo/{token}"))]).case(
             "a token that is repeated",
             &format!("authorization: {{credentials: {token}}}"),
@@ -188,7 +188,7 @@ fn targets_and_redirects_are_redacted() {
     let leading =
         Web::new([redirect(format!("/next?code={location}#key={location}")), status(404)]);
     let away = Web::new([redirect(format!("ftp://u:{location}@h/?secret={location}"))]);
-    // Nobody hears of these.
+    // No server receives these.
     let alone = |what, prober: &str, keys: &str, target: String| {
         case(what, module(prober, keys), target, false, "no server")
     };
@@ -209,7 +209,7 @@ fn targets_and_redirects_are_redacted() {
     ]);
 }
 
-/// A case of a proxy that refuses, and repeats what it was told.
+/// Returns a case with a proxy that refuses and repeats data of the request.
 fn refusing(what: &'static str, keys: &str, said: &str, used: &str) -> Case {
     let answer = format!("HTTP/1.1 403 {said}\r\n\r\n");
     let proxy = Rc::new(RUNTIME.block_on(proxy().answering(answer).start()));
@@ -324,7 +324,7 @@ fn grpc_metadata_is_redacted() {
     let of = |what, service: &str, success| {
         let module = module("grpc", &keys(service));
         let target = server.address.to_string();
-        // The server's debug output hides nothing that is not marked as sensitive.
+        // The debug output of the server shows headers that are not marked as sensitive.
         case(what, module, target, success, Rc::clone(&server)).used(MARK, heard(&server))
     };
     check(&[of("metadata", "'1'", true), of("metadata that is repeated", "echo", false)]);

@@ -1,4 +1,4 @@
-//! Secrets of dialogues: what is sent, expected and filled in by secret steps.
+//! Secrets of dialogues: data that secret steps send, expect and insert.
 
 use std::{cell::RefCell, rc::Rc};
 
@@ -9,9 +9,9 @@ use crate::fixtures::{
     websocket::{CLOSE, TEXT, WebsocketServer, frame, websocket},
 };
 
-/// The data that a scripted server has received from all clients.
+/// Returns the data that a server has received from all clients.
 fn heard<A: 'static>(server: Rc<RefCell<RunningServer<A>>>) -> impl Fn() -> String {
-    // The probe of the server, and three by command.
+    // One probe by the server, and three by the command.
     move || {
         let mut server = server.borrow_mut();
         (0..4).map(|_| RUNTIME.block_on(server.heard())).collect()

@@ -7,7 +7,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use super::{Said, case, planted};
 use crate::{fixtures::tls::leaf, harness::request, running::Running};
 
-/// Of the password "hunter2", at the lowest cost.
+/// Hash of the password "hunter2", with the lowest cost.
 const HASH: &str = "$2b$04$uMS4Wq4ZvQ1cvZvUYHMzQO0eWjdz0vyoyhYIaPRL4gaSgiUuGDDLG";
 
 #[test]

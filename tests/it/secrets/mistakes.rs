@@ -1,4 +1,4 @@
-//! Secrets beside mistakes: in files that do not load, and in requests that make no sense.
+//! Secrets next to mistakes: in files that do not load, and in invalid requests.
 
 use std::fs;
 
@@ -8,7 +8,7 @@ use crate::{
     running::Running,
 };
 
-/// Modules with a mistake each, at or beside a secret.
+/// Returns modules with one mistake each, in or next to a secret.
 fn mistakes() -> Vec<String> {
     let secret = planted("mistake");
     let pem = "-----BEGIN PRIVATE KEY-----";
@@ -63,7 +63,7 @@ fn errors_in_files_contain_no_secrets() {
     for mistake in mistakes() {
         let prober = mistake.split(':').next().unwrap();
         let flow = format!("modules:\n  it: {{prober: {prober}, {mistake}}}\n");
-        // The same over several lines, as most files are written.
+        // The same in block style, as most files are written.
         let block = flow.replace("{{", "{").replace(", ", ",\n      ");
         for yaml in [flow, block] {
             fs::write(&path, &yaml).unwrap();

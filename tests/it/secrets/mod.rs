@@ -1,5 +1,5 @@
-//! Secrets: planted wherever one can be, used by probes that succeed and that fail, repeated by
-//! servers, and looked for in everything that the exporter says.
+//! Secrets: planted in every place, used by successful and failing probes, repeated by servers, and
+//! searched in all output of the exporter.
 
 mod cases;
 mod dialogues;
@@ -17,28 +17,28 @@ use crate::{
 /// The prefix of all planted secrets.
 const MARK: &str = "Pl4nt3d";
 
-/// A secret that can be told from all others.
+/// Returns a secret with a unique text.
 fn planted(place: &str) -> String {
     format!("{MARK}-{place}")
 }
 
-/// A probe that has to do with secrets.
+/// A probe that uses secrets.
 struct Case {
     what: &'static str,
     module: String,
     target: String,
     /// Set if the probe must succeed.
     success: bool,
-    /// Texts that are as good as a secret, such as one in base64.
+    /// Texts that reveal a secret, such as its base64 form.
     derived: Vec<String>,
-    /// Everything that the servers were told, which must hold what was planted.
+    /// Returns all data that the servers received.
     heard: Box<dyn Fn() -> String>,
     /// Text that the servers must have received; empty if none.
     used: Vec<String>,
     _servers: Box<dyn Any>,
 }
 
-/// A probe of `target` by `module`, of which `servers` hear something.
+/// Returns a probe of `target` by `module`; keeps `servers`.
 fn case<S: 'static>(
     what: &'static str,
     module: impl Into<String>,
@@ -59,13 +59,13 @@ fn case<S: 'static>(
 }
 
 impl Case {
-    /// This is as good as a secret.
+    /// Adds a text that reveals a secret.
     fn derived(mut self, text: impl Into<String>) -> Self {
         self.derived.push(text.into());
         self
     }
 
-    /// The servers must have been told this.
+    /// Adds a text that the servers must receive.
     fn used(mut self, text: impl Into<String>, heard: impl Fn() -> String + 'static) -> Self {
         self.used.push(text.into());
         self.heard = Box::new(heard);
@@ -73,13 +73,13 @@ impl Case {
     }
 }
 
-/// Probes them all, and looks for secrets in everything.
+/// Runs all probes, and searches all output for secrets.
 #[track_caller]
 fn check(cases: &[Case]) {
     check_in(&[], cases);
 }
 
-/// The same with more in the exporter's environment.
+/// Does the same with more environment variables of the exporter.
 #[track_caller]
 fn check_in(environment: &[(&str, &str)], cases: &[Case]) {
     let modules = cases.iter().enumerate();
@@ -110,7 +110,7 @@ fn get(address: SocketAddr, path: &str) -> Answer {
     request(address, "GET", path, &[])
 }
 
-/// Everything that was said, by where.
+/// All output, each text with its place.
 #[derive(Default)]
 struct Said(Vec<(String, String)>);
 
@@ -119,7 +119,7 @@ impl Said {
         self.0.push((place.to_owned(), text.to_owned()));
     }
 
-    /// One probe in all its faces.
+    /// Runs one probe, and records its report in all formats.
     fn about(&mut self, exporter: SocketAddr, case: &Case, module: &str) {
         let answer = get(exporter, &probe_path(module, &case.target));
         let what = case.what;
@@ -136,7 +136,7 @@ impl Said {
         }
     }
 
-    /// The same probe by the command, in all its forms, and the module in words.
+    /// Runs the same probe by the command, in all formats, and explains the module.
     fn by_command(&mut self, environment: &[(&str, &str)], file: &str, case: &Case, index: usize) {
         let module = format!("case{index}");
         let config = format!("--config.file={file}");
@@ -144,7 +144,7 @@ impl Said {
         for format in ["text", "json", "prometheus"] {
             let arguments = [&probe[..], &["--format", format, &case.target]].concat();
             let code = self.run(environment, case.what, &arguments);
-            // One that could not even begin would say nothing that matters.
+            // A probe that cannot start would prove nothing.
             assert_eq!(code, Some(i32::from(!case.success)), "{}: {arguments:?}", case.what);
         }
         let code = self.run(environment, case.what, &["check", file, "--explain", &module]);
@@ -162,7 +162,7 @@ impl Said {
         output.status.code()
     }
 
-    /// No secret may be in what was said. The arguments of a command are not its words.
+    /// Asserts that no output contains a secret.
     #[track_caller]
     fn judge(&self, cases: &[Case]) {
         let derived = cases.iter().flat_map(|case| &case.derived).map(String::as_str);
@@ -179,12 +179,12 @@ impl Said {
     }
 }
 
-/// A module of this prober with these keys in its section.
+/// Returns a module of this prober with these keys in its section.
 fn module(prober: &str, keys: &str) -> String {
     format!("{{prober: {prober}, timeout: 20s, {prober}: {{{keys}}}}}")
 }
 
-/// A secret that is not looked for would not be found.
+/// The search itself can fail.
 #[test]
 #[should_panic(expected = "health")]
 fn a_leaked_secret_is_found() {

@@ -18,7 +18,7 @@ fn json(answer: Answer, body: &str) -> Answer {
     answer.header("Content-Type", "application/json").body(body)
 }
 
-/// A probe of a target that repeats `said`, with a token from a server that answers like this.
+/// Returns a case with a target that repeats `said`, and a token server with this response.
 fn of(
     what: &'static str,
     keys: &str,

@@ -1,4 +1,4 @@
-//! The recent probes: which are kept, and how they are asked for.
+//! The history of recent probes: retention and queries.
 
 use super::{MODULES, Target, closed_target};
 use crate::harness::Exporter;
@@ -10,7 +10,7 @@ fn the_history_keeps_failures_longer() {
     for name in [&closed, &target.name(), &target.name(), &target.name()] {
         exporter.probe("connect", name);
     }
-    // 0 failed and is kept apart, 1 succeeded and is gone, 2 and 3 are the recent ones.
+    // Probe 0 failed and is kept separately, 1 succeeded and is gone, 2 and 3 are recent.
     let found = |id: u64| exporter.get(&format!("/logs?id={id}")).status;
     assert_eq!([found(0), found(1), found(2), found(3), found(4)], [200, 404, 200, 200, 404]);
     let page = exporter.get("/").text();

@@ -1,4 +1,4 @@
-//! Probes that run while something else happens.
+//! Running probes during a disconnect, a reload, a stop and other probes.
 
 use std::{
     fs,
@@ -13,7 +13,7 @@ fn in_flight(exporter: &Exporter) -> f64 {
     exporter.own_metrics().value("probe_exporter_probes_in_flight").unwrap()
 }
 
-/// Sends a request and leaves its answer for later.
+/// Sends a request; the response is read later.
 fn begin(exporter: &Exporter, path: &str) -> std::net::TcpStream {
     let mut stream = connect(exporter.address);
     write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
@@ -47,7 +47,7 @@ fn a_running_probe_keeps_the_module_it_began_with() {
     Answer::parse(&bytes).metrics().expect(&["probe_success 1"]);
 }
 
-/// Says the word that the module `silent` waits for.
+/// Sends the line that the module `silent` waits for.
 fn answer_never(target: &Target) {
     let (mut peer, _) = target.listener.accept().unwrap();
     peer.write_all(b"never\n").unwrap();

@@ -1,4 +1,4 @@
-//! The exporter's own web face, over HTTP.
+//! The routes of the exporter, over HTTP.
 
 mod history;
 mod in_flight;
@@ -16,7 +16,7 @@ use probe_exporter::app::{Listen, Options};
 use self::reload::RELOADED;
 use crate::harness::{Answer, Exporter, connect, probe_path, request};
 
-/// One module that needs no more than a connection, and one that waits for ever.
+/// Modules that only connect, and one that waits for data.
 const MODULES: &str = r"
 modules:
   http_2xx: {prober: http}
@@ -26,7 +26,7 @@ modules:
   with_host: {prober: http, http: {headers: {Host: configured.example}}}
 ";
 
-/// A target that takes connections and never says a word; the kernel does it alone.
+/// A target whose connections the kernel accepts and that sends nothing.
 struct Target {
     listener: TcpListener,
 }
@@ -45,9 +45,9 @@ impl Target {
     }
 }
 
-/// The name of a target that refuses connections.
+/// Returns a target that refuses connections.
 fn closed_target() -> String {
-    // Port 1 is privileged and has no service; a port that was just freed may be taken again.
+    // Port 1 is privileged and has no service; a released port may be assigned again.
     "127.0.0.1:1".to_owned()
 }
 

@@ -1,4 +1,4 @@
-//! Routes that do not begin at the root.
+//! Routes below a prefix.
 
 use probe_exporter::server::{ExternalUrl, RoutePrefix};
 

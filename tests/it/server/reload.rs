@@ -1,4 +1,4 @@
-//! The configuration taken up again while the exporter runs.
+//! Reloads of the configuration.
 
 use std::{fs, time::Duration};
 

@@ -1,4 +1,4 @@
-//! Changes of the file and of what it names, without a restart.
+//! Changes of the web config file and of the files it names, without a restart.
 
 use super::{Web, login, tls_section, users};
 use crate::{

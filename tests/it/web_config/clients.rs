@@ -1,4 +1,4 @@
-//! Handshakes: versions, suites, and what certificates of clients come to.
+//! TLS handshakes: versions, cipher suites and client certificates.
 
 use std::io::{Read as _, Write as _};
 
@@ -83,7 +83,7 @@ fn a_verified_client_needs_a_valid_client_certificate() {
     }
 }
 
-/// As `openssl req -x509` makes it, and as Go takes it.
+/// `openssl req -x509` creates such certificates, and Go accepts them.
 #[test]
 fn a_client_may_be_its_own_authority() {
     let web = Web::new();
@@ -185,12 +185,12 @@ fn a_request_without_tls_gets_an_explanation() {
     let mut stream = connect(exporter.address);
     stream.write_all(b"\0\0\0\0").unwrap();
     let mut bytes = Vec::new();
-    // It may be that the connection is reset, since not all was read.
+    // The server may reset the connection, since it did not read all data.
     stream.read_to_end(&mut bytes).ok();
     assert!(bytes.is_empty());
 }
 
-/// Prometheus and curl offer HTTP/2 first; they get HTTP/1.1.
+/// Prometheus and curl offer HTTP/2 first; the listener chooses HTTP/1.1.
 #[test]
 fn http1_is_negotiated() {
     let web = Web::new();

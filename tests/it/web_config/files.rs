@@ -1,4 +1,4 @@
-//! Files that are wrong from the start, and what is said about them.
+//! Invalid web config files at start, and their error messages.
 
 use std::process::Command;
 
@@ -11,10 +11,10 @@ fn told(web: &Web, text: &str, check: bool) -> (Option<i32>, String) {
     web.write("web.yml", text);
     web.write("blackbox.yml", super::MODULES);
     let mut command = Command::new(BINARY);
-    // Files that the web config names are looked for beside it, not here.
+    // Relative file names are relative to the web config file, not to the working directory.
     command.current_dir("/").arg("--config.file").arg(web.path("blackbox.yml"));
     command.arg("--web.config.file").arg(web.file());
-    // A port that can never be opened ends a start that got that far.
+    // An address that cannot be bound ends a start without configuration errors.
     command.arg(if check { "--config.check" } else { "--web.listen-address=192.0.2.1:1" });
     let output = command.output().unwrap();
     (output.status.code(), String::from_utf8(output.stderr).unwrap())

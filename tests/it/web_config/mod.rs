@@ -44,7 +44,7 @@ impl Web {
         web
     }
 
-    /// Gives the listener a new certificate.
+    /// Replaces the certificate of the listener.
     pub(crate) fn issue(&self, name: &str) {
         let server = leaf(name).signed_by(&self.authority);
         self.write("server.pem", &server.pem());
@@ -55,7 +55,7 @@ impl Web {
         self.folder.path().join(name)
     }
 
-    /// Puts a file in the place of what was there, at once.
+    /// Replaces a file atomically.
     pub(crate) fn write(&self, name: &str, text: &str) {
         fs::write(self.path("new"), text).unwrap();
         fs::rename(self.path("new"), self.path(name)).unwrap();
@@ -66,13 +66,13 @@ impl Web {
         self.path("web.yml")
     }
 
-    /// Starts an exporter whose web config file says this.
+    /// Starts an exporter with this web config file.
     pub(crate) fn start(&self, text: &str) -> Exporter {
         self.write("web.yml", text);
         Exporter::start_with(MODULES, |options| options.web_config_file = Some(self.file()))
     }
 
-    /// Starts one that speaks TLS, with more lines in that section.
+    /// Starts an exporter with TLS and more lines in that section.
     pub(crate) fn start_tls(&self, more: &str) -> Exporter {
         self.start(&tls_section(more))
     }
@@ -85,16 +85,16 @@ impl Web {
     }
 }
 
-/// The section that makes the listener speak TLS.
+/// The section that enables TLS.
 pub(crate) fn tls_section(more: &str) -> String {
     format!("tls_server_config:\n  cert_file: server.pem\n  key_file: server.key\n{more}")
 }
 
-/// Somebody who comes over TLS.
+/// A TLS client.
 pub(crate) struct Client(SslConnectorBuilder);
 
 impl Client {
-    /// Shows this certificate when one is asked for.
+    /// Sends this certificate if the server requests one.
     pub(crate) fn with(mut self, identity: &Issued) -> Self {
         self.0.set_certificate(&identity.certificate).unwrap();
         self.0.set_private_key(&identity.key).unwrap();
@@ -106,12 +106,12 @@ impl Client {
         self
     }
 
-    /// One request over a connection of its own; the answer, or why there is none.
+    /// Sends one request over a new connection; returns the response or the error.
     pub(crate) fn get(self, address: SocketAddr, path: &str) -> Result<Answer, String> {
         self.send(address, path, "").map(|(answer, _)| answer)
     }
 
-    /// One request with more headers; the certificate of the listener too.
+    /// Sends one request with more headers; also returns the certificate of the listener.
     pub(crate) fn send(
         self,
         address: SocketAddr,
@@ -123,7 +123,7 @@ impl Client {
         let mut stream = stream.map_err(|error| error.to_string())?;
         let request =
             format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{headers}\r\n");
-        // With TLS 1.3 a client hears only now that its certificate was refused.
+        // With TLS 1.3 a client learns only now that its certificate was rejected.
         stream.write_all(request.as_bytes()).map_err(|error| error.to_string())?;
         let mut bytes = Vec::new();
         stream.read_to_end(&mut bytes).map_err(|error| error.to_string())?;
@@ -132,17 +132,17 @@ impl Client {
     }
 }
 
-/// The header of a login.
+/// Returns the value of the `Authorization` header.
 pub(crate) fn basic(user: &str, password: &str) -> String {
     format!("Basic {}", STANDARD.encode(format!("{user}:{password}")))
 }
 
-/// The section with one user, whose hash is of the lowest cost.
+/// Returns a section with one user, whose hash has the lowest cost.
 pub(crate) fn users(user: &str, password: &str) -> String {
     format!("basic_auth_users:\n  {user}: {}\n", bcrypt::hash(password, 4).unwrap())
 }
 
-/// The status of a request to the landing page with this login.
+/// Requests the landing page with this login; returns the status.
 fn login(exporter: &Exporter, user: &str, password: &str) -> u16 {
     exporter.request("GET", "/", &[("Authorization", &basic(user, password))]).status
 }

@@ -46,7 +46,7 @@ fn configured_headers_are_in_every_response() {
     assert!(policy.contains("nonce"), "a page knows better: {policy}");
 }
 
-/// Before the login is looked at, and without the headers, as in upstream.
+/// As in upstream, before the login is checked and without the configured headers.
 #[test]
 fn more_requests_than_the_limit_are_refused() {
     let web = Web::new();

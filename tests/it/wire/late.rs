@@ -1,4 +1,4 @@
-//! Data that is read late, or arrives in one piece, gets the times at which it arrived.
+//! Data that is read late, or arrives together, has the time of its arrival.
 
 use std::{sync::Arc, thread, time::Duration};
 
@@ -20,10 +20,10 @@ use crate::{
 /// The duration of a pause of the peer.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// For how long this process does nothing, from the request on; much longer than the peer takes.
+/// Time that this thread sleeps after the request; much longer than the peer takes.
 const LATE: Duration = Duration::from_secs(6);
 
-/// A piece of a peer's answer, or a pause.
+/// A part of a peer's response, or a pause.
 #[derive(Clone, Copy)]
 enum Say {
     Pause,
@@ -36,7 +36,7 @@ enum Say {
 
 use Say::{Body, Head, HeadAndBody, Interim, Pause, Ping};
 
-/// Answers, with the pauses that are the peer's processing and those that are transfer.
+/// Responses, with the number of pauses in the processing and the transfer phase.
 const ANSWERS: &[(&str, &[Say], u32, u32)] = &[
     ("one piece", &[Pause, HeadAndBody], 1, 0),
     ("a late body", &[Pause, Head, Pause, Body], 1, 1),
@@ -51,7 +51,7 @@ const ANSWERS: &[(&str, &[Say], u32, u32)] = &[
 fn the_delays_of_a_peer_count_in_the_right_phase() {
     each_answer(Duration::ZERO, |name, probed, processing, transfer| {
         let [found_processing, found_transfer] = phases(probed);
-        // Without stamps, what a busy machine makes of a pause may be shorter than it was.
+        // Without timestamps, a pause may seem shorter on a busy machine.
         let seconds = |pauses: u32| (PAUSE * pauses / 2).as_secs_f64();
         assert!(found_processing >= seconds(processing), "{name}: {found_processing}");
         assert!(found_transfer >= seconds(transfer), "{name}: {found_transfer}");
@@ -64,8 +64,8 @@ fn a_late_process_does_not_lengthen_the_phases() {
         let [found_processing, found_transfer] = phases(probed);
         let least = (PAUSE * processing).as_secs_f64();
         assert!(found_processing >= least, "{name}: {found_processing}");
-        // The kernel may have merged the head with what came behind it while nobody read, and
-        // says of both when the last of it came. So which pause counts where is not certain.
+        // The kernel may have merged the headers with later data while nothing was read, with
+        // the timestamp of the last. So a pause may count in either phase.
         let all = found_processing + found_transfer;
         assert!(all >= (PAUSE * (processing + transfer)).as_secs_f64(), "{name}: {all}");
         if SUPPORTED {
@@ -79,12 +79,12 @@ fn phases(probed: &Probed) -> [f64; 2] {
     ["processing", "transfer"].map(|name| probed.value(&phase(name)))
 }
 
-/// Probes a server for each answer over both versions, all at once, with a process that is so late.
+/// Probes a server for each response over both versions, concurrently, with a sleep of `late`.
 fn each_answer(late: Duration, check: impl Fn(&str, &Probed, u32, u32) + Sync) {
     thread::scope(|scope| {
         for (name, answer, processing, transfer) in ANSWERS {
             for http2 in [false, true] {
-                // Over HTTP/1 there is nothing else to say.
+                // HTTP/1 has no other messages.
                 if !http2 && answer.iter().any(|say| matches!(say, Ping)) {
                     continue;
                 }
@@ -98,7 +98,7 @@ fn each_answer(late: Duration, check: impl Fn(&str, &Probed, u32, u32) + Sync) {
     });
 }
 
-/// Probes a server with this answer; this thread sleeps from the request on.
+/// Probes a server with this response; this thread sleeps after the request.
 fn probe_late(answer: &'static [Say], http2: bool, late: Duration) -> Probed {
     let asked = Arc::new(Notify::new());
     let server = server(answer, http2, Arc::clone(&asked));

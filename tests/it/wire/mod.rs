@@ -1,4 +1,4 @@
-//! Readings in odd cases: when this process is late, packets are lost, or the kernel stamps nothing.
+//! Measured times if this process is late, packets are lost, or there are no kernel timestamps.
 
 mod late;
 #[cfg(feature = "http3")]
@@ -36,7 +36,7 @@ fn packets_have_kernel_timestamps_over_both_families() {
         let own = running.own_metrics();
         for (kind, _) in KINDS {
             let [available, by_kernel, by_process] = stamps(&own, kind);
-            // A kernel that stamps at all stamps everything on loopback.
+            // If the kernel has timestamps, all packets on loopback have one.
             let expected = if available > 0.0 { by_process } else { by_kernel };
             assert!(expected < 1.0, "{loopback} {kind}:\n{}", own.text());
             assert_eq!(available > 0.0, SUPPORTED, "{kind}");
@@ -55,7 +55,7 @@ fn probes_work_without_kernel_timestamps() {
     }
 }
 
-/// An exporter that has probed servers at this address with every kind of socket.
+/// Starts an exporter, and probes servers at this address with every kind of socket.
 fn probed(loopback: &str, arguments: &[&str]) -> Option<Running> {
     let Ok(tcp) = TcpListener::bind(format!("{loopback}:0")) else {
         skip(Missing::Ipv6, &format!("no address {loopback}"));
@@ -64,7 +64,7 @@ fn probed(loopback: &str, arguments: &[&str]) -> Option<Running> {
     let running = Running::start(MODULES, arguments);
     let udp = UdpSocket::bind(format!("{loopback}:0")).unwrap();
     let addresses = [tcp.local_addr().unwrap(), udp.local_addr().unwrap()];
-    // They serve until the tests end.
+    // The servers run until the tests end.
     thread::spawn(move || tcp.incoming().try_for_each(|stream| serve(stream?)));
     thread::spawn(move || echo(&udp));
     for (kind, modules) in KINDS {
@@ -105,19 +105,19 @@ fn stamps(own: &Metrics, kind: &str) -> [f64; 3] {
     [available, timed("kernel"), timed("process")].map(|series| own.value(&series).unwrap())
 }
 
-/// Answers a line, whatever it is, over HTTP.
+/// Answers any line with an HTTP response.
 fn serve(mut stream: TcpStream) -> std::io::Result<()> {
     let mut byte = [0];
     while byte != *b"\n" {
         stream.read_exact(&mut byte)?;
     }
     stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")?;
-    // The client may have said more than was read, and has to go first.
+    // The client may have sent more, and must close first: unread data would cause a reset.
     thread::spawn(move || stream.read_to_end(&mut Vec::new()));
     Ok(())
 }
 
-/// Makes replies of DNS questions.
+/// Answers DNS queries with themselves.
 fn echo(socket: &UdpSocket) {
     const REPLY: u8 = 0x80;
     let mut message = [0; 512];
@@ -129,7 +129,7 @@ fn echo(socket: &UdpSocket) {
 
 #[test]
 fn a_lost_syn_is_part_of_the_connect_phase_and_counted() {
-    // Without a place in the queue of connections, Linux drops what would begin one; it is sent
+    // If the listen backlog is full, Linux drops a SYN; it is sent
     // again after a second.
     let listener = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     listener.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).unwrap();
@@ -153,7 +153,7 @@ fn a_lost_syn_is_part_of_the_connect_phase_and_counted() {
     let connect = probed.value("probe_tcp_duration_seconds{phase=\"connect\"}");
     if SUPPORTED {
         assert!(probed.value("probe_tcp_retransmits") >= 1.0, "connected within {connect} s");
-        // The timer of the kernel is not exact.
+        // The retransmission timer of the kernel is not exact.
         assert!(connect > 0.9, "{connect} s leave out the wait for the repetition");
     }
     assert!(connect <= probed.value("probe_duration_seconds"));

@@ -1,4 +1,4 @@
-//! Data that comes over QUIC while the process does nothing gets the times at which it arrived.
+//! Data that arrives over QUIC while the process is late has the time of its arrival.
 
 use std::{
     sync::{Arc, OnceLock},
@@ -19,10 +19,10 @@ use crate::{
     probing::{Probed, probe},
 };
 
-/// The pause of the peer before the head, and again before the body.
+/// The pause of the peer before the headers, and again before the body.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// For how long this process does nothing, from the request on.
+/// Time that this thread sleeps after the request.
 const LATE: Duration = Duration::from_secs(6);
 
 #[test]
@@ -31,19 +31,19 @@ fn a_late_process_does_not_lengthen_the_phases_of_http3() {
     let probed = probe_late(&pausing(&asked), &asked);
     probed.expect(&["probe_success 1", "probe_http_uncompressed_body_length 2"]);
     if !SUPPORTED {
-        // All that came is then as late as the process was.
+        // Without timestamps, all data is as late as the process.
         return;
     }
     for name in ["processing", "transfer"] {
         let found = probed.value(&phase(name));
-        // A packet may be on its way for longer than the next one.
+        // A packet may take longer than the next one.
         assert!(found >= PAUSE.as_secs_f64() / 2.0, "{name}: {found}");
         assert!(found < LATE.as_secs_f64() / 2.0, "{name}: {found}");
     }
     assert!(probed.value("probe_overhead_seconds") > 1.0, "the rest is the process's own");
 }
 
-/// Answers with a pause before the head and one before the body, and says when it is asked.
+/// Starts a server that pauses before the headers and before the body, and notifies of a request.
 fn pausing(asked: &Arc<Notify>) -> Scripted {
     let asked = Arc::clone(asked);
     let (begun, head, body) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
@@ -65,7 +65,7 @@ fn pausing(asked: &Arc<Notify>) -> Scripted {
     })
 }
 
-/// Probes a server; this thread sleeps from the request on.
+/// Probes a server; this thread sleeps after the request.
 fn probe_late(server: &Scripted, asked: &Notify) -> Probed {
     let module = "{prober: http, timeout: 60s, http: {enable_http3: true, enable_http2: false, \
                   tls_config: {insecure_skip_verify: true}}}";
