@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, fmt, ops::Range};
 
-use crate::settings::secret::is_secret_name;
+use crate::settings::secret::{self, is_secret_name};
 
 /// The replacement of a secret in a URL, the same as in Go's `URL.Redacted`.
 pub const MASK: &str = "xxxxx";
@@ -36,6 +36,13 @@ pub fn secrets_of(text: &str) -> Vec<String> {
     let mut all: Vec<_> = both.collect();
     all.dedup();
     all
+}
+
+/// Records the secrets of a URL that is serialised without them.
+pub(super) fn collect_secrets_of(url: &str) {
+    for secret in secrets_of(url) {
+        secret::collect(&secret);
+    }
 }
 
 /// A URL or a part of one that is displayed with its secrets replaced.

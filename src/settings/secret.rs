@@ -4,8 +4,6 @@ use std::{cell::RefCell, fmt};
 
 use serde::{Deserialize, Serialize, Serializer};
 
-use crate::settings::redact;
-
 /// The replacement of a secret in printed settings, the same as upstream's.
 pub const HIDDEN: &str = "<secret>";
 
@@ -81,15 +79,8 @@ pub fn written_by<T>(write: impl FnOnce() -> T) -> Vec<String> {
     secrets
 }
 
-/// Records the secrets of a URL that is serialised without them.
-pub fn collect_of_url(url: &str) {
-    for secret in redact::secrets_of(url) {
-        collect(&secret);
-    }
-}
-
 /// Records a secret that is being redacted.
-fn collect(secret: &str) {
+pub(super) fn collect(secret: &str) {
     if !secret.is_empty() {
         WRITTEN.with_borrow_mut(|written| {
             if let Some(written) = written {

@@ -74,7 +74,6 @@ const CIRCLES: &[&[&str]] = &[
     ],
     &["src/net/tls/certificate.rs", "src/net/tls/name_constraints.rs"],
     &["src/probers/query_response/facts.rs", "src/probers/query_response/stream_measurements.rs"],
-    &["src/settings/redact.rs", "src/settings/secret.rs"],
 ];
 
 /// The folder of the workspace.

@@ -14,7 +14,7 @@ use crate::settings::{
     },
     redact,
     rule::RuleError,
-    secret::{self, Secret},
+    secret::Secret,
     section::{Form, section},
     tls::TlsSettings,
 };
@@ -159,7 +159,7 @@ impl fmt::Debug for TokenUrl {
 
 impl Serialize for TokenUrl {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        secret::collect_of_url(&self.text);
+        redact::collect_secrets_of(&self.text);
         serializer.collect_str(self)
     }
 }

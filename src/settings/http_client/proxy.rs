@@ -9,9 +9,9 @@ use crate::settings::{
     header,
     host_name::check_of_url,
     http_client::no_proxy::NoProxy,
-    redact::MASK,
+    redact::{self, MASK},
     rule::{KeyPath, RuleError},
-    secret::{self, Secret},
+    secret::Secret,
     section::{EmptyIsNone, section},
 };
 
@@ -144,7 +144,7 @@ impl<'de> Deserialize<'de> for ProxyUrl {
 
 impl Serialize for ProxyUrl {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        secret::collect_of_url(self.0.as_str());
+        redact::collect_secrets_of(self.0.as_str());
         serializer.collect_str(self)
     }
 }
