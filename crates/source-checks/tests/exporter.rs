@@ -73,7 +73,6 @@ const CIRCLES: &[&[&str]] = &[
         "src/net/resolve/server.rs",
     ],
     &["src/net/tls/certificate.rs", "src/net/tls/name_constraints.rs"],
-    &["src/probers/query_response/facts.rs", "src/probers/query_response/stream_measurements.rs"],
 ];
 
 /// The folder of the workspace.

@@ -1,38 +1,29 @@
 //! The results of a dialogue, and their metrics.
 
-use super::{Label, stream_measurements::DURATION};
+use super::Label;
 use crate::{
-    metrics::{Description, Export, Metric, MetricSet},
+    metrics::{Export, Metric, MetricSet},
     settings::regexp::Captures,
 };
 
-const FAILED_DUE_TO_REGEX: Metric = Metric::new(
+pub(super) const FAILED_DUE_TO_REGEX: Metric = Metric::new(
     "probe_failed_due_to_regex",
     "Whether the probe failed because a pattern was not matched.",
     [],
 )
 .when("once a dialogue could begin");
-const FAILED_DUE_TO_BYTES: Metric = Metric::new(
+pub(super) const FAILED_DUE_TO_BYTES: Metric = Metric::new(
     "probe_failed_due_to_bytes",
     "Whether the probe failed because other bytes came than expected.",
     [],
 )
 .when("once a dialogue could begin");
-const EXPECT_INFO: Metric = Metric::new(
+pub(super) const EXPECT_INFO: Metric = Metric::new(
     "probe_expect_info",
     "What the line that was expected said, in the labels that the module names.",
     [],
 )
 .when("when a step with labels matched; the labels are those of the module");
-
-/// The metrics of a connection with a dialogue. The configuration defines the labels of
-/// `probe_expect_info`.
-pub const METRICS: &[Description] = &[
-    DURATION.describe(),
-    FAILED_DUE_TO_REGEX.describe(),
-    FAILED_DUE_TO_BYTES.describe(),
-    EXPECT_INFO.describe(),
-];
 
 /// The results of a dialogue. They exist from the time at which a dialogue could start, also if
 /// none is configured.

@@ -12,6 +12,6 @@ mod stream_measurements;
 
 pub use conversation::Conversation;
 pub use dialogue::{MAX_RECEIVED, Standing, begin_step, end_check, expand, talk};
-pub use facts::{DialogueFacts, METRICS};
+pub use facts::DialogueFacts;
 pub use settings::{Label, QueryResponse, Step};
-pub use stream_measurements::{StreamMeasurements, StreamPhase};
+pub use stream_measurements::{METRICS, StreamMeasurements, StreamPhase};

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::DialogueFacts;
+use super::facts::{DialogueFacts, EXPECT_INFO, FAILED_DUE_TO_BYTES, FAILED_DUE_TO_REGEX};
 use crate::{
     diagnostics::Phase,
-    metrics::{Export, Metric, MetricSet, Unit},
+    metrics::{Description, Export, Metric, MetricSet, Unit},
     net::{
         connect::{ConnectPhase, ConnectionMeasurements},
         tls::{EARLIEST_CERT_EXPIRY, LAST_CHAIN_EXPIRY, LAST_CHAIN_INFO, VERSION_INFO},
@@ -13,7 +13,7 @@ use crate::{
     probers::{Findings, Measurements},
 };
 
-pub(super) const DURATION: Metric<1> = Metric::new(
+const DURATION: Metric<1> = Metric::new(
     "probe_tcp_duration_seconds",
     "How long the phases of a TCP or unix probe waited for the network and the peer, in seconds.",
     ["phase"],
@@ -22,6 +22,15 @@ pub(super) const DURATION: Metric<1> = Metric::new(
 .when("for each phase that was begun")
 .unit(Unit::Seconds)
 .labels_mean(["resolve, connect, tls, query (the dialogue)"]);
+
+/// The metrics of a connection with a dialogue. The configuration defines the labels of
+/// `probe_expect_info`.
+pub const METRICS: &[Description] = &[
+    DURATION.describe(),
+    FAILED_DUE_TO_REGEX.describe(),
+    FAILED_DUE_TO_BYTES.describe(),
+    EXPECT_INFO.describe(),
+];
 
 /// The TLS metrics that the tcp and unix probers of upstream export.
 const TLS_OF_UPSTREAM: &[&str] =
