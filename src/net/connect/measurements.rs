@@ -6,6 +6,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::{
     diagnostics::{Failure, Phase, Phases},
+    metrics::{Export as _, MetricSet},
     net::{
         Context,
         connect::{
@@ -48,6 +49,23 @@ pub struct ConnectionMeasurements<P> {
 impl<P> Default for ConnectionMeasurements<P> {
     fn default() -> Self {
         Self { resolution: None, phases: Phases::default(), clock: None, tls: None }
+    }
+}
+
+impl<P> ConnectionMeasurements<P> {
+    /// Adds the metrics of the resolution, the TLS session and the TCP connection; the prober adds
+    /// those of its phases. Of the TLS metrics, upstream has those in `tls_of_upstream` for this
+    /// prober.
+    pub fn export(&self, tls_of_upstream: &[&str], metrics: &mut MetricSet) {
+        if let Some(resolution) = &self.resolution {
+            resolution.export(metrics);
+        }
+        if let Some(tls) = &self.tls {
+            tls.export_as(tls_of_upstream, metrics);
+        }
+        if let Some(clock) = &self.clock {
+            clock.export(metrics);
+        }
     }
 }
 

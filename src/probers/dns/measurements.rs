@@ -145,18 +145,9 @@ impl Measurements for DnsMeasurements {
 
 impl Export for DnsMeasurements {
     fn export(&self, metrics: &mut MetricSet) {
-        let ConnectionMeasurements { resolution, phases, clock, tls } = &self.connection;
-        if let Some(resolution) = resolution {
-            resolution.export(metrics);
-        }
-        phases.export(&DURATION, metrics);
-        if let Some(tls) = tls {
-            // Upstream exports no TLS metrics for DNS.
-            metrics.add_facts(tls, &[]);
-        }
-        if let Some(clock) = clock {
-            clock.export(metrics);
-        }
+        // Upstream exports no TLS metrics for DNS.
+        self.connection.export(&[], metrics);
+        self.connection.phases.export(&DURATION, metrics);
         metrics.add(&QUERY_SUCCEEDED, [], u8::from(self.response.is_some()));
         let response = self.response;
         let count = |of: fn(ResponseFacts) -> u16| response.map_or(0, of);

@@ -126,10 +126,6 @@ impl Measurements for GrpcMeasurements {
 
 impl Export for GrpcMeasurements {
     fn export(&self, metrics: &mut MetricSet) {
-        let ConnectionMeasurements { resolution, tls, clock, .. } = &self.connection;
-        if let Some(resolution) = resolution {
-            resolution.export(metrics);
-        }
         self.export_phases(metrics);
         let outcome = self.outcome.unwrap_or(Outcome { code: Code::OK, serving: None });
         metrics.add(&STATUS_CODE, [], outcome.code.0);
@@ -141,14 +137,9 @@ impl Export for GrpcMeasurements {
         if let Some(serving) = outcome.serving {
             metrics.add(&HEALTHCHECK_RESPONSE, [&serving.to_string()], 1);
         }
-        let secure = tls.as_ref().filter(|_| outcome.serving.is_some());
-        metrics.add(&SSL, [], u8::from(secure.is_some()));
-        if let Some(tls) = tls {
-            tls.export_as(secure.map_or(&[], |_| TLS_OF_UPSTREAM), metrics);
-        }
-        if let Some(clock) = clock {
-            clock.export(metrics);
-        }
+        let is_secure = self.connection.tls.is_some() && outcome.serving.is_some();
+        metrics.add(&SSL, [], u8::from(is_secure));
+        self.connection.export(if is_secure { TLS_OF_UPSTREAM } else { &[] }, metrics);
     }
 }
 

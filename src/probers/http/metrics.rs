@@ -2,7 +2,7 @@
 
 use crate::{
     metrics::{Description, Export, Metric, MetricSet, Unit},
-    net::{connect::ConnectionMeasurements, oauth2, proxy, tls},
+    net::{oauth2, proxy, tls},
     probers::http::measurements::{HttpMeasurements, ResponseFacts},
 };
 
@@ -84,11 +84,10 @@ const TLS_OF_UPSTREAM: &[&str] = &[
 
 impl Export for HttpMeasurements {
     fn export(&self, metrics: &mut MetricSet) {
-        let ConnectionMeasurements { resolution, phases, clock, tls } = &self.connection;
-        if let Some(resolution) = resolution {
-            resolution.export(metrics);
-        }
-        phases.export(&DURATION, metrics);
+        // Upstream shows those of the connection that the final response came over.
+        let answered = self.response.is_some();
+        self.connection.export(if answered { TLS_OF_UPSTREAM } else { &[] }, metrics);
+        self.connection.phases.export(&DURATION, metrics);
         self.oauth2.export(&oauth2::DURATION, metrics);
         self.proxy.export(&proxy::DURATION, metrics);
         metrics.add(&REDIRECTS, [], self.redirects);
@@ -96,14 +95,6 @@ impl Export for HttpMeasurements {
         metrics.add(&FAILED_DUE_TO_REGEX, [], u8::from(self.patterns.has_failed()));
         if let Some(json) = self.json {
             metrics.add(&FAILED_DUE_TO_CEL, [], u8::from(json.has_failed()));
-        }
-        if let Some(tls) = tls {
-            // Upstream shows those of the connection that the final response came over.
-            let answered = self.response.is_some();
-            tls.export_as(if answered { TLS_OF_UPSTREAM } else { &[] }, metrics);
-        }
-        if let Some(clock) = clock {
-            clock.export(metrics);
         }
         match &self.response {
             Some(response) => response.export(metrics),

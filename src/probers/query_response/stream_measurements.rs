@@ -87,19 +87,10 @@ impl Measurements for StreamMeasurements {
 
 impl Export for StreamMeasurements {
     fn export(&self, metrics: &mut MetricSet) {
-        let ConnectionMeasurements { resolution, phases, clock, tls } = &self.connection;
-        if let Some(resolution) = resolution {
-            resolution.export(metrics);
-        }
-        phases.export(&DURATION, metrics);
-        if let Some(tls) = tls {
-            tls.export_as(TLS_OF_UPSTREAM, metrics);
-        }
+        self.connection.export(TLS_OF_UPSTREAM, metrics);
+        self.connection.phases.export(&DURATION, metrics);
         if let Some(dialogue) = &self.dialogue {
             dialogue.export(metrics);
-        }
-        if let Some(clock) = clock {
-            clock.export(metrics);
         }
     }
 }

@@ -127,22 +127,13 @@ impl Measurements for WebsocketMeasurements {
 
 impl Export for WebsocketMeasurements {
     fn export(&self, metrics: &mut MetricSet) {
-        let ConnectionMeasurements { resolution, tls, clock, .. } = &self.connection;
-        if let Some(resolution) = resolution {
-            resolution.export(metrics);
-        }
+        // The websocket prober of upstream exports no TLS metrics.
+        self.connection.export(&[], metrics);
         if let Some(progress) = &self.progress {
             metrics.add(&UPGRADED, [], u8::from(progress.upgraded));
             metrics.add(&STATUS_CODE, [], progress.status);
             metrics.add(&FAILED_DUE_TO_REGEX, [], u8::from(progress.dialogue_failed));
             self.export_phases(progress, metrics);
-        }
-        if let Some(tls) = tls {
-            // The websocket prober of upstream exports no TLS metrics.
-            tls.export_as(&[], metrics);
-        }
-        if let Some(clock) = clock {
-            clock.export(metrics);
         }
     }
 }
