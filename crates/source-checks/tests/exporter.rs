@@ -51,7 +51,6 @@ const CIRCLES: &[&[&str]] = &[
         "src/net/tls/stream.rs",
         "src/net/tls/verify.rs",
     ],
-    &["src/metrics/label_name.rs", "src/metrics/mod.rs", "src/metrics/text.rs"],
     &[
         "src/net/oauth2/answer.rs",
         "src/net/oauth2/assertion.rs",

@@ -1,6 +1,8 @@
-//! Escaping schemes of Prometheus for label names.
+//! Escaping of label names and of text.
 
 use std::fmt::Write as _;
+
+use memchr::{memchr2, memchr3};
 
 /// Escaping scheme for label names beyond ASCII letters, digits and underscores.
 ///
@@ -37,7 +39,7 @@ impl Escaping {
 /// Appends a label name.
 ///
 /// Unlike upstream: a colon is escaped, since no scraper accepts it in a label name.
-pub(super) fn push(out: &mut String, name: &str, escaping: Escaping) {
+pub(super) fn push_label_name(out: &mut String, name: &str, escaping: Escaping) {
     if is_classic(name) {
         out.push_str(name);
         return;
@@ -45,7 +47,7 @@ pub(super) fn push(out: &mut String, name: &str, escaping: Escaping) {
     match escaping {
         Escaping::AllowUtf8 => {
             out.push('"');
-            super::text::escape(out, name, true);
+            push_text(out, name, true);
             out.push('"');
             return;
         }
@@ -65,6 +67,30 @@ pub(super) fn push(out: &mut String, name: &str, escaping: Escaping) {
             (Escaping::Underscores | Escaping::AllowUtf8, _) => out.push('_'),
         }
     }
+}
+
+/// Appends a text, with quotes escaped if `quotes`.
+pub(super) fn push_text(out: &mut String, mut text: &str, quotes: bool) {
+    // Most text needs no escaping and is copied as a whole.
+    let special = |text: &str| {
+        if quotes {
+            memchr3(b'\\', b'\n', b'"', text.as_bytes())
+        } else {
+            memchr2(b'\\', b'\n', text.as_bytes())
+        }
+    };
+    while let Some(position) = special(text) {
+        let (plain, rest) = text.split_at(position);
+        out.push_str(plain);
+        let mut rest = rest.chars();
+        match rest.next() {
+            Some('\n') => out.push_str("\\n"),
+            Some(other) => out.extend(['\\', other]),
+            None => {}
+        }
+        text = rest.as_str();
+    }
+    out.push_str(text);
 }
 
 fn is_classic(name: &str) -> bool {
@@ -103,7 +129,7 @@ mod tests {
                 Escaping::ALL.into_iter().zip([underscores, dots, values, quoted])
             {
                 let mut found = String::new();
-                push(&mut found, name, escaping);
+                push_label_name(&mut found, name, escaping);
                 assert_eq!(found, expected, "{name:?} as {}", escaping.label());
             }
         }
