@@ -58,19 +58,6 @@ const CIRCLES: &[&[&str]] = &[
         "src/net/oauth2/mod.rs",
         "src/net/oauth2/request.rs",
     ],
-    &[
-        "src/net/connect/dial.rs",
-        "src/net/context.rs",
-        "src/net/resolve/attempts.rs",
-        "src/net/resolve/config.rs",
-        "src/net/resolve/dns.rs",
-        "src/net/resolve/files.rs",
-        "src/net/resolve/hosts.rs",
-        "src/net/resolve/mod.rs",
-        "src/net/resolve/operating_system.rs",
-        "src/net/resolve/resolver.rs",
-        "src/net/resolve/server.rs",
-    ],
     &["src/net/tls/certificate.rs", "src/net/tls/name_constraints.rs"],
 ];
 

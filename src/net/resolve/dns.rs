@@ -16,7 +16,7 @@ use super::{
     config::{Environment, ResolverConfig},
     files::{Files, Watched},
     hosts::Hosts,
-    resolver::{Found, LookupError, Source, Wanted},
+    lookup::{Found, LookupError, Source, Wanted},
     server::{Query, Server, ServerError},
 };
 use crate::settings::{host_name, ip::IpFamily};

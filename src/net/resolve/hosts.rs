@@ -5,7 +5,7 @@ use std::{
     net::{Ipv4Addr, Ipv6Addr},
 };
 
-use super::Address;
+use super::address::Address;
 use crate::settings::host_name::to_ascii;
 
 /// The addresses of a hosts file, by name.

@@ -1,22 +1,21 @@
 //! Name resolution: the address of a host name.
 
+mod address;
 mod answer;
 mod attempts;
 mod config;
 mod dns;
 mod files;
 mod hosts;
+mod lookup;
 mod operating_system;
+mod options;
 mod resolver;
 mod server;
 #[cfg(test)]
 mod tests;
 
-use std::{
-    fmt,
-    net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6},
-    time::Duration,
-};
+use std::{fmt, time::Duration};
 
 use tokio::time::Instant;
 
@@ -30,10 +29,10 @@ use crate::{
     },
 };
 
-pub use self::resolver::Resolver;
+pub use self::{address::Address, resolver::Resolver};
 use self::{
     attempts::Attempts,
-    resolver::{Found, LookupError, Wanted},
+    lookup::{Found, LookupError, Wanted},
 };
 
 const LOOKUP_TIME: Metric =
@@ -64,13 +63,6 @@ pub struct Resolution {
     pub address: Option<Address>,
     /// Duration of the lookup, also if it failed or was cancelled.
     pub lookup: Duration,
-}
-
-/// An IP address to probe, with the interface of a link-local address.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Address {
-    ip: IpAddr,
-    scope: u32,
 }
 
 /// Resolves `host` and chooses the address that is probed.
@@ -130,7 +122,7 @@ async fn find(context: &Context, host: &str, wanted: Wanted) -> Result<Found, Fa
     let refused = |error: NotAHost| LookupError::NotAHost(error).of(host);
     let name = to_ascii(host).map_err(|error| refused(error.into()))?;
     let found = match Address::literal(&name) {
-        Some(literal) => literal.and_then(|address| wanted.literal(address)),
+        Some(literal) => wanted.literal(literal.map_err(refused)?),
         // Boxed, since the future is large, short-lived, and not needed for a literal address.
         None => Box::pin(look_up(context, &name, wanted)).await,
     };
@@ -155,86 +147,6 @@ impl Drop for Stopwatch<'_> {
     }
 }
 
-impl Address {
-    /// Returns the address without the interface.
-    #[must_use]
-    pub fn ip(self) -> IpAddr {
-        self.ip
-    }
-
-    /// Returns the socket address with this port.
-    #[must_use]
-    pub fn with_port(self, port: u16) -> SocketAddr {
-        match self.ip {
-            IpAddr::V4(ip) => (ip, port).into(),
-            IpAddr::V6(ip) => SocketAddrV6::new(ip, port, 0, self.scope).into(),
-        }
-    }
-
-    /// Parses a literal address. The error is for an interface that does not exist.
-    fn literal(host: &str) -> Option<Result<Self, LookupError>> {
-        if let Ok(ip) = host.parse::<IpAddr>() {
-            return Some(Ok(ip.into()));
-        }
-        let (ip, zone) = host.split_once('%')?;
-        let ip = ip.parse::<Ipv6Addr>().ok()?.into();
-        let scope = zone.parse().ok().or_else(|| interface_index(zone));
-        let unknown = || LookupError::NotAHost(NotAHost::Interface(zone.to_owned()));
-        Some(scope.map(|scope| Self { ip, scope }).ok_or_else(unknown))
-    }
-
-    fn family(self) -> IpFamily {
-        if self.ip.is_ipv4() { IpFamily::V4 } else { IpFamily::V6 }
-    }
-
-    /// Returns the 32-bit FNV-1a hash of the address's bytes.
-    fn hash(self) -> u32 {
-        let fnv1a = |bytes: &[u8]| {
-            bytes.iter().fold(0x811c_9dc5_u32, |hash, byte| {
-                (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193)
-            })
-        };
-        match self.ip {
-            IpAddr::V4(ip) => fnv1a(&ip.octets()),
-            IpAddr::V6(ip) => fnv1a(&ip.octets()),
-        }
-    }
-}
-
-impl From<IpAddr> for Address {
-    fn from(ip: IpAddr) -> Self {
-        Self { ip: ip.to_canonical(), scope: 0 }
-    }
-}
-
-impl From<SocketAddr> for Address {
-    fn from(at: SocketAddr) -> Self {
-        let scope = match at {
-            SocketAddr::V4(_) => 0,
-            SocketAddr::V6(at) => at.scope_id(),
-        };
-        Self { ip: at.ip().to_canonical(), scope }
-    }
-}
-
-impl fmt::Display for Address {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.scope {
-            0 => write!(formatter, "{}", self.ip),
-            scope => write!(formatter, "{}%{scope}", self.ip),
-        }
-    }
-}
-
-impl Wanted {
-    fn literal(self, address: Address) -> Result<Found, LookupError> {
-        match self {
-            Self::Only(family) if family != address.family() => Err(LookupError::NoSuitableAddress),
-            Self::Only(_) | Self::Prefer(_) => Ok(Found { address, source: None }),
-        }
-    }
-}
-
 impl Export for Resolution {
     fn export(&self, metrics: &mut MetricSet) {
         let protocol = self.address.map_or(0, |address| match address.family() {
@@ -245,17 +157,4 @@ impl Export for Resolution {
         metrics.add(&IP_PROTOCOL, [], protocol);
         metrics.add(&ADDRESS_HASH, [], self.address.map_or(0, Address::hash));
     }
-}
-
-/// Returns the index of the interface with this name.
-#[cfg(target_os = "linux")]
-fn interface_index(name: &str) -> Option<u32> {
-    use rustix::net::{AddressFamily, SocketType, netdevice, socket};
-    let any = socket(AddressFamily::INET, SocketType::DGRAM, None).ok()?;
-    netdevice::name_to_index(any, name).ok()
-}
-
-#[cfg(not(target_os = "linux"))]
-fn interface_index(_: &str) -> Option<u32> {
-    None
 }

@@ -5,8 +5,8 @@ use std::{fmt, net::ToSocketAddrs, sync::Arc};
 use tokio::sync::Semaphore;
 
 use super::{
-    Address,
-    resolver::{LookupError, Wanted},
+    address::Address,
+    lookup::{LookupError, Wanted},
 };
 use crate::diagnostics::Reason;
 

@@ -20,9 +20,9 @@ use tokio::{
 };
 
 use super::{
+    address::interface_index,
     answer::{Answer, Asked, INTERNET, NoAnswer},
-    config::Options,
-    interface_index,
+    options::Options,
 };
 use crate::{
     diagnostics::{Call, Cause, Reason},

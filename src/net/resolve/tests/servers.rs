@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     diagnostics::Reason,
-    net::resolve::{answer::A, attempts::Attempts, resolver::Wanted, server::Server},
+    net::resolve::{answer::A, attempts::Attempts, lookup::Wanted, server::Server},
     settings::ip::IpFamily,
 };
 
