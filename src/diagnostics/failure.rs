@@ -43,6 +43,11 @@ impl Failure {
         Self { stage, reason, message: log::cut(&message.into()) }
     }
 
+    /// Creates a failure of the stage [`Stage::Request`]: the request could not be made.
+    pub fn of_request(reason: Reason, message: impl Into<String>) -> Self {
+        Self::new(Stage::Request, reason, message)
+    }
+
     /// Creates the failure for an error of sending or receiving in `stage`. `doing` names the action,
     /// such as "reading".
     ///

@@ -51,13 +51,6 @@ const CIRCLES: &[&[&str]] = &[
         "src/net/tls/stream.rs",
         "src/net/tls/verify.rs",
     ],
-    &[
-        "src/net/oauth2/answer.rs",
-        "src/net/oauth2/assertion.rs",
-        "src/net/oauth2/client.rs",
-        "src/net/oauth2/mod.rs",
-        "src/net/oauth2/request.rs",
-    ],
     &["src/net/tls/certificate.rs", "src/net/tls/name_constraints.rs"],
 ];
 

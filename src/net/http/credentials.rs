@@ -6,7 +6,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use http::{HeaderName, HeaderValue};
 
 use crate::{
-    diagnostics::{Failure, Reason, Stage},
+    diagnostics::{Failure, Reason},
     net::Context,
     settings::{
         http_client::{Authorization, HttpClientSettings, Source},
@@ -112,10 +112,10 @@ pub(crate) fn header_name(name: &str) -> Result<HeaderName, Failure> {
 
 /// The failure of a file that cannot be read.
 pub(crate) fn unusable(what: &str, error: &io::Error) -> Failure {
-    Failure::new(Stage::Request, Reason::UnusableFile, format!("Cannot read {what}: {error}"))
+    Failure::of_request(Reason::UnusableFile, format!("Cannot read {what}: {error}"))
 }
 
 /// The failure of a request that cannot be made.
 pub(crate) fn impossible(message: String) -> Failure {
-    Failure::new(Stage::Request, Reason::InvalidRequest, message)
+    Failure::of_request(Reason::InvalidRequest, message)
 }

@@ -5,7 +5,6 @@ use std::{collections::HashMap, fmt::Write as _, time::Duration};
 use http::{HeaderValue, StatusCode};
 use serde_json::{Map, Value, error::Category};
 
-use super::failure;
 use crate::diagnostics::{Failure, Reason};
 
 /// A valid token.
@@ -46,7 +45,7 @@ struct Fields {
 
 /// Parses a response with the rules of Go's client.
 pub(super) fn read(status: StatusCode, content_type: &str, body: &[u8]) -> Result<Token, Refusal> {
-    let refused = |reason, message: String| Refusal(failure(reason, message));
+    let refused = |reason, message: String| Refusal(Failure::of_request(reason, message));
     let fields = match fields(content_type, body) {
         Ok(fields) => fields,
         Err(_) if !status.is_success() => Fields::default(),

@@ -10,7 +10,6 @@ use boring::{
 };
 use serde_json::{Map, Value, json};
 
-use super::failure;
 use crate::{
     diagnostics::{Failure, Reason},
     net::tls,
@@ -35,7 +34,7 @@ pub(super) fn key(pem: &Secret) -> Result<PKey<Private>, &'static str> {
 /// Creates the assertion of the settings, signed with the key in `pem`.
 pub(super) fn sign(settings: &OAuth2Settings, pem: &Secret) -> Result<String, Failure> {
     let key = key(pem).map_err(|message| {
-        failure(Reason::UnusableFile, format!("client_certificate_key: {message}"))
+        Failure::of_request(Reason::UnusableFile, format!("client_certificate_key: {message}"))
     })?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let text = format!("{}.{}", encode(&header(settings)), encode(&claims(settings, now)));
@@ -46,7 +45,9 @@ pub(super) fn sign(settings: &OAuth2Settings, pem: &Secret) -> Result<String, Fa
     };
     let signature = Signer::new(digest, &key)
         .and_then(|mut signer| signer.sign_oneshot_to_vec(text.as_bytes()))
-        .map_err(|error| failure(Reason::UnusableFile, format!("the key cannot sign: {error}")))?;
+        .map_err(|error| {
+            Failure::of_request(Reason::UnusableFile, format!("the key cannot sign: {error}"))
+        })?;
     Ok(format!("{text}.{}", BASE64.encode(signature)))
 }
 

@@ -9,7 +9,6 @@ use url::{Position, Url};
 
 use super::{
     answer::{self, Refusal, Token},
-    failure,
     request::Form,
 };
 use crate::{
@@ -72,7 +71,7 @@ impl Client<'_> {
             }
         }
         let message = format!("it redirects more than {MAX_REDIRECTS} times");
-        Err(failure(Reason::TooManyRedirects, message))
+        Err(Failure::of_request(Reason::TooManyRedirects, message))
     }
 
     async fn exchange(&self, hop: &Hop, agent: Option<&str>) -> Result<Response, Failure> {
@@ -143,7 +142,8 @@ impl Hop {
         // This fails only for URLs without a host.
         let _ = (without_user.set_username(""), without_user.set_password(None));
         let target = &without_user[from..Position::AfterQuery];
-        let invalid = |_| failure(Reason::InvalidRequest, "its URL cannot be asked for");
+        let invalid =
+            |_| Failure::of_request(Reason::InvalidRequest, "its URL cannot be asked for");
         let mut request = Request::new(full_body(body.clone().unwrap_or_default()));
         *request.method_mut() = method.clone();
         *request.uri_mut() = Uri::try_from(target).map_err(invalid)?;
@@ -180,7 +180,9 @@ impl Hop {
             _ => return Ok(None),
         };
         let Some(location) = headers.get(header::LOCATION) else { return Ok(None) };
-        let invalid = |what: &str| failure(Reason::InvalidRedirect, format!("it redirects {what}"));
+        let invalid = |what: &str| {
+            Failure::of_request(Reason::InvalidRedirect, format!("it redirects {what}"))
+        };
         let location = String::from_utf8_lossy(location.as_bytes());
         let url = self.url.join(&location).map_err(|_| invalid("to what is no URL"))?;
         if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
@@ -201,7 +203,7 @@ impl Hop {
 async fn read(mut response: Response) -> Result<Result<Token, Refusal>, Failure> {
     let too_large = || {
         let message = format!("its answer has more than {} KiB", MAX_RESPONSE >> 10);
-        failure(Reason::TooLarge, message)
+        Failure::of_request(Reason::TooLarge, message)
     };
     let body = response.read_body(MAX_RESPONSE).await;
     let body = body.map_err(|error| error.failure("its answer broke off"))?;
@@ -212,7 +214,10 @@ async fn read(mut response: Response) -> Result<Result<Token, Refusal>, Failure>
         let mut text = Vec::new();
         MultiGzDecoder::new(body.as_slice()).take(limit).read_to_end(&mut text).map_err(
             |error| {
-                failure(Reason::Decompression, format!("its answer is not valid gzip: {error}"))
+                Failure::of_request(
+                    Reason::Decompression,
+                    format!("its answer is not valid gzip: {error}"),
+                )
             },
         )?;
         if text.len() > MAX_RESPONSE {

@@ -184,7 +184,7 @@ impl TokenSource {
             Ok(token) => Ok(self.keep(token, secret.clone())),
             Err(failure) => {
                 let message = format!("the token server {}: {failure}", self.server());
-                let failure = Failure::new(Stage::Request, failure.reason, message);
+                let failure = Failure::of_request(failure.reason, message);
                 let failed = Failed { at: Instant::now(), failure: failure.clone() };
                 self.kept().failed = Some(failed);
                 Err(failure)
@@ -333,9 +333,4 @@ impl fmt::Debug for TokenSource {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_tuple("TokenSource").field(&self.settings).finish()
     }
-}
-
-/// Returns a failure of the exchange with the server.
-fn failure(reason: Reason, message: impl Into<String>) -> Failure {
-    Failure::new(Stage::Request, reason, message)
 }

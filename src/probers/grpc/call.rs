@@ -82,7 +82,7 @@ pub(super) fn request(
 ) -> Result<Request<RequestBody>, CallError> {
     build_request(prober, authority).map_err(|message| CallError {
         code: Code::INTERNAL,
-        failure: Failure::new(Stage::Request, Reason::InvalidRequest, message),
+        failure: Failure::of_request(Reason::InvalidRequest, message),
     })
 }
 

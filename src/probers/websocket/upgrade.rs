@@ -54,7 +54,7 @@ impl UpgradeRequest {
         let target = url.request_target();
         let uri = target.parse().map_err(|error| {
             let message = format!("'{target}' cannot be asked for: {error}");
-            Failure::new(Stage::Request, Reason::InvalidRequest, message)
+            Failure::of_request(Reason::InvalidRequest, message)
         })?;
         let Configured { host, user_agent, others } = configured(prober, context).await?;
         let host = match host {
