@@ -2,6 +2,7 @@
 
 mod answer;
 mod assertion;
+mod cache;
 mod client;
 mod request;
 
@@ -21,6 +22,7 @@ use url::Url;
 
 use self::{
     answer::{Refusal, Token},
+    cache::Cache,
     client::Client,
     request::Style,
 };
@@ -84,32 +86,6 @@ struct Shared {
     news: Notify,
 }
 
-#[derive(Default)]
-struct Cache {
-    token: Option<CachedToken>,
-    /// The way in which the server accepts the client credentials, once it is known.
-    style: Option<Style>,
-    /// The failure of the last fetch, for the probes that waited for it.
-    failed: Option<Failed>,
-}
-
-#[derive(Clone)]
-struct CachedToken {
-    value: HeaderValue,
-    /// The secret that the token was requested with. A new secret requires a new token.
-    secret: Secret,
-    until: Instant,
-}
-
-#[derive(Debug)]
-struct Failed {
-    at: Instant,
-    failure: Failure,
-}
-
-/// Time before its expiry at which a token is no longer used; at most half of its lifetime.
-const EXPIRY_MARGIN: Duration = Duration::from_secs(10);
-
 /// Time after which a running fetch no longer blocks the next one, because the server may respond
 /// on another connection. The next fetch blocks others again.
 const MAX_EXCLUSIVE_FETCH: Duration = Duration::from_secs(2);
@@ -163,8 +139,8 @@ impl TokenSource {
         if let Some(value) = self.valid(secret) {
             return Ok(value);
         }
-        if let Some(failed) = self.kept().failed.as_ref().filter(|failed| failed.at >= started_at) {
-            return Err(failed.failure.clone());
+        if let Some(failure) = self.kept().failure_since(started_at) {
+            return Err(failure);
         }
         context.log.debug("Asking for a token", &[("token_url", &self.server())]);
         let _waiting =
@@ -181,12 +157,15 @@ impl TokenSource {
             fetch.await
         };
         match fetched {
-            Ok(token) => Ok(self.keep(token, secret.clone())),
+            Ok(token) => {
+                let value = self.kept().keep(token, secret.clone());
+                self.shared.news.notify_waiters();
+                Ok(value)
+            }
             Err(failure) => {
                 let message = format!("the token server {}: {failure}", self.server());
                 let failure = Failure::of_request(failure.reason, message);
-                let failed = Failed { at: Instant::now(), failure: failure.clone() };
-                self.kept().failed = Some(failed);
+                self.kept().note_failure(failure.clone());
                 Err(failure)
             }
         }
@@ -207,10 +186,7 @@ impl TokenSource {
     /// Removes a token from the cache if a target rejected it.
     pub(crate) fn note_answer(&self, status: StatusCode, value: &HeaderValue) {
         if status == StatusCode::UNAUTHORIZED {
-            let mut kept = self.kept();
-            if kept.token.as_ref().is_some_and(|token| token.value == *value) {
-                kept.token = None;
-            }
+            self.kept().remove(value);
         }
     }
 
@@ -258,26 +234,9 @@ impl TokenSource {
         Ok(token)
     }
 
-    fn keep(&self, token: Token, secret: Secret) -> HeaderValue {
-        let Token { value, lifetime } = token;
-        let usable = lifetime.saturating_sub(EXPIRY_MARGIN.min(lifetime / 2));
-        let until = Instant::now() + usable;
-        let token = CachedToken { value: value.clone(), secret, until };
-        {
-            let mut kept = self.kept();
-            kept.token = Some(token);
-            kept.failed = None;
-        }
-        self.shared.news.notify_waiters();
-        value
-    }
-
     /// Returns the cached token, if it was requested with this secret and has not expired.
     fn valid(&self, secret: &Secret) -> Option<HeaderValue> {
-        let kept = self.kept();
-        let token = kept.token.as_ref()?;
-        let valid = token.secret == *secret && Instant::now() < token.until;
-        valid.then(|| token.value.clone())
+        self.kept().valid(secret)
     }
 
     fn kept(&self) -> std::sync::MutexGuard<'_, Cache> {
