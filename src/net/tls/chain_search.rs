@@ -11,9 +11,9 @@ use boring::pkey::Id;
 use crate::net::tls::{
     certificate::Certificate,
     cross_check,
-    session::VerifyResult,
     trust_store::TrustStore,
     usage::{Authority, Signature},
+    verify_result::VerifyResult,
 };
 
 /// Maximum number of issuers that one search tries, as in Go.

@@ -8,10 +8,8 @@ use tokio_boring::HandshakeError;
 use crate::{
     diagnostics::{Failure, Reason, Stage},
     net::tls::{
-        buffered_stream::BufferedStream,
-        engine::MAX_CERTIFICATES,
-        fallback,
-        session::{TlsSession, VerifyResult},
+        buffered_stream::BufferedStream, engine::MAX_CERTIFICATES, fallback, session::TlsSession,
+        verify_result::VerifyResult,
     },
     settings::tls::TlsSettings,
 };

@@ -31,6 +31,7 @@ mod stream;
 mod trust_store;
 mod usage;
 mod verify;
+mod verify_result;
 mod x509_extensions;
 
 use std::{
@@ -57,9 +58,10 @@ pub use crate::net::tls::{
     certificate_details::Validity,
     session::{
         CIPHER_INFO, EARLIEST_CERT_EXPIRY, LAST_CHAIN_EXPIRY, LAST_CHAIN_INFO, METRICS, TlsSession,
-        VERIFY_INFO, VERSION_INFO, VerifyResult,
+        VERIFY_INFO, VERSION_INFO,
     },
     stream::TlsStream,
+    verify_result::VerifyResult,
 };
 use crate::{
     diagnostics::{Failure, Reason, Stage},
@@ -201,7 +203,7 @@ impl TlsClient {
     /// one.
     fn verifier(
         &self,
-        prepared: &Arc<PreparedConfig>,
+        prepared: &PreparedConfig,
         server_name: &str,
     ) -> Result<CertificateVerifier, Failure> {
         let host = match self.settings.server_name.as_str() {
@@ -220,7 +222,7 @@ impl TlsClient {
             ));
         }
         Ok(CertificateVerifier {
-            prepared: Arc::clone(prepared),
+            trust: Arc::clone(&prepared.trust),
             host: host.into_owned(),
             skip_verify: self.settings.insecure_skip_verify,
             verdict: Arc::default(),

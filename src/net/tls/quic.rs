@@ -20,7 +20,7 @@ use crate::{
         Context,
         tls::{
             Handshake, TlsClient, TlsSession, complete, configure, engine, failure, log_session,
-            prepared_config::ClientIdentity, refused, session::VerifyResult,
+            prepared_config::ClientIdentity, refused, verify_result::VerifyResult,
         },
     },
     settings::tls::TlsSettings,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::{
     metrics::{Description, Export, Metric, MetricSet, Unit},
-    net::tls::{certificate::Certificate, verify::Verification},
+    net::tls::{certificate::Certificate, verify_result::VerifyResult},
     settings::tls::TlsVersion,
 };
 
@@ -104,19 +104,6 @@ pub struct TlsSession {
 }
 
 impl TlsSession {
-    /// A session whose certificates were verified and whose handshake is not complete.
-    pub(super) fn verified(peer_chain: Vec<Arc<Certificate>>, verification: Verification) -> Self {
-        Self {
-            version: None,
-            cipher: None,
-            alpn: None,
-            peer_chain,
-            verified_chains: verification.chains,
-            verify_result: verification.result,
-            verify_detail: verification.detail,
-        }
-    }
-
     /// Returns whether the handshake is complete. Upstream exports nothing otherwise.
     #[must_use]
     pub fn is_complete(&self) -> bool {
@@ -183,66 +170,6 @@ impl Export for TlsSession {
         }
         if let Some(cipher) = &self.cipher {
             metrics.add(&CIPHER_INFO, [cipher], 1);
-        }
-    }
-}
-
-/// The result of a verification; see [`meaning`](Self::meaning).
-#[expect(missing_docs, reason = "their meanings are said once, for people")]
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum VerifyResult {
-    Ok,
-    Expired,
-    NotYetValid,
-    WrongHost,
-    UnknownAuthority,
-    Revoked,
-    WeakSignature,
-    Invalid,
-}
-
-impl VerifyResult {
-    /// All values in the order of the documentation.
-    pub const ALL: &'static [Self] = &[
-        Self::Ok,
-        Self::Expired,
-        Self::NotYetValid,
-        Self::WrongHost,
-        Self::UnknownAuthority,
-        Self::Revoked,
-        Self::WeakSignature,
-        Self::Invalid,
-    ];
-
-    /// Returns the meaning in one sentence.
-    #[must_use]
-    pub const fn meaning(self) -> &'static str {
-        match self {
-            Self::Ok => "A chain leads to a trusted authority, valid now and for this name.",
-            Self::Expired => "A certificate has expired.",
-            Self::NotYetValid => "A certificate is not valid yet.",
-            Self::WrongHost => "The certificate is for other names.",
-            Self::UnknownAuthority => "No chain leads to a trusted authority.",
-            Self::Revoked => {
-                "The OCSP response that the server sent says that the certificate is revoked."
-            }
-            Self::WeakSignature => "A signature of the chain uses SHA-1 or MD5.",
-            Self::Invalid => "Another rule is broken, such as a name constraint.",
-        }
-    }
-
-    /// Returns the value of the label `result`.
-    #[must_use]
-    pub const fn label(self) -> &'static str {
-        match self {
-            Self::Ok => "ok",
-            Self::Expired => "expired",
-            Self::NotYetValid => "not_yet_valid",
-            Self::WrongHost => "wrong_host",
-            Self::UnknownAuthority => "unknown_authority",
-            Self::Revoked => "revoked",
-            Self::WeakSignature => "weak_signature",
-            Self::Invalid => "invalid",
         }
     }
 }

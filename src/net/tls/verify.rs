@@ -15,17 +15,16 @@ use crate::net::tls::{
     certificate::Certificate,
     certificate_cache,
     chain_search::{self, Found, Rejection},
-    host, mismatch,
-    prepared_config::PreparedConfig,
-    revocation,
-    session::{TlsSession, VerifyResult},
+    host, mismatch, revocation,
+    session::TlsSession,
     trust_store::TrustStore,
+    verify_result::VerifyResult,
 };
 
 /// The verifier of one handshake.
 #[derive(Debug)]
 pub(super) struct CertificateVerifier {
-    pub(super) prepared: Arc<PreparedConfig>,
+    pub(super) trust: Arc<TrustStore>,
     /// The host that the leaf must be for.
     pub(super) host: String,
     /// True if the handshake continues with any certificate. It is verified all the same.
@@ -62,7 +61,7 @@ impl CertificateVerifier {
         };
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let now = i64::try_from(now).unwrap_or(i64::MAX);
-        let mut verification = verify(&sent, &self.prepared.trust, &self.host, now);
+        let mut verification = verify(&sent, &self.trust, &self.host, now);
         if let Some(response) = ocsp_response {
             verification.apply_stapled_ocsp(response, now);
         }
@@ -70,7 +69,15 @@ impl CertificateVerifier {
         // an error of the handshake the next time that it has to wait.
         drop(ErrorStack::get());
         let result = verification.result;
-        let session = TlsSession::verified(sent, verification);
+        let session = TlsSession {
+            version: None,
+            cipher: None,
+            alpn: None,
+            peer_chain: sent,
+            verified_chains: verification.chains,
+            verify_result: verification.result,
+            verify_detail: verification.detail,
+        };
         *self.verdict.lock().unwrap_or_else(PoisonError::into_inner) = Some(session);
         if self.skip_verify || result == VerifyResult::Ok { Ok(()) } else { Err(result) }
     }

@@ -5,10 +5,10 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::net::tls::{
-    session::VerifyResult,
     tests::fixtures::{self, Issued, Recipe, authority},
     trust_store::TrustStore,
     verify::{self, Verification},
+    verify_result::VerifyResult,
 };
 
 const HOST: &str = "host.test";
