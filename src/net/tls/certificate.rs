@@ -16,7 +16,7 @@ use x509_parser::{
 };
 
 use crate::net::tls::{
-    distinguished_name, name_constraints,
+    distinguished_name,
     usage::Usage,
     x509_extensions::{self, GeneralName, oid, tag},
 };
@@ -145,6 +145,11 @@ impl Certificate {
         &self.labels().subject
     }
 
+    /// The certificate in messages: its subject.
+    pub(super) fn description(&self) -> String {
+        format!("certificate \"{}\"", self.subject())
+    }
+
     /// The issuer, formatted as Go does.
     #[must_use]
     pub fn issuer(&self) -> &str {
@@ -205,16 +210,6 @@ impl Certificate {
             self.signer.get_or_init(|| key);
         }
         signed
-    }
-
-    /// Returns whether the name constraints of this authority allow all of `names`.
-    pub(super) fn allows(&self, names: &AlternativeNames) -> bool {
-        let Some(parsed) = parse(&self.der) else { return false };
-        parsed.extensions().iter().all(|extension| {
-            extension.oid.as_bytes() != oid::NAME_CONSTRAINTS
-                || x509_extensions::name_constraints(extension.value)
-                    .is_some_and(|constraints| name_constraints::are_kept(&constraints, names))
-        })
     }
 
     /// Returns whether the key usage is present and has no bit set.

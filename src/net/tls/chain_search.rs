@@ -111,7 +111,7 @@ impl Search<'_> {
     fn finish(&mut self, chain: Vec<Arc<Certificate>>) {
         let unfit = chain.iter().find(|certificate| !certificate.usage.serves);
         if let Some(certificate) = unfit {
-            let detail = format!("{} is not for servers", name(certificate));
+            let detail = format!("{} is not for servers", certificate.description());
             self.reject(Rejection(VerifyResult::Invalid, detail));
         } else if let Err(detail) = cross_check::check(&chain, self.now) {
             self.reject(Rejection(VerifyResult::Invalid, detail));
@@ -163,7 +163,7 @@ pub(super) fn check_certificate(certificate: &Certificate, now: i64) -> Result<(
     } else {
         return Ok(());
     };
-    Err(Rejection(result, format!("{} {problem}", name(certificate))))
+    Err(Rejection(result, format!("{} {problem}", certificate.description())))
 }
 
 fn rsa_bits(certificate: &Certificate) -> Option<u32> {
@@ -178,14 +178,14 @@ fn check_signature(child: &Certificate, issuer: &Certificate) -> Result<(), Reje
         Signature::Weak => (VerifyResult::WeakSignature, "with SHA-1 or MD5"),
         Signature::Unknown => (VerifyResult::Invalid, "by an unknown algorithm"),
     };
-    Err(Rejection(result, format!("{} is signed {problem}", name(child))))
+    Err(Rejection(result, format!("{} is signed {problem}", child.description())))
 }
 
 fn check_authority(issuer: &Certificate, trusted: Trusted) -> Result<(), Rejection> {
     match (issuer.usage.authority, trusted) {
         (Authority::Yes, _) | (Authority::Unsaid, Trusted::Yes) => Ok(()),
         _ => {
-            let detail = format!("{} may not sign certificates", name(issuer));
+            let detail = format!("{} may not sign certificates", issuer.description());
             Err(Rejection(VerifyResult::Invalid, detail))
         }
     }
@@ -194,15 +194,10 @@ fn check_authority(issuer: &Certificate, trusted: Trusted) -> Result<(), Rejecti
 fn check_path_length(issuer: &Certificate, intermediates: usize) -> Result<(), Rejection> {
     let max = issuer.usage.max_intermediates.and_then(|max| usize::try_from(max).ok());
     if max.is_some_and(|max| intermediates > max) {
-        let detail = format!("{} allows fewer intermediate certificates", name(issuer));
+        let detail = format!("{} allows fewer intermediate certificates", issuer.description());
         return Err(Rejection(VerifyResult::Invalid, detail));
     }
     Ok(())
-}
-
-/// The name of a certificate in messages.
-pub(super) fn name(certificate: &Certificate) -> String {
-    format!("certificate \"{}\"", certificate.subject())
 }
 
 fn date(time: i64) -> String {

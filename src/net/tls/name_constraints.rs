@@ -3,13 +3,23 @@
 //! Private authorities use them, and Go's verifier supports them.
 
 use crate::net::tls::{
-    certificate::AlternativeNames,
-    x509_extensions::{GeneralName, NameConstraints, tag},
+    certificate::{AlternativeNames, Certificate, parse},
+    x509_extensions::{self, GeneralName, NameConstraints, oid, tag},
 };
+
+/// Returns whether the name constraints of `authority` allow all names of `leaf`.
+pub(super) fn allow(authority: &Certificate, leaf: &Certificate) -> bool {
+    let Some(parsed) = parse(&authority.der) else { return false };
+    parsed.extensions().iter().all(|extension| {
+        extension.oid.as_bytes() != oid::NAME_CONSTRAINTS
+            || x509_extensions::name_constraints(extension.value)
+                .is_some_and(|constraints| are_kept(&constraints, leaf.alternative_names()))
+    })
+}
 
 /// Returns whether `constraints` allow all of `names`. Names that are neither DNS names nor IP
 /// addresses are not allowed.
-pub(super) fn are_kept(constraints: &NameConstraints<'_>, names: &AlternativeNames) -> bool {
+fn are_kept(constraints: &NameConstraints<'_>, names: &AlternativeNames) -> bool {
     let NameConstraints { permitted, excluded } = constraints;
     let understood =
         permitted.iter().chain(excluded).all(|(tag, _)| matches!(*tag, tag::DNS | tag::IP_ADDRESS));

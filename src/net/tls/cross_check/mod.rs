@@ -32,7 +32,7 @@ use x509_parser::{
     certificate::X509Certificate, extensions::ExtendedKeyUsage, prelude::FromDer as _,
 };
 
-use crate::net::tls::{certificate::Certificate, chain_search::name};
+use crate::net::tls::{certificate::Certificate, name_constraints};
 
 /// Maximum number of agreements in one generation of the cache, of about 70 bytes each.
 const MAX_AGREEMENTS: usize = 4096;
@@ -130,7 +130,7 @@ impl From<ErrorStack> for Refusal {
 
 impl Refusal {
     fn describe(&self, chain: &[Arc<Certificate>]) -> String {
-        let leaf = chain.first().map(|leaf| name(leaf)).unwrap_or_default();
+        let leaf = chain.first().map(|leaf| leaf.description()).unwrap_or_default();
         let constraint =
             |problem: &str| format!("{leaf} breaks a constraint of its authorities: {problem}");
         let refusal =
@@ -151,7 +151,7 @@ impl Refusal {
                 | X509VerifyError::UNSUPPORTED_NAME_SYNTAX),
             ) => constraint(error.error_string()),
             Self::Names(index) => {
-                let authority = chain.get(*index).map(|it| name(it)).unwrap_or_default();
+                let authority = chain.get(*index).map(|it| it.description()).unwrap_or_default();
                 constraint(&format!("{authority} does not allow its names"))
             }
             Self::Error(error) => refusal(error.error_string()),
@@ -283,7 +283,10 @@ fn difference(
 ) -> Result<Difference, Refusal> {
     match refusal {
         Refusal::Error(X509VerifyError::UNSUPPORTED_CONSTRAINT_TYPE) => {
-            match chain.iter().skip(1).position(|authority| !allows(authority, chain)) {
+            let allows = |authority: &Certificate| {
+                chain.first().is_some_and(|leaf| name_constraints::allow(authority, leaf))
+            };
+            match chain.iter().skip(1).position(|authority| !allows(authority)) {
                 Some(index) => Err(Refusal::Names(index + 1)),
                 None => Ok(Difference::AddressConstraint),
             }
@@ -312,10 +315,6 @@ fn difference(
 fn may_differ(chain: &[Arc<Certificate>]) -> bool {
     let is_constrained = chain.len() > 1 && chain.iter().any(|it| it.usage.constrains);
     !is_constrained && chain.iter().all(|it| it.usage.defect.is_none())
-}
-
-fn allows(authority: &Certificate, chain: &[Arc<Certificate>]) -> bool {
-    chain.first().is_some_and(|leaf| authority.allows(leaf.alternative_names()))
 }
 
 /// Returns the difference that keeps BoringSSL from following the chain.
