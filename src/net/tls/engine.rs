@@ -6,7 +6,7 @@ use boring::{
 };
 
 use crate::{
-    net::tls::prepared_config::ClientIdentity,
+    net::tls::client_identity::ClientIdentity,
     settings::tls::{TlsSettings, TlsVersion},
 };
 

@@ -1,6 +1,6 @@
 //! Failures of handshakes and of TLS connections.
 
-use std::{error::Error as _, io};
+use std::{error::Error, io};
 
 use boring::ssl;
 use tokio_boring::HandshakeError;
@@ -8,11 +8,17 @@ use tokio_boring::HandshakeError;
 use crate::{
     diagnostics::{Failure, Reason, Stage},
     net::tls::{
-        buffered_stream::BufferedStream, engine::MAX_CERTIFICATES, fallback, session::TlsSession,
+        buffered_stream::BufferedStream, engine::MAX_CERTIFICATES, session::TlsSession,
         verify_result::VerifyResult,
     },
     settings::tls::TlsSettings,
 };
+
+/// Returns the failure of a connection that cannot be configured.
+pub(super) fn of_setup(error: &dyn Error) -> Failure {
+    let message = format!("the TLS engine refuses the request: {error}");
+    Failure::new(Stage::Tls, Reason::InvalidRequest, message)
+}
 
 /// Returns the failure of a handshake with BoringSSL.
 pub(super) fn of_handshake<S>(
@@ -100,7 +106,7 @@ pub(super) fn of_fallback(
     {
         return failure;
     }
-    match fallback::error_of(error) {
+    match error_of_rustls(error) {
         Some(rustls::Error::AlertReceived(alert)) => {
             of_alert(u8::from(*alert), seen.is_some(), settings)
         }
@@ -115,6 +121,11 @@ pub(super) fn of_fallback(
         }
         None => Failure::io(Stage::Tls, "TLS handshake", error),
     }
+}
+
+/// Returns the error of rustls behind an I/O error.
+fn error_of_rustls(error: &io::Error) -> Option<&rustls::Error> {
+    error.get_ref()?.downcast_ref()
 }
 
 /// Maximum size of a handshake message in rustls, in KiB.
@@ -132,7 +143,7 @@ fn too_large(limit: usize) -> Failure {
 /// Returns the failure behind an I/O error of a TLS connection, if TLS caused it and not the
 /// transport.
 pub(super) fn of_io(error: &io::Error, settings: &TlsSettings) -> Option<Failure> {
-    if let Some(rustls::Error::AlertReceived(alert)) = fallback::error_of(error) {
+    if let Some(rustls::Error::AlertReceived(alert)) = error_of_rustls(error) {
         return Some(of_alert(u8::from(*alert), true, settings));
     }
     let cause = error.get_ref()?.downcast_ref::<ssl::Error>()?;

@@ -12,7 +12,6 @@
 use std::{
     collections::HashMap,
     future::Future as _,
-    io,
     pin::pin,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -144,11 +143,6 @@ fn complete(session: &mut TlsSession, connection: &rustls::ClientConnection) {
         name.replacen("TLS13_", "TLS_", 1)
     });
     session.alpn = connection.alpn_protocol().map(<[u8]>::to_vec);
-}
-
-/// Returns the error of rustls behind an I/O error.
-pub(super) fn error_of(error: &io::Error) -> Option<&rustls::Error> {
-    error.get_ref()?.downcast_ref()
 }
 
 /// Returns whether this engine supports a version that the settings allow.

@@ -8,6 +8,7 @@ mod certificate;
 mod certificate_cache;
 mod certificate_details;
 mod chain_search;
+mod client_identity;
 mod cross_check;
 mod der;
 mod distinguished_name;
@@ -18,9 +19,12 @@ mod handshake_progress;
 mod host;
 mod mismatch;
 mod name_constraints;
+mod pem_source;
 mod prepared_config;
 #[cfg(feature = "http3")]
 mod quic;
+#[cfg(feature = "http3")]
+mod quic_engine;
 mod recent_cache;
 mod records;
 mod revocation;
@@ -49,8 +53,8 @@ use serde::{Deserialize, Serialize, Serializer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_boring::SslStreamBuilder;
 
+pub(in crate::net) use crate::net::tls::client_identity::private_key_of;
 pub(in crate::net) use crate::net::tls::failure::alert_text;
-pub(in crate::net) use crate::net::tls::prepared_config::private_key_of;
 #[cfg(feature = "http3")]
 pub(in crate::net) use crate::net::tls::quic::QuicTls;
 pub use crate::net::tls::{
@@ -165,7 +169,8 @@ impl TlsClient {
             return done;
         }
         let verdict = Arc::clone(&verifier.verdict);
-        let ssl = setup(&prepared, request.alpn, verifier).map_err(|error| refused(&error))?;
+        let ssl =
+            setup(&prepared, request.alpn, verifier).map_err(|error| failure::of_setup(&error))?;
 
         let progress = HandshakeProgress::default();
         let waiting = context.waiting_for(|| progress.describe());
@@ -321,11 +326,6 @@ fn configure(
     ssl.set_status_type(StatusType::OCSP)?;
     ssl.set_custom_verify_callback(SslVerifyMode::PEER, move |ssl| verifier.verify_ssl(ssl));
     Ok(())
-}
-
-fn refused(error: &dyn std::error::Error) -> Failure {
-    let message = format!("the TLS engine refuses the request: {error}");
-    Failure::new(Stage::Tls, Reason::InvalidRequest, message)
 }
 
 /// Encodes ALPN protocols, each after its length (RFC 7301). A protocol that is too long is left

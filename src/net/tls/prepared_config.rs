@@ -1,32 +1,24 @@
 //! The engine and trusted certificates of a `tls_config`, cached until its files change.
 
 use std::{
-    fmt,
     path::Path,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
-use boring::{
-    pkey::{PKey, Private},
-    ssl::SslContext,
-    x509::X509,
-};
+use boring::ssl::SslContext;
 use tokio::time::Instant;
 
 #[cfg(feature = "http3")]
-use crate::net::tls::quic::QuicEngine;
+use crate::net::tls::quic_engine::QuicEngine;
 use crate::{
     net::tls::{
+        client_identity::{ClientIdentity, certificates, private_key},
         engine,
+        pem_source::PemSource,
         trust_store::{self, TrustStore},
     },
-    settings::{
-        file::{self, DEFAULT_MAX_MIB, Stamp},
-        pem,
-        rule::RuleError,
-        tls::TlsSettings,
-    },
+    settings::{file::Stamp, pem, rule::RuleError, tls::TlsSettings},
 };
 
 /// The engine and the trusted certificates of one `tls_config`.
@@ -37,14 +29,6 @@ pub(super) struct PreparedConfig {
     /// The engine for QUIC, created at its first use.
     #[cfg(feature = "http3")]
     pub(super) quic: QuicEngine,
-}
-
-/// A client certificate, its chain and its key.
-#[derive(Debug)]
-pub(super) struct ClientIdentity {
-    pub(super) leaf: X509,
-    pub(super) chain: Vec<X509>,
-    pub(super) key: PKey<Private>,
 }
 
 /// A cache of one prepared configuration.
@@ -136,7 +120,7 @@ fn prepare(
         (None, Some(system)) => system,
         (None, None) => trust_store::system(),
     };
-    let identity = identity(settings)?;
+    let identity = ClientIdentity::read(settings)?;
     let context = engine::context(settings, identity.as_ref())
         .map_err(|error| format!("the client certificate cannot be used: {error}"))?;
     Ok(PreparedConfig {
@@ -159,51 +143,6 @@ pub(super) fn files(settings: &TlsSettings) -> Vec<(&'static str, &str)> {
     .collect()
 }
 
-/// The source of a PEM text: its key in the settings, and the text or the name of the file.
-enum PemSource<'a> {
-    Inline(&'static str, &'a str),
-    File(&'static str, &'a str),
-}
-
-impl<'a> PemSource<'a> {
-    fn of(
-        text: &'a str,
-        text_key: &'static str,
-        file: &'a str,
-        file_key: &'static str,
-    ) -> Option<Self> {
-        if !text.is_empty() {
-            Some(Self::Inline(text_key, text))
-        } else if !file.is_empty() {
-            Some(Self::File(file_key, file))
-        } else {
-            None
-        }
-    }
-
-    fn read(&self) -> Result<Vec<u8>, String> {
-        match self {
-            Self::Inline(_, text) => Ok(text.as_bytes().to_vec()),
-            Self::File(_, file) => {
-                file::read(Path::new(file), DEFAULT_MAX_MIB).map_err(|error| error.to_string())
-            }
-        }
-    }
-
-    fn wrong(&self, message: &str) -> String {
-        format!("{self}: {message}")
-    }
-}
-
-impl fmt::Display for PemSource<'_> {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Inline(key, _) => write!(formatter, "{key}"),
-            Self::File(key, file) => write!(formatter, "{key} {file}"),
-        }
-    }
-}
-
 fn authorities(source: &PemSource<'_>) -> Result<Arc<TrustStore>, String> {
     let text = source.read()?;
     let store = TrustStore::from_pem(&text);
@@ -211,51 +150,4 @@ fn authorities(source: &PemSource<'_>) -> Result<Arc<TrustStore>, String> {
         return Err(pem::no_certificate(&text).to_owned());
     }
     Ok(store)
-}
-
-/// Reads the client certificate, if there is one. Blocks.
-pub(super) fn identity(settings: &TlsSettings) -> Result<Option<ClientIdentity>, String> {
-    let certificate = PemSource::of(&settings.cert, "cert", &settings.cert_file, "cert_file");
-    let key = PemSource::of(settings.key.expose(), "key", &settings.key_file, "key_file");
-    let (Some(certificate), Some(key)) = (certificate, key) else { return Ok(None) };
-    let mut chain = certificates(&certificate).map_err(|message| certificate.wrong(&message))?;
-    let leaf = chain.remove(0);
-    let private = private_key(&key).map_err(|message| key.wrong(&message))?;
-    let is_of = |leaf: &X509| leaf.public_key().is_ok_and(|public| public.public_eq(&private));
-    if !is_of(&leaf) {
-        let place = chain.iter().position(is_of).map(|index| index + 2);
-        let advice = place.map_or("use the pair that was made together".to_owned(), |place| {
-            format!("it is the key of certificate {place} there, which must stand first")
-        });
-        return Err(format!("{key}: not the key of the certificate in {certificate}; {advice}"));
-    }
-    Ok(Some(ClientIdentity { leaf, chain, key: private }))
-}
-
-/// Reads one or more certificates.
-fn certificates(source: &PemSource<'_>) -> Result<Vec<X509>, String> {
-    let text = source.read()?;
-    let chain = trust_store::certificates(&text)
-        .iter()
-        .zip(1..)
-        .map(|(der, number)| {
-            X509::from_der(der)
-                .map_err(|error| format!("certificate {number} is malformed: {error}"))
-        })
-        .collect::<Result<Vec<_>, _>>()?;
-    if chain.is_empty() {
-        return Err(pem::no_certificate(&text).to_owned());
-    }
-    Ok(chain)
-}
-
-fn private_key(source: &PemSource<'_>) -> Result<PKey<Private>, String> {
-    private_key_of(&source.read()?).map_err(str::to_owned)
-}
-
-/// Parses the private key in a PEM text.
-pub(in crate::net) fn private_key_of(text: &[u8]) -> Result<PKey<Private>, &'static str> {
-    // The callback gives no password, so that an encrypted key is refused.
-    PKey::private_key_from_pem_callback(pem::without_byte_order_mark(text), |_| Ok(0))
-        .map_err(|_| pem::no_private_key(text))
 }

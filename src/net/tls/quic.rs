@@ -4,23 +4,19 @@
 //! before a request is sent.
 
 use std::{
-    fmt,
     net::SocketAddr,
     sync::{Arc, Mutex, PoisonError},
 };
 
-use boring::{
-    error::ErrorStack,
-    ssl::{SslContextBuilder, SslRef},
-};
+use boring::{error::ErrorStack, ssl::SslRef};
 
 use crate::{
     diagnostics::{Failure, Reason, Stage},
     net::{
         Context,
         tls::{
-            Handshake, TlsClient, TlsSession, complete, configure, engine, failure, log_session,
-            prepared_config::ClientIdentity, refused, verify_result::VerifyResult,
+            Handshake, TlsClient, TlsSession, complete, configure, failure, log_session,
+            quic_engine::SetUp, verify_result::VerifyResult,
         },
     },
     settings::tls::TlsSettings,
@@ -31,15 +27,6 @@ pub(in crate::net) struct QuicTls {
     settings: Arc<TlsSettings>,
     verdict: Arc<Mutex<Option<TlsSession>>>,
 }
-
-/// The configuration of QUIC connections, with the client certificate if there is one.
-pub(super) struct QuicEngine {
-    identity: Option<ClientIdentity>,
-    config: Mutex<Option<quiche::Config>>,
-}
-
-/// A function that makes the configuration of a QUIC connection from a TLS context.
-pub(in crate::net) type SetUp = fn(SslContextBuilder) -> quiche::Result<quiche::Config>;
 
 /// The QUIC error code of a TLS alert is this value plus the alert's number (RFC 9001, section
 /// 4.8).
@@ -62,42 +49,8 @@ impl TlsClient {
         let verdict = Arc::clone(&verifier.verdict);
         let mut connection = prepared.quic.connect(&self.settings, (local, peer), set_up)?;
         let ssl: &mut SslRef = (*connection).as_mut();
-        configure(ssl, request.alpn, verifier).map_err(|error| refused(&error))?;
+        configure(ssl, request.alpn, verifier).map_err(|error| failure::of_setup(&error))?;
         Ok((connection, QuicTls { settings: Arc::clone(&self.settings), verdict }))
-    }
-}
-
-impl QuicEngine {
-    pub(super) fn new(identity: Option<ClientIdentity>) -> Self {
-        Self { identity, config: Mutex::default() }
-    }
-
-    fn connect(
-        &self,
-        settings: &TlsSettings,
-        (local, peer): (SocketAddr, SocketAddr),
-        set_up: SetUp,
-    ) -> Result<Box<quiche::Connection>, Failure> {
-        let mut config = self.config.lock().unwrap_or_else(PoisonError::into_inner);
-        let config = match &mut *config {
-            Some(config) => config,
-            empty => {
-                let builder = engine::over_quic(settings, self.identity.as_ref())
-                    .map_err(|error| refused(&error))?;
-                empty.insert(set_up(builder).map_err(|error| refused(&error))?)
-            }
-        };
-        let identifier: [u8; 16] = rand::random();
-        let identifier = quiche::ConnectionId::from_ref(&identifier);
-        quiche::connect(None, &identifier, local, peer, config)
-            .map(Box::new)
-            .map_err(|error| refused(&error))
-    }
-}
-
-impl fmt::Debug for QuicEngine {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_tuple("QuicEngine").field(&self.identity).finish()
     }
 }
 

@@ -13,10 +13,7 @@ use rustls::{
 
 use crate::{
     diagnostics::{Failure, Reason, Stage},
-    net::tls::{
-        TlsClient,
-        prepared_config::{self, ClientIdentity},
-    },
+    net::tls::{TlsClient, client_identity::ClientIdentity},
     settings::tls::{TlsSettings, TlsVersion},
 };
 
@@ -27,8 +24,7 @@ impl TlsClient {
         verifier: Arc<dyn ServerCertVerifier>,
     ) -> Result<ClientConfig, Failure> {
         let settings = Arc::clone(&self.settings);
-        let identity =
-            tokio::task::spawn_blocking(move || prepared_config::identity(&settings)).await;
+        let identity = tokio::task::spawn_blocking(move || ClientIdentity::read(&settings)).await;
         let identity = match identity {
             Ok(Ok(identity)) => identity,
             Ok(Err(message)) => return Err(unusable(message)),
