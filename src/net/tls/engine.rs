@@ -1,12 +1,17 @@
-//! BoringSSL contexts that offer what Go's client offers.
+//! BoringSSL contexts and connections that offer what Go's client offers.
 
 use boring::{
     error::ErrorStack,
-    ssl::{SslContext, SslContextBuilder, SslMethod, SslOptions, SslVersion},
+    ssl::{
+        Ssl, SslContext, SslContextBuilder, SslMethod, SslOptions, SslRef, SslVerifyMode,
+        SslVersion, StatusType,
+    },
 };
 
 use crate::{
-    net::tls::client_identity::ClientIdentity,
+    net::tls::{
+        client_identity::ClientIdentity, host, session::TlsSession, verify::CertificateVerifier,
+    },
     settings::tls::{TlsSettings, TlsVersion},
 };
 
@@ -86,8 +91,60 @@ fn version(version: TlsVersion) -> SslVersion {
     }
 }
 
+/// Creates a connection.
+pub(super) fn connection(
+    context: &SslContext,
+    alpn: &[&[u8]],
+    verifier: CertificateVerifier,
+) -> Result<Ssl, ErrorStack> {
+    let mut ssl = Ssl::new(context)?;
+    configure(&mut ssl, alpn, verifier)?;
+    Ok(ssl)
+}
+
+/// Configures a connection: SNI, ALPN, OCSP and the verifier.
+pub(super) fn configure(
+    ssl: &mut SslRef,
+    alpn: &[&[u8]],
+    verifier: CertificateVerifier,
+) -> Result<(), ErrorStack> {
+    if let Some(name) = host::server_name_indication(&verifier.host) {
+        ssl.set_hostname(name)?;
+    }
+    if !alpn.is_empty() {
+        ssl.set_alpn_protos(&wire_form(alpn))?;
+    }
+    // Requests the stapled OCSP response, as Go's client does.
+    ssl.set_status_type(StatusType::OCSP)?;
+    ssl.set_custom_verify_callback(SslVerifyMode::PEER, move |ssl| verifier.verify_ssl(ssl));
+    Ok(())
+}
+
+/// Encodes ALPN protocols, each after its length (RFC 7301). A protocol that is too long is left
+/// out.
+fn wire_form(protocols: &[&[u8]]) -> Vec<u8> {
+    let mut wire = Vec::new();
+    for protocol in protocols {
+        if let Ok(length) = u8::try_from(protocol.len()) {
+            wire.push(length);
+            wire.extend_from_slice(protocol);
+        }
+    }
+    wire
+}
+
+/// Adds the results of a completed handshake.
+pub(super) fn complete(session: &mut TlsSession, ssl: &SslRef) {
+    session.version = ssl.version2().and_then(agreed_version);
+    session.cipher = ssl.current_cipher().map(|cipher| {
+        let number = || format!("0x{:04X}", cipher.protocol_id());
+        cipher.standard_name().map_or_else(number, str::to_owned)
+    });
+    session.alpn = ssl.selected_alpn_protocol().map(<[u8]>::to_vec);
+}
+
 /// Converts a negotiated version.
-pub(super) fn agreed_version(version: SslVersion) -> Option<TlsVersion> {
+fn agreed_version(version: SslVersion) -> Option<TlsVersion> {
     match version {
         SslVersion::TLS1 => Some(TlsVersion::Tls10),
         SslVersion::TLS1_1 => Some(TlsVersion::Tls11),

@@ -55,7 +55,7 @@ fn is_close_notify(cause: Option<&ssl::Error>) -> bool {
 }
 
 /// Returns the failure of a bad certificate, unless the module accepts any certificate.
-fn refusal(seen: Option<&TlsSession>, settings: &TlsSettings) -> Option<Failure> {
+pub(super) fn refusal(seen: Option<&TlsSession>, settings: &TlsSettings) -> Option<Failure> {
     let refused = seen.filter(|session| {
         session.verify_result != VerifyResult::Ok && !settings.insecure_skip_verify
     });
@@ -156,7 +156,7 @@ pub(super) fn of_io(error: &io::Error, settings: &TlsSettings) -> Option<Failure
 }
 
 /// Returns the failure of a bad certificate.
-pub(super) fn of_verification(session: &TlsSession) -> Failure {
+fn of_verification(session: &TlsSession) -> Failure {
     let reason = match session.verify_result {
         VerifyResult::Expired => Reason::CertificateExpired,
         VerifyResult::NotYetValid => Reason::CertificateNotYetValid,

@@ -29,9 +29,10 @@ use crate::{
     net::{
         Context,
         tls::{
-            TlsClient, TlsSession, TlsStream, buffered_stream::BufferedStream, drive, failure,
-            handshake_progress::HandshakeProgress, host, log_session, rustls_config,
-            rustls_verifier::RustlsVerifier, verify::CertificateVerifier,
+            buffered_stream::BufferedStream, client::TlsClient, failure,
+            handshake_progress::HandshakeProgress, host, rustls_config,
+            rustls_verifier::RustlsVerifier, session::TlsSession, stream::TlsStream,
+            verify::CertificateVerifier,
         },
     },
     settings::tls::TlsVersion,
@@ -112,13 +113,13 @@ impl TlsClient {
         let waiting = context.waiting_for(|| progress.describe());
         let stream = BufferedStream::new(stream, progress.clone());
         let mut handshake = pin!(connector.connect(name, stream));
-        let done = drive(&verdict, seen, &progress, |task| handshake.as_mut().poll(task)).await;
+        let done = progress.drive(&verdict, seen, |task| handshake.as_mut().poll(task)).await;
         drop(waiting);
         match done {
             Ok(stream) => {
                 if let Some(session) = seen {
                     complete(session, stream.get_ref().1);
-                    log_session(session, context);
+                    session.log(context);
                 }
                 Ok(TlsStream::by_fallback(stream, Arc::clone(&self.settings)))
             }

@@ -1,11 +1,18 @@
 //! The progress of a TLS handshake, and its description when the probe is cut off.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, AtomicU64, Ordering},
+use std::{
+    future::poll_fn,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    task::{self, Poll},
 };
 
-use crate::diagnostics::{humanize::count, log::Quoted};
+use crate::{
+    diagnostics::{humanize::count, log::Quoted},
+    net::tls::session::TlsSession,
+};
 
 /// The progress of a handshake, shared by the stream below TLS and the probe.
 #[derive(Debug, Clone, Default)]
@@ -39,8 +46,29 @@ impl HandshakeProgress {
         }
     }
 
+    /// Polls a handshake to its end. The result of the verification is moved to `seen` at once,
+    /// since the future may be dropped before it is polled again.
+    pub(super) async fn drive<T>(
+        &self,
+        verdict: &Mutex<Option<TlsSession>>,
+        seen: &mut Option<TlsSession>,
+        mut handshake: impl FnMut(&mut task::Context<'_>) -> Poll<T>,
+    ) -> T {
+        poll_fn(|task| {
+            let done = handshake(task);
+            if seen.is_none() {
+                *seen = verdict.lock().unwrap_or_else(PoisonError::into_inner).take();
+                if seen.is_some() {
+                    self.note_certificates();
+                }
+            }
+            done
+        })
+        .await
+    }
+
     /// Records that the server has sent its certificates.
-    pub(super) fn note_certificates(&self) {
+    fn note_certificates(&self) {
         self.0.has_certificates.store(true, Ordering::Relaxed);
     }
 

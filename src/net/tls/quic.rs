@@ -15,8 +15,8 @@ use crate::{
     net::{
         Context,
         tls::{
-            Handshake, TlsClient, TlsSession, complete, configure, failure, log_session,
-            quic_engine::SetUp, verify_result::VerifyResult,
+            client::TlsClient, engine, failure, handshake::Handshake, quic_engine::SetUp,
+            session::TlsSession,
         },
     },
     settings::tls::TlsSettings,
@@ -49,7 +49,8 @@ impl TlsClient {
         let verdict = Arc::clone(&verifier.verdict);
         let mut connection = prepared.quic.connect(&self.settings, (local, peer), set_up)?;
         let ssl: &mut SslRef = (*connection).as_mut();
-        configure(ssl, request.alpn, verifier).map_err(|error| failure::of_setup(&error))?;
+        engine::configure(ssl, request.alpn, verifier)
+            .map_err(|error| failure::of_setup(&error))?;
         Ok((connection, QuicTls { settings: Arc::clone(&self.settings), verdict }))
     }
 }
@@ -67,8 +68,8 @@ impl QuicTls {
         context: &Context,
     ) {
         let ssl: &mut SslRef = connection.as_mut();
-        complete(session, ssl);
-        log_session(session, context);
+        engine::complete(session, ssl);
+        session.log(context);
     }
 
     /// Takes BoringSSL's error from the queue of this thread, so that no other connection reports
@@ -90,11 +91,8 @@ impl QuicTls {
             let number = error.filter(|error| !error.is_app)?.error_code;
             u8::try_from(number.checked_sub(ALERT_OFFSET)?).ok()
         };
-        let refused = seen.filter(|session| {
-            session.verify_result != VerifyResult::Ok && !self.settings.insecure_skip_verify
-        });
-        if let Some(session) = refused {
-            return Some(failure::of_verification(session));
+        if let Some(failure) = failure::refusal(seen, &self.settings) {
+            return Some(failure);
         }
         if let Some(alert) = alert(connection.peer_error()) {
             let late = seen.is_some() || connection.is_established();

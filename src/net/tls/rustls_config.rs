@@ -13,7 +13,7 @@ use rustls::{
 
 use crate::{
     diagnostics::{Failure, Reason, Stage},
-    net::tls::{TlsClient, client_identity::ClientIdentity},
+    net::tls::{client::TlsClient, client_identity::ClientIdentity},
     settings::tls::{TlsSettings, TlsVersion},
 };
 

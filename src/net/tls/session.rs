@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use crate::{
     metrics::{Description, Export, Metric, MetricSet, Unit},
-    net::tls::{certificate::Certificate, verify_result::VerifyResult},
+    net::{
+        Context,
+        tls::{certificate::Certificate, verify_result::VerifyResult},
+    },
     settings::tls::TlsVersion,
 };
 
@@ -104,6 +107,19 @@ pub struct TlsSession {
 }
 
 impl TlsSession {
+    /// Logs a completed handshake.
+    pub(super) fn log(&self, context: &Context) {
+        let version = self.version.map(|version| version.to_string()).unwrap_or_default();
+        let cipher = self.cipher.as_deref().unwrap_or_default();
+        context.log.debug("TLS handshake completed", &[("version", &version), ("cipher", &cipher)]);
+        if self.verify_result != VerifyResult::Ok {
+            context.log.info(
+                "The certificate is invalid, but the module accepts any certificate",
+                &[("result", &self.verify_result.label()), ("detail", &self.verify_detail)],
+            );
+        }
+    }
+
     /// Returns whether the handshake is complete. Upstream exports nothing otherwise.
     #[must_use]
     pub fn is_complete(&self) -> bool {

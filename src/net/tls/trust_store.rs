@@ -85,6 +85,12 @@ pub(super) fn certificates(pem: &[u8]) -> Vec<Vec<u8>> {
         .collect()
 }
 
+/// Returns the DER of the system's trusted certificates. Blocks.
+#[must_use]
+pub fn system_authorities() -> Vec<Vec<u8>> {
+    system().iter().map(|certificate| certificate.der().to_vec()).collect()
+}
+
 /// Files with trusted certificates in common distributions. The first existing one is read.
 const FILES: [&str; 8] = [
     "/etc/ssl/certs/ca-certificates.crt", // Debian, Arch, Gentoo
