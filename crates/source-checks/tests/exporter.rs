@@ -34,26 +34,6 @@ const SHARED_BY_PROBERS: &[&str] = &["findings", "query_response"];
 /// Files and folders that may contain unsafe code.
 const UNSAFE: &[&str] = &["crates/boring-ext/src", "crates/socket-timestamps/src/sys"];
 
-/// Groups of files that still depend on each other in a circle. No group may be added.
-const CIRCLES: &[&[&str]] = &[
-    &[
-        "src/net/tls/chain_search.rs",
-        "src/net/tls/cross_check/mod.rs",
-        "src/net/tls/engine.rs",
-        "src/net/tls/failure.rs",
-        "src/net/tls/fallback.rs",
-        "src/net/tls/mod.rs",
-        "src/net/tls/prepared_config.rs",
-        "src/net/tls/quic.rs",
-        "src/net/tls/rustls_config.rs",
-        "src/net/tls/rustls_verifier.rs",
-        "src/net/tls/session.rs",
-        "src/net/tls/stream.rs",
-        "src/net/tls/verify.rs",
-    ],
-    &["src/net/tls/certificate.rs", "src/net/tls/name_constraints.rs"],
-];
-
 /// The folder of the workspace.
 fn root() -> PathBuf {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
@@ -117,29 +97,16 @@ fn unsafe_code_is_where_it_is_expected() {
 #[test]
 fn files_do_not_use_each_other_in_a_circle() {
     let groups: Vec<Edges> = crates().iter().flat_map(|krate| circles(&krate.edges())).collect();
-    let mut problems = Vec::new();
-    let mut known_found = BTreeSet::new();
-    for group in &groups {
-        let files: BTreeSet<&Path> =
-            group.keys().flat_map(|(from, to)| [from.as_path(), to.as_path()]).collect();
-        let known = CIRCLES.iter().position(|known| {
-            files.iter().all(|file| known.iter().any(|known| Path::new(known) == *file))
-        });
-        if let Some(known) = known {
-            known_found.insert(known);
-            continue;
-        }
-        let edges = group.iter().map(|((from, to), names)| {
-            let names: Vec<_> = names.iter().map(String::as_str).collect();
-            format!("    {} -> {}: {}", from.display(), to.display(), names.join(", "))
-        });
-        problems.push(format!("{files:?}\n{}", edges.collect::<Vec<_>>().join("\n")));
-    }
-    for (index, known) in CIRCLES.iter().enumerate() {
-        if !known_found.contains(&index) {
-            problems.push(format!("{known:?} is no circle any more: remove it from CIRCLES"));
-        }
-    }
+    let problems: Vec<_> = groups
+        .iter()
+        .map(|group| {
+            let edges = group.iter().map(|((from, to), names)| {
+                let names: Vec<_> = names.iter().map(String::as_str).collect();
+                format!("{} -> {}: {}", from.display(), to.display(), names.join(", "))
+            });
+            edges.collect::<Vec<_>>().join("\n    ")
+        })
+        .collect();
     assert_none(&problems, "files use each other in a circle");
 }
 

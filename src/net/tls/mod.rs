@@ -3,6 +3,7 @@
 //! Versions, ciphers, groups, signature algorithms and verification rules are those of Go's client,
 //! so that a server that is up for upstream is up here.
 
+mod alert;
 mod buffered_stream;
 mod certificate;
 mod certificate_cache;
@@ -42,6 +43,7 @@ mod x509_extensions;
 
 #[cfg(feature = "http3")]
 pub(in crate::net) use crate::net::tls::quic::QuicTls;
+pub(in crate::net) use crate::net::tls::{alert::alert_text, client_identity::private_key_of};
 pub use crate::net::tls::{
     certificate::Certificate,
     certificate_details::Validity,
@@ -55,7 +57,6 @@ pub use crate::net::tls::{
     trust_store::system_authorities,
     verify_result::VerifyResult,
 };
-pub(in crate::net) use crate::net::tls::{client_identity::private_key_of, failure::alert_text};
 
 #[cfg(test)]
 mod tests;

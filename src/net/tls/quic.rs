@@ -15,7 +15,11 @@ use crate::{
     net::{
         Context,
         tls::{
-            client::TlsClient, engine, failure, handshake::Handshake, quic_engine::SetUp,
+            alert::{alert_text, of_alert},
+            client::TlsClient,
+            engine, failure,
+            handshake::Handshake,
+            quic_engine::SetUp,
             session::TlsSession,
         },
     },
@@ -96,12 +100,12 @@ impl QuicTls {
         }
         if let Some(alert) = alert(connection.peer_error()) {
             let late = seen.is_some() || connection.is_established();
-            return Some(failure::of_alert(alert, late, &self.settings));
+            return Some(of_alert(alert, late, &self.settings));
         }
         if let Some(complaint) = complaint {
             return Some(failure::of_engine_error("TLS handshake", complaint));
         }
-        let alert = failure::alert_text(alert(connection.local_error())?);
+        let alert = alert_text(alert(connection.local_error())?);
         let message = format!("TLS handshake: ended with the alert \"{alert}\"");
         Some(Failure::new(Stage::Tls, Reason::TlsProtocol, message))
     }
