@@ -86,6 +86,7 @@ mod path;
 mod rule;
 mod scalar;
 mod schema;
+mod spelling;
 mod suggest;
 pub mod tree;
 mod value;
