@@ -18,7 +18,8 @@ use tokio::{
 use super::{
     chunked::Chunks,
     framing::{Framing, framing},
-    head::{Found, Head, HeadReader},
+    head::Head,
+    head_reader::{Found, HeadReader},
     upload::{Upload, UploadError},
     watch::HeadWatch,
 };

@@ -9,6 +9,7 @@ mod chunked;
 mod exchange;
 mod framing;
 mod head;
+mod head_reader;
 mod upload;
 mod watch;
 
