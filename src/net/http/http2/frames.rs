@@ -1,9 +1,6 @@
-//! Parser of the frames that a server sends (RFC 9113, section 4).
+//! Frames of HTTP/2 (RFC 9113, sections 4 and 6).
 
-use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
-
-use super::error;
-use crate::net::http::{error::ExchangeError, limits::MAX_HEAD};
+use bytes::{BufMut as _, BytesMut};
 
 /// Types of frames (RFC 9113, section 6).
 pub(super) const DATA: u8 = 0;
@@ -17,7 +14,7 @@ pub(super) const WINDOW_UPDATE: u8 = 8;
 pub(super) const CONTINUATION: u8 = 9;
 
 /// The names of the types, by their numbers.
-const NAMES: [&str; 10] = [
+pub(super) const NAMES: [&str; 10] = [
     "DATA",
     "HEADERS",
     "PRIORITY",
@@ -43,17 +40,6 @@ pub(super) const STREAM: u32 = 1;
 /// Maximum size of the payload of a frame that is sent, in bytes: the least that every peer takes.
 pub(super) const MAX_SENT_PAYLOAD: usize = 16 << 10;
 
-/// Maximum size of the payload of a frame, in bytes. The SETTINGS allow 16 KiB, which Go's client
-/// does not insist on either.
-const MAX_PAYLOAD: usize = 1 << 20;
-
-/// Maximum size of a frame about the connection, in bytes.
-const MAX_CONTROL_PAYLOAD: usize = 64 << 10;
-
-/// Beginning of a response in HTTP/1, which servers send when they give up HTTP/2. A frame that began
-/// so would have nearly 5 MB.
-const HTTP1: &[u8] = b"HTTP/1.";
-
 /// Size of the header of a frame in bytes.
 pub(super) const HEADER_SIZE: usize = 9;
 
@@ -70,7 +56,7 @@ pub(super) struct FrameHeader {
 }
 
 impl FrameHeader {
-    fn parse(bytes: [u8; HEADER_SIZE]) -> Self {
+    pub(super) fn parse(bytes: [u8; HEADER_SIZE]) -> Self {
         let [high, middle, low, kind, flags, stream @ ..] = bytes;
         let length = u32::from_be_bytes([0, high, middle, low]);
         Self {
@@ -87,7 +73,7 @@ impl FrameHeader {
     }
 
     /// Returns whether the frame is part of the response.
-    fn is_response(self) -> bool {
+    pub(super) fn is_response(self) -> bool {
         self.stream == STREAM && matches!(self.kind, DATA | HEADERS | CONTINUATION)
     }
 }

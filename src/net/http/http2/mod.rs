@@ -7,6 +7,7 @@
 
 mod control;
 mod error;
+mod frame_reader;
 mod frames;
 mod hpack;
 mod request;
@@ -25,7 +26,7 @@ use tokio::task::coop::consume_budget;
 pub(crate) use self::error::ErrorCode;
 use self::{
     control::Control,
-    frames::{FrameReader, Part},
+    frame_reader::{FrameReader, Part},
     hpack::Decoder,
     upload::Upload,
     wire::Wire,

@@ -79,7 +79,7 @@ mod tests {
 
     use super::*;
     use crate::net::http::http2::{
-        frames::{FrameReader, Part},
+        frame_reader::{FrameReader, Part},
         hpack::{Decoder, HpackError},
     };
 
