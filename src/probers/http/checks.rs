@@ -10,7 +10,7 @@ use http::{HeaderMap, StatusCode};
 use crate::{
     diagnostics::{Check, CheckName, Failure, Reason, Stage},
     net::http::version::HttpVersion,
-    probers::http::settings::{HeaderMatcher, HttpProber},
+    probers::http::{header_matcher::HeaderMatcher, settings::HttpProber},
     settings::{cel::CelProgram, named::Named, regexp::Regexp},
 };
 

@@ -5,7 +5,7 @@ use std::fmt;
 use brotli_decompressor::{BrotliDecompressStream, BrotliResult, BrotliState, StandardAlloc};
 use flate2::{Decompress, FlushDecompress, Status};
 
-use crate::probers::http::settings::Compression;
+use crate::probers::http::compression::Compression;
 
 /// A decompressor in the middle of a body.
 pub(super) enum Decoder {

@@ -4,6 +4,7 @@ mod accept_encoding;
 mod body;
 mod buffers;
 mod checks;
+mod compression;
 mod connection_headers;
 mod cookies;
 mod decoder;
@@ -12,6 +13,7 @@ mod explain;
 mod file_body;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
+mod header_matcher;
 mod measurements;
 mod metrics;
 mod phases;
@@ -22,10 +24,12 @@ mod target;
 mod timing;
 mod warnings;
 
+pub use compression::Compression;
+pub use header_matcher::HeaderMatcher;
 pub use measurements::{CheckState, HttpMeasurements, ResponseFacts};
 pub use metrics::METRICS;
 pub use phases::HttpPhase;
-pub use settings::{Compression, HeaderMatcher, HttpProber};
+pub use settings::HttpProber;
 
 pub use crate::net::http::version::HttpVersion;
 use std::time::Duration;

@@ -1,13 +1,18 @@
 //! Settings of the http prober.
 
-use std::{fmt, sync::Arc};
-
 use http::Method;
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde::{Deserialize, Deserializer, Serializer, de};
 
 use crate::{
     net::{oauth2::TokenSource, tls::TlsClient},
-    probers::{ProberSettings, http::accept_encoding::is_acceptable},
+    probers::{
+        ProberSettings,
+        http::{
+            accept_encoding::is_acceptable,
+            compression::{Compression, CompressionName},
+            header_matcher::HeaderMatcher,
+        },
+    },
     settings::{
         bytes::Bytes,
         cel::CelProgram,
@@ -18,7 +23,7 @@ use crate::{
         named::Named,
         regexp::Regexp,
         rule::{KeyPath, RuleError, Warning},
-        section::{EmptyIsNone, Form, section},
+        section::{Form, section},
         size::ByteSize,
         tls::TlsVersion,
     },
@@ -94,43 +99,6 @@ section! {
     }
     check Self::check;
 }
-
-section! {
-    /// A pattern for the values of a header. In both lists of rules a missing header is a failure
-    /// unless `allow_missing` is set.
-    #[derive(Debug, Clone, PartialEq, Eq)]
-    pub struct HeaderMatcher {
-        /// Name under which a failure is reported; the default is the key and the index.
-        #[key(extension)]
-        pub name: Option<Arc<str>> as EmptyIsNone,
-        /// Name of the header, in any case; required.
-        pub header: String,
-        /// Pattern; required.
-        regexp: Option<Regexp>,
-        /// Accepts a response without the header; otherwise a missing header fails the probe in both
-        /// lists.
-        pub allow_missing: bool,
-    }
-    check Self::check;
-}
-
-/// A way of compressing a body.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Compression {
-    /// RFC 7932.
-    Brotli,
-    /// RFC 1951, without a wrapper.
-    Deflate,
-    /// RFC 1952.
-    Gzip,
-    /// None.
-    Identity,
-}
-
-/// The name of a compression as it is written: `Accept-Encoding` is compared with exactly that.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-#[serde(transparent)]
-struct CompressionName(String);
 
 /// The form of `method`: an empty text means the default.
 ///
@@ -252,77 +220,6 @@ impl ProberSettings for HttpProber {
 
     fn configured_host(&self) -> Option<&str> {
         self.headers.find("Host").map(|(_, value)| value)
-    }
-}
-
-impl Compression {
-    pub(super) const ALL: [Self; 4] = [Self::Brotli, Self::Deflate, Self::Gzip, Self::Identity];
-
-    /// Its name in HTTP.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Brotli => "br",
-            Self::Deflate => "deflate",
-            Self::Gzip => "gzip",
-            Self::Identity => "identity",
-        }
-    }
-}
-
-impl fmt::Display for Compression {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(self.name())
-    }
-}
-
-impl HeaderMatcher {
-    fn check(&mut self) -> Result<(), RuleError> {
-        if self.header.is_empty() {
-            let message = "header name must be set for HTTP header matchers";
-            return Err(RuleError::new(message).involving(["header"]));
-        }
-        if self.pattern().is_empty() {
-            let message = "regexp must be set for HTTP header matchers";
-            return Err(RuleError::new(message).involving(["regexp"]));
-        }
-        Ok(())
-    }
-
-    /// Returns whether the pattern matches a value of the header.
-    #[must_use]
-    pub fn matches(&self, value: &[u8]) -> bool {
-        self.regexp.as_ref().is_some_and(|regexp| regexp.is_match(value))
-    }
-
-    /// The text of the pattern.
-    #[must_use]
-    pub fn pattern(&self) -> &str {
-        self.regexp.as_ref().map_or("", |regexp| regexp.as_str())
-    }
-
-    /// The pattern.
-    pub(super) const fn regexp(&self) -> Option<&Regexp> {
-        self.regexp.as_ref()
-    }
-}
-
-impl CompressionName {
-    fn algorithm(&self) -> Option<Compression> {
-        Compression::ALL.into_iter().find(|known| known.name().eq_ignore_ascii_case(&self.0))
-    }
-}
-
-impl<'de> Deserialize<'de> for CompressionName {
-    /// Upstream takes any text and then fails every probe.
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let key = Self(String::deserialize(deserializer)?);
-        if !key.0.is_empty() && key.algorithm().is_none() {
-            let names = Compression::ALL.map(Compression::name).join(", ");
-            let message = format!("compression '{}' is not valid: it is one of {names}", key.0);
-            return Err(de::Error::custom(message));
-        }
-        Ok(key)
     }
 }
 

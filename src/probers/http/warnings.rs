@@ -2,7 +2,10 @@
 
 use http::{HeaderName, Method};
 
-use super::settings::{HTTP_1_1, HTTP_2, HeaderMatcher, HttpProber};
+use super::{
+    header_matcher::HeaderMatcher,
+    settings::{HTTP_1_1, HTTP_2, HttpProber},
+};
 use crate::settings::{regexp::Subject, rule::Warning};
 
 /// Headers that are about the transfer, and that rules never see, as in Go.
