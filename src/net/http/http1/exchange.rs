@@ -16,8 +16,8 @@ use tokio::{
 };
 
 use super::{
-    chunked::Chunks,
-    framing::{Framing, framing},
+    body::Body,
+    framing::framing,
     head::Head,
     head_reader::{Found, HeadReader},
     upload::{Upload, UploadError},
@@ -49,15 +49,8 @@ pub(crate) struct Http1 {
     room: usize,
     /// True if the peer has ended the connection.
     ended: bool,
-    rest: Rest,
+    body: Body,
     length: Option<u64>,
-}
-
-/// The rest of the body.
-enum Rest {
-    Length(u64),
-    Chunks(Chunks),
-    UntilEnd,
 }
 
 /// Room for the first read. It is small, because most of the time of a connection is the wait for
@@ -91,7 +84,7 @@ impl Http1 {
             read_buffer: BytesMut::new(),
             room: FIRST_ROOM,
             ended: false,
-            rest: Rest::UntilEnd,
+            body: Body::UntilEnd,
             length: None,
         }
     }
@@ -101,11 +94,7 @@ impl Http1 {
         let mut head = self.final_head().await?;
         let (framing, length) = framing(&mut head, &self.method)?;
         self.length = length;
-        self.rest = match framing {
-            Framing::Length(length) => Rest::Length(length),
-            Framing::Chunked => Rest::Chunks(Chunks::default()),
-            Framing::UntilEnd => Rest::UntilEnd,
-        };
+        self.body = framing.into();
         Ok(head)
     }
 
@@ -116,7 +105,7 @@ impl Http1 {
 
     /// Returns whether only the end of the connection ends the body.
     pub(crate) fn lasts_until_end(&self) -> bool {
-        matches!(self.rest, Rest::UntilEnd)
+        matches!(self.body, Body::UntilEnd)
     }
 
     /// Returns the next piece of the body.
@@ -124,10 +113,10 @@ impl Http1 {
         loop {
             // One read may contain very many small pieces, and other tasks need CPU time.
             consume_budget().await;
-            if let Some(piece) = self.take_piece()? {
+            if let Some(piece) = self.body.take(&mut self.read_buffer)? {
                 return Ok(Some(piece));
             }
-            if self.is_complete() {
+            if self.body.is_complete(self.ended && self.broken.is_none()) {
                 // Does not wait for a peer that does not read.
                 let closing = |context: &mut Context<'_>| {
                     Poll::Ready(Pin::new(&mut self.stream).poll_shutdown(context).is_ready())
@@ -136,7 +125,7 @@ impl Http1 {
                 return Ok(None);
             }
             if self.ended {
-                return Err(self.early_end(self.missing()));
+                return Err(self.early_end(self.body.describe_early_end()));
             }
             self.read().await?;
         }
@@ -147,7 +136,7 @@ impl Http1 {
     /// A body of known length is read in large pieces and without another copy: most of the CPU time
     /// of a large body is that of system calls and of the acknowledgements that each of them sends.
     pub(crate) async fn read_into(&mut self, buffer: &mut Vec<u8>) -> Result<usize, ExchangeError> {
-        if let Rest::Length(rest @ 1..) = self.rest
+        if let Body::Length(rest @ 1..) = self.body
             && self.read_buffer.is_empty()
             && !self.ended
         {
@@ -158,7 +147,7 @@ impl Http1 {
             };
             let length = poll_fn(reading).await?;
             if length > 0 {
-                self.rest = Rest::Length(rest - u64::try_from(length).unwrap_or(rest));
+                self.body = Body::Length(rest - u64::try_from(length).unwrap_or(rest));
                 return Ok(length);
             }
         }
@@ -264,45 +253,12 @@ impl Http1 {
         })
     }
 
-    /// Returns a piece of the body that was read already.
-    fn take_piece(&mut self) -> Result<Option<Bytes>, ExchangeError> {
-        let length = match &mut self.rest {
-            Rest::Chunks(chunks) => return chunks.next(&mut self.read_buffer),
-            Rest::UntilEnd => self.read_buffer.len(),
-            Rest::Length(rest) => {
-                let length =
-                    usize::try_from(*rest).unwrap_or(usize::MAX).min(self.read_buffer.len());
-                *rest -= u64::try_from(length).unwrap_or(*rest);
-                length
-            }
-        };
-        Ok((length > 0).then(|| self.read_buffer.split_to(length).freeze()))
-    }
-
-    fn is_complete(&self) -> bool {
-        match &self.rest {
-            Rest::Length(rest) => *rest == 0,
-            Rest::Chunks(chunks) => chunks.is_done(),
-            Rest::UntilEnd => self.ended && self.broken.is_none(),
-        }
-    }
-
     /// The problem of a connection that ended before the response did.
     fn early_end(&self, message: String) -> ExchangeError {
         match &self.broken {
             Some(error) => ExchangeError::read(error),
             None => ExchangeError::closed(message),
         }
-    }
-
-    /// Describes the missing part of an incomplete body.
-    fn missing(&self) -> String {
-        let missing = match &self.rest {
-            Rest::Length(rest) => format!("{rest} bytes before the end of the body"),
-            Rest::Chunks(_) => "before the last chunk of the body".to_owned(),
-            Rest::UntilEnd => "within the body".to_owned(),
-        };
-        format!("the connection was closed {missing}")
     }
 }
 

@@ -79,7 +79,10 @@ pub(super) mod tests {
     use crate::diagnostics::Reason;
 
     /// Gives the bytes in pieces of `size`; the first finding that is not a part, and what is left.
-    pub(in super::super) fn read(bytes: &[u8], size: usize) -> (Result<Found, ExchangeError>, Vec<u8>) {
+    pub(in super::super) fn read(
+        bytes: &[u8],
+        size: usize,
+    ) -> (Result<Found, ExchangeError>, Vec<u8>) {
         let mut reader = HeadReader::default();
         let mut inbox = BytesMut::new();
         for piece in bytes.chunks(size) {

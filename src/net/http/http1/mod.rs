@@ -5,6 +5,7 @@
 //! a monitored server that every client understands must not count as down because a library is
 //! stricter. It never reuses a connection and never sends a request twice.
 
+mod body;
 mod chunked;
 mod exchange;
 mod framing;
