@@ -11,8 +11,10 @@
 //! where it cannot follow the chain. These are read again by the parsers of `x509-parser`, not by
 //! those of the search. Host names rest on [`host`](super::host) alone.
 
+mod difference;
+mod refusal;
+
 use std::{
-    cmp::Ordering,
     ops::RangeInclusive,
     sync::{Arc, LazyLock, Mutex, PoisonError},
 };
@@ -23,16 +25,19 @@ use boring::{
     sha::Sha256,
     stack::Stack,
     x509::{
-        X509, X509NameRef, X509Ref, X509StoreContext, X509VerifyError, store::X509StoreBuilder,
+        X509, X509Ref, X509StoreContext, X509VerifyError, store::X509StoreBuilder,
         verify::X509VerifyFlags,
     },
 };
-
 use x509_parser::{
     certificate::X509Certificate, extensions::ExtendedKeyUsage, prelude::FromDer as _,
 };
 
-use crate::net::tls::{certificate::Certificate, name_constraints};
+use self::{
+    difference::{Difference, difference, may_differ},
+    refusal::Refusal,
+};
+use crate::net::tls::{certificate::Certificate, recent_cache::RecentCache};
 
 /// Maximum number of agreements in one generation of the cache, of about 70 bytes each.
 const MAX_AGREEMENTS: usize = 4096;
@@ -64,7 +69,7 @@ pub(super) fn check(chain: &[Arc<Certificate>], now: i64) -> Result<(), String> 
 }
 
 /// The periods for which BoringSSL accepts chains, by the digest of the chain.
-type Agreements = super::recent_cache::RecentCache<[u8; 32], RangeInclusive<i64>>;
+type Agreements = RecentCache<[u8; 32], RangeInclusive<i64>>;
 
 fn digest(chain: &[Arc<Certificate>]) -> [u8; 32] {
     let mut hasher = Sha256::new();
@@ -72,94 +77,6 @@ fn digest(chain: &[Arc<Certificate>]) -> [u8; 32] {
         hasher.update(certificate.digest());
     }
     hasher.finish()
-}
-
-/// A case in which Go's verifier accepts a chain that BoringSSL refuses.
-///
-/// For the first four, BoringSSL cannot follow the chain. It then confirms the name of the issuer,
-/// the signature and the validity period of each certificate. No difference but the last applies to
-/// a chain with constraints, which BoringSSL must accept as a whole.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Difference {
-    /// The authority key identifier of a certificate is that of another key or certificate than
-    /// its issuer's. Go only prefers issuers that match.
-    KeyIdentifier,
-    /// Two certificates have the same name, so that BoringSSL takes one for self-signed, or leaves
-    /// out a certificate between them.
-    SameName,
-    /// An extension is malformed in a part that Go does not read.
-    ExtensionForm,
-    /// The key usage of an issuer has no bit set. Go ignores it.
-    EmptyKeyUsage,
-    /// An extension that BoringSSL does not know is critical, and Go knows it. BoringSSL is asked
-    /// again without this check.
-    CriticalExtension,
-    /// The policies of a certificate are malformed, and nothing in the chain depends on policies.
-    Policies,
-    /// Name constraints apply to IP addresses, which BoringSSL does not support. They are checked
-    /// by our [`name_constraints`](super::name_constraints).
-    AddressConstraint,
-}
-
-/// The reason for which a chain is not accepted.
-#[derive(Debug)]
-enum Refusal {
-    /// BoringSSL's error.
-    Error(X509VerifyError),
-    /// BoringSSL followed another path than the proposed one.
-    OtherPath,
-    /// BoringSSL cannot parse a certificate of the chain.
-    Unreadable,
-    /// The name constraints of the certificate at this index do not allow the names of the leaf.
-    Names(usize),
-    /// A call into BoringSSL failed.
-    Call(ErrorStack),
-}
-
-impl From<X509VerifyError> for Refusal {
-    fn from(error: X509VerifyError) -> Self {
-        Self::Error(error)
-    }
-}
-
-impl From<ErrorStack> for Refusal {
-    fn from(error: ErrorStack) -> Self {
-        Self::Call(error)
-    }
-}
-
-impl Refusal {
-    fn describe(&self, chain: &[Arc<Certificate>]) -> String {
-        let leaf = chain.first().map(|leaf| leaf.description()).unwrap_or_default();
-        let constraint =
-            |problem: &str| format!("{leaf} breaks a constraint of its authorities: {problem}");
-        let refusal =
-            |problem: &str| format!("the cross-check of the chain of {leaf} failed: {problem}");
-        match self {
-            Self::Error(X509VerifyError::PERMITTED_VIOLATION) => {
-                constraint("one of them permits other names only")
-            }
-            Self::Error(X509VerifyError::EXCLUDED_VIOLATION) => {
-                constraint("one of them excludes this name")
-            }
-            Self::Error(
-                error @ (X509VerifyError::NO_EXPLICIT_POLICY
-                | X509VerifyError::INVALID_POLICY_EXTENSION
-                | X509VerifyError::NAME_CONSTRAINTS_WITHOUT_SANS
-                | X509VerifyError::SUBTREE_MINMAX
-                | X509VerifyError::UNSUPPORTED_CONSTRAINT_SYNTAX
-                | X509VerifyError::UNSUPPORTED_NAME_SYNTAX),
-            ) => constraint(error.error_string()),
-            Self::Names(index) => {
-                let authority = chain.get(*index).map(|it| it.description()).unwrap_or_default();
-                constraint(&format!("{authority} does not allow its names"))
-            }
-            Self::Error(error) => refusal(error.error_string()),
-            Self::OtherPath => refusal("it follows another path"),
-            Self::Unreadable => refusal("it cannot parse a certificate"),
-            Self::Call(error) => refusal(&error.to_string()),
-        }
-    }
 }
 
 /// Asks BoringSSL about `chain`. Returns the period for which the chain is accepted, and the
@@ -273,96 +190,6 @@ fn validity(certificates: &[&X509]) -> Result<RangeInclusive<i64>, ErrorStack> {
         let end = seconds(certificate.not_after())?.min(*all.end());
         Ok(begin..=end)
     })
-}
-
-/// Returns the known difference behind a refusal, or the refusal if there is none.
-fn difference(
-    chain: &[Arc<Certificate>],
-    certificates: &[&X509],
-    refusal: Refusal,
-) -> Result<Difference, Refusal> {
-    match refusal {
-        Refusal::Error(X509VerifyError::UNSUPPORTED_CONSTRAINT_TYPE) => {
-            let allows = |authority: &Certificate| {
-                chain.first().is_some_and(|leaf| name_constraints::allow(authority, leaf))
-            };
-            match chain.iter().skip(1).position(|authority| !allows(authority)) {
-                Some(index) => Err(Refusal::Names(index + 1)),
-                None => Ok(Difference::AddressConstraint),
-            }
-        }
-        _ if !may_differ(chain) => Err(refusal),
-        // All other checks come before that of policies.
-        Refusal::Error(X509VerifyError::INVALID_POLICY_EXTENSION) => Ok(Difference::Policies),
-        Refusal::OtherPath
-        | Refusal::Error(
-            X509VerifyError::UNABLE_TO_GET_ISSUER_CERT
-            | X509VerifyError::UNABLE_TO_GET_ISSUER_CERT_LOCALLY
-            | X509VerifyError::DEPTH_ZERO_SELF_SIGNED_CERT
-            | X509VerifyError::SELF_SIGNED_CERT_IN_CHAIN
-            | X509VerifyError::CERT_SIGNATURE_FAILURE
-            | X509VerifyError::INVALID_EXTENSION,
-        ) => match obstacle(chain, certificates, &refusal) {
-            Some(difference) if are_links_signed(certificates) => Ok(difference),
-            _ => Err(refusal),
-        },
-        refusal => Err(refusal),
-    }
-}
-
-/// Returns whether differences apply to the chain: nothing in it is constrained, and no certificate
-/// has a defect for Go, such as an unknown critical extension.
-fn may_differ(chain: &[Arc<Certificate>]) -> bool {
-    let is_constrained = chain.len() > 1 && chain.iter().any(|it| it.usage.constrains);
-    !is_constrained && chain.iter().all(|it| it.usage.defect.is_none())
-}
-
-/// Returns the difference that keeps BoringSSL from following the chain.
-fn obstacle(
-    chain: &[Arc<Certificate>],
-    certificates: &[&X509],
-    refusal: &Refusal,
-) -> Option<Difference> {
-    if matches!(refusal, Refusal::Error(X509VerifyError::INVALID_EXTENSION)) {
-        return Some(Difference::ExtensionForm);
-    }
-    let mut found = None;
-    let issuers = chain.iter().zip(certificates).skip(1);
-    for (child, (issuer, issuer_x509)) in certificates.iter().zip(issuers) {
-        let difference = match issuer_x509.issued(child) {
-            Ok(()) => continue,
-            Err(
-                X509VerifyError::AKID_SKID_MISMATCH | X509VerifyError::AKID_ISSUER_SERIAL_MISMATCH,
-            ) => Difference::KeyIdentifier,
-            Err(X509VerifyError::KEYUSAGE_NO_CERTSIGN) if issuer.has_empty_key_usage() => {
-                Difference::EmptyKeyUsage
-            }
-            Err(X509VerifyError::UNSPECIFIED) => Difference::ExtensionForm,
-            Err(_) => return None,
-        };
-        found.get_or_insert(difference);
-    }
-    if found.is_some() {
-        return found;
-    }
-    let names: Vec<_> = certificates.iter().map(|it| it.subject_name()).collect();
-    let is_repeated = |(index, name): (usize, &&X509NameRef)| {
-        names.iter().skip(index + 1).any(|it| same(name, it))
-    };
-    names.iter().enumerate().any(is_repeated).then_some(Difference::SameName)
-}
-
-/// Returns whether each certificate bears the name of the next one as its issuer and is signed by
-/// its key.
-fn are_links_signed(certificates: &[&X509]) -> bool {
-    certificates.iter().zip(certificates.iter().skip(1)).all(|(child, issuer)| {
-        same(child.issuer_name(), issuer.subject_name())
-            && issuer.public_key().is_ok_and(|key| child.verify(&key).unwrap_or(false))
-    })
-}
-
-fn same(name: &X509NameRef, other: &X509NameRef) -> bool {
-    name.try_cmp(other).is_ok_and(Ordering::is_eq)
 }
 
 #[cfg(test)]
