@@ -1,0 +1,113 @@
+//! Tests of errors and their positions.
+
+use super::{Thing, all, read};
+use crate::{Document, decode_sections};
+
+#[test]
+fn an_error_in_an_anchor_is_told_once() {
+    let text = "things: {a: {part: &p {low: 2}}, b: {part: *p}, c: {parts: [*p]}}";
+    assert_eq!(all(text).unwrap_err(), "1:29: things.a.part.low: low must not exceed high");
+}
+
+#[test]
+fn all_errors_at_once_and_in_order() {
+    let yaml = "
+number: many
+txt: a
+list: a
+parts:
+  - {low: 2, high: 1}
+  - {low: 1, high: 2, height: 3}
+  - {low: x, high: 1}
+lists: {a: b, c: [[d]]}
+flag: 7
+part: []
+text: {}
+text: again
+";
+    let error = read(yaml).unwrap_err();
+    assert_eq!(
+        error,
+        "4:13: things.a.number: expected an integer, found a string\n\
+         5:5: things.a.txt: unknown key 'txt'; did you mean 'text'?\n\
+         6:11: things.a.list: expected a sequence (one item after each dash, or all in [ ]), found a string\n\
+         8:15: things.a.parts[0].low: low must not exceed high\n\
+         9:27: things.a.parts[1].height: unknown key 'height'\n\
+         10:15: things.a.parts[2].low: expected an integer, found a string\n\
+         11:16: things.a.lists.a: expected a sequence (one item after each dash, or all in [ ]), found a string\n\
+         11:23: things.a.lists.c[0]: expected a string, found a sequence\n\
+         12:11: things.a.flag: expected a boolean, found an integer\n\
+         13:5: things.a.part: expected a mapping, found a sequence\n\
+         14:5: things.a.text: expected a string, found a mapping\n\
+         15:5: things.a.text: duplicate key 'text', first set in line 14"
+    );
+}
+
+#[test]
+fn what_only_seems_wrong_because_of_another_error_is_not_told() {
+    assert_eq!(
+        read("part: {low: 5, high: x}").unwrap_err(),
+        "3:26: things.a.part.high: expected an integer, found a string"
+    );
+}
+
+#[test]
+fn syntax_errors_have_a_place() {
+    for (text, start) in [
+        ("things: [", "2:1: invalid YAML: "),
+        ("things:\n\ta: {}", "2:2: invalid YAML: "),
+        ("things: *nobody", "1:9: invalid YAML: "),
+        ("things: 'a", "1:9: invalid YAML: "),
+        ("things: &a [*a]", "1:13: things[0]: alias inside its own anchor"),
+        ("things: {[a]: b}", "1:10: things: a mapping key must be a scalar"),
+        ("a: \u{1}", "1:4: control characters are not allowed"),
+    ] {
+        let error = all(text).unwrap_err();
+        assert!(error.starts_with(start), "{text}: {error}");
+    }
+    assert_eq!(all(b"things:\n  \xff").unwrap_err(), "2:3: the text is not valid UTF-8");
+    assert_eq!(all("\u{feff}things: {}"), Ok(BTreeMap::new()));
+}
+
+#[test]
+fn a_key_that_is_there_twice_is_found_among_many() {
+    let keys = (0..40).map(|number| format!("  k{number}: v\n")).collect::<Vec<_>>().concat();
+    assert_eq!(read(&format!("map:\n{keys}")).unwrap().map.len(), 40);
+    for number in [0, 15, 16, 17, 39] {
+        let error = read(&format!("map:\n{keys}  k{number}: v")).unwrap_err();
+        // The map begins in line 4.
+        let expected = format!("duplicate key 'k{number}', first set in line {}", number + 4);
+        assert!(error.ends_with(&expected), "{error}");
+    }
+}
+
+#[test]
+fn several_documents_are_decoded_together() {
+    let texts = ["things: {a: {number: 1}, b: {flag: 5}}", "things: {c: {}, a: {number: x}}", "["];
+    let names = ["one.yml", "two.yml", "three.yml"];
+    let documents: Vec<_> = names
+        .iter()
+        .zip(texts)
+        .map(|(name, text)| Document { name, text: text.as_bytes() })
+        .collect();
+    let errors = decode_sections::<Thing>(&documents, "things").unwrap_err();
+    assert_eq!(
+        errors.to_string(),
+        "one.yml:1:36: things.b.flag: expected a boolean, found an integer\n\
+         two.yml:1:17: things.a: duplicate key 'a', first set in one.yml\n\
+         three.yml:2:1: invalid YAML: while parsing a node, did not find expected node content"
+    );
+    let good = decode_sections::<Thing>(&documents[..1], "things");
+    assert_eq!(good.unwrap_err().diagnostics.len(), 1);
+}
+
+#[test]
+fn values_that_are_declared_secret_are_not_quoted() {
+    let text = "things: {a: {parts: [{low: 5, high: 1, secret: yes}, {low: 5, high: 1}]}}";
+    assert_eq!(
+        all(text).unwrap_err(),
+        "1:28: things.a.parts[0].low: invalid value (details omitted because this field is \
+         secret)\n\
+         1:60: things.a.parts[1].low: low must not exceed high"
+    );
+}
