@@ -27,7 +27,7 @@ use self::{
     request::Style,
 };
 use crate::{
-    diagnostics::{Failure, Phase, Phases, Reason, Stage},
+    diagnostics::{Failure, Phase, Phases, Stage},
     metrics::{Description, Metric, Unit},
     net::{Context, http::credentials::unusable, tls::TlsClient},
     settings::{

@@ -1,5 +1,7 @@
 //! Tests of errors and their positions.
 
+use std::collections::BTreeMap;
+
 use super::{Thing, all, read};
 use crate::{Document, decode_sections};
 
