@@ -139,7 +139,8 @@ impl TokenSource {
         if let Some(value) = self.valid(secret) {
             return Ok(value);
         }
-        if let Some(failure) = self.kept().failure_since(started_at) {
+        let failed = self.kept().failure_since(started_at);
+        if let Some(failure) = failed {
             return Err(failure);
         }
         context.log.debug("Asking for a token", &[("token_url", &self.server())]);
