@@ -12,8 +12,8 @@ use probe_exporter::diagnostics::{Reason, Stage};
 use socket2::{Domain, SockAddr, Socket, Type};
 
 use super::{
-    faces::check,
-    situation::{Row, Target, module, row, served},
+    formats::check,
+    row::{Row, Target, module, row, served},
 };
 use crate::fixtures::ports::closed_port;
 

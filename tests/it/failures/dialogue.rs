@@ -5,8 +5,8 @@ use std::{fs, os::unix::net::UnixDatagram, path::PathBuf};
 use probe_exporter::diagnostics::{Reason, Stage};
 
 use super::{
-    faces::check,
-    situation::{Row, Target, module, row, served, talker},
+    formats::check,
+    row::{Row, Target, module, row, served, talker},
 };
 use crate::fixtures::{
     hostile::RUNTIME,

@@ -3,8 +3,8 @@
 use probe_exporter::diagnostics::{Reason, Stage};
 
 use super::{
-    faces::check,
-    situation::{Row, Target, module, row, served},
+    formats::check,
+    row::{Row, Target, module, row, served},
 };
 use crate::fixtures::{
     dns::{A, DnsServer, Message, TXT, dns, message, record},

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use probe_exporter::diagnostics::{Reason, Stage};
 
 use super::{
-    faces::check,
-    situation::{Row, module, row, served, talker},
+    formats::check,
+    row::{Row, module, row, served, talker},
 };
 use crate::fixtures::{
     grpc::GrpcServer,

@@ -6,8 +6,8 @@ use flate2::{Compression, write::GzEncoder};
 use probe_exporter::diagnostics::{Reason, Stage};
 
 use super::{
-    faces::check,
-    situation::{Row, Target, module, row, served, talker, web},
+    formats::check,
+    row::{Row, Target, module, row, served, talker, web},
 };
 use crate::fixtures::{
     hostile::RUNTIME,

@@ -5,25 +5,25 @@ mod connecting;
 mod dialogue;
 mod dns;
 mod expired;
-mod faces;
+mod formats;
 mod grpc;
 mod http;
+mod in_namespace;
 mod network;
 mod proxies;
 mod routes;
-mod situation;
+mod row;
 mod targets;
 mod tls;
 mod tokens;
 mod waits;
 mod websocket;
-mod world;
 
 use std::collections::BTreeSet;
 
 use probe_exporter::diagnostics::{Reason, Stage};
 
-use self::situation::Row;
+use self::row::Row;
 
 /// Reasons without a row, and why.
 const WITHOUT_ROW: [(Reason, &str); 2] = [

@@ -5,8 +5,8 @@ use std::os::unix::net::UnixListener;
 use probe_exporter::diagnostics::{Reason, Stage};
 
 use super::{
-    situation::{Row, module, row, served},
-    world::in_world,
+    in_namespace::in_world,
+    row::{Row, module, row, served},
 };
 use crate::icmp::NETWORK;
 

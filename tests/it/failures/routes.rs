@@ -4,8 +4,8 @@
 use probe_exporter::diagnostics::{Reason, Stage};
 
 use super::{
-    situation::{Row, module, row},
-    world::in_world,
+    in_namespace::in_world,
+    row::{Row, module, row},
 };
 
 /// Routes and rules of every rejecting type, for IPv4 and IPv6.

@@ -6,8 +6,8 @@ use boring::ssl::SslVersion;
 use probe_exporter::diagnostics::{Reason, Stage};
 
 use super::{
-    faces::check,
-    situation::{Row, Target, module, quoted, row, served, talker},
+    formats::check,
+    row::{Row, Target, module, quoted, row, served, talker},
 };
 use crate::fixtures::{
     hostile::{

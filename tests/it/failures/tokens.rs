@@ -3,8 +3,8 @@
 use probe_exporter::diagnostics::{Reason, Stage};
 
 use super::{
-    faces::check,
-    situation::{Row, module, row, web},
+    formats::check,
+    row::{Row, module, row, web},
 };
 use crate::fixtures::{
     hostile::RUNTIME,

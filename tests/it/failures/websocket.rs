@@ -3,8 +3,8 @@
 use probe_exporter::diagnostics::{Reason, Stage};
 
 use super::{
-    faces::check,
-    situation::{Row, Target, module, row, served, talker},
+    formats::check,
+    row::{Row, Target, module, row, served, talker},
 };
 use crate::fixtures::{
     hostile::RUNTIME,

@@ -13,9 +13,9 @@ mod http;
 #[cfg(feature = "http3")]
 mod http3;
 mod pki;
+mod servers;
 mod tcp;
 pub(crate) mod upstream;
-mod world;
 
 use std::{
     collections::BTreeMap,
@@ -34,7 +34,7 @@ use tokio::runtime::Runtime;
 
 use crate::harness::{self, Exporter};
 use compare::Answer;
-use world::World;
+use servers::World;
 
 #[derive(Debug, Clone, Deserialize)]
 struct Case {

@@ -4,7 +4,7 @@ use std::{fs, net::SocketAddr, thread};
 
 use serde_json::Value;
 
-use super::situation::Row;
+use super::row::Row;
 use crate::{
     harness::{Answer, probe_path, request},
     metric_text::Sample,

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    faces::{ARGUMENTS, check_by},
+    formats::{ARGUMENTS, check_by},
     network, routes,
 };
 use crate::{
@@ -76,7 +76,7 @@ fn crowd() -> (TcpListener, Vec<TcpStream>) {
 pub(super) fn in_world(world: &str, setup: &str, rights: &str) {
     let setup = &format!("{setup}{NAMES}");
     Namespace { setup, ping_group_range: "1 0", rights }
-        .run("failures::world::inside", &[(WORLD, world)]);
+        .run("failures::in_namespace::inside", &[(WORLD, world)]);
 }
 
 /// Replaces the hosts file and the resolver configuration.
