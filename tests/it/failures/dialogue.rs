@@ -6,7 +6,7 @@ use probe_exporter::diagnostics::{Reason, Stage};
 
 use super::{
     formats::check,
-    row::{Row, Target, module, row, served, talker},
+    row::{Row, Target, module, row, scripted, served},
 };
 use crate::fixtures::{
     hostile::RUNTIME,
@@ -30,7 +30,7 @@ fn over_tcp() -> Vec<Row> {
     let closed = (Stage::Response, Reason::Closed);
     let talk = |what, steps: &str, script, expected, words| {
         let module = module("tcp", &format!("query_response: [{steps}]"));
-        row(what, module, talker("", script), expected, words)
+        row(what, module, scripted("", script), expected, words)
     };
     vec![
         talk(

@@ -6,7 +6,7 @@ use probe_exporter::diagnostics::{Reason, Stage};
 
 use super::{
     formats::check,
-    row::{Row, module, row, served, talker},
+    row::{Row, module, row, scripted, served},
     tls::{signed, trusting},
 };
 use crate::fixtures::{
@@ -68,7 +68,11 @@ pub(super) fn rows() -> Vec<Row> {
             module("websocket", &keys),
             served(format!("wss://{}/", chat.address), chat),
         ),
-        show("an expired certificate behind STARTTLS", module("tcp", &mail_keys), talker("", mail)),
+        show(
+            "an expired certificate behind STARTTLS",
+            module("tcp", &mail_keys),
+            scripted("", mail),
+        ),
     ];
     rows.extend(over_quic(&expired()));
     let folder = Arc::new(tempfile::tempdir().unwrap());

@@ -15,14 +15,14 @@ use crate::{
 
 /// Probes all rows concurrently with an exporter of their own; panics with all differences.
 pub(super) fn check(rows: &[Row]) {
-    check_by(rows, |yaml| Running::start(yaml, ARGUMENTS));
+    check_with(rows, |yaml| Running::start(yaml, ARGUMENTS));
 }
 
 /// Flags that keep the reports of all rows.
 pub(super) const ARGUMENTS: &[&str] = &["--history.limit=1000"];
 
 /// Does the same with an exporter that `start` returns.
-pub(super) fn check_by(rows: &[Row], start: impl FnOnce(&str) -> Running) {
+pub(super) fn check_with(rows: &[Row], start: impl FnOnce(&str) -> Running) {
     let modules = rows.iter().enumerate();
     let modules = modules.map(|(index, row)| format!("  row{index}: {}\n", row.module));
     let exporter = start(&format!("modules:\n{}", modules.collect::<String>()));
@@ -33,46 +33,48 @@ pub(super) fn check_by(rows: &[Row], start: impl FnOnce(&str) -> Running) {
         // All are started before the first is joined.
         let mut probes = Vec::new();
         for (index, row) in rows.iter().enumerate() {
-            let look = move || Look { row, module: format!("row{index}"), address, schema }.faces();
-            probes.push((row, scope.spawn(look)));
+            let check = move || {
+                ReportCheck { row, module: format!("row{index}"), address, schema }.all_formats()
+            };
+            probes.push((row, scope.spawn(check)));
         }
         let found = probes.into_iter().map(|(row, probe)| (row, probe.join().unwrap()));
-        found.filter_map(|(row, found)| found.err().map(|why| told(row, &why))).collect()
+        found.filter_map(|(row, found)| found.err().map(|why| describe(row, &why))).collect()
     });
     let (_, log) = exporter.stop();
     for (index, row) in rows.iter().enumerate() {
         if let Err(why) = logged(row, &format!("row{index}"), &log) {
-            wrong.push(told(row, &why));
+            wrong.push(describe(row, &why));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
 }
 
-fn told(row: &Row, why: &str) -> String {
+fn describe(row: &Row, why: &str) -> String {
     format!("*** {}, probing {}: {why}", row.what, row.target)
 }
 
 /// The checks of one probe.
-struct Look<'l> {
+struct ReportCheck<'l> {
     row: &'l Row,
     module: String,
     address: SocketAddr,
     schema: &'l Schema,
 }
 
-type Found = Result<(), String>;
+type Checked = Result<(), String>;
 
 /// Returns an error unless `holds` is set.
-fn demand(holds: bool, objection: impl FnOnce() -> String) -> Found {
-    if holds { Ok(()) } else { Err(objection()) }
+fn demand(holds: bool, error: impl FnOnce() -> String) -> Checked {
+    if holds { Ok(()) } else { Err(error()) }
 }
 
-impl Look<'_> {
+impl ReportCheck<'_> {
     /// Probes once, and checks all formats.
-    fn faces(&self) -> Found {
+    fn all_formats(&self) -> Checked {
         let answer = self.get(&probe_path(&self.module, &self.row.target));
         demand(answer.status == 200, || format!("{} {}", answer.status, answer.text()))?;
-        let debug = self.past("debug").text();
+        let debug = self.report("debug").text();
         self.metrics(&answer)
             .and_then(|()| self.json())
             .and_then(|()| self.health())
@@ -86,7 +88,7 @@ impl Look<'_> {
     }
 
     /// Requests the same report in another format.
-    fn past(&self, format: &str) -> Answer {
+    fn report(&self, format: &str) -> Answer {
         let query = url::form_urlencoded::Serializer::new(String::new())
             .append_pair("module", &self.module)
             .append_pair("target", &self.row.target)
@@ -95,7 +97,7 @@ impl Look<'_> {
         self.get(&format!("/logs?{query}"))
     }
 
-    fn metrics(&self, answer: &Answer) -> Found {
+    fn metrics(&self, answer: &Answer) -> Checked {
         let metrics = answer.metrics();
         demand(metrics.value("probe_success") == Some(0.0), || "it succeeded".to_owned())?;
         let is_reason = |sample: &&Sample| sample.name == "probe_failure_info";
@@ -113,8 +115,8 @@ impl Look<'_> {
         Ok(())
     }
 
-    fn json(&self) -> Found {
-        let document: Value = serde_json::from_str(&self.past("json").text()).unwrap();
+    fn json(&self) -> Checked {
+        let document: Value = serde_json::from_str(&self.report("json").text()).unwrap();
         if let Err(error) = self.schema.check(&document) {
             return Err(format!("its JSON is against the schema: {error}"));
         }
@@ -122,57 +124,57 @@ impl Look<'_> {
         let text = |key: &str| failure[key].as_str().unwrap_or_default().to_owned();
         demand(document["success"] == false, || "JSON says success".to_owned())?;
         self.reason("JSON", &text("stage"), &text("reason"))?;
-        self.words("JSON", &text("message"))?;
+        self.message("JSON", &text("message"))?;
         let last = document["log"].as_array().and_then(|log| log.last()).cloned();
         let last = last.unwrap_or_default();
         demand(last["fields"]["reason"] == self.row.reason.label(), || format!("log: {last}"))
     }
 
-    fn health(&self) -> Found {
-        let answer = self.past("health");
+    fn health(&self) -> Checked {
+        let answer = self.report("health");
         let (status, text) = (answer.status, answer.text());
         demand(status == 503 && text.lines().count() == 1, || format!("health {status} {text}"))?;
         let start = format!("{}: {}: ", self.row.stage, self.row.reason);
         demand(text.starts_with(&start), || format!("health: {text}"))?;
-        self.words("health", &text)
+        self.message("health", &text)
     }
 
-    fn debug(&self, text: &str) -> Found {
+    fn debug(&self, text: &str) -> Checked {
         let (_, found) = text.split_once("Result of the probe:\n").unwrap();
         let mut lines = found.lines();
         let verdict = lines.next().unwrap_or_default();
         let Row { stage, reason, .. } = self.row;
         let end = format!(", stage {stage}, reason {reason}");
         demand(verdict.starts_with("Failure") && verdict.ends_with(&end), || verdict.to_owned())?;
-        self.words("debug text", lines.next().unwrap_or_default())?;
+        self.message("debug text", lines.next().unwrap_or_default())?;
         let advice = lines.next().unwrap_or_default();
         demand(advice.contains(reason.advice()), || format!("no advice: {advice}"))
     }
 
-    fn page(&self) -> Found {
-        let text = pages::text(&self.past("html").text());
+    fn page(&self) -> Checked {
+        let text = pages::text(&self.report("html").text());
         let Row { stage, reason, .. } = self.row;
         let particulars = format!("stage={stage} reason={reason}");
         demand(text.contains(&particulars), || format!("the page has no {particulars}: {text}"))?;
         demand(text.contains(reason.advice()), || format!("the page has no advice: {text}"))?;
-        self.words("the page", &text)
+        self.message("the page", &text)
     }
 
-    fn reason(&self, face: &str, stage: &str, reason: &str) -> Found {
+    fn reason(&self, format: &str, stage: &str, reason: &str) -> Checked {
         let holds = (stage, reason) == (self.row.stage.label(), self.row.reason.label());
-        demand(holds, || format!("{face} says {stage} {reason}"))
+        demand(holds, || format!("{format} says {stage} {reason}"))
     }
 
-    fn words(&self, face: &str, message: &str) -> Found {
+    fn message(&self, format: &str, message: &str) -> Checked {
         let words = self.row.words;
         demand(!words.is_empty() && message.contains(words), || {
-            format!("{face} does not say {words:?} but {message:?}")
+            format!("{format} does not say {words:?} but {message:?}")
         })
     }
 }
 
 /// Checks the line of a row in the log of the process.
-fn logged(row: &Row, module: &str, log: &[String]) -> Found {
+fn logged(row: &Row, module: &str, log: &[String]) -> Checked {
     let of_module = format!(" module={module} ");
     let lines = log.iter().filter(|line| line.contains(&of_module));
     let lines: Vec<_> = lines.filter(|line| line.contains("msg=\"Probe failed\"")).collect();

@@ -6,7 +6,7 @@ use probe_exporter::diagnostics::{Reason, Stage};
 
 use super::{
     formats::check,
-    row::{Row, module, row, served, talker},
+    row::{Row, module, row, scripted, served},
 };
 use crate::fixtures::{
     grpc::GrpcServer,
@@ -63,21 +63,21 @@ pub(super) fn rows() -> Vec<Row> {
         row(
             "a server of HTTP/1 alone",
             module("grpc", ""),
-            talker("", tcp().say("HTTP/1.1 400 Bad Request\r\n\r\n")),
+            scripted("", tcp().say("HTTP/1.1 400 Bad Request\r\n\r\n")),
             (Stage::Response, protocol),
             "answers in HTTP/1",
         ),
         row(
             "a mail server for gRPC",
             module("grpc", ""),
-            talker("", tcp().say("220 mail.example ESMTP\r\n")),
+            scripted("", tcp().say("220 mail.example ESMTP\r\n")),
             (Stage::Response, Reason::NotHttp),
             "does not speak HTTP/2",
         ),
         row(
             "a server that hangs up on gRPC",
             module("grpc", ""),
-            talker("", tcp().close()),
+            scripted("", tcp().close()),
             (Stage::Response, Reason::Closed),
             "closed",
         ),

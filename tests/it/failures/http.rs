@@ -7,7 +7,7 @@ use probe_exporter::diagnostics::{Reason, Stage};
 
 use super::{
     formats::check,
-    row::{Row, Target, module, row, served, talker, web},
+    row::{Row, Target, module, row, scripted, served, web},
 };
 use crate::fixtures::{
     hostile::RUNTIME,
@@ -195,14 +195,14 @@ fn answers() -> Vec<Row> {
         row(
             "a reset after the request",
             plain(""),
-            talker("http://", tcp().line().reset()),
+            scripted("http://", tcp().line().reset()),
             (Stage::Response, Reason::Reset),
             "reset",
         ),
         row(
             "an end before the request",
             plain(""),
-            talker("http://", tcp().close()),
+            scripted("http://", tcp().close()),
             closed,
             "closed",
         ),

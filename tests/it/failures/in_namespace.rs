@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    formats::{ARGUMENTS, check_by},
+    formats::{ARGUMENTS, check_with},
     network, routes,
 };
 use crate::{
@@ -17,26 +17,26 @@ use crate::{
 };
 
 /// Environment variable with the kind of namespace.
-const WORLD: &str = "PROBE_EXPORTER_TEST_FAILURES_WORLD";
+const NAMESPACE: &str = "PROBE_EXPORTER_TEST_FAILURES_NAMESPACE";
 
 /// Runs only when the other tests start it in a namespace.
 #[test]
 fn inside() {
     let start = |yaml: &str| Running::start(yaml, ARGUMENTS);
-    match env::var(WORLD).as_deref() {
+    match env::var(NAMESPACE).as_deref() {
         Ok("routed") => {
             names();
             // The exporter starts first, since it needs a port, too.
             let mut held = None;
-            check_by(&network::routed(), |yaml| {
+            check_with(&network::routed(), |yaml| {
                 let exporter = start(yaml);
-                held = Some(crowd());
+                held = Some(use_all_ports());
                 exporter
             });
         }
-        Ok("refusing") => check_by(&routes::refusing(), start),
-        Ok("without_ipv6") => check_by(&routes::without_ipv6(), start),
-        Ok("powerless") => check_by(&network::powerless(), start),
+        Ok("refusing") => check_with(&routes::refusing(), start),
+        Ok("without_ipv6") => check_with(&routes::without_ipv6(), start),
+        Ok("powerless") => check_with(&network::powerless(), start),
         _ => {}
     }
 }
@@ -63,20 +63,20 @@ fn names() {
 }
 
 /// Connects all local ports to one address.
-fn crowd() -> (TcpListener, Vec<TcpStream>) {
-    let place: SocketAddr = network::CROWDED.parse().unwrap();
-    let listener = TcpListener::bind(place).unwrap();
-    let connections = std::iter::from_fn(|| TcpStream::connect(place).ok());
+fn use_all_ports() -> (TcpListener, Vec<TcpStream>) {
+    let address: SocketAddr = network::WITHOUT_PORTS.parse().unwrap();
+    let listener = TcpListener::bind(address).unwrap();
+    let connections = std::iter::from_fn(|| TcpStream::connect(address).ok());
     (listener, connections.collect())
 }
 
 /// Runs [`inside`] in a network that `setup` creates, with these arguments of setpriv. The only
 /// name server there is at 127.0.0.1.
 #[track_caller]
-pub(super) fn in_world(world: &str, setup: &str, rights: &str) {
+pub(super) fn in_namespace(kind: &str, setup: &str, rights: &str) {
     let setup = &format!("{setup}{NAMES}");
     Namespace { setup, ping_group_range: "1 0", rights }
-        .run("failures::in_namespace::inside", &[(WORLD, world)]);
+        .run("failures::in_namespace::inside", &[(NAMESPACE, kind)]);
 }
 
 /// Replaces the hosts file and the resolver configuration.

@@ -5,7 +5,7 @@ use std::os::unix::net::UnixListener;
 use probe_exporter::diagnostics::{Reason, Stage};
 
 use super::{
-    in_namespace::in_world,
+    in_namespace::in_namespace,
     row::{Row, module, row, served},
 };
 use crate::icmp::NETWORK;
@@ -23,13 +23,13 @@ const ROUTED: &str = r#"
 
 #[test]
 fn unresolvable_names_and_unreachable_networks_are_reported() {
-    in_world("routed", &format!("{NETWORK}{ROUTED}"), "");
+    in_namespace("routed", &format!("{NETWORK}{ROUTED}"), "");
 }
 
 #[test]
 fn missing_permissions_are_reported() {
     let nobody = "--reuid=65534 --regid=65534 --clear-groups --inh-caps=-all --ambient-caps=-all";
-    in_world("powerless", "mount -t tmpfs none /run", nobody);
+    in_namespace("powerless", "mount -t tmpfs none /run", nobody);
 }
 
 pub(super) fn rows() -> Vec<Row> {
@@ -132,7 +132,7 @@ fn connections() -> Vec<Row> {
         row(
             "no port is left",
             tcp(),
-            CROWDED,
+            WITHOUT_PORTS,
             (connect, Reason::OutOfResources),
             "all local ports are in use",
         ),
@@ -198,7 +198,7 @@ fn echoes() -> Vec<Row> {
 }
 
 /// An address to which all local ports are connected.
-pub(super) const CROWDED: &str = "127.0.0.7:80";
+pub(super) const WITHOUT_PORTS: &str = "127.0.0.7:80";
 
 pub(super) fn powerless() -> Vec<Row> {
     let folder = tempfile::tempdir().unwrap();

@@ -4,7 +4,7 @@
 use probe_exporter::diagnostics::{Reason, Stage};
 
 use super::{
-    in_namespace::in_world,
+    in_namespace::in_namespace,
     row::{Row, module, row},
 };
 
@@ -36,7 +36,7 @@ const REFUSING: &str = r"
 
 #[test]
 fn rejecting_routes_and_addresses_are_reported() {
-    in_world("refusing", REFUSING, "");
+    in_namespace("refusing", REFUSING, "");
 }
 
 /// The most common way to disable IPv6, with which IPv6 sockets still exist.
@@ -47,7 +47,7 @@ const WITHOUT_IPV6: &str = r"
 
 #[test]
 fn missing_ipv6_is_reported() {
-    in_world("without_ipv6", WITHOUT_IPV6, "");
+    in_namespace("without_ipv6", WITHOUT_IPV6, "");
 }
 
 const UNREACHABLE: (Stage, Reason) = (Stage::Connect, Reason::Unreachable);

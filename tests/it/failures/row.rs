@@ -96,7 +96,7 @@ pub(super) fn web(answer: Answer) -> Target {
 }
 
 /// Starts a server that follows a script; `scheme` is put before its address.
-pub(super) fn talker(scheme: &str, script: TcpServer) -> Target {
+pub(super) fn scripted(scheme: &str, script: TcpServer) -> Target {
     let server = RUNTIME.block_on(script.start());
     served(format!("{scheme}{}", server.address), server)
 }

@@ -7,7 +7,7 @@ use probe_exporter::diagnostics::{Reason, Stage};
 
 use super::{
     formats::check,
-    row::{Row, Target, module, quoted, row, served, talker},
+    row::{Row, Target, module, quoted, row, scripted, served},
 };
 use crate::fixtures::{
     hostile::{
@@ -270,7 +270,7 @@ fn handshakes() -> Vec<Row> {
         with(
             "a reset in the handshake",
             "",
-            talker("", tcp().bytes(10).reset()),
+            scripted("", tcp().bytes(10).reset()),
             Reason::Reset,
             "reset",
         ),

@@ -6,7 +6,7 @@ use probe_exporter::diagnostics::{Reason, Stage};
 
 use super::{
     formats::check,
-    row::{Row, Target, module, row, served, talker},
+    row::{Row, Target, module, row, scripted, served},
 };
 use crate::fixtures::{
     hostile::RUNTIME,
@@ -34,7 +34,7 @@ const RESPONSE: (Stage, Reason) = (Stage::Response, Reason::Timeout);
 fn dialogues() -> Vec<Row> {
     let talk = |what, steps: &str, script, words| {
         let module = module("tcp", &format!("query_response: [{steps}]"));
-        row(what, module, talker("", script), RESPONSE, words)
+        row(what, module, scripted("", script), RESPONSE, words)
     };
     vec![
         talk(
@@ -101,7 +101,7 @@ fn dialogues() -> Vec<Row> {
                 "query_response: [{expect: '^220', starttls: true}], \
                  tls_config: {insecure_skip_verify: true}",
             ),
-            talker("", tcp().say("220 go ahead\r\n")),
+            scripted("", tcp().say("220 go ahead\r\n")),
             (Stage::Tls, Reason::Timeout),
             "stage tls: ClientHello sent, no answer",
         ),
@@ -110,7 +110,7 @@ fn dialogues() -> Vec<Row> {
 
 fn handshakes() -> Vec<Row> {
     let tls = |what, bytes: &[u8], words| {
-        let target = talker("", tcp().bytes(10).say(bytes));
+        let target = scripted("", tcp().bytes(10).say(bytes));
         row(what, module("tcp", "tls: true"), target, (Stage::Tls, Reason::Timeout), words)
     };
     let begun = [22, 3, 3, 0, 122, 2, 0, 0, 118, 3, 3];
@@ -124,7 +124,7 @@ fn handshakes() -> Vec<Row> {
         row(
             "a ServerHello without a certificate",
             module("tcp", "tls: true, tls_config: {max_version: TLS12}"),
-            talker("", tcp().bytes(10).say(server_hello())),
+            scripted("", tcp().bytes(10).say(server_hello())),
             (Stage::Tls, Reason::Timeout),
             "ServerHello received, no certificate: nothing came after 47 bytes",
         ),
@@ -135,7 +135,7 @@ fn handshakes() -> Vec<Row> {
                 "query_name: x, transport_protocol: tcp, dns_over_tls: true, \
                  tls_config: {insecure_skip_verify: true}",
             ),
-            talker("", tcp()),
+            scripted("", tcp()),
             (Stage::Tls, Reason::Timeout),
             "ClientHello sent, no answer",
         ),
@@ -196,14 +196,14 @@ const REQUEST: usize = 110;
 
 fn responses() -> Vec<Row> {
     let http = |what, said: &str, words| {
-        row(what, module("http", ""), talker("http://", tcp().line().say(said)), RESPONSE, words)
+        row(what, module("http", ""), scripted("http://", tcp().line().say(said)), RESPONSE, words)
     };
     let context = pki(leaf("127.0.0.1")).server().alpn(b"\x02h2").context();
     let secure = "tls_config: {insecure_skip_verify: true}";
     let http2 = |what, frames: Vec<u8>, words| {
         // Frames of a stream that is not open yet are a connection error.
         let script = tcp().starttls(context.clone()).say(http2::hello()).bytes(REQUEST).say(frames);
-        row(what, module("http", secure), talker("https://", script), RESPONSE, words)
+        row(what, module("http", secure), scripted("https://", script), RESPONSE, words)
     };
     vec![
         http(
@@ -238,7 +238,7 @@ fn responses() -> Vec<Row> {
 fn messages() -> Vec<Row> {
     let dns = |what, said: &[u8], words| {
         let module = module("dns", "query_name: x, transport_protocol: tcp");
-        row(what, module, talker("", tcp().bytes(19).say(said)), RESPONSE, words)
+        row(what, module, scripted("", tcp().bytes(19).say(said)), RESPONSE, words)
     };
     let websocket_of = |what, server: crate::fixtures::websocket::WebsocketServer, words| {
         let server = RUNTIME.block_on(server.start());
@@ -253,14 +253,14 @@ fn messages() -> Vec<Row> {
         row(
             "a gRPC server without frames",
             module("grpc", ""),
-            talker("", tcp()),
+            scripted("", tcp()),
             RESPONSE,
             "request sent, no response header; no HTTP/2 frame came",
         ),
         row(
             "an upgrade that ends within its head",
             module("websocket", ""),
-            talker("ws://", tcp().line().say("HTTP/1.1 101 Switching Protocols\r\nUpgr")),
+            scripted("ws://", tcp().line().say("HTTP/1.1 101 Switching Protocols\r\nUpgr")),
             RESPONSE,
             "upgrade: response header incomplete: 38 bytes came, the last line is \"Upgr\"",
         ),

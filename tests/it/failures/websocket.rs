@@ -4,7 +4,7 @@ use probe_exporter::diagnostics::{Reason, Stage};
 
 use super::{
     formats::check,
-    row::{Row, Target, module, row, served, talker},
+    row::{Row, Target, module, row, scripted, served},
 };
 use crate::fixtures::{
     hostile::RUNTIME,
@@ -51,22 +51,28 @@ pub(super) fn rows() -> Vec<Row> {
         row(
             "a greeting of something else",
             plain(),
-            talker("ws://", tcp().say("SSH-2.0-x\r\n")),
+            scripted("ws://", tcp().say("SSH-2.0-x\r\n")),
             (Stage::Response, Reason::NotHttp),
             "upgrade failed: the answer is not HTTP but SSH; it begins with",
         ),
-        row("an end before the upgrade", plain(), talker("ws://", tcp().close()), closed, "closed"),
+        row(
+            "an end before the upgrade",
+            plain(),
+            scripted("ws://", tcp().close()),
+            closed,
+            "closed",
+        ),
         row(
             "a reset before the upgrade",
             plain(),
-            talker("ws://", tcp().line().reset()),
+            scripted("ws://", tcp().line().reset()),
             (Stage::Response, Reason::Reset),
             "reset",
         ),
         row(
             "silence before the upgrade",
             plain(),
-            talker("ws://", tcp()),
+            scripted("ws://", tcp()),
             timeout,
             "upgrade: request sent, no response header",
         )

@@ -34,7 +34,7 @@ use tokio::runtime::Runtime;
 
 use crate::harness::{self, Exporter};
 use compare::Answer;
-use servers::World;
+use servers::Servers;
 
 #[derive(Debug, Clone, Deserialize)]
 struct Case {
@@ -105,7 +105,7 @@ fn every_case_answers_as_blackbox_exporter_does_now() {
 
 /// The servers and the configuration of both exporters.
 struct Stage {
-    world: World,
+    servers: Servers,
     modules: String,
     cases: Vec<Case>,
     folder: TempDir,
@@ -116,16 +116,16 @@ impl Stage {
     fn set() -> Self {
         let runtime = Runtime::new().unwrap();
         let folder = tempfile::tempdir().unwrap();
-        let world = runtime.block_on(World::start(folder.path()));
+        let servers = runtime.block_on(Servers::start(folder.path()));
         let read = |name: &str| fs::read_to_string(format!("{DATA}/parity/{name}")).unwrap();
         let cases = serde_saphyr::from_str(&read("cases.yml")).unwrap();
-        let modules = world.fill(&read("modules.yml"));
-        Self { world, modules, cases, folder, _runtime: runtime }
+        let modules = servers.fill(&read("modules.yml"));
+        Self { servers, modules, cases, folder, _runtime: runtime }
     }
 
     /// Runs all cases against one exporter, a few at a time.
     fn ask_all(&self, exporter: SocketAddr) -> Vec<(&Case, Answer)> {
-        let ask = |case: &Case| Answer::parse(&ask(exporter, &case.path(&self.world)));
+        let ask = |case: &Case| Answer::parse(&ask(exporter, &case.path(&self.servers)));
         let mut answers = Vec::new();
         for cases in self.cases.chunks(8) {
             thread::scope(|scope| {
@@ -163,10 +163,10 @@ impl Case {
         format!("{DATA}/upstream/{}.prom", self.name())
     }
 
-    fn path(&self, world: &World) -> String {
+    fn path(&self, servers: &Servers) -> String {
         let mut query = url::form_urlencoded::Serializer::new(String::from("/probe?"));
         query.append_pair("module", &self.module);
-        query.append_pair("target", &world.fill(&self.target));
+        query.append_pair("target", &servers.fill(&self.target));
         if let Some(hostname) = &self.hostname {
             query.append_pair("hostname", hostname);
         }

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::fixtures::ports::{ClosedPort, closed, closed_port, over_ipv6};
 
-pub(super) struct World {
+pub(super) struct Servers {
     pki: Pki,
     places: BTreeMap<&'static str, String>,
     /// Ports where nobody listens, with the numbers of ports of servers.
@@ -28,13 +28,13 @@ pub(super) struct World {
     http3: Vec<crate::fixtures::http3::RunningHttp3Server>,
 }
 
-impl World {
+impl Servers {
     /// Starts all servers on loopback addresses; they stop with the runtime.
     pub(super) async fn start(folder: &Path) -> Self {
         let pki = Pki::new(folder);
         let (good, expired) = (pki.good(), pki.expired());
         let dead = closed_port();
-        let mut world = Self {
+        let mut servers = Self {
             pki,
             places: BTreeMap::from([("dead", dead.address.to_string())]),
             closed: Vec::new(),
@@ -43,17 +43,17 @@ impl World {
             #[cfg(feature = "http3")]
             http3: Vec::new(),
         };
-        let between: Vec<_> = world.between.places().collect();
+        let between: Vec<_> = servers.between.places().collect();
         for (name, address) in between {
-            world.place(name, address);
+            servers.place(name, address);
         }
 
-        let https = world.listener("https", "127.0.0.1:0").await;
+        let https = servers.listener("https", "127.0.0.1:0").await;
         let neighbours = Arc::new(Neighbours {
-            https: world.places["https"].clone(),
-            dead: world.places["dead"].clone(),
+            https: servers.places["https"].clone(),
+            dead: servers.places["dead"].clone(),
         });
-        let tls = |identity, demand| Some(world.pki.acceptor(identity, true, demand));
+        let tls = |identity, demand| Some(servers.pki.acceptor(identity, true, demand));
         let (plain, secure) = (tls(&good, false), tls(&good, true));
         let stale = tls(&expired, false);
         tokio::spawn(http::serve(https, plain.clone(), Arc::clone(&neighbours)));
@@ -63,22 +63,22 @@ impl World {
             ("http6", "[::1]:0", None),
             ("http", "127.0.0.1:0", None),
         ] {
-            let listener = world.listener(name, address).await;
+            let listener = servers.listener(name, address).await;
             tokio::spawn(http::serve(listener, tls, Arc::clone(&neighbours)));
         }
-        let port = world.places["http"].rsplit_once(':').unwrap().1.to_owned();
-        world.places.insert("http_port", port);
+        let port = servers.places["http"].rsplit_once(':').unwrap().1.to_owned();
+        servers.places.insert("http_port", port);
 
         for (name, address, tls) in [
             ("grpc", "127.0.0.1:0", None),
             ("grpc6", "[::1]:0", None),
             ("grpc_tls", "127.0.0.1:0", plain.clone()),
         ] {
-            let listener = world.listener(name, address).await;
+            let listener = servers.listener(name, address).await;
             tokio::spawn(grpc::serve(listener, tls));
         }
-        let port = world.places["grpc"].rsplit_once(':').unwrap().1.to_owned();
-        world.places.insert("grpc_port", port);
+        let port = servers.places["grpc"].rsplit_once(':').unwrap().1.to_owned();
+        servers.places.insert("grpc_port", port);
 
         #[cfg(feature = "http3")]
         for (name, identity, demand) in [
@@ -86,19 +86,19 @@ impl World {
             ("http3_client_cert", &good, true),
             ("http3_expired", &expired, false),
         ] {
-            let server = http3::serve(world.pki.quic(identity, demand), Arc::clone(&neighbours));
-            world.place(name, server.address);
-            world.http3.push(server);
+            let server = http3::serve(servers.pki.quic(identity, demand), Arc::clone(&neighbours));
+            servers.place(name, server.address);
+            servers.http3.push(server);
         }
 
-        let starttls = world.pki.acceptor(&good, false, false);
+        let starttls = servers.pki.acceptor(&good, false, false);
         for (name, script) in [
             ("tcp_banner", Script::Banner),
             ("tcp_counter", Script::Counter),
             ("tcp_silent", Script::Silent),
             ("tcp_smtp", Script::Smtp(starttls.clone())),
         ] {
-            let listener = world.listener(name, "127.0.0.1:0").await;
+            let listener = servers.listener(name, "127.0.0.1:0").await;
             tokio::spawn(tcp::serve(listener, script));
         }
         for (name, script) in [
@@ -109,16 +109,16 @@ impl World {
         ] {
             let path = folder.join(name);
             tokio::spawn(tcp::serve_unix(UnixListener::bind(&path).unwrap(), script));
-            world.places.insert(name, path.to_str().unwrap().to_owned());
+            servers.places.insert(name, path.to_str().unwrap().to_owned());
         }
 
-        let dot = world.listener("dot", "127.0.0.1:0").await;
+        let dot = servers.listener("dot", "127.0.0.1:0").await;
         tokio::spawn(dns::serve_tcp(dot, Some(starttls)));
         let (stream, datagram) = both_transports().await;
-        world.place("dns", stream.local_addr().unwrap());
+        servers.place("dns", stream.local_addr().unwrap());
         tokio::spawn(dns::serve_tcp(stream, None));
         tokio::spawn(dns::serve_udp(datagram));
-        world
+        servers
     }
 
     /// Replaces `{name}` by the address or file of that name.

@@ -210,8 +210,8 @@ fn targets_and_redirects_are_redacted() {
 }
 
 /// Returns a case with a proxy that refuses and repeats data of the request.
-fn refusing(what: &'static str, keys: &str, said: &str, used: &str) -> Case {
-    let answer = format!("HTTP/1.1 403 {said}\r\n\r\n");
+fn refusing(what: &'static str, keys: &str, repeated: &str, used: &str) -> Case {
+    let answer = format!("HTTP/1.1 403 {repeated}\r\n\r\n");
     let proxy = Rc::new(RUNTIME.block_on(proxy().answering(answer).start()));
     let keys = keys.replace("PROXY", &proxy.address.to_string());
     let heard = {

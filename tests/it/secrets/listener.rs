@@ -4,7 +4,7 @@ use std::fs;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
-use super::{Said, case, planted};
+use super::{Output, case, planted};
 use crate::{fixtures::tls::leaf, harness::request, running::Running};
 
 /// Hash of the password "hunter2", with the lowest cost.
@@ -17,30 +17,30 @@ fn users_and_their_hashes_are_redacted() {
     fs::write(&path, format!("basic_auth_users: {{alice: {HASH}}}")).unwrap();
     let file = format!("--web.config.file={}", path.display());
     let exporter = Running::start("modules: {it: {prober: tcp}}", &[&file, "--log.level=debug"]);
-    let mut said = Said::default();
+    let mut output = Output::default();
     let password = planted("login");
     for login in [format!("alice:{password}"), format!("bob:{password}")] {
         let value = format!("Basic {}", STANDARD.encode(&login));
         for path in ["/", "/metrics", "/probe?target=x"] {
             let answer = request(exporter.address, "GET", path, &[("Authorization", &value)]);
             assert_eq!(answer.status, 401);
-            said.note(path, &answer.text());
+            output.record(path, &answer.text());
         }
     }
     let bad =
         request(exporter.address, "GET", "/", &[("Authorization", &format!("Basic {password}"))]);
-    said.note("no base64", &bad.text());
+    output.record("no base64", &bad.text());
     fs::write(&path, format!("basic_auth_users: {{alice: {HASH}, bob: '{password}'}}")).unwrap();
     let (_, log) = exporter.stop();
-    said.note("log", &log.join("\n"));
-    said.run(&[], "a hash that is none", &["check", "--web", &path.display().to_string()]);
+    output.record("log", &log.join("\n"));
+    output.run(&[], "a hash that is none", &["check", "--web", &path.display().to_string()]);
     let serving = [&*file, "--web.listen-address=127.0.0.1:0"];
-    said.run(&[], "a start with a hash that is none", &serving);
+    output.run(&[], "a start with a hash that is none", &serving);
     fs::write(&path, format!("basic_auth_user: {{alice: {HASH}}}")).unwrap();
-    said.run(&[], "a misspelled section", &["check", "--web", &path.display().to_string()]);
-    said.run(&[], "a start with a misspelled section", &serving);
+    output.run(&[], "a misspelled section", &["check", "--web", &path.display().to_string()]);
+    output.run(&[], "a start with a misspelled section", &serving);
     let of_hash = case("users", "", "", true, "no server").derived(HASH.get(7..).unwrap());
-    said.judge(&[of_hash]);
+    output.assert_no_secrets(&[of_hash]);
 }
 
 #[test]
@@ -51,18 +51,18 @@ fn the_key_of_the_listener_is_redacted() {
     let quoted = |pem: &str| format!("\"{}\"", pem.replace('\n', "\\n"));
     let key = own.key_pem();
     let telling = key.lines().nth(1).unwrap();
-    let mut said = Said::default();
+    let mut output = Output::default();
     let web_config = format!("--web.config.file={}", path.display());
     let mut run = |section: String| {
         fs::write(&path, section).unwrap();
-        said.run(&[], "check", &["check", "--web", &path.display().to_string()]);
-        said.run(&[], "start", &[&web_config, "--web.listen-address=127.0.0.1:0"]);
+        output.run(&[], "check", &["check", "--web", &path.display().to_string()]);
+        output.run(&[], "start", &[&web_config, "--web.listen-address=127.0.0.1:0"]);
     };
     let cert = quoted(&own.pem());
     run(format!("tls_server_config: {{cert: {cert}, key: {}, min_versio: TLS12}}", quoted(&key)));
     run(format!("tls_server_config: {{cert: nothing, key: {}}}", quoted(&key)));
     let broken = key.replace("PRIVATE", "PUBLIC");
     run(format!("tls_server_config: {{cert: {cert}, key: {}}}", quoted(&broken)));
-    assert!(said.0.iter().filter(|(_, text)| text.contains("web.yml")).count() >= 6);
-    said.judge(&[case("a key", "", "", true, "no server").derived(telling)]);
+    assert!(output.0.iter().filter(|(_, text)| text.contains("web.yml")).count() >= 6);
+    output.assert_no_secrets(&[case("a key", "", "", true, "no server").derived(telling)]);
 }

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use super::{MARK, Said, get, planted};
+use super::{MARK, Output, get, planted};
 use crate::{
     harness::{eventually, request},
     running::Running,
@@ -59,7 +59,7 @@ fn errors_in_files_contain_no_secrets() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("bad.yml");
     let file = path.display().to_string();
-    let mut said = Said::default();
+    let mut output = Output::default();
     for mistake in mistakes() {
         let prober = mistake.split(':').next().unwrap();
         let flow = format!("modules:\n  it: {{prober: {prober}, {mistake}}}\n");
@@ -72,36 +72,36 @@ fn errors_in_files_contain_no_secrets() {
                 &["--config.check", "--config.file", &file, "--log.level=debug"],
                 &["probe", "--module=it", "--config.file", &file, "127.0.0.1:1"],
             ] {
-                said.run(&[], &mistake.replace(MARK, "it"), arguments);
+                output.run(&[], &mistake.replace(MARK, "it"), arguments);
             }
         }
     }
-    let told = said.0.iter().filter(|(_, text)| text.contains("bad.yml")).count();
+    let told = output.0.iter().filter(|(_, text)| text.contains("bad.yml")).count();
     assert!(told > mistakes().len() * 2, "{told}: there is something to look at");
-    said.judge(&[]);
+    output.assert_no_secrets(&[]);
 }
 
 #[test]
 fn a_failed_reload_logs_no_secrets() {
     let good = "modules: {it: {prober: tcp}}";
     let exporter = Running::start(good, &["--log.level=debug"]);
-    let mut said = Said::default();
+    let mut output = Output::default();
     for mistake in mistakes() {
         let prober = mistake.split(':').next().unwrap();
         let yaml = format!("modules:\n  it: {{prober: {prober}, {mistake}}}\n");
         fs::write(exporter.config(), yaml).unwrap();
         let answer = request(exporter.address, "POST", "/-/reload", &[]);
         assert_eq!(answer.status, 500, "{mistake}");
-        said.note(&mistake.replace(MARK, "it"), &answer.text());
-        said.note("the landing page", &get(exporter.address, "/").text());
+        output.record(&mistake.replace(MARK, "it"), &answer.text());
+        output.record("the landing page", &get(exporter.address, "/").text());
     }
     fs::write(exporter.config(), good).unwrap();
     eventually("it loads again", || {
         request(exporter.address, "POST", "/-/reload", &[]).status == 200
     });
     let (_, log) = exporter.stop();
-    said.note("log", &log.join("\n"));
-    said.judge(&[]);
+    output.record("log", &log.join("\n"));
+    output.assert_no_secrets(&[]);
 }
 
 #[test]
@@ -109,7 +109,7 @@ fn responses_to_invalid_requests_contain_no_secrets() {
     let arguments = ["--log.level=debug", "--log.prober=debug"];
     let exporter = Running::start("modules: {it: {prober: http}}", &arguments);
     let secret = planted("request");
-    let mut said = Said::default();
+    let mut output = Output::default();
     for query in [
         "/probe?module=none&target=http://u:SECRET@127.0.0.1:1/",
         "/probe?module=it&target=http://u:SECRET@127.0.0.1:1/&format=none",
@@ -123,9 +123,9 @@ fn responses_to_invalid_requests_contain_no_secrets() {
         "/nowhere?target=http://u:SECRET@127.0.0.1:1/?token=SECRET",
     ] {
         let path = query.replace("SECRET", &secret);
-        said.note(query, &get(exporter.address, &path).text());
+        output.record(query, &get(exporter.address, &path).text());
     }
     let (_, log) = exporter.stop();
-    said.note("log", &log.join("\n"));
-    said.judge(&[]);
+    output.record("log", &log.join("\n"));
+    output.assert_no_secrets(&[]);
 }

@@ -87,23 +87,23 @@ fn check_in(environment: &[(&str, &str)], cases: &[Case]) {
     let yaml = format!("modules:\n{}", modules.collect::<String>());
     let arguments = ["--log.level=debug", "--log.prober=debug", "--history.limit=1000"];
     let exporter = Running::start_in(environment, &yaml, &arguments);
-    let mut said = Said::default();
+    let mut output = Output::default();
     for (index, case) in cases.iter().enumerate() {
-        said.about(exporter.address, case, &format!("case{index}"));
-        said.by_command(environment, &exporter.config().display().to_string(), case, index);
+        output.probe_over_http(exporter.address, case, &format!("case{index}"));
+        output.probe_by_command(environment, &exporter.config().display().to_string(), case, index);
     }
     for path in ["/", "/config", "/metrics", "/modules", "/?failures=true", "/nowhere"] {
-        said.note(path, &get(exporter.address, path).text());
+        output.record(path, &get(exporter.address, path).text());
     }
     let (_, log) = exporter.stop();
-    said.note("log", &log.join("\n"));
+    output.record("log", &log.join("\n"));
     for case in cases {
         let heard = (case.heard)();
         for used in &case.used {
             assert!(heard.contains(used), "{}: {used} was not used:\n{heard}", case.what);
         }
     }
-    said.judge(cases);
+    output.assert_no_secrets(cases);
 }
 
 fn get(address: SocketAddr, path: &str) -> Answer {
@@ -112,15 +112,15 @@ fn get(address: SocketAddr, path: &str) -> Answer {
 
 /// All output, each text with its place.
 #[derive(Default)]
-struct Said(Vec<(String, String)>);
+struct Output(Vec<(String, String)>);
 
-impl Said {
-    fn note(&mut self, place: &str, text: &str) {
+impl Output {
+    fn record(&mut self, place: &str, text: &str) {
         self.0.push((place.to_owned(), text.to_owned()));
     }
 
     /// Runs one probe, and records its report in all formats.
-    fn about(&mut self, exporter: SocketAddr, case: &Case, module: &str) {
+    fn probe_over_http(&mut self, exporter: SocketAddr, case: &Case, module: &str) {
         let answer = get(exporter, &probe_path(module, &case.target));
         let what = case.what;
         let outcome = answer.metrics().value("probe_success");
@@ -129,15 +129,21 @@ impl Said {
         assert_eq!(debug.status, 200, "{what}: found by its target");
         let wanted = f64::from(u8::from(case.success));
         assert_eq!(outcome, Some(wanted), "{what}:\n{}", debug.text());
-        self.note(what, &answer.text());
-        for face in ["metrics", "json", "health", "debug", "html"] {
-            let answer = get(exporter, &format!("{past}&format={face}"));
-            self.note(&format!("{what}, {face}"), &answer.text());
+        self.record(what, &answer.text());
+        for format in ["metrics", "json", "health", "debug", "html"] {
+            let answer = get(exporter, &format!("{past}&format={format}"));
+            self.record(&format!("{what}, {format}"), &answer.text());
         }
     }
 
     /// Runs the same probe by the command, in all formats, and explains the module.
-    fn by_command(&mut self, environment: &[(&str, &str)], file: &str, case: &Case, index: usize) {
+    fn probe_by_command(
+        &mut self,
+        environment: &[(&str, &str)],
+        file: &str,
+        case: &Case,
+        index: usize,
+    ) {
         let module = format!("case{index}");
         let config = format!("--config.file={file}");
         let probe = ["probe", "--module", &module, &config, "-v"];
@@ -157,14 +163,14 @@ impl Said {
         let output = Command::new(BINARY).args(arguments).envs(environment).output().unwrap();
         for bytes in [output.stdout, output.stderr] {
             let text = String::from_utf8_lossy(&bytes).into_owned();
-            self.note(&format!("{what}, by {}", arguments.join(" ").escape_debug()), &text);
+            self.record(&format!("{what}, by {}", arguments.join(" ").escape_debug()), &text);
         }
         output.status.code()
     }
 
     /// Asserts that no output contains a secret.
     #[track_caller]
-    fn judge(&self, cases: &[Case]) {
+    fn assert_no_secrets(&self, cases: &[Case]) {
         let derived = cases.iter().flat_map(|case| &case.derived).map(String::as_str);
         let secrets: BTreeSet<_> = derived.chain([MARK]).collect();
         let mut found = Vec::new();
@@ -188,7 +194,7 @@ fn module(prober: &str, keys: &str) -> String {
 #[test]
 #[should_panic(expected = "health")]
 fn a_leaked_secret_is_found() {
-    let mut said = Said::default();
-    said.note("health", &format!("closed: {}", planted("anywhere")));
-    said.judge(&[]);
+    let mut output = Output::default();
+    output.record("health", &format!("closed: {}", planted("anywhere")));
+    output.assert_no_secrets(&[]);
 }

@@ -18,17 +18,17 @@ fn json(answer: Answer, body: &str) -> Answer {
     answer.header("Content-Type", "application/json").body(body)
 }
 
-/// Returns a case with a target that repeats `said`, and a token server with this response.
+/// Returns a case with a target that repeats `repeated`, and a token server with this response.
 fn of(
     what: &'static str,
     keys: &str,
     answer: Answer,
-    said: &str,
+    repeated: &str,
     success: bool,
     used: &str,
 ) -> Case {
     let tokens = start([answer]);
-    let target = start([redirect(format!("/{said}")), ok("fine")]);
+    let target = start([redirect(format!("/{repeated}")), ok("fine")]);
     let keys = keys.replace("SERVER", &tokens.address.to_string());
     let url = format!("http://{}/", target.address);
     let heard = {
