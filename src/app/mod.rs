@@ -201,7 +201,7 @@ fn open(listen: &Listen) -> anyhow::Result<Vec<TcpListener>> {
 }
 
 /// Detects in the background whether the kernel supports timestamps. Without support the detection
-/// takes some milliseconds; an earlier probe waits for it.
+/// takes 200 ms; an earlier probe waits for it.
 fn detect_kernel_timestamps() {
     let prepare = || {
         if !wire::prepare() {

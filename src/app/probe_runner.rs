@@ -20,7 +20,7 @@ pub struct ProbeRunner {
 
 impl ProbeRunner {
     /// Creates the runtime and the resolver, and detects whether the kernel supports timestamps,
-    /// which takes some milliseconds.
+    /// which takes up to 200 ms.
     pub fn new(resolver: ResolverChoice) -> anyhow::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()

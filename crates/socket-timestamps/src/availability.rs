@@ -9,7 +9,7 @@ use std::{
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use tokio::io::ReadBuf;
@@ -77,8 +77,8 @@ pub fn receive_counts(kind: SocketKind) -> ReceiveCounts {
 ///
 /// The kernel enables timestamps for all sockets when the first socket asks for them, with some
 /// delay. This function opens a socket that stays open as long as the process lives, so that the
-/// packets of other sockets have timestamps from the first on. It blocks for up to 10 ms the first
-/// time; the sockets of this crate call it themselves.
+/// packets of other sockets have timestamps from the first on. It blocks the first time: for up to
+/// 200 ms if there are no timestamps. The sockets of this crate call it themselves.
 pub fn prepare() -> bool {
     static SOCKET: OnceLock<Option<UdpSocket>> = OnceLock::new();
     SOCKET
@@ -90,15 +90,19 @@ pub fn prepare() -> bool {
         .is_some()
 }
 
-/// Sends datagrams to the socket itself until one has a timestamp, for about 10 ms at most. If that
+/// Maximum time until the first timestamp. The kernel enables timestamps in a work queue, which takes
+/// more than 10 ms on a busy machine; after that, a process would be without them for its lifetime.
+const MAX_WAIT: Duration = Duration::from_millis(200);
+
+/// Sends datagrams to the socket itself until one has a timestamp, for [`MAX_WAIT`] at most. If that
 /// cannot be tried, the kernel is trusted.
 fn has_timestamps(socket: &UdpSocket) -> bool {
-    const MAX_TRIES: u32 = 10;
     let receive = || {
         socket.send_to(&[0], socket.local_addr()?)?;
         sys::receive(socket.as_fd(), &mut ReadBuf::new(&mut [0]), 1)
     };
-    for _ in 0..MAX_TRIES {
+    let started_at = Instant::now();
+    while started_at.elapsed() < MAX_WAIT {
         match receive() {
             Ok(reading) if reading.stamp.is_none() => thread::sleep(Duration::from_millis(1)),
             Ok(_) | Err(_) => return true,
