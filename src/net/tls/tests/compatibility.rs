@@ -26,10 +26,6 @@ use crate::{
 
 const HOST: &str = "host.test";
 
-/// The host of servers that need the fallback engine. The process remembers such a server by its
-/// address and host, and another test may get the same port later.
-const FALLBACK_HOST: &str = "fallback.test";
-
 #[tokio::test]
 async fn version_cipher_and_protocol_are_those_agreed_on() {
     let pki = fixtures::pki(fixtures::leaf(HOST));
@@ -57,11 +53,11 @@ async fn a_key_usage_without_signatures_is_overlooked() {
         (Key::Rsa(2048), "critical,digitalSignature"),
     ] {
         for version in [SslVersion::TLS1_2, SslVersion::TLS1_3] {
-            let leaf = fixtures::leaf(FALLBACK_HOST).key(key).extension("keyUsage", usage);
+            let leaf = fixtures::leaf(HOST).key(key).extension("keyUsage", usage);
             let pki = fixtures::pki(leaf);
             let server = pki.server().version(version).alpn(b"\x02h2").start().await;
             let client = TlsClient::new(trusting(&pki.root));
-            let outcome = connect_as(&client, &server, FALLBACK_HOST, &[b"h2"]).await;
+            let outcome = connect_as(&client, &server, HOST, &[b"h2"]).await;
             let case = format!("{key:?}, {usage}, {version:?}");
             assert!(outcome.stream.is_ok(), "{case}: {:?}", outcome.stream);
             let session = outcome.session();
@@ -77,9 +73,9 @@ async fn a_key_usage_without_signatures_is_overlooked() {
             assert_eq!(&greeting, b"hello\n", "{case}");
 
             // The peer is known now: one handshake is enough.
-            drop(connect_as(&client, &server, FALLBACK_HOST, &[]).await.stream.unwrap());
+            drop(connect_as(&client, &server, HOST, &[]).await.stream.unwrap());
             let other = fixtures::authority("Other").self_signed();
-            let outcome = connect(&server, trusting(&other), FALLBACK_HOST).await;
+            let outcome = connect(&server, trusting(&other), HOST).await;
             assert_eq!(outcome.failure().reason, Reason::CertificateUnknownAuthority, "{case}");
             assert!(outcome.seen.unwrap().earliest_expiry().is_some());
         }
@@ -95,11 +91,11 @@ async fn keys_on_curves_need_no_key_usage_either() {
         (Key::Ed25519, "nonRepudiation"),
     ] {
         for version in [&TLS12, &TLS13] {
-            let leaf = fixtures::leaf(FALLBACK_HOST).key(key).extension("keyUsage", usage);
+            let leaf = fixtures::leaf(HOST).key(key).extension("keyUsage", usage);
             let pki = fixtures::pki(leaf);
             let address = served_by_rustls(&pki, version).await;
             let client = TlsClient::new(trusting(&pki.root));
-            let outcome = connect_to(&client, address, FALLBACK_HOST, &[]).await;
+            let outcome = connect_to(&client, address, HOST, &[]).await;
             assert!(outcome.stream.is_ok(), "{key:?}, {version:?}: {:?}", outcome.stream);
             assert_eq!(outcome.session().verify_result, VerifyResult::Ok);
         }

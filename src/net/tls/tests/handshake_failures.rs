@@ -10,9 +10,9 @@ use tokio::{
 };
 use tokio_boring::SslStreamBuilder;
 
-use super::{Outcome, connect, connect_as, connect_to, context, fixtures, trusting};
+use super::{Outcome, connect, connect_as, connect_to, context, fixtures, peer, trusting};
 use crate::{
-    diagnostics::{Failure, Reason, Stage, attempts::Peer},
+    diagnostics::{Failure, Reason, Stage},
     net::tls::{Handshake, TlsClient, VerifyResult, fallback},
     settings::tls::{TlsSettings, TlsVersion},
 };
@@ -112,15 +112,13 @@ async fn what_is_not_tls_is_named() {
 
 #[tokio::test]
 async fn what_is_not_tls_is_named_in_the_place_of_a_server_that_needed_the_fallback_engine() {
-    // Not the host of other tests, which may get the same port.
-    let host = "not-tls.test";
     for (answer, text) in [
         (&b"HTTP/1.1 400 Bad Request\r\n\r\n"[..], "\"HTTP/1.1\""),
         (b"SSH-2.0-OpenSSH_9.2\r\n", "\"SSH-2.0-\""),
     ] {
         let address = answering(answer).await;
-        fallback::remember((Peer::Port(address), host.to_owned()), true);
-        let outcome = connect_to(&TlsClient::default(), address, host, &[]).await;
+        fallback::remember((peer(address), HOST.to_owned()), true);
+        let outcome = connect_to(&TlsClient::default(), address, HOST, &[]).await;
         let failure = outcome.failure();
         assert_eq!((failure.stage, failure.reason), (Stage::Tls, Reason::NotTls), "{failure}");
         assert!(failure.message.contains(text), "{failure}");

@@ -9,7 +9,7 @@ mod revocation;
 mod verification;
 mod verify_messages;
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, thread, time::Duration};
 
 use test_fixtures::ocsp;
 pub(super) use test_fixtures::tls as fixtures;
@@ -67,6 +67,12 @@ async fn connect_as(
     connect_to(client, server.address, host, alpn).await
 }
 
+/// Returns a peer for a server of this test. The process caches peers that need the fallback engine,
+/// and another test, which has a thread of its own, may get the same port.
+fn peer(address: SocketAddr) -> Peer {
+    Peer::Local(format!("{address} of {:?}", thread::current().id()))
+}
+
 #[expect(clippy::disallowed_methods, reason = "nothing of the connection itself is of interest")]
 async fn connect_to(
     client: &TlsClient,
@@ -78,7 +84,7 @@ async fn connect_to(
     let mut seen = None;
     loop {
         let stream = TcpStream::connect(address).await.unwrap();
-        context.attempts.note(Peer::Port(address));
+        context.attempts.note(peer(address));
         let request = Handshake { server_name: host, alpn };
         let stream = client.handshake(&context, stream, request, &mut seen).await;
         if stream.is_ok() || !context.is_retried() {
