@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::HeaderValue;
 use tokio::time::Instant;
 
-use super::{answer::Token, request::Style};
+use super::{request::Style, token_response::Token};
 use crate::{diagnostics::Failure, settings::secret::Secret};
 
 /// The cached token and the results of the last request.

@@ -8,8 +8,8 @@ use percent_encoding::percent_decode_str;
 use url::{Position, Url};
 
 use super::{
-    answer::{self, Refusal, Token},
     request::Form,
+    token_response::{self, Refusal, Token},
 };
 use crate::{
     diagnostics::{Failure, Phases, Reason, Stage},
@@ -225,7 +225,7 @@ async fn read(mut response: Response) -> Result<Result<Token, Refusal>, Failure>
         }
         body = text;
     }
-    Ok(answer::read(response.status, content_type(&response.headers), &body))
+    Ok(token_response::read(response.status, content_type(&response.headers), &body))
 }
 
 fn content_type(headers: &HeaderMap) -> &str {

@@ -1,10 +1,10 @@
 //! OAuth2 tokens, requested from a token server and cached until they expire.
 
-mod answer;
 mod assertion;
 mod cache;
 mod client;
 mod request;
+mod token_response;
 
 use std::{
     fmt,
@@ -21,10 +21,10 @@ use tokio::{
 use url::Url;
 
 use self::{
-    answer::{Refusal, Token},
     cache::Cache,
     client::Client,
     request::Style,
+    token_response::{Refusal, Token},
 };
 use crate::{
     diagnostics::{Failure, Phase, Phases, Stage},
