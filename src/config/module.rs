@@ -156,7 +156,7 @@ impl TryFrom<ModuleKeys> for Module {
         let ModuleKeys { prober: name, timeout, extra_metrics, sections } = keys;
         let mut warnings = Vec::new();
         if timeout.is_negative() {
-            let message = format!("{timeout} is negative and counts as none");
+            let message = format!("{timeout} is negative and is ignored; write for example 5s");
             warnings.push(Warning::at("timeout", message));
         }
         warnings.extend(timeout.positive().and_then(timeout::warning));
@@ -181,10 +181,10 @@ impl TryFrom<ModuleKeys> for Module {
 
 fn unknown_prober(name: &str) -> RuleError {
     if name.is_empty() {
-        let message =
-            "prober '' is not valid: a module needs a key 'prober', such as 'prober: http'";
+        let message = "prober '' is not valid: a module requires the key 'prober', for example \
+                       'prober: http'";
         return RuleError::new(message).involving([PROBER]);
     }
     let names = any_of(&probers::NAMES.map(str::to_owned));
-    RuleError::at(PROBER, format!("prober '{name}' is not valid: it is {names}"))
+    RuleError::at(PROBER, format!("prober '{name}' is not valid; use {names}"))
 }

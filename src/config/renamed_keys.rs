@@ -50,20 +50,22 @@ pub(super) fn of_module(path: &[&str], key: &str) -> Option<Replacement> {
             now("follow_redirects", "write 'follow_redirects: false' for 'true'")
         }
         (["http"], "http_client_config" | "http_config") => {
-            instead("its keys stand in 'http' itself, such as 'basic_auth' and 'tls_config'")
+            instead("put its keys directly under 'http', for example 'basic_auth' and 'tls_config'")
         }
-        ([], "config") => instead("the settings of a prober stand under its name, such as 'http'"),
-        ([], "module" | "modules") => instead("a module stands directly under 'modules'"),
+        ([], "config") => {
+            instead("put the settings of a prober under its name, for example 'http'")
+        }
+        ([], "module" | "modules") => instead("put the module directly under 'modules'"),
         ([] | [_], "target" | "targets" | "url" | "host" | "hostname" | "path" | "port") => {
             instead(
-                "what is probed is no setting of a module: the scrape configuration passes it as the \
-             parameter 'target'",
+                "a module does not contain the target; pass it in the parameter 'target' of the \
+                 scrape",
             )
         }
         ([] | [_], "interval" | "scrape_interval") => {
-            instead("Prometheus decides how often it probes, by 'scrape_interval' of the job")
+            instead("set 'scrape_interval' of the job in Prometheus")
         }
-        ([] | [_], "scrape_timeout") => now("timeout", "the module's key is 'timeout'"),
+        ([] | [_], "scrape_timeout") => now("timeout", "write 'timeout'"),
         _ => return None,
     })
 }
@@ -120,7 +122,7 @@ mod tests {
             (&["http"], "use_http3", "'enable_http3'"),
             (&["http"], "disable_http2", "'enable_http2: false'"),
             (&["websocket", "http_config"], "no_follow_redirects", "'follow_redirects: false'"),
-            (&["http"], "http_config", "stand in 'http' itself"),
+            (&["http"], "http_config", "put its keys directly under 'http'"),
             (&["tcp"], "target", "parameter 'target'"),
             (&["http"], "interval", "Prometheus"),
         ] {

@@ -17,14 +17,14 @@ const MAX_TIMEOUT: Duration = Duration::from_hours(100 * 365 * 24);
 pub(super) fn warning(timeout: Duration) -> Option<Warning> {
     let shown = GoDuration::from(timeout);
     if timeout < MIN_TIMEOUT {
-        let message = format!("{shown} is too short for any probe; write more, such as 5s");
+        let message = format!("{shown} is too short for a probe; write for example 5s");
         return Some(Warning::at("timeout", message));
     }
     (timeout > DEFAULT_SCRAPE_TIMEOUT).then(|| {
         let longest = GoDuration::from(DEFAULT_SCRAPE_TIMEOUT);
         let message = format!(
-            "{shown} is reached only if the scrape timeout is longer still; without one a probe \
-             takes at most {longest}"
+            "{shown} takes effect only if the scrape timeout is longer; without a scrape timeout, \
+             the limit is {longest}"
         );
         Warning::at("timeout", message)
     })
@@ -107,8 +107,8 @@ mod tests {
             (
                 "",
                 0.5,
-                "At most the scrape timeout minus 500ms (--timeout-offset); 1m59.5s if a request has \
-                 no scrape timeout.",
+                "At most the scrape timeout minus 500ms (--timeout-offset); 1m59.5s if a request \
+                 has no scrape timeout.",
             ),
             ("", 0.0, "At most the scrape timeout; 2m0s if a request has no scrape timeout."),
             ("", -3.0, "At most the scrape timeout; 2m0s if a request has no scrape timeout."),
@@ -120,8 +120,8 @@ mod tests {
             (
                 ", timeout: 3m",
                 0.5,
-                "At most 3m0s, or the scrape timeout minus 500ms (--timeout-offset) if that is less. \
-                 1m59.5s if a request has no scrape timeout.",
+                "At most 3m0s, or the scrape timeout minus 500ms (--timeout-offset) if that is \
+                 less. 1m59.5s if a request has no scrape timeout.",
             ),
         ] {
             let yaml = format!("modules: {{a: {{prober: tcp{keys}}}}}");

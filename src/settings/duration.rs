@@ -60,7 +60,7 @@ impl FromStr for GoDuration {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = |what: &str| format!("'{text}' {what}: write it as 5s, 1m30s or 500ms");
+        let wrong = |what: &str| format!("'{text}' {what}; write for example 5s, 1m30s or 500ms");
         let (negative, mut rest) = match text.strip_prefix('-') {
             Some(rest) => (true, rest),
             None => (false, text.strip_prefix('+').unwrap_or(text)),
@@ -183,15 +183,15 @@ impl<'de> Deserialize<'de> for GoDuration {
             }
 
             fn visit_i64<E: de::Error>(self, number: i64) -> Result<GoDuration, E> {
-                Err(E::custom(format!("{number} has no unit: write {number}s for seconds")))
+                Err(E::custom(format!("{number} has no unit; write {number}s for seconds")))
             }
 
             fn visit_u64<E: de::Error>(self, number: u64) -> Result<GoDuration, E> {
-                Err(E::custom(format!("{number} has no unit: write {number}s for seconds")))
+                Err(E::custom(format!("{number} has no unit; write {number}s for seconds")))
             }
 
             fn visit_f64<E: de::Error>(self, number: f64) -> Result<GoDuration, E> {
-                Err(E::custom(format!("{number} has no unit: write {number}s for seconds")))
+                Err(E::custom(format!("{number} has no unit; write {number}s for seconds")))
             }
         }
 
@@ -263,6 +263,6 @@ mod tests {
     #[test]
     fn rejects_a_number_without_unit() {
         let error = serde_json::from_str::<GoDuration>("5").unwrap_err().to_string();
-        assert!(error.starts_with("5 has no unit: write 5s for seconds"), "{error}");
+        assert!(error.starts_with("5 has no unit; write 5s for seconds"), "{error}");
     }
 }

@@ -39,7 +39,7 @@ pub fn read(path: &Path, max_mib: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     File::open(path)?.take(max_bytes + 1).read_to_end(&mut bytes)?;
     if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > max_bytes {
-        let what = format!("the file is over {max_mib} MiB");
+        let what = format!("the file is larger than {max_mib} MiB");
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, what));
     }
     Ok(bytes)
@@ -53,7 +53,7 @@ mod tests {
     fn reads_files_up_to_the_limit() {
         let file = tempfile::NamedTempFile::new().unwrap();
         for (length, expected) in
-            [(1 << 20, Ok(1 << 20)), ((1 << 20) + 1, Err("the file is over 1 MiB"))]
+            [(1 << 20, Ok(1 << 20)), ((1 << 20) + 1, Err("the file is larger than 1 MiB"))]
         {
             file.as_file().set_len(length).unwrap();
             let found = read(file.path(), 1);

@@ -89,7 +89,9 @@ pub fn check(name: &str, value: &str) -> Result<(), String> {
     check_name(name)?;
     match HeaderValue::from_bytes(value.as_bytes()) {
         Ok(_) => Ok(()),
-        Err(_) => Err(format!("the value of '{name}' holds a line break or a control character")),
+        Err(_) => Err(format!(
+            "the value of header '{name}' contains a line break or another control character"
+        )),
     }
 }
 
@@ -97,7 +99,7 @@ pub fn check(name: &str, value: &str) -> Result<(), String> {
 pub fn check_name(name: &str) -> Result<(), String> {
     match HeaderName::from_bytes(name.as_bytes()) {
         Ok(_) => Ok(()),
-        Err(_) => Err(format!("'{name}' is not a header name: letters, digits and - make one")),
+        Err(_) => Err(format!("'{name}' is not a valid header name; use letters, digits and '-'")),
     }
 }
 

@@ -62,7 +62,7 @@ impl PreferredIpProtocol {
         match self.0.as_str() {
             "" | "ip4" | "ip6" => None,
             other => {
-                let message = format!("'{other}' is neither ip4 nor ip6; it acts as ip4");
+                let message = format!("'{other}' is neither ip4 nor ip6; ip4 is used");
                 Some(Warning::at("preferred_ip_protocol", message))
             }
         }
@@ -77,15 +77,20 @@ pub fn source_address_warning(source: Option<IpAddr>, ip: &IpSettings) -> Option
     let is_link_local = matches!(source, IpAddr::V6(address) if address.is_unicast_link_local());
     let is_broadcast = matches!(source, IpAddr::V4(address) if address.is_broadcast());
     if source.is_unspecified() {
-        return warning(format!("{source} stands for any address, so it has no effect"));
+        return warning(format!(
+            "{source} is the unspecified address and has no effect; remove it"
+        ));
     }
     if source.is_multicast() || is_broadcast {
-        return warning(format!("{source} is the address of a group, and no host sends from it"));
+        return warning(format!(
+            "{source} is a multicast or broadcast address, which no host can send from; use an \
+             address of this host"
+        ));
     }
     if is_link_local {
         return warning(format!(
-            "{source} is valid on one interface only, which the key cannot name; use another address \
-             of this host"
+            "{source} is a link-local address, and the key cannot name its interface; use another \
+             address of this host"
         ));
     }
     let preferred = ip.preferred();
@@ -100,8 +105,8 @@ pub fn source_address_warning(source: Option<IpAddr>, ip: &IpSettings) -> Option
         "every probe fails".to_owned()
     };
     warning(format!(
-        "{source} is of the other family than the preferred one, so {who}; set \
-         'preferred_ip_protocol: {other}'"
+        "{source} is not of the preferred address family, so {who}; set 'preferred_ip_protocol: \
+         {other}'"
     ))
 }
 
@@ -118,7 +123,9 @@ impl Form<Option<IpAddr>> for SourceAddress {
             return Ok(None);
         }
         let address: IpAddr = text.parse().map_err(|_| {
-            let message = format!("'{text}' is not an IP address such as 192.0.2.1 or 2001:db8::1");
+            let message = format!(
+                "'{text}' is not an IP address; write for example 192.0.2.1 or 2001:db8::1"
+            );
             de::Error::custom(message)
         })?;
         Ok(Some(address.to_canonical()))
@@ -139,12 +146,12 @@ mod tests {
             ("192.0.2.1", "ip4", true, ""),
             ("2001:db8::1", "ip6", false, ""),
             ("127.0.0.1", "ip4", true, ""),
-            ("0.0.0.0", "ip4", true, "stands for any address"),
-            ("::", "", true, "stands for any address"),
-            ("224.0.0.1", "ip4", true, "of a group"),
-            ("255.255.255.255", "ip4", true, "of a group"),
-            ("ff02::1", "", true, "of a group"),
-            ("fe80::1", "", true, "on one interface only"),
+            ("0.0.0.0", "ip4", true, "is the unspecified address"),
+            ("::", "", true, "is the unspecified address"),
+            ("224.0.0.1", "ip4", true, "multicast or broadcast"),
+            ("255.255.255.255", "ip4", true, "multicast or broadcast"),
+            ("ff02::1", "", true, "multicast or broadcast"),
+            ("fe80::1", "", true, "is a link-local address"),
             (
                 "192.0.2.1",
                 "",

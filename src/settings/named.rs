@@ -105,7 +105,7 @@ impl<'de, T: Check + Deserialize<'de>> Visitor<'de> for EitherForm<T> {
     type Value = Named<T>;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "a check, or a section with '{NAME}' and '{}'", key_of(T::FORM))
+        write!(formatter, "a check, or a section with the keys '{NAME}' and '{}'", key_of(T::FORM))
     }
 
     fn visit_newtype_struct<D: Deserializer<'de>>(self, plain: D) -> Result<Named<T>, D::Error> {
@@ -121,7 +121,12 @@ impl<'de, T: Check + Deserialize<'de>> Visitor<'de> for EitherForm<T> {
                 key => return Err(de::Error::custom(format!("unknown key '{key}'"))),
             }
         }
-        let missing = || de::Error::custom(format!("a named check needs '{}'", key_of(T::FORM)));
+        let missing = || {
+            de::Error::custom(format!(
+                "a check with '{NAME}' requires the key '{}'",
+                key_of(T::FORM)
+            ))
+        };
         Ok(Named { name, check: check.ok_or_else(missing)? })
     }
 }

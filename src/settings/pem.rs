@@ -63,38 +63,40 @@ pub fn no_private_key(text: &[u8]) -> &'static str {
     let keys = [Kind::EncryptedKey, Kind::Key, Kind::OpensshKey, Kind::DsaKey];
     match keys.into_iter().find(|key| blocks.contains(key)).unwrap_or_else(|| kind(text, &blocks)) {
         Kind::EncryptedKey => {
-            "the private key is encrypted, and keys with a password are not supported; decrypt it, \
-             for example with openssl pkey"
+            "the private key is encrypted, which is not supported; decrypt it, for example with \
+             openssl pkey"
         }
         Kind::Key => {
-            "the private key in PEM form is damaged, or of a kind that is not supported; use RSA, \
-             ECDSA (P-256 or P-384) or Ed25519"
+            "the private key is invalid or has an unsupported type; use RSA, ECDSA (P-256 or \
+             P-384) or Ed25519"
         }
         Kind::OpensshKey => {
-            "it holds a key in the form of OpenSSH; convert it to PEM form, for example with \
-             ssh-keygen -p -m PEM"
+            "the private key is in OpenSSH format; convert it to PEM, for example with ssh-keygen \
+             -p -m PEM"
         }
         Kind::DsaKey => "DSA keys are not supported; use RSA, ECDSA or Ed25519",
         Kind::Certificate | Kind::TrustedCertificate | Kind::Pkcs7 => {
-            "it holds a certificate and no private key; the certificate's key belongs here"
+            "expected a private key, found a certificate; use the private key of this certificate"
         }
         Kind::Request => {
-            "it holds a certificate signing request and no private key; the key that made the \
-             request belongs here"
+            "expected a private key, found a certificate signing request; use the private key that \
+             signed the request"
         }
-        Kind::PublicKey => "it holds a public key; the private key belongs here",
-        Kind::RevocationList => "it holds a certificate revocation list and no private key",
+        Kind::PublicKey => {
+            "expected a private key, found a public key; use the private key that belongs to it"
+        }
+        Kind::RevocationList => "expected a private key, found a certificate revocation list",
         Kind::Pkcs12 => {
-            "it is a PKCS#12 file (.p12, .pfx), not PEM; extract the key, for example with openssl \
-             pkcs12 -nocerts -nodes"
+            "expected PEM, found PKCS#12 (.p12, .pfx); extract the private key, for example with \
+             openssl pkcs12 -nocerts -nodes"
         }
         Kind::Der => {
-            "it is in DER form (binary), not PEM; convert it, for example with openssl pkey \
-             -inform DER"
+            "expected PEM, found DER (binary); convert it, for example with openssl pkey -inform \
+             DER"
         }
-        Kind::Nothing => "it is empty; a private key in PEM form belongs here",
+        Kind::Nothing => "the content is empty; use a private key in PEM format",
         other => other.no_pem().unwrap_or(
-            "no private key in PEM form in it; such a key begins with -----BEGIN PRIVATE KEY-----",
+            "found no private key in PEM format, which starts with -----BEGIN PRIVATE KEY-----",
         ),
     }
 }
@@ -106,39 +108,40 @@ pub fn no_certificate(text: &[u8]) -> &'static str {
     let certificates = [Kind::Certificate, Kind::TrustedCertificate, Kind::Pkcs7];
     let found = certificates.into_iter().find(|certificate| blocks.contains(certificate));
     match found.unwrap_or_else(|| kind(text, &blocks)) {
-        Kind::Certificate => "the certificate in PEM form is damaged; copy it again, whole",
+        Kind::Certificate => "the PEM certificate is invalid; copy the complete certificate again",
         Kind::TrustedCertificate => {
-            "it holds a certificate in a form of OpenSSL's own; convert it, for example with \
+            "the certificate is in a format that only OpenSSL uses; convert it, for example with \
              openssl x509"
         }
         Kind::Pkcs7 => {
-            "it holds certificates in the form PKCS#7; convert them, for example with openssl \
-             pkcs7 -print_certs"
+            "the certificates are in PKCS#7 format; convert them, for example with openssl pkcs7 \
+             -print_certs"
         }
         Kind::Request => {
-            "it holds a certificate signing request and no certificate; the certificate that the \
-             authority made of it belongs here"
+            "expected a certificate, found a certificate signing request; use the certificate that \
+             the CA issued for it"
         }
         Kind::RevocationList => {
-            "it holds a certificate revocation list and no certificate; the authority's \
-             certificate belongs here"
+            "expected a certificate, found a certificate revocation list; use the certificate of \
+             the CA"
         }
         Kind::EncryptedKey | Kind::Key | Kind::OpensshKey | Kind::DsaKey => {
-            "it holds a private key and no certificate; the key belongs into key or key_file"
+            "expected a certificate, found a private key; set the private key in key or key_file"
         }
-        Kind::PublicKey => "it holds a public key and no certificate",
+        Kind::PublicKey => {
+            "expected a certificate, found a public key; use the certificate of this key"
+        }
         Kind::Pkcs12 => {
-            "it is a PKCS#12 file (.p12, .pfx), not PEM; extract the certificates, for example \
-             with openssl pkcs12 -nokeys"
+            "expected PEM, found PKCS#12 (.p12, .pfx); extract the certificates, for example with \
+             openssl pkcs12 -nokeys"
         }
         Kind::Der => {
-            "it is in DER form (binary), not PEM; convert it, for example with openssl x509 \
-             -inform DER"
+            "expected PEM, found DER (binary); convert it, for example with openssl x509 -inform \
+             DER"
         }
-        Kind::Nothing => "it is empty; a certificate in PEM form belongs here",
+        Kind::Nothing => "the content is empty; use a certificate in PEM format",
         other => other.no_pem().unwrap_or(
-            "no certificate in PEM form in it; a certificate begins with -----BEGIN \
-             CERTIFICATE-----",
+            "found no certificate in PEM format, which starts with -----BEGIN CERTIFICATE-----",
         ),
     }
 }
@@ -147,13 +150,13 @@ impl Kind {
     fn no_pem(self) -> Option<&'static str> {
         match self {
             Self::JavaKeystore => Some(
-                "it is a Java keystore, not PEM; export the entry, for example with keytool and \
-                 openssl pkcs12",
+                "expected PEM, found a Java keystore; export the entry, for example with keytool \
+                 and openssl pkcs12",
             ),
-            Self::Utf16 => Some("it is text in UTF-16; save it as ASCII or UTF-8"),
+            Self::Utf16 => Some("the text is in UTF-16; save it in UTF-8"),
             Self::EscapedLineBreaks => Some(
-                "its line breaks are written as \\n; write it in double quotes or as a block (|), \
-                 or put real line breaks into the file",
+                "line breaks are written as \\n; use double quotes or a block (|) in the \
+                 configuration, or real line breaks in the file",
             ),
             _ => None,
         }
@@ -225,20 +228,20 @@ mod tests {
         for (text, expected) in [
             ("", "is empty"),
             (" \n", "is empty"),
-            ("nothing", "no private key in PEM form"),
+            ("nothing", "no private key in PEM format"),
             (&block("ENCRYPTED PRIVATE KEY"), "is encrypted"),
             (&legacy, "is encrypted"),
             (&format!("{certificate}{}", block("ENCRYPTED PRIVATE KEY")), "is encrypted"),
-            (&format!("{}{}", block("EC PARAMETERS"), block("EC PRIVATE KEY")), "is damaged"),
+            (&format!("{}{}", block("EC PARAMETERS"), block("EC PRIVATE KEY")), "is invalid"),
             (&block("OPENSSH PRIVATE KEY"), "OpenSSH"),
             (&block("DSA PRIVATE KEY"), "DSA"),
-            (&certificate, "a certificate and no private key"),
+            (&certificate, "expected a private key, found a certificate;"),
             (&block("CERTIFICATE REQUEST"), "signing request"),
             (&block("NEW CERTIFICATE REQUEST"), "signing request"),
             (&block("PUBLIC KEY"), "public key"),
             (&block("X509 CRL"), "revocation list"),
             (&block("PRIVATE KEY").replace('\n', "\\n"), "line breaks"),
-            ("\u{feff}", "no private key in PEM form"),
+            ("\u{feff}", "no private key in PEM format"),
         ] {
             let said = no_private_key(text.as_bytes());
             assert!(said.contains(expected), "{text:?}: {said}");
@@ -249,13 +252,13 @@ mod tests {
     fn explains_a_text_without_a_certificate() {
         for (text, expected) in [
             ("", "is empty"),
-            ("nothing", "no certificate in PEM form"),
-            (&block("CERTIFICATE"), "damaged"),
+            ("nothing", "no certificate in PEM format"),
+            (&block("CERTIFICATE"), "is invalid"),
             (&block("TRUSTED CERTIFICATE"), "OpenSSL"),
             (&block("PKCS7"), "PKCS#7"),
             (&block("CERTIFICATE REQUEST"), "signing request"),
             (&block("X509 CRL"), "revocation list"),
-            (&block("RSA PRIVATE KEY"), "private key and no certificate"),
+            (&block("RSA PRIVATE KEY"), "expected a certificate, found a private key;"),
             (&block("PUBLIC KEY"), "public key"),
             (&block("CERTIFICATE").replace('\n', "\\n"), "line breaks"),
         ] {

@@ -28,7 +28,7 @@ impl FromStr for ByteSize {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = |what: &str| format!("'{text}' {what}: write it as 512KB, 10MB or 1GiB");
+        let wrong = |what: &str| format!("'{text}' {what}; write for example 512KB, 10MB or 1GiB");
         let (negative, mut rest) = match text.strip_prefix('-') {
             Some(rest) => (true, rest),
             None => (false, text.strip_prefix('+').unwrap_or(text)),
@@ -55,7 +55,7 @@ impl FromStr for ByteSize {
             let (factor, binary) =
                 factor(unit).ok_or_else(|| wrong(&format!("has an unknown unit '{unit}'")))?;
             if binary.is_some() && spelling.is_some() && binary != spelling {
-                return Err(wrong("mixes units such as KB with units such as KiB"));
+                return Err(wrong("mixes the spellings KB and KiB"));
             }
             spelling = binary.or(spelling);
             total += number * factor;

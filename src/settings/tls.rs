@@ -62,13 +62,13 @@ impl TlsSettings {
         let port = name.rsplit_once(':').filter(|(host, _)| !host.contains(':'));
         let what = if let Some((_, rest)) = name.split_once("://") {
             let host = rest.split(['/', ':']).next().unwrap_or_default();
-            format!("is a URL: write '{host}'")
+            format!("is a URL; write '{host}'")
         } else if let Some((host, _)) = port {
-            format!("has a port, which no certificate has: write '{host}'")
+            format!("has a port, which certificates do not contain; write '{host}'")
         } else if name.contains('/') || name.contains(char::is_whitespace) {
-            "is no host name: write the name that the certificate is for".to_owned()
+            "is not a host name; write a name that the certificate contains".to_owned()
         } else if name.contains('*') {
-            "is a pattern: write one name that the certificate is to be good for".to_owned()
+            "is a wildcard pattern; write one name that the certificate covers".to_owned()
         } else {
             return None;
         };
@@ -185,7 +185,7 @@ impl TlsSettings {
         match references.into_iter().find(|(_, reference)| !reference.is_empty()) {
             Some((key, _)) => Err(RuleError::at(
                 format!("{key}_ref").as_str(),
-                format!("there is no secret manager to ask; use {key} or {key}_file"),
+                format!("secret managers are not supported; use {key} or {key}_file"),
             )),
             None => Ok(()),
         }
@@ -201,15 +201,15 @@ impl TlsSettings {
             Some(lowest) => RuleError::at(
                 "min_version",
                 format!(
-                    "{} is above max_version {highest}: no TLS version remains",
+                    "{} is higher than max_version {highest}; lower it or raise max_version",
                     lowest.keyword()
                 ),
             ),
             None => RuleError::at(
                 "max_version",
                 format!(
-                    "{highest} leaves no TLS version, since min_version is TLS12 when it is not \
-                     given; set min_version to {highest} or lower"
+                    "{highest} is lower than the default of min_version, TLS12; set min_version to \
+                     {highest} or lower"
                 ),
             )
             .involving(["min_version"]),
@@ -283,19 +283,21 @@ mod tests {
             ),
             (
                 json!({"cert_file": "x"}),
-                "exactly one of key or key_file must be configured when a client certificate is configured",
+                "exactly one of key or key_file must be configured when a client certificate is \
+                 configured",
             ),
             (
                 json!({"key_file": "x"}),
-                "exactly one of cert or cert_file must be configured when a client key is configured",
+                "exactly one of cert or cert_file must be configured when a client key is \
+                 configured",
             ),
             (
                 json!({"ca_ref": "x"}),
-                "ca_ref: there is no secret manager to ask; use ca or ca_file",
+                "ca_ref: secret managers are not supported; use ca or ca_file",
             ),
             (
                 json!({"cert": "x", "key_ref": "y"}),
-                "key_ref: there is no secret manager to ask; use key or key_file",
+                "key_ref: secret managers are not supported; use key or key_file",
             ),
             (
                 json!({"min_version": "TLS14"}),
@@ -303,12 +305,13 @@ mod tests {
             ),
             (
                 json!({"min_version": "TLS13", "max_version": "TLS12"}),
-                "min_version: TLS13 is above max_version TLS12: no TLS version remains",
+                "min_version: TLS13 is higher than max_version TLS12; lower it or raise \
+                 max_version",
             ),
             (
                 json!({"max_version": "TLS11"}),
-                "max_version: TLS11 leaves no TLS version, since min_version is TLS12 when it is \
-                 not given; set min_version to TLS11 or lower",
+                "max_version: TLS11 is lower than the default of min_version, TLS12; set \
+                 min_version to TLS11 or lower",
             ),
         ];
         for (value, expected) in cases {

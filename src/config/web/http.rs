@@ -86,8 +86,8 @@ impl TryFrom<RawRateLimit> for RateLimitSection {
             Ok(burst @ 1..) => Ok(Self(Some(RateLimit { interval, burst }))),
             Err(_) if raw.burst > 0 => Err(RuleError::at("burst", "the value is too large")),
             Ok(0) | Err(_) => {
-                let message = "burst must be at least 1 if interval is set: with 0, every request \
-                               would be refused";
+                let message = "burst must be at least 1 if interval is set; with 0, every request \
+                               is rejected";
                 Err(RuleError::new(message).involving(["burst"]))
             }
         }

@@ -96,7 +96,9 @@ fn cost_of(hash: &str) -> Result<u32, String> {
     let cost = hash.get_cost();
     if !COSTS.contains(&cost) {
         let (least, most) = (COSTS.start(), COSTS.end());
-        return Err(format!("not a bcrypt hash (its cost is {cost}, not {least} to {most})"));
+        return Err(format!(
+            "not a bcrypt hash (the cost {cost} is not in the range {least} to {most})"
+        ));
     }
     Ok(cost)
 }
@@ -129,20 +131,22 @@ impl TryFrom<RawWebConfig> for WebConfig {
                 .map_err(|message| RuleError::at(["basic_auth_users", user], message))?;
             if cost > MAX_USUAL_COST {
                 let message = format!(
-                    "the hash of {user} has a cost of {cost}; one login may take seconds, and all \
-                     others wait for it"
+                    "the hash of {user} has a cost of {cost}, so that a login can take seconds and \
+                     delay all others; use a cost of at most {MAX_USUAL_COST}"
                 );
                 warnings.push(Warning::at("basic_auth_users", message));
             }
             costs.push(cost);
         }
         if costs.iter().min() != costs.iter().max() {
-            let message = "the hashes have different costs; the time that a wrong password takes may \
-                           reveal whether the user exists";
+            let message = "the hashes have different costs, so that the time of a failed login can \
+                           reveal whether the user exists; use the same cost for all";
             warnings.push(Warning::at("basic_auth_users", message));
         }
         if tls.is_none() && !users.is_empty() {
-            warnings.push(Warning::new("passwords are sent unencrypted without TLS"));
+            warnings.push(Warning::new(
+                "passwords are sent unencrypted without TLS; set tls_server_config",
+            ));
         }
         Ok(Self {
             has_content,

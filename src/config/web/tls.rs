@@ -113,12 +113,13 @@ impl TlsServer {
         let surprises = [
             (
                 verifies && !has_authorities,
-                "without client_ca, a certificate of any authority that the system trusts is accepted",
+                "without client_ca, client certificates from any CA that the system trusts are \
+                 accepted; set client_ca_file",
             ),
             (
                 !verifies && self.client_allowed_sans.is_some(),
                 "client_allowed_sans has no effect because client_auth_type does not verify \
-                 certificates",
+                 certificates; set RequireAndVerifyClientCert",
             ),
         ];
         let surprises = surprises.into_iter().filter(|(is_true, _)| *is_true);
@@ -257,7 +258,7 @@ impl RawTlsServer {
         let versions: Vec<_> =
             versions.into_iter().filter(|version| (lowest..=highest).contains(version)).collect();
         if versions.is_empty() {
-            let message = "TLS13 is above max_version TLS12: no TLS version remains";
+            let message = "TLS13 is higher than max_version TLS12; lower it or raise max_version";
             return Err(RuleError::at("min_version", message));
         }
         Ok(versions)

@@ -152,7 +152,7 @@ mod tests {
             (json!({"payload_size": 65_528}), "\"payload_size\" cannot exceed 65527"),
             (
                 json!({"source_ip_address": "localhost"}),
-                "'localhost' is not an IP address such as 192.0.2.1 or 2001:db8::1",
+                "'localhost' is not an IP address; write for example 192.0.2.1 or 2001:db8::1",
             ),
         ] {
             assert_eq!(parse(value.clone()).unwrap_err(), expected, "{value}");

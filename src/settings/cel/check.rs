@@ -38,7 +38,9 @@ impl Checker<'_> {
                 Ok(Type::List(Box::new(self.join(&elements)?)))
             }
             Expr::Map(map) => self.map(expression, map),
-            Expr::Struct(_) => Err(self.error(expression, "messages cannot be constructed here")),
+            Expr::Struct(_) => {
+                Err(self.error(expression, "construction of messages is not supported"))
+            }
             Expr::Unspecified => Err(self.error(expression, "incomplete expression")),
         }
     }
@@ -51,7 +53,7 @@ impl Checker<'_> {
         let (keys, values): (Vec<_>, Vec<_>) = entries.unzip();
         let key = self.join(&keys)?;
         if !key.is_key() {
-            return Err(self.error(expression, &format!("'{key}' cannot be the key of a map")));
+            return Err(self.error(expression, &format!("type '{key}' cannot be a map key")));
         }
         Ok(Type::Map(Box::new(key), Box::new(self.join(&values)?)))
     }
@@ -125,7 +127,7 @@ impl Checker<'_> {
             Type::Map(key, _) => *key,
             Type::Simple(Simple::Dyn | Simple::Unbound) => Type::DYN,
             other @ Type::Simple(_) => {
-                let reason = format!("'{other}' has no elements");
+                let reason = format!("type '{other}' has no elements");
                 return Err(self.error(&comprehension.iter_range, &reason));
             }
         };

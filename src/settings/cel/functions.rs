@@ -53,9 +53,9 @@ impl Budget {
             return Ok(());
         }
         Err(if steps.load(Ordering::Relaxed) >= MAX_STEPS {
-            format!("the evaluation took more than {MAX_STEPS} steps")
+            format!("the evaluation exceeded {MAX_STEPS} steps")
         } else {
-            "the evaluation did not end before the deadline".to_owned()
+            "the evaluation exceeded the deadline".to_owned()
         })
     }
 
@@ -152,7 +152,7 @@ fn matches<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Evaluated<'b, 'v> {
     let [text, pattern] =
         [&text, &pattern].map(|argument| argument.downcast_ref::<CelString<'_>>());
     let (Some(text), Some(pattern)) = (text, pattern) else {
-        return Err(ExecutionError::function_error("matches", "an argument is no string"));
+        return Err(ExecutionError::function_error("matches", "an argument is not a string"));
     };
     let pattern = Regexp::new(pattern.inner())
         .map_err(|error| ExecutionError::function_error("matches", error))?;

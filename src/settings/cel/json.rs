@@ -19,7 +19,7 @@ const MAX_VALUES: usize = 1_000_000;
 /// Unlike upstream: documents with more than 16 MiB, a million values or 128 levels are rejected.
 pub(super) fn read(json: &[u8]) -> Result<Box<dyn Val>, String> {
     if json.len() > MAX_SIZE {
-        return Err(format!("the JSON document is longer than {MAX_SIZE} bytes"));
+        return Err(format!("the JSON document is larger than {MAX_SIZE} bytes"));
     }
     let text = go_regexp::decode_lossy(json);
     let text = without_lone_surrogates(&text);
@@ -28,7 +28,7 @@ pub(super) fn read(json: &[u8]) -> Result<Box<dyn Val>, String> {
     let document = Document { values_left: &values_left }.deserialize(&mut deserializer);
     document
         .and_then(|document| deserializer.end().map(|()| document))
-        .map_err(|error| format!("the body is not usable JSON: {error}"))
+        .map_err(|error| format!("invalid JSON in the body: {error}"))
 }
 
 /// Replaces escapes of unpaired surrogates in `json` with `\ufffd`.
@@ -88,9 +88,8 @@ impl<'de> DeserializeSeed<'de> for Document<'_> {
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         let values_left = self.values_left.get().checked_sub(1);
         self.values_left.set(
-            values_left.ok_or_else(|| {
-                de::Error::custom(format!("it holds more than {MAX_VALUES} values"))
-            })?,
+            values_left
+                .ok_or_else(|| de::Error::custom(format!("more than {MAX_VALUES} values")))?,
         );
         deserializer.deserialize_any(self)
     }

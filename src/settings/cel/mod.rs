@@ -30,7 +30,7 @@ const MAX_SHALLOW_HEIGHT: usize = 24;
 const DEEP_STACK_SIZE: usize = 256 << 20;
 
 /// Error message if the library panics.
-const PANIC_MESSAGE: &str = "the expression cannot be handled";
+const PANIC_MESSAGE: &str = "internal error in the CEL library";
 
 /// A compiled expression with the variable `body`, the standard library and macros.
 ///
@@ -104,7 +104,7 @@ impl Compiled {
         let result = result.map_err(|error| format!("the evaluation failed: {error}"))?;
         match result.downcast_ref::<CelBool>() {
             Some(verdict) => Ok(*verdict.inner()),
-            None => Err(format!("the result is not a boolean but a {}", result.get_type().name())),
+            None => Err(format!("expected a boolean result, found {}", result.get_type().name())),
         }
     }
 }
@@ -115,7 +115,7 @@ fn compile(text: &str) -> Result<Compiled, String> {
         parser.parse_with_source_info(text).map_err(|errors| syntax_error(&errors))?;
     let height = adapt::height(&mut expression);
     if height > MAX_HEIGHT {
-        return Err(format!("the expression nests more than {MAX_HEIGHT} operations"));
+        return Err(format!("the expression has more than {MAX_HEIGHT} nested operations"));
     }
     check::check(&expression, &source)?;
     let patterns = adapt::adapt(&mut expression)?;
@@ -131,7 +131,7 @@ fn compile(text: &str) -> Result<Compiled, String> {
 fn syntax_error(errors: &ParseErrors) -> String {
     let Some(first) = errors.errors.first() else { return "syntax error".to_owned() };
     if first.msg.contains("Recursion limit") {
-        return "the expression nests too deeply".to_owned();
+        return "the expression is nested too deeply".to_owned();
     }
     let (line, column) = first.pos;
     format!("{line}:{column}: {}", first.msg)
@@ -266,7 +266,7 @@ mod tests {
                 "found no matching overload for 'contains' applied to 'string.(int)'",
             ),
             ("body.s.matches('[')", "missing closing ]"),
-            ("1.all(x, true)", "1:1: 'int' has no elements"),
+            ("1.all(x, true)", "1:1: type 'int' has no elements"),
             ("'a'.b", "type 'string' does not support field selection"),
         ] {
             let error = CelProgram::new(expression).unwrap_err();

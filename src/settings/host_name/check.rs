@@ -23,18 +23,19 @@ pub enum NotAHost {
     #[error("it has a port; write {0}")]
     Port(String),
     /// The text has brackets, or one of them. The value is the text without them.
-    #[error("an IPv6 address stands in brackets only before a port or in a URL; write {0}")]
+    #[error("an IPv6 address has brackets only before a port or in a URL; write {0}")]
     Brackets(String),
     /// The text has a character that host names cannot contain.
     #[error("it contains {0:?}; a host name has letters, digits, '-', '_' and '.'")]
     Character(char),
     /// All labels are numbers.
     #[error(
-        "it has only numbers; an IPv4 address has four numbers from 0 to 255 without leading zeros"
+        "all its labels are numbers; an IPv4 address has four numbers from 0 to 255 without \
+         leading zeros"
     )]
     Numbers,
     /// The text has two dots in a row, or a dot at the start.
-    #[error("it has an empty label, between two dots or before the first")]
+    #[error("it has an empty label (two dots in a row, or a dot at the start)")]
     EmptyLabel,
     /// RFC 1035, section 2.3.4.
     #[error("it has a label of more than {MAX_LABEL} bytes")]

@@ -154,35 +154,43 @@ mod tests {
         let cases = [
             (
                 json!({"bearer_token": "a", "bearer_token_file": "b", "basic_auth": {}}),
-                "bearer_token_file: at most one of bearer_token & bearer_token_file must be configured",
+                "bearer_token_file: at most one of bearer_token & bearer_token_file must be \
+                 configured",
             ),
             (
                 json!({"bearer_token": "a", "basic_auth": {"username": "a", "username_file": "b"}}),
-                "bearer_token: at most one of basic_auth, oauth2, bearer_token & bearer_token_file must be configured",
+                "bearer_token: at most one of basic_auth, oauth2, bearer_token & bearer_token_file \
+                 must be configured",
             ),
             (
                 json!({"basic_auth": {"username": "a", "username_file": "b", "password_ref": "c"}}),
-                "basic_auth.username_file: at most one of basic_auth username, username_file & username_ref must be configured",
+                "basic_auth.username_file: at most one of basic_auth username, username_file & \
+                 username_ref must be configured",
             ),
             (
                 json!({"basic_auth": {"password": "a", "password_file": "b"}, "authorization": {}}),
-                "basic_auth.password_file: at most one of basic_auth password, password_file & password_ref must be configured",
+                "basic_auth.password_file: at most one of basic_auth password, password_file & \
+                 password_ref must be configured",
             ),
             (
                 json!({"authorization": {"type": "basic"}, "bearer_token_file": "b"}),
-                "bearer_token_file: authorization is not compatible with bearer_token & bearer_token_file",
+                "bearer_token_file: authorization is not compatible with bearer_token & \
+                 bearer_token_file",
             ),
             (
                 json!({"authorization": {"credentials": "a", "credentials_file": "b"}}),
-                "authorization.credentials_file: at most one of authorization credentials & credentials_file must be configured",
+                "authorization.credentials_file: at most one of authorization credentials & \
+                 credentials_file must be configured",
             ),
             (
                 json!({"authorization": {"type": " BASIC "}, "basic_auth": {}}),
-                "authorization.type: authorization type cannot be set to \"basic\", use \"basic_auth\" instead",
+                "authorization.type: authorization type cannot be set to \"basic\", use \
+                 \"basic_auth\" instead",
             ),
             (
                 json!({"authorization": {}, "basic_auth": {}}),
-                "authorization: at most one of basic_auth, oauth2 & authorization must be configured",
+                "authorization: at most one of basic_auth, oauth2 & authorization must be \
+                 configured",
             ),
             (
                 json!({"oauth2": {}, "basic_auth": {}}),
@@ -195,15 +203,18 @@ mod tests {
             ),
             (
                 json!({"proxy_connect_header": {"A": ["b"]}, "no_proxy": "c"}),
-                "proxy_connect_header: if proxy_connect_header is configured, proxy_url or proxy_from_environment must also be configured",
+                "proxy_connect_header: if proxy_connect_header is configured, proxy_url or \
+                 proxy_from_environment must also be configured",
             ),
             (
                 json!({"proxy_from_environment": true, "proxy_url": "http://p", "no_proxy": "c"}),
-                "proxy_url: if proxy_from_environment is configured, proxy_url must not be configured",
+                "proxy_url: if proxy_from_environment is configured, proxy_url must not be \
+                 configured",
             ),
             (
                 json!({"proxy_from_environment": true, "no_proxy": "c"}),
-                "no_proxy: if proxy_from_environment is configured, no_proxy must not be configured",
+                "no_proxy: if proxy_from_environment is configured, no_proxy must not be \
+                 configured",
             ),
             (
                 json!({"no_proxy": "c", "http_headers": {"host": {}}}),
@@ -215,7 +226,8 @@ mod tests {
             ),
             (
                 json!({"basic_auth": {"password_ref": "c"}}),
-                "basic_auth.password_ref: needs a secret manager, which an exporter does not have: use password or password_file",
+                "basic_auth.password_ref: secret managers are not supported; use password or \
+                 password_file",
             ),
         ];
         for (value, expected) in cases {

@@ -172,11 +172,11 @@ impl<'de> Deserialize<'de> for TokenUrl {
         let usable = |url: &Url| matches!(url.scheme(), "http" | "https");
         let url = Url::parse(&text).ok().filter(usable);
         if url.is_none() && !text.is_empty() {
-            let message = "this is not a URL: write it as https://tokens.example.com/token";
+            let message = "invalid URL; write for example https://tokens.example.com/token";
             return Err(de::Error::custom(message));
         }
         if let Some(Err(error)) = url.as_ref().map(check_of_url) {
-            let message = format!("the host of this URL is unusable: {error}");
+            let message = format!("invalid host in the URL: {error}");
             return Err(de::Error::custom(message));
         }
         Ok(Self { text, url })

@@ -104,13 +104,11 @@ impl ProxyUrl {
         };
         let url = Url::parse(text).ok().filter(usable).ok_or_else(|| {
             format!(
-                "this is not a proxy: write it as http://proxy.example.com:3128, or with one of \
-                 the schemes {}",
+                "invalid proxy URL; write for example http://proxy.example.com:3128 (schemes: {})",
                 SCHEMES.join(", ")
             )
         })?;
-        check_of_url(&url)
-            .map_err(|error| format!("the host of this proxy is unusable: {error}"))?;
+        check_of_url(&url).map_err(|error| format!("invalid host in the proxy URL: {error}"))?;
         Ok(Self(url))
     }
 }

@@ -47,7 +47,7 @@ pub async fn read_file(path: &Path) -> io::Result<String> {
     let mut text = String::new();
     File::open(path).await?.take(MAX_FILE_SIZE + 1).read_to_string(&mut text).await?;
     if u64::try_from(text.len()).unwrap_or(u64::MAX) > MAX_FILE_SIZE {
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "the file is over 1 MiB"));
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "the file is larger than 1 MiB"));
     }
     Ok(text.trim().to_owned())
 }
@@ -81,7 +81,7 @@ impl Trio<'_> {
     pub(super) fn source(self) -> Result<Option<Source>, RuleError> {
         if !self.reference.is_empty() {
             let message = format!(
-                "needs a secret manager, which an exporter does not have: use {key} or {key}_file",
+                "secret managers are not supported; use {key} or {key}_file",
                 key = self.key
             );
             return Err(RuleError::at(self.path("_ref"), message));

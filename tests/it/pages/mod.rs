@@ -185,7 +185,7 @@ fn the_modules_are_shown_with_their_warnings_and_without_secrets() {
         "6 of 6 modules",
         "connect",
         "icmp",
-        "-1s is negative and counts as none",
+        "-1s is negative and is ignored; write for example 5s",
         "password: <secret>",
         "insecure_skip_verify: true",
         "The body must not match 'other'.",

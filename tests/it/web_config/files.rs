@@ -60,11 +60,11 @@ const WRONG: &[(&str, &str)] = &[
     ("basic_auth_users: {alice: secret}", "1:27: basic_auth_users.alice: not a bcrypt hash"),
     (
         "basic_auth_users: {alice: $2b$03$abcdefghijklmnopqrstuuOS9Pl1sPz2FPSaKtKdLs5qNSvaXTGVi}",
-        "1:27: basic_auth_users.alice: not a bcrypt hash (its cost is 3, not 4 to 31)",
+        "1:27: basic_auth_users.alice: not a bcrypt hash (the cost 3 is not in the range 4 to 31)",
     ),
     (
         "basic_auth_users: {alice: $2y$32$abcdefghijklmnopqrstuuOS9Pl1sPz2FPSaKtKdLs5qNSvaXTGVi}",
-        "1:27: basic_auth_users.alice: not a bcrypt hash (its cost is 32, not 4 to 31)",
+        "1:27: basic_auth_users.alice: not a bcrypt hash (the cost 32 is not in the range 4 to 31)",
     ),
     ("rate_limit: {interval: 1s}", "1:1: rate_limit: burst must be at least 1"),
     ("rate_limit: {interval: soon, burst: 1}", "1:24: rate_limit.interval: "),
@@ -200,7 +200,10 @@ fn surprising_settings_cause_warnings() {
     let web = Web::new();
     let cases = [
         (super::users("a", "b").replace("$04$", "$15$"), "the hash of a has a cost of 15"),
-        (super::users("alice", "secret"), "passwords are sent unencrypted without TLS"),
+        (
+            super::users("alice", "secret"),
+            "passwords are sent unencrypted without TLS; set tls_server_config",
+        ),
         (
             tls_section("  client_auth_type: RequireAndVerifyClientCert\n"),
             "any authority that the system trusts",

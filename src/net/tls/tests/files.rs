@@ -81,14 +81,20 @@ async fn unusable_files_are_named() {
     let server = pki.server().start().await;
     let cases = [
         (authority(&missing), format!("ca_file {missing}: No such file or directory")),
-        (authority(&nothing), format!("ca_file {nothing}: no certificate in PEM form in it")),
-        (authority(&key), format!("ca_file {key}: it holds a private key and no certificate")),
-        (authority(&empty), format!("ca_file {empty}: it is empty")),
-        (client(&request, &key), format!("cert_file {request}: it holds a certificate signing")),
+        (authority(&nothing), format!("ca_file {nothing}: found no certificate in PEM format")),
+        (authority(&key), format!("ca_file {key}: expected a certificate, found a private key")),
+        (authority(&empty), format!("ca_file {empty}: the content is empty")),
+        (
+            client(&request, &key),
+            format!("cert_file {request}: expected a certificate, found a certificate signing"),
+        ),
         (client(&good, &locked), format!("key_file {locked}: the private key is encrypted")),
         (client(&good, &old_locked), format!("key_file {old_locked}: the private key is encr")),
-        (client(&good, &good), format!("key_file {good}: it holds a certificate and no private")),
-        (client(&good, &binary), format!("key_file {binary}: it is in DER form")),
+        (
+            client(&good, &good),
+            format!("key_file {good}: expected a private key, found a certificate"),
+        ),
+        (client(&good, &binary), format!("key_file {binary}: expected PEM, found DER")),
         (
             client(&turned, &key),
             format!(
@@ -97,9 +103,15 @@ async fn unusable_files_are_named() {
             ),
         ),
         (client(&missing, &key), format!("cert_file {missing}: No such file or directory")),
-        (client(&nothing, &key), format!("cert_file {nothing}: no certificate in PEM form in it")),
+        (
+            client(&nothing, &key),
+            format!("cert_file {nothing}: found no certificate in PEM format"),
+        ),
         (client(&good, &missing), format!("key_file {missing}: No such file or directory")),
-        (client(&good, &nothing), format!("key_file {nothing}: no private key in PEM form")),
+        (
+            client(&good, &nothing),
+            format!("key_file {nothing}: found no private key in PEM format"),
+        ),
         (
             client(&good, &other_key),
             format!("key_file {other_key}: not the key of the certificate in cert_file {good}"),
@@ -126,9 +138,15 @@ fn unusable_texts_are_refused_at_load() {
         TlsSettings { cert: client.pem(), key: Secret::new(client.key_pem()), ..trusting(&client) };
     assert!(load(good.clone()).is_ok());
     let cases = [
-        (TlsSettings { ca: "x".to_owned(), ..good.clone() }, "ca: no certificate in PEM form"),
-        (TlsSettings { cert: "x".to_owned(), ..good.clone() }, "cert: no certificate in PEM form"),
-        (TlsSettings { key: Secret::new("x"), ..good }, "key: no private key in PEM form"),
+        (
+            TlsSettings { ca: "x".to_owned(), ..good.clone() },
+            "ca: found no certificate in PEM format",
+        ),
+        (
+            TlsSettings { cert: "x".to_owned(), ..good.clone() },
+            "cert: found no certificate in PEM format",
+        ),
+        (TlsSettings { key: Secret::new("x"), ..good }, "key: found no private key in PEM format"),
     ];
     for (settings, expected) in cases {
         let error = load(settings).unwrap_err();
