@@ -50,16 +50,18 @@ fn meaning(message: IcmpMessage) -> Option<(Reason, Cow<'static, str>)> {
         (V4, 3, 4) => (MessageTooLong, "the packet is too large and must not be fragmented"),
         (V4, 3, 5) | (V6, 1, 7) => (Unreachable, "the source route failed"),
         (V4, 3, 9 | 10 | 13) | (V6, 1, 1 | 5) => {
-            (Unreachable, "a rule prohibits the way to the host")
+            (Unreachable, "communication is administratively prohibited")
         }
-        (V4, 3, 11 | 12) => (Unreachable, "there is no route for this type of service"),
-        (V4, 3, 14 | 15) => (Unreachable, "the precedence of the packet is not accepted"),
+        (V4, 3, 11 | 12) => {
+            (Unreachable, "the destination is unreachable for this type of service")
+        }
+        (V4, 3, 14 | 15) => (Unreachable, "communication is prohibited for this precedence"),
         (V6, 1, 0 | 6) => (Unreachable, "there is no route to the host"),
-        (V6, 1, 2) => (Unreachable, "the host is beyond the scope of our address"),
+        (V6, 1, 2) => (Unreachable, "the destination is beyond the scope of the source address"),
         (V6, 1, 8) | (V6, 4, 6..=10) => (Unreachable, "the packet's headers are too long"),
         (V6, 2, _) => (MessageTooLong, "the packet is too large"),
-        (V4, 11, 0) | (V6, 3, 0) => (TimeExceeded, "the time to live ran out on the way"),
-        (V4, 11, _) | (V6, 3, _) => (TimeExceeded, "the time to put fragments together ran out"),
+        (V4, 11, 0) | (V6, 3, 0) => (TimeExceeded, "the TTL or hop limit was exceeded in transit"),
+        (V4, 11, _) | (V6, 3, _) => (TimeExceeded, "the fragment reassembly time was exceeded"),
         (V4, 12, _) | (V6, 4, 0..=5) => {
             (Unreachable, "a header of the packet cannot be processed (parameter problem)")
         }
@@ -88,9 +90,9 @@ impl Ends {
             None => "a router".into(),
         };
         let action = if action.is_empty() { String::new() } else { format!("{action}: ") };
-        let path = error.path_mtu.map(|bytes| format!("; the path carries {bytes} bytes"));
+        let path = error.path_mtu.map(|bytes| format!("; the path MTU is {bytes} bytes"));
         let (path, hint) = (path.unwrap_or_default(), hint(reason, icmp, self));
-        let message = format!("{action}{from} says: {what}{path}{hint}");
+        let message = format!("{action}{from} reports: {what}{path}{hint}");
         // A refusal comes from a firewall if the packet had no port (echo requests), or if this host
         // sent the refusal of a packet to another host.
         let is_firewall = reason == Reason::Refused && (!self.has_port || self.is_own(icmp));
@@ -110,11 +112,15 @@ fn hint(reason: Reason, icmp: IcmpMessage, ends: Ends) -> &'static str {
     let by_us = ends.is_own(icmp);
     let by_peer = icmp.from == Some(ends.peer) || ends.peer.is_unspecified();
     match (icmp.version, icmp.kind, icmp.code) {
-        (IpVersion::V4, 3, 1) if by_us => "; nothing answers ARP requests for its address",
-        (IpVersion::V6, 1, 3) if by_us => "; nothing answers neighbor discovery for its address",
+        (IpVersion::V4, 3, 1) if by_us => "; there is no response to ARP requests for its address",
+        (IpVersion::V6, 1, 3) if by_us => {
+            "; there is no response to neighbor solicitations for its address"
+        }
         _ if reason != Reason::Refused => "",
         _ if by_us => "; a firewall of this host rejects the packet (OUTPUT chain)",
-        _ if ends.has_port && by_peer => "; nothing listens there, or a firewall rejects it",
+        _ if ends.has_port && by_peer => {
+            "; no process listens on it, or a firewall rejects the packet"
+        }
         _ => "; a firewall rejects the packet",
     }
 }
@@ -213,67 +219,67 @@ mod tests {
             (
                 says(router(V4, 11, 0), None, false, ""),
                 Reason::TimeExceeded,
-                "192.0.2.1 says: the time to live ran out on the way",
+                "192.0.2.1 reports: the TTL or hop limit was exceeded in transit",
             ),
             (
                 says(message(V6, 3, 0, PEER), None, false, ""),
                 Reason::TimeExceeded,
-                "::1 says: the time to live ran out on the way",
+                "::1 reports: the TTL or hop limit was exceeded in transit",
             ),
             (
                 says(router(V4, 3, 1), None, true, "connecting to x"),
                 Reason::Unreachable,
-                "connecting to x: 192.0.2.1 says: the host is unreachable",
+                "connecting to x: 192.0.2.1 reports: the host is unreachable",
             ),
             (
                 says(message(V4, 3, 1, OWN), None, true, "connecting to x"),
                 Reason::Unreachable,
-                "connecting to x: this host says: the host is unreachable; nothing answers ARP \
-                 requests for its address",
+                "connecting to x: this host reports: the host is unreachable; there is no response \
+                 to ARP requests for its address",
             ),
             (
                 says(router(V4, 3, 4), Some(1400), false, ""),
                 Reason::MessageTooLong,
-                "192.0.2.1 says: the packet is too large and must not be fragmented; \
-                 the path carries 1400 bytes",
+                "192.0.2.1 reports: the packet is too large and must not be fragmented; the path \
+                 MTU is 1400 bytes",
             ),
             (
                 says(message(V6, 2, 0, PEER), Some(1280), false, ""),
                 Reason::MessageTooLong,
-                "::1 says: the packet is too large; the path carries 1280 bytes",
+                "::1 reports: the packet is too large; the path MTU is 1280 bytes",
             ),
             (
                 says(router(V4, 3, 42), None, false, ""),
                 Reason::Unreachable,
-                "192.0.2.1 says: unreachable (code 42)",
+                "192.0.2.1 reports: unreachable (code 42)",
             ),
             (
                 says(router(V4, 3, 3), None, false, ""),
                 Reason::Unreachable,
-                "192.0.2.1 says: the port is unreachable; a firewall rejects the packet",
+                "192.0.2.1 reports: the port is unreachable; a firewall rejects the packet",
             ),
             (
                 says(router(V4, 3, 3), None, true, "sending to x"),
                 Reason::Refused,
-                "sending to x: 192.0.2.1 says: the port is unreachable; a firewall rejects the \
+                "sending to x: 192.0.2.1 reports: the port is unreachable; a firewall rejects the \
                  packet",
             ),
             (
                 says(message(V4, 3, 3, OWN), None, true, "sending to x"),
                 Reason::Unreachable,
-                "sending to x: this host says: the port is unreachable; a firewall of this host \
+                "sending to x: this host reports: the port is unreachable; a firewall of this host \
                  rejects the packet (OUTPUT chain)",
             ),
             (
                 says(message(V6, 1, 4, PEER), None, true, "sending to x"),
                 Reason::Refused,
-                "sending to x: ::1 says: the port is unreachable; nothing listens there, or a \
-                 firewall rejects it",
+                "sending to x: ::1 reports: the port is unreachable; no process listens on it, or \
+                 a firewall rejects the packet",
             ),
             (
                 says(router(V4, 12, 1), None, false, ""),
                 Reason::Unreachable,
-                "192.0.2.1 says: a header of the packet cannot be processed (parameter problem)",
+                "192.0.2.1 reports: a header of the packet cannot be processed (parameter problem)",
             ),
         ] {
             assert_eq!((found.0, &*found.1), (reason, message));

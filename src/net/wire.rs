@@ -10,19 +10,20 @@ use crate::metrics::{Description, Export, Metric, MetricSet, Unit};
 
 const RTT: Metric = Metric::new(
     "probe_tcp_rtt_seconds",
-    "Minimum round-trip time that TCP measured on the connection, in seconds; on the last one if there were several.",
+    "Minimum round-trip time measured by TCP in seconds; of the last connection if there were \
+     several.",
     [],
 )
 .extra()
-.when("after a TCP connection, on Linux")
+.when("if a TCP connection was established, on Linux")
 .unit(Unit::Seconds);
 const RETRANSMITS: Metric = Metric::new(
     "probe_tcp_retransmits",
-    "Number of segments that TCP retransmitted on the connection; on the last one if there were several.",
+    "Number of retransmitted TCP segments; of the last connection if there were several.",
     [],
 )
 .extra()
-.when("after a TCP connection, on Linux");
+.when("if a TCP connection was established, on Linux");
 
 /// The metrics of every probe that made a TCP connection.
 pub const METRICS: &[Description] = &[RTT.describe(), RETRANSMITS.describe()];

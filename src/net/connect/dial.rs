@@ -36,8 +36,9 @@ pub async fn tcp(
     // Nagle's algorithm would delay small writes and so lengthen the readings. Without the option
     // the socket still connects.
     drop(socket.set_tcp_nodelay(true));
-    let waiting = context
-        .waiting_for(|| format!("SYN sent to {address}, no answer: no TCP handshake was made"));
+    let waiting = context.waiting_for(|| {
+        format!("SYN sent to {address}, no response (TCP handshake not completed)")
+    });
     let connected = WireStream::connect(socket, address).await;
     let stream = connected.map_err(|error| not_connected(address, &error))?;
     drop(waiting);

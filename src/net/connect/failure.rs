@@ -20,7 +20,10 @@ use crate::{
 pub fn not_opened(address: SocketAddr, error: &io::Error) -> Failure {
     if error.raw_os_error() == Some(libc::EAFNOSUPPORT) {
         let family = family(address.ip());
-        let message = format!("this host does not support {family}, which {} needs", address.ip());
+        let message = format!(
+            "this host does not support {family}, which the address {} requires",
+            address.ip()
+        );
         return Failure::new(Stage::Connect, Reason::Unreachable, message);
     }
     let doing = format!("opening a socket for {}", address.ip());
@@ -42,7 +45,8 @@ pub fn failure(call: Call, address: SocketAddr, doing: &str, error: &io::Error) 
     let ip = address.ip();
     match (address, error.raw_os_error()) {
         (SocketAddr::V6(at), Some(libc::EINVAL)) if needs_interface(*at.ip()) => {
-            let what = format!("the address needs an interface of this host, as in {ip}%eth0");
+            let what =
+                format!("the address requires an interface of this host, for example {ip}%eth0");
             failed(Reason::InvalidTarget, what)
         }
         (SocketAddr::V6(at), Some(_)) if at.scope_id() != 0 && !has_interface(at.scope_id()) => {

@@ -28,7 +28,11 @@ const LIFETIME: u64 = 600;
 /// A message that does not contain the key.
 pub(super) fn key(pem: &Secret) -> Result<PKey<Private>, &'static str> {
     let key = tls::private_key_of(pem.expose().as_bytes())?;
-    if key.id() == Id::RSA { Ok(key) } else { Err("the private key is not of RSA; use an RSA key") }
+    if key.id() == Id::RSA {
+        Ok(key)
+    } else {
+        Err("the private key is not an RSA key; use an RSA key")
+    }
 }
 
 /// Creates the assertion of the settings, signed with the key in `pem`.
@@ -46,7 +50,10 @@ pub(super) fn sign(settings: &OAuth2Settings, pem: &Secret) -> Result<String, Fa
     let signature = Signer::new(digest, &key)
         .and_then(|mut signer| signer.sign_oneshot_to_vec(text.as_bytes()))
         .map_err(|error| {
-            Failure::of_request(Reason::UnusableFile, format!("the key cannot sign: {error}"))
+            Failure::of_request(
+                Reason::UnusableFile,
+                format!("signing with the private key failed: {error}"),
+            )
         })?;
     Ok(format!("{text}.{}", BASE64.encode(signature)))
 }

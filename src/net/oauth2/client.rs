@@ -70,7 +70,7 @@ impl Client<'_> {
                 None => return read(response).await,
             }
         }
-        let message = format!("it redirects more than {MAX_REDIRECTS} times");
+        let message = format!("too many redirects (limit {MAX_REDIRECTS})");
         Err(Failure::of_request(Reason::TooManyRedirects, message))
     }
 
@@ -142,8 +142,9 @@ impl Hop {
         // This fails only for URLs without a host.
         let _ = (without_user.set_username(""), without_user.set_password(None));
         let target = &without_user[from..Position::AfterQuery];
-        let invalid =
-            |_| Failure::of_request(Reason::InvalidRequest, "its URL cannot be asked for");
+        let invalid = |_| {
+            Failure::of_request(Reason::InvalidRequest, "the URL is not valid in an HTTP request")
+        };
         let mut request = Request::new(full_body(body.clone().unwrap_or_default()));
         *request.method_mut() = method.clone();
         *request.uri_mut() = Uri::try_from(target).map_err(invalid)?;
@@ -181,12 +182,15 @@ impl Hop {
         };
         let Some(location) = headers.get(header::LOCATION) else { return Ok(None) };
         let invalid = |what: &str| {
-            Failure::of_request(Reason::InvalidRedirect, format!("it redirects {what}"))
+            Failure::of_request(Reason::InvalidRedirect, format!("invalid redirect: {what}"))
         };
         let location = String::from_utf8_lossy(location.as_bytes());
-        let url = self.url.join(&location).map_err(|_| invalid("to what is no URL"))?;
+        let url = self
+            .url
+            .join(&location)
+            .map_err(|_| invalid("the Location header is not a valid URL"))?;
         if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
-            return Err(invalid("out of HTTP"));
+            return Err(invalid("the URL has no host or an unsupported scheme"));
         }
         let is_downgrade = self.url.scheme() == "https" && url.scheme() == "http";
         let shares = !is_downgrade && is_within(hostname(&url), hostname(&self.url));
@@ -202,11 +206,11 @@ impl Hop {
 /// Reads the response to the last request.
 async fn read(mut response: Response) -> Result<Result<Token, Refusal>, Failure> {
     let too_large = || {
-        let message = format!("its answer has more than {} KiB", MAX_RESPONSE >> 10);
+        let message = format!("the response is larger than {} KiB", MAX_RESPONSE >> 10);
         Failure::of_request(Reason::TooLarge, message)
     };
     let body = response.read_body(MAX_RESPONSE).await;
-    let body = body.map_err(|error| error.failure("its answer broke off"))?;
+    let body = body.map_err(|error| error.failure("the response is incomplete"))?;
     let mut body = body.ok_or_else(too_large)?;
     // Some servers compress responses although the request does not accept it.
     if response.headers.get(header::CONTENT_ENCODING).is_some_and(|coding| coding == "gzip") {
@@ -216,7 +220,7 @@ async fn read(mut response: Response) -> Result<Result<Token, Refusal>, Failure>
             |error| {
                 Failure::of_request(
                     Reason::Decompression,
-                    format!("its answer is not valid gzip: {error}"),
+                    format!("invalid gzip data in the response: {error}"),
                 )
             },
         )?;

@@ -40,13 +40,13 @@ use crate::{
 /// Duration of getting a token.
 pub const DURATION: Metric<1> = Metric::new(
     "probe_oauth2_duration_seconds",
-    "How long it took to have an OAuth2 token, in seconds; next to nothing while one is kept.",
+    "Duration of getting an OAuth2 token in seconds; close to 0 if the token is cached.",
     ["phase"],
 )
 .extra()
-.when("once a token was needed")
+.when("if the probe needed a token")
 .unit(Unit::Seconds)
-.labels_mean(["token: from the need of one until it is there"]);
+.labels_mean(["token: getting a token from the cache or the token server"]);
 
 /// The metrics of a token.
 pub const METRICS: &[Description] = &[DURATION.describe()];
@@ -108,7 +108,8 @@ impl TokenSource {
         let _timed = times.stopwatch(OAuth2Phase::Token);
         let started_at = Instant::now();
         let secret = {
-            let _waiting = context.waiting_for(|| "the file of oauth2 was not read".to_owned());
+            let _waiting = context
+                .waiting_for(|| format!("reading {}_file of oauth2", self.settings.secret().0));
             self.read_secret().await?
         };
         context.hide(secret.expose());
@@ -132,8 +133,7 @@ impl TokenSource {
         started_at: Instant,
     ) -> Result<HeaderValue, Failure> {
         let turn = {
-            let _waiting =
-                context.waiting_for(|| "another probe's request for the same token".to_owned());
+            let _waiting = context.waiting_for(|| "the token request of another probe".to_owned());
             self.shared.turn.lock().await
         };
         if let Some(value) = self.valid(secret) {
@@ -143,9 +143,9 @@ impl TokenSource {
         if let Some(failure) = failed {
             return Err(failure);
         }
-        context.log.debug("Asking for a token", &[("token_url", &self.server())]);
+        context.log.debug("Requesting a token", &[("token_url", &self.server())]);
         let _waiting =
-            context.waiting_for(|| format!("no answer from the token server {}", self.server()));
+            context.waiting_for(|| format!("no response from the token server {}", self.server()));
         let mut fetch = pin!(self.fetch(context, secret, agent));
         let early = tokio::select! {
             fetched = &mut fetch => Some(fetched),
@@ -196,7 +196,7 @@ impl TokenSource {
         match source {
             Some(Source::Inline(secret)) => Ok(secret),
             Some(file) => {
-                let what = format!("the file of oauth2 {key}");
+                let what = format!("{}, {key}_file of oauth2", file.file());
                 file.read().await.map_err(|error| unusable(&what, &error))
             }
             None => Ok(Secret::default()),

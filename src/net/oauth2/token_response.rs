@@ -50,11 +50,11 @@ pub(super) fn read(status: StatusCode, content_type: &str, body: &[u8]) -> Resul
         Ok(fields) => fields,
         Err(_) if !status.is_success() => Fields::default(),
         Err(error) => {
-            return Err(refused(Reason::Protocol, format!("its answer cannot be read: {error}")));
+            return Err(refused(Reason::Protocol, format!("invalid response: {error}")));
         }
     };
     if !status.is_success() || fields.error.as_ref().is_some_and(|error| !error.is_empty()) {
-        let mut message = format!("it gives no token: it answered {}", status.as_u16());
+        let mut message = format!("token request failed: HTTP {}", status.as_u16());
         for text in [&fields.error, &fields.error_description].into_iter().flatten() {
             // Writing to a String cannot fail.
             let _ = write!(message, " {text:?}");
@@ -62,14 +62,16 @@ pub(super) fn read(status: StatusCode, content_type: &str, body: &[u8]) -> Resul
         return Err(refused(Reason::TokenRefused, message));
     }
     let Some(token) = fields.access_token.filter(|token| !token.is_empty()) else {
-        return Err(refused(Reason::Protocol, "its answer has no access_token".to_owned()));
+        return Err(refused(Reason::Protocol, "the response has no access_token".to_owned()));
     };
     let kind = kind(fields.token_type.as_deref().unwrap_or_default());
-    let mut value = HeaderValue::try_from(format!("{kind} {token}"))
-        .map_err(|_| refused(Reason::Protocol, "its token holds a control character".to_owned()))?;
+    let mut value = HeaderValue::try_from(format!("{kind} {token}")).map_err(|_| {
+        refused(Reason::Protocol, "the token contains a control character".to_owned())
+    })?;
     value.set_sensitive(true);
-    let lifetime = lifetime(fields.expires_in.as_ref())
-        .map_err(|()| refused(Reason::Protocol, "its expires_in is not a number".to_owned()))?;
+    let lifetime = lifetime(fields.expires_in.as_ref()).map_err(|()| {
+        refused(Reason::Protocol, "expires_in of the response is not a number".to_owned())
+    })?;
     Ok(Token { value, lifetime })
 }
 
@@ -98,7 +100,7 @@ fn of_json(body: &[u8]) -> Result<Fields, String> {
     let mut text = |name: &str| match fields.remove(name) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) => Ok(Some(text)),
-        Some(_) => Err(format!("JSON in which {name} is not a string")),
+        Some(_) => Err(format!("{name} is not a string")),
     };
     Ok(Fields {
         access_token: text("access_token")?,
@@ -113,12 +115,12 @@ fn of_json(body: &[u8]) -> Result<Fields, String> {
 /// document, which contains a token.
 fn unreadable(error: &serde_json::Error) -> String {
     let what = match error.classify() {
-        Category::Syntax => "not JSON",
-        Category::Eof => "JSON that breaks off",
-        Category::Data => "JSON of another form",
-        Category::Io => "no text",
+        Category::Syntax => "invalid JSON",
+        Category::Eof => "incomplete JSON",
+        Category::Data => "unexpected JSON structure",
+        Category::Io => "unreadable text",
     };
-    format!("{what}, line {} column {}", error.line(), error.column())
+    format!("{what} at line {} column {}", error.line(), error.column())
 }
 
 /// Returns the authentication scheme before the token, in the spelling that servers expect.
@@ -191,10 +193,10 @@ mod tests {
     fn response_without_a_token_has_a_reason() {
         for (body, reason, words) in [
             ("{}", Reason::Protocol, "no access_token"),
-            ("<html>", Reason::Protocol, "cannot be read"),
+            ("<html>", Reason::Protocol, "invalid JSON"),
             (r#"{"access_token": 271828}"#, Reason::Protocol, "access_token is not a string"),
-            (r#""secret""#, Reason::Protocol, "another form"),
-            (r#"{"access_token": "secret"#, Reason::Protocol, "breaks off"),
+            (r#""secret""#, Reason::Protocol, "unexpected JSON structure"),
+            (r#"{"access_token": "secret"#, Reason::Protocol, "incomplete JSON"),
             (r#"{"access_token": "a\nb"}"#, Reason::Protocol, "control"),
             (r#"{"access_token": "secret", "expires_in": "soon"}"#, Reason::Protocol, "expires_in"),
             (r#"{"error": "invalid_scope"}"#, Reason::TokenRefused, "200 \"invalid_scope\""),

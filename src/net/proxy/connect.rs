@@ -48,7 +48,7 @@ pub(super) fn describe_wait(endpoint: Endpoint<'_>, received: u64) -> String {
     match received {
         0 => format!("CONNECT {endpoint} sent, no response"),
         _ => format!(
-            "CONNECT {endpoint} sent, no whole response header: {} came",
+            "CONNECT {endpoint} sent, response header incomplete after {}",
             count(received, "byte")
         ),
     }
@@ -61,7 +61,7 @@ fn request(
     authorization: Option<HeaderValue>,
 ) -> Result<Request<RequestBody>, Failure> {
     let target = endpoint.to_string();
-    let invalid = || refusal(Reason::InvalidRequest, format!("cannot be asked for '{target}'"));
+    let invalid = || refusal(Reason::InvalidRequest, format!("invalid CONNECT target '{target}'"));
     let mut request = Request::new(empty_body());
     *request.method_mut() = Method::CONNECT;
     *request.uri_mut() =
@@ -106,5 +106,5 @@ fn check(response: &Response) -> Result<(), Failure> {
         _ => Reason::Protocol,
     };
     let (status, words) = (response.status.as_u16(), Quoted(&response.reason_phrase));
-    Err(refusal(reason, format!("it answered {status} {words} to CONNECT")))
+    Err(refusal(reason, format!("CONNECT failed: HTTP {status} {words}")))
 }

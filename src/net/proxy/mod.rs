@@ -28,14 +28,16 @@ use http::HeaderValue;
 /// Duration by phase.
 pub const DURATION: Metric<1> = Metric::new(
     "probe_proxy_duration_seconds",
-    "Duration of the phases of a connection through a proxy, apart from connecting to the proxy, in seconds.",
+    "Duration of the phases of a connection through a proxy, without connecting to the proxy, in \
+     seconds.",
     ["phase"],
 )
 .extra()
-.when("when the probe went through a proxy")
+.when("if the probe used a proxy")
 .unit(Unit::Seconds)
 .labels_mean([
-    "resolve: lookup of the proxy's name; tls: handshake with the proxy; tunnel: CONNECT or SOCKS request",
+    "resolve: lookup of the proxy's name; tls: TLS handshake with the proxy; tunnel: CONNECT or \
+     SOCKS request",
 ]);
 
 /// The metrics of a proxy.
@@ -189,7 +191,9 @@ impl Proxy {
         };
         stopwatch.stop_at(clock.lap().waiting);
         let tunnelled = tunnelled.map_err(|failure| self.blame(&failure))?;
-        context.log.debug("The proxy has connected", &[("proxy", self), ("to", &endpoint)]);
+        context
+            .log
+            .debug("Tunnel through the proxy established", &[("proxy", self), ("to", &endpoint)]);
         Ok(tunnelled)
     }
 

@@ -76,11 +76,13 @@ async fn authenticate(
         (NO_AUTHENTICATION, _) => Ok(()),
         (PASSWORD, Some(user)) => send_password(context, stream, user).await,
         (NO_ACCEPTABLE_METHOD, Some(_)) => {
-            let message = "it accepts neither \"no authentication\" nor username and password";
+            let message = "no acceptable authentication method: the proxy accepts neither \"no \
+                           authentication\" nor username and password";
             Err(refusal(Reason::ProxyAuthentication, message))
         }
         (NO_ACCEPTABLE_METHOD, None) => {
-            let message = "it requires authentication, but proxy_url has no user";
+            let message = "authentication required, but proxy_url has no user; add user and \
+                           password";
             Err(refusal(Reason::ProxyAuthentication, message))
         }
         (other, _) => Err(bad_answer(&format!("authentication method {other}"))),
@@ -106,7 +108,7 @@ async fn send_password(
     match receive(stream, (context, "reply to the SOCKS username and password")).await? {
         [PASSWORD_VERSION, 0] => Ok(()),
         [PASSWORD_VERSION, _] => {
-            let message = "it rejected the username and password";
+            let message = "username and password rejected";
             Err(refusal(Reason::ProxyAuthentication, message))
         }
         [version, _] => Err(bad_answer(&format!("version {version} of the authentication"))),
@@ -142,16 +144,16 @@ fn check_reply(reply: u8) -> Result<(), Failure> {
     let (reason, text) = match reply {
         0 => return Ok(()),
         1 => (Reason::ProxyFailure, "general failure"),
-        2 => (Reason::ProxyDenied, "not allowed by its rules"),
+        2 => (Reason::ProxyDenied, "connection not allowed by the ruleset"),
         3 => (Reason::ProxyFailure, "network unreachable"),
         4 => (Reason::ProxyFailure, "host unreachable"),
         5 => (Reason::ProxyFailure, "connection refused"),
         6 => (Reason::ProxyFailure, "time to live exceeded"),
         7 => (Reason::Protocol, "command not supported"),
         8 => (Reason::Protocol, "address type not supported"),
-        _ => (Reason::Protocol, "unknown"),
+        _ => (Reason::Protocol, "unknown reply"),
     };
-    let message = format!("it did not connect to the target: {text} (SOCKS reply {reply})");
+    let message = format!("connection to the target failed: {text} (SOCKS reply {reply})");
     Err(refusal(reason, message))
 }
 
@@ -160,7 +162,7 @@ fn check_version(version: u8, expected: u8) -> Result<(), Failure> {
 }
 
 fn bad_answer(what: &str) -> Failure {
-    refusal(Reason::Protocol, format!("it does not speak SOCKS5: it sent {what}"))
+    refusal(Reason::Protocol, format!("not a SOCKS5 response: {what}"))
 }
 
 async fn send(stream: &mut Box<dyn Transport>, bytes: &[u8]) -> Result<(), Failure> {
@@ -168,7 +170,7 @@ async fn send(stream: &mut Box<dyn Transport>, bytes: &[u8]) -> Result<(), Failu
         stream.write_all(bytes).await?;
         stream.flush().await
     };
-    sent.await.map_err(|error| Failure::io(Stage::Proxy, "sending a SOCKS request to it", &error))
+    sent.await.map_err(|error| Failure::io(Stage::Proxy, "sending the SOCKS request", &error))
 }
 
 /// Reads the next bytes of the message that is `awaited`.
@@ -179,7 +181,7 @@ async fn receive<const N: usize>(
     let _waiting = context.waiting_for(|| format!("no {awaited}"));
     let mut bytes = [0; N];
     let read = stream.read_exact(&mut bytes).await;
-    read.map_err(|error| Failure::io(Stage::Proxy, "waiting for its SOCKS reply", &error))?;
+    read.map_err(|error| Failure::io(Stage::Proxy, "waiting for the SOCKS reply", &error))?;
     Ok(bytes)
 }
 
@@ -233,13 +235,13 @@ mod tests {
             (&b""[..], None, Reason::Closed, "SOCKS reply"),
             (b"HTTP/1.1 400", None, Reason::Protocol, "version 72"),
             (b"\x05\xff", None, Reason::ProxyAuthentication, "has no user"),
-            (b"\x05\xff", user, Reason::ProxyAuthentication, "neither"),
+            (b"\x05\xff", user, Reason::ProxyAuthentication, "accepts neither"),
             (b"\x05\x02", None, Reason::Protocol, "method 2"),
             (b"\x05\x02\x01\x01", user, Reason::ProxyAuthentication, "rejected"),
             (b"\x05\x02\x05\x00", user, Reason::Protocol, "version 5 of"),
             (b"\x05\x02", Some((&long, "")), Reason::InvalidRequest, "allows 255"),
             (b"\x05\x00\x05\x01\x00\x01", None, Reason::ProxyFailure, "general"),
-            (b"\x05\x00\x05\x02\x00\x01", None, Reason::ProxyDenied, "rules"),
+            (b"\x05\x00\x05\x02\x00\x01", None, Reason::ProxyDenied, "ruleset"),
             (b"\x05\x00\x05\x05\x00\x01", None, Reason::ProxyFailure, "connection refused"),
             (b"\x05\x00\x05\x07\x00\x01", None, Reason::Protocol, "command"),
             (b"\x05\x00\x05\x09\x00\x01", None, Reason::Protocol, "reply 9"),

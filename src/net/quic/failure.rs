@@ -16,38 +16,40 @@ use crate::{
 /// Describes an error code of the transport (RFC 9000, section 20.1).
 fn describe(code: u64) -> AppError {
     let (name, reason, meaning) = match code {
-        0x0 => ("NO_ERROR", Reason::Closed, "it ends in good order"),
-        0x1 => ("INTERNAL_ERROR", Reason::Closed, "an error inside the server"),
-        0x2 => ("CONNECTION_REFUSED", Reason::Refused, "it takes no more connections"),
+        0x0 => ("NO_ERROR", Reason::Closed, "the connection was closed without an error"),
+        0x1 => ("INTERNAL_ERROR", Reason::Closed, "internal error of the server"),
+        0x2 => ("CONNECTION_REFUSED", Reason::Refused, "the server accepts no new connections"),
         0x3 => (
             "FLOW_CONTROL_ERROR",
             Reason::Protocol,
-            "it received more than its flow-control window allows",
+            "received more data than the flow control window allows",
         ),
-        0x4 => ("STREAM_LIMIT_ERROR", Reason::Protocol, "more streams were opened than it allows"),
-        0x5 => ("STREAM_STATE_ERROR", Reason::Protocol, "it received a frame for a closed stream"),
-        0x6 => ("FINAL_SIZE_ERROR", Reason::Protocol, "a stream changed its size"),
-        0x7 => ("FRAME_ENCODING_ERROR", Reason::Protocol, "it received a malformed frame"),
-        0x8 => (
-            "TRANSPORT_PARAMETER_ERROR",
+        0x4 => ("STREAM_LIMIT_ERROR", Reason::Protocol, "more streams opened than allowed"),
+        0x5 => (
+            "STREAM_STATE_ERROR",
             Reason::Protocol,
-            "it received malformed transport parameters",
+            "received a frame for a stream in the wrong state",
         ),
-        0x9 => (
-            "CONNECTION_ID_LIMIT_ERROR",
+        0x6 => ("FINAL_SIZE_ERROR", Reason::Protocol, "the final size of a stream changed"),
+        0x7 => ("FRAME_ENCODING_ERROR", Reason::Protocol, "received a malformed frame"),
+        0x8 => {
+            ("TRANSPORT_PARAMETER_ERROR", Reason::Protocol, "received invalid transport parameters")
+        }
+        0x9 => ("CONNECTION_ID_LIMIT_ERROR", Reason::Protocol, "received too many connection IDs"),
+        0xa => ("PROTOCOL_VIOLATION", Reason::Protocol, "detected a protocol violation"),
+        0xb => ("INVALID_TOKEN", Reason::Protocol, "received an invalid token"),
+        0xc => ("APPLICATION_ERROR", Reason::Closed, "the application closed the connection"),
+        0xd => (
+            "CRYPTO_BUFFER_EXCEEDED",
             Reason::Protocol,
-            "it received too many connection identifiers",
+            "received more CRYPTO data than it can buffer",
         ),
-        0xa => ("PROTOCOL_VIOLATION", Reason::Protocol, "it found a breach of the protocol"),
-        0xb => ("INVALID_TOKEN", Reason::Protocol, "it received a token that is not valid"),
-        0xc => ("APPLICATION_ERROR", Reason::Closed, "the application gave the connection up"),
-        0xd => ("CRYPTO_BUFFER_EXCEEDED", Reason::Protocol, "it has no room for the handshake"),
-        0xe => ("KEY_UPDATE_ERROR", Reason::Protocol, "it found a fault in a change of keys"),
-        0xf => ("AEAD_LIMIT_REACHED", Reason::Closed, "its keys are used up"),
-        0x10 => ("NO_VIABLE_PATH", Reason::Protocol, "it finds no path that carries QUIC"),
-        0x11 => ("VERSION_NEGOTIATION_ERROR", Reason::Protocol, "the versions do not fit"),
-        0x100..=0x1ff => ("CRYPTO_ERROR", Reason::TlsProtocol, "it ended TLS with an alert"),
-        _ => ("unknown error code", Reason::Protocol, "the code has no known meaning"),
+        0xe => ("KEY_UPDATE_ERROR", Reason::Protocol, "detected an error in a key update"),
+        0xf => ("AEAD_LIMIT_REACHED", Reason::Closed, "reached the limit of the AEAD algorithm"),
+        0x10 => ("NO_VIABLE_PATH", Reason::Protocol, "no network path supports QUIC"),
+        0x11 => ("VERSION_NEGOTIATION_ERROR", Reason::Protocol, "version negotiation failed"),
+        0x100..=0x1ff => ("CRYPTO_ERROR", Reason::TlsProtocol, "TLS alert"),
+        _ => ("unknown error code", Reason::Protocol, "unknown meaning"),
     };
     AppError { name, reason, meaning }
 }
@@ -94,24 +96,25 @@ impl QuicConnection {
             };
             let code = error.error_code;
             let mut message =
-                format!("the peer ended the connection with {name} ({code:#x}): {meaning}");
+                format!("the peer closed the connection with {name} ({code:#x}): {meaning}");
             if !error.reason.is_empty() {
-                message = format!("{message}; it adds {}", Quoted(&error.reason));
+                message = format!("{message}; reason phrase {}", Quoted(&error.reason));
             }
             return failed(reason, &message);
         }
         match &self.broken {
-            Some(Broken { error: quiche::Error::UnknownVersion, .. }) => failed(
-                Reason::Protocol,
-                "the peer speaks other versions of QUIC than this exporter, which speaks version 1",
-            ),
+            Some(Broken { error: quiche::Error::UnknownVersion, .. }) => {
+                failed(Reason::Protocol, "the peer does not support QUIC version 1")
+            }
             Some(Broken { error, .. }) => {
-                failed(Reason::Protocol, &format!("the peer breaks the QUIC protocol: {error}"))
+                failed(Reason::Protocol, &format!("the peer violated the QUIC protocol: {error}"))
             }
             None if self.engine.is_timed_out() => {
-                failed(Reason::Timeout, "the peer kept silent for as long as it allows itself")
+                failed(Reason::Timeout, "the idle timeout of the connection expired")
             }
-            None => failed(Reason::Reset, "the peer knows nothing of the connection any more"),
+            None => {
+                failed(Reason::Reset, "the peer has no state for the connection (stateless reset)")
+            }
         }
     }
 }

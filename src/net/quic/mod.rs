@@ -266,7 +266,7 @@ impl QuicConnection {
                 self.clock.note_end(Timestamp::now());
                 return Err(self.undelivered(&undelivered));
             }
-            Err(error) => return Err(self.trouble("waiting for an answer of", &error)),
+            Err(error) => return Err(self.trouble("waiting for a response from", &error)),
         };
         self.burst += 1;
         self.note(&arrival);
@@ -342,11 +342,11 @@ fn forbid_fragments(socket: &WireDatagram, peer: SocketAddr) -> io::Result<()> {
 /// Describes how far a handshake came.
 fn describe_handshake(peer: SocketAddr, lap: Lap, has_certificates: bool) -> String {
     match lap.received {
-        0 => format!("no QUIC handshake with {peer}: nothing came"),
+        0 => format!("QUIC handshake with {peer} not completed: no response"),
         received => {
             let certificate = if has_certificates { "certificate" } else { "no certificate" };
             format!(
-                "QUIC handshake with {peer} not completed: {} and {certificate} came",
+                "QUIC handshake with {peer} not completed: received {} and {certificate}",
                 count(received, "byte")
             )
         }

@@ -29,21 +29,21 @@ pub(super) enum Answer {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub(super) enum NoAnswer {
     /// The message does not belong to the query, and may be forged.
-    #[error("a message that does not belong to the query ({0})")]
+    #[error("a message that does not match the query ({0})")]
     Unrelated(&'static str),
     /// The answer did not fit into a datagram.
-    #[error("the answer is truncated")]
+    #[error("the response is truncated")]
     Truncated,
     /// The server returned an error.
-    #[error("the server answered {0}")]
+    #[error("the server returned {0}")]
     Rcode(Rcode),
     /// A referral of a server that is not a recursive resolver.
-    #[error("the server answered with a referral: it does not offer recursion")]
+    #[error("the server returned a referral and does not support recursion")]
     Referral,
     /// No record, from a server that is neither authoritative nor a recursive resolver.
-    #[error("the server answered with an empty message")]
+    #[error("the server returned an empty response")]
     Nothing,
-    #[error("malformed answer: {0}")]
+    #[error("malformed response: {0}")]
     Malformed(#[from] ParseError),
 }
 
@@ -69,7 +69,7 @@ impl fmt::Display for Rcode {
             4 => "NOTIMP",
             5 => "REFUSED",
             16 => "BADVERS",
-            other => return write!(formatter, "with the response code {other}"),
+            other => return write!(formatter, "response code {other}"),
         };
         formatter.write_str(name)
     }
@@ -91,7 +91,7 @@ impl Answer {
     /// Parses a message that was received for `asked`.
     pub(super) fn read(message: &[u8], asked: Asked<'_>) -> Result<Self, NoAnswer> {
         if message.len() < HEADER_LENGTH {
-            return Err(NoAnswer::Unrelated("it is shorter than a header"));
+            return Err(NoAnswer::Unrelated("shorter than a DNS header"));
         }
         let mut reader = Reader::new(message, 0);
         let identifier = reader.u16()?;
@@ -99,7 +99,7 @@ impl Answer {
         let questions = reader.u16()?;
         let [answers, authorities, additionals] = [reader.u16()?, reader.u16()?, reader.u16()?];
         if identifier != asked.identifier || flags & RESPONSE == 0 {
-            return Err(NoAnswer::Unrelated("it has another message ID"));
+            return Err(NoAnswer::Unrelated("different message ID"));
         }
         let rcode = Rcode(flags & RCODE);
         let is_error = !matches!(rcode, Rcode::NO_ERROR | Rcode::NO_SUCH_NAME);
@@ -108,7 +108,7 @@ impl Answer {
             return Err(NoAnswer::Rcode(rcode));
         }
         if questions != 1 || !asked.is_repeated_by(&mut reader) {
-            return Err(NoAnswer::Unrelated("its question differs"));
+            return Err(NoAnswer::Unrelated("different question"));
         }
         if is_error {
             return Err(NoAnswer::Rcode(rcode));

@@ -95,7 +95,7 @@ fn describe(host: &str, attempts: &[Attempt]) -> String {
             _ if *open > 0 => {
                 let waited = since.elapsed().as_secs_f64();
                 let ignored = in_parentheses(ignored.as_ref());
-                write!(text, "{separator} on {server}: no answer for {waited:.1} s{ignored}")
+                write!(text, "{separator} on {server}: no response for {waited:.1} s{ignored}")
             }
             Some((error, name)) if name.trim_end_matches('.') == host.trim_end_matches('.') => {
                 write!(text, "{separator} on {server}: {error}")

@@ -35,22 +35,25 @@ use self::{
     lookup::{Found, LookupError, Wanted},
 };
 
-const LOOKUP_TIME: Metric =
-    Metric::new("probe_dns_lookup_time_seconds", "Time that resolving the target's name took.", [])
-        .when("once the lookup of the target began")
-        .unit(Unit::Seconds);
+const LOOKUP_TIME: Metric = Metric::new(
+    "probe_dns_lookup_time_seconds",
+    "Duration of resolving the target's name in seconds.",
+    [],
+)
+.when("if the lookup of the target was started")
+.unit(Unit::Seconds);
 const IP_PROTOCOL: Metric = Metric::new(
     "probe_ip_protocol",
-    "IP version that was probed, 4 or 6; 0 when the name was not resolved.",
+    "IP version of the probed address: 4 or 6; 0 if the name was not resolved.",
     [],
 )
-.when("once the lookup of the target began");
+.when("if the lookup of the target was started");
 const ADDRESS_HASH: Metric = Metric::new(
     "probe_ip_addr_hash",
-    "FNV-1a hash of the IP address that was probed; it changes when the address does.",
+    "FNV-1a hash of the probed IP address; a change of the value means a change of the address.",
     [],
 )
-.when("once the target has an address");
+.when("if the target has an address");
 
 /// Every metric of a resolution.
 pub const METRICS: &[Description] =

@@ -54,10 +54,10 @@ pub(super) struct Query<'q> {
 #[derive(Debug, Error)]
 pub(super) enum ServerError {
     /// The port is closed, by ICMP or TCP.
-    #[error("connection refused (no name server listens there)")]
+    #[error("connection refused (no name server listens on this port)")]
     Refused,
     /// No response, or only messages that were ignored.
-    #[error("no answer within {} s{}", .waited.as_secs_f64(), in_parentheses(.ignored.as_ref()))]
+    #[error("no response within {} s{}", .waited.as_secs_f64(), in_parentheses(.ignored.as_ref()))]
     Silent { waited: Duration, ignored: Option<NoAnswer> },
     #[error("{0}")]
     NoAnswer(#[from] NoAnswer),
@@ -65,12 +65,12 @@ pub(super) enum ServerError {
     #[error("this host has no network interface {0:?}")]
     Interface(String),
     /// The server closed two TCP connections too early.
-    #[error("the server closed the TCP connection without an answer")]
+    #[error("the server closed the TCP connection without a response")]
     Closed,
     #[error("{}", .cause.message(.doing, None, .error))]
     Io { doing: &'static str, cause: Cause, error: io::Error },
     /// The error over TCP after a truncated response.
-    #[error("the answer is truncated, and over TCP: {0}")]
+    #[error("the response is truncated, and the query over TCP failed: {0}")]
     AfterTruncation(#[source] Box<Self>),
 }
 
@@ -214,7 +214,7 @@ impl Exchange<'_> {
                     socket.read(&mut buffer)
                 })
                 .await
-                .map_err(|error| failed(Call::Exchange, "waiting for the answer", error))?;
+                .map_err(|error| failed(Call::Exchange, "waiting for the response", error))?;
             match Answer::read(buffer.get(..length).unwrap_or_default(), asked) {
                 Err(unrelated @ NoAnswer::Unrelated(_)) => {
                     (self.ignore)(unrelated);
@@ -261,11 +261,11 @@ impl Exchange<'_> {
             io::ErrorKind::UnexpectedEof
             | io::ErrorKind::ConnectionReset
             | io::ErrorKind::BrokenPipe => ServerError::Closed,
-            _ => failed(Call::Exchange, "asking over TCP", error),
+            _ => failed(Call::Exchange, "querying over TCP", error),
         })?;
         match Answer::read(&answer, asked) {
             Err(NoAnswer::Truncated) => {
-                Err(NoAnswer::Malformed(ParseError("it is truncated over TCP")).into())
+                Err(NoAnswer::Malformed(ParseError("truncated over TCP")).into())
             }
             read => Ok(read?),
         }

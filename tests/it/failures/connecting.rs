@@ -64,7 +64,7 @@ pub(super) fn rows() -> Vec<Row> {
             tcp(""),
             crowded(),
             (Stage::Connect, Reason::Timeout),
-            "no TCP handshake was made",
+            "TCP handshake not completed",
         )
         .soon(),
     ]);

@@ -234,7 +234,7 @@ fn silence() -> Vec<Row> {
             asking(""),
             closed(),
             (Stage::Response, Reason::Refused),
-            "127.0.0.1 says: the port is unreachable",
+            "127.0.0.1 reports: the port is unreachable",
         ),
     ]
 }

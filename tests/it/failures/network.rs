@@ -61,14 +61,14 @@ fn names_that_lead_nowhere() -> Vec<Row> {
             tcp(),
             "broken.test:80",
             (Stage::Resolve, Reason::ResolverFailure),
-            "lookup broken.test on 127.0.0.1:53: the server answered SERVFAIL",
+            "lookup broken.test on 127.0.0.1:53: the server returned SERVFAIL",
         ),
         row(
             "a resolver that keeps silent",
             module("http", ""),
             "http://silent.test/",
             (Stage::Resolve, Reason::Timeout),
-            "in stage resolve: lookup silent.test on 127.0.0.1:53: no answer for ",
+            "in stage resolve: lookup silent.test on 127.0.0.1:53: no response for ",
         )
         .soon(),
         row(
@@ -97,7 +97,7 @@ fn connections() -> Vec<Row> {
             module("tcp", "source_ip_address: 10.66.0.11"),
             "10.88.0.1:80",
             (connect, unreachable),
-            "connecting to 10.88.0.1:80: 10.66.0.1 says: the network is unreachable",
+            "connecting to 10.88.0.1:80: 10.66.0.1 reports: the network is unreachable",
         ),
         row(
             "no route to a web server",
@@ -111,7 +111,7 @@ fn connections() -> Vec<Row> {
             tcp(),
             "10.98.0.1:80",
             (connect, Reason::Timeout),
-            "SYN sent to 10.98.0.1:80, no answer: no TCP handshake was made",
+            "SYN sent to 10.98.0.1:80, no response (TCP handshake not completed)",
         )
         .soon(),
         row(
@@ -119,7 +119,7 @@ fn connections() -> Vec<Row> {
             module("http", ""),
             "http://10.98.0.1/",
             (connect, Reason::Timeout),
-            "SYN sent to 10.98.0.1:80, no answer",
+            "SYN sent to 10.98.0.1:80, no response",
         )
         .soon(),
         row(
@@ -127,7 +127,7 @@ fn connections() -> Vec<Row> {
             module("dns", "query_name: example, source_ip_address: 10.66.0.12"),
             "10.88.0.1",
             (Stage::Response, unreachable),
-            "10.66.0.1 says: the network is unreachable",
+            "10.66.0.1 reports: the network is unreachable",
         ),
         row(
             "no port is left",
@@ -157,35 +157,35 @@ fn echoes() -> Vec<Row> {
             icmp("source_ip_address: 10.66.0.13"),
             "10.88.0.1",
             (response, unreachable),
-            "10.66.0.1 says: the network is unreachable",
+            "10.66.0.1 reports: the network is unreachable",
         ),
         row(
             "a router that prohibits",
             icmp("source_ip_address: 10.66.0.14"),
             "10.99.0.1",
             (response, unreachable),
-            "10.66.0.1 says: a rule prohibits",
+            "10.66.0.1 reports: communication is administratively prohibited",
         ),
         row(
             "a short life",
             icmp("ttl: 1"),
             "10.77.0.2",
             (response, Reason::TimeExceeded),
-            "10.66.0.1 says: the time to live ran out",
+            "10.66.0.1 reports: the TTL or hop limit was exceeded",
         ),
         row(
             "a short life in IPv6",
             icmp("ttl: 1"),
             "fd77::2",
             (response, Reason::TimeExceeded),
-            "fd66::1 says: the time to live ran out",
+            "fd66::1 reports: the TTL or hop limit was exceeded",
         ),
         row(
             "a packet that the path does not carry",
             icmp(large),
             "10.77.0.2",
             (response, Reason::MessageTooLong),
-            "the path carries 1400",
+            "the path MTU is 1400",
         ),
         row(
             "a packet that the link does not carry",

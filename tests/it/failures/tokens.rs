@@ -24,13 +24,13 @@ pub(super) fn rows() -> Vec<Row> {
     let mut rows = vec![
         asking("a token is refused", refusal, Reason::TokenRefused, "invalid_client"),
         asking("an answer without a token", ok("{}"), Reason::Protocol, "no access_token"),
-        asking("a page in place of a token", ok("<html>"), Reason::Protocol, "cannot be read"),
+        asking("a page in place of a token", ok("<html>"), Reason::Protocol, "invalid JSON"),
         asking("a token without measure", ok(large), Reason::TooLarge, "64 KiB"),
         asking(
             "a token server that redirects",
             redirect("/"),
             Reason::TooManyRedirects,
-            "it redirects more than 10 times",
+            "too many redirects (limit 10)",
         ),
         asking(
             "a token server that is a mail server",
@@ -42,10 +42,11 @@ pub(super) fn rows() -> Vec<Row> {
             "a token that breaks off",
             raw("HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{\"access_token\": \"t\"}"),
             Reason::Closed,
-            "its answer broke off: the connection was closed 78 bytes before the end of the body",
+            "the response is incomplete: the connection was closed 78 bytes before the end of the \
+             body",
         ),
         asking("a token server that hangs up", raw(""), Reason::Closed, "token server"),
-        asking("a silent token server", raw("").hang(), Reason::Timeout, "no answer from").soon(),
+        asking("a silent token server", raw("").hang(), Reason::Timeout, "no response from").soon(),
         of_url("no token server", "http://127.0.0.1:1/", Reason::Refused, "token server"),
     ];
     let context = pki(leaf("127.0.0.1")).server().context();

@@ -159,7 +159,7 @@ fn quic() -> Vec<Row> {
         module("http", keys),
         target,
         (Stage::Connect, Reason::Timeout),
-        "no QUIC handshake with 127.0.0.1",
+        "QUIC handshake with 127.0.0.1",
     )]
 }
 
@@ -289,7 +289,7 @@ fn proxies() -> Vec<Row> {
             "a proxy that ends within its answer",
             "http://",
             tcp().line().say("HTTP/1.1 200 Conn"),
-            "CONNECT 127.0.0.1:1 sent, no whole response header: 17 bytes came",
+            "CONNECT 127.0.0.1:1 sent, response header incomplete after 17 bytes",
         ),
         of(
             "SOCKS that does not connect",

@@ -417,7 +417,7 @@ fn errors_of_token_requests_contain_no_secrets() {
     let large = format!("{{\"access_token\": \"{}\"}}", "x".repeat(70_000));
     for (answers, reason, words) in [
         (vec![refusal()], "token_refused", "401 \\\"invalid_client\\\""),
-        (vec![ok("<html>")], "protocol", "cannot be read"),
+        (vec![ok("<html>")], "protocol", "invalid JSON"),
         (vec![ok("{}")], "protocol", "no access_token"),
         (vec![ok(large)], "too_large", "64 KiB"),
         (vec![Answer::default().send("220 hello\r\n\r\n")], "not_http", "not HTTP but SMTP, FTP"),

@@ -64,10 +64,20 @@ fn the_hop_limit_of_the_reply_is_exported() {
 #[test]
 fn a_router_that_drops_the_request_is_named_immediately() {
     for (target, section, reason, text) in [
-        ("10.77.0.2", "{ttl: 1}", "time_exceeded", "10.66.0.1 says: the time to live ran out"),
-        ("fd77::2", "{ttl: 1}", "time_exceeded", "fd66::1 says: the time to live ran out"),
-        ("10.88.0.1", "{}", "unreachable", "10.66.0.1 says: the network is unreachable"),
-        ("fd88::1", "{}", "unreachable", "fd66::1 says: there is no route to the host"),
+        (
+            "10.77.0.2",
+            "{ttl: 1}",
+            "time_exceeded",
+            "10.66.0.1 reports: the TTL or hop limit was exceeded",
+        ),
+        (
+            "fd77::2",
+            "{ttl: 1}",
+            "time_exceeded",
+            "fd66::1 reports: the TTL or hop limit was exceeded",
+        ),
+        ("10.88.0.1", "{}", "unreachable", "10.66.0.1 reports: the network is unreachable"),
+        ("fd88::1", "{}", "unreachable", "fd66::1 reports: there is no route to the host"),
     ] {
         let failure = format!("probe_failure_info{{reason=\"{reason}\",stage=\"response\"}} 1");
         check(target, section, "", &["probe_success 0", &failure, text]);
@@ -83,7 +93,8 @@ fn dont_fragment_applies_to_large_packets() {
         "",
         &[
             "probe_failure_info{reason=\"message_too_long\",stage=\"response\"} 1",
-            "10.66.0.1 says: the packet is too large and must not be fragmented; the path carries 1400",
+            "10.66.0.1 reports: the packet is too large and must not be fragmented; the path MTU \
+             is 1400",
         ],
     );
     check(
@@ -124,12 +135,32 @@ fn an_icmp_message_without_a_lost_packet_is_ignored() {
 #[test]
 fn an_icmp_error_ends_the_probe() {
     for (target, message, reason, text) in [
-        ("10.77.0.2", "3-3", "unreachable", "10.77.0.2 says: the port is unreachable; a firewall"),
-        ("10.77.0.2", "3-13", "unreachable", "10.77.0.2 says: a rule prohibits"),
-        ("10.77.0.2", "12-0", "unreachable", "10.77.0.2 says: a header of the packet"),
-        ("fd77::2", "1-1", "unreachable", "fd77::2 says: a rule prohibits"),
-        ("fd77::2", "3-1", "time_exceeded", "fd77::2 says: the time to put fragments together"),
-        ("fd77::2", "4-1", "unreachable", "fd77::2 says: a header of the packet"),
+        (
+            "10.77.0.2",
+            "3-3",
+            "unreachable",
+            "10.77.0.2 reports: the port is unreachable; a firewall",
+        ),
+        (
+            "10.77.0.2",
+            "3-13",
+            "unreachable",
+            "10.77.0.2 reports: communication is administratively prohibited",
+        ),
+        ("10.77.0.2", "12-0", "unreachable", "10.77.0.2 reports: a header of the packet"),
+        (
+            "fd77::2",
+            "1-1",
+            "unreachable",
+            "fd77::2 reports: communication is administratively prohibited",
+        ),
+        (
+            "fd77::2",
+            "3-1",
+            "time_exceeded",
+            "fd77::2 reports: the fragment reassembly time was exceeded",
+        ),
+        ("fd77::2", "4-1", "unreachable", "fd77::2 reports: a header of the packet"),
     ] {
         let failure = format!("probe_failure_info{{reason=\"{reason}\",stage=\"response\"}} 1");
         check(target, "{}", &forging(message), &["probe_success 0", &failure, text]);

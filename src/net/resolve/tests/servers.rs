@@ -35,15 +35,11 @@ fn truncated(question: &Question) -> Vec<u8> {
 type Row = (&'static str, fn(&Question) -> Replies, &'static str);
 
 const FAULTS: &[Row] = &[
-    ("SERVFAIL", |question| vec![question.code(2)], "the server answered SERVFAIL"),
-    ("REFUSED", |question| vec![question.code(5)], "the server answered REFUSED"),
-    ("NOTIMP", |question| vec![question.code(4)], "the server answered NOTIMP"),
-    ("FORMERR", |question| vec![question.code(1)], "the server answered FORMERR"),
-    (
-        "an odd code",
-        |question| vec![question.code(11)],
-        "the server answered with the response code 11",
-    ),
+    ("SERVFAIL", |question| vec![question.code(2)], "the server returned SERVFAIL"),
+    ("REFUSED", |question| vec![question.code(5)], "the server returned REFUSED"),
+    ("NOTIMP", |question| vec![question.code(4)], "the server returned NOTIMP"),
+    ("FORMERR", |question| vec![question.code(1)], "the server returned FORMERR"),
+    ("an odd code", |question| vec![question.code(11)], "the server returned response code 11"),
     (
         "a referral",
         |question| {
@@ -52,23 +48,23 @@ const FAULTS: &[Row] = &[
             referral.extend(record(b"\xc0\x0c", 2, b"\x02ns\xc0\x0c"));
             vec![referral]
         },
-        "the server answered with a referral",
+        "the server returned a referral",
     ),
     (
         "half a record",
         |question| vec![question.answer(0x8180, &[record(b"\xc0\x0c", A, &[1; 4])[..12].to_vec()])],
-        "malformed answer: the message ends within a field",
+        "malformed response: the message ends within a field",
     ),
     (
         "an address of three octets",
         |question| vec![question.answer(0x8180, &[record(b"\xc0\x0c", A, &[1; 3])])],
-        "malformed answer: the message ends within a field",
+        "malformed response: the message ends within a field",
     ),
-    ("silence", |_| Vec::new(), "no answer within 1 s"),
+    ("silence", |_| Vec::new(), "no response within 1 s"),
     (
         "an empty datagram",
         |_| vec![Vec::new()],
-        "(ignored: a message that does not belong to the query (it is shorter than a header))",
+        "(ignored: a message that does not match the query (shorter than a DNS header))",
     ),
     (
         "a flood of other identifiers",
@@ -77,7 +73,7 @@ const FAULTS: &[Row] = &[
             forged[0] ^= 1;
             vec![forged; 50]
         },
-        "(ignored: a message that does not belong to the query (it has another message ID))",
+        "(ignored: a message that does not match the query (different message ID))",
     ),
     (
         "another question",
@@ -86,17 +82,18 @@ const FAULTS: &[Row] = &[
             forged[13] ^= 1;
             vec![forged]
         },
-        "(its question differs)",
+        "(different question)",
     ),
     (
         "truncated, and a connection that ends",
         |question| if question.tcp { Vec::new() } else { vec![truncated(question)] },
-        "the answer is truncated, and over TCP: the server closed the TCP connection without an answer",
+        "the response is truncated, and the query over TCP failed: the server closed the TCP \
+         connection without a response",
     ),
     (
         "truncated over TCP as well",
         |question| vec![truncated(question)],
-        "over TCP: malformed answer: it is truncated over TCP",
+        "over TCP failed: malformed response: truncated over TCP",
     ),
     (
         "another question over TCP",
@@ -108,7 +105,7 @@ const FAULTS: &[Row] = &[
             }
             vec![reply]
         },
-        "over TCP: a message that does not belong to the query (its question differs)",
+        "over TCP failed: a message that does not match the query (different question)",
     ),
 ];
 
@@ -130,7 +127,7 @@ async fn the_next_server_is_queried_after_a_failure() {
         assert_eq!(failure.reason, Reason::ResolverFailure, "{what}");
         let [begin, end] = [
             format!("lookup web. on {}: ", bad.address),
-            format!("; on {CLOSED}: connection refused (no name server listens there)"),
+            format!("; on {CLOSED}: connection refused (no name server listens on this port)"),
         ];
         assert!(failure.message.starts_with(&begin), "{what}: {failure}");
         assert!(failure.message.ends_with(&end), "{what}: {failure}");
@@ -151,7 +148,7 @@ async fn a_closed_port_costs_no_time() {
         (failure.reason, &*failure.message),
         (
             Reason::ResolverFailure,
-            "lookup web. on 127.0.0.1:1: connection refused (no name server listens there)"
+            "lookup web. on 127.0.0.1:1: connection refused (no name server listens on this port)"
         )
     );
 }
@@ -296,12 +293,11 @@ async fn a_waiting_lookup_is_described() {
     }
     let text = attempts.waiting("web.test");
     let begin = format!(
-        "lookup web.test on {CLOSED}: connection refused (no name server listens there); on {}: \
-         no answer for ",
+        "lookup web.test on {CLOSED}: connection refused (no name server listens on this port); on \
+         {}: no response for ",
         silent.address
     );
     assert!(text.starts_with(&begin), "{text}");
-    let end =
-        " s (ignored: a message that does not belong to the query (it is shorter than a header))";
+    let end = " s (ignored: a message that does not match the query (shorter than a DNS header))";
     assert!(text.ends_with(end), "{text}");
 }
