@@ -47,7 +47,7 @@ impl ListenAddress {
         }
         let mut addresses: Vec<_> = (self.bare_host(), self.port).to_socket_addrs()?.collect();
         addresses.sort_by_key(SocketAddr::is_ipv6);
-        let none = || io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+        let none = || io::Error::new(io::ErrorKind::NotFound, "the host name has no address");
         let address = addresses.first().copied().ok_or_else(none)?;
         match address.ip().to_canonical() {
             ip if ip.is_unspecified() => listen_everywhere(self.port),

@@ -167,7 +167,7 @@ async fn run_until_deadline<P: Prober>(
     match select(pin!(gone), verdict).await {
         Either::Left(((), _)) => {
             context.cut_off();
-            let message = "The scraper hung up before the probe was done";
+            let message = "The client closed the connection before the probe finished";
             Err(Failure::new(context.stage(), Reason::Abandoned, message))
         }
         Either::Right((Ok(Ok(verdict)), _)) => verdict,

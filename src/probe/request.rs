@@ -50,7 +50,8 @@ pub enum BadRequest {
     MissingTarget,
     /// The module sets a different Host header.
     #[error(
-        "host header defined both in module configuration ({configured}) and with URL-parameter 'hostname' ({requested})"
+        "host header defined both in module configuration ({configured}) and with URL-parameter \
+         'hostname' ({requested})"
     )]
     HostConflict {
         /// The host of the module.
@@ -95,7 +96,7 @@ fn parse_scrape_timeout(header: Option<&str>) -> Result<Option<f64>, BadRequest>
     let seconds: f64 = text.parse().map_err(|_| refuse("invalid syntax"))?;
     // Unlike upstream, which accepts these and then fails every probe.
     if !seconds.is_finite() || seconds < 0.0 {
-        return Err(refuse("not a positive number of seconds"));
+        return Err(refuse("must be a positive number of seconds"));
     }
     Ok(Some(seconds).filter(|seconds| *seconds > 0.0))
 }

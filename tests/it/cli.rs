@@ -76,15 +76,15 @@ fn check_lists_the_files_that_it_read() {
         (output.status.code(), text(&output.stdout))
     };
     let (code, shown) = said(&[], &["check"]);
-    assert!(code == Some(0) && shown.starts_with("built-in configuration: good, "), "{shown}");
+    assert!(code == Some(0) && shown.starts_with("built-in configuration: OK, "), "{shown}");
     let (code, shown) = said(&[("blackbox.yml", good)], &["check"]);
-    assert_eq!((code, shown.as_str()), (Some(0), "blackbox.yml: good, 1 module\n"));
+    assert_eq!((code, shown.as_str()), (Some(0), "blackbox.yml: OK, 1 module\n"));
     let (code, shown) =
         said(&[("a.yml", good), ("b.yml", b"no".as_slice())], &["check", "a.yml", "b.yml"]);
     assert!(code == Some(1) && shown.ends_with("b.yml: 1 error\n"), "{shown}");
     let (code, shown) = said(&[("a.yml", good)], &["check", "missing.yml", "a.yml"]);
     assert!(code == Some(2) && shown.contains("cannot read missing.yml"), "{shown}");
-    assert!(shown.ends_with("a.yml: good, 1 module\n"), "the others are checked all the same");
+    assert!(shown.ends_with("a.yml: OK, 1 module\n"), "the others are checked all the same");
 }
 
 #[test]
@@ -92,7 +92,7 @@ fn a_named_file_that_does_not_exist_causes_a_warning() {
     let yaml = "modules:\n  a:\n    prober: http\n    http:\n      method: POST\n      body_file: a.yml\n      bearer_token_file: none.txt\n";
     let (code, shown) = checked(yaml, &[]);
     assert_eq!(code, Some(0), "they may come later");
-    assert!(shown.contains("warning: none.txt cannot be read: No such file"), "{shown}");
+    assert!(shown.contains("warning: cannot read none.txt: No such file"), "{shown}");
     assert!(
         shown.contains("--> a.yml:7:26\n") && shown.ends_with("1 module, 1 warning\n"),
         "{shown}"
@@ -100,8 +100,8 @@ fn a_named_file_that_does_not_exist_causes_a_warning() {
     let web = b"tls_server_config: {cert_file: none.pem, key_file: web.yml}".as_slice();
     let (_, output) = run_with(&[("web.yml", web)], &["check", "--web=web.yml"]);
     let shown = text(&output.stdout);
-    assert!(shown.contains("warning: none.pem cannot be read"), "{shown}");
-    assert!(shown.ends_with("web.yml: good, web config, 1 warning\n"), "{shown}");
+    assert!(shown.contains("warning: cannot read none.pem"), "{shown}");
+    assert!(shown.ends_with("web.yml: OK, web config, 1 warning\n"), "{shown}");
 }
 
 #[test]
@@ -121,7 +121,7 @@ modules:
     {
         assert!(shown.contains(&format!("= key: modules.{key}\n")), "{key}\n{shown}");
     }
-    assert!(shown.ends_with("a.yml: good, 6 modules, 4 warnings\n"), "{shown}");
+    assert!(shown.ends_with("a.yml: OK, 6 modules, 4 warnings\n"), "{shown}");
     let (_, shown) = checked(yaml, &["--explain=c"]);
     assert!(
         shown.ends_with(
@@ -221,7 +221,7 @@ modules:
     let (code, shown) = checked(yaml, &["--explain=other"]);
     assert_eq!(
         (code, shown.as_str()),
-        (Some(2), "error: a.yml has no module other; it has login\n")
+        (Some(2), "error: a.yml has no module other; its modules are login\n")
     );
 }
 

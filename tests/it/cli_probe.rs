@@ -105,7 +105,10 @@ async fn every_format_is_the_same_as_over_http() {
 #[test]
 fn an_impossible_probe_exits_with_code_2_and_the_reason() {
     for (arguments, expected) in [
-        (&["-m", "nope", "t"][..], "blackbox.yml has no module nope; it has host, http_2xx,"),
+        (
+            &["-m", "nope", "t"][..],
+            "blackbox.yml has no module nope; its modules are host, http_2xx,",
+        ),
         (&["-m", "host", "--hostname=other", "t"], "host header defined both in module"),
         (&["--config.file=missing.yml", "t"], "missing.yml: No such file"),
         (&["", "-m", "tcp"], "Target parameter is missing"),

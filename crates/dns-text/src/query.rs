@@ -39,7 +39,7 @@ pub enum NameError {
     #[error("is longer than {MAX_NAME} bytes")]
     Long,
     /// A backslash at the end, or a number above 255.
-    #[error("has a backslash that escapes nothing")]
+    #[error("has an invalid escape sequence after a backslash")]
     BadEscape,
 }
 

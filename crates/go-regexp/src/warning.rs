@@ -62,8 +62,8 @@ impl Regexp {
         let properties = self.shared.properties;
         if let Some(operator) = properties.empty_repetition {
             return Some(format!(
-                "'{operator}' repeats nothing: it follows a position such as '^', not a character; \
-                 write '\\{operator}' to match the character itself"
+                "'{operator}' has no effect: no character precedes it; write '\\{operator}' to \
+                 match the character itself"
             ));
         }
         warning_about_text(self.as_str(), subject).or_else(|| {
@@ -188,8 +188,7 @@ fn matches_whole_text(hir: &Hir) -> bool {
 /// Finds notation of other tools in the text of a pattern.
 fn warning_about_text(pattern: &str, subject: Subject) -> Option<String> {
     if pattern.ends_with('\n') {
-        let text =
-            "ends with a line break, which the YAML block style | leaves there; write |- instead";
+        let text = "ends with a line break, which the YAML block style | keeps; write |- instead";
         return Some(text.to_owned());
     }
     if subject == Subject::Line && ends_with_return(pattern) {
@@ -250,12 +249,12 @@ mod tests {
     #[test]
     fn patterns_that_cannot_work_have_a_warning() {
         for (pattern, subject, expected) in [
-            (r"^+OK", LINE, "'+' repeats nothing"),
+            (r"^+OK", LINE, "'+' has no effect"),
             (r"^*OK", LINE, r"write '\*' to match the character"),
-            (r"OK$*", TEXT, "repeats nothing"),
-            (r"(?:)+a", TEXT, "repeats nothing"),
-            (r"\b+word", TEXT, "repeats nothing"),
-            (r"(^)?a", LINE, "repeats nothing"),
+            (r"OK$*", TEXT, "has no effect: no character"),
+            (r"(?:)+a", TEXT, "has no effect: no character"),
+            (r"\b+word", TEXT, "has no effect: no character"),
+            (r"(^)?a", LINE, "has no effect: no character"),
             (r"a^b", LINE, "can never match"),
             (r" ^220", LINE, "can never match"),
             (r"OK$ ", LINE, "can never match"),

@@ -117,7 +117,7 @@ macro_rules! plain {
 type Nothing = Impossible<Value, NoValue>;
 
 fn no_value<T>() -> Result<T, NoValue> {
-    Err(NoValue("settings hold no tuples and no enums with data".to_owned()))
+    Err(NoValue("tuples and enums with data are not supported".to_owned()))
 }
 
 impl Serializer for ToValue {

@@ -78,7 +78,7 @@ impl Check {
     fn explain(&self, config: &Config, name: &str, file: &str, output: &mut Output) -> ExitStatus {
         let Some(module) = config.module(name) else {
             let names: Vec<_> = config.modules().map(|(name, _)| name).collect();
-            let text = format!("{file} has no module {name}; it has {}", names.join(", "));
+            let text = format!("{file} has no module {name}; its modules are {}", names.join(", "));
             output.print(&wrapped(
                 &text,
                 output.width(),
@@ -149,7 +149,7 @@ fn unreadable_files(text: &[u8], folder: &Path) -> Vec<Diagnostic> {
         let opened = fs::metadata(&file)
             .and_then(|found| if found.is_file() { File::open(&file).map(drop) } else { Ok(()) });
         let error = opened.err()?;
-        let message = format!("{name} cannot be read: {error}");
+        let message = format!("cannot read {name}: {error}");
         Some(Diagnostic { location, message })
     };
     named_files(text).into_iter().filter_map(warn).collect()
@@ -171,6 +171,6 @@ fn pass(
         0 => String::new(),
         many => format!(", {WARNING}{}{WARNING:#}", humanize::count(many, "warning")),
     };
-    output.print(&format!("{BOLD}{file}{BOLD:#}: {SUCCESS}good{SUCCESS:#}, {what}{rest}\n"));
+    output.print(&format!("{BOLD}{file}{BOLD:#}: {SUCCESS}OK{SUCCESS:#}, {what}{rest}\n"));
     ExitStatus::Success
 }

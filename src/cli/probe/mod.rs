@@ -147,7 +147,7 @@ fn explained(error: &BadRequest, config: &Config, source: &Source) -> String {
     match error {
         BadRequest::UnknownModule(module) => {
             let names: Vec<_> = config.modules().map(|(name, _)| name).collect();
-            format!("{} has no module {module}; it has {}", source.name, names.join(", "))
+            format!("{} has no module {module}; its modules are {}", source.name, names.join(", "))
         }
         error => error.to_string(),
     }

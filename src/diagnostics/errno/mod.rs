@@ -97,7 +97,8 @@ fn open(errno: i32) -> Option<Cause> {
         ),
         libc::EAFNOSUPPORT => Cause::new(
             Reason::Unreachable,
-            "this host has no such address family, or a sandbox forbids it (RestrictAddressFamilies=)",
+            "this host does not support the address family, or a sandbox forbids it \
+             (RestrictAddressFamilies=)",
         ),
         libc::EPROTONOSUPPORT | libc::ESOCKTNOSUPPORT | libc::EPROTOTYPE | libc::EINVAL => {
             Cause::new(Reason::Unreachable, "the kernel of this host does not support the protocol")
@@ -115,7 +116,7 @@ fn set_up(errno: i32) -> Option<Cause> {
         ),
         libc::ENOPROTOOPT | libc::EOPNOTSUPP | libc::EINVAL | libc::EDOM => Cause::new(
             Reason::InvalidRequest,
-            "the kernel of this host does not support a socket option that the module needs",
+            "the kernel of this host does not support a socket option that the module requires",
         ),
         _ => return None,
     };
@@ -128,7 +129,7 @@ fn bind(errno: i32) -> Option<Cause> {
             Cause::new(Reason::InvalidRequest, "it is not an address of this host")
         }
         libc::EINVAL | libc::EAFNOSUPPORT => {
-            Cause::new(Reason::InvalidRequest, "packets cannot be sent from such an address")
+            Cause::new(Reason::InvalidRequest, "this kind of address cannot be a source address")
         }
         libc::ENODEV | libc::ENXIO => {
             Cause::new(Reason::InvalidTarget, "this host has no such interface")
@@ -157,10 +158,9 @@ fn connect(errno: i32) -> Option<Cause> {
         libc::ENODEV | libc::ENXIO => {
             Cause::new(Reason::InvalidTarget, "this host has no such interface")
         }
-        libc::EAFNOSUPPORT => Cause::new(
-            Reason::Unreachable,
-            "the protocol does not support connections to such addresses",
-        ),
+        libc::EAFNOSUPPORT => {
+            Cause::new(Reason::Unreachable, "the protocol does not support this kind of address")
+        }
         _ => return None,
     };
     Some(cause)
@@ -178,7 +178,8 @@ fn connect_local(errno: i32) -> Option<Cause> {
         ),
         libc::EPERM => Cause::new(
             Reason::PermissionDenied,
-            "a security module of this host (SELinux, AppArmor) or the sandbox of the exporter forbids it",
+            "a security module of this host (SELinux, AppArmor) or the sandbox of the exporter \
+             forbids it",
         ),
         libc::EPROTOTYPE => Cause::new(Reason::Protocol, "it is not a stream socket"),
         libc::ENOTDIR => {
@@ -223,9 +224,10 @@ fn exchange(errno: i32) -> Cause {
             "the host does not support the protocol, or a firewall rejects it",
         ),
         libc::ECONNRESET | libc::EPIPE => Cause::new(Reason::Reset, ""),
-        libc::ECONNABORTED => {
-            Cause::new(Reason::Reset, "this host ended the connection, as \"ss -K\" does")
-        }
+        libc::ECONNABORTED => Cause::new(
+            Reason::Reset,
+            "this host aborted the connection, for example with \"ss -K\"",
+        ),
         libc::ENOTCONN | libc::ESHUTDOWN => Cause::new(Reason::Closed, ""),
         libc::ETIMEDOUT => Cause::new(
             Reason::Timeout,
@@ -233,8 +235,8 @@ fn exchange(errno: i32) -> Cause {
         ),
         libc::ENETUNREACH => Cause::routing("this host or a router has no route to it"),
         libc::EHOSTUNREACH => Cause::routing("this host or a router cannot reach it"),
-        libc::ENETDOWN => Cause::routing("the interface that leads to it is down"),
-        libc::EADDRNOTAVAIL => Cause::routing("this host has no address to send from"),
+        libc::ENETDOWN => Cause::routing("the network interface for this route is down"),
+        libc::EADDRNOTAVAIL => Cause::routing("this host has no source address for it"),
         libc::EINVAL => Cause::routing(BLACKHOLE),
         libc::EACCES => Cause::routing(PROHIBIT),
         libc::EPERM => Cause::new(
@@ -242,7 +244,7 @@ fn exchange(errno: i32) -> Cause {
             "a firewall of this host drops packets to it (OUTPUT chain, IPAddressDeny=)",
         ),
         libc::ENODEV | libc::ENXIO => {
-            Cause::routing("the interface that leads to it no longer exists")
+            Cause::routing("the network interface for this route no longer exists")
         }
         libc::EHOSTDOWN => {
             Cause::new(Reason::Unreachable, "a router reports that the host is unknown")
@@ -256,7 +258,7 @@ fn exchange(errno: i32) -> Cause {
         }
         libc::EMSGSIZE => Cause::new(
             Reason::MessageTooLong,
-            "it is larger than the interface or the path carries in one packet",
+            "the packet exceeds the MTU of the interface or of the path",
         ),
         libc::EAGAIN => Cause::new(Reason::OutOfResources, "all local ports are in use"),
         #[cfg(target_os = "linux")]

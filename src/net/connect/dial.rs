@@ -150,7 +150,7 @@ mod tests {
         // Where there is no IPv6 at all, that is said instead.
         if failure.reason != Reason::Unreachable {
             assert_eq!(failure.reason, Reason::InvalidTarget, "{failure}");
-            assert!(failure.message.contains("as in fe80::1%eth0"), "{failure}");
+            assert!(failure.message.contains("for example fe80::1%eth0"), "{failure}");
         }
     }
 }

@@ -93,7 +93,7 @@ pub(in crate::probe) fn longest_phase(hops: &[HopReport], duration: Duration) ->
     if longest.length < duration / 2 || was_cut_off {
         return String::new();
     }
-    format!("; {} took {:.3} s of it", longest.label(), longest.length.as_secs_f64())
+    format!("; {} took {:.3} s", longest.label(), longest.length.as_secs_f64())
 }
 
 /// Returns the hop that was running at `time`.
@@ -181,7 +181,7 @@ mod tests {
             longest_phase(&hops, Duration::from_secs(5))
         };
         let slow = phase("resolve", 0, 4600);
-        assert_eq!(text(vec![slow, phase("connect", 4600, 400)]), "; resolve took 4.600 s of it");
+        assert_eq!(text(vec![slow, phase("connect", 4600, 400)]), "; resolve took 4.600 s");
         assert_eq!(text(vec![phase("resolve", 0, 2000), phase("connect", 2000, 3000)]), "");
         assert_eq!(text(vec![phase("resolve", 0, 2000), phase("tls", 2000, 2000)]), "");
         assert_eq!(text(Vec::new()), "");

@@ -73,13 +73,16 @@ pub enum WebConfigError {
     #[error(transparent)]
     Invalid(#[from] ConfigError),
     /// The file had content before; it is probably being written.
-    #[error("{}: the file has become empty", .0.display())]
+    #[error("{}: the file is now empty, which would remove all restrictions; restart the exporter \
+             to apply this", .0.display())]
     Emptied(PathBuf),
     /// The file had users before; it is probably truncated.
-    #[error("{}: all users were removed, which would allow access without a password; restart the exporter to apply this", .0.display())]
+    #[error("{}: all users were removed, which would allow access without a password; restart the \
+             exporter to apply this", .0.display())]
     UsersRemoved(PathBuf),
     /// TLS cannot be enabled or disabled while the listeners are open.
-    #[error("{}: TLS cannot be enabled or disabled by a reload; restart the exporter to apply this", .0.display())]
+    #[error("{}: TLS cannot be enabled or disabled by a reload; restart the exporter to apply \
+             this", .0.display())]
     TlsToggled(PathBuf),
 }
 

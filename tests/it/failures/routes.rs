@@ -118,7 +118,7 @@ fn addresses() -> Vec<Row> {
         invalid("icmp to a network", icmp(), "10.1.0.255", "broadcast address of a network"),
         invalid("tcp to a group", tcp(), "224.0.0.9:80", "multicast address"),
         invalid("tcp to a group of IPv6", tcp(), "[ff05::2]:80", "multicast address"),
-        invalid("no interface", icmp(), "fe80::2", "as in fe80::2%eth0"),
+        invalid("no interface", icmp(), "fe80::2", "for example fe80::2%eth0"),
         invalid("an interface that is gone", icmp(), "fe80::2%99", "no interface with the index"),
         invalid("tcp by a gone interface", tcp(), "[fe80::2%99]:80", "no interface with the index"),
     ]

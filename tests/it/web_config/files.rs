@@ -83,7 +83,7 @@ const WRONG_FILES: &[(&str, &str, &str)] = &[
     (
         "server.pem",
         "ca.pem",
-        "3:13: tls_server_config.key_file: ... ca.pem: it holds a certificate and",
+        "3:13: tls_server_config.key_file: ... ca.pem: expected a private key, found",
     ),
     (
         "server.pem",
@@ -103,9 +103,9 @@ const WRONG_FILES: &[(&str, &str, &str)] = &[
     (
         "server.key",
         "server.key",
-        "2:14: tls_server_config.cert_file: ... server.key: it holds a private",
+        "2:14: tls_server_config.cert_file: ... server.key: expected a certificate, found",
     ),
-    ("server.pem", "empty.pem", "3:13: tls_server_config.key_file: ... empty.pem: it is empty"),
+    ("server.pem", "empty.pem", "3:13: tls_server_config.key_file: ... empty.pem: the content is empty"),
 ];
 
 /// The further keys of a `tls_server_config`, in lines 4 and 5.
