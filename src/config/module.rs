@@ -87,7 +87,7 @@ impl Module {
     /// Returns the secrets that the module itself contains.
     #[must_use]
     pub fn secrets(&self) -> &[String] {
-        self.secrets.0.get_or_init(|| secret::written_by(|| self.section()))
+        self.secrets.0.get_or_init(|| secret::serialized_secrets(|| self.section()))
     }
 
     /// Describes a probe of the module in words, without secrets. `offset` is that of

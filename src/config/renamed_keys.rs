@@ -101,14 +101,14 @@ mod tests {
     use crate::config::{Config, web::WebConfig};
 
     /// Returns the error messages for a key in the section at `path` of a module.
-    fn said(path: &[&str], key: &str) -> String {
+    fn suggestion(path: &[&str], key: &str) -> String {
         let prober = path.first().unwrap_or(&"http");
         let section =
             path.iter().rev().fold(format!("{key}: x"), |inner, key| format!("{key}: {{{inner}}}"));
         let yaml = format!("modules: {{m: {{prober: {prober}, {section}}}}}");
         let error = Config::parse(&yaml, "c.yml").unwrap_err().to_string();
         let line = error.lines().find(|line| line.contains("unknown key")).unwrap().to_owned();
-        line.split_once("; ").map(|(_, said)| said.to_owned()).unwrap_or_default()
+        line.split_once("; ").map(|(_, suggestion)| suggestion.to_owned()).unwrap_or_default()
     }
 
     #[test]
@@ -126,8 +126,8 @@ mod tests {
             (&["tcp"], "target", "parameter 'target'"),
             (&["http"], "interval", "Prometheus"),
         ] {
-            let said = said(path, key);
-            assert!(said.contains(expected), "{path:?} {key}: {said}");
+            let suggestion = suggestion(path, key);
+            assert!(suggestion.contains(expected), "{path:?} {key}: {suggestion}");
         }
     }
 
@@ -173,7 +173,7 @@ mod tests {
             ),
             (&[], "insecure_skip_verify", "it is a key of 'http.tls_config', two levels below"),
         ] {
-            assert_eq!(said(path, key), expected, "{path:?} {key}");
+            assert_eq!(suggestion(path, key), expected, "{path:?} {key}");
         }
     }
 

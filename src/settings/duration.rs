@@ -60,7 +60,7 @@ impl FromStr for GoDuration {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = |what: &str| format!("'{text}' {what}; write for example 5s, 1m30s or 500ms");
+        let error = |what: &str| format!("'{text}' {what}; write for example 5s, 1m30s or 500ms");
         let (negative, mut rest) = match text.strip_prefix('-') {
             Some(rest) => (true, rest),
             None => (false, text.strip_prefix('+').unwrap_or(text)),
@@ -69,7 +69,7 @@ impl FromStr for GoDuration {
             return Ok(Self::default());
         }
         if rest.is_empty() {
-            return Err(wrong("is not a duration"));
+            return Err(error("is not a duration"));
         }
         let mut total: i128 = 0;
         while !rest.is_empty() {
@@ -82,27 +82,27 @@ impl FromStr for GoDuration {
                 None => "",
             };
             if number.is_empty() && fraction.is_empty() {
-                return Err(wrong("is not a duration"));
+                return Err(error("is not a duration"));
             }
             let name = take_while(&mut rest, |c| c != '.' && !c.is_ascii_digit());
             if name.is_empty() {
-                return Err(wrong("has no unit"));
+                return Err(error("has no unit"));
             }
             let Some((_, unit)) = UNITS.iter().find(|(known, _)| *known == name) else {
-                return Err(wrong(&format!("has an unknown unit '{name}'")));
+                return Err(error(&format!("has an unknown unit '{name}'")));
             };
-            total = parts(number, fraction, *unit)
+            total = scaled(number, fraction, *unit)
                 .and_then(|part| total.checked_add(part))
-                .ok_or_else(|| wrong("is too long"))?;
+                .ok_or_else(|| error("is too long"))?;
         }
         let total = if negative { -total } else { total };
-        let nanoseconds = i64::try_from(total).map_err(|_| wrong("is too long"))?;
+        let nanoseconds = i64::try_from(total).map_err(|_| error("is too long"))?;
         Ok(Self { nanoseconds })
     }
 }
 
 /// Returns `number.fraction` times `unit` in nanoseconds, truncated.
-fn parts(number: &str, fraction: &str, unit: i64) -> Option<i128> {
+fn scaled(number: &str, fraction: &str, unit: i64) -> Option<i128> {
     /// Digits after this one are below a nanosecond in every unit.
     const FRACTION_DIGITS: usize = 18;
 
@@ -242,7 +242,7 @@ mod tests {
 
     #[test]
     fn rejects_invalid_durations() {
-        for (written, complaint) in [
+        for (written, expected) in [
             ("", "is not a duration"),
             ("-", "is not a duration"),
             ("s", "is not a duration"),
@@ -256,7 +256,7 @@ mod tests {
             ("99999999999999999999999999999999999999999s", "is too long"),
         ] {
             let error = written.parse::<GoDuration>().unwrap_err();
-            assert!(error.contains(complaint), "{written}: {error}");
+            assert!(error.contains(expected), "{written}: {error}");
         }
     }
 

@@ -170,10 +170,10 @@ mod tests {
                 preferred_ip_protocol: PreferredIpProtocol(preferred.to_owned()),
                 ip_protocol_fallback: fallback,
             };
-            let doubt = source_address_warning(Some(source.parse().unwrap()), &ip);
-            let doubt = doubt.map(|doubt| doubt.message);
-            assert_eq!(doubt.is_none(), expected.is_empty(), "{source}: {doubt:?}");
-            assert!(doubt.unwrap_or_default().contains(expected), "{source}");
+            let warning = source_address_warning(Some(source.parse().unwrap()), &ip);
+            let warning = warning.map(|warning| warning.message);
+            assert_eq!(warning.is_none(), expected.is_empty(), "{source}: {warning:?}");
+            assert!(warning.unwrap_or_default().contains(expected), "{source}");
         }
     }
 

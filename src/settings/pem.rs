@@ -243,8 +243,8 @@ mod tests {
             (&block("PRIVATE KEY").replace('\n', "\\n"), "line breaks"),
             ("\u{feff}", "no private key in PEM format"),
         ] {
-            let said = no_private_key(text.as_bytes());
-            assert!(said.contains(expected), "{text:?}: {said}");
+            let message = no_private_key(text.as_bytes());
+            assert!(message.contains(expected), "{text:?}: {message}");
         }
     }
 
@@ -262,8 +262,8 @@ mod tests {
             (&block("PUBLIC KEY"), "public key"),
             (&block("CERTIFICATE").replace('\n', "\\n"), "line breaks"),
         ] {
-            let said = no_certificate(text.as_bytes());
-            assert!(said.contains(expected), "{text:?}: {said}");
+            let message = no_certificate(text.as_bytes());
+            assert!(message.contains(expected), "{text:?}: {message}");
         }
     }
 
@@ -278,8 +278,8 @@ mod tests {
             (b"\xff\xfe-\x00-\x00", "UTF-16"),
         ];
         for (binary, expected) in binaries {
-            for said in [no_private_key(binary), no_certificate(binary)] {
-                assert!(said.contains(expected), "{binary:x?}: {said}");
+            for message in [no_private_key(binary), no_certificate(binary)] {
+                assert!(message.contains(expected), "{binary:x?}: {message}");
             }
         }
     }

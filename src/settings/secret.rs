@@ -62,18 +62,17 @@ impl Serialize for Secret {
 }
 
 thread_local! {
-    /// The secrets that this thread has serialised, while [`written_by`] collects them.
-    static WRITTEN: RefCell<Option<Vec<String>>> = const { RefCell::new(None) };
+    /// The secrets that this thread has serialised, while [`serialized_secrets`] collects them.
+    static COLLECTED: RefCell<Option<Vec<String>>> = const { RefCell::new(None) };
 }
 
 /// Returns all secrets that `write` serialises, sorted.
 ///
 /// Serialising a module finds its secrets without a separate list of secret keys.
-///
-pub fn written_by<T>(write: impl FnOnce() -> T) -> Vec<String> {
-    WRITTEN.with_borrow_mut(|written| *written = Some(Vec::new()));
+pub fn serialized_secrets<T>(write: impl FnOnce() -> T) -> Vec<String> {
+    COLLECTED.with_borrow_mut(|collected| *collected = Some(Vec::new()));
     drop(write());
-    let mut secrets = WRITTEN.take().unwrap_or_default();
+    let mut secrets = COLLECTED.take().unwrap_or_default();
     secrets.sort_unstable();
     secrets.dedup();
     secrets
@@ -82,9 +81,9 @@ pub fn written_by<T>(write: impl FnOnce() -> T) -> Vec<String> {
 /// Records a secret that is being redacted.
 pub(super) fn collect(secret: &str) {
     if !secret.is_empty() {
-        WRITTEN.with_borrow_mut(|written| {
-            if let Some(written) = written {
-                written.push(secret.to_owned());
+        COLLECTED.with_borrow_mut(|collected| {
+            if let Some(collected) = collected {
+                collected.push(secret.to_owned());
             }
         });
     }
@@ -97,8 +96,8 @@ mod tests {
     #[test]
     fn collects_serialized_secrets() {
         let section = [Secret::new("b"), Secret::default(), Secret::new("a"), Secret::new("b")];
-        assert_eq!(written_by(|| serde_json::to_string(&section)), ["a", "b"]);
-        assert!(written_by(|| ()).is_empty());
+        assert_eq!(serialized_secrets(|| serde_json::to_string(&section)), ["a", "b"]);
+        assert!(serialized_secrets(|| ()).is_empty());
     }
 
     #[test]

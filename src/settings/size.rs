@@ -28,7 +28,7 @@ impl FromStr for ByteSize {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = |what: &str| format!("'{text}' {what}; write for example 512KB, 10MB or 1GiB");
+        let error = |what: &str| format!("'{text}' {what}; write for example 512KB, 10MB or 1GiB");
         let (negative, mut rest) = match text.strip_prefix('-') {
             Some(rest) => (true, rest),
             None => (false, text.strip_prefix('+').unwrap_or(text)),
@@ -37,7 +37,7 @@ impl FromStr for ByteSize {
             return Ok(Self::default());
         }
         if rest.is_empty() {
-            return Err(wrong("is not a size"));
+            return Err(error("is not a size"));
         }
         // A size may have several units, but not both `KB` and `KiB`.
         let mut spelling = None;
@@ -48,19 +48,19 @@ impl FromStr for ByteSize {
             let end = tail.find(|c: char| c == '.' || c.is_ascii_digit()).unwrap_or(tail.len());
             let (unit, tail) = tail.split_at(end);
             rest = tail;
-            let number: f64 = number.parse().map_err(|_| wrong("is not a size"))?;
+            let number: f64 = number.parse().map_err(|_| error("is not a size"))?;
             if unit.is_empty() {
-                return Err(wrong("has no unit"));
+                return Err(error("has no unit"));
             }
             let (factor, binary) =
-                factor(unit).ok_or_else(|| wrong(&format!("has an unknown unit '{unit}'")))?;
+                factor(unit).ok_or_else(|| error(&format!("has an unknown unit '{unit}'")))?;
             if binary.is_some() && spelling.is_some() && binary != spelling {
-                return Err(wrong("mixes the spellings KB and KiB"));
+                return Err(error("mixes the spellings KB and KiB"));
             }
             spelling = binary.or(spelling);
             total += number * factor;
         }
-        let bytes = cut(total).ok_or_else(|| wrong("is too large"))?;
+        let bytes = truncate(total).ok_or_else(|| error("is too large"))?;
         Ok(Self { bytes: if negative { -bytes } else { bytes } })
     }
 }
@@ -81,7 +81,7 @@ fn factor(unit: &str) -> Option<(f64, Option<bool>)> {
 }
 
 /// Returns the integer part of a non-negative number, if it fits.
-fn cut(number: f64) -> Option<i64> {
+fn truncate(number: f64) -> Option<i64> {
     format!("{:.0}", number.floor()).parse().ok()
 }
 

@@ -152,7 +152,7 @@ mod tests {
         let curve = boring::ec::EcKey::generate(&curve.unwrap()).unwrap();
         let curve = PKey::from_ec_key(curve).unwrap().private_key_to_pem_pkcs8().unwrap();
         let curve = String::from_utf8(curve).unwrap();
-        for (pem, words) in [("hunter2", "no private key in PEM"), (&curve, "not of RSA")] {
+        for (pem, words) in [("hunter2", "no private key in PEM"), (&curve, "not an RSA key")] {
             let failure = sign(&settings(&json!({})), &Secret::new(pem)).unwrap_err();
             assert!(failure.message.contains(words), "{failure}");
             assert!(!failure.message.contains("hunter2"), "{failure}");

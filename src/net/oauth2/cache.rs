@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::HeaderValue;
 use tokio::time::Instant;
 
-use super::{request::Style, token_response::Token};
+use super::{request::AuthStyle, token_response::Token};
 use crate::{diagnostics::Failure, settings::secret::Secret};
 
 /// The cached token and the results of the last request.
@@ -13,7 +13,7 @@ use crate::{diagnostics::Failure, settings::secret::Secret};
 pub(super) struct Cache {
     token: Option<CachedToken>,
     /// The way in which the server accepts the client credentials, once it is known.
-    pub(super) style: Option<Style>,
+    pub(super) style: Option<AuthStyle>,
     /// The failure of the last fetch and its time, for the probes that waited for it.
     failed: Option<(Instant, Failure)>,
 }
@@ -22,7 +22,7 @@ struct CachedToken {
     value: HeaderValue,
     /// The secret that the token was requested with. A new secret requires a new token.
     secret: Secret,
-    until: Instant,
+    usable_until: Instant,
 }
 
 /// Time before its expiry at which a token is no longer used; at most half of its lifetime.
@@ -32,16 +32,16 @@ impl Cache {
     /// Returns the token, if it was requested with this secret and has not expired.
     pub(super) fn valid(&self, secret: &Secret) -> Option<HeaderValue> {
         let token = self.token.as_ref()?;
-        let is_valid = token.secret == *secret && Instant::now() < token.until;
+        let is_valid = token.secret == *secret && Instant::now() < token.usable_until;
         is_valid.then(|| token.value.clone())
     }
 
     /// Replaces the token. Returns its value.
-    pub(super) fn keep(&mut self, token: Token, secret: Secret) -> HeaderValue {
+    pub(super) fn store(&mut self, token: Token, secret: Secret) -> HeaderValue {
         let Token { value, lifetime } = token;
         let usable = lifetime.saturating_sub(EXPIRY_MARGIN.min(lifetime / 2));
-        let until = Instant::now() + usable;
-        self.token = Some(CachedToken { value: value.clone(), secret, until });
+        let usable_until = Instant::now() + usable;
+        self.token = Some(CachedToken { value: value.clone(), secret, usable_until });
         self.failed = None;
         value
     }

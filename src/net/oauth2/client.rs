@@ -55,7 +55,7 @@ struct Hop {
 
 impl Client<'_> {
     /// Requests a token. A response without a token is returned as the inner error.
-    pub(super) async fn ask(
+    pub(super) async fn request_token(
         &self,
         form: Form,
         agent: Option<&str>,
@@ -93,7 +93,7 @@ impl Client<'_> {
                 let reached =
                     happy_eyeballs::connect(context, host, port, &SocketOptions::default())
                         .await
-                        .map_err(of_module)?;
+                        .map_err(as_request_failure)?;
                 let stream = reached.stream;
                 Reached { clock: stream.clock(), stream: Box::new(stream), proxy: None }
             }
@@ -110,9 +110,12 @@ impl Client<'_> {
         if over_tls {
             // The configured server name applies to the token server only, not to hosts of
             // redirects.
-            let is_own = self.url.host() == url.host();
-            let tls =
-                if is_own { Cow::Borrowed(tls) } else { Cow::Owned(tls.without_server_name()) };
+            let is_token_server = self.url.host() == url.host();
+            let tls = if is_token_server {
+                Cow::Borrowed(tls)
+            } else {
+                Cow::Owned(tls.without_server_name())
+            };
             let request = Handshake { server_name: host, alpn: &[] };
             let stream = tls.handshake(context, connection.stream, request, &mut None).await?;
             connection.stream = Box::new(stream);
@@ -161,7 +164,7 @@ impl Hop {
         }
         let authorization = match authorization {
             Some(authorization) => Some(authorization.clone()),
-            None => of_user(url)?,
+            None => url_credentials(url)?,
         };
         if let Some(authorization) = authorization {
             headers.insert(header::AUTHORIZATION, authorization);
@@ -238,14 +241,14 @@ fn content_type(headers: &HeaderMap) -> &str {
 
 /// Changes a failure of the target into one of the request: the host of the token server is in the
 /// module.
-fn of_module(failure: Failure) -> Failure {
+fn as_request_failure(failure: Failure) -> Failure {
     let Failure { stage, reason, message } = failure;
     let reason = if stage == Stage::Target { Reason::InvalidRequest } else { reason };
     Failure::new(stage, reason, message)
 }
 
 /// Returns the credentials in a URL.
-fn of_user(url: &Url) -> Result<Option<HeaderValue>, Failure> {
+fn url_credentials(url: &Url) -> Result<Option<HeaderValue>, Failure> {
     if url.username().is_empty() && url.password().is_none() {
         return Ok(None);
     }

@@ -23,7 +23,7 @@ use url::Url;
 use self::{
     cache::Cache,
     client::Client,
-    request::Style,
+    request::AuthStyle,
     token_response::{Refusal, Token},
 };
 use crate::{
@@ -79,11 +79,11 @@ struct Shared {
     url: Url,
     tls: TlsClient,
     proxy: ProxySettings,
-    kept: Mutex<Cache>,
+    cache: Mutex<Cache>,
     /// Serialises fetches, until a fetch takes longer than [`MAX_EXCLUSIVE_FETCH`].
-    turn: tokio::sync::Mutex<()>,
+    fetch_lock: tokio::sync::Mutex<()>,
     /// Notifies all waiting probes about a new token.
-    news: Notify,
+    token_fetched: Notify,
 }
 
 /// Time after which a running fetch no longer blocks the next one, because the server may respond
@@ -132,14 +132,14 @@ impl TokenSource {
         agent: Option<&str>,
         started_at: Instant,
     ) -> Result<HeaderValue, Failure> {
-        let turn = {
+        let lock = {
             let _waiting = context.waiting_for(|| "the token request of another probe".to_owned());
-            self.shared.turn.lock().await
+            self.shared.fetch_lock.lock().await
         };
         if let Some(value) = self.valid(secret) {
             return Ok(value);
         }
-        let failed = self.kept().failure_since(started_at);
+        let failed = self.cache().failure_since(started_at);
         if let Some(failure) = failed {
             return Err(failure);
         }
@@ -154,19 +154,19 @@ impl TokenSource {
         let fetched = if let Some(fetched) = early {
             fetched
         } else {
-            drop(turn);
+            drop(lock);
             fetch.await
         };
         match fetched {
             Ok(token) => {
-                let value = self.kept().keep(token, secret.clone());
-                self.shared.news.notify_waiters();
+                let value = self.cache().store(token, secret.clone());
+                self.shared.token_fetched.notify_waiters();
                 Ok(value)
             }
             Err(failure) => {
                 let message = format!("the token server {}: {failure}", self.server());
                 let failure = Failure::of_request(failure.reason, message);
-                self.kept().note_failure(failure.clone());
+                self.cache().note_failure(failure.clone());
                 Err(failure)
             }
         }
@@ -176,18 +176,18 @@ impl TokenSource {
     async fn wait_for_other_fetch(&self, secret: &Secret) -> HeaderValue {
         loop {
             // Notifications after this line are received.
-            let news = self.shared.news.notified();
+            let notified = self.shared.token_fetched.notified();
             if let Some(value) = self.valid(secret) {
                 return value;
             }
-            news.await;
+            notified.await;
         }
     }
 
     /// Removes a token from the cache if a target rejected it.
-    pub(crate) fn note_answer(&self, status: StatusCode, value: &HeaderValue) {
+    pub(crate) fn discard_if_rejected(&self, status: StatusCode, value: &HeaderValue) {
         if status == StatusCode::UNAUTHORIZED {
-            self.kept().remove(value);
+            self.cache().remove(value);
         }
     }
 
@@ -214,34 +214,34 @@ impl TokenSource {
         let Self { settings, shared } = self;
         let Shared { url, tls, proxy, .. } = &**shared;
         let client = Client { context, url, tls, proxy };
-        let known = self.kept().style;
-        let ask = async |style| {
+        let known = self.cache().style;
+        let request = async |style| {
             let form = request::form(settings, secret, style)?;
             if let Some(Ok(authorization)) = form.authorization.as_ref().map(HeaderValue::to_str) {
                 context.hide(authorization.trim_start_matches("Basic "));
             }
-            client.ask(form, agent).await
+            client.request_token(form, agent).await
         };
         if settings.is_jwt_bearer() {
-            return Ok(ask(Style::Params).await??);
+            return Ok(request(AuthStyle::Params).await??);
         }
-        let first = ask(known.unwrap_or(Style::Header)).await?;
+        let first = request(known.unwrap_or(AuthStyle::Header)).await?;
         let (token, style) = match (first, known) {
-            (Ok(token), known) => (token, known.unwrap_or(Style::Header)),
+            (Ok(token), known) => (token, known.unwrap_or(AuthStyle::Header)),
             (Err(refusal), Some(_)) => return Err(refusal.into()),
-            (Err(Refusal(_)), None) => (ask(Style::Params).await??, Style::Params),
+            (Err(Refusal(_)), None) => (request(AuthStyle::Params).await??, AuthStyle::Params),
         };
-        self.kept().style = Some(style);
+        self.cache().style = Some(style);
         Ok(token)
     }
 
     /// Returns the cached token, if it was requested with this secret and has not expired.
     fn valid(&self, secret: &Secret) -> Option<HeaderValue> {
-        self.kept().valid(secret)
+        self.cache().valid(secret)
     }
 
-    fn kept(&self) -> std::sync::MutexGuard<'_, Cache> {
-        self.shared.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    fn cache(&self) -> std::sync::MutexGuard<'_, Cache> {
+        self.shared.cache.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns the URL of the server without the parts that may be secret.
@@ -274,9 +274,9 @@ impl TryFrom<OAuth2Settings> for TokenSource {
             url,
             tls,
             proxy: settings.proxy.clone(),
-            kept: Mutex::default(),
-            turn: tokio::sync::Mutex::default(),
-            news: Notify::new(),
+            cache: Mutex::default(),
+            fetch_lock: tokio::sync::Mutex::default(),
+            token_fetched: Notify::new(),
         };
         Ok(Self { settings: Arc::new(settings), shared: Arc::new(shared) })
     }

@@ -17,7 +17,7 @@ use crate::{
 
 /// The way in which a server accepts the client identifier and secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Style {
+pub(super) enum AuthStyle {
     /// Basic authentication.
     Header,
     /// Parameters of the request body.
@@ -34,7 +34,7 @@ pub(super) struct Form {
 pub(super) fn form(
     settings: &OAuth2Settings,
     secret: &Secret,
-    style: Style,
+    style: AuthStyle,
 ) -> Result<Form, Failure> {
     let mut params = BTreeMap::new();
     let mut authorization = None;
@@ -47,11 +47,13 @@ pub(super) fn form(
     } else {
         params.insert("grant_type", "client_credentials".to_owned());
         match style {
-            Style::Header => {
-                authorization =
-                    Some(basic(&escaped(&settings.client_id), &escaped(secret.expose()))?);
+            AuthStyle::Header => {
+                authorization = Some(basic(
+                    &form_encoded(&settings.client_id),
+                    &form_encoded(secret.expose()),
+                )?);
             }
-            Style::Params => {
+            AuthStyle::Params => {
                 params.insert("client_id", settings.client_id.clone());
                 if !secret.is_empty() {
                     params.insert("client_secret", secret.expose().to_owned());
@@ -61,7 +63,7 @@ pub(super) fn form(
     }
     for (name, value) in &settings.endpoint_params {
         // As in upstream, the client credentials take precedence over these parameters.
-        if !matches!(name.as_str(), "client_id" | "client_secret") || style == Style::Header {
+        if !matches!(name.as_str(), "client_id" | "client_secret") || style == AuthStyle::Header {
             params.insert(name, value.clone());
         }
     }
@@ -70,7 +72,7 @@ pub(super) fn form(
 }
 
 /// Encodes an identifier or a secret as form data, as RFC 6749, section 2.3.1 requires.
-fn escaped(text: &str) -> String {
+fn form_encoded(text: &str) -> String {
     byte_serialize(text.as_bytes()).collect()
 }
 
@@ -89,10 +91,10 @@ mod tests {
             "endpoint_params": {"zed": "1 2", "aud": "x"},
         }));
         let (settings, secret) = (settings.unwrap(), Secret::new("s/1"));
-        let header = form(&settings, &secret, Style::Header).unwrap();
+        let header = form(&settings, &secret, AuthStyle::Header).unwrap();
         assert_eq!(header.body, "aud=x&grant_type=client_credentials&scope=a+b&zed=1+2");
         assert_eq!(header.authorization.unwrap(), "Basic aStkOnMlMkYx");
-        let params = form(&settings, &secret, Style::Params).unwrap();
+        let params = form(&settings, &secret, AuthStyle::Params).unwrap();
         assert_eq!(
             params.body,
             "aud=x&client_id=i+d&client_secret=s%2F1&grant_type=client_credentials&scope=a+b&zed=1+2"
@@ -107,7 +109,7 @@ mod tests {
             "token_url": "https://tokens.example",
             "endpoint_params": {"grant_type": "odd"},
         }));
-        let form = form(&settings.unwrap(), &Secret::default(), Style::Params).unwrap();
+        let form = form(&settings.unwrap(), &Secret::default(), AuthStyle::Params).unwrap();
         assert_eq!(form.body, "client_id=me&grant_type=odd");
     }
 }

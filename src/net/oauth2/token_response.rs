@@ -64,8 +64,8 @@ pub(super) fn read(status: StatusCode, content_type: &str, body: &[u8]) -> Resul
     let Some(token) = fields.access_token.filter(|token| !token.is_empty()) else {
         return Err(refused(Reason::Protocol, "the response has no access_token".to_owned()));
     };
-    let kind = kind(fields.token_type.as_deref().unwrap_or_default());
-    let mut value = HeaderValue::try_from(format!("{kind} {token}")).map_err(|_| {
+    let scheme = scheme(fields.token_type.as_deref().unwrap_or_default());
+    let mut value = HeaderValue::try_from(format!("{scheme} {token}")).map_err(|_| {
         refused(Reason::Protocol, "the token contains a control character".to_owned())
     })?;
     value.set_sensitive(true);
@@ -76,9 +76,9 @@ pub(super) fn read(status: StatusCode, content_type: &str, body: &[u8]) -> Resul
 }
 
 fn fields(content_type: &str, body: &[u8]) -> Result<Fields, String> {
-    let kind = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    if !matches!(kind.as_str(), "application/x-www-form-urlencoded" | "text/plain") {
-        return of_json(body);
+    let media_type = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    if !matches!(media_type.as_str(), "application/x-www-form-urlencoded" | "text/plain") {
+        return json_fields(body);
     }
     let mut pairs: HashMap<_, _> = url::form_urlencoded::parse(body).into_owned().collect();
     Ok(Fields {
@@ -92,9 +92,9 @@ fn fields(content_type: &str, body: &[u8]) -> Result<Fields, String> {
 
 /// Parses JSON like Go's client: names of fields are case-insensitive, the last of equal fields
 /// wins, and invalid UTF-8 is replaced.
-fn of_json(body: &[u8]) -> Result<Fields, String> {
-    let document: Map<String, Value> =
-        serde_json::from_str(&String::from_utf8_lossy(body)).map_err(|error| unreadable(&error))?;
+fn json_fields(body: &[u8]) -> Result<Fields, String> {
+    let document: Map<String, Value> = serde_json::from_str(&String::from_utf8_lossy(body))
+        .map_err(|error| describe_json_error(&error))?;
     let mut fields: Map<_, _> =
         document.into_iter().map(|(name, value)| (name.to_ascii_lowercase(), value)).collect();
     let mut text = |name: &str| match fields.remove(name) {
@@ -113,7 +113,7 @@ fn of_json(body: &[u8]) -> Result<Fields, String> {
 
 /// Describes a JSON error with its position. The message of the JSON library may quote the
 /// document, which contains a token.
-fn unreadable(error: &serde_json::Error) -> String {
+fn describe_json_error(error: &serde_json::Error) -> String {
     let what = match error.classify() {
         Category::Syntax => "invalid JSON",
         Category::Eof => "incomplete JSON",
@@ -124,7 +124,7 @@ fn unreadable(error: &serde_json::Error) -> String {
 }
 
 /// Returns the authentication scheme before the token, in the spelling that servers expect.
-fn kind(given: &str) -> &str {
+fn scheme(given: &str) -> &str {
     let known = [("", "Bearer"), ("bearer", "Bearer"), ("mac", "MAC"), ("basic", "Basic")];
     let found = known.iter().find(|(name, _)| given.eq_ignore_ascii_case(name));
     found.map_or(given, |(_, usual)| usual)

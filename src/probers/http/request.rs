@@ -128,11 +128,11 @@ impl<'p> Requests<'p> {
     }
 
     /// Notes the status of the response to a hop: a rejected token is not used again.
-    pub(super) fn note_answer(&self, hop: &Hop, status: StatusCode) {
+    pub(super) fn discard_if_rejected(&self, hop: &Hop, status: StatusCode) {
         if let (Some(source), Some(token), true) =
             (&self.prober.token_source, &self.token, hop.with_credentials)
         {
-            source.note_answer(status, token);
+            source.discard_if_rejected(status, token);
         }
     }
 

@@ -1,7 +1,7 @@
 //! Credentials of a request: `basic_auth`, `authorization` and the deprecated bearer keys.
 
 use crate::settings::{
-    http_client::source::{Source, Trio},
+    http_client::source::{Source, SourceKeys},
     rule::RuleError,
     secret::Secret,
     section::section,
@@ -66,8 +66,8 @@ section! {
 }
 
 impl BasicAuth {
-    fn username(&self) -> Trio<'static> {
-        Trio {
+    fn username(&self) -> SourceKeys<'static> {
+        SourceKeys {
             section: "basic_auth",
             key: "username",
             inline: Secret::new(self.username.clone()),
@@ -76,8 +76,8 @@ impl BasicAuth {
         }
     }
 
-    fn password(&self) -> Trio<'static> {
-        Trio {
+    fn password(&self) -> SourceKeys<'static> {
+        SourceKeys {
             section: "basic_auth",
             key: "password",
             inline: self.password.clone(),
@@ -111,8 +111,8 @@ impl AuthorizationHeader {
         Self { credentials, credentials_file, ..Self::default() }
     }
 
-    fn trio(&self) -> Trio<'static> {
-        Trio {
+    fn source_keys(&self) -> SourceKeys<'static> {
+        SourceKeys {
             section: "authorization",
             key: "credentials",
             inline: self.credentials.clone(),
@@ -123,7 +123,7 @@ impl AuthorizationHeader {
 
     /// Rejects credentials that are set twice, and the scheme `Basic`, which has its own section.
     pub(super) fn check(&self) -> Result<(), RuleError> {
-        self.trio().check_single(
+        self.source_keys().check_single(
             "at most one of authorization credentials & credentials_file must be configured",
         )?;
         if self.scheme.trim().eq_ignore_ascii_case("basic") {
@@ -143,7 +143,7 @@ impl AuthorizationHeader {
         self.scheme = scheme.to_owned();
         Ok(Authorization::Scheme {
             scheme: self.scheme.clone(),
-            credentials: self.trio().source()?,
+            credentials: self.source_keys().source()?,
         })
     }
 }

@@ -10,7 +10,7 @@ use crate::settings::{
     host_name::check_of_url,
     http_client::{
         proxy::{ProxySettings, without_password},
-        source::{Source, Trio},
+        source::{Source, SourceKeys},
     },
     redact,
     rule::RuleError,
@@ -228,8 +228,8 @@ impl OAuth2Settings {
 
     /// Unlike upstream: rejects settings at load with which all of upstream's probes fail.
     fn check_usable(&self) -> Result<(), RuleError> {
-        let (key, trio) = self.trio();
-        if trio.source()?.is_none() && self.is_jwt_bearer() {
+        let (key, source_keys) = self.source_keys();
+        if source_keys.source()?.is_none() && self.is_jwt_bearer() {
             let message = format!(
                 "one of oauth2 {key} & {key}_file must be configured using grant-type={JWT_BEARER}"
             );
@@ -263,11 +263,11 @@ impl OAuth2Settings {
     /// set.
     #[must_use]
     pub fn secret(&self) -> (&'static str, Option<Source>) {
-        let (key, trio) = self.trio();
-        (key, trio.source().unwrap_or_default())
+        let (key, source_keys) = self.source_keys();
+        (key, source_keys.source().unwrap_or_default())
     }
 
-    fn trio(&self) -> (&'static str, Trio<'static>) {
+    fn source_keys(&self) -> (&'static str, SourceKeys<'static>) {
         let (key, inline, file, reference) = if self.is_jwt_bearer() {
             (
                 "client_certificate_key",
@@ -283,13 +283,13 @@ impl OAuth2Settings {
                 &self.client_secret_ref,
             )
         };
-        let trio = Trio {
+        let source_keys = SourceKeys {
             section: "oauth2",
             key,
             inline: inline.clone(),
             file: file.clone(),
             reference: reference.clone(),
         };
-        (key, trio)
+        (key, source_keys)
     }
 }

@@ -53,7 +53,7 @@ pub async fn read_file(path: &Path) -> io::Result<String> {
 }
 
 /// Three keys of which at most one can be set: the value, a file, or a name in a secret manager.
-pub(super) struct Trio<'k> {
+pub(super) struct SourceKeys<'k> {
     /// The key of the section, for the position of errors; `key` is that of the value.
     pub(super) section: &'k str,
     pub(super) key: &'k str,
@@ -62,7 +62,7 @@ pub(super) struct Trio<'k> {
     pub(super) reference: String,
 }
 
-impl Trio<'_> {
+impl SourceKeys<'_> {
     /// Rejects more than one of the three with the message `too_many`.
     pub(super) fn check_single(&self, too_many: &str) -> Result<(), RuleError> {
         let set = [
