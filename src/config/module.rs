@@ -54,11 +54,11 @@ section! {
     /// The keys of a module.
     #[derive(Debug)]
     pub(super) struct ModuleKeys {
-        /// Name of the prober, whose section is used; required.
+        /// Name of the prober; its section is used. Required.
         prober: String,
         /// Timeout of a probe. The scrape timeout minus `--timeout-offset` applies if it is shorter.
         timeout: GoDuration,
-        /// Exports the metrics that blackbox_exporter lacks too.
+        /// Also exports metrics that blackbox_exporter does not have.
         #[key(extension)]
         extra_metrics: bool = true,
         /// The sections of the probers.

@@ -41,7 +41,7 @@ section! {
         pub query_name: QueryName as NameText,
         /// Record type to query, in capitals, such as `A`, `SOA` or `HTTPS`.
         pub query_type: RecordType as EmptyIsDefault = RecordType::ANY,
-        /// Sets the flag RD: the server resolves the name recursively.
+        /// Sets the flag RD (recursion desired).
         pub recursion_desired: bool = true,
         /// Response codes that are accepted, in capitals; an empty list accepts none.
         pub valid_rcodes: Named<Vec<Rcode>> = vec![Rcode::NOERROR].into(),
@@ -71,12 +71,12 @@ section! {
     /// type and data, separated by tabs.
     #[derive(Debug, Clone, PartialEq, Eq)]
     pub struct RecordRules {
-        /// Fails if a record matches one of the patterns. An empty section passes.
+        /// Fails if a record matches any of the patterns. An empty section passes.
         pub fail_if_matches_regexp: Vec<Named<Regexp>>,
-        /// Fails unless all records match all patterns: the opposite of the name, as in
+        /// Fails unless every record matches all patterns, which is the opposite of the name, as in
         /// blackbox_exporter. An empty section passes.
         pub fail_if_all_match_regexp: Vec<Named<Regexp>>,
-        /// Fails if a record does not match one of the patterns. An empty section fails.
+        /// Fails unless every record matches all patterns. An empty section fails.
         pub fail_if_not_matches_regexp: Vec<Named<Regexp>>,
         /// Fails if no record matches any of the patterns. An empty section fails.
         pub fail_if_none_matches_regexp: Vec<Named<Regexp>>,

@@ -14,10 +14,10 @@ use crate::{
 };
 
 section! {
-    /// Settings of the grpc prober, which asks the health service of a gRPC server.
+    /// Settings of the grpc prober, which calls the health service of a gRPC server.
     #[derive(Debug, Clone, PartialEq)]
     pub struct GrpcProber {
-        /// Service to ask for; empty means the server as a whole.
+        /// Service to check; empty means the server as a whole.
         pub service: Named<String>,
         /// Uses TLS.
         pub tls: bool,

@@ -42,10 +42,10 @@ section! {
         /// The address family to prefer.
         #[key(group)]
         pub ip: IpSettings,
-        /// Leaves the name of the target to the proxy to resolve; there are no metrics of its
-        /// resolution then.
+        /// Lets the proxy resolve the name of the target; the metrics of name resolution are then
+        /// absent.
         pub skip_resolve_phase_with_proxy: bool,
-        /// Deprecated: the opposite of `follow_redirects`, over which it takes precedence.
+        /// Deprecated: the opposite of `follow_redirects`; takes precedence over it.
         no_follow_redirects: Option<bool>,
         /// Fails if the final response came over TLS.
         pub fail_if_ssl: Named<bool>,
@@ -53,16 +53,16 @@ section! {
         pub fail_if_not_ssl: Named<bool>,
         /// Request method, sent as written.
         pub method: Method as MethodName = Method::GET,
-        /// Request headers, which replace those that the client sends by default. `Host` also sets
-        /// the TLS server name if `tls_config` has none; an empty `User-Agent` sends none.
+        /// Request headers, which replace the default headers. `Host` also sets the TLS server name
+        /// if `tls_config` has none; an empty `User-Agent` removes the header.
         pub headers: RequestHeaders,
-        /// Fails if the body matches one of the patterns.
+        /// Fails if the body matches any of the patterns.
         pub fail_if_body_matches_regexp: Vec<Named<Regexp>>,
-        /// Fails if the body does not match one of the patterns.
+        /// Fails unless the body matches all patterns.
         pub fail_if_body_not_matches_regexp: Vec<Named<Regexp>>,
-        /// Fails if the CEL expression over `body` is true, or cannot be evaluated.
+        /// Fails if the CEL expression over `body` is true or cannot be evaluated.
         pub fail_if_body_json_matches_cel: Option<Named<CelProgram>>,
-        /// Fails if the CEL expression over `body` is false, or cannot be evaluated.
+        /// Fails if the CEL expression over `body` is false or cannot be evaluated.
         pub fail_if_body_json_not_matches_cel: Option<Named<CelProgram>>,
         /// Fails if a value of the header matches the pattern.
         pub fail_if_header_matches: Vec<HeaderMatcher> => HeaderMatcher,
@@ -81,8 +81,8 @@ section! {
         compression_name: CompressionName,
         /// Maximum size of the decompressed body; 0 means no limit.
         pub body_size_limit: ByteSize,
-        /// Uses only HTTP/3. Requires `enable_http2: false`, no proxy, and TLS 1.3 within the
-        /// versions of `tls_config`.
+        /// Uses only HTTP/3. Requires `enable_http2: false`, no proxy, and a `tls_config` that
+        /// allows TLS 1.3.
         pub enable_http3: bool,
         /// The compression that `compression_name` means.
         #[key(built)]

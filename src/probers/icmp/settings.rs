@@ -23,11 +23,11 @@ section! {
         pub ip: IpSettings,
         /// Address to send from.
         pub source_ip_address: Option<IpAddr> as SourceAddress,
-        /// Bytes after the ICMP header; 0 sends a text of 28 bytes.
+        /// Payload size in bytes; 0 sends the default text of 28 bytes.
         pub payload_size: Option<usize> as PayloadSize,
-        /// Forbids routers to fragment the request (IPv4).
+        /// Sets the flag DF, so that routers do not fragment the request (IPv4).
         pub dont_fragment: bool,
-        /// Time to live or hop limit of the request, up to 255; 0 means that of the system.
+        /// TTL or hop limit of the request, at most 255; 0 means the default of the system.
         pub ttl: Option<u8> as Ttl = Some(DEFAULT_TTL),
     }
 }

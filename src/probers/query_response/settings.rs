@@ -32,19 +32,17 @@ section! {
         pub expect: Option<Regexp>,
         /// Bytes to read and compare.
         pub expect_bytes: Bytes,
-        /// Labels of `probe_expect_info`, taken from the match of `expect`.
+        /// Labels of `probe_expect_info`, from the match of `expect`.
         pub labels: Vec<Label> => Label,
-        /// Text to send, followed by a line feed. `$1`, `${1}` and `${name}` stand for parts of the
-        /// match of `expect`, and `$$` for a dollar sign.
+        /// Text to send, followed by a line feed. `$1`, `${1}` and `${name}` are replaced by
+        /// capture groups of `expect`, and `$$` by a dollar sign.
         pub send: Bytes,
         /// Sends exactly the bytes of `send`, without the line feed.
         #[key(extension)]
         pub skip_newline_on_send: bool,
-        /// Starts TLS on the connection. Data that the peer sent before, and no step has read, is
-        /// discarded.
+        /// Starts TLS on the connection. Unread data is discarded.
         pub starttls: bool,
-        /// Prints nothing of the data that the step sends, expects and receives; not together with
-        /// `labels`.
+        /// Redacts the data that the step sends, expects and receives; not together with `labels`.
         #[key(extension)]
         pub secret: bool,
     }
@@ -58,7 +56,8 @@ section! {
     pub struct Label {
         /// Name of the label; required.
         pub name: String,
-        /// Value of the label; `$1`, `${1}` and `${name}` stand for parts of the match of `expect`.
+        /// Value of the label; `$1`, `${1}` and `${name}` are replaced by capture groups of
+        /// `expect`.
         pub value: String,
     }
 }

@@ -22,14 +22,14 @@ section! {
     /// configured.
     #[derive(Debug, Clone, PartialEq)]
     pub struct WebsocketProber {
-        /// The settings of the client: `basic_auth`, `authorization`, the bearer keys and
-        /// `tls_config` take effect. A file with credentials that cannot be read counts as empty.
+        /// HTTP client settings; only `basic_auth`, `authorization`, the bearer keys and
+        /// `tls_config` take effect. A credentials file that cannot be read is treated as empty.
         pub http_config: HttpClientSettings => HttpClientSettings,
         /// Request headers. `Upgrade`, `Connection`, `Sec-WebSocket-Key` and `Sec-WebSocket-Version`
         /// are rejected.
         pub headers: AddedHeaders => HeaderValues,
         /// Steps of the dialogue; without any, the probe succeeds once the server accepts the
-        /// upgrade. A step expects or sends one message each.
+        /// upgrade. Each step expects or sends one message.
         pub query_response: QueryResponse => Step,
         /// The address family to prefer.
         #[key(group)]

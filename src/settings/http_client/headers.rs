@@ -24,7 +24,7 @@ section! {
         pub values: Vec<String>,
         /// Values that are not printed.
         pub secrets: Vec<Secret>,
-        /// Files with a value each; white space around the value is removed.
+        /// Files that contain one value each; surrounding white space is removed.
         pub files: Vec<PathBuf>,
     }
 }

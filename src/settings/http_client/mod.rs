@@ -44,8 +44,8 @@ section! {
         /// The proxy.
         #[key(group)]
         pub proxy: ProxySettings,
-        /// Headers that are added to the request. Headers that belong to the protocol or have a key
-        /// of their own are rejected.
+        /// Headers that are added to the request. Headers of the protocol, and headers with a
+        /// separate key, are rejected.
         pub http_headers: AddedHeaders => HeaderValues,
         /// The value of the header `Authorization`, unless `oauth2` or the request sets it.
         #[key(built)]

@@ -24,8 +24,8 @@ section! {
         pub proxy_url: Option<ProxyUrl> as EmptyIsNone,
         /// Comma-separated hosts that are reached without `proxy_url`.
         pub no_proxy: NoProxy,
-        /// Takes the proxy and the exceptions from `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` (or
-        /// lower case) in the environment of the exporter; not together with `proxy_url`.
+        /// Uses the environment variables `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` (or lower
+        /// case) of the exporter; not together with `proxy_url`.
         pub proxy_from_environment: bool,
         /// Headers of the CONNECT request.
         pub proxy_connect_header: BTreeMap<String, Vec<Secret>>,
