@@ -63,7 +63,7 @@ pub(super) async fn follow(
         let request = requests.request(&hop, &cookies, is_framed, proxy.as_ref()).await?;
         hide_credentials(context, request.headers());
         let response = exchange(context, connection, request, measurements).await?;
-        requests.note_answer(&hop, response.status);
+        requests.discard_rejected_token(&hop, response.status);
         let repeatable = !hop.with_body || requests.is_body_repeatable();
         let Some(location) = location(&response, repeatable) else {
             return Ok(Final { response, over_tls, proxy, limit_reached: false });

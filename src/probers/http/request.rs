@@ -128,7 +128,7 @@ impl<'p> Requests<'p> {
     }
 
     /// Notes the status of the response to a hop: a rejected token is not used again.
-    pub(super) fn discard_if_rejected(&self, hop: &Hop, status: StatusCode) {
+    pub(super) fn discard_rejected_token(&self, hop: &Hop, status: StatusCode) {
         if let (Some(source), Some(token), true) =
             (&self.prober.token_source, &self.token, hop.with_credentials)
         {
