@@ -18,7 +18,7 @@ VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
 BRANCH = $(shell git rev-parse --abbrev-ref HEAD 2>/dev/null || echo unknown)
 REVISION = $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 
-# The programs that `make bench` and `make accuracy` run.
+# Programs that `make bench` and `make accuracy` run.
 HARNESS = target/release/cost
 ACCURACY = target/release/accuracy
 
@@ -152,8 +152,8 @@ bench-micro: setup ## Benchmark the parts of a probe
 	$(CARGO) bench --locked --bench probe
 
 .PHONY: parity
-parity: setup ## Compare with a real blackbox_exporter, BLACKBOX=<binary> (RECORD=1 updates the recorded answers)
-	@test -n "$(BLACKBOX)" || { echo 'make parity needs BLACKBOX=<path of the binary of blackbox_exporter 0.28.0>' >&2; exit 1; }
+parity: setup ## Compare with a real blackbox_exporter, BLACKBOX=<binary> (RECORD=1 updates the recorded results)
+	@test -n "$(BLACKBOX)" || { echo 'make parity requires BLACKBOX=<path of the binary of blackbox_exporter 0.28.0>' >&2; exit 1; }
 	BLACKBOX="$(BLACKBOX)" $(if $(RECORD),RECORD=1) $(CARGO) test --locked --test it -- parity dialects
 
 .PHONY: image

@@ -56,7 +56,7 @@ pub(super) fn draw(results: &Results) -> String {
 
 fn legend(svg: &mut String, results: &Results) {
     let title =
-        "How far readings are off: reported against the kernel's stamps of the probe's packets";
+        "Error of reported times, compared with kernel timestamps of the packets of the probe";
     writeln!(svg, r#"<text x="{LEFT}" y="18" font-size="14">{title}</text>"#).ok();
     let mut x = LEFT;
     for (exporter, colour) in results.exporters.iter().zip(COLOURS) {
@@ -70,8 +70,8 @@ fn legend(svg: &mut String, results: &Results) {
         x += 170.0;
     }
     let notes = [
-        "Up: share of readings (http connect, processing and tls, dns request, icmp rtt) that are off by no more.",
-        "Solid: all of them. Dotted: without tls, into which some count their own cryptography.",
+        "Vertical: share of readings (http connect, processing and tls, dns request, icmp rtt) with at most this error.",
+        "Solid: all readings. Dotted: without tls, which can include the cryptography of the exporter.",
     ];
     for (note, y) in notes.iter().zip([62, 78]) {
         writeln!(svg, r#"<text x="{LEFT}" y="{y}">{note}</text>"#).ok();
