@@ -1,4 +1,4 @@
-//! Prints diagnostics with an excerpt of the line that they are about.
+//! Renders diagnostics with an excerpt of their source line.
 
 use std::ops::Range;
 
@@ -25,7 +25,7 @@ pub(super) enum Severity {
     Warning,
 }
 
-/// Stands for every part of a line that is not shown.
+/// Replacement of the parts of a line that are not shown.
 const HIDDEN: &str = "…";
 
 impl<'f> Lines<'f> {
@@ -37,7 +37,8 @@ impl<'f> Lines<'f> {
         Self { file, lines: text.split(['\n', '\r']).map(str::to_owned).collect() }
     }
 
-    /// The diagnostic as compilers print them; `width` is that of the terminal, if there is one.
+    /// Renders a diagnostic in the format of compilers; `width` is that of the terminal, if there
+    /// is one.
     pub(super) fn show(
         &self,
         severity: Severity,
@@ -77,7 +78,7 @@ impl<'f> Lines<'f> {
     }
 }
 
-/// An excerpt of a line, and the bytes of it that a diagnostic is about.
+/// Returns an excerpt of a line, and the bytes of it to mark.
 ///
 /// It shows the indentation, the keys of the path, and [`HIDDEN`] in place of everything else: any
 /// value, comment or other key may be a secret, and the path is printed anyway.

@@ -6,11 +6,11 @@ use crate::{
     settings::explain::{Statement, Topic},
 };
 
-/// The column at which sentences begin.
+/// Column at which sentences begin.
 const INDENT: usize = 11;
 
-/// The page for the module `name` of `file`. `offset` is what is taken off scrape timeouts, in
-/// seconds; `width` is that of the terminal, if there is one.
+/// Renders the description of the module `name` of `file`. `offset` is subtracted from scrape
+/// timeouts, in seconds; `width` is that of the terminal, if there is one.
 pub(super) fn shown(
     name: &str,
     module: &Module,

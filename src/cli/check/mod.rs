@@ -1,4 +1,4 @@
-//! `probe_exporter check`: what is wrong with a file of modules, and what a module does.
+//! The command `check`: validates configuration files, or describes a module.
 
 mod excerpt;
 mod explanation;
@@ -25,20 +25,20 @@ use crate::{
 /// Files to check, and the output.
 #[derive(Debug, PartialEq)]
 pub struct Check {
-    /// The files of modules; none means that which a start would take.
+    /// The configuration files. If empty, the default of the server is used.
     pub(super) files: Vec<PathBuf>,
     /// A web config file.
     pub(super) web: Option<PathBuf>,
-    /// The module to explain.
+    /// The module to describe.
     pub(super) explain: Option<String>,
-    /// Seconds that the server takes off scrape timeouts.
+    /// Seconds that the server subtracts from scrape timeouts.
     pub(super) timeout_offset: f64,
-    /// True if the output has colours.
+    /// Use of colours.
     pub(super) color: ColorChoice,
 }
 
 impl Check {
-    /// Checks all of it, and says what came out.
+    /// Runs the command and returns its exit code.
     #[must_use]
     pub fn run(&self) -> ExitCode {
         let mut output = Output::new(self.color);
@@ -53,7 +53,7 @@ impl Check {
         outcomes.into_iter().chain(web).max().unwrap_or(ExitStatus::Success).into()
     }
 
-    /// Checks a file of modules.
+    /// Checks a configuration file.
     fn modules(&self, file: Option<&Path>, output: &mut Output) -> ExitStatus {
         let source = match Source::read(file) {
             Ok(source) => source,
@@ -68,13 +68,13 @@ impl Check {
             return self.explain(&config, module, &source.name, output);
         }
         let modules = humanize::count(config.modules().count(), "module");
-        // Relative to the working directory, as a probe opens them.
+        // Relative to the working directory, like in a probe.
         let unreadable = unreadable_files(&source.bytes, Path::new(""));
         let warnings = [config.warnings(), &unreadable].concat();
         pass(&lines, &source.name, &modules, warnings, output)
     }
 
-    /// Says what the module does, if there is one of that name.
+    /// Describes the module `name`.
     fn explain(&self, config: &Config, name: &str, file: &str, output: &mut Output) -> ExitStatus {
         let Some(module) = config.module(name) else {
             let names: Vec<_> = config.modules().map(|(name, _)| name).collect();
@@ -135,17 +135,17 @@ fn show_errors(
     ExitStatus::Failure
 }
 
-/// Prints the errors of a file for a command that needs it without errors.
+/// Prints the errors of a file, for a command that cannot run with them.
 pub(super) fn show_errors_of(source: &Source, error: &ConfigError, output: &mut Output) {
     show_errors(&Lines::of(&source.name, &source.bytes), error, &source.name, output);
 }
 
-/// Warns of the files that are named and cannot be read. They are no errors: they may come later, and
-/// those who check need not be those who may read keys.
+/// Returns warnings about named files that cannot be read. They are not errors: a file may be
+/// created later, and the user may lack the permissions of the exporter.
 fn unreadable_files(text: &[u8], folder: &Path) -> Vec<Diagnostic> {
     let warn = |NamedFile { location, name }: NamedFile| {
         let file = folder.join(&name);
-        // Anything but a plain file, such as a pipe, may make whoever opens it wait.
+        // Opening a special file, such as a pipe, can block.
         let opened = fs::metadata(&file)
             .and_then(|found| if found.is_file() { File::open(&file).map(drop) } else { Ok(()) });
         let error = opened.err()?;
@@ -155,7 +155,7 @@ fn unreadable_files(text: &[u8], folder: &Path) -> Vec<Diagnostic> {
     named_files(text).into_iter().filter_map(warn).collect()
 }
 
-/// Shows what is surprising about a file that can be used, and sums up.
+/// Prints the warnings and the summary of a valid file.
 fn pass(
     lines: &Lines<'_>,
     file: &str,

@@ -1,4 +1,4 @@
-//! Why a QUIC connection is over.
+//! Failures of QUIC connections.
 
 use std::io;
 
@@ -64,27 +64,27 @@ impl QuicConnection {
         }
     }
 
-    /// The failure of a system call; `doing` says what was tried, without the address.
-    pub(super) fn trouble(&self, doing: &str, error: &io::Error) -> Failure {
+    /// Returns the failure of a system call. `doing` describes the call, without the address.
+    pub(super) fn io_failure(&self, doing: &str, error: &io::Error) -> Failure {
         let address = self.addresses.from;
         connect::failure(Call::Exchange, address, &format!("{doing} {address}"), error)
             .in_stage(self.stage())
     }
 
-    /// The failure of a datagram that was not delivered.
+    /// Returns the failure if a datagram was not delivered.
     pub(super) fn undelivered(&self, error: &DeliveryError) -> Failure {
         let peer = self.addresses.from;
         let doing = format!("sending to {peer}");
         icmp_error::failure(&self.socket, error, self.stage(), &doing, peer.ip())
     }
 
-    /// Why the connection is over, if it is; `seen` is what TLS has seen so far while it shakes
-    /// hands.
+    /// Returns the failure that ended the connection. `seen` is the TLS session, if the handshake
+    /// has not completed.
     #[must_use]
     pub(super) fn ending(&self, seen: Option<&TlsSession>) -> Failure {
-        let complaint = self.broken.as_ref().and_then(|broken| broken.complaint.as_deref());
-        // Whoever is past the handshake has seen certificates.
-        if let Some(failure) = self.tls.failure(&self.engine, seen, complaint) {
+        let tls_error = self.broken.as_ref().and_then(|broken| broken.tls_error.as_deref());
+        // TLS failures come first: they contain the result of certificate verification.
+        if let Some(failure) = self.tls.failure(&self.engine, seen, tls_error) {
             return failure;
         }
         let failed = |reason, message: &str| Failure::new(self.stage(), reason, message);

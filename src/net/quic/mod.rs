@@ -1,7 +1,7 @@
-//! QUIC connections (RFC 9000) over our own sockets, so that datagrams bear the kernel's stamps.
+//! QUIC connections (RFC 9000) over our own sockets, for kernel timestamps of datagrams.
 //!
-//! The protocol is quiche's, which does no input or output: here its datagrams are moved and its
-//! timers kept, in the task of the probe itself, and never more than one step at a time.
+//! The protocol is implemented by quiche, which does no input or output. This module sends and
+//! receives its datagrams and runs its timers, step by step, in the task of the probe.
 
 mod failure;
 mod parameters;
@@ -38,7 +38,7 @@ pub struct QuicConnection {
     burst: u32,
     /// True if the next datagrams are retransmissions.
     repeating: bool,
-    /// True if the clock has noted the last datagram that was sent.
+    /// True if the clock has recorded the last sent datagram.
     last_send_noted: bool,
     sends: u64,
     arrival: Option<Timestamp>,
@@ -48,18 +48,18 @@ pub struct QuicConnection {
 /// The application protocol of a connection.
 #[derive(Debug, Clone, Copy)]
 pub struct Application {
-    /// The error code that the peer is told at the end, when nothing is wrong.
+    /// The error code that is sent when the connection is closed without an error.
     pub no_error: u64,
     /// Describes an error code that the peer sends.
     pub describe: fn(u64) -> AppError,
 }
 
-/// An error code of an application protocol, as the peer sends it.
+/// An error code of an application protocol that the peer sent.
 #[derive(Debug, Clone, Copy)]
 pub struct AppError {
     /// Its name in the protocol.
     pub name: &'static str,
-    /// The reason that it stands for.
+    /// The reason of the failure.
     pub reason: Reason,
     /// Its meaning.
     pub meaning: &'static str,
@@ -69,8 +69,8 @@ pub struct AppError {
 #[derive(Debug)]
 struct Broken {
     error: quiche::Error,
-    /// The error of BoringSSL, if it was TLS.
-    complaint: Option<String>,
+    /// The error of BoringSSL, if TLS failed.
+    tls_error: Option<String>,
 }
 
 /// Maximum number of datagrams that are received before an acknowledgement is sent.
@@ -80,18 +80,18 @@ const MAX_BURST: u32 = 16;
 const MAX_SENDS: u32 = 64;
 
 impl QuicConnection {
-    /// Prepares a connection to `address`, for an application protocol; nothing is sent yet.
+    /// Prepares a connection to `address` for an application protocol. Sends nothing.
     ///
     /// # Errors
-    /// A failure of the stage [`Stage::Connect`], or of [`Stage::Tls`] when the settings cannot be
-    /// used.
+    /// A failure of the stage [`Stage::Connect`], or of [`Stage::Tls`] if the settings are
+    /// unusable.
     pub async fn open(
         context: &Context,
         client: &TlsClient,
         address: SocketAddr,
         (request, application): (Handshake<'_>, Application),
     ) -> Result<Self, Failure> {
-        let born = Timestamp::now();
+        let created_at = Timestamp::now();
         let socket = dial::udp(context, address, &SocketOptions::default())?;
         #[cfg(target_os = "linux")]
         drop(forbid_fragments(&socket, address));
@@ -103,7 +103,7 @@ impl QuicConnection {
             engine,
             tls,
             socket,
-            clock: WireClock::manual(born),
+            clock: WireClock::manual(created_at),
             addresses: quiche::RecvInfo { from: address, to: local },
             buffer: vec![0; parameters::MAX_DATAGRAM].into_boxed_slice(),
             application,
@@ -116,14 +116,13 @@ impl QuicConnection {
         })
     }
 
-    /// Shakes hands with the peer. The wait for it is in the first lap of the
-    /// [clock](Self::clock).
+    /// Performs the handshake. Its duration is in the first lap of the [clock](Self::clock).
     ///
-    /// `seen` is cleared, and set as soon as the server has sent its certificates, also when the
-    /// handshake fails or is cut off afterwards.
+    /// `seen` is cleared, and set as soon as the server has sent its certificates, also if the
+    /// handshake then fails or is cancelled.
     ///
     /// # Errors
-    /// A failure of the stage [`Stage::Connect`] until something came from the peer, then of
+    /// A failure of the stage [`Stage::Connect`] until a datagram is received, then of
     /// [`Stage::Tls`].
     pub async fn handshake(
         &mut self,
@@ -137,13 +136,13 @@ impl QuicConnection {
             describe_handshake(peer, clock.so_far(), has_certificates.load(Ordering::Relaxed))
         });
         while !self.engine.is_established() {
-            let moved_on = self.step_on(seen.as_ref()).await;
-            // At once, since this future may not be polled again.
+            let stepped = self.step_on(seen.as_ref()).await;
+            // Immediately, because this future may not be polled again.
             if seen.is_none() {
                 *seen = self.tls.take_verdict();
                 has_certificates.store(seen.is_some(), Ordering::Relaxed);
             }
-            moved_on?;
+            stepped?;
             if self.arrival().is_some() {
                 context.enter(Stage::Tls);
             }
@@ -154,24 +153,24 @@ impl QuicConnection {
         Ok(())
     }
 
-    /// The account of the connection.
+    /// The times of the connection.
     #[must_use]
     pub fn clock(&self) -> &WireClock {
         &self.clock
     }
 
-    /// The protocol itself. Whatever it has to send leaves with the next [flush](Self::flush).
+    /// The protocol implementation. Its data is sent by the next [flush](Self::flush).
     pub fn engine(&mut self) -> &mut quiche::Connection {
         &mut self.engine
     }
 
-    /// When the last datagram arrived.
+    /// The time of the last received datagram.
     #[must_use]
     pub fn arrival(&self) -> Option<Timestamp> {
         self.arrival
     }
 
-    /// When the last datagram was sent: as it left, once something has come and the kernel says so.
+    /// The time of the last sent datagram: its kernel timestamp, if one was received.
     #[must_use]
     pub fn last_send(&self) -> Option<Timestamp> {
         self.socket.last_send()
@@ -183,11 +182,11 @@ impl QuicConnection {
         self.sends
     }
 
-    /// Waits for one datagram or timer, and processes it. What the engine has to send is sent first.
-    /// Cancelling this loses nothing.
+    /// Sends pending data, then waits for one datagram or timer and processes it. Cancellation
+    /// loses no data.
     ///
     /// # Errors
-    /// A failure when the connection is over.
+    /// A failure if the connection has ended.
     pub async fn step(&mut self) -> Result<(), Failure> {
         self.step_on(None).await
     }
@@ -196,9 +195,9 @@ impl QuicConnection {
         consume_budget().await;
         if self.burst > 0 && self.burst < MAX_BURST && !self.is_over() {
             match self.socket.try_event(&mut self.buffer) {
-                Ok(Some(event)) => return self.take_in(Ok(event)),
+                Ok(Some(event)) => return self.receive(Ok(event)),
                 Ok(None) => {}
-                Err(error) => return self.take_in(Err(error)),
+                Err(error) => return self.receive(Err(error)),
             }
         }
         self.flush().await?;
@@ -214,13 +213,13 @@ impl QuicConnection {
                 return Ok(());
             }
         };
-        self.take_in(event)
+        self.receive(event)
     }
 
-    /// Sends what the engine has to send.
+    /// Sends the pending data of the engine.
     ///
     /// # Errors
-    /// A failure when the system refuses to send it.
+    /// A failure if the operating system does not send it.
     pub async fn flush(&mut self) -> Result<(), Failure> {
         self.burst = 0;
         let mut packet = [0; parameters::MAX_SENT_DATAGRAM];
@@ -229,9 +228,10 @@ impl QuicConnection {
             let packet = packet.get(..length).unwrap_or_default();
             let mark = match self.socket.send(packet).await {
                 Ok(mark) => mark,
-                // A full queue of this host loses a datagram as a network does: it is sent again.
+                // A datagram that a full queue of this host drops is retransmitted, like one lost
+                // in the network.
                 Err(error) if error.raw_os_error() == Some(libc::ENOBUFS) => continue,
-                Err(error) => return Err(self.trouble("sending to", &error)),
+                Err(error) => return Err(self.io_failure("sending to", &error)),
             };
             self.sends += 1;
             self.last_send_noted = !self.repeating;
@@ -259,21 +259,21 @@ impl QuicConnection {
         }
     }
 
-    fn take_in(&mut self, event: io::Result<Event>) -> Result<(), Failure> {
+    fn receive(&mut self, event: io::Result<Event>) -> Result<(), Failure> {
         let arrival = match event {
             Ok(Event::Arrival(arrival)) => arrival,
             Ok(Event::Undelivered(undelivered)) => {
                 self.clock.note_end(Timestamp::now());
                 return Err(self.undelivered(&undelivered));
             }
-            Err(error) => return Err(self.trouble("waiting for a response from", &error)),
+            Err(error) => return Err(self.io_failure("waiting for a response from", &error)),
         };
         self.burst += 1;
         self.note(&arrival);
-        // What is longer than we have agreed to take, the engine would find damaged.
+        // A datagram above the advertised maximum size was truncated and would be invalid.
         if !arrival.truncated {
             let datagram = self.buffer.get_mut(..arrival.length).unwrap_or_default();
-            // An empty one is none of QUIC's.
+            // QUIC has no empty datagrams.
             if !datagram.is_empty()
                 && let Err(error) = self.engine.recv(datagram, self.addresses)
             {
@@ -295,11 +295,11 @@ impl QuicConnection {
     }
 
     fn note_broken(&mut self, error: quiche::Error) {
-        let complaint = QuicTls::take_complaint();
-        self.broken.get_or_insert(Broken { error, complaint });
+        let tls_error = QuicTls::take_complaint();
+        self.broken.get_or_insert(Broken { error, tls_error });
     }
 
-    /// Returns whether the connection is over. Received data may not be taken yet.
+    /// Returns true if the connection has ended. Received data may still be unread.
     #[must_use]
     pub fn is_over(&self) -> bool {
         self.broken.is_some()
@@ -312,7 +312,7 @@ impl QuicConnection {
 impl Drop for QuicConnection {
     /// Closes the connection, because the peer would otherwise keep its state until its idle timeout.
     fn drop(&mut self) {
-        // An engine that is closed already has said so.
+        // Fails if the engine is already closed.
         let _ = self.engine.close(true, self.application.no_error, b"");
         let mut packet = [0; parameters::MAX_SENT_DATAGRAM];
         for _ in 0..MAX_BURST {
@@ -324,7 +324,7 @@ impl Drop for QuicConnection {
     }
 }
 
-/// Makes the kernel send datagrams whole or not at all, as QUIC requires (RFC 9000, section 14).
+/// Disables fragmentation of sent datagrams, as QUIC requires (RFC 9000, section 14).
 #[cfg(target_os = "linux")]
 fn forbid_fragments(socket: &WireDatagram, peer: SocketAddr) -> io::Result<()> {
     use rustix::net::sockopt::{
@@ -339,7 +339,7 @@ fn forbid_fragments(socket: &WireDatagram, peer: SocketAddr) -> io::Result<()> {
     Ok(set?)
 }
 
-/// Describes how far a handshake came.
+/// Describes the progress of an incomplete handshake.
 fn describe_handshake(peer: SocketAddr, lap: Lap, has_certificates: bool) -> String {
     match lap.received {
         0 => format!("QUIC handshake with {peer} not completed: no response"),
@@ -353,9 +353,10 @@ fn describe_handshake(peer: SocketAddr, lap: Lap, has_certificates: bool) -> Str
     }
 }
 
-/// Waits until a moment; forever if there is none.
+/// Waits until `timer`, or forever if there is none.
 async fn until(timer: Option<Instant>) {
-    // Timers of the runtime are a millisecond coarse and may be early; the engine does nothing then.
+    // Timers of the runtime have a resolution of one millisecond and may be early; the engine then
+    // does nothing.
     const COARSE: Duration = Duration::from_millis(1);
     match timer {
         Some(moment) => tokio::time::sleep_until(moment.max(Instant::now() + COARSE)).await,

@@ -4,10 +4,10 @@ use boring::ssl::SslContextBuilder;
 
 use crate::net::http::limits::READ_AHEAD;
 
-/// Maximum number of bytes on a stream that the server opens, and maximum number of such streams:
+/// Maximum number of bytes on a stream that the server opens, and maximum number of these streams.
 /// HTTP/3 uses three.
-const UNASKED: u64 = 64 << 10;
-const UNASKED_STREAMS: u64 = 8;
+const MAX_SERVER_STREAM_DATA: u64 = 64 << 10;
+const MAX_SERVER_STREAMS: u64 = 8;
 
 /// Maximum size of a received datagram in bytes: that of Ethernet.
 pub(super) const MAX_DATAGRAM: usize = 1500;
@@ -25,11 +25,11 @@ pub(super) fn set_up(tls: SslContextBuilder) -> quiche::Result<quiche::Config> {
     config.set_max_connection_window(read_ahead);
     config.set_initial_max_stream_data_bidi_local(read_ahead);
     config.set_max_stream_window(read_ahead);
-    config.set_initial_max_stream_data_uni(UNASKED);
-    config.set_initial_max_streams_uni(UNASKED_STREAMS);
+    config.set_initial_max_stream_data_uni(MAX_SERVER_STREAM_DATA);
+    config.set_initial_max_streams_uni(MAX_SERVER_STREAMS);
     config.set_disable_active_migration(true);
-    // The deadline of the probe is the only clock that gives up; there is nothing to be spread over
-    // time in a single request; and what is there to keep peers honest may upset those that are not.
+    // No idle timeout, because the deadline of the probe applies. No pacing, because there is only
+    // one request. No greasing, because some servers do not tolerate it.
     config.set_max_idle_timeout(0);
     config.enable_pacing(false);
     config.grease(false);
