@@ -144,7 +144,7 @@ mod tests {
 
     #[test]
     fn rejects_invalid_sizes() {
-        for (written, complaint) in [
+        for (written, expected) in [
             ("", "is not a size"),
             ("B", "is not a size"),
             ("1..5KB", "is not a size"),
@@ -153,12 +153,12 @@ mod tests {
             ("10kB", "unknown unit 'kB'"),
             ("10iB", "unknown unit 'iB'"),
             ("10 MB", "unknown unit ' MB'"),
-            ("1MB1KiB", "mixes units"),
+            ("1MB1KiB", "mixes the spellings"),
             ("8EB", "is too large"),
             ("99999999999999999999EB", "is too large"),
         ] {
             let error = written.parse::<ByteSize>().unwrap_err();
-            assert!(error.contains(complaint), "{written}: {error}");
+            assert!(error.contains(expected), "{written}: {error}");
         }
     }
 }

@@ -143,8 +143,11 @@ mod tests {
         for (headers, expected) in [
             (json!({"upgrade": {"values": ["h2c"]}}), "headers.upgrade: the upgrade sets"),
             (json!({"SEC-websocket-key": {}}), "headers.SEC-websocket-key: the upgrade sets"),
-            (json!({"X": {"values": ["a", "b\nc"]}}), "headers.X.values[1]: the value of 'X'"),
-            (json!({"a b": {}}), "headers.\"a b\": 'a b' is not a header name"),
+            (
+                json!({"X": {"values": ["a", "b\nc"]}}),
+                "headers.X.values[1]: the value of header 'X'",
+            ),
+            (json!({"a b": {}}), "headers.\"a b\": 'a b' is not a valid header name"),
         ] {
             let error = parse(json!({"headers": headers})).check_use().unwrap_err().to_string();
             assert!(error.starts_with(expected), "{error}");

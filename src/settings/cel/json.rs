@@ -177,7 +177,7 @@ mod tests {
         for (json, reason) in [
             (nested(200), "recursion limit"),
             (format!("[{}1]", "1,".repeat(MAX_VALUES)), "more than 1000000 values"),
-            (" ".repeat(MAX_SIZE + 1), "longer than"),
+            (" ".repeat(MAX_SIZE + 1), "larger than"),
             (String::new(), "EOF"),
             ("1e999".to_owned(), "out of range"),
             ("{} x".to_owned(), "trailing"),

@@ -243,7 +243,7 @@ mod tests {
         assert!(!format!("{settings:?}").contains("pass@"));
         for bad in ["127.0.0.1:3128", "proxy:3128", "ftp://proxy", "proxy"] {
             let error = parse(json!({"proxy_url": bad})).unwrap_err();
-            assert!(error.contains("not a proxy"), "{error}");
+            assert!(error.contains("invalid proxy URL"), "{error}");
         }
     }
 }

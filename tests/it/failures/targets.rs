@@ -15,7 +15,8 @@ fn invalid_host_names_are_reported() {
 
 pub(super) fn rows() -> Vec<Row> {
     const URL: &str = "is not a host name or an IP address: it is a URL; write 127.0.0.1";
-    const NUMBERS: &str = "it has only numbers; an IPv4 address has four numbers from 0 to 255";
+    const NUMBERS: &str =
+        "all its labels are numbers; an IPv4 address has four numbers from 0 to 255";
     const STAR: &str = "it contains '*'; a host name has letters, digits, '-', '_' and '.'";
     let dns = "query_name: example";
     let long = format!("{}.example:80", "a".repeat(64));

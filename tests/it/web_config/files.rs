@@ -105,7 +105,11 @@ const WRONG_FILES: &[(&str, &str, &str)] = &[
         "server.key",
         "2:14: tls_server_config.cert_file: ... server.key: expected a certificate, found",
     ),
-    ("server.pem", "empty.pem", "3:13: tls_server_config.key_file: ... empty.pem: the content is empty"),
+    (
+        "server.pem",
+        "empty.pem",
+        "3:13: tls_server_config.key_file: ... empty.pem: the content is empty",
+    ),
 ];
 
 /// The further keys of a `tls_server_config`, in lines 4 and 5.
@@ -206,7 +210,7 @@ fn surprising_settings_cause_warnings() {
         ),
         (
             tls_section("  client_auth_type: RequireAndVerifyClientCert\n"),
-            "any authority that the system trusts",
+            "any CA that the system trusts",
         ),
         (
             tls_section("  client_auth_type: RequestClientCert\n  client_allowed_sans: [x]\n"),
