@@ -30,7 +30,7 @@ pub(super) enum Difference {
     /// The policies of a certificate are malformed, and nothing in the chain depends on policies.
     Policies,
     /// Name constraints apply to IP addresses, which BoringSSL does not support. They are checked
-    /// by our [`name_constraints`](crate::net::tls::name_constraints).
+    /// by our [`name_constraints`].
     AddressConstraint,
 }
 
