@@ -21,11 +21,11 @@ pub struct Findings {
 #[derive(Debug)]
 pub struct Hop {
     /// Start of the exchange. `None` means the start of the probe.
-    pub begun: Option<Instant>,
+    pub started_at: Option<Instant>,
     /// URL of the request. `None` if the target is enough to identify it.
     pub url: Option<String>,
     /// Summary of the response, for example `HTTP/1.1 200`.
-    pub answer: Option<String>,
+    pub response: Option<String>,
     /// The TLS session, if TLS was used.
     pub tls: Option<TlsSession>,
 }
@@ -45,9 +45,9 @@ impl Findings {
     pub fn of_exchange(
         phases: &Phases<impl Phase>,
         tls: Option<TlsSession>,
-        answer: Option<String>,
+        response: Option<String>,
     ) -> Self {
-        let hop = Hop { begun: None, url: None, answer, tls };
+        let hop = Hop { started_at: None, url: None, response, tls };
         let mut findings = Self { hops: vec![hop], spans: Vec::new() };
         findings.add_spans("", phases);
         findings

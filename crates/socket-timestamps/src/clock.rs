@@ -54,7 +54,7 @@ impl Lap {
     /// Late bytes that belong to an earlier exchange, such as session tickets of TLS 1.3, do not
     /// count.
     #[must_use]
-    pub fn answer_time(&self) -> Duration {
+    pub fn response_time(&self) -> Duration {
         match self.last_byte.zip(self.first_send) {
             Some((last, send)) => self.waiting.min(last.since(send)),
             None => self.waiting,
@@ -181,7 +181,7 @@ impl State {
 
     /// Returns true if the next bytes are the first of an answer. Their arrival must be kept apart
     /// from that of the bytes after them.
-    pub(crate) fn awaits_answer(&self) -> bool {
+    pub(crate) fn awaits_response(&self) -> bool {
         self.last_arrival.is_none() || !self.unanswered.is_empty()
     }
 
@@ -191,7 +191,7 @@ impl State {
     /// to have arrived before the latest send. Otherwise a long answer that came early would be
     /// read byte by byte.
     pub(crate) fn read_limit(&self, max: usize) -> usize {
-        if self.awaits_answer() { max.min(1 << self.stale_reads.min(20)) } else { max }
+        if self.awaits_response() { max.min(1 << self.stale_reads.min(20)) } else { max }
     }
 
     pub(crate) fn note_send(&mut self, time: Timestamp, length: usize) {
@@ -288,10 +288,10 @@ mod tests {
         state.note_send(started + 20 * MS, 1);
         state.note_arrival(started + 14 * MS, 1);
         assert_eq!(state.lap.waiting, 4 * MS);
-        assert!(state.awaits_answer(), "the second send has no answer yet");
+        assert!(state.awaits_response(), "the second send has no answer yet");
         state.note_arrival(started + 26 * MS, 1);
         assert_eq!(state.lap.waiting, 10 * MS);
-        assert!(!state.awaits_answer());
+        assert!(!state.awaits_response());
     }
 
     #[test]
@@ -343,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn late_bytes_of_an_earlier_exchange_are_not_part_of_the_answer_time() {
+    fn late_bytes_of_an_earlier_exchange_are_not_part_of_the_response_time() {
         let (started, mut state) = new_state();
         state.note_send(started + 10 * MS, 1);
         let _ = std::mem::take(&mut state.lap);
@@ -352,7 +352,7 @@ mod tests {
         state.note_arrival(started + 40 * MS, 1);
         state.note_arrival(started + 105 * MS, 1);
         assert_eq!(state.lap.waiting, 35 * MS);
-        assert_eq!(state.lap.answer_time(), 5 * MS);
+        assert_eq!(state.lap.response_time(), 5 * MS);
     }
 
     #[test]

@@ -87,7 +87,7 @@ impl WireStream {
     /// peer.write_all(b"!").await?;
     /// assert_eq!(stream.read_u8().await?, b'!');
     /// let lap = stream.clock().lap();
-    /// println!("the peer took {:?}", lap.answer_time());
+    /// println!("the peer took {:?}", lap.response_time());
     /// # Ok(())
     /// # }
     /// ```

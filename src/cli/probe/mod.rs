@@ -195,7 +195,7 @@ mod tests {
             url: Some(url.to_owned()),
             address: Some("192.0.2.1:80".to_owned()),
             start: Duration::ZERO,
-            answer: Some("HTTP/1.1 302".to_owned()),
+            response: Some("HTTP/1.1 302".to_owned()),
             tls: None,
             phases: phases.iter().map(phase).collect(),
         }

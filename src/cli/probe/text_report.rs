@@ -77,9 +77,9 @@ fn hop_text(
     };
     let mut text = wrapped(&format!("{BOLD}{what}{BOLD:#}{address}"), width, "", "  ");
     text.push_str(&waterfall::bars(&hop.phases, report.duration, names, width));
-    if let Some(answer) = &hop.answer {
+    if let Some(response) = &hop.response {
         text.push_str(&wrapped(
-            &escaped(answer),
+            &escaped(response),
             width,
             &format!("  {DIM}response{DIM:#}  "),
             INDENT,

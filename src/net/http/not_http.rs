@@ -56,7 +56,7 @@ const REQUESTS: [&[u8]; 6] = [b"GET /", b"POST /", b"HEAD /", b"PUT /", b"GET ht
 
 /// Texts of servers that received a plain request and expected TLS: Go and Caddy, nginx, Apache,
 /// Tomcat, Webmin.
-const WORDS_ABOUT_TLS: [&str; 5] = [
+const TLS_REQUIRED_TEXTS: [&str; 5] = [
     "sent an HTTP request to an HTTPS server",
     "plain HTTP request was sent to HTTPS port",
     "speaking plain HTTP to an SSL-enabled server port",
@@ -65,12 +65,12 @@ const WORDS_ABOUT_TLS: [&str; 5] = [
 ];
 
 /// Number of bytes of a page that are searched for them.
-const SEARCHED: usize = 4 << 10;
+const MAX_SEARCHED: usize = 4 << 10;
 
 /// Returns whether the page of a response says that the server expected TLS.
-pub(crate) fn wants_tls(page: &[u8]) -> bool {
-    let start = page.get(..SEARCHED).unwrap_or(page);
-    WORDS_ABOUT_TLS.iter().any(|words| memmem::find(start, words.as_bytes()).is_some())
+pub(crate) fn requires_tls(page: &[u8]) -> bool {
+    let start = page.get(..MAX_SEARCHED).unwrap_or(page);
+    TLS_REQUIRED_TEXTS.iter().any(|words| memmem::find(start, words.as_bytes()).is_some())
 }
 
 /// Describes bytes that arrived in place of an HTTP response.

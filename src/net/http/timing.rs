@@ -98,7 +98,7 @@ impl ExchangeTiming {
         match &self.watch {
             Watch::Http1(head) => head
                 .first_read()
-                .map(|lap| Answered { processing: lap.answer_time(), first_byte: lap.last_byte }),
+                .map(|lap| Answered { processing: lap.response_time(), first_byte: lap.last_byte }),
             Watch::Framed(stream) => {
                 stream.head().map(|head| Answered::framed(stream.sent(), head))
             }

@@ -81,7 +81,7 @@ impl QuicConnection {
     /// Returns the failure that ended the connection. `seen` is the TLS session, if the handshake
     /// has not completed.
     #[must_use]
-    pub(super) fn ending(&self, seen: Option<&TlsSession>) -> Failure {
+    pub(super) fn end_failure(&self, seen: Option<&TlsSession>) -> Failure {
         let tls_error = self.broken.as_ref().and_then(|broken| broken.tls_error.as_deref());
         // TLS failures come first: they contain the result of certificate verification.
         if let Some(failure) = self.tls.failure(&self.engine, seen, tls_error) {

@@ -202,7 +202,7 @@ impl QuicConnection {
         }
         self.flush().await?;
         if self.is_over() {
-            return Err(self.ending(seen));
+            return Err(self.end_failure(seen));
         }
         let timer = self.engine.timeout_instant().map(Instant::from_std);
         let event = tokio::select! {
@@ -295,7 +295,7 @@ impl QuicConnection {
     }
 
     fn note_broken(&mut self, error: quiche::Error) {
-        let tls_error = QuicTls::take_complaint();
+        let tls_error = QuicTls::take_tls_error();
         self.broken.get_or_insert(Broken { error, tls_error });
     }
 

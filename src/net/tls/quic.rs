@@ -78,18 +78,18 @@ impl QuicTls {
 
     /// Takes BoringSSL's error from the queue of this thread, so that no other connection reports
     /// it.
-    pub(in crate::net) fn take_complaint() -> Option<String> {
+    pub(in crate::net) fn take_tls_error() -> Option<String> {
         let errors = ErrorStack::get();
         let first = errors.errors().first()?;
         Some(first.reason().unwrap_or("unknown reason").to_owned())
     }
 
-    /// Returns the failure of a connection that TLS ended; `complaint` is BoringSSL's error.
+    /// Returns the failure of a connection that TLS ended; `tls_error` is BoringSSL's error.
     pub(in crate::net) fn failure(
         &self,
         connection: &quiche::Connection,
         seen: Option<&TlsSession>,
-        complaint: Option<&str>,
+        tls_error: Option<&str>,
     ) -> Option<Failure> {
         let alert = |error: Option<&quiche::ConnectionError>| {
             let number = error.filter(|error| !error.is_app)?.error_code;
@@ -102,8 +102,8 @@ impl QuicTls {
             let late = seen.is_some() || connection.is_established();
             return Some(of_alert(alert, late, &self.settings));
         }
-        if let Some(complaint) = complaint {
-            return Some(failure::of_engine_error("TLS handshake", complaint));
+        if let Some(tls_error) = tls_error {
+            return Some(failure::of_engine_error("TLS handshake", tls_error));
         }
         let alert = alert_text(alert(connection.local_error())?);
         let message = format!("TLS handshake: ended with the alert \"{alert}\"");

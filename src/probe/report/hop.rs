@@ -20,7 +20,7 @@ pub struct HopReport {
     /// Start of the exchange.
     pub start: Duration,
     /// The response in a few words.
-    pub answer: Option<String>,
+    pub response: Option<String>,
     /// The TLS session, if TLS was used.
     pub tls: Option<TlsSession>,
     /// The phases, ordered by their start.
@@ -50,14 +50,14 @@ pub(in crate::probe) fn hops(
 ) -> Vec<HopReport> {
     let Findings { mut hops, spans } = findings;
     if hops.is_empty() {
-        hops.push(Hop { begun: None, url: None, answer: None, tls: None });
+        hops.push(Hop { started_at: None, url: None, response: None, tls: None });
     }
     let since = |at: Instant| at.saturating_duration_since(start);
     let mut reports: Vec<_> = hops
         .into_iter()
-        .map(|Hop { begun, url, answer, tls }| {
-            let start = begun.map(since).unwrap_or_default();
-            HopReport { url, address: None, start, answer, tls, phases: Vec::new() }
+        .map(|Hop { started_at, url, response, tls }| {
+            let start = started_at.map(since).unwrap_or_default();
+            HopReport { url, address: None, start, response, tls, phases: Vec::new() }
         })
         .collect();
     for Attempt { at, peer } in attempts.into_iter().rev() {
@@ -110,7 +110,7 @@ impl HopReport {
         size_of::<Self>()
             + length(&self.url)
             + length(&self.address)
-            + length(&self.answer)
+            + length(&self.response)
             + self.phases.len() * size_of::<PhaseReport>()
             + certificates.map(|certificate| 2 * certificate.der().len()).sum::<usize>()
     }
@@ -136,8 +136,12 @@ mod tests {
     fn phases_and_addresses_belong_to_the_hop_that_was_running() {
         let start = Instant::now();
         let at = |milliseconds| start + Duration::from_millis(milliseconds);
-        let hop =
-            |begun, url: &str| Hop { begun, url: Some(url.to_owned()), answer: None, tls: None };
+        let hop = |started_at, url: &str| Hop {
+            started_at,
+            url: Some(url.to_owned()),
+            response: None,
+            tls: None,
+        };
         let span = |phase, begun| GroupedSpan {
             group: "",
             span: Span { phase, begun, time: Duration::from_millis(5), incomplete: false },

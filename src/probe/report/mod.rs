@@ -115,7 +115,7 @@ impl ProbeReport {
             failures.for_each(|(_, value)| redactor.redact_prefixes(value));
         }
         for hop in &mut self.hops {
-            hop.url.iter_mut().chain(&mut hop.answer).for_each(|text| redactor.redact(text));
+            hop.url.iter_mut().chain(&mut hop.response).for_each(|text| redactor.redact(text));
         }
         self.metrics.for_each_label(|value| redactor.redact(value));
         self

@@ -60,8 +60,8 @@ fn write_hop(out: &mut String, hop: &HopReport) -> fmt::Result {
     let what = hop.url.as_deref().unwrap_or("Exchange");
     let address = hop.address.as_deref().unwrap_or("no address");
     writeln!(out, "{} at {}", visible(what), visible(address))?;
-    if let Some(answer) = &hop.answer {
-        writeln!(out, "  Response: {}", visible(answer))?;
+    if let Some(response) = &hop.response {
+        writeln!(out, "  Response: {}", visible(response))?;
     }
     for phase in &hop.phases {
         let (start, length) = (phase.start.as_secs_f64(), phase.length.as_secs_f64());

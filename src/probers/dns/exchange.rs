@@ -83,17 +83,18 @@ impl Query<'_> {
                 Ok(message) => Ok(Response { message, is_cut: arrival.truncated }),
                 Err(error) if arrival.truncated => {
                     let what = format!("was cut off, and cannot be read ({error}){CUT_HINT}");
-                    Err(self.unreadable(Reason::TooLarge, &what))
+                    Err(self.invalid_response(Reason::TooLarge, &what))
                 }
                 Err(error) if dns_text::is_truncated(octets) => {
                     let what = format!(
                         "cannot be read: {error}; it is truncated (its TC bit is set): set \
                          transport_protocol to tcp"
                     );
-                    Err(self.unreadable(Reason::Protocol, &what))
+                    Err(self.invalid_response(Reason::Protocol, &what))
                 }
                 Err(error) => {
-                    Err(self.unreadable(Reason::Protocol, &format!("cannot be read: {error}")))
+                    Err(self
+                        .invalid_response(Reason::Protocol, &format!("cannot be read: {error}")))
                 }
             };
         }
@@ -145,18 +146,18 @@ impl Query<'_> {
         context.enter(Stage::Response);
         let receiving = Receiving { context, query: self, bytes: Vec::new() };
         let octets = receiving.message(stream).await?;
-        requesting.stop_at(clock.lap().answer_time());
+        requesting.stop_at(clock.lap().response_time());
         if dns_text::identifier(&octets).is_some_and(|other| other != self.identifier) {
             let what = "is to another question: its identifier differs";
-            return Err(self.unreadable(Reason::Protocol, what));
+            return Err(self.invalid_response(Reason::Protocol, what));
         }
-        Message::parse(&octets)
-            .map(|message| Response { message, is_cut: false })
-            .map_err(|error| self.unreadable(Reason::Protocol, &format!("cannot be read: {error}")))
+        Message::parse(&octets).map(|message| Response { message, is_cut: false }).map_err(
+            |error| self.invalid_response(Reason::Protocol, &format!("cannot be read: {error}")),
+        )
     }
 
     /// Returns the failure of a response that cannot be used.
-    fn unreadable(&self, reason: Reason, what: &str) -> Failure {
+    fn invalid_response(&self, reason: Reason, what: &str) -> Failure {
         let message = format!("The answer of {} {what}", self.server);
         Failure::new(Stage::Response, reason, message)
     }

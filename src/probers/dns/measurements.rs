@@ -134,12 +134,12 @@ impl Measurements for DnsMeasurements {
     }
 
     fn findings(&mut self) -> Findings {
-        let answer = self.response.map(|facts| {
+        let response = self.response.map(|facts| {
             let ResponseFacts { rcode, truncated, answer, authority, additional, .. } = facts;
             let truncated = if truncated { ", truncated" } else { "" };
             format!("{rcode}{truncated}, {answer} answer, {authority} authority, {additional} additional")
         });
-        Findings::of_exchange(&self.connection.phases, self.connection.tls.take(), answer)
+        Findings::of_exchange(&self.connection.phases, self.connection.tls.take(), response)
     }
 }
 

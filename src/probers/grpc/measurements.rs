@@ -115,12 +115,12 @@ impl Measurements for GrpcMeasurements {
 
     fn findings(&mut self) -> Findings {
         let phases = &self.connection.phases;
-        let answer = self.outcome.filter(|_| phases.spent(GrpcPhase::Request).is_some());
-        let answer = answer.map(|Outcome { code, serving }| {
+        let response = self.outcome.filter(|_| phases.spent(GrpcPhase::Request).is_some());
+        let response = response.map(|Outcome { code, serving }| {
             let serving = serving.map(|serving| format!(", {serving}")).unwrap_or_default();
             format!("gRPC status {code}{serving}")
         });
-        Findings::of_exchange(phases, self.connection.tls.take(), answer)
+        Findings::of_exchange(phases, self.connection.tls.take(), response)
     }
 }
 

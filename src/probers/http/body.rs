@@ -83,7 +83,7 @@ const MAX_AT_ONCE: usize = 4 << 20;
 const MAX_DIRECT_READ: usize = 128 << 10;
 
 /// Number of bytes that upstream's decompressor reads before it detects that they are not gzip.
-const LOOKED_AHEAD: usize = 4096;
+const GZIP_READ_AHEAD: usize = 4096;
 
 impl Collector {
     /// For the body of a response to `prober`'s request, which was announced to have `announced`
@@ -178,11 +178,11 @@ impl Collector {
         }
     }
 
-    /// Takes in `piece` until it is used up, or until about `most` bytes came out of it.
+    /// Takes in `piece` until it is used up, or until about `max` bytes came out of it.
     fn decode(
         &mut self,
         piece: &mut Bytes,
-        most: usize,
+        max: usize,
         deadline: Instant,
     ) -> Result<Progress, BodyError> {
         let Some(decoder) = &mut self.decoder else {
@@ -200,8 +200,8 @@ impl Collector {
                 Some(DecodeError::BadStart) => {
                     self.decoder = None;
                     self.bad_start = true;
-                    self.tally.skipped = LOOKED_AHEAD;
-                    return self.decode(piece, most, deadline);
+                    self.tally.skipped = GZIP_READ_AHEAD;
+                    return self.decode(piece, max, deadline);
                 }
                 Some(error) => return Err(BodyError::Decode(error)),
             }
@@ -211,7 +211,7 @@ impl Collector {
                 (false, true) if step.consumed == 0 && step.produced == 0 => {
                     return Err(BodyError::Decode(DecodeError::Corrupt));
                 }
-                _ if produced >= most => return Ok(Progress::More),
+                _ if produced >= max => return Ok(Progress::More),
                 _ if Instant::now() >= deadline => return Err(BodyError::TimedOut),
                 _ => {}
             }

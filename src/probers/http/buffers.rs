@@ -28,16 +28,16 @@ pub(super) fn take(expected: Option<u64>) -> Vec<u8> {
     buffer
 }
 
-/// Makes room for `more` bytes, of which at most `most` can come.
+/// Makes room for `more` bytes, of which at most `max` follow.
 ///
 /// A long body gets room for all that may come at once: only what is written takes memory, whereas
 /// growing step by step would leave behind as much again as the body has.
-pub(super) fn grow(buffer: &mut Vec<u8>, more: usize, most: usize) {
+pub(super) fn grow(buffer: &mut Vec<u8>, more: usize, max: usize) {
     if buffer.capacity() - buffer.len() >= more {
         return;
     }
     if buffer.len() >= LONG {
-        buffer.reserve_exact(most.min(MAX_AT_ONCE).max(more));
+        buffer.reserve_exact(max.min(MAX_AT_ONCE).max(more));
     } else {
         buffer.reserve(more);
     }

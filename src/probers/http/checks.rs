@@ -22,7 +22,7 @@ pub(super) fn status(prober: &HttpProber, status: StatusCode) -> Check {
     } else {
         codes.contains(&i64::from(status.as_u16()))
     };
-    let outcome = judged(valid, Reason::Status, || {
+    let outcome = outcome_of(valid, Reason::Status, || {
         let names: Vec<_> = codes.iter().map(i64::to_string).collect();
         let expected = if names.is_empty() { "2xx".to_owned() } else { names.join(", ") };
         format!("HTTP status {}, expected {expected}", status.as_u16())
@@ -47,14 +47,14 @@ fn header_is_not(rule: &HeaderMatcher, headers: &HeaderMap) -> Result<(), Failur
     let Some(mut values) = header_values(rule, headers)? else { return Ok(()) };
     let matches = values.any(|value| rule.matches(value));
     let message = || format!("The header {} matches '{}'", rule.header, rule.pattern());
-    judged(!matches, Reason::Header, message)
+    outcome_of(!matches, Reason::Header, message)
 }
 
 fn header_is(rule: &HeaderMatcher, headers: &HeaderMap) -> Result<(), Failure> {
     let Some(mut values) = header_values(rule, headers)? else { return Ok(()) };
     let matches = values.any(|value| rule.matches(value));
     let message = || format!("The header {} does not match '{}'", rule.header, rule.pattern());
-    judged(matches, Reason::Header, message)
+    outcome_of(matches, Reason::Header, message)
 }
 
 /// Returns the values of the header of a rule; `None` if it is missing and may be missing.
@@ -84,13 +84,13 @@ pub(super) fn body(
 ) -> Vec<Check> {
     let unwanted = unwanted.iter().enumerate().map(|(index, pattern)| {
         let message = || format!("The body matches '{}'", pattern.as_str());
-        let outcome = judged(!pattern.is_match(body), Reason::Body, message);
+        let outcome = outcome_of(!pattern.is_match(body), Reason::Body, message);
         let name = CheckName::of_entry("fail_if_body_matches_regexp", index);
         Check::new(name.or_given(pattern.name.as_ref()), outcome)
     });
     let wanted = wanted.iter().enumerate().map(|(index, pattern)| {
         let message = || format!("The body does not match '{}'", pattern.as_str());
-        let outcome = judged(pattern.is_match(body), Reason::Body, message);
+        let outcome = outcome_of(pattern.is_match(body), Reason::Body, message);
         let name = CheckName::of_entry("fail_if_body_not_matches_regexp", index);
         Check::new(name.or_given(pattern.name.as_ref()), outcome)
     });
@@ -135,7 +135,7 @@ pub(super) fn version(prober: &HttpProber, version: HttpVersion) -> Option<Check
     let outcome = || {
         let found = version.to_string();
         let message = || format!("HTTP version {found}, expected {}", valid.join(", "));
-        judged(valid.contains(&found), Reason::Version, message)
+        outcome_of(valid.contains(&found), Reason::Version, message)
     };
     (!valid.is_empty()).then(|| Check::new(name, outcome()))
 }
@@ -152,12 +152,12 @@ pub(super) fn tls(prober: &HttpProber, over_tls: bool) -> impl Iterator<Item = C
         ),
     ];
     rules.into_iter().filter(|(_, rule, _, _)| rule.check).map(|(key, rule, good, message)| {
-        let outcome = judged(good, Reason::TlsPresence, || message.to_owned());
+        let outcome = outcome_of(good, Reason::TlsPresence, || message.to_owned());
         Check::new(CheckName::of_key(key).or_given(rule.name.as_ref()), outcome)
     })
 }
 
-fn judged(good: bool, reason: Reason, message: impl FnOnce() -> String) -> Result<(), Failure> {
+fn outcome_of(good: bool, reason: Reason, message: impl FnOnce() -> String) -> Result<(), Failure> {
     if good { Ok(()) } else { Err(failure(reason, message())) }
 }
 

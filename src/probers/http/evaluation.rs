@@ -13,7 +13,7 @@ use crate::{
     diagnostics::{Check, Failure, Reason, Stage, humanize::count},
     net::{
         Context,
-        http::{error::ExchangeError, exchange::Response, not_http::wants_tls},
+        http::{error::ExchangeError, exchange::Response, not_http::requires_tls},
         proxy::Proxy,
     },
     probers::{
@@ -49,16 +49,17 @@ pub(super) async fn evaluate(
     });
     let status_is_good = outcome.take([status]);
     // The rules are not about a page of the proxy itself, or a redirect that is not followed.
-    let is_proxys = proxy.is_some() && response.status == StatusCode::PROXY_AUTHENTICATION_REQUIRED;
-    let is_answer = !limit_reached && !is_proxys;
-    if has_header_rules(prober) && (status_is_good || is_answer) {
+    let is_proxy_response =
+        proxy.is_some() && response.status == StatusCode::PROXY_AUTHENTICATION_REQUIRED;
+    let is_target_response = !limit_reached && !is_proxy_response;
+    if has_header_rules(prober) && (status_is_good || is_target_response) {
         let headers_are_good = outcome.take(checks::headers(prober, &response.headers));
         if status_is_good {
             measurements.patterns =
                 if headers_are_good { CheckState::Passed } else { CheckState::Begun };
         }
     }
-    let rest = (&mut response, over_tls, is_answer);
+    let rest = (&mut response, over_tls, is_target_response);
     evaluate_body(prober, context, rest, &mut outcome, measurements).await;
     context.enter(Stage::Check);
     outcome.take(checks::version(prober, response.version));
@@ -69,7 +70,7 @@ pub(super) async fn evaluate(
 async fn evaluate_body(
     prober: &HttpProber,
     context: &Context,
-    (response, over_tls, is_answer): (&mut Response, bool, bool),
+    (response, over_tls, is_target_response): (&mut Response, bool, bool),
     outcome: &mut Outcome<'_>,
     measurements: &mut HttpMeasurements,
 ) {
@@ -86,17 +87,17 @@ async fn evaluate_body(
     let is_small = response
         .content_length
         .is_some_and(|length| usize::try_from(length).is_ok_and(|length| length <= MAX_INLINE));
-    let adds_patterns = is_answer
+    let adds_patterns = is_target_response
         && is_small
         && prober.compression.is_none()
         && !wants_patterns
         && has_body_patterns(prober);
-    let may_want_tls = !outcome.is_good()
+    let may_require_tls = !outcome.is_good()
         && response.status == StatusCode::BAD_REQUEST
         && !over_tls
         && (is_small || response.content_length.is_none())
         && prober.compression.is_none();
-    let keep = wants_patterns || wants_json || adds_patterns || may_want_tls;
+    let keep = wants_patterns || wants_json || adds_patterns || may_require_tls;
     let collector = Collector::new(prober, keep, response.content_length);
     let body = match read(context, response, collector, measurements).await {
         Ok(body) => Arc::new(body.unwrap_or_default()),
@@ -109,7 +110,7 @@ async fn evaluate_body(
         }
     };
     context.enter(Stage::Check);
-    if may_want_tls && wants_tls(&body) {
+    if may_require_tls && requires_tls(&body) {
         outcome.add("the server says that this port speaks TLS; probe it with https://");
     }
     if wants_patterns && outcome.take_or_fail(match_patterns(prober, context, &body).await) {
@@ -156,7 +157,7 @@ async fn read(
     while !collector.is_complete() {
         if let Some(buffer) = collector.direct_buffer() {
             let read = response.read_into(buffer).await;
-            let length = read.map_err(|error| broken_off(error, measurements))?;
+            let length = read.map_err(|error| incomplete(error, measurements))?;
             if length == 0 {
                 break;
             }
@@ -166,7 +167,7 @@ async fn read(
             continue;
         }
         let piece = response.next_piece().await;
-        let Some(piece) = piece.map_err(|error| broken_off(error, measurements))? else { break };
+        let Some(piece) = piece.map_err(|error| incomplete(error, measurements))? else { break };
         reading.received += u64::try_from(piece.len()).unwrap_or_default();
         let mut rest = Some(piece);
         while let Some(piece) = rest {
@@ -181,7 +182,7 @@ async fn read(
 }
 
 /// Notes that the body is incomplete.
-fn broken_off(error: ExchangeError, measurements: &mut HttpMeasurements) -> ReadError {
+fn incomplete(error: ExchangeError, measurements: &mut HttpMeasurements) -> ReadError {
     measurements.break_transfer();
     ReadError::Connection(redirects::failure(error, "The body broke off"))
 }

@@ -100,8 +100,8 @@ impl HttpMeasurements {
 
     /// Notes that a hop to `url` begins. The URL must not contain secrets.
     pub(super) fn begin_hop(&mut self, url: String) {
-        let begun = (!self.hops.is_empty()).then(Instant::now);
-        self.hops.push(Hop { begun, url: Some(url), answer: None, tls: None });
+        let started_at = (!self.hops.is_empty()).then(Instant::now);
+        self.hops.push(Hop { started_at, url: Some(url), response: None, tls: None });
     }
 
     /// Notes that the request of the current hop is sent next.
@@ -115,7 +115,7 @@ impl HttpMeasurements {
             timing.note_head(response.ends_with_connection(), &mut self.connection.phases);
         }
         if let Some(hop) = self.hops.last_mut() {
-            hop.answer = Some(format!("{} {}", response.version, response.status.as_u16()));
+            hop.response = Some(format!("{} {}", response.version, response.status.as_u16()));
         }
     }
 

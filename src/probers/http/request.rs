@@ -197,7 +197,7 @@ impl<'p> Requests<'p> {
         for (name, value) in self.prober.headers.iter() {
             let name = header_name(name)?;
             let about_body = !hop.with_body && ABOUT_BODY.contains(&name);
-            if OWN.contains(&name) || about_body || !allowed(&name) {
+            if RESERVED.contains(&name) || about_body || !allowed(&name) {
                 continue;
             }
             if name == header::COOKIE {
@@ -256,7 +256,7 @@ impl<'p> Requests<'p> {
 }
 
 /// Headers that the client writes itself; those in a module are used elsewhere, or ignored.
-const OWN: [HeaderName; 5] = [
+const RESERVED: [HeaderName; 5] = [
     header::HOST,
     header::USER_AGENT,
     header::CONTENT_LENGTH,

@@ -9,13 +9,14 @@ use super::{
 use crate::settings::{regexp::Subject, rule::Warning};
 
 /// Headers that are about the transfer, and that rules never see, as in Go.
-const NEVER_SEEN: [&str; 2] = ["Transfer-Encoding", "Trailer"];
+const REMOVED_HEADERS: [&str; 2] = ["Transfer-Encoding", "Trailer"];
 
 /// Headers that the client sets itself, whatever a module says.
-const NEVER_SENT: [&str; 3] = ["Content-Length", "Transfer-Encoding", "Trailer"];
+const IGNORED_HEADERS: [&str; 3] = ["Content-Length", "Transfer-Encoding", "Trailer"];
 
 /// Methods that servers know in capital letters only.
-const METHODS: [&str; 8] = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"];
+const UPPER_CASE_METHODS: [&str; 8] =
+    ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"];
 
 /// Status codes of redirects.
 const REDIRECTS: [i64; 5] = [301, 302, 303, 307, 308];
@@ -118,7 +119,7 @@ impl HttpProber {
         let mut warnings = Vec::new();
         let method = self.method.as_str();
         let upper = method.to_ascii_uppercase();
-        if method != upper && METHODS.contains(&&*upper) {
+        if method != upper && UPPER_CASE_METHODS.contains(&&*upper) {
             let message = format!("'{method}' is sent as it is, and servers know '{upper}'");
             warnings.push(Warning::at("method", message));
         }
@@ -133,7 +134,7 @@ impl HttpProber {
         }
         for (name, value) in self.headers.iter() {
             let mut doubt = |message: &str| warnings.push(Warning::at(["headers", name], message));
-            if NEVER_SENT.iter().any(|known| known.eq_ignore_ascii_case(name)) {
+            if IGNORED_HEADERS.iter().any(|known| known.eq_ignore_ascii_case(name)) {
                 doubt("it is not sent, the client sets it itself");
             }
             if name.eq_ignore_ascii_case("Host")
@@ -171,7 +172,7 @@ fn warnings_of_header_rule(rule: &HeaderMatcher) -> Vec<Warning> {
              blanks"
         );
         warnings.push(Warning::at("header", message));
-    } else if NEVER_SEEN.iter().any(|known| known.eq_ignore_ascii_case(name)) {
+    } else if REMOVED_HEADERS.iter().any(|known| known.eq_ignore_ascii_case(name)) {
         let message = format!("'{name}' is about the transfer, and taken out before rules see it");
         warnings.push(Warning::at("header", message));
     }

@@ -76,8 +76,8 @@ impl Measurements for IcmpMeasurements {
     }
 
     fn findings(&mut self) -> Findings {
-        let answer = self.reply_hop_limit.map(|limit| format!("reply with hop limit {limit}"));
-        Findings::of_exchange(&self.phases, None, answer)
+        let response = self.reply_hop_limit.map(|limit| format!("reply with hop limit {limit}"));
+        Findings::of_exchange(&self.phases, None, response)
     }
 }
 

@@ -120,8 +120,8 @@ impl Measurements for WebsocketMeasurements {
 
     fn findings(&mut self) -> Findings {
         let status = self.progress.as_ref().map(|progress| progress.status);
-        let answer = status.filter(|status| *status != 0).map(|status| format!("HTTP {status}"));
-        Findings::of_exchange(&self.connection.phases, self.connection.tls.take(), answer)
+        let response = status.filter(|status| *status != 0).map(|status| format!("HTTP {status}"));
+        Findings::of_exchange(&self.connection.phases, self.connection.tls.take(), response)
     }
 }
 

@@ -129,7 +129,7 @@ async fn request_upgrade(
     let upgraded = upgrading.await;
     let lap = clock.lap();
     if lap.received > 0 || lap.end.is_some() {
-        requesting.stop_at(lap.answer_time());
+        requesting.stop_at(lap.response_time());
     }
     upgraded
 }

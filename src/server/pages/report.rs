@@ -209,7 +209,7 @@ pub(super) mod tests {
             url: Some("https://web.example/".to_owned()),
             address: Some("192.0.2.1:443".to_owned()),
             start: Duration::ZERO,
-            answer: Some("HTTP/1.1 503".to_owned()),
+            response: Some("HTTP/1.1 503".to_owned()),
             tls: None,
             phases: vec![phase("connect", 1, 4, false), phase("processing", 6, 20, true)],
         };

@@ -154,7 +154,7 @@ fn heading(index: usize, hop: &HopReport, hops: usize) -> Markup {
                         None => "no address",
                     }
                 }
-                @if let Some(answer) = &hop.answer { " " span.answer { (format::untrusted_up_to(answer, MAX_TEXT_BYTES)) } }
+                @if let Some(response) = &hop.response { " " span.answer { (format::untrusted_up_to(response, MAX_TEXT_BYTES)) } }
             }
         }
     }

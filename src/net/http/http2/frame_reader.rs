@@ -45,7 +45,7 @@ pub(super) struct FrameReader {
     state: State,
     begun: bool,
     last: Option<u8>,
-    touched: bool,
+    response_seen: bool,
     consumed: usize,
 }
 
@@ -69,7 +69,7 @@ impl FrameReader {
     pub(super) fn next(&mut self) -> Result<Option<Part>, ExchangeError> {
         loop {
             if let State::Whole(header) | State::Data { header, .. } = self.state {
-                self.touched |= header.is_response() && !self.buffer.is_empty();
+                self.response_seen |= header.is_response() && !self.buffer.is_empty();
             }
             let part = match self.state {
                 State::Header => {
@@ -131,8 +131,8 @@ impl FrameReader {
     }
 
     /// Returns whether any bytes of the response were seen since the last call.
-    pub(super) fn take_touched(&mut self) -> bool {
-        std::mem::take(&mut self.touched)
+    pub(super) fn take_response_seen(&mut self) -> bool {
+        std::mem::take(&mut self.response_seen)
     }
 
     /// Returns how many bytes of DATA frames were taken since the last call, padding included.
@@ -158,7 +158,7 @@ impl FrameReader {
         }
         self.begun = true;
         self.last = Some(header.kind);
-        self.touched |= header.is_response();
+        self.response_seen |= header.is_response();
         self.state = match header.kind {
             DATA if header.has(PADDED) => State::PadLength(header),
             DATA => State::Data { header, left: header.length, padding: 0 },
@@ -315,7 +315,7 @@ mod tests {
         put_frame(&mut other, HEADERS, END_HEADERS, 3, &[0; 20]);
         put_frame(&mut other, WINDOW_UPDATE, 0, STREAM, &[0; 4]);
         let head = frame(HEADERS, END_HEADERS, &[0; 20]);
-        for (bytes, touched) in [
+        for (bytes, response_seen) in [
             (&settings()[..], false),
             (&other[..], false),
             (&head[..8], false),
@@ -327,7 +327,7 @@ mod tests {
         ] {
             reader.buffer.extend_from_slice(bytes);
             while reader.next().unwrap().is_some() {}
-            assert_eq!(reader.take_touched(), touched, "{bytes:?}");
+            assert_eq!(reader.take_response_seen(), response_seen, "{bytes:?}");
         }
     }
 }

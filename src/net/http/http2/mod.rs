@@ -254,7 +254,7 @@ impl Http2 {
     fn next_event(&mut self) -> Result<Option<Event>, ExchangeError> {
         loop {
             let part = self.frames.next();
-            if self.frames.take_touched() {
+            if self.frames.take_response_seen() {
                 self.wire.watch().note_arrival(self.wire.arrival());
             }
             if let Some(frame) = self.frames.take_last() {
@@ -262,7 +262,7 @@ impl Http2 {
             }
             self.control.note_consumed(self.frames.take_consumed(), &mut self.wire.out);
             let Some(part) = part? else { return Ok(None) };
-            let before = self.not_there_yet();
+            let before = self.missing_part();
             let Self { control, decoder, wire, .. } = self;
             let event = match part {
                 Part::Data { stream, payload, ends } => control.data(stream, payload, ends)?,
@@ -277,7 +277,7 @@ impl Http2 {
     }
 
     /// Names the part of the response that has not arrived.
-    fn not_there_yet(&self) -> &'static str {
+    fn missing_part(&self) -> &'static str {
         if self.wire.is_answered { "the end of its response" } else { "the head of its response" }
     }
 
@@ -307,7 +307,7 @@ impl Http2 {
         }
         let read = ready!(read);
         let go_away = self.control.go_away.as_ref();
-        let before = self.not_there_yet();
+        let before = self.missing_part();
         Poll::Ready(match read {
             Ok(true) => Ok(()),
             _ if self.frames.is_text() => Err(error::not_http2(&self.frames.buffer)),

@@ -47,7 +47,7 @@ const PIECE: usize = 16 << 10;
 pub(crate) struct Http3 {
     connection: Box<QuicConnection>,
     /// The part of the control stream that is not sent yet.
-    greeting: BytesMut,
+    control_data: BytesMut,
     upload: Upload,
     peer: PeerStreams,
     frames: FrameReader,
@@ -82,12 +82,12 @@ impl Http3 {
         let mut settings = BytesMut::new();
         put_varint(&mut settings, MAX_FIELD_SECTION_SIZE);
         put_varint(&mut settings, u64::try_from(MAX_HEAD).unwrap_or(u64::MAX));
-        let mut greeting = BytesMut::new();
-        put_varint(&mut greeting, CONTROL);
-        put_frame(&mut greeting, SETTINGS, &settings);
+        let mut control_data = BytesMut::new();
+        put_varint(&mut control_data, CONTROL);
+        put_frame(&mut control_data, SETTINGS, &settings);
         Ok(Self {
             connection,
-            greeting,
+            control_data,
             upload: Upload::new(&parts, body)?,
             peer: PeerStreams::default(),
             frames: FrameReader::new(Place::Request),
@@ -239,7 +239,7 @@ impl Http3 {
                 return Ok(Some(part));
             }
             if self.has_ended {
-                let what = self.not_there_yet();
+                let what = self.missing_part();
                 let message = format!("the stream ends within a frame, before {what}");
                 return if self.frames.is_between_frames() {
                     Ok(None)
@@ -254,7 +254,7 @@ impl Http3 {
             match engine.stream_recv_buf(REQUEST, buffer.limit(PIECE)) {
                 Ok((_, has_ended)) => self.has_ended = has_ended,
                 Err(quiche::Error::StreamReset(code)) => {
-                    return Err(reset(code, self.not_there_yet()));
+                    return Err(reset(code, self.missing_part()));
                 }
                 // Nothing came, or the stream is not open yet.
                 Err(quiche::Error::Done | quiche::Error::InvalidStreamState(_)) => return Ok(None),
@@ -264,7 +264,7 @@ impl Http3 {
     }
 
     /// Names the part of the response that has not arrived.
-    fn not_there_yet(&self) -> &'static str {
+    fn missing_part(&self) -> &'static str {
         if self.answered { "the end of its response" } else { "the head of its response" }
     }
 
@@ -293,11 +293,11 @@ impl Http3 {
 
     /// Sends as much of the request as the peer takes by now.
     async fn upload(&mut self) -> Result<(), ExchangeError> {
-        self.greet()?;
+        self.open_control_stream()?;
         while !self.upload.is_sent() {
             self.upload.fetch().await?;
             let is_taken = self.upload.hand_over(self.connection.engine())?;
-            self.say().await?;
+            self.send_pending().await?;
             if !is_taken {
                 break;
             }
@@ -306,13 +306,13 @@ impl Http3 {
     }
 
     /// Opens the stream about the connection.
-    fn greet(&mut self) -> Result<(), ExchangeError> {
-        if self.greeting.is_empty() {
+    fn open_control_stream(&mut self) -> Result<(), ExchangeError> {
+        if self.control_data.is_empty() {
             return Ok(());
         }
-        match self.connection.engine().stream_send(OUR_CONTROL, &self.greeting, false) {
+        match self.connection.engine().stream_send(OUR_CONTROL, &self.control_data, false) {
             Ok(length) => {
-                self.greeting.advance(length);
+                self.control_data.advance(length);
                 Ok(())
             }
             Err(quiche::Error::Done | quiche::Error::StreamLimit) => Ok(()),
@@ -321,7 +321,7 @@ impl Http3 {
     }
 
     /// Sends what is there of the request.
-    async fn say(&mut self) -> Result<(), ExchangeError> {
+    async fn send_pending(&mut self) -> Result<(), ExchangeError> {
         let before = self.connection.sends();
         self.connection.flush().await?;
         let after = self.connection.sends();

@@ -120,7 +120,7 @@ impl PeerStreams {
                 _ if !self.has_settings => {
                     return Err(broken("it does not begin with its SETTINGS"));
                 }
-                GOAWAY => check_farewell(&payload)?,
+                GOAWAY => check_go_away(&payload)?,
                 _ => {}
             }
         }
@@ -145,7 +145,7 @@ fn check_settings(payload: &[u8]) -> Result<(), ExchangeError> {
 }
 
 /// Checks whether a server that goes away has processed the request.
-fn check_farewell(payload: &[u8]) -> Result<(), ExchangeError> {
+fn check_go_away(payload: &[u8]) -> Result<(), ExchangeError> {
     let first_left_out = Octets::with_slice(payload).get_varint();
     match first_left_out {
         Err(_) => Err(broken("a GOAWAY frame is malformed")),
@@ -177,9 +177,9 @@ mod tests {
     }
 
     #[test]
-    fn a_farewell_says_whether_the_request_was_processed() {
+    fn go_away_contains_the_first_unprocessed_request() {
         for (payload, is_good) in [(&b"\x04"[..], true), (b"\x00", false), (b"", false)] {
-            assert_eq!(check_farewell(payload).is_ok(), is_good, "{payload:?}");
+            assert_eq!(check_go_away(payload).is_ok(), is_good, "{payload:?}");
         }
     }
 }

@@ -87,7 +87,7 @@ impl<'r> HopDocument<'r> {
             url: hop.url.as_deref(),
             address: hop.address.as_deref(),
             start_seconds: seconds(&hop.start),
-            answer: hop.answer.as_deref(),
+            answer: hop.response.as_deref(),
             phases: phases.collect(),
             tls: hop.tls.as_ref().map(TlsDocument::of),
         }

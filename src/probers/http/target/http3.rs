@@ -40,7 +40,7 @@ pub(super) async fn connect(
     let address = if let Some(address) = pinned.address_of(&hop.url) {
         address
     } else {
-        let found = resolve_elsewhere(context, hop.url.hostname(), measurements).await;
+        let found = resolve_redirect_host(context, hop.url.hostname(), measurements).await;
         found.map_err(|failure| hop.blame(failure, pinned.is_host_of(&hop.url)))?
     };
     let (client, server_name) = tls_of(prober, hop, pinned.is_host_of(&hop.url));
@@ -63,7 +63,7 @@ pub(super) async fn connect(
 
 /// Resolves the host of a redirect. As in upstream's HTTP/3 client, IPv4 is preferred, whatever the
 /// module prefers for its target.
-async fn resolve_elsewhere(
+async fn resolve_redirect_host(
     context: &Context,
     host: &str,
     measurements: &mut HttpMeasurements,
