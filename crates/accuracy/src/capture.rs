@@ -90,7 +90,7 @@ impl Capture {
                 return Ok(state.dropped);
             }
         }
-        bail!("the capture does not come to an end")
+        bail!("the packet capture did not finish")
     }
 
     /// The packets to and from this peer.

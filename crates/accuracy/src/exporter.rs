@@ -40,14 +40,14 @@ impl Exporter {
         // blackbox_exporter cannot be told to take any free port and to say which.
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
         let mut process = Process::spawn(stage, program, group.as_ref(), address)
-            .with_context(|| format!("{} cannot be started", program.binary.display()))?;
+            .with_context(|| format!("cannot start {}", program.binary.display()))?;
         let start = Instant::now();
         while TcpStream::connect(address).is_err() {
             if let Some(status) = process.0.try_wait()? {
                 bail!("{} ended: {status}", program.binary.display());
             }
             if start.elapsed() > PATIENCE {
-                bail!("{} does not listen", program.binary.display());
+                bail!("{} does not listen on its port", program.binary.display());
             }
             thread::sleep(Duration::from_millis(10));
         }

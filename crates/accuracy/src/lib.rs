@@ -121,7 +121,9 @@ impl Stage {
                     Some(truth) => {
                         Outcome::Sample(Sample { reported, truth: truth.as_secs_f64(), flow })
                     }
-                    None => Outcome::Failed(format!("these packets bound no {reading}: {flow}")),
+                    None => Outcome::Failed(format!(
+                        "these packets do not contain the start and end of {reading}: {flow}"
+                    )),
                 },
             }
         };
@@ -131,7 +133,7 @@ impl Stage {
     /// Returns an address that was not used recently, so that its packets can be told from others.
     fn address(&mut self, reading: Reading, delay: usize) -> Result<Ipv4Addr> {
         if delay >= self.delays.len() {
-            bail!("there is no delay of index {delay}");
+            bail!("no delay with index {delay}");
         }
         self.addresses = self.addresses.wrapping_add(1);
         let [high, low] = self.addresses.to_be_bytes();
@@ -154,9 +156,9 @@ fn reported(reading: Reading, answer: Result<String>) -> Result<f64, String> {
         Some(1.0) => {}
         Some(_) => {
             let reason = metrics.lines().find(|line| line.starts_with("probe_failure_info"));
-            return Err(format!("the probe failed: {}", reason.unwrap_or("no reason is given")));
+            return Err(format!("the probe failed: {}", reason.unwrap_or("without a reason")));
         }
-        None => return Err("the answer says nothing of success".to_owned()),
+        None => return Err("the response has no probe_success".to_owned()),
     }
     value(&metrics, reading.series()).ok_or_else(|| format!("no {}", reading.series()))
 }

@@ -31,18 +31,19 @@ impl Group {
     /// Makes a group that may use so many thousandths of a processor. The name tells it from
     /// others of this process.
     pub fn limited(name: &str, millicores: u32) -> Result<Self> {
-        let mounted = Mounted::find().context("no control groups for CPU time are mounted here")?;
+        let mounted = Mounted::find()
+            .context("no control group file system with a CPU controller is mounted")?;
         let quota = millicores * (PERIOD_MICROS / 1000);
         let parent = match &mounted {
             Mounted::Legacy(path) => path,
             Mounted::Unified(path) => {
                 fs::write(path.join("cgroup.subtree_control"), "+cpu")
-                    .context("the cpu controller cannot be had below the root group")?;
+                    .context("cannot enable the cpu controller below the root control group")?;
                 path
             }
         };
         let folder = parent.join(format!("{PREFIX}-{}-{name}", process::id()));
-        fs::create_dir(&folder).with_context(|| format!("{} cannot be made", folder.display()))?;
+        fs::create_dir(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
         let group = Self { folder };
         match mounted {
             Mounted::Legacy(_) => {
@@ -98,7 +99,7 @@ impl Mounted {
         }
         let controllers = fs::read_to_string(root.join("cgroup.controllers"))?;
         if !controllers.split_whitespace().any(|controller| controller == "cpu") {
-            bail!("the unified hierarchy has no cpu controller");
+            bail!("control group v2 has no cpu controller");
         }
         Ok(Self::Unified(root.to_owned()))
     }

@@ -17,6 +17,6 @@ fn main() -> std::process::ExitCode {
 
 #[cfg(not(target_os = "linux"))]
 fn main() -> std::process::ExitCode {
-    eprintln!("accuracy: this needs Linux: network namespaces, control groups and time stamps");
+    eprintln!("accuracy: Linux is required (network namespaces, control groups and timestamps)");
     std::process::ExitCode::from(2)
 }

@@ -29,15 +29,15 @@ const ROUTE: &str = "route add 10.0.0.0/8 dev lo src 127.0.0.1";
 /// Moves the calling thread into a namespace with nothing but a loopback interface.
 pub(super) fn enter() -> Result<(), Obstacle> {
     if !rustix::process::geteuid().is_root() {
-        return Err(Obstacle("packets can be captured by root alone".to_owned()));
+        return Err(Obstacle("packet capture requires root".to_owned()));
     }
     unshare(CloneFlags::CLONE_NEWNET)
-        .map_err(|error| Obstacle(format!("no network namespace can be had: {error}")))?;
+        .map_err(|error| Obstacle(format!("cannot create a network namespace: {error}")))?;
     ip("link set lo up")?;
     ip(ROUTE)?;
     for (name, value) in SETTINGS {
         fs::write(format!("/proc/sys/net/ipv4/{name}"), value)
-            .map_err(|error| Obstacle(format!("{name} cannot be set: {error}")))?;
+            .map_err(|error| Obstacle(format!("cannot set {name}: {error}")))?;
     }
     Ok(())
 }
@@ -46,7 +46,7 @@ fn ip(arguments: &str) -> Result<(), Obstacle> {
     let output = Command::new("ip")
         .args(arguments.split(' '))
         .output()
-        .map_err(|error| Obstacle(format!("`ip` (of iproute2) cannot be started: {error}")))?;
+        .map_err(|error| Obstacle(format!("cannot run `ip` (package iproute2): {error}")))?;
     if output.status.success() {
         return Ok(());
     }

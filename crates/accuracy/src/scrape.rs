@@ -79,7 +79,7 @@ fn answer(connection: &mut BufReader<TcpStream>) -> Result<String> {
     let body = match length {
         Some(length) => exactly(connection, length)?,
         None if chunked => chunks(connection)?,
-        None => bail!("an answer without a length: {status}"),
+        None => bail!("the response has no length: {status}"),
     };
     let body = String::from_utf8(body)?;
     if !status.contains(" 200 ") {

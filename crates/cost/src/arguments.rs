@@ -9,14 +9,14 @@ use clap::{Parser, ValueEnum};
 
 use crate::kinds::Kind;
 
-/// Measures what an exporter costs, in turns with another one.
+/// Measures CPU time, memory and start-up of an exporter, alternating with another one.
 #[derive(Debug, Parser)]
 #[command(name = "make bench BENCH_ARGS=…", no_binary_name = false)]
 pub(crate) struct Arguments {
     /// The exporter to measure.
     #[arg(long, value_name = "BINARY", default_value = "target/release/probe_exporter")]
     exporter: PathBuf,
-    /// The exporter to compare with: blackbox_exporter, or another build of ours.
+    /// The exporter to compare with: blackbox_exporter, or another build.
     #[arg(long, value_name = "BINARY")]
     against: Option<PathBuf>,
     /// Parts to measure
@@ -28,7 +28,7 @@ pub(crate) struct Arguments {
     /// Number of concurrent scrapes, for the CPU part
     #[arg(long, value_delimiter = ',', default_value = "1,32,200")]
     pub(crate) at: Vec<usize>,
-    /// Number of rounds of the CPU part; both exporters take a turn in each
+    /// Number of rounds of the CPU part; both exporters run in each
     #[arg(long, default_value_t = 5)]
     pub(crate) rounds: usize,
     /// Duration of a turn, in seconds
@@ -46,7 +46,7 @@ pub(crate) struct Arguments {
     /// Number of starts of each exporter
     #[arg(long, default_value_t = 15)]
     pub(crate) starts: usize,
-    /// Writes all figures into this file, too.
+    /// Also write all figures to this file
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
     /// The flag that `cargo bench` passes to every benchmark.
@@ -61,7 +61,7 @@ pub(crate) enum Section {
     Cpu,
     /// Resident memory, idle and with many probes in flight.
     Memory,
-    /// Process start to first answer.
+    /// Time from process start to the first response.
     Startup,
 }
 

@@ -118,7 +118,7 @@ impl Stage {
         let down: Vec<_> = turn.answers.iter().filter(|answer| !answer.is_up()).collect();
         let failure = down.first().map(|answer| {
             let (count, all) = (down.len(), turn.answers.len());
-            format!("{count} of {all} probes failed, one of them so:\n{}", answer.samples())
+            format!("{count} of {all} probes failed, for example:\n{}", answer.samples())
         });
         let mut latencies: Vec<_> = turn.answers.iter().map(|answer| answer.latency).collect();
         latencies.sort();

@@ -39,12 +39,12 @@ pub(crate) fn measure(arguments: &Arguments, sides: &[&Path]) -> Vec<MemoryRow> 
         rounds.push(sides.iter().map(of_side).collect::<Vec<_>>());
     }
     let mut names = vec![
-        "idle, after one probe of each kind".to_owned(),
-        "of it no page of the binary".to_owned(),
+        "idle after one probe of each kind".to_owned(),
+        "idle, without pages of the binary".to_owned(),
     ];
     for count in &arguments.in_flight {
         names.push(format!("{count} probes in flight"));
-        names.push(format!("{count} probes: the peak"));
+        names.push(format!("{count} probes: peak"));
         names.push(format!("{count} probes: 10 s after they ended"));
         names.push(format!("{count} probes: 10 s after the scrapers left"));
     }

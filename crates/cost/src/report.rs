@@ -64,7 +64,10 @@ fn megabytes(bytes: u64) -> f64 {
 
 /// The title and the names of the columns.
 pub(crate) fn cpu_head(compares: bool) {
-    println!("\nCPU time per probe in µs; floor: a bare exchange + a bare answer to the scraper");
+    println!(
+        "\nCPU time per probe in µs; floor: exchange + response to the scraper with bare system \
+         calls"
+    );
     let other = if compares { "        B    A/B            " } else { "" };
     let against = if compares { "      B/floor" } else { "" };
     println!("kind       at        A{other}     floor            A/floor{against}");
@@ -83,7 +86,7 @@ pub(crate) fn cpu_row(row: &CpuRow) {
         row.against_over_floor.map(|over| format!(" {}", spread(over))).unwrap_or_default(),
     );
     for failure in &row.failures {
-        println!("*** The line above is worthless. {failure}");
+        println!("*** The line above is invalid: {failure}");
     }
 }
 

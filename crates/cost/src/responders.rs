@@ -208,7 +208,7 @@ pub(crate) fn named(address: SocketAddr) -> impl Iterator<Item = String> {
 /// The name server of `hostN-M.bench.test`, at port 53 of 127.0.0.1.
 pub(crate) fn serve_names() {
     let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 53))
-        .expect("port 53: names are measured by make bench-names, as root");
+        .expect("binding port 53 requires root: run make bench-names as root");
     thread::spawn(move || {
         let mut message = [0; 1500];
         while let Ok((length, from)) = socket.recv_from(&mut message) {

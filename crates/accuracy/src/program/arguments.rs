@@ -7,7 +7,7 @@ use clap::Parser;
 use super::condition::Condition;
 use accuracy::Reading;
 
-/// Compares what exporters report with what the packets of their probes say. Needs root.
+/// Compares the times that exporters report with the packets of their probes. Requires root.
 #[derive(Debug, Parser)]
 #[command(name = "accuracy")]
 pub(super) struct Arguments {
@@ -15,7 +15,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "FILE", default_value = "target/release/probe_exporter")]
     pub(super) binary: PathBuf,
 
-    /// Binary of blackbox_exporter, to be measured in alternation
+    /// Binary of blackbox_exporter, measured alternately
     #[arg(long, value_name = "FILE")]
     pub(super) blackbox: Option<PathBuf>,
 
@@ -31,7 +31,7 @@ pub(super) struct Arguments {
     #[arg(long, value_enum, value_delimiter = ',', default_values_t = Reading::ALL)]
     pub(super) readings: Vec<Reading>,
 
-    /// Delays of the peers' answers, in milliseconds
+    /// Response delays of the servers, in milliseconds
     #[arg(long, value_name = "MS", value_delimiter = ',', default_values_t = [0, 5, 20])]
     pub(super) delays: Vec<u64>,
 
@@ -39,7 +39,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "COUNT", default_value_t = 200)]
     pub(super) samples: usize,
 
-    /// Show the packets of readings that are off by more than this
+    /// Show the packets of readings with a larger error than this
     #[arg(long, value_name = "MS")]
     pub(super) explain: Option<f64>,
 
@@ -51,7 +51,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "FILE")]
     pub(super) svg: Option<PathBuf>,
 
-    /// Cargo says this to every benchmark
+    /// The flag that `cargo bench` passes to every benchmark
     #[arg(long, hide = true)]
     bench: bool,
 }

@@ -7,16 +7,16 @@ use accuracy::{Burners, Group};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum Condition {
-    /// One scrape after another, and nothing else to do
+    /// One scrape after another, no other load
     Idle,
     /// 100 scrapes at once
     Crowd,
     /// One scrape after another, while a thread per processor computes
     Busy,
-    /// One scrape after another, the exporter alone limited to 20 thousandths of a processor
+    /// One scrape after another, with the exporter limited to 20 millicores
     #[value(name = "20m")]
     Millicores20,
-    /// The same with 100
+    /// One scrape after another, with the exporter limited to 100 millicores
     #[value(name = "100m")]
     Millicores100,
 }

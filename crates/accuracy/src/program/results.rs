@@ -88,7 +88,8 @@ impl Results {
             })
         });
         let document = Document {
-            about: "errors are reported minus true, in seconds; statistics are of their size",
+            about: "errors are reported time minus true time, in seconds; statistics use absolute \
+                    values",
             samples: self.samples,
             rows: cells.collect(),
         };

@@ -41,10 +41,13 @@ pub(super) fn measure(
     for turn in &mut running {
         if let Some((by_kernel, by_process)) = turn.exporter.timed_arrivals() {
             let name = turn.contender.name;
-            println!("{name}: {by_kernel} arrivals timed by the kernel, {by_process} by itself");
+            println!(
+                "{name}: {by_kernel} packets with kernel timestamps, {by_process} with process \
+                 timestamps"
+            );
         }
         if let Some((periods, stopped)) = turn.exporter.group().and_then(Group::throttling) {
-            println!("{}: stopped in {stopped} of {periods} periods", turn.contender.name);
+            println!("{}: throttled in {stopped} of {periods} periods", turn.contender.name);
         }
     }
     Ok(running.into_iter().flat_map(|turn| turn.cells).collect())

@@ -10,7 +10,7 @@ const HEAD: &str = "     p50 ms  p90 ms  p99 ms  max ms   >1 ms  >10 ms      n";
 
 /// Prints a row for each exporter, reading and delay.
 pub(super) fn print(condition: Condition, cells: &[Cell]) {
-    println!("\n{}: how far readings are off", condition.title());
+    println!("\n{}: measurement errors", condition.title());
     println!("{:18} {:16} {:>5}{HEAD}  failed  discarded", "exporter", "reading", "delay");
     // One below the other, what is to be compared.
     let mut rows: Vec<_> = cells.iter().collect();
@@ -32,7 +32,7 @@ pub(super) fn print(condition: Condition, cells: &[Cell]) {
             cell.discarded
         );
         if let Some(why) = &cell.failure {
-            println!("    the first that failed: {why}");
+            println!("    first failure: {why}");
         }
     }
 }
@@ -40,9 +40,9 @@ pub(super) fn print(condition: Condition, cells: &[Cell]) {
 /// Prints what matters of each condition, over all readings and delays.
 pub(super) fn print_summary(results: &Results) {
     println!(
-        "\nAll readings that both exporters have, that is, without tcp query.\n\
-         The true time of tls is what the peer and the network took. An exporter that counts its own\n\
-         cryptography is charged for it; so the second row of each pair leaves tls out.\n"
+        "\nAll readings that both exporters have (without tcp query).\n\
+         The true time of tls excludes cryptography of the exporter; an exporter that includes it\n\
+         has a larger error. The second row of each pair excludes tls.\n"
     );
     println!("{:26} {:25}{HEAD}", "condition", "exporter");
     for (condition, cells) in &results.conditions {
