@@ -100,19 +100,19 @@ pub(crate) fn secret_value(value: &str) -> Result<HeaderValue, Failure> {
 /// A header's value, without the white space around it.
 pub(crate) fn header_value(name: &str, value: &str) -> Result<HeaderValue, Failure> {
     HeaderValue::from_bytes(value.trim_matches([' ', '\t']).as_bytes()).map_err(|_| {
-        impossible(format!("The value of the header {name} holds a control character"))
+        impossible(format!("the value of the header {name} contains a control character"))
     })
 }
 
 /// A header's name.
 pub(crate) fn header_name(name: &str) -> Result<HeaderName, Failure> {
     HeaderName::from_bytes(name.as_bytes())
-        .map_err(|_| impossible(format!("'{name}' is not the name of a header")))
+        .map_err(|_| impossible(format!("'{name}' is not a valid header name")))
 }
 
 /// The failure of a file that cannot be read.
 pub(crate) fn unusable(what: &str, error: &io::Error) -> Failure {
-    Failure::of_request(Reason::UnusableFile, format!("Cannot read {what}: {error}"))
+    Failure::of_request(Reason::UnusableFile, format!("cannot read {what}: {error}"))
 }
 
 /// The failure of a request that cannot be made.

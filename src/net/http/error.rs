@@ -56,7 +56,7 @@ impl ExchangeError {
     pub(super) fn head_too_large() -> Self {
         let limit = MAX_HEAD >> 10;
         let message =
-            format!("the head of the response is larger than {limit} KiB, which is a fixed limit");
+            format!("the header of the response is larger than {limit} KiB, a fixed limit");
         Self::too_large(message)
     }
 
@@ -78,7 +78,7 @@ impl ExchangeError {
 
     /// The body of the request cannot be read.
     pub(super) fn request_body(error: &(dyn Error + 'static)) -> Self {
-        let message = format!("the body of the request cannot be read: {error}");
+        let message = format!("cannot read the body of the request: {error}");
         Self::in_stage(Stage::Request, Reason::UnusableFile, message)
     }
 

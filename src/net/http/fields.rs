@@ -57,7 +57,7 @@ impl FieldSection {
                 return Ok(());
             }
             Some((b':', _)) => {
-                return Err(malformed("no response has this pseudo-header"));
+                return Err(malformed("this pseudo-header is not allowed in a response"));
             }
             Some(_) => {}
         }
@@ -65,9 +65,9 @@ impl FieldSection {
             return Err(malformed("the name is not in lower case"));
         }
         let known = HeaderName::from_lowercase(name)
-            .map_err(|_| malformed("the name holds a character that is not allowed"))?;
+            .map_err(|_| malformed("the name contains an invalid character"))?;
         let value = HeaderValue::from_maybe_shared(value)
-            .map_err(|_| malformed("the value holds a control character"))?;
+            .map_err(|_| malformed("the value contains a control character"))?;
         if self.headers.len() >= MAX_HEADERS {
             let text = format!("the response has more than {MAX_HEADERS} headers");
             return Err(ExchangeError::too_large(text));
@@ -92,7 +92,7 @@ impl FieldSection {
         let status = number.and_then(|number| StatusCode::from_u16(number).ok());
         let status = status.ok_or_else(|| {
             let text = Quoted(&text);
-            ExchangeError::malformed(format!("the status (pseudo-header \":status\") is {text}"))
+            ExchangeError::malformed(format!("invalid status {text} (pseudo-header \":status\")"))
         })?;
         let content_length = ContentLength::of(&headers);
         Ok(FramedHead { status, headers, content_length })
@@ -158,7 +158,7 @@ mod tests {
             (&[(":status", "200"), ("", "y")], Err("\"\": the name is empty")),
             (
                 &[(":status", "200"), ("x", "a\nb")],
-                Err("\"x\": the value holds a control character"),
+                Err("\"x\": the value contains a control character"),
             ),
             (&[(":status", "200"), ("x", "a\0b")], Err("\"x\"")),
             (&[(":status", "200"), ("x", "a\x7fb")], Err("\"x\"")),

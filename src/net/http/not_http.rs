@@ -38,10 +38,10 @@ const BEGINNINGS: [(&[u8], &str); 39] = [
     (b"ZBXD", "Zabbix"),
     (b"PROXY ", "the PROXY protocol"),
     (b"http/", "HTTP with a version in lower case"),
-    (b"<", "HTML or XML without an HTTP head"),
-    (b"{", "JSON without an HTTP head"),
-    (b"[", "JSON without an HTTP head"),
-    (b"\x1f\x8b", "gzip data without an HTTP head"),
+    (b"<", "HTML or XML without an HTTP header"),
+    (b"{", "JSON without an HTTP header"),
+    (b"[", "JSON without an HTTP header"),
+    (b"\x1f\x8b", "gzip data without an HTTP header"),
     (b"\x05\x00", "SOCKS5"),
     (b"\x05\xff", "SOCKS5"),
     (b"\x03\x00\x00", "RDP"),
@@ -77,19 +77,19 @@ pub(crate) fn requires_tls(page: &[u8]) -> bool {
 pub(crate) fn describe(bytes: &[u8]) -> String {
     if REQUESTS.iter().any(|request| bytes.starts_with(request)) {
         // It may hold secrets, and cut off they would not be found in it.
-        return "the answer is not HTTP but an echo of the request".to_owned();
+        return "the response is not HTTP but an echo of the request".to_owned();
     }
     let begins = Quoted(bytes);
     match protocol(bytes) {
-        Some(name) => format!("the answer is not HTTP but {name}; it begins with {begins}"),
-        None => format!("the answer is not HTTP; it begins with {begins}"),
+        Some(name) => format!("the response is not HTTP but {name}; it begins with {begins}"),
+        None => format!("the response is not HTTP; it begins with {begins}"),
     }
 }
 
 /// Names the protocol that `bytes` begin, if it is known.
 fn protocol(bytes: &[u8]) -> Option<String> {
     if let &[0x15, 3, 0..=4, 0, 2, _, alert, ..] = bytes {
-        return Some(format!("a TLS alert ({}), so this port speaks TLS", alert_text(alert)));
+        return Some(format!("a TLS alert ({}), so this port uses TLS", alert_text(alert)));
     }
     if let [0x14..=0x17, 3, 0..=4, ..] = bytes {
         return Some("TLS".to_owned());

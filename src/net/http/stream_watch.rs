@@ -44,12 +44,12 @@ impl StreamWatch {
         let state = self.state();
         let (over, last) = match state.units {
             Units::Datagrams => {
-                (" over HTTP/3", format!("{} came in all", count(received, "byte")))
+                (" over HTTP/3", format!("received {} in total", count(received, "byte")))
             }
             Units::Frames(Some(frame)) => {
-                ("", format!("the last HTTP/2 frame that came is {frame}"))
+                ("", format!("the last received HTTP/2 frame is {frame}"))
             }
-            Units::Frames(None) => ("", "no HTTP/2 frame came".to_owned()),
+            Units::Frames(None) => ("", "no HTTP/2 frame received".to_owned()),
         };
         if state.is_final {
             return format!("response header received, no end of the response; {last}");

@@ -46,7 +46,7 @@ impl Tail {
 impl fmt::Display for Tail {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (bytes, line) = (count(self.received, "byte"), Quoted(self.last_line()));
-        write!(formatter, "{bytes} came, the last line is {line}")
+        write!(formatter, "received {bytes}, the last line is {line}")
     }
 }
 
@@ -58,11 +58,11 @@ mod tests {
     fn the_last_line_is_shown_however_it_came() {
         let long = "x".repeat(2 * MAX_KEPT);
         for (text, expected) in [
-            ("H", "1 byte came, the last line is \"H\""),
-            ("HTTP/1.1 200 OK\r\n", "17 bytes came, the last line is \"HTTP/1.1 200 OK\""),
-            ("HTTP/1.1 200 OK\r\nA: b\r\nX-C", "26 bytes came, the last line is \"X-C\""),
-            ("HTTP/1.1 200 OK\nA: b\n", "21 bytes came, the last line is \"A: b\""),
-            (&long, &*format!("192 bytes came, the last line is \"{}\"", "x".repeat(MAX_KEPT))),
+            ("H", "received 1 byte, the last line is \"H\""),
+            ("HTTP/1.1 200 OK\r\n", "received 17 bytes, the last line is \"HTTP/1.1 200 OK\""),
+            ("HTTP/1.1 200 OK\r\nA: b\r\nX-C", "received 26 bytes, the last line is \"X-C\""),
+            ("HTTP/1.1 200 OK\nA: b\n", "received 21 bytes, the last line is \"A: b\""),
+            (&long, &*format!("received 192 bytes, the last line is \"{}\"", "x".repeat(MAX_KEPT))),
         ] {
             for size in [1, 3, 1000] {
                 let mut tail = Tail::default();

@@ -75,10 +75,10 @@ impl ExchangeTiming {
         if lap.sent < self.upload.max(1) {
             let body = match self.upload {
                 0 => String::new(),
-                length => format!(" of a request whose body has {}", count(length, "byte")),
+                length => format!(" (the body has {})", count(length, "byte")),
             };
             return format!(
-                "sending the request: {}{body} were sent, and the peer takes no more",
+                "sending the request: {} sent{body}, but the peer does not read more",
                 count(lap.sent, "byte")
             );
         }

@@ -32,7 +32,7 @@ pub(super) fn draw(results: &Results) -> String {
         number(count.div_ceil(columns)) * CELL_HEIGHT + LEGEND_HEIGHT,
     );
     let mut svg = format!(
-        r#"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" font-family="system-ui, sans-serif" font-size="11" fill="{INK}" role="img" aria-label="How far the readings of the exporters are off">
+        r#"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" font-family="system-ui, sans-serif" font-size="11" fill="{INK}" role="img" aria-label="Measurement errors of the exporters">
 "#
     );
     legend(&mut svg, results);

@@ -72,7 +72,7 @@ impl Chunks {
                     }
                     None => return Ok(None),
                     Some(_) => {
-                        let problem = "a chunk of the body is longer or shorter than its size says";
+                        let problem = "the length of a chunk differs from its size line";
                         return Err(ExchangeError::protocol(problem));
                     }
                 },
@@ -99,7 +99,7 @@ impl Chunks {
         };
         within(end, MAX_SIZE_LINE, "size line")?;
         let line = bytes.split_to(end + 1);
-        let bad = || ExchangeError::line("the line with the size of a chunk is malformed", &line);
+        let bad = || ExchangeError::line("malformed size line of a chunk", &line);
         // Go's client insists on CRLF here, and so does the standard.
         let text = line.strip_suffix(b"\r\n").ok_or_else(bad)?;
         if memchr(b'\r', text).is_some() {
@@ -119,7 +119,9 @@ impl Chunks {
         let usual = size.saturating_mul(2).saturating_add(MIN_OVERHEAD);
         self.excess = (self.excess + overhead).saturating_sub(usual);
         if self.excess > MAX_EXCESS {
-            return Err(ExchangeError::protocol("the chunks of the body are hardly any data"));
+            return Err(ExchangeError::protocol(
+                "the chunked body has too much overhead: its chunks are too small",
+            ));
         }
         Ok(Some(size))
     }

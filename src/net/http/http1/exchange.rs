@@ -168,7 +168,7 @@ impl Http1 {
                 Found::Head(head) if !head.is_interim() => return Ok(head),
                 Found::Head(_) => {
                     if self.watch.note_interim() > MAX_INTERIM {
-                        let message = "there are too many interim responses";
+                        let message = "the server sent too many interim responses";
                         return Err(ExchangeError::protocol(message));
                     }
                     continue;
@@ -181,10 +181,10 @@ impl Http1 {
             }
             if self.ended {
                 return Err(self.early_end(if self.read_buffer.is_empty() {
-                    "the connection was closed before there was a response".to_owned()
+                    "the connection was closed without a response".to_owned()
                 } else {
                     let so_far = Quoted(&self.read_buffer);
-                    format!("the connection was closed within the head of the response: {so_far}")
+                    format!("the connection was closed within the response header: {so_far}")
                 }));
             }
             let before = self.read_buffer.len();

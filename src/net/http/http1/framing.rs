@@ -61,7 +61,7 @@ fn is_chunked(headers: &HeaderMap) -> Result<bool, ExchangeError> {
     if encoding.as_bytes().eq_ignore_ascii_case(b"chunked") && encodings.next().is_none() {
         return Ok(true);
     }
-    Err(ExchangeError::line("the transfer encoding is not supported", encoding.as_bytes()))
+    Err(ExchangeError::line("unsupported transfer encoding", encoding.as_bytes()))
 }
 
 /// Returns the length in `Content-Length`, and keeps one such header.

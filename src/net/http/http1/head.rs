@@ -70,7 +70,7 @@ impl Head {
                 }
                 Field::Ignored => {}
                 Field::Malformed if decides_end(line) => {
-                    return Err(ExchangeError::line("the header line is malformed", line));
+                    return Err(ExchangeError::line("malformed header line", line));
                 }
                 Field::Malformed => ignored = ignored.or_else(|| Some(head.slice_ref(line))),
             }

@@ -102,7 +102,7 @@ impl Control {
             return Ok(None);
         }
         if stream != STREAM {
-            let text = format!("DATA for stream {stream}, which no request has opened");
+            let text = format!("DATA on stream {stream}, which is not open");
             return Err(error::broken(text));
         }
         Ok(Some(Event::Data { payload, ends }))
@@ -129,14 +129,14 @@ impl Control {
             RST_STREAM => {
                 let code = sole_number(header, &payload, "RST_STREAM")?;
                 if header.stream == 0 {
-                    return Err(error::broken("RST_STREAM for the whole connection"));
+                    return Err(error::broken("RST_STREAM on stream 0"));
                 }
                 if header.stream == STREAM {
                     return Err(error::reset(ErrorCode(code), before, self.go_away.as_ref()));
                 }
             }
             PUSH_PROMISE => {
-                let text = "it pushes (PUSH_PROMISE), which the exporter's SETTINGS switch off";
+                let text = "PUSH_PROMISE, although the SETTINGS of the exporter disable push";
                 return Err(error::broken(text));
             }
             _ => {}
@@ -158,7 +158,7 @@ impl Control {
         decoder: &mut Decoder,
     ) -> Result<Option<Event>, ExchangeError> {
         if header.stream == 0 {
-            return Err(error::broken("HEADERS for the whole connection"));
+            return Err(error::broken("HEADERS on stream 0"));
         }
         let invalid = || error::broken("a HEADERS frame is too short for its padding");
         let padding =

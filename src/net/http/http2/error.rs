@@ -1,4 +1,4 @@
-//! The reasons why an exchange over HTTP/2 fails, in words.
+//! Errors of an exchange over HTTP/2.
 
 use std::{fmt, io};
 
@@ -23,13 +23,11 @@ impl ErrorCode {
     /// Returns the name, the reason that it stands for, and its meaning where a server says it.
     fn describe(self) -> (&'static str, Reason, &'static str) {
         match self.0 {
-            0x0 => ("NO_ERROR", Reason::Closed, "it is shutting down in good order"),
-            0x1 => (
-                "PROTOCOL_ERROR",
-                Reason::Protocol,
-                "it takes something in the request or its frames for a protocol error",
-            ),
-            0x2 => ("INTERNAL_ERROR", Reason::Closed, "an error inside the server"),
+            0x0 => ("NO_ERROR", Reason::Closed, "graceful shutdown"),
+            0x1 => {
+                ("PROTOCOL_ERROR", Reason::Protocol, "it detected a protocol error in the request")
+            }
+            0x2 => ("INTERNAL_ERROR", Reason::Closed, "internal error of the server"),
             0x3 => (
                 "FLOW_CONTROL_ERROR",
                 Reason::Protocol,
@@ -51,10 +49,8 @@ impl ErrorCode {
                 Reason::Protocol,
                 "it could not decode the headers of the request",
             ),
-            0xa => ("CONNECT_ERROR", Reason::Closed, "the connection behind it failed"),
-            0xb => {
-                ("ENHANCE_YOUR_CALM", Reason::Closed, "it limits the load that a client may cause")
-            }
+            0xa => ("CONNECT_ERROR", Reason::Closed, "the connection of a CONNECT request failed"),
+            0xb => ("ENHANCE_YOUR_CALM", Reason::Closed, "the client causes too much load"),
             0xc => (
                 "INADEQUATE_SECURITY",
                 Reason::TlsIncompatible,
@@ -63,9 +59,9 @@ impl ErrorCode {
             0xd => (
                 "HTTP_1_1_REQUIRED",
                 Reason::Protocol,
-                "it answers this request over HTTP/1.1 only",
+                "it supports only HTTP/1.1 for this request",
             ),
-            _ => ("unknown error code", Reason::Protocol, "the code has no known meaning"),
+            _ => ("unknown error code", Reason::Protocol, "not a defined error code"),
         }
     }
 }
@@ -94,7 +90,7 @@ impl fmt::Display for GoAway {
         if self.debug_data.is_empty() {
             return Ok(());
         }
-        write!(formatter, "; it adds {}", Quoted(&self.debug_data))
+        write!(formatter, "; message: {}", Quoted(&self.debug_data))
     }
 }
 
@@ -108,21 +104,20 @@ pub(super) fn not_http2(beginning: &[u8]) -> ExchangeError {
     const STATUS_LINE: &[u8] = b"HTTP/";
     let compared = beginning.len().min(STATUS_LINE.len());
     if beginning.get(..compared) == STATUS_LINE.get(..compared) {
-        return ExchangeError::protocol("the server answers in HTTP/1, not in HTTP/2")
+        return ExchangeError::protocol("the server responded with HTTP/1 instead of HTTP/2")
             .with_hint_of_http1(true);
     }
     let what = not_http::describe(beginning);
-    ExchangeError::new(Reason::NotHttp, format!("the server does not speak HTTP/2: {what}"))
+    ExchangeError::new(Reason::NotHttp, format!("the server does not use HTTP/2: {what}"))
 }
 
 /// The server reset the stream; `before` names what had not arrived by then.
 pub(super) fn reset(code: ErrorCode, before: &str, go_away: Option<&GoAway>) -> ExchangeError {
     let (_, reason, meaning) = code.describe();
     // For a connection NO_ERROR means a graceful shutdown, for a stream it means nothing.
-    let meaning = if code == ErrorCode::NO_ERROR { "it gives no reason" } else { meaning };
-    let mut text = format!(
-        "the server ended the stream before {before}, by RST_STREAM with {code}: {meaning}"
-    );
+    let meaning = if code == ErrorCode::NO_ERROR { "no reason given" } else { meaning };
+    let mut text =
+        format!("the server reset the stream before {before}: RST_STREAM with {code}: {meaning}");
     if let Some(go_away) = go_away {
         text = format!("{text}; before that it sent {go_away}");
     }
@@ -153,7 +148,7 @@ pub(super) fn closed(before: &str, go_away: Option<&GoAway>) -> ExchangeError {
 
 /// The body is shorter than `Content-Length` by so many bytes.
 pub(super) fn missing(bytes: u64) -> ExchangeError {
-    let text = format!("the response ends {bytes} bytes before the length in Content-Length");
+    let text = format!("the body is {bytes} bytes shorter than its Content-Length");
     ExchangeError::closed(text)
 }
 
@@ -196,16 +191,16 @@ mod tests {
             (u32::MAX, "unknown error code (0xffffffff)", Protocol),
         ] {
             let reset = reset(ErrorCode(code), "its head", None);
-            let failure = reset.clone().failure("The request failed");
+            let failure = reset.clone().failure("the request failed");
             assert_eq!(failure.reason, reason, "{code}");
             assert!(failure.message.contains(name), "{failure}");
             let debug_data = b"too \"many\"\n".to_vec();
             let go_away = GoAway { code: ErrorCode(code), last_stream: 0, debug_data };
             for error in [not_processed(&go_away), closed("x", Some(&go_away))] {
-                let failure = error.failure("The request failed");
+                let failure = error.failure("the request failed");
                 assert_eq!(failure.reason, reason, "{code}");
                 assert!(failure.message.contains(name), "{failure}");
-                assert!(failure.message.ends_with(r#"it adds "too \"many\"\n""#), "{failure}");
+                assert!(failure.message.ends_with(r#"message: "too \"many\"\n""#), "{failure}");
             }
             assert_eq!(reset.needs_http1(), code == 0xd);
         }
@@ -215,9 +210,9 @@ mod tests {
     fn a_failure_from_below_stands_as_it_is() {
         let below = Failure::new(Stage::Tls, Reason::TlsProtocol, "an alert");
         let error = io(&io::Error::other(below.clone()), "its head", None);
-        assert_eq!(error.failure("The request failed"), below);
+        assert_eq!(error.failure("the request failed"), below);
         let reset = io::Error::from(io::ErrorKind::ConnectionReset);
-        let failure = io(&reset, "its head", None).failure("The request failed");
+        let failure = io(&reset, "its head", None).failure("the request failed");
         assert_eq!((failure.stage, failure.reason), (Stage::Response, Reason::Reset));
     }
 }

@@ -153,7 +153,7 @@ impl FrameReader {
         }
         self.buffer.advance(HEADER_SIZE);
         if !self.begun && !matches!(header.kind, SETTINGS | GOAWAY) {
-            let text = "the first frame is not SETTINGS, with which every server begins";
+            let text = "the first frame is not SETTINGS";
             return Err(error::broken(text));
         }
         self.begun = true;
@@ -169,7 +169,7 @@ impl FrameReader {
                 if header.length > MAX_CONTROL_PAYLOAD =>
             {
                 return Err(error::broken(format!(
-                    "a frame about the connection has {} bytes, more than {MAX_CONTROL_PAYLOAD}",
+                    "a control frame has {} bytes, more than {MAX_CONTROL_PAYLOAD}",
                     header.length
                 )));
             }

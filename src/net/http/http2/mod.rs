@@ -134,7 +134,7 @@ impl Http2 {
             let (section, ends) = match self.next_event()? {
                 Some(Event::Section { section, ends }) => (section, ends),
                 Some(Event::Data { .. }) => {
-                    let text = "malformed response: DATA comes before the head";
+                    let text = "malformed response: DATA before HEADERS";
                     return Err(ExchangeError::malformed(text));
                 }
                 None => {
@@ -220,7 +220,7 @@ impl Http2 {
             let length = u64::try_from(piece.len()).unwrap_or(u64::MAX);
             if length > *missing {
                 piece.truncate(usize::try_from(*missing).unwrap_or(usize::MAX));
-                let text = "the body is longer than the length in Content-Length";
+                let text = "the body is longer than its Content-Length";
                 self.failed = Some(ExchangeError::malformed(text));
             }
             *missing = missing.saturating_sub(length);
@@ -278,7 +278,7 @@ impl Http2 {
 
     /// Names the part of the response that has not arrived.
     fn missing_part(&self) -> &'static str {
-        if self.wire.is_answered { "the end of its response" } else { "the head of its response" }
+        if self.wire.is_answered { "the end of the response" } else { "the header of the response" }
     }
 
     /// Waits until more was read; sends meanwhile what there is to be sent.

@@ -15,13 +15,9 @@ pub(crate) const APPLICATION: Application = Application { no_error: 0x100, descr
 /// sends it.
 fn describe(code: u64) -> AppError {
     let (name, reason, meaning) = match code {
-        0x100 => ("H3_NO_ERROR", Reason::Closed, "it ends in good order"),
-        0x101 => (
-            "H3_GENERAL_PROTOCOL_ERROR",
-            Reason::Protocol,
-            "it takes something that it received for a protocol error",
-        ),
-        0x102 => ("H3_INTERNAL_ERROR", Reason::Closed, "an error inside the server"),
+        0x100 => ("H3_NO_ERROR", Reason::Closed, "no error"),
+        0x101 => ("H3_GENERAL_PROTOCOL_ERROR", Reason::Protocol, "it detected a protocol error"),
+        0x102 => ("H3_INTERNAL_ERROR", Reason::Closed, "internal error of the server"),
         0x103 => (
             "H3_STREAM_CREATION_ERROR",
             Reason::Protocol,
@@ -32,12 +28,10 @@ fn describe(code: u64) -> AppError {
             Reason::Protocol,
             "a stream that the connection needs was closed",
         ),
-        0x105 => ("H3_FRAME_UNEXPECTED", Reason::Protocol, "it received a frame out of place"),
+        0x105 => ("H3_FRAME_UNEXPECTED", Reason::Protocol, "it received an unexpected frame"),
         0x106 => ("H3_FRAME_ERROR", Reason::Protocol, "it received a malformed frame"),
-        0x107 => {
-            ("H3_EXCESSIVE_LOAD", Reason::Closed, "it limits the load that a client may cause")
-        }
-        0x108 => ("H3_ID_ERROR", Reason::Protocol, "it received an identifier out of place"),
+        0x107 => ("H3_EXCESSIVE_LOAD", Reason::Closed, "the client causes too much load"),
+        0x108 => ("H3_ID_ERROR", Reason::Protocol, "it received an invalid identifier"),
         0x109 => ("H3_SETTINGS_ERROR", Reason::Protocol, "it received malformed SETTINGS"),
         0x10a => ("H3_MISSING_SETTINGS", Reason::Protocol, "it received no SETTINGS"),
         0x10b => ("H3_REQUEST_REJECTED", Reason::Closed, "it did not process the request"),
@@ -45,21 +39,21 @@ fn describe(code: u64) -> AppError {
         0x10d => {
             ("H3_REQUEST_INCOMPLETE", Reason::Protocol, "the request ended before it was complete")
         }
-        0x10e => ("H3_MESSAGE_ERROR", Reason::Protocol, "it takes the request for malformed"),
-        0x10f => ("H3_CONNECT_ERROR", Reason::Closed, "the connection behind it failed"),
+        0x10e => ("H3_MESSAGE_ERROR", Reason::Protocol, "it considers the request malformed"),
+        0x10f => ("H3_CONNECT_ERROR", Reason::Closed, "the connection of a CONNECT request failed"),
         0x110 => (
             "H3_VERSION_FALLBACK",
             Reason::Protocol,
-            "it answers this request over HTTP/1.1 only; set enable_http3: false in the module",
+            "it supports only HTTP/1.1 for this request; set enable_http3: false in the module",
         ),
         0x200 => (
             "QPACK_DECOMPRESSION_FAILED",
             Reason::Protocol,
             "it could not decode the headers of the request",
         ),
-        0x201 => ("QPACK_ENCODER_STREAM_ERROR", Reason::Protocol, "a fault in header compression"),
-        0x202 => ("QPACK_DECODER_STREAM_ERROR", Reason::Protocol, "a fault in header compression"),
-        _ => ("unknown error code", Reason::Protocol, "the code has no known meaning"),
+        0x201 => ("QPACK_ENCODER_STREAM_ERROR", Reason::Protocol, "an error in header compression"),
+        0x202 => ("QPACK_DECODER_STREAM_ERROR", Reason::Protocol, "an error in header compression"),
+        _ => ("unknown error code", Reason::Protocol, "not a defined error code"),
     };
     AppError { name, reason, meaning }
 }
@@ -68,7 +62,7 @@ fn describe(code: u64) -> AppError {
 pub(super) fn reset(code: u64, before: &str) -> ExchangeError {
     let AppError { name, reason, meaning } = describe(code);
     let text =
-        format!("the server ended the stream before {before}, with {name} ({code:#x}): {meaning}");
+        format!("the server reset the stream before {before}: {name} ({code:#x}): {meaning}");
     ExchangeError::new(reason, text)
 }
 

@@ -120,17 +120,17 @@ impl FrameReader {
         match (self.place, kind) {
             (Place::Request, DATA) => Ok(State::Data(length)),
             (Place::Request, HEADERS) if size > MAX_HEAD => Err(ExchangeError::head_too_large()),
-            (Place::Control, SETTINGS | GOAWAY) if size > MAX_CONTROL_PAYLOAD => {
-                Err(broken(&format!("a frame about the connection has {length} bytes")))
-            }
+            (Place::Control, SETTINGS | GOAWAY) if size > MAX_CONTROL_PAYLOAD => Err(broken(
+                &format!("a control frame has {length} bytes, more than {MAX_CONTROL_PAYLOAD}"),
+            )),
             (Place::Request, HEADERS) | (Place::Control, SETTINGS | GOAWAY) => {
                 Ok(State::Whole(kind, size))
             }
             (_, DATA | HEADERS | SETTINGS | GOAWAY) => {
-                Err(broken(&format!("a frame of type {kind:#x} comes on the wrong stream")))
+                Err(broken(&format!("a frame of type {kind:#x} on the wrong stream")))
             }
             (_, kind) if RESERVED.contains(&kind) => {
-                Err(broken(&format!("HTTP/3 has no frames of type {kind:#x}")))
+                Err(broken(&format!("frame type {kind:#x} is not allowed in HTTP/3")))
             }
             // Types that are not known, and those about pushes, as Go's client does it.
             _ => Ok(State::Skip(length)),

@@ -121,10 +121,10 @@ impl Http3 {
             let block = match self.next_part()? {
                 Some(Part::Whole(_, block)) => block,
                 Some(Part::Data(_)) => {
-                    return Err(broken("the response has a body before its head"));
+                    return Err(broken("DATA before HEADERS"));
                 }
                 None if self.has_ended => {
-                    return Err(broken("the response ends without a head"));
+                    return Err(broken("the response ended without a header"));
                 }
                 None => {
                     self.advance().await?;
@@ -185,9 +185,8 @@ impl Http3 {
                 _ if !self.has_ended => self.advance().await?,
                 None | Some(0) => return Ok(None),
                 Some(missing) => {
-                    let text = format!(
-                        "the response ends {missing} bytes before the length in Content-Length"
-                    );
+                    let text =
+                        format!("the body is {missing} bytes shorter than its Content-Length");
                     return Err(ExchangeError::closed(text));
                 }
             }
@@ -209,7 +208,7 @@ impl Http3 {
             let length = u64::try_from(piece.len()).unwrap_or(u64::MAX);
             if length > *missing {
                 piece.truncate(usize::try_from(*missing).unwrap_or(usize::MAX));
-                self.failed = Some(broken("the body is longer than the length in Content-Length"));
+                self.failed = Some(broken("the body is longer than its Content-Length"));
             }
             *missing = missing.saturating_sub(length);
         }
@@ -221,7 +220,7 @@ impl Http3 {
         match self.next_part()? {
             None => Ok(None),
             Some(_) if self.trailers.is_some() => {
-                Err(broken("the response goes on after its trailers"))
+                Err(broken("the response continues after its trailers"))
             }
             Some(Part::Data(payload)) => Ok(Some(payload)),
             Some(Part::Whole(_, block)) => {
@@ -265,7 +264,7 @@ impl Http3 {
 
     /// Names the part of the response that has not arrived.
     fn missing_part(&self) -> &'static str {
-        if self.answered { "the end of its response" } else { "the head of its response" }
+        if self.answered { "the end of the response" } else { "the header of the response" }
     }
 
     /// Runs one step of the connection.

@@ -46,7 +46,7 @@ impl PeerStreams {
                 continue;
             }
             if stream % 4 != FROM_SERVER {
-                return Err(broken("it opens a stream for requests, which only clients may"));
+                return Err(broken("it opened a request stream, which only clients may open"));
             }
             self.read_stream(engine, stream)?;
         }
@@ -76,7 +76,7 @@ impl PeerStreams {
             if ended {
                 self.readers.remove(&stream);
                 let is_needed = self.control == Some(stream);
-                let error = || Err(broken("it closes the stream about the connection"));
+                let error = || Err(broken("it closed its control stream"));
                 return if is_needed { error() } else { Ok(()) };
             }
         }
@@ -91,15 +91,13 @@ impl PeerStreams {
         let size = header.off();
         reader.frames.buffer.advance(size);
         match kind {
-            CONTROL if self.control.is_some() => {
-                Err(broken("it opens a second stream about the connection"))
-            }
+            CONTROL if self.control.is_some() => Err(broken("it opened a second control stream")),
             CONTROL => {
                 reader.is_control = true;
                 self.control = Some(stream);
                 Ok(true)
             }
-            PUSH => Err(broken("it pushes a response, which the exporter does not allow")),
+            PUSH => Err(broken("it opened a push stream, which the exporter does not allow")),
             // The table of QPACK stays empty, since our SETTINGS give it no room.
             _ => Ok(false),
         }
@@ -116,9 +114,9 @@ impl PeerStreams {
                     self.has_settings = true;
                     check_settings(&payload)?;
                 }
-                SETTINGS => return Err(broken("it sends its SETTINGS twice")),
+                SETTINGS => return Err(broken("it sent SETTINGS twice")),
                 _ if !self.has_settings => {
-                    return Err(broken("it does not begin with its SETTINGS"));
+                    return Err(broken("the first frame of its control stream is not SETTINGS"));
                 }
                 GOAWAY => check_go_away(&payload)?,
                 _ => {}
@@ -138,7 +136,7 @@ fn check_settings(payload: &[u8]) -> Result<(), ExchangeError> {
             return Err(broken("its SETTINGS are malformed"));
         };
         if FORBIDDEN.contains(&number) {
-            return Err(broken(&format!("its SETTINGS have {number:#x}, which is of HTTP/2")));
+            return Err(broken(&format!("its SETTINGS contain {number:#x}, a setting of HTTP/2")));
         }
     }
     Ok(())
@@ -150,8 +148,7 @@ fn check_go_away(payload: &[u8]) -> Result<(), ExchangeError> {
     match first_left_out {
         Err(_) => Err(broken("a GOAWAY frame is malformed")),
         Ok(REQUEST) => Err(ExchangeError::closed(
-            "the server did not process the request; it sent GOAWAY: it is shutting down in good \
-             order",
+            "the server did not process the request; it sent GOAWAY: graceful shutdown",
         )),
         Ok(_) => Ok(()),
     }

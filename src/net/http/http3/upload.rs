@@ -36,7 +36,7 @@ impl Upload {
         let mut block = vec![0; room + 16];
         let length = qpack::Encoder::new()
             .encode(&fields, &mut block)
-            .map_err(|error| impossible(format!("The request cannot be encoded: {error}")))?;
+            .map_err(|error| impossible(format!("cannot encode the request: {error}")))?;
         let mut frames = BytesMut::new();
         put_frame(&mut frames, HEADERS, block.get(..length).unwrap_or_default());
         let is_last = body.is_end_stream();

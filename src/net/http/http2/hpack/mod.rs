@@ -28,10 +28,10 @@ impl fmt::Display for HpackError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
             Self::Truncated => "the block ends within a field",
-            Self::Index => "an index points to no entry of the table",
+            Self::Index => "an index is not in the table",
             Self::Integer => "a number is too large",
-            Self::Huffman => "a text has an invalid Huffman code",
-            Self::TableSize => "a change of the table size is not allowed there",
+            Self::Huffman => "a string has an invalid Huffman code",
+            Self::TableSize => "a table size update is not allowed there",
         })
     }
 }
