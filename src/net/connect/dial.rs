@@ -51,7 +51,7 @@ pub async fn tcp(
 ///
 /// # Errors
 /// A failure of the stage [`Stage::Connect`].
-#[expect(clippy::disallowed_methods, reason = "the policy was asked")]
+#[expect(clippy::disallowed_methods, reason = "the policy was checked")]
 pub fn udp(
     context: &Context,
     address: SocketAddr,

@@ -22,7 +22,7 @@ use crate::{
 ///
 /// # Errors
 /// A failure of the stage [`Stage::Target`] or [`Stage::Connect`].
-#[expect(clippy::disallowed_methods, reason = "the policy was asked")]
+#[expect(clippy::disallowed_methods, reason = "the policy was checked")]
 pub async fn connect(context: &Context, name: &str) -> Result<WireStream, Failure> {
     if name.contains('\0') {
         let message = format!("unix socket {name:?}: a path cannot contain a zero byte");

@@ -18,16 +18,17 @@ pub(super) fn of_alert(alert: u8, late: bool, settings: &TlsSettings) -> Failure
         ),
         (_, true, false) => (
             Reason::ClientCertificateRequired,
-            "; it seems to demand a client certificate, and the module has none",
+            "; the server probably requires a client certificate: set cert_file and key_file in \
+             tls_config",
         ),
         (_, true, true) => (
             Reason::ClientCertificateRejected,
-            "; it seems to reject the client certificate of the module",
+            "; the server probably rejected the client certificate of the module: check cert_file",
         ),
         (40, false, _) => (
             Reason::TlsIncompatible,
-            "; the server shares no cipher, curve or certificate type with the exporter, or needs \
-             another server name (SNI) or a client certificate",
+            "; server and exporter have no cipher, curve or certificate type in common, or the \
+             server requires another server name (SNI) or a client certificate",
         ),
         (70, false, _) => (
             Reason::TlsIncompatible,
@@ -37,8 +38,8 @@ pub(super) fn of_alert(alert: u8, late: bool, settings: &TlsSettings) -> Failure
         (71 | 86 | 120, false, _) => (Reason::TlsIncompatible, ""),
         (112, false, _) => (
             Reason::TlsProtocol,
-            "; the server has no certificate for the name that it was asked for (SNI): set \
-             server_name in tls_config",
+            "; the server has no certificate for the requested name (SNI): set server_name in \
+             tls_config",
         ),
         _ => (Reason::TlsProtocol, ""),
     };

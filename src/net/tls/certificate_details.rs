@@ -48,7 +48,7 @@ impl fmt::Display for Validity {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotYet(wait) => {
-                write!(formatter, "not valid for another {}", humanize::long(*wait))
+                write!(formatter, "becomes valid in {}", humanize::long(*wait))
             }
             Self::Valid(left) => write!(formatter, "expires in {}", humanize::long(*left)),
             Self::Expired(ago) => write!(formatter, "expired {} ago", humanize::long(*ago)),
@@ -119,7 +119,7 @@ fn general_name((tag, content): &GeneralName<'_>) -> String {
             Err(_) => "directory: malformed".to_owned(),
         },
         tag::REGISTERED_ID => format!("OID:{}", Oid::new((*content).into()).to_id_string()),
-        _ => "another kind of name".to_owned(),
+        _ => "another type of name".to_owned(),
     }
 }
 
@@ -127,8 +127,10 @@ fn address(bytes: &[u8]) -> String {
     if let Ok(octets) = <[u8; 4]>::try_from(bytes) {
         return Ipv4Addr::from(octets).to_string();
     }
-    <[u8; 16]>::try_from(bytes)
-        .map_or_else(|_| "an odd address".to_owned(), |octets| Ipv6Addr::from(octets).to_string())
+    <[u8; 16]>::try_from(bytes).map_or_else(
+        |_| "an invalid address".to_owned(),
+        |octets| Ipv6Addr::from(octets).to_string(),
+    )
 }
 
 #[cfg(test)]
@@ -147,7 +149,7 @@ mod tests {
         let der = params.self_signed(&KeyPair::generate().unwrap()).unwrap();
         let certificate = Certificate::from_der(der.der()).unwrap();
         for (seconds, text, soon) in [
-            (20_452 * DAY, "not valid for another 2 days", false),
+            (20_452 * DAY, "becomes valid in 2 days", false),
             (20_454 * DAY, "expires in 59 days", false),
             (20_500 * DAY, "expires in 13 days", true),
             (20_512 * DAY, "expires in 24 hours", true),

@@ -111,7 +111,10 @@ impl Search<'_> {
     fn finish(&mut self, chain: Vec<Arc<Certificate>>) {
         let unfit = chain.iter().find(|certificate| !certificate.usage.serves);
         if let Some(certificate) = unfit {
-            let detail = format!("{} is not for servers", certificate.description());
+            let detail = format!(
+                "{} is not valid for servers (extended key usage)",
+                certificate.description()
+            );
             self.reject(Rejection(VerifyResult::Invalid, detail));
         } else if let Err(detail) = cross_check::check(&chain, self.now) {
             self.reject(Rejection(VerifyResult::Invalid, detail));
@@ -155,11 +158,14 @@ pub(super) fn check_certificate(certificate: &Certificate, now: i64) -> Result<(
     let (result, problem) = if let Some(defect) = &certificate.usage.defect {
         (VerifyResult::Invalid, defect.clone())
     } else if now < certificate.not_before() {
-        (VerifyResult::NotYetValid, format!("is valid from {}", date(certificate.not_before())))
+        (
+            VerifyResult::NotYetValid,
+            format!("is not valid before {}", date(certificate.not_before())),
+        )
     } else if now > certificate.not_after() {
         (VerifyResult::Expired, format!("expired on {}", date(certificate.not_after())))
     } else if rsa_bits(certificate).is_some_and(|bits| bits < MIN_RSA_BITS) {
-        (VerifyResult::Invalid, format!("has an RSA key of less than {MIN_RSA_BITS} bits"))
+        (VerifyResult::Invalid, format!("has an RSA key shorter than {MIN_RSA_BITS} bits"))
     } else {
         return Ok(());
     };
@@ -176,7 +182,7 @@ fn check_signature(child: &Certificate, issuer: &Certificate) -> Result<(), Reje
         Signature::Sound if child.is_signed_by(issuer) => return Ok(()),
         Signature::Sound => (VerifyResult::UnknownAuthority, "by another key"),
         Signature::Weak => (VerifyResult::WeakSignature, "with SHA-1 or MD5"),
-        Signature::Unknown => (VerifyResult::Invalid, "by an unknown algorithm"),
+        Signature::Unknown => (VerifyResult::Invalid, "with an unknown algorithm"),
     };
     Err(Rejection(result, format!("{} is signed {problem}", child.description())))
 }
@@ -185,7 +191,10 @@ fn check_authority(issuer: &Certificate, trusted: Trusted) -> Result<(), Rejecti
     match (issuer.usage.authority, trusted) {
         (Authority::Yes, _) | (Authority::Unsaid, Trusted::Yes) => Ok(()),
         _ => {
-            let detail = format!("{} may not sign certificates", issuer.description());
+            let detail = format!(
+                "{} is not allowed to sign certificates (basic constraints or key usage)",
+                issuer.description()
+            );
             Err(Rejection(VerifyResult::Invalid, detail))
         }
     }
@@ -194,7 +203,10 @@ fn check_authority(issuer: &Certificate, trusted: Trusted) -> Result<(), Rejecti
 fn check_path_length(issuer: &Certificate, intermediates: usize) -> Result<(), Rejection> {
     let max = issuer.usage.max_intermediates.and_then(|max| usize::try_from(max).ok());
     if max.is_some_and(|max| intermediates > max) {
-        let detail = format!("{} allows fewer intermediate certificates", issuer.description());
+        let detail = format!(
+            "{} allows fewer intermediate certificates (path length constraint)",
+            issuer.description()
+        );
         return Err(Rejection(VerifyResult::Invalid, detail));
     }
     Ok(())

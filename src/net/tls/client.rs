@@ -76,8 +76,8 @@ impl TlsClient {
             return Err(Failure::new(
                 Stage::Tls,
                 Reason::InvalidRequest,
-                "either server_name or insecure_skip_verify is needed in tls_config, since the \
-                 target has no host name to check",
+                "tls_config requires server_name or insecure_skip_verify, because the target has \
+                 no host name to verify",
             ));
         }
         Ok(CertificateVerifier {
@@ -90,7 +90,7 @@ impl TlsClient {
 
     /// Reads the files of the settings if they have changed.
     pub(super) async fn read(&self, context: &Context) -> Result<Arc<PreparedConfig>, Failure> {
-        let _waiting = context.waiting_for(|| "the files of tls_config were not read".to_owned());
+        let _waiting = context.waiting_for(|| "reading the files of tls_config".to_owned());
         self.prepared().await
     }
 

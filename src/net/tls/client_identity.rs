@@ -31,11 +31,12 @@ impl ClientIdentity {
         let is_of = |leaf: &X509| leaf.public_key().is_ok_and(|public| public.public_eq(&private));
         if !is_of(&leaf) {
             let place = chain.iter().position(is_of).map(|index| index + 2);
-            let advice = place.map_or("use the pair that was made together".to_owned(), |place| {
-                format!("it is the key of certificate {place} there, which must stand first")
-            });
+            let advice = place
+                .map_or("set the key that belongs to the certificate".to_owned(), |place| {
+                    format!("it belongs to certificate {place} there, which must be the first")
+                });
             return Err(format!(
-                "{key}: not the key of the certificate in {certificate}; {advice}"
+                "{key}: does not match the certificate in {certificate}; {advice}"
             ));
         }
         Ok(Some(Self { leaf, chain, key: private }))

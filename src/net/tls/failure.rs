@@ -16,7 +16,7 @@ use crate::{
 
 /// Returns the failure of a connection that cannot be configured.
 pub(super) fn of_setup(error: &dyn Error) -> Failure {
-    let message = format!("the TLS engine refuses the request: {error}");
+    let message = format!("the TLS library rejects the settings of the handshake: {error}");
     Failure::new(Stage::Tls, Reason::InvalidRequest, message)
 }
 
@@ -134,8 +134,9 @@ const MAX_FALLBACK_MESSAGE: usize = 64;
 /// Returns the failure of a handshake message of more than `limit` KiB.
 fn too_large(limit: usize) -> Failure {
     let message = format!(
-        "TLS handshake: the server sends a message of more than {limit} KiB, which usually is its \
-         list of certificates; have it send only its own certificate and the intermediate ones"
+        "TLS handshake: the server sent a message of more than {limit} KiB, usually its \
+         certificate list; configure it to send only its own certificate and the intermediate \
+         certificates"
     );
     Failure::new(Stage::Tls, Reason::TooLarge, message)
 }
@@ -206,7 +207,7 @@ fn not_tls(beginning: &[u8]) -> Option<Failure> {
     let beginning = String::from_utf8_lossy(beginning);
     let line = beginning.lines().next().unwrap_or_default();
     let hint = if line.starts_with("HTTP/") {
-        "; the server speaks HTTP without TLS on this port"
+        "; the server uses HTTP without TLS on this port"
     } else {
         ""
     };
@@ -230,7 +231,7 @@ pub(super) fn of_engine_error(doing: &str, error_name: &str) -> Failure {
         ),
         "KEY_USAGE_BIT_INCORRECT" => (
             Reason::CertificateInvalid,
-            "the key usage of the certificate lacks digitalSignature, which the handshake needs"
+            "the key usage of the certificate lacks digitalSignature, which the handshake requires"
                 .to_owned(),
         ),
         "BAD_ECC_CERT"

@@ -82,8 +82,8 @@ impl TlsClient {
                 {
                     fallback::remember(peer, true);
                     context.log.info(
-                        "BoringSSL refuses the certificate itself; restarting with the fallback \
-                         engine",
+                        "BoringSSL rejects the certificate before verification; restarting with \
+                         the fallback engine (rustls)",
                         &[],
                     );
                 }

@@ -83,20 +83,21 @@ impl HandshakeProgress {
         let bytes = count(received, "byte");
         let beginning = self.0.beginning.load(Ordering::Relaxed).to_be_bytes();
         match (received, beginning) {
-            (0, _) => "ClientHello sent, no answer".to_owned(),
+            (0, _) => "ClientHello sent, no response".to_owned(),
             _ if self.0.has_certificates.load(Ordering::Relaxed) => format!(
-                "certificate received, TLS handshake not completed: nothing came after {bytes}"
+                "server certificate received, TLS handshake not completed: received {bytes}"
             ),
             (6.., [HANDSHAKE, _, _, high, low, SERVER_HELLO, ..])
                 if received >= RECORD_HEADER + u64::from(u16::from_be_bytes([high, low])) =>
             {
-                format!("ServerHello received, no certificate: nothing came after {bytes}")
+                format!("ServerHello received, no server certificate: received {bytes}")
             }
             (_, beginning) => {
                 let length = beginning.len().min(usize::try_from(received).unwrap_or_default());
                 let beginning = Quoted(beginning.get(..length).unwrap_or_default()).to_string();
                 format!(
-                    "ClientHello sent, no whole ServerHello: {bytes} came, beginning with {beginning}"
+                    "ClientHello sent, no complete ServerHello: received {bytes}, beginning with \
+                     {beginning}"
                 )
             }
         }
@@ -111,22 +112,26 @@ mod tests {
     fn the_description_says_how_far_the_handshake_came() {
         let hello = [HANDSHAKE, 3, 3, 0, 6, SERVER_HELLO, 0, 0, 2, 3, 3];
         for (pieces, certificates, expected) in [
-            (&[][..], false, "ClientHello sent, no answer"),
+            (&[][..], false, "ClientHello sent, no response"),
             (
                 &[&b"22"[..], b"0"],
                 false,
-                r#"no whole ServerHello: 3 bytes came, beginning with "220""#,
+                r#"no complete ServerHello: received 3 bytes, beginning with "220""#,
             ),
-            (&[&hello[..5]], false, r#"5 bytes came, beginning with "\u{16}\u{3}\u{3}\0\u{6}""#),
+            (
+                &[&hello[..5]],
+                false,
+                r#"received 5 bytes, beginning with "\u{16}\u{3}\u{3}\0\u{6}""#,
+            ),
             (
                 &[&hello[..1], &hello[1..]],
                 false,
-                "ServerHello received, no certificate: nothing came after 11 bytes",
+                "ServerHello received, no server certificate: received 11 bytes",
             ),
             (
                 &[&hello[..]],
                 true,
-                "certificate received, TLS handshake not completed: nothing came after 11 bytes",
+                "server certificate received, TLS handshake not completed: received 11 bytes",
             ),
         ] {
             let (progress, mut beginning) = (HandshakeProgress::default(), Vec::new());

@@ -35,18 +35,18 @@ pub(super) fn wrong_host(certificate: &Certificate, host: &str) -> String {
         Some(_) if names.addresses.is_empty() => "; it has no IP address".to_owned(),
         Some(_) => String::new(),
         None if certificate.common_name().as_ref().is_some_and(same) => {
-            "; its common name does not count, since it has subject alternative names".to_owned()
+            "; its common name is ignored, because it has subject alternative names".to_owned()
         }
         None => names.dns.iter().find_map(|name| near_miss(name, host)).unwrap_or_default(),
     };
-    format!("the certificate is for {shown}{more}, not for {host}{hint}")
+    format!("the certificate is valid for {shown}{more}, not for {host}{hint}")
 }
 
 /// Explains that a certificate has no subject alternative name for a host.
 fn without_names(certificate: &Certificate, host: &str, address: Option<IpAddr>) -> String {
     let kind = if address.is_some() { "IP" } else { "DNS" };
     let common_name = certificate.common_name().map_or_else(String::new, |name| {
-        format!(", only the common name \"{name}\", which does not count")
+        format!(", only the common name \"{name}\", which is ignored")
     });
     let odd = match certificate.alternative_names() {
         names if !names.addresses.is_empty() => {
@@ -67,14 +67,14 @@ fn near_miss(name: &str, host: &str) -> Option<String> {
     let host = host.trim_end_matches('.').to_ascii_lowercase();
     let name = name.to_ascii_lowercase();
     if name.strip_suffix('.') == Some(&host) {
-        return Some(format!("; the name {name} in it ends with a dot, and so is for no host"));
+        return Some(format!("; its name {name} ends with a dot and matches no host"));
     }
     let domain = name.strip_prefix("*.")?;
     if domain == host {
-        return Some(format!("; {name} is for names below {domain}, not for {domain} itself"));
+        return Some(format!("; {name} matches names below {domain}, but not {domain} itself"));
     }
     let below = host.strip_suffix(domain)?.strip_suffix('.')?;
-    below.contains('.').then(|| format!("; the * in {name} stands for one label only"))
+    below.contains('.').then(|| format!("; the * in {name} matches one label only"))
 }
 
 /// Explains why the certificates that a server sent, the leaf first, lead to no trusted authority.
@@ -92,23 +92,23 @@ pub(super) fn unknown_authority(sent: &[impl AsRef<Certificate>], trust: &TrustS
     let subject = last.subject();
     if trust.named(&last.issuer).next().is_some() && !trust.contains(last) {
         return format!(
-            "the trusted authority \"{}\" did not sign certificate \"{subject}\": its key is \
-             another one; check that ca_file has the authority's present certificate",
+            "the trusted CA \"{}\" has another key than the one that signed certificate \
+             \"{subject}\"; check that ca_file contains the current certificate of the CA",
             last.issuer(),
         );
     }
     if last.subject != last.issuer {
         return format!(
-            "no trusted authority signed certificate \"{subject}\", and the server does not send \
-             the certificate of its issuer \"{}\"; add the intermediate certificate to the \
-             server's chain, or set ca_file to the issuer's authority",
+            "no trusted CA signed certificate \"{subject}\", and the server did not send the \
+             certificate of its issuer \"{}\"; add the intermediate certificate to the chain of \
+             the server, or add the CA to ca_file",
             last.issuer(),
         );
     }
     let what = if std::ptr::eq(last, leaf) {
         format!("certificate \"{subject}\" is self-signed and not trusted")
     } else {
-        format!("the chain ends at the self-signed authority \"{subject}\", which is not trusted")
+        format!("the chain ends with the self-signed CA \"{subject}\", which is not trusted")
     };
-    format!("{what}; to trust it, put it into ca_file")
+    format!("{what}; to trust it, add it to ca_file")
 }

@@ -122,7 +122,7 @@ fn prepare(
     };
     let identity = ClientIdentity::read(settings)?;
     let context = engine::context(settings, identity.as_ref())
-        .map_err(|error| format!("the client certificate cannot be used: {error}"))?;
+        .map_err(|error| format!("cannot use the client certificate: {error}"))?;
     Ok(PreparedConfig {
         context,
         trust,

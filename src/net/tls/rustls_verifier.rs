@@ -117,8 +117,8 @@ fn verify(
 }
 
 /// The message for an unsupported type of key.
-const UNSUPPORTED_KEY: &str = "the key of the server's certificate is of a kind that is not \
-                               supported; use RSA, ECDSA (P-256, P-384 or P-521) or Ed25519";
+const UNSUPPORTED_KEY: &str = "the key type of the server's certificate is not supported; use \
+                               RSA, ECDSA (P-256, P-384 or P-521) or Ed25519";
 
 fn is_signed(
     message: &[u8],

@@ -14,67 +14,67 @@ use crate::{
 /// The earliest expiry of the certificates that the server sent.
 pub const EARLIEST_CERT_EXPIRY: Metric = Metric::new(
     "probe_ssl_earliest_cert_expiry",
-    "Unix time at which the first of the certificates that the server sent expires.",
+    "Unix time of the earliest expiry of the certificates that the server sent, in seconds.",
     [],
 )
-.when("once the server has sent certificates, also when they are refused")
+.when("once the server has sent certificates, also if they are rejected")
 .unit(Unit::UnixTime);
 
 /// The latest start of validity of the certificates that the server sent.
 const LATEST_CERT_NOT_BEFORE: Metric = Metric::new(
     "probe_ssl_latest_cert_not_before",
-    "Unix time from which all certificates that the server sent are valid.",
+    "Unix time from which all certificates that the server sent are valid, in seconds.",
     [],
 )
 .extra()
-.when("once the server has sent certificates, also when they are refused")
+.when("once the server has sent certificates, also if they are rejected")
 .unit(Unit::UnixTime);
 
 /// The latest expiry of the verified chains.
 pub const LAST_CHAIN_EXPIRY: Metric = Metric::new(
     "probe_ssl_last_chain_expiry_timestamp_seconds",
-    "Unix time at which the last of the verified certificate chains expires.",
+    "Unix time at which the last of the verified certificate chains expires, in seconds.",
     [],
 )
-.when("when a chain was verified")
+.when("if a chain was verified")
 .unit(Unit::UnixTime);
 
 /// The leaf certificate.
 pub const LAST_CHAIN_INFO: Metric<5> = Metric::new(
     "probe_ssl_last_chain_info",
-    "The server's own certificate.",
+    "Leaf certificate of the server; always 1.",
     ["fingerprint_sha256", "subject", "issuer", "subjectalternative", "serialnumber"],
 )
-.when("once the server has sent certificates, also when they are refused")
+.when("once the server has sent certificates, also if they are rejected")
 .labels_mean([
-    "SHA-256 of the certificate, in hexadecimal",
-    "its subject",
-    "its issuer",
-    "its DNS names, with commas between them",
-    "its serial number, in hexadecimal",
+    "SHA-256 fingerprint of the certificate, in hexadecimal",
+    "subject of the certificate",
+    "issuer of the certificate",
+    "DNS names of the certificate, separated by commas",
+    "serial number of the certificate, in hexadecimal",
 ]);
 
 /// The negotiated TLS version.
 pub const VERSION_INFO: Metric<1> =
-    Metric::new("probe_tls_version_info", "The negotiated TLS version.", ["version"])
-        .when("when the TLS handshake was completed")
-        .labels_mean(["such as TLS 1.3"]);
+    Metric::new("probe_tls_version_info", "Negotiated TLS version; always 1.", ["version"])
+        .when("if the TLS handshake was completed")
+        .labels_mean(["TLS version, for example TLS 1.3"]);
 
 /// The negotiated cipher.
 pub const CIPHER_INFO: Metric<1> =
-    Metric::new("probe_tls_cipher_info", "The negotiated TLS cipher.", ["cipher"])
-        .when("when the TLS handshake was completed")
-        .labels_mean(["its name in the IANA registry"]);
+    Metric::new("probe_tls_cipher_info", "Negotiated TLS cipher suite; always 1.", ["cipher"])
+        .when("if the TLS handshake was completed")
+        .labels_mean(["IANA name of the cipher suite"]);
 
 /// The result of the verification.
 pub const VERIFY_INFO: Metric<1> = Metric::new(
     "probe_ssl_verify_info",
-    "Result of verifying the server's certificate, also when the module accepts any.",
+    "Result of the certificate verification, also with insecure_skip_verify; always 1.",
     ["result"],
 )
 .extra()
-.when("once the server has sent certificates, also when they are refused")
-.labels_mean(["from the list of verdicts below"]);
+.when("once the server has sent certificates, also if they are rejected")
+.labels_mean(["result; see the list of results below"]);
 
 /// The metrics of a handshake.
 pub const METRICS: &[Description] = &[
@@ -114,7 +114,7 @@ impl TlsSession {
         context.log.debug("TLS handshake completed", &[("version", &version), ("cipher", &cipher)]);
         if self.verify_result != VerifyResult::Ok {
             context.log.info(
-                "The certificate is invalid, but the module accepts any certificate",
+                "The certificate is invalid, but insecure_skip_verify is set",
                 &[("result", &self.verify_result.label()), ("detail", &self.verify_detail)],
             );
         }

@@ -78,7 +78,7 @@ impl Usage {
             defect: None,
         };
         if certificate.extensions_map().is_err() {
-            usage.defect = Some("has an extension twice".to_owned());
+            usage.defect = Some("has a repeated extension".to_owned());
         }
         let mut signs = true;
         for extension in certificate.extensions() {

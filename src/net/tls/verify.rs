@@ -110,8 +110,7 @@ impl Verification {
             let since = chrono::DateTime::from_timestamp(at, 0).unwrap_or_default();
             self.result = VerifyResult::Revoked;
             self.detail = format!(
-                "the certificate was revoked at {since:?}, according to the OCSP response that \
-                 the server sent with it"
+                "the certificate was revoked at {since:?} according to the stapled OCSP response"
             );
         }
     }

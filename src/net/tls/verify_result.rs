@@ -1,7 +1,7 @@
 //! The results that a verification can have.
 
 /// The result of a verification; see [`meaning`](Self::meaning).
-#[expect(missing_docs, reason = "their meanings are said once, for people")]
+#[expect(missing_docs, reason = "`meaning` documents the variants")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum VerifyResult {
     Ok,
@@ -31,16 +31,20 @@ impl VerifyResult {
     #[must_use]
     pub const fn meaning(self) -> &'static str {
         match self {
-            Self::Ok => "A chain leads to a trusted authority, valid now and for this name.",
+            Self::Ok => {
+                "A chain leads to a trusted CA, its certificates are valid now, and the leaf \
+                 matches the host name."
+            }
             Self::Expired => "A certificate has expired.",
             Self::NotYetValid => "A certificate is not valid yet.",
-            Self::WrongHost => "The certificate is for other names.",
-            Self::UnknownAuthority => "No chain leads to a trusted authority.",
-            Self::Revoked => {
-                "The OCSP response that the server sent says that the certificate is revoked."
-            }
+            Self::WrongHost => "The certificate is not valid for the host name.",
+            Self::UnknownAuthority => "No chain leads to a trusted CA.",
+            Self::Revoked => "The certificate is revoked according to the stapled OCSP response.",
             Self::WeakSignature => "A signature of the chain uses SHA-1 or MD5.",
-            Self::Invalid => "Another rule is broken, such as a name constraint.",
+            Self::Invalid => {
+                "The certificate violates another rule, for example a name \
+                 constraint."
+            }
         }
     }
 

@@ -38,15 +38,14 @@ impl Refusal {
     pub(super) fn describe(&self, chain: &[Arc<Certificate>]) -> String {
         let leaf = chain.first().map(|leaf| leaf.description()).unwrap_or_default();
         let constraint =
-            |problem: &str| format!("{leaf} breaks a constraint of its authorities: {problem}");
-        let refusal =
-            |problem: &str| format!("the cross-check of the chain of {leaf} failed: {problem}");
+            |problem: &str| format!("{leaf} violates a constraint of its issuers: {problem}");
+        let refusal = |problem: &str| format!("BoringSSL rejects the chain of {leaf}: {problem}");
         match self {
             Self::Error(X509VerifyError::PERMITTED_VIOLATION) => {
-                constraint("one of them permits other names only")
+                constraint("name constraints do not permit its names")
             }
             Self::Error(X509VerifyError::EXCLUDED_VIOLATION) => {
-                constraint("one of them excludes this name")
+                constraint("name constraints exclude one of its names")
             }
             Self::Error(
                 error @ (X509VerifyError::NO_EXPLICIT_POLICY
@@ -58,11 +57,11 @@ impl Refusal {
             ) => constraint(error.error_string()),
             Self::Names(index) => {
                 let authority = chain.get(*index).map(|it| it.description()).unwrap_or_default();
-                constraint(&format!("{authority} does not allow its names"))
+                constraint(&format!("{authority} does not permit its names"))
             }
             Self::Error(error) => refusal(error.error_string()),
-            Self::OtherPath => refusal("it follows another path"),
-            Self::Unreadable => refusal("it cannot parse a certificate"),
+            Self::OtherPath => refusal("it builds another chain"),
+            Self::Unreadable => refusal("it cannot parse a certificate of the chain"),
             Self::Call(error) => refusal(&error.to_string()),
         }
     }

@@ -114,8 +114,8 @@ fn a_chain_that_a_broken_search_could_propose_is_refused() {
         for _ in 0..2 {
             let problem = check(&chain, now()).expect_err(name);
             assert!(
-                problem.contains("the cross-check of the chain of certificate \"CN=")
-                    || problem.contains("breaks a constraint of its authorities"),
+                problem.contains("BoringSSL rejects the chain of certificate \"CN=")
+                    || problem.contains("violates a constraint of its issuers"),
                 "{name}: {problem}"
             );
         }
@@ -204,7 +204,7 @@ fn a_certificate_that_boringssl_cannot_parse_is_trusted_only_by_itself() {
     assert!(odd.x509().is_none());
     assert_eq!(check(&[Arc::clone(&odd)], now()), Ok(()));
     let problem = check(&[odd, certificate(&root)], now()).unwrap_err();
-    assert!(problem.ends_with("it cannot parse a certificate"), "{problem}");
+    assert!(problem.ends_with("it cannot parse a certificate of the chain"), "{problem}");
 }
 
 /// A change to a certificate of a random chain.

@@ -98,8 +98,8 @@ async fn unusable_files_are_named() {
         (
             client(&turned, &key),
             format!(
-                "key_file {key}: not the key of the certificate in cert_file {turned}; it is the \
-                 key of certificate 2 there, which must stand first"
+                "key_file {key}: does not match the certificate in cert_file {turned}; it belongs \
+                 to certificate 2 there, which must be the first"
             ),
         ),
         (client(&missing, &key), format!("cert_file {missing}: No such file or directory")),
@@ -114,7 +114,7 @@ async fn unusable_files_are_named() {
         ),
         (
             client(&good, &other_key),
-            format!("key_file {other_key}: not the key of the certificate in cert_file {good}"),
+            format!("key_file {other_key}: does not match the certificate in cert_file {good}"),
         ),
     ];
     for (settings, expected) in cases {

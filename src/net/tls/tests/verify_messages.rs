@@ -19,13 +19,17 @@ async fn a_certificate_for_other_names_says_what_is_missing() {
             "has 127.0.0.1 as a DNS name, not as an IP address; reissue it with the subject \
              alternative name IP:127.0.0.1",
         ),
-        (named(&["DNS:a.test"]), "[::1]", "is for a.test, not for [::1]; it has no IP address"),
-        (named(&["IP:127.0.0.2"]), "127.0.0.1", "is for 127.0.0.2, not for 127.0.0.1"),
+        (
+            named(&["DNS:a.test"]),
+            "[::1]",
+            "is valid for a.test, not for [::1]; it has no IP address",
+        ),
+        (named(&["IP:127.0.0.2"]), "127.0.0.1", "is valid for 127.0.0.2, not for 127.0.0.1"),
         (
             named(&[]),
             "cn.test",
-            "has no subject alternative name, only the common name \"cn.test\", which does not \
-             count; reissue it with the subject alternative name DNS:cn.test",
+            "has no subject alternative name, only the common name \"cn.test\", which is ignored; \
+             reissue it with the subject alternative name DNS:cn.test",
         ),
         (named(&[]), "127.0.0.1", "the subject alternative name IP:127.0.0.1"),
         (
@@ -34,15 +38,15 @@ async fn a_certificate_for_other_names_says_what_is_missing() {
             "has no subject alternative name; reissue",
         ),
         (named(&["email:a@b.test"]), "h.test", "has no subject alternative name of a host, only"),
-        (named(&["DNS:a.test"]), "cn.test", "not for cn.test; its common name does not count"),
+        (named(&["DNS:a.test"]), "cn.test", "not for cn.test; its common name is ignored"),
         (named(&many), "h.test", "h6.test, h7.test and 4 more names, not for h.test"),
         (
             named(&["DNS:*.a.test"]),
             "x.y.a.test",
-            "is for *.a.test, not for x.y.a.test; the * in *.a.test stands for one label only",
+            "is valid for *.a.test, not for x.y.a.test; the * in *.a.test matches one label only",
         ),
-        (named(&["DNS:*.a.test"]), "a.test", "*.a.test is for names below a.test, not for a.test"),
-        (named(&["DNS:a.test."]), "a.test", "the name a.test. in it ends with a dot"),
+        (named(&["DNS:*.a.test"]), "a.test", "*.a.test matches names below a.test, but not a.test"),
+        (named(&["DNS:a.test."]), "a.test", "its name a.test. ends with a dot"),
         (
             named(&[]).extension("subjectAltName", odd_address),
             "127.0.0.1",
@@ -72,30 +76,31 @@ async fn a_chain_that_leads_nowhere_says_where_it_ends() {
         (
             fixtures::server(&own),
             &root,
-            "certificate \"CN=h.test\" is self-signed and not trusted; to trust it, put it into \
+            "certificate \"CN=h.test\" is self-signed and not trusted; to trust it, add it to \
              ca_file",
         ),
         (
             fixtures::server(&below),
             &root,
-            "no trusted authority signed certificate \"CN=h.test\", and the server does not send \
-             the certificate of its issuer \"CN=Between\"; add the intermediate certificate",
+            "no trusted CA signed certificate \"CN=h.test\", and the server did not send the \
+             certificate of its issuer \"CN=Between\"; add the intermediate certificate",
         ),
         (
             fixtures::server(&below).chain(&[&intermediate]),
             &strange,
-            "signed certificate \"CN=Between\", and the server does not send the certificate of \
+            "signed certificate \"CN=Between\", and the server did not send the certificate of \
              its issuer \"CN=Root\"",
         ),
         (
             fixtures::server(&by_strange).chain(&[&strange]),
             &root,
-            "the chain ends at the self-signed authority \"CN=Strange\", which is not trusted",
+            "the chain ends with the self-signed CA \"CN=Strange\", which is not trusted",
         ),
         (
             fixtures::server(&by_root),
             &other,
-            "the trusted authority \"CN=Root\" did not sign certificate \"CN=h.test\"",
+            "the trusted CA \"CN=Root\" has another key than the one that signed certificate \
+             \"CN=h.test\"",
         ),
     ] {
         let outcome = connect(&server.start().await, trusting(trusted), "h.test").await;
@@ -109,9 +114,9 @@ async fn a_chain_that_leads_nowhere_says_where_it_ends() {
 async fn a_broken_name_constraint_is_put_into_words() {
     let root = fixtures::authority("Root").self_signed();
     for (constraints, expected) in [
-        ("permitted;DNS:other.test", "permits other names only"),
-        ("excluded;DNS:h.test", "excludes this name"),
-        ("permitted;IP:10.0.0.0/255.0.0.0", "does not allow its names"),
+        ("permitted;DNS:other.test", "do not permit its names"),
+        ("excluded;DNS:h.test", "exclude one of its names"),
+        ("permitted;IP:10.0.0.0/255.0.0.0", "does not permit its names"),
     ] {
         let intermediate = fixtures::authority("Between")
             .extension("nameConstraints", constraints)
