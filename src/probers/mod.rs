@@ -49,7 +49,7 @@ impl Target {
         };
         if hostname.trim().contains(is_foreign) {
             let message = format!(
-                "the parameter hostname is {hostname:?}: write a host name, with a port or without"
+                "invalid parameter hostname {hostname:?}; write a host name with an optional port"
             );
             return Err(Failure::new(Stage::Target, Reason::InvalidTarget, message));
         }
@@ -122,6 +122,10 @@ async fn run_blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
 ) -> Result<T, Failure> {
     tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| {
-        Err(Failure::new(Stage::Check, Reason::Internal, format!("A check broke off: {error}")))
+        Err(Failure::new(
+            Stage::Check,
+            Reason::Internal,
+            format!("internal error in a check: {error}"),
+        ))
     })
 }

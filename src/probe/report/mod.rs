@@ -19,15 +19,14 @@ use crate::{
 };
 
 const SUCCESS: Metric =
-    Metric::new("probe_success", "Whether the probe succeeded: 1 on success, 0 on failure.", [])
-        .when("always");
+    Metric::new("probe_success", "1 if the probe succeeded, 0 if it failed.", []).when("always");
 const DURATION: Metric =
     Metric::new("probe_duration_seconds", "Duration of the probe in seconds.", [])
         .when("always")
         .unit(Unit::Seconds);
 const OVERHEAD: Metric = Metric::new(
     "probe_overhead_seconds",
-    "Time spent in the exporter itself: probe duration minus all phases, in seconds.",
+    "Exporter overhead: duration of the probe minus all phases, in seconds.",
     [],
 )
 .extra()

@@ -24,7 +24,7 @@ pub(super) fn check(
 ) -> Result<(), Failure> {
     let caveat = caveat(prober.transport_protocol, response);
     if let Some(caveat) = &caveat {
-        context.log.warn("The answer is not complete", &[("caveat", caveat)]);
+        context.log.warn("Incomplete response", &[("caveat", caveat)]);
     }
     let message = &response.message;
     let mut made = vec![check_rcode(&prober.valid_rcodes, message.rcode)];
@@ -43,7 +43,7 @@ pub(super) fn check(
         for record in records {
             log.debug("Validating record", &[("rr", &Excerpt(record.text.as_bytes()))]);
         }
-        made.extend(rules.check(section, key, records));
+        made.extend(rules.check(key, records));
     }
     if let Some(caveat) = caveat {
         for failure in made.iter_mut().filter_map(Check::failure_mut) {
@@ -60,20 +60,20 @@ pub(super) fn check(
 /// Returns a caveat if the response is incomplete, so that its checks may be misleading.
 fn caveat(transport: Transport, response: &Response) -> Option<String> {
     let Message { truncated, missing, trailing, .. } = &response.message;
-    let tc = "the answer is truncated (its TC bit is set), so records may be missing";
+    let tc = "the response is truncated (TC bit set), so records may be missing";
     Some(match transport {
-        Transport::Udp if response.is_cut => format!("the answer was cut off{CUT_HINT}"),
-        Transport::Udp if *truncated => format!("{tc}: set transport_protocol to tcp"),
+        Transport::Udp if response.is_cut => format!("the response was cut off: {CUT_HINT}"),
+        Transport::Udp if *truncated => format!("{tc}; set transport_protocol to tcp"),
         Transport::Tcp if *truncated => {
-            format!("{tc}, although it came over TCP: check the name server")
+            format!("{tc}, although it was sent over TCP; check the name server")
         }
         _ if *missing > 0 => {
             let missing = count(u64::try_from(*missing).unwrap_or_default(), "record");
-            format!("the answer is incomplete: {missing} that it announces did not come")
+            format!("the response is incomplete: it lacks {missing} that its header announces")
         }
         _ if *trailing > 0 => {
             let trailing = count(u64::try_from(*trailing).unwrap_or_default(), "byte");
-            format!("{trailing} after the last record of the answer were ignored")
+            format!("ignored {trailing} after the last record of the response")
         }
         _ => return None,
     })
@@ -84,32 +84,32 @@ fn check_rcode(valid: &Named<Vec<Rcode>>, rcode: Rcode) -> Check {
         Ok(())
     } else {
         let names: Vec<String> = valid.iter().map(Rcode::to_string).collect();
-        let message = format!("The answer's rcode is {rcode}, valid are [{}]", names.join(" "));
+        let expected = match names.as_slice() {
+            [] => "none, because valid_rcodes is empty".to_owned(),
+            names => names.join(", "),
+        };
+        let message = format!("response code {rcode}, expected {expected}");
         Err(Failure::new(Stage::Check, Reason::Rcode, message))
     };
     Check::new(CheckName::of_key("valid_rcodes").or_given(valid.name.as_ref()), outcome)
 }
 
-/// A section of a response.
-struct Section {
-    /// The name of the section in DNS.
-    name: &'static str,
-    /// The key of the rules for its records.
-    key: &'static str,
-}
+/// The key of the rules for one section.
+struct SectionKey(&'static str);
 
 impl RecordRules {
-    /// Checks the records of one section.
+    /// Checks the records of the section that the key `section` is for.
     ///
     /// `fail_if_all_match_regexp` fails if *not* all records match all of its patterns. This is the
     /// behaviour of upstream, which existing modules depend on.
-    fn check(&self, name: &'static str, key: &'static str, records: &[Record]) -> Vec<Check> {
-        let section = Section { name, key };
+    fn check(&self, section: &'static str, records: &[Record]) -> Vec<Check> {
+        let section = SectionKey(section);
         let mut made = Vec::new();
         for (index, pattern) in self.fail_if_matches_regexp.iter().enumerate() {
             let place = CheckName::of_entry("fail_if_matches_regexp", index);
             let found = records.iter().find(|record| matches(pattern, record));
-            let wrong = found.map(|record| format!("{} matches {}", quoted(record), **pattern));
+            let wrong =
+                found.map(|record| format!("record {} matches '{}'", quoted(record), **pattern));
             made.push(section.check(place, pattern.name.as_ref(), wrong));
         }
         made.extend(section.check_together(
@@ -117,15 +117,17 @@ impl RecordRules {
             &self.fail_if_all_match_regexp,
             |all| {
                 let matches_all = |record| all.iter().all(|pattern| matches(pattern, record));
-                (!records.iter().all(matches_all)).then_some("not all records match")
+                (!records.iter().all(matches_all)).then_some("not all records match all patterns")
             },
         ));
         for (index, pattern) in self.fail_if_not_matches_regexp.iter().enumerate() {
             let place = CheckName::of_entry("fail_if_not_matches_regexp", index);
             let missed = records.iter().find(|record| !matches(pattern, record));
             let wrong = match missed {
-                Some(record) => Some(format!("{} does not match {}", quoted(record), **pattern)),
-                None if records.is_empty() => Some("there is no record".to_owned()),
+                Some(record) => {
+                    Some(format!("record {} does not match '{}'", quoted(record), **pattern))
+                }
+                None if records.is_empty() => Some("no records".to_owned()),
                 None => None,
             };
             made.push(section.check(place, pattern.name.as_ref(), wrong));
@@ -136,7 +138,7 @@ impl RecordRules {
             |any| {
                 let matches_any = |record| any.iter().any(|pattern| matches(pattern, record));
                 let wrong =
-                    if records.is_empty() { "there is no record" } else { "no record matches" };
+                    if records.is_empty() { "no records" } else { "no record matches any pattern" };
                 (!records.iter().any(matches_any)).then_some(wrong)
             },
         ));
@@ -144,14 +146,14 @@ impl RecordRules {
     }
 }
 
-impl Section {
+impl SectionKey {
     /// Creates a check of the key `place`. It has failed if `wrong` contains a message.
     fn check(&self, place: CheckName, given: Option<&Arc<str>>, wrong: Option<String>) -> Check {
+        let name = place.inside(self.0);
         let outcome = wrong.map_or(Ok(()), |wrong| {
-            let message = format!("{place}: {wrong} (in the {} section)", self.name);
-            Err(Failure::new(Stage::Check, Reason::Records, message))
+            Err(Failure::new(Stage::Check, Reason::Records, format!("{name}: {wrong}")))
         });
-        Check::new(place.inside(self.key).or_given(given), outcome)
+        Check::new(name.or_given(given), outcome)
     }
 
     /// Creates the single check of a list of patterns, or `None` if the list is empty. Its name is
@@ -194,7 +196,7 @@ mod tests {
             .iter()
             .map(|text| Record { kind: RecordType::A, text: (*text).to_owned() })
             .collect();
-        rules(keys).check("answer", "validate_answer_rrs", &records).iter().all(Check::is_good)
+        rules(keys).check("validate_answer_rrs", &records).iter().all(Check::is_good)
     }
 
     #[test]
@@ -231,13 +233,13 @@ mod tests {
     fn failures_contain_rule_record_and_section() {
         let rules = rules(serde_json::json!({"fail_if_matches_regexp": ["\tA\t127"]}));
         let record = Record { kind: RecordType::A, text: "x.\t1\tIN\tA\t127.0.0.1".to_owned() };
-        let checks = rules.check("authority", "validate_authority_rrs", &[record]);
+        let checks = rules.check("validate_authority_rrs", &[record]);
         let [Check { name, failure: Some(failure) }] = checks.as_slice() else {
             panic!("{checks:?}");
         };
         assert_eq!(name.to_string(), "validate_authority_rrs.fail_if_matches_regexp[0]");
         assert_eq!((failure.stage, failure.reason), (Stage::Check, Reason::Records));
-        for part in ["fail_if_matches_regexp", "x.\\t1\\tIN", "authority"] {
+        for part in ["validate_authority_rrs.fail_if_matches_regexp[0]: record", "x.\\t1\\tIN"] {
             assert!(failure.message.contains(part), "{failure}");
         }
     }

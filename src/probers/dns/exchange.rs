@@ -74,7 +74,9 @@ impl Query<'_> {
             let octets = buffer.get(..arrival.length).unwrap_or_default();
             if dns_text::identifier(octets).is_some_and(|other| other != self.identifier) {
                 let length = arrival.length;
-                context.log.debug("Ignoring an answer to another question", &[("bytes", &length)]);
+                context
+                    .log
+                    .debug("Ignored a datagram with another message ID", &[("bytes", &length)]);
                 ignored.fetch_add(1, Ordering::Relaxed);
                 continue;
             }
@@ -82,20 +84,17 @@ impl Query<'_> {
             return match Message::parse(octets) {
                 Ok(message) => Ok(Response { message, is_cut: arrival.truncated }),
                 Err(error) if arrival.truncated => {
-                    let what = format!("was cut off, and cannot be read ({error}){CUT_HINT}");
+                    let what = format!("{error}; the response was cut off: {CUT_HINT}");
                     Err(self.invalid_response(Reason::TooLarge, &what))
                 }
                 Err(error) if dns_text::is_truncated(octets) => {
                     let what = format!(
-                        "cannot be read: {error}; it is truncated (its TC bit is set): set \
-                         transport_protocol to tcp"
+                        "{error}; the response is truncated (TC bit set): set transport_protocol \
+                         to tcp"
                     );
                     Err(self.invalid_response(Reason::Protocol, &what))
                 }
-                Err(error) => {
-                    Err(self
-                        .invalid_response(Reason::Protocol, &format!("cannot be read: {error}")))
-                }
+                Err(error) => Err(self.invalid_response(Reason::Protocol, &error.to_string())),
             };
         }
     }
@@ -148,35 +147,35 @@ impl Query<'_> {
         let octets = receiving.message(stream).await?;
         requesting.stop_at(clock.lap().response_time());
         if dns_text::identifier(&octets).is_some_and(|other| other != self.identifier) {
-            let what = "is to another question: its identifier differs";
+            let what = "its message ID differs from that of the query";
             return Err(self.invalid_response(Reason::Protocol, what));
         }
-        Message::parse(&octets).map(|message| Response { message, is_cut: false }).map_err(
-            |error| self.invalid_response(Reason::Protocol, &format!("cannot be read: {error}")),
-        )
+        Message::parse(&octets)
+            .map(|message| Response { message, is_cut: false })
+            .map_err(|error| self.invalid_response(Reason::Protocol, &error.to_string()))
     }
 
     /// Returns the failure of a response that cannot be used.
     fn invalid_response(&self, reason: Reason, what: &str) -> Failure {
-        let message = format!("The answer of {} {what}", self.server);
+        let message = format!("invalid response from {}: {what}", self.server);
         Failure::new(Stage::Response, reason, message)
     }
 
     /// Describes the wait for a datagram, for the message of a timeout.
     fn no_datagram(&self, ignored: u32) -> String {
-        let what = format!("question sent to {} over UDP, no answer", self.server);
+        let what = format!("query sent to {} over UDP, no response", self.server);
         if ignored == 0 {
             return what;
         }
         let ignored = count(ignored, "datagram");
         format!(
-            "{what} to it; {ignored} ignored: too short for DNS, or with the message ID of another \
-             question"
+            "{what} to it; ignored {ignored} that did not match the query (too short, or another \
+             message ID)"
         )
     }
 
     fn send_failure(&self, error: &std::io::Error) -> Failure {
-        let doing = format!("sending the question to {}", self.server);
+        let doing = format!("sending the query to {}", self.server);
         connect::failure(Call::Exchange, self.server, &doing, error).in_stage(Stage::Request)
     }
 
@@ -185,7 +184,7 @@ impl Query<'_> {
     }
 
     fn waiting(&self) -> String {
-        format!("waiting for the answer of {}", self.server)
+        format!("waiting for the response from {}", self.server)
     }
 }
 
@@ -230,9 +229,9 @@ impl Receiving<'_> {
     fn ended(&self) -> Failure {
         let server = self.query.server;
         let message = match self.bytes.as_slice() {
-            [] => format!("{server} closed the connection before it had answered"),
+            [] => format!("{server} closed the connection without a response"),
             _ => format!(
-                "{server} closed the connection within its answer: {}; it sent {}",
+                "{server} closed the connection within the response: {}; data: {}",
                 self.describe(),
                 Quoted(&self.bytes)
             ),
@@ -244,13 +243,13 @@ impl Receiving<'_> {
     fn describe(&self) -> String {
         let server = self.query.server;
         match (self.length(), self.bytes.len()) {
-            (Some(length), came) => format!(
-                "{} of the {} bytes of the answer of {server} came",
-                came - PREFIX,
+            (Some(length), received) => format!(
+                "received {} of {} bytes of the response from {server}",
+                received - PREFIX,
                 length - PREFIX
             ),
-            (None, 0) => format!("question sent to {server} over TCP, no answer"),
-            (None, _) => format!("1 byte of the answer of {server} came, and no length"),
+            (None, 0) => format!("query sent to {server} over TCP, no response"),
+            (None, _) => format!("received 1 byte from {server}, less than the length prefix"),
         }
     }
 }

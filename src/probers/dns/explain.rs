@@ -81,14 +81,14 @@ impl RecordRules {
         );
         for pattern in &self.fail_if_not_matches_regexp {
             let text = format!(
-                "In the {section} section, there is a record, and each must match '{}'.",
+                "In the {section} section, there is at least one record, and each must match '{}'.",
                 pattern.as_str()
             );
             words.check(false, pattern.name.as_ref(), text);
         }
         explain_together(
             &self.fail_if_none_matches_regexp,
-            &format!("In the {section} section, one record at least has to match one of"),
+            &format!("In the {section} section, at least one record must match one of"),
             words,
         );
     }

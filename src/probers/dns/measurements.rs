@@ -14,15 +14,16 @@ use crate::{
 
 const DURATION: Metric<1> = Metric::new(
     "probe_dns_duration_seconds",
-    "How long the phases of the DNS probe took, in seconds.",
+    "Duration of the dns probe by phase, in seconds.",
     ["phase"],
 )
 .when("always")
 .unit(Unit::Seconds)
-.labels_mean(["resolve: the server's name; connect: the connection, TLS included; request: until the answer is there"]);
+.labels_mean(["resolve: resolving the name of the server; connect: connecting, including TLS; \
+               request: from the query to the response"]);
 const QUERY_SUCCEEDED: Metric = Metric::new(
     "probe_dns_query_succeeded",
-    "Whether an answer came that could be read, whatever it says.",
+    "1 if a valid DNS response was received, whatever its response code; 0 otherwise.",
     [],
 )
 .when("always");
@@ -34,16 +35,16 @@ const AUTHORITY_RECORDS: Metric =
         .when("always");
 const ADDITIONAL_RECORDS: Metric = Metric::new(
     "probe_dns_additional_rrs",
-    "Number of records in the additional section, OPT records included.",
+    "Number of records in the additional section, including OPT records.",
     [],
 )
 .when("always");
 const SERIAL: Metric = Metric::new(
     "probe_dns_serial",
-    "Serial number of the last SOA record of the answer; 0 if there is none.",
+    "Serial number of the last SOA record in the answer section; 0 if there is none.",
     [],
 )
-.when("when a SOA record was asked for and an answer came");
+.when("if the query type is SOA and a response was received");
 
 /// The metrics that only this prober has.
 pub const METRICS: &[Description] = &[
@@ -137,7 +138,10 @@ impl Measurements for DnsMeasurements {
         let response = self.response.map(|facts| {
             let ResponseFacts { rcode, truncated, answer, authority, additional, .. } = facts;
             let truncated = if truncated { ", truncated" } else { "" };
-            format!("{rcode}{truncated}, {answer} answer, {authority} authority, {additional} additional")
+            format!(
+                "{rcode}{truncated}, {answer} answer, {authority} authority, {additional} \
+                 additional records"
+            )
         });
         Findings::of_exchange(&self.connection.phases, self.connection.tls.take(), response)
     }

@@ -72,7 +72,7 @@ impl Prober for DnsProber {
         };
         measurements.response = Some(ResponseFacts::new(*kind, &response));
         context.log.debug(
-            "Got answer",
+            "Got response",
             &[
                 ("rcode", &response.message.rcode),
                 ("truncated", &response.message.truncated),

@@ -11,4 +11,5 @@ pub(super) struct Response {
 }
 
 /// Explanation of a response whose end is missing, as the end of a sentence.
-pub(super) const CUT_HINT: &str = ": it is longer than the 512 bytes that it may have without EDNS; set transport_protocol to tcp";
+pub(super) const CUT_HINT: &str = "it is longer than 512 bytes, the limit without EDNS; set \
+                                   transport_protocol to tcp";

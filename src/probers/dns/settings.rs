@@ -115,7 +115,7 @@ impl DnsProber {
             return Err(RuleError::new(message).involving(["query_name"]));
         }
         if self.dns_over_tls && self.transport_protocol != Transport::Tcp {
-            let message = "DNS over TLS needs TCP: set transport_protocol to tcp";
+            let message = "DNS over TLS requires TCP; set transport_protocol to tcp";
             let error = RuleError::at("dns_over_tls", message);
             return Err(error.involving(["transport_protocol"]));
         }
@@ -127,11 +127,12 @@ impl ProberSettings for DnsProber {
     fn warnings(&self) -> Vec<Warning> {
         let mut warnings: Vec<_> = self.ip.preferred_ip_protocol.warning().into_iter().collect();
         if self.query_name.as_str().is_empty() {
-            let message = "without a section dns the probe asks for the root name '.' and type ANY";
+            let message = "without a dns section, the probe queries the root name '.' with type \
+                           ANY; set query_name";
             warnings.push(Warning::new(message));
         }
         if self.valid_rcodes.is_empty() {
-            let message = "the list is empty, so no answer is ever valid";
+            let message = "the list is empty, so every probe fails";
             warnings.push(Warning::at("valid_rcodes", message));
         }
         warnings.extend(self.query_warnings());
@@ -160,7 +161,7 @@ impl<'de> Deserialize<'de> for Transport {
             "" | "udp" => Ok(Self::Udp),
             "tcp" => Ok(Self::Tcp),
             other => Err(de::Error::custom(format!(
-                "transport protocol '{other}' is not valid: it is udp or tcp"
+                "transport protocol '{other}' is not valid; write udp or tcp"
             ))),
         }
     }
@@ -241,11 +242,11 @@ mod tests {
             (json!({}), "query name must be set for DNS module".to_owned()),
             (
                 json!({"query_name": "a", "dns_over_tls": true}),
-                "dns_over_tls: DNS over TLS needs TCP: set transport_protocol to tcp".to_owned(),
+                "dns_over_tls: DNS over TLS requires TCP; set transport_protocol to tcp".to_owned(),
             ),
             (
                 json!({"query_name": "a", "transport_protocol": "TCP"}),
-                "transport protocol 'TCP' is not valid: it is udp or tcp".to_owned(),
+                "transport protocol 'TCP' is not valid; write udp or tcp".to_owned(),
             ),
             (
                 json!({"query_name": "a", "query_type": "TYPE65"}),

@@ -17,7 +17,7 @@ impl DnsProber {
             .collect();
         let transfer = [RecordType::AXFR, RecordType::IXFR].contains(&self.query_type);
         if transfer && self.transport_protocol == Transport::Udp {
-            let message = "zone transfers need 'transport_protocol: tcp'";
+            let message = "zone transfers require 'transport_protocol: tcp'";
             warnings.push(Warning::at("query_type", message));
         }
         warnings
@@ -28,47 +28,46 @@ impl DnsProber {
 fn problem_of_name(name: &str, kind: RecordType) -> Option<String> {
     if let Some((_, rest)) = name.split_once("://") {
         let host = rest.split(['/', '?', '#', ':']).next().unwrap_or_default();
-        return Some(format!("is a URL, and a question is about a name: write '{host}'"));
+        return Some(format!("is a URL, not a name; write '{host}'"));
     }
     if let Ok(address) = name.parse::<IpAddr>() {
         let reverse = reverse(address);
         return Some(if kind == RecordType::PTR {
-            format!("is an address; PTR records belong to the name '{reverse}'")
+            format!("is an address; for its PTR record, write '{reverse}'")
         } else {
             format!(
-                "is an address, and no name; for the name of an address ask for '{reverse}' \
-                     with query_type PTR"
+                "is an address, not a name; to look up the name of the address, write '{reverse}' \
+                 and 'query_type: PTR'"
             )
         });
     }
     if name.contains(char::is_whitespace) {
-        return Some("has a blank in it, which no host name has".to_owned());
+        return Some("contains a space, which no host name has".to_owned());
     }
     if let Some((host, port)) = name.rsplit_once(':')
         && !port.is_empty()
         && port.chars().all(|c| c.is_ascii_digit())
     {
         return Some(format!(
-            "has a port, and a question is about a name: write '{host}'; the port of the name server \
-             belongs to the target"
+            "has a port; write '{host}', and write the port of the name server in the target"
         ));
     }
     if name.contains('@') {
-        return Some("has an @ in it, as a mail address: write the domain alone".to_owned());
+        return Some("is a mail address; write only the domain".to_owned());
     }
     // Classless delegations of reverse zones have slashes (RFC 2317).
     if let Some((host, _)) = name.split_once('/')
         && !name.trim_end_matches('.').to_ascii_lowercase().ends_with(".arpa")
     {
-        return Some(format!("has a path, and a question is about a name: write '{host}'"));
+        return Some(format!("has a path; write '{host}'"));
     }
     if !name.is_ascii() {
         return Some(match host_name::to_ascii(name) {
             Ok(ascii) => format!(
-                "has letters beyond ASCII, which are sent as they are, while zones have the ASCII \
-                 form: write '{ascii}'"
+                "has non-ASCII letters, which are sent unchanged, but zones contain the ASCII \
+                 form; write '{ascii}'"
             ),
-            Err(_) => "has characters beyond ASCII, which no name of a host has".to_owned(),
+            Err(_) => "has non-ASCII characters, which no host name has".to_owned(),
         });
     }
     None
@@ -98,19 +97,15 @@ mod tests {
     fn suspicious_names_are_reported() {
         let a = RecordType::A;
         for (name, kind, expected) in [
-            (
-                "http://example.org",
-                a,
-                "is a URL, and a question is about a name: write 'example.org'",
-            ),
+            ("http://example.org", a, "is a URL, not a name; write 'example.org'"),
             ("https://example.org:8443/x", a, "write 'example.org'"),
             ("example.org:53", a, "has a port"),
             ("example.org/path", a, "has a path"),
-            ("a b.example", a, "has a blank"),
+            ("a b.example", a, "contains a space"),
             ("me@example.org", a, "mail address"),
             ("b\u{fc}cher.example", a, "write 'xn--bcher-kva.example'"),
             ("192.0.2.1", RecordType::PTR, "'1.2.0.192.in-addr.arpa'"),
-            ("192.0.2.1", a, "with query_type PTR"),
+            ("192.0.2.1", a, "and 'query_type: PTR'"),
             ("2001:db8::1", RecordType::PTR, "8.b.d.0.1.0.0.2.ip6.arpa'"),
         ] {
             let problem = problem_of_name(name, kind).unwrap_or_default();

@@ -12,7 +12,7 @@ use super::{
     status::{Code, Status, code_of_failed_call, code_of_http},
 };
 use crate::{
-    diagnostics::{Failure, Reason, Stage},
+    diagnostics::{Failure, Reason, Stage, log::Quoted},
     net::http::{
         RequestBody, USER_AGENT as DEFAULT_AGENT, error::ExchangeError, exchange::Response,
         full_body,
@@ -37,7 +37,7 @@ impl CallError {
 
     fn of_exchange(error: ExchangeError) -> Self {
         let code = code_of_failed_call(error.reset_code());
-        Self { code, failure: error.failure("The call failed") }
+        Self { code, failure: error.failure("the call failed") }
     }
 }
 
@@ -67,7 +67,7 @@ pub(super) async fn call(
     let is_head_all = response.ends_with_head();
     let body = response.read_body(MAX_RESPONSE).await.map_err(CallError::of_exchange)?;
     let body = body.ok_or_else(|| {
-        let message = format!("The answer is larger than {MAX_RESPONSE} bytes");
+        let message = format!("the response is larger than {MAX_RESPONSE} bytes, the limit");
         let failure = Failure::new(Stage::Response, Reason::TooLarge, message);
         CallError { code: Code::RESOURCE_EXHAUSTED, failure }
     })?;
@@ -89,7 +89,9 @@ pub(super) fn request(
 fn build_request(prober: &GrpcProber, authority: &str) -> Result<Request<RequestBody>, String> {
     let scheme = if prober.tls { "https" } else { "http" };
     let uri = Uri::builder().scheme(scheme).authority(authority).path_and_query(PATH).build();
-    let uri = uri.map_err(|error| format!("'{authority}' cannot be asked: {error}"))?;
+    let uri = uri.map_err(|error| {
+        format!("invalid host '{authority}' in the target or server_name: {error}")
+    })?;
     // gRPC requests have no Content-Length: servers would pass it on to their services as metadata.
     let mut request = Request::new(full_body(message::request(&prober.service)));
     *request.method_mut() = Method::POST;
@@ -112,7 +114,7 @@ impl Reply {
                 (Outcome { code: Code::OK, serving: Some(ServingStatus::SERVING) }, Ok(()))
             }
             Ok(serving) => {
-                let message = format!("The health service says {serving}");
+                let message = format!("the health service reports {serving}, expected SERVING");
                 let failure = Failure::new(Stage::Check, Reason::NotServing, message);
                 (Outcome { code: Code::OK, serving: Some(serving) }, Err(failure))
             }
@@ -122,27 +124,33 @@ impl Reply {
 
     fn serving(&self) -> Result<ServingStatus, CallError> {
         if self.status != StatusCode::OK {
-            let message = format!("The server answered {} in place of a gRPC status", self.status);
+            let message = format!("HTTP status {}, expected 200 with a gRPC status", self.status);
             let failure = Failure::new(Stage::Check, Reason::Status, message);
             return Err(CallError { code: code_of_http(self.status), failure });
         }
         if !is_grpc(&self.head) {
-            return Err(invalid_response(
-                Code::UNKNOWN,
-                "the answer is not of the type application/grpc",
-            ));
+            let kind = Quoted(content_type(&self.head));
+            let what =
+                format!("the response has the content type {kind}, expected application/grpc");
+            return Err(invalid_response(Code::UNKNOWN, &what));
         }
         let status = match (&self.trailers, self.is_head_all) {
             (Some(trailers), _) => Status::of(trailers),
             (None, true) => Status::of(&self.head),
             (None, false) => {
-                return Err(invalid_response(Code::INTERNAL, "the answer ended without trailers"));
+                return Err(invalid_response(
+                    Code::INTERNAL,
+                    "the response ended without trailers, which contain the gRPC status",
+                ));
             }
         };
         let Status { code, message } =
             status.map_err(|error| invalid_response(Code::UNKNOWN, &error))?;
         if code != Code::OK {
-            let message = format!("The call ended with the status {code}: {message}");
+            let message = match message.as_str() {
+                "" => format!("the call ended with status {code}"),
+                text => format!("the call ended with status {code}: {text}"),
+            };
             let failure = Failure::new(Stage::Check, Reason::GrpcStatus, message);
             return Err(CallError { code, failure });
         }
@@ -159,11 +167,14 @@ fn invalid_response(code: Code, what: &str) -> CallError {
     CallError { code, failure: Failure::new(Stage::Response, Reason::Protocol, what) }
 }
 
+fn content_type(head: &HeaderMap) -> &[u8] {
+    head.get(CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default()
+}
+
 /// Returns whether the content type is gRPC, with any message encoding.
 fn is_grpc(head: &HeaderMap) -> bool {
     const TYPE: &[u8] = b"application/grpc";
-    let kind = head.get(CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
-    kind.split_at_checked(TYPE.len()).is_some_and(|(kind, rest)| {
+    content_type(head).split_at_checked(TYPE.len()).is_some_and(|(kind, rest)| {
         kind.eq_ignore_ascii_case(TYPE) && matches!(rest.first(), None | Some(b'+' | b';'))
     })
 }

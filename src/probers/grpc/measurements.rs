@@ -15,33 +15,36 @@ use crate::{
 
 const DURATION: Metric<1> = Metric::new(
     "probe_grpc_duration_seconds",
-    "How long resolving the name and the whole health check took, in seconds.",
+    "Duration of the grpc probe by phase, in seconds.",
     ["phase"],
 )
 .when("always")
 .unit(Unit::Seconds)
-.labels_mean(["resolve: the target's name; check: all that follows"]);
+.labels_mean(["resolve: resolving the name of the target; check: connecting, TLS and the call"]);
 const CHECK_DURATION: Metric<1> = Metric::new(
     "probe_grpc_check_duration_seconds",
-    "How long the parts of the health check waited for the network and the server, in seconds.",
+    "Time that each part of the phase check waited for the network and the server, in seconds.",
     ["phase"],
 )
 .extra()
-.when("for each part that was begun")
+.when("for each part that was started")
 .unit(Unit::Seconds)
 .labels_mean(["connect, tls, request"]);
-const SSL: Metric =
-    Metric::new("probe_grpc_ssl", "Whether the health check was answered over TLS.", [])
-        .when("always");
+const SSL: Metric = Metric::new(
+    "probe_grpc_ssl",
+    "1 if the response of the health check was received over TLS, 0 otherwise.",
+    [],
+)
+.when("always");
 const STATUS_CODE: Metric =
-    Metric::new("probe_grpc_status_code", "The gRPC status code of the health check.", [])
+    Metric::new("probe_grpc_status_code", "gRPC status code of the health check.", [])
         .when("always");
 const HEALTHCHECK_RESPONSE: Metric<1> = Metric::new(
     "probe_grpc_healthcheck_response",
-    "1 for the serving status that the health service reports.",
+    "Serving status of the service: 1 for the reported status, 0 for the others.",
     ["serving_status"],
 )
-.when("once the target has an address; 0 for the statuses that it does not report")
+.when("once the name of the target is resolved")
 .labels_mean(["the status"]);
 
 /// The metrics that only this prober has.

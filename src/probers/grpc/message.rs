@@ -46,10 +46,13 @@ pub(super) enum InvalidMessage {
 impl fmt::Display for InvalidMessage {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
-            Self::Incomplete => "the answer holds no whole message",
-            Self::TooMany => "the answer holds more than one message",
-            Self::Compressed => "the answer is compressed, which was not asked for",
-            Self::Malformed => "the answer cannot be decoded",
+            Self::Incomplete => "the response contains no complete message",
+            Self::TooMany => "the response contains more than one message",
+            Self::Compressed => {
+                "the response is compressed, although the request accepts no \
+                 compression"
+            }
+            Self::Malformed => "the message of the response is malformed",
         })
     }
 }

@@ -85,16 +85,16 @@ impl TryFrom<BTreeMap<String, Vec<Bytes>>> for Metadata {
                 |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.');
             if key.is_empty() || !key.bytes().all(is_allowed) {
                 let message = format!(
-                    "'{key}' is not a key of metadata: lower-case letters, digits, '-', '_' and \
-                     '.' make one"
+                    "'{key}' is not a valid metadata key; use lower-case letters, digits, '-', \
+                     '_' and '.'"
                 );
                 return Err(RuleError::at(key.as_str(), message));
             }
             let wrong = values.iter().position(|value| header_value(key, value).is_none());
             if let Some(index) = wrong {
                 let message = format!(
-                    "a value of metadata is printable ASCII; other bytes need a key that ends in \
-                     '{BINARY}'"
+                    "a metadata value must be printable ASCII; for other bytes, use a key that \
+                     ends in '{BINARY}'"
                 );
                 return Err(RuleError::at(KeyPath::from(key.as_str()).index(index), message));
             }
@@ -128,11 +128,11 @@ mod tests {
     #[test]
     fn invalid_metadata_is_rejected() {
         for (metadata, place) in [
-            (json!({"Key": ["a"]}), "Key: 'Key' is not a key"),
+            (json!({"Key": ["a"]}), "Key: 'Key' is not a valid metadata key"),
             (json!({"a b": ["a"]}), "\"a b\": 'a b' is not"),
             (json!({":path": ["a"]}), "\":path\": ':path' is not"),
-            (json!({"a": ["b", "c\n"]}), "a[1]: a value"),
-            (json!({"a": ["ä"]}), "a[0]: a value"),
+            (json!({"a": ["b", "c\n"]}), "a[1]: a metadata value"),
+            (json!({"a": ["ä"]}), "a[0]: a metadata value"),
         ] {
             let error = parse(metadata).unwrap_err();
             assert!(error.starts_with(place), "{error}");

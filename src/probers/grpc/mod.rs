@@ -110,7 +110,7 @@ impl GrpcProber {
     ) -> CallResult {
         context.enter(Stage::Response);
         context.log.debug(
-            "Asking the health service",
+            "Calling the health service",
             &[("service", &*self.service), ("authority", &authority)],
         );
         let requesting = phases.stopwatch(GrpcPhase::Request);
@@ -141,12 +141,12 @@ impl GrpcProber {
 }
 
 fn no_http2() -> Failure {
-    let message = "the server does not agree to HTTP/2 (ALPN h2), which gRPC needs";
+    let message = "the server did not select HTTP/2 (ALPN h2), which gRPC requires";
     Failure::new(Stage::Tls, Reason::Protocol, message)
 }
 
 fn invalid(error: &str) -> Failure {
-    let message = format!("The target names no server: {error}");
+    let message = format!("the target is not a host or URL: {error}");
     Failure::new(Stage::Target, Reason::InvalidTarget, message)
 }
 

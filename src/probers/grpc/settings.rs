@@ -41,7 +41,7 @@ impl ProberSettings for GrpcProber {
     fn warnings(&self) -> Vec<Warning> {
         let mut warnings: Vec<_> = self.ip.preferred_ip_protocol.warning().into_iter().collect();
         for key in self.metadata.ignored() {
-            let message = format!("'{key}' is not sent, because gRPC sets it itself");
+            let message = format!("'{key}' is reserved by gRPC and not sent; remove it");
             warnings.push(Warning::at("metadata", message));
         }
         let tls = self.tls_config.settings().warnings((!self.tls).then_some("'tls: true'"));
@@ -63,7 +63,7 @@ impl ProberSettings for GrpcProber {
             words.say_default(Topic::Tls, "Not used.");
         }
         let (is_default, service) = match self.service.as_str() {
-            "" => (true, "the server as a whole".to_owned()),
+            "" => (true, "the whole server".to_owned()),
             name => (false, format!("the service {name}")),
         };
         let text = format!("One call over HTTP/2: grpc.health.v1.Health/Check for {service}.");
@@ -72,7 +72,7 @@ impl ProberSettings for GrpcProber {
             let value = String::from_utf8_lossy(value.as_bytes());
             words.say(Topic::Sends, format!("The metadata {}.", header(name.as_str(), &value)));
         }
-        let text = "The call ends with the status OK, and the response says SERVING.";
+        let text = "The call ends with the status OK, and the service reports SERVING.";
         words.check(false, self.service.name.as_ref(), text);
         let text = "Connection refused, server without HTTP/2, or timeout.";
         words.say(Topic::Fails, text);

@@ -48,7 +48,7 @@ impl fmt::Display for Code {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(number) = self;
         let name = usize::try_from(*number).ok().and_then(|index| NAMES.get(index));
-        write!(formatter, "{number} ({})", name.unwrap_or(&"no known code"))
+        write!(formatter, "{number} ({})", name.unwrap_or(&"unknown code"))
     }
 }
 
@@ -66,7 +66,7 @@ impl Status {
         let status = trailers.get("grpc-status").ok_or("grpc-status is missing")?;
         let number = status.to_str().ok().and_then(|text| text.parse::<i32>().ok());
         let number =
-            number.ok_or_else(|| format!("grpc-status is no number: {}", excerpt(status)))?;
+            number.ok_or_else(|| format!("grpc-status is not a number: '{}'", excerpt(status)))?;
         let message = trailers.get("grpc-message").map(|text| percent_decoded(text.as_bytes()));
         // As in upstream, a negative number is read as an unsigned one.
         Ok(Self { code: Code(number.cast_unsigned()), message: message.unwrap_or_default() })
@@ -154,7 +154,7 @@ mod tests {
     #[test]
     fn codes_have_names() {
         assert_eq!(Code(5).to_string(), "5 (NOT_FOUND)");
-        assert_eq!(Code(99).to_string(), "99 (no known code)");
+        assert_eq!(Code(99).to_string(), "99 (unknown code)");
         assert_eq!(Code::UNAUTHENTICATED.to_string(), "16 (UNAUTHENTICATED)");
     }
 

@@ -15,11 +15,11 @@ use crate::{
 /// Collector of a body that arrives piece by piece.
 pub(super) struct Collector {
     decoder: Option<Decoder>,
-    /// True if the body does not begin as `compression` says. It is then counted as it is received.
+    /// True if the body does not begin with a gzip header. It is then counted as received.
     bad_start: bool,
-    /// True if more came out of the last piece than is decompressed in one step.
+    /// True if the last piece needs several steps.
     is_long: bool,
-    /// The length of a body that is kept as it comes, if it is known and within the limit.
+    /// The length of a body that is read directly into its buffer.
     direct: Option<usize>,
     tally: Tally,
 }
@@ -59,15 +59,12 @@ enum Progress {
     More,
 }
 
-/// A body that a check needs is kept in memory up to this many bytes.
-///
-/// Unlike upstream, which keeps any number of them; `body_size_limit` says otherwise.
+/// Maximum size in bytes of a body that is kept for a check, unless `body_size_limit` is set.
+/// Upstream has no limit.
 const MAX_KEPT: u64 = 64 << 20;
 
-/// A body is decompressed up to this many bytes, so that a few megabytes from a hostile peer do
-/// not cost minutes of CPU time.
-///
-/// Unlike upstream, which goes on until the deadline; `body_size_limit` says otherwise.
+/// Maximum size in bytes of a decompressed body, unless `body_size_limit` is set. It limits the CPU
+/// time that a few megabytes of a hostile peer cost. Upstream decompresses until the deadline.
 const MAX_DECOMPRESSED: u64 = 4 << 30;
 
 /// Number of bytes that are decompressed in one step.
@@ -86,8 +83,8 @@ const MAX_DIRECT_READ: usize = 128 << 10;
 const GZIP_READ_AHEAD: usize = 4096;
 
 impl Collector {
-    /// For the body of a response to `prober`'s request, which was announced to have `announced`
-    /// bytes; `keep` says whether a check needs it.
+    /// Creates the collector of a body with the length `announced`, if it is known. With `keep`, the
+    /// body is kept for a check.
     pub(super) fn new(prober: &HttpProber, keep: bool, announced: Option<u64>) -> Self {
         let decoder = prober.compression.and_then(Decoder::new);
         let (bytes, configured) = match prober.body_size_limit.limit() {
@@ -105,7 +102,7 @@ impl Collector {
         Self { decoder, bad_start: false, is_long: false, direct, tally }
     }
 
-    /// Bytes so far, after decompression.
+    /// Returns the number of bytes so far, after decompression.
     pub(super) fn length(&self) -> u64 {
         self.tally.length
     }
@@ -115,7 +112,7 @@ impl Collector {
         self.decoder.as_ref().is_some_and(Decoder::is_done)
     }
 
-    /// Returns the buffer of a body that is kept as it comes, with room for what is read next.
+    /// Returns the buffer of a body that is read directly, with room for the next read.
     ///
     /// Bytes that are read into it are [noted](Self::note_direct) afterwards.
     pub(super) fn direct_buffer(&mut self) -> Option<&mut Vec<u8>> {
@@ -149,7 +146,7 @@ impl Collector {
             self.fed(piece, fed)
         });
         work.await.unwrap_or_else(|_| {
-            // The runtime is going down, and the probe with it.
+            // The runtime is shutting down, so the probe ends.
             let tally = Tally { limit, length, skipped: 0, kept: None };
             let lost =
                 Self { decoder: None, bad_start: false, is_long: false, direct: None, tally };
@@ -178,7 +175,7 @@ impl Collector {
         }
     }
 
-    /// Takes in `piece` until it is used up, or until about `max` bytes came out of it.
+    /// Decompresses `piece` until it is consumed, or until about `max` bytes were produced.
     fn decode(
         &mut self,
         piece: &mut Bytes,
@@ -239,7 +236,7 @@ impl Tally {
 }
 
 impl BodyError {
-    /// Returns whether the body does not begin like compressed data, which says nothing of its content.
+    /// Returns whether the body does not begin with a gzip header, so that its content is unknown.
     pub(super) fn is_bad_start(self) -> bool {
         self == Self::Decode(DecodeError::BadStart)
     }
@@ -249,19 +246,19 @@ impl From<BodyError> for Failure {
     fn from(error: BodyError) -> Self {
         let (reason, message) = match error {
             BodyError::Decode(error) => {
-                (Reason::Decompression, format!("The body cannot be decompressed: {error}"))
+                (Reason::Decompression, format!("cannot decompress the body: {error}"))
             }
             BodyError::TimedOut => {
-                (Reason::Timeout, "The deadline passed while decompressing the body".to_owned())
+                (Reason::Timeout, "the deadline passed while decompressing the body".to_owned())
             }
             BodyError::TooLarge(Limit { bytes, configured: true }) => (
                 Reason::TooLarge,
-                format!("The body is longer than body_size_limit ({bytes} bytes)"),
+                format!("the body is longer than body_size_limit ({bytes} bytes)"),
             ),
             BodyError::TooLarge(Limit { bytes, configured: false }) => (
                 Reason::TooLarge,
                 format!(
-                    "The body is longer than {bytes} bytes (default limit); raise body_size_limit"
+                    "the body is longer than {bytes} bytes (default limit); raise body_size_limit"
                 ),
             ),
         };

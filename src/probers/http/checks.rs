@@ -46,14 +46,14 @@ pub(super) fn headers(prober: &HttpProber, headers: &HeaderMap) -> Vec<Check> {
 fn header_is_not(rule: &HeaderMatcher, headers: &HeaderMap) -> Result<(), Failure> {
     let Some(mut values) = header_values(rule, headers)? else { return Ok(()) };
     let matches = values.any(|value| rule.matches(value));
-    let message = || format!("The header {} matches '{}'", rule.header, rule.pattern());
+    let message = || format!("the header {} matches '{}'", rule.header, rule.pattern());
     outcome_of(!matches, Reason::Header, message)
 }
 
 fn header_is(rule: &HeaderMatcher, headers: &HeaderMap) -> Result<(), Failure> {
     let Some(mut values) = header_values(rule, headers)? else { return Ok(()) };
     let matches = values.any(|value| rule.matches(value));
-    let message = || format!("The header {} does not match '{}'", rule.header, rule.pattern());
+    let message = || format!("the header {} does not match '{}'", rule.header, rule.pattern());
     outcome_of(matches, Reason::Header, message)
 }
 
@@ -73,7 +73,7 @@ fn header_values<'h>(
     if rule.allow_missing {
         return Ok(None);
     }
-    Err(failure(Reason::Header, format!("The header {} is missing", rule.header)))
+    Err(failure(Reason::Header, format!("the header {} is missing", rule.header)))
 }
 
 /// Checks that the body matches no unwanted pattern and every wanted one; each pattern is a check.
@@ -83,13 +83,13 @@ pub(super) fn body(
     body: &[u8],
 ) -> Vec<Check> {
     let unwanted = unwanted.iter().enumerate().map(|(index, pattern)| {
-        let message = || format!("The body matches '{}'", pattern.as_str());
+        let message = || format!("the body matches '{}'", pattern.as_str());
         let outcome = outcome_of(!pattern.is_match(body), Reason::Body, message);
         let name = CheckName::of_entry("fail_if_body_matches_regexp", index);
         Check::new(name.or_given(pattern.name.as_ref()), outcome)
     });
     let wanted = wanted.iter().enumerate().map(|(index, pattern)| {
-        let message = || format!("The body does not match '{}'", pattern.as_str());
+        let message = || format!("the body does not match '{}'", pattern.as_str());
         let outcome = outcome_of(pattern.is_match(body), Reason::Body, message);
         let name = CheckName::of_entry("fail_if_body_not_matches_regexp", index);
         Check::new(name.or_given(pattern.name.as_ref()), outcome)
@@ -114,7 +114,7 @@ pub(super) fn json(
         let text = rule.as_str();
         let outcome = match rule.evaluate(body, deadline) {
             Ok(result) if result == good => Ok(()),
-            Ok(result) => Err(format!("'{text}' is {result} for the body")),
+            Ok(result) => Err(format!("'{text}' is {result} for the body, expected {good}")),
             Err(error) => Err(format!("'{text}' cannot be evaluated for the body: {error}")),
         };
         let outcome = outcome.map_err(|message| failure(Reason::Json, message));
@@ -143,12 +143,12 @@ pub(super) fn version(prober: &HttpProber, version: HttpVersion) -> Option<Check
 /// Checks `fail_if_ssl` and `fail_if_not_ssl`.
 pub(super) fn tls(prober: &HttpProber, over_tls: bool) -> impl Iterator<Item = Check> {
     let rules = [
-        ("fail_if_ssl", &prober.fail_if_ssl, !over_tls, "The final response came over TLS"),
+        ("fail_if_ssl", &prober.fail_if_ssl, !over_tls, "the final response was received over TLS"),
         (
             "fail_if_not_ssl",
             &prober.fail_if_not_ssl,
             over_tls,
-            "The final response did not come over TLS",
+            "the final response was not received over TLS",
         ),
     ];
     rules.into_iter().filter(|(_, rule, _, _)| rule.check).map(|(key, rule, good, message)| {

@@ -56,7 +56,7 @@ impl<'de> Deserialize<'de> for CompressionName {
         let key = Self(String::deserialize(deserializer)?);
         if !key.0.is_empty() && key.algorithm().is_none() {
             let names = Compression::ALL.map(Compression::name).join(", ");
-            let message = format!("compression '{}' is not valid: it is one of {names}", key.0);
+            let message = format!("compression '{}' is not valid; use one of {names}", key.0);
             return Err(de::Error::custom(message));
         }
         Ok(key)

@@ -29,9 +29,9 @@ pub(super) struct Gzip {
 /// The reason why a body cannot be decompressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum DecodeError {
-    /// It does not even begin like such data.
+    /// It does not begin with a gzip header.
     BadStart,
-    /// It breaks the format further on.
+    /// It is corrupt.
     Corrupt,
     /// It ends too early.
     Truncated,
@@ -40,9 +40,9 @@ pub(super) enum DecodeError {
 impl fmt::Display for DecodeError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
-            Self::BadStart => "it does not begin like compressed data",
+            Self::BadStart => "it does not begin with a gzip header",
             Self::Corrupt => "the compressed data is corrupt",
-            Self::Truncated => "the compressed data ends too early",
+            Self::Truncated => "the compressed data is incomplete",
         })
     }
 }

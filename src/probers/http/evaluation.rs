@@ -48,7 +48,7 @@ pub(super) async fn evaluate(
         _ => failure,
     });
     let status_is_good = outcome.take([status]);
-    // The rules are not about a page of the proxy itself, or a redirect that is not followed.
+    // The rules do not apply to a page of the proxy, or to a redirect beyond the limit.
     let is_proxy_response =
         proxy.is_some() && response.status == StatusCode::PROXY_AUTHENTICATION_REQUIRED;
     let is_target_response = !limit_reached && !is_proxy_response;
@@ -83,7 +83,7 @@ async fn evaluate_body(
     } else if wants_json {
         measurements.json = Some(CheckState::Begun);
     }
-    // A small body is checked even so, so that a report shows all that is wrong.
+    // A small body is checked after a failure too, so that the report contains all failures.
     let is_small = response
         .content_length
         .is_some_and(|length| usize::try_from(length).is_ok_and(|length| length <= MAX_INLINE));
@@ -111,7 +111,7 @@ async fn evaluate_body(
     };
     context.enter(Stage::Check);
     if may_require_tls && requires_tls(&body) {
-        outcome.add("the server says that this port speaks TLS; probe it with https://");
+        outcome.add("according to the server, this port uses TLS; probe it with https://");
     }
     if wants_patterns && outcome.take_or_fail(match_patterns(prober, context, &body).await) {
         measurements.patterns = CheckState::Passed;
@@ -184,7 +184,7 @@ async fn read(
 /// Notes that the body is incomplete.
 fn incomplete(error: ExchangeError, measurements: &mut HttpMeasurements) -> ReadError {
     measurements.break_transfer();
-    ReadError::Connection(redirects::failure(error, "The body broke off"))
+    ReadError::Connection(redirects::failure(error, "reading the body failed"))
 }
 
 /// The progress of a body that is being read, which is described if the probe is cancelled.
@@ -198,12 +198,12 @@ impl Drop for Reading<'_> {
     fn drop(&mut self) {
         drop(self.context.waiting_for(|| match self.announced {
             Some(announced) => format!(
-                "response header received, body incomplete: {} of {} came",
+                "response header received, body incomplete: received {} of {}",
                 self.received,
                 count(announced, "byte")
             ),
             None => format!(
-                "response header received, no end of the body: {} came, and no length was announced",
+                "response header received, no end of the body: received {}, without Content-Length",
                 count(self.received, "byte")
             ),
         }));
@@ -217,7 +217,7 @@ async fn match_patterns(
 ) -> Result<Vec<Check>, Failure> {
     let _waiting = context.waiting_for(|| {
         let length = u64::try_from(body.len()).unwrap_or_default();
-        format!("matching the patterns against {} of body", count(length, "byte"))
+        format!("matching the patterns against a body of {}", count(length, "byte"))
     });
     let unwanted = &prober.fail_if_body_matches_regexp;
     let wanted = &prober.fail_if_body_not_matches_regexp;
@@ -251,7 +251,7 @@ async fn match_json(
 }
 
 fn too_many_redirects(failure: &Failure) -> Failure {
-    let message = format!("Too many redirects (limit {MAX_REDIRECTS}). {failure}");
+    let message = format!("too many redirects (limit {MAX_REDIRECTS}): {failure}");
     Failure::new(Stage::Response, Reason::TooManyRedirects, message)
 }
 

@@ -1,4 +1,4 @@
-//! Describes the settings of the http prober in words.
+//! Describes the settings of the http prober in plain text.
 
 use crate::{
     probers::http::{
@@ -11,10 +11,10 @@ use crate::{
 };
 
 impl HttpProber {
-    /// Describes a probe in words.
+    /// Describes a probe in plain text.
     pub(super) fn explain_probe(&self, words: &mut Explanation) {
-        let usual = if self.enable_http3 { "https://" } else { "http://" };
-        let text = format!("A URL; without a scheme, {usual} is assumed.");
+        let scheme = if self.enable_http3 { "https://" } else { "http://" };
+        let text = format!("A URL; without a scheme, {scheme} is assumed.");
         words.say(Topic::Target, text);
         if self.leaves_name_to_proxy() {
             words.say(Topic::Address, "The proxy resolves the name.");
@@ -25,8 +25,8 @@ impl HttpProber {
         self.explain_tls(words);
         self.explain_request(words);
         self.explain_checks(words);
-        let text = "DNS failure, connection refused, TLS error, invalid or incomplete HTTP response, \
-                    or timeout.";
+        let text = "DNS failure, connection refused, TLS error, invalid or incomplete HTTP \
+                    response, or timeout.";
         words.say(Topic::Fails, text);
     }
 
@@ -40,8 +40,8 @@ impl HttpProber {
         } else {
             self.tls_client.settings().explain(start, name, words);
             if self.asks_for_upgrade() {
-                let text = "HTTP/2 is not offered: the headers Connection and Upgrade request another \
-                            protocol, and only HTTP/1.1 can switch protocols.";
+                let text = "HTTP/2 is not offered: the headers Connection and Upgrade request \
+                            another protocol, and only HTTP/1.1 can switch protocols.";
                 words.say(Topic::Tls, text);
             } else if self.client.enable_http2 {
                 words.say_default(Topic::Tls, "HTTP/2 and HTTP/1.1 are offered over TLS.");
@@ -62,8 +62,8 @@ impl HttpProber {
 
     fn explain_request(&self, words: &mut Explanation) {
         let topic = Topic::Sends;
-        let usual = Self::default();
-        words.say_of(self.method == usual.method, topic, format!("The method {}.", self.method));
+        let default = Self::default();
+        words.say_of(self.method == default.method, topic, format!("The method {}.", self.method));
         for (name, value) in self.headers.iter() {
             words.say(topic, format!("The header {}.", header(name, value)));
         }

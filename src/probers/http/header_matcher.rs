@@ -16,7 +16,7 @@ section! {
         /// Name under which a failure is reported; the default is the key and the index.
         #[key(extension)]
         pub name: Option<Arc<str>> as EmptyIsNone,
-        /// Name of the header, in any case; required.
+        /// Name of the header; case is ignored. Required.
         pub header: String,
         /// Pattern; required.
         regexp: Option<Regexp>,

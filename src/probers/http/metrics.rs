@@ -8,55 +8,67 @@ use crate::{
 
 const DURATION: Metric<1> = Metric::new(
     "probe_http_duration_seconds",
-    "How long the phases of the request took, in seconds, summed over all redirects.",
+    "Duration of the http probe by phase, in seconds, summed over all redirects.",
     ["phase"],
 )
-.when("for each phase that was reached; all but resolve once a request was begun")
+.when("resolve if a name lookup was started; the other phases once the request is prepared")
 .unit(Unit::Seconds)
-.labels_mean(["resolve, connect, tls, processing (until the first byte), transfer (from the first to the last byte)"]);
-const STATUS_CODE: Metric =
-    Metric::new("probe_http_status_code", "Status code of the final response, or 0.", [])
-        .when("always");
+.labels_mean([
+    "resolve, connect, tls, processing (until the first byte), transfer (from the first \
+     to the last byte)",
+]);
+const STATUS_CODE: Metric = Metric::new(
+    "probe_http_status_code",
+    "Status code of the final response; 0 without a response.",
+    [],
+)
+.when("always");
 const CONTENT_LENGTH: Metric = Metric::new(
     "probe_http_content_length",
-    "Length of the body as the final response announced it, in bytes, or -1.",
+    "Content-Length of the final response, in bytes; -1 if it is unknown, 0 without a response.",
     [],
 )
 .when("always")
 .unit(Unit::Bytes);
 const UNCOMPRESSED_BODY_LENGTH: Metric = Metric::new(
     "probe_http_uncompressed_body_length",
-    "Length of the body after decompression, in bytes, as far as it was read.",
+    "Number of bytes of the body that were read, after decompression.",
     [],
 )
 .when("always")
 .unit(Unit::Bytes);
 const REDIRECTS: Metric =
-    Metric::new("probe_http_redirects", "How many redirects there were.", []).when("always");
-const SSL: Metric =
-    Metric::new("probe_http_ssl", "Whether the final response came over TLS: 1, or 0.", [])
-        .when("always");
-const VERSION: Metric =
-    Metric::new("probe_http_version", "HTTP version of the final response, or 0.", [])
-        .when("always");
+    Metric::new("probe_http_redirects", "Number of redirects.", []).when("always");
+const SSL: Metric = Metric::new(
+    "probe_http_ssl",
+    "1 if the final response was received over TLS, 0 otherwise.",
+    [],
+)
+.when("always");
+const VERSION: Metric = Metric::new(
+    "probe_http_version",
+    "HTTP version of the final response; 0 without a response.",
+    [],
+)
+.when("always");
 const FAILED_DUE_TO_REGEX: Metric = Metric::new(
     "probe_failed_due_to_regex",
-    "Whether a pattern for the headers or the body failed the probe: 1, or 0.",
+    "1 if a pattern for the headers or the body failed the probe, 0 otherwise.",
     [],
 )
 .when("always");
 const FAILED_DUE_TO_CEL: Metric = Metric::new(
     "probe_failed_due_to_cel",
-    "Whether an expression over the JSON body failed the probe: 1, or 0.",
+    "1 if a CEL expression over the JSON body failed the probe, 0 otherwise.",
     [],
 )
-.when("when the module has such an expression");
+.when("if the module has such an expression");
 const LAST_MODIFIED: Metric = Metric::new(
     "probe_http_last_modified_timestamp_seconds",
-    "Unix time of the Last-Modified header of the final response.",
+    "Unix time of the Last-Modified header of the final response, in seconds.",
     [],
 )
-.when("when the final response has that header")
+.when("if the final response has this header")
 .unit(Unit::UnixTime);
 
 /// The metrics of this prober, besides those of name resolution and TLS.

@@ -72,7 +72,7 @@ impl Prober for HttpProber {
         check_scheme(&target.name).map_err(|error| {
             note_literal(url.hostname(), &self.ip, &mut measurements.connection.resolution);
             measurements.connection.phases.add(HttpPhase::Resolve, Duration::ZERO);
-            let message = format!("The target is not a URL of HTTP: {error}");
+            let message = format!("the target is not an HTTP URL: {error}");
             Failure::new(Stage::Target, Reason::InvalidTarget, message)
         })?;
         let address = if self.leaves_name_to_proxy() {
@@ -85,8 +85,8 @@ impl Prober for HttpProber {
         if url.scheme == "https" || names_files(self.tls_client.settings()) {
             self.tls_client.prepare(context).await?;
         }
-        let waiting = context
-            .waiting_for(|| "body_file and the files with credentials were not read".to_owned());
+        let waiting =
+            context.waiting_for(|| "reading body_file and the files with credentials".to_owned());
         let mut requests = Requests::new(self, target.hostname.as_deref()).await?;
         measurements.begin_phases();
         requests.read_credentials(context, &mut measurements.oauth2).await?;

@@ -105,7 +105,7 @@ async fn respond(
     let waiting = context.waiting_for(|| measurements.describe_wait());
     let sent = sending.await;
     drop(waiting);
-    let response = sent.map_err(|error| failure(error, "The request failed"))?;
+    let response = sent.map_err(|error| failure(error, "the request failed"))?;
     measurements.note_response(&response);
     if let Some(line) = &response.ignored_line {
         let message = "Ignored a malformed header line of the response";
@@ -172,7 +172,7 @@ fn next_hop(
     pinned: &Pinned,
 ) -> Result<Hop, Failure> {
     let invalid = |error| {
-        let message = format!("Cannot redirect to '{location}': {error}");
+        let message = format!("invalid redirect to '{location}': {error}");
         Failure::new(Stage::Response, Reason::InvalidRedirect, message)
     };
     let url = hop.url.join(location).map_err(invalid)?;
@@ -202,10 +202,12 @@ fn next_hop(
 fn refuse_other_schemes(url: &Url) -> Result<(), Failure> {
     let invalid = |message| Err(Failure::new(Stage::Response, Reason::InvalidRedirect, message));
     if !matches!(url.scheme.as_str(), "http" | "https") {
-        return invalid(format!("The redirect to '{url}' uses an unsupported scheme"));
+        return invalid(format!(
+            "the redirect to '{url}' has an unsupported scheme; only http and https are supported"
+        ));
     }
     if url.hostname().is_empty() {
-        return invalid(format!("The redirect URL '{url}' has no host"));
+        return invalid(format!("the redirect to '{url}' has no host"));
     }
     Ok(())
 }

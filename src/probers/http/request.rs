@@ -60,7 +60,7 @@ impl Hop {
         if is_own || failure.reason != Reason::InvalidTarget {
             return failure;
         }
-        let message = format!("The redirect to '{}' leads nowhere: {failure}", self.url);
+        let message = format!("invalid redirect to '{}': {failure}", self.url);
         Failure::new(Stage::Response, Reason::InvalidRedirect, message)
     }
 
@@ -292,7 +292,7 @@ fn usually_without_body(method: &Method) -> bool {
 fn uri(hop: &Hop, absolute: bool) -> Result<Uri, Failure> {
     let target = hop.url.request_target();
     let invalid = |error: &dyn std::error::Error| {
-        impossible(format!("'{target}' cannot be asked of '{}': {error}", hop.host()))
+        impossible(format!("invalid request for '{target}' of '{}': {error}", hop.host()))
     };
     if absolute {
         Uri::builder()

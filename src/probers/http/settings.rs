@@ -47,9 +47,9 @@ section! {
         pub skip_resolve_phase_with_proxy: bool,
         /// Deprecated: the opposite of `follow_redirects`; takes precedence over it.
         no_follow_redirects: Option<bool>,
-        /// Fails if the final response came over TLS.
+        /// Fails if the final response was received over TLS.
         pub fail_if_ssl: Named<bool>,
-        /// Fails if the final response did not come over TLS.
+        /// Fails if the final response was not received over TLS.
         pub fail_if_not_ssl: Named<bool>,
         /// Request method, sent as written.
         pub method: Method as MethodName = Method::GET,
@@ -179,11 +179,11 @@ impl HttpProber {
             ("proxy_from_environment", self.client.proxy.proxy_from_environment),
         ];
         if let Some((key, _)) = of_proxies.iter().find(|(_, is_there)| *is_there) {
-            let message = "HTTP/3 goes over UDP, and so through no proxy; use HTTP/2 behind one";
+            let message = "HTTP/3 does not support proxies; remove the proxy, or use HTTP/2";
             return Err(RuleError::at(*key, message));
         }
         if self.client.tls_config.highest_version() < TlsVersion::Tls13 {
-            let message = "HTTP/3 needs TLS 1.3";
+            let message = "HTTP/3 requires TLS 1.3; set max_version to TLS13";
             return Err(RuleError::at(["tls_config", "max_version"], message));
         }
         Ok(())
@@ -204,7 +204,7 @@ impl ProberSettings for HttpProber {
     /// A section may hold such keys as long as the module uses another prober.
     fn check_use(&self) -> Result<(), RuleError> {
         if self.enable_http3 && !cfg!(feature = "http3") {
-            let message = "this exporter was built without HTTP/3 (the feature http3)";
+            let message = "this exporter was built without HTTP/3 (cargo feature http3)";
             return Err(RuleError::at("enable_http3", message));
         }
         Ok(())
@@ -228,7 +228,9 @@ impl Form<Method> for MethodName {
         match String::deserialize(deserializer)?.as_str() {
             "" => Ok(Method::GET),
             text => Method::from_bytes(text.as_bytes()).map_err(|_| {
-                de::Error::custom(format!("method '{text}' is not valid: it is a word such as GET"))
+                de::Error::custom(format!(
+                    "method '{text}' is not valid; write a method such as GET"
+                ))
             }),
         }
     }
@@ -272,15 +274,18 @@ mod tests {
             ),
             (
                 json!({"compression": "gzip", "headers": {"accEpt-enCoding": "deflate"}}),
-                "headers.accEpt-enCoding: invalid configuration \"accEpt-enCoding: deflate\", \"compression: gzip\"",
+                "headers.accEpt-enCoding: invalid configuration \"accEpt-enCoding: deflate\", \
+                 \"compression: gzip\"",
             ),
             (
                 json!({"valid_http_versions": ["HTTP/1.1", "HTTP/3.0"]}),
-                "valid_http_versions[1]: HTTP/3 cannot be used as a valid HTTP version when enable_http3 is false",
+                "valid_http_versions[1]: HTTP/3 cannot be used as a valid HTTP version when \
+                 enable_http3 is false",
             ),
             (
                 json!({"enable_http3": true, "valid_http_versions": ["HTTP/2.0"]}),
-                "valid_http_versions[0]: HTTP/3 and HTTP/2.0/1.1 cannot be used together - only HTTP/3.0 is allowed when enable_http3 is true",
+                "valid_http_versions[0]: HTTP/3 and HTTP/2.0/1.1 cannot be used together - only \
+                 HTTP/3.0 is allowed when enable_http3 is true",
             ),
             (
                 json!({"enable_http3": true, "valid_http_versions": ["HTTP/1.0"]}),
@@ -288,7 +293,7 @@ mod tests {
             ),
             (
                 json!({"enable_http3": true, "enable_http2": false, "proxy_url": "http://h:1"}),
-                "proxy_url: HTTP/3 goes over UDP, and so through no proxy; use HTTP/2 behind one",
+                "proxy_url: HTTP/3 does not support proxies; remove the proxy, or use HTTP/2",
             ),
             (
                 json!({
@@ -296,7 +301,7 @@ mod tests {
                     "enable_http2": false,
                     "tls_config": {"max_version": "TLS12"},
                 }),
-                "tls_config.max_version: HTTP/3 needs TLS 1.3",
+                "tls_config.max_version: HTTP/3 requires TLS 1.3; set max_version to TLS13",
             ),
             (
                 json!({"fail_if_header_matches": [{"regexp": "a"}]}),
@@ -308,9 +313,12 @@ mod tests {
             ),
             (
                 json!({"compression": "zstd"}),
-                "compression 'zstd' is not valid: it is one of br, deflate, gzip, identity",
+                "compression 'zstd' is not valid; use one of br, deflate, gzip, identity",
             ),
-            (json!({"method": "GET IT"}), "method 'GET IT' is not valid: it is a word such as GET"),
+            (
+                json!({"method": "GET IT"}),
+                "method 'GET IT' is not valid; write a method such as GET",
+            ),
         ] {
             assert_eq!(parse(value.clone()).unwrap_err(), expected, "{value}");
         }

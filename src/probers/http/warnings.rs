@@ -32,22 +32,22 @@ impl HttpProber {
         for version in self.valid_http_versions.iter() {
             if !is_version(version) {
                 let message = format!(
-                    "'{version}' matches no answer; versions are written {HTTP_1_1} and {HTTP_2}"
+                    "'{version}' matches no response; write versions like {HTTP_1_1} and {HTTP_2}"
                 );
                 warnings.push(Warning::at("valid_http_versions", message));
             }
         }
         for code in self.valid_status_codes.iter().filter(|code| !(100..=999).contains(*code)) {
-            let message = format!("no answer has the status code {code}");
+            let message = format!("no response has the status code {code}; use 100 to 999");
             warnings.push(Warning::at("valid_status_codes", message));
         }
         for name in self.headers.repeated() {
-            let message = format!("'{name}' is there in two spellings; the last counts");
+            let message =
+                format!("'{name}' is set twice with different spellings; the last value is used");
             warnings.push(Warning::at("headers", message));
         }
         if *self.fail_if_ssl && self.enable_http3 {
-            let message =
-                "fail_if_ssl with enable_http3 fails every probe: HTTP/3 is always over TLS";
+            let message = "fail_if_ssl with enable_http3 fails every probe: HTTP/3 always uses TLS";
             warnings.push(Warning::at("fail_if_ssl", message));
         }
         if *self.fail_if_ssl && *self.fail_if_not_ssl {
@@ -97,12 +97,12 @@ impl HttpProber {
             (
                 "fail_if_body_matches_regexp",
                 &self.fail_if_body_matches_regexp,
-                "it matches every body, so every probe fails",
+                "the pattern matches every body, so every probe fails",
             ),
             (
                 "fail_if_body_not_matches_regexp",
                 &self.fail_if_body_not_matches_regexp,
-                "it matches every body, so it never fails",
+                "the pattern matches every body, so the check never fails",
             ),
         ] {
             for (index, pattern) in patterns.iter().enumerate() {
@@ -120,14 +120,14 @@ impl HttpProber {
         let method = self.method.as_str();
         let upper = method.to_ascii_uppercase();
         if method != upper && UPPER_CASE_METHODS.contains(&&*upper) {
-            let message = format!("'{method}' is sent as it is, and servers know '{upper}'");
+            let message = format!("'{method}' is sent as written, but servers expect '{upper}'");
             warnings.push(Warning::at("method", message));
         }
         for code in self.valid_status_codes.iter() {
             if (100..200).contains(code) && *code != 101 {
                 let message = format!(
-                    "{code} is the code of an interim response, which is skipped, so no probe ends \
-                     with it"
+                    "{code} is the status code of interim responses, which are skipped; it never \
+                     matches"
                 );
                 warnings.push(Warning::at("valid_status_codes", message));
             }
@@ -135,7 +135,7 @@ impl HttpProber {
         for (name, value) in self.headers.iter() {
             let mut doubt = |message: &str| warnings.push(Warning::at(["headers", name], message));
             if IGNORED_HEADERS.iter().any(|known| known.eq_ignore_ascii_case(name)) {
-                doubt("it is not sent, the client sets it itself");
+                doubt("no effect: the client sets this header itself");
             }
             if name.eq_ignore_ascii_case("Host")
                 && let Some(what) = problem_of_host(value)
@@ -144,8 +144,8 @@ impl HttpProber {
             }
             if name.eq_ignore_ascii_case("Accept-Encoding") && self.reads_compressed(value) {
                 doubt(&format!(
-                    "servers may compress the body for '{value}', and without the key compression \
-                     the checks of the body see it compressed"
+                    "servers may compress the body because of '{value}', and the checks of the \
+                     body would see compressed data; set compression"
                 ));
             }
         }
@@ -167,13 +167,12 @@ fn warnings_of_header_rule(rule: &HeaderMatcher) -> Vec<Warning> {
     let mut warnings = Vec::new();
     let name = rule.header.as_str();
     if HeaderName::from_bytes(name.as_bytes()).is_err() {
-        let message = format!(
-            "'{name}' is no name of a header, so none is found; write the name without a colon and \
-             blanks"
-        );
+        let message =
+            format!("'{name}' is not a valid header name; write the name without colon and spaces");
         warnings.push(Warning::at("header", message));
     } else if REMOVED_HEADERS.iter().any(|known| known.eq_ignore_ascii_case(name)) {
-        let message = format!("'{name}' is about the transfer, and taken out before rules see it");
+        let message =
+            format!("'{name}' is removed before rules are checked, so this rule never finds it");
         warnings.push(Warning::at("header", message));
     }
     let warning = rule.regexp().and_then(|regexp| regexp.warning(Subject::Line));
@@ -186,13 +185,13 @@ fn problem_of_host(value: &str) -> Option<String> {
     let value = value.trim();
     if let Some((_, rest)) = value.split_once("://") {
         let host = rest.split('/').next().unwrap_or_default();
-        return Some(format!("is a URL: write the host alone, as in '{host}'"));
+        return Some(format!("is a URL; write only the host: '{host}'"));
     }
     if value.contains('/') {
-        return Some("has a path: write the host alone".to_owned());
+        return Some("has a path; write only the host".to_owned());
     }
     if value.contains(char::is_whitespace) {
-        return Some("has a blank in it: write one host".to_owned());
+        return Some("contains a space; write one host".to_owned());
     }
     None
 }

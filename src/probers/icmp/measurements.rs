@@ -11,15 +11,18 @@ use crate::{
 
 const DURATION: Metric<1> = Metric::new(
     "probe_icmp_duration_seconds",
-    "Duration of the probe by phase; rtt is the round-trip time.",
+    "Duration of the icmp probe by phase, in seconds.",
     ["phase"],
 )
-.when("always; a phase that was not brought to its end is 0")
+.when("always; 0 for a phase that was not completed")
 .unit(Unit::Seconds)
-.labels_mean(["resolve: the target's name; setup: socket and packet; rtt: the round trip"]);
+.labels_mean([
+    "resolve: resolving the name of the target; setup: opening the socket and building \
+     the packet; rtt: round-trip time",
+]);
 const REPLY_HOP_LIMIT: Metric =
     Metric::new("probe_icmp_reply_hop_limit", "Hop limit (TTL with IPv4) of the reply.", [])
-        .when("when a reply came and the kernel tells");
+        .when("if a reply was received and the kernel reports its hop limit");
 
 /// The metrics that only this prober has.
 pub const METRICS: &[Description] = &[DURATION.describe(), REPLY_HOP_LIMIT.describe()];

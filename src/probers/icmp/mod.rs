@@ -128,7 +128,7 @@ async fn wait_for_reply(
             }
             Err(error) if is_icmp_error(&error) => {}
             Err(error) => {
-                let doing = format!("waiting for the reply of {target}");
+                let doing = format!("waiting for the reply from {target}");
                 return Err(Failure::io(Stage::Response, &doing, &error));
             }
         }
@@ -147,12 +147,16 @@ impl fmt::Display for Ignored {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let packets = self.packets.load(Ordering::Relaxed);
         if packets > 0 {
-            write!(formatter, "; {} ignored: no reply to this request", count(packets, "packet"))?;
+            write!(
+                formatter,
+                "; ignored {} that did not match the request",
+                count(packets, "packet")
+            )?;
         }
         let notices = self.notices.load(Ordering::Relaxed);
         if notices > 0 {
             let notices = count(notices, "ICMP error");
-            write!(formatter, "; {notices} ignored: not about this request")?;
+            write!(formatter, "; ignored {notices} about other packets")?;
         }
         Ok(())
     }
@@ -292,11 +296,12 @@ mod tests {
     fn ignored_packets_are_counted() {
         for (packets, notices, expected) in [
             (0, 0, ""),
-            (1, 0, "; 1 packet ignored: no reply to this request"),
+            (1, 0, "; ignored 1 packet that did not match the request"),
             (
                 2,
                 3,
-                "; 2 packets ignored: no reply to this request; 3 ICMP errors ignored: not about this request",
+                "; ignored 2 packets that did not match the request; ignored 3 ICMP errors about \
+                 other packets",
             ),
         ] {
             let ignored = Ignored { packets: packets.into(), notices: notices.into() };

@@ -48,9 +48,8 @@ impl ProberSettings for IcmpProber {
     fn warnings(&self) -> Vec<Warning> {
         let mut warnings: Vec<_> = self.ip.preferred_ip_protocol.warning().into_iter().collect();
         if let Some(size) = self.payload_size.filter(|size| *size > MAX_PAYLOAD_IPV4) {
-            let message = format!(
-                "{size} bytes are more than the {MAX_PAYLOAD_IPV4} that a packet of IPv4 carries"
-            );
+            let message =
+                format!("{size} bytes exceed {MAX_PAYLOAD_IPV4} bytes, the maximum for IPv4");
             warnings.push(Warning::at("payload_size", message));
         }
         warnings.extend(ip::source_address_warning(self.source_ip_address, &self.ip));

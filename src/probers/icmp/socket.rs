@@ -46,7 +46,7 @@ impl IcmpSocket {
         set_options(&socket, prober, version).map_err(setting_up)?;
         // The kernel then looks up the route now, and delivers only packets of the target.
         socket.connect(&address.into()).map_err(|error| {
-            let doing = format!("looking for a route to {}", address.ip());
+            let doing = format!("looking up a route to {}", address.ip());
             connect::failure(Call::Connect, address, &doing, &error)
         })?;
         let datagrams = WireDatagram::new(socket, SocketKind::Icmp).map_err(setting_up)?;
@@ -103,10 +103,10 @@ fn missing(group: u32, range: &str) -> String {
         _ => "cannot be read".to_owned(),
     };
     format!(
-        "no ICMP socket may be opened: for an unprivileged one, a group of the process must be \
-         within the sysctl net.ipv4.ping_group_range, which {range}, but its group is {group} \
-         (\"{group} {group}\" or \"0 2147483647\" would do); for a raw one, the process lacks the \
-         capability CAP_NET_RAW; either is enough"
+        "cannot open an ICMP socket: the sysctl net.ipv4.ping_group_range, which {range}, does not \
+         include the group {group} of the process, and the process lacks the capability \
+         CAP_NET_RAW; set the sysctl to \"{group} {group}\" or \"0 2147483647\", or grant the \
+         capability"
     )
 }
 
@@ -119,7 +119,7 @@ mod tests {
         let message = missing(65_534, "1\t0");
         for part in [
             "net.ipv4.ping_group_range, which is \"1 0\"",
-            "its group is 65534",
+            "the group 65534",
             "\"65534 65534\"",
             "CAP_NET_RAW",
         ] {

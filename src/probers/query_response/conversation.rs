@@ -53,7 +53,7 @@ impl Conversation<'_> {
             Standing::Finished => Ok(()),
             // The configuration parser rejects this.
             Standing::StartTls { .. } => {
-                let message = "the connection speaks TLS already";
+                let message = "starttls on a connection that already uses TLS";
                 Err(Failure::new(Stage::Tls, Reason::InvalidRequest, message))
             }
         }

@@ -59,7 +59,7 @@ pub async fn talk<S: AsyncRead + AsyncWrite + Unpin>(
             let leftover = dialogue.read_buffer.bytes.len();
             if leftover > 0 {
                 let bytes: &[(_, &dyn std::fmt::Display)] = &[("bytes", &leftover)];
-                context.log.warn("Ignoring what the peer said before STARTTLS", bytes);
+                context.log.warn("Discarded data that was received before STARTTLS", bytes);
             }
             return Ok(Standing::StartTls { next: index + 1 });
         }
@@ -196,9 +196,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Dialogue<'_, S> {
                 break bytes;
             }
             if self.read_buffer.has_ended {
-                let (came, wanted) = (self.read_buffer.bytes.len(), expected.len());
+                let (received, wanted) = (self.read_buffer.bytes.len(), expected.len());
                 let what = format!(
-                    "the peer closed the connection after {came} of {wanted} expected bytes"
+                    "the peer closed the connection after {received} of {wanted} expected bytes"
                 );
                 return Err(self.failure(Stage::Response, Reason::Closed, &what));
             }
@@ -211,7 +211,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Dialogue<'_, S> {
         }
         facts.failed_due_to_bytes = true;
         let what = format!(
-            "expected the bytes \"{}\", got \"{}\"",
+            "expected the bytes \"{}\", received \"{}\"",
             step.shown(&expected.escape_ascii()),
             step.shown(&bytes.escape_ascii())
         );
@@ -235,7 +235,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Dialogue<'_, S> {
     /// Reads the available data. Waits if there is none.
     async fn read(&mut self) -> Result<(), Failure> {
         let Some(allowed) = MAX_RECEIVED.checked_sub(self.received).filter(|rest| *rest > 0) else {
-            let what = format!("the peer said more than {MAX_RECEIVED} bytes");
+            let what =
+                format!("the peer sent more than {MAX_RECEIVED} bytes, the limit of a dialogue");
             return Err(self.failure(Stage::Response, Reason::TooLarge, &what));
         };
         self.read_buffer.bytes.reserve(READ_AHEAD);

@@ -50,7 +50,7 @@ impl Step {
         if !self.labels.is_empty() {
             let names: Vec<_> = self.labels.iter().map(|label| label.name.as_str()).collect();
             parts.push(format!(
-                "export its parts as the labels {} of probe_expect_info",
+                "export groups of the match as labels {} of probe_expect_info",
                 names.join(", ")
             ));
         }

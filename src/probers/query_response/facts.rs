@@ -8,22 +8,22 @@ use crate::{
 
 pub(super) const FAILED_DUE_TO_REGEX: Metric = Metric::new(
     "probe_failed_due_to_regex",
-    "Whether the probe failed because a pattern was not matched.",
+    "1 if the probe failed because no line matched the pattern of a step, 0 otherwise.",
     [],
 )
-.when("once a dialogue could begin");
+.when("once the connection is established, including TLS with tls: true");
 pub(super) const FAILED_DUE_TO_BYTES: Metric = Metric::new(
     "probe_failed_due_to_bytes",
-    "Whether the probe failed because other bytes came than expected.",
+    "1 if the probe failed because the received bytes differ from expect_bytes, 0 otherwise.",
     [],
 )
-.when("once a dialogue could begin");
+.when("once the connection is established, including TLS with tls: true");
 pub(super) const EXPECT_INFO: Metric = Metric::new(
     "probe_expect_info",
-    "What the line that was expected said, in the labels that the module names.",
+    "Labels of a step, filled from the match of its pattern; always 1.",
     [],
 )
-.when("when a step with labels matched; the labels are those of the module");
+.when("if a step with labels matched; the module defines the labels");
 
 /// The results of a dialogue. They exist from the time at which a dialogue could start, also if
 /// none is configured.

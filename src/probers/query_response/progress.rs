@@ -68,7 +68,7 @@ impl Progress {
                 let what = format!("{place}: no line matched {}", step.shown(&quoted));
                 let is_prompt = !step.secret && !rest.is_empty() && pattern.is_match(rest);
                 let advice = if is_prompt {
-                    "; expect takes whole lines only: use expect_bytes for a prompt"
+                    "; expect matches complete lines only: use expect_bytes for a prompt"
                 } else {
                     ""
                 };
@@ -78,8 +78,8 @@ impl Progress {
                 let wanted = count(length(step.expect_bytes.as_slice()), "byte");
                 let what = format!("{place}: waiting for {wanted}");
                 match rest {
-                    [] => format!("{what}; nothing came{}", self.after(steps)),
-                    _ => format!("{what}; {} came: {}", rest.len(), step.shown(&Quoted(rest))),
+                    [] => format!("{what}; received nothing{}", self.after(steps)),
+                    _ => format!("{what}; received {}: {}", rest.len(), step.shown(&Quoted(rest))),
                 }
             }
         }
@@ -89,16 +89,17 @@ impl Progress {
     fn lines(&self, steps: &[Step], step: &Step, rest: &[u8]) -> String {
         let lines = self.last_line().map(|line| {
             let line = Quoted(line);
-            format!("{} came, the last one: {}", count(self.lines, "line"), step.shown(&line))
+            format!("received {}, the last one: {}", count(self.lines, "line"), step.shown(&line))
         });
         let rest = (!rest.is_empty()).then(|| {
             let (bytes, rest) = (count(length(rest), "byte"), Quoted(rest));
-            format!("{bytes} came without a line end: {}", step.shown(&rest))
+            format!("{bytes} without a line end: {}", step.shown(&rest))
         });
         match (lines, rest) {
             (Some(lines), Some(rest)) => format!("{lines}; then {rest}"),
-            (Some(part), None) | (None, Some(part)) => part,
-            (None, None) => format!("nothing came{}", self.after(steps)),
+            (Some(lines), None) => lines,
+            (None, Some(rest)) => format!("received {rest}"),
+            (None, None) => format!("received nothing{}", self.after(steps)),
         }
     }
 
@@ -149,40 +150,41 @@ mod tests {
                 [&[][..]; 2],
                 AwaitingLine,
                 &b""[..],
-                "no line matched \"^250-STARTTLS\"; nothing came",
+                "no line matched \"^250-STARTTLS\"; received nothing",
             ),
             (
                 &starttls,
                 [&["220 hello"], &[]],
                 AwaitingLine,
                 b"",
-                "no line matched \"^250-STARTTLS\"; nothing came after \"220 hello\"",
+                "no line matched \"^250-STARTTLS\"; received nothing after \"220 hello\"",
             ),
             (
                 &starttls,
                 [&["220 hello"], &["250-x", "250 CHUNKING"]],
                 AwaitingLine,
                 b"",
-                "no line matched \"^250-STARTTLS\"; 2 lines came, the last one: \"250 CHUNKING\"",
+                "no line matched \"^250-STARTTLS\"; received 2 lines, the last one: \"250 \
+                 CHUNKING\"",
             ),
             (
                 &starttls,
                 [&[], &["250-x"]],
                 AwaitingLine,
                 b"250-STARTTLS",
-                "no line matched \"^250-STARTTLS\"; 1 line came, the last one: \"250-x\"; then 12 bytes \
-                 came without a line end: \"250-STARTTLS\"; expect takes whole lines only: use \
-                 expect_bytes for a prompt",
+                "no line matched \"^250-STARTTLS\"; received 1 line, the last one: \"250-x\"; \
+                 then 12 bytes without a line end: \"250-STARTTLS\"; expect matches complete \
+                 lines only: use expect_bytes for a prompt",
             ),
             (
                 &starttls,
                 [&[], &[]],
                 AwaitingLine,
                 b"\xff\xfd\x18",
-                r#"no line matched "^250-STARTTLS"; 3 bytes came without a line end: "\xff\xfd\u{18}""#,
+                r#"no line matched "^250-STARTTLS"; received 3 bytes without a line end: "\xff\xfd\u{18}""#,
             ),
-            (&bytes, [&[], &[]], AwaitingBytes, b"", "waiting for 5 bytes; nothing came"),
-            (&bytes, [&[], &[]], AwaitingBytes, b"+P", "waiting for 5 bytes; 2 came: \"+P\""),
+            (&bytes, [&[], &[]], AwaitingBytes, b"", "waiting for 5 bytes; received nothing"),
+            (&bytes, [&[], &[]], AwaitingBytes, b"+P", "waiting for 5 bytes; received 2: \"+P\""),
             (
                 &bytes,
                 [&["x"], &[]],

@@ -8,7 +8,7 @@ const MAX_LINE: usize = 64 * 1024;
 
 /// The error of a line that exceeds [`MAX_LINE`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("a line is longer than 64 KiB")]
+#[error("a received line is longer than 64 KiB, the limit of a line")]
 pub(super) struct LineTooLong;
 
 /// Buffer of received data that all steps of a dialogue share. Upstream has one buffer per kind of

@@ -108,7 +108,7 @@ impl QueryResponse {
     pub fn check_tls(&self, tls: bool) -> Result<(), RuleError> {
         let mut steps = self.0.iter().enumerate().filter(|(_, step)| step.starttls);
         if let Some((index, _)) = if tls { steps.next() } else { steps.nth(1) } {
-            let message = "the connection speaks TLS already at this step: remove starttls";
+            let message = "the connection already uses TLS at this step; remove starttls";
             let path = KeyPath::from("query_response").index(index).key("starttls");
             return Err(RuleError::at(path, message));
         }
@@ -136,8 +136,8 @@ impl QueryResponse {
             let at = |key: &str| place.clone().key(key);
             // In binary protocols, TLS may directly follow the request for it.
             if step.starttls && !step.send.is_empty() && !step.skip_newline_on_send {
-                let message = "TLS begins right after 'send', before the peer has answered it; put \
-                               'starttls: true' into a step after it that expects the answer";
+                let message = "TLS starts directly after 'send', before the peer has responded; \
+                               set 'starttls: true' in a later step that expects the response";
                 warnings.push(Warning::at(at("starttls"), message));
             }
             let Some(expect) = &step.expect else { continue };
@@ -153,8 +153,8 @@ impl QueryResponse {
                 let shown = |unknown: String| if step.secret { "$".to_owned() } else { unknown };
                 for unknown in expect.unknown_references(template).into_iter().map(shown) {
                     let message = format!(
-                        "'{unknown}' names no group of expect, so it is replaced by nothing; write \
-                         ${{1}} where letters follow, or $$ for a dollar sign"
+                        "'{unknown}' is not a group of expect and is replaced by an empty text; \
+                         write ${{1}} if letters follow, or $$ for a dollar sign"
                     );
                     warnings.push(Warning::at(path.clone(), message));
                 }
@@ -184,22 +184,22 @@ impl Step {
             return Err(RuleError::at("expect_bytes", message));
         }
         if self.secret && !self.labels.is_empty() {
-            let message = "labels would show what is secret: take them from another step";
+            let message = "labels would show the data of a secret step; move them to another step";
             return Err(RuleError::at("labels", message));
         }
         let mut names = BTreeSet::new();
         for (index, label) in self.labels.iter().enumerate() {
             let path = KeyPath::from("labels").index(index);
             if label.name.is_empty() {
-                let error = RuleError::at(path.clone(), "a label needs a name");
+                let error = RuleError::at(path.clone(), "a label requires a name");
                 return Err(error.involving([path.key("name")]));
             }
             if label.name.starts_with("__") {
-                let message = "names of labels that begin with '__' are reserved for Prometheus";
+                let message = "label names that begin with '__' are reserved for Prometheus";
                 return Err(RuleError::at(path.key("name"), message));
             }
             if !names.insert(label.name.as_str()) {
-                let message = format!("there is a label '{}' already", label.name);
+                let message = format!("label '{}' is repeated", label.name);
                 return Err(RuleError::at(path.key("name"), message));
             }
         }
@@ -239,19 +239,19 @@ mod tests {
             ),
             (
                 json!([{"labels": [{"name": "a"}, {"value": "b"}]}]),
-                "labels[1]: a label needs a name",
+                "labels[1]: a label requires a name",
             ),
             (
                 json!([{"labels": [{"name": "a"}, {"name": "a"}]}]),
-                "labels[1].name: there is a label 'a' already",
+                "labels[1].name: label 'a' is repeated",
             ),
             (
                 json!([{"labels": [{"name": "__name__"}]}]),
-                "labels[0].name: names of labels that begin with '__' are reserved for Prometheus",
+                "labels[0].name: label names that begin with '__' are reserved for Prometheus",
             ),
             (
                 json!([{"secret": true, "expect": "a", "labels": [{"name": "a", "value": "$1"}]}]),
-                "labels: labels would show what is secret: take them from another step",
+                "labels: labels would show the data of a secret step; move them to another step",
             ),
             (
                 json!([{"labels": [{"name": "a"}]}, {}, {"labels": [{"name": "b"}]}]),

@@ -15,13 +15,13 @@ use crate::{
 
 const DURATION: Metric<1> = Metric::new(
     "probe_tcp_duration_seconds",
-    "How long the phases of a TCP or unix probe waited for the network and the peer, in seconds.",
+    "Time that each phase of a tcp or unix probe waited for the network and the peer, in seconds.",
     ["phase"],
 )
 .extra()
-.when("for each phase that was begun")
+.when("for each phase that was started")
 .unit(Unit::Seconds)
-.labels_mean(["resolve, connect, tls, query (the dialogue)"]);
+.labels_mean(["resolve, connect, tls, query (dialogue)"]);
 
 /// The metrics of a connection with a dialogue. The configuration defines the labels of
 /// `probe_expect_info`.

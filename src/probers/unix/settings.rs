@@ -50,8 +50,8 @@ impl ProberSettings for UnixProber {
         };
         let settings = self.tls_config.settings();
         if settings.server_name.is_empty() && !settings.insecure_skip_verify {
-            let message = "a unix socket has no host name, so say in tls_config which name the \
-                           certificate must be for: set server_name (or insecure_skip_verify)";
+            let message = "a unix socket has no host name to verify the certificate for; set \
+                           server_name (or insecure_skip_verify) in tls_config";
             let verified = ["server_name", "insecure_skip_verify"].map(|key| ["tls_config", key]);
             return Err(RuleError::at(requested_by, message).involving(verified));
         }

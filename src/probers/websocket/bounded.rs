@@ -25,7 +25,7 @@ impl<S> Bounded<S> {
     }
 
     fn limit_exceeded(&self) -> io::Error {
-        let what = format!("the server said more than {} bytes", self.max);
+        let what = format!("the server sent more than {} bytes, the limit of a dialogue", self.max);
         io::Error::other(Failure::new(Stage::Response, Reason::TooLarge, what))
     }
 }

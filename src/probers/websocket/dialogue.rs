@@ -151,7 +151,11 @@ impl<'w> Websocket<'w> {
             Some(Err(error)) => {
                 self.context.log.debug("The close frame was not sent", &[("err", &error)]);
             }
-            None => self.context.log.debug("There was no room for the close frame", &[]),
+            None => {
+                self.context
+                    .log
+                    .debug("The close frame was not sent: the send buffer is full", &[]);
+            }
         }
     }
 }
@@ -161,14 +165,15 @@ fn response(step: &Step, pattern: &Regexp, message: &[u8]) -> Result<Vec<u8>, Fa
     let template = &step.send;
     let captures = pattern.captures(message).ok_or_else(|| {
         let (excerpt, regexp) = (Excerpt(message), step.shown(pattern));
-        let what = format!("the message \"{}\" does not match {regexp}", step.shown(&excerpt));
+        let what = format!("the message \"{}\" does not match \"{regexp}\"", step.shown(&excerpt));
         Failure::new(Stage::Check, Reason::Dialogue, what)
     })?;
     // A reference expands to at most the whole match.
     let references = template.as_slice().split(|byte| *byte == b'$').skip(1).count();
     let matched = captures.group(0).map_or(0, <[u8]>::len);
     if references.saturating_mul(matched) > MAX_UNSENT {
-        let what = format!("what is to be sent may come to more than {MAX_UNSENT} bytes");
+        let what =
+            format!("the message of 'send' may be longer than {MAX_UNSENT} bytes, the limit");
         return Err(Failure::new(Stage::Check, Reason::TooLarge, what));
     }
     Ok(expand(&captures, template))

@@ -11,39 +11,42 @@ use crate::{
 
 const DURATION: Metric<1> = Metric::new(
     "probe_websocket_duration_seconds",
-    "How long the phases of the websocket probe took, in seconds.",
+    "Duration of the websocket probe by phase, in seconds.",
     ["phase"],
 )
-.when("for each phase that was brought to its end; processing once a connection was tried")
+.when(
+    "resolve and connect once completed, processing once a connection was attempted, transfer \
+     once the dialogue started",
+)
 .unit(Unit::Seconds)
-.labels_mean(["resolve, connect, processing (the upgrade), transfer (the dialogue)"]);
+.labels_mean(["resolve, connect, processing (TLS and upgrade), transfer (dialogue)"]);
 const UPGRADE_DURATION: Metric<1> = Metric::new(
     "probe_websocket_upgrade_duration_seconds",
-    "How long the parts of the phase processing waited for the server, in seconds.",
+    "Time that each part of the phase processing waited for the server, in seconds.",
     ["phase"],
 )
 .extra()
-.when("for each part that was begun")
+.when("for each part that was started")
 .unit(Unit::Seconds)
 .labels_mean(["tls, request"]);
 const UPGRADED: Metric = Metric::new(
     "probe_websocket_connection_upgraded",
-    "Whether the connection was upgraded to a websocket.",
+    "1 if the connection was upgraded to a WebSocket, 0 otherwise.",
     [],
 )
-.when("once the target was understood");
+.when("once the target was parsed");
 const STATUS_CODE: Metric = Metric::new(
     "probe_websocket_status_code",
-    "Status code of the answer to the request for the upgrade; 0 without one.",
+    "HTTP status code of the response to the upgrade request; 0 without a response.",
     [],
 )
-.when("once the target was understood");
+.when("once the target was parsed");
 const FAILED_DUE_TO_REGEX: Metric = Metric::new(
     "probe_websocket_failed_due_to_regex",
-    "Whether the dialogue failed, for whatever reason.",
+    "1 if the dialogue failed for any reason, 0 otherwise.",
     [],
 )
-.when("once the target was understood");
+.when("once the target was parsed");
 
 /// The metrics that only this prober has.
 pub const METRICS: &[Description] = &[

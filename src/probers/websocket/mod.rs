@@ -137,9 +137,9 @@ async fn request_upgrade(
 /// Returns the message for a target that is not a URL. The usual mistake is a missing scheme.
 fn not_a_url(target: &str, error: impl Display) -> String {
     if target.contains("://") {
-        return format!("The target is not a URL: {error}");
+        return format!("the target is not a URL: {error}");
     }
-    format!("The target has no scheme; write ws://{target} or wss://{target}")
+    format!("the target has no scheme; write ws://{target} or wss://{target}")
 }
 
 fn invalid(message: impl Into<String>) -> Failure {
@@ -159,10 +159,10 @@ impl<'u> Server<'u> {
         let secure = match url.scheme.as_str() {
             "ws" => false,
             "wss" => true,
-            _ => return Err(invalid("The target does not begin with ws:// or wss://")),
+            _ => return Err(invalid("the target must begin with ws:// or wss://")),
         };
         if url.user.is_some() {
-            let message = "The target names a user; credentials belong into http_config";
+            let message = "the target contains a user name; set credentials in http_config";
             return Err(invalid(message));
         }
         let port = url.port_or(if secure { 443 } else { 80 }).map_err(invalid)?;

@@ -58,10 +58,13 @@ impl<'s> Progress<'s> {
         let last = self.last.as_ref().map(Last::describe).unwrap_or_default();
         let pings = match self.pings {
             0 => String::new(),
-            pings => format!("; {} came", count(pings, "ping")),
+            pings => format!("; received {}", count(pings, "ping")),
         };
         let pattern = Quoted(pattern.as_str().as_bytes());
-        format!("{place}: no message to match {} came{last}{pings}", step.shown(&pattern))
+        format!(
+            "{place}: no message received{last}, expected one that matches {}{pings}",
+            step.shown(&pattern)
+        )
     }
 }
 
@@ -89,7 +92,10 @@ mod tests {
         let (open, secret) = (step(false), step(true));
         let mut progress = Progress::default();
         progress.begin_step(0, &open);
-        assert_eq!(progress.describe(), r#"query_response[0]: no message to match "^pong" came"#);
+        assert_eq!(
+            progress.describe(),
+            r#"query_response[0]: no message received, expected one that matches "^pong""#
+        );
         progress.note_message(&open, &Bytes::from("pong\n"));
         progress.sending = Some(7);
         assert!(progress.describe().contains("sending a message of 7 bytes"));
@@ -97,15 +103,16 @@ mod tests {
         progress.pings = 2;
         assert_eq!(
             progress.describe(),
-            r#"query_response[1]: no message to match "^pong" came after "pong\n"; 2 pings came"#
+            r#"query_response[1]: no message received after "pong\n", expected one that matches "^pong"; received 2 pings"#
         );
         progress.note_message(&open, &Bytes::from("x".repeat(5000)));
-        assert!(progress.describe().ends_with("xxx\"… (5000 bytes)"));
+        assert!(progress.describe().contains("xxx\"… (5000 bytes), expected"));
         progress.note_message(&secret, &Bytes::from("s3cret"));
         progress.begin_step(2, &secret);
         assert_eq!(
             progress.describe(),
-            "query_response[2]: no message to match <secret> came after <secret>"
+            "query_response[2]: no message received after <secret>, expected one that matches \
+             <secret>"
         );
     }
 }

@@ -59,8 +59,7 @@ impl ProberSettings for WebsocketProber {
             let place = KeyPath::from(["headers", name]);
             let canonical = header::canonical(name);
             if RESERVED.contains(&canonical.as_str()) {
-                let message =
-                    format!("the upgrade sets the header '{canonical}' itself: remove it");
+                let message = format!("the prober sets the header '{canonical}' itself; remove it");
                 return Err(RuleError::at(place, message));
             }
             values.check(name, &place)?;
@@ -78,7 +77,7 @@ impl ProberSettings for WebsocketProber {
             ("http_headers", http_headers.iter().next().is_some(), "; use headers"),
         ] {
             if is_set {
-                let message = format!("no effect on a websocket{instead}");
+                let message = format!("no effect in the websocket prober{instead}");
                 warnings.push(Warning::at(["http_config", key], message));
             }
         }
@@ -91,7 +90,7 @@ impl ProberSettings for WebsocketProber {
             ] {
                 if is_set {
                     let path = KeyPath::from("query_response").index(index).key(key);
-                    warnings.push(Warning::at(path, "no effect on a websocket"));
+                    warnings.push(Warning::at(path, "no effect in the websocket prober"));
                 }
             }
         }
@@ -100,8 +99,8 @@ impl ProberSettings for WebsocketProber {
             .iter()
             .any(|(name, _)| name.eq_ignore_ascii_case("Sec-WebSocket-Extensions"))
         {
-            let message = "with Sec-WebSocket-Extensions a server may agree to an extension, and \
-                           none can be spoken";
+            let message = "the server may select an extension, and the prober supports none; \
+                           remove Sec-WebSocket-Extensions";
             warnings.push(Warning::at("headers", message));
         }
         let tls = self.tls_client.settings().warnings(None).into_iter();
@@ -141,8 +140,8 @@ mod tests {
     #[test]
     fn reserved_and_invalid_headers_are_rejected() {
         for (headers, expected) in [
-            (json!({"upgrade": {"values": ["h2c"]}}), "headers.upgrade: the upgrade sets"),
-            (json!({"SEC-websocket-key": {}}), "headers.SEC-websocket-key: the upgrade sets"),
+            (json!({"upgrade": {"values": ["h2c"]}}), "headers.upgrade: the prober sets"),
+            (json!({"SEC-websocket-key": {}}), "headers.SEC-websocket-key: the prober sets"),
             (
                 json!({"X": {"values": ["a", "b\nc"]}}),
                 "headers.X.values[1]: the value of header 'X'",

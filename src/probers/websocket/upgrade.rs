@@ -53,7 +53,7 @@ impl UpgradeRequest {
         let key = BASE64.encode(rand::random::<[u8; 16]>());
         let target = url.request_target();
         let uri = target.parse().map_err(|error| {
-            let message = format!("'{target}' cannot be asked for: {error}");
+            let message = format!("invalid request target '{target}': {error}");
             Failure::of_request(Reason::InvalidRequest, message)
         })?;
         let Configured { host, user_agent, others } = configured(prober, context).await?;
@@ -91,8 +91,7 @@ impl UpgradeRequest {
         let (timing, sending) = exchange::send_timed(connection, request);
         let upgrading = async move {
             let response = sending.await;
-            let response =
-                response.map_err(|error| error.failure("The request for the upgrade failed"))?;
+            let response = response.map_err(|error| error.failure("the upgrade request failed"))?;
             progress.status = response.status.as_u16();
             if response.status != StatusCode::SWITCHING_PROTOCOLS {
                 return Err(refusal(response.status, &response.headers));
@@ -114,25 +113,29 @@ fn check(headers: &HeaderMap, key: &str, protocols: &[String]) -> Result<(), Str
         tokens(headers, &name).any(|word: &str| word.eq_ignore_ascii_case(wanted))
     };
     if !contains(UPGRADE, "websocket") {
-        return Err("its header Upgrade does not say websocket".to_owned());
+        return Err("the header Upgrade is not \"websocket\"".to_owned());
     }
     if !contains(CONNECTION, "upgrade") {
-        return Err("its header Connection does not say Upgrade".to_owned());
+        return Err("the header Connection does not contain \"Upgrade\"".to_owned());
     }
     let accepted = headers.get(SEC_WEBSOCKET_ACCEPT).map(|value| value.as_bytes().trim_ascii());
     if accepted != Some(accept(key).as_bytes()) {
-        return Err("its header Sec-WebSocket-Accept is not the answer to our key".to_owned());
+        return Err(
+            "the header Sec-WebSocket-Accept does not match the key of the request".to_owned()
+        );
     }
     for protocol in tokens(headers, &SEC_WEBSOCKET_PROTOCOL) {
         if !protocols.iter().any(|offered| offered == protocol) {
             let protocol = Excerpt(protocol.as_bytes());
-            return Err(format!("nobody asked for the subprotocol '{protocol}'"));
+            return Err(format!(
+                "the server selected the subprotocol '{protocol}', which was not offered"
+            ));
         }
     }
     match tokens(headers, &SEC_WEBSOCKET_EXTENSIONS).next() {
         Some(extension) => {
             let extension = Excerpt(extension.as_bytes());
-            Err(format!("a probe does not speak the extension '{extension}'"))
+            Err(format!("the server selected the extension '{extension}', which is not supported"))
         }
         None => Ok(()),
     }
@@ -152,10 +155,10 @@ fn tokens<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<Item =
 
 /// Returns the failure of a response with another status than 101.
 fn refusal(status: StatusCode, headers: &HeaderMap) -> Failure {
-    let mut message = format!("The server answered {status} in place of an upgrade");
+    let mut message = format!("HTTP status {status}, expected 101 Switching Protocols");
     if let Some(place) = headers.get(LOCATION).filter(|_| status.is_redirection()) {
         let place = Excerpt(place.as_bytes());
-        message = format!("{message}; it redirects to '{place}', which is not followed");
+        message = format!("{message}; the redirect to '{place}' is not followed");
     }
     Failure::new(Stage::Check, Reason::Status, message)
 }

@@ -33,7 +33,8 @@ pub(super) async fn connect(
     measurements: &mut HttpMeasurements,
 ) -> Result<Connection, Failure> {
     if hop.url.scheme != "https" {
-        let message = format!("The redirect to '{}' leads out of TLS, and so of HTTP/3", hop.url);
+        let message =
+            format!("the redirect to '{}' does not use https, which HTTP/3 requires", hop.url);
         return Err(Failure::new(Stage::Response, Reason::InvalidRedirect, message));
     }
     let port = port_of(&hop.url)?;

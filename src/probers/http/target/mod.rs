@@ -34,7 +34,7 @@ pub(super) fn url_of(target: &str) -> Result<Url, Failure> {
 pub(super) fn url_over_quic(context: &Context, target: &str) -> Result<Url, Failure> {
     let mut url = parse(target, "https")?;
     if url.scheme != "https" {
-        let message = "HTTP/3 is always over TLS: the target is taken for one with https://";
+        let message = "HTTP/3 requires TLS: https:// is used instead of http://";
         context.log.warn(message, &[("target", &target)]);
         "https".clone_into(&mut url.scheme);
     }
@@ -51,7 +51,7 @@ fn parse(target: &str, default_scheme: &str) -> Result<Url, Failure> {
         Url::parse(&format!("{default_scheme}://{target}"))
     };
     url.map_err(|error| {
-        let message = format!("The target is not a URL: {error}");
+        let message = format!("the target is not a URL: {error}");
         Failure::new(Stage::Target, Reason::InvalidTarget, message)
     })
 }
