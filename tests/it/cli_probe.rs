@@ -63,7 +63,7 @@ async fn a_failure_prints_reason_and_advice_and_exits_with_code_1() {
     for part in [
         "FAILED  127.0.0.1:",
         "  check: body\n",
-        "The body matches 'down'",
+        "the body matches 'down'",
         "Compare the response body",
         "FAILED  outage: ",
         "FAILED  fail_if_body_matches_regexp[1]: ",

@@ -80,7 +80,7 @@ async fn every_failure_has_a_status_code_and_a_reason() {
 async fn the_message_of_the_server_is_reported() {
     let server = GrpcServer::start("127.0.0.1", None).await;
     let probed = probe(&module("service: absent"), server.address).await;
-    assert_eq!(probed.failure(), "The call ended with the status 5 (NOT_FOUND): no such");
+    assert_eq!(probed.failure(), "the call ended with status 5 (NOT_FOUND): no such");
 }
 
 #[tokio::test]

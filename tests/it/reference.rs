@@ -87,15 +87,24 @@ fn reference() -> String {
             text.push_str(&row(metric));
         }
     }
-    text.push_str("\n## Stages\n\nThe label `stage` of `probe_failure_info`.\n\n| stage | meaning | advice |\n|---|---|---|\n");
+    text.push_str(
+        "\n## Stages\n\nThe label `stage` of `probe_failure_info`.\n\n| stage | meaning | advice \
+         |\n|---|---|---|\n",
+    );
     for stage in Stage::ALL {
         writeln!(text, "| `{stage}` | {} | {} |", stage.meaning(), stage.advice()).unwrap();
     }
-    text.push_str("\n## Reasons\n\nThe label `reason` of `probe_failure_info`.\n\n| reason | meaning | advice |\n|---|---|---|\n");
+    text.push_str(
+        "\n## Reasons\n\nThe label `reason` of `probe_failure_info`.\n\n| reason | meaning | \
+         advice |\n|---|---|---|\n",
+    );
     for reason in Reason::ALL {
         writeln!(text, "| `{reason}` | {} | {} |", reason.meaning(), reason.advice()).unwrap();
     }
-    text.push_str("\n## Verdicts on certificates\n\nThe label `result` of `probe_ssl_verify_info`.\n\n| result | meaning |\n|---|---|\n");
+    text.push_str(
+        "\n## Results of certificate verification\n\nThe label `result` of \
+         `probe_ssl_verify_info`.\n\n| result | meaning |\n|---|---|\n",
+    );
     for result in VerifyResult::ALL {
         writeln!(text, "| `{}` | {} |", result.label(), result.meaning()).unwrap();
     }

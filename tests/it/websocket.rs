@@ -138,7 +138,10 @@ async fn expect_applies_to_the_next_message_only() {
     talk(two(), "{expect: first}, {expect: second}").await.expect(&["probe_success 1"]);
     let probed = talk(two(), "{expect: second}").await;
     probed.expect(&["probe_success 0", UPGRADED, REGEX, &failed("check", "dialogue")]);
-    assert_eq!(probed.failure(), "query_response[0]: the message \"first\" does not match second");
+    assert_eq!(
+        probed.failure(),
+        "query_response[0]: the message \"first\" does not match \"second\""
+    );
 }
 
 #[tokio::test]

@@ -199,7 +199,7 @@ mod tests {
         let der = params.self_signed(&key).unwrap();
         let certificate = Certificate::from_der(der.der()).unwrap();
         for (days, expected) in [
-            (20_452, (ERROR, "not valid for another 2 days (2026-01-01)")),
+            (20_452, (ERROR, "becomes valid in 2 days (2026-01-01)")),
             (20_454, (Style::new(), "expires in 59 days (2026-03-01)")),
             (20_511, (WARNING, "expires in 2 days (2026-03-01)")),
             (20_515, (ERROR, "expired 2 days ago (2026-03-01)")),

@@ -46,7 +46,7 @@ pub(super) fn rows() -> Vec<Row> {
             module("websocket", ""),
             "http://h/",
             INVALID,
-            "does not begin with ws://",
+            "must begin with ws://",
         ),
         row("the other family alone", tcp(six), "127.0.0.1:80", unsuitable, "no suitable address"),
         row("nobody listens", tcp(""), closed(), REFUSED, "refused"),

@@ -53,7 +53,7 @@ fn over_tcp() -> Vec<Row> {
             "{expect_bytes: ok}",
             tcp().say("no"),
             MISMATCH,
-            "expected the bytes \"ok\", got \"no\"",
+            "expected the bytes \"ok\", received \"no\"",
         )
         .with("probe_failed_due_to_bytes 1"),
         talk(
@@ -82,7 +82,7 @@ fn over_tcp() -> Vec<Row> {
             "{send: ping}, {expect: pong}",
             tcp().line(),
             (Stage::Response, Reason::Timeout),
-            "query_response[1]: no line matched \"pong\"; nothing came",
+            "query_response[1]: no line matched \"pong\"; received nothing",
         )
         .soon(),
         talk(
@@ -146,7 +146,7 @@ fn over_unix_sockets() -> Vec<Row> {
             unix("{expect: hello}"),
             socket(tcp()),
             (Stage::Response, Reason::Timeout),
-            "query_response[0]: no line matched \"hello\"; nothing came",
+            "query_response[0]: no line matched \"hello\"; received nothing",
         )
         .soon(),
         row(

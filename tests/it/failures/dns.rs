@@ -106,7 +106,7 @@ fn answers() -> Vec<Row> {
             asking(TCP),
             serving(dns().reply(message().other_identifier())),
             protocol,
-            "question",
+            "its message ID differs",
         ),
         row(
             "an answer that is cut off",
@@ -134,8 +134,8 @@ fn incomplete() -> Vec<Row> {
             rule(r"fail_if_none_matches_regexp: ['10\.']"),
             serving(dns().reply(message().truncated())),
             (Stage::Check, Reason::Records),
-            "there is no record (in the answer section); the answer is truncated (its TC bit is \
-             set), so records may be missing: set transport_protocol to tcp",
+            "validate_answer_rrs.fail_if_none_matches_regexp: no records; the response is \
+             truncated (TC bit set), so records may be missing; set transport_protocol to tcp",
         ),
         row(
             "a truncated answer with some records",
@@ -157,14 +157,14 @@ fn incomplete() -> Vec<Row> {
             ),
             serving(dns().reply(message().truncated())),
             (Stage::Check, Reason::Records),
-            "(in the additional section); the answer is truncated",
+            "the response is truncated",
         ),
         row(
             "a truncated answer with another code",
             asking(""),
             serving(dns().reply(message().truncated().rcode(2))),
             (Stage::Check, Reason::Rcode),
-            "valid are [NOERROR]; the answer is truncated",
+            "expected NOERROR; the response is truncated",
         ),
         row(
             "a truncated answer over TCP",
@@ -173,14 +173,15 @@ fn incomplete() -> Vec<Row> {
             ),
             serving(dns().reply(message().truncated())),
             (Stage::Check, Reason::Records),
-            "although it came over TCP: check the name server",
+            "although it was sent over TCP; check the name server",
         ),
         row(
             "a truncated answer that ends within a record",
             asking(""),
             serving(dns().garbage(&[0x83, 0x80, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 1, 0])),
             (Stage::Response, Reason::Protocol),
-            "the message ends within a field; it is truncated (its TC bit is set): set transport_protocol",
+            "the message ends within a field; the response is truncated (TC bit set): set \
+             transport_protocol",
         ),
         row(
             "fewer records than announced",
@@ -189,22 +190,22 @@ fn incomplete() -> Vec<Row> {
                 0x81, 0x80, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 1, 0, 1, 0, 0, 0, 0, 0, 4, 127, 0, 0, 1,
             ])),
             (Stage::Check, Reason::Records),
-            "the answer is incomplete: 2 records that it announces did not come",
+            "the response is incomplete: it lacks 2 records that its header announces",
         ),
         row(
             "bytes after the last record",
             rule(r"fail_if_none_matches_regexp: ['10\.']"),
             serving(dns().garbage(&[0x81, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3])),
             (Stage::Check, Reason::Records),
-            "3 bytes after the last record of the answer were ignored",
+            "ignored 3 bytes after the last record of the response",
         ),
         row(
             "an answer that is cut off between two records",
             rule(r"fail_if_none_matches_regexp: ['10\.']"),
             serving(dns().garbage(&full(50))),
             (Stage::Check, Reason::Records),
-            "the answer was cut off: it is longer than the 512 bytes that it may have without EDNS; \
-             set transport_protocol to tcp",
+            "the response was cut off: it is longer than 512 bytes, the limit without EDNS; set \
+             transport_protocol to tcp",
         ),
     ]
 }
@@ -212,13 +213,14 @@ fn incomplete() -> Vec<Row> {
 fn silence() -> Vec<Row> {
     let timeout = (Stage::Response, Reason::Timeout);
     vec![
-        row("no answer", asking(""), serving(dns()), timeout, "over UDP, no answer").soon(),
+        row("no answer", asking(""), serving(dns()), timeout, "over UDP, no response").soon(),
         row(
             "the answer to another question alone",
             asking(""),
             serving(dns().reply(message().other_identifier())),
             timeout,
-            "no answer to it; 1 datagram ignored: too short for DNS, or with the message ID of another",
+            "no response to it; ignored 1 datagram that did not match the query (too short, or \
+             another",
         )
         .soon(),
         row(
@@ -226,7 +228,7 @@ fn silence() -> Vec<Row> {
             asking(""),
             serving(dns().reply(message()).other_source()),
             timeout,
-            "over UDP, no answer",
+            "over UDP, no response",
         )
         .soon(),
         row(

@@ -44,20 +44,14 @@ pub(super) fn rows() -> Vec<Row> {
         about("a page in place of an answer", "http 503", Stage::Check, Reason::Status, "503"),
         about("an answer without a message", "no message", Stage::Response, protocol, "message"),
         about("an answer without a status", "no status", Stage::Response, protocol, "status"),
-        about(
-            "a message that is malformed",
-            "malformed",
-            Stage::Response,
-            protocol,
-            "cannot be decoded",
-        ),
+        about("a message that is malformed", "malformed", Stage::Response, protocol, "malformed"),
         about("a message that is too large", "large", Stage::Response, Reason::TooLarge, "bytes"),
         about(
             "a service that keeps silent",
             "silent",
             Stage::Response,
             Reason::Timeout,
-            "request sent, no response header; the last HTTP/2 frame that came is",
+            "request sent, no response header; the last received HTTP/2 frame is",
         )
         .soon(),
         row(
@@ -65,14 +59,14 @@ pub(super) fn rows() -> Vec<Row> {
             module("grpc", ""),
             scripted("", tcp().say("HTTP/1.1 400 Bad Request\r\n\r\n")),
             (Stage::Response, protocol),
-            "answers in HTTP/1",
+            "responded with HTTP/1",
         ),
         row(
             "a mail server for gRPC",
             module("grpc", ""),
             scripted("", tcp().say("220 mail.example ESMTP\r\n")),
             (Stage::Response, Reason::NotHttp),
-            "does not speak HTTP/2",
+            "does not use HTTP/2",
         ),
         row(
             "a server that hangs up on gRPC",

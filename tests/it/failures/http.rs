@@ -115,7 +115,7 @@ fn checks() -> Vec<Row> {
             plain("fail_if_ssl: true, tls_config: {insecure_skip_verify: true}"),
             over_tls(ok("")),
             (Stage::Check, Reason::TlsPresence),
-            "came over TLS",
+            "received over TLS",
         ),
         row(
             "an expression that takes long",
@@ -136,14 +136,9 @@ fn redirects() -> Vec<Row> {
     vec![
         leading("a circle", "/again", (Stage::Response, Reason::TooManyRedirects), "302")
             .with("probe_http_redirects 11"),
-        leading(
-            "a redirect out of HTTP",
-            "ftp://127.0.0.1/",
-            invalid,
-            "uses an unsupported scheme",
-        ),
+        leading("a redirect out of HTTP", "ftp://127.0.0.1/", invalid, "has an unsupported scheme"),
         leading("a redirect to no host", "http:///path", invalid, "has no host"),
-        leading("a redirect to nonsense", "http://[::1", invalid, "Cannot redirect"),
+        leading("a redirect to nonsense", "http://[::1", invalid, "invalid redirect to"),
         leading(
             "a redirect to where nobody listens",
             "http://127.0.0.1:1/",
@@ -211,14 +206,14 @@ fn answers() -> Vec<Row> {
             "silence within the head",
             raw("HTTP/1.1 200 OK\r\nConte").hang(),
             timeout,
-            "response header incomplete: 22 bytes came, the last line is \"Conte\"",
+            "response header incomplete: received 22 bytes, the last line is \"Conte\"",
         )
         .soon(),
         of(
             "silence within the body",
             raw("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhello").hang(),
             timeout,
-            "body incomplete: 5 of 9 bytes came",
+            "body incomplete: received 5 of 9 bytes",
         )
         .soon(),
     ]
@@ -235,12 +230,13 @@ fn in_plain_text() -> Vec<Row> {
             raw(
                 "HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n",
             ),
-            "400, expected 2xx: the server says that this port speaks TLS; probe it with https://",
+            "400, expected 2xx: according to the server, this port uses TLS; probe it with \
+             https://",
         ),
         of(
             "TLS is expected by nginx",
             status(400).body("<center>The plain HTTP request was sent to HTTPS port</center>"),
-            "this port speaks TLS",
+            "this port uses TLS",
         ),
     ]
 }
@@ -267,14 +263,14 @@ fn bodies() -> Vec<Row> {
             "compression: gzip",
             ok("plain"),
             Reason::Decompression,
-            "cannot be decompressed",
+            "cannot decompress the body",
         ),
         of(
             "broken gzip",
             "compression: gzip",
             ok(&bomb[..bomb.len() / 2]),
             Reason::Decompression,
-            "cannot be decompressed",
+            "cannot decompress the body",
         ),
     ]
 }
@@ -305,7 +301,7 @@ fn requests() -> Vec<Row> {
             plain(&format!("http_headers: {{X-One: {{files: ['{}']}}}}", lines.path().display())),
             web(ok("")),
             invalid,
-            "X-One holds a control character",
+            "X-One contains a control character",
         )
         .keeping(lines),
     ]

@@ -47,7 +47,7 @@ pub(super) fn rows() -> Vec<Row> {
             "no proxy but a mail server",
             "220 mail.example\r\n\r\n",
             Reason::NotHttp,
-            "CONNECT request failed: the answer is not HTTP but SMTP, FTP or NNTP",
+            "CONNECT request failed: the response is not HTTP but SMTP, FTP or NNTP",
         ),
         through("http", "a proxy hangs up", "", Reason::Closed, "CONNECT"),
         through("https", "a proxy without TLS", "HTTP/1.1 400 No\r\n\r\n", Reason::NotTls, "TLS"),
@@ -120,14 +120,20 @@ fn untrusted() -> Row {
     let proxy = RUNTIME.block_on(proxy().over_tls(context).start());
     let module = module("http", &format!("proxy_url: 'https://{}'", proxy.address));
     let expected = (Stage::Proxy, Reason::CertificateUnknownAuthority);
-    row("a proxy that is not trusted", module, "http://127.0.0.1:1/", expected, "authority")
-        .keeping(proxy)
+    row(
+        "a proxy that is not trusted",
+        module,
+        "http://127.0.0.1:1/",
+        expected,
+        "no trusted CA signed",
+    )
+    .keeping(proxy)
 }
 
 fn silent() -> Vec<Row> {
     let names = [
         ("http", "a silent proxy", "CONNECT 127.0.0.1:1 sent, no response"),
-        ("https", "a silent proxy over TLS", "ClientHello sent, no answer"),
+        ("https", "a silent proxy over TLS", "ClientHello sent, no response"),
         ("socks5", "silent SOCKS", "no reply to the SOCKS greeting"),
     ];
     let of = |(scheme, what, words)| {

@@ -107,7 +107,7 @@ fn certificates() -> Vec<Row> {
             "a leaf is not valid yet",
             signed(leaf("127.0.0.1").not_yet_valid()),
             Reason::CertificateNotYetValid,
-            "is valid from",
+            "is not valid before",
         )
         .with("probe_ssl_verify_info{result=\"not_yet_valid\"} 1"),
         show(
@@ -125,8 +125,13 @@ fn certificates() -> Vec<Row> {
         )
         .with("probe_ssl_verify_info{result=\"revoked\"} 1"),
         show("a leaf without names", signed(unnamed), Reason::CertificateWrongHost, "name"),
-        show("an unknown authority", unknown, Reason::CertificateUnknownAuthority, "authority")
-            .with("probe_ssl_verify_info{result=\"unknown_authority\"} 1"),
+        show(
+            "an unknown authority",
+            unknown,
+            Reason::CertificateUnknownAuthority,
+            "no trusted CA signed",
+        )
+        .with("probe_ssl_verify_info{result=\"unknown_authority\"} 1"),
         show(
             "a leaf that signs itself",
             server(&own),
@@ -137,7 +142,7 @@ fn certificates() -> Vec<Row> {
             "a chain with a gap",
             server(&alone),
             Reason::CertificateUnknownAuthority,
-            "authority",
+            "no trusted CA signed",
         ),
         show(
             "a leaf with a weak signature",
@@ -149,7 +154,7 @@ fn certificates() -> Vec<Row> {
             "a leaf for clients",
             signed(for_clients),
             Reason::CertificateInvalid,
-            "not for servers",
+            "not valid for servers",
         ),
     ]
 }
@@ -174,7 +179,7 @@ fn client_certificates() -> Vec<Row> {
             tcp_module(""),
             demanding(SslVersion::TLS1_2),
             because(required),
-            "demand a client certificate",
+            "requires a client certificate",
         )
         .with("probe_ssl_earliest_cert_expiry"),
         row(
@@ -190,14 +195,14 @@ fn client_certificates() -> Vec<Row> {
             tcp_module(&showing),
             demanding(SslVersion::TLS1_2),
             because(rejected),
-            "reject the client certificate",
+            "rejected the client certificate",
         ),
         row(
             "a client certificate is rejected in TLS 1.3",
             talking(&showing),
             demanding(SslVersion::TLS1_3),
             late(rejected),
-            "reject the client certificate",
+            "rejected the client certificate",
         ),
         row(
             "no file with authorities",
@@ -300,7 +305,7 @@ fn handshakes() -> Vec<Row> {
             "",
             says("", Wait),
             Reason::Timeout,
-            "in stage tls: ClientHello sent, no answer",
+            "in stage tls: ClientHello sent, no response",
         )
         .soon(),
     ]

@@ -36,7 +36,7 @@ pub(super) fn rows() -> Vec<Row> {
             "a token server that is a mail server",
             raw("220 mail.example ESMTP\r\n"),
             Reason::NotHttp,
-            "the answer is not HTTP but SMTP; it begins with",
+            "the response is not HTTP but SMTP; it begins with",
         ),
         asking(
             "a token that breaks off",

@@ -41,58 +41,58 @@ fn dialogues() -> Vec<Row> {
             "a greeting that refuses",
             "{expect: '^220'}, {send: QUIT}",
             tcp().say("554 no service here\r\n"),
-            "response: query_response[0]: no line matched \"^220\"; 1 line came, the last one: \
+            "response: query_response[0]: no line matched \"^220\"; received 1 line, the last one: \
              \"554 no service here\"",
         ),
         talk(
             "a prompt without a line end",
             "{expect: 'login:'}",
             tcp().say("login: "),
-            "no line matched \"login:\"; 7 bytes came without a line end: \"login: \"; expect takes \
-             whole lines only: use expect_bytes for a prompt",
+            "no line matched \"login:\"; received 7 bytes without a line end: \"login: \"; expect \
+             matches complete lines only: use expect_bytes for a prompt",
         ),
         talk(
             "other bytes without a line end",
             "{expect: 'login:'}",
             tcp().say(b"\xff\xfd\x18\xff\xfd\x20"),
-            r#"6 bytes came without a line end: "\xff\xfd\u{18}\xff\xfd ""#,
+            r#"received 6 bytes without a line end: "\xff\xfd\u{18}\xff\xfd ""#,
         ),
         talk(
             "capabilities without the one that is wanted",
             "{expect: '^220', send: 'EHLO x'}, {expect: '^250-STARTTLS'}",
             tcp().say("220 hi\r\n").line().say("250-SIZE\r\n250 CHUNKING\r\n"),
-            "query_response[1]: no line matched \"^250-STARTTLS\"; 2 lines came, the last one: \
+            "query_response[1]: no line matched \"^250-STARTTLS\"; received 2 lines, the last one: \
              \"250 CHUNKING\"",
         ),
         talk(
             "silence after a greeting",
             "{expect: '^220', send: 'EHLO x'}, {expect: '^250'}",
             tcp().say("220 hi\r\n").line(),
-            "no line matched \"^250\"; nothing came after \"220 hi\"",
+            "no line matched \"^250\"; received nothing after \"220 hi\"",
         ),
         talk(
             "a line and a half",
             "{expect: '^never'}",
             tcp().say("one\r\ntwo"),
-            "1 line came, the last one: \"one\"; then 3 bytes came without a line end: \"two\"",
+            "received 1 line, the last one: \"one\"; then 3 bytes without a line end: \"two\"",
         ),
         talk(
             "too few bytes, and no end",
             "{send: PING}, {expect_bytes: '+PONG'}",
             tcp().line().say("+P"),
-            "query_response[1]: waiting for 5 bytes; 2 came: \"+P\"",
+            "query_response[1]: waiting for 5 bytes; received 2: \"+P\"",
         ),
         talk(
             "no bytes at all",
             "{send: PING}, {expect_bytes: '+PONG'}",
             tcp().line(),
-            "waiting for 5 bytes; nothing came",
+            "waiting for 5 bytes; received nothing",
         ),
         talk(
             "a long line without end",
             "{expect: x}",
             tcp().say("y".repeat(3000)),
-            "3000 bytes came without a line end: \"yyy",
+            "received 3000 bytes without a line end: \"yyy",
         ),
         row(
             "silence after STARTTLS",
@@ -103,7 +103,7 @@ fn dialogues() -> Vec<Row> {
             ),
             scripted("", tcp().say("220 go ahead\r\n")),
             (Stage::Tls, Reason::Timeout),
-            "stage tls: ClientHello sent, no answer",
+            "stage tls: ClientHello sent, no response",
         ),
     ]
 }
@@ -118,15 +118,19 @@ fn handshakes() -> Vec<Row> {
         tls(
             "a handshake that ends within its first record",
             &begun,
-            "no whole ServerHello: 11 bytes came, beginning with \"\\u{16}\\u{3}",
+            "no complete ServerHello: received 11 bytes, beginning with \"\\u{16}\\u{3}",
         ),
-        tls("fewer bytes than a record's header", b"220", "3 bytes came, beginning with \"220\""),
+        tls(
+            "fewer bytes than a record's header",
+            b"220",
+            "received 3 bytes, beginning with \"220\"",
+        ),
         row(
             "a ServerHello without a certificate",
             module("tcp", "tls: true, tls_config: {max_version: TLS12}"),
             scripted("", tcp().bytes(10).say(server_hello())),
             (Stage::Tls, Reason::Timeout),
-            "ServerHello received, no certificate: nothing came after 47 bytes",
+            "ServerHello received, no server certificate: received 47 bytes",
         ),
         row(
             "a name server that keeps silent over TLS",
@@ -137,7 +141,7 @@ fn handshakes() -> Vec<Row> {
             ),
             scripted("", tcp()),
             (Stage::Tls, Reason::Timeout),
-            "ClientHello sent, no answer",
+            "ClientHello sent, no response",
         ),
     ]
 }
@@ -179,7 +183,7 @@ fn requests() -> Vec<Row> {
             upload,
             deaf(),
             RESPONSE,
-            "of a request whose body has 67108864 bytes were sent, and the peer takes no more",
+            "sent (the body has 67108864 bytes), but the peer does not read more",
         )
         .keeping(folder),
     ]
@@ -214,23 +218,27 @@ fn responses() -> Vec<Row> {
         http(
             "a header line without end",
             "HTTP/1.1 200 OK\r\nServer: x\r\nX-Long: abc",
-            "response header incomplete: 39 bytes came, the last line is \"X-Long: abc\"",
+            "response header incomplete: received 39 bytes, the last line is \"X-Long: abc\"",
         ),
         http(
             "a body without a length and without end",
             "HTTP/1.1 200 OK\r\n\r\ndata: 1",
-            "no end of the body: 7 bytes came, and no length was announced",
+            "no end of the body: received 7 bytes, without Content-Length",
         ),
         http2(
             "an HTTP/2 server that keeps silent",
             Vec::new(),
-            "request sent, no response header; the last HTTP/2 frame that came is SETTINGS",
+            "request sent, no response header; the last received HTTP/2 frame is SETTINGS",
         ),
-        http2("an HTTP/2 response without end", http2::head(), "no end of the body: 0 bytes came"),
+        http2(
+            "an HTTP/2 response without end",
+            http2::head(),
+            "no end of the body: received 0 bytes",
+        ),
         http2(
             "an interim HTTP/2 response alone",
             http2::interim_head(),
-            "no final response header; the last HTTP/2 frame that came is HEADERS",
+            "no final response header; the last received HTTP/2 frame is HEADERS",
         ),
     ]
 }
@@ -247,32 +255,38 @@ fn messages() -> Vec<Row> {
         row(what, module, served(format!("ws://{}/", server.address), server), RESPONSE, words)
     };
     vec![
-        dns("an answer over TCP that stays away", b"", "over TCP, no answer"),
-        dns("half a length over TCP", b"\0", "1 byte of the answer of"),
-        dns("a part of an answer over TCP", b"\0\x32abc", "3 of the 50 bytes of the answer of"),
+        dns("an answer over TCP that stays away", b"", "over TCP, no response"),
+        dns("half a length over TCP", b"\0", "received 1 byte from"),
+        dns(
+            "a part of an answer over TCP",
+            b"\0\x32abc",
+            "received 3 of 50 bytes of the response from",
+        ),
         row(
             "a gRPC server without frames",
             module("grpc", ""),
             scripted("", tcp()),
             RESPONSE,
-            "request sent, no response header; no HTTP/2 frame came",
+            "request sent, no response header; no HTTP/2 frame received",
         ),
         row(
             "an upgrade that ends within its head",
             module("websocket", ""),
             scripted("ws://", tcp().line().say("HTTP/1.1 101 Switching Protocols\r\nUpgr")),
             RESPONSE,
-            "upgrade: response header incomplete: 38 bytes came, the last line is \"Upgr\"",
+            "upgrade: response header incomplete: received 38 bytes, the last line is \"Upgr\"",
         ),
         websocket_of(
             "pings in place of a message",
             websocket().say(frame(PING, "x")).say(frame(PING, "y")),
-            "query_response[0]: no message to match \"hello\" came; 2 pings came",
+            "query_response[0]: no message received, expected one that matches \"hello\"; \
+             received 2 pings",
         ),
         websocket_of(
             "silence after a message",
             websocket().say(frame(TEXT, "hello you")),
-            "query_response[1]: no message to match \"bye\" came after \"hello you\"",
+            "query_response[1]: no message received after \"hello you\", expected one that \
+             matches \"bye\"",
         ),
     ]
 }

@@ -53,7 +53,7 @@ pub(super) fn rows() -> Vec<Row> {
             plain(),
             scripted("ws://", tcp().say("SSH-2.0-x\r\n")),
             (Stage::Response, Reason::NotHttp),
-            "upgrade failed: the answer is not HTTP but SSH; it begins with",
+            "upgrade request failed: the response is not HTTP but SSH; it begins with",
         ),
         row(
             "an end before the upgrade",
@@ -82,7 +82,7 @@ pub(super) fn rows() -> Vec<Row> {
             expecting(),
             serving(websocket().say(frame(TEXT, "good day"))),
             (Stage::Check, Reason::Dialogue),
-            "\"good day\" does not match hello",
+            "\"good day\" does not match \"hello\"",
         )
         .with("probe_websocket_failed_due_to_regex 1"),
         row(

@@ -110,9 +110,9 @@ fn an_incomplete_response_is_a_failure() {
             [head(), reset(0)].concat(),
             200,
             "closed",
-            "before the end of its response",
+            "before the end of the response",
         ),
-        ("one before the head", reset(0), 0, "closed", "before the head of its response"),
+        ("one before the head", reset(0), 0, "closed", "before the header of the response"),
         (
             "an error of the server",
             [head(), reset(2)].concat(),
@@ -147,7 +147,7 @@ fn an_incomplete_response_is_a_failure() {
             go_away(0, 11, b"too_many\n"),
             0,
             "closed",
-            r#"ENHANCE_YOUR_CALM (0xb): it limits the load that a client may cause; it adds "too_many\n""#,
+            r#"ENHANCE_YOUR_CALM (0xb): the client causes too much load; message: "too_many\n""#,
         ),
         ("HTTP/1.1 alone", reset(13), 0, "protocol", "enable_http2: false"),
         (
@@ -155,7 +155,7 @@ fn an_incomplete_response_is_a_failure() {
             b"HTTP/1.1 200 OK\r\n\r\n".to_vec(),
             0,
             "protocol",
-            "answers in HTTP/1",
+            "responded with HTTP/1",
         ),
         (
             "a name in upper case",

@@ -40,7 +40,7 @@ fn a_user_without_either_gets_an_error_that_names_both() {
             "probe_success 0",
             "probe_failure_info{reason=\"permission_denied\",stage=\"connect\"} 1",
             "net.ipv4.ping_group_range, which is \\\"1 0\\\"",
-            "its group is 65534",
+            "the group 65534",
             "CAP_NET_RAW",
             // The address is exported, too.
             "probe_ip_addr_hash",
