@@ -5,6 +5,7 @@
 //!
 //! Vocabulary:
 //! - [`metrics`]: the metrics of a probe as plain data, and their text formats.
+//! - [`blocking`]: threads for calls that can block without an end.
 //! - [`settings`]: values and sections of the configuration that several modules share. A value
 //!   that exists is valid.
 //! - [`diagnostics`]: the records of a running probe: log, phases, attempts, checks, failure.
@@ -24,6 +25,7 @@
 #![forbid(unsafe_code)]
 
 pub mod app;
+pub mod blocking;
 pub mod cli;
 pub mod config;
 pub mod diagnostics;

@@ -3,6 +3,7 @@
 use std::{error::Error, fmt, io};
 
 use crate::{
+    blocking::BlockingError,
     diagnostics::{
         errno::{Call, Cause},
         log,
@@ -65,6 +66,25 @@ impl Failure {
         }
         let cause = Cause::of(call, error);
         Self::new(stage, cause.reason, cause.message(doing, None, error))
+    }
+
+    /// Creates the failure for a file that cannot be used in `stage`.
+    #[must_use]
+    pub fn file(stage: Stage, doing: &str, error: &io::Error) -> Self {
+        match Cause::of_resources(error) {
+            Some(cause) => Self::new(stage, cause.reason, cause.message(doing, None, error)),
+            None => Self::new(stage, Reason::UnusableFile, format!("{doing}: {error}")),
+        }
+    }
+
+    /// Creates the failure for work that was not done on a thread.
+    #[must_use]
+    pub fn blocking(stage: Stage, doing: &str, error: BlockingError) -> Self {
+        let reason = match error {
+            BlockingError::Panicked => Reason::Internal,
+            _ => return Self::file(stage, doing, &error.into()),
+        };
+        Self::new(stage, reason, format!("{doing}: {error}"))
     }
 
     /// Returns the failure with another stage.

@@ -137,10 +137,10 @@ labels! {
         ProxyFailure => "proxy_failure",
             "Connect to the target from the host of the proxy. The proxy is reachable, but cannot \
              reach the target.";
-        /// The exporter ran out of file descriptors, local ports or memory.
+        /// The exporter ran out of file descriptors, threads, local ports or memory.
         OutOfResources => "out_of_resources",
-            "Raise the limits of the exporter (open files, local ports, memory). Other probes fail \
-             for the same reason.";
+            "Raise the limit of the exporter or its host that the message names. The target is not \
+             the cause, and other probes fail for the same reason.";
         /// The server does not use TLS on this port.
         NotTls => "not_tls",
             "Check the port, or use a module without TLS or with starttls.";

@@ -5,9 +5,9 @@
 //! Errors that ICMP messages cause have the same numbers as those of local routes; where the kernel
 //! hands over the message itself, the message decides instead.
 
-use std::{io, net::IpAddr};
+use std::{error::Error, io, net::IpAddr};
 
-use crate::diagnostics::Reason;
+use crate::{blocking::NoThread, diagnostics::Reason};
 
 /// System call that failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,6 +57,15 @@ impl Cause {
             }
             None => Self::new(of_kind(error.kind()), ""),
         }
+    }
+
+    /// Returns the cause of `error`, which any call returned, if a resource is exhausted.
+    #[must_use]
+    pub fn of_resources(error: &io::Error) -> Option<Self> {
+        if error.get_ref().is_some_and(<dyn Error + Send + Sync>::is::<NoThread>) {
+            return Some(Self::new(Reason::OutOfResources, NO_THREAD));
+        }
+        resources(error.raw_os_error()?)
     }
 
     /// Returns the cause of an error number.
@@ -134,7 +143,7 @@ fn bind(errno: i32) -> Option<Cause> {
         libc::ENODEV | libc::ENXIO => {
             Cause::new(Reason::InvalidTarget, "this host has no such interface")
         }
-        libc::EADDRINUSE => Cause::new(Reason::OutOfResources, "all local ports are in use"),
+        libc::EADDRINUSE => Cause::new(Reason::OutOfResources, NO_PORT),
         libc::EACCES | libc::EPERM => Cause::new(
             Reason::PermissionDenied,
             "the user or the sandbox of the exporter is not allowed to send from this address",
@@ -153,7 +162,7 @@ fn connect(errno: i32) -> Option<Cause> {
         libc::EINVAL => Cause::routing(BLACKHOLE),
         libc::EACCES => Cause::routing(PROHIBIT),
         libc::EADDRNOTAVAIL | libc::EADDRINUSE | libc::EAGAIN => {
-            Cause::new(Reason::OutOfResources, "all local ports are in use")
+            Cause::new(Reason::OutOfResources, NO_PORT)
         }
         libc::ENODEV | libc::ENXIO => {
             Cause::new(Reason::InvalidTarget, "this host has no such interface")
@@ -200,6 +209,11 @@ const BLACKHOLE: &str = "a route or rule of this host, of type blackhole, discar
 const PROHIBIT: &str =
     "a route or rule of this host, of type prohibit, or its security module denies packets to it";
 
+const NO_PORT: &str = "all local ports are in use; widen the sysctl net.ipv4.ip_local_port_range, or probe less often";
+
+const NO_THREAD: &str = "the exporter is not allowed to start more threads; raise its limit \
+                         (TasksMax=, pids.max, ulimit -u)";
+
 /// Returns the cause if a resource is exhausted, for any call.
 fn resources(errno: i32) -> Option<Cause> {
     let hint = match errno {
@@ -209,7 +223,15 @@ fn resources(errno: i32) -> Option<Cause> {
         }
         libc::ENFILE => "this host has no file descriptors left; raise the sysctl fs.file-max",
         libc::ENOBUFS => "a queue or a buffer of this host is full",
-        libc::ENOMEM => "the kernel of this host is out of memory",
+        libc::ENOMEM => {
+            "this host or the control group of the exporter is out of memory; raise its limit \
+             (MemoryMax=, memory.max)"
+        }
+        // epoll_ctl(2) and writes.
+        libc::ENOSPC => {
+            "a limit of this host is reached; raise the sysctl fs.epoll.max_user_watches, or free \
+             disk space"
+        }
         _ => return None,
     };
     Some(Cause::new(Reason::OutOfResources, hint))
@@ -260,7 +282,7 @@ fn exchange(errno: i32) -> Cause {
             Reason::MessageTooLong,
             "the packet exceeds the MTU of the interface or of the path",
         ),
-        libc::EAGAIN => Cause::new(Reason::OutOfResources, "all local ports are in use"),
+        libc::EAGAIN => Cause::new(Reason::OutOfResources, NO_PORT),
         #[cfg(target_os = "linux")]
         libc::ENONET => {
             Cause::new(Reason::Unreachable, "a router reports that this host is isolated from it")

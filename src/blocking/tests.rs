@@ -1,0 +1,129 @@
+//! Files that do not respond, simulated by work that waits for its test.
+
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
+    time::Duration,
+};
+
+use futures_util::future::join_all;
+
+use super::{
+    BlockingError,
+    pool::Pool,
+    queue::{Limits, Retry},
+};
+
+fn pool() -> &'static Pool {
+    let limits = Limits { slow: Duration::from_millis(100), hung: Duration::from_millis(500) };
+    Box::leak(Box::new(Pool::new("test", 32, limits)))
+}
+
+/// A pool in which no read is hung, also on a busy machine.
+fn patient() -> &'static Pool {
+    let limits = Limits { hung: Duration::from_mins(1), ..LIMITS };
+    Box::leak(Box::new(Pool::new("test", 32, limits)))
+}
+
+/// Reads until the file responds, since a read takes long on a busy machine.
+async fn responds(pool: &'static Pool, file: &Path, retry: Retry) -> bool {
+    for _ in 0..50 {
+        if pool.on_file(file, retry, || 7).await.is_ok_and(|value| value == 7) {
+            return true;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    false
+}
+
+/// Work that ends when the sender is dropped.
+fn hung() -> (mpsc::Sender<()>, impl FnOnce() + Send + 'static) {
+    let (sender, receiver) = mpsc::channel();
+    (sender, move || receiver.recv().unwrap_or_default())
+}
+
+#[tokio::test]
+async fn a_hung_file_holds_one_thread_and_other_files_are_read() {
+    let (pool, file) = (pool(), Path::new("/hung"));
+    let (hang, work) = hung();
+    let error = pool.on_file(file, Retry::Later, work).await.unwrap_err();
+    assert!(error.to_string().starts_with("'/hung' has not responded for 0 s"), "{error}");
+    for _ in 0..100 {
+        let error = pool.on_file(file, Retry::Later, || panic!("it is not read")).await;
+        assert!(matches!(error, Err(BlockingError::Hung { .. })), "{error:?}");
+    }
+    assert!(pool.threads() <= 2, "{} threads", pool.threads());
+    assert!(responds(pool, Path::new("/good"), Retry::Later).await);
+    drop(hang);
+    assert!(responds(pool, file, Retry::Later).await);
+}
+
+#[tokio::test]
+async fn a_hung_file_is_read_again_at_a_request() {
+    let (pool, file) = (pool(), Path::new("/hung"));
+    let (_hang, work) = hung();
+    assert!(pool.on_file(file, Retry::Later, work).await.is_err());
+    assert!(responds(pool, file, Retry::Now).await);
+    assert!(responds(pool, file, Retry::Later).await, "later reads need no request");
+
+    let file = Path::new("/dead");
+    let mut hangs = Vec::new();
+    for _ in 0..20 {
+        let (hang, work) = hung();
+        hangs.push(hang);
+        assert!(pool.on_file(file, Retry::Now, work).await.unwrap_err().is_hung());
+    }
+    assert!(pool.threads() < 10, "{} threads", pool.threads());
+}
+
+#[tokio::test]
+async fn a_hung_file_system_holds_few_threads() {
+    let pool = pool();
+    let read = async |index: usize| {
+        let (hang, work) = hung();
+        let file = format!("/dead/{index}");
+        (hang, pool.on_file(Path::new(&file), Retry::Later, work).await.unwrap_err())
+    };
+    let first = join_all((0..20).map(read)).await;
+    assert!(
+        first.iter().all(|(_, error)| matches!(error, BlockingError::Hung { .. })),
+        "{first:?}"
+    );
+    let second = join_all((20..40).map(read)).await;
+    for (_, error) in &second {
+        let text = error.to_string();
+        assert!(text.contains("because 20 other files below '/' do not respond"), "{text}");
+    }
+    assert!(pool.threads() <= 20, "{} threads", pool.threads());
+    assert!(responds(pool, Path::new("/proc/self/stat"), Retry::Later).await);
+}
+
+#[tokio::test]
+async fn reads_of_one_file_do_not_overlap() {
+    let pool = patient();
+    let is_read = Arc::new(AtomicBool::new(false));
+    let reads = (0..20).map(|_| {
+        let is_read = Arc::clone(&is_read);
+        pool.on_file(Path::new("/file"), Retry::Later, move || {
+            assert!(!is_read.swap(true, Ordering::SeqCst), "another read runs");
+            std::thread::yield_now();
+            is_read.store(false, Ordering::SeqCst);
+        })
+    });
+    for read in join_all(reads).await {
+        read.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_panic_is_an_error() {
+    let pool = patient();
+    let panicked = pool.on_file(Path::new("/file"), Retry::Later, || panic!("a defect")).await;
+    assert!(matches!(panicked, Err(BlockingError::Panicked)), "{panicked:?}");
+    assert!(matches!(pool.run(|| panic!("a defect")).await, Err(BlockingError::Panicked)));
+    assert_eq!(pool.run(|| 7).await.unwrap(), 7);
+}
