@@ -1,8 +1,10 @@
 //! Parsing of `host:port`, with a port number or the name of a service.
 
-use std::{collections::HashMap, fs, sync::OnceLock};
+use std::{collections::HashMap, path::Path, sync::OnceLock};
 
 use thiserror::Error;
+
+use crate::settings::file::{self, DEFAULT_MAX_MIB};
 
 /// The two parts of `host:port`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,7 +126,8 @@ fn service(protocol: Protocol, name: &str) -> Option<u16> {
             .iter()
             .map(|(protocol, name, port)| ((*protocol, (*name).to_owned()), *port))
             .collect();
-        known.extend(services(&fs::read_to_string("/etc/services").unwrap_or_default()));
+        let text = file::read(Path::new("/etc/services"), DEFAULT_MAX_MIB).unwrap_or_default();
+        known.extend(services(&String::from_utf8_lossy(&text)));
         known
     });
     known.get(&(protocol, name.to_owned())).copied()

@@ -4,7 +4,6 @@ mod excerpt;
 mod explanation;
 
 use std::{
-    fs::{self, File},
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -144,11 +143,7 @@ pub(super) fn show_errors_of(source: &Source, error: &ConfigError, output: &mut 
 /// created later, and the user may lack the permissions of the exporter.
 fn unreadable_files(text: &[u8], folder: &Path) -> Vec<Diagnostic> {
     let warn = |NamedFile { location, name }: NamedFile| {
-        let file = folder.join(&name);
-        // Opening a special file, such as a pipe, can block.
-        let opened = fs::metadata(&file)
-            .and_then(|found| if found.is_file() { File::open(&file).map(drop) } else { Ok(()) });
-        let error = opened.err()?;
+        let error = file::open(&folder.join(&name)).err()?;
         let message = format!("cannot read {name}: {error}");
         Some(Diagnostic { location, message })
     };

@@ -4,12 +4,13 @@ use std::{
     ffi::OsStr,
     fs, io,
     os::unix::{ffi::OsStrExt as _, fs::FileTypeExt as _},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use tokio::net::UnixStream;
 
 use crate::{
+    blocking,
     diagnostics::{Call, Cause, Failure, Reason, Stage, attempts::Peer},
     net::{
         Context,
@@ -35,6 +36,9 @@ pub async fn connect(context: &Context, name: &str) -> Result<WireStream, Failur
     };
     context.enter(Stage::Connect);
     context.attempt(Peer::Local(name.to_owned()))?;
+    if !name.starts_with('@') {
+        find(context, name).await?;
+    }
     let started = Timestamp::now();
     let _waiting = context.waiting_for(|| format!("no connection to the unix socket {name}"));
     let stream = UnixStream::connect(Path::new(OsStr::from_bytes(address.as_bytes())))
@@ -43,6 +47,41 @@ pub async fn connect(context: &Context, name: &str) -> Result<WireStream, Failur
     let connect_time = started.elapsed();
     context.log.debug("Connected", &[("socket", &name)]);
     Ok(WireStream::from_unix(stream, started, connect_time))
+}
+
+/// Makes the kernel look up the path, unless it knows it: on a file system that does not respond, the
+/// lookup blocks the thread, also for a nonblocking socket.
+async fn find(context: &Context, name: &str) -> Result<(), Failure> {
+    if is_known(name) {
+        return Ok(());
+    }
+    let _waiting = context.waiting_for(|| format!("no response from the file system of {name}"));
+    let path = PathBuf::from(name);
+    // Only the time that it takes is of interest here.
+    let found = blocking::on_file(Path::new(name), move || drop(fs::metadata(path))).await;
+    found.map_err(|error| {
+        let doing = format!("connecting to unix socket {name}");
+        let reason = if error.is_hung() { Reason::Timeout } else { Reason::OutOfResources };
+        Failure { reason, ..Failure::blocking(Stage::Connect, &doing, error) }
+    })
+}
+
+/// Returns whether the kernel has the result of a lookup of the path in its cache.
+#[cfg(target_os = "linux")]
+fn is_known(name: &str) -> bool {
+    use rustix::{
+        fs::{CWD, Mode, OFlags, ResolveFlags, openat2},
+        io::Errno,
+    };
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    let found = openat2(CWD, name, flags, Mode::empty(), ResolveFlags::CACHED);
+    // The last two are of kernels before 5.12 and 5.6, and the second is of sandboxes.
+    !matches!(found, Err(Errno::AGAIN | Errno::PERM | Errno::INVAL | Errno::NOSYS))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn is_known(_name: &str) -> bool {
+    false
 }
 
 /// Returns the failure of a connection attempt.

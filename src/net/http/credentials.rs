@@ -6,7 +6,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use http::{HeaderName, HeaderValue};
 
 use crate::{
-    diagnostics::{Failure, Reason},
+    diagnostics::{Failure, Reason, Stage},
     net::Context,
     settings::{
         http_client::{Authorization, HttpClientSettings, Source},
@@ -48,8 +48,7 @@ impl Credentials {
             }
             for path in &values.files {
                 let key = format!("the file {} of the header {name}", path.display());
-                let secret = Source::File(path.clone()).read().await;
-                let secret = secret.map_err(|error| unusable(&key, &error))?;
+                let secret = read(&Source::File(path.clone()), &key, context).await?;
                 context.hide(secret.expose());
                 add(secret.expose())?;
             }
@@ -63,10 +62,7 @@ async fn authorization_value(
     context: &Context,
 ) -> Result<HeaderValue, Failure> {
     let read = async |key: &str, source: &Option<Source>| match source {
-        Some(source) => source
-            .read()
-            .await
-            .map_err(|error| unusable(&format!("{}, {key}", source.file()), &error)),
+        Some(source) => read(source, &format!("{}, {key}", source.file()), context).await,
         None => Ok(Secret::default()),
     };
     match authorization {
@@ -83,6 +79,16 @@ async fn authorization_value(
             secret_value(&format!("{scheme} {}", credentials.expose()))
         }
     }
+}
+
+/// Reads a value; `what` describes its file.
+pub(crate) async fn read(
+    source: &Source,
+    what: &str,
+    context: &Context,
+) -> Result<Secret, Failure> {
+    let _waiting = context.waiting_for(|| format!("reading the file {}", source.file()));
+    source.read().await.map_err(|error| unusable(what, &error))
 }
 
 /// The value of `Authorization` for a user's name and password.
@@ -112,7 +118,7 @@ pub(crate) fn header_name(name: &str) -> Result<HeaderName, Failure> {
 
 /// The failure of a file that cannot be read.
 pub(crate) fn unusable(what: &str, error: &io::Error) -> Failure {
-    Failure::of_request(Reason::UnusableFile, format!("cannot read {what}: {error}"))
+    Failure::file(Stage::Request, &format!("cannot read {what}"), error)
 }
 
 /// The failure of a request that cannot be made.

@@ -50,7 +50,7 @@ impl Dns {
         wanted: Wanted,
         attempts: &Attempts,
     ) -> Result<Found, LookupError> {
-        let loaded = self.watched.up_to_date();
+        let loaded = self.watched.up_to_date().await;
         if let Some(addresses) = loaded.hosts.addresses(host) {
             let address = wanted.choose(&addresses).ok_or(LookupError::NoSuitableAddress)?;
             return Ok(Found { address, source: None });

@@ -2,6 +2,7 @@
 
 use std::{
     fs::{self, Metadata},
+    io,
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
@@ -15,6 +16,7 @@ use super::{
     config::{Environment, ResolverConfig},
     hosts::Hosts,
 };
+use crate::{blocking, diagnostics::Cause, settings::file};
 
 /// The paths of the two files.
 #[derive(Debug, Clone)]
@@ -48,6 +50,9 @@ struct Version {
     inode: u64,
 }
 
+/// Maximum size of a file in MiB. Hosts files that block advertisements have some MiB.
+const MAX_MIB: u64 = 64;
+
 /// Minimum time between two checks of the files.
 const CHECK_INTERVAL: Duration = Duration::from_secs(5);
 
@@ -69,7 +74,7 @@ impl Files {
 
 impl Watched {
     pub(super) fn of_files(files: Files, environment: Environment) -> Self {
-        let loaded = Loaded::read(&files, &environment, None);
+        let loaded = Loaded::read(&files, &environment, None).unwrap_or_default();
         Self::new(Some((files, environment)), loaded)
     }
 
@@ -82,14 +87,22 @@ impl Watched {
         Self { files, current, checked: Mutex::new(Instant::now()) }
     }
 
-    /// Returns the content, read again if a file has changed.
-    pub(super) fn up_to_date(&self) -> Arc<Loaded> {
+    /// Returns the content, read again if a file has changed. A file that does not respond has not
+    /// changed.
+    pub(super) async fn up_to_date(&self) -> Arc<Loaded> {
         let current = self.current.load_full();
         if let Some((files, environment)) = &self.files
             && self.check_is_due()
-            && current.changed != files.versions()
         {
-            self.current.store(Arc::new(Loaded::read(files, environment, Some(&current))));
+            let (files, environment) = (files.clone(), environment.clone());
+            let resolv_conf = files.resolv_conf.clone();
+            let read = move || {
+                let is_changed = current.changed != files.versions();
+                is_changed.then(|| Loaded::read(&files, &environment, Some(&current)))
+            };
+            if let Ok(Some(Ok(loaded))) = blocking::on_file(&resolv_conf, read).await {
+                self.current.store(Arc::new(loaded));
+            }
             return self.current.load_full();
         }
         current
@@ -107,15 +120,21 @@ impl Watched {
 
 impl Loaded {
     /// Reads both files; an unreadable file counts as empty.
-    fn read(files: &Files, environment: &Environment, before: Option<&Self>) -> Self {
+    ///
+    /// # Errors
+    /// If a resource is exhausted.
+    fn read(files: &Files, environment: &Environment, before: Option<&Self>) -> io::Result<Self> {
         // The versions are taken first, so that the next check notices a change during the read.
         let changed = files.versions();
-        let content = |path: &Path| fs::read(path).unwrap_or_default();
+        let content = |path: &Path| match file::read(path, MAX_MIB) {
+            Err(error) if Cause::of_resources(&error).is_some() => Err(error),
+            content => Ok(content.unwrap_or_default()),
+        };
         let config = match before {
             Some(before) if before.config.options.no_reload => Arc::clone(&before.config),
-            _ => Arc::new(ResolverConfig::parse(&content(&files.resolv_conf), environment)),
+            _ => Arc::new(ResolverConfig::parse(&content(&files.resolv_conf)?, environment)),
         };
-        Self { config, hosts: Hosts::parse(&content(&files.hosts)), changed }
+        Ok(Self { config, hosts: Hosts::parse(&content(&files.hosts)?), changed })
     }
 }
 
@@ -130,40 +149,40 @@ mod tests {
         *watched.checked.lock().unwrap() = Instant::now().checked_sub(CHECK_INTERVAL).unwrap();
     }
 
-    fn first(watched: &Watched, name: &str) -> Option<String> {
-        Some(watched.up_to_date().hosts.addresses(name)?.first()?.to_string())
+    async fn first(watched: &Watched, name: &str) -> Option<String> {
+        Some(watched.up_to_date().await.hosts.addresses(name)?.first()?.to_string())
     }
 
-    #[test]
-    fn changed_files_are_read_again() {
+    #[tokio::test]
+    async fn changed_files_are_read_again() {
         let folder = tempfile::tempdir().expect("a folder");
         let [resolv_conf, hosts, other] =
             ["resolv.conf", "hosts", "other"].map(|name| folder.path().join(name));
         fs::write(&hosts, "192.0.2.1 web\n").expect("writable");
         let files = Files { resolv_conf: resolv_conf.clone(), hosts: hosts.clone() };
         let watched = Watched::of_files(files, Environment::default());
-        assert_eq!(first(&watched, "web").as_deref(), Some("192.0.2.1"));
+        assert_eq!(first(&watched, "web").await.as_deref(), Some("192.0.2.1"));
         let modified = fs::metadata(&hosts).unwrap().modified().unwrap();
         fs::write(&hosts, "192.0.2.20 web\n").expect("writable");
         File::options().append(true).open(&hosts).unwrap().set_modified(modified).unwrap();
-        assert_eq!(first(&watched, "web").as_deref(), Some("192.0.2.1"), "not looked at yet");
+        assert_eq!(first(&watched, "web").await.as_deref(), Some("192.0.2.1"), "not looked at yet");
         wait(&watched);
-        assert_eq!(first(&watched, "web").as_deref(), Some("192.0.2.20"), "another length");
+        assert_eq!(first(&watched, "web").await.as_deref(), Some("192.0.2.20"), "another length");
 
         fs::write(&other, "192.0.2.30 web\n").expect("writable");
         File::options().append(true).open(&other).unwrap().set_modified(modified).unwrap();
         fs::remove_file(&hosts).unwrap();
         symlink(&other, &hosts).unwrap();
         wait(&watched);
-        assert_eq!(first(&watched, "web").as_deref(), Some("192.0.2.30"), "another file");
+        assert_eq!(first(&watched, "web").await.as_deref(), Some("192.0.2.30"), "another file");
 
         fs::write(&resolv_conf, "nameserver 192.0.2.53\noptions no-reload\n").expect("writable");
         wait(&watched);
-        assert_eq!(watched.up_to_date().config.servers[0].to_string(), "192.0.2.53:53");
+        assert_eq!(watched.up_to_date().await.config.servers[0].to_string(), "192.0.2.53:53");
         fs::remove_file(&resolv_conf).unwrap();
         fs::remove_file(&hosts).unwrap();
         wait(&watched);
-        assert_eq!(first(&watched, "web"), None, "no file");
-        assert_eq!(watched.up_to_date().config.servers[0].to_string(), "192.0.2.53:53");
+        assert_eq!(first(&watched, "web").await, None, "no file");
+        assert_eq!(watched.up_to_date().await.config.servers[0].to_string(), "192.0.2.53:53");
     }
 }

@@ -8,7 +8,10 @@ use super::{
     address::Address,
     lookup::{LookupError, Wanted},
 };
-use crate::diagnostics::Reason;
+use crate::{
+    blocking,
+    diagnostics::{Cause, Failure, Reason, Stage},
+};
 
 /// Looks a name up on the blocking thread pool.
 pub(super) async fn lookup(
@@ -23,16 +26,29 @@ pub(super) async fn lookup(
     // The thread holds the permit, since a cancelled lookup still occupies the thread.
     let permit = Arc::clone(limit).acquire_owned().await.map_err(|error| failed(&error))?;
     let name = host.to_owned();
-    let lookup = tokio::task::spawn_blocking(move || {
+    let lookup = blocking::look_up(move || {
         let _permit = permit;
         (name.as_str(), 0).to_socket_addrs().map(|found| found.map(Address::from).collect())
     });
-    let addresses: Vec<Address> = match lookup.await.map_err(|error| failed(&error))? {
+    let looked_up = lookup.await.map_err(|error| {
+        let doing = format!("lookup {host} by the operating system");
+        let Failure { reason, message, .. } = Failure::blocking(Stage::Resolve, &doing, error);
+        LookupError::Failed(reason, message)
+    })?;
+    let addresses: Vec<Address> = match looked_up {
         Ok(addresses) => addresses,
         Err(error) if means_no_such_name(&error.to_string()) => {
             return Err(LookupError::NoSuchName(None));
         }
-        Err(error) => return Err(failed(&error)),
+        Err(error) => {
+            let doing = format!("lookup {host} by the operating system");
+            return Err(match Cause::of_resources(&error) {
+                Some(cause) => {
+                    LookupError::Failed(cause.reason, cause.message(&doing, None, &error))
+                }
+                None => failed(&error),
+            });
+        }
     };
     wanted.choose(&addresses).ok_or(LookupError::NoSuitableAddress)
 }

@@ -10,6 +10,7 @@ use crate::{
         Context,
         tls::{
             prepared_config::{self, ConfigCache, PreparedConfig},
+            tls_files,
             verify::CertificateVerifier,
         },
     },
@@ -52,7 +53,7 @@ impl TlsClient {
     ///
     /// The system's trusted certificates are not read, since the probe may not use TLS.
     pub async fn prepare(&self, context: &Context) -> Result<(), Failure> {
-        if prepared_config::files(&self.settings).is_empty() {
+        if tls_files::names(&self.settings).is_empty() {
             return Ok(());
         }
         self.read(context).await.map(drop)
@@ -90,7 +91,7 @@ impl TlsClient {
 
     /// Reads the files of the settings if they have changed.
     pub(super) async fn read(&self, context: &Context) -> Result<Arc<PreparedConfig>, Failure> {
-        let _waiting = context.waiting_for(|| "reading the files of tls_config".to_owned());
+        let _waiting = context.waiting_for(|| tls_files::awaited(&self.settings));
         self.prepared().await
     }
 
@@ -99,12 +100,7 @@ impl TlsClient {
         if let Some(prepared) = self.cache.current(&self.settings) {
             return Ok(prepared);
         }
-        let (settings, cache) = (Arc::clone(&self.settings), Arc::clone(&self.cache));
-        match tokio::task::spawn_blocking(move || cache.refresh(&settings)).await {
-            Ok(Ok(prepared)) => Ok(prepared),
-            Ok(Err(message)) => Err(Failure::new(Stage::Tls, Reason::UnusableFile, message)),
-            Err(error) => Err(Failure::new(Stage::Tls, Reason::Internal, error.to_string())),
-        }
+        self.cache.refresh(&self.settings).await
     }
 }
 

@@ -6,7 +6,7 @@ use boring::{
 };
 
 use crate::{
-    net::tls::{pem_source::PemSource, trust_store},
+    net::tls::{pem_source::PemSource, tls_files::Contents, trust_store},
     settings::{pem, tls::TlsSettings},
 };
 
@@ -19,15 +19,15 @@ pub(super) struct ClientIdentity {
 }
 
 impl ClientIdentity {
-    /// Reads the client certificate of the settings, if there is one. Blocks.
-    pub(super) fn read(settings: &TlsSettings) -> Result<Option<Self>, String> {
+    /// Parses the client certificate and the key of the settings, if there are any.
+    pub(super) fn of(settings: &TlsSettings, files: &Contents) -> Result<Option<Self>, String> {
         let certificate = PemSource::of(&settings.cert, "cert", &settings.cert_file, "cert_file");
         let key = PemSource::of(settings.key.expose(), "key", &settings.key_file, "key_file");
         let (Some(certificate), Some(key)) = (certificate, key) else { return Ok(None) };
         let mut chain =
-            certificates(&certificate).map_err(|message| certificate.wrong(&message))?;
+            certificates(&certificate, files).map_err(|message| certificate.wrong(&message))?;
         let leaf = chain.remove(0);
-        let private = private_key(&key).map_err(|message| key.wrong(&message))?;
+        let private = private_key(&key, files).map_err(|message| key.wrong(&message))?;
         let is_of = |leaf: &X509| leaf.public_key().is_ok_and(|public| public.public_eq(&private));
         if !is_of(&leaf) {
             let place = chain.iter().position(is_of).map(|index| index + 2);
@@ -43,10 +43,10 @@ impl ClientIdentity {
     }
 }
 
-/// Reads one or more certificates.
-pub(super) fn certificates(source: &PemSource<'_>) -> Result<Vec<X509>, String> {
-    let text = source.read()?;
-    let chain = trust_store::certificates(&text)
+/// Parses one or more certificates.
+pub(super) fn certificates(source: &PemSource<'_>, files: &Contents) -> Result<Vec<X509>, String> {
+    let text = source.text(files);
+    let chain = trust_store::certificates(text)
         .iter()
         .zip(1..)
         .map(|(der, number)| {
@@ -55,14 +55,17 @@ pub(super) fn certificates(source: &PemSource<'_>) -> Result<Vec<X509>, String> 
         })
         .collect::<Result<Vec<_>, _>>()?;
     if chain.is_empty() {
-        return Err(pem::no_certificate(&text).to_owned());
+        return Err(pem::no_certificate(text).to_owned());
     }
     Ok(chain)
 }
 
-/// Reads a private key.
-pub(super) fn private_key(source: &PemSource<'_>) -> Result<PKey<Private>, String> {
-    private_key_of(&source.read()?).map_err(str::to_owned)
+/// Parses a private key.
+pub(super) fn private_key(
+    source: &PemSource<'_>,
+    files: &Contents,
+) -> Result<PKey<Private>, String> {
+    private_key_of(source.text(files)).map_err(str::to_owned)
 }
 
 /// Parses the private key in a PEM text.

@@ -35,6 +35,7 @@ mod rustls_config;
 mod rustls_verifier;
 mod session;
 mod stream;
+mod tls_files;
 mod trust_store;
 mod usage;
 mod verify;

@@ -1,8 +1,8 @@
 //! Texts in PEM: from the settings or from a file that they name.
 
-use std::{fmt, path::Path};
+use std::fmt;
 
-use crate::settings::file::{self, DEFAULT_MAX_MIB};
+use crate::net::tls::tls_files::Contents;
 
 /// The source of a PEM text: its key in the settings, and the text or the name of the file.
 pub(super) enum PemSource<'a> {
@@ -27,12 +27,12 @@ impl<'a> PemSource<'a> {
         }
     }
 
-    /// Returns the text. Blocks.
-    pub(super) fn read(&self) -> Result<Vec<u8>, String> {
+    /// Returns the text; `files` contains the contents of files.
+    pub(super) fn text<'t>(&'t self, files: &'t Contents) -> &'t [u8] {
         match self {
-            Self::Inline(_, text) => Ok(text.as_bytes().to_vec()),
-            Self::File(_, file) => {
-                file::read(Path::new(file), DEFAULT_MAX_MIB).map_err(|error| error.to_string())
+            Self::Inline(_, text) => text.as_bytes(),
+            Self::File(key, _) => {
+                files.iter().find(|(of, _)| of == key).map_or(&[], |(_, content)| content)
             }
         }
     }

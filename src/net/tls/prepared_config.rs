@@ -1,7 +1,6 @@
 //! The engine and trusted certificates of a `tls_config`, cached until its files change.
 
 use std::{
-    path::Path,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -12,10 +11,12 @@ use tokio::time::Instant;
 #[cfg(feature = "http3")]
 use crate::net::tls::quic_engine::QuicEngine;
 use crate::{
+    diagnostics::Failure,
     net::tls::{
         client_identity::{ClientIdentity, certificates, private_key},
         engine,
         pem_source::PemSource,
+        tls_files::{self, Contents},
         trust_store::{self, TrustStore},
     },
     settings::{file::Stamp, pem, rule::RuleError, tls::TlsSettings},
@@ -62,27 +63,28 @@ impl ConfigCache {
         holds.then_some(entry.prepared)
     }
 
-    /// Returns the cached configuration, or a new one if files have changed. The error names the
-    /// file. Blocks.
-    pub(super) fn refresh(&self, settings: &TlsSettings) -> Result<Arc<PreparedConfig>, String> {
+    /// Returns the cached configuration, or a new one if files have changed. The failure names the
+    /// file.
+    pub(super) async fn refresh(
+        &self,
+        settings: &Arc<TlsSettings>,
+    ) -> Result<Arc<PreparedConfig>, Failure> {
         // The stamps are taken before reading, so that a change in between is noticed at the next
         // check.
-        let stamps = files(settings)
-            .into_iter()
-            .map(|(key, file)| {
-                Stamp::of(Path::new(file)).map_err(|error| format!("{key} {file}: {error}"))
-            })
-            .collect::<Result<Vec<_>, _>>()?;
-        let authorities = PemSource::of(&settings.ca, "ca", &settings.ca_file, "ca_file");
-        let system = authorities.is_none().then(trust_store::system);
+        let stamps = tls_files::each(settings, Stamp::of).await?;
+        let stamps: Vec<_> = stamps.into_iter().map(|(_, stamp)| stamp).collect();
+        let uses_system = settings.ca.is_empty() && settings.ca_file.is_empty();
+        let system = if uses_system { Some(trust_store::load_system().await?) } else { None };
         let still_holds = |entry: &CachedConfig| {
             let same_system =
                 system.as_ref().is_none_or(|store| Arc::ptr_eq(store, &entry.prepared.trust));
             entry.stamps == stamps && same_system
         };
-        let prepared = match self.entry().filter(still_holds) {
-            Some(entry) => entry.prepared,
-            None => Arc::new(prepare(settings, authorities, system)?),
+        let prepared = if let Some(entry) = self.entry().filter(still_holds) {
+            entry.prepared
+        } else {
+            let work = |settings: &_, files: &_| prepare(settings, files, system);
+            Arc::new(tls_files::with_contents(settings, work).await?)
         };
         let entry =
             CachedConfig { stamps, checked: Instant::now(), prepared: Arc::clone(&prepared) };
@@ -98,29 +100,33 @@ impl ConfigCache {
 /// Checks the PEM texts in the settings. Files are read by the probe.
 pub(super) fn check_inline(settings: &TlsSettings) -> Result<(), RuleError> {
     let at = |key| move |message: String| RuleError::at(key, message);
+    let no_files = Contents::new();
     if !settings.ca.is_empty() {
-        authorities(&PemSource::Inline("ca", &settings.ca)).map_err(at("ca"))?;
+        authorities(&PemSource::Inline("ca", &settings.ca), &no_files).map_err(at("ca"))?;
     }
     if !settings.cert.is_empty() {
-        certificates(&PemSource::Inline("cert", &settings.cert)).map_err(at("cert"))?;
+        certificates(&PemSource::Inline("cert", &settings.cert), &no_files).map_err(at("cert"))?;
     }
     if !settings.key.is_empty() {
-        private_key(&PemSource::Inline("key", settings.key.expose())).map_err(at("key"))?;
+        private_key(&PemSource::Inline("key", settings.key.expose()), &no_files)
+            .map_err(at("key"))?;
     }
     Ok(())
 }
 
 fn prepare(
     settings: &TlsSettings,
-    source: Option<PemSource<'_>>,
+    files: &Contents,
     system: Option<Arc<TrustStore>>,
 ) -> Result<PreparedConfig, String> {
+    let source = PemSource::of(&settings.ca, "ca", &settings.ca_file, "ca_file");
     let trust = match (source, system) {
-        (Some(source), _) => authorities(&source).map_err(|message| source.wrong(&message))?,
-        (None, Some(system)) => system,
-        (None, None) => trust_store::system(),
+        (Some(source), _) => {
+            authorities(&source, files).map_err(|message| source.wrong(&message))?
+        }
+        (None, system) => system.unwrap_or_default(),
     };
-    let identity = ClientIdentity::read(settings)?;
+    let identity = ClientIdentity::of(settings, files)?;
     let context = engine::context(settings, identity.as_ref())
         .map_err(|error| format!("cannot use the client certificate: {error}"))?;
     Ok(PreparedConfig {
@@ -131,23 +137,11 @@ fn prepare(
     })
 }
 
-/// Returns the files in the settings, each with its key.
-pub(super) fn files(settings: &TlsSettings) -> Vec<(&'static str, &str)> {
-    [
-        ("ca_file", settings.ca_file.as_str()),
-        ("cert_file", &settings.cert_file),
-        ("key_file", &settings.key_file),
-    ]
-    .into_iter()
-    .filter(|(_, file)| !file.is_empty())
-    .collect()
-}
-
-fn authorities(source: &PemSource<'_>) -> Result<Arc<TrustStore>, String> {
-    let text = source.read()?;
-    let store = TrustStore::from_pem(&text);
+fn authorities(source: &PemSource<'_>, files: &Contents) -> Result<Arc<TrustStore>, String> {
+    let text = source.text(files);
+    let store = TrustStore::from_pem(text);
     if store.is_empty() {
-        return Err(pem::no_certificate(&text).to_owned());
+        return Err(pem::no_certificate(text).to_owned());
     }
     Ok(store)
 }

@@ -13,7 +13,7 @@ use rustls::{
 
 use crate::{
     diagnostics::{Failure, Reason, Stage},
-    net::tls::{client::TlsClient, client_identity::ClientIdentity},
+    net::tls::{client::TlsClient, client_identity::ClientIdentity, tls_files},
     settings::tls::{TlsSettings, TlsVersion},
 };
 
@@ -23,15 +23,7 @@ impl TlsClient {
         &self,
         verifier: Arc<dyn ServerCertVerifier>,
     ) -> Result<ClientConfig, Failure> {
-        let settings = Arc::clone(&self.settings);
-        let identity = tokio::task::spawn_blocking(move || ClientIdentity::read(&settings)).await;
-        let identity = match identity {
-            Ok(Ok(identity)) => identity,
-            Ok(Err(message)) => return Err(unusable(message)),
-            Err(error) => {
-                return Err(Failure::new(Stage::Tls, Reason::Internal, error.to_string()));
-            }
-        };
+        let identity = tls_files::with_contents(&self.settings, ClientIdentity::of).await?;
         let impossible = |error: rustls::Error| {
             Failure::new(Stage::Tls, Reason::InvalidRequest, format!("TLS: {error}"))
         };

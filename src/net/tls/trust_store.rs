@@ -2,15 +2,20 @@
 
 use std::{
     collections::HashMap,
-    env, fs,
-    path::PathBuf,
+    env, fs, io,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError, Weak},
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use boring::sha::sha256;
 
-use crate::{net::tls::certificate::Certificate, settings::file::Stamp};
+use crate::{
+    blocking,
+    diagnostics::{Cause, Failure, Stage},
+    net::tls::certificate::Certificate,
+    settings::file::{self, Stamp},
+};
 
 /// Trusted certificates, by subject.
 #[derive(Debug, Default)]
@@ -86,9 +91,9 @@ pub(super) fn certificates(pem: &[u8]) -> Vec<Vec<u8>> {
 }
 
 /// Returns the DER of the system's trusted certificates. Blocks.
-#[must_use]
-pub fn system_authorities() -> Vec<Vec<u8>> {
-    system().iter().map(|certificate| certificate.der().to_vec()).collect()
+pub fn system_authorities() -> io::Result<Vec<Vec<u8>>> {
+    let system = system()?;
+    Ok(system.iter().map(|certificate| certificate.der().to_vec()).collect())
 }
 
 /// Files with trusted certificates in common distributions. The first existing one is read.
@@ -102,6 +107,9 @@ const FILES: [&str; 8] = [
     "/usr/local/etc/ssl/cert.pem",        // FreeBSD
     "/usr/local/share/certs/ca-root-nss.crt", // DragonFly
 ];
+
+/// Maximum size of a file with trusted certificates in MiB.
+const MAX_MIB: u64 = 64;
 
 /// Directories with trusted certificates. All of their files are read.
 const DIRECTORIES: [&str; 2] = ["/etc/ssl/certs", "/etc/pki/tls/certs"];
@@ -132,42 +140,73 @@ impl Places {
         self.files.iter().chain(&self.directories).map(|path| Stamp::of(path).ok()).collect()
     }
 
-    fn read(&self) -> TrustStore {
-        let file = self.files.iter().find_map(|file| fs::read(file).ok());
-        let mut found: Vec<_> = file.iter().flat_map(|text| certificates(text)).collect();
+    /// Reads all files. Those that cannot be read are left out, as in Go.
+    ///
+    /// # Errors
+    /// If a resource is exhausted, since every server would be untrusted then.
+    fn read(&self) -> io::Result<TrustStore> {
+        let mut found = Vec::new();
+        for file in &self.files {
+            if let Some(text) = read(file)? {
+                found.extend(certificates(&text));
+                break;
+            }
+        }
         for directory in &self.directories {
-            for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+            for entry in unless_exhausted(fs::read_dir(directory))?.into_iter().flatten().flatten()
+            {
                 // Links within the directory are duplicates of files that are read anyway.
                 let target = fs::read_link(entry.path());
                 let within = target.is_ok_and(|target| target.components().count() == 1);
-                if !within && let Ok(text) = fs::read(entry.path()) {
+                if !within && let Some(text) = read(&entry.path())? {
                     found.extend(certificates(&text));
                 }
             }
         }
-        TrustStore::of(found)
+        Ok(TrustStore::of(found))
+    }
+}
+
+fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    unless_exhausted(file::read(path, MAX_MIB))
+}
+
+fn unless_exhausted<T>(result: io::Result<T>) -> io::Result<Option<T>> {
+    match result {
+        Err(error) if Cause::of_resources(&error).is_some() => Err(error),
+        result => Ok(result.ok()),
     }
 }
 
 /// The system's trusted certificates, and the stamps of their files.
 type Known = (Vec<Option<Stamp>>, Arc<TrustStore>);
 
+/// Returns the system's trusted certificates like [`system`], without blocking.
+pub(super) async fn load_system() -> Result<Arc<TrustStore>, Failure> {
+    let doing = "the system's trusted certificates";
+    match blocking::on_file(Path::new("/etc/ssl"), system).await {
+        Ok(loaded) => loaded.map_err(|error| Failure::file(Stage::Tls, doing, &error)),
+        Err(error) => Err(Failure::blocking(Stage::Tls, doing, error)),
+    }
+}
+
 /// Returns the system's trusted certificates. They are read again if their files have changed.
 /// Blocks.
-pub(super) fn system() -> Arc<TrustStore> {
+pub(super) fn system() -> io::Result<Arc<TrustStore>> {
     static SYSTEM: Mutex<Option<Known>> = Mutex::new(None);
 
+    let lock = || SYSTEM.lock().unwrap_or_else(PoisonError::into_inner);
     let places = Places::from_environment();
     let stamps = places.stamps();
-    let mut system = SYSTEM.lock().unwrap_or_else(PoisonError::into_inner);
-    match &*system {
-        Some((known, store)) if *known == stamps => Arc::clone(store),
-        _ => {
-            let store = Arc::new(places.read());
-            *system = Some((stamps, Arc::clone(&store)));
-            store
-        }
+    if let Some((known, store)) = &*lock()
+        && *known == stamps
+    {
+        return Ok(Arc::clone(store));
     }
+    // Without the lock, since a file may not respond.
+    let store = Arc::new(places.read()?);
+    *lock() = Some((stamps, Arc::clone(&store)));
+    Ok(store)
 }
 
 #[cfg(test)]
@@ -193,7 +232,7 @@ mod tests {
         let stamps = places.stamps();
         let trusts = |authority: &fixtures::Issued| {
             let der = authority.certificate.to_der().unwrap();
-            places.read().contains(&Certificate::from_der(&der).unwrap())
+            places.read().unwrap().contains(&Certificate::from_der(&der).unwrap())
         };
         assert_eq!([&first, &second, &third].map(trusts), [true, false, false]);
 
@@ -201,7 +240,7 @@ mod tests {
         symlink("third.pem", path("directory/0a1b2c3d.0")).unwrap();
         symlink(path("second.pem"), path("directory/second.pem")).unwrap();
         assert_eq!([&first, &second, &third].map(trusts), [true, true, true]);
-        assert_eq!(places.read().by_subject.len(), 3);
+        assert_eq!(places.read().unwrap().by_subject.len(), 3);
         assert_ne!(places.stamps(), stamps);
         assert_eq!(places.stamps(), places.stamps());
     }

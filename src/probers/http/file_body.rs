@@ -1,32 +1,48 @@
 //! The body of a request that is read from a file while it is sent.
 
 use std::{
-    io,
+    fs::File,
+    io::{self, Read as _},
+    path::{Path, PathBuf},
     pin::Pin,
     task::{Context, Poll, ready},
 };
 
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use http_body::{Body, Frame, SizeHint};
-use tokio::{
-    fs::File,
-    io::{AsyncRead as _, ReadBuf},
-};
 
-/// The content of a file, read piece by piece.
+use crate::settings::file;
+
+/// The content of a file, read piece by piece on the threads for files.
 pub(super) struct FileBody {
-    file: File,
+    path: PathBuf,
     /// The length of the file when it was opened.
     length: u64,
-    buffer: Box<[u8]>,
+    /// Absent while a piece is read.
+    file: Option<File>,
+    reading: Option<BoxFuture<'static, io::Result<(File, Bytes)>>>,
 }
 
 /// Maximum size of a piece in bytes, as upstream has it.
 const PIECE: usize = 32 << 10;
 
 impl FileBody {
-    pub(super) fn new(file: File, length: u64) -> Self {
-        Self { file, length, buffer: vec![0; PIECE].into_boxed_slice() }
+    /// Opens the file at `path`.
+    pub(super) async fn open(path: &str) -> io::Result<Self> {
+        let path = Path::new(path);
+        let open = |path: &Path| {
+            let file = file::open(path)?;
+            let length = file.metadata()?.len();
+            Ok((file, length))
+        };
+        let (file, length) = file::on_thread(path, open).await?;
+        Ok(Self { path: path.to_owned(), length, file: Some(file), reading: None })
+    }
+
+    /// Returns the length of the file when it was opened.
+    pub(super) fn length(&self) -> u64 {
+        self.length
     }
 }
 
@@ -38,10 +54,16 @@ impl Body for FileBody {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
-        let Self { file, buffer, .. } = &mut *self;
-        let mut piece = ReadBuf::new(buffer);
-        ready!(Pin::new(file).poll_read(context, &mut piece))?;
-        let bytes = Bytes::copy_from_slice(piece.filled());
+        let Self { path, file, reading, .. } = &mut *self;
+        if let Some(file) = file.take() {
+            *reading = Some(Box::pin(read(path.clone(), file)));
+        }
+        // After an error there is nothing more to read.
+        let Some(piece) = reading else { return Poll::Ready(None) };
+        let piece = ready!(piece.as_mut().poll(context));
+        *reading = None;
+        let (opened, bytes) = piece?;
+        *file = Some(opened);
         Poll::Ready((!bytes.is_empty()).then(|| Ok(Frame::data(bytes))))
     }
 
@@ -49,6 +71,17 @@ impl Body for FileBody {
     fn size_hint(&self) -> SizeHint {
         SizeHint::with_exact(self.length)
     }
+}
+
+/// Reads the next piece; it is empty at the end of the file.
+async fn read(path: PathBuf, mut file: File) -> io::Result<(File, Bytes)> {
+    let read = move |_: &Path| {
+        let mut piece = vec![0; PIECE];
+        let length = file.read(&mut piece)?;
+        piece.truncate(length);
+        Ok((file, Bytes::from(piece)))
+    };
+    file::on_thread(&path, read).await
 }
 
 #[cfg(test)]
@@ -63,7 +96,8 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("body");
         std::fs::write(&path, &content).unwrap();
-        let mut body = FileBody::new(File::open(&path).await.unwrap(), 400_000);
+        let mut body = FileBody::open(path.to_str().unwrap()).await.unwrap();
+        assert_eq!(body.length(), 400_000);
         let mut read = Vec::new();
         while let Some(frame) = body.frame().await {
             let piece = frame.unwrap().into_data().unwrap();

@@ -36,7 +36,7 @@ where
     let mut requests = Requests::new(prober, None).await?;
     requests.read_credentials(context, &mut measurements.oauth2).await?;
     let hop = requests.first(url_of("http://fuzz.example/")?);
-    let request = requests.request(&hop, &Jar::default(), http2, None).await?;
+    let request = requests.request(&hop, &Jar::default(), http2, None)?;
     let response = exchange(context, connection, request, measurements).await?;
     measurements.note_final(&response, http2);
     let answer = Final { response, over_tls: http2, proxy: None, limit_reached: false };

@@ -85,12 +85,11 @@ impl Prober for HttpProber {
         if url.scheme == "https" || names_files(self.tls_client.settings()) {
             self.tls_client.prepare(context).await?;
         }
-        let waiting =
-            context.waiting_for(|| "reading body_file and the files with credentials".to_owned());
+        let waiting = context.waiting_for(|| format!("reading body_file {}", self.body_file));
         let mut requests = Requests::new(self, target.hostname.as_deref()).await?;
+        drop(waiting);
         measurements.begin_phases();
         requests.read_credentials(context, &mut measurements.oauth2).await?;
-        drop(waiting);
         let answer = follow(self, context, &mut requests, url, &pinned, measurements).await?;
         measurements.note_final(&answer.response, answer.over_tls);
         evaluate(self, context, answer, measurements).await

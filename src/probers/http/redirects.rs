@@ -60,7 +60,7 @@ pub(super) async fn follow(
         context.enter(Stage::Request);
         let over_tls = hop.url.scheme == "https";
         let is_framed = connection.is_framed();
-        let request = requests.request(&hop, &cookies, is_framed, proxy.as_ref()).await?;
+        let request = requests.request(&hop, &cookies, is_framed, proxy.as_ref())?;
         hide_credentials(context, request.headers());
         let response = exchange(context, connection, request, measurements).await?;
         requests.discard_rejected_token(&hop, response.status);

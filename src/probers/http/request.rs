@@ -3,7 +3,6 @@
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Request, StatusCode, Uri, header, uri::PathAndQuery};
 use http_body_util::BodyExt as _;
-use tokio::fs::File;
 
 use crate::{
     diagnostics::{Failure, Phases, Reason, Stage},
@@ -31,7 +30,7 @@ pub(super) struct Requests<'p> {
     prober: &'p HttpProber,
     /// The `Host` header that the module or the `hostname` parameter asks for.
     host: Option<String>,
-    body_file: Option<File>,
+    body_file: Option<FileBody>,
     credentials: Credentials,
     /// The value of `Authorization`, whatever else is configured.
     token: Option<HeaderValue>,
@@ -80,7 +79,10 @@ impl<'p> Requests<'p> {
         let host = hostname.or(configured).map(str::trim).filter(|host| !host.is_empty());
         let body_file = match prober.body_file.as_str() {
             "" => None,
-            path => Some(File::open(path).await.map_err(|error| unusable("body_file", &error))?),
+            path => {
+                let body = FileBody::open(path).await;
+                Some(body.map_err(|error| unusable("body_file", &error))?)
+            }
         };
         let host = host.map(str::to_owned);
         let credentials = Credentials::default();
@@ -138,14 +140,14 @@ impl<'p> Requests<'p> {
 
     /// The request of a hop, to the target or to a proxy that takes it; `framed` says whether it has
     /// the form of HTTP/2 and HTTP/3.
-    pub(super) async fn request(
+    pub(super) fn request(
         &mut self,
         hop: &Hop,
         cookies: &Jar,
         framed: bool,
         proxy: Option<&Proxy>,
     ) -> Result<Request<RequestBody>, Failure> {
-        let (body, framing) = self.body(hop).await?;
+        let (body, framing) = self.body(hop);
         let mut request = Request::new(body);
         *request.method_mut() = hop.method.clone();
         *request.uri_mut() = uri(hop, framed || proxy.is_some())?;
@@ -231,27 +233,22 @@ impl<'p> Requests<'p> {
     }
 
     /// The body of a hop, and the header that says how long it is.
-    async fn body(
-        &mut self,
-        hop: &Hop,
-    ) -> Result<(RequestBody, Option<(HeaderName, HeaderValue)>), Failure> {
+    fn body(&mut self, hop: &Hop) -> (RequestBody, Option<(HeaderName, HeaderValue)>) {
         let text = Bytes::copy_from_slice(self.prober.body.as_slice());
         if hop.with_body && !text.is_empty() {
             let length = (header::CONTENT_LENGTH, HeaderValue::from(text.len()));
-            return Ok((full_body(text), Some(length)));
+            return (full_body(text), Some(length));
         }
-        if let Some(file) = self.body_file.take().filter(|_| hop.with_body) {
+        if let Some(body) = self.body_file.take().filter(|_| hop.with_body) {
             // Upstream looks for a first byte before it sends such a request with a body.
-            let length =
-                file.metadata().await.map_err(|error| unusable("body_file", &error))?.len();
-            if length > 0 || !usually_without_body(&hop.method) {
+            if body.length() > 0 || !usually_without_body(&hop.method) {
                 let chunked = (header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
-                return Ok((FileBody::new(file, length).boxed_unsync(), Some(chunked)));
+                return (body.boxed_unsync(), Some(chunked));
             }
         }
         let length = matches!(hop.method, Method::POST | Method::PUT | Method::PATCH)
             .then(|| (header::CONTENT_LENGTH, HeaderValue::from(0)));
-        Ok((empty_body(), length))
+        (empty_body(), length)
     }
 }
 

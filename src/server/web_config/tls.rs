@@ -54,9 +54,14 @@ pub(super) fn server_config(
     let builder = if settings.client_auth == ClientAuth::None {
         builder.with_no_client_auth()
     } else {
-        let authorities = authorities.unwrap_or_else(|| {
-            system_authorities().into_iter().map(CertificateDer::from).collect()
-        });
+        let authorities = match authorities {
+            Some(authorities) => authorities,
+            None => system_authorities()
+                .map_err(|error| RuleError::at("client_auth_type", error.to_string()))?
+                .into_iter()
+                .map(CertificateDer::from)
+                .collect(),
+        };
         let sans = settings.client_allowed_sans.clone();
         let clients = ClientVerifier::new(settings.client_auth, authorities, sans, &provider)
             .map_err(|message| match &settings.client_authorities {

@@ -5,9 +5,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use tokio::{fs::File, io::AsyncReadExt};
-
 use crate::settings::{
+    file,
     rule::{KeyPath, RuleError},
     secret::Secret,
 };
@@ -21,8 +20,8 @@ pub enum Source {
     File(PathBuf),
 }
 
-/// Maximum size of a file with a value in bytes.
-const MAX_FILE_SIZE: u64 = 1 << 20;
+/// Maximum size of a file with a value in MiB.
+const MAX_MIB: u64 = 1;
 
 impl Source {
     /// Returns the value. White space around the content of a file is removed.
@@ -44,11 +43,9 @@ impl Source {
 
 /// Reads the file at `path`, and removes white space around its content.
 pub async fn read_file(path: &Path) -> io::Result<String> {
-    let mut text = String::new();
-    File::open(path).await?.take(MAX_FILE_SIZE + 1).read_to_string(&mut text).await?;
-    if u64::try_from(text.len()).unwrap_or(u64::MAX) > MAX_FILE_SIZE {
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "the file is larger than 1 MiB"));
-    }
+    let bytes = file::load(path, MAX_MIB).await?;
+    let not_text = |_| io::Error::new(io::ErrorKind::InvalidData, "the file is not valid UTF-8");
+    let text = str::from_utf8(&bytes).map_err(not_text)?;
     Ok(text.trim().to_owned())
 }
 

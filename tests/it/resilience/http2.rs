@@ -17,7 +17,7 @@ modules:
   upload:
     prober: http
     timeout: 2s
-    http: {method: POST, body_file: /dev/zero, tls_config: {insecure_skip_verify: true}}
+    http: {method: POST, body_file: ENDLESS_FILE, tls_config: {insecure_skip_verify: true}}
 ";
 
 /// More kinds of frames (RFC 9113, section 6).

@@ -37,7 +37,7 @@ modules:
     timeout: 2s
     http:
       method: POST
-      body_file: /dev/zero
+      body_file: ENDLESS_FILE
       enable_http3: true
       enable_http2: false
       tls_config: {insecure_skip_verify: true}

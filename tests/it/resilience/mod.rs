@@ -97,7 +97,11 @@ impl Attack {
 
 /// Probes all targets concurrently with a new exporter, which may use this many megabytes more.
 fn withstand(modules: &str, megabytes: u64, attacks: &[Attack]) {
-    let exporter = &Running::start(modules, &[]);
+    // A sparse file, which takes no space.
+    let endless = tempfile::NamedTempFile::new().unwrap();
+    endless.as_file().set_len(1 << 40).unwrap();
+    let modules = modules.replace("ENDLESS_FILE", endless.path().to_str().unwrap());
+    let exporter = &Running::start(&modules, &[]);
     let (address, before) = (exporter.address, exporter.memory());
     let objections: Vec<_> = thread::scope(|scope| {
         // All are started before the first is joined.
