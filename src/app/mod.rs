@@ -17,7 +17,7 @@ use std::{
 
 use anyhow::Context as _;
 use futures_util::future::{Either, pending, select};
-use tokio::{runtime::Runtime, sync::watch, task::spawn_blocking, time::MissedTickBehavior};
+use tokio::{runtime::Runtime, sync::watch, time::MissedTickBehavior};
 
 pub use listen::{ListenAddress, ListenAddressError};
 pub use options::{Listen, Options, ResolverChoice};
@@ -25,6 +25,7 @@ pub use probe_runner::ProbeRunner;
 
 use self::signals::Signals;
 use crate::{
+    blocking,
     config::ConfigStore,
     net::{resolve::Resolver, wire},
     probe::History,
@@ -60,6 +61,7 @@ impl App {
         let config = load(&options)?;
         let access_control = load_web_config(&options)?;
         raise_file_limit();
+        blocking::start();
         let threads = cpu_quota::worker_threads();
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -246,8 +248,6 @@ const WEB_CONFIG_INTERVAL: Duration = Duration::from_secs(1);
 async fn watch_web_config(access_control: Arc<AccessControl>) {
     loop {
         tokio::time::sleep(WEB_CONFIG_INTERVAL).await;
-        let access_control = Arc::clone(&access_control);
-        // A check that panicked is repeated at the next interval.
-        spawn_blocking(move || access_control.reload_if_changed()).await.unwrap_or_default();
+        access_control.reload_if_changed().await;
     }
 }

@@ -25,18 +25,28 @@ impl Signals {
     }
 
     /// Counts SIGTERM and SIGINT in `stops` and calls `reload` on SIGHUP, until the task is aborted.
+    ///
+    /// A reload in progress delays the next one, but not the stop.
     pub(super) async fn watch<Reload: Future<Output = ()>>(
-        mut self,
+        self,
         stops: watch::Sender<u32>,
         reload: impl Fn() -> Reload,
     ) {
-        loop {
-            tokio::select! {
-                _ = self.terminate.recv() => count(&stops, "SIGTERM"),
-                _ = self.interrupt.recv() => count(&stops, "SIGINT"),
-                _ = self.hang_up.recv() => reload().await,
+        let Self { mut terminate, mut interrupt, mut hang_up } = self;
+        let stop = async {
+            loop {
+                tokio::select! {
+                    _ = terminate.recv() => count(&stops, "SIGTERM"),
+                    _ = interrupt.recv() => count(&stops, "SIGINT"),
+                }
             }
-        }
+        };
+        let reload = async {
+            while hang_up.recv().await.is_some() {
+                reload().await;
+            }
+        };
+        tokio::join!(stop, reload);
     }
 }
 

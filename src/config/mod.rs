@@ -23,7 +23,7 @@ pub use self::{
     probers::{AnyProber, METRICS},
     reference::{DeclaredKey, declared_keys},
     source::Source,
-    store::{ConfigStore, LastReload, LoadError, Reload},
+    store::{ConfigStore, LastReload, LoadError, Reload, Reread},
     timeout::{DEFAULT_SCRAPE_TIMEOUT, DEFAULT_TIMEOUT_OFFSET},
 };
 

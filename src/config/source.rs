@@ -47,11 +47,20 @@ const BUILT_IN_NAME: &str = "built-in configuration";
 const MAX_MIB: u64 = 64;
 
 impl Source {
-    /// Reads `file`. Without a file, reads `blackbox.yml` of the working directory or, if it does
-    /// not exist, the built-in configuration. Blocks.
+    /// Reads `file`, which may be a pipe. Without a file, reads `blackbox.yml` of the working
+    /// directory or, if it does not exist, the built-in configuration. Blocks.
     pub fn read(file: Option<&Path>) -> Result<Self, Unreadable> {
-        let named = file.unwrap_or(Path::new(DEFAULT_FILE));
-        match file::read(named, MAX_MIB) {
+        Self::of(file, file::read_stream(named(file), MAX_MIB))
+    }
+
+    /// Reads like [`read`](Self::read) on a thread for files. A pipe is not read again.
+    pub async fn read_again(file: Option<&Path>) -> Result<Self, Unreadable> {
+        Self::of(file, file::load_again(named(file), MAX_MIB).await)
+    }
+
+    fn of(file: Option<&Path>, content: io::Result<Vec<u8>>) -> Result<Self, Unreadable> {
+        let named = named(file);
+        match content {
             Ok(bytes) => Ok(Self { name: named.display().to_string(), bytes }),
             Err(error) if file.is_none() && error.kind() == io::ErrorKind::NotFound => {
                 Ok(Self { name: BUILT_IN_NAME.to_owned(), bytes: BUILT_IN.as_bytes().to_vec() })
@@ -64,6 +73,10 @@ impl Source {
     pub fn parse(&self) -> Result<Config, ConfigError> {
         Config::parse(&self.bytes, &self.name)
     }
+}
+
+fn named(file: Option<&Path>) -> &Path {
+    file.unwrap_or(Path::new(DEFAULT_FILE))
 }
 
 #[cfg(test)]

@@ -1,8 +1,12 @@
 //! The active configuration, and its reload while probes run.
 
 use std::{
+    io,
     path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::SystemTime,
 };
 
@@ -10,9 +14,13 @@ use arc_swap::ArcSwap;
 use boring::sha::sha256;
 use thiserror::Error;
 
-use crate::config::{
-    Config, ConfigError, Diagnostic,
-    source::{Source, Unreadable},
+use crate::{
+    blocking::BlockingError,
+    config::{
+        Config, ConfigError, Diagnostic,
+        source::{Source, Unreadable},
+    },
+    diagnostics::Cause,
 };
 
 /// The active configuration. A reload replaces it atomically.
@@ -22,8 +30,10 @@ pub struct ConfigStore {
     /// the built-in configuration is used.
     file: Option<PathBuf>,
     current: ArcSwap<Config>,
-    /// Locked during a reload, so reloads do not overlap.
+    /// Locked while a new content is parsed, so that this does not overlap.
     loaded: Mutex<Loaded>,
+    /// Number of reloads that have begun.
+    begun: AtomicU64,
     last_reload: ArcSwap<LastReload>,
 }
 
@@ -31,6 +41,15 @@ pub struct ConfigStore {
 #[derive(Debug)]
 struct Loaded {
     digest: [u8; 32],
+    /// The number of the last reload that ended. Earlier ones that end later have no effect.
+    reload: u64,
+}
+
+/// The content of the file, read for a reload.
+#[derive(Debug)]
+pub struct Reread {
+    reload: u64,
+    source: Result<Source, Unreadable>,
 }
 
 /// The result of the last reload.
@@ -60,6 +79,23 @@ pub enum LoadError {
     /// The file has errors.
     #[error("error parsing config file: {0}")]
     Invalid(ConfigError),
+    /// There is no thread for it.
+    #[error(transparent)]
+    Blocking(#[from] BlockingError),
+}
+
+impl LoadError {
+    /// Returns whether the cause is outside of the file, which may be valid.
+    #[must_use]
+    pub fn is_temporary(&self) -> bool {
+        match self {
+            Self::Unreadable(Unreadable { error, .. }) => {
+                error.kind() == io::ErrorKind::TimedOut || Cause::of_resources(error).is_some()
+            }
+            Self::Invalid(_) => false,
+            Self::Blocking(_) => true,
+        }
+    }
 }
 
 impl ConfigStore {
@@ -71,7 +107,8 @@ impl ConfigStore {
         Ok(Self {
             file,
             current: ArcSwap::from_pointee(config),
-            loaded: Mutex::new(Loaded { digest }),
+            loaded: Mutex::new(Loaded { digest, reload: 0 }),
+            begun: AtomicU64::new(0),
             last_reload: ArcSwap::from_pointee(now),
         })
     }
@@ -88,12 +125,24 @@ impl ConfigStore {
         **self.last_reload.load()
     }
 
-    /// Reads the file again and activates it. If it has errors, the active configuration stays.
+    /// Reads the file again. A file that does not respond is an error after some seconds.
+    pub async fn read_again(&self) -> Reread {
+        let reload = self.begun.fetch_add(1, Ordering::Relaxed) + 1;
+        Reread { reload, source: Source::read_again(self.file.as_deref()).await }
+    }
+
+    /// Activates what was read. If it has errors, the active configuration stays.
     ///
-    /// Blocks while it reads, and while another reload runs.
-    pub fn reload(&self) -> Result<Reload, LoadError> {
+    /// Blocks while it parses, and while another reload does.
+    pub fn activate(&self, reread: Reread) -> Result<Reload, LoadError> {
+        let Reread { reload, source } = reread;
         let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
-        let result = self.replace(&mut loaded);
+        if reload < loaded.reload {
+            // The content of a later read is active. This reload has nothing to add but its error.
+            return source.map(|_| Reload::Unchanged).map_err(Into::into);
+        }
+        loaded.reload = reload;
+        let result = self.replace(&mut loaded, source);
         let last_reload = match &result {
             Ok(_) => LastReload { succeeded: true, success_time: SystemTime::now() },
             Err(_) => LastReload { succeeded: false, ..self.last_reload() },
@@ -102,8 +151,12 @@ impl ConfigStore {
         result
     }
 
-    fn replace(&self, loaded: &mut Loaded) -> Result<Reload, LoadError> {
-        let source = Source::read(self.file.as_deref())?;
+    fn replace(
+        &self,
+        loaded: &mut Loaded,
+        source: Result<Source, Unreadable>,
+    ) -> Result<Reload, LoadError> {
+        let source = source?;
         if sha256(&source.bytes) == loaded.digest {
             log::debug!("Configuration file is unchanged");
             return Ok(Reload::Unchanged);
@@ -143,48 +196,52 @@ mod tests {
         (ConfigStore::load(Some(file.clone())).unwrap(), file)
     }
 
-    #[test]
-    fn reload_activates_a_changed_file_and_running_probes_keep_their_module() {
+    async fn reload(store: &ConfigStore) -> Result<Reload, LoadError> {
+        store.activate(store.read_again().await)
+    }
+
+    #[tokio::test]
+    async fn reload_activates_a_changed_file_and_running_probes_keep_their_module() {
         let directory = tempfile::tempdir().unwrap();
         let (store, file) = store(&directory);
         let before = store.current().module("a").unwrap();
         fs::write(&file, OTHER).unwrap();
-        assert_eq!(store.reload().unwrap(), Reload::Changed);
+        assert_eq!(reload(&store).await.unwrap(), Reload::Changed);
         assert!(store.current().module("a").is_none());
         assert!(store.current().module("b").is_some());
         assert_eq!(before.prober_name(), "tcp");
     }
 
-    #[test]
-    fn reload_of_an_unchanged_file_succeeds_without_parsing() {
+    #[tokio::test]
+    async fn reload_of_an_unchanged_file_succeeds_without_parsing() {
         let directory = tempfile::tempdir().unwrap();
         let (store, _file) = store(&directory);
         let (config, first) = (store.current(), store.last_reload());
-        assert_eq!(store.reload().unwrap(), Reload::Unchanged);
+        assert_eq!(reload(&store).await.unwrap(), Reload::Unchanged);
         assert!(Arc::ptr_eq(&config, &store.current()));
         assert!(store.last_reload().success_time >= first.success_time);
     }
 
-    #[test]
-    fn invalid_file_keeps_the_active_configuration() {
+    #[tokio::test]
+    async fn invalid_file_keeps_the_active_configuration() {
         let directory = tempfile::tempdir().unwrap();
         let (store, file) = store(&directory);
         let first = store.last_reload();
         fs::write(&file, BAD).unwrap();
         for _ in 0..2 {
-            let error = store.reload().unwrap_err().to_string();
+            let error = reload(&store).await.unwrap_err().to_string();
             let expected = format!("error parsing config file: {}:1:23: modules.a", file.display());
             assert!(error.starts_with(&expected), "{error}");
             assert!(store.current().module("a").is_some());
             assert_eq!(store.last_reload(), LastReload { succeeded: false, ..first });
         }
         fs::write(&file, GOOD).unwrap();
-        assert_eq!(store.reload().unwrap(), Reload::Unchanged);
+        assert_eq!(reload(&store).await.unwrap(), Reload::Unchanged);
         assert!(store.last_reload().succeeded);
     }
 
-    #[test]
-    fn missing_file_has_the_error_of_upstream() {
+    #[tokio::test]
+    async fn missing_file_has_the_error_of_upstream() {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("none.yml");
         let error = ConfigStore::load(Some(file.clone())).unwrap_err().to_string();
@@ -193,7 +250,25 @@ mod tests {
         assert!(error.starts_with(&format!("{start}{}", file.display())), "{error}");
         let (store, file) = store(&directory);
         fs::remove_file(file).unwrap();
-        assert!(store.reload().is_err());
+        assert!(reload(&store).await.is_err());
         assert!(store.current().module("a").is_some());
+    }
+
+    #[tokio::test]
+    async fn a_later_reload_wins() {
+        let directory = tempfile::tempdir().unwrap();
+        let (store, file) = store(&directory);
+        fs::write(&file, OTHER).unwrap();
+        let earlier = store.read_again().await;
+        fs::write(&file, GOOD).unwrap();
+        assert_eq!(reload(&store).await.unwrap(), Reload::Unchanged);
+        assert_eq!(store.activate(earlier).unwrap(), Reload::Unchanged);
+        assert!(store.current().module("a").is_some());
+        fs::remove_file(&file).unwrap();
+        let earlier = store.read_again().await;
+        fs::write(&file, OTHER).unwrap();
+        assert_eq!(reload(&store).await.unwrap(), Reload::Changed);
+        assert!(store.activate(earlier).is_err());
+        assert!(store.last_reload().succeeded);
     }
 }

@@ -8,10 +8,11 @@ use std::{
 
 use futures_util::FutureExt as _;
 use log::Level;
-use tokio::{sync::oneshot, task::spawn_blocking};
+use tokio::sync::oneshot;
 
 use crate::{
-    config::{Config, ConfigStore, LoadError, Reload},
+    blocking::{self, BlockingError},
+    config::{Config, ConfigStore, LoadError, Reload, Reread},
     logging,
     metrics::Format,
     net::resolve::Resolver,
@@ -148,19 +149,31 @@ impl Exporter {
         self.metrics.render(self.config.last_reload(), format)
     }
 
-    /// Reloads the configuration. If the file is invalid, the previous configuration stays active.
+    /// Reloads the configuration. If the file is invalid or does not respond, the previous
+    /// configuration stays active.
     pub async fn reload(self: &Arc<Self>, trigger: ReloadTrigger) -> Result<(), LoadError> {
         let exporter = Arc::clone(self);
-        let result = spawn_blocking(move || exporter.reload_blocking(trigger)).await;
-        // Only a panic or the end of the process interrupts it.
-        result.unwrap_or_else(|_| {
-            log::error!("Reloading the configuration was interrupted by an internal error");
-            Ok(())
-        })
+        // A task of its own, so that it ends also if the client disconnects.
+        let reload = tokio::spawn(async move {
+            let reread = exporter.config.read_again().await;
+            blocking::run(move || exporter.activate(reread, trigger)).await?
+        });
+        match reload.await {
+            Err(_) | Ok(Err(LoadError::Blocking(BlockingError::Panicked))) => {
+                log::error!("Reloading the configuration was interrupted by an internal error");
+                Ok(())
+            }
+            Ok(result) => {
+                if let Err(LoadError::Blocking(err)) = &result {
+                    log::error!(err:%; "Error reloading config");
+                }
+                result
+            }
+        }
     }
 
-    fn reload_blocking(&self, trigger: ReloadTrigger) -> Result<(), LoadError> {
-        let result = self.config.reload();
+    fn activate(&self, reread: Reread, trigger: ReloadTrigger) -> Result<(), LoadError> {
+        let result = self.config.activate(reread);
         let text = result.as_ref().err().map(ToString::to_string);
         match &result {
             Ok(Reload::Unchanged) if trigger == ReloadTrigger::Poll => {}
@@ -174,7 +187,10 @@ impl Exporter {
                 }
             }
         }
-        *self.last_reload_error.lock().unwrap_or_else(PoisonError::into_inner) = text;
+        // A reload that a later one has overtaken is not the last one.
+        if self.config.last_reload().succeeded == text.is_none() {
+            *self.last_reload_error.lock().unwrap_or_else(PoisonError::into_inner) = text;
+        }
         result.map(|_| ())
     }
 }

@@ -43,9 +43,14 @@ pub(super) async fn reload(request: HttpRequest, exporter: Data<Exporter>) -> Ht
     }
     match exporter.into_inner().reload(ReloadTrigger::Requested).await {
         Ok(()) => HttpResponse::Ok().finish(),
-        Err(error) => response::error(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            format_args!("failed to reload config: {error}"),
-        ),
+        Err(error) => {
+            // Unlike upstream, which waits for a file that does not respond.
+            let status = if error.is_temporary() {
+                StatusCode::SERVICE_UNAVAILABLE
+            } else {
+                StatusCode::INTERNAL_SERVER_ERROR
+            };
+            response::error(status, format_args!("failed to reload config: {error}"))
+        }
     }
 }

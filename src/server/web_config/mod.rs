@@ -15,7 +15,7 @@ use std::{
     io,
     path::{Path, PathBuf},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
@@ -28,6 +28,7 @@ use tokio_rustls::rustls::ServerConfig;
 use self::{basic_auth::Authenticator, rules::AccessRules};
 pub(super) use self::{handshake::accept, middleware::admit};
 use crate::{
+    blocking::{self, BlockingError},
     config::{ConfigError, web::WebConfig},
     settings::file::{self, DEFAULT_MAX_MIB, Stamp},
 };
@@ -41,12 +42,11 @@ pub struct AccessControl {
     failed_reloads: AtomicU64,
     /// False if the last attempt to load the file failed.
     is_current: AtomicBool,
-    /// Locked during a check of the files, so that checks never overlap.
     loaded: Mutex<LoadedFiles>,
 }
 
 /// The files of the active rules, and the result of the last check of them.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct LoadedFiles {
     /// The files, with their stamps when they were loaded.
     files: Vec<(PathBuf, Option<Stamp>)>,
@@ -56,6 +56,26 @@ struct LoadedFiles {
     latest: Vec<Option<Stamp>>,
     /// The error of the last attempt to load.
     error: Option<String>,
+}
+
+/// The result of a check of the files.
+struct FileCheck {
+    latest: Vec<Option<Stamp>>,
+    /// The content that was read, if a file has changed.
+    read: Option<Result<(AccessRules, LoadedFiles), WebConfigError>>,
+}
+
+impl LoadedFiles {
+    /// Reads the files, if one has changed and none is being written. Blocks.
+    fn check(&self, file: &Path) -> FileCheck {
+        let before = self.files.iter().map(|(_, stamp)| stamp);
+        let latest: Vec<_> = self.files.iter().map(|(file, _)| Stamp::of(file).ok()).collect();
+        let has_changed = !before.eq(&latest);
+        let is_stable = latest == self.latest;
+        // After an error the list of files may be incomplete, so they are read at every check.
+        let is_due = is_stable && (has_changed || self.error.is_some());
+        FileCheck { latest, read: is_due.then(|| read(file)) }
+    }
 }
 
 /// An error of a web config file.
@@ -108,67 +128,81 @@ impl AccessControl {
     }
 
     /// Checks whether a file has changed, and reloads them all if it has not changed further since
-    /// the previous check: until then it may be incomplete. If the file is invalid, the active rules
-    /// stay, and the error is logged once. Blocks.
-    pub fn reload_if_changed(&self) {
-        let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = loaded.files.iter().map(|(_, stamp)| stamp);
-        let latest: Vec<_> = loaded.files.iter().map(|(file, _)| Stamp::of(file).ok()).collect();
-        let has_changed = !before.eq(&latest);
-        let is_stable = latest == loaded.latest;
-        loaded.latest = latest;
-        // After an error the list of files may be incomplete, so they are read at every check.
-        if !is_stable || (!has_changed && loaded.error.is_none()) {
-            return;
+    /// the previous check: until then it may be incomplete. If the file is invalid or a file does not
+    /// respond, the active rules stay, and the error is logged once.
+    pub async fn reload_if_changed(&self) {
+        let before = self.loaded().clone();
+        let file = self.file.clone();
+        let check = move || before.check(&file);
+        match blocking::on_file(&self.file, check).await {
+            Ok(check) => self.apply(check),
+            Err(BlockingError::Panicked) => log::error!("The check of the web config panicked"),
+            Err(error) if error.is_hung() => {
+                let file = self.file.display();
+                self.note_error(&format!("'{file}' or a file that it names does not respond"));
+            }
+            Err(error) => self.note_error(&error.to_string()),
         }
-        match self.reload(&loaded) {
-            Ok(reloaded) => {
-                let is_new = reloaded.digest != loaded.digest || loaded.error.is_some();
-                *loaded = reloaded;
+    }
+
+    fn apply(&self, check: FileCheck) {
+        let FileCheck { latest, read } = check;
+        self.loaded().latest = latest;
+        match read.map(|read| self.activate(read?)) {
+            None => {}
+            Some(Ok(is_new)) => {
                 self.is_current.store(true, Ordering::Relaxed);
                 if is_new {
                     log::info!(file:% = self.file.display(); "Reloaded web config file");
                 }
             }
-            Err(error) => {
-                let text = error.to_string();
-                if loaded.error.as_ref() != Some(&text) {
-                    self.is_current.store(false, Ordering::Relaxed);
-                    self.failed_reloads.fetch_add(1, Ordering::Relaxed);
-                    for line in text.lines() {
-                        log::error!(
-                            err = line;
-                            "Error reloading web config; the previous one stays active"
-                        );
-                    }
-                    loaded.error = Some(text);
-                }
-            }
+            Some(Err(error)) => self.note_error(&error.to_string()),
         }
     }
 
-    fn reload(&self, before: &LoadedFiles) -> Result<LoadedFiles, WebConfigError> {
-        let (mut rules, loaded) = read(&self.file)?;
+    fn note_error(&self, text: &str) {
+        let mut loaded = self.loaded();
+        if loaded.error.as_deref() == Some(text) {
+            return;
+        }
+        self.is_current.store(false, Ordering::Relaxed);
+        self.failed_reloads.fetch_add(1, Ordering::Relaxed);
+        for line in text.lines() {
+            log::error!(err = line; "Error reloading web config; the previous one stays active");
+        }
+        loaded.error = Some(text.to_owned());
+    }
+
+    /// Activates the rules. Returns whether they are new, or the first ones after an error.
+    fn activate(&self, read: (AccessRules, LoadedFiles)) -> Result<bool, WebConfigError> {
+        let (mut rules, read) = read;
+        let mut loaded = self.loaded();
         let current = self.rules.load();
-        if loaded.digest == before.digest {
-            return Ok(loaded);
+        let is_changed = read.digest != loaded.digest;
+        if is_changed {
+            if !rules.has_content && current.has_content {
+                return Err(WebConfigError::Emptied(self.file.clone()));
+            }
+            if rules.users.is_empty() && !current.users.is_empty() {
+                return Err(WebConfigError::UsersRemoved(self.file.clone()));
+            }
+            if rules.tls.is_some() != current.tls.is_some() {
+                return Err(WebConfigError::TlsToggled(self.file.clone()));
+            }
+            if rules.limit.has_limit_of(&current.limit) {
+                rules.limit = Arc::clone(&current.limit);
+            }
+            self.authenticator.retain(&rules.users);
+            rules.log_warnings(&self.file);
+            self.rules.store(Arc::new(rules));
         }
-        if !rules.has_content && current.has_content {
-            return Err(WebConfigError::Emptied(self.file.clone()));
-        }
-        if rules.users.is_empty() && !current.users.is_empty() {
-            return Err(WebConfigError::UsersRemoved(self.file.clone()));
-        }
-        if rules.tls.is_some() != current.tls.is_some() {
-            return Err(WebConfigError::TlsToggled(self.file.clone()));
-        }
-        if rules.limit.has_limit_of(&current.limit) {
-            rules.limit = Arc::clone(&current.limit);
-        }
-        self.authenticator.retain(&rules.users);
-        rules.log_warnings(&self.file);
-        self.rules.store(Arc::new(rules));
-        Ok(loaded)
+        let is_new = is_changed || loaded.error.is_some();
+        *loaded = read;
+        Ok(is_new)
+    }
+
+    fn loaded(&self) -> MutexGuard<'_, LoadedFiles> {
+        self.loaded.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn rules(&self) -> Arc<AccessRules> {
@@ -228,29 +262,29 @@ mod tests {
     }
 
     /// Checks twice: the first check sees the change, the second one applies it.
-    fn check_twice(access_control: &AccessControl) {
-        access_control.reload_if_changed();
-        access_control.reload_if_changed();
+    async fn check_twice(access_control: &AccessControl) {
+        access_control.reload_if_changed().await;
+        access_control.reload_if_changed().await;
     }
 
-    #[test]
-    fn a_file_that_is_being_written_is_not_read() {
+    #[tokio::test]
+    async fn a_file_that_is_being_written_is_not_read() {
         let (access_control, _folder) = access_control(LIMITED);
         let before = access_control.rules();
         for text in ["rate_", "rate_limit: {}\n", "rate_limit: {}\n#"] {
             fs::write(&access_control.file, text).unwrap();
-            access_control.reload_if_changed();
+            access_control.reload_if_changed().await;
             assert!(
                 Arc::ptr_eq(&before, &access_control.rules()) && access_control.is_current(),
                 "{text}"
             );
         }
-        access_control.reload_if_changed();
+        access_control.reload_if_changed().await;
         assert!(!Arc::ptr_eq(&before, &access_control.rules()) && access_control.is_current());
     }
 
-    #[test]
-    fn an_error_is_counted_once_for_any_number_of_checks() {
+    #[tokio::test]
+    async fn an_error_is_counted_once_for_any_number_of_checks() {
         let (access_control, _folder) = access_control("");
         let failures =
             || (access_control.is_current(), access_control.failed_reloads.load(Ordering::Relaxed));
@@ -259,19 +293,19 @@ mod tests {
             [("x: 1", (false, 1)), ("y: 1", (false, 2)), ("", (true, 2)), ("y: 1", (false, 3))]
         {
             fs::write(&access_control.file, text).unwrap();
-            access_control.reload_if_changed();
+            access_control.reload_if_changed().await;
             for _ in 0..3 {
-                access_control.reload_if_changed();
+                access_control.reload_if_changed().await;
                 assert_eq!(failures(), expected, "{text}");
             }
         }
         fs::remove_file(&access_control.file).unwrap();
-        check_twice(&access_control);
+        check_twice(&access_control).await;
         assert_eq!(failures(), (false, 4));
     }
 
-    #[test]
-    fn a_file_without_new_content_changes_nothing() {
+    #[tokio::test]
+    async fn a_file_without_new_content_changes_nothing() {
         let (access_control, _folder) = access_control(LIMITED);
         let before = access_control.rules();
         File::options()
@@ -280,20 +314,20 @@ mod tests {
             .unwrap()
             .set_modified(SystemTime::UNIX_EPOCH)
             .unwrap();
-        check_twice(&access_control);
+        check_twice(&access_control).await;
         assert!(Arc::ptr_eq(&before, &access_control.rules()));
         fs::write(&access_control.file, LIMITED.replace("1h", "2h")).unwrap();
-        check_twice(&access_control);
+        check_twice(&access_control).await;
         assert!(!Arc::ptr_eq(&before, &access_control.rules()));
     }
 
-    #[test]
-    fn an_empty_file_is_rejected() {
+    #[tokio::test]
+    async fn an_empty_file_is_rejected() {
         for text in [" \n", "# nothing\n", "{}\n", "rate_limit:\n"] {
             let (access_control, _folder) = access_control(LIMITED);
             assert!(access_control.rules().limit.admits());
             fs::write(&access_control.file, text).unwrap();
-            check_twice(&access_control);
+            check_twice(&access_control).await;
             assert!(
                 !access_control.rules().limit.admits() && !access_control.is_current(),
                 "{text}"
@@ -301,39 +335,39 @@ mod tests {
         }
         let (access_control, _folder) = access_control(LIMITED);
         fs::write(&access_control.file, "rate_limit: {}\n").unwrap();
-        check_twice(&access_control);
+        check_twice(&access_control).await;
         assert!(
             access_control.rules().limit.admits() && access_control.is_current(),
             "an explicitly empty limit is applied"
         );
     }
 
-    #[test]
-    fn removing_all_users_is_rejected() {
+    #[tokio::test]
+    async fn removing_all_users_is_rejected() {
         let user = format!("basic_auth_users:\n  alice: {}\n", bcrypt::hash("secret", 4).unwrap());
         let (access_control, _folder) = access_control(&format!("{LIMITED}{user}"));
         for text in [LIMITED.to_owned(), format!("{LIMITED}basic_auth_users:\n")] {
             fs::write(&access_control.file, &text).unwrap();
-            check_twice(&access_control);
+            check_twice(&access_control).await;
             assert!(
                 !access_control.rules().users.is_empty() && !access_control.is_current(),
                 "{text}"
             );
         }
         fs::write(&access_control.file, user.replace("alice", "bob")).unwrap();
-        check_twice(&access_control);
+        check_twice(&access_control).await;
         assert!(!access_control.rules().users.is_empty() && access_control.is_current());
     }
 
-    #[test]
-    fn other_changes_do_not_refill_the_token_bucket() {
+    #[tokio::test]
+    async fn other_changes_do_not_refill_the_token_bucket() {
         let (access_control, _folder) = access_control(LIMITED);
         assert!(access_control.rules().limit.admits());
         fs::write(&access_control.file, format!("# the same\n{LIMITED}")).unwrap();
-        check_twice(&access_control);
+        check_twice(&access_control).await;
         assert!(access_control.is_current() && !access_control.rules().limit.admits());
         fs::write(&access_control.file, LIMITED.replace("1h", "2h")).unwrap();
-        check_twice(&access_control);
+        check_twice(&access_control).await;
         assert!(access_control.is_current() && access_control.rules().limit.admits());
     }
 }

@@ -3,6 +3,7 @@
 mod between;
 mod crowd;
 mod dns;
+mod files;
 mod grpc;
 mod guard;
 mod http1;
