@@ -29,7 +29,7 @@ use self::{
 use crate::{
     diagnostics::{Failure, Phase, Phases, Stage},
     metrics::{Description, Metric, Unit},
-    net::{Context, http::credentials::unusable, tls::TlsClient},
+    net::{Context, http::credentials, tls::TlsClient},
     settings::{
         http_client::{OAuth2Settings, ProxySettings, Source},
         rule::RuleError,
@@ -82,8 +82,8 @@ struct Shared {
     cache: Mutex<Cache>,
     /// Serialises fetches, until a fetch takes longer than [`MAX_EXCLUSIVE_FETCH`].
     fetch_lock: tokio::sync::Mutex<()>,
-    /// Notifies all waiting probes about a new token.
-    token_fetched: Notify,
+    /// Notifies all waiting probes about the end of a fetch.
+    fetch_ended: Notify,
 }
 
 /// Time after which a running fetch no longer blocks the next one, because the server may respond
@@ -107,11 +107,7 @@ impl TokenSource {
         let _held = context.hold(Stage::Request);
         let _timed = times.stopwatch(OAuth2Phase::Token);
         let started_at = Instant::now();
-        let secret = {
-            let _waiting = context
-                .waiting_for(|| format!("reading {}_file of oauth2", self.settings.secret().0));
-            self.read_secret().await?
-        };
+        let secret = self.read_secret(context).await?;
         context.hide(secret.expose());
         if let Some(value) = self.valid(&secret) {
             return Ok(value);
@@ -119,12 +115,12 @@ impl TokenSource {
         tokio::select! {
             biased;
             outcome = self.fetch_exclusively(context, &secret, agent, started_at) => outcome,
-            value = self.wait_for_other_fetch(&secret) => Ok(value),
+            outcome = self.wait_for_other_fetch(&secret, started_at) => outcome,
         }
     }
 
-    /// Fetches a token and caches it, after fetches by other probes. Returns their token, or their
-    /// failure if it occurred after `started_at`.
+    /// Fetches a token and caches it, after fetches by other probes. Returns the result of theirs, if
+    /// they ended after `started_at`.
     async fn fetch_exclusively(
         &self,
         context: &Context,
@@ -136,12 +132,9 @@ impl TokenSource {
             let _waiting = context.waiting_for(|| "the token request of another probe".to_owned());
             self.shared.fetch_lock.lock().await
         };
-        if let Some(value) = self.valid(secret) {
-            return Ok(value);
-        }
-        let failed = self.cache().failure_since(started_at);
-        if let Some(failure) = failed {
-            return Err(failure);
+        let other = self.cache().result_since(started_at, secret);
+        if let Some(result) = other {
+            return result;
         }
         context.log.debug("Requesting a token", &[("token_url", &self.server())]);
         let _waiting =
@@ -157,28 +150,31 @@ impl TokenSource {
             drop(lock);
             fetch.await
         };
-        match fetched {
-            Ok(token) => {
-                let value = self.cache().store(token, secret.clone());
-                self.shared.token_fetched.notify_waiters();
-                Ok(value)
-            }
+        let result = match fetched {
+            Ok(token) => Ok(self.cache().store(token, secret.clone())),
             Err(failure) => {
                 let message = format!("the token server {}: {failure}", self.server());
                 let failure = Failure::of_request(failure.reason, message);
-                self.cache().note_failure(failure.clone());
+                self.cache().note_failure(failure.clone(), secret.clone());
                 Err(failure)
             }
-        }
+        };
+        self.shared.fetch_ended.notify_waiters();
+        result
     }
 
-    /// Waits for a token that another probe fetches.
-    async fn wait_for_other_fetch(&self, secret: &Secret) -> HeaderValue {
+    /// Waits for the result of a fetch by another probe that ends after `started_at`.
+    async fn wait_for_other_fetch(
+        &self,
+        secret: &Secret,
+        started_at: Instant,
+    ) -> Result<HeaderValue, Failure> {
         loop {
             // Notifications after this line are received.
-            let notified = self.shared.token_fetched.notified();
-            if let Some(value) = self.valid(secret) {
-                return value;
+            let notified = self.shared.fetch_ended.notified();
+            let result = self.cache().result_since(started_at, secret);
+            if let Some(result) = result {
+                return result;
             }
             notified.await;
         }
@@ -191,13 +187,13 @@ impl TokenSource {
         }
     }
 
-    async fn read_secret(&self) -> Result<Secret, Failure> {
+    async fn read_secret(&self, context: &Context) -> Result<Secret, Failure> {
         let (key, source) = self.settings.secret();
         match source {
             Some(Source::Inline(secret)) => Ok(secret),
             Some(file) => {
                 let what = format!("{}, {key}_file of oauth2", file.file());
-                file.read().await.map_err(|error| unusable(&what, &error))
+                credentials::read(&file, &what, context).await
             }
             None => Ok(Secret::default()),
         }
@@ -276,7 +272,7 @@ impl TryFrom<OAuth2Settings> for TokenSource {
             proxy: settings.proxy.clone(),
             cache: Mutex::default(),
             fetch_lock: tokio::sync::Mutex::default(),
-            token_fetched: Notify::new(),
+            fetch_ended: Notify::new(),
         };
         Ok(Self { settings: Arc::new(settings), shared: Arc::new(shared) })
     }

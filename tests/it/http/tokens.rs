@@ -98,20 +98,25 @@ fn w2_the_deadline_includes_the_token_request() {
 
 #[test]
 fn concurrent_probes_share_one_token() {
-    let target = start([ok("fine")]);
-    let tokens = start([Answer::default().wait(Duration::from_millis(500)).send(
-        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n{\"access_token\": \"t\"}",
-    )]);
-    let exporter = exporter(&tokens, "");
-    thread::scope(|scope| {
-        for _ in 0..8 {
-            scope.spawn(|| {
-                exporter.probe("it", &url(&target)).expect(&["probe_success 1"]);
-            });
-        }
-    });
-    assert_eq!(tokens.asked().len(), 1);
-    assert_eq!(authorizations(&target), ["Bearer t"; 8]);
+    // Also a token that has expired when it arrives.
+    for lifetime in ["3600", "-1"] {
+        let target = start([ok("fine")]);
+        let body = format!("{{\"access_token\": \"t\", \"expires_in\": {lifetime}}}");
+        let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n";
+        let tokens = start([Answer::default()
+            .wait(Duration::from_millis(500))
+            .send(&(head.to_owned() + &body))]);
+        let exporter = exporter(&tokens, "");
+        thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    exporter.probe("it", &url(&target)).expect(&["probe_success 1"]);
+                });
+            }
+        });
+        assert_eq!(tokens.asked().len(), 1, "{lifetime}");
+        assert_eq!(authorizations(&target), ["Bearer t"; 8]);
+    }
 }
 
 #[test]
