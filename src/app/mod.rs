@@ -129,6 +129,8 @@ impl App {
     ) -> anyhow::Result<()> {
         let Self { runtime, threads, exporter, listeners, addresses, auto_reload } = self;
         let result = runtime.block_on(async {
+            // One thread accepts connections. The server panics if it cannot start a thread.
+            blocking::check_threads(threads + 1).context("Error starting HTTP server")?;
             let server = WebServer::start(listeners, &exporter, threads)
                 .context("Error starting HTTP server")?;
             let access_control = exporter.access_control().map(Arc::clone);
@@ -144,7 +146,9 @@ impl App {
             let polling = auto_reload.map(|interval| tokio::spawn(poll(exporter, interval)));
             let serving = pin!(server.run_until(shutdown));
             let result = match select(serving, pin!(abort)).await {
-                Either::Left((result, _)) => result.context("Error serving HTTP"),
+                Either::Left((result, _)) => {
+                    result.map_err(blocking::named).context("Error serving HTTP")
+                }
                 Either::Right(((), _)) => Ok(()),
             };
             for task in polling.iter().chain(&watching) {

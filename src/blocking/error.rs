@@ -46,7 +46,9 @@ pub enum BlockingError {
 
 /// The error of a thread that cannot be started.
 #[derive(Debug, Error)]
-#[error("cannot start a thread: {0}")]
+#[error(
+    "cannot start a thread: {0}; raise the limit of the exporter (TasksMax=, pids.max, ulimit -u)"
+)]
 pub struct NoThread(pub io::Error);
 
 impl BlockingError {

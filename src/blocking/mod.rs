@@ -11,7 +11,12 @@ mod queue;
 #[cfg(test)]
 mod tests;
 
-use std::path::Path;
+use std::{
+    io,
+    path::Path,
+    sync::{Mutex, PoisonError},
+    thread,
+};
 
 pub use self::error::{BlockingError, NoThread};
 use self::{
@@ -20,7 +25,7 @@ use self::{
 };
 
 /// Threads that read files and prepare their content.
-static FILES: Pool = Pool::new("files", 32, Limits::DEFAULT);
+static FILES: Pool = Pool::new("files", 64, Limits::DEFAULT);
 
 /// Threads that look names up by the C library. The resolver limits the number of lookups.
 static LOOKUPS: Pool = Pool::new("lookups", 64, Limits::DEFAULT);
@@ -59,4 +64,30 @@ pub async fn look_up<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, BlockingError> {
     LOOKUPS.run(work).await
+}
+
+/// Checks that the system allows so many more threads.
+///
+/// # Errors
+/// If it does not; the error describes the limit.
+pub fn check_threads(count: usize) -> Result<(), NoThread> {
+    let gate = Mutex::new(());
+    thread::scope(|scope| {
+        // Until it is dropped, no thread ends.
+        let _closed = gate.lock().unwrap_or_else(PoisonError::into_inner);
+        for _ in 0..count {
+            let wait = || drop(gate.lock());
+            thread::Builder::new().spawn_scoped(scope, wait).map_err(NoThread)?;
+        }
+        Ok(())
+    })
+}
+
+/// Names the limit, if `error` is that of a thread that cannot be started.
+#[must_use]
+pub fn named(error: io::Error) -> io::Error {
+    match error.raw_os_error() {
+        Some(libc::EAGAIN) => io::Error::other(NoThread(error)),
+        _ => error,
+    }
 }

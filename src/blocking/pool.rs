@@ -105,7 +105,7 @@ impl Pool {
             state.queues.add_read(path, job, needs_thread);
         }
         self.has_work.notify_one();
-        let Limits { slow, hung } = self.limits;
+        let Limits { slow, hung, .. } = self.limits;
         for wait in [slow, hung.saturating_sub(slow)] {
             tokio::select! {
                 biased;
@@ -149,6 +149,7 @@ impl Pool {
 
     fn spawn(&'static self, state: &mut State) -> Result<(), NoThread> {
         let thread = thread::Builder::new().name(self.name.to_owned());
+        let thread = thread.stack_size(self.limits.stack_size);
         thread.spawn(|| self.work()).map_err(NoThread)?;
         state.threads += 1;
         state.idle += 1;

@@ -23,18 +23,20 @@ pub(super) trait Job: Send {
     fn perform(self: Box<Self>);
 }
 
-/// Limits of the time that a read takes.
+/// Limits of threads and of the time that a read takes.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limits {
     /// Time after which a read counts as slow: it does not keep other files from a thread any more.
     pub(super) slow: Duration,
     /// Time after which a read counts as hung, and the maximum wait for a file.
     pub(super) hung: Duration,
+    /// Size of the stack of a thread in bytes.
+    pub(super) stack_size: usize,
 }
 
 impl Limits {
     pub(super) const DEFAULT: Self =
-        Self { slow: Duration::from_secs(1), hung: Duration::from_secs(3) };
+        Self { slow: Duration::from_secs(1), hung: Duration::from_secs(3), stack_size: 2 << 20 };
 }
 
 /// Maximum number of slow files of one file system.

@@ -18,9 +18,14 @@ use super::{
     queue::{Limits, Retry},
 };
 
+const LIMITS: Limits = Limits {
+    slow: Duration::from_millis(100),
+    hung: Duration::from_millis(500),
+    ..Limits::DEFAULT
+};
+
 fn pool() -> &'static Pool {
-    let limits = Limits { slow: Duration::from_millis(100), hung: Duration::from_millis(500) };
-    Box::leak(Box::new(Pool::new("test", 32, limits)))
+    Box::leak(Box::new(Pool::new("test", 32, LIMITS)))
 }
 
 /// A pool in which no read is hung, also on a busy machine.
@@ -126,4 +131,13 @@ async fn a_panic_is_an_error() {
     assert!(matches!(panicked, Err(BlockingError::Panicked)), "{panicked:?}");
     assert!(matches!(pool.run(|| panic!("a defect")).await, Err(BlockingError::Panicked)));
     assert_eq!(pool.run(|| 7).await.unwrap(), 7);
+}
+
+#[tokio::test]
+async fn a_thread_that_cannot_be_started_is_an_error() {
+    let limits = Limits { stack_size: usize::MAX / 4, ..LIMITS };
+    let pool: &'static Pool = Box::leak(Box::new(Pool::new("test", 32, limits)));
+    let error = pool.on_file(Path::new("/file"), Retry::Later, || 7).await.unwrap_err();
+    assert!(error.to_string().contains("raise the limit of the exporter"), "{error}");
+    assert!(matches!(pool.run(|| 7).await, Err(BlockingError::NoThread(_))));
 }

@@ -128,6 +128,21 @@ impl Export for Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::blocking::NoThread;
+
+    #[test]
+    fn a_missing_thread_is_not_the_fault_of_the_target() {
+        let error = || NoThread(io::Error::from_raw_os_error(libc::EAGAIN));
+        let failure = Failure::blocking(Stage::Request, "reading /x", error().into());
+        assert_eq!(failure.reason, Reason::OutOfResources);
+        assert!(failure.message.contains("not allowed to start more threads"), "{failure}");
+        let many = io::Error::from_raw_os_error(libc::EMFILE);
+        assert_eq!(Failure::file(Stage::Tls, "x", &many).reason, Reason::OutOfResources);
+        let missing = io::Error::from_raw_os_error(libc::ENOENT);
+        assert_eq!(Failure::file(Stage::Tls, "x", &missing).reason, Reason::UnusableFile);
+        let panicked = Failure::blocking(Stage::Tls, "x", BlockingError::Panicked);
+        assert_eq!(panicked.reason, Reason::Internal);
+    }
 
     #[test]
     fn a_failure_is_found_within_other_errors() {

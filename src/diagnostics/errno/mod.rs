@@ -211,8 +211,7 @@ const PROHIBIT: &str =
 
 const NO_PORT: &str = "all local ports are in use; widen the sysctl net.ipv4.ip_local_port_range, or probe less often";
 
-const NO_THREAD: &str = "the exporter is not allowed to start more threads; raise its limit \
-                         (TasksMax=, pids.max, ulimit -u)";
+const NO_THREAD: &str = "the exporter is not allowed to start more threads";
 
 /// Returns the cause if a resource is exhausted, for any call.
 fn resources(errno: i32) -> Option<Cause> {

@@ -104,6 +104,7 @@ const EXCHANGE: &[Row] = &[
     (libc::EMFILE, OutOfResources, "LimitNOFILE"),
     (libc::ENOBUFS, OutOfResources, "buffer"),
     (libc::ENOMEM, OutOfResources, "out of memory"),
+    (libc::ENOSPC, OutOfResources, "max_user_watches"),
     (libc::EBADF, Internal, ""),
     (libc::EDESTADDRREQ, Internal, ""),
     (libc::EFAULT, Internal, ""),
