@@ -11,7 +11,11 @@ use crate::{
     diagnostics::{Check, CheckName, Failure, Reason, Stage},
     net::http::version::HttpVersion,
     probers::http::{header_matcher::HeaderMatcher, settings::HttpProber},
-    settings::{cel::CelProgram, named::Named, regexp::Regexp},
+    settings::{
+        cel::{CelProgram, EvaluationError},
+        named::Named,
+        regexp::Regexp,
+    },
 };
 
 /// Checks `valid_status_codes`.
@@ -114,10 +118,19 @@ pub(super) fn json(
         let text = rule.as_str();
         let outcome = match rule.evaluate(body, deadline) {
             Ok(result) if result == good => Ok(()),
-            Ok(result) => Err(format!("'{text}' is {result} for the body, expected {good}")),
-            Err(error) => Err(format!("'{text}' cannot be evaluated for the body: {error}")),
+            Ok(result) => {
+                let message = format!("'{text}' is {result} for the body, expected {good}");
+                Err(failure(Reason::Json, message))
+            }
+            Err(EvaluationError::Failed(error)) => {
+                let message = format!("'{text}' cannot be evaluated for the body: {error}");
+                Err(failure(Reason::Json, message))
+            }
+            Err(EvaluationError::NoThread(error)) => {
+                let doing = format!("evaluating '{text}'");
+                Err(Failure::blocking(Stage::Check, &doing, error.into()))
+            }
         };
-        let outcome = outcome.map_err(|message| failure(Reason::Json, message));
         let check = Check::new(CheckName::of_key(key).or_given(rule.name.as_ref()), outcome);
         let is_good = check.is_good();
         made.push(check);

@@ -15,8 +15,9 @@ use cel::{
     parser::{ParseErrors, Parser},
 };
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use thiserror::Error;
 
-use crate::settings::regexp::Regexp;
+use crate::{blocking::NoThread, settings::regexp::Regexp};
 
 /// Maximum length of an expression in characters, as in upstream's library.
 const MAX_LENGTH: usize = 100_000;
@@ -70,7 +71,8 @@ impl CelProgram {
         if expression.chars().nth(MAX_LENGTH).is_some() {
             return Err(format!("the expression is longer than {MAX_LENGTH} characters"));
         }
-        let compiled = on_deep_stack(|| compile(expression)).flatten()?;
+        let compiled =
+            on_deep_stack(|| compile(expression)).map_err(|error| error.to_string())??;
         Ok(Self { compiled: Arc::new(compiled) })
     }
 
@@ -84,13 +86,22 @@ impl CelProgram {
     ///
     /// Blocks the thread, at most until `deadline` if a macro runs long. Fails if the document is
     /// invalid, a step fails or the result is not a boolean.
-    pub fn evaluate(&self, json: &[u8], deadline: Instant) -> Result<bool, String> {
-        if self.compiled.is_deep {
-            on_deep_stack(|| self.compiled.evaluate(json, deadline)).flatten()
-        } else {
-            self.compiled.evaluate(json, deadline)
-        }
+    pub fn evaluate(&self, json: &[u8], deadline: Instant) -> Result<bool, EvaluationError> {
+        let evaluate = || self.compiled.evaluate(json, deadline);
+        let result = if self.compiled.is_deep { on_deep_stack(evaluate)? } else { evaluate() };
+        result.map_err(EvaluationError::Failed)
     }
+}
+
+/// The error of an evaluation.
+#[derive(Debug, Error)]
+pub enum EvaluationError {
+    /// Document and expression do not fit.
+    #[error("{0}")]
+    Failed(String),
+    /// The evaluation needs a thread, and none can be started.
+    #[error(transparent)]
+    NoThread(#[from] NoThread),
 }
 
 impl Compiled {
@@ -138,11 +149,11 @@ fn syntax_error(errors: &ParseErrors) -> String {
 }
 
 /// Runs `work` on a thread with a large stack.
-fn on_deep_stack<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, String> {
+fn on_deep_stack<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, EvaluationError> {
     thread::scope(|scope| {
         let thread = thread::Builder::new().stack_size(DEEP_STACK_SIZE);
-        let thread = thread.spawn_scoped(scope, work).map_err(|error| error.to_string())?;
-        thread.join().map_err(|_| PANIC_MESSAGE.to_owned())
+        let thread = thread.spawn_scoped(scope, work).map_err(NoThread)?;
+        thread.join().map_err(|_| EvaluationError::Failed(PANIC_MESSAGE.to_owned()))
     })
 }
 
@@ -293,9 +304,9 @@ mod tests {
         let json = format!("[{}1]", "1,".repeat(9_999));
         let loops = CelProgram::new("body.all(x, body.all(y, x == y))").unwrap();
         let error = loops.evaluate(json.as_bytes(), Instant::now()).unwrap_err();
-        assert!(error.contains("deadline"), "{error}");
+        assert!(error.to_string().contains("deadline"), "{error}");
         let filters = CelProgram::new("body.filter(x, x == 2).map(x, x) == []").unwrap();
-        assert_eq!(filters.evaluate(json.as_bytes(), soon()), Ok(true));
+        assert!(filters.evaluate(json.as_bytes(), soon()).unwrap());
     }
 
     #[test]
