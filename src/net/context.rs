@@ -14,7 +14,7 @@ use crate::{
         current_stage::{CurrentStage, StageGuard},
         waiting::{Waiting, WaitingWithin, Waits},
     },
-    net::{policy::Policy, resolve::Resolver},
+    net::{http::loop_detection::ExporterChain, policy::Policy, resolve::Resolver},
     settings::{redact, secret::HIDDEN},
 };
 
@@ -28,6 +28,8 @@ pub struct Context {
     pub resolver: Arc<Resolver>,
     /// Decides which peers the probe may connect to.
     pub policy: Policy,
+    /// The exporters that led to the probe, for its requests.
+    pub exporters: ExporterChain,
     /// The log of the probe.
     pub log: ProbeLog,
     /// The results of the module's checks.
@@ -54,6 +56,7 @@ impl Context {
             deadline,
             resolver,
             policy: Policy::default(),
+            exporters: ExporterChain::default(),
             log: ProbeLog::default(),
             checks: Checks::default(),
             attempts: Attempts::default(),

@@ -91,10 +91,11 @@ async fn run_prober<P: Prober>(
     resolver: Arc<Resolver>,
     gone: impl Future<Output = ()> + Send,
 ) -> ProbeReport {
-    let ProbeRequest { module_name, module, target, timeout } = request;
+    let ProbeRequest { module_name, module, target, timeout, exporters } = request;
     let started = SystemTime::now();
     let start = Instant::now();
-    let context = Context::new(start + timeout, resolver);
+    let mut context = Context::new(start + timeout, resolver);
+    context.exporters = exporters;
     context.hide_secrets_of(&target.name);
     context.log.debug(
         "Beginning probe",

@@ -7,6 +7,7 @@ use thiserror::Error;
 use crate::{
     config::{Config, Module},
     diagnostics::logfmt::quoted,
+    net::http::loop_detection::ExporterChain,
     probe::{Query, target_encoding},
     probers::Target,
 };
@@ -25,6 +26,8 @@ pub struct ProbeRequest {
     pub target: Target,
     /// Timeout of the probe.
     pub timeout: Duration,
+    /// The exporters that led to the probe.
+    pub exporters: ExporterChain,
 }
 
 /// The unparsed parts of a request.
@@ -85,7 +88,8 @@ impl ProbeRequest {
         let name =
             if settings.takes_paths() { name } else { target_encoding::decoded_if_needed(name) };
         let target = Target { name, hostname };
-        Ok(Self { module_name, module, target, timeout })
+        let exporters = ExporterChain::default();
+        Ok(Self { module_name, module, target, timeout, exporters })
     }
 }
 

@@ -75,6 +75,11 @@ impl Default for RoutePrefix {
 }
 
 impl ExternalUrl {
+    /// Returns true if a page below this URL has the given origin, such as `https://h.example:8443`.
+    pub(super) fn has_origin(&self, origin: &str) -> bool {
+        Url::parse(&self.text).is_ok_and(|url| url.origin().ascii_serialization() == origin)
+    }
+
     /// Parses an absolute URL or a path.
     pub fn parse(text: &str) -> Result<Self, AddressError> {
         if text.starts_with(['"', '\'']) || text.ends_with(['"', '\'']) {

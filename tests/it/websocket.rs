@@ -2,6 +2,7 @@
 
 use crate::{
     fixtures::{
+        http::without_exporter_id,
         tcp::tcp,
         tls::{leaf, pki},
         websocket::{
@@ -57,7 +58,7 @@ async fn an_upgrade_is_enough_without_a_dialogue() {
         server.address,
         env!("CARGO_PKG_VERSION"),
     );
-    assert_eq!(*head, expected);
+    assert_eq!(without_exporter_id(head), expected);
     assert_eq!(key.len(), "Sec-Websocket-Key: ".len() + 24);
     assert_eq!(came.frames, [(CLOSE, 1000_u16.to_be_bytes().to_vec())]);
 }

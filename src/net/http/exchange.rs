@@ -12,6 +12,7 @@ use crate::net::http::{
     fields::FramedHead,
     http1::{Head, Http1},
     http2::Http2,
+    loop_detection::ExporterChain,
     timing::ExchangeTiming,
     transport::Transport,
     version::HttpVersion,
@@ -43,19 +44,22 @@ enum Body {
 ///
 /// Its state is on the heap, so that the future is small.
 pub(crate) fn send(
+    exporters: &ExporterChain,
     connection: Connection,
-    request: Request<RequestBody>,
+    mut request: Request<RequestBody>,
 ) -> impl Future<Output = Result<Response, ExchangeError>> {
+    exporters.mark(request.headers_mut());
     let exchange = Body::new(connection, request);
     async move { exchange?.response().await }
 }
 
 /// Does the same, and returns the times of the exchange too.
 pub(crate) fn send_timed(
+    exporters: &ExporterChain,
     connection: Connection,
     request: Request<RequestBody>,
 ) -> (ExchangeTiming, impl Future<Output = Result<Response, ExchangeError>>) {
-    (connection.timing(&request), send(connection, request))
+    (connection.timing(&request), send(exporters, connection, request))
 }
 
 impl Body {

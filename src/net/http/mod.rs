@@ -11,6 +11,7 @@ pub(crate) mod http2;
 #[cfg(feature = "http3")]
 pub(crate) mod http3;
 pub(crate) mod limits;
+pub mod loop_detection;
 pub(crate) mod not_http;
 mod stream_watch;
 mod tail;

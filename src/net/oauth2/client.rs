@@ -77,7 +77,8 @@ impl Client<'_> {
     async fn exchange(&self, hop: &Hop, agent: Option<&str>) -> Result<Response, Failure> {
         let Reached { stream, clock, proxy } = self.connect(&hop.url).await?;
         let request = hop.request(agent, proxy.as_ref())?;
-        let sent = exchange::send(Connection::http1(stream, clock), request).await;
+        let connection = Connection::http1(stream, clock);
+        let sent = exchange::send(&self.context.exporters, connection, request).await;
         sent.map_err(|error| error.failure("the request failed"))
     }
 

@@ -8,6 +8,7 @@ use super::{Endpoint, refusal};
 use crate::{
     diagnostics::{Failure, Reason, humanize::count, log::Quoted},
     net::{
+        Context,
         http::{
             RequestBody,
             connection::Connection,
@@ -29,14 +30,15 @@ const USER_AGENT: &str = "Go-http-client/1.1";
 
 /// Requests a tunnel to `endpoint`.
 pub(super) async fn connect(
-    stream: Box<dyn Transport>,
-    clock: &WireClock,
+    context: &Context,
+    (stream, clock): (Box<dyn Transport>, &WireClock),
     endpoint: Endpoint<'_>,
     headers: &ConnectHeaders,
     authorization: Option<HeaderValue>,
 ) -> Result<Box<dyn Transport>, Failure> {
     let request = request(endpoint, headers, authorization)?;
-    let sent = exchange::send(Connection::http1(stream, clock.clone()), request).await;
+    let connection = Connection::http1(stream, clock.clone());
+    let sent = exchange::send(&context.exporters, connection, request).await;
     let response = sent.map_err(|error| error.failure("the CONNECT request failed"))?;
     check(&response)?;
     // Bytes after the response are not part of the tunnel, because the client speaks first in it.

@@ -185,7 +185,8 @@ impl Proxy {
                     let received = clock.so_far().received;
                     connect::describe_wait(endpoint, received)
                 });
-                connect::connect(stream, clock, endpoint, headers, self.authorization()).await
+                let connection = (stream, clock);
+                connect::connect(context, connection, endpoint, headers, self.authorization()).await
             }
             Kind::Socks => socks::connect(context, stream, endpoint, self.user.as_ref()).await,
         };

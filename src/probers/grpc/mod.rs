@@ -115,7 +115,8 @@ impl GrpcProber {
         );
         let requesting = phases.stopwatch(GrpcPhase::Request);
         let connection = Connection::http2(stream, clock.clone());
-        let (timing, sending) = exchange::send_timed(connection, request(self, authority)?);
+        let request = request(self, authority)?;
+        let (timing, sending) = exchange::send_timed(&context.exporters, connection, request);
         let _waiting = context.waiting_for(|| timing.describe_wait_for_response());
         let result = call::call(sending).await;
         let response_time = timing.response_time().filter(|_| result.is_ok());

@@ -91,7 +91,7 @@ pub(super) fn exchange(
     request: Request<RequestBody>,
     measurements: &mut HttpMeasurements,
 ) -> impl Future<Output = Result<Response, Failure>> {
-    let (timing, sending) = exchange::send_timed(connection, request);
+    let (timing, sending) = exchange::send_timed(&context.exporters, connection, request);
     measurements.begin_exchange(timing);
     respond(context, sending, measurements)
 }

@@ -123,7 +123,7 @@ async fn request_upgrade(
     let requesting = measurements.connection.phases.stopwatch(WebsocketPhase::Request);
     let progress = measurements.progress.get_or_insert_default();
     let connection = Connection::http1(connection, clock.clone());
-    let (timing, upgrading) = request.send(connection, progress);
+    let (timing, upgrading) = request.send(context, connection, progress);
     let _waiting =
         context.waiting_for(|| format!("upgrade: {}", timing.describe_wait_for_response()));
     let upgraded = upgrading.await;

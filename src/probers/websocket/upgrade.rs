@@ -84,11 +84,12 @@ impl UpgradeRequest {
     /// Sends the request and returns the stream of the upgraded connection.
     pub(super) fn send(
         self,
+        context: &Context,
         connection: Connection,
         progress: &mut Progress,
     ) -> (ExchangeTiming, impl Future<Output = Result<Upgraded, Failure>>) {
         let Self { request, key, protocols } = self;
-        let (timing, sending) = exchange::send_timed(connection, request);
+        let (timing, sending) = exchange::send_timed(&context.exporters, connection, request);
         let upgrading = async move {
             let response = sending.await;
             let response = response.map_err(|error| error.failure("the upgrade request failed"))?;

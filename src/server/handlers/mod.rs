@@ -1,6 +1,7 @@
 //! Handlers of the routes without a page: probes, logs, metrics, configuration, health, reload.
 
 mod logs;
+mod origin;
 mod probe;
 
 use actix_web::{
@@ -40,6 +41,13 @@ pub(super) async fn reload(request: HttpRequest, exporter: Data<Exporter>) -> Ht
     if request.method() != Method::POST {
         let refusal = "This endpoint requires a POST request.";
         return response::error(StatusCode::METHOD_NOT_ALLOWED, refusal);
+    }
+    if let Err(error) = origin::exporters(&request, &exporter) {
+        return response::error(StatusCode::LOOP_DETECTED, error);
+    }
+    if origin::is_cross_site(&request, exporter.settings.external_url.as_ref()) {
+        let refusal = "Requests from other web sites are not allowed.";
+        return response::error(StatusCode::FORBIDDEN, refusal);
     }
     match exporter.into_inner().reload(ReloadTrigger::Requested).await {
         Ok(()) => HttpResponse::Ok().finish(),

@@ -10,7 +10,9 @@ use actix_web::{
 
 use crate::{
     probe::{BadRequest, ProbeRequest, request::RawRequest},
-    server::{exporter::Exporter, query, response, response_format::ResponseFormat},
+    server::{
+        exporter::Exporter, handlers::origin, query, response, response_format::ResponseFormat,
+    },
 };
 
 static SCRAPE_TIMEOUT: HeaderName = HeaderName::from_static("x-prometheus-scrape-timeout-seconds");
@@ -21,18 +23,23 @@ pub(in crate::server) async fn answer(
     request: HttpRequest,
     exporter: Data<Exporter>,
 ) -> HttpResponse {
+    let exporters = match origin::exporters(&request, &exporter) {
+        Ok(exporters) => exporters,
+        Err(error) => return response::error(StatusCode::LOOP_DETECTED, error),
+    };
     let format = match ResponseFormat::from_query(&query::parse(&request), ResponseFormat::Metrics)
     {
         Ok(format) => format,
         Err(message) => return response::error(StatusCode::BAD_REQUEST, message),
     };
-    let probe_request = match parse(&request, &exporter) {
+    let mut probe_request = match parse(&request, &exporter) {
         Ok(probe_request) => probe_request,
         Err(error) => {
             count_unknown_module(&error, &exporter);
             return format.refuse(&request, StatusCode::BAD_REQUEST, error);
         }
     };
+    probe_request.exporters = exporters;
     let Some(entry) = Arc::clone(&exporter).probe(probe_request).await else {
         let message = "internal error: the probe task panicked; see the exporter log";
         return format.refuse(&request, StatusCode::INTERNAL_SERVER_ERROR, message);

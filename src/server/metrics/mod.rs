@@ -37,6 +37,7 @@ pub(super) struct ExporterMetrics {
     last_reload_successful: IntGauge,
     last_reload_success: Gauge,
     unknown_modules: IntCounter,
+    loops: IntCounter,
     probes: IntCounterVec,
     failures: IntCounterVec,
     durations: HistogramVec,
@@ -81,6 +82,14 @@ impl ExporterMetrics {
                 IntCounter::new(
                     "blackbox_module_unknown_total",
                     "Number of requests for a module that is not in the configuration.",
+                )?,
+            )?,
+            loops: register(
+                &registry,
+                IntCounter::new(
+                    "probe_exporter_loops_detected_total",
+                    "Number of requests to /probe and /-/reload that came from a probe of this \
+                     exporter and were refused.",
                 )?,
             )?,
             probes: register(
@@ -172,6 +181,11 @@ impl ExporterMetrics {
     /// Counts a request for a module that does not exist.
     pub(super) fn count_unknown_module(&self) {
         self.unknown_modules.inc();
+    }
+
+    /// Counts a request that came from a probe of this exporter.
+    pub(super) fn count_loop(&self) {
+        self.loops.inc();
     }
 
     /// Counts a probe as running until the returned value is dropped.

@@ -2,6 +2,7 @@
 
 mod history;
 mod in_flight;
+mod loops;
 mod prefix;
 mod reload;
 
