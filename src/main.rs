@@ -19,6 +19,7 @@ use probe_exporter::{
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
+    let _flush = logging::FlushOnDrop;
     let result = match cli::parse(std::env::args_os()) {
         Ok(Invocation::Print(text)) => stdout().write_all(text.as_bytes()).map_err(Into::into),
         Ok(Invocation::Check(check)) => return check.run(),

@@ -2,16 +2,25 @@
 //!
 //! A failing target is not an error of the exporter. The log lines of a probe are part of its
 //! report, and are copied to this log only on request, by [`copy_probe_log`].
+//!
+//! Lines are written by a thread of their own: logging never waits for stderr.
 
-use std::{io::Write as _, time::SystemTime};
+mod queue;
+
+use std::{
+    io::{self, Write},
+    thread,
+    time::{Duration, SystemTime},
+};
 
 use chrono::{DateTime, Local, SecondsFormat};
-use env_logger::Builder;
+use env_logger::{Builder, Target};
 use log::{
     Level, LevelFilter, Record,
     kv::{Error, Key, Value, VisitSource, VisitValue},
 };
 
+use self::queue::{LogQueue, Stderr};
 use crate::diagnostics::{log::LogEntry, logfmt};
 
 /// Format of the log.
@@ -24,16 +33,45 @@ pub enum LogFormat {
     Logfmt,
 }
 
+/// The lines that wait to be written.
+static QUEUE: LogQueue = LogQueue::new();
+
+/// Maximum time for writing the last lines at the end of the process.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Writes the lines that are left when it is dropped, at the end of the process. Stops waiting
+/// after a second, because nobody may read stderr.
+#[derive(Debug)]
+pub struct FlushOnDrop;
+
+impl Drop for FlushOnDrop {
+    fn drop(&mut self) {
+        QUEUE.flush(FLUSH_TIMEOUT);
+    }
+}
+
+/// Number of log lines that were dropped, because stderr did not accept them in time.
+pub fn dropped_lines() -> u64 {
+    QUEUE.dropped()
+}
+
 /// Initializes the log. A second call has no effect.
 pub fn init(level: Level, format: LogFormat) {
     // Of libraries only errors are logged, unless the level is debug.
     let libraries = if level >= Level::Debug { level } else { Level::Error };
+    let clients = Some(level).filter(|level| *level >= Level::Debug);
     let installed = Builder::new()
         .filter_level(libraries.to_level_filter())
         .filter_module(env!("CARGO_CRATE_NAME"), level.to_level_filter())
         .filter_module(PROBE_TARGET, LevelFilter::Trace)
         // Below info, tungstenite logs the content of messages.
         .filter_module("tungstenite", libraries.to_level_filter().min(LevelFilter::Info))
+        // At this level, actix logs what clients send. The server counts and logs it at debug.
+        .filter_module(
+            "actix_http",
+            clients.map_or(LevelFilter::Off, |level| level.to_level_filter()),
+        )
+        .target(target(format))
         .format(move |out, record| writeln!(out, "{}", line(record, format, SystemTime::now())))
         .try_init();
     if installed.is_err() {
@@ -47,6 +85,40 @@ pub fn init(level: Level, format: LogFormat) {
         let message = panic.payload_as_str().unwrap_or("no message");
         log::error!(at = place, err = message; "A thread panicked");
     }));
+}
+
+/// Starts the thread that writes the lines, and returns a target that passes lines to it.
+fn target(format: LogFormat) -> Target {
+    let write = move || QUEUE.write_to(Stderr, |count| dropped_line(count, format));
+    match thread::Builder::new().name("log".to_owned()).spawn(write) {
+        Ok(_) => Target::Pipe(Box::new(QueueWriter)),
+        // If no thread can be started, lines are written directly.
+        Err(_) => Target::Stderr,
+    }
+}
+
+/// Adds lines to the queue. Each write is one line.
+struct QueueWriter;
+
+impl Write for QueueWriter {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        QUEUE.push(line);
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The line about dropped lines.
+fn dropped_line(count: u64, format: LogFormat) -> String {
+    let fields = [("count", count)];
+    let record = |text| {
+        let record = Record::builder().level(Level::Warn).args(text).key_values(&fields).build();
+        line(&record, format, SystemTime::now()) + "\n"
+    };
+    record(format_args!("Log lines were dropped because stderr did not accept them"))
 }
 
 /// Log target of probe log lines. Only `--log.prober` filters them.
@@ -187,7 +259,7 @@ mod tests {
     use super::*;
 
     fn time() -> SystemTime {
-        SystemTime::UNIX_EPOCH + std::time::Duration::new(1_700_000_000, 123_456_789)
+        SystemTime::UNIX_EPOCH + Duration::new(1_700_000_000, 123_456_789)
     }
 
     /// The line without its time, which depends on the time zone of the machine.
@@ -229,6 +301,15 @@ mod tests {
         let json = line(&record, LogFormat::Json, time());
         let parsed: serde_json::Value = serde_json::from_str(&json).unwrap();
         assert_eq!(parsed["msg"], "a\nlevel=ERROR \"");
+    }
+
+    #[test]
+    fn dropped_lines_are_reported_in_the_format_of_the_log() {
+        let text = dropped_line(7, LogFormat::Logfmt);
+        assert!(text.ends_with("stderr did not accept them\" count=7\n"), "{text}");
+        let json: serde_json::Value =
+            serde_json::from_str(&dropped_line(7, LogFormat::Json)).unwrap();
+        assert_eq!((&json["level"], &json["count"]), (&"WARN".into(), &7.into()));
     }
 
     #[test]

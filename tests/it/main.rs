@@ -11,6 +11,7 @@
 #[cfg(target_os = "linux")]
 mod accuracy;
 mod activation;
+mod blocked_log;
 mod checks;
 mod cli;
 mod cli_probe;

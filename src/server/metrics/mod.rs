@@ -22,6 +22,7 @@ use self::{clock::ClockMetrics, web_config::WebConfigMetrics};
 use crate::{
     config::{Config, LastReload, Module},
     diagnostics::Failure,
+    logging,
     metrics::Format,
     probe::ProbeReport,
     server::web_config::AccessControl,
@@ -38,6 +39,7 @@ pub(super) struct ExporterMetrics {
     last_reload_success: Gauge,
     unknown_modules: IntCounter,
     loops: IntCounter,
+    dropped_log_lines: IntCounter,
     probes: IntCounterVec,
     failures: IntCounterVec,
     durations: HistogramVec,
@@ -90,6 +92,13 @@ impl ExporterMetrics {
                     "probe_exporter_loops_detected_total",
                     "Number of requests to /probe and /-/reload that came from a probe of this \
                      exporter and were refused.",
+                )?,
+            )?,
+            dropped_log_lines: register(
+                &registry,
+                IntCounter::new(
+                    "probe_exporter_log_lines_dropped_total",
+                    "Number of log lines that were dropped because stderr did not accept them.",
                 )?,
             )?,
             probes: register(
@@ -159,6 +168,8 @@ impl ExporterMetrics {
         #[cfg(target_os = "linux")]
         self.process.refresh();
         self.clock.refresh();
+        let dropped = &self.dropped_log_lines;
+        dropped.inc_by(logging::dropped_lines().saturating_sub(dropped.get()));
         if let Some(web_config) = &self.web_config {
             web_config.refresh();
         }
