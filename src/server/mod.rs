@@ -3,6 +3,7 @@
 //! The server does not know the protocols that are probed. A request becomes a
 //! [`crate::probe::ProbeRequest`], and the resulting report is rendered.
 
+mod connections;
 mod content_negotiation;
 mod exporter;
 mod external_url;
@@ -17,7 +18,7 @@ mod routes;
 mod web_config;
 
 use std::{
-    future::Future,
+    future::{Future, ready},
     io,
     net::{SocketAddr, TcpListener},
     pin::pin,
@@ -25,16 +26,20 @@ use std::{
     time::Duration,
 };
 
-use actix_http::{HttpService, error::DispatchError};
+use actix_http::{Extensions, HttpService, error::DispatchError};
 use actix_server::Server;
 use actix_service::{Service as _, ServiceFactory, ServiceFactoryExt as _, fn_service, map_config};
 use actix_web::{
     App,
-    dev::AppConfig,
+    dev::{AppConfig, ServiceRequest},
     middleware::{Condition, NormalizePath, TrailingSlash, from_fn},
     web,
 };
-use futures_util::future::{Either, select};
+use futures_util::{
+    FutureExt as _,
+    future::{Either, select},
+};
+use rustix::process::{Resource, getrlimit};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
@@ -46,7 +51,11 @@ pub use exporter::{Exporter, ReloadTrigger, ServerSettings};
 pub use external_url::{AddressError, ExternalUrl, RoutePrefix};
 pub use web_config::{AccessControl, WebConfigError};
 
-use self::{pipelining::OneRequestAtATime, web_config::admit};
+use self::{
+    connections::{ClientError, Connection, ConnectionMetrics, Connections},
+    pipelining::{HEAD_TIMEOUT, OneRequestAtATime},
+    web_config::admit,
+};
 
 /// A running HTTP server.
 pub struct WebServer {
@@ -54,15 +63,18 @@ pub struct WebServer {
     stop: watch::Sender<bool>,
 }
 
-/// Maximum number of connections per worker. Each scrape and each idle client holds one.
+/// Maximum number of connections. Each scrape and each idle client holds one.
 const MAX_CONNECTIONS: usize = 50_000;
+
+/// Number of file descriptors that the process itself needs.
+const OWN_DESCRIPTORS: u64 = 100;
+
+/// Number of connections that can be open, however few descriptors there are.
+const MIN_CONNECTIONS: usize = 16;
 
 /// Timeout of idle connections. Prometheus closes them after five minutes; a shorter timeout here
 /// could close a connection just as the next scrape is sent.
 const KEEP_ALIVE: Duration = Duration::from_secs(330);
-
-/// Timeout for receiving the head of a request.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Time that running probes get to finish during a shutdown. Their own deadlines are shorter.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_mins(10);
@@ -75,28 +87,34 @@ impl WebServer {
         threads: usize,
     ) -> io::Result<Self> {
         let (stop, stopping) = watch::channel(false);
+        let (threads, max_connections) = (threads.max(1), max_connections());
+        let connections = Connections::new(max_connections, exporter.metrics.connections.clone());
         let mut server = Server::build()
-            .workers(threads.max(1))
-            .max_concurrent_connections(MAX_CONNECTIONS)
+            .workers(threads)
+            // Above its maximum, the list closes idle connections. If none is idle, new ones wait.
+            .max_concurrent_connections((max_connections + max_connections / 2).div_ceil(threads))
             .shutdown_timeout(SHUTDOWN_TIMEOUT.as_secs())
             .disable_signals();
         for listener in listeners {
             let exporter = web::Data::from(Arc::clone(exporter));
-            let stopping = stopping.clone();
+            let (stopping, list) = (stopping.clone(), Arc::clone(&connections));
             let access_control = exporter
                 .access_control()
                 .filter(|access_control| access_control.uses_tls())
                 .map(Arc::clone);
             server = if let Some(access_control) = access_control {
                 server.listen("web", listener, move || {
-                    let access_control = Arc::clone(&access_control);
-                    fn_service(move |stream| with_tls(stream, Arc::clone(&access_control)))
-                        .and_then(connections(exporter.clone(), stopping.clone()))
+                    let (list, access_control) = (Arc::clone(&list), Arc::clone(&access_control));
+                    fn_service(move |stream| {
+                        with_tls(stream, Arc::clone(&list), Arc::clone(&access_control))
+                    })
+                    .and_then(requests(exporter.clone(), stopping.clone()))
                 })?
             } else {
                 server.listen("web", listener, move || {
-                    fn_service(async |stream| Ok::<_, DispatchError>(plain(stream)))
-                        .and_then(connections(exporter.clone(), stopping.clone()))
+                    let list = Arc::clone(&list);
+                    fn_service(move |stream| ready(plain(stream, &list)))
+                        .and_then(requests(exporter.clone(), stopping.clone()))
                 })?
             };
         }
@@ -118,24 +136,46 @@ impl WebServer {
     }
 }
 
-/// Prepares a connection without TLS. A failure to set `TCP_NODELAY` is ignored: it only delays
-/// small responses.
-fn plain(stream: TcpStream) -> (OneRequestAtATime<TcpStream>, Option<SocketAddr>) {
+/// Returns the number of connections above which idle ones are closed: half of the available file
+/// descriptors, since each request can need another one for its probe.
+fn max_connections() -> usize {
+    let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    let half = descriptors.saturating_sub(OWN_DESCRIPTORS) / 2;
+    usize::try_from(half).unwrap_or(usize::MAX).clamp(MIN_CONNECTIONS, MAX_CONNECTIONS)
+}
+
+/// A prepared connection, with the address of its client.
+type Prepared<S> = Result<(OneRequestAtATime<S>, Option<SocketAddr>), DispatchError>;
+
+/// Adds a connection to the list. A failure to set `TCP_NODELAY` is ignored: it only delays small
+/// responses.
+fn register(
+    stream: &TcpStream,
+    connections: &Arc<Connections>,
+) -> Result<(Arc<Connection>, Option<SocketAddr>), DispatchError> {
     drop(stream.set_nodelay(true));
     let client = stream.peer_addr().ok();
-    (OneRequestAtATime::new(stream), client)
+    let too_many = || DispatchError::Io(io::Error::other("too many connections of one client"));
+    Ok((connections.open(client).ok_or_else(too_many)?, client))
+}
+
+/// Prepares a connection without TLS.
+fn plain(stream: TcpStream, connections: &Arc<Connections>) -> Prepared<TcpStream> {
+    let (connection, client) = register(&stream, connections)?;
+    Ok((OneRequestAtATime::new(stream, connection), client))
 }
 
 /// Performs the TLS handshake on a connection.
 async fn with_tls(
     stream: TcpStream,
+    connections: Arc<Connections>,
     access_control: Arc<AccessControl>,
-) -> Result<(OneRequestAtATime<TlsStream<TcpStream>>, Option<SocketAddr>), DispatchError> {
-    drop(stream.set_nodelay(true));
-    let client = stream.peer_addr().ok();
-    match web_config::accept(stream, &access_control).await {
-        Ok(stream) => Ok((OneRequestAtATime::new(stream), client)),
+) -> Prepared<TlsStream<TcpStream>> {
+    let (connection, client) = register(&stream, &connections)?;
+    match web_config::accept(stream, &connection, &access_control).await {
+        Ok(stream) => Ok((OneRequestAtATime::new(stream, connection), client)),
         Err(error) => {
+            connections.metrics.count_error(ClientError::TlsHandshake);
             let client = client.map(|client| client.to_string());
             log::debug!(client, err:% = error; "TLS handshake failed");
             Err(DispatchError::Io(error))
@@ -143,18 +183,38 @@ async fn with_tls(
     }
 }
 
-/// Builds the service that handles the connections of one listener.
-fn connections<S: AsyncRead + AsyncWrite + Unpin + 'static>(
+/// Keeps the list entry of the connection for its requests.
+fn share_connection<S>(stream: &OneRequestAtATime<S>, extensions: &mut Extensions) {
+    extensions.insert(Arc::clone(stream.connection()));
+}
+
+/// Marks the connection of a request as busy until the returned value is dropped.
+fn serve(request: &ServiceRequest) -> Option<connections::Request> {
+    request.request().conn_data::<Arc<Connection>>().map(Connection::serve)
+}
+
+/// Counts and logs a request that is not valid HTTP.
+fn count_error(metrics: &ConnectionMetrics, error: DispatchError) -> DispatchError {
+    if let DispatchError::Parse(error) = &error {
+        metrics.count_error(ClientError::BadRequest);
+        log::debug!(err:% = error; "Invalid request");
+    }
+    error
+}
+
+/// Builds the service that handles the requests of one listener.
+fn requests<S: AsyncRead + AsyncWrite + Unpin + 'static>(
     exporter: web::Data<Exporter>,
     stopping: watch::Receiver<bool>,
 ) -> impl ServiceFactory<
-    (S, Option<SocketAddr>),
+    (OneRequestAtATime<S>, Option<SocketAddr>),
     Config = (),
     Response = (),
     Error = DispatchError,
     InitError = (),
 > {
     let access_control = exporter.access_control().map(Arc::clone);
+    let metrics = exporter.metrics.connections.clone();
     let middleware = {
         let access_control = access_control.clone();
         move |request, next| admit(access_control.clone(), request, next)
@@ -166,11 +226,12 @@ fn connections<S: AsyncRead + AsyncWrite + Unpin + 'static>(
         .wrap(Condition::new(access_control.is_some(), from_fn(middleware)))
         .wrap_fn(|mut request, service| {
             routes::shrink_headers(&mut request);
-            service.call(request)
+            let busy = serve(&request);
+            service.call(request).inspect(move |_| drop(busy))
         })
         .configure(|services| routes::add(services, &exporter.settings))
         .app_data(exporter);
-    HttpService::build()
+    let service = HttpService::build()
         .keep_alive(KEEP_ALIVE)
         .client_request_timeout(HEAD_TIMEOUT)
         // When the client closes the connection, its handler is dropped and the probe is cancelled.
@@ -182,5 +243,7 @@ fn connections<S: AsyncRead + AsyncWrite + Unpin + 'static>(
                 stopping.wait_for(|stopping| *stopping).await.ok();
             }
         })
-        .h1(map_config(application, |()| AppConfig::default()))
+        .on_connect_ext(share_connection)
+        .h1(map_config(application, |()| AppConfig::default()));
+    service.map_err(move |error| count_error(&metrics, error))
 }

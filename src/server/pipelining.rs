@@ -1,13 +1,21 @@
-//! Disables HTTP pipelining on a connection.
+//! Disables HTTP pipelining on a connection, and closes it when it is stalled.
 
 use std::{
+    future::Future as _,
     io,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, Waker, ready},
+    time::Duration,
 };
 
 use bytes::BytesMut;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    time::{Sleep, sleep},
+};
+
+use crate::server::connections::Connection;
 
 /// A connection that holds back the next request until the client starts reading the response to
 /// the current one.
@@ -15,44 +23,89 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 /// Actix reads all pipelined requests and buffers their responses. A client that pipelines requests
 /// and reads no response would take megabytes of memory. While a response is pending, one byte is
 /// read ahead, as Go's server does, to detect that the client has disconnected.
+///
+/// Actix limits the time for the head of the first request only, and that for writing not at all.
 pub(super) struct OneRequestAtATime<S> {
     stream: S,
+    connection: Arc<Connection>,
     /// Set from the end of a request's head until the first byte of its response is written.
     awaits_response: bool,
+    /// Set after the first line of a head that is not empty.
+    is_inside_head: bool,
     /// Set while the current line is empty. An empty line ends a head.
     line_is_empty: bool,
     /// Bytes that were read but not passed on yet.
     read_ahead: BytesMut,
     /// Wakes the reader that waits for the response to be written.
     reader: Option<Waker>,
+    /// Limits the time for the rest of a head.
+    head_timer: Timer,
+    /// Limits the time without progress of a write.
+    write_timer: Timer,
 }
 
 /// Maximum number of bytes read at once. Requests within one read are passed on together.
 const MAX_READ_BYTES: usize = 2048;
 
+/// Timeout for receiving the head of a request: of the first one from the start of the connection,
+/// of others from their first byte.
+pub(super) const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Timeout for writing a part of a response.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A timer that exists only while it is needed.
+#[derive(Default)]
+struct Timer(Option<Pin<Box<Sleep>>>);
+
+impl Timer {
+    /// Ready when the timer has run for `timeout`. Starts it if it is not running.
+    fn poll(&mut self, context: &mut Context<'_>, timeout: Duration) -> Poll<()> {
+        self.0.get_or_insert_with(|| Box::pin(sleep(timeout))).as_mut().poll(context)
+    }
+
+    fn stop(&mut self) {
+        self.0 = None;
+    }
+}
+
 impl<S> OneRequestAtATime<S> {
-    pub(super) fn new(stream: S) -> Self {
+    pub(super) fn new(stream: S, connection: Arc<Connection>) -> Self {
         Self {
             stream,
+            connection,
             awaits_response: false,
+            is_inside_head: false,
             line_is_empty: false,
             read_ahead: BytesMut::new(),
             reader: None,
+            head_timer: Timer::default(),
+            write_timer: Timer::default(),
         }
     }
 
+    /// The connection in the list of all connections.
+    pub(super) fn connection(&self) -> &Arc<Connection> {
+        &self.connection
+    }
+
     /// Looks for the end of a head in the bytes passed on. Like actix, accepts lines that end
-    /// without a carriage return (RFC 9112, section 2.2).
+    /// without a carriage return, and ignores empty lines before a head (RFC 9112, section 2.2).
     fn find_end_of_head(&mut self, bytes: &[u8]) {
         for byte in bytes {
             match byte {
                 b'\n' if self.line_is_empty => {
                     self.awaits_response = true;
+                    self.is_inside_head = false;
+                    self.line_is_empty = false;
+                    self.head_timer.stop();
+                }
+                b'\n' => self.line_is_empty = self.is_inside_head,
+                b'\r' => {}
+                _ => {
+                    self.is_inside_head = true;
                     self.line_is_empty = false;
                 }
-                b'\n' => self.line_is_empty = true,
-                b'\r' => {}
-                _ => self.line_is_empty = false,
             }
         }
     }
@@ -63,6 +116,24 @@ impl<S> OneRequestAtATime<S> {
         if let Some(reader) = self.reader.take() {
             reader.wake();
         }
+    }
+}
+
+impl<S> OneRequestAtATime<S> {
+    /// Limits the time of a write that waits for the client. It fails if the connection is closed.
+    fn limit<T>(
+        &mut self,
+        context: &mut Context<'_>,
+        written: Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        if written.is_ready() {
+            self.write_timer.stop();
+            return written;
+        }
+        if self.connection.poll_closing(context).is_ready() {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+        }
+        self.write_timer.poll(context, WRITE_TIMEOUT).map(|()| Err(io::ErrorKind::TimedOut.into()))
     }
 }
 
@@ -97,11 +168,21 @@ impl<S: AsyncRead + Unpin> AsyncRead for OneRequestAtATime<S> {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
+        if this.connection.poll_closing(context).is_ready() {
+            return Poll::Ready(Ok(()));
+        }
         if this.awaits_response {
             return this.poll_disconnect(context);
         }
         if this.read_ahead.is_empty() {
-            ready!(this.poll_read_ahead(context, MAX_READ_BYTES))?;
+            match this.poll_read_ahead(context, MAX_READ_BYTES) {
+                Poll::Ready(result) => result?,
+                // The end of the connection, as if the client had closed it.
+                Poll::Pending if this.is_inside_head => {
+                    return this.head_timer.poll(context, HEAD_TIMEOUT).map(Ok);
+                }
+                Poll::Pending => return Poll::Pending,
+            }
         }
         let length = this.read_ahead.len().min(buffer.remaining());
         let passed_on = this.read_ahead.split_to(length);
@@ -117,38 +198,54 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for OneRequestAtATime<S> {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let written = ready!(Pin::new(&mut self.stream).poll_write(context, bytes));
-        self.response_started();
+        let this = &mut *self;
+        let written = Pin::new(&mut this.stream).poll_write(context, bytes);
+        let written = ready!(this.limit(context, written));
+        this.response_started();
         Poll::Ready(written)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
+        let this = &mut *self;
+        let flushed = Pin::new(&mut this.stream).poll_flush(context);
+        this.limit(context, flushed)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
+        let this = &mut *self;
+        let shut_down = Pin::new(&mut this.stream).poll_shutdown(context);
+        this.limit(context, shut_down)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::pin::pin;
 
+    use futures_util::future::select;
+    use prometheus::Registry;
     use tokio::{
         io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex},
-        time::timeout,
+        time::{Instant, timeout},
     };
 
     use super::*;
+    use crate::server::connections::{ConnectionMetrics, Connections};
 
     const REQUEST: &str = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+
+    /// A connection that is closed when another one is opened in the returned list.
+    fn registered() -> (Arc<Connection>, Arc<Connections>) {
+        let metrics = ConnectionMetrics::register(&Registry::new()).unwrap();
+        let connections = Connections::new(1, metrics);
+        (connections.open(None).unwrap(), connections)
+    }
 
     /// A connection on which the client has sent `text`, and the client's end.
     async fn connection(text: &str) -> (OneRequestAtATime<DuplexStream>, DuplexStream) {
         let (stream, mut client) = duplex(1 << 20);
         client.write_all(text.as_bytes()).await.unwrap();
-        (OneRequestAtATime::new(stream), client)
+        (OneRequestAtATime::new(stream, registered().0), client)
     }
 
     /// Number of bytes that can be read now.
@@ -203,6 +300,70 @@ mod tests {
         client.write_all(b"\n").await.unwrap();
         assert_eq!(readable(&mut connection).await, Some(1));
         assert!(connection.awaits_response);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn empty_lines_before_a_head_are_not_a_request() {
+        let (mut connection, _client) = connection("\r\n\n\r\nGET / HTTP/1.1\r\n\r\n").await;
+        assert!(readable(&mut connection).await.is_some());
+        assert!(connection.awaits_response);
+        let (mut connection, _client) = self::connection("\r\n\n\r\n").await;
+        assert!(readable(&mut connection).await.is_some());
+        assert!(!connection.awaits_response);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_part_of_a_head_has_a_timeout() {
+        let (mut connection, mut client) = connection(&format!("{REQUEST}G")).await;
+        let start = Instant::now();
+        let mut bytes = [0; 100];
+        assert_eq!(connection.read(&mut bytes).await.unwrap(), REQUEST.len() + 1);
+        connection.write_all(b"answer").await.unwrap();
+        connection.awaits_response = false;
+        let trickle = async {
+            loop {
+                sleep(Duration::from_secs(1)).await;
+                client.write_all(b"E").await.unwrap();
+            }
+        };
+        let until_end = async { while connection.read(&mut bytes).await.unwrap() > 0 {} };
+        select(pin!(trickle), pin!(until_end)).await;
+        assert_eq!(start.elapsed().as_secs(), HEAD_TIMEOUT.as_secs());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_idle_connection_has_no_timeout_here() {
+        let (mut connection, _client) = connection("").await;
+        assert_eq!(readable(&mut connection).await, None);
+        assert!(connection.head_timer.0.is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_does_not_read_has_a_timeout() {
+        let (stream, _client) = duplex(10);
+        let mut connection = OneRequestAtATime::new(stream, registered().0);
+        let error = connection.write_all(&[0; 100]).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_can_be_closed_while_it_waits() {
+        for is_reading in [true, false] {
+            let ((first, connections), (stream, _client)) = (registered(), duplex(10));
+            let mut connection = OneRequestAtATime::new(stream, first);
+            let waiting = tokio::spawn(async move {
+                if is_reading {
+                    return connection.read(&mut [0]).await;
+                }
+                connection.write_all(&[0; 100]).await.map(|()| 100)
+            });
+            tokio::task::yield_now().await;
+            let _second = connections.open(None).unwrap();
+            let start = Instant::now();
+            let result = waiting.await.unwrap();
+            assert_eq!(start.elapsed(), Duration::ZERO);
+            assert_eq!(result.ok(), is_reading.then_some(0));
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -16,6 +16,7 @@ mod checks;
 mod cli;
 mod cli_probe;
 mod config;
+mod crowded;
 mod dialects;
 mod dns;
 mod documents;

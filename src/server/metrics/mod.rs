@@ -25,7 +25,7 @@ use crate::{
     logging,
     metrics::Format,
     probe::ProbeReport,
-    server::web_config::AccessControl,
+    server::{connections::ConnectionMetrics, web_config::AccessControl},
     version,
 };
 
@@ -40,6 +40,7 @@ pub(super) struct ExporterMetrics {
     unknown_modules: IntCounter,
     loops: IntCounter,
     dropped_log_lines: IntCounter,
+    pub(super) connections: ConnectionMetrics,
     probes: IntCounterVec,
     failures: IntCounterVec,
     durations: HistogramVec,
@@ -101,6 +102,7 @@ impl ExporterMetrics {
                     "Number of log lines that were dropped because stderr did not accept them.",
                 )?,
             )?,
+            connections: ConnectionMetrics::register(&registry)?,
             probes: register(
                 &registry,
                 IntCounterVec::new(

@@ -1,8 +1,7 @@
 //! TLS handshake of the listener.
 
-use std::{io, pin::pin, time::Duration};
+use std::{future::poll_fn, io, time::Duration};
 
-use futures_util::future::{Either, select};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -10,7 +9,7 @@ use tokio::{
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
-use crate::server::web_config::AccessControl;
+use crate::server::{connections::Connection, web_config::AccessControl};
 
 /// Timeout of a handshake.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -28,13 +27,17 @@ const MAX_DISCARDED: u64 = 64 << 10;
 /// Performs the handshake with the active TLS settings.
 pub(in crate::server) async fn accept(
     stream: TcpStream,
+    connection: &Connection,
     access_control: &AccessControl,
 ) -> io::Result<TlsStream<TcpStream>> {
-    match select(pin!(handshake(stream, access_control)), pin!(sleep(TIMEOUT))).await {
-        Either::Left((result, _)) => result,
-        Either::Right(_) => {
+    tokio::select! {
+        result = handshake(stream, access_control) => result,
+        () = sleep(TIMEOUT) => {
             let message = format!("TLS handshake timeout after {} s", TIMEOUT.as_secs());
             Err(io::Error::new(io::ErrorKind::TimedOut, message))
+        }
+        () = poll_fn(|context| connection.poll_closing(context)) => {
+            Err(io::Error::other("connection closed during the TLS handshake: too many others"))
         }
     }
 }

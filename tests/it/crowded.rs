@@ -1,0 +1,145 @@
+//! More connections than the exporter has file descriptors for.
+
+use std::{
+    fs,
+    io::{Read as _, Write as _},
+    net::{IpAddr, SocketAddr, TcpListener, TcpStream},
+    process::{Child, Command, Stdio},
+};
+
+use socket2::{Domain, Socket, Type};
+
+use crate::{
+    harness::{Answer, PATIENCE, connect, eventually, probe_path, request},
+    running::{BINARY, lines_of},
+};
+
+const MODULES: &str = r"
+modules:
+  silent: {prober: tcp, timeout: 90s, tcp: {query_response: [{expect: never}]}}
+";
+
+/// Number of file descriptors of the exporter: enough for 50 connections.
+const DESCRIPTORS: usize = 200;
+
+/// An exporter with few file descriptors.
+struct Small {
+    address: SocketAddr,
+    child: Child,
+    _folder: tempfile::TempDir,
+}
+
+impl Small {
+    fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("blackbox.yml"), MODULES).unwrap();
+        let script =
+            format!("ulimit -n {DESCRIPTORS} && exec {BINARY} --web.listen-address=127.0.0.1:0");
+        let mut child = Command::new("sh")
+            .args(["-c", &script])
+            .current_dir(folder.path())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let log = lines_of(child.stderr.take().unwrap());
+        let line = loop {
+            let line = log.recv_timeout(PATIENCE).unwrap();
+            if line.contains("TLS is disabled") {
+                break line;
+            }
+        };
+        let start = line.find("127.0.0.1:").unwrap();
+        let address = line[start..].parse().unwrap();
+        // Lines that follow are discarded.
+        std::thread::spawn(move || log.iter().for_each(drop));
+        Self { address, child, _folder: folder }
+    }
+
+    /// Requests that succeed on new connections.
+    fn serves(&self) {
+        for path in ["/metrics", "/-/healthy", "/"] {
+            assert_eq!(request(self.address, "GET", path, &[]).status, 200, "{path}");
+        }
+    }
+
+    fn descriptors(&self) -> usize {
+        fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap().count()
+    }
+}
+
+impl Drop for Small {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+/// A connection from a loopback address of one's own.
+fn connect_from(last: u8, address: SocketAddr) -> TcpStream {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.bind(&SocketAddr::new(IpAddr::from([127, 0, 0, last]), 0).into()).unwrap();
+    socket.connect_timeout(&address.into(), PATIENCE).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    socket.into()
+}
+
+const REQUEST: &[u8] = b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n";
+
+/// Sends a request and reads the response. Returns false if the connection is closed.
+fn is_served(mut stream: &TcpStream) -> bool {
+    let mut response = [0; 4096];
+    let sent = stream.write_all(REQUEST).and_then(|()| stream.read(&mut response));
+    sent.is_ok_and(|length| response[..length].starts_with(b"HTTP/1.1 200 "))
+}
+
+#[test]
+fn idle_connections_give_way_to_new_ones() {
+    let exporter = Small::start();
+    for bytes in [REQUEST, b"", b"GET / HT", b"GET / HTTP/1.1\r\nHost: x\r\n\r\nG"] {
+        let open = |_| {
+            let mut stream = connect(exporter.address);
+            stream.write_all(bytes).unwrap();
+            stream
+        };
+        let idle: Vec<_> = (0..300).map(open).collect();
+        exporter.serves();
+        eventually("descriptors are free", || exporter.descriptors() < DESCRIPTORS / 2);
+        let closed = "probe_exporter_connections_dropped_total{cause=\"idle\"}";
+        let metrics = request(exporter.address, "GET", "/metrics", &[]).metrics();
+        assert!(metrics.value(closed).unwrap() >= 200.0);
+        drop(idle);
+    }
+}
+
+#[test]
+fn the_oldest_connection_of_the_busiest_client_is_closed() {
+    let exporter = Small::start();
+    let scraper = connect_from(2, exporter.address);
+    assert!(is_served(&scraper));
+    let crowd: Vec<_> = (0..100).map(|_| connect_from(1, exporter.address)).collect();
+    assert!(is_served(crowd.last().unwrap()), "the youngest one is kept");
+    assert!(is_served(&scraper), "another client is not affected");
+    assert!(!is_served(&crowd[0]));
+}
+
+#[test]
+fn a_client_with_many_running_requests_leaves_room_for_others() {
+    let exporter = Small::start();
+    let target = TcpListener::bind("127.0.0.1:0").unwrap();
+    let path = probe_path("silent", &target.local_addr().unwrap().to_string());
+    let probe = |_| {
+        let mut stream = connect_from(1, exporter.address);
+        stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").as_bytes()).unwrap();
+        stream
+    };
+    let probes: Vec<_> = (0..100).map(probe).collect();
+    let mut scraper = connect_from(2, exporter.address);
+    scraper.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+    let mut bytes = Vec::new();
+    scraper.read_to_end(&mut bytes).unwrap();
+    let metrics = Answer::parse(&bytes).metrics();
+    let refused = "probe_exporter_connections_dropped_total{cause=\"client_limit\"}";
+    assert!(metrics.value(refused).unwrap() > 0.0);
+    assert!(metrics.value("probe_exporter_probes_in_flight").unwrap() > 10.0, "none is cut off");
+    drop(probes);
+}
