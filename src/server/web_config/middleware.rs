@@ -15,6 +15,7 @@ use actix_web::{
 };
 
 use crate::server::{
+    connections::ClientNetwork,
     response,
     web_config::{AccessControl, basic_auth::AuthResult},
 };
@@ -37,7 +38,8 @@ pub(in crate::server) async fn admit(
     } else {
         let authorization = request.headers().get(header::AUTHORIZATION);
         let authorization = authorization.and_then(|value| value.to_str().ok());
-        access_control.authenticator.check(&rules.users, authorization).await
+        let client = ClientNetwork::of(request.peer_addr());
+        access_control.authenticator.check(&rules.users, client, authorization).await
     };
     let answered = match login {
         AuthResult::Granted => next.call(request).await.map(ServiceResponse::map_into_boxed_body),

@@ -6,6 +6,7 @@
 mod basic_auth;
 mod client_certificates;
 mod handshake;
+mod login_queue;
 mod middleware;
 mod rate_limit;
 mod rules;

@@ -3,6 +3,7 @@
 mod changes;
 mod clients;
 mod files;
+mod logins;
 mod requests;
 
 use std::{
