@@ -4,6 +4,7 @@
 //! above it; `crates/source-checks` verifies this. `ARCHITECTURE.md` describes each layer.
 //!
 //! Vocabulary:
+//! - [`scheduling`]: the share of CPU time that each task gets on a thread.
 //! - [`metrics`]: the metrics of a probe as plain data, and their text formats.
 //! - [`blocking`]: threads for calls that can block without an end.
 //! - [`settings`]: values and sections of the configuration that several modules share. A value
@@ -34,6 +35,7 @@ pub mod metrics;
 pub mod net;
 pub mod probe;
 pub mod probers;
+pub mod scheduling;
 pub mod server;
 pub mod settings;
 pub mod version;

@@ -34,6 +34,7 @@ use crate::{
         tls, wire,
     },
     probers::{Measurements as _, Prober, Target, query_response},
+    scheduling::poll_times::section,
     settings::{redact, secret::HIDDEN},
 };
 
@@ -109,8 +110,9 @@ async fn run_prober<P: Prober>(
         failure.message = format!("{}: {wait}", failure.message);
     }
     let mut metrics = MetricSet::with_capacity(INITIAL_SAMPLES);
-    measurements.export(&mut metrics);
-    let hops = report::hops(measurements.findings(), context.attempts.take(), start);
+    section("metrics", || measurements.export(&mut metrics));
+    let hops =
+        section("hops", || report::hops(measurements.findings(), context.attempts.take(), start));
     if let Err(failure) = &mut verdict
         && failure.reason == Reason::Timeout
     {
@@ -130,8 +132,8 @@ async fn run_prober<P: Prober>(
         ),
     }
     let known = module.secrets().iter().map(|secret| (secret.clone(), HIDDEN.to_owned()));
-    let redactor = context.secrets.take(known);
-    ProbeReport {
+    let redactor = section("secrets", || context.secrets.take(known));
+    let report = ProbeReport {
         module_name,
         module,
         target: redact::url(&target.name).into_owned(),
@@ -145,9 +147,8 @@ async fn run_prober<P: Prober>(
         hops,
         metrics,
         log: context.log.take(),
-    }
-    .with_own_metrics()
-    .without_secrets(&redactor)
+    };
+    section("redaction", || report.with_own_metrics().without_secrets(&redactor))
 }
 
 /// Runs the prober until it finishes, panics, times out or the client disconnects.

@@ -17,6 +17,7 @@ use crate::{
     metrics::Format,
     net::resolve::Resolver,
     probe::{self, FailureLog, History, ProbeReport, ProbeRequest, history::HistoryEntry},
+    scheduling::poll_times::{self, section},
     server::{
         external_url::{ExternalUrl, RoutePrefix},
         metrics::ExporterMetrics,
@@ -118,14 +119,17 @@ impl Exporter {
     pub(super) async fn probe(self: Arc<Self>, request: ProbeRequest) -> Option<HistoryEntry> {
         // Nothing is ever sent: the channel closes when this future is dropped.
         let (client, client_gone) = oneshot::channel::<Infallible>();
-        let task = actix_web::rt::spawn(async move {
+        let module = &request.module;
+        let name =
+            poll_times::name(|| format!("probe {} {}", request.module_name, module.prober_name()));
+        let probe = poll_times::watch(name, async move {
             let in_flight = self.metrics.in_flight();
             let resolver = Arc::clone(&self.resolver);
             let report = probe::run_until(request, resolver, client_gone.map(|_| ())).await;
             drop(in_flight);
             self.record(report)
         });
-        let entry = task.await.ok();
+        let entry = actix_web::rt::spawn(probe).await.ok();
         drop(client);
         entry
     }
@@ -135,12 +139,19 @@ impl Exporter {
         let report = Arc::new(report);
         self.metrics.count_probe(&report);
         if let Some(min_level) = self.settings.probe_log {
-            logging::copy_probe_log(&report.log, min_level, &report.module_name, &report.target);
+            section("probe log", || {
+                logging::copy_probe_log(
+                    &report.log,
+                    min_level,
+                    &report.module_name,
+                    &report.target,
+                );
+            });
         }
         if let Some(log) = &self.failure_log {
-            log.log(&report);
+            section("failure log", || log.log(&report));
         }
-        let id = self.history.record(Arc::clone(&report));
+        let id = section("history", || self.history.record(Arc::clone(&report)));
         HistoryEntry { id, report }
     }
 

@@ -28,7 +28,9 @@ use std::{
 
 use actix_http::{Extensions, HttpService, error::DispatchError};
 use actix_server::Server;
-use actix_service::{Service as _, ServiceFactory, ServiceFactoryExt as _, fn_service, map_config};
+use actix_service::{
+    Service as _, ServiceFactory, ServiceFactoryExt as _, apply_fn_factory, fn_service, map_config,
+};
 use actix_web::{
     App,
     dev::{AppConfig, ServiceRequest},
@@ -56,6 +58,7 @@ use self::{
     pipelining::{HEAD_TIMEOUT, OneRequestAtATime},
     web_config::admit,
 };
+use crate::scheduling::poll_times;
 
 /// A running HTTP server.
 pub struct WebServer {
@@ -245,5 +248,9 @@ fn requests<S: AsyncRead + AsyncWrite + Unpin + 'static>(
         })
         .on_connect_ext(share_connection)
         .h1(map_config(application, |()| AppConfig::default()));
+    let service = apply_fn_factory(service, |connection, service| {
+        let name = poll_times::name(|| "connection of a client".to_owned());
+        poll_times::watch(name, service.call(connection))
+    });
     service.map_err(move |error| count_error(&metrics, error))
 }

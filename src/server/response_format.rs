@@ -10,6 +10,7 @@ use actix_web::{
 use crate::{
     diagnostics::logfmt::visible,
     probe::{ProbeReport, Query, history::HistoryEntry},
+    scheduling::poll_times::section,
     server::{
         content_negotiation::OpenMetrics, exporter::Exporter, pages, pages::ReportPage, response,
     },
@@ -84,7 +85,7 @@ impl ResponseFormat {
         entry: &HistoryEntry,
     ) -> HttpResponse {
         let report = &entry.report;
-        match self {
+        section("rendering", || match self {
             Self::Metrics => {
                 let form = response::exposition(request, OpenMetrics::IfNothingElse);
                 let text = report.metrics.render_as(form.format, form.escaping);
@@ -97,7 +98,7 @@ impl ResponseFormat {
                 pages::report(request, &ReportPage { entry, is_kept })
             }
             Self::Health => health(report),
-        }
+        })
     }
 }
 

@@ -23,6 +23,7 @@ use crate::{
         tls::{Handshake, QuicTls, TlsClient, TlsSession},
         wire::{Arrival, Event, Lap, Timestamp, WireClock, WireDatagram},
     },
+    scheduling::poll_times::section,
 };
 
 /// A QUIC connection. Dropping it closes the connection.
@@ -275,7 +276,8 @@ impl QuicConnection {
             let datagram = self.buffer.get_mut(..arrival.length).unwrap_or_default();
             // QUIC has no empty datagrams.
             if !datagram.is_empty()
-                && let Err(error) = self.engine.recv(datagram, self.addresses)
+                && let Err(error) =
+                    section("QUIC datagram", || self.engine.recv(datagram, self.addresses))
             {
                 self.note_broken(error);
             }

@@ -12,6 +12,7 @@ use std::{
 use crate::{
     diagnostics::{humanize::count, log::Quoted},
     net::tls::session::TlsSession,
+    scheduling::poll_times::section,
 };
 
 /// The progress of a handshake, shared by the stream below TLS and the probe.
@@ -55,7 +56,7 @@ impl HandshakeProgress {
         mut handshake: impl FnMut(&mut task::Context<'_>) -> Poll<T>,
     ) -> T {
         poll_fn(|task| {
-            let done = handshake(task);
+            let done = section("step of the handshake", || handshake(task));
             if seen.is_none() {
                 *seen = verdict.lock().unwrap_or_else(PoisonError::into_inner).take();
                 if seen.is_some() {

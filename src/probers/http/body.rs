@@ -10,6 +10,7 @@ use crate::{
         decoder::{DecodeError, Decoder},
         settings::HttpProber,
     },
+    scheduling::poll_times::section,
 };
 
 /// Collector of a body that arrives piece by piece.
@@ -136,7 +137,7 @@ impl Collector {
         deadline: Instant,
     ) -> (Self, Result<Option<Bytes>, BodyError>) {
         if !self.is_long {
-            let fed = self.decode(&mut piece, MAX_INLINE, deadline);
+            let fed = section("decoding", || self.decode(&mut piece, MAX_INLINE, deadline));
             return self.fed(piece, fed);
         }
         let limit = self.tally.limit;

@@ -27,6 +27,7 @@ use crate::{
         },
         run_blocking,
     },
+    scheduling::poll_times::section,
 };
 
 /// Reads the body of the final response, and makes all checks.
@@ -222,7 +223,7 @@ async fn match_patterns(
     let unwanted = &prober.fail_if_body_matches_regexp;
     let wanted = &prober.fail_if_body_not_matches_regexp;
     if body.len() <= MAX_INLINE {
-        return Ok(checks::body(unwanted, wanted, body));
+        return Ok(section("patterns of the body", || checks::body(unwanted, wanted, body)));
     }
     let (unwanted, wanted, body) = (unwanted.clone(), wanted.clone(), Arc::clone(body));
     run_blocking(move || Ok(checks::body(&unwanted, &wanted, &body))).await

@@ -15,6 +15,7 @@ use super::{
 use crate::{
     diagnostics::{Check, Failure, Reason, Stage, log::Excerpt},
     net::Context,
+    scheduling::poll_times::section,
     settings::{bytes::Bytes, regexp::Captures},
 };
 
@@ -135,7 +136,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Dialogue<'_, S> {
                 let excerpt = step.shown(&excerpt);
                 step.hide(self.context, &line);
                 self.context.log.debug("Read line", &[("line", excerpt)]);
-                let captures = pattern.captures(&line);
+                let captures = section("pattern of a line", || pattern.captures(&line));
                 if let Some(captures) = &captures {
                     let fields = [("regexp", regexp), ("line", excerpt)];
                     self.context.log.debug("Regexp matched", &fields);

@@ -27,6 +27,7 @@ use crate::{
         run_blocking,
         websocket::{bounded::Bounded, progress::Progress},
     },
+    scheduling::poll_times::section,
     settings::regexp::Regexp,
 };
 
@@ -99,7 +100,7 @@ impl<'w> Websocket<'w> {
             self.context.enter(Stage::Check);
             self.progress.note_message(step, &message);
             send = if message.len() <= MAX_INLINE {
-                response(step, pattern, &message)
+                section("pattern of a message", || response(step, pattern, &message))
             } else {
                 let (step, pattern) = (step.clone(), pattern.clone());
                 run_blocking(move || response(&step, &pattern, &message)).await

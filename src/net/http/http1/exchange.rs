@@ -31,6 +31,7 @@ use crate::{
         },
         wire::WireClock,
     },
+    scheduling::poll_times::section,
 };
 
 /// A request that was sent, or is being sent, and the rest of its response.
@@ -164,7 +165,7 @@ impl Http1 {
     async fn final_head(&mut self) -> Result<Head, ExchangeError> {
         let mut reader = HeadReader::default();
         loop {
-            match reader.take(&mut self.read_buffer)? {
+            match section("head of HTTP/1", || reader.take(&mut self.read_buffer))? {
                 Found::Head(head) if !head.is_interim() => return Ok(head),
                 Found::Head(_) => {
                     if self.watch.note_interim() > MAX_INTERIM {

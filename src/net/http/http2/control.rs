@@ -14,10 +14,13 @@ use super::{
     hpack::{Decoder, HpackError},
     request::{DEFAULT_WINDOW, INITIAL_WINDOW_SIZE},
 };
-use crate::net::http::{
-    error::ExchangeError,
-    fields::FieldSection,
-    limits::{MAX_HEAD, READ_AHEAD},
+use crate::{
+    net::http::{
+        error::ExchangeError,
+        fields::FieldSection,
+        limits::{MAX_HEAD, READ_AHEAD},
+    },
+    scheduling::poll_times::section,
 };
 
 /// Maximum size of a window in bytes (RFC 9113, section 6.9.1).
@@ -172,7 +175,7 @@ impl Control {
         let fragment = payload.slice(skipped..end);
         let ends = header.has(END_STREAM);
         if header.has(END_HEADERS) {
-            return section(header.stream, ends, fragment, decoder);
+            return field_section(header.stream, ends, fragment, decoder);
         }
         let size = HEADER_SIZE + fragment.len();
         let fragments = BytesMut::from(fragment);
@@ -198,7 +201,7 @@ impl Control {
         block.fragments.extend_from_slice(fragment);
         if header.has(END_HEADERS) {
             let Block { stream, ends, fragments, .. } = block;
-            return section(stream, ends, fragments.freeze(), decoder);
+            return field_section(stream, ends, fragments.freeze(), decoder);
         }
         self.block = Some(block);
         Ok(None)
@@ -264,19 +267,19 @@ impl Control {
 }
 
 /// Decodes a header block. One of another stream is decoded too, since blocks share a table.
-fn section(
+fn field_section(
     stream: u32,
     ends: bool,
     block: Bytes,
     decoder: &mut Decoder,
 ) -> Result<Option<Event>, ExchangeError> {
     if stream != STREAM {
-        decoder.decode(block, |_, _| Ok::<_, HpackError>(()))?;
+        section("HPACK", || decoder.decode(block, |_, _| Ok::<_, HpackError>(())))?;
         return Ok(None);
     }
-    let mut section = FieldSection::default();
-    decoder.decode(block, |name, value| section.push(&name, value))?;
-    Ok(Some(Event::Section { section, ends }))
+    let mut fields = FieldSection::default();
+    section("HPACK", || decoder.decode(block, |name, value| fields.push(&name, value)))?;
+    Ok(Some(Event::Section { section: fields, ends }))
 }
 
 fn ping(header: FrameHeader, payload: &[u8], out: &mut BytesMut) -> Result<(), ExchangeError> {

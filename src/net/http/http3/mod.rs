@@ -21,16 +21,19 @@ use self::{
     streams::{CONTROL, PeerStreams},
     upload::Upload,
 };
-use crate::net::{
-    http::{
-        RequestBody,
-        content_length::ContentLength,
-        error::ExchangeError,
-        fields::{FieldSection, FramedHead},
-        limits::MAX_HEAD,
-        stream_watch::StreamWatch,
+use crate::{
+    net::{
+        http::{
+            RequestBody,
+            content_length::ContentLength,
+            error::ExchangeError,
+            fields::{FieldSection, FramedHead},
+            limits::MAX_HEAD,
+            stream_watch::StreamWatch,
+        },
+        quic::QuicConnection,
     },
-    quic::QuicConnection,
+    scheduling::poll_times::section,
 };
 
 /// The streams that a client opens first: that of its request, and that about the connection.
@@ -131,7 +134,7 @@ impl Http3 {
                     continue;
                 }
             };
-            let section = decode(&block)?;
+            let section = section("QPACK", || decode(&block))?;
             self.interim_size += section.size();
             let head = section.into_head()?;
             if !head.status.is_informational() {
@@ -224,7 +227,7 @@ impl Http3 {
             }
             Some(Part::Data(payload)) => Ok(Some(payload)),
             Some(Part::Whole(_, block)) => {
-                let trailers = decode(&block)?.into_trailers();
+                let trailers = section("QPACK", || decode(&block))?.into_trailers();
                 self.trailers = Some(trailers?);
                 Ok(Some(BytesMut::new()))
             }

@@ -1,0 +1,6 @@
+//! The share of CPU time that each task gets on a thread.
+//!
+//! A thread serves scrapers and runs their probes, so that long work for one target delays all
+//! others.
+
+pub mod poll_times;
