@@ -34,7 +34,7 @@ use crate::{
         tls, wire,
     },
     probers::{Measurements as _, Prober, Target, query_response},
-    scheduling::poll_times::section,
+    scheduling::{poll_times::section, turn},
     settings::{redact, secret::HIDDEN},
 };
 
@@ -162,6 +162,7 @@ async fn run_until_deadline<P: Prober>(
 ) -> Result<(), Failure> {
     let probe =
         AssertUnwindSafe(run_with_retry(prober, context, target, measurements)).catch_unwind();
+    let probe = turn::in_turns(probe);
     #[expect(clippy::disallowed_methods, reason = "the one place that holds the deadline")]
     let verdict = pin!(tokio::time::timeout_at(context.deadline, probe));
     // The client is polled first: a probe that never pauses would use up the task's budget before

@@ -4,3 +4,4 @@
 //! others.
 
 pub mod poll_times;
+pub mod turn;

@@ -23,7 +23,7 @@ use crate::{
         tls::{Handshake, QuicTls, TlsClient, TlsSession},
         wire::{Arrival, Event, Lap, Timestamp, WireClock, WireDatagram},
     },
-    scheduling::poll_times::section,
+    scheduling::{poll_times::section, turn},
 };
 
 /// A QUIC connection. Dropping it closes the connection.
@@ -194,6 +194,7 @@ impl QuicConnection {
 
     async fn step_on(&mut self, seen: Option<&TlsSession>) -> Result<(), Failure> {
         consume_budget().await;
+        turn::proceed().await;
         if self.burst > 0 && self.burst < MAX_BURST && !self.is_over() {
             match self.socket.try_event(&mut self.buffer) {
                 Ok(Some(event)) => return self.receive(Ok(event)),

@@ -27,6 +27,7 @@ use super::{
 use crate::{
     diagnostics::{Call, Cause, Reason},
     net::{connect::open, wire::IpVersion},
+    scheduling::turn,
 };
 
 /// A name server.
@@ -209,6 +210,7 @@ impl Exchange<'_> {
     ) -> Result<Answer, ServerError> {
         let mut buffer = vec![0; MAX_DATAGRAM];
         loop {
+            turn::proceed().await;
             let length = socket
                 .async_io(Interest::READABLE | Interest::ERROR, |mut socket| {
                     socket.read(&mut buffer)

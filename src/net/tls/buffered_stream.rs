@@ -9,7 +9,10 @@ use std::{
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::net::tls::{handshake_progress::HandshakeProgress, records::Records};
+use crate::{
+    net::tls::{handshake_progress::HandshakeProgress, records::Records},
+    scheduling::turn,
+};
 
 /// A stream with a read buffer, since BoringSSL reads each record in two parts: the header of five
 /// bytes, and the rest.
@@ -84,6 +87,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for BufferedStream<S> {
             return Poll::Ready(Ok(()));
         }
         if self.buffered.is_empty() {
+            ready!(turn::poll_proceed(context));
             if buffer.remaining() >= BUFFER_SIZE {
                 let before = buffer.filled().len();
                 ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;

@@ -21,6 +21,7 @@ use crate::{
         tls::{Handshake, TlsClient},
         wire::{Event, WireClock},
     },
+    scheduling::turn,
 };
 
 /// Maximum size of a received datagram in bytes. It is the limit of a response without EDNS (RFC
@@ -57,6 +58,7 @@ impl Query<'_> {
         let ignored = AtomicU32::new(0);
         let _waiting = context.waiting_for(|| self.no_datagram(ignored.load(Ordering::Relaxed)));
         loop {
+            turn::proceed().await;
             let arrival = match socket.event(&mut buffer).await {
                 Ok(Event::Arrival(arrival)) => arrival,
                 Ok(Event::Undelivered(error)) => {
@@ -210,6 +212,7 @@ impl Receiving<'_> {
             if missing == 0 {
                 return Ok(self.bytes.split_off(PREFIX));
             }
+            turn::proceed().await;
             self.bytes.reserve(missing.min(READ_AHEAD));
             let limit = u64::try_from(missing).unwrap_or_default();
             let read = (&mut *stream).take(limit).read_buf(&mut self.bytes).await;

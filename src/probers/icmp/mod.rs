@@ -24,6 +24,7 @@ use crate::{
         wire::{Arrival, Event, IpVersion},
     },
     probers::{Prober, Target, icmp::socket::IcmpSocket},
+    scheduling::turn,
 };
 
 pub use measurements::{IcmpMeasurements, IcmpPhase, METRICS};
@@ -103,6 +104,7 @@ async fn wait_for_reply(
     let ignored = Ignored::default();
     let _waiting = context.waiting_for(|| format!("no echo reply from {target}{ignored}"));
     loop {
+        turn::proceed().await;
         match socket.datagrams.event(&mut buffer).await {
             Ok(Event::Arrival(arrival)) => {
                 let packet = buffer.get(..arrival.length).unwrap_or_default();

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     diagnostics::{Check, Failure, Reason, Stage, log::Excerpt},
     net::Context,
-    scheduling::poll_times::section,
+    scheduling::{poll_times::section, turn},
     settings::{bytes::Bytes, regexp::Captures},
 };
 
@@ -173,6 +173,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Dialogue<'_, S> {
         self.progress.doing = Doing::AwaitingLine;
         // One read may contain many short lines. This lets other tasks run between them.
         consume_budget().await;
+        turn::proceed().await;
         loop {
             let line = self.read_buffer.take_line().map_err(|error| {
                 self.failure(Stage::Response, Reason::TooLarge, &error.to_string())
@@ -240,6 +241,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Dialogue<'_, S> {
                 format!("the peer sent more than {MAX_RECEIVED} bytes, the limit of a dialogue");
             return Err(self.failure(Stage::Response, Reason::TooLarge, &what));
         };
+        turn::proceed().await;
         self.read_buffer.bytes.reserve(READ_AHEAD);
         let mut buffer = (&mut self.read_buffer.bytes).limit(READ_AHEAD.min(allowed));
         let length = self.stream.read_buf(&mut buffer).await.map_err(|error| {

@@ -8,7 +8,10 @@ use std::{
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::diagnostics::{Failure, Reason, Stage};
+use crate::{
+    diagnostics::{Failure, Reason, Stage},
+    scheduling::turn,
+};
 
 /// A connection whose reads fail after a number of bytes. The limit applies to the transport,
 /// because the WebSocket library does not report the bytes of empty frames.
@@ -36,6 +39,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Bounded<S> {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        ready!(turn::poll_proceed(context));
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
         self.received = self.received.saturating_add(buffer.filled().len() - before);

@@ -27,7 +27,7 @@ use crate::{
         run_blocking,
         websocket::{bounded::Bounded, progress::Progress},
     },
-    scheduling::poll_times::section,
+    scheduling::{poll_times::section, turn},
     settings::regexp::Regexp,
 };
 
@@ -131,6 +131,7 @@ impl<'w> Websocket<'w> {
         loop {
             // One read may contain many small frames. This lets other tasks run between them.
             consume_budget().await;
+            turn::proceed().await;
             match self.socket.next().await {
                 Some(Ok(Message::Text(text))) => return Ok(text.into()),
                 Some(Ok(Message::Binary(bytes))) => return Ok(bytes),

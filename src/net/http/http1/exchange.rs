@@ -5,7 +5,7 @@ use std::{
     future::poll_fn,
     io, mem,
     pin::{Pin, pin},
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use bytes::{BufMut, Bytes, BytesMut};
@@ -31,7 +31,7 @@ use crate::{
         },
         wire::WireClock,
     },
-    scheduling::poll_times::section,
+    scheduling::{poll_times::section, turn},
 };
 
 /// A request that was sent, or is being sent, and the rest of its response.
@@ -114,6 +114,7 @@ impl Http1 {
         loop {
             // One read may contain very many small pieces, and other tasks need CPU time.
             consume_budget().await;
+            turn::proceed().await;
             if let Some(piece) = self.body.take(&mut self.read_buffer)? {
                 return Ok(Some(piece));
             }
@@ -144,6 +145,7 @@ impl Http1 {
             consume_budget().await;
             let room = usize::try_from(rest).unwrap_or(usize::MAX).min(MAX_DIRECT_ROOM);
             let reading = |context: &mut Context<'_>| {
+                ready!(turn::poll_proceed(context));
                 self.poll_read_into(context, &mut (&mut *buffer).limit(room))
             };
             let length = poll_fn(reading).await?;
@@ -197,7 +199,11 @@ impl Http1 {
 
     /// Reads more, and sends what is left of the request meanwhile.
     async fn read(&mut self) -> Result<(), ExchangeError> {
-        poll_fn(|context| self.poll_read(context)).await
+        poll_fn(|context| {
+            ready!(turn::poll_proceed(context));
+            self.poll_read(context)
+        })
+        .await
     }
 
     /// Reads the bytes that have arrived, as far as an error message needs them.

@@ -31,17 +31,20 @@ use self::{
     upload::Upload,
     wire::Wire,
 };
-use crate::net::{
-    http::{
-        RequestBody,
-        content_length::ContentLength,
-        error::ExchangeError,
-        fields::{FieldSection, FramedHead},
-        limits::MAX_HEAD,
-        stream_watch::StreamWatch,
-        transport::Transport,
+use crate::{
+    net::{
+        http::{
+            RequestBody,
+            content_length::ContentLength,
+            error::ExchangeError,
+            fields::{FieldSection, FramedHead},
+            limits::MAX_HEAD,
+            stream_watch::StreamWatch,
+            transport::Transport,
+        },
+        wire::WireClock,
     },
-    wire::WireClock,
+    scheduling::turn,
 };
 
 /// Size from which a piece of the body is handed on, in bytes.
@@ -296,6 +299,7 @@ impl Http2 {
         if self.wire.is_congested() {
             return Poll::Pending;
         }
+        ready!(turn::poll_proceed(context));
         let read = self.wire.poll_read(context, &mut self.frames.buffer);
         if read.is_pending() {
             // What is about the connection is sent when there is nothing to read: what is read after
