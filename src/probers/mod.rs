@@ -12,7 +12,7 @@ pub mod tcp;
 pub mod unix;
 pub mod websocket;
 
-use std::{future::Future, time::Duration};
+use std::{borrow::Borrow, future::Future, time::Duration};
 
 pub use findings::{Findings, GroupedSpan, Hop};
 
@@ -20,8 +20,13 @@ use crate::{
     diagnostics::{Failure, Reason, Stage},
     metrics::Export,
     net::Context,
+    scheduling::{
+        pace,
+        pool::{self, PoolError},
+    },
     settings::{
         explain::Explanation,
+        regexp::Regexp,
         rule::{RuleError, Warning},
     },
 };
@@ -117,15 +122,27 @@ pub trait ProberSettings {
 /// in [`run_blocking`].
 const MAX_INLINE: usize = 64 << 10;
 
-/// Runs CPU-heavy work on the blocking pool, so that it does not delay other probes.
+/// Returns whether to match a text of `length` bytes on the current thread.
+fn is_quick(patterns: impl IntoIterator<Item = impl Borrow<Regexp>>, length: usize) -> bool {
+    let times = patterns.into_iter().map(|pattern| pattern.borrow().expected_time(length));
+    length <= MAX_INLINE && times.fold(Duration::ZERO, Duration::saturating_add) <= pace::MAX_INLINE
+}
+
+/// Runs work that needs much CPU time on the threads for such work, so that it does not delay other
+/// probes.
 async fn run_blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
 ) -> Result<T, Failure> {
-    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| {
-        Err(Failure::new(
-            Stage::Check,
-            Reason::Internal,
-            format!("internal error in a check: {error}"),
-        ))
+    pool::run(work).await.unwrap_or_else(|error| {
+        let message = format!("internal error in a check: {error}");
+        Err(Failure::new(Stage::Check, reason_of(&error), message))
     })
+}
+
+/// Returns the reason why work was not done.
+fn reason_of(error: &PoolError) -> Reason {
+    match error {
+        PoolError::NoThread(_) => Reason::OutOfResources,
+        PoolError::Panicked => Reason::Internal,
+    }
 }

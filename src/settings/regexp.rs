@@ -1,38 +1,84 @@
 //! Regular expressions in Go's syntax (see the crate `go_regexp`).
 
-use std::{fmt, ops::Deref};
+use std::{fmt, ops::Deref, sync::Arc, time::Duration};
 
 pub use go_regexp::{Captures, Error, Subject};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+use crate::scheduling::pace::Pace;
+
 /// A regular expression of a configuration file.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Regexp(go_regexp::Regexp);
+#[derive(Clone)]
+pub struct Regexp {
+    regexp: go_regexp::Regexp,
+    /// The time of matches, shared by clones.
+    pace: Arc<Pace>,
+}
 
 impl Regexp {
     /// Parses `pattern`. The error has Go's wording.
     pub fn new(pattern: &str) -> Result<Self, Error> {
-        go_regexp::Regexp::new(pattern).map(Self)
+        Ok(Self { regexp: go_regexp::Regexp::new(pattern)?, pace: Arc::default() })
+    }
+
+    /// Returns the time that a match with `length` bytes is expected to take; without an end before
+    /// the first match, which compiles the pattern.
+    #[must_use]
+    pub fn expected_time(&self, length: usize) -> Duration {
+        if self.regexp.is_compiled() { self.pace.expected(length) } else { Duration::MAX }
+    }
+
+    /// Returns whether the pattern matches anywhere in `haystack`.
+    #[must_use]
+    pub fn is_match(&self, haystack: &[u8]) -> bool {
+        self.measure(haystack, |regexp| regexp.is_match(haystack))
+    }
+
+    /// Returns the first match in `haystack` with its capture groups.
+    #[must_use]
+    pub fn captures<'h>(&'h self, haystack: &'h [u8]) -> Option<Captures<'h>> {
+        self.measure(haystack, |regexp| regexp.captures(haystack))
+    }
+
+    fn measure<'h, T>(
+        &'h self,
+        haystack: &[u8],
+        work: impl FnOnce(&'h go_regexp::Regexp) -> T,
+    ) -> T {
+        // The first match compiles the pattern, which says nothing about the next one.
+        if self.regexp.is_compiled() {
+            self.pace.measure(haystack.len(), || work(&self.regexp))
+        } else {
+            work(&self.regexp)
+        }
     }
 }
+
+impl PartialEq for Regexp {
+    fn eq(&self, other: &Self) -> bool {
+        self.regexp == other.regexp
+    }
+}
+
+impl Eq for Regexp {}
 
 impl Deref for Regexp {
     type Target = go_regexp::Regexp;
 
     fn deref(&self) -> &Self::Target {
-        &self.0
+        &self.regexp
     }
 }
 
 impl fmt::Debug for Regexp {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.0, formatter)
+        fmt::Debug::fmt(&self.regexp, formatter)
     }
 }
 
 impl fmt::Display for Regexp {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.0, formatter)
+        fmt::Display::fmt(&self.regexp, formatter)
     }
 }
 

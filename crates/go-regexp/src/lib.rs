@@ -133,6 +133,12 @@ impl Regexp {
         &self.shared.pattern
     }
 
+    /// Returns true if the pattern is compiled, so that its next use takes only the time of the match.
+    #[must_use]
+    pub fn is_compiled(&self) -> bool {
+        self.shared.regex.get().is_some()
+    }
+
     /// Returns true if the pattern matches anywhere in `haystack`.
     #[must_use]
     pub fn is_match(&self, haystack: &[u8]) -> bool {

@@ -1,16 +1,21 @@
 //! The body of the final response: decompressed, counted, and kept as far as a check needs it.
 
+use std::time::Duration;
+
 use bytes::{Buf, Bytes};
 use tokio::time::Instant;
 
 use crate::{
     diagnostics::{Failure, Reason, Stage},
-    probers::http::{
-        buffers,
-        decoder::{DecodeError, Decoder},
-        settings::HttpProber,
+    probers::{
+        http::{
+            buffers,
+            decoder::{DecodeError, Decoder},
+            settings::HttpProber,
+        },
+        reason_of,
     },
-    scheduling::poll_times::section,
+    scheduling::{poll_times::section, pool, turn},
 };
 
 /// Collector of a body that arrives piece by piece.
@@ -18,7 +23,7 @@ pub(super) struct Collector {
     decoder: Option<Decoder>,
     /// True if the body does not begin with a gzip header. It is then counted as received.
     bad_start: bool,
-    /// True if the last piece needs several steps.
+    /// True if the last piece took more than a turn of the probe.
     is_long: bool,
     /// The length of a body that is read directly into its buffer.
     direct: Option<usize>,
@@ -51,6 +56,8 @@ pub(super) enum BodyError {
     TimedOut,
     /// It is longer than this.
     TooLarge(Limit),
+    /// The decompressor could not run.
+    NotDone(Reason),
 }
 
 /// The state of a piece of the body.
@@ -71,11 +78,9 @@ const MAX_DECOMPRESSED: u64 = 4 << 30;
 /// Number of bytes that are decompressed in one step.
 const OUTPUT_BUFFER: usize = 32 << 10;
 
-/// Maximum number of bytes that are decompressed at once on a thread of the runtime.
-const MAX_INLINE: usize = 256 << 10;
-
-/// Maximum number of bytes that are decompressed at once on the blocking pool.
-const MAX_AT_ONCE: usize = 4 << 20;
+/// Maximum time of decompression at once on the threads for such work, so that other bodies come to
+/// their turn.
+const MAX_AT_ONCE: Duration = Duration::from_millis(20);
 
 /// Room for one read into the buffer of a body, in bytes.
 const MAX_DIRECT_READ: usize = 128 << 10;
@@ -130,28 +135,31 @@ impl Collector {
 
     /// Takes a piece, or as much of it as is processed at once. Returns the rest.
     ///
-    /// Decompression of a large piece runs on the blocking pool.
+    /// A piece that takes more than a turn of the probe is decompressed on the threads for such work.
     pub(super) async fn feed(
         mut self,
         mut piece: Bytes,
         deadline: Instant,
     ) -> (Self, Result<Option<Bytes>, BodyError>) {
         if !self.is_long {
-            let fed = section("decoding", || self.decode(&mut piece, MAX_INLINE, deadline));
-            return self.fed(piece, fed);
+            turn::proceed().await;
+            let most = turn::rest();
+            let fed = section("decoding", || self.decode(&mut piece, most, deadline));
+            // The rest of a turn says little about the piece.
+            let is_long = most > turn::MAX_TURN / 2;
+            return self.fed(piece, fed, is_long);
         }
         let limit = self.tally.limit;
         let length = self.tally.length;
-        let work = tokio::task::spawn_blocking(move || {
+        let work = pool::run(move || {
             let fed = self.decode(&mut piece, MAX_AT_ONCE, deadline);
-            self.fed(piece, fed)
+            self.fed(piece, fed, true)
         });
-        work.await.unwrap_or_else(|_| {
-            // The runtime is shutting down, so the probe ends.
+        work.await.unwrap_or_else(|error| {
             let tally = Tally { limit, length, skipped: 0, kept: None };
             let lost =
                 Self { decoder: None, bad_start: false, is_long: false, direct: None, tally };
-            (lost, Err(BodyError::TimedOut))
+            (lost, Err(BodyError::NotDone(reason_of(&error))))
         })
     }
 
@@ -159,10 +167,11 @@ impl Collector {
         mut self,
         piece: Bytes,
         fed: Result<Progress, BodyError>,
+        is_long: bool,
     ) -> (Self, Result<Option<Bytes>, BodyError>) {
-        self.is_long = fed == Ok(Progress::More);
-        let rest = self.is_long.then_some(piece);
-        (self, fed.map(|_| rest))
+        let has_more = fed == Ok(Progress::More);
+        self.is_long = is_long && has_more;
+        (self, fed.map(|_| has_more.then_some(piece)))
     }
 
     /// Ends the body. Returns what was kept of it, if it is complete.
@@ -176,11 +185,11 @@ impl Collector {
         }
     }
 
-    /// Decompresses `piece` until it is consumed, or until about `max` bytes were produced.
+    /// Decompresses `piece` until it is consumed, or for about as long as `max`.
     fn decode(
         &mut self,
         piece: &mut Bytes,
-        max: usize,
+        max: Duration,
         deadline: Instant,
     ) -> Result<Progress, BodyError> {
         let Some(decoder) = &mut self.decoder else {
@@ -188,7 +197,7 @@ impl Collector {
             return Ok(Progress::Done);
         };
         let mut output = vec![0; OUTPUT_BUFFER];
-        let mut produced = 0;
+        let end = Instant::now() + max;
         loop {
             let step = decoder.step(piece, &mut output);
             piece.advance(step.consumed);
@@ -203,14 +212,14 @@ impl Collector {
                 }
                 Some(error) => return Err(BodyError::Decode(error)),
             }
-            produced += step.produced;
+            let now = Instant::now();
             match (piece.is_empty(), step.produced < output.len()) {
                 (true, true) => return Ok(Progress::Done),
                 (false, true) if step.consumed == 0 && step.produced == 0 => {
                     return Err(BodyError::Decode(DecodeError::Corrupt));
                 }
-                _ if produced >= max => return Ok(Progress::More),
-                _ if Instant::now() >= deadline => return Err(BodyError::TimedOut),
+                _ if now >= deadline => return Err(BodyError::TimedOut),
+                _ if now >= end => return Ok(Progress::More),
                 _ => {}
             }
         }
@@ -252,6 +261,9 @@ impl From<BodyError> for Failure {
             BodyError::TimedOut => {
                 (Reason::Timeout, "the deadline passed while decompressing the body".to_owned())
             }
+            BodyError::NotDone(reason) => {
+                (reason, "internal error: no thread could decompress the body".to_owned())
+            }
             BodyError::TooLarge(Limit { bytes, configured: true }) => (
                 Reason::TooLarge,
                 format!("the body is longer than body_size_limit ({bytes} bytes)"),
@@ -269,7 +281,7 @@ impl From<BodyError> for Failure {
 
 #[cfg(test)]
 mod tests {
-    use std::{io::Write, time::Duration};
+    use std::io::Write;
 
     use flate2::{Compression as Level, write::GzEncoder};
     use serde_json::{Value, json};
@@ -333,7 +345,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_large_body_is_decompressed_elsewhere_and_whole() {
+    async fn a_large_body_is_decompressed_whole() {
         let text: Vec<u8> = (0..300_000_u32).flat_map(u32::to_le_bytes).collect();
         let (length, kept) = collect(json!({"compression": "GZIP"}), true, &[gzip(&text)]).await;
         assert_eq!(length, 1_200_000);

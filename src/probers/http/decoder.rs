@@ -1,4 +1,5 @@
-//! Decompression of a body piece by piece. The caller bounds the output of each step.
+//! Decompression of a body piece by piece. The caller bounds the output of each step; its input is
+//! bounded here, since much input may have little output.
 
 use std::fmt;
 
@@ -56,6 +57,12 @@ pub(super) struct Step {
     pub(super) produced: usize,
     pub(super) error: Option<DecodeError>,
 }
+
+/// Maximum number of bytes that one step reads. A few kilobytes can contain many tables.
+const MAX_INPUT: usize = 4 << 10;
+
+/// The same for brotli, whose tables are larger.
+const MAX_BROTLI_INPUT: usize = 2 << 10;
 
 /// The largest window of zlib, in bits.
 const WINDOW_BITS: u8 = 15;
@@ -137,6 +144,7 @@ impl Gzip {
 /// Returns also whether the data has ended.
 fn inflate_step(inflate: &mut Decompress, input: &[u8], output: &mut [u8]) -> (Step, bool) {
     let (read, written) = (inflate.total_in(), inflate.total_out());
+    let input = input.get(..MAX_INPUT).unwrap_or(input);
     let status = inflate.decompress(input, output, FlushDecompress::None);
     let step = Step {
         consumed: usize::try_from(inflate.total_in() - read).unwrap_or(input.len()),
@@ -152,12 +160,13 @@ fn brotli_step(
     input: &[u8],
     output: &mut [u8],
 ) -> (Step, bool) {
-    let (mut input_left, mut output_left) = (input.len(), output.len());
+    let piece = input.get(..MAX_BROTLI_INPUT).unwrap_or(input);
+    let (mut input_left, mut output_left) = (piece.len(), output.len());
     let mut step = Step::default();
     let result = BrotliDecompressStream(
         &mut input_left,
         &mut step.consumed,
-        input,
+        piece,
         &mut output_left,
         &mut step.produced,
         output,
@@ -166,7 +175,7 @@ fn brotli_step(
     );
     let done = matches!(result, BrotliResult::ResultSuccess);
     // As upstream's decoder does it: nothing may follow.
-    if matches!(result, BrotliResult::ResultFailure) || done && input_left > 0 {
+    if matches!(result, BrotliResult::ResultFailure) || done && step.consumed < input.len() {
         step.error = Some(DecodeError::Corrupt);
     }
     (step, done)

@@ -25,7 +25,7 @@ use crate::{
             redirects::{self, Final, MAX_REDIRECTS},
             settings::HttpProber,
         },
-        run_blocking,
+        is_quick, run_blocking,
     },
     scheduling::poll_times::section,
 };
@@ -222,7 +222,7 @@ async fn match_patterns(
     });
     let unwanted = &prober.fail_if_body_matches_regexp;
     let wanted = &prober.fail_if_body_not_matches_regexp;
-    if body.len() <= MAX_INLINE {
+    if is_quick(unwanted.iter().chain(wanted).map(|pattern| &**pattern), body.len()) {
         return Ok(section("patterns of the body", || checks::body(unwanted, wanted, body)));
     }
     let (unwanted, wanted, body) = (unwanted.clone(), wanted.clone(), Arc::clone(body));

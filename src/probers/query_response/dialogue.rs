@@ -8,15 +8,19 @@ use tokio::{
 
 use super::{
     Step,
-    facts::DialogueFacts,
+    facts::{self, DialogueFacts},
     progress::{Doing, Progress},
     read_buffer::ReadBuffer,
 };
 use crate::{
     diagnostics::{Check, Failure, Reason, Stage, log::Excerpt},
     net::Context,
+    probers::{is_quick, run_blocking},
     scheduling::{poll_times::section, turn},
-    settings::{bytes::Bytes, regexp::Captures},
+    settings::{
+        bytes::Bytes,
+        regexp::{Captures, Regexp},
+    },
 };
 
 /// Maximum number of bytes that a dialogue receives. Real dialogues are far below.
@@ -132,22 +136,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Dialogue<'_, S> {
                     );
                     return Err(self.failure(Stage::Check, Reason::Dialogue, &what));
                 };
-                let (regexp, excerpt) = (step.shown(pattern), Excerpt(&line));
-                let excerpt = step.shown(&excerpt);
                 step.hide(self.context, &line);
-                self.context.log.debug("Read line", &[("line", excerpt)]);
-                let captures = section("pattern of a line", || pattern.captures(&line));
-                if let Some(captures) = &captures {
-                    let fields = [("regexp", regexp), ("line", excerpt)];
+                self.context.log.debug("Read line", &[("line", step.shown(&Excerpt(&line)))]);
+                let (line, matched) = match_line(step, pattern, line).await?;
+                if let Some(Matched { expanded, labels }) = matched {
+                    let (excerpt, regexp) = (Excerpt(&line), step.shown(pattern));
+                    let fields = [("regexp", regexp), ("line", step.shown(&excerpt))];
                     self.context.log.debug("Regexp matched", &fields);
-                    send = expand(captures, &step.send);
-                    facts.note_match(&step.labels, captures);
-                }
-                let is_match = captures.is_some();
-                self.progress.note_line(line);
-                if is_match {
+                    facts.note_labels(labels);
+                    self.progress.note_line(line);
+                    send = expanded;
                     break;
                 }
+                self.progress.note_line(line);
             }
         }
         if !step.expect_bytes.is_empty() {
@@ -261,6 +262,38 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Dialogue<'_, S> {
     }
 }
 
+/// The result of a line that matches the pattern of its step.
+struct Matched {
+    /// The bytes to send.
+    expanded: Vec<u8>,
+    /// The labels with their values.
+    labels: Vec<(String, String)>,
+}
+
+/// Matches a line with the pattern of a step, on another thread if that takes long.
+async fn match_line(
+    step: &Step,
+    pattern: &Regexp,
+    line: BytesMut,
+) -> Result<(BytesMut, Option<Matched>), Failure> {
+    fn matched(step: &Step, pattern: &Regexp, line: &[u8]) -> Option<Matched> {
+        let captures = pattern.captures(line)?;
+        let expanded = expand(&captures, &step.send);
+        Some(Matched { expanded, labels: facts::labels(&step.labels, &captures) })
+    }
+
+    if is_quick([pattern], line.len()) {
+        let matched = section("pattern of a line", || matched(step, pattern, &line));
+        return Ok((line, matched));
+    }
+    let (step, pattern) = (step.clone(), pattern.clone());
+    run_blocking(move || {
+        let matched = matched(&step, &pattern, &line);
+        Ok((line, matched))
+    })
+    .await
+}
+
 /// Returns `template` with its references (`$1`) replaced. Bytes that are not UTF-8 are kept.
 #[must_use]
 pub fn expand(captures: &Captures<'_>, template: &Bytes) -> Vec<u8> {
@@ -280,7 +313,7 @@ mod tests {
     use tokio::time::Instant;
 
     use super::*;
-    use crate::{net::resolve::Resolver, settings::regexp::Regexp};
+    use crate::net::resolve::Resolver;
 
     /// Runs a dialogue with a peer that sends `input` at once and closes the connection.
     fn talk_to(

@@ -37,15 +37,19 @@ pub struct DialogueFacts {
 }
 
 impl DialogueFacts {
-    pub(super) fn note_match(&mut self, labels: &[Label], captures: &Captures<'_>) {
+    /// Notes the labels of a step that matched.
+    pub(super) fn note_labels(&mut self, labels: Vec<(String, String)>) {
         if !labels.is_empty() {
-            let value = |label: &Label| {
-                String::from_utf8_lossy(&captures.expand(&label.value)).into_owned()
-            };
-            let pairs = labels.iter().map(|label| (label.name.clone(), value(label))).collect();
-            self.expect_info = Some(pairs);
+            self.expect_info = Some(labels);
         }
     }
+}
+
+/// Returns the labels of a step with their values.
+pub(super) fn labels(labels: &[Label], captures: &Captures<'_>) -> Vec<(String, String)> {
+    let value =
+        |label: &Label| String::from_utf8_lossy(&captures.expand(&label.value)).into_owned();
+    labels.iter().map(|label| (label.name.clone(), value(label))).collect()
 }
 
 impl Export for DialogueFacts {

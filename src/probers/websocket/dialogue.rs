@@ -22,7 +22,7 @@ use crate::{
     diagnostics::{Failure, Reason, Stage, log::Excerpt},
     net::{Context, http::transport::Transport},
     probers::{
-        MAX_INLINE,
+        is_quick,
         query_response::{MAX_RECEIVED, Step, begin_step, end_check, expand},
         run_blocking,
         websocket::{bounded::Bounded, progress::Progress},
@@ -99,7 +99,7 @@ impl<'w> Websocket<'w> {
             self.context.log.debug("Read message", &[("message", step.shown(&excerpt))]);
             self.context.enter(Stage::Check);
             self.progress.note_message(step, &message);
-            send = if message.len() <= MAX_INLINE {
+            send = if is_quick([pattern], message.len()) {
                 section("pattern of a message", || response(step, pattern, &message))
             } else {
                 let (step, pattern) = (step.clone(), pattern.clone());
@@ -223,7 +223,7 @@ mod tests {
     use tokio::io::AsyncReadExt as _;
 
     use super::*;
-    use crate::net::resolve::Resolver;
+    use crate::{net::resolve::Resolver, probers::MAX_INLINE};
 
     /// Encodes a message of a server.
     fn text(length: usize) -> Vec<u8> {
@@ -243,10 +243,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn large_messages_are_matched_on_the_blocking_pool() {
+    async fn large_messages_are_matched_on_other_threads() {
         let context = context();
         for (length, is_inline) in [(MAX_INLINE, true), (MAX_INLINE + 1, false)] {
-            let steps = [Step { expect: Some(Regexp::new("(x)$").unwrap()), ..Step::default() }];
+            let pattern = Regexp::new("(x)$").unwrap();
+            // Compiles it.
+            assert!(pattern.is_match(b"x"));
+            let steps = [Step { expect: Some(pattern), ..Step::default() }];
             let mut socket = receiving(text(length), &context).await;
             let mut talked = pin!(socket.talk(&steps));
             let at_once = talked.as_mut().now_or_never();
