@@ -18,6 +18,39 @@ pub(crate) const MAX_INTERIM: u32 = 100;
 /// Number of bytes of a body that are read ahead. Go's HTTP/2 client uses 4 MiB for each connection.
 pub(crate) const READ_AHEAD: u32 = 1 << 20;
 
+/// Maximum number of frames without any of the response: about the connection, empty, or of an
+/// unknown type. Servers in Go allow as many control frames.
+///
+/// Unlike upstream, which reads such frames until the deadline.
+const MAX_IDLE_FRAMES: usize = 10_000;
+
+/// A counter of the frames of a connection that carry none of the response.
+#[derive(Debug, Default)]
+pub(super) struct IdleFrames(usize);
+
+impl IdleFrames {
+    /// Counts a frame with `length` bytes of payload.
+    ///
+    /// # Errors
+    /// There are too many.
+    pub(super) fn note(&mut self, length: usize) -> Result<(), String> {
+        // A long payload is as much work as several frames.
+        self.0 += 1 + length / 256;
+        if self.0 <= MAX_IDLE_FRAMES {
+            return Ok(());
+        }
+        Err(format!(
+            "it sends more than {MAX_IDLE_FRAMES} frames that carry none of the response, such as \
+             pings and empty frames"
+        ))
+    }
+
+    /// Allows one more frame for each kilobyte of the response.
+    pub(super) fn note_content(&mut self, length: usize) {
+        self.0 = self.0.saturating_sub(length >> 10);
+    }
+}
+
 /// Number of bytes that count as one step of a task.
 const STEP: usize = 4 << 10;
 

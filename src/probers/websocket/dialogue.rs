@@ -38,11 +38,17 @@ const READ_AHEAD: usize = 4096;
 /// because `send` can contain several references to it.
 const MAX_UNSENT: usize = 4 * MAX_RECEIVED;
 
+/// Maximum number of pings and pongs, as over HTTP/2.
+///
+/// Unlike upstream, which reads them until the deadline.
+const MAX_CONTROL_FRAMES: u32 = 10_000;
+
 /// An upgraded connection.
 pub(super) struct Websocket<'w> {
     context: &'w Context,
     socket: WebSocketStream<Bounded<Box<dyn Transport>>>,
     progress: Progress<'w>,
+    control_frames: u32,
 }
 
 /// Describes the pending wait, for the message of a timeout.
@@ -70,7 +76,7 @@ impl<'w> Websocket<'w> {
         let read = read.to_vec();
         let socket =
             WebSocketStream::from_partially_read(connection, read, Role::Client, Some(limits));
-        Self { context, socket: socket.await, progress: Progress::default() }
+        Self { context, socket: socket.await, progress: Progress::default(), control_frames: 0 }
     }
 
     /// Runs the steps. Each step expects a message and sends a message, if configured.
@@ -136,12 +142,25 @@ impl<'w> Websocket<'w> {
                 Some(Ok(Message::Text(text))) => return Ok(text.into()),
                 Some(Ok(Message::Binary(bytes))) => return Ok(bytes),
                 Some(Ok(Message::Close(frame))) => return Err(closed(frame.as_ref())),
-                Some(Ok(Message::Ping(_))) => self.progress.pings += 1,
-                Some(Ok(Message::Pong(_) | Message::Frame(_))) => {}
+                Some(Ok(Message::Ping(_))) => {
+                    self.progress.pings += 1;
+                    self.count_control_frame()?;
+                }
+                Some(Ok(Message::Pong(_) | Message::Frame(_))) => self.count_control_frame()?,
                 Some(Err(error)) => return Err(failure_of(&error, Stage::Response, "reading")),
                 None => return Err(closed(None)),
             }
         }
+    }
+
+    /// Counts a frame that is not part of a message.
+    fn count_control_frame(&mut self) -> Result<(), Failure> {
+        self.control_frames += 1;
+        if self.control_frames <= MAX_CONTROL_FRAMES {
+            return Ok(());
+        }
+        let what = format!("the server sent more than {MAX_CONTROL_FRAMES} pings and pongs");
+        Err(Failure::new(Stage::Response, Reason::Protocol, what))
     }
 
     /// Sends a close frame if it can be written at once, and does not wait for the response. The

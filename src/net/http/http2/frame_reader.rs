@@ -9,7 +9,10 @@ use super::{
         PING, PUSH_PROMISE, RST_STREAM, SETTINGS, WINDOW_UPDATE,
     },
 };
-use crate::net::http::{error::ExchangeError, limits::MAX_HEAD};
+use crate::net::http::{
+    error::ExchangeError,
+    limits::{IdleFrames, MAX_HEAD},
+};
 
 /// Maximum size of the payload of a frame, in bytes. The SETTINGS allow 16 KiB, which Go's client
 /// does not insist on either.
@@ -47,6 +50,7 @@ pub(super) struct FrameReader {
     last: Option<u8>,
     response_seen: bool,
     consumed: usize,
+    idle: IdleFrames,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -140,6 +144,12 @@ impl FrameReader {
         std::mem::take(&mut self.consumed)
     }
 
+    /// Notes that so many bytes of the request's body are sent, which the server may acknowledge with
+    /// frames.
+    pub(super) fn note_sent(&mut self, length: usize) {
+        self.idle.note_content(length);
+    }
+
     /// Reads the header of a frame; returns whether it is there.
     fn read_header(&mut self) -> Result<bool, ExchangeError> {
         let Some(bytes) = self.buffer.first_chunk().copied() else { return Ok(false) };
@@ -159,6 +169,12 @@ impl FrameReader {
         self.begun = true;
         self.last = Some(header.kind);
         self.response_seen |= header.is_response();
+        // Empty frames of a head count towards its size.
+        if header.is_response() && (header.kind != DATA || header.length > 0) {
+            self.idle.note_content(header.length);
+        } else {
+            self.idle.note(header.length).map_err(error::broken)?;
+        }
         self.state = match header.kind {
             DATA if header.has(PADDED) => State::PadLength(header),
             DATA => State::Data { header, left: header.length, padding: 0 },

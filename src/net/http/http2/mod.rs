@@ -322,13 +322,14 @@ impl Http2 {
 
     /// Adds the next frame of the request's body to what is to be sent; returns whether there is one.
     fn add_body(&mut self, context: &mut Context<'_>) -> Result<bool, ExchangeError> {
-        let Self { wire, upload, control, .. } = self;
+        let Self { wire, upload, control, frames, .. } = self;
         if upload.is_done() || !wire.has_room() {
             return Ok(false);
         }
         match upload.poll_frame(context, &mut wire.out, control.send_window()) {
             Poll::Ready(Ok(Some(length))) => {
                 control.note_sent(length);
+                frames.note_sent(length);
                 wire.note_request();
                 Ok(true)
             }

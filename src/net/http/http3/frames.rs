@@ -4,7 +4,10 @@ use bytes::{Buf as _, Bytes, BytesMut};
 use octets::Octets;
 
 use super::error::broken;
-use crate::net::http::{error::ExchangeError, limits::MAX_HEAD};
+use crate::net::http::{
+    error::ExchangeError,
+    limits::{IdleFrames, MAX_HEAD},
+};
 
 /// Types of frames (RFC 9114, section 7.2).
 pub(super) const DATA: u64 = 0x0;
@@ -43,6 +46,7 @@ pub(super) struct FrameReader {
     /// Bytes that were read and not parsed yet.
     pub(super) buffer: BytesMut,
     state: State,
+    idle: IdleFrames,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -59,7 +63,7 @@ enum State {
 
 impl FrameReader {
     pub(super) fn new(place: Place) -> Self {
-        Self { place, buffer: BytesMut::new(), state: State::Header }
+        Self { place, buffer: BytesMut::new(), state: State::Header, idle: IdleFrames::default() }
     }
 
     /// Returns the next part of a frame, unless more bytes are needed for it.
@@ -69,6 +73,7 @@ impl FrameReader {
                 State::Header => {
                     let Some((kind, length)) = self.take_header() else { return Ok(None) };
                     self.state = self.expect(kind, length)?;
+                    self.count(length)?;
                 }
                 State::Data(0) | State::Skip(0) => self.state = State::Header,
                 State::Data(left) => {
@@ -113,6 +118,18 @@ impl FrameReader {
         let size = header.off();
         self.buffer.advance(size);
         Some((kind, length))
+    }
+
+    /// Counts the frame whose header was read last.
+    fn count(&mut self, length: u64) -> Result<(), ExchangeError> {
+        let length = usize::try_from(length).unwrap_or(usize::MAX);
+        match self.state {
+            State::Data(1..) => self.idle.note_content(length),
+            State::Whole(HEADERS, _) => {}
+            // What is skipped is not processed.
+            _ => self.idle.note(0).map_err(|text| broken(&text))?,
+        }
+        Ok(())
     }
 
     fn expect(&self, kind: u64, length: u64) -> Result<State, ExchangeError> {

@@ -11,7 +11,7 @@ use super::{
     error::broken,
     frames::{FrameReader, GOAWAY, Part, Place, SETTINGS},
 };
-use crate::net::http::error::ExchangeError;
+use crate::net::http::{error::ExchangeError, limits::IdleFrames};
 
 /// Types of streams (RFC 9114, section 6.2, and RFC 9204, section 4.2).
 pub(super) const CONTROL: u64 = 0x0;
@@ -30,6 +30,8 @@ pub(super) struct PeerStreams {
     readers: HashMap<u64, Reader>,
     control: Option<u64>,
     has_settings: bool,
+    /// Number of streams of no use.
+    idle: IdleFrames,
 }
 
 #[derive(Debug)]
@@ -99,7 +101,10 @@ impl PeerStreams {
             }
             PUSH => Err(broken("it opened a push stream, which the exporter does not allow")),
             // The table of QPACK stays empty, since our SETTINGS give it no room.
-            _ => Ok(false),
+            _ => {
+                self.idle.note(0).map_err(|text| broken(&text))?;
+                Ok(false)
+            }
         }
     }
 
