@@ -214,6 +214,8 @@ impl QuicConnection {
                 self.repeating = true;
                 return Ok(());
             }
+            // The next flush continues the handshake.
+            () = self.tls.verified() => return Ok(()),
         };
         self.receive(event)
     }

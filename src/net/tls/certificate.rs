@@ -6,7 +6,7 @@ use std::{
 };
 
 use boring::{
-    pkey::{PKey, Public},
+    pkey::{Id, PKey, Public},
     sha::sha256,
     x509::{X509, X509Ref},
 };
@@ -17,9 +17,13 @@ use x509_parser::{
 
 use crate::net::tls::{
     distinguished_name,
+    effort::{Effort, has_large_exponent},
     usage::Usage,
     x509_extensions::{self, GeneralName, oid, tag},
 };
+
+/// Maximum size of an RSA key in bits, as in Go, also for modules that accept any certificate.
+const MAX_RSA_BITS: u32 = 8192;
 
 /// A certificate.
 ///
@@ -198,18 +202,38 @@ impl Certificate {
     /// on trusted certificates. A positive result is therefore cached, with the key itself. One key
     /// is enough, since a certificate has one signer. Negative results are not cached, since their
     /// number has no bound.
-    pub(super) fn is_signed_by(&self, parent: &Self) -> bool {
-        let Some(key) = parent.x509().and_then(|parent| parent.public_key().ok()) else {
-            return false;
-        };
+    ///
+    /// A check that takes more than is left of `effort` is not made.
+    pub(super) fn is_signed_by(&self, parent: &Self, effort: &Effort) -> bool {
+        let Some(key) = parent.public_key() else { return false };
         if self.signer.get().is_some_and(|signer| signer.public_eq(&key)) {
             return true;
+        }
+        if has_large_exponent(&key) || !effort.spend(&key) {
+            return false;
         }
         let signed = self.x509().is_some_and(|child| child.verify(&key).unwrap_or(false));
         if signed {
             self.signer.get_or_init(|| key);
         }
         signed
+    }
+
+    /// The public key; `None` if BoringSSL cannot read it.
+    pub(super) fn public_key(&self) -> Option<PKey<Public>> {
+        self.x509()?.public_key().ok()
+    }
+
+    /// The size of the public key in bits, if it is an RSA key.
+    pub(super) fn rsa_bits(&self) -> Option<u32> {
+        self.public_key().filter(|key| key.id() == Id::RSA).map(|key| key.bits())
+    }
+
+    /// Describes an RSA key that is too large to be used. As in Go, it ends every handshake.
+    pub(super) fn too_large_key(&self) -> Option<String> {
+        let bits = self.rsa_bits().filter(|bits| *bits > MAX_RSA_BITS)?;
+        let name = self.description();
+        Some(format!("{name} has an RSA key of {bits} bits, more than {MAX_RSA_BITS}"))
     }
 
     /// Returns whether the key usage is present and has no bit set.

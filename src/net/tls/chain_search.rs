@@ -6,11 +6,10 @@
 
 use std::{cmp::Reverse, sync::Arc};
 
-use boring::pkey::Id;
-
 use crate::net::tls::{
     certificate::Certificate,
     cross_check,
+    effort::Effort,
     trust_store::TrustStore,
     usage::{Authority, Signature},
     verify_result::VerifyResult,
@@ -34,15 +33,16 @@ pub(super) struct Found {
 }
 
 /// Searches all chains from `leaf` over `intermediates` to a certificate in `trust`, valid at the
-/// Unix time `now`.
+/// Unix time `now`. The search ends early when `effort` is exhausted.
 pub(super) fn search(
     leaf: &Arc<Certificate>,
     intermediates: &[Arc<Certificate>],
     trust: &TrustStore,
     now: i64,
+    effort: &Effort,
 ) -> Found {
     let found = Found { chains: Vec::new(), rejection: None };
-    let mut search = Search { intermediates, trust, now, attempts: 0, found };
+    let mut search = Search { intermediates, trust, now, effort, attempts: 0, found };
     let path = vec![Arc::clone(leaf)];
     if trust.contains(leaf) {
         search.finish(path);
@@ -57,6 +57,7 @@ struct Search<'a> {
     intermediates: &'a [Arc<Certificate>],
     trust: &'a TrustStore,
     now: i64,
+    effort: &'a Effort,
     attempts: usize,
     found: Found,
 }
@@ -87,12 +88,12 @@ impl Search<'_> {
         issuer: &Arc<Certificate>,
         trusted: Trusted,
     ) -> Option<Vec<Arc<Certificate>>> {
-        if self.attempts >= MAX_ATTEMPTS || path.contains(issuer) {
+        if self.attempts >= MAX_ATTEMPTS || self.effort.is_exhausted() || path.contains(issuer) {
             return None;
         }
         self.attempts += 1;
         let child = path.last()?;
-        let checked = check_signature(child, issuer).and_then(|()| {
+        let checked = check_signature(child, issuer, self.effort).and_then(|()| {
             check_authority(issuer, trusted)?;
             check_certificate(issuer, self.now)?;
             check_path_length(issuer, path.len() - 1)
@@ -116,7 +117,7 @@ impl Search<'_> {
                 certificate.description()
             );
             self.reject(Rejection(VerifyResult::Invalid, detail));
-        } else if let Err(detail) = cross_check::check(&chain, self.now) {
+        } else if let Err(detail) = cross_check::check(&chain, self.now, self.effort) {
             self.reject(Rejection(VerifyResult::Invalid, detail));
         } else {
             self.found.chains.push(chain);
@@ -164,7 +165,7 @@ pub(super) fn check_certificate(certificate: &Certificate, now: i64) -> Result<(
         )
     } else if now > certificate.not_after() {
         (VerifyResult::Expired, format!("expired on {}", date(certificate.not_after())))
-    } else if rsa_bits(certificate).is_some_and(|bits| bits < MIN_RSA_BITS) {
+    } else if certificate.rsa_bits().is_some_and(|bits| bits < MIN_RSA_BITS) {
         (VerifyResult::Invalid, format!("has an RSA key shorter than {MIN_RSA_BITS} bits"))
     } else {
         return Ok(());
@@ -172,14 +173,13 @@ pub(super) fn check_certificate(certificate: &Certificate, now: i64) -> Result<(
     Err(Rejection(result, format!("{} {problem}", certificate.description())))
 }
 
-fn rsa_bits(certificate: &Certificate) -> Option<u32> {
-    let key = certificate.x509()?.public_key().ok()?;
-    (key.id() == Id::RSA).then(|| key.bits())
-}
-
-fn check_signature(child: &Certificate, issuer: &Certificate) -> Result<(), Rejection> {
+fn check_signature(
+    child: &Certificate,
+    issuer: &Certificate,
+    effort: &Effort,
+) -> Result<(), Rejection> {
     let (result, problem) = match child.usage.signature {
-        Signature::Sound if child.is_signed_by(issuer) => return Ok(()),
+        Signature::Sound if child.is_signed_by(issuer, effort) => return Ok(()),
         Signature::Sound => (VerifyResult::UnknownAuthority, "by another key"),
         Signature::Weak => (VerifyResult::WeakSignature, "with SHA-1 or MD5"),
         Signature::Unknown => (VerifyResult::Invalid, "with an unknown algorithm"),

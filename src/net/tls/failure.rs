@@ -54,10 +54,12 @@ fn is_close_notify(cause: Option<&ssl::Error>) -> bool {
     cause.is_some_and(|cause| cause.code() == ssl::ErrorCode::ZERO_RETURN)
 }
 
-/// Returns the failure of a bad certificate, unless the module accepts any certificate.
+/// Returns the failure of a bad certificate, unless the module accepts it.
 pub(super) fn refusal(seen: Option<&TlsSession>, settings: &TlsSettings) -> Option<Failure> {
     let refused = seen.filter(|session| {
-        session.verify_result != VerifyResult::Ok && !settings.insecure_skip_verify
+        session.verify_result != VerifyResult::Ok
+            && (!settings.insecure_skip_verify
+                || session.peer_chain.iter().any(|it| it.too_large_key().is_some()))
     });
     refused.map(of_verification)
 }

@@ -3,7 +3,7 @@
 use std::{
     future::poll_fn,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     task::{self, Poll},
@@ -11,7 +11,7 @@ use std::{
 
 use crate::{
     diagnostics::{humanize::count, log::Quoted},
-    net::tls::session::TlsSession,
+    net::tls::{session::TlsSession, verdict::Verdict},
     scheduling::poll_times::section,
 };
 
@@ -51,19 +51,23 @@ impl HandshakeProgress {
     /// since the future may be dropped before it is polled again.
     pub(super) async fn drive<T>(
         &self,
-        verdict: &Mutex<Option<TlsSession>>,
+        verdict: &Verdict,
         seen: &mut Option<TlsSession>,
         mut handshake: impl FnMut(&mut task::Context<'_>) -> Poll<T>,
     ) -> T {
         poll_fn(|task| {
-            let done = section("step of the handshake", || handshake(task));
-            if seen.is_none() {
-                *seen = verdict.lock().unwrap_or_else(PoisonError::into_inner).take();
-                if seen.is_some() {
-                    self.note_certificates();
+            loop {
+                let done = section("step of the handshake", || handshake(task));
+                if seen.is_none() {
+                    *seen = verdict.take_session();
+                    if seen.is_some() {
+                        self.note_certificates();
+                    }
+                }
+                if done.is_ready() || !verdict.goes_on(task) {
+                    return done;
                 }
             }
-            done
         })
         .await
     }

@@ -3,10 +3,7 @@
 //! quiche performs the handshake with our BoringSSL context and verifier. A bad certificate ends it
 //! before a request is sent.
 
-use std::{
-    net::SocketAddr,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::{future::poll_fn, net::SocketAddr, sync::Arc, task::Poll};
 
 use boring::{error::ErrorStack, ssl::SslRef};
 
@@ -21,6 +18,7 @@ use crate::{
             handshake::Handshake,
             quic_engine::SetUp,
             session::TlsSession,
+            verdict::Verdict,
         },
     },
     settings::tls::TlsSettings,
@@ -29,7 +27,7 @@ use crate::{
 /// The TLS state of a QUIC connection.
 pub(in crate::net) struct QuicTls {
     settings: Arc<TlsSettings>,
-    verdict: Arc<Mutex<Option<TlsSession>>>,
+    verdict: Arc<Verdict>,
 }
 
 /// The QUIC error code of a TLS alert is this value plus the alert's number (RFC 9001, section
@@ -62,7 +60,13 @@ impl TlsClient {
 impl QuicTls {
     /// Takes the result of the verification, once there is one.
     pub(in crate::net) fn take_verdict(&self) -> Option<TlsSession> {
-        self.verdict.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.verdict.take_session()
+    }
+
+    /// Waits until the handshake is to go on, after a verification on another thread.
+    pub(in crate::net) async fn verified(&self) {
+        poll_fn(|task| if self.verdict.goes_on(task) { Poll::Ready(()) } else { Poll::Pending })
+            .await;
     }
 
     /// Adds the results of a completed handshake.

@@ -14,6 +14,7 @@ use x509_parser::asn1_rs::{Any, Class, GeneralizedTime};
 use crate::net::tls::{
     certificate::{Certificate, parse},
     der::Elements,
+    effort::Effort,
     x509_extensions::{self, oid},
 };
 
@@ -30,13 +31,14 @@ pub(super) fn revoked_at(
     leaf: &Certificate,
     issuer: &Certificate,
     now: i64,
+    effort: &Effort,
 ) -> Option<i64> {
     if response.len() > MAX_RESPONSE {
         return None;
     }
     let basic = Basic::read(response)?;
     let at = basic.revocation(leaf, issuer, now)?;
-    basic.is_signed_for(issuer, now).then_some(at)
+    basic.is_signed_for(issuer, now, effort).then_some(at)
 }
 
 /// A `BasicOCSPResponse`.
@@ -97,8 +99,8 @@ impl<'r> Basic<'r> {
 
     /// Returns whether the response is signed by the issuer, or by a delegate with a certificate of
     /// the issuer.
-    fn is_signed_for(&self, issuer: &Certificate, now: i64) -> bool {
-        if key_of(issuer).is_some_and(|key| self.is_signed_with(&key)) {
+    fn is_signed_for(&self, issuer: &Certificate, now: i64, effort: &Effort) -> bool {
+        if issuer.public_key().is_some_and(|key| self.is_signed_with(&key, effort)) {
             return true;
         }
         let mut certificates = Elements(self.certificates);
@@ -107,17 +109,20 @@ impl<'r> Basic<'r> {
                 delegate.issuer == issuer.subject
                     && (delegate.not_before()..=delegate.not_after()).contains(&now)
                     && may_sign_responses(delegate)
-                    && delegate.is_signed_by(issuer)
+                    && delegate.is_signed_by(issuer, effort)
             });
-            let key = delegate.as_ref().and_then(key_of);
-            if key.is_some_and(|key| self.is_signed_with(&key)) {
+            let key = delegate.as_ref().and_then(Certificate::public_key);
+            if key.is_some_and(|key| self.is_signed_with(&key, effort)) {
                 return true;
             }
         }
         false
     }
 
-    fn is_signed_with(&self, key: &PKey<Public>) -> bool {
+    fn is_signed_with(&self, key: &PKey<Public>, effort: &Effort) -> bool {
+        if !effort.spend(key) {
+            return false;
+        }
         let verifier = match self.digest {
             Some(digest) => Verifier::new(digest, key),
             None => Verifier::new_without_digest(key),
@@ -187,10 +192,6 @@ fn may_sign_responses(delegate: &Certificate) -> bool {
                     .is_some_and(|purposes| purposes.contains(&OCSP_SIGNING))
         })
     })
-}
-
-fn key_of(certificate: &Certificate) -> Option<PKey<Public>> {
-    certificate.x509()?.public_key().ok()
 }
 
 /// Converts a `GeneralizedTime` to Unix time.

@@ -15,7 +15,11 @@ use rustls::{
     pki_types::{CertificateDer, ServerName, UnixTime},
 };
 
-use crate::net::tls::{certificate, certificate_cache, verify::CertificateVerifier};
+use crate::net::tls::{
+    certificate, certificate_cache,
+    effort::{self, Effort},
+    verify::CertificateVerifier,
+};
 
 /// The verifier of one handshake.
 #[derive(Debug)]
@@ -34,7 +38,7 @@ impl ServerCertVerifier for RustlsVerifier {
             .chain(intermediates)
             .map(|der| certificate_cache::from_der(der));
         let response = Some(ocsp_response).filter(|response| !response.is_empty());
-        match self.0.verify_sent(sent, response) {
+        match self.0.verify_sent(sent, response, &Effort::new(effort::FALLBACK)) {
             Ok(()) => Ok(ServerCertVerified::assertion()),
             // The details are in the verdict.
             Err(_) => Err(CertificateError::ApplicationVerificationFailure.into()),

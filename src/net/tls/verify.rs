@@ -2,27 +2,33 @@
 
 use std::{
     iter,
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     time::{SystemTime, UNIX_EPOCH},
 };
 
 use boring::{
     error::ErrorStack,
     ssl::{SslAlert, SslRef, SslVerifyError},
+    x509::{X509, X509Ref},
 };
 
-use crate::net::tls::{
-    certificate::Certificate,
-    certificate_cache,
-    chain_search::{self, Found, Rejection},
-    host, mismatch, revocation,
-    session::TlsSession,
-    trust_store::TrustStore,
-    verify_result::VerifyResult,
+use crate::{
+    net::tls::{
+        certificate::Certificate,
+        certificate_cache,
+        chain_search::{self, Found, Rejection},
+        effort::{self, Effort},
+        host, mismatch, revocation,
+        session::TlsSession,
+        trust_store::TrustStore,
+        verdict::Verdict,
+        verify_result::VerifyResult,
+    },
+    scheduling::{poll_times::section, pool},
 };
 
 /// The verifier of one handshake.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct CertificateVerifier {
     pub(super) trust: Arc<TrustStore>,
     /// The host that the leaf must be for.
@@ -30,21 +36,76 @@ pub(super) struct CertificateVerifier {
     /// True if the handshake continues with any certificate. It is verified all the same.
     pub(super) skip_verify: bool,
     /// The result, set when the server has sent its certificates.
-    pub(super) verdict: Arc<Mutex<Option<TlsSession>>>,
+    pub(super) verdict: Arc<Verdict>,
 }
 
+/// Maximum number of certificates that are verified on the thread of the probe, and of their bytes.
+const MAX_INLINE: usize = 8;
+const MAX_INLINE_BYTES: usize = 32 << 10;
+
 impl CertificateVerifier {
-    /// Verifies the certificates that BoringSSL received.
+    /// Verifies the certificates that BoringSSL received. If that takes long, it is done on another
+    /// thread, and BoringSSL asks again.
     pub(super) fn verify_ssl(&self, ssl: &SslRef) -> Result<(), SslVerifyError> {
-        let sent = ssl.peer_cert_chain().into_iter().flatten().map(certificate_cache::from_x509);
-        self.verify_sent(sent, ssl.ocsp_status()).map_err(|result| {
-            SslVerifyError::Invalid(match result {
-                VerifyResult::Expired => SslAlert::CERTIFICATE_EXPIRED,
-                VerifyResult::UnknownAuthority => SslAlert::UNKNOWN_CA,
-                VerifyResult::Revoked => SslAlert::CERTIFICATE_REVOKED,
-                _ => SslAlert::BAD_CERTIFICATE,
-            })
-        })
+        if self.verdict.is_running() {
+            return Err(SslVerifyError::Retry);
+        }
+        let result = match self.verdict.take_result() {
+            Some(result) => result,
+            None => match self.verify_at_once(ssl) {
+                Some(result) => result,
+                None => return self.verify_elsewhere(ssl),
+            },
+        };
+        result.map_err(|result| SslVerifyError::Invalid(alert(result)))
+    }
+
+    /// Verifies the certificates; returns nothing if that takes long.
+    fn verify_at_once(&self, ssl: &SslRef) -> Option<Result<(), VerifyResult>> {
+        let chain = ssl.peer_cert_chain();
+        if chain.is_some_and(|chain| chain.len() > MAX_INLINE) {
+            return None;
+        }
+        let mut bytes = 0;
+        let mut sent = Vec::new();
+        for certificate in chain.into_iter().flatten() {
+            let certificate = section("parsing", || certificate_cache::from_x509(certificate));
+            bytes += certificate.as_ref().map_or(0, |certificate| certificate.der().len());
+            if bytes > MAX_INLINE_BYTES {
+                return None;
+            }
+            sent.push(certificate);
+        }
+        let effort = Effort::new(effort::INLINE);
+        let result = self.verify_sent(sent.into_iter(), ssl.ocsp_status(), &effort);
+        if effort.is_exhausted() { self.verdict.take_session().and(None) } else { Some(result) }
+    }
+
+    /// Starts the verification on another thread.
+    fn verify_elsewhere(&self, ssl: &SslRef) -> Result<(), SslVerifyError> {
+        let sent: Vec<X509> =
+            ssl.peer_cert_chain().into_iter().flatten().map(X509Ref::to_owned).collect();
+        let ocsp_response = ssl.ocsp_status().map(<[u8]>::to_vec);
+        let verifier = self.clone();
+        self.verdict.begin();
+        let started = pool::start(move || {
+            // The probe may be over by now.
+            if Arc::strong_count(&verifier.verdict) > 1 {
+                let sent = sent.iter().map(|x509| certificate_cache::from_x509(x509));
+                let effort = Effort::default();
+                let result = verifier.verify_sent(sent, ocsp_response.as_deref(), &effort);
+                verifier.verdict.end(result);
+            }
+        });
+        match started {
+            Ok(()) => Err(SslVerifyError::Retry),
+            Err(error) => {
+                let detail = format!("there is no thread to verify the certificates: {error}");
+                self.verdict.set_session(session(Vec::new(), invalid(detail)));
+                self.verdict.end(Err(VerifyResult::Invalid));
+                Err(SslVerifyError::Invalid(SslAlert::INTERNAL_ERROR))
+            }
+        }
     }
 
     /// Verifies the certificates that a server sent, the leaf first, each `None` if it cannot be
@@ -53,6 +114,7 @@ impl CertificateVerifier {
         &self,
         mut sent: impl Iterator<Item = Option<Arc<Certificate>>>,
         ocsp_response: Option<&[u8]>,
+        effort: &Effort,
     ) -> Result<(), VerifyResult> {
         // Unreadable certificates after the leaf are ignored.
         let sent: Vec<_> = match sent.next().flatten() {
@@ -61,26 +123,50 @@ impl CertificateVerifier {
         };
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let now = i64::try_from(now).unwrap_or(i64::MAX);
-        let mut verification = verify(&sent, &self.trust, &self.host, now);
+        let too_large = sent.iter().find_map(|certificate| certificate.too_large_key());
+        let mut verification = section("verification", || match &too_large {
+            Some(detail) => invalid(detail.clone()),
+            None => verify(&sent, &self.trust, &self.host, now, effort),
+        });
         if let Some(response) = ocsp_response {
-            verification.apply_stapled_ocsp(response, now);
+            section("OCSP response", || {
+                verification.apply_stapled_ocsp(response, now, effort);
+            });
         }
         // A failed check leaves an error on the queue of this thread. BoringSSL would take it for
         // an error of the handshake the next time that it has to wait.
         drop(ErrorStack::get());
         let result = verification.result;
-        let session = TlsSession {
-            version: None,
-            cipher: None,
-            alpn: None,
-            peer_chain: sent,
-            verified_chains: verification.chains,
-            verify_result: verification.result,
-            verify_detail: verification.detail,
-        };
-        *self.verdict.lock().unwrap_or_else(PoisonError::into_inner) = Some(session);
-        if self.skip_verify || result == VerifyResult::Ok { Ok(()) } else { Err(result) }
+        self.verdict.set_session(session(sent, verification));
+        let is_accepted = self.skip_verify && too_large.is_none();
+        if is_accepted || result == VerifyResult::Ok { Ok(()) } else { Err(result) }
     }
+}
+
+fn alert(result: VerifyResult) -> SslAlert {
+    match result {
+        VerifyResult::Expired => SslAlert::CERTIFICATE_EXPIRED,
+        VerifyResult::UnknownAuthority => SslAlert::UNKNOWN_CA,
+        VerifyResult::Revoked => SslAlert::CERTIFICATE_REVOKED,
+        _ => SslAlert::BAD_CERTIFICATE,
+    }
+}
+
+/// Returns the session of a handshake that is not complete.
+fn session(peer_chain: Vec<Arc<Certificate>>, verification: Verification) -> TlsSession {
+    TlsSession {
+        version: None,
+        cipher: None,
+        alpn: None,
+        peer_chain,
+        verified_chains: verification.chains,
+        verify_result: verification.result,
+        verify_detail: verification.detail,
+    }
+}
+
+fn invalid(detail: String) -> Verification {
+    Verification { result: VerifyResult::Invalid, detail, chains: Vec::new() }
 }
 
 /// The result of a verification.
@@ -98,12 +184,12 @@ impl Verification {
     /// result into a bad one.
     ///
     /// Unlike upstream, which requests the response and ignores it.
-    pub(super) fn apply_stapled_ocsp(&mut self, response: &[u8], now: i64) {
+    pub(super) fn apply_stapled_ocsp(&mut self, response: &[u8], now: i64, effort: &Effort) {
         if self.result != VerifyResult::Ok {
             return;
         }
         let revoked_at = self.chains.iter().find_map(|chain| match chain.as_slice() {
-            [leaf, issuer, ..] => revocation::revoked_at(response, leaf, issuer, now),
+            [leaf, issuer, ..] => revocation::revoked_at(response, leaf, issuer, now, effort),
             _ => None,
         });
         if let Some(at) = revoked_at {
@@ -120,12 +206,13 @@ impl Verification {
 const UNREADABLE: &str = "the server's certificate is malformed";
 
 /// Verifies the certificates that a server sent, the leaf first, at the Unix time `now`. An empty
-/// `host` is not checked.
+/// `host` is not checked. Signatures are checked until `effort` is exhausted.
 pub(super) fn verify(
     sent: &[Arc<Certificate>],
     trust: &TrustStore,
     host: &str,
     now: i64,
+    effort: &Effort,
 ) -> Verification {
     let verdict = |result, detail, chains| Verification { result, detail, chains };
     let Some((leaf, intermediates)) = sent.split_first() else {
@@ -134,12 +221,17 @@ pub(super) fn verify(
     if let Err(Rejection(result, detail)) = chain_search::check_certificate(leaf, now) {
         return verdict(result, detail, Vec::new());
     }
-    let Found { chains, rejection } = chain_search::search(leaf, intermediates, trust, now);
+    let Found { chains, rejection } = chain_search::search(leaf, intermediates, trust, now, effort);
     if !host.is_empty() && !host::is_for(leaf, host) {
         return verdict(VerifyResult::WrongHost, mismatch::wrong_host(leaf, host), chains);
     }
     if !chains.is_empty() {
         return verdict(VerifyResult::Ok, String::new(), chains);
+    }
+    if effort.is_exhausted() {
+        let detail = "the signatures of the certificates take too long to check: there are too many, \
+                      or of too large keys";
+        return verdict(VerifyResult::Invalid, detail.to_owned(), chains);
     }
     let Rejection(result, detail) = rejection.unwrap_or_else(|| {
         Rejection(VerifyResult::UnknownAuthority, mismatch::unknown_authority(sent, trust))

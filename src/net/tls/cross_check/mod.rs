@@ -37,7 +37,7 @@ use self::{
     difference::{Difference, difference, may_differ},
     refusal::Refusal,
 };
-use crate::net::tls::{certificate::Certificate, recent_cache::RecentCache};
+use crate::net::tls::{certificate::Certificate, effort::Effort, recent_cache::RecentCache};
 
 /// Maximum number of agreements in one generation of the cache, of about 70 bytes each.
 const MAX_AGREEMENTS: usize = 4096;
@@ -47,7 +47,7 @@ const MAX_AGREEMENTS: usize = 4096;
 ///
 /// BoringSSL is asked once for each chain. Its agreement holds while all certificates of the chain
 /// are valid, by BoringSSL's reading of their dates.
-pub(super) fn check(chain: &[Arc<Certificate>], now: i64) -> Result<(), String> {
+pub(super) fn check(chain: &[Arc<Certificate>], now: i64, effort: &Effort) -> Result<(), String> {
     static AGREEMENTS: LazyLock<Mutex<Agreements>> =
         LazyLock::new(|| Mutex::new(Agreements::new(MAX_AGREEMENTS)));
     let agreements = || AGREEMENTS.lock().unwrap_or_else(PoisonError::into_inner);
@@ -57,6 +57,10 @@ pub(super) fn check(chain: &[Arc<Certificate>], now: i64) -> Result<(), String> 
     let validity = if let Some(validity) = known {
         validity
     } else {
+        let mut keys = chain.iter().skip(1).filter_map(|issuer| issuer.public_key());
+        if !keys.all(|key| effort.spend(&key)) {
+            return Err("the chain takes too long to verify".to_owned());
+        }
         let (validity, _) = verify(chain).map_err(|refusal| refusal.describe(chain))?;
         agreements().insert(key, validity.clone(), 1);
         validity

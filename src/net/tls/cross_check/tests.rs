@@ -55,7 +55,7 @@ fn a_chain_that_a_broken_search_could_propose_is_refused() {
     let plain_middle = || plain_authority("Intermediate");
     let other_serial = |recipe: Recipe| recipe.extension("2.5.29.35", OTHER_SERIAL);
     let [good, above, root] = under(middle(), leaf());
-    assert_eq!(check(&chain(&[&good, &above, &root]), now()), Ok(()));
+    assert_eq!(check(&chain(&[&good, &above, &root]), now(), &Effort::default()), Ok(()));
 
     let namesake = authority("Root").self_signed();
     let plain = plain_authority("Plain").self_signed();
@@ -112,7 +112,7 @@ fn a_chain_that_a_broken_search_could_propose_is_refused() {
     case("constraints and a difference", constrained, other_serial(leaf()));
     for (name, chain) in cases {
         for _ in 0..2 {
-            let problem = check(&chain, now()).expect_err(name);
+            let problem = check(&chain, now(), &Effort::default()).expect_err(name);
             assert!(
                 problem.contains("BoringSSL rejects the chain of certificate \"CN=")
                     || problem.contains("violates a constraint of its issuers"),
@@ -129,7 +129,7 @@ fn an_agreement_holds_from_the_first_to_the_last_second_of_the_chain() {
     let (begin, end) = (chain[0].not_before(), chain[0].not_after());
     for _ in 0..2 {
         for (now, holds) in [(begin - 1, false), (begin, true), (end, true), (end + 1, false)] {
-            assert_eq!(check(&chain, now).is_ok(), holds, "{}", now - begin);
+            assert_eq!(check(&chain, now, &Effort::default()).is_ok(), holds, "{}", now - begin);
         }
     }
 }
@@ -179,7 +179,7 @@ fn verified(issued: &[Issued]) -> Verification {
     let (root, sent) = issued.split_last().unwrap();
     let trust = TrustStore::from_pem(root.pem().as_bytes());
     let sent: Vec<_> = sent.iter().map(certificate).collect();
-    verify::verify(&sent, &trust, HOST, now())
+    verify::verify(&sent, &trust, HOST, now(), &Effort::default())
 }
 
 #[test]
@@ -202,8 +202,8 @@ fn a_certificate_that_boringssl_cannot_parse_is_trusted_only_by_itself() {
     der[version + 4] = 0;
     let odd = Arc::new(Certificate::from_der(&der).unwrap());
     assert!(odd.x509().is_none());
-    assert_eq!(check(&[Arc::clone(&odd)], now()), Ok(()));
-    let problem = check(&[odd, certificate(&root)], now()).unwrap_err();
+    assert_eq!(check(&[Arc::clone(&odd)], now(), &Effort::default()), Ok(()));
+    let problem = check(&[odd, certificate(&root)], now(), &Effort::default()).unwrap_err();
     assert!(problem.ends_with("it cannot parse a certificate of the chain"), "{problem}");
 }
 
@@ -294,7 +294,7 @@ proptest! {
         let mut all = vec![certificate(leaf)];
         all.extend(sent.iter().map(|(issued, _)| certificate(issued)));
         let trust = TrustStore::from_pem(issued[0].pem().as_bytes());
-        let verification = verify::verify(&all, &trust, HOST, now());
+        let verification = verify::verify(&all, &trust, HOST, now(), &Effort::default());
         // No difference applies to a chain with constraints.
         let is_constrained = all.iter().chain(trust.iter()).any(|it| it.usage.constrains);
         let is_refused = verification.detail.starts_with("the cross-check");

@@ -9,6 +9,7 @@ use super::{
 };
 use crate::net::tls::{
     Certificate, VerifyResult, certificate_cache,
+    effort::Effort,
     trust_store::TrustStore,
     verify::{self, Verification},
 };
@@ -26,7 +27,8 @@ fn times_trust_and_names_are_judged_again() {
     let (leaf, above) = (sent(&pki.leaf), sent(&pki.intermediate));
     let judge = |trusted: &Issued, host: &str, now: i64| -> Verification {
         let chain = [Arc::clone(&leaf), Arc::clone(&above)];
-        verify::verify(&chain, &TrustStore::from_pem(trusted.pem().as_bytes()), host, now)
+        let trust = TrustStore::from_pem(trusted.pem().as_bytes());
+        verify::verify(&chain, &trust, host, now, &Effort::default())
     };
     let (begin, end) = (leaf.not_before(), leaf.not_after());
     for _ in 0..2 {
@@ -47,9 +49,9 @@ fn a_signature_is_remembered_with_its_key() {
         let namesake = fixtures::authority("Authority").key(key).self_signed();
         let bottom = sent(&fixtures::leaf(HOST).signed_by(&signer));
         for _ in 0..2 {
-            assert!(!bottom.is_signed_by(&sent(&namesake)));
-            assert!(bottom.is_signed_by(&sent(&signer)));
-            assert!(bottom.is_signed_by(&sent(&renewed)));
+            assert!(!bottom.is_signed_by(&sent(&namesake), &Effort::default()));
+            assert!(bottom.is_signed_by(&sent(&signer), &Effort::default()));
+            assert!(bottom.is_signed_by(&sent(&renewed), &Effort::default()));
         }
     }
 }
