@@ -12,38 +12,38 @@ use super::{
 use crate::{
     diagnostics::{Check, CheckName, Failure, Reason, Stage, humanize::count, log::Excerpt},
     net::Context,
+    probers::{is_quick, run_blocking},
     settings::{named::Named, regexp::Regexp},
 };
 
 /// Checks a response against the module. All checks run, so that the report contains all failures.
 /// Returns the first failure, in the same order of sections as upstream.
-pub(super) fn check(
+pub(super) async fn check(
     prober: &DnsProber,
-    response: &Response,
+    response: Response,
     context: &Context,
 ) -> Result<(), Failure> {
-    let caveat = caveat(prober.transport_protocol, response);
+    let caveat = caveat(prober.transport_protocol, &response);
     if let Some(caveat) = &caveat {
         context.log.warn("Incomplete response", &[("caveat", caveat)]);
     }
-    let message = &response.message;
+    let message = response.message;
     let mut made = vec![check_rcode(&prober.valid_rcodes, message.rcode)];
-    for (section, key, records, rules) in [
-        ("answer", "validate_answer_rrs", &message.answer, &prober.validate_answer_rrs),
-        ("authority", "validate_authority_rrs", &message.authority, &prober.validate_authority_rrs),
-        (
-            "additional",
-            "validate_additional_rrs",
-            &message.additional,
-            &prober.validate_additional_rrs,
-        ),
-    ] {
+    let mut length = 0;
+    for (section, _, records, _) in sections(prober, &message) {
         let log = &context.log;
         log.debug("Validating records", &[("section", &section), ("records", &records.len())]);
         for record in records {
+            length += record.text.len();
             log.debug("Validating record", &[("rr", &Excerpt(record.text.as_bytes()))]);
         }
-        made.extend(rules.check(key, records));
+    }
+    let patterns = sections(prober, &message).into_iter().flat_map(|(.., rules)| rules.patterns());
+    if is_quick(patterns, length) {
+        made.extend(check_records(prober, &message));
+    } else {
+        let prober = prober.clone();
+        made.extend(run_blocking(move || Ok(check_records(&prober, &message))).await?);
     }
     if let Some(caveat) = caveat {
         for failure in made.iter_mut().filter_map(Check::failure_mut) {
@@ -55,6 +55,30 @@ pub(super) fn check(
         context.checks.add(check);
     }
     first.map_or(Ok(()), Err)
+}
+
+/// The sections of a response, each with its name, the key of its rules, its records and its rules.
+fn sections<'p>(
+    prober: &'p DnsProber,
+    message: &'p Message,
+) -> [(&'static str, &'static str, &'p [Record], &'p RecordRules); 3] {
+    [
+        ("answer", "validate_answer_rrs", &message.answer, &prober.validate_answer_rrs),
+        ("authority", "validate_authority_rrs", &message.authority, &prober.validate_authority_rrs),
+        (
+            "additional",
+            "validate_additional_rrs",
+            &message.additional,
+            &prober.validate_additional_rrs,
+        ),
+    ]
+}
+
+/// Checks the records of all sections.
+fn check_records(prober: &DnsProber, message: &Message) -> Vec<Check> {
+    let checked =
+        |(_, key, records, rules): (_, _, &[Record], &RecordRules)| rules.check(key, records);
+    sections(prober, message).into_iter().flat_map(checked).collect()
 }
 
 /// Returns a caveat if the response is incomplete, so that its checks may be misleading.
@@ -98,6 +122,21 @@ fn check_rcode(valid: &Named<Vec<Rcode>>, rcode: Rcode) -> Check {
 struct SectionKey(&'static str);
 
 impl RecordRules {
+    fn patterns(&self) -> impl Iterator<Item = &Regexp> {
+        let Self {
+            fail_if_matches_regexp,
+            fail_if_all_match_regexp,
+            fail_if_not_matches_regexp,
+            fail_if_none_matches_regexp,
+        } = self;
+        fail_if_matches_regexp
+            .iter()
+            .chain(fail_if_all_match_regexp)
+            .chain(fail_if_not_matches_regexp)
+            .chain(fail_if_none_matches_regexp)
+            .map(|pattern| &**pattern)
+    }
+
     /// Checks the records of the section that the key `section` is for.
     ///
     /// `fail_if_all_match_regexp` fails if *not* all records match all of its patterns. This is the

@@ -21,12 +21,16 @@ use crate::{
         tls::{Handshake, TlsClient},
         wire::{Event, WireClock},
     },
+    probers::run_blocking,
     scheduling::turn,
 };
 
 /// Maximum size of a received datagram in bytes. It is the limit of a response without EDNS (RFC
 /// 1035, section 4.2.1). As in upstream, the rest of a longer one is cut off.
 const MAX_DATAGRAM: usize = 512;
+
+/// Maximum size of a message that is parsed on the thread of the probe, in bytes.
+const MAX_INLINE: usize = 4 << 10;
 
 /// An encoded query with its server.
 pub(super) struct Query<'q> {
@@ -152,7 +156,13 @@ impl Query<'_> {
             let what = "its message ID differs from that of the query";
             return Err(self.invalid_response(Reason::Protocol, what));
         }
-        Message::parse(&octets)
+        // The text of a compressed message may be 60 times as long.
+        let parsed = if octets.len() <= MAX_INLINE {
+            Message::parse(&octets)
+        } else {
+            run_blocking(move || Ok(Message::parse(&octets))).await?
+        };
+        parsed
             .map(|message| Response { message, is_cut: false })
             .map_err(|error| self.invalid_response(Reason::Protocol, &error.to_string()))
     }

@@ -80,7 +80,7 @@ impl Prober for DnsProber {
             ],
         );
         context.enter(Stage::Check);
-        checks::check(self, &response, context)
+        checks::check(self, response, context).await
     }
 }
 

@@ -35,12 +35,16 @@ pub(super) fn status(prober: &HttpProber, status: StatusCode) -> Check {
 }
 
 /// Checks `fail_if_header_matches` and `fail_if_header_not_matches`; each rule is a check.
-pub(super) fn headers(prober: &HttpProber, headers: &HeaderMap) -> Vec<Check> {
-    let unwanted = prober.fail_if_header_matches.iter().enumerate().map(|(index, rule)| {
+pub(super) fn headers(
+    unwanted: &[HeaderMatcher],
+    wanted: &[HeaderMatcher],
+    headers: &HeaderMap,
+) -> Vec<Check> {
+    let unwanted = unwanted.iter().enumerate().map(|(index, rule)| {
         let name = CheckName::of_entry("fail_if_header_matches", index);
         Check::new(name.or_given(rule.name.as_ref()), header_is_not(rule, headers))
     });
-    let wanted = prober.fail_if_header_not_matches.iter().enumerate().map(|(index, rule)| {
+    let wanted = wanted.iter().enumerate().map(|(index, rule)| {
         let name = CheckName::of_entry("fail_if_header_not_matches", index);
         Check::new(name.or_given(rule.name.as_ref()), header_is(rule, headers))
     });
@@ -241,7 +245,10 @@ mod tests {
             for (name, value) in [("content-type", "text/html"), ("via", "a"), ("via", "b")] {
                 map.append(HeaderName::from_static(name), HeaderValue::from_static(value));
             }
-            assert_eq!(reason(headers(&prober(section.clone()), &map)), expected, "{section}");
+            let prober = prober(section.clone());
+            let (unwanted, wanted) =
+                (&prober.fail_if_header_matches, &prober.fail_if_header_not_matches);
+            assert_eq!(reason(headers(unwanted, wanted, &map)), expected, "{section}");
         }
     }
 

@@ -6,7 +6,7 @@
 
 use std::{future::pending, sync::Arc};
 
-use http::StatusCode;
+use http::{HeaderMap, HeaderValue, StatusCode};
 use tokio::time::Instant;
 
 use crate::{
@@ -21,6 +21,7 @@ use crate::{
         http::{
             body::{BodyError, Collector},
             buffers, checks,
+            header_matcher::HeaderMatcher,
             measurements::{CheckState, HttpMeasurements},
             redirects::{self, Final, MAX_REDIRECTS},
             settings::HttpProber,
@@ -54,7 +55,7 @@ pub(super) async fn evaluate(
         proxy.is_some() && response.status == StatusCode::PROXY_AUTHENTICATION_REQUIRED;
     let is_target_response = !limit_reached && !is_proxy_response;
     if has_header_rules(prober) && (status_is_good || is_target_response) {
-        let headers_are_good = outcome.take(checks::headers(prober, &response.headers));
+        let headers_are_good = outcome.take_or_fail(match_headers(prober, &response.headers).await);
         if status_is_good {
             measurements.patterns =
                 if headers_are_good { CheckState::Passed } else { CheckState::Begun };
@@ -209,6 +210,18 @@ impl Drop for Reading<'_> {
             ),
         }));
     }
+}
+
+async fn match_headers(prober: &HttpProber, headers: &HeaderMap) -> Result<Vec<Check>, Failure> {
+    let unwanted = &prober.fail_if_header_matches;
+    let wanted = &prober.fail_if_header_not_matches;
+    let length = headers.values().map(HeaderValue::len).sum();
+    if is_quick(unwanted.iter().chain(wanted).filter_map(HeaderMatcher::regexp), length) {
+        let work = || checks::headers(unwanted, wanted, headers);
+        return Ok(section("patterns of headers", work));
+    }
+    let (unwanted, wanted, headers) = (unwanted.clone(), wanted.clone(), headers.clone());
+    run_blocking(move || Ok(checks::headers(&unwanted, &wanted, &headers))).await
 }
 
 async fn match_patterns(
