@@ -29,6 +29,7 @@ use crate::{
     config::ConfigStore,
     net::{resolve::Resolver, wire},
     probe::History,
+    scheduling::pool,
     server::{AccessControl, Exporter, ReloadTrigger, ServerSettings, WebServer},
     version,
 };
@@ -63,6 +64,7 @@ impl App {
         raise_file_limit();
         blocking::start();
         let threads = cpu_quota::worker_threads();
+        pool::set_max_threads(threads);
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
