@@ -147,6 +147,15 @@ accuracy: $(ACCURACY) build ## Measurement accuracy benchmark (root), compared w
 $(HARNESS) $(ACCURACY): setup
 	$(CARGO) build --release --locked --package $(@F)
 
+# Unoptimised code takes ten times as long: POLL_ARGS="--profile quick" gives times that matter.
+POLL_TIMES = $(CURDIR)/target/poll-times.txt
+.PHONY: poll-times
+poll-times: setup ## List the polls of tasks that took more than 1 ms in the tests, longest first
+	@rm -f $(POLL_TIMES)
+	PROBE_EXPORTER_POLL_TIMES=$(POLL_TIMES) $(CARGO) test --locked --features poll-times $(POLL_ARGS) --lib --test it
+	@echo 'CPU time and elapsed time in microseconds, task, longest section with its time:'
+	@sort -rn $(POLL_TIMES) | head -100
+
 .PHONY: bench-micro
 bench-micro: setup ## Benchmark the parts of a probe
 	$(CARGO) bench --locked --bench probe

@@ -187,6 +187,95 @@ impl Drop for Place {
 }
 
 #[cfg(test)]
+pub(crate) mod busy_peer {
+    //! A peer that always has something to say.
+
+    use std::{
+        io,
+        pin::Pin,
+        sync::{
+            Arc,
+            atomic::{AtomicUsize, Ordering},
+        },
+        task::Waker,
+    };
+
+    use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+    use super::*;
+
+    /// A connection whose reads take a quarter of a turn each, and never wait.
+    pub(crate) struct BusyPeer {
+        /// The bytes to read, with the position from which they are repeated.
+        bytes: Vec<u8>,
+        position: usize,
+        repeated: usize,
+        pub(crate) reads: Arc<AtomicUsize>,
+    }
+
+    impl BusyPeer {
+        /// Says `first`, and then `more` without end.
+        pub(crate) fn new(first: &[u8], more: &[u8]) -> Self {
+            let bytes = [first, more].concat();
+            Self { bytes, position: 0, repeated: first.len(), reads: Arc::default() }
+        }
+    }
+
+    impl AsyncRead for BusyPeer {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            buffer: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            assert!(self.reads.fetch_add(1, Ordering::Relaxed) < 1000, "it reads without end");
+            let start = Instant::now();
+            while start.elapsed() < MAX_TURN / 4 {}
+            // Little enough to be processed in no time.
+            let length = buffer.remaining().min(64);
+            for _ in 0..length {
+                buffer.put_slice(&[self.bytes[self.position]]);
+                self.position += 1;
+                if self.position == self.bytes.len() {
+                    self.position = self.repeated;
+                }
+            }
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    impl AsyncWrite for BusyPeer {
+        fn poll_write(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            bytes: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            Poll::Ready(Ok(bytes.len()))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    /// Checks that a probe that does not end reads for one turn in each poll.
+    #[track_caller]
+    pub(crate) fn assert_takes_turns(reads: &AtomicUsize, probe: impl Future) {
+        let mut probe = pin!(in_turns(probe));
+        for _ in 0..3 {
+            let before = reads.load(Ordering::Relaxed);
+            let polled = probe.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+            assert!(polled.is_pending(), "it does not end");
+            let made = reads.load(Ordering::Relaxed) - before;
+            assert!((1..=6).contains(&made), "{made} reads in one poll");
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use std::{cell::Cell, rc::Rc};
 

@@ -122,3 +122,19 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for BufferedStream<S> {
         Pin::new(&mut self.stream).poll_shutdown(context)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncReadExt as _;
+
+    use super::*;
+    use crate::scheduling::turn::busy_peer::{BusyPeer, assert_takes_turns};
+
+    #[test]
+    fn a_busy_peer_is_read_in_turns() {
+        let peer = BusyPeer::new(&[], &[22, 3, 3, 0, 1, 0]);
+        let reads = std::sync::Arc::clone(&peer.reads);
+        let mut stream = BufferedStream::new(peer, HandshakeProgress::default());
+        assert_takes_turns(&reads, async { while stream.read(&mut [0; 5]).await.unwrap() > 0 {} });
+    }
+}

@@ -313,7 +313,10 @@ mod tests {
     use tokio::time::Instant;
 
     use super::*;
-    use crate::net::resolve::Resolver;
+    use crate::{
+        net::resolve::Resolver,
+        scheduling::turn::busy_peer::{BusyPeer, assert_takes_turns},
+    };
 
     /// Runs a dialogue with a peer that sends `input` at once and closes the connection.
     fn talk_to(
@@ -368,6 +371,20 @@ mod tests {
             failure.message,
             "query_response[1]: the peer closed the connection after \"b\"; no line matched \"c\""
         );
+    }
+
+    #[test]
+    fn a_busy_peer_is_read_in_turns() {
+        let pattern = Regexp::new("never").unwrap();
+        // Compiles it.
+        assert!(!pattern.is_match(b""));
+        let steps = [Step { expect: Some(pattern), ..Step::default() }];
+        let mut peer = BusyPeer::new(b"", b"line\n");
+        let reads = Arc::clone(&peer.reads);
+        let deadline = Instant::now() + Duration::from_mins(1);
+        let context = Context::new(deadline, Arc::new(Resolver::default()));
+        let mut facts = DialogueFacts::default();
+        assert_takes_turns(&reads, talk(&context, &mut peer, &steps, 0, &mut facts));
     }
 
     #[test]

@@ -242,7 +242,11 @@ mod tests {
     use tokio::io::AsyncReadExt as _;
 
     use super::*;
-    use crate::{net::resolve::Resolver, probers::MAX_INLINE};
+    use crate::{
+        net::resolve::Resolver,
+        probers::MAX_INLINE,
+        scheduling::turn::busy_peer::{BusyPeer, assert_takes_turns},
+    };
 
     /// Encodes a message of a server.
     fn text(length: usize) -> Vec<u8> {
@@ -276,6 +280,20 @@ mod tests {
             if !is_inline {
                 assert_eq!(talked.await, Ok(()));
             }
+        }
+    }
+
+    #[test]
+    fn a_busy_server_is_read_in_turns() {
+        let context = context();
+        // Pongs, and empty fragments of one message.
+        for (first, more) in [(&[][..], [0x8a, 0]), (&[0x01, 0], [0x00, 0])] {
+            let peer = BusyPeer::new(first, &more);
+            let reads = Arc::clone(&peer.reads);
+            assert_takes_turns(&reads, async {
+                let mut socket = Websocket::new(&context, Box::new(peer), Bytes::new()).await;
+                socket.message().await.unwrap();
+            });
         }
     }
 

@@ -26,7 +26,7 @@ fn hostile_health_services_are_cut_off() {
     let attacks = [
         ("no answer", "plain", "timeout", saying(nothing(), nothing())),
         ("no message", "plain", "timeout", saying(grpc_head(), nothing())),
-        ("pings", "plain", "timeout", saying(grpc_head(), frame(PING, 0, 0, &[7; 8]))),
+        ("pings", "patient", "protocol", saying(grpc_head(), frame(PING, 0, 0, &[7; 8]))),
         ("an endless answer", "patient", "too_large|protocol", saying(grpc_head(), endless)),
         (
             "an endless page",

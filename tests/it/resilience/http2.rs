@@ -75,18 +75,31 @@ fn endless_servers_are_cut_off() {
         ("no answer", "plain", saying(nothing(), nothing())),
         ("no body", "plain", saying(head(), nothing())),
         ("half a frame", "plain", saying(head()[..5].to_vec(), nothing())),
-        ("settings", "plain", saying(nothing(), frame(SETTINGS, 0, 0, &[0, 4, 0, 0, 0xff, 0xff]))),
-        ("pings", "plain", saying(nothing(), frame(PING, 0, 0, &[7; 8]))),
-        ("unknown frames", "plain", saying(nothing(), frame(UNKNOWN, 0, 0, &[0; 100]))),
-        ("priorities", "plain", saying(nothing(), frame(PRIORITY, 0, 3, &[0, 0, 0, 0, 1]))),
         ("nothing but windows", "upload", saying(nothing(), nothing())),
         ("no window at all", "upload", saying(no_window, nothing())),
-        ("empty data", "plain", saying(head(), frame(DATA, 0, 1, &[]))),
-        ("padding", "plain", saying(head(), frame(DATA, 8, 1, &[9, 0, 0, 0, 0, 0, 0, 0, 0, 0]))),
         ("small data", "plain", saying(head(), frame(DATA, 0, 1, b"x"))),
         ("a farewell", "plain", saying(frame(GOAWAY, 0, 0, &[0, 0, 0, 1, 0, 0, 0, 0]), nothing())),
     ];
     let attacks = attacks.map(|(name, module, peer)| attack(name, module, "timeout", peer));
+    withstand(MODULES, 32, &attacks);
+}
+
+#[test]
+fn frames_that_carry_nothing_are_limited() {
+    let nothing = Vec::new;
+    let attacks = [
+        ("settings", saying(nothing(), frame(SETTINGS, 0, 0, &[0, 4, 0, 0, 0xff, 0xff]))),
+        ("acknowledgements", saying(nothing(), frame(SETTINGS, 1, 0, &[]))),
+        ("answered pings", saying(nothing(), frame(PING, 1, 0, &[7; 8]))),
+        ("pings", saying(nothing(), frame(PING, 0, 0, &[7; 8]))),
+        ("unknown frames", saying(nothing(), frame(UNKNOWN, 0, 0, &[0; 100]))),
+        ("priorities", saying(nothing(), frame(PRIORITY, 0, 3, &[0, 0, 0, 0, 1]))),
+        ("other streams", saying(nothing(), frame(RST_STREAM, 0, 3, &[0, 0, 0, 1]))),
+        ("small windows", saying(nothing(), frame(WINDOW_UPDATE, 0, 1, &[0, 0, 0, 1]))),
+        ("empty data", saying(head(), frame(DATA, 0, 1, &[]))),
+        ("padding", saying(head(), frame(DATA, 8, 1, &[9, 0, 0, 0, 0, 0, 0, 0, 0, 0]))),
+    ];
+    let attacks = attacks.map(|(name, peer)| attack(name, "patient", "protocol", peer));
     withstand(MODULES, 32, &attacks);
 }
 

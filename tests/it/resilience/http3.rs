@@ -171,7 +171,6 @@ fn attack(
 fn endless_servers_are_cut_off() {
     let nothing = Vec::new;
     let head = || frame(HEADERS, STATUS_200);
-    let unknown = frame(0x21, &[0; 100]);
     let many = Arc::new(AtomicUsize::new(0));
     let closed_to_us = {
         let mut server = honest();
@@ -188,8 +187,6 @@ fn endless_servers_are_cut_off() {
         ("a promise", "plain", saying(frame(PUSH_PROMISE, &[0, 0, 0]), []), 1),
         ("half a frame", "plain", saying(head()[..5].to_vec(), []), 1),
         ("a body without end", "plain", saying(head(), frame(DATA, &[0; 1000])), 1),
-        ("empty data", "plain", saying(head(), frame(DATA, &[])), 1),
-        ("unknown frames", "plain", saying(nothing(), unknown), 1),
         ("nothing but acknowledgements", "upload", saying(nothing(), []), 1),
         ("no room for a request", "plain", closed_to_us, 0),
         (
@@ -256,6 +253,17 @@ fn responses_that_end_too_early_are_refused() {
     ];
     let attacks =
         attacks.map(|(name, reason, target)| attack((name, "patient", reason), target, 1));
+    withstand(MODULES, 48, &attacks);
+}
+
+#[test]
+fn frames_that_carry_nothing_are_limited() {
+    let head = frame(HEADERS, STATUS_200);
+    let attacks = [
+        ("empty data", saying(head, frame(DATA, &[]))),
+        ("unknown frames", saying(Vec::new(), frame(0x21, &[0; 100]))),
+    ];
+    let attacks = attacks.map(|(name, target)| attack((name, "patient", "protocol"), target, 1));
     withstand(MODULES, 48, &attacks);
 }
 

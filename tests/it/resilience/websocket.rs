@@ -9,7 +9,7 @@ use tokio::io::AsyncReadExt as _;
 use super::{Attack, withstand};
 use crate::fixtures::{
     hostile::{Peer, peer},
-    websocket::{PING, TEXT, frame},
+    websocket::{PING, PONG, TEXT, frame},
 };
 
 /// The `patient` module must fail before its long timeout; the other times out.
@@ -58,7 +58,8 @@ fn hostile_websockets_are_cut_off() {
         ("half a frame", "plain", "timeout", saying(vec![TEXT], nothing())),
         ("much announced", "plain", "timeout", saying(announced, nothing())),
         ("empty fragments", "plain", "timeout|too_large", saying(frame(1, ""), empty_fragment)),
-        ("pings", "plain", "timeout|too_large", saying(nothing(), frame(PING, [7; 125]))),
+        ("pings", "patient", "protocol|too_large", saying(nothing(), frame(PING, [7; 125]))),
+        ("pongs", "patient", "protocol", saying(nothing(), frame(PONG, ""))),
         ("fragments", "patient", "too_large", saying(frame(1, ""), frame(0, vec![b'x'; 60_000]))),
         ("a large message", "groups", "dialogue|timeout", saying(large, nothing())),
         ("unknown frames", "patient", "protocol", saying(nothing(), vec![0x83, 0])),

@@ -271,12 +271,18 @@ impl Http1 {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 
     use super::*;
     use crate::{
         diagnostics::Reason,
-        net::{http::full_body, wire::Timestamp},
+        net::{
+            http::{empty_body, full_body},
+            wire::Timestamp,
+        },
+        scheduling::turn::busy_peer::{BusyPeer, assert_takes_turns},
     };
 
     /// A connection that was reset behind these bytes, as the first write found out.
@@ -362,7 +368,7 @@ mod tests {
                     // The client may be gone.
                     drop(theirs.write_all(response).await);
                 };
-                let request = Request::get("/").body(crate::net::http::empty_body()).unwrap();
+                let request = Request::get("/").body(empty_body()).unwrap();
                 let (clock, watch) = (WireClock::manual(Timestamp::now()), HeadWatch::default());
                 let client = async {
                     let mut exchange = Http1::new(Box::new(ours), clock, watch, request);
@@ -377,6 +383,28 @@ mod tests {
                 let name = response.escape_ascii();
                 assert_eq!(found, expected.map(str::to_owned), "{name} by {size}");
             }
+        }
+    }
+    #[test]
+    fn a_busy_server_is_read_in_turns() {
+        let head = "HTTP/1.1 200 OK\r\n";
+        let body = "Transfer-Encoding: chunked\r\n\r\n";
+        for (name, first, more) in [
+            ("header lines", head.to_owned(), "A: b\r\n"),
+            ("chunks", format!("{head}{body}"), "1\r\nx\r\n"),
+            ("bytes", format!("{head}Content-Length: 1000000\r\n\r\n"), "x"),
+        ] {
+            eprintln!("{name}");
+            let peer = BusyPeer::new(first.as_bytes(), more.as_bytes());
+            let reads = Arc::clone(&peer.reads);
+            let (clock, watch) = (WireClock::manual(Timestamp::now()), HeadWatch::default());
+            let request = Request::get("/").body(empty_body()).unwrap();
+            let mut exchange = Http1::new(Box::new(peer), clock, watch, request);
+            assert_takes_turns(&reads, async {
+                exchange.head().await.unwrap();
+                let mut buffer = Vec::new();
+                while exchange.read_into(&mut buffer).await.unwrap() > 0 {}
+            });
         }
     }
 }

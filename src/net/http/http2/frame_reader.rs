@@ -96,6 +96,9 @@ impl FrameReader {
                         (header.length - 1).checked_sub(padding.into()).ok_or_else(|| {
                             error::broken("a DATA frame has more padding than its size allows")
                         })?;
+                    if left == 0 {
+                        self.idle.note(0).map_err(error::broken)?;
+                    }
                     self.state = State::Data { header, left, padding: padding.into() };
                     None
                 }

@@ -3,6 +3,7 @@
 mod certificate_labels;
 mod certificate_reuse;
 mod compatibility;
+mod effort;
 mod files;
 mod handshake_failures;
 mod revocation;

@@ -3,7 +3,7 @@
 mod responses;
 mod windows;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
 
@@ -20,6 +20,7 @@ use crate::{
         http::{empty_body, full_body},
         wire::Timestamp,
     },
+    scheduling::turn::busy_peer::{BusyPeer, assert_takes_turns},
 };
 
 fn frame_of(stream: u32, kind: u8, flags: u8, payload: &[u8]) -> Vec<u8> {
@@ -122,4 +123,23 @@ async fn exchange(method: &str, said: &[u8]) -> Result<Received, Failure> {
         Ok(Received { head, content_length, body: String::from_utf8(body).unwrap() })
     };
     tokio::join!(server, client).1
+}
+
+#[test]
+fn a_busy_server_is_read_in_turns() {
+    let first = [settings(), head(&[])].concat();
+    for (name, first, more) in [
+        ("frames without content", settings(), frame(WINDOW_UPDATE, 0, &[0, 0, 0, 1])),
+        ("small pieces", first, data("x")),
+    ] {
+        let peer = BusyPeer::new(&first, &more);
+        let reads = Arc::clone(&peer.reads);
+        let (clock, watch) = (WireClock::manual(Timestamp::now()), StreamWatch::default());
+        let mut exchange = Http2::new(Box::new(peer), clock, watch, request("GET"));
+        eprintln!("{name}");
+        assert_takes_turns(&reads, async {
+            exchange.head().await.unwrap();
+            while exchange.next_piece().await.unwrap().is_some() {}
+        });
+    }
 }
