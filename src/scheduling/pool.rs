@@ -8,7 +8,6 @@
 use std::{
     cell::Cell,
     collections::VecDeque,
-    io,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Condvar, Mutex, MutexGuard, PoisonError,
@@ -21,12 +20,14 @@ use std::{
 use thiserror::Error;
 use tokio::sync::oneshot;
 
+use crate::blocking::NoThread;
+
 /// The error of work that was not done.
 #[derive(Debug, Error)]
 pub enum PoolError {
-    /// The system has no thread for it.
-    #[error("cannot start a thread: {0}")]
-    NoThread(#[from] io::Error),
+    /// No thread can be started.
+    #[error(transparent)]
+    NoThread(#[from] NoThread),
     /// It panicked.
     #[error("the work panicked")]
     Panicked,
@@ -95,12 +96,12 @@ pub async fn run<T: Send + 'static>(
 }
 
 /// Starts `work` on a thread of the pool.
-pub fn start(work: impl FnOnce() + Send + 'static) -> io::Result<()> {
+pub fn start(work: impl FnOnce() + Send + 'static) -> Result<(), NoThread> {
     POOL.add(Box::new(work))
 }
 
 impl Pool {
-    fn add(&'static self, work: Work) -> io::Result<()> {
+    fn add(&'static self, work: Work) -> Result<(), NoThread> {
         let mut state = self.state();
         state.work.push_back(work);
         if state.idle >= state.work.len() {
@@ -112,7 +113,7 @@ impl Pool {
                 Err(_) if state.threads > 0 => {}
                 Err(error) => {
                     state.work.pop_back();
-                    return Err(error);
+                    return Err(NoThread(error));
                 }
             }
         }
