@@ -9,9 +9,10 @@ use std::{
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use boring::hash::hmac_sha256;
-use tokio::{task::spawn_blocking, time::sleep};
+use tokio::time::sleep;
 
 use crate::{
+    blocking,
     server::{
         connections::ClientNetwork,
         web_config::login_queue::{Line, Login, LoginQueue},
@@ -146,8 +147,12 @@ impl Authenticator {
             }
             result
         };
-        // An error means that the exporter stops.
-        if result.await.unwrap_or(false) { AuthResult::Granted } else { AuthResult::Denied }
+        match result.await {
+            Ok(true) => AuthResult::Granted,
+            Ok(false) => AuthResult::Denied,
+            // No thread could be started, or the exporter stops.
+            Err(_) => AuthResult::Busy,
+        }
     }
 
     /// Refuses an unknown user after the time that a check would take, so that clients do not learn
@@ -163,15 +168,15 @@ impl Authenticator {
 }
 
 impl Checks {
-    /// Compares a password with its bcrypt hash.
-    async fn compare(&self, login: &Login) -> bool {
+    /// Compares a password with its bcrypt hash. Returns `None` if there is no thread for it.
+    async fn compare(&self, login: &Login) -> Option<bool> {
         let (password, hash) = (login.password.clone(), login.hash.clone());
         let start = Instant::now();
         let compare = move || bcrypt::verify(password, hash.expose()).unwrap_or(false);
-        let matches = spawn_blocking(compare).await.unwrap_or(false);
+        let matches = blocking::run(compare).await.ok()?;
         let mut queue = self.queue();
         queue.check_time = (queue.check_time * 3 + start.elapsed()) / 4;
-        matches
+        Some(matches)
     }
 
     /// Returns the time after which a password in a line of an existing user would be checked, while
@@ -219,8 +224,12 @@ impl Checking {
     async fn check_all(mut self) {
         while let Some(((user, _), login)) = self.next() {
             let is_known = self.checks.cache().get(&user) == Some(&login.tag);
-            let matches = is_known || self.checks.compare(&login).await;
-            if matches && !is_known {
+            if is_known {
+                login.finish(true);
+                continue;
+            }
+            let Some(matches) = self.checks.compare(&login).await else { continue };
+            if matches {
                 self.checks.cache().insert(user, login.tag);
             }
             login.finish(matches);
