@@ -134,8 +134,11 @@ async fn run_blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
 ) -> Result<T, Failure> {
     pool::run(work).await.unwrap_or_else(|error| {
-        let message = format!("internal error in a check: {error}");
-        Err(Failure::new(Stage::Check, reason_of(&error), message))
+        let doing = match error {
+            PoolError::NoThread(_) => "the exporter cannot evaluate a check",
+            PoolError::Panicked => "internal error in a check",
+        };
+        Err(Failure::new(Stage::Check, reason_of(&error), format!("{doing}: {error}")))
     })
 }
 

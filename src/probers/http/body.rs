@@ -261,8 +261,13 @@ impl From<BodyError> for Failure {
             BodyError::TimedOut => {
                 (Reason::Timeout, "the deadline passed while decompressing the body".to_owned())
             }
+            BodyError::NotDone(Reason::OutOfResources) => {
+                let message = "the exporter cannot start a thread to decompress the body; raise its \
+                               limit (TasksMax=, pids.max, ulimit -u)";
+                (Reason::OutOfResources, message.to_owned())
+            }
             BodyError::NotDone(reason) => {
-                (reason, "internal error: no thread could decompress the body".to_owned())
+                (reason, "internal error while decompressing the body".to_owned())
             }
             BodyError::TooLarge(Limit { bytes, configured: true }) => (
                 Reason::TooLarge,
