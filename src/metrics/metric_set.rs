@@ -16,8 +16,22 @@ pub struct MetricSet {
     pub(super) samples: Vec<Sample>,
 }
 
-/// Estimated memory of a label in addition to its value, in bytes.
+/// Returns the memory that an allocation of `bytes` takes: the size class of jemalloc.
+#[must_use]
+pub fn allocation(bytes: usize) -> usize {
+    match bytes {
+        0..=128 => bytes.next_multiple_of(16),
+        // Four classes between two powers of two.
+        _ => bytes.next_multiple_of(bytes.next_power_of_two() / 8),
+    }
+}
+
+/// Size of a label without the texts, in bytes.
 const LABEL_SIZE: usize = size_of::<(Cow<'static, str>, String)>();
+
+/// Labels whose values are from closed lists or from the module. They contain no text of a peer.
+const CLOSED_LABELS: [&str; 8] =
+    ["check", "cipher", "phase", "reason", "result", "serving_status", "stage", "version"];
 
 /// A sample, with the declaration of its metric.
 #[derive(Debug, Clone, PartialEq)]
@@ -98,19 +112,40 @@ impl MetricSet {
         self.samples.iter().map(|sample| (sample.name, SampleLabels(&sample.labels), sample.value))
     }
 
-    /// Returns the estimated memory in bytes.
+    /// Returns the allocated memory in bytes.
     #[must_use]
     pub fn weight(&self) -> usize {
-        let labels = |sample: &Sample| {
-            sample.labels.iter().map(|(_, value)| LABEL_SIZE + value.len()).sum::<usize>()
+        let label = |(name, value): &(Cow<'_, str>, String)| {
+            let name = if let Cow::Owned(name) = name { name.capacity() } else { 0 };
+            allocation(name) + allocation(value.capacity())
         };
-        self.samples.iter().map(|sample| size_of::<Sample>() + labels(sample)).sum()
+        let labels = |sample: &Sample| {
+            allocation(sample.labels.capacity() * LABEL_SIZE)
+                + sample.labels.iter().map(label).sum::<usize>()
+        };
+        allocation(self.samples.capacity() * size_of::<Sample>())
+            + self.samples.iter().map(labels).sum::<usize>()
     }
 
-    /// Calls `change` with the value of each label.
-    pub fn for_each_label(&mut self, change: impl FnMut(&mut String)) {
+    /// Returns the values of all labels that may contain text of a peer.
+    pub fn variable_labels_mut(&mut self) -> impl Iterator<Item = &mut String> {
         let labels = self.samples.iter_mut().flat_map(|sample| &mut sample.labels);
-        labels.map(|(_, value)| value).for_each(change);
+        // The module chooses owned names; their values are from the peer.
+        let is_closed =
+            |name: &_| matches!(name, Cow::Borrowed(name) if CLOSED_LABELS.contains(name));
+        labels.filter(move |(name, _)| !is_closed(name)).map(|(_, value)| value)
+    }
+
+    /// Removes samples whose labels have become equal to those of an earlier sample.
+    pub fn merge_duplicates(&mut self) {
+        let mut known: Vec<Sample> = Vec::with_capacity(self.samples.len());
+        for sample in self.samples.drain(..) {
+            let is_same = |it: &Sample| it.name == sample.name && it.labels == sample.labels;
+            if !known.iter().any(is_same) {
+                known.push(sample);
+            }
+        }
+        self.samples = known;
     }
 
     /// Removes the metrics that upstream does not have.
@@ -141,6 +176,39 @@ mod tests {
 
     const SUCCESS: Metric = Metric::new("probe_success", "Whether the probe succeeded.", []);
     const PHASE: Metric<1> = Metric::new("probe_phase_seconds", "Time by phase.", ["phase"]);
+
+    #[test]
+    fn allocations_take_the_memory_of_their_size_class() {
+        for (bytes, expected) in [
+            (0, 0),
+            (1, 16),
+            (128, 128),
+            (129, 160),
+            (256, 256),
+            (257, 320),
+            (4097, 5120),
+            (5121, 6144),
+        ] {
+            assert_eq!(allocation(bytes), expected, "{bytes}");
+        }
+    }
+
+    #[test]
+    fn samples_that_become_equal_are_merged() {
+        let mut metrics = MetricSet::default();
+        let metric = Metric::new("probe_said", "Said.", ["line"]);
+        for (line, value) in [("hunter2", 1), ("hunter3", 2)] {
+            metrics.add(&metric, [line], value);
+        }
+        metrics.add(&PHASE, ["hunter2"], 3);
+        metrics.variable_labels_mut().for_each(|label| "<secret>".clone_into(label));
+        metrics.merge_duplicates();
+        let samples: Vec<_> = metrics
+            .samples()
+            .map(|(_, labels, value)| (labels.pairs().next().unwrap().1, value))
+            .collect();
+        assert_eq!(samples, [("<secret>", 1.0), ("hunter2", 3.0)]);
+    }
 
     #[test]
     fn metrics_can_be_extra_for_one_prober_only() {

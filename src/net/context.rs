@@ -1,8 +1,11 @@
 //! The context of one probe: deadline, resolver, policy, log and other diagnostics.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU8, Ordering},
+use std::{
+    ops::Range,
+    sync::{
+        Arc,
+        atomic::{AtomicU8, Ordering},
+    },
 };
 
 use tokio::time::Instant;
@@ -12,6 +15,7 @@ use crate::{
         Attempts, Checks, Failure, ProbeLog, Secrets, Stage,
         attempts::Peer,
         current_stage::{CurrentStage, StageGuard},
+        redaction::MIN_SECRET,
         waiting::{Waiting, WaitingWithin, Waits},
     },
     net::{http::loop_detection::ExporterChain, policy::Policy, resolve::Resolver},
@@ -42,6 +46,9 @@ pub struct Context {
     waits: Waits,
     retry: AtomicU8,
 }
+
+/// Maximum length of the text before a short secret that it is recognised by, in bytes.
+const MAX_CONTEXT: usize = 32;
 
 // The states of `Context::retry`.
 const NO_RETRY: u8 = 0;
@@ -89,17 +96,29 @@ impl Context {
 
     /// Adds a secret to redact.
     pub fn hide(&self, secret: &str) {
-        self.secrets.note(secret, HIDDEN);
+        self.secrets.note(secret.as_bytes(), HIDDEN);
+    }
+
+    /// Adds a secret that a person wrote, such as a header or a step, and its words.
+    pub fn hide_with_words(&self, secret: &[u8]) {
+        self.secrets.note_with_words(secret, HIDDEN);
     }
 
     /// Adds the secrets of a URL to redact.
     pub fn hide_secrets_of(&self, url: &str) {
-        let shown = redact::url(url);
-        if shown != url {
-            for secret in redact::secrets_of(url) {
-                self.secrets.note(secret, redact::MASK);
+        if url.len() > redact::MAX_URL {
+            self.secrets.note_omission();
+            return;
+        }
+        for Range { start, end } in redact::secrets(url) {
+            let (before, secret) = url.get(..end).unwrap_or_default().split_at(start);
+            if secret.len() < MIN_SECRET {
+                let from = before.ceil_char_boundary(start.saturating_sub(MAX_CONTEXT));
+                self.secrets.note_after(before.split_at(from).1, secret, redact::MASK);
             }
-            self.secrets.note(url, shown);
+            for secret in redact::written_and_decoded(secret) {
+                self.secrets.note(secret.as_bytes(), redact::MASK);
+            }
         }
     }
 

@@ -131,8 +131,7 @@ async fn run_prober<P: Prober>(
             ],
         ),
     }
-    let known = module.secrets().iter().map(|secret| (secret.clone(), HIDDEN.to_owned()));
-    let redactor = section("secrets", || context.secrets.take(known));
+    let redactor = section("secrets", || context.secrets.take(module.secrets(), HIDDEN));
     let report = ProbeReport {
         module_name,
         module,
@@ -148,7 +147,8 @@ async fn run_prober<P: Prober>(
         metrics,
         log: context.log.take(),
     };
-    section("redaction", || report.with_own_metrics().without_secrets(&redactor))
+    let report = report.with_own_metrics();
+    if redactor.is_idle() { report } else { Box::pin(report.without_secrets(redactor)).await }
 }
 
 /// Runs the prober until it finishes, panics, times out or the client disconnects.

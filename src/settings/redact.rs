@@ -7,6 +7,12 @@ use crate::settings::secret::{self, is_secret_name};
 /// The replacement of a secret in a URL, the same as in Go's `URL.Redacted`.
 pub const MASK: &str = "xxxxx";
 
+/// Maximum length of a URL of a peer that is searched for secrets, in bytes.
+pub const MAX_URL: usize = 64 << 10;
+
+/// Maximum length of a URL of a peer that is displayed, in bytes.
+const MAX_SHOWN: usize = 4 << 10;
+
 /// Names of URL parameters that are secret, in addition to those of [`is_secret_name`].
 const PARAMETERS: [&str; 10] =
     ["auth", "code", "jwt", "pass", "pwd", "session", "sessionid", "sid", "sig", "signature"];
@@ -28,36 +34,50 @@ pub fn url(text: &str) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
-/// Returns the secrets of a URL, encoded and decoded.
-#[must_use]
-pub fn secrets_of(text: &str) -> Vec<String> {
-    let written = secrets(text).into_iter().filter_map(|place| text.get(place));
-    let both = written.flat_map(|written| [written.to_owned(), decoded(written)]);
-    let mut all: Vec<_> = both.collect();
-    all.dedup();
-    all
+/// Returns a secret of a URL as it is written, and decoded if that differs.
+pub fn written_and_decoded(secret: &str) -> impl Iterator<Item = Cow<'_, str>> {
+    let decoded = decoded(secret);
+    [Cow::Borrowed(secret)].into_iter().chain((decoded != secret).then_some(decoded))
 }
 
 /// Records the secrets of a URL that is serialised without them.
 pub(super) fn collect_secrets_of(url: &str) {
-    for secret in secrets_of(url) {
-        secret::collect(&secret);
+    for secret in secrets(url).into_iter().filter_map(|place| url.get(place)) {
+        written_and_decoded(secret).for_each(|secret| secret::collect(&secret));
     }
 }
 
-/// A URL or a part of one that is displayed with its secrets replaced.
+/// A URL or a part of one that is displayed with its secrets replaced, and shortened if it is long.
 #[derive(Debug, Clone, Copy)]
 pub struct Redacted<D>(pub D);
 
 impl<D: fmt::Display> fmt::Display for Redacted<D> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&url(&self.0.to_string()))
+        let text = self.0.to_string();
+        if text.len() <= MAX_SHOWN {
+            return formatter.write_str(&url(&text));
+        }
+        // The search for secrets ends there too, since a peer chooses redirects.
+        let end = text.floor_char_boundary(MAX_SHOWN);
+        let (mut shown, mut done) = (String::new(), 0);
+        for Range { start, end: secret_end } in secrets_before(&text, end) {
+            shown.push_str(text.get(done..start.min(end)).unwrap_or_default());
+            shown.push_str(MASK);
+            done = secret_end;
+        }
+        shown.push_str(text.get(done..end).unwrap_or_default());
+        write!(formatter, "{shown}… ({} bytes)", text.len())
     }
 }
 
 /// Returns the positions of the secrets in a URL, in order.
 #[must_use]
 pub fn secrets(text: &str) -> Vec<Range<usize>> {
+    secrets_before(text, text.len())
+}
+
+/// Returns the positions of the secrets that begin before `limit`. The last one may continue.
+fn secrets_before(text: &str, limit: usize) -> Vec<Range<usize>> {
     // Most targets contain none of these.
     if !text.contains(['@', '?', '#']) {
         return Vec::new();
@@ -67,8 +87,9 @@ pub fn secrets(text: &str) -> Vec<Range<usize>> {
     let end = begin + rest.find(['/', '?', '#']).unwrap_or(rest.len());
     let mut found: Vec<_> = password(text, begin..end).into_iter().collect();
     if let Some(at) = rest.find(['?', '#']) {
-        parameters(text, begin + at + 1, &mut found);
+        parameters(text, begin + at + 1, limit, &mut found);
     }
+    found.retain(|place| place.start < limit);
     found
 }
 
@@ -94,10 +115,10 @@ fn with_slash(text: &str, authority: Range<usize>) -> Option<&str> {
     Some(user)
 }
 
-/// Adds the positions of the secret parameter values after `from` to `found`.
-fn parameters(text: &str, from: usize, found: &mut Vec<Range<usize>>) {
+/// Adds the positions of the secret parameter values between `from` and `limit` to `found`.
+fn parameters(text: &str, from: usize, limit: usize, found: &mut Vec<Range<usize>>) {
     let mut at = from;
-    for pair in text.get(from..).unwrap_or_default().split(['&', ';', '#', '?']) {
+    for pair in text.get(from..limit).unwrap_or_default().split(['&', ';', '#', '?']) {
         if let Some((name, value)) = pair.split_once('=')
             && !value.is_empty()
             && is_secret_parameter(&decoded(name))
@@ -120,13 +141,13 @@ pub fn is_secret_parameter(name: &str) -> bool {
 }
 
 /// Decodes a percent-encoded text.
-fn decoded(text: &str) -> String {
+fn decoded(text: &str) -> Cow<'_, str> {
     if !text.contains(['%', '+']) {
-        return text.to_owned();
+        return Cow::Borrowed(text);
     }
     let pair = format!("={}", text.replace('&', "%26"));
     let mut pairs = url::form_urlencoded::parse(pair.as_bytes());
-    pairs.next().map(|(_, value)| value.into_owned()).unwrap_or_default()
+    pairs.next().map(|(_, value)| Cow::Owned(value.into_owned())).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -173,8 +194,31 @@ mod tests {
 
     #[test]
     fn returns_secrets_encoded_and_decoded() {
+        let secrets_of = |url: &str| {
+            let written =
+                secrets(url).into_iter().filter_map(|place| url.get(place).map(str::to_owned));
+            let both = written.flat_map(|secret| {
+                written_and_decoded(&secret).map(Cow::into_owned).collect::<Vec<_>>()
+            });
+            both.collect::<Vec<_>>()
+        };
         assert_eq!(secrets_of("http://u:p%40ss@h/?key=a+b"), ["p%40ss", "p@ss", "a+b", "a b"]);
         assert_eq!(secrets_of("http://u:pass@h/"), ["pass"]);
         assert!(secrets_of("http://h/").is_empty());
+    }
+
+    #[test]
+    fn a_long_url_is_shortened_without_its_secrets() {
+        let long = "x".repeat(MAX_SHOWN);
+        for (text, start, length) in [
+            (format!("http://h/{long}?token=t"), "http://h/xxx", MAX_SHOWN),
+            (format!("http://u:{long}@h/a?b"), "http://u:xxxxx… (", 14),
+            (format!("http://h/?token={long}&a=b"), "http://h/?token=xxxxx… (", 21),
+            (format!("http://h/?token=t&a={long}"), "http://h/?token=xxxxx&a=xxx", MAX_SHOWN + 4),
+        ] {
+            let shown = Redacted(&text).to_string();
+            assert!(shown.starts_with(start), "{shown}");
+            assert_eq!(shown.find('…'), Some(length), "{shown}");
+        }
     }
 }

@@ -49,7 +49,7 @@ impl Credentials {
             for path in &values.files {
                 let key = format!("the file {} of the header {name}", path.display());
                 let secret = read(&Source::File(path.clone()), &key, context).await?;
-                context.hide(secret.expose());
+                context.hide_with_words(secret.expose().as_bytes());
                 add(secret.expose())?;
             }
         }
@@ -69,13 +69,13 @@ async fn authorization_value(
         Authorization::Basic { username, password } => {
             let name = read("the file of the basic_auth user name", username).await?;
             let password = read("the file of the basic_auth password", password).await?;
-            context.hide(password.expose());
+            context.hide_with_words(password.expose().as_bytes());
             basic(name.expose(), password.expose())
         }
         Authorization::Scheme { scheme, credentials } => {
             let credentials =
                 read("the file of the authorization credentials", credentials).await?;
-            context.hide(credentials.expose());
+            context.hide_with_words(credentials.expose().as_bytes());
             secret_value(&format!("{scheme} {}", credentials.expose()))
         }
     }

@@ -11,10 +11,13 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use tokio::task::yield_now;
+
 use crate::{
     config::Module,
     diagnostics::{Check, Failure, Redactor, checks, failure, log::LogEntry},
     metrics::{Description, Export, Metric, MetricSet, Unit},
+    scheduling::{poll_times::section, pool},
     settings::{redact, secret::HIDDEN},
 };
 
@@ -81,6 +84,9 @@ pub struct ProbeReport {
     pub log: Vec<LogEntry>,
 }
 
+/// Maximum length of the texts that are redacted before other tasks run, in bytes.
+const MAX_REDACTED_AT_ONCE: usize = 32 << 10;
+
 /// The field with the failure in the log entry about a failed probe.
 pub(super) const FAILURE_FIELD: &str = "err";
 
@@ -96,28 +102,37 @@ impl ProbeReport {
         Self { metrics, ..self }
     }
 
-    /// Removes the secrets of the probe; a peer may have sent them back.
-    #[must_use]
-    pub(super) fn without_secrets(mut self, redactor: &Redactor) -> Self {
-        if redactor.is_idle() {
-            return self;
+    /// Removes the secrets of the probe; a peer may have sent them back. Other tasks run in between.
+    pub(super) async fn without_secrets(mut self, redactor: Redactor) -> Self {
+        let redactor = Arc::new(redactor);
+        let mut done = 0;
+        for (text, is_failure) in self.texts_mut() {
+            redact(&redactor, text, is_failure).await;
+            done += text.len();
+            if done > MAX_REDACTED_AT_ONCE {
+                done = 0;
+                yield_now().await;
+            }
         }
-        let checks = self.checks.iter_mut().filter_map(Check::failure_mut);
-        for failure in self.verdict.as_mut().err().into_iter().chain(checks) {
-            redactor.redact(&mut failure.message);
-            redactor.redact_prefixes(&mut failure.message);
-        }
-        for entry in &mut self.log {
-            redactor.redact(&mut entry.message);
-            entry.fields.iter_mut().for_each(|(_, value)| redactor.redact(value));
-            let failures = entry.fields.iter_mut().filter(|(key, _)| *key == FAILURE_FIELD);
-            failures.for_each(|(_, value)| redactor.redact_prefixes(value));
-        }
-        for hop in &mut self.hops {
-            hop.url.iter_mut().chain(&mut hop.response).for_each(|text| redactor.redact(text));
-        }
-        self.metrics.for_each_label(|value| redactor.redact(value));
+        self.metrics.merge_duplicates();
         self
+    }
+
+    /// Returns all texts that may contain text from a peer, and whether they are messages of failures.
+    fn texts_mut(&mut self) -> impl Iterator<Item = (&mut String, bool)> {
+        let checks = self.checks.iter_mut().filter_map(Check::failure_mut);
+        let failures = self.verdict.as_mut().err().into_iter().chain(checks);
+        let failures = failures.map(|failure| (&mut failure.message, true));
+        let log = self.log.iter_mut().flat_map(|LogEntry { message, fields, .. }| {
+            let fields = fields.iter_mut().map(|(key, value)| (value, *key == FAILURE_FIELD));
+            [(message, false)].into_iter().chain(fields)
+        });
+        let hops = self.hops.iter_mut().flat_map(|HopReport { url, response, tls, .. }| {
+            let detail = tls.as_mut().map(|tls| &mut tls.verify_detail);
+            url.iter_mut().chain(response).chain(detail)
+        });
+        let labels = self.metrics.variable_labels_mut();
+        failures.chain(log).chain(hops.chain(labels).map(|text| (text, false)))
     }
 
     /// Time spent in the exporter itself: duration minus waiting.
@@ -145,6 +160,23 @@ impl ProbeReport {
     #[must_use]
     pub fn address(&self) -> Option<&str> {
         self.hops.iter().rev().find_map(|hop| hop.address.as_deref())
+    }
+}
+
+/// Redacts one text. A long one is redacted on another thread.
+async fn redact(redactor: &Arc<Redactor>, text: &mut String, is_failure: bool) {
+    if is_failure {
+        section("redaction", || redactor.redact_failure(text));
+    } else if text.len() <= MAX_REDACTED_AT_ONCE {
+        section("redaction", || redactor.redact(text));
+    } else {
+        let (redactor, mut long) = (Arc::clone(redactor), std::mem::take(text));
+        let redacted = pool::run(move || {
+            redactor.redact(&mut long);
+            long
+        });
+        // If this fails, the text is lost rather than shown.
+        *text = redacted.await.unwrap_or_default();
     }
 }
 

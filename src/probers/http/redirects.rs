@@ -172,7 +172,7 @@ fn next_hop(
     pinned: &Pinned,
 ) -> Result<Hop, Failure> {
     let invalid = |error| {
-        let message = format!("invalid redirect to '{location}': {error}");
+        let message = format!("invalid redirect to '{}': {error}", Redacted(location));
         Failure::new(Stage::Response, Reason::InvalidRedirect, message)
     };
     let url = hop.url.join(location).map_err(invalid)?;
@@ -202,12 +202,13 @@ fn next_hop(
 fn refuse_other_schemes(url: &Url) -> Result<(), Failure> {
     let invalid = |message| Err(Failure::new(Stage::Response, Reason::InvalidRedirect, message));
     if !matches!(url.scheme.as_str(), "http" | "https") {
+        let url = Redacted(url);
         return invalid(format!(
             "the redirect to '{url}' has an unsupported scheme; only http and https are supported"
         ));
     }
     if url.hostname().is_empty() {
-        return invalid(format!("the redirect to '{url}' has no host"));
+        return invalid(format!("the redirect to '{}' has no host", Redacted(url)));
     }
     Ok(())
 }

@@ -77,7 +77,7 @@ impl Step {
     /// Adds `text` to the secrets of the probe if the step is secret.
     pub fn hide(&self, context: &Context, text: &[u8]) {
         if self.secret {
-            context.hide(&String::from_utf8_lossy(text));
+            context.hide_with_words(text);
         }
     }
 

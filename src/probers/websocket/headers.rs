@@ -87,7 +87,7 @@ async fn authorization(
 async fn read(source: &Source, context: &Context) -> Option<Secret> {
     match (source.read().await, source) {
         (Ok(text), _) => {
-            context.hide(text.expose());
+            context.hide_with_words(text.expose().as_bytes());
             Some(text)
         }
         (Err(error), Source::File(path)) => {

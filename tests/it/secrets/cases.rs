@@ -175,6 +175,66 @@ fn headers_are_redacted() {
 }
 
 #[test]
+fn repeated_secrets_are_redacted_in_any_encoding() {
+    let secret = planted("x/y z\"");
+    let file = file(&secret);
+    let keys = format!("authorization: {{credentials_file: {file}}}");
+    let encoded = |location: &str| location.replace("MARK", MARK);
+    check(&[
+        Web::new([redirect(encoded("/?said=MARK-x%2fy%20z%22")), status(404)]).case(
+            "a secret in lower-case percent-encoding",
+            &keys,
+            false,
+            "GET",
+        ),
+        Web::new([redirect(encoded("/?said=MARK-x/y+z%22")), status(404)]).case(
+            "a secret with a plus for a space",
+            &keys,
+            false,
+            "GET",
+        ),
+        Web::new([redirect(encoded("ftp://h/MARK-x/y%20z%22"))]).case(
+            "a secret in a URL that is not followed",
+            &keys,
+            false,
+            "GET",
+        ),
+    ]);
+}
+
+#[test]
+fn texts_are_hidden_if_a_peer_sets_too_many_cookies() {
+    let cookie = |number: u32| planted(&format!("{number:080}"));
+    // The only answer: each hop sets all cookies, and repeats the last of them.
+    let last = redirect(format!("/said/{}", cookie(399)));
+    let many = (0..400).fold(last, |answer, number| {
+        answer.header("Set-Cookie", format!("c{number}={}", cookie(number)))
+    });
+    let what = "a cookie beyond the limit that is repeated";
+    check(&[Web::new([many]).case(what, "", false, &cookie(399))]);
+}
+
+#[test]
+fn long_secrets_are_redacted_to_their_end() {
+    let token = planted("long") + &MARK.repeat(1000);
+    let keys = format!("authorization: {{credentials: {token}}}");
+    check(&[
+        Web::new([redirect(format!("/{token}/x")), status(404)]).case(
+            "a long token that is repeated",
+            &keys,
+            false,
+            "/x",
+        ),
+        Web::new([redirect(format!("ftp://h/{}", &token[..100]))]).case(
+            "the beginning of a long token",
+            &keys,
+            false,
+            "GET",
+        ),
+    ]);
+}
+
+#[test]
 fn targets_and_redirects_are_redacted() {
     let password = planted("target-password");
     let parameter = planted("parameter");
