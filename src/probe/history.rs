@@ -22,6 +22,8 @@ pub struct HistoryEntry {
     pub id: u64,
     /// The report.
     pub report: Arc<ProbeReport>,
+    /// The memory of the report in bytes.
+    pub weight: usize,
 }
 
 #[derive(Debug, Default)]
@@ -36,6 +38,13 @@ struct StoredReports {
 /// Maximum total size of the reports in bytes. A hundred normal ones take less than 1 MiB.
 const MAX_BYTES: usize = 16 << 20;
 
+/// Maximum size of one report in bytes. A larger one is stored without its details, so that it does
+/// not displace all others.
+const MAX_REPORT: usize = MAX_BYTES / 8;
+
+/// Size of an entry in its list in bytes.
+const ENTRY: usize = size_of::<HistoryEntry>();
+
 impl History {
     /// Creates a history of the most recent `limit` probes and, in addition, of the most recent
     /// `limit` failures that are older.
@@ -44,16 +53,29 @@ impl History {
         Self { limit, stored: Mutex::default() }
     }
 
-    /// Adds a finished probe and returns its id.
-    pub fn record(&self, report: Arc<ProbeReport>) -> u64 {
+    /// Adds a finished probe and returns its entry.
+    pub fn record(&self, report: Arc<ProbeReport>) -> HistoryEntry {
+        let weight = report.weight();
+        let stored = if weight > MAX_REPORT && self.limit > 0 {
+            Arc::new(report.abridged())
+        } else {
+            Arc::clone(&report)
+        };
+        let id = self.store(stored);
+        HistoryEntry { id, report, weight }
+    }
+
+    /// Stores a report and returns its id.
+    fn store(&self, report: Arc<ProbeReport>) -> u64 {
+        let weight = report.weight();
         let mut stored = self.stored.lock().unwrap_or_else(PoisonError::into_inner);
         let id = stored.next_id;
         stored.next_id += 1;
         if self.limit == 0 {
             return id;
         }
-        stored.bytes += report.weight();
-        stored.recent.push_back(HistoryEntry { id, report });
+        stored.bytes += ENTRY + weight;
+        stored.recent.push_back(HistoryEntry { id, report, weight });
         while stored.recent.len() > self.limit {
             match stored.recent.pop_front() {
                 Some(oldest) if oldest.report.verdict.is_err() => stored.failures.push_back(oldest),
@@ -100,7 +122,7 @@ impl StoredReports {
     /// Subtracts the size of a removed entry.
     fn forget(&mut self, entry: Option<HistoryEntry>) {
         self.bytes = match entry {
-            Some(entry) => self.bytes.saturating_sub(entry.report.weight()),
+            Some(entry) => self.bytes.saturating_sub(ENTRY + entry.weight),
             None => 0,
         };
     }
@@ -109,8 +131,10 @@ impl StoredReports {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::SystemTime;
+
     use crate::{
-        diagnostics::{Failure, ProbeLog, Reason, Stage},
+        diagnostics::{Failure, LogEntry, ProbeLog, Reason, Stage},
         probe::report,
     };
 
@@ -131,10 +155,38 @@ mod tests {
             history.record(Arc::new(ProbeReport { log: log.take(), ..plain }));
         }
         let stored = history.list();
-        let bytes: usize = stored.iter().map(|entry| entry.report.weight()).sum();
+        let bytes: usize = stored.iter().map(|entry| ENTRY + entry.report.weight()).sum();
         assert!(bytes <= MAX_BYTES && bytes > MAX_BYTES / 2, "{bytes}");
         assert_eq!(stored[0].id, 999, "the latest is stored");
         assert_eq!(history.stored.lock().unwrap().bytes, bytes);
+    }
+
+    #[test]
+    fn a_report_that_is_larger_than_all_others_does_not_displace_them() {
+        let history = History::new(100);
+        for _ in 0..50 {
+            history.record(report("other", true));
+        }
+        let line = LogEntry {
+            time: SystemTime::UNIX_EPOCH,
+            level: log::Level::Info,
+            message: "line".to_owned(),
+            fields: vec![("text", "x".repeat(1000))],
+        };
+        let large = ProbeReport {
+            log: vec![line; 2 * MAX_BYTES / 1000],
+            ..Arc::unwrap_or_clone(report("large", false))
+        };
+        let entry = history.record(Arc::new(large));
+        assert!(
+            entry.weight > MAX_BYTES && entry.report.log.len() > 1000,
+            "complete for the client"
+        );
+        let stored = history.find(entry.id).unwrap().report;
+        assert!(stored.weight() < MAX_REPORT, "{}", stored.weight());
+        assert!(stored.verdict.is_err() && stored.target == "large");
+        assert!(stored.log.last().unwrap().message.contains("omits"), "{:?}", stored.log.last());
+        assert_eq!(history.list().len(), 51);
     }
 
     fn ids(history: &History) -> Vec<u64> {
@@ -164,8 +216,8 @@ mod tests {
     #[test]
     fn a_limit_of_zero_keeps_nothing() {
         let history = History::new(0);
-        assert_eq!(history.record(report("target", false)), 0);
-        assert_eq!(history.record(report("target", false)), 1);
+        assert_eq!(history.record(report("target", false)).id, 0);
+        assert_eq!(history.record(report("target", false)).id, 1);
         assert!(history.list().is_empty());
     }
 

@@ -8,7 +8,7 @@ use std::{
 
 use futures_util::FutureExt as _;
 use log::Level;
-use tokio::sync::oneshot;
+use tokio::{sync::oneshot, task::yield_now};
 
 use crate::{
     blocking::{self, BlockingError},
@@ -60,6 +60,9 @@ pub enum ReloadTrigger {
     /// The periodic check of the file.
     Poll,
 }
+
+/// Maximum number of log lines of a probe that are copied before other tasks run.
+const MAX_LINES_AT_ONCE: usize = 64;
 
 impl Exporter {
     /// Creates an exporter whose probes resolve names with `resolver`.
@@ -127,7 +130,7 @@ impl Exporter {
             let resolver = Arc::clone(&self.resolver);
             let report = probe::run_until(request, resolver, client_gone.map(|_| ())).await;
             drop(in_flight);
-            self.record(report)
+            self.record(report).await
         });
         let entry = actix_web::rt::spawn(probe).await.ok();
         drop(client);
@@ -135,24 +138,23 @@ impl Exporter {
     }
 
     /// Adds a report to metrics, log and history.
-    fn record(&self, report: ProbeReport) -> HistoryEntry {
+    async fn record(&self, report: ProbeReport) -> HistoryEntry {
         let report = Arc::new(report);
         self.metrics.count_probe(&report);
         if let Some(min_level) = self.settings.probe_log {
-            section("probe log", || {
-                logging::copy_probe_log(
-                    &report.log,
-                    min_level,
-                    &report.module_name,
-                    &report.target,
-                );
-            });
+            for (index, lines) in report.log.chunks(MAX_LINES_AT_ONCE).enumerate() {
+                if index > 0 {
+                    yield_now().await;
+                }
+                section("probe log", || {
+                    logging::copy_probe_log(lines, min_level, &report.module_name, &report.target);
+                });
+            }
         }
         if let Some(log) = &self.failure_log {
             section("failure log", || log.log(&report));
         }
-        let id = section("history", || self.history.record(Arc::clone(&report)));
-        HistoryEntry { id, report }
+        section("history", || self.history.record(report))
     }
 
     /// Renders the exporter's own metrics.

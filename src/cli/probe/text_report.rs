@@ -8,7 +8,7 @@ use super::waterfall;
 use crate::{
     cli::output::{BOLD, DIM, ERROR, SUCCESS, WARNING, escaped, wrapped},
     diagnostics::{Failure, humanize},
-    net::tls::{Certificate, TlsSession, Validity, VerifyResult},
+    net::tls::{Certificate, StoredSession, Validity, VerifyResult},
     probe::{ProbeReport, report::HopReport},
 };
 
@@ -62,6 +62,9 @@ fn verdict(report: &ProbeReport, width: Option<usize>) -> String {
 /// Indent of continuation lines after a label.
 const INDENT: &str = "            ";
 
+/// Maximum number of names shown of a certificate without a subject.
+const MAX_NAMES: usize = 20;
+
 fn hop_text(
     report: &ProbeReport,
     hop: &HopReport,
@@ -91,7 +94,7 @@ fn hop_text(
     text
 }
 
-fn tls_text(tls: &TlsSession, now: SystemTime, width: Option<usize>) -> String {
+fn tls_text(tls: &StoredSession, now: SystemTime, width: Option<usize>) -> String {
     let session = match (tls.version, &tls.cipher) {
         (Some(version), Some(cipher)) => format!("{version} with {cipher}"),
         _ => "handshake not completed".to_owned(),
@@ -105,8 +108,8 @@ fn tls_text(tls: &TlsSession, now: SystemTime, width: Option<usize>) -> String {
     let session = format!("{session}, certificate {style}{result}{style:#}{detail}");
     let first = format!("  {DIM}tls{DIM:#}       ");
     let mut text = wrapped(&session, width, &first, INDENT);
-    for (index, certificate) in tls.peer_chain.iter().enumerate() {
-        text.push_str(&certificate_text(index, certificate, now, width));
+    for (index, certificate) in tls.certificates().enumerate() {
+        text.push_str(&certificate_text(index, &certificate, now, width));
     }
     text
 }
@@ -119,7 +122,7 @@ fn certificate_text(
 ) -> String {
     let (style, validity) = validity(certificate, now);
     let subject = match certificate.subject() {
-        "" => certificate.all_names().join(", "),
+        "" => certificate.names(MAX_NAMES).shown.join(", "),
         subject => subject.to_owned(),
     };
     let text = format!("{}, {style}{validity}{style:#}", escaped(&subject));

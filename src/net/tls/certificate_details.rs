@@ -33,6 +33,15 @@ pub enum Validity {
     Expired(Duration),
 }
 
+/// The names of a certificate for display.
+#[derive(Debug)]
+pub struct Names {
+    /// The first ones.
+    pub shown: Vec<String>,
+    /// Number of the others.
+    pub omitted: usize,
+}
+
 impl Validity {
     /// The remaining time below which a certificate needs attention.
     const SOON: Duration = Duration::from_hours(14 * 24);
@@ -73,11 +82,13 @@ impl Certificate {
         }
     }
 
-    /// Returns all subject alternative names in their order, of any type.
+    /// Returns the first `max` subject alternative names in their order, of any type.
     #[must_use]
-    pub fn all_names(&self) -> Vec<String> {
+    pub fn names(&self, max: usize) -> Names {
         let names = parse(&self.der).map(|parsed| certificate::general_names(&parsed));
-        names.iter().flatten().map(general_name).collect()
+        let names = names.unwrap_or_default();
+        let shown = names.iter().take(max).map(general_name).collect();
+        Names { shown, omitted: names.len().saturating_sub(max) }
     }
 
     /// Returns the type of the key and its size in bits, such as `RSA 2048`.

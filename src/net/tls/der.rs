@@ -27,6 +27,21 @@ impl<'d> Elements<'d> {
         Some(element)
     }
 
+    /// Returns the number of elements at all levels, with those in octet strings.
+    pub(super) fn count_all(self) -> usize {
+        let (mut count, mut lists) = (0, vec![self]);
+        while let Some(mut list) = lists.pop() {
+            while let Some(element) = list.next() {
+                let is_string = element.tag().0 == number::OCTET_STRING;
+                count += 1;
+                if element.header.is_constructed() || is_string {
+                    lists.push(Self(element.data));
+                }
+            }
+        }
+        count
+    }
+
     /// Returns the DER of the next element.
     pub(super) fn whole(&mut self) -> Option<&'d [u8]> {
         let before = self.0;

@@ -35,6 +35,7 @@ mod revocation;
 mod rustls_config;
 mod rustls_verifier;
 mod session;
+mod stored_session;
 mod stream;
 mod tls_files;
 mod trust_store;
@@ -49,13 +50,14 @@ pub(in crate::net) use crate::net::tls::quic::QuicTls;
 pub(in crate::net) use crate::net::tls::{alert::alert_text, client_identity::private_key_of};
 pub use crate::net::tls::{
     certificate::Certificate,
-    certificate_details::Validity,
+    certificate_details::{Names, Validity},
     client::TlsClient,
     handshake::Handshake,
     session::{
         CIPHER_INFO, EARLIEST_CERT_EXPIRY, LAST_CHAIN_EXPIRY, LAST_CHAIN_INFO, METRICS, TlsSession,
         VERIFY_INFO, VERSION_INFO,
     },
+    stored_session::StoredSession,
     stream::TlsStream,
     trust_store::system_authorities,
     verify_result::VerifyResult,

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use crate::{
     diagnostics::attempts::Attempt,
-    net::tls::TlsSession,
+    net::tls::StoredSession,
     probers::{Findings, Hop},
 };
 
@@ -22,7 +22,7 @@ pub struct HopReport {
     /// The response in a few words.
     pub response: Option<String>,
     /// The TLS session, if TLS was used.
-    pub tls: Option<TlsSession>,
+    pub tls: Option<StoredSession>,
     /// The phases, ordered by their start.
     pub phases: Vec<PhaseReport>,
 }
@@ -57,6 +57,7 @@ pub(in crate::probe) fn hops(
         .into_iter()
         .map(|Hop { started_at, url, response, tls }| {
             let start = started_at.map(since).unwrap_or_default();
+            let tls = tls.map(StoredSession::from);
             HopReport { url, address: None, start, response, tls, phases: Vec::new() }
         })
         .collect();
@@ -103,16 +104,17 @@ fn hop_at(hops: &mut [HopReport], time: Duration) -> Option<&mut HopReport> {
 }
 
 impl HopReport {
-    /// Approximate size in memory in bytes. Certificates count in full, also if they are shared.
-    pub(super) fn weight(&self) -> usize {
-        let length = |text: &Option<String>| text.as_ref().map_or(0, String::len);
-        let certificates = self.tls.iter().flat_map(|tls| &tls.peer_chain);
-        size_of::<Self>()
-            + length(&self.url)
-            + length(&self.address)
-            + length(&self.response)
-            + self.phases.len() * size_of::<PhaseReport>()
-            + certificates.map(|certificate| 2 * certificate.der().len()).sum::<usize>()
+    pub(super) fn without_certificates(&self) -> Self {
+        let Self { url, address, start, response, tls, phases } = self;
+        let tls = tls.as_ref().map(|tls| StoredSession { sent: Vec::new(), ..tls.clone() });
+        Self {
+            url: url.clone(),
+            address: address.clone(),
+            start: *start,
+            response: response.clone(),
+            tls,
+            phases: phases.clone(),
+        }
     }
 }
 

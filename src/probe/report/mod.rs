@@ -5,6 +5,7 @@
 mod hop;
 mod json;
 mod text;
+mod weight;
 
 use std::{
     sync::Arc,
@@ -15,7 +16,7 @@ use tokio::task::yield_now;
 
 use crate::{
     config::Module,
-    diagnostics::{Check, Failure, Redactor, checks, failure, log::LogEntry},
+    diagnostics::{Check, Failure, ProbeLog, Redactor, checks, failure, log::LogEntry},
     metrics::{Description, Export, Metric, MetricSet, Unit},
     scheduling::{poll_times::section, pool},
     settings::{redact, secret::HIDDEN},
@@ -87,6 +88,12 @@ pub struct ProbeReport {
 /// Maximum length of the texts that are redacted before other tasks run, in bytes.
 const MAX_REDACTED_AT_ONCE: usize = 32 << 10;
 
+/// Maximum size of the metrics of an abridged report in bytes.
+const MAX_ABRIDGED_METRICS: usize = 64 << 10;
+
+/// Maximum number of names of a certificate in JSON and text. Authorities allow 100 to 250.
+const MAX_NAMES: usize = 1000;
+
 /// The field with the failure in the log entry about a failed probe.
 pub(super) const FAILURE_FIELD: &str = "err";
 
@@ -135,6 +142,28 @@ impl ProbeReport {
         failures.chain(log).chain(hops.chain(labels).map(|text| (text, false)))
     }
 
+    /// Returns the report without its large parts. A log entry tells that they are missing.
+    #[must_use]
+    pub(super) fn abridged(&self) -> Self {
+        let log = ProbeLog::default();
+        let message = "The history omits the log, the certificates and long labels of this report, \
+                       because it is too large";
+        log.warn(message, &[("bytes", &self.weight())]);
+        let is_large = self.metrics.weight() > MAX_ABRIDGED_METRICS;
+        Self {
+            module_name: self.module_name.clone(),
+            module: Arc::clone(&self.module),
+            target: self.target.clone(),
+            hostname: self.hostname.clone(),
+            verdict: self.verdict.clone(),
+            hops: self.hops.iter().map(HopReport::without_certificates).collect(),
+            checks: self.checks.clone(),
+            metrics: if is_large { MetricSet::default() } else { self.metrics.clone() },
+            log: log.take(),
+            ..*self
+        }
+    }
+
     /// Time spent in the exporter itself: duration minus waiting.
     #[must_use]
     pub fn overhead(&self) -> Duration {
@@ -177,29 +206,6 @@ async fn redact(redactor: &Arc<Redactor>, text: &mut String, is_failure: bool) {
         });
         // If this fails, the text is lost rather than shown.
         *text = redacted.await.unwrap_or_default();
-    }
-}
-
-impl ProbeReport {
-    /// Approximate size in memory in bytes, without the fixed size of a report.
-    #[must_use]
-    pub fn weight(&self) -> usize {
-        let field = |(_, value): &(&str, String)| size_of::<(&str, String)>() + value.len();
-        let entry =
-            |entry: &LogEntry| entry.message.len() + entry.fields.iter().map(field).sum::<usize>();
-        let failure = |failure: &Failure| failure.message.len();
-        let check = |check: &Check| check.failure.as_ref().map_or(0, failure);
-        let fixed = self.log.len() * size_of::<LogEntry>()
-            + self.checks.len() * size_of::<Check>()
-            + self.module_name.len()
-            + self.target.len()
-            + self.hostname.as_ref().map_or(0, String::len);
-        fixed
-            + self.log.iter().map(entry).sum::<usize>()
-            + self.checks.iter().map(check).sum::<usize>()
-            + self.hops.iter().map(HopReport::weight).sum::<usize>()
-            + self.verdict.as_ref().err().map_or(0, failure)
-            + self.metrics.weight()
     }
 }
 

@@ -2,11 +2,11 @@
 
 use std::fmt::{self, Write as _};
 
-use super::{HopReport, ProbeReport};
+use super::{HopReport, MAX_NAMES, ProbeReport};
 use crate::{
     diagnostics::{Failure, logfmt::visible},
     metrics::{Escaping, Format},
-    net::tls::{Certificate, TlsSession},
+    net::tls::{Certificate, StoredSession},
 };
 
 impl ProbeReport {
@@ -71,7 +71,7 @@ fn write_hop(out: &mut String, hop: &HopReport) -> fmt::Result {
     hop.tls.as_ref().map_or(Ok(()), |tls| write_tls(out, tls))
 }
 
-fn write_tls(out: &mut String, tls: &TlsSession) -> fmt::Result {
+fn write_tls(out: &mut String, tls: &StoredSession) -> fmt::Result {
     match (tls.version, &tls.cipher) {
         (Some(version), Some(cipher)) => writeln!(out, "  {version} with {cipher}")?,
         _ => writeln!(out, "  TLS handshake not completed")?,
@@ -79,8 +79,8 @@ fn write_tls(out: &mut String, tls: &TlsSession) -> fmt::Result {
     let detail = if tls.verify_detail.is_empty() { "" } else { ": " };
     let verdict = tls.verify_result.label();
     writeln!(out, "  Verification: {verdict}{detail}{}", visible(&tls.verify_detail))?;
-    for (index, certificate) in tls.peer_chain.iter().enumerate() {
-        write_certificate(out, index, certificate)?;
+    for (index, certificate) in tls.certificates().enumerate() {
+        write_certificate(out, index, &certificate)?;
     }
     Ok(())
 }
@@ -88,9 +88,11 @@ fn write_tls(out: &mut String, tls: &TlsSession) -> fmt::Result {
 fn write_certificate(out: &mut String, index: usize, certificate: &Certificate) -> fmt::Result {
     writeln!(out, "  Certificate {index}: {}", visible(certificate.subject()))?;
     writeln!(out, "    Issuer:      {}", visible(certificate.issuer()))?;
-    let names = certificate.all_names().join(", ");
-    if !names.is_empty() {
-        writeln!(out, "    Names:       {}", visible(&names))?;
+    let names = certificate.names(MAX_NAMES);
+    if !names.shown.is_empty() {
+        let omitted =
+            if names.omitted > 0 { format!(" and {} more", names.omitted) } else { String::new() };
+        writeln!(out, "    Names:       {}{omitted}", visible(&names.shown.join(", ")))?;
     }
     let [begin, end] = [certificate.not_before(), certificate.not_after()].map(super::utc);
     writeln!(out, "    Valid:       {begin} to {end}")?;

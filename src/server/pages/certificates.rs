@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use maud::{Markup, html};
 
 use crate::{
-    net::tls::{Certificate, TlsSession, Validity, VerifyResult},
+    net::tls::{Certificate, Names, StoredSession, Validity, VerifyResult},
     probe::report::{HopReport, utc},
     server::pages::format,
 };
@@ -39,7 +39,7 @@ pub(super) fn sessions(hops: &[HopReport], now: SystemTime) -> Markup {
                     }
                     (session(tls))
                     @let earlier = sessions.iter().take(place);
-                    @if let Some((known, ..)) = earlier.clone().find(|it| it.2.peer_chain == tls.peer_chain) {
+                    @if let Some((known, ..)) = earlier.clone().find(|it| it.2.sent == tls.sent) {
                         p.soft { "Same certificates as in step " (known + 1) "." }
                     } @else {
                         (chain(tls, now))
@@ -50,7 +50,7 @@ pub(super) fn sessions(hops: &[HopReport], now: SystemTime) -> Markup {
     }
 }
 
-fn session(tls: &TlsSession) -> Markup {
+fn session(tls: &StoredSession) -> Markup {
     let verified = tls.verify_result == VerifyResult::Ok;
     html! {
         dl.facts {
@@ -77,11 +77,11 @@ fn session(tls: &TlsSession) -> Markup {
     }
 }
 
-fn chain(tls: &TlsSession, now: SystemTime) -> Markup {
-    let beyond = tls.peer_chain.len().saturating_sub(MAX_CERTIFICATES);
+fn chain(tls: &StoredSession, now: SystemTime) -> Markup {
+    let beyond = tls.sent.len().saturating_sub(MAX_CERTIFICATES);
     html! {
-        @for (index, one) in tls.peer_chain.iter().take(MAX_CERTIFICATES).enumerate() {
-            (certificate(one, index == 0, now))
+        @for (index, one) in tls.certificates().take(MAX_CERTIFICATES).enumerate() {
+            (certificate(&one, index == 0, now))
         }
         @if beyond > 0 { p.soft { "and " (beyond) " more" } }
     }
@@ -106,7 +106,7 @@ fn certificate(certificate: &Certificate, is_own: bool, now: SystemTime) -> Mark
             }
             dl.facts {
                 div { dt { "Issuer" } dd { (format::untrusted(certificate.issuer())) } }
-                (names(&certificate.all_names()))
+                (names(&certificate.names(MAX_NAMES)))
                 div {
                     dt { "Valid" }
                     dd { (utc(certificate.not_before())) " to " (utc(certificate.not_after())) }
@@ -119,18 +119,17 @@ fn certificate(certificate: &Certificate, is_own: bool, now: SystemTime) -> Mark
     }
 }
 
-fn names(names: &[String]) -> Markup {
-    let beyond = names.len().saturating_sub(MAX_NAMES);
+fn names(Names { shown, omitted }: &Names) -> Markup {
     html! {
-        @if !names.is_empty() {
+        @if !shown.is_empty() {
             div {
                 dt { "Names" }
                 dd {
-                    @for (index, name) in names.iter().take(MAX_NAMES).enumerate() {
+                    @for (index, name) in shown.iter().enumerate() {
                         @if index > 0 { ", " }
                         (format::untrusted_up_to(name, MAX_NAME_BYTES))
                     }
-                    @if beyond > 0 { " and " (beyond) " more" }
+                    @if *omitted > 0 { " and " (omitted) " more" }
                 }
             }
         }
@@ -140,7 +139,7 @@ fn names(names: &[String]) -> Markup {
 /// The subject of a certificate, or its first name if the subject is empty.
 fn subject(certificate: &Certificate) -> String {
     match certificate.subject() {
-        "" => certificate.all_names().into_iter().next().unwrap_or_else(|| "no subject".to_owned()),
+        "" => certificate.names(1).shown.pop().unwrap_or_else(|| "no subject".to_owned()),
         subject => subject.to_owned(),
     }
 }

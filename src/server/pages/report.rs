@@ -236,7 +236,7 @@ pub(super) mod tests {
     }
 
     fn page(report: ProbeReport, is_kept: bool) -> String {
-        let entry = HistoryEntry { id: 7, report: Arc::new(report) };
+        let entry = HistoryEntry { id: 7, report: Arc::new(report), weight: 0 };
         let page = ReportPage { entry: &entry, is_kept };
         Page { title: "t", current_link: "", content: page.content(SystemTime::now()) }
             .render("n")

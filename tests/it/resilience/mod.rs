@@ -6,6 +6,7 @@ mod dns;
 mod files;
 mod grpc;
 mod guard;
+mod history;
 mod http1;
 mod http2;
 #[cfg(feature = "http3")]

@@ -120,19 +120,21 @@ pub(super) struct TlsDocument<'r> {
     /// Details of a failed verification; empty if it succeeded.
     pub(super) verify_detail: &'r str,
     /// The certificates sent by the server, its own first.
-    pub(super) certificates: Vec<CertificateDocument<'r>>,
+    pub(super) certificates: Vec<CertificateDocument>,
 }
 
 /// An X.509 certificate.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(JsonSchema))]
-pub(super) struct CertificateDocument<'r> {
+pub(super) struct CertificateDocument {
     /// The subject.
-    pub(super) subject: &'r str,
+    pub(super) subject: String,
     /// The issuer.
-    pub(super) issuer: &'r str,
+    pub(super) issuer: String,
     /// The subject alternative names: host names, addresses and others.
     pub(super) names: Vec<String>,
+    /// Number of further names.
+    pub(super) names_omitted: usize,
     /// Start of the validity.
     pub(super) not_before: String,
     /// End of the validity.
@@ -142,9 +144,9 @@ pub(super) struct CertificateDocument<'r> {
     /// Signature algorithm, for example `ecdsa-with-SHA256`.
     pub(super) signature_algorithm: String,
     /// Serial number in hexadecimal.
-    pub(super) serial_number: &'r str,
+    pub(super) serial_number: String,
     /// SHA-256 fingerprint in hexadecimal.
-    pub(super) fingerprint_sha256: &'r str,
+    pub(super) fingerprint_sha256: String,
 }
 
 /// The result of a check.

@@ -12,10 +12,10 @@ use self::document::{
     CertificateDocument, CheckDocument, Document, FailureDocument, HopDocument, LogLine,
     PhaseDocument, Request, Sample, TlsDocument,
 };
-use super::{HopReport, ProbeReport};
+use super::{HopReport, MAX_NAMES, ProbeReport};
 use crate::{
     diagnostics::{Check, Failure, log::LogEntry},
-    net::tls::{Certificate, TlsSession},
+    net::tls::{Certificate, StoredSession},
 };
 
 /// Version of the document.
@@ -95,30 +95,32 @@ impl<'r> HopDocument<'r> {
 }
 
 impl<'r> TlsDocument<'r> {
-    fn of(tls: &'r TlsSession) -> Self {
+    fn of(tls: &'r StoredSession) -> Self {
         Self {
             version: tls.version.map(|version| version.to_string()),
             cipher: tls.cipher.as_deref(),
             alpn: tls.alpn.as_ref().map(|name| String::from_utf8_lossy(name).into_owned()),
             verify_result: tls.verify_result.label(),
             verify_detail: &tls.verify_detail,
-            certificates: tls.peer_chain.iter().map(|it| CertificateDocument::of(it)).collect(),
+            certificates: tls.certificates().map(|it| CertificateDocument::of(&it)).collect(),
         }
     }
 }
 
-impl<'r> CertificateDocument<'r> {
-    fn of(certificate: &'r Certificate) -> Self {
+impl CertificateDocument {
+    fn of(certificate: &Certificate) -> Self {
+        let names = certificate.names(MAX_NAMES);
         Self {
-            subject: certificate.subject(),
-            issuer: certificate.issuer(),
-            names: certificate.all_names(),
+            subject: certificate.subject().to_owned(),
+            issuer: certificate.issuer().to_owned(),
+            names: names.shown,
+            names_omitted: names.omitted,
             not_before: super::utc(certificate.not_before()),
             not_after: super::utc(certificate.not_after()),
             key: certificate.key(),
             signature_algorithm: certificate.signature_algorithm(),
-            serial_number: certificate.serial_number(),
-            fingerprint_sha256: certificate.fingerprint_sha256(),
+            serial_number: certificate.serial_number().to_owned(),
+            fingerprint_sha256: certificate.fingerprint_sha256().to_owned(),
         }
     }
 }
