@@ -11,7 +11,10 @@ use actix_web::{
 };
 use flate2::{Compress, CompressError, Compression, FlushCompress, Status};
 
-use crate::server::content_negotiation::{self, Exposition, OpenMetrics};
+use crate::{
+    scheduling::{poll_times::section, pool},
+    server::content_negotiation::{self, Exposition, OpenMetrics},
+};
 
 /// Content type of upstream's plain text responses.
 pub(super) const TEXT: &str = "text/plain; charset=utf-8";
@@ -28,16 +31,83 @@ const MIN_COMPRESSED_BYTES: usize = 512;
 
 /// Returns a response with status 200, compressed with gzip if the client accepts it.
 pub(super) fn ok(request: &HttpRequest, content_type: &str, body: String) -> HttpResponse {
-    let mut response = HttpResponse::Ok();
-    response.insert_header((header::CONTENT_TYPE, content_type));
-    let wanted =
-        content_negotiation::accepts_gzip(joined(request.headers(), &header::ACCEPT_ENCODING));
-    match Some(&body).filter(|body| wanted && body.len() >= MIN_COMPRESSED_BYTES).map(gzip) {
-        Some(Ok(compressed)) => {
-            response.insert_header((header::CONTENT_ENCODING, "gzip")).body(compressed)
-        }
-        Some(Err(_)) | None => response.body(body),
+    let body = Body::new(body, accepts_gzip(request), Size::Small);
+    body.answer(content_type)
+}
+
+/// Returns a response like [`ok`]. A large body is rendered and compressed on another thread, so that
+/// it does not delay other requests.
+pub(super) async fn ok_rendered(
+    request: &HttpRequest,
+    content_type: &str,
+    size: Size,
+    render: impl FnOnce() -> String + Send + 'static,
+) -> HttpResponse {
+    let accepts_gzip = accepts_gzip(request);
+    let render = move || Body::new(render(), accepts_gzip, size);
+    let body = match size {
+        Size::Small => Some(section("rendering", render)),
+        Size::Large => pool::run(render).await.ok(),
+    };
+    let Some(body) = body else {
+        let message = "internal error: the response cannot be rendered; see the exporter log";
+        return error(StatusCode::INTERNAL_SERVER_ERROR, message);
+    };
+    body.answer(content_type)
+}
+
+/// The size of a response before it is rendered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Size {
+    /// It takes less than a millisecond.
+    Small,
+    /// It may take longer.
+    Large,
+}
+
+/// Maximum size in bytes of a report that is rendered on the thread that serves the client.
+const MAX_SMALL_REPORT: usize = 32 << 10;
+
+impl Size {
+    /// Returns the size for a report that takes `weight` bytes of memory.
+    pub(super) fn of_report(weight: usize) -> Self {
+        if weight <= MAX_SMALL_REPORT { Self::Small } else { Self::Large }
     }
+}
+
+/// The body of a response.
+enum Body {
+    Text(String),
+    Compressed(Vec<u8>),
+}
+
+impl Body {
+    fn new(text: String, accepts_gzip: bool, size: Size) -> Self {
+        if !accepts_gzip || text.len() < MIN_COMPRESSED_BYTES {
+            return Self::Text(text);
+        }
+        let compressed = match size {
+            Size::Small => COMPRESSOR.with_borrow_mut(|compressor| gzip(compressor, &text)),
+            // Its thread does not keep a compressor.
+            Size::Large => gzip(&mut compressor(), &text),
+        };
+        compressed.map_or(Self::Text(text), Self::Compressed)
+    }
+
+    fn answer(self, content_type: &str) -> HttpResponse {
+        let mut response = HttpResponse::Ok();
+        response.insert_header((header::CONTENT_TYPE, content_type));
+        match self {
+            Self::Text(text) => response.body(text),
+            Self::Compressed(bytes) => {
+                response.insert_header((header::CONTENT_ENCODING, "gzip")).body(bytes)
+            }
+        }
+    }
+}
+
+fn accepts_gzip(request: &HttpRequest) -> bool {
+    content_negotiation::accepts_gzip(joined(request.headers(), &header::ACCEPT_ENCODING))
 }
 
 /// Selects the exposition format for the client.
@@ -68,26 +138,27 @@ const WINDOW_BITS: u8 = 13;
 thread_local! {
     /// The tables of the compressor take hundreds of kilobytes. Allocating and clearing them for
     /// each response would cost several times the compression itself.
-    static COMPRESSOR: RefCell<Compress> =
-        RefCell::new(Compress::new_gzip(LEVEL, WINDOW_BITS));
+    static COMPRESSOR: RefCell<Compress> = RefCell::new(compressor());
 }
 
-fn gzip(body: &String) -> Result<Vec<u8>, CompressError> {
-    COMPRESSOR.with_borrow_mut(|compressor| {
-        compressor.reset();
-        let mut compressed = Vec::with_capacity(body.len() / 2);
-        let mut rest = body.as_bytes();
-        loop {
-            let before = compressor.total_in();
-            let status = compressor.compress_vec(rest, &mut compressed, FlushCompress::Finish)?;
-            if status == Status::StreamEnd {
-                return Ok(compressed);
-            }
-            let taken = usize::try_from(compressor.total_in() - before).unwrap_or(rest.len());
-            rest = rest.get(taken..).unwrap_or_default();
-            compressed.reserve(rest.len().max(MIN_RESERVED_BYTES));
+fn compressor() -> Compress {
+    Compress::new_gzip(LEVEL, WINDOW_BITS)
+}
+
+fn gzip(compressor: &mut Compress, body: &str) -> Result<Vec<u8>, CompressError> {
+    compressor.reset();
+    let mut compressed = Vec::with_capacity(body.len() / 2);
+    let mut rest = body.as_bytes();
+    loop {
+        let before = compressor.total_in();
+        let status = compressor.compress_vec(rest, &mut compressed, FlushCompress::Finish)?;
+        if status == Status::StreamEnd {
+            return Ok(compressed);
         }
-    })
+        let taken = usize::try_from(compressor.total_in() - before).unwrap_or(rest.len());
+        rest = rest.get(taken..).unwrap_or_default();
+        compressed.reserve(rest.len().max(MIN_RESERVED_BYTES));
+    }
 }
 
 /// Minimum size by which the output grows, in bytes.
@@ -106,7 +177,8 @@ mod tests {
         let noise: String =
             (0..100_000).map(|_| char::from(rand::random_range(b' '..b'~'))).collect();
         for text in ["", "probe_success 1\n", &"x".repeat(1 << 20), &noise, "probe_success 0\n"] {
-            let compressed = gzip(&text.to_owned()).unwrap();
+            let compressed =
+                COMPRESSOR.with_borrow_mut(|compressor| gzip(compressor, text)).unwrap();
             let mut back = String::new();
             GzDecoder::new(compressed.as_slice()).read_to_string(&mut back).unwrap();
             assert!(back == text, "{} bytes became {}", text.len(), back.len());

@@ -1,6 +1,6 @@
 //! Selects the response format (metrics, JSON, HTML, text, health) and renders a report in it.
 
-use std::fmt::Display;
+use std::{fmt::Display, sync::Arc};
 
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -10,9 +10,12 @@ use actix_web::{
 use crate::{
     diagnostics::logfmt::visible,
     probe::{ProbeReport, Query, history::HistoryEntry},
-    scheduling::poll_times::section,
     server::{
-        content_negotiation::OpenMetrics, exporter::Exporter, pages, pages::ReportPage, response,
+        content_negotiation::OpenMetrics,
+        exporter::Exporter,
+        pages,
+        pages::ReportPage,
+        response::{self, Size},
     },
 };
 
@@ -78,27 +81,34 @@ impl ResponseFormat {
     }
 
     /// Renders the report of `entry`.
-    pub(super) fn answer(
+    pub(super) async fn answer(
         self,
         request: &HttpRequest,
         exporter: &Exporter,
-        entry: &HistoryEntry,
+        entry: HistoryEntry,
     ) -> HttpResponse {
-        let report = &entry.report;
-        section("rendering", || match self {
+        let report = Arc::clone(&entry.report);
+        let size = Size::of_report(entry.weight);
+        match self {
             Self::Metrics => {
                 let form = response::exposition(request, OpenMetrics::IfNothingElse);
-                let text = report.metrics.render_as(form.format, form.escaping);
-                response::ok(request, &form.content_type, text)
+                let render = move || report.metrics.render_as(form.format, form.escaping);
+                response::ok_rendered(request, &form.content_type, size, render).await
             }
-            Self::Debug => response::ok(request, response::BARE_TEXT, report.debug_text()),
-            Self::Json => response::ok(request, response::JSON, report.to_json()),
+            Self::Debug => {
+                let render = move || report.debug_text();
+                response::ok_rendered(request, response::BARE_TEXT, size, render).await
+            }
+            Self::Json => {
+                let render = move || report.to_json();
+                response::ok_rendered(request, response::JSON, size, render).await
+            }
             Self::Html => {
                 let is_kept = exporter.history.find(entry.id).is_some();
-                pages::report(request, &ReportPage { entry, is_kept })
+                pages::report(request, ReportPage { entry, is_kept }).await
             }
-            Self::Health => health(report),
-        })
+            Self::Health => health(&report),
+        }
     }
 }
 

@@ -19,7 +19,7 @@ pub(in crate::server) async fn answer(
         Err(message) => return response::error(StatusCode::BAD_REQUEST, message),
     };
     match find(&query, &exporter.history) {
-        Ok(entry) => format.answer(&request, &exporter, &entry),
+        Ok(entry) => format.answer(&request, &exporter, entry).await,
         Err((status, message)) => format.refuse(&request, status, message),
     }
 }

@@ -44,7 +44,7 @@ pub(in crate::server) async fn answer(
         let message = "internal error: the probe task panicked; see the exporter log";
         return format.refuse(&request, StatusCode::INTERNAL_SERVER_ERROR, message);
     };
-    format.answer(&request, &exporter, &entry)
+    format.answer(&request, &exporter, entry).await
 }
 
 fn parse(request: &HttpRequest, exporter: &Exporter) -> Result<ProbeRequest, BadRequest> {

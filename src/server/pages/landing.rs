@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web::Data};
+use actix_web::{HttpRequest, HttpResponse, web::Data};
 use maud::{Markup, html};
 
 use crate::{
@@ -12,23 +12,26 @@ use crate::{
         exporter::Exporter,
         pages::{Page, filter::Filter, form_fields, format, recent::recent},
         query,
+        response::Size,
     },
     version,
 };
+
+/// Maximum number of probes in a list that is rendered on the thread that serves the client.
+const MAX_SMALL_LIST: usize = 20;
 
 /// Returns the page.
 pub(in crate::server) async fn answer(
     request: HttpRequest,
     exporter: Data<Exporter>,
 ) -> HttpResponse {
-    let content = content(
-        &exporter.config(),
-        exporter.last_reload_error().as_deref(),
-        &exporter.history.list(),
-        &Filter::of(&query::parse(&request)),
-        SystemTime::now(),
-    );
-    Page { title: "Probes", current_link: "./", content }.answer(&request, StatusCode::OK)
+    let (config, probes) = (exporter.config(), exporter.history.list());
+    let reload_error = exporter.last_reload_error();
+    let filter = Filter::of(&query::parse(&request));
+    let size = if probes.len() > MAX_SMALL_LIST { Size::Large } else { Size::Small };
+    let content =
+        move || content(&config, reload_error.as_deref(), &probes, &filter, SystemTime::now());
+    Page::answer_rendered(&request, size, "Probes".to_owned(), "./", content).await
 }
 
 fn content(

@@ -10,7 +10,10 @@ use actix_web::{
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use crate::{
-    server::{pages::format, response},
+    server::{
+        pages::format,
+        response::{self, Size},
+    },
     version,
 };
 
@@ -33,15 +36,41 @@ const NAVIGATION: [(&str, &str); 4] =
 /// Maximum length of a title in bytes.
 const MAX_TITLE_BYTES: usize = 120;
 
+fn nonce() -> String {
+    format!("{:032x}", rand::random::<u128>())
+}
+
 impl Page<'_> {
     /// Returns the page as a response.
     ///
     /// The content security policy forbids scripts and external resources: texts of targets and
     /// servers are untrusted, and even unescaped markup could do no harm.
     pub(super) fn answer(&self, request: &HttpRequest, status: StatusCode) -> HttpResponse {
-        let nonce = format!("{:032x}", rand::random::<u128>());
-        let mut response = response::ok(request, response::HTML, self.render(&nonce).into_string());
+        let nonce = nonce();
+        let text = self.render(&nonce).into_string();
+        let mut response = response::ok(request, response::HTML, text);
         *response.status_mut() = status;
+        Self::with_headers(response, &nonce)
+    }
+
+    /// Returns a page as a response. A large one is rendered on another thread.
+    pub(super) async fn answer_rendered(
+        request: &HttpRequest,
+        size: Size,
+        title: String,
+        current_link: &'static str,
+        content: impl FnOnce() -> Markup + Send + 'static,
+    ) -> HttpResponse {
+        let nonce = nonce();
+        let used = nonce.clone();
+        let render = move || {
+            Page { title: &title, current_link, content: content() }.render(&used).into_string()
+        };
+        let response = response::ok_rendered(request, response::HTML, size, render).await;
+        Self::with_headers(response, &nonce)
+    }
+
+    fn with_headers(mut response: HttpResponse, nonce: &str) -> HttpResponse {
         let policy = format!(
             "default-src 'none'; style-src 'nonce-{nonce}'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
         );

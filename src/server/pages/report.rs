@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use actix_web::{HttpRequest, HttpResponse, http::StatusCode};
+use actix_web::{HttpRequest, HttpResponse};
 use maud::{Markup, html};
 
 use crate::{
@@ -11,27 +11,29 @@ use crate::{
     server::{
         pages::{Page, certificates, format, log::log, verdict::verdict, waterfall::waterfall},
         query::link,
+        response::Size,
     },
 };
 
 /// The page of a report.
-pub(in crate::server) struct ReportPage<'e> {
+pub(in crate::server) struct ReportPage {
     /// The report with its id.
-    pub(in crate::server) entry: &'e HistoryEntry,
+    pub(in crate::server) entry: HistoryEntry,
     /// True if the history contains the report, so that links to it work.
     pub(in crate::server) is_kept: bool,
 }
 
 /// Returns the page.
-pub(in crate::server) fn answer(request: &HttpRequest, page: &ReportPage<'_>) -> HttpResponse {
+pub(in crate::server) async fn answer(request: &HttpRequest, page: ReportPage) -> HttpResponse {
     let report = &page.entry.report;
     let verdict = if report.verdict.is_ok() { "Success" } else { "Failure" };
     let title = format!("{verdict}: {}", report.target);
-    let content = page.content(SystemTime::now());
-    Page { title: &title, current_link: "", content }.answer(request, StatusCode::OK)
+    let size = Size::of_report(page.entry.weight);
+    let content = move || page.content(SystemTime::now());
+    Page::answer_rendered(request, size, title, "", content).await
 }
 
-impl ReportPage<'_> {
+impl ReportPage {
     fn content(&self, now: SystemTime) -> Markup {
         let report = &self.entry.report;
         html! {
@@ -237,7 +239,7 @@ pub(super) mod tests {
 
     fn page(report: ProbeReport, is_kept: bool) -> String {
         let entry = HistoryEntry { id: 7, report: Arc::new(report), weight: 0 };
-        let page = ReportPage { entry: &entry, is_kept };
+        let page = ReportPage { entry, is_kept };
         Page { title: "t", current_link: "", content: page.content(SystemTime::now()) }
             .render("n")
             .into_string()
