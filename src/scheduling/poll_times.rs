@@ -2,8 +2,8 @@
 //!
 //! Only in builds with the cargo feature `poll-times`; in others, the functions have no cost. A poll
 //! of more than 1 ms of CPU time is appended as one line to the file that the environment variable
-//! [`FILE`] names: the CPU time and the elapsed time in microseconds, the task, and the section that
-//! took most of it. `make poll-times` runs the tests with it.
+//! `PROBE_EXPORTER_POLL_TIMES` names: the CPU time and the elapsed time in microseconds, the task,
+//! and the section that took most of it. `make poll-times` runs the tests with it.
 
 #[cfg(feature = "poll-times")]
 pub use self::recording::{FILE, section, watch};
