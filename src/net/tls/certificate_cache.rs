@@ -14,13 +14,13 @@ use crate::net::tls::{certificate::Certificate, der::Elements, recent_cache::Rec
 /// Maximum size of one generation of the cache in bytes: about 300 certificates.
 const MAX_BYTES: usize = 2 << 20;
 
-/// Memory that a usual certificate takes besides its DER, in bytes, as measured: BoringSSL's parsed
+/// Memory that a typical certificate takes besides its DER, in bytes, as measured: BoringSSL's parsed
 /// form and the labels.
 const OVERHEAD: usize = 5000;
 
-/// Number of DER elements of a usual certificate, and the memory of each further one in bytes. A name
+/// Number of DER elements of a typical certificate, and the memory of each further one in bytes. A name
 /// takes three bytes of the DER or more, and several allocations when it is parsed.
-const USUAL_ELEMENTS: usize = 120;
+const TYPICAL_ELEMENTS: usize = 120;
 const ELEMENT: usize = 160;
 
 /// Maximum length of a cached certificate in bytes. A longer one may consist of many small parts,
@@ -56,7 +56,7 @@ fn get_or_parse(
     // The lock is not held while parsing.
     let certificate = Arc::new(parse()?);
     if der.len() <= MAX_CERTIFICATE {
-        let further = Elements(der).count_all().saturating_sub(USUAL_ELEMENTS);
+        let further = Elements(der).count_all().saturating_sub(TYPICAL_ELEMENTS);
         let weight = der.len() + OVERHEAD + further * ELEMENT;
         cache().insert(Arc::clone(&certificate.der), Arc::clone(&certificate), weight);
     }

@@ -64,9 +64,9 @@ struct Found {
 /// Places after which a text may have been cut within a secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Ends {
-    /// Where a text is shortened.
+    /// The end of a shortened text.
     Shortened,
-    /// There, and at the end of a quotation: the text may have been quoted before the peer had sent
+    /// Also the end of a quotation: the text may have been quoted before the peer had sent
     /// all of the secret.
     Quoted,
 }
