@@ -170,8 +170,7 @@ fn of_verification(session: &TlsSession) -> Failure {
             Reason::CertificateInvalid
         }
     };
-    let message = format!("failed to verify the certificate: {}", session.verify_detail);
-    Failure::new(Stage::Tls, reason, message)
+    Failure::new(Stage::Tls, reason, session.verify_detail.as_str())
 }
 
 /// An error that BoringSSL reports.

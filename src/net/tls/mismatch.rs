@@ -90,25 +90,37 @@ pub(super) fn unknown_authority(sent: &[impl AsRef<Certificate>], trust: &TrustS
         last = others.swap_remove(place);
     }
     let subject = last.subject();
-    if trust.named(&last.issuer).next().is_some() && !trust.contains(last) {
-        return format!(
-            "the trusted CA \"{}\" has another key than the one that signed certificate \
-             \"{subject}\"; check that ca_file contains the current certificate of the CA",
-            last.issuer(),
-        );
-    }
+    let (store, to_trust) = if trust.is_system() {
+        ("the trusted certificates of the system", "set ca_file to a file that contains it")
+    } else {
+        ("ca_file", "add it to ca_file")
+    };
+    let has_namesake = trust.named(&last.issuer).next().is_some() && !trust.contains(last);
     if last.subject != last.issuer {
-        return format!(
-            "no trusted CA signed certificate \"{subject}\", and the server did not send the \
-             certificate of its issuer \"{}\"; add the intermediate certificate to the chain of \
-             the server, or add the CA to ca_file",
-            last.issuer(),
-        );
+        let issuer = last.issuer();
+        return if has_namesake {
+            format!(
+                "certificate \"{subject}\" was signed with another key than that of the CA \
+                 \"{issuer}\" in {store}; check that {store} contains the current certificate of \
+                 the CA"
+            )
+        } else {
+            format!(
+                "no trusted CA signed certificate \"{subject}\", and the server did not send the \
+                 certificate of its issuer \"{issuer}\"; add the intermediate certificate to the \
+                 chain of the server, or, to trust the CA, {to_trust}"
+            )
+        };
     }
     let what = if std::ptr::eq(last, leaf) {
         format!("certificate \"{subject}\" is self-signed and not trusted")
     } else {
         format!("the chain ends with the self-signed CA \"{subject}\", which is not trusted")
     };
-    format!("{what}; to trust it, add it to ca_file")
+    let namesake = if has_namesake {
+        format!("; the certificate of the same name in {store} has another key")
+    } else {
+        String::new()
+    };
+    format!("{what}{namesake}; to trust it, {to_trust}")
 }

@@ -20,6 +20,8 @@ use crate::{
 /// Trusted certificates, by subject.
 #[derive(Debug, Default)]
 pub(super) struct TrustStore {
+    /// True if these are the system's trusted certificates, not those of a module.
+    is_system: bool,
     by_subject: HashMap<Vec<u8>, Vec<Arc<Certificate>>>,
 }
 
@@ -40,6 +42,11 @@ impl TrustStore {
         stores.retain(|_, store| store.strong_count() > 0);
         stores.insert(digest, Arc::downgrade(&store));
         store
+    }
+
+    /// Returns whether these are the system's trusted certificates, not those of a module.
+    pub(super) fn is_system(&self) -> bool {
+        self.is_system
     }
 
     /// Returns whether the store is empty.
@@ -163,7 +170,7 @@ impl Places {
                 }
             }
         }
-        Ok(TrustStore::of(found))
+        Ok(TrustStore { is_system: true, ..TrustStore::of(found) })
     }
 }
 

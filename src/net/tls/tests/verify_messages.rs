@@ -1,7 +1,7 @@
 //! Messages about bad certificates.
 
 use super::{connect, fixtures, trusting};
-use crate::diagnostics::Reason;
+use crate::{diagnostics::Reason, settings::tls::TlsSettings};
 
 #[tokio::test]
 async fn a_certificate_for_other_names_says_what_is_missing() {
@@ -99,8 +99,14 @@ async fn a_chain_that_leads_nowhere_says_where_it_ends() {
         (
             fixtures::server(&by_root),
             &other,
-            "the trusted CA \"CN=Root\" has another key than the one that signed certificate \
-             \"CN=h.test\"",
+            "certificate \"CN=h.test\" was signed with another key than that of the CA \
+             \"CN=Root\" in ca_file; check that ca_file contains the current certificate",
+        ),
+        (
+            fixtures::server(&own),
+            &leaf().self_signed(),
+            "certificate \"CN=h.test\" is self-signed and not trusted; the certificate of the \
+             same name in ca_file has another key; to trust it, add it to ca_file",
         ),
     ] {
         let outcome = connect(&server.start().await, trusting(trusted), "h.test").await;
@@ -108,6 +114,17 @@ async fn a_chain_that_leads_nowhere_says_where_it_ends() {
         assert_eq!(failure.reason, Reason::CertificateUnknownAuthority, "{failure}");
         assert!(failure.message.contains(expected), "{failure}\n{expected}");
     }
+}
+
+#[tokio::test]
+async fn the_remedy_for_an_unknown_authority_depends_on_the_store() {
+    let server = fixtures::server(&fixtures::leaf("h.test").self_signed()).start().await;
+    let outcome = connect(&server, TlsSettings::default(), "h.test").await;
+    assert_eq!(
+        outcome.failure().message,
+        "certificate \"CN=h.test\" is self-signed and not trusted; to trust it, set ca_file to a \
+         file that contains it"
+    );
 }
 
 #[tokio::test]
