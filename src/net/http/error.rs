@@ -72,7 +72,7 @@ impl ExchangeError {
 
     /// Reading from the connection failed.
     pub(super) fn read(error: &io::Error) -> Self {
-        let failure = Failure::io(Stage::Response, "read", error);
+        let failure = Failure::io(Stage::Response, "reading the response", error);
         Self { failure, is_complete: false, reset_code: None, needs_http1: false }
     }
 
@@ -92,7 +92,8 @@ impl ExchangeError {
         Self { needs_http1, ..self }
     }
 
-    /// Returns the failure of a probe. Its message begins with `doing`, such as "the request failed".
+    /// Returns the failure of a probe. Its message begins with `doing`, such as "the CONNECT request
+    /// failed".
     pub(crate) fn failure(self, doing: &str) -> Failure {
         if self.is_complete {
             return self.failure;
@@ -109,6 +110,13 @@ impl ExchangeError {
     /// Returns whether the server may answer over HTTP/1.1.
     pub(crate) fn needs_http1(&self) -> bool {
         self.needs_http1
+    }
+}
+
+/// The failure of the exchange that the probe is about.
+impl From<ExchangeError> for Failure {
+    fn from(error: ExchangeError) -> Self {
+        error.failure
     }
 }
 

@@ -93,7 +93,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for TlsStream<S> {
             Err(error) => return Poll::Ready(Err(self.explain(error))),
         };
         if is_end && self.below().records.is_within() {
-            let message = "the connection was closed within a TLS record";
+            let message = "the peer closed the connection within a TLS record";
             return Poll::Ready(Err(io::Error::new(io::ErrorKind::UnexpectedEof, message)));
         }
         Poll::Ready(Ok(()))

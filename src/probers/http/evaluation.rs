@@ -186,7 +186,7 @@ async fn read(
 /// Notes that the body is incomplete.
 fn incomplete(error: ExchangeError, measurements: &mut HttpMeasurements) -> ReadError {
     measurements.break_transfer();
-    ReadError::Connection(redirects::failure(error, "reading the body failed"))
+    ReadError::Connection(redirects::failure(error))
 }
 
 /// The progress of a body that is being read, which is described if the probe is cancelled.

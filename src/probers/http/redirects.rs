@@ -105,7 +105,7 @@ async fn respond(
     let waiting = context.waiting_for(|| measurements.describe_wait());
     let sent = sending.await;
     drop(waiting);
-    let response = sent.map_err(|error| failure(error, "the request failed"))?;
+    let response = sent.map_err(failure)?;
     measurements.note_response(&response);
     if let Some(line) = &response.ignored_line {
         let message = "Ignored a malformed header line of the response";
@@ -115,9 +115,9 @@ async fn respond(
 }
 
 /// Returns the failure of an exchange, with the key that switches to HTTP/1.1 if that may help.
-pub(super) fn failure(error: ExchangeError, doing: &str) -> Failure {
+pub(super) fn failure(error: ExchangeError) -> Failure {
     let needs_http1 = error.needs_http1();
-    let Failure { stage, reason, message } = error.failure(doing);
+    let Failure { stage, reason, message } = error.into();
     let hint = if needs_http1 { "; set enable_http2: false in the module" } else { "" };
     Failure::new(stage, reason, format!("{message}{hint}"))
 }

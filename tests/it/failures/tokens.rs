@@ -42,8 +42,8 @@ pub(super) fn rows() -> Vec<Row> {
             "a token that breaks off",
             raw("HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{\"access_token\": \"t\"}"),
             Reason::Closed,
-            "the response is incomplete: the connection was closed 78 bytes before the end of the \
-             body",
+            "the response is incomplete: the server closed the connection after 21 of 99 bytes of \
+             the body",
         ),
         asking("a token server that hangs up", raw(""), Reason::Closed, "token server"),
         asking("a silent token server", raw("").hang(), Reason::Timeout, "no response from").soon(),

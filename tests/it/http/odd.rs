@@ -387,10 +387,14 @@ fn a_close_within_a_tls_record_is_not_the_end_of_a_body() {
     let keys = "tls_config: {insecure_skip_verify: true}";
     for (framing, cut, failure) in [
         ("", false, None),
-        ("", true, Some("the connection was closed within a TLS record")),
+        ("", true, Some("closed the connection within a TLS record")),
         ("Content-Length: 5\r\n", true, None),
-        ("Content-Length: 50\r\n", true, Some("the connection was closed within a TLS record")),
-        ("Content-Length: 50\r\n", false, Some("45 bytes before the end of the body")),
+        ("Content-Length: 50\r\n", true, Some("closed the connection within a TLS record")),
+        (
+            "Content-Length: 50\r\n",
+            false,
+            Some("the server closed the connection after 5 of 50 bytes of the body"),
+        ),
     ] {
         let context = server(&leaf("127.0.0.1").self_signed()).context();
         let target = peer(move |visit| cut_short(visit, context.clone(), framing, cut));

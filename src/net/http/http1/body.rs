@@ -8,7 +8,10 @@ use crate::net::http::error::ExchangeError;
 /// The rest of a body.
 pub(super) enum Body {
     /// So many bytes.
-    Length(u64),
+    Length {
+        rest: u64,
+        total: u64,
+    },
     Chunks(Chunks),
     /// All bytes until the connection ends.
     UntilEnd,
@@ -17,7 +20,7 @@ pub(super) enum Body {
 impl From<Framing> for Body {
     fn from(framing: Framing) -> Self {
         match framing {
-            Framing::Length(length) => Self::Length(length),
+            Framing::Length(total) => Self::Length { rest: total, total },
             Framing::Chunked => Self::Chunks(Chunks::default()),
             Framing::UntilEnd => Self::UntilEnd,
         }
@@ -30,7 +33,7 @@ impl Body {
         let length = match self {
             Self::Chunks(chunks) => return chunks.next(read),
             Self::UntilEnd => read.len(),
-            Self::Length(rest) => {
+            Self::Length { rest, .. } => {
                 let length = usize::try_from(*rest).unwrap_or(usize::MAX).min(read.len());
                 *rest -= u64::try_from(length).unwrap_or(*rest);
                 length
@@ -42,7 +45,7 @@ impl Body {
     /// Returns whether the body is complete. `has_ended` says whether the peer ended the connection.
     pub(super) fn is_complete(&self, has_ended: bool) -> bool {
         match self {
-            Self::Length(rest) => *rest == 0,
+            Self::Length { rest, .. } => *rest == 0,
             Self::Chunks(chunks) => chunks.is_done(),
             Self::UntilEnd => has_ended,
         }
@@ -50,11 +53,13 @@ impl Body {
 
     /// Describes the end of a connection before that of the body.
     pub(super) fn describe_early_end(&self) -> String {
-        let missing = match self {
-            Self::Length(rest) => format!("{rest} bytes before the end of the body"),
+        let moment = match self {
+            Self::Length { rest, total } => {
+                format!("after {} of {total} bytes of the body", total.saturating_sub(*rest))
+            }
             Self::Chunks(_) => "before the last chunk of the body".to_owned(),
             Self::UntilEnd => "within the body".to_owned(),
         };
-        format!("the connection was closed {missing}")
+        format!("the server closed the connection {moment}")
     }
 }

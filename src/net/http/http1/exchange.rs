@@ -138,7 +138,7 @@ impl Http1 {
     /// A body of known length is read in large pieces and without another copy: most of the CPU time
     /// of a large body is that of system calls and of the acknowledgements that each of them sends.
     pub(crate) async fn read_into(&mut self, buffer: &mut Vec<u8>) -> Result<usize, ExchangeError> {
-        if let Body::Length(rest @ 1..) = self.body
+        if let Body::Length { rest: rest @ 1.., total } = self.body
             && self.read_buffer.is_empty()
             && !self.ended
         {
@@ -150,7 +150,8 @@ impl Http1 {
             };
             let length = poll_fn(reading).await?;
             if length > 0 {
-                self.body = Body::Length(rest - u64::try_from(length).unwrap_or(rest));
+                let rest = rest - u64::try_from(length).unwrap_or(rest);
+                self.body = Body::Length { rest, total };
                 return Ok(length);
             }
         }
@@ -184,10 +185,10 @@ impl Http1 {
             }
             if self.ended {
                 return Err(self.early_end(if self.read_buffer.is_empty() {
-                    "the connection was closed without a response".to_owned()
+                    "the server closed the connection without sending a response".to_owned()
                 } else {
                     let so_far = Quoted(&self.read_buffer);
-                    format!("the connection was closed within the response header: {so_far}")
+                    format!("the server closed the connection within the response header: {so_far}")
                 }));
             }
             let before = self.read_buffer.len();
