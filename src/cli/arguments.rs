@@ -118,7 +118,7 @@ pub(super) struct Arguments {
     )]
     pub(super) log_format: LogFormat,
 
-    /// Log level for failed probes, or off; identical failures of a target are logged once per
+    /// Log level for failed probes and unknown modules, or off; identical lines are logged once per
     /// minute
     #[arg(
         long = "log.failures",

@@ -1,4 +1,4 @@
-//! Log lines about failed probes, with identical failures suppressed for a minute.
+//! Log lines about failed probes and unknown modules; identical ones are suppressed for a minute.
 
 use std::{
     collections::HashMap,
@@ -26,7 +26,8 @@ pub struct FailureLog {
 /// The failures that were logged recently.
 #[derive(Debug, Default)]
 struct SuppressionTable {
-    /// The failures by a hash of module, target, hostname, stage and reason.
+    /// The failures by a hash of module, target, hostname, stage and reason, and the unknown modules
+    /// by a hash of their name.
     logged: HashMap<u64, LoggedFailure>,
     /// Time of the last removal of old entries.
     pruned_at: Option<Instant>,
@@ -59,6 +60,16 @@ struct SuppressedCounts {
     suppressed_others: u64,
 }
 
+impl SuppressedCounts {
+    fn suppressed_lines(&self) -> Option<u64> {
+        (self.suppressed > 0).then_some(self.suppressed)
+    }
+
+    fn suppressed_other_lines(&self) -> Option<u64> {
+        (self.suppressed_others > 0).then_some(self.suppressed_others)
+    }
+}
+
 impl FailureLog {
     /// Creates a log whose lines have the given level.
     #[must_use]
@@ -70,7 +81,6 @@ impl FailureLog {
     pub fn log(&self, report: &ProbeReport) {
         let Err(failure) = &report.verdict else { return };
         let Some(counts) = self.admit(report, failure, Instant::now()) else { return };
-        let number = |count: u64| (count > 0).then_some(count);
         let text = |text: &str| Excerpt(text.as_bytes()).to_string();
         let Failure { stage, reason, message } = failure;
         log::log!(
@@ -83,9 +93,25 @@ impl FailureLog {
             err = text(message).as_str(),
             address = report.address().map(text).as_deref(),
             duration_seconds = report.duration.as_secs_f64(),
-            suppressed = number(counts.suppressed),
-            suppressed_others = number(counts.suppressed_others);
+            suppressed = counts.suppressed_lines(),
+            suppressed_others = counts.suppressed_other_lines();
             "Probe failed"
+        );
+    }
+
+    /// Logs a request for an unknown module if the line is not suppressed. Prometheus only reports
+    /// the status code of the response, without its text.
+    pub fn log_unknown_module(&self, module: &str, target: &str) {
+        let key = self.hasher.hash_one(("unknown module", module));
+        let Some(counts) = self.admit_key(key, Instant::now()) else { return };
+        let text = |text: &str| Excerpt(text.as_bytes()).to_string();
+        log::log!(
+            self.level,
+            module = text(module).as_str(),
+            target = text(target).as_str(),
+            suppressed = counts.suppressed_lines(),
+            suppressed_others = counts.suppressed_other_lines();
+            "Unknown module"
         );
     }
 
@@ -98,7 +124,10 @@ impl FailureLog {
     ) -> Option<SuppressedCounts> {
         let Failure { stage, reason, .. } = failure;
         let ProbeReport { module_name, target, hostname, .. } = report;
-        let key = self.hasher.hash_one((module_name, target, hostname, stage, reason));
+        self.admit_key(self.hasher.hash_one((module_name, target, hostname, stage, reason)), now)
+    }
+
+    fn admit_key(&self, key: u64, now: Instant) -> Option<SuppressedCounts> {
         let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
         let suppressed = table.admit(key, now)?;
         let suppressed_others = std::mem::take(&mut table.suppressed_by_full_table);

@@ -23,6 +23,7 @@ use crate::{
         metrics::ExporterMetrics,
         web_config::AccessControl,
     },
+    settings::redact,
 };
 
 /// Settings of the HTTP server.
@@ -155,6 +156,14 @@ impl Exporter {
             section("failure log", || log.log(&report));
         }
         section("history", || self.history.record(report))
+    }
+
+    /// Adds a request for a module that does not exist to metrics and log.
+    pub(super) fn record_unknown_module(&self, module: &str, target: &str) {
+        self.metrics.count_unknown_module();
+        if let Some(log) = &self.failure_log {
+            log.log_unknown_module(module, &redact::url(target));
+        }
     }
 
     /// Renders the exporter's own metrics.

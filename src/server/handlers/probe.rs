@@ -35,7 +35,10 @@ pub(in crate::server) async fn answer(
     let mut probe_request = match parse(&request, &exporter) {
         Ok(probe_request) => probe_request,
         Err(error) => {
-            count_unknown_module(&error, &exporter);
+            if let BadRequest::UnknownModule(module) = &error {
+                let target = query::parse(&request).first("target").unwrap_or_default().to_owned();
+                exporter.record_unknown_module(module, &target);
+            }
             return format.refuse(&request, StatusCode::BAD_REQUEST, error);
         }
     };
@@ -53,11 +56,4 @@ fn parse(request: &HttpRequest, exporter: &Exporter) -> Result<ProbeRequest, Bad
     let scrape_timeout = scrape_timeout.map(|value| value.to_str().unwrap_or("(not text)"));
     let raw = RawRequest { query: request.query_string(), scrape_timeout };
     ProbeRequest::parse(raw, &exporter.config(), exporter.settings.timeout_offset)
-}
-
-fn count_unknown_module(error: &BadRequest, exporter: &Exporter) {
-    if let BadRequest::UnknownModule(module) = error {
-        exporter.metrics.count_unknown_module();
-        log::debug!(module; "Unknown module");
-    }
 }
