@@ -36,6 +36,12 @@ fn main() -> ExitCode {
     for cause in app::causes(&error).lines() {
         log::error!(err = cause; "{error}");
     }
+    if let Some(errors) = app::config_errors(&error) {
+        log::error!(
+            errors;
+            "The config file is invalid; \"probe_exporter check FILE\" shows the lines"
+        );
+    }
     ExitCode::FAILURE
 }
 

@@ -26,7 +26,7 @@ pub use probe_runner::ProbeRunner;
 use self::signals::Signals;
 use crate::{
     blocking,
-    config::ConfigStore,
+    config::{ConfigStore, LoadError},
     net::{resolve::Resolver, wire},
     probe::History,
     scheduling::pool,
@@ -49,8 +49,11 @@ pub struct App {
 /// Checks the configuration as at a start (`--config.check`).
 pub fn check(options: &Options) -> anyhow::Result<()> {
     log_version();
-    load(options)?;
+    let config = load(options)?;
     load_web_config(options)?;
+    if let Some(replaced_file) = config.replaced_file() {
+        log::warn!("Checked the built-in configuration, since {replaced_file}");
+    }
     log::info!("Config file is ok exiting...");
     Ok(())
 }
@@ -168,6 +171,15 @@ impl App {
 #[must_use]
 pub fn causes(error: &anyhow::Error) -> String {
     error.chain().skip(1).map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+/// Returns the number of errors of a configuration file, if they are the causes of `error`.
+#[must_use]
+pub fn config_errors(error: &anyhow::Error) -> Option<usize> {
+    match error.downcast_ref()? {
+        LoadError::Invalid(error) => Some(error.diagnostics.len()),
+        LoadError::Unreadable(_) | LoadError::Blocking(_) => None,
+    }
 }
 
 /// Logs program, version and build.

@@ -1,7 +1,7 @@
 //! The text of a configuration: a file, or the built-in configuration.
 
 use std::{
-    io,
+    env, io,
     path::{Path, PathBuf},
 };
 
@@ -19,6 +19,8 @@ pub struct Source {
     pub name: String,
     /// The content.
     pub bytes: Vec<u8>,
+    /// True for the built-in configuration.
+    pub is_built_in: bool,
 }
 
 /// The error of a configuration file that cannot be read. The message begins like upstream's.
@@ -61,12 +63,20 @@ impl Source {
     fn of(file: Option<&Path>, content: io::Result<Vec<u8>>) -> Result<Self, Unreadable> {
         let named = named(file);
         match content {
-            Ok(bytes) => Ok(Self { name: named.display().to_string(), bytes }),
+            Ok(bytes) => Ok(Self { name: named.display().to_string(), bytes, is_built_in: false }),
             Err(error) if file.is_none() && error.kind() == io::ErrorKind::NotFound => {
-                Ok(Self { name: BUILT_IN_NAME.to_owned(), bytes: BUILT_IN.as_bytes().to_vec() })
+                let bytes = BUILT_IN.as_bytes().to_vec();
+                Ok(Self { name: BUILT_IN_NAME.to_owned(), bytes, is_built_in: true })
             }
             Err(error) => Err(Unreadable { file: named.to_owned(), error }),
         }
+    }
+
+    /// Says that the built-in configuration replaces a file, and which one; `None` for a file.
+    #[must_use]
+    pub fn replaced_file(&self) -> Option<String> {
+        let folder = env::current_dir().unwrap_or_default();
+        self.is_built_in.then(|| format!("there is no {DEFAULT_FILE} in {}", folder.display()))
     }
 
     /// Parses the configuration. Returns all errors at once.

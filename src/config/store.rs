@@ -29,6 +29,7 @@ pub struct ConfigStore {
     /// The file of the command line. If it is `None`, the default file of the working directory or
     /// the built-in configuration is used.
     file: Option<PathBuf>,
+    replaced_file: Option<String>,
     current: ArcSwap<Config>,
     /// Locked while a new content is parsed, so that this does not overlap.
     loaded: Mutex<Loaded>,
@@ -77,7 +78,7 @@ pub enum LoadError {
     #[error(transparent)]
     Unreadable(#[from] Unreadable),
     /// The file has errors.
-    #[error("error parsing config file: {0}")]
+    #[error("{}", with_prefix(.0))]
     Invalid(ConfigError),
     /// There is no thread for it.
     #[error(transparent)]
@@ -98,19 +99,35 @@ impl LoadError {
     }
 }
 
+/// Returns the errors, one per line, each with the prefix of upstream.
+fn with_prefix(error: &ConfigError) -> String {
+    let text = error.to_string();
+    let lines: Vec<_> =
+        text.lines().map(|line| format!("error parsing config file: {line}")).collect();
+    lines.join("\n")
+}
+
 impl ConfigStore {
     /// Loads `file`. Without a file, loads `blackbox.yml` of the working directory or, if it does
     /// not exist, the built-in configuration.
     pub fn load(file: Option<PathBuf>) -> Result<Self, LoadError> {
-        let (config, digest) = parse(&Source::read(file.as_deref())?)?;
+        let source = Source::read(file.as_deref())?;
+        let (config, digest) = parse(&source)?;
         let now = LastReload { succeeded: true, success_time: SystemTime::now() };
         Ok(Self {
             file,
+            replaced_file: source.replaced_file(),
             current: ArcSwap::from_pointee(config),
             loaded: Mutex::new(Loaded { digest, reload: 0 }),
             begun: AtomicU64::new(0),
             last_reload: ArcSwap::from_pointee(now),
         })
+    }
+
+    /// Returns a text about the missing default file, if the built-in configuration was loaded.
+    #[must_use]
+    pub fn replaced_file(&self) -> Option<&str> {
+        self.replaced_file.as_deref()
     }
 
     /// Returns the active configuration.

@@ -77,6 +77,7 @@ fn check_lists_the_files_that_it_read() {
     };
     let (code, shown) = said(&[], &["check"]);
     assert!(code == Some(0) && shown.starts_with("built-in configuration: OK, "), "{shown}");
+    assert!(shown.contains(" modules (there is no blackbox.yml in /"), "{shown}");
     let (code, shown) = said(&[("blackbox.yml", good)], &["check"]);
     assert_eq!((code, shown.as_str()), (Some(0), "blackbox.yml: OK, 1 module\n"));
     let (code, shown) =

@@ -86,6 +86,8 @@ fn config_check_has_exit_codes_and_positions() {
         let mut lines = log.lines().filter(|line| line.contains("msg=\"Error loading config\""));
         assert!(lines.any(|line| line.contains("level=ERROR") && line.contains(place)), "{log}");
     }
+    assert_eq!(log.matches("err=\"error parsing config file: ").count(), 2, "{log}");
+    assert!(log.contains("shows the lines\" errors=2\n"), "{log}");
     let missing = run(&["--config.check", "--config.file=/nonexistent.yml"]);
     assert_eq!(missing.status.code(), Some(1));
     assert!(text(&missing.stderr).contains("/nonexistent.yml"));
@@ -100,7 +102,10 @@ fn the_built_in_modules_are_used_without_a_file() {
     };
     let output = check(folder.path());
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
-    assert!(text(&output.stderr).contains("built-in configuration"));
+    let folder_name = fs::canonicalize(folder.path()).unwrap();
+    let warning = format!("since there is no blackbox.yml in {}", folder_name.display());
+    let log = text(&output.stderr);
+    assert!(log.contains("level=WARN") && log.contains(&warning), "{log}");
     fs::write(folder.path().join("blackbox.yml"), "no modules").unwrap();
     assert_eq!(check(folder.path()).status.code(), Some(1), "a file that is there counts");
 }
@@ -172,6 +177,18 @@ fn a_failing_target_is_logged_in_one_line() {
     for flags in [&["--log.failures=off", "--log.level=debug"][..], &["--log.failures=debug"]] {
         assert!(lines_about_failures(flags).is_empty(), "{flags:?}");
     }
+}
+
+#[test]
+fn an_unknown_module_is_logged_in_one_line() {
+    let running = Running::start(MODULES, &[]);
+    for target in ["a", "b"] {
+        assert_eq!(running.probe("none", target).status, 400);
+    }
+    let (_, lines) = running.stop();
+    let lines: Vec<_> = lines.iter().filter(|line| line.contains("Unknown module")).collect();
+    let [line] = lines.as_slice() else { panic!("{lines:#?}") };
+    assert!(line.contains("level=INFO") && line.ends_with(" module=none target=a"), "{line}");
 }
 
 #[test]

@@ -66,7 +66,10 @@ impl Check {
         if let Some(module) = &self.explain {
             return self.explain(&config, module, &source.name, output);
         }
-        let modules = humanize::count(config.modules().count(), "module");
+        let mut modules = humanize::count(config.modules().count(), "module");
+        if let Some(replaced_file) = source.replaced_file() {
+            modules = format!("{modules} ({replaced_file})");
+        }
         // Relative to the working directory, like in a probe.
         let unreadable = unreadable_files(&source.bytes, Path::new(""));
         let warnings = [config.warnings(), &unreadable].concat();
