@@ -89,7 +89,9 @@ impl FromStr for GoDuration {
                 return Err(error("has no unit"));
             }
             let Some((_, unit)) = UNITS.iter().find(|(known, _)| *known == name) else {
-                return Err(error(&format!("has an unknown unit '{name}'")));
+                let has_space = name.contains(char::is_whitespace);
+                let unknown = format!("has an unknown unit '{name}'");
+                return Err(error(if has_space { "contains a space" } else { &unknown }));
             };
             total = scaled(number, fraction, *unit)
                 .and_then(|part| total.checked_add(part))
@@ -250,7 +252,7 @@ mod tests {
             ("5", "has no unit"),
             ("1s5", "has no unit"),
             ("5x", "has an unknown unit 'x'"),
-            ("5 s", "has an unknown unit ' s'"),
+            ("5 s", "contains a space"),
             ("5S", "has an unknown unit 'S'"),
             ("9999999h", "is too long"),
             ("99999999999999999999999999999999999999999s", "is too long"),

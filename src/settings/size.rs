@@ -52,8 +52,11 @@ impl FromStr for ByteSize {
             if unit.is_empty() {
                 return Err(error("has no unit"));
             }
-            let (factor, binary) =
-                factor(unit).ok_or_else(|| error(&format!("has an unknown unit '{unit}'")))?;
+            let Some((factor, binary)) = factor(unit) else {
+                let has_space = unit.contains(char::is_whitespace);
+                let unknown = format!("has an unknown unit '{unit}'");
+                return Err(error(if has_space { "contains a space" } else { &unknown }));
+            };
             if binary.is_some() && spelling.is_some() && binary != spelling {
                 return Err(error("mixes the spellings KB and KiB"));
             }
@@ -152,7 +155,7 @@ mod tests {
             ("10K", "unknown unit 'K'"),
             ("10kB", "unknown unit 'kB'"),
             ("10iB", "unknown unit 'iB'"),
-            ("10 MB", "unknown unit ' MB'"),
+            ("10 MB", "contains a space"),
             ("1MB1KiB", "mixes the spellings"),
             ("8EB", "is too large"),
             ("99999999999999999999EB", "is too large"),
