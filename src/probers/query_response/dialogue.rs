@@ -213,8 +213,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Dialogue<'_, S> {
             return Ok(());
         }
         facts.failed_due_to_bytes = true;
+        let part = match self.read_buffer.bytes.len() {
+            0 => String::new(),
+            rest => {
+                format!(" (the first {} of {} received bytes)", bytes.len(), bytes.len() + rest)
+            }
+        };
         let what = format!(
-            "expected the bytes \"{}\", received \"{}\"",
+            "expected the bytes \"{}\", received \"{}\"{part}",
             step.shown(&expected.escape_ascii()),
             step.shown(&bytes.escape_ascii())
         );

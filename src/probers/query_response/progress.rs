@@ -1,5 +1,7 @@
 //! The progress of a dialogue, and its description in the message of a timeout.
 
+use std::fmt;
+
 use bytes::BytesMut;
 
 use super::Step;
@@ -65,14 +67,14 @@ impl Progress {
             }
             (Doing::AwaitingLine, Some(pattern)) => {
                 let quoted = Quoted(pattern.as_str().as_bytes());
-                let what = format!("{place}: no line matched {}", step.shown(&quoted));
+                let wanted = step.shown(&quoted);
                 let is_prompt = !step.secret && !rest.is_empty() && pattern.is_match(rest);
                 let advice = if is_prompt {
                     "; expect matches complete lines only: use expect_bytes for a prompt"
                 } else {
                     ""
                 };
-                format!("{what}; {}{advice}", self.lines(steps, step, rest))
+                format!("{place}: {}{advice}", self.lines(steps, step, wanted, rest))
             }
             (Doing::AwaitingLine | Doing::AwaitingBytes, _) => {
                 let wanted = count(length(step.expect_bytes.as_slice()), "byte");
@@ -85,22 +87,23 @@ impl Progress {
         }
     }
 
-    /// Describes the lines received in this step and the data after them.
-    fn lines(&self, steps: &[Step], step: &Step, rest: &[u8]) -> String {
-        let lines = self.last_line().map(|line| {
-            let line = Quoted(line);
-            format!("received {}, the last one: {}", count(self.lines, "line"), step.shown(&line))
-        });
+    /// Describes the lines received in this step, which do not match `wanted`, and the data after
+    /// them.
+    fn lines(&self, steps: &[Step], step: &Step, wanted: &dyn fmt::Display, rest: &[u8]) -> String {
         let rest = (!rest.is_empty()).then(|| {
             let (bytes, rest) = (count(length(rest), "byte"), Quoted(rest));
             format!("{bytes} without a line end: {}", step.shown(&rest))
         });
-        match (lines, rest) {
-            (Some(lines), Some(rest)) => format!("{lines}; then {rest}"),
-            (Some(lines), None) => lines,
-            (None, Some(rest)) => format!("received {rest}"),
-            (None, None) => format!("received nothing{}", self.after(steps)),
-        }
+        let Some(line) = self.last_line() else {
+            let received = rest.unwrap_or_else(|| format!("nothing{}", self.after(steps)));
+            return format!("received {received}; expected a line that matches {wanted}");
+        };
+        let rest = rest.map(|rest| format!("; then {rest}")).unwrap_or_default();
+        format!(
+            "received {}, but none matched {wanted}; last line: {}{rest}",
+            count(self.lines, "line"),
+            step.shown(&Quoted(line)),
+        )
     }
 
     /// Describes the last line of an earlier step. The current step received nothing.
@@ -150,30 +153,29 @@ mod tests {
                 [&[][..]; 2],
                 AwaitingLine,
                 &b""[..],
-                "no line matched \"^250-STARTTLS\"; received nothing",
+                "received nothing; expected a line that matches \"^250-STARTTLS\"",
             ),
             (
                 &starttls,
                 [&["220 hello"], &[]],
                 AwaitingLine,
                 b"",
-                "no line matched \"^250-STARTTLS\"; received nothing after \"220 hello\"",
+                "received nothing after \"220 hello\"; expected a line that matches \"^250-STARTTLS\"",
             ),
             (
                 &starttls,
                 [&["220 hello"], &["250-x", "250 CHUNKING"]],
                 AwaitingLine,
                 b"",
-                "no line matched \"^250-STARTTLS\"; received 2 lines, the last one: \"250 \
-                 CHUNKING\"",
+                "received 2 lines, but none matched \"^250-STARTTLS\"; last line: \"250 CHUNKING\"",
             ),
             (
                 &starttls,
                 [&[], &["250-x"]],
                 AwaitingLine,
                 b"250-STARTTLS",
-                "no line matched \"^250-STARTTLS\"; received 1 line, the last one: \"250-x\"; \
-                 then 12 bytes without a line end: \"250-STARTTLS\"; expect matches complete \
+                "received 1 line, but none matched \"^250-STARTTLS\"; last line: \"250-x\"; then 12 bytes \
+                 without a line end: \"250-STARTTLS\"; expect matches complete \
                  lines only: use expect_bytes for a prompt",
             ),
             (
@@ -181,7 +183,7 @@ mod tests {
                 [&[], &[]],
                 AwaitingLine,
                 b"\xff\xfd\x18",
-                r#"no line matched "^250-STARTTLS"; received 3 bytes without a line end: "\xff\xfd\u{18}""#,
+                r#"received 3 bytes without a line end: "\xff\xfd\u{18}"; expected a line that matches "^250-STARTTLS""#,
             ),
             (&bytes, [&[], &[]], AwaitingBytes, b"", "waiting for 5 bytes; received nothing"),
             (&bytes, [&[], &[]], AwaitingBytes, b"+P", "waiting for 5 bytes; received 2: \"+P\""),

@@ -51,9 +51,9 @@ fn over_tcp() -> Vec<Row> {
         talk(
             "other bytes",
             "{expect_bytes: ok}",
-            tcp().say("no"),
+            tcp().say("no thanks"),
             MISMATCH,
-            "expected the bytes \"ok\", received \"no\"",
+            "expected the bytes \"ok\", received \"no\" (the first 2 of 9 received bytes)",
         )
         .with("probe_failed_due_to_bytes 1"),
         talk(
@@ -82,7 +82,7 @@ fn over_tcp() -> Vec<Row> {
             "{send: ping}, {expect: pong}",
             tcp().line(),
             (Stage::Response, Reason::Timeout),
-            "query_response[1]: no line matched \"pong\"; received nothing",
+            "query_response[1]: received nothing; expected a line that matches \"pong\"",
         )
         .soon(),
         talk(
@@ -146,7 +146,7 @@ fn over_unix_sockets() -> Vec<Row> {
             unix("{expect: hello}"),
             socket(tcp()),
             (Stage::Response, Reason::Timeout),
-            "query_response[0]: no line matched \"hello\"; received nothing",
+            "query_response[0]: received nothing; expected a line that matches \"hello\"",
         )
         .soon(),
         row(

@@ -41,15 +41,15 @@ fn dialogues() -> Vec<Row> {
             "a greeting that refuses",
             "{expect: '^220'}, {send: QUIT}",
             tcp().say("554 no service here\r\n"),
-            "response: query_response[0]: no line matched \"^220\"; received 1 line, the last one: \
+            "response: query_response[0]: received 1 line, but none matched \"^220\"; last line: \
              \"554 no service here\"",
         ),
         talk(
             "a prompt without a line end",
             "{expect: 'login:'}",
             tcp().say("login: "),
-            "no line matched \"login:\"; received 7 bytes without a line end: \"login: \"; expect \
-             matches complete lines only: use expect_bytes for a prompt",
+            "received 7 bytes without a line end: \"login: \"; expected a line that matches \
+             \"login:\"; expect matches complete lines only: use expect_bytes for a prompt",
         ),
         talk(
             "other bytes without a line end",
@@ -61,20 +61,20 @@ fn dialogues() -> Vec<Row> {
             "capabilities without the one that is wanted",
             "{expect: '^220', send: 'EHLO x'}, {expect: '^250-STARTTLS'}",
             tcp().say("220 hi\r\n").line().say("250-SIZE\r\n250 CHUNKING\r\n"),
-            "query_response[1]: no line matched \"^250-STARTTLS\"; received 2 lines, the last one: \
+            "query_response[1]: received 2 lines, but none matched \"^250-STARTTLS\"; last line: \
              \"250 CHUNKING\"",
         ),
         talk(
             "silence after a greeting",
             "{expect: '^220', send: 'EHLO x'}, {expect: '^250'}",
             tcp().say("220 hi\r\n").line(),
-            "no line matched \"^250\"; received nothing after \"220 hi\"",
+            "received nothing after \"220 hi\"; expected a line that matches \"^250\"",
         ),
         talk(
             "a line and a half",
             "{expect: '^never'}",
             tcp().say("one\r\ntwo"),
-            "received 1 line, the last one: \"one\"; then 3 bytes without a line end: \"two\"",
+            "matched \"^never\"; last line: \"one\"; then 3 bytes without a line end: \"two\"",
         ),
         talk(
             "too few bytes, and no end",
