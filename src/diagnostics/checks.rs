@@ -101,6 +101,14 @@ impl Check {
         self.failure.is_none()
     }
 
+    /// Returns the message of the failure, if any, without the name of the check at its start.
+    #[must_use]
+    pub fn message(&self) -> Option<&str> {
+        let Failure { message, .. } = self.failure.as_ref()?;
+        let rest = message.strip_prefix(&self.name.to_string());
+        Some(rest.and_then(|rest| rest.strip_prefix(": ")).unwrap_or(message))
+    }
+
     /// Returns the failure for modification.
     pub(crate) fn failure_mut(&mut self) -> Option<&mut Failure> {
         self.failure.as_mut()

@@ -89,22 +89,25 @@ fn hop_text(
         ));
     }
     if let Some(tls) = &hop.tls {
-        text.push_str(&tls_text(tls, now, width));
+        text.push_str(&tls_text(report, tls, now, width));
     }
     text
 }
 
-fn tls_text(tls: &StoredSession, now: SystemTime, width: Option<usize>) -> String {
+fn tls_text(
+    report: &ProbeReport,
+    tls: &StoredSession,
+    now: SystemTime,
+    width: Option<usize>,
+) -> String {
     let session = match (tls.version, &tls.cipher) {
         (Some(version), Some(cipher)) => format!("{version} with {cipher}"),
         _ => "handshake not completed".to_owned(),
     };
     let style = if tls.verify_result == VerifyResult::Ok { SUCCESS } else { ERROR };
     let result = tls.verify_result.label();
-    let detail = match tls.verify_detail.as_str() {
-        "" => String::new(),
-        detail => format!(": {}", escaped(detail)),
-    };
+    let detail = report.unreported_detail(tls).map(|detail| format!(": {}", escaped(detail)));
+    let detail = detail.unwrap_or_default();
     let session = format!("{session}, certificate {style}{result}{style:#}{detail}");
     let first = format!("  {DIM}tls{DIM:#}       ");
     let mut text = wrapped(&session, width, &first, INDENT);
@@ -150,10 +153,10 @@ fn checks(report: &ProbeReport, width: Option<usize>) -> String {
     let mut text = format!("\n{BOLD}Checks{BOLD:#}\n");
     for check in &report.checks {
         let name = escaped(&check.name.to_string());
-        let line = match &check.failure {
+        let line = match check.message() {
             None => wrapped(&name, width, &format!("  {SUCCESS}ok{SUCCESS:#}      "), "          "),
-            Some(failure) => {
-                let text = format!("{name}: {}", escaped(&failure.message));
+            Some(message) => {
+                let text = format!("{name}: {}", escaped(message));
                 wrapped(&text, width, &format!("  {ERROR}FAILED{ERROR:#}  "), "          ")
             }
         };

@@ -18,6 +18,7 @@ use crate::{
     config::Module,
     diagnostics::{Check, Failure, ProbeLog, Redactor, checks, failure, log::LogEntry},
     metrics::{Description, Export, Metric, MetricSet, Unit},
+    net::tls::StoredSession,
     scheduling::{poll_times::section, pool},
     settings::{redact, secret::HIDDEN},
 };
@@ -30,7 +31,8 @@ const DURATION: Metric =
         .unit(Unit::Seconds);
 const OVERHEAD: Metric = Metric::new(
     "probe_overhead_seconds",
-    "Exporter overhead: duration of the probe minus all phases, in seconds.",
+    "Time that the probe spent in the exporter itself, in seconds: its duration without waiting for \
+     the network and the target.",
     [],
 )
 .extra()
@@ -168,6 +170,15 @@ impl ProbeReport {
     #[must_use]
     pub fn overhead(&self) -> Duration {
         self.duration.saturating_sub(self.waited)
+    }
+
+    /// Returns the details of a certificate verification, unless there are none or the message of
+    /// the failure contains them.
+    #[must_use]
+    pub(crate) fn unreported_detail<'t>(&self, tls: &'t StoredSession) -> Option<&'t str> {
+        let detail = tls.verify_detail.as_str();
+        let message = self.verdict.as_ref().err().map_or("", |failure| &failure.message);
+        (!message.contains(detail)).then_some(detail)
     }
 
     /// The verdict as one line: `ok`, or stage, reason and message.

@@ -41,48 +41,52 @@ impl ProbeReport {
             }
         }
         for hop in &self.hops {
-            write_hop(out, hop)?;
+            self.write_hop(out, hop)?;
         }
         for check in &self.checks {
             let name = visible(&check.name.to_string());
-            match &check.failure {
+            match check.message() {
                 None => writeln!(out, "Check {name}: passed")?,
-                Some(failure) => {
-                    writeln!(out, "Check {name}: failed: {}", visible(&failure.message))?;
-                }
+                Some(message) => writeln!(out, "Check {name}: failed: {}", visible(message))?,
             }
         }
         Ok(())
     }
-}
 
-fn write_hop(out: &mut String, hop: &HopReport) -> fmt::Result {
-    let what = hop.url.as_deref().unwrap_or("Exchange");
-    let address = hop.address.as_deref().unwrap_or("no address");
-    writeln!(out, "{} at {}", visible(what), visible(address))?;
-    if let Some(response) = &hop.response {
-        writeln!(out, "  Response: {}", visible(response))?;
+    fn write_hop(&self, out: &mut String, hop: &HopReport) -> fmt::Result {
+        let what = visible(hop.url.as_deref().unwrap_or("Exchange"));
+        match &hop.address {
+            Some(address) => writeln!(out, "{what} at {}", visible(address))?,
+            // The probe ended before its first exchange.
+            None if hop.url.is_none() => {}
+            None => writeln!(out, "{what}, no address")?,
+        }
+        if let Some(response) = &hop.response {
+            writeln!(out, "  Response: {}", visible(response))?;
+        }
+        for phase in &hop.phases {
+            let (start, length) = (phase.start.as_secs_f64(), phase.length.as_secs_f64());
+            let incomplete = if phase.incomplete { ", incomplete" } else { "" };
+            writeln!(out, "  {:<16} {length:.6} s, start {start:.6} s{incomplete}", phase.label())?;
+        }
+        hop.tls.as_ref().map_or(Ok(()), |tls| self.write_tls(out, tls))
     }
-    for phase in &hop.phases {
-        let (start, length) = (phase.start.as_secs_f64(), phase.length.as_secs_f64());
-        let incomplete = if phase.incomplete { ", incomplete" } else { "" };
-        writeln!(out, "  {:<16} {length:.6} s, start {start:.6} s{incomplete}", phase.label())?;
-    }
-    hop.tls.as_ref().map_or(Ok(()), |tls| write_tls(out, tls))
-}
 
-fn write_tls(out: &mut String, tls: &StoredSession) -> fmt::Result {
-    match (tls.version, &tls.cipher) {
-        (Some(version), Some(cipher)) => writeln!(out, "  {version} with {cipher}")?,
-        _ => writeln!(out, "  TLS handshake not completed")?,
+    fn write_tls(&self, out: &mut String, tls: &StoredSession) -> fmt::Result {
+        match (tls.version, &tls.cipher) {
+            (Some(version), Some(cipher)) => writeln!(out, "  {version} with {cipher}")?,
+            _ => writeln!(out, "  TLS handshake not completed")?,
+        }
+        let verdict = tls.verify_result.label();
+        match self.unreported_detail(tls) {
+            None => writeln!(out, "  Verification: {verdict}")?,
+            Some(detail) => writeln!(out, "  Verification: {verdict}: {}", visible(detail))?,
+        }
+        for (index, certificate) in tls.certificates().enumerate() {
+            write_certificate(out, index, &certificate)?;
+        }
+        Ok(())
     }
-    let detail = if tls.verify_detail.is_empty() { "" } else { ": " };
-    let verdict = tls.verify_result.label();
-    writeln!(out, "  Verification: {verdict}{detail}{}", visible(&tls.verify_detail))?;
-    for (index, certificate) in tls.certificates().enumerate() {
-        write_certificate(out, index, &certificate)?;
-    }
-    Ok(())
 }
 
 fn write_certificate(out: &mut String, index: usize, certificate: &Certificate) -> fmt::Result {

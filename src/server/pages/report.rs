@@ -148,11 +148,11 @@ fn checks(checks: &[Check]) -> Markup {
                 ul.checks {
                     @for check in failed.iter().chain(&passed) {
                         li {
-                            @match &check.failure {
-                                Some(failure) => {
+                            @match check.message() {
+                                Some(message) => {
                                     strong.mark.bad { "failed" } " "
                                     span.code { (format::untrusted(&check.name.to_string())) } " "
-                                    (format::untrusted(&failure.message))
+                                    (format::untrusted(message))
                                 }
                                 None => {
                                     span.mark.good { "passed" } " "

@@ -146,9 +146,18 @@ impl ReportCheck<'_> {
         let Row { stage, reason, .. } = self.row;
         let end = format!(", stage {stage}, reason {reason}");
         demand(verdict.starts_with("Failure") && verdict.ends_with(&end), || verdict.to_owned())?;
-        self.message("debug text", lines.next().unwrap_or_default())?;
+        let message = lines.next().unwrap_or_default();
+        self.message("debug text", message)?;
         let advice = lines.next().unwrap_or_default();
-        demand(advice.contains(reason.advice()), || format!("no advice: {advice}"))
+        demand(advice.contains(reason.advice()), || format!("no advice: {advice}"))?;
+        for line in lines.take_while(|line| !line.starts_with("Metrics that")) {
+            let check = line.strip_prefix("Check ").and_then(|line| line.split_once(": failed: "));
+            let names_check_twice = check.is_some_and(|(name, text)| text.starts_with(name));
+            let repeats = line.starts_with("  Verification: ") && line.contains(message.trim());
+            let is_redundant = names_check_twice || repeats || line == "Exchange, no address";
+            demand(!is_redundant, || format!("redundant line: {line}"))?;
+        }
+        Ok(())
     }
 
     fn page(&self) -> Checked {
