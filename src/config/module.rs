@@ -56,7 +56,8 @@ section! {
     pub(super) struct ModuleKeys {
         /// Name of the prober; its section is used. Required.
         prober: String,
-        /// Timeout of a probe. The scrape timeout minus `--timeout-offset` applies if it is shorter.
+        /// Timeout of a probe. The scrape timeout minus `--timeout-offset` applies if it is shorter or
+        /// if this is `0s`; a request without a scrape timeout, as of curl, has one of 2 minutes.
         timeout: GoDuration,
         /// Also exports metrics that blackbox_exporter does not have.
         #[key(extension)]

@@ -78,10 +78,11 @@ labels! {
 labels! {
     /// Cause of a failure.
     Reason {
-        /// Timeout: the deadline of the probe passed.
+        /// The expected response did not arrive before the timeout.
         Timeout => "timeout",
-            "The message names what the probe was waiting for and what came last. Compare the \
-             timeout of the module and the scrape timeout with the usual response time of the target.";
+            "Read in the message what the probe was waiting for and what came last. If the server \
+             sent something else, correct the module or the server. Otherwise compare the timeout of \
+             the module and the scrape timeout with the usual response time of the target.";
         /// The client closed the connection before the probe finished; the result was not delivered.
         Abandoned => "abandoned",
             "Raise the timeout of the client, or lower the timeout of the module below it.";
@@ -105,10 +106,10 @@ labels! {
         Reset => "reset",
             "Check whether the port expects TLS. Then check the log of the service for a crash or a \
              limit, and the firewalls on the path.";
-        /// The server closed the connection before it responded completely.
+        /// The server closed the connection before the response was complete.
         Closed => "closed",
-            "Check the log of the service for a crash, a limit or an intentional close (such as \
-             'return 444' of nginx).";
+            "Check whether the port expects TLS or another protocol. Then check the log of the \
+             service for a crash, a limit or an intentional close (such as 'return 444' of nginx).";
         /// The network or the host is unreachable.
         Unreachable => "unreachable",
             "Check the routes and the address families of the exporter's host. The message contains \
@@ -169,7 +170,8 @@ labels! {
              server_name or the parameter hostname.";
         /// No certificate chain leads to a trusted CA.
         CertificateUnknownAuthority => "certificate_unknown_authority",
-            "Check that the server sends its intermediate certificates. For a private CA, set ca_file.";
+            "If the certificate is self-signed or of a private CA, add it or the CA to ca_file. \
+             Otherwise check that the server sends its intermediate certificates.";
         /// The certificate is revoked according to the stapled OCSP response.
         CertificateRevoked => "certificate_revoked",
             "Replace the certificate, and find out why it was revoked.";
@@ -216,14 +218,16 @@ labels! {
             "Compare the response headers with the rule in the message.";
         /// A body pattern failed.
         Body => "body",
-            "Compare the response body with the pattern in the message.";
+            "Fetch the URL with curl on the exporter's host, and compare the body with the pattern \
+             in the message.";
         /// A CEL expression over the JSON body failed.
         Json => "json",
-            "Compare the response body with the expression in the message.";
+            "Fetch the URL with curl on the exporter's host, and compare the body with the \
+             expression in the message.";
         /// Unexpected DNS response code.
         Rcode => "rcode",
             "Send the same query to the name server. Check its zone and its access rules.";
-        /// A rule for resource records failed.
+        /// The DNS records do not satisfy a rule of the module.
         Records => "records",
             "Compare the records of the response with the rule in the message.";
         /// The gRPC call ended with a status other than OK.

@@ -10,8 +10,7 @@ use crate::metrics::{Description, Export, Metric, MetricSet, Unit};
 
 const RTT: Metric = Metric::new(
     "probe_tcp_rtt_seconds",
-    "Minimum round-trip time measured by TCP in seconds; of the last connection if there were \
-     several.",
+    "Minimum round-trip time that TCP measured on the last connection, in seconds.",
     [],
 )
 .extra()
@@ -19,7 +18,7 @@ const RTT: Metric = Metric::new(
 .unit(Unit::Seconds);
 const RETRANSMITS: Metric = Metric::new(
     "probe_tcp_retransmits",
-    "Number of retransmitted TCP segments; of the last connection if there were several.",
+    "Number of TCP segments that the exporter retransmitted on the last connection.",
     [],
 )
 .extra()

@@ -64,7 +64,7 @@ async fn a_failure_prints_reason_and_advice_and_exits_with_code_1() {
         "FAILED  127.0.0.1:",
         "  check: body\n",
         "the body matches 'down'",
-        "Compare the response body",
+        "compare the body with the pattern",
         "FAILED  outage: ",
         "FAILED  fail_if_body_matches_regexp[1]: ",
         "FAILED  fail_if_not_ssl: ",

@@ -28,8 +28,8 @@ use http::HeaderValue;
 /// Duration by phase.
 pub const DURATION: Metric<1> = Metric::new(
     "probe_proxy_duration_seconds",
-    "Duration of the phases of a connection through a proxy, without connecting to the proxy, in \
-     seconds.",
+    "Time that the proxy added, by phase, in seconds; the phase connect of \
+     probe_http_duration_seconds contains the connection to the proxy.",
     ["phase"],
 )
 .extra()

@@ -50,7 +50,7 @@ const IP_PROTOCOL: Metric = Metric::new(
 .when("if the lookup of the target was started");
 const ADDRESS_HASH: Metric = Metric::new(
     "probe_ip_addr_hash",
-    "FNV-1a hash of the probed IP address; a change of the value means a change of the address.",
+    "FNV-1a hash of the probed IP address; it changes when the address does.",
     [],
 )
 .when("if the target has an address");

@@ -14,7 +14,7 @@ use crate::{
 /// The earliest expiry of the certificates that the server sent.
 pub const EARLIEST_CERT_EXPIRY: Metric = Metric::new(
     "probe_ssl_earliest_cert_expiry",
-    "Unix time of the earliest expiry of the certificates that the server sent, in seconds.",
+    "Earliest expiry (notAfter) of the certificates that the server sent, as Unix time in seconds.",
     [],
 )
 .when("once the server has sent certificates, also if they are rejected")
@@ -23,7 +23,8 @@ pub const EARLIEST_CERT_EXPIRY: Metric = Metric::new(
 /// The latest start of validity of the certificates that the server sent.
 const LATEST_CERT_NOT_BEFORE: Metric = Metric::new(
     "probe_ssl_latest_cert_not_before",
-    "Unix time from which all certificates that the server sent are valid, in seconds.",
+    "Latest start of validity (notBefore) of the certificates that the server sent, as Unix time in \
+     seconds.",
     [],
 )
 .extra()
@@ -33,7 +34,7 @@ const LATEST_CERT_NOT_BEFORE: Metric = Metric::new(
 /// The latest expiry of the verified chains.
 pub const LAST_CHAIN_EXPIRY: Metric = Metric::new(
     "probe_ssl_last_chain_expiry_timestamp_seconds",
-    "Unix time at which the last of the verified certificate chains expires, in seconds.",
+    "Unix time until which at least one verified certificate chain is valid, in seconds.",
     [],
 )
 .when("if a chain was verified")
@@ -42,7 +43,7 @@ pub const LAST_CHAIN_EXPIRY: Metric = Metric::new(
 /// The leaf certificate.
 pub const LAST_CHAIN_INFO: Metric<5> = Metric::new(
     "probe_ssl_last_chain_info",
-    "Leaf certificate of the server; always 1.",
+    "Certificate of the server (the leaf of its chain), also if it is rejected; always 1.",
     ["fingerprint_sha256", "subject", "issuer", "subjectalternative", "serialnumber"],
 )
 .when("once the server has sent certificates, also if they are rejected")
@@ -69,7 +70,8 @@ pub const CIPHER_INFO: Metric<1> =
 /// The result of the verification.
 pub const VERIFY_INFO: Metric<1> = Metric::new(
     "probe_ssl_verify_info",
-    "Result of the certificate verification, also with insecure_skip_verify; always 1.",
+    "Result of the certificate verification; with insecure_skip_verify it does not fail the probe; \
+     always 1.",
     ["result"],
 )
 .extra()

@@ -216,7 +216,7 @@ fn matches(pattern: &Regexp, record: &Record) -> bool {
 }
 
 fn quoted(record: &Record) -> String {
-    format!("{:?}", Excerpt(record.text.as_bytes()).to_string())
+    format!("{:?} (fields separated by tabs)", Excerpt(record.text.as_bytes()).to_string())
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use std::time::Instant;
 use http::{HeaderMap, StatusCode};
 
 use crate::{
-    diagnostics::{Check, CheckName, Failure, Reason, Stage},
+    diagnostics::{Check, CheckName, Failure, Reason, Stage, humanize},
     net::http::version::HttpVersion,
     probers::http::{header_matcher::HeaderMatcher, settings::HttpProber},
     settings::{
@@ -97,7 +97,8 @@ pub(super) fn body(
         Check::new(name.or_given(pattern.name.as_ref()), outcome)
     });
     let wanted = wanted.iter().enumerate().map(|(index, pattern)| {
-        let message = || format!("the body does not match '{}'", pattern.as_str());
+        let length = humanize::count(body.len(), "byte");
+        let message = || format!("the body ({length}) does not match '{}'", pattern.as_str());
         let outcome = outcome_of(pattern.is_match(body), Reason::Body, message);
         let name = CheckName::of_entry("fail_if_body_not_matches_regexp", index);
         Check::new(name.or_given(pattern.name.as_ref()), outcome)

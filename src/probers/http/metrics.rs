@@ -8,10 +8,11 @@ use crate::{
 
 const DURATION: Metric<1> = Metric::new(
     "probe_http_duration_seconds",
-    "Duration of the http probe by phase, in seconds, summed over all redirects.",
+    "Duration of the http probe by phase, in seconds, summed over all redirects; a phase that did not \
+     finish, as after a timeout, counts 0.",
     ["phase"],
 )
-.when("resolve if a name lookup was started; the other phases once the request is prepared")
+.when("resolve if a name lookup was started; the other phases unless the probe failed before the first request")
 .unit(Unit::Seconds)
 .labels_mean([
     "resolve, connect, tls, processing (until the first byte), transfer (from the first \

@@ -8,7 +8,8 @@ use crate::{
 
 pub(super) const FAILED_DUE_TO_REGEX: Metric = Metric::new(
     "probe_failed_due_to_regex",
-    "1 if the probe failed because no line matched the pattern of a step, 0 otherwise.",
+    "1 if the server closed the connection before a line matched the pattern of a step; 0 otherwise, \
+     also after a timeout.",
     [],
 )
 .when("once the connection is established, including TLS with tls: true");

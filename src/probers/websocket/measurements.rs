@@ -43,7 +43,7 @@ const STATUS_CODE: Metric = Metric::new(
 .when("once the target was parsed");
 const FAILED_DUE_TO_REGEX: Metric = Metric::new(
     "probe_websocket_failed_due_to_regex",
-    "1 if the dialogue failed for any reason, 0 otherwise.",
+    "1 if the dialogue failed for any reason, not only because of a pattern; 0 otherwise.",
     [],
 )
 .when("once the target was parsed");

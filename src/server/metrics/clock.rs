@@ -21,7 +21,8 @@ impl ClockMetrics {
         );
         let arrivals = Opts::new(
             "probe_exporter_timed_arrivals_total",
-            "Number of received packets by clock source (kernel or process).",
+            "Number of received packets by the clock that timed them: kernel (exact) or process \
+             (includes delays of the exporter).",
         );
         Ok(Self {
             available: register(registry, IntGaugeVec::new(available, &["socket"])?)?,
