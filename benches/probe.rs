@@ -76,7 +76,7 @@ impl Stage {
         let raw = RawRequest { query: &query, scrape_timeout: None };
         let request = ProbeRequest::parse(raw, &self.config, 0.5).expect("a good request");
         let report = self.runtime.block_on(probe::run(request, Arc::clone(&self.resolver)));
-        assert_eq!(report.verdict, Ok(()));
+        assert!(report.verdict.is_ok());
         report
     }
 }

@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use crate::diagnostics::Verdict;
+
 /// The result of a command, in increasing severity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum ExitStatus {
@@ -9,8 +11,19 @@ pub(super) enum ExitStatus {
     Success,
     /// A probe failed or a file has errors.
     Failure,
-    /// No probe was run or a file could not be read.
+    /// No probe was run, the probe was refused, or a file could not be read.
     Unusable,
+}
+
+impl ExitStatus {
+    /// Returns the result of a command that runs one probe.
+    pub(super) const fn of(verdict: &Verdict) -> Self {
+        match verdict {
+            Verdict::Ok => Self::Success,
+            Verdict::Failed(_) => Self::Failure,
+            Verdict::Refused(_) => Self::Unusable,
+        }
+    }
 }
 
 impl From<ExitStatus> for ExitCode {

@@ -1,4 +1,4 @@
-//! Records of a running probe: log, phases, connection attempts, checks, failure, interrupted waits,
+//! Records of a running probe: log, phases, connection attempts, checks, verdict, interrupted waits,
 //! and the secrets to redact.
 
 pub mod attempts;
@@ -12,6 +12,7 @@ pub mod logfmt;
 pub mod phases;
 pub mod reason;
 pub mod redaction;
+pub mod verdict;
 pub mod waiting;
 
 pub use attempts::Attempts;
@@ -20,6 +21,7 @@ pub use errno::{Call, Cause};
 pub use failure::Failure;
 pub use log::{LogEntry, ProbeLog};
 pub use phases::{Phase, Phases, Span};
-pub use reason::{Reason, Stage};
+pub use reason::{Reason, RefusalCause, Stage};
 pub use redaction::{Redactor, Secrets};
+pub use verdict::{Refusal, Verdict};
 pub use waiting::Waits;

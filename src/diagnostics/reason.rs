@@ -1,5 +1,5 @@
-//! Stages and reasons of failures: two closed lists, with the meaning of each entry and the advice
-//! for it. Metrics, pages, JSON, the command line and the reference use these texts.
+//! Stages and reasons of failures, and causes of refusals: closed lists, with the meaning of each entry
+//! and the advice for it. Metrics, pages, JSON, the command line and the reference use these texts.
 
 use std::fmt;
 
@@ -246,6 +246,17 @@ labels! {
     }
 }
 
+labels! {
+    /// Cause of a refusal.
+    RefusalCause {
+        /// The bodies of running probes filled the memory for bodies, so that the body of this probe
+        /// did not fit.
+        BodyMemory => "body_memory",
+            "Raise limits.body_memory within the memory of the exporter, lower body_size_limit of \
+             modules with large bodies, or distribute the probes among more exporters.";
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -258,7 +269,8 @@ mod tests {
         assert_eq!(labels.len(), Reason::ALL.len());
         let reasons = Reason::ALL.iter().flat_map(|reason| [reason.meaning(), reason.advice()]);
         let stages = Stage::ALL.iter().flat_map(|stage| [stage.meaning(), stage.advice()]);
-        for text in reasons.chain(stages) {
+        let causes = RefusalCause::ALL.iter().flat_map(|cause| [cause.meaning(), cause.advice()]);
+        for text in reasons.chain(stages).chain(causes) {
             assert!(text.ends_with('.') && !text.contains("  ") && text.len() > 10, "{text:?}");
         }
     }

@@ -79,7 +79,7 @@ impl FailureLog {
 
     /// Logs a finished probe if it failed and the line is not suppressed.
     pub fn log(&self, report: &ProbeReport) {
-        let Err(failure) = &report.verdict else { return };
+        let Some(failure) = report.verdict.failure() else { return };
         let Some(counts) = self.admit(report, failure, Instant::now()) else { return };
         let text = |text: &str| Excerpt(text.as_bytes()).to_string();
         let Failure { stage, reason, message } = failure;
@@ -177,7 +177,7 @@ mod tests {
 
     fn admit(log: &FailureLog, target: &str, reason: Reason, now: Instant) -> Option<u64> {
         let report = failed(target, Failure::new(Stage::Connect, reason, "no"));
-        let counts = log.admit(&report, report.verdict.as_ref().unwrap_err(), now);
+        let counts = log.admit(&report, report.verdict.failure().unwrap(), now);
         counts.map(|counts| counts.suppressed)
     }
 
@@ -204,7 +204,7 @@ mod tests {
         assert_eq!(kept(), MAX_ENTRIES);
         assert_eq!(admit(&log, "new", Reason::Refused, start), None);
         let report = failed("new", Failure::new(Stage::Connect, Reason::Refused, "no"));
-        let failure = report.verdict.as_ref().unwrap_err();
+        let failure = report.verdict.failure().unwrap();
         let counts = log.admit(&report, failure, start + INTERVAL);
         assert_eq!(counts, Some(SuppressedCounts { suppressed: 0, suppressed_others: 6 }));
         assert_eq!(kept(), 1);

@@ -78,7 +78,7 @@ impl History {
         stored.recent.push_back(HistoryEntry { id, report, weight });
         while stored.recent.len() > self.limit {
             match stored.recent.pop_front() {
-                Some(oldest) if oldest.report.verdict.is_err() => stored.failures.push_back(oldest),
+                Some(oldest) if !oldest.report.verdict.is_ok() => stored.failures.push_back(oldest),
                 oldest => stored.forget(oldest),
             }
         }
@@ -134,13 +134,14 @@ mod tests {
     use std::time::SystemTime;
 
     use crate::{
-        diagnostics::{Failure, LogEntry, ProbeLog, Reason, Stage},
+        diagnostics::{Failure, LogEntry, ProbeLog, Reason, Stage, Verdict},
         probe::report,
     };
 
     fn report(target: &str, succeeded: bool) -> Arc<ProbeReport> {
         let failure = || Failure::new(Stage::Connect, Reason::Refused, "refused");
-        Arc::new(report::tests::report(target, if succeeded { Ok(()) } else { Err(failure()) }))
+        let verdict = if succeeded { Verdict::Ok } else { Verdict::Failed(failure()) };
+        Arc::new(report::tests::report(target, verdict))
     }
 
     #[test]
@@ -184,7 +185,7 @@ mod tests {
         );
         let stored = history.find(entry.id).unwrap().report;
         assert!(stored.weight() < MAX_REPORT, "{}", stored.weight());
-        assert!(stored.verdict.is_err() && stored.target == "large");
+        assert!(stored.verdict.failure().is_some() && stored.target == "large");
         assert!(stored.log.last().unwrap().message.contains("omits"), "{:?}", stored.log.last());
         assert_eq!(history.list().len(), 51);
     }
@@ -228,7 +229,7 @@ mod tests {
         history.record(report("a", false));
         history.record(report("b", true));
         let latest = history.latest("a", None).unwrap();
-        assert!(latest.report.verdict.is_err());
+        assert!(latest.report.verdict.failure().is_some());
         assert!(history.latest("a", Some("other")).is_none());
         assert!(history.latest("c", None).is_none());
     }

@@ -1,6 +1,7 @@
 //! Runs one probe, from request to report.
 //!
-//! This module applies the deadline of the probe, and turns a panic of a prober into a failed probe.
+//! This module applies the deadline of the probe, turns a panic of a prober into a failed probe, and a
+//! failure after a refusal into a refused probe.
 //! It does not depend on the exporter's HTTP server.
 
 pub mod failure_log;
@@ -11,6 +12,7 @@ pub mod request;
 mod target_encoding;
 
 use std::{
+    fmt::Display,
     future::{Future, pending},
     panic::AssertUnwindSafe,
     pin::pin,
@@ -26,7 +28,7 @@ use tokio::time::Instant;
 
 use crate::{
     config::{self, with_prober},
-    diagnostics::{Failure, Reason},
+    diagnostics::{Failure, Reason, Verdict},
     metrics::{Description, Export, MetricSet},
     net::{
         Context, oauth2, proxy,
@@ -103,34 +105,23 @@ async fn run_prober<P: Prober>(
         &[("probe", &module.prober_name()), ("timeout_seconds", &timeout.as_secs_f64())],
     );
     let mut measurements = P::Measurements::default();
-    let mut verdict =
+    let mut result =
         run_until_deadline(prober, &context, &target, timeout, gone, &mut measurements).await;
     let duration = start.elapsed();
-    if let (Err(failure), Some(wait)) = (&mut verdict, context.waited_for()) {
+    if let (Err(failure), Some(wait)) = (&mut result, context.waited_for()) {
         failure.message = format!("{}: {wait}", failure.message);
     }
     let mut metrics = MetricSet::with_capacity(INITIAL_SAMPLES);
     section("metrics", || measurements.export(&mut metrics));
     let hops =
         section("hops", || report::hops(measurements.findings(), context.attempts.take(), start));
-    if let Err(failure) = &mut verdict
+    if let Err(failure) = &mut result
         && failure.reason == Reason::Timeout
     {
         failure.message.push_str(&report::longest_phase(&hops, duration));
     }
-    let seconds = duration.as_secs_f64();
-    match &verdict {
-        Ok(()) => context.log.debug("Probe succeeded", &[("duration_seconds", &seconds)]),
-        Err(failure) => context.log.error(
-            "Probe failed",
-            &[
-                ("stage", &failure.stage),
-                ("reason", &failure.reason),
-                (report::FAILURE_FIELD, failure),
-                ("duration_seconds", &seconds),
-            ],
-        ),
-    }
+    let checks = context.checks.finish(&result);
+    let verdict = conclude(&context, result, duration);
     let redactor = section("secrets", || context.secrets.take(module.secrets(), HIDDEN));
     let report = ProbeReport {
         module_name,
@@ -141,7 +132,7 @@ async fn run_prober<P: Prober>(
         duration,
         waited: measurements.waited(),
         timeout,
-        checks: context.checks.finish(&verdict),
+        checks,
         verdict,
         hops,
         metrics,
@@ -199,6 +190,27 @@ async fn run_with_retry<P: Prober>(
     }
 }
 
+/// Returns the verdict of a finished probe, and logs it.
+fn conclude(context: &Context, result: Result<(), Failure>, duration: Duration) -> Verdict {
+    let duration: (_, &dyn Display) = ("duration_seconds", &duration.as_secs_f64());
+    let Err(failure) = result else {
+        context.log.debug("Probe succeeded", &[duration]);
+        return Verdict::Ok;
+    };
+    let message: (_, &dyn Display) = (report::FAILURE_FIELD, &failure);
+    // A bug of the exporter stays a failure.
+    let refusal = context.take_refusal().filter(|_| failure.reason != Reason::Internal);
+    if let Some(refusal) = refusal {
+        let cause: &dyn Display = &refusal.cause;
+        context.log.warn("Probe refused", &[("cause", cause), message, duration]);
+        return Verdict::Refused(refusal);
+    }
+    let [stage, reason]: [&dyn Display; _] = [&failure.stage, &failure.reason];
+    let fields = [("stage", stage), ("reason", reason), message, duration];
+    context.log.error("Probe failed", &fields);
+    Verdict::Failed(failure)
+}
+
 fn timeout_failure(context: &Context, timeout: Duration) -> Failure {
     let stage = context.stage();
     let message = format!("Timed out after {} s in stage {stage}", timeout.as_secs_f64());
@@ -218,7 +230,11 @@ fn internal_failure(context: &Context, panic: &(dyn std::any::Any + Send)) -> Fa
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{diagnostics::Stage, probers};
+    use crate::{
+        config::Config,
+        diagnostics::{Check, CheckName, LogEntry, Refusal, Stage},
+        probers,
+    };
 
     /// A prober with a scripted behaviour.
     enum Script {
@@ -227,6 +243,8 @@ mod tests {
         /// Never ends and never waits, like a probe that receives a flood of data.
         Busy,
         Succeed,
+        /// Is refused, and ends with this result.
+        Refuse(Result<(), Failure>),
     }
 
     #[derive(Default)]
@@ -265,6 +283,11 @@ mod tests {
                     tokio::task::coop::consume_budget().await;
                 },
                 Self::Succeed => Ok(()),
+                Self::Refuse(result) => {
+                    context.refuse(Refusal::body_memory());
+                    context.checks.add(Check::new(CheckName::of_key("key"), Ok(())));
+                    result.clone()
+                }
             }
         }
     }
@@ -318,6 +341,39 @@ mod tests {
         assert!(failure.message.contains("a defect"), "{failure}");
         assert!(measurements);
         assert_eq!(wait, None, "it waited for nothing");
+    }
+
+    /// Runs a prober that is refused and ends with `result`.
+    async fn refuse(result: Result<(), Failure>) -> ProbeReport {
+        let config = Config::parse("modules: {m: {prober: icmp}}", "").unwrap();
+        let raw = request::RawRequest { query: "module=m&target=t", scrape_timeout: None };
+        let request = ProbeRequest::parse(raw, &config, 0.0).unwrap();
+        run_prober(&Script::Refuse(result), request, Arc::default(), pending()).await
+    }
+
+    #[tokio::test]
+    async fn a_refused_probe_has_a_log_but_neither_metrics_nor_checks() {
+        let failure = Failure::new(Stage::Response, Reason::OutOfResources, "no room for 9 MiB");
+        let report = refuse(Err(failure)).await;
+        assert_eq!(report.verdict, Verdict::Refused(Refusal::body_memory()));
+        assert!(report.metrics.samples().next().is_none() && report.checks.is_empty());
+        let log: Vec<_> = report.log.iter().map(LogEntry::to_logfmt).collect();
+        assert!(log[0].contains("msg=\"Beginning probe\""), "{log:?}");
+        let end = "level=WARN msg=\"Probe refused\" cause=body_memory err=\"no room for 9 MiB\" ";
+        assert!(log[1].contains(end), "{log:?}");
+    }
+
+    #[tokio::test]
+    async fn a_probe_that_succeeds_in_spite_of_a_refusal_is_a_success() {
+        let report = refuse(Ok(())).await;
+        assert!(report.verdict.is_ok() && report.metrics.render().contains("probe_success 1"));
+        assert_eq!(report.checks.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_bug_is_a_failure_even_after_a_refusal() {
+        let bug = Failure::new(Stage::Response, Reason::Internal, "a defect");
+        assert_eq!(refuse(Err(bug.clone())).await.verdict, Verdict::Failed(bug));
     }
 
     #[tokio::test]

@@ -4,11 +4,14 @@ use std::{fmt::Display, sync::Arc};
 
 use actix_web::{
     HttpRequest, HttpResponse,
-    http::{StatusCode, header},
+    http::{
+        StatusCode,
+        header::{self, HeaderValue},
+    },
 };
 
 use crate::{
-    diagnostics::logfmt::visible,
+    diagnostics::{Refusal, RefusalCause, logfmt::visible},
     probe::{ProbeReport, Query, history::HistoryEntry},
     server::{
         content_negotiation::OpenMetrics,
@@ -30,7 +33,7 @@ pub(super) enum ResponseFormat {
     Json,
     /// An HTML page.
     Html,
-    /// One line of text, with status 200 on success and 503 on failure.
+    /// One line of text, with status 200 on success, 503 on failure and 429 on refusal.
     Health,
 }
 
@@ -80,7 +83,45 @@ impl ResponseFormat {
         }
     }
 
-    /// Renders the report of `entry`.
+    /// Returns the response to a client whose probe has ended: the report or, if the probe was refused,
+    /// an error.
+    pub(super) async fn answer_probe(
+        self,
+        request: &HttpRequest,
+        exporter: &Exporter,
+        entry: HistoryEntry,
+    ) -> HttpResponse {
+        let report = Arc::clone(&entry.report);
+        let Some(refusal) = report.verdict.refusal() else {
+            return self.answer(request, exporter, entry).await;
+        };
+        if self == Self::Html {
+            let page = self.answer(request, exporter, entry).await;
+            return self.mark_as_refusal(page, refusal.cause);
+        }
+        self.refused(refusal)
+    }
+
+    /// Returns the response about a refused probe: one line of text.
+    fn refused(self, refusal: &Refusal) -> HttpResponse {
+        let response = response::error(StatusCode::OK, visible(&refusal.message));
+        self.mark_as_refusal(response, refusal.cause)
+    }
+
+    /// Sets the status and the headers of a response about a refused probe.
+    fn mark_as_refusal(self, mut response: HttpResponse, cause: RefusalCause) -> HttpResponse {
+        *response.status_mut() = match (cause, self) {
+            // Load balancers read 503 as a failed target.
+            (RefusalCause::BodyMemory, Self::Health) => StatusCode::TOO_MANY_REQUESTS,
+            (RefusalCause::BodyMemory, _) => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        let headers = response.headers_mut();
+        headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        response
+    }
+
+    /// Renders the report of `entry`. A refused probe has no metrics: the refusal is returned instead.
     pub(super) async fn answer(
         self,
         request: &HttpRequest,
@@ -88,6 +129,10 @@ impl ResponseFormat {
         entry: HistoryEntry,
     ) -> HttpResponse {
         let report = Arc::clone(&entry.report);
+        let refusal = report.verdict.refusal();
+        if let (Some(refusal), Self::Metrics | Self::Health) = (refusal, self) {
+            return self.refused(refusal);
+        }
         let size = Size::of_report(entry.weight);
         match self {
             Self::Metrics => {
@@ -114,10 +159,8 @@ impl ResponseFormat {
 
 /// The response for clients that only check the status code, such as a load balancer.
 fn health(report: &ProbeReport) -> HttpResponse {
-    let status = match report.verdict {
-        Ok(()) => StatusCode::OK,
-        Err(_) => StatusCode::SERVICE_UNAVAILABLE,
-    };
+    let is_ok = report.verdict.is_ok();
+    let status = if is_ok { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let line = visible(&report.summary());
     HttpResponse::build(status)
         .insert_header((header::CONTENT_TYPE, response::TEXT))

@@ -76,7 +76,7 @@ impl Probed {
 
     /// Returns the message of the failure; empty if the probe succeeded.
     pub(crate) fn failure(&self) -> &str {
-        self.report.verdict.as_ref().err().map_or("", |failure| &failure.message)
+        self.report.verdict.failure().map_or("", |failure| &failure.message)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, env, fmt::Write as _, fs};
 
 use probe_exporter::{
-    diagnostics::{Reason, Stage},
+    diagnostics::{Reason, RefusalCause, Stage},
     metrics::{Description, Unit},
     net::tls::VerifyResult,
     probe::catalogue,
@@ -100,6 +100,14 @@ fn reference() -> String {
     );
     for reason in Reason::ALL {
         writeln!(text, "| `{reason}` | {} | {} |", reason.meaning(), reason.advice()).unwrap();
+    }
+    text.push_str(
+        "\n## Causes of refusals\n\nThe label `cause` of `probe_exporter_probes_refused_total`. A \
+         refused probe says nothing about its target and has no metrics; see \
+         [debugging.md](debugging.md#refused-probes).\n\n| cause | meaning | advice |\n|---|---|---|\n",
+    );
+    for cause in RefusalCause::ALL {
+        writeln!(text, "| `{cause}` | {} | {} |", cause.meaning(), cause.advice()).unwrap();
     }
     text.push_str(
         "\n## Results of certificate verification\n\nThe label `result` of \

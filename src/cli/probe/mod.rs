@@ -13,6 +13,7 @@ use std::{
 };
 
 use anstream::ColorChoice;
+use anstyle::Style;
 use clap::ValueEnum;
 use url::form_urlencoded::Serializer;
 
@@ -21,9 +22,10 @@ use crate::{
     cli::{
         check::show_errors_of,
         exit_code::ExitStatus,
-        output::{ERROR, Output, escaped, wrapped},
+        output::{ERROR, Output, SUCCESS, WARNING, escaped, wrapped},
     },
     config::{Config, Source},
+    diagnostics::Verdict,
     probe::{BadRequest, ProbeReport, ProbeRequest, request::RawRequest},
 };
 
@@ -89,7 +91,7 @@ impl Probe {
             }
             let report = runner.probe(request, pending()).await;
             self.print(&report, &mut output);
-            if report.verdict.is_ok() { ExitStatus::Success } else { ExitStatus::Failure }
+            ExitStatus::of(&report.verdict)
         });
         outcome.into()
     }
@@ -132,9 +134,24 @@ impl Probe {
             OutputFormat::Health => line_of(&escaped(&report.summary())),
         };
         output.print(&text);
+        if let (Some(refusal), OutputFormat::Prometheus) = (report.verdict.refusal(), self.format) {
+            let (style, word) = word(&report.verdict);
+            let mut errors = Output::of_errors(self.color);
+            let first = format!("{style}{word}{style:#}  ");
+            errors.print(&wrapped(&escaped(&refusal.message), errors.width(), &first, "  "));
+        }
         if self.verbose && self.format != OutputFormat::Text {
             Output::of_errors(self.color).print(&text_report::log(report));
         }
+    }
+}
+
+/// The verdict as one word, with its style.
+const fn word(verdict: &Verdict) -> (Style, &'static str) {
+    match verdict {
+        Verdict::Ok => (SUCCESS, "ok"),
+        Verdict::Failed(_) => (ERROR, "FAILED"),
+        Verdict::Refused(_) => (WARNING, "REFUSED"),
     }
 }
 
@@ -163,7 +180,7 @@ mod tests {
     };
 
     /// The report of a probe with a duration in milliseconds.
-    pub(super) fn report(milliseconds: u64, verdict: Result<(), Failure>) -> ProbeReport {
+    pub(super) fn report(milliseconds: u64, verdict: Verdict) -> ProbeReport {
         let config = Config::parse("modules: {web: {prober: http}}", "").unwrap();
         ProbeReport {
             module_name: "web".to_owned(),

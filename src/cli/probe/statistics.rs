@@ -5,7 +5,10 @@ use std::{
     time::Duration,
 };
 
-use crate::{diagnostics::Failure, probe::ProbeReport};
+use crate::{
+    diagnostics::{Failure, Verdict},
+    probe::ProbeReport,
+};
 
 /// Maximum number of durations that are kept: those of a day at one probe per second.
 const MAX_SAMPLES: usize = 100_000;
@@ -22,7 +25,9 @@ pub(super) struct Statistics {
     extremes: Option<(Duration, Duration)>,
     /// Number of failures by stage and reason.
     failures: BTreeMap<String, u64>,
-    /// Number of probes.
+    /// Number of refused probes by cause. They count neither as failed nor as probes.
+    refusals: BTreeMap<&'static str, u64>,
+    /// Number of probes that were not refused.
     pub(super) probes: u64,
 }
 
@@ -32,14 +37,18 @@ impl Statistics {
         self.note(report.duration, &report.verdict);
     }
 
-    fn note(&mut self, duration: Duration, verdict: &Result<(), Failure>) {
-        self.probes += 1;
+    fn note(&mut self, duration: Duration, verdict: &Verdict) {
         match verdict {
-            Ok(()) => self.note_time(duration),
-            Err(Failure { stage, reason, .. }) => {
+            Verdict::Ok => self.note_time(duration),
+            Verdict::Failed(Failure { stage, reason, .. }) => {
                 *self.failures.entry(format!("{stage}: {reason}")).or_default() += 1;
             }
+            Verdict::Refused(refusal) => {
+                *self.refusals.entry(refusal.cause.label()).or_default() += 1;
+                return;
+            }
         }
+        self.probes += 1;
     }
 
     fn note_time(&mut self, time: Duration) {
@@ -54,6 +63,21 @@ impl Statistics {
         self.latest.push_back(time);
         let place = self.sorted.partition_point(|other| *other <= time);
         self.sorted.insert(place, time);
+    }
+
+    /// Number of probes, with the refused ones.
+    pub(super) fn runs(&self) -> u64 {
+        self.probes + self.refused()
+    }
+
+    /// Number of refused probes.
+    pub(super) fn refused(&self) -> u64 {
+        self.refusals.values().sum()
+    }
+
+    /// Number of refused probes by cause.
+    pub(super) fn causes(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        self.refusals.iter().map(|(cause, count)| (*cause, *count))
     }
 
     /// Number of failed probes.
@@ -90,19 +114,20 @@ impl Statistics {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::diagnostics::{Reason, Stage};
+    use crate::diagnostics::{Reason, Refusal, Stage};
 
     #[test]
     fn percentiles_include_only_successes() {
         let mut statistics = Statistics::default();
         assert_eq!((statistics.percentile(50), statistics.failed_percent()), (None, 0));
         for milliseconds in (1..=20).rev() {
-            statistics.note(Duration::from_millis(milliseconds), &Ok(()));
+            statistics.note(Duration::from_millis(milliseconds), &Verdict::Ok);
         }
         let failure = || Failure::new(Stage::Connect, Reason::Refused, "refused");
         for _ in 0..5 {
-            statistics.note(Duration::from_secs(9), &Err(failure()));
+            statistics.note(Duration::from_secs(9), &Verdict::Failed(failure()));
         }
+        statistics.note(Duration::from_secs(9), &Verdict::Refused(Refusal::body_memory()));
         for (percent, expected) in [(0, 1), (50, 10), (95, 19), (100, 20)] {
             let expected = Duration::from_millis(expected);
             assert_eq!(statistics.percentile(percent), Some(expected), "{percent}");
@@ -112,13 +137,17 @@ mod tests {
             (25, 5, 20)
         );
         assert_eq!(statistics.reasons(), [("connect: refused", 5)]);
+        assert_eq!(
+            (statistics.refused(), statistics.causes().collect()),
+            (1, vec![("body_memory", 1)])
+        );
     }
 
     #[test]
     fn percentiles_include_the_latest_probes_and_extremes_all() {
         let mut statistics = Statistics::default();
         let succeed = |statistics: &mut Statistics, milliseconds| {
-            statistics.note(Duration::from_millis(milliseconds), &Ok(()));
+            statistics.note(Duration::from_millis(milliseconds), &Verdict::Ok);
         };
         succeed(&mut statistics, 1);
         succeed(&mut statistics, 900);

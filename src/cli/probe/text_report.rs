@@ -4,10 +4,10 @@ use std::time::SystemTime;
 
 use anstyle::Style;
 
-use super::waterfall;
+use super::{waterfall, word};
 use crate::{
     cli::output::{BOLD, DIM, ERROR, SUCCESS, WARNING, escaped, wrapped},
-    diagnostics::{Failure, humanize},
+    diagnostics::{Failure, Refusal, Verdict, humanize},
     net::tls::{Certificate, StoredSession, Validity, VerifyResult},
     probe::{ProbeReport, report::HopReport},
 };
@@ -38,10 +38,7 @@ pub(super) fn log(report: &ProbeReport) -> String {
 }
 
 fn verdict(report: &ProbeReport, width: Option<usize>) -> String {
-    let (style, word) = match report.verdict {
-        Ok(()) => (SUCCESS, "ok"),
-        Err(_) => (ERROR, "FAILED"),
-    };
+    let (style, word) = word(&report.verdict);
     let text = format!(
         "{}  {DIM}module{DIM:#} {}  {DIM}duration{DIM:#} {}  {DIM}exporter overhead{DIM:#} {}",
         escaped(&report.target),
@@ -50,12 +47,19 @@ fn verdict(report: &ProbeReport, width: Option<usize>) -> String {
         humanize::duration(report.overhead())
     );
     let mut page = wrapped(&text, width, &format!("{style}{word}{style:#}  "), "    ");
-    if let Err(Failure { stage, reason, message }) = &report.verdict {
-        page = format!("{page}\n  {ERROR}{stage}: {reason}{ERROR:#}\n");
-        page.push_str(&wrapped(&escaped(message), width, "  ", "  "));
-        let advice = format!("{} {}", reason.meaning(), reason.advice());
-        page.push_str(&wrapped(&advice, width, "  ", "  "));
-    }
+    let (cause, message, advice) = match &report.verdict {
+        Verdict::Ok => return page,
+        Verdict::Failed(Failure { stage, reason, message }) => {
+            let advice = format!("{} {}", reason.meaning(), reason.advice());
+            (format!("{stage}: {reason}"), message, advice)
+        }
+        Verdict::Refused(Refusal { cause, message }) => {
+            (cause.to_string(), message, format!("{} {}", cause.meaning(), cause.advice()))
+        }
+    };
+    page = format!("{page}\n  {style}{cause}{style:#}\n");
+    page.push_str(&wrapped(&escaped(message), width, "  ", "  "));
+    page.push_str(&wrapped(&advice, width, "  ", "  "));
     page
 }
 
@@ -183,7 +187,7 @@ mod tests {
 
     #[test]
     fn a_report_has_verdict_hops_and_checks() {
-        let mut report = report(100, Err(refused()));
+        let mut report = report(100, Verdict::Failed(refused()));
         report.hops.push(hop("http://h/", &[("connect", 0, 25), ("processing", 25, 25)]));
         report.hops.push(hop("http://h/next", &[("connect", 50, 50)]));
         report.checks.push(Check::new(CheckName::of_key("valid_status_codes"), Ok(())));
@@ -193,6 +197,18 @@ mod tests {
         for width in [30, 60, 160] {
             let page = plain(&render(&report, UNIX_EPOCH, Some(width), false));
             assert!(page.lines().all(|line| line.chars().count() <= width), "{width}\n{page}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_has_its_cause_and_advice() {
+        let report = report(100, Verdict::Refused(Refusal::body_memory()));
+        let page = plain(&render(&report, UNIX_EPOCH, None, false));
+        assert!(page.starts_with("REFUSED  http://h/  module web"), "{page}");
+        let [meaning, advice] = [report.verdict.refusal().unwrap().cause]
+            .map(|cause| [cause.meaning(), cause.advice()])[0];
+        for text in ["\n  body_memory\n  Overloaded: ", meaning, advice] {
+            assert!(page.contains(text), "{text:?} in {page}");
         }
     }
 

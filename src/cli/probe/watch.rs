@@ -9,14 +9,14 @@ use futures_util::{
 };
 use tokio::time::{Instant, sleep_until};
 
-use super::{OutputFormat, Probe, Watch, line_of, statistics::Statistics, text_report};
+use super::{OutputFormat, Probe, Watch, line_of, statistics::Statistics, text_report, word};
 use crate::{
     app::ProbeRunner,
     cli::{
         exit_code::ExitStatus,
-        output::{BOLD, DIM, ERROR, Output, SUCCESS, WARNING, escaped, wrapped},
+        output::{BOLD, DIM, ERROR, Output, WARNING, escaped, wrapped},
     },
-    diagnostics::{humanize, logfmt},
+    diagnostics::{Verdict, humanize, logfmt},
     probe::{ProbeReport, ProbeRequest},
     settings::redact,
 };
@@ -34,7 +34,7 @@ pub(super) async fn run(
     let mut status = StatusLine::default();
     let has_status_line =
         probe.format == OutputFormat::Text && !probe.verbose && output.is_terminal();
-    while watch.count.is_none_or(|count| statistics.probes < count) {
+    while watch.count.is_none_or(|count| statistics.runs() < count) {
         let begun = Instant::now();
         let report = runner.probe(request.clone(), stop.clone()).await;
         if stop.peek().is_some() {
@@ -52,7 +52,7 @@ pub(super) async fn run(
         } else {
             probe.print(&report, output);
         }
-        if watch.count == Some(statistics.probes) {
+        if watch.count == Some(statistics.runs()) {
             break;
         }
         let next = sleep_until(begun + watch.interval);
@@ -85,11 +85,9 @@ fn line(report: &ProbeReport) -> String {
 }
 
 fn verdict(report: &ProbeReport) -> String {
-    let duration = humanize::duration(report.duration);
-    match &report.verdict {
-        Ok(()) => format!("{SUCCESS}ok{SUCCESS:#} {duration}"),
-        Err(_) => format!("{ERROR}FAILED{ERROR:#} {duration} {}", escaped(&report.summary())),
-    }
+    let ((style, word), duration) = (word(&report.verdict), humanize::duration(report.duration));
+    let text = format!("{style}{word}{style:#} {duration}");
+    if report.verdict.is_ok() { text } else { format!("{text} {}", escaped(&report.summary())) }
 }
 
 /// The status line on a terminal.
@@ -105,8 +103,9 @@ impl StatusLine {
     /// Updates the line. If the result has changed, it is printed above the line.
     fn update(&mut self, report: &ProbeReport, statistics: &Statistics, output: &mut Output) {
         let kind = match &report.verdict {
-            Ok(()) => "ok".to_owned(),
-            Err(failure) => format!("{}: {}", failure.stage, failure.reason),
+            Verdict::Ok => "ok".to_owned(),
+            Verdict::Failed(failure) => format!("{}: {}", failure.stage, failure.reason),
+            Verdict::Refused(refusal) => refusal.cause.to_string(),
         };
         let is_first_success = self.last.is_none() && report.verdict.is_ok();
         if self.last.as_deref() != Some(kind.as_str()) && !is_first_success {
@@ -146,13 +145,10 @@ impl StatusLine {
 
 /// The possible texts of the status line, the longest first.
 fn lines(report: &ProbeReport, statistics: &Statistics) -> [String; 4] {
-    let (style, word) = match report.verdict {
-        Ok(()) => (SUCCESS, "ok"),
-        Err(_) => (ERROR, "FAILED"),
-    };
+    let (style, word) = word(&report.verdict);
     let verdict = format!("{style}{word}{style:#}");
     let (latest, probes) = (humanize::duration(report.duration), statistics.probes);
-    let head = format!("{verdict}  {latest}  {DIM}probes{DIM:#} {probes}  {}", failed(statistics));
+    let head = format!("{verdict}  {latest}  {DIM}probes{DIM:#} {probes}  {}", counts(statistics));
     let with =
         |names| [head.clone(), durations(statistics, names)].join("  ").trim_end().to_owned();
     [
@@ -163,10 +159,15 @@ fn lines(report: &ProbeReport, statistics: &Statistics) -> [String; 4] {
     ]
 }
 
-fn failed(statistics: &Statistics) -> String {
+/// The numbers of failed and, if there are any, of refused probes.
+fn counts(statistics: &Statistics) -> String {
     let (failed, percent) = (statistics.failed(), statistics.failed_percent());
     let style = if failed == 0 { DIM } else { WARNING };
-    format!("{style}failed{style:#} {failed} ({percent} %)")
+    let text = format!("{style}failed{style:#} {failed} ({percent} %)");
+    match statistics.refused() {
+        0 => text,
+        refused => format!("{text}  {WARNING}refused{WARNING:#} {refused}"),
+    }
 }
 
 /// The percentiles of the durations of successes.
@@ -187,11 +188,14 @@ fn durations(statistics: &Statistics, named: &[(&str, usize)]) -> String {
 fn summary(target: &str, statistics: &Statistics, width: Option<usize>) -> String {
     let (target, probes) = (escaped(&redact::url(target)), statistics.probes);
     let head =
-        format!("{BOLD}{target}{BOLD:#}  {DIM}probes{DIM:#} {probes}  {}", failed(statistics));
+        format!("{BOLD}{target}{BOLD:#}  {DIM}probes{DIM:#} {probes}  {}", counts(statistics));
     let durations = durations(statistics, &ALL_PERCENTILES);
     let reasons = statistics.reasons();
     let reasons = reasons.iter().map(|(reason, count)| format!("{ERROR}{reason}{ERROR:#} {count}"));
-    let lines = [head, durations].into_iter().filter(|line| !line.is_empty()).chain(reasons);
+    let causes = statistics.causes();
+    let causes = causes.map(|(cause, count)| format!("{WARNING}{cause}{WARNING:#} {count}"));
+    let lines = [head, durations].into_iter().filter(|line| !line.is_empty());
+    let lines = lines.chain(reasons).chain(causes);
     let lines = lines.map(|line| wrapped(&line, width, "", "  "));
     format!("\n{}", lines.collect::<String>())
 }
@@ -199,9 +203,12 @@ fn summary(target: &str, statistics: &Statistics, width: Option<usize>) -> Strin
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::{
-        output::tests::{paper, rows},
-        probe::tests::{refused, report},
+    use crate::{
+        cli::{
+            output::tests::{paper, rows},
+            probe::tests::{refused, report},
+        },
+        diagnostics::Refusal,
     };
 
     #[test]
@@ -220,7 +227,8 @@ mod tests {
         ] {
             let (mut output, written) = paper(columns);
             let (mut status, mut statistics) = (StatusLine::default(), Statistics::default());
-            for report in [report(1200, Ok(())), report(9, Err(refused())), report(8, Ok(()))] {
+            let probes = [(1200, Verdict::Ok), (9, Verdict::Failed(refused())), (8, Verdict::Ok)];
+            for report in probes.map(|(duration, verdict)| report(duration, verdict)) {
                 statistics.add(&report);
                 status.update(&report, &statistics, &mut output);
             }
@@ -239,10 +247,12 @@ mod tests {
     fn the_summary_counts_failures_by_reason_and_masks_passwords() {
         let mut statistics = Statistics::default();
         for _ in 0..3 {
-            statistics.add(&report(9, Err(refused())));
+            statistics.add(&report(9, Verdict::Failed(refused())));
         }
+        statistics.add(&report(9, Verdict::Refused(Refusal::body_memory())));
         let text = anstream::adapter::strip_str(&summary("http://u:hunter2@h/", &statistics, None))
             .to_string();
-        assert_eq!(text, "\nhttp://u:xxxxx@h/  probes 3  failed 3 (100 %)\nconnect: refused 3\n");
+        let head = "\nhttp://u:xxxxx@h/  probes 3  failed 3 (100 %)  refused 1\n";
+        assert_eq!(text, format!("{head}connect: refused 3\nbody_memory 1\n"));
     }
 }

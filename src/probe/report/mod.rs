@@ -16,7 +16,7 @@ use tokio::task::yield_now;
 
 use crate::{
     config::Module,
-    diagnostics::{Check, Failure, ProbeLog, Redactor, checks, failure, log::LogEntry},
+    diagnostics::{Check, Failure, ProbeLog, Redactor, Verdict, checks, failure, log::LogEntry},
     metrics::{Description, Export, Metric, MetricSet, Unit},
     net::tls::StoredSession,
     scheduling::{poll_times::section, pool},
@@ -75,8 +75,8 @@ pub struct ProbeReport {
     pub waited: Duration,
     /// Timeout of the probe.
     pub timeout: Duration,
-    /// Success, or the failure.
-    pub verdict: Result<(), Failure>,
+    /// Success, or the failure or refusal.
+    pub verdict: Verdict,
     /// The exchanges with peers, at least one.
     pub hops: Vec<HopReport>,
     /// The results of the checks.
@@ -100,9 +100,13 @@ const MAX_NAMES: usize = 1000;
 pub(super) const FAILURE_FIELD: &str = "err";
 
 impl ProbeReport {
-    /// Adds the metrics of the probe as a whole to those of the prober.
+    /// Adds the metrics of the probe as a whole to those of the prober. A refused probe has no metrics
+    /// and no checks, because they would say something about the target.
     #[must_use]
     pub(super) fn with_own_metrics(mut self) -> Self {
+        if self.verdict.refusal().is_some() {
+            return Self { metrics: MetricSet::default(), checks: Vec::new(), ..self };
+        }
         let mut metrics = std::mem::take(&mut self.metrics);
         self.export(&mut metrics);
         if !self.module.extra_metrics {
@@ -130,8 +134,9 @@ impl ProbeReport {
     /// Returns all texts that may contain text from a peer, and whether they are messages of failures.
     fn texts_mut(&mut self) -> impl Iterator<Item = (&mut String, bool)> {
         let checks = self.checks.iter_mut().filter_map(Check::failure_mut);
-        let failures = self.verdict.as_mut().err().into_iter().chain(checks);
-        let failures = failures.map(|failure| (&mut failure.message, true));
+        let checks = checks.map(|failure| &mut failure.message);
+        let failures = self.verdict.message_mut().into_iter().chain(checks);
+        let failures = failures.map(|message| (message, true));
         let log = self.log.iter_mut().flat_map(|LogEntry { message, fields, .. }| {
             let fields = fields.iter_mut().map(|(key, value)| (value, *key == FAILURE_FIELD));
             [(message, false)].into_iter().chain(fields)
@@ -177,16 +182,19 @@ impl ProbeReport {
     #[must_use]
     pub(crate) fn unreported_detail<'t>(&self, tls: &'t StoredSession) -> Option<&'t str> {
         let detail = tls.verify_detail.as_str();
-        let message = self.verdict.as_ref().err().map_or("", |failure| &failure.message);
+        let message = self.verdict.failure().map_or("", |failure| &failure.message);
         (!message.contains(detail)).then_some(detail)
     }
 
-    /// The verdict as one line: `ok`, or stage, reason and message.
+    /// The verdict as one line: `ok`, or stage, reason and message, or the message of the refusal.
     #[must_use]
     pub fn summary(&self) -> String {
         match &self.verdict {
-            Ok(()) => "ok".to_owned(),
-            Err(Failure { stage, reason, message }) => format!("{stage}: {reason}: {message}"),
+            Verdict::Ok => "ok".to_owned(),
+            Verdict::Failed(Failure { stage, reason, message }) => {
+                format!("{stage}: {reason}: {message}")
+            }
+            Verdict::Refused(refusal) => refusal.message.clone(),
         }
     }
 
@@ -226,7 +234,7 @@ impl Export for ProbeReport {
         metrics.add(&DURATION, [], self.duration.as_secs_f64());
         metrics.add(&OVERHEAD, [], self.overhead().as_secs_f64());
         metrics.add(&TIMEOUT, [], self.timeout.as_secs_f64());
-        if let Err(failure) = &self.verdict {
+        if let Some(failure) = self.verdict.failure() {
             failure.export(metrics);
         }
         for check in &self.checks {
@@ -248,7 +256,7 @@ pub(in crate::probe) mod tests {
     use crate::config::Config;
 
     /// A report with the duration 0.
-    pub(in crate::probe) fn report(target: &str, verdict: Result<(), Failure>) -> ProbeReport {
+    pub(in crate::probe) fn report(target: &str, verdict: Verdict) -> ProbeReport {
         let config = Config::parse("modules: {ping: {prober: icmp}}", "test.yml").unwrap();
         ProbeReport {
             module_name: "ping".into(),
@@ -269,6 +277,6 @@ pub(in crate::probe) mod tests {
 
     /// A report of a failed probe.
     pub(in crate::probe) fn failed(target: &str, failure: Failure) -> ProbeReport {
-        report(target, Err(failure))
+        report(target, Verdict::Failed(failure))
     }
 }

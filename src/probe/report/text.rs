@@ -4,7 +4,7 @@ use std::fmt::{self, Write as _};
 
 use super::{HopReport, MAX_NAMES, ProbeReport};
 use crate::{
-    diagnostics::{Failure, logfmt::visible},
+    diagnostics::{Failure, Refusal, Verdict, logfmt::visible},
     metrics::{Escaping, Format},
     net::tls::{Certificate, StoredSession},
 };
@@ -33,11 +33,16 @@ impl ProbeReport {
     fn write_findings(&self, out: &mut String) -> fmt::Result {
         let seconds = self.duration.as_secs_f64();
         match &self.verdict {
-            Ok(()) => writeln!(out, "Success after {seconds:.6} s")?,
-            Err(Failure { stage, reason, message }) => {
+            Verdict::Ok => writeln!(out, "Success after {seconds:.6} s")?,
+            Verdict::Failed(Failure { stage, reason, message }) => {
                 writeln!(out, "Failure after {seconds:.6} s, stage {stage}, reason {reason}")?;
                 writeln!(out, "  {}", visible(message))?;
                 writeln!(out, "  {} {}", reason.meaning(), reason.advice())?;
+            }
+            Verdict::Refused(Refusal { cause, message }) => {
+                writeln!(out, "Refused after {seconds:.6} s, cause {cause}")?;
+                writeln!(out, "  {}", visible(message))?;
+                writeln!(out, "  {} {}", cause.meaning(), cause.advice())?;
             }
         }
         for hop in &self.hops {

@@ -22,7 +22,7 @@ impl ProbeReport {
             + text(module_name)
             + text(target)
             + optional(hostname.as_ref())
-            + verdict.as_ref().err().map_or(0, failure)
+            + optional(verdict.message())
             + list(hops, hop)
             + list(checks, |Check { failure: it, .. }| it.as_ref().map_or(0, failure))
             + metrics.weight()
@@ -68,7 +68,7 @@ fn session(session: &StoredSession) -> usize {
 mod tests {
     use super::*;
     use crate::{
-        diagnostics::{CheckName, ProbeLog, Reason, Stage},
+        diagnostics::{CheckName, ProbeLog, Reason, Stage, Verdict},
         metrics::{Metric, MetricSet},
         net::tls::VerifyResult,
         probe::report::tests::{failed, report},
@@ -115,7 +115,7 @@ mod tests {
         let texts = 18 * LENGTH + LENGTH / 4;
         let weight = full.weight();
         assert!(weight > texts && weight < texts * 5 / 4, "{weight} for {texts} bytes");
-        assert!(report("", Ok(())).weight() < 1000);
+        assert!(report("", Verdict::Ok).weight() < 1000);
     }
 
     #[test]
@@ -125,7 +125,7 @@ mod tests {
             log.info("a", &[("b", &"c"), ("d", &"e")]);
         }
         let entry = size_of::<LogEntry>() + 16 + 2 * (size_of::<(&str, String)>() + 32);
-        let report = ProbeReport { log: log.take(), ..report("", Ok(())) };
+        let report = ProbeReport { log: log.take(), ..report("", Verdict::Ok) };
         let weight = report.weight();
         assert!(weight > 1000 * entry && weight < 1200 * entry, "{weight}, {entry} each");
     }

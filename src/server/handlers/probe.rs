@@ -17,8 +17,8 @@ use crate::{
 
 static SCRAPE_TIMEOUT: HeaderName = HeaderName::from_static("x-prometheus-scrape-timeout-seconds");
 
-/// Runs the requested probe. Once a probe has started, the status is 200 in every format but
-/// health: success or failure is in the metrics.
+/// Runs the requested probe. Unless the probe is refused, the status is 200 in every format but health:
+/// success or failure is in the metrics.
 pub(in crate::server) async fn answer(
     request: HttpRequest,
     exporter: Data<Exporter>,
@@ -47,7 +47,7 @@ pub(in crate::server) async fn answer(
         let message = "internal error: the probe task panicked; see the exporter log";
         return format.refuse(&request, StatusCode::INTERNAL_SERVER_ERROR, message);
     };
-    format.answer(&request, &exporter, entry).await
+    format.answer_probe(&request, &exporter, entry).await
 }
 
 fn parse(request: &HttpRequest, exporter: &Exporter) -> Result<ProbeRequest, BadRequest> {

@@ -21,7 +21,7 @@ use self::process::ProcessMetrics;
 use self::{clock::ClockMetrics, web_config::WebConfigMetrics};
 use crate::{
     config::{Config, LastReload, Module},
-    diagnostics::Failure,
+    diagnostics::{Failure, RefusalCause, Verdict},
     logging,
     metrics::Format,
     probe::ProbeReport,
@@ -43,6 +43,7 @@ pub(super) struct ExporterMetrics {
     pub(super) connections: ConnectionMetrics,
     probes: IntCounterVec,
     failures: IntCounterVec,
+    refusals: IntCounterVec,
     durations: HistogramVec,
     in_flight: IntGauge,
     web_config: Option<WebConfigMetrics>,
@@ -120,6 +121,17 @@ impl ExporterMetrics {
                     &["module", "stage", "reason"],
                 )?,
             )?,
+            refusals: register(
+                &registry,
+                IntCounterVec::new(
+                    Opts::new(
+                        "probe_exporter_probes_refused_total",
+                        "Number of probes that the exporter refused, by cause. They are not counted \
+                         as finished.",
+                    ),
+                    &["module", "cause"],
+                )?,
+            )?,
             durations: register(
                 &registry,
                 HistogramVec::new(
@@ -184,6 +196,9 @@ impl ExporterMetrics {
             for result in [SUCCESS, FAILURE] {
                 self.probe_counter(name, module, result);
             }
+            for cause in RefusalCause::ALL {
+                self.refusals.with_label_values(&[name, cause.label()]);
+            }
         }
     }
 
@@ -207,14 +222,21 @@ impl ExporterMetrics {
         InFlight(self.in_flight.clone())
     }
 
-    /// Counts a finished probe.
+    /// Counts a finished or refused probe.
     pub(super) fn count_probe(&self, report: &ProbeReport) {
-        let result = if report.verdict.is_ok() { SUCCESS } else { FAILURE };
         let module = report.module_name.as_str();
+        let result = match &report.verdict {
+            Verdict::Ok => SUCCESS,
+            Verdict::Failed(Failure { stage, reason, .. }) => {
+                self.failures.with_label_values(&[module, stage.label(), reason.label()]).inc();
+                FAILURE
+            }
+            Verdict::Refused(refusal) => {
+                self.refusals.with_label_values(&[module, refusal.cause.label()]).inc();
+                return;
+            }
+        };
         self.probe_counter(module, &report.module, result).inc();
-        if let Err(Failure { stage, reason, .. }) = &report.verdict {
-            self.failures.with_label_values(&[module, stage.label(), reason.label()]).inc();
-        }
         self.durations.with_label_values(&[module]).observe(report.duration.as_secs_f64());
     }
 }

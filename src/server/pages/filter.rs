@@ -38,7 +38,7 @@ impl Filter {
 
     pub(super) fn matches(&self, report: &ProbeReport) -> bool {
         let Self { module, target, only_failures } = self;
-        (!only_failures || report.verdict.is_err())
+        !(*only_failures && report.verdict.is_ok())
             && module.as_ref().is_none_or(|module| *module == report.module_name)
             && target
                 .as_ref()

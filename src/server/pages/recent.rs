@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use maud::{Markup, html};
 
 use crate::{
-    diagnostics::Failure,
+    diagnostics::{Failure, Verdict},
     probe::{ProbeReport, history::HistoryEntry},
     server::{
         pages::{filter::Filter, format, waterfall},
@@ -87,7 +87,7 @@ fn line(entry: &HistoryEntry, now: SystemTime) -> Markup {
             td.module { (format::untrusted_up_to(&report.module_name, MAX_NAME_BYTES)) }
             td.target { a href=(page) { (format::untrusted_up_to(&report.target, MAX_TARGET_BYTES)) } }
             td.result { (verdict(report)) }
-            td.reason { @if let Err(failure) = &report.verdict { (reason(failure)) } }
+            td.reason { @if let Some(failure) = report.verdict.failure() { (reason(failure)) } }
             td.drawn { (waterfall::small(report)) }
             td.number.duration { (format::duration(report.duration)) }
             td.when { (format::age_element(report.started, now)) }
@@ -99,8 +99,9 @@ fn line(entry: &HistoryEntry, now: SystemTime) -> Markup {
 fn verdict(report: &ProbeReport) -> Markup {
     html! {
         @match &report.verdict {
-            Ok(()) => span.mark.good { "Success" },
-            Err(_) => strong.mark.bad { "Failure" },
+            Verdict::Ok => span.mark.good { "Success" },
+            Verdict::Failed(_) => strong.mark.bad { "Failure" },
+            Verdict::Refused(_) => strong.mark.soon { "Refused" },
         }
     }
 }

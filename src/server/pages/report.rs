@@ -6,7 +6,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use maud::{Markup, html};
 
 use crate::{
-    diagnostics::Check,
+    diagnostics::{Check, Verdict},
     probe::{ProbeReport, history::HistoryEntry},
     server::{
         pages::{Page, certificates, format, log::log, verdict::verdict, waterfall::waterfall},
@@ -26,7 +26,11 @@ pub(in crate::server) struct ReportPage {
 /// Returns the page.
 pub(in crate::server) async fn answer(request: &HttpRequest, page: ReportPage) -> HttpResponse {
     let report = &page.entry.report;
-    let verdict = if report.verdict.is_ok() { "Success" } else { "Failure" };
+    let verdict = match report.verdict {
+        Verdict::Ok => "Success",
+        Verdict::Failed(_) => "Failure",
+        Verdict::Refused(_) => "Refused",
+    };
     let title = format!("{verdict}: {}", report.target);
     let size = Size::of_report(page.entry.weight);
     let content = move || page.content(SystemTime::now());
@@ -225,7 +229,7 @@ pub(super) mod tests {
             duration: milliseconds(30),
             waited: milliseconds(24),
             timeout: Duration::from_secs(5),
-            verdict: Err(failure(Reason::Status, "status 503 is not valid")),
+            verdict: Verdict::Failed(failure(Reason::Status, "status 503 is not valid")),
             hostname: Some("inner.example".into()),
             hops: vec![hop],
             checks: vec![
@@ -306,7 +310,7 @@ pub(super) mod tests {
     #[test]
     fn a_success_has_no_explanation() {
         let mut report = sample_report();
-        report.verdict = Ok(());
+        report.verdict = Verdict::Ok;
         let page = page(report, true);
         assert!(page.contains("<h1>Success</h1>") && !page.contains("Check first"), "{page}");
     }

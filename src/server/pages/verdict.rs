@@ -2,24 +2,34 @@
 
 use maud::{Markup, html};
 
-use crate::{diagnostics::Failure, probe::ProbeReport, server::pages::format};
+use crate::{
+    diagnostics::{Failure, Refusal, Verdict},
+    probe::ProbeReport,
+    server::pages::format,
+};
 
 /// Maximum length of the target in bytes.
 const MAX_TARGET_BYTES: usize = 300;
 
-/// Renders the result; for a failure with message, advice, stage and reason.
+/// Renders the result; for a failure with message, advice, stage and reason, for a refusal with
+/// message, advice and cause.
 pub(super) fn verdict(report: &ProbeReport) -> Markup {
     let target = format::untrusted_up_to(&report.target, MAX_TARGET_BYTES);
     html! {
         @match &report.verdict {
-            Ok(()) => section.verdict.good {
+            Verdict::Ok => section.verdict.good {
                 p.soft { (target) }
                 h1 { "Success" }
             },
-            Err(failure) => section.verdict.bad {
+            Verdict::Failed(failure) => section.verdict.bad {
                 p.soft { (target) }
                 h1 { "Failure: " (lower(failure.reason.meaning())) }
                 (explanation(failure))
+            },
+            Verdict::Refused(refusal) => section.verdict.refused {
+                p.soft { (target) }
+                h1 { "Refused by the exporter; the target was not judged" }
+                (explanation_of_refusal(refusal))
             },
         }
     }
@@ -48,6 +58,17 @@ fn explanation(failure: &Failure) -> Markup {
                 dt { "Stage" }
                 dd { (stage.meaning()) " " span.soft.code { "stage=" (stage.label()) " reason=" (reason.label()) } }
             }
+        }
+    }
+}
+
+fn explanation_of_refusal(refusal: &Refusal) -> Markup {
+    let Refusal { cause, message } = refusal;
+    html! {
+        p.message { (format::untrusted(message)) }
+        dl.facts {
+            div { dt { "Change first" } dd { (cause.advice()) } }
+            div { dt { "Cause" } dd { (cause.meaning()) " " span.soft.code { "cause=" (cause.label()) } } }
         }
     }
 }

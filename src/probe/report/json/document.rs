@@ -17,8 +17,11 @@ pub(super) struct Document<'r> {
     pub(super) request: Request<'r>,
     /// True if the probe succeeded: the metric `probe_success`.
     pub(super) success: bool,
-    /// The failure; null if the probe succeeded.
+    /// The failure; null if the probe succeeded or was refused.
     pub(super) failure: Option<FailureDocument<'r>>,
+    /// The refusal by the exporter, which says nothing about the target; null if the probe succeeded or
+    /// failed.
+    pub(super) refusal: Option<RefusalDocument<'r>>,
     /// Start of the probe.
     pub(super) started: String,
     /// Duration of the probe.
@@ -67,6 +70,20 @@ pub(super) struct FailureDocument<'r> {
     /// Meaning of the reason.
     pub(super) meaning: &'static str,
     /// Advice on the first thing to check.
+    pub(super) advice: &'static str,
+}
+
+/// The refusal of a probe.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
+pub(super) struct RefusalDocument<'r> {
+    /// The cause, one of a fixed list.
+    pub(super) cause: &'static str,
+    /// The response to the client.
+    pub(super) message: &'r str,
+    /// Meaning of the cause.
+    pub(super) meaning: &'static str,
+    /// Advice on what to change.
     pub(super) advice: &'static str,
 }
 

@@ -10,11 +10,11 @@ use chrono::{DateTime, SecondsFormat, Utc};
 
 use self::document::{
     CertificateDocument, CheckDocument, Document, FailureDocument, HopDocument, LogLine,
-    PhaseDocument, Request, Sample, TlsDocument,
+    PhaseDocument, RefusalDocument, Request, Sample, TlsDocument,
 };
 use super::{HopReport, MAX_NAMES, ProbeReport};
 use crate::{
-    diagnostics::{Check, Failure, log::LogEntry},
+    diagnostics::{Check, Failure, Refusal, log::LogEntry},
     net::tls::{Certificate, StoredSession},
 };
 
@@ -42,7 +42,8 @@ impl<'r> Document<'r> {
                 timeout_seconds: report.timeout.as_secs_f64(),
             },
             success: report.verdict.is_ok(),
-            failure: report.verdict.as_ref().err().map(FailureDocument::of),
+            failure: report.verdict.failure().map(FailureDocument::of),
+            refusal: report.verdict.refusal().map(RefusalDocument::of),
             started: rfc3339(report.started.into()),
             duration_seconds: report.duration.as_secs_f64(),
             overhead_seconds: report.overhead().as_secs_f64(),
@@ -70,6 +71,13 @@ impl<'r> FailureDocument<'r> {
     fn of(Failure { stage, reason, message }: &'r Failure) -> Self {
         let (meaning, advice) = (reason.meaning(), reason.advice());
         Self { stage: stage.label(), reason: reason.label(), message, meaning, advice }
+    }
+}
+
+impl<'r> RefusalDocument<'r> {
+    fn of(Refusal { cause, message }: &'r Refusal) -> Self {
+        let (meaning, advice) = (cause.meaning(), cause.advice());
+        Self { cause: cause.label(), message, meaning, advice }
     }
 }
 

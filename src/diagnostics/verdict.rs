@@ -1,0 +1,88 @@
+//! Result of a probe: success, failure, or refusal.
+
+use std::fmt;
+
+use crate::diagnostics::{Failure, RefusalCause};
+
+/// Result of a probe.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// The probe succeeded.
+    Ok,
+    /// The probe failed.
+    Failed(Failure),
+    /// The exporter refused the probe, so the result says nothing about the target.
+    Refused(Refusal),
+}
+
+/// Refusal of a probe by the exporter, for a cause that does not depend on the target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// The cause.
+    pub cause: RefusalCause,
+    /// The text for the client, in one line.
+    pub message: String,
+}
+
+impl Refusal {
+    /// Creates the refusal of a probe whose body does not fit into the memory for bodies.
+    #[must_use]
+    pub fn body_memory() -> Self {
+        let message = "Overloaded: the bodies of running probes fill limits.body_memory; this says \
+                       nothing about the target";
+        Self { cause: RefusalCause::BodyMemory, message: message.to_owned() }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.message)
+    }
+}
+
+impl Verdict {
+    /// Returns true if the probe succeeded.
+    #[must_use]
+    pub const fn is_ok(&self) -> bool {
+        matches!(self, Self::Ok)
+    }
+
+    /// Returns the failure of a failed probe.
+    #[must_use]
+    pub const fn failure(&self) -> Option<&Failure> {
+        match self {
+            Self::Failed(failure) => Some(failure),
+            Self::Ok | Self::Refused(_) => None,
+        }
+    }
+
+    /// Returns the refusal of a refused probe.
+    #[must_use]
+    pub const fn refusal(&self) -> Option<&Refusal> {
+        match self {
+            Self::Refused(refusal) => Some(refusal),
+            Self::Ok | Self::Failed(_) => None,
+        }
+    }
+
+    /// Returns the message of a failure or a refusal.
+    #[must_use]
+    pub const fn message(&self) -> Option<&String> {
+        match self {
+            Self::Ok => None,
+            Self::Failed(Failure { message, .. }) | Self::Refused(Refusal { message, .. }) => {
+                Some(message)
+            }
+        }
+    }
+
+    /// Returns the message of a failure or a refusal, to change it.
+    pub const fn message_mut(&mut self) -> Option<&mut String> {
+        match self {
+            Self::Ok => None,
+            Self::Failed(Failure { message, .. }) | Self::Refused(Refusal { message, .. }) => {
+                Some(message)
+            }
+        }
+    }
+}
