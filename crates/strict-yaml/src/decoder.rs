@@ -217,9 +217,11 @@ impl Decoder {
             let key = entry.key;
             let is_known = fields.contains(&key.text.as_str());
             if !is_known && self.state.borrow_mut().left_out.insert(key.id) {
-                let Suggestion { meant, text } = match path.keys().get(self.depth..) {
+                let keys = path.keys();
+                let Suggestion { meant, text } = match keys.get(self.depth..) {
                     Some(below) => self.keys.suggest(&key.text, below, fields, selected),
-                    None => self.keys.suggest_at_top(*entry, fields),
+                    None if keys.is_empty() => self.keys.suggest_at_root(*entry, fields),
+                    None => Keys::suggest_known(&key.text, fields),
                 };
                 if let Some(meant) = meant {
                     self.state.borrow_mut().meant.insert(key.id, meant);

@@ -257,14 +257,14 @@ impl<'de> SeqAccess<'de> for Items<'_> {
 }
 
 /// The entries of a mapping.
-struct Entries<'n> {
+pub(crate) struct Entries<'n> {
     section: NodeDeserializer<'n>,
     left: std::vec::IntoIter<Entry<'n>>,
     value: Option<Entry<'n>>,
 }
 
 impl<'n> Entries<'n> {
-    fn new(section: NodeDeserializer<'n>, entries: Vec<Entry<'n>>) -> Self {
+    pub(crate) fn new(section: NodeDeserializer<'n>, entries: Vec<Entry<'n>>) -> Self {
         Self { section, left: entries.into_iter(), value: None }
     }
 }

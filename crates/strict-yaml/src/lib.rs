@@ -83,6 +83,7 @@ mod long_form;
 mod mapping;
 mod node;
 mod path;
+mod root_keys;
 mod rule;
 mod scalar;
 mod schema;
@@ -99,6 +100,7 @@ use serde::de::DeserializeOwned;
 pub use self::{
     diagnostic::{Diagnostic, Errors, FileId, Location, Position, Step},
     long_form::LONG_FORM,
+    root_keys::NoKeys,
     rule::{KeyPath, RuleError, Segment, Warning},
     suggest::Replacement,
     value::Value,
@@ -143,9 +145,11 @@ pub trait RootSection: DeserializeOwned {
     }
 }
 
-/// Decoded sections by name, and the warnings about them.
+/// Decoded sections by name, the other keys, and the warnings about the sections.
 #[derive(Debug)]
-pub struct Sections<T> {
+pub struct Sections<T, R = NoKeys> {
+    /// The other keys of the first document.
+    pub root: R,
     /// The sections.
     pub by_name: BTreeMap<String, T>,
     /// The warnings, sorted by position.
@@ -160,9 +164,21 @@ pub fn decode_sections<T: RootSection>(
     documents: &[Document<'_>],
     key: &'static str,
 ) -> Result<Sections<T>, Errors> {
+    decode_sections_and_root(documents, key)
+}
+
+/// Decodes like [`decode_sections`], and the other keys of the first document as `R`, whose keys may
+/// all be absent.
+///
+/// Returns all errors if there are any, sorted by position.
+pub fn decode_sections_and_root<T: RootSection, R: DeserializeOwned + Default>(
+    documents: &[Document<'_>],
+    key: &'static str,
+) -> Result<Sections<T, R>, Errors> {
     let decoder = Decoder::new(2, keys::<T>);
     let mut warnings = Vec::new();
     let mut by_name: BTreeMap<String, (FileId, T)> = BTreeMap::new();
+    let mut root_keys = R::default();
     let mut last_id = 0;
     for (index, document) in documents.iter().enumerate() {
         let file = FileId(index);
@@ -174,6 +190,11 @@ pub fn decode_sections<T: RootSection>(
             continue;
         };
         let root = NodeDeserializer::root(&decoder, root);
+        if index == 0 {
+            root_keys = root_keys::decode(root, key).unwrap_or_default();
+        } else {
+            root_keys::decode::<NoKeys>(root, key);
+        }
         for_each_section(root, key, &mut |name, at| {
             let entry = by_name.entry(name.to_owned());
             if let btree_map::Entry::Occupied(first) = &entry {
@@ -194,7 +215,7 @@ pub fn decode_sections<T: RootSection>(
     }
     warnings.sort();
     let by_name = by_name.into_iter().map(|(name, (_, section))| (name, section)).collect();
-    Ok(Sections { by_name, warnings })
+    Ok(Sections { root: root_keys, by_name, warnings })
 }
 
 /// Decodes a whole document, which may be empty, and passes it to `finish`, whose error is reported
@@ -244,7 +265,7 @@ fn errors(documents: &[Document<'_>], diagnostics: Vec<Diagnostic>) -> Errors {
     Errors { files, diagnostics }
 }
 
-/// Passes the name and the deserializer of each section below the one `key` of a document to
+/// Passes the name and the deserializer of each section below the key `key` of a document to
 /// `visit`.
 fn for_each_section(
     root: NodeDeserializer<'_>,
@@ -252,10 +273,8 @@ fn for_each_section(
     visit: &mut dyn FnMut(&str, NodeDeserializer<'_>),
 ) {
     let decoder = root.decoder;
-    let expected = format!("the key '{key}'");
-    let Some(mut entries) = decoder.attempt(|| root.mapping(&expected)) else { return };
-    decoder.take_unknown(root.path, &mut entries, &[key]);
-    for entry in entries {
+    let Some(entries) = decoder.attempt(|| root_keys::mapping(root, key)) else { return };
+    for entry in entries.into_iter().filter(|entry| entry.key.text == key) {
         let path = Path::Key(root.path, entry.key);
         let sections = root.value(entry, &path);
         let Some(entries) = decoder.attempt(|| sections.mapping("a mapping of names")) else {

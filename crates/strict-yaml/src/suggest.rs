@@ -58,16 +58,26 @@ impl Keys {
         if let Some(text) = at.near(&sections) {
             return Suggestion { meant: key, text };
         }
-        if let Some(meant) = nearest(written, known) {
-            return Suggestion { meant: Some(meant), text: format!("; did you mean '{meant}'?") };
+        let by_spelling = Self::suggest_known(written, known);
+        if by_spelling.meant.is_some() {
+            return by_spelling;
         }
         Suggestion { meant: key, text: at.far(&sections).unwrap_or_default() }
     }
-}
 
-impl Keys {
-    /// The suggestion for a key beside the one key of a document, which holds the sections.
-    pub(crate) fn suggest_at_top(&self, entry: Entry<'_>, known: &[&'static str]) -> Suggestion {
+    /// The suggestion for a key that may be misspelled.
+    pub(crate) fn suggest_known(written: &str, known: &[&'static str]) -> Suggestion {
+        match nearest(written, known) {
+            Some(meant) => {
+                Suggestion { meant: Some(meant), text: format!("; did you mean '{meant}'?") }
+            }
+            None => Suggestion::default(),
+        }
+    }
+
+    /// The suggestion for a key at the root of a document, which has the keys `known`; the first of
+    /// them has the sections.
+    pub(crate) fn suggest_at_root(&self, entry: Entry<'_>, known: &[&'static str]) -> Suggestion {
         let written = entry.key.text.as_str();
         // As in a section with `prober: http`.
         let is_section = |keys: &[(Key, Rc<Node>)]| {
@@ -76,18 +86,15 @@ impl Keys {
                 names_another && self.schema.is_at_root(&key.text)
             })
         };
-        let names = known.iter().map(|key| format!("'{key}'")).collect::<Vec<_>>();
+        let parent = known.first().unwrap_or(&"");
         let text = match &entry.node.kind {
             Kind::Mapping(keys) if is_section(keys) => {
-                format!("; it is one level too high: move it under {}", listed(&names))
+                format!("; it is one level too high: move it under '{parent}'")
             }
             _ if self.schema.is_at_root(written) => {
-                format!("; it is a key of {}, which belongs under {}", self.root, listed(&names))
+                format!("; it is a key of {}, which belongs under '{parent}'", self.root)
             }
-            _ => match nearest(written, known) {
-                Some(meant) => format!("; did you mean '{meant}'?"),
-                None => String::new(),
-            },
+            _ => Self::suggest_known(written, known).text,
         };
         Suggestion { meant: None, text }
     }

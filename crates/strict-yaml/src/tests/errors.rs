@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Thing, all, read};
-use crate::{Document, decode_sections};
+use crate::{Document, decode_sections, decode_sections_and_root};
 
 #[test]
 fn an_error_in_an_anchor_is_told_once() {
@@ -112,4 +112,63 @@ fn values_that_are_declared_secret_are_not_quoted() {
          secret)\n\
          1:60: things.a.parts[1].low: low must not exceed high"
     );
+}
+
+#[derive(Debug, Default, PartialEq, serde::Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Root {
+    limits: Limits,
+}
+
+#[derive(Debug, Default, PartialEq, serde::Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Limits {
+    memory: u64,
+    number: u64,
+}
+
+fn with_root(texts: &[&str]) -> Result<Root, String> {
+    let documents: Vec<_> =
+        texts.iter().map(|text| Document { name: "f.yml", text: text.as_bytes() }).collect();
+    let decoded = decode_sections_and_root::<Thing, Root>(&documents, "things");
+    decoded.map(|sections| sections.root).map_err(|errors| errors.to_string())
+}
+
+#[test]
+fn other_keys_of_the_root_are_decoded_with_their_positions() {
+    let limits = Limits { memory: 5, number: 0 };
+    assert_eq!(with_root(&["limits: {memory: 5}\nthings: {a: {}}"]), Ok(Root { limits }));
+    assert_eq!(with_root(&["things: {a: {}}\nlimits:"]), Ok(Root::default()));
+    for (text, expected) in [
+        (
+            "limits: {memory: x, number: []}\nthings: {a: {flag: 5}}",
+            "f.yml:1:18: limits.memory: expected an integer, found a string\n\
+          f.yml:1:21: limits.number: expected an integer, found a sequence\n\
+          f.yml:2:19: things.a.flag: expected a boolean, found an integer",
+        ),
+        (
+            "limits: {memry: 1}\nthings:",
+            "f.yml:1:10: limits.memry: unknown key 'memry'; did you mean 'memory'?",
+        ),
+        (
+            "limits: {flag: 1}\nlimit: {}\nthings:",
+            "f.yml:1:10: limits.flag: unknown key 'flag'\n\
+          f.yml:2:1: limit: unknown key 'limit'; did you mean 'limits'?",
+        ),
+        ("limits: 5\nthings:", "f.yml:1:9: limits: expected a mapping, found an integer"),
+        (
+            "flag: true",
+            "f.yml:1:1: flag: unknown key 'flag'; it is a key of the thing, which belongs \
+                        under 'things'",
+        ),
+        ("[]", "f.yml:1:1: expected the key 'things', found a sequence"),
+    ] {
+        assert_eq!(with_root(&[text]), Err(expected.to_owned()), "{text}");
+    }
+}
+
+#[test]
+fn only_the_first_document_has_other_keys() {
+    let error = with_root(&["things: {a: {}}", "limits: {}\nthings: {b: {}}"]).unwrap_err();
+    assert_eq!(error, "f.yml:1:1: limits: unknown key 'limits'");
 }
