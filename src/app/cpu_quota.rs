@@ -3,16 +3,14 @@
 //! The standard library rounds the quota down and reads only the group of the process. The limit is
 //! often set on a parent group.
 
-use std::{
-    fs,
-    num::NonZeroUsize,
-    path::{Path, PathBuf},
-};
+use std::{fs, num::NonZeroUsize, path::Path};
+
+use crate::app::cgroup::{Cgroups, Group};
 
 /// Returns the number of worker threads, at least 1.
 pub(super) fn worker_threads() -> usize {
     let processors = allowed_processors();
-    match quota(Path::new("/sys/fs/cgroup"), Path::new("/proc/self/cgroup")) {
+    match quota(Cgroups::of_process()) {
         Some(quota) => round_up(quota).clamp(1, processors),
         None => processors,
     }
@@ -29,34 +27,13 @@ fn allowed_processors() -> usize {
     std::thread::available_parallelism().map_or(1, NonZeroUsize::get)
 }
 
-/// Returns the lowest quota of the process's group and its parents, in CPUs.
-fn quota(mounted: &Path, membership: &Path) -> Option<f64> {
-    let membership = fs::read_to_string(membership).ok()?;
-    let mut tightest: Option<f64> = None;
-    for line in membership.lines() {
-        let mut parts = line.splitn(3, ':');
-        let (Some(_), Some(controllers), Some(path)) = (parts.next(), parts.next(), parts.next())
-        else {
-            continue;
-        };
-        let (root, read): (PathBuf, fn(&Path) -> Option<f64>) = if controllers.is_empty() {
-            (mounted.to_owned(), unified_quota)
-        } else if controllers.split(',').any(|controller| controller == "cpu") {
-            (mounted.join(controllers), legacy_quota)
-        } else {
-            continue;
-        };
-        let quotas = groups(&root, path).into_iter().filter_map(|group| read(&group));
-        tightest = quotas.chain(tightest).min_by(f64::total_cmp);
-    }
-    tightest
-}
-
-/// Returns a group and its parents. In a container, `path` can name a group of the host that is not
-/// visible; the mounted root is then the group of the container and is always read.
-fn groups(root: &Path, path: &str) -> Vec<PathBuf> {
-    let own = Path::new(path.trim_start_matches('/'));
-    own.ancestors().map(|ancestor| root.join(ancestor)).collect()
+/// Returns the lowest quota of the process's groups and their parents, in CPUs.
+fn quota(cgroups: Cgroups<'_>) -> Option<f64> {
+    let quotas = cgroups.of("cpu").into_iter().filter_map(|group| match group {
+        Group::Unified(folder) => unified_quota(&folder),
+        Group::Legacy(folder) => legacy_quota(&folder),
+    });
+    quotas.min_by(f64::total_cmp)
 }
 
 /// Reads `cpu.max` (cgroup v2): `max 100000`, or quota and period in microseconds.
@@ -89,6 +66,10 @@ fn round_up(quota: f64) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn quota(mounted: &Path, membership: &Path) -> Option<f64> {
+        super::quota(Cgroups { mounted, membership })
+    }
 
     fn write(path: &Path, text: &str) {
         fs::create_dir_all(path.parent().unwrap()).unwrap();

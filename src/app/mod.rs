@@ -1,5 +1,6 @@
 //! Assembles the exporter from its parts and runs it until it is stopped.
 
+mod cgroup;
 mod cpu_quota;
 mod listen;
 mod options;
