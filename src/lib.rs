@@ -7,6 +7,7 @@
 //! - [`scheduling`]: the share of CPU time that each task gets on a thread.
 //! - [`metrics`]: the metrics of a probe as plain data, and their text formats.
 //! - [`blocking`]: threads for calls that can block without an end.
+//! - [`memory`]: the memory that running probes may hold together.
 //! - [`settings`]: values and sections of the configuration that several modules share. A value
 //!   that exists is valid.
 //! - [`diagnostics`]: the records of a running probe: log, phases, attempts, checks, failure.
@@ -31,6 +32,7 @@ pub mod cli;
 pub mod config;
 pub mod diagnostics;
 pub mod logging;
+pub mod memory;
 pub mod metrics;
 pub mod net;
 pub mod probe;

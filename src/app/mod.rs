@@ -6,6 +6,7 @@ mod listen;
 mod options;
 mod probe_runner;
 mod signals;
+mod system_memory;
 
 use std::{
     future::Future,
@@ -79,6 +80,7 @@ impl App {
             failure_log: options.failure_log,
             external_url: options.external_url,
             route_prefix: options.route_prefix,
+            memory: system_memory::system_memory(),
         };
         let history = History::new(options.history_limit);
         if options.kernel_timestamps {

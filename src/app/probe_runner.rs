@@ -34,9 +34,11 @@ impl ProbeRunner {
     /// Runs one probe. It is aborted when `cancelled` completes.
     pub async fn probe(
         &self,
-        request: ProbeRequest,
+        mut request: ProbeRequest,
         cancelled: impl Future<Output = ()> + Send,
     ) -> ProbeReport {
+        // A repeated request shares the memory of the previous one otherwise.
+        request.memory = Arc::default();
         probe::run_until(request, Arc::clone(&self.resolver), cancelled).await
     }
 

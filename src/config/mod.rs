@@ -26,26 +26,43 @@ pub use self::{
     store::{ConfigStore, LastReload, LoadError, Reload, Reread},
     timeout::{DEFAULT_SCRAPE_TIMEOUT, DEFAULT_TIMEOUT_OFFSET},
 };
+use crate::settings::{limits::Limits, section::section};
 
 /// A loaded configuration.
 #[derive(Debug, Default)]
 pub struct Config {
     modules: BTreeMap<String, Arc<Module>>,
+    limits: Limits,
     warnings: Vec<Diagnostic>,
 }
 
-/// The only key at the top level of a file.
+section! {
+    /// The keys of a file beside its modules.
+    #[derive(Debug)]
+    struct FileKeys {
+        /// Limits of what all probes take together.
+        #[key(extension)]
+        limits: Limits => Limits,
+    }
+}
+
+/// The key of a file that has the modules.
 const MODULES: &str = "modules";
 
 impl Config {
     /// Parses the text of a file. `file` is its name in errors. Returns all errors at once.
     pub fn parse(text: impl AsRef<[u8]>, file: &str) -> Result<Self, ConfigError> {
-        let Sections { by_name, warnings } = strict_yaml::decode_sections::<Module>(
-            &[Document { name: file, text: text.as_ref() }],
-            MODULES,
-        )?;
+        let documents = [Document { name: file, text: text.as_ref() }];
+        let Sections { root: FileKeys { limits }, by_name, warnings } =
+            strict_yaml::decode_sections_and_root::<Module, _>(&documents, MODULES)?;
         let modules = by_name.into_iter().map(|(name, module)| (name, Arc::new(module)));
-        Ok(Self { modules: modules.collect(), warnings })
+        Ok(Self { modules: modules.collect(), limits, warnings })
+    }
+
+    /// Returns the limits of what all probes take together.
+    #[must_use]
+    pub const fn limits(&self) -> &Limits {
+        &self.limits
     }
 
     /// Returns the module `name`.
@@ -73,6 +90,11 @@ impl Config {
     pub fn to_yaml(&self) -> String {
         let modules = self.modules().map(|(name, module)| (name.to_owned(), module.to_value()));
         let modules = Value::Map(modules.collect());
-        to_yaml(&Value::Section(vec![(MODULES.to_owned(), modules)]), 4)
+        let keys = FileKeys { limits: self.limits };
+        let mut file = Value::of(&keys).without(&Value::of(&FileKeys::default()));
+        if let Value::Section(keys) = &mut file {
+            keys.push((MODULES.to_owned(), modules));
+        }
+        to_yaml(&file, 4)
     }
 }

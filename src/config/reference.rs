@@ -7,13 +7,17 @@ use crate::{
         module::ModuleKeys,
         probers::{AnyProber, with_prober},
     },
-    settings::section::{Key, keys_of},
+    settings::{
+        limits::Limits,
+        section::{Key, keys_of},
+    },
 };
 
-/// A key of a module, or of a section in it.
+/// A key of a module, or of a section in it, or of a section of the file beside the modules.
 #[derive(Debug, Clone)]
 pub struct DeclaredKey {
-    /// The keys that lead to the section; empty for the module itself.
+    /// The keys that lead to the section from the module or, for `limits`, from the file; empty for
+    /// the module itself.
     pub section: Vec<&'static str>,
     /// The declaration.
     pub key: Key,
@@ -21,7 +25,8 @@ pub struct DeclaredKey {
     pub default: Option<String>,
 }
 
-/// All keys of a module and of the sections in it, in the order of their declaration.
+/// All keys of a module and of the sections in it, in the order of their declaration, then those of
+/// the file's other sections.
 #[must_use]
 pub fn declared_keys() -> Vec<DeclaredKey> {
     let sections = AnyProber::all().into_iter().map(|prober| {
@@ -35,6 +40,7 @@ pub fn declared_keys() -> Vec<DeclaredKey> {
     }
     let mut found = Vec::new();
     collect(&[], keys_of::<ModuleKeys>(), &defaults, &mut found);
+    collect(&["limits"], keys_of::<Limits>(), &Value::of(&Limits::default()), &mut found);
     found
 }
 
@@ -98,6 +104,7 @@ mod tests {
             ("tcp.query_response.labels.name", None, false),
             ("tcp.query_response.secret", None, true),
             ("websocket.http_config.enable_http2", Some("true"), false),
+            ("limits.body_memory", Some("auto"), true),
         ] {
             let key = find(path);
             assert_eq!(key.default.as_deref(), default, "{path}");

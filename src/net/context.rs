@@ -18,6 +18,7 @@ use crate::{
         redaction::MIN_SECRET,
         waiting::{Waiting, WaitingWithin, Waits},
     },
+    memory::ProbeMemory,
     net::{http::loop_detection::ExporterChain, policy::Policy, resolve::Resolver},
     settings::{redact, secret::HIDDEN},
 };
@@ -42,6 +43,8 @@ pub struct Context {
     pub attempts: Attempts,
     /// The secrets to redact from all texts of the probe.
     pub secrets: Secrets,
+    /// The memory that peers make the probe hold.
+    pub memory: Arc<ProbeMemory>,
     stage: CurrentStage,
     waits: Waits,
     retry: AtomicU8,
@@ -69,6 +72,7 @@ impl Context {
             checks: Checks::default(),
             attempts: Attempts::default(),
             secrets: Secrets::default(),
+            memory: Arc::default(),
             stage: CurrentStage::default(),
             waits: Waits::default(),
             retry: AtomicU8::default(),

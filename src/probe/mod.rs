@@ -94,11 +94,12 @@ async fn run_prober<P: Prober>(
     resolver: Arc<Resolver>,
     gone: impl Future<Output = ()> + Send,
 ) -> ProbeReport {
-    let ProbeRequest { module_name, module, target, timeout, exporters } = request;
+    let ProbeRequest { module_name, module, target, timeout, exporters, memory } = request;
     let started = SystemTime::now();
     let start = Instant::now();
     let mut context = Context::new(start + timeout, resolver);
     context.exporters = exporters;
+    context.memory = memory;
     context.hide_secrets_of(&target.name);
     context.log.debug(
         "Beginning probe",

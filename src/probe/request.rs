@@ -7,6 +7,7 @@ use thiserror::Error;
 use crate::{
     config::{Config, Module},
     diagnostics::logfmt::quoted,
+    memory::ProbeMemory,
     net::http::loop_detection::ExporterChain,
     probe::{Query, target_encoding},
     probers::Target,
@@ -28,6 +29,8 @@ pub struct ProbeRequest {
     pub timeout: Duration,
     /// The exporters that led to the probe.
     pub exporters: ExporterChain,
+    /// The memory that peers may make the probe hold; without a limit unless it is set.
+    pub memory: Arc<ProbeMemory>,
 }
 
 /// The unparsed parts of a request.
@@ -89,7 +92,8 @@ impl ProbeRequest {
             if settings.takes_paths() { name } else { target_encoding::decoded_if_needed(name) };
         let target = Target { name, hostname };
         let exporters = ExporterChain::default();
-        Ok(Self { module_name, module, target, timeout, exporters })
+        let memory = Arc::default();
+        Ok(Self { module_name, module, target, timeout, exporters, memory })
     }
 }
 

@@ -14,6 +14,7 @@ use crate::{
     blocking::{self, BlockingError},
     config::{Config, ConfigStore, LoadError, Reload, Reread},
     logging,
+    memory::{MemoryBudget, ProbeMemory},
     metrics::Format,
     net::resolve::Resolver,
     probe::{self, FailureLog, History, ProbeReport, ProbeRequest, history::HistoryEntry},
@@ -23,7 +24,7 @@ use crate::{
         metrics::ExporterMetrics,
         web_config::AccessControl,
     },
-    settings::redact,
+    settings::{redact, size::ByteSize},
 };
 
 /// Settings of the HTTP server.
@@ -39,6 +40,8 @@ pub struct ServerSettings {
     pub external_url: Option<ExternalUrl>,
     /// Path prefix of all routes.
     pub route_prefix: RoutePrefix,
+    /// The memory that the process may use in bytes, if it is known.
+    pub memory: Option<u64>,
 }
 
 /// The exporter, as the request handlers use it.
@@ -48,6 +51,7 @@ pub struct Exporter {
     pub(super) metrics: ExporterMetrics,
     config: ConfigStore,
     resolver: Arc<Resolver>,
+    memory: Arc<MemoryBudget>,
     access_control: Option<Arc<AccessControl>>,
     last_reload_error: Mutex<Option<String>>,
     failure_log: Option<FailureLog>,
@@ -73,20 +77,39 @@ impl Exporter {
         history: History,
         resolver: Arc<Resolver>,
     ) -> Result<Self, prometheus::Error> {
-        let metrics = ExporterMetrics::new()?;
+        // `apply_limits` sets the limit.
+        let memory = MemoryBudget::new(Some(0));
+        let metrics = ExporterMetrics::new(Arc::clone(&memory))?;
         metrics.initialize_counters(&config.current());
         // The copied probe log lines contain the failure already.
         let failure_log = settings.failure_log.filter(|_| settings.probe_log.is_none());
-        Ok(Self {
+        let exporter = Self {
             failure_log: failure_log.map(FailureLog::new),
             settings,
             history,
             metrics,
             config,
             resolver,
+            memory,
             access_control: None,
             last_reload_error: Mutex::default(),
-        })
+        };
+        exporter.apply_limits();
+        Ok(exporter)
+    }
+
+    /// Applies the limits of the active configuration, and logs changes.
+    fn apply_limits(&self) {
+        let memory = self.settings.memory;
+        let limit = self.config().limits().body_memory.limit(memory);
+        if limit == self.memory.limit() {
+            return;
+        }
+        self.memory.set_limit(limit);
+        let size = |bytes: Option<u64>| {
+            bytes.map_or("0".to_owned(), |bytes| ByteSize::rounded(bytes).to_string())
+        };
+        log::info!(body_memory = size(limit), memory = size(memory); "Limits");
     }
 
     /// Applies a web config file to all connections and requests.
@@ -120,7 +143,8 @@ impl Exporter {
     ///
     /// The probe is a task of its own. When the client disconnects and this future is dropped, the
     /// task ends the probe and still records its report.
-    pub(super) async fn probe(self: Arc<Self>, request: ProbeRequest) -> Option<HistoryEntry> {
+    pub(super) async fn probe(self: Arc<Self>, mut request: ProbeRequest) -> Option<HistoryEntry> {
+        request.memory = Arc::new(ProbeMemory::new(Arc::clone(&self.memory)));
         // Nothing is ever sent: the channel closes when this future is dropped.
         let (client, client_gone) = oneshot::channel::<Infallible>();
         let module = &request.module;
@@ -201,6 +225,7 @@ impl Exporter {
             Ok(Reload::Unchanged) if trigger == ReloadTrigger::Poll => {}
             Ok(_) => {
                 self.metrics.initialize_counters(&self.config());
+                self.apply_limits();
                 log::info!("Reloaded config file");
             }
             Err(_) => {

@@ -9,6 +9,7 @@ pub mod header;
 pub mod host_name;
 pub mod http_client;
 pub mod ip;
+pub mod limits;
 pub mod named;
 pub mod pem;
 pub mod redact;

@@ -16,6 +16,13 @@ impl ByteSize {
     pub fn limit(self) -> Option<u64> {
         u64::try_from(self.bytes).ok().filter(|bytes| *bytes > 0)
     }
+
+    /// Returns a size to show: sizes of more than 10 MiB in whole ones, smaller ones in KiB.
+    #[must_use]
+    pub fn rounded(bytes: u64) -> Self {
+        let unit: u64 = if bytes > 10 << 20 { 1 << 20 } else { 1 << 10 };
+        Self { bytes: i64::try_from(bytes - bytes % unit).unwrap_or(i64::MAX) }
+    }
 }
 
 /// The prefixes of the units; each is 1024 times the one before. Plain bytes have none.

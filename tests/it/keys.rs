@@ -102,7 +102,7 @@ fn kind(name: &str, type_name: &str) -> &'static str {
         "bool" | "Option<bool>" | "Named<bool>" => "boolean",
         "Option<u8>" | "Option<usize>" => "number",
         "GoDuration" => "duration",
-        "ByteSize" => "size",
+        "ByteSize" | "BodyMemory" => "size",
         "Secret" => "secret",
         "Option<IpAddr>" => "IP address",
         "Option<ProxyUrl>" | "TokenUrl" => "URL",

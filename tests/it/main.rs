@@ -29,6 +29,7 @@ mod http;
 mod icmp;
 mod internationalized;
 mod keys;
+mod limits;
 mod listening;
 mod metric_text;
 mod namespace;

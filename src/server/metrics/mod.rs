@@ -23,6 +23,7 @@ use crate::{
     config::{Config, LastReload, Module},
     diagnostics::{Failure, RefusalCause, Verdict},
     logging,
+    memory::MemoryBudget,
     metrics::Format,
     probe::ProbeReport,
     server::{connections::ConnectionMetrics, web_config::AccessControl},
@@ -40,6 +41,9 @@ pub(super) struct ExporterMetrics {
     unknown_modules: IntCounter,
     loops: IntCounter,
     dropped_log_lines: IntCounter,
+    memory: Arc<MemoryBudget>,
+    body_memory: IntGauge,
+    body_memory_limit: IntGauge,
     pub(super) connections: ConnectionMetrics,
     probes: IntCounterVec,
     failures: IntCounterVec,
@@ -60,7 +64,7 @@ const SUCCESS: &str = "success";
 const FAILURE: &str = "failure";
 
 impl ExporterMetrics {
-    pub(super) fn new() -> prometheus::Result<Self> {
+    pub(super) fn new(memory: Arc<MemoryBudget>) -> prometheus::Result<Self> {
         let registry = Registry::new();
         register(&registry, build_info()?)?;
         Ok(Self {
@@ -101,6 +105,22 @@ impl ExporterMetrics {
                 IntCounter::new(
                     "probe_exporter_log_lines_dropped_total",
                     "Number of log lines that were dropped because stderr did not accept them.",
+                )?,
+            )?,
+            memory,
+            body_memory: register(
+                &registry,
+                IntGauge::new(
+                    "probe_exporter_body_memory_bytes",
+                    "Memory that running probes have taken from limits.body_memory, in bytes.",
+                )?,
+            )?,
+            body_memory_limit: register(
+                &registry,
+                IntGauge::new(
+                    "probe_exporter_body_memory_limit_bytes",
+                    "Limit of the memory that running probes hold for data of their peers, in \
+                     bytes; 0 means no limit.",
                 )?,
             )?,
             connections: ConnectionMetrics::register(&registry)?,
@@ -182,6 +202,9 @@ impl ExporterMetrics {
         #[cfg(target_os = "linux")]
         self.process.refresh();
         self.clock.refresh();
+        let as_gauge = |bytes: u64| i64::try_from(bytes).unwrap_or(i64::MAX);
+        self.body_memory.set(as_gauge(self.memory.used()));
+        self.body_memory_limit.set(as_gauge(self.memory.limit().unwrap_or_default()));
         let dropped = &self.dropped_log_lines;
         dropped.inc_by(logging::dropped_lines().saturating_sub(dropped.get()));
         if let Some(web_config) = &self.web_config {
