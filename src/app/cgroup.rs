@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Where control groups are mounted, and the file that names those of this process.
+/// The folder in which control groups are mounted, and the file that names those of this process.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Cgroups<'a> {
     pub(super) mounted: &'a Path,

@@ -123,8 +123,8 @@ struct Root {
 #[derive(Debug, Default, PartialEq, serde::Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct Limits {
-    memory: u64,
-    number: u64,
+    memory: i64,
+    number: i64,
 }
 
 fn with_root(texts: &[&str]) -> Result<Root, String> {
@@ -144,7 +144,7 @@ fn other_keys_of_the_root_are_decoded_with_their_positions() {
             "limits: {memory: x, number: []}\nthings: {a: {flag: 5}}",
             "f.yml:1:18: limits.memory: expected an integer, found a string\n\
           f.yml:1:21: limits.number: expected an integer, found a sequence\n\
-          f.yml:2:19: things.a.flag: expected a boolean, found an integer",
+          f.yml:2:20: things.a.flag: expected a boolean, found an integer",
         ),
         (
             "limits: {memry: 1}\nthings:",
