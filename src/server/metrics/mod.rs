@@ -1,6 +1,7 @@
 //! The exporter's own metrics: those of upstream, of the process, and of the probes.
 
 mod clock;
+mod memory;
 mod openmetrics;
 #[cfg(target_os = "linux")]
 mod process;
@@ -18,7 +19,7 @@ use prometheus::{
 
 #[cfg(target_os = "linux")]
 use self::process::ProcessMetrics;
-use self::{clock::ClockMetrics, web_config::WebConfigMetrics};
+use self::{clock::ClockMetrics, memory::MemoryMetrics, web_config::WebConfigMetrics};
 use crate::{
     config::{Config, LastReload, Module},
     diagnostics::{Failure, RefusalCause, Verdict},
@@ -41,9 +42,7 @@ pub(super) struct ExporterMetrics {
     unknown_modules: IntCounter,
     loops: IntCounter,
     dropped_log_lines: IntCounter,
-    memory: Arc<MemoryBudget>,
-    body_memory: IntGauge,
-    body_memory_limit: IntGauge,
+    memory: MemoryMetrics,
     pub(super) connections: ConnectionMetrics,
     probes: IntCounterVec,
     failures: IntCounterVec,
@@ -107,22 +106,7 @@ impl ExporterMetrics {
                     "Number of log lines that were dropped because stderr did not accept them.",
                 )?,
             )?,
-            memory,
-            body_memory: register(
-                &registry,
-                IntGauge::new(
-                    "probe_exporter_body_memory_bytes",
-                    "Memory that running probes have taken from limits.body_memory, in bytes.",
-                )?,
-            )?,
-            body_memory_limit: register(
-                &registry,
-                IntGauge::new(
-                    "probe_exporter_body_memory_limit_bytes",
-                    "Limit of the memory that running probes hold for data of their peers, in \
-                     bytes; 0 means no limit.",
-                )?,
-            )?,
+            memory: MemoryMetrics::register(&registry, memory)?,
             connections: ConnectionMetrics::register(&registry)?,
             probes: register(
                 &registry,
@@ -202,9 +186,7 @@ impl ExporterMetrics {
         #[cfg(target_os = "linux")]
         self.process.refresh();
         self.clock.refresh();
-        let as_gauge = |bytes: u64| i64::try_from(bytes).unwrap_or(i64::MAX);
-        self.body_memory.set(as_gauge(self.memory.used()));
-        self.body_memory_limit.set(as_gauge(self.memory.limit().unwrap_or_default()));
+        self.memory.refresh();
         let dropped = &self.dropped_log_lines;
         dropped.inc_by(logging::dropped_lines().saturating_sub(dropped.get()));
         if let Some(web_config) = &self.web_config {
