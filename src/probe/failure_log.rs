@@ -1,4 +1,5 @@
-//! Log lines about failed probes and unknown modules; identical ones are suppressed for a minute.
+//! Log lines about failed and refused probes and unknown modules; identical ones are suppressed for a
+//! minute.
 
 use std::{
     collections::HashMap,
@@ -10,15 +11,16 @@ use std::{
 use log::Level;
 
 use crate::{
-    diagnostics::{Failure, log::Excerpt},
+    diagnostics::{Failure, Refusal, Verdict, log::Excerpt},
     probe::ProbeReport,
 };
 
-/// Logs failed probes. Identical failures of a target are logged once per minute, with the number
-/// of lines that were suppressed in between.
+/// Logs failed and refused probes. Identical failures of a target, and refusals of a module with the
+/// same cause, are logged once per minute, with the number of lines that were suppressed in between.
 #[derive(Debug)]
 pub struct FailureLog {
-    level: Level,
+    /// Level of the lines about failures and unknown modules; without it there are none.
+    level: Option<Level>,
     hasher: RandomState,
     table: Mutex<SuppressionTable>,
 }
@@ -26,8 +28,8 @@ pub struct FailureLog {
 /// The failures that were logged recently.
 #[derive(Debug, Default)]
 struct SuppressionTable {
-    /// The failures by a hash of module, target, hostname, stage and reason, and the unknown modules
-    /// by a hash of their name.
+    /// The failures by a hash of module, target, hostname, stage and reason, the refusals by a hash of
+    /// module and cause, and the unknown modules by a hash of their name.
     logged: HashMap<u64, LoggedFailure>,
     /// Time of the last removal of old entries.
     pruned_at: Option<Instant>,
@@ -71,20 +73,28 @@ impl SuppressedCounts {
 }
 
 impl FailureLog {
-    /// Creates a log whose lines have the given level.
+    /// Creates a log whose lines about failures and unknown modules have the given level; without a
+    /// level there are none. Refusals are always logged, because they are about the exporter.
     #[must_use]
-    pub fn new(level: Level) -> Self {
+    pub fn new(level: Option<Level>) -> Self {
         Self { level, hasher: RandomState::new(), table: Mutex::default() }
     }
 
-    /// Logs a finished probe if it failed and the line is not suppressed.
+    /// Logs a finished probe if it failed or was refused and the line is not suppressed.
     pub fn log(&self, report: &ProbeReport) {
-        let Some(failure) = report.verdict.failure() else { return };
+        match &report.verdict {
+            Verdict::Ok => {}
+            Verdict::Failed(failure) => self.log_failure(report, failure),
+            Verdict::Refused(refusal) => self.log_refusal(report, refusal),
+        }
+    }
+
+    fn log_failure(&self, report: &ProbeReport, failure: &Failure) {
+        let Some(level) = self.level else { return };
         let Some(counts) = self.admit(report, failure, Instant::now()) else { return };
-        let text = |text: &str| Excerpt(text.as_bytes()).to_string();
         let Failure { stage, reason, message } = failure;
         log::log!(
-            self.level,
+            level,
             module = report.module_name.as_str(),
             target = text(&report.target).as_str(),
             hostname = report.hostname.as_deref().map(text).as_deref(),
@@ -99,14 +109,30 @@ impl FailureLog {
         );
     }
 
+    /// Logs one target of all that were refused: the cause does not depend on it.
+    fn log_refusal(&self, report: &ProbeReport, Refusal { cause, message }: &Refusal) {
+        let module = report.module_name.as_str();
+        let key = self.hasher.hash_one(("refused", module, cause));
+        let Some(counts) = self.admit_key(key, Instant::now()) else { return };
+        log::warn!(
+            module = module,
+            cause = cause.label(),
+            err = text(message).as_str(),
+            target = text(&report.target).as_str(),
+            suppressed = counts.suppressed_lines(),
+            suppressed_others = counts.suppressed_other_lines();
+            "Probe refused"
+        );
+    }
+
     /// Logs a request for an unknown module if the line is not suppressed. Prometheus only reports
     /// the status code of the response, without its text.
     pub fn log_unknown_module(&self, module: &str, target: &str) {
+        let Some(level) = self.level else { return };
         let key = self.hasher.hash_one(("unknown module", module));
         let Some(counts) = self.admit_key(key, Instant::now()) else { return };
-        let text = |text: &str| Excerpt(text.as_bytes()).to_string();
         log::log!(
-            self.level,
+            level,
             module = text(module).as_str(),
             target = text(target).as_str(),
             suppressed = counts.suppressed_lines(),
@@ -133,6 +159,11 @@ impl FailureLog {
         let suppressed_others = std::mem::take(&mut table.suppressed_by_full_table);
         Some(SuppressedCounts { suppressed, suppressed_others })
     }
+}
+
+/// Shortens a text from a client or a peer.
+fn text(text: &str) -> String {
+    Excerpt(text.as_bytes()).to_string()
 }
 
 impl SuppressionTable {
@@ -183,7 +214,7 @@ mod tests {
 
     #[test]
     fn an_identical_failure_is_suppressed_for_a_while() {
-        let log = FailureLog::new(Level::Info);
+        let log = FailureLog::new(Some(Level::Info));
         let start = Instant::now();
         assert_eq!(admit(&log, "a", Reason::Refused, start), Some(0));
         assert_eq!(admit(&log, "a", Reason::Refused, start), None);
@@ -195,7 +226,7 @@ mod tests {
 
     #[test]
     fn the_table_is_bounded_and_suppressed_lines_are_counted() {
-        let log = FailureLog::new(Level::Info);
+        let log = FailureLog::new(Some(Level::Info));
         let start = Instant::now();
         for number in 0..MAX_ENTRIES + 5 {
             admit(&log, &number.to_string(), Reason::Refused, start);

@@ -1,8 +1,9 @@
-//! History of the most recent probes; failures are kept longer than successes.
+//! History of the most recent probes. Failures are kept longer than successes, and refused probes apart
+//! from the others.
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use crate::probe::ProbeReport;
@@ -18,7 +19,7 @@ pub struct History {
 /// A report with its id, by which `/logs?id=` finds it.
 #[derive(Debug, Clone)]
 pub struct HistoryEntry {
-    /// The number of probes that ended before it.
+    /// The number of probes that ended before it, with the refused ones.
     pub id: u64,
     /// The report.
     pub report: Arc<ProbeReport>,
@@ -31,6 +32,7 @@ struct StoredReports {
     next_id: u64,
     recent: VecDeque<HistoryEntry>,
     failures: VecDeque<HistoryEntry>,
+    refused: VecDeque<HistoryEntry>,
     /// Total size of the reports.
     bytes: usize,
 }
@@ -42,21 +44,29 @@ const MAX_BYTES: usize = 16 << 20;
 /// not displace all others.
 const MAX_REPORT: usize = MAX_BYTES / 8;
 
+/// Maximum number of refused probes. They come in large numbers, and are all alike.
+const MAX_REFUSED: usize = 20;
+
+/// Maximum size of the report of a refused probe in bytes.
+const MAX_REFUSED_REPORT: usize = MAX_REPORT / MAX_REFUSED;
+
 /// Size of an entry in its list in bytes.
 const ENTRY: usize = size_of::<HistoryEntry>();
 
 impl History {
-    /// Creates a history of the most recent `limit` probes and, in addition, of the most recent
-    /// `limit` failures that are older.
+    /// Creates a history of the most recent `limit` probes, of the most recent `limit` failures that are
+    /// older, and of some refused probes. With a limit of 0 it keeps nothing.
     #[must_use]
     pub fn new(limit: usize) -> Self {
         Self { limit, stored: Mutex::default() }
     }
 
-    /// Adds a finished probe and returns its entry.
+    /// Adds a finished or refused probe and returns its entry.
     pub fn record(&self, report: Arc<ProbeReport>) -> HistoryEntry {
         let weight = report.weight();
-        let stored = if weight > MAX_REPORT && self.limit > 0 {
+        let is_refused = report.verdict.refusal().is_some();
+        let max_weight = if is_refused { MAX_REFUSED_REPORT } else { MAX_REPORT };
+        let stored = if weight > max_weight && self.limit > 0 {
             Arc::new(report.abridged())
         } else {
             Arc::clone(&report)
@@ -68,17 +78,25 @@ impl History {
     /// Stores a report and returns its id.
     fn store(&self, report: Arc<ProbeReport>) -> u64 {
         let weight = report.weight();
-        let mut stored = self.stored.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut stored = self.stored();
         let id = stored.next_id;
         stored.next_id += 1;
         if self.limit == 0 {
             return id;
         }
         stored.bytes += ENTRY + weight;
-        stored.recent.push_back(HistoryEntry { id, report, weight });
+        let is_refused = report.verdict.refusal().is_some();
+        let list = if is_refused { &mut stored.refused } else { &mut stored.recent };
+        list.push_back(HistoryEntry { id, report, weight });
+        while stored.refused.len() > MAX_REFUSED {
+            let oldest = stored.refused.pop_front();
+            stored.forget(oldest);
+        }
         while stored.recent.len() > self.limit {
             match stored.recent.pop_front() {
-                Some(oldest) if !oldest.report.verdict.is_ok() => stored.failures.push_back(oldest),
+                Some(oldest) if oldest.report.verdict.failure().is_some() => {
+                    stored.failures.push_back(oldest);
+                }
                 oldest => stored.forget(oldest),
             }
         }
@@ -93,13 +111,14 @@ impl History {
         id
     }
 
-    /// Finds a probe by its id, while it is stored.
+    /// Finds a finished or refused probe by its id, while it is stored.
     #[must_use]
     pub fn find(&self, id: u64) -> Option<HistoryEntry> {
-        self.list().into_iter().find(|entry| entry.id == id)
+        let stored = self.stored();
+        stored.probes().chain(&stored.refused).find(|entry| entry.id == id).cloned()
     }
 
-    /// Finds the most recent probe of a target.
+    /// Finds the most recent probe of a target that was not refused.
     ///
     /// Unlike upstream, which returns the oldest one that is still stored.
     #[must_use]
@@ -107,18 +126,33 @@ impl History {
         let matches = |report: &ProbeReport| {
             report.target == target && module.is_none_or(|module| report.module_name == module)
         };
-        self.list().into_iter().find(|entry| matches(&entry.report))
+        self.stored().probes().find(|entry| matches(&entry.report)).cloned()
     }
 
-    /// Returns all stored probes, newest first: the recent ones, then the older failures.
+    /// Returns all stored probes that were not refused, newest first: the recent ones, then the older
+    /// failures.
     #[must_use]
     pub fn list(&self) -> Vec<HistoryEntry> {
-        let stored = self.stored.lock().unwrap_or_else(PoisonError::into_inner);
-        stored.recent.iter().rev().chain(stored.failures.iter().rev()).cloned().collect()
+        self.stored().probes().cloned().collect()
+    }
+
+    /// Returns the stored refused probes, newest first.
+    #[must_use]
+    pub fn refused(&self) -> Vec<HistoryEntry> {
+        self.stored().refused.iter().rev().cloned().collect()
+    }
+
+    fn stored(&self) -> MutexGuard<'_, StoredReports> {
+        self.stored.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl StoredReports {
+    /// Returns the probes that were not refused, newest first: the recent ones, then the older failures.
+    fn probes(&self) -> impl Iterator<Item = &HistoryEntry> {
+        self.recent.iter().rev().chain(self.failures.iter().rev())
+    }
+
     /// Subtracts the size of a removed entry.
     fn forget(&mut self, entry: Option<HistoryEntry>) {
         self.bytes = match entry {
@@ -134,7 +168,7 @@ mod tests {
     use std::time::SystemTime;
 
     use crate::{
-        diagnostics::{Failure, LogEntry, ProbeLog, Reason, Stage, Verdict},
+        diagnostics::{Failure, LogEntry, ProbeLog, Reason, Refusal, Stage, Verdict},
         probe::report,
     };
 
@@ -214,12 +248,50 @@ mod tests {
         assert_eq!(ids(&history), [9, 8, 7, 6]);
     }
 
+    fn refused() -> Arc<ProbeReport> {
+        Arc::new(report::tests::report("refused", Verdict::Refused(Refusal::body_memory())))
+    }
+
+    #[test]
+    fn refused_probes_are_kept_apart_from_the_others() {
+        let history = History::new(2);
+        history.record(report("target", false));
+        for _ in 0..2 * MAX_REFUSED {
+            history.record(refused());
+        }
+        history.record(report("target", true));
+        assert_eq!(ids(&history), [41, 0]);
+        let kept: Vec<_> = history.refused().iter().map(|entry| entry.id).collect();
+        assert_eq!(kept, (21..=40).rev().collect::<Vec<_>>());
+        assert!(history.find(40).is_some(), "found by its id");
+        assert!(history.latest("refused", None).is_none(), "not found by its target");
+    }
+
+    #[test]
+    fn large_reports_of_refused_probes_do_not_displace_the_others() {
+        let history = History::new(1000);
+        let text = || "x".repeat(1000);
+        let entry = || LogEntry {
+            time: SystemTime::UNIX_EPOCH,
+            level: log::Level::Info,
+            message: text(),
+            fields: Vec::new(),
+        };
+        for _ in 0..MAX_REFUSED {
+            let log = std::iter::repeat_with(entry).take(1000).collect();
+            history.record(Arc::new(ProbeReport { log, ..Arc::unwrap_or_clone(refused()) }));
+        }
+        let bytes = history.stored.lock().unwrap().bytes;
+        assert!(bytes < MAX_REPORT, "{bytes}");
+    }
+
     #[test]
     fn a_limit_of_zero_keeps_nothing() {
         let history = History::new(0);
         assert_eq!(history.record(report("target", false)).id, 0);
         assert_eq!(history.record(report("target", false)).id, 1);
-        assert!(history.list().is_empty());
+        history.record(refused());
+        assert!(history.list().is_empty() && history.refused().is_empty());
     }
 
     #[test]

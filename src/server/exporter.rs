@@ -54,7 +54,7 @@ pub struct Exporter {
     memory: Arc<MemoryBudget>,
     access_control: Option<Arc<AccessControl>>,
     last_reload_error: Mutex<Option<String>>,
-    failure_log: Option<FailureLog>,
+    failure_log: FailureLog,
 }
 
 /// Cause of a configuration reload.
@@ -84,7 +84,7 @@ impl Exporter {
         // The copied probe log lines contain the failure already.
         let failure_log = settings.failure_log.filter(|_| settings.probe_log.is_none());
         let exporter = Self {
-            failure_log: failure_log.map(FailureLog::new),
+            failure_log: FailureLog::new(failure_log),
             settings,
             history,
             metrics,
@@ -176,18 +176,14 @@ impl Exporter {
                 });
             }
         }
-        if let Some(log) = &self.failure_log {
-            section("failure log", || log.log(&report));
-        }
+        section("failure log", || self.failure_log.log(&report));
         section("history", || self.history.record(report))
     }
 
     /// Adds a request for a module that does not exist to metrics and log.
     pub(super) fn record_unknown_module(&self, module: &str, target: &str) {
         self.metrics.count_unknown_module();
-        if let Some(log) = &self.failure_log {
-            log.log_unknown_module(module, &redact::url(target));
-        }
+        self.failure_log.log_unknown_module(module, &redact::url(target));
     }
 
     /// Renders the exporter's own metrics.

@@ -10,7 +10,7 @@ use crate::{
     probe::{history::HistoryEntry, request::DEFAULT_MODULE},
     server::{
         exporter::Exporter,
-        pages::{Page, filter::Filter, form_fields, format, recent::recent},
+        pages::{Page, filter::Filter, form_fields, format, recent},
         query,
         response::Size,
     },
@@ -26,18 +26,20 @@ pub(in crate::server) async fn answer(
     exporter: Data<Exporter>,
 ) -> HttpResponse {
     let (config, probes) = (exporter.config(), exporter.history.list());
+    let refused = exporter.history.refused();
     let reload_error = exporter.last_reload_error();
     let filter = Filter::of(&query::parse(&request));
     let size = if probes.len() > MAX_SMALL_LIST { Size::Large } else { Size::Small };
-    let content =
-        move || content(&config, reload_error.as_deref(), &probes, &filter, SystemTime::now());
+    let content = move || {
+        content(&config, reload_error.as_deref(), [&probes, &refused], &filter, SystemTime::now())
+    };
     Page::answer_rendered(&request, size, "Probes".to_owned(), "./", content).await
 }
 
 fn content(
     config: &Config,
     reload_error: Option<&str>,
-    probes: &[HistoryEntry],
+    [probes, refused]: [&[HistoryEntry]; 2],
     filter: &Filter,
     now: SystemTime,
 ) -> Markup {
@@ -46,7 +48,8 @@ fn content(
         h1.hidden { (version::PROGRAM) }
         @if let Some(error) = reload_error { (alarm(error)) }
         (form(&modules, filter))
-        (recent(probes, &modules, filter, now))
+        (recent::recent(probes, &modules, filter, now))
+        (recent::refused(refused, filter, now))
         p.soft {
             "Scrape path for Prometheus: " code { "/probe?target=<target>&module=<module>" }
         }
@@ -103,7 +106,7 @@ mod tests {
     fn untrusted_texts_are_not_markup() {
         let config = Config::default();
         let filter = Filter { target: Some("\"><i>".to_owned()), ..Filter::default() };
-        let page = content(&config, Some("<b>&\"'"), &[], &filter, SystemTime::now());
+        let page = content(&config, Some("<b>&\"'"), [&[], &[]], &filter, SystemTime::now());
         let page = page.into_string();
         assert!(!page.contains("<b>") && page.contains("&lt;b&gt;&amp;"), "{page}");
         assert!(!page.contains("<i>"), "{page}");

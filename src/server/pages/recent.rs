@@ -1,11 +1,11 @@
-//! The list of recent probes.
+//! The lists of recent and of refused probes.
 
 use std::time::SystemTime;
 
 use maud::{Markup, html};
 
 use crate::{
-    diagnostics::{Failure, Verdict},
+    diagnostics::Failure,
     probe::{ProbeReport, history::HistoryEntry},
     server::{
         pages::{filter::Filter, format, waterfall},
@@ -39,6 +39,61 @@ pub(super) fn recent(
                 @if !matching.is_empty() { (table(&matching, now)) }
             }
         }
+    }
+}
+
+/// Renders the refused probes that match the filter, if there are any.
+pub(super) fn refused(entries: &[HistoryEntry], filter: &Filter, now: SystemTime) -> Markup {
+    let entries = entries.iter().filter_map(|entry| {
+        let refusal = entry.report.verdict.refusal()?;
+        filter.matches(&entry.report).then_some((entry, refusal))
+    });
+    let mut entries = entries.peekable();
+    html! {
+        @if entries.peek().is_some() {
+            section #refused {
+                h2 { "Refused Probes" }
+                p.soft { "The exporter refused these probes, which says nothing about their targets." }
+                table.list {
+                    thead {
+                        tr {
+                            th scope="col" { "Module" }
+                            th scope="col" { "Target" }
+                            th scope="col" { "Cause" }
+                            th scope="col" { "When" }
+                            th scope="col" { "Debug" }
+                        }
+                    }
+                    tbody {
+                        @for (entry, refusal) in entries {
+                            tr {
+                                (names(entry))
+                                td.reason { (refusal.cause.label()) }
+                                (links(entry, now))
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Renders the cells with the module and the target.
+fn names(entry: &HistoryEntry) -> Markup {
+    let report = &entry.report;
+    let page = link("logs", &[("id", &entry.id.to_string()), ("format", "html")]);
+    html! {
+        td.module { (format::untrusted_up_to(&report.module_name, MAX_NAME_BYTES)) }
+        td.target { a href=(page) { (format::untrusted_up_to(&report.target, MAX_TARGET_BYTES)) } }
+    }
+}
+
+/// Renders the cells with the age and the link to the log.
+fn links(entry: &HistoryEntry, now: SystemTime) -> Markup {
+    html! {
+        td.when { (format::age_element(entry.report.started, now)) }
+        td.debug { a href={ "logs?id=" (entry.id) } { "Logs" } }
     }
 }
 
@@ -80,28 +135,24 @@ fn table(entries: &[&HistoryEntry], now: SystemTime) -> Markup {
 
 fn line(entry: &HistoryEntry, now: SystemTime) -> Markup {
     let report = &entry.report;
-    let id = entry.id.to_string();
-    let page = link("logs", &[("id", &id), ("format", "html")]);
     html! {
         tr {
-            td.module { (format::untrusted_up_to(&report.module_name, MAX_NAME_BYTES)) }
-            td.target { a href=(page) { (format::untrusted_up_to(&report.target, MAX_TARGET_BYTES)) } }
+            (names(entry))
             td.result { (verdict(report)) }
             td.reason { @if let Some(failure) = report.verdict.failure() { (reason(failure)) } }
             td.drawn { (waterfall::small(report)) }
             td.number.duration { (format::duration(report.duration)) }
-            td.when { (format::age_element(report.started, now)) }
-            td.debug { a href={ "logs?id=" (id) } { "Logs" } }
+            (links(entry, now))
         }
     }
 }
 
 fn verdict(report: &ProbeReport) -> Markup {
     html! {
-        @match &report.verdict {
-            Verdict::Ok => span.mark.good { "Success" },
-            Verdict::Failed(_) => strong.mark.bad { "Failure" },
-            Verdict::Refused(_) => strong.mark.soon { "Refused" },
+        @if report.verdict.is_ok() {
+            span.mark.good { "Success" }
+        } @else {
+            strong.mark.bad { "Failure" }
         }
     }
 }

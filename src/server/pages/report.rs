@@ -85,7 +85,9 @@ impl ReportPage {
                         @if self.is_kept { a href=(self.link("html")) { "Link to this result" } }
                         a href=(self.link("json")) { "JSON" }
                         a href=(self.link("debug")) { "Text" }
-                        a href=(self.link("metrics")) { "Metrics" }
+                        @if report.verdict.refusal().is_none() {
+                            a href=(self.link("metrics")) { "Metrics" }
+                        }
                     }
                 }
             }
@@ -173,10 +175,12 @@ fn checks(checks: &[Check]) -> Markup {
 
 fn texts(report: &ProbeReport) -> Markup {
     html! {
-        section {
-            details {
-                summary { h2 { "Metrics" } }
-                pre { (format::escaped_lines(&report.metrics.render())) }
+        @if report.verdict.refusal().is_none() {
+            section {
+                details {
+                    summary { h2 { "Metrics" } }
+                    pre { (format::escaped_lines(&report.metrics.render())) }
+                }
             }
         }
         section {
@@ -195,7 +199,7 @@ pub(super) mod tests {
     use super::*;
     use crate::{
         config::Config,
-        diagnostics::{CheckName, Failure, Reason, Stage},
+        diagnostics::{CheckName, Failure, Reason, Refusal, RefusalCause, Stage},
         metrics::MetricSet,
         probe::report::{HopReport, PhaseReport},
     };
@@ -305,6 +309,17 @@ pub(super) mod tests {
         assert!(!kept.contains("Probe again") && kept.contains("format=json"), "{kept}");
         let not_kept = page(report, false);
         assert!(!not_kept.contains("href=\"probe?"), "{not_kept}");
+    }
+
+    #[test]
+    fn a_refusal_is_explained_and_has_no_metrics() {
+        let verdict = Verdict::Refused(Refusal::body_memory());
+        let page = page(ProbeReport { verdict, ..sample_report() }, true);
+        let cause = RefusalCause::BodyMemory;
+        let texts =
+            ["<h1>Refused", "says nothing about the target", cause.advice(), cause.meaning()];
+        assert_in_order(&page, &texts);
+        assert!(!page.contains("format=metrics") && !page.contains("Failure"), "{page}");
     }
 
     #[test]
