@@ -66,18 +66,18 @@ impl History {
         let weight = report.weight();
         let is_refused = report.verdict.refusal().is_some();
         let max_weight = if is_refused { MAX_REFUSED_REPORT } else { MAX_REPORT };
-        let stored = if weight > max_weight && self.limit > 0 {
-            Arc::new(report.abridged())
+        let id = if weight > max_weight && self.limit > 0 {
+            let abridged = Arc::new(report.abridged());
+            let weight = abridged.weight();
+            self.store(abridged, weight)
         } else {
-            Arc::clone(&report)
+            self.store(Arc::clone(&report), weight)
         };
-        let id = self.store(stored);
         HistoryEntry { id, report, weight }
     }
 
     /// Stores a report and returns its id.
-    fn store(&self, report: Arc<ProbeReport>) -> u64 {
-        let weight = report.weight();
+    fn store(&self, report: Arc<ProbeReport>, weight: usize) -> u64 {
         let mut stored = self.stored();
         let id = stored.next_id;
         stored.next_id += 1;
