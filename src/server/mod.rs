@@ -26,21 +26,18 @@ use std::{
     time::Duration,
 };
 
-use actix_http::{Extensions, HttpService, error::DispatchError};
+use actix_http::{HttpService, error::DispatchError};
 use actix_server::Server;
 use actix_service::{
     Service as _, ServiceFactory, ServiceFactoryExt as _, apply_fn_factory, fn_service, map_config,
 };
 use actix_web::{
     App,
-    dev::{AppConfig, ServiceRequest},
-    middleware::{Condition, NormalizePath, TrailingSlash, from_fn},
+    dev::AppConfig,
+    middleware::{Condition, from_fn},
     web,
 };
-use futures_util::{
-    FutureExt as _,
-    future::{Either, select},
-};
+use futures_util::future::{Either, select};
 use rustix::process::{Resource, getrlimit};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -155,7 +152,7 @@ type Prepared<S> = Result<(OneRequestAtATime<S>, Option<SocketAddr>), DispatchEr
 fn register(
     stream: &TcpStream,
     connections: &Arc<Connections>,
-) -> Result<(Arc<Connection>, Option<SocketAddr>), DispatchError> {
+) -> Result<(Connection, Option<SocketAddr>), DispatchError> {
     drop(stream.set_nodelay(true));
     let client = stream.peer_addr().ok();
     let too_many = || DispatchError::Io(io::Error::other("too many connections of one client"));
@@ -184,16 +181,6 @@ async fn with_tls(
             Err(DispatchError::Io(error))
         }
     }
-}
-
-/// Keeps the list entry of the connection for its requests.
-fn share_connection<S>(stream: &OneRequestAtATime<S>, extensions: &mut Extensions) {
-    extensions.insert(Arc::clone(stream.connection()));
-}
-
-/// Marks the connection of a request as busy until the returned value is dropped.
-fn serve(request: &ServiceRequest) -> Option<connections::Request> {
-    request.request().conn_data::<Arc<Connection>>().map(Connection::serve)
 }
 
 /// Counts and logs a request that is not valid HTTP.
@@ -225,12 +212,11 @@ fn requests<S: AsyncRead + AsyncWrite + Unpin + 'static>(
     let application = App::new()
         .wrap(routes::default_headers())
         .wrap(from_fn(routes::catch_panics))
-        .wrap(NormalizePath::new(TrailingSlash::MergeOnly))
         .wrap(Condition::new(access_control.is_some(), from_fn(middleware)))
         .wrap_fn(|mut request, service| {
             routes::shrink_headers(&mut request);
-            let busy = serve(&request);
-            service.call(request).inspect(move |_| drop(busy))
+            routes::merge_slashes(&mut request);
+            service.call(request)
         })
         .configure(|services| routes::add(services, &exporter.settings))
         .app_data(exporter);
@@ -246,7 +232,6 @@ fn requests<S: AsyncRead + AsyncWrite + Unpin + 'static>(
                 stopping.wait_for(|stopping| *stopping).await.ok();
             }
         })
-        .on_connect_ext(share_connection)
         .h1(map_config(application, |()| AppConfig::default()));
     let service = apply_fn_factory(service, |connection, service| {
         let name = poll_times::name(|| "connection of a client".to_owned());

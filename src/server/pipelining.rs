@@ -4,7 +4,6 @@ use std::{
     future::Future as _,
     io,
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll, Waker, ready},
     time::Duration,
 };
@@ -27,7 +26,7 @@ use crate::server::connections::Connection;
 /// Actix limits the time for the head of the first request only, and that for writing not at all.
 pub(super) struct OneRequestAtATime<S> {
     stream: S,
-    connection: Arc<Connection>,
+    connection: Connection,
     /// Set from the end of a request's head until the first byte of its response is written.
     awaits_response: bool,
     /// Set after the first line of a head that is not empty.
@@ -54,6 +53,9 @@ pub(super) const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// Timeout for writing a part of a response.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// Beginning of an interim response, after which the response still follows.
+const CONTINUE: &[u8] = b"HTTP/1.1 100 ";
+
 /// A timer that exists only while it is needed.
 #[derive(Default)]
 struct Timer(Option<Pin<Box<Sleep>>>);
@@ -70,7 +72,7 @@ impl Timer {
 }
 
 impl<S> OneRequestAtATime<S> {
-    pub(super) fn new(stream: S, connection: Arc<Connection>) -> Self {
+    pub(super) fn new(stream: S, connection: Connection) -> Self {
         Self {
             stream,
             connection,
@@ -84,30 +86,36 @@ impl<S> OneRequestAtATime<S> {
         }
     }
 
-    /// The connection in the list of all connections.
-    pub(super) fn connection(&self) -> &Arc<Connection> {
-        &self.connection
-    }
-
     /// Looks for the end of a head in the bytes passed on. Like actix, accepts lines that end
     /// without a carriage return, and ignores empty lines before a head (RFC 9112, section 2.2).
     fn find_end_of_head(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            match byte {
-                b'\n' if self.line_is_empty => {
-                    self.awaits_response = true;
-                    self.is_inside_head = false;
-                    self.line_is_empty = false;
-                    self.head_timer.stop();
-                }
-                b'\n' => self.line_is_empty = self.is_inside_head,
-                b'\r' => {}
-                _ => {
-                    self.is_inside_head = true;
-                    self.line_is_empty = false;
-                }
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let end = rest.iter().position(|byte| *byte == b'\n');
+            let (line, after) = rest.split_at(end.unwrap_or(rest.len()));
+            if line.iter().any(|byte| *byte != b'\r') {
+                self.is_inside_head = true;
+                self.line_is_empty = false;
             }
+            if end.is_none() {
+                return;
+            }
+            if self.line_is_empty {
+                self.request_started();
+            } else {
+                self.line_is_empty = self.is_inside_head;
+            }
+            rest = after.get(1..).unwrap_or_default();
         }
+    }
+
+    /// Records that the head of a request was read.
+    fn request_started(&mut self) {
+        self.awaits_response = true;
+        self.is_inside_head = false;
+        self.line_is_empty = false;
+        self.head_timer.stop();
+        self.connection.set_busy();
     }
 
     /// Records that a part of the response was written, and wakes the reader.
@@ -201,14 +209,21 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for OneRequestAtATime<S> {
         let this = &mut *self;
         let written = Pin::new(&mut this.stream).poll_write(context, bytes);
         let written = ready!(this.limit(context, written));
-        this.response_started();
+        if !bytes.starts_with(CONTINUE) {
+            this.response_started();
+        }
         Poll::Ready(written)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
         let flushed = Pin::new(&mut this.stream).poll_flush(context);
-        this.limit(context, flushed)
+        let flushed = ready!(this.limit(context, flushed));
+        // Responses are written as a whole.
+        if !this.awaits_response {
+            this.connection.set_idle();
+        }
+        Poll::Ready(flushed)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -220,7 +235,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for OneRequestAtATime<S> {
 
 #[cfg(test)]
 mod tests {
-    use std::pin::pin;
+    use std::{pin::pin, sync::Arc};
 
     use futures_util::future::select;
     use prometheus::Registry;
@@ -235,7 +250,7 @@ mod tests {
     const REQUEST: &str = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
 
     /// A connection that is closed when another one is opened in the returned list.
-    fn registered() -> (Arc<Connection>, Arc<Connections>) {
+    fn registered() -> (Connection, Arc<Connections>) {
         let metrics = ConnectionMetrics::register(&Registry::new()).unwrap();
         let connections = Connections::new(1, metrics);
         (connections.open(None).unwrap(), connections)

@@ -8,7 +8,7 @@ use actix_web::{
     dev::{ServiceRequest, ServiceResponse},
     error::InternalError,
     http::{
-        StatusCode,
+        StatusCode, Uri,
         header::{self, HeaderValue},
     },
     middleware::{DefaultHeaders, Next},
@@ -58,6 +58,29 @@ pub(super) fn default_headers() -> DefaultHeaders {
 pub(super) fn shrink_headers(request: &mut ServiceRequest) {
     let headers = request.headers_mut();
     *headers = mem::take(headers).into_iter().collect();
+}
+
+/// Merges slashes in the path that follow each other, as Go does.
+///
+/// Actix has a middleware for it, which searches every path with a regular expression.
+pub(super) fn merge_slashes(request: &mut ServiceRequest) {
+    if !request.path().contains("//") {
+        return;
+    }
+    let mut path = String::with_capacity(request.path().len());
+    for character in request.path().chars() {
+        if character != '/' || !path.ends_with('/') {
+            path.push(character);
+        }
+    }
+    let query = request.query_string();
+    let path = if query.is_empty() { path } else { format!("{path}?{query}") };
+    let mut parts = request.uri().clone().into_parts();
+    let Ok(path) = path.try_into() else { return };
+    parts.path_and_query = Some(path);
+    let Ok(uri) = Uri::from_parts(parts) else { return };
+    request.match_info_mut().get_mut().update(&uri);
+    request.head_mut().uri = uri;
 }
 
 /// Turns a panic in a handler into a response with status 500. Other requests are not affected.
@@ -115,6 +138,22 @@ mod tests {
         assert!(headers.capacity() < 8, "{}", headers.capacity());
         assert!(headers.get_all(header::ACCEPT).eq(["a", "b"]));
         assert_eq!(headers.get(header::HOST).unwrap(), "x");
+    }
+
+    #[actix_web::test]
+    async fn slashes_are_merged() {
+        for (uri, expected) in [
+            ("/probe?target=http://x", "/probe?target=http://x"),
+            ("//probe", "/probe"),
+            ("///-//healthy//?a=//&b", "/-/healthy/?a=//&b"),
+            ("http://host//probe", "http://host/probe"),
+            ("//", "/"),
+        ] {
+            let mut request = test::TestRequest::with_uri(uri).to_srv_request();
+            merge_slashes(&mut request);
+            assert_eq!(request.uri().to_string(), expected, "{uri}");
+            assert_eq!(request.match_info().as_str(), request.path());
+        }
     }
 
     #[actix_web::test]

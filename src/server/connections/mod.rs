@@ -13,7 +13,7 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     task::{Context, Poll},
 };
@@ -32,194 +32,221 @@ pub(super) struct Connections {
     max: usize,
     /// Maximum number of connections of one client.
     max_per_client: usize,
-    state: Mutex<State>,
-    pub(super) metrics: ConnectionMetrics,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    /// Number of connections that are not closed.
-    open: usize,
     /// Number of the latest ticket.
-    latest: u64,
-    clients: HashMap<ClientNetwork, Client>,
+    latest: AtomicU64,
+    /// Number of connections that are not closed. Changes with `clients`.
+    open: AtomicUsize,
+    clients: Mutex<HashMap<ClientNetwork, Client>>,
+    pub(super) metrics: ConnectionMetrics,
 }
 
 /// The connections of one client.
 #[derive(Debug, Default)]
 struct Client {
-    open: usize,
-    /// The idle connections by their tickets: the oldest one first.
-    idle: BTreeMap<u64, Arc<Closing>>,
+    idle: Arc<AtomicUsize>,
+    /// All connections, the one that has been idle for the longest time first. Connections do not
+    /// move when they become busy or idle again, but when they are found in the wrong place.
+    by_age: BTreeMap<u64, Arc<Status>>,
 }
 
-/// Tells a connection to close.
-#[derive(Debug, Default)]
-struct Closing {
-    is_requested: AtomicBool,
+/// Status of a connection.
+#[derive(Debug)]
+struct Status {
+    /// The ticket since which the connection is idle, or [`BUSY`] or [`CLOSED`].
+    idle_since: AtomicU64,
+    /// The key in `by_age`. Changes with it.
+    place: AtomicU64,
+    /// Woken when the connection is to be closed.
     task: AtomicWaker,
 }
+
+/// A request is being served.
+const BUSY: u64 = 0;
+
+/// The connection is to be closed.
+const CLOSED: u64 = u64::MAX;
+
+/// Maximum number of connections of a client that are looked at for one to close, so that many busy
+/// ones delay nobody. The next search looks at others.
+const MAX_LOOKED_AT: usize = 256;
 
 /// A connection, until it is dropped.
 #[derive(Debug)]
 pub(super) struct Connection {
     connections: Arc<Connections>,
     client: ClientNetwork,
-    closing: Arc<Closing>,
-    /// Position in the order of idle connections; `None` while a request is being served.
-    ticket: Mutex<Option<u64>>,
+    /// Number of idle connections of the client.
+    idle: Arc<AtomicUsize>,
+    status: Arc<Status>,
 }
-
-/// A request that is being served on a connection, until it is dropped.
-pub(super) struct Request(Arc<Connection>);
 
 impl Connections {
     pub(super) fn new(max: usize, metrics: ConnectionMetrics) -> Arc<Self> {
         // The rest is for other clients.
         let max_per_client = max - max / 4;
-        Arc::new(Self { max, max_per_client, state: Mutex::default(), metrics })
+        Arc::new(Self {
+            max,
+            max_per_client,
+            latest: AtomicU64::new(BUSY),
+            open: AtomicUsize::default(),
+            clients: Mutex::default(),
+            metrics,
+        })
     }
 
     /// Adds a connection. Returns `None` if its client has too many, all with running requests.
-    pub(super) fn open(self: &Arc<Self>, address: Option<SocketAddr>) -> Option<Arc<Connection>> {
+    pub(super) fn open(self: &Arc<Self>, address: Option<SocketAddr>) -> Option<Connection> {
         let client = ClientNetwork::of(address);
-        let closing = Arc::<Closing>::default();
-        let mut state = self.state();
-        let has_room = |state: &State| {
-            state.clients.get(&client).is_none_or(|client| client.open < self.max_per_client)
+        let mut clients = self.clients();
+        let has_room = |clients: &Clients| {
+            clients.get(&client).is_none_or(|client| client.by_age.len() < self.max_per_client)
         };
-        if !has_room(&state) {
-            self.close_oldest(&mut state, client);
+        if !has_room(&clients) {
+            self.close_oldest(&mut clients, client);
         }
-        if !has_room(&state) {
+        if !has_room(&clients) {
             self.metrics.count_refused();
             return None;
         }
         // Closed before the new connection is added, which itself is idle.
-        self.close_surplus(&mut state, self.max.saturating_sub(1));
-        state.open += 1;
-        let ticket = state.next_ticket();
-        let entry = state.clients.entry(client).or_default();
-        entry.open += 1;
-        entry.idle.insert(ticket, Arc::clone(&closing));
-        self.metrics.set_open(state.open);
-        drop(state);
-        let ticket = Mutex::new(Some(ticket));
-        Some(Arc::new(Connection { connections: Arc::clone(self), client, closing, ticket }))
+        self.close_surplus(&mut clients, self.max.saturating_sub(1));
+        self.set_open(self.open.load(Ordering::Relaxed) + 1);
+        let ticket = self.next_ticket();
+        let status = Arc::new(Status {
+            idle_since: AtomicU64::new(ticket),
+            place: AtomicU64::new(ticket),
+            task: AtomicWaker::new(),
+        });
+        let entry = clients.entry(client).or_default();
+        entry.by_age.insert(ticket, Arc::clone(&status));
+        entry.idle.fetch_add(1, Ordering::Relaxed);
+        let idle = Arc::clone(&entry.idle);
+        drop(clients);
+        Some(Connection { connections: Arc::clone(self), client, idle, status })
     }
 
     /// Closes idle connections until at most `max` are open: those of the clients with the most
     /// connections.
-    fn close_surplus(&self, state: &mut State, max: usize) {
-        while state.open > max {
-            let with_idle = state.clients.iter().filter(|(_, client)| !client.idle.is_empty());
-            let oldest = |client: &Client| client.idle.keys().next().copied();
+    fn close_surplus(&self, clients: &mut Clients, max: usize) {
+        while self.open.load(Ordering::Relaxed) > max {
+            let with_idle =
+                clients.iter().filter(|(_, client)| client.idle.load(Ordering::Relaxed) > 0);
+            let oldest = |client: &Client| client.by_age.keys().next().copied();
             let largest =
-                with_idle.max_by_key(|(_, client)| (client.open, Reverse(oldest(client))));
+                with_idle.max_by_key(|(_, client)| (client.by_age.len(), Reverse(oldest(client))));
             let Some(largest) = largest.map(|(client, _)| *client) else { return };
-            self.close_oldest(state, largest);
-        }
-    }
-
-    /// Closes the connection of a client that has been idle for the longest time.
-    fn close_oldest(&self, state: &mut State, client: ClientNetwork) {
-        let Some(entry) = state.clients.get_mut(&client) else { return };
-        let Some((_, closing)) = entry.idle.pop_first() else { return };
-        closing.request();
-        self.metrics.count_closed();
-        self.forget(state, client);
-    }
-
-    /// Subtracts a closed connection.
-    fn forget(&self, state: &mut State, client: ClientNetwork) {
-        state.open = state.open.saturating_sub(1);
-        self.metrics.set_open(state.open);
-        if let Some(entry) = state.clients.get_mut(&client) {
-            entry.open = entry.open.saturating_sub(1);
-            if entry.open == 0 {
-                state.clients.remove(&client);
+            if !self.close_oldest(clients, largest) {
+                return;
             }
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Closes the connection of a client that has been idle for the longest time. Returns false if
+    /// no idle one was found.
+    fn close_oldest(&self, clients: &mut Clients, client: ClientNetwork) -> bool {
+        let Some(entry) = clients.get_mut(&client) else { return false };
+        // Each can be found twice: in the wrong place, and then in its own.
+        for _ in 0..(2 * entry.by_age.len()).min(MAX_LOOKED_AT) {
+            let Some((place, status)) = entry.by_age.pop_first() else { return false };
+            if status.close(place) {
+                entry.idle.fetch_sub(1, Ordering::Relaxed);
+                self.metrics.count_closed();
+                self.forget(clients, client);
+                return true;
+            }
+            let since = status.idle_since.load(Ordering::Relaxed);
+            let place = if since == BUSY { self.next_ticket() } else { since };
+            status.place.store(place, Ordering::Relaxed);
+            entry.by_age.insert(place, status);
+        }
+        false
+    }
+
+    /// Subtracts a connection that was removed from those of its client.
+    fn forget(&self, clients: &mut Clients, client: ClientNetwork) {
+        self.set_open(self.open.load(Ordering::Relaxed).saturating_sub(1));
+        if clients.get(&client).is_some_and(|client| client.by_age.is_empty()) {
+            clients.remove(&client);
+        }
+    }
+
+    fn set_open(&self, open: usize) {
+        self.open.store(open, Ordering::Relaxed);
+        self.metrics.set_open(open);
+    }
+
+    fn next_ticket(&self) -> u64 {
+        self.latest.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    fn clients(&self) -> MutexGuard<'_, Clients> {
+        self.clients.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl State {
-    fn next_ticket(&mut self) -> u64 {
-        self.latest += 1;
-        self.latest
-    }
-}
+type Clients = HashMap<ClientNetwork, Client>;
 
-impl Closing {
-    fn request(&self) {
-        self.is_requested.store(true, Ordering::Release);
-        self.task.wake();
+impl Status {
+    /// Tells the connection to close if it has been idle since the ticket `since`.
+    fn close(&self, since: u64) -> bool {
+        let closed =
+            self.idle_since.compare_exchange(since, CLOSED, Ordering::AcqRel, Ordering::Relaxed);
+        if closed.is_ok() {
+            self.task.wake();
+        }
+        closed.is_ok()
+    }
+
+    fn is_closed(&self) -> bool {
+        self.idle_since.load(Ordering::Acquire) == CLOSED
     }
 }
 
 impl Connection {
     /// Ready when the connection is to be closed. Wakes the task that called it last.
     pub(super) fn poll_closing(&self, context: &mut Context<'_>) -> Poll<()> {
-        self.closing.task.register(context.waker());
-        if self.closing.is_requested.load(Ordering::Acquire) {
-            Poll::Ready(())
-        } else {
-            Poll::Pending
+        self.status.task.register(context.waker());
+        if self.status.is_closed() { Poll::Ready(()) } else { Poll::Pending }
+    }
+
+    /// Marks the connection as busy: a request has arrived.
+    pub(super) fn set_busy(&self) {
+        let become_busy = |since| (since != BUSY && since != CLOSED).then_some(BUSY);
+        let status = &self.status.idle_since;
+        if status.fetch_update(Ordering::AcqRel, Ordering::Relaxed, become_busy).is_ok() {
+            self.idle.fetch_sub(1, Ordering::Relaxed);
         }
     }
 
-    /// Marks the connection as busy until the returned value is dropped.
-    pub(super) fn serve(self: &Arc<Self>) -> Request {
-        let mut state = self.connections.state();
-        if let Some(ticket) = self.ticket().take()
-            && let Some(client) = state.clients.get_mut(&self.client)
-        {
-            client.idle.remove(&ticket);
-        }
-        Request(Arc::clone(self))
-    }
-
-    fn ticket(&self) -> MutexGuard<'_, Option<u64>> {
-        self.ticket.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn is_closing(&self) -> bool {
-        self.closing.is_requested.load(Ordering::Acquire)
-    }
-}
-
-impl Drop for Request {
-    fn drop(&mut self) {
-        let Connection { connections, client, closing, .. } = &*self.0;
-        let mut state = connections.state();
-        if self.0.is_closing() {
+    /// Marks the connection as idle: the response was sent.
+    pub(super) fn set_idle(&self) {
+        if self.status.idle_since.load(Ordering::Relaxed) != BUSY {
             return;
         }
-        let ticket = state.next_ticket();
-        *self.0.ticket() = Some(ticket);
-        if let Some(client) = state.clients.get_mut(client) {
-            client.idle.insert(ticket, Arc::clone(closing));
+        let connections = &*self.connections;
+        self.idle.fetch_add(1, Ordering::Relaxed);
+        self.status.idle_since.store(connections.next_ticket(), Ordering::Release);
+        if connections.open.load(Ordering::Relaxed) > connections.max {
+            connections.close_surplus(&mut connections.clients(), connections.max);
         }
-        connections.close_surplus(&mut state, connections.max);
     }
 }
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        let mut state = self.connections.state();
-        if self.is_closing() {
+        let Self { connections, client, idle, status } = self;
+        let mut clients = connections.clients();
+        let since = status.idle_since.swap(CLOSED, Ordering::AcqRel);
+        if since == CLOSED {
             return;
         }
-        if let Some(ticket) = self.ticket().take()
-            && let Some(client) = state.clients.get_mut(&self.client)
-        {
-            client.idle.remove(&ticket);
+        if since != BUSY {
+            idle.fetch_sub(1, Ordering::Relaxed);
         }
-        self.connections.forget(&mut state, self.client);
+        if let Some(client) = clients.get_mut(client) {
+            client.by_age.remove(&status.place.load(Ordering::Relaxed));
+        }
+        connections.forget(&mut clients, *client);
     }
 }
 
@@ -241,10 +268,14 @@ mod tests {
     }
 
     /// Indexes of the connections that are to be closed.
-    fn closing(connections: &[Arc<Connection>]) -> Vec<usize> {
+    fn closing(connections: &[Connection]) -> Vec<usize> {
         let closing =
-            connections.iter().enumerate().filter(|(_, connection)| connection.is_closing());
+            connections.iter().enumerate().filter(|(_, connection)| connection.status.is_closed());
         closing.map(|(index, _)| index).collect()
+    }
+
+    fn is_empty(connections: &Connections) -> bool {
+        connections.open.load(Ordering::Relaxed) == 0 && connections.clients().is_empty()
     }
 
     #[test]
@@ -257,47 +288,71 @@ mod tests {
         all.push(open(3));
         assert!(closing(&all).is_empty());
         // A request makes the connection the youngest one.
-        drop(all[1].serve());
-        let _running = all[2].serve();
+        all[1].set_busy();
+        all[1].set_idle();
+        all[2].set_busy();
         all.push(open(1));
         assert_eq!(closing(&all), [3]);
         all.push(open(4));
         assert_eq!(closing(&all), [3, 4]);
         all.push(open(4));
         assert_eq!(closing(&all), [0, 3, 4]);
-        assert_eq!(connections.state().open, 8);
+        assert_eq!(connections.open.load(Ordering::Relaxed), 8);
         drop(all);
-        let state = connections.state();
-        assert!(state.open == 1 && state.clients.len() == 1, "{state:?}");
+        assert!(is_empty(&connections), "{connections:?}");
     }
 
     #[test]
     fn one_client_cannot_take_all_connections() {
         let connections = connections(8);
-        let busy: Vec<_> =
-            (0..6).map(|_| connections.open(Some(address(1))).unwrap().serve()).collect();
+        let open_busy = |last| {
+            let connection = connections.open(Some(address(last))).unwrap();
+            connection.set_busy();
+            connection
+        };
+        let busy: Vec<_> = (0..6).map(|_| open_busy(1)).collect();
         assert!(connections.open(Some(address(1))).is_none());
-        let other = [2, 2].map(|last| connections.open(Some(address(last))).unwrap().serve());
+        let other = [2, 2].map(open_busy);
         let third = connections.open(Some(address(3))).unwrap();
-        assert_eq!(connections.state().open, 9, "running requests are never cut off");
+        let open = connections.open.load(Ordering::Relaxed);
+        assert_eq!(open, 9, "running requests are never cut off");
         drop(busy);
         assert!(closing(&[third]).is_empty());
         drop(other);
-        let state = connections.state();
-        assert!(state.open == 0 && state.clients.is_empty(), "{state:?}");
+        assert!(is_empty(&connections), "{connections:?}");
     }
 
     #[test]
     fn a_surplus_is_closed_when_requests_end() {
         let connections = connections(4);
-        let all: Vec<_> =
-            (1..8).map(|last| connections.open(Some(address(last))).unwrap()).collect();
+        let open = |last| connections.open(Some(address(last))).unwrap();
+        let all: Vec<_> = (1..8).map(open).collect();
         assert_eq!(closing(&all), [0, 1, 2]);
         drop(all);
-        let all: Vec<_> =
-            (1..8).map(|last| connections.open(Some(address(last))).unwrap()).collect();
-        let requests: Vec<_> = all.iter().map(Connection::serve).collect();
-        drop(requests);
+        let open_busy = |last| {
+            let connection = open(last);
+            connection.set_busy();
+            connection
+        };
+        let all: Vec<_> = (1..8).map(open_busy).collect();
+        assert!(closing(&all).is_empty());
+        all.iter().for_each(Connection::set_idle);
         assert_eq!(closing(&all), [0, 1, 2]);
+    }
+
+    #[test]
+    fn busy_connections_do_not_hide_an_idle_one_for_long() {
+        let connections = connections(4 * MAX_LOOKED_AT);
+        let open = || connections.open(Some(address(1))).unwrap();
+        let all: Vec<_> = (0..=2 * MAX_LOOKED_AT).map(|_| open()).collect();
+        let (last, busy) = all.split_last().unwrap();
+        busy.iter().for_each(Connection::set_busy);
+        let mut clients = connections.clients();
+        let client = ClientNetwork::of(Some(address(1)));
+        let found: Vec<_> =
+            (0..4).map(|_| connections.close_oldest(&mut clients, client)).collect();
+        assert_eq!(found, [false, false, true, false]);
+        assert!(last.status.is_closed());
+        assert!(!busy.iter().any(|connection| connection.status.is_closed()));
     }
 }
