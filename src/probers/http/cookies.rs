@@ -12,18 +12,29 @@ use crate::net::http::url::Url;
 #[derive(Default)]
 pub(super) struct Jar {
     store: CookieStore,
+    /// Number of cookies in responses so far, also of unacceptable ones.
+    received: usize,
     /// The names of all cookies that were set so far.
     set: Vec<String>,
 }
 
+/// Maximum number of cookies that a probe accepts; browsers keep fewer for a site. Parsing them takes
+/// less than a millisecond.
+const MAX_COOKIES: usize = 300;
+
 impl Jar {
-    /// Stores the cookies of a response to a request for `url` that named `host`.
-    pub(super) fn note(&mut self, url: &Url, host: &str, headers: &HeaderMap) {
+    /// Stores the cookies of a response to a request for `url` that named `host`. Returns false if
+    /// some are ignored because there are too many.
+    pub(super) fn note(&mut self, url: &Url, host: &str, headers: &HeaderMap) -> bool {
         if !headers.contains_key(header::SET_COOKIE) {
-            return;
+            return true;
         }
-        let Some(page) = page(url, host) else { return };
+        let Some(page) = page(url, host) else { return true };
         for value in headers.get_all(header::SET_COOKIE) {
+            self.received += 1;
+            if self.received > MAX_COOKIES {
+                return false;
+            }
             let text = str::from_utf8(value.as_bytes()).unwrap_or_default();
             let Ok(cookie) = Cookie::parse(text) else { continue };
             self.set.push(cookie.name().to_owned());
@@ -32,6 +43,7 @@ impl Jar {
                 let _ = self.store.insert_raw(&cookie, &page);
             }
         }
+        true
     }
 
     /// The `Cookie` header of a request for `url` that names `host`: what the module says in
@@ -147,5 +159,24 @@ mod tests {
     fn a_configured_cookie_that_was_set_anew_is_not_sent_twice() {
         let sent = sent("http://h/", &["y=new"], Some("z=9; y=8"), "http://h/");
         assert_eq!(sent.as_deref(), Some("z=9; y=new"));
+    }
+
+    #[test]
+    fn cookies_beyond_the_limit_are_ignored() {
+        let url = Url::parse("http://h/").unwrap();
+        let cookies = |numbers: std::ops::Range<usize>| {
+            let mut headers = HeaderMap::new();
+            for number in numbers {
+                let value = HeaderValue::from_str(&format!("c{number}=1")).unwrap();
+                headers.append(header::SET_COOKIE, value);
+            }
+            headers
+        };
+        let mut jar = Jar::default();
+        assert!(jar.note(&url, "h", &cookies(0..MAX_COOKIES)));
+        assert!(!jar.note(&url, "h", &cookies(MAX_COOKIES..MAX_COOKIES + 1)));
+        assert!(!jar.note(&url, "h", &cookies(0..1)));
+        let sent = jar.header(None, &url, "h").unwrap();
+        assert_eq!(sent.split("; ").count(), MAX_COOKIES);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use http::{HeaderMap, Method, Request, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
 
 use crate::{
     diagnostics::{Failure, Reason, Stage, log::Quoted},
@@ -41,6 +41,10 @@ pub(super) struct Final {
 /// Maximum number of redirects that are followed.
 pub(super) const MAX_REDIRECTS: u32 = 10;
 
+/// Maximum length of a `Location` header in bytes. Servers accept URLs of 8 KiB; the URL is parsed and
+/// redacted several times.
+const MAX_LOCATION: usize = 32 << 10;
+
 /// Sends the first request, and follows redirects to the final response.
 pub(super) async fn follow(
     prober: &HttpProber,
@@ -65,12 +69,14 @@ pub(super) async fn follow(
         let response = exchange(context, connection, request, measurements).await?;
         requests.discard_rejected_token(&hop, response.status);
         let repeatable = !hop.with_body || requests.is_body_repeatable();
-        let Some(location) = location(&response, repeatable) else {
+        let Some(location) = location(&response, repeatable)? else {
             return Ok(Final { response, over_tls, proxy, limit_reached: false });
         };
         context.hide_secrets_of(&location);
         context.log.info("Received redirect", &[("location", &Redacted(&location))]);
-        cookies.note(&hop.url, hop.host(), &response.headers);
+        if !cookies.note(&hop.url, hop.host(), &response.headers) {
+            context.log.warn("Ignored cookies of the response, because there are too many", &[]);
+        }
         let next = next_hop(&hop, response.status, &location, pinned)?;
         measurements.redirects += 1;
         let limit_reached = measurements.redirects > MAX_REDIRECTS;
@@ -138,14 +144,21 @@ fn hide_credentials(context: &Context, headers: &HeaderMap) {
 /// Returns the location of a response, if it is a redirect that can be followed.
 ///
 /// 307 and 308 want the same body again; where it cannot be sent again, the response is final.
-fn location(response: &Response, repeatable: bool) -> Option<String> {
+fn location(response: &Response, repeatable: bool) -> Result<Option<String>, Failure> {
     match response.status.as_u16() {
         301..=303 => {}
         307 | 308 if repeatable => {}
-        _ => return None,
+        _ => return Ok(None),
     }
-    let location = response.headers.get(header::LOCATION)?.as_bytes();
-    (!location.is_empty()).then(|| readable(location))
+    let location = response.headers.get(header::LOCATION).map_or(&b""[..], HeaderValue::as_bytes);
+    if location.is_empty() {
+        return Ok(None);
+    }
+    check_length(location)?;
+    let location = readable(location);
+    // Escaped text is longer.
+    check_length(location.as_bytes())?;
+    Ok(Some(location))
 }
 
 /// Text that may be in any encoding, with what is not UTF-8 escaped as it is in a URL.
@@ -197,6 +210,18 @@ fn next_hop(
         upgrades: hop.upgrades,
         url,
     })
+}
+
+fn check_length(location: &[u8]) -> Result<(), Failure> {
+    let length = location.len();
+    if length <= MAX_LOCATION {
+        return Ok(());
+    }
+    let message = format!(
+        "the Location header has {length} bytes; redirects to URLs of more than {MAX_LOCATION} bytes \
+         are not followed"
+    );
+    Err(Failure::new(Stage::Response, Reason::InvalidRedirect, message))
 }
 
 fn refuse_other_schemes(url: &Url) -> Result<(), Failure> {
@@ -300,6 +325,15 @@ mod tests {
             let failure = refuse_other_schemes(&url).unwrap_err();
             assert_eq!(failure.reason, Reason::InvalidRedirect, "{location}");
         }
+    }
+
+    #[test]
+    fn a_redirect_to_a_very_long_url_is_refused() {
+        let mut location = vec![b'/'; MAX_LOCATION];
+        assert_eq!(check_length(&location), Ok(()));
+        location.push(b'/');
+        let failure = check_length(&location).unwrap_err();
+        assert_eq!(failure.reason, Reason::InvalidRedirect);
     }
 
     #[test]
