@@ -8,7 +8,10 @@ use std::{
 
 use futures_util::FutureExt as _;
 use log::Level;
-use tokio::{sync::oneshot, task::yield_now};
+use tokio::{
+    sync::{Semaphore, oneshot},
+    task::yield_now,
+};
 
 use crate::{
     blocking::{self, BlockingError},
@@ -16,7 +19,7 @@ use crate::{
     logging,
     memory::{MemoryBudget, ProbeMemory},
     metrics::Format,
-    net::resolve::Resolver,
+    net::{http::loop_detection::MAX_UNCHAINED, resolve::Resolver},
     probe::{self, FailureLog, History, ProbeReport, ProbeRequest, history::HistoryEntry},
     scheduling::poll_times::{self, section},
     server::{
@@ -49,6 +52,8 @@ pub struct Exporter {
     pub(super) settings: ServerSettings,
     pub(super) history: History,
     pub(super) metrics: ExporterMetrics,
+    /// Permits for requests of exporters that do not name those that led to them.
+    pub(super) unchained: Semaphore,
     config: ConfigStore,
     resolver: Arc<Resolver>,
     memory: Arc<MemoryBudget>,
@@ -88,6 +93,7 @@ impl Exporter {
             settings,
             history,
             metrics,
+            unchained: Semaphore::new(MAX_UNCHAINED),
             config,
             resolver,
             memory,

@@ -4,9 +4,10 @@
 //! so on. Each request of a probe therefore has a header with the ids of the exporters that led to
 //! it, as `CDN-Loop` (RFC 8586) has for caches.
 
-use std::{error::Error, fmt, sync::LazyLock};
+use std::sync::LazyLock;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
+use thiserror::Error;
 
 /// Name of the header.
 pub static HEADER: HeaderName = HeaderName::from_static("x-probe-exporter");
@@ -33,21 +34,37 @@ static OWN_ID: LazyLock<HeaderValue> = LazyLock::new(|| {
 #[derive(Debug, Clone)]
 pub struct ExporterChain(HeaderValue);
 
-/// The request was sent by a probe of this exporter, or by too many exporters probing each other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LoopDetected;
+/// The request belongs to a loop, or may do so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum LoopDetected {
+    /// It was sent by a probe of this exporter, or by too many exporters probing each other.
+    #[error(
+        "Loop detected: this request comes from a probe of this exporter and is not served; a target \
+         or a redirect leads to the exporter itself"
+    )]
+    Chain,
+    /// It was sent by an exporter that does not pass the header on, like many others.
+    #[error(
+        "Loop suspected: blackbox_exporter requests more than {MAX_UNCHAINED} probes at once; a \
+         target or a redirect may lead to the exporter itself"
+    )]
+    Unchained,
+}
+
+/// Maximum number of concurrent requests by exporters that do not pass the header on.
+pub const MAX_UNCHAINED: usize = 16;
 
 impl ExporterChain {
     /// Returns the chain of a probe that was requested with these values of the header.
     ///
     /// # Errors
-    /// [`LoopDetected`] if the values contain the id of this process, or too many ids.
+    /// [`LoopDetected::Chain`] if the values contain the id of this process, or too many ids.
     pub fn after(values: impl Iterator<Item: AsRef<str>>) -> Result<Self, LoopDetected> {
         let mut chain = String::new();
         for value in values {
             for id in value.as_ref().split(',').map(str::trim).filter(|id| is_id(id)) {
                 if chain.len() >= MAX_CHAIN_LENGTH || *OWN_ID == id {
-                    return Err(LoopDetected);
+                    return Err(LoopDetected::Chain);
                 }
                 chain.push_str(id);
                 chain.push_str(SEPARATOR);
@@ -73,16 +90,11 @@ impl Default for ExporterChain {
     }
 }
 
-impl fmt::Display for LoopDetected {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(
-            "Loop detected: this request comes from a probe of this exporter and is not served; \
-             a target or a redirect leads to the exporter itself",
-        )
-    }
+/// Returns whether a user agent is that of `blackbox_exporter`, which does not pass the header on.
+#[must_use]
+pub fn is_unchained(user_agent: &str) -> bool {
+    user_agent.starts_with("Blackbox Exporter/")
 }
-
-impl Error for LoopDetected {}
 
 /// Returns true for a well-formed id. Other text is not passed on to targets.
 fn is_id(text: &str) -> bool {
@@ -107,10 +119,13 @@ mod tests {
         let own = sent(&ExporterChain::default());
         assert!(is_id(&own), "{own}");
         for value in [own.clone(), format!("0123456789abcdef,{own}"), format!(" , {own} ,x")] {
-            assert_eq!(ExporterChain::after([&*value].into_iter()).err(), Some(LoopDetected));
+            assert_eq!(
+                ExporterChain::after([&*value].into_iter()).err(),
+                Some(LoopDetected::Chain)
+            );
         }
         let lines = ["0123456789abcdef", &own];
-        assert_eq!(ExporterChain::after(lines.into_iter()).err(), Some(LoopDetected));
+        assert_eq!(ExporterChain::after(lines.into_iter()).err(), Some(LoopDetected::Chain));
     }
 
     #[test]
@@ -121,7 +136,7 @@ mod tests {
         assert_eq!(sent(&after(other).unwrap()), format!("{other}, {own}"));
         let long = [other; MAX_EXPORTERS - 1].join(",");
         assert!(sent(&after(&long).unwrap()).ends_with(&own));
-        assert_eq!(after(&format!("{long},{other}")).err(), Some(LoopDetected));
+        assert_eq!(after(&format!("{long},{other}")).err(), Some(LoopDetected::Chain));
     }
 
     #[test]

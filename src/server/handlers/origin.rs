@@ -5,6 +5,8 @@ use actix_web::{
     http::header::{self, HeaderMap},
 };
 
+use tokio::sync::SemaphorePermit;
+
 use crate::{
     net::http::loop_detection::{self, ExporterChain, LoopDetected},
     server::{exporter::Exporter, external_url::ExternalUrl},
@@ -17,11 +19,30 @@ pub(super) fn exporters(
 ) -> Result<ExporterChain, LoopDetected> {
     let values = request.headers().get_all(loop_detection::HEADER.as_str());
     let values = values.map(|value| value.to_str().unwrap_or_default());
-    ExporterChain::after(values).inspect_err(|error| {
-        exporter.metrics.count_loop();
-        let client = request.peer_addr().map(|client| client.to_string());
-        log::debug!(client, path = request.path(); "{error}");
+    ExporterChain::after(values).inspect_err(|error| note(request, exporter, *error))
+}
+
+/// Returns a permit for a request of another exporter that does not say which exporters led to it.
+/// Their number is limited, because a loop through such an exporter is not recognized.
+pub(super) fn admit<'e>(
+    request: &HttpRequest,
+    exporter: &'e Exporter,
+) -> Result<Option<SemaphorePermit<'e>>, LoopDetected> {
+    let headers = request.headers();
+    if !text(headers, header::USER_AGENT.as_str()).is_some_and(loop_detection::is_unchained) {
+        return Ok(None);
+    }
+    exporter.unchained.try_acquire().map(Some).map_err(|_| {
+        let error = LoopDetected::Unchained;
+        note(request, exporter, error);
+        error
     })
+}
+
+fn note(request: &HttpRequest, exporter: &Exporter, error: LoopDetected) {
+    exporter.metrics.count_loop();
+    let client = request.peer_addr().map(|client| client.to_string());
+    log::debug!(client, path = request.path(); "{error}");
 }
 
 /// Returns true if a browser sent the request for a page of another site, by the rules of Go's

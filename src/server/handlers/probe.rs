@@ -23,8 +23,10 @@ pub(in crate::server) async fn answer(
     request: HttpRequest,
     exporter: Data<Exporter>,
 ) -> HttpResponse {
-    let exporters = match origin::exporters(&request, &exporter) {
-        Ok(exporters) => exporters,
+    let origin = origin::exporters(&request, &exporter)
+        .and_then(|exporters| Ok((exporters, origin::admit(&request, &exporter)?)));
+    let (exporters, _permit) = match origin {
+        Ok(origin) => origin,
         Err(error) => return response::error(StatusCode::LOOP_DETECTED, error),
     };
     let format = match ResponseFormat::from_query(&query::parse(&request), ResponseFormat::Metrics)

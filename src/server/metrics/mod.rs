@@ -95,8 +95,8 @@ impl ExporterMetrics {
                 &registry,
                 IntCounter::new(
                     "probe_exporter_loops_detected_total",
-                    "Number of requests to /probe and /-/reload that came from a probe of this \
-                     exporter and were refused.",
+                    "Number of requests to /probe and /-/reload that were refused because they came \
+                     from a probe of this exporter, or may be part of a loop.",
                 )?,
             )?,
             dropped_log_lines: register(

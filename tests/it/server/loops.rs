@@ -8,9 +8,16 @@ use std::sync::{
 use probe_exporter::server::ExternalUrl;
 
 use super::*;
-use crate::fixtures::{
-    http::{http, ok, redirect},
-    proxy::proxy,
+use crate::{
+    fixtures::{
+        grpc::GrpcServer,
+        http::{http, ok, redirect},
+        proxy::proxy,
+        tls::{self, leaf},
+        websocket::websocket,
+    },
+    harness::eventually,
+    web_config::{Web, tls_section},
 };
 
 /// A server on a thread of its own that redirects every request, and counts them.
@@ -113,6 +120,81 @@ async fn requests_of_a_probe_name_the_exporters_that_led_to_it() {
         let (first, own) = value.split_once(", ").unwrap();
         assert_eq!((first, own.len()), ("0123456789abcdef", 16), "{value}");
     }
+}
+
+const OVER_TLS: &str = r"
+modules:
+  http: {prober: http, timeout: 9s, http: {tls_config: {insecure_skip_verify: true}}}
+  grpc: {prober: grpc, timeout: 9s, grpc: {tls: true, tls_config: {insecure_skip_verify: true}}}
+  websocket: {prober: websocket, timeout: 9s,
+    websocket: {http_config: {tls_config: {insecure_skip_verify: true}}}}
+";
+
+/// The listener speaks HTTP/1.1 only, also if its settings and the probe say HTTP/2.
+#[test]
+fn probes_over_tls_start_no_probes() {
+    let web = Web::new();
+    web.write("web.yml", &(tls_section("") + "http_server_config: {http2: true}\n"));
+    let change = |options: &mut Options| options.web_config_file = Some(web.file());
+    let exporter = Exporter::start_with(OVER_TLS, change);
+    let own = exporter.address;
+    let path = probe_path("http", "http://127.0.0.1:1/");
+    let probe = |module: &str, target: String| {
+        let path = probe_path(module, &target);
+        web.client().get(own, &path).unwrap().metrics()
+    };
+    probe("http", format!("https://{own}{path}")).expect(&["probe_http_status_code 508"]);
+    probe("websocket", format!("wss://{own}{path}")).expect(&["probe_success 0"]);
+    probe("grpc", own.to_string()).expect(&["probe_success 0"]);
+    let metrics = web.client().get(own, "/metrics").unwrap().metrics();
+    metrics.expect(&[
+        "probe_exporter_loops_detected_total 2",
+        r#"probe_exporter_probes_total{module="http",prober="http",result="failure"} 1"#,
+    ]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_over_http2_and_for_websockets_name_the_exporter() {
+    let context = tls::server(&leaf("127.0.0.1").self_signed()).alpn(b"\x02h2").context();
+    let http2 = GrpcServer::start("127.0.0.1", Some(context)).await;
+    let websocket = websocket().close().start().await;
+    let (one, other) = (http2.address, websocket.address);
+    let probe = move || {
+        let exporter = Exporter::start(OVER_TLS);
+        exporter.probe("http", &format!("https://{one}/")).expect(&["probe_http_version 2"]);
+        exporter.probe("grpc", &one.to_string()).expect(&["probe_success 1"]);
+        exporter.probe("websocket", &format!("ws://{other}/"));
+    };
+    tokio::task::spawn_blocking(probe).await.unwrap();
+    let heard = http2.heard();
+    assert_eq!(heard.len(), 2);
+    assert!(heard.iter().all(|head| head.headers["x-probe-exporter"].len() == 16), "{heard:?}");
+    let [upgrade]: [_; 1] = websocket.heard().await.heads.try_into().unwrap();
+    assert!(upgrade.to_ascii_lowercase().contains("\r\nx-probe-exporter: "), "{upgrade}");
+}
+
+#[test]
+fn requests_of_exporters_without_the_header_are_limited() {
+    let exporter = Exporter::start(MODULES);
+    let target = Target::start();
+    let path = probe_path("silent", &target.name());
+    let agent = "User-Agent: Blackbox Exporter/0.28.0";
+    let probe = |_| {
+        let mut stream = connect(exporter.address);
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\n{agent}\r\n\r\n").unwrap();
+        stream
+    };
+    let running: Vec<_> = (0..16).map(probe).collect();
+    let in_flight = || exporter.own_metrics().value("probe_exporter_probes_in_flight").unwrap();
+    eventually("the probes run", || in_flight() >= 16.0);
+    let status = |agent| {
+        let path = probe_path("connect", &target.name());
+        exporter.request("GET", &path, &[("User-Agent", agent)]).status
+    };
+    assert_eq!(status("Blackbox Exporter/0.28.0"), 508);
+    assert_eq!(status("Prometheus/3.5.0"), 200);
+    drop(running);
+    eventually("the probes have ended", || status("Blackbox Exporter/0.28.0") == 200);
 }
 
 #[test]
