@@ -32,6 +32,12 @@ const REFUSING: &str = r"
         ip rule add to 10.3$number.0.0/24 $1
         ip -6 rule add to fd3$number::/64 $1
     done
+    ip link add full type veth peer name sink
+    ip addr add 10.4.0.1/24 dev full
+    ip link set full up
+    ip link set sink up
+    ip neigh add 10.4.0.2 lladdr 02:00:00:00:00:02 dev full
+    tc qdisc add dev full root pfifo limit 0
 ";
 
 #[test]
@@ -73,7 +79,20 @@ pub(super) fn refusing() -> Vec<Row> {
     let mut rows = routes();
     rows.extend(addresses());
     rows.extend(sources());
+    rows.extend(full_queue());
     rows
+}
+
+/// An interface whose queue takes no packet.
+fn full_queue() -> Vec<Row> {
+    let full = |what, module| {
+        let failure = (Stage::Request, Reason::OutOfResources);
+        row(what, module, "10.4.0.2", failure, "a queue or a buffer of this host is full")
+    };
+    vec![
+        full("a full queue for icmp", module("icmp", "")),
+        full("a full queue for dns", module("dns", "query_name: example")),
+    ]
 }
 
 fn routes() -> Vec<Row> {
