@@ -1,5 +1,5 @@
 //! Fixtures of the unit tests and the integration tests: certificates, TLS servers and OCSP responses,
-//! all made on the fly, and [`skip`] for tests that cannot run everywhere.
+//! all made on the fly, a [hostile server](hostile), and [`skip`] for tests that cannot run everywhere.
 
 #![forbid(unsafe_code)]
 #![expect(
@@ -15,6 +15,7 @@
     reason = "only tests use it"
 )]
 
+pub mod hostile;
 pub mod ocsp;
 mod skipping;
 pub mod tls;

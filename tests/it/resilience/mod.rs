@@ -13,6 +13,7 @@ mod http2;
 mod http3;
 mod leaks;
 mod scrapers;
+mod scripts;
 mod tcp;
 mod tls;
 mod websocket;
