@@ -129,10 +129,11 @@ fn a_client_with_many_running_requests_leaves_room_for_others() {
     let path = probe_path("silent", &target.local_addr().unwrap().to_string());
     let probe = |_| {
         let mut stream = connect_from(1, exporter.address);
-        stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").as_bytes()).unwrap();
+        // The exporter may have closed it.
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").ok();
         stream
     };
-    let probes: Vec<_> = (0..100).map(probe).collect();
+    let mut probes: Vec<_> = (0..100).map(probe).collect();
     let value = |name: &str| {
         let mut scraper = connect_from(2, exporter.address);
         scraper
@@ -143,7 +144,44 @@ fn a_client_with_many_running_requests_leaves_room_for_others() {
         Answer::parse(&bytes).metrics().value(name).unwrap()
     };
     let refused = "probe_exporter_connections_dropped_total{cause=\"client_limit\"}";
-    eventually("connections are refused", || value(refused) > 0.0);
+    eventually("connections are refused", || {
+        // Connections whose requests are not yet served were closed.
+        probes.extend((0..10).map(probe));
+        value(refused) > 0.0
+    });
     eventually("the others run", || value("probe_exporter_probes_in_flight") > 10.0);
     drop(probes);
+}
+
+#[test]
+fn several_clients_with_running_requests_leave_room_for_others() {
+    let exporter = Small::start();
+    let target = TcpListener::bind("127.0.0.1:0").unwrap();
+    let path = probe_path("silent", &target.local_addr().unwrap().to_string());
+    let mut probes = Vec::new();
+    let metrics = || {
+        let mut scraper = connect_from(99, exporter.address);
+        scraper
+            .write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            .unwrap();
+        let mut bytes = Vec::new();
+        scraper.read_to_end(&mut bytes).unwrap();
+        Answer::parse(&bytes).metrics()
+    };
+    // Before, four clients could take all connections, and the next one was never served.
+    eventually("connections of all clients are refused", || {
+        for client in 1..=8 {
+            for _ in 0..20 {
+                let mut stream = connect_from(client, exporter.address);
+                // The exporter may have closed it.
+                write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").ok();
+                probes.push(stream);
+            }
+        }
+        let metrics = metrics();
+        let value = |name| metrics.value(name).unwrap();
+        value("probe_exporter_connections_dropped_total{cause=\"client_limit\"}") > 200.0
+            && value("probe_exporter_probes_in_flight") > 40.0
+    });
+    assert!(is_served(&connect_from(9, exporter.address)), "a client without a connection");
 }

@@ -2,7 +2,8 @@
 //!
 //! Each connection needs a file descriptor, and so does each probe. If connections become too many,
 //! idle ones are closed: the oldest one of the client that has the most. A connection on which a
-//! request is being served is never closed.
+//! request is being served is never closed; instead, the more connections are busy, the fewer can one
+//! client open. A client without a connection can always open one.
 
 mod client;
 mod metrics;
@@ -98,13 +99,10 @@ impl Connections {
     pub(super) fn open(self: &Arc<Self>, address: Option<SocketAddr>) -> Option<Connection> {
         let client = ClientNetwork::of(address);
         let mut clients = self.clients();
-        let has_room = |clients: &Clients| {
-            clients.get(&client).is_none_or(|client| client.by_age.len() < self.max_per_client)
-        };
-        if !has_room(&clients) {
+        if !self.has_room(&clients, client) {
             self.close_oldest(&mut clients, client);
         }
-        if !has_room(&clients) {
+        if !self.has_room(&clients, client) {
             self.metrics.count_refused();
             return None;
         }
@@ -123,6 +121,25 @@ impl Connections {
         let idle = Arc::clone(&entry.idle);
         drop(clients);
         Some(Connection { connections: Arc::clone(self), client, idle, status })
+    }
+
+    /// Returns whether a client can open another connection: while it has fewer than three times as
+    /// many as are not busy. A single client can thus take three quarters, and several clients leave
+    /// room for the next one.
+    fn has_room(&self, clients: &Clients, client: ClientNetwork) -> bool {
+        let Some(client) = clients.get(&client) else { return true };
+        let open = client.by_age.len();
+        // Most connections are opened while there are few.
+        let all = self.open.load(Ordering::Relaxed);
+        let busy = if all > self.max / 4 { self.busy(clients) } else { all };
+        let free = self.max.saturating_sub(busy);
+        open < self.max_per_client.min(free.saturating_mul(3))
+    }
+
+    /// Number of connections on which a request is being served.
+    fn busy(&self, clients: &Clients) -> usize {
+        let idle = clients.values().map(|client| client.idle.load(Ordering::Relaxed)).sum();
+        self.open.load(Ordering::Relaxed).saturating_sub(idle)
     }
 
     /// Closes idle connections until at most `max` are open: those of the clients with the most
@@ -320,6 +337,23 @@ mod tests {
         assert!(closing(&[third]).is_empty());
         drop(other);
         assert!(is_empty(&connections), "{connections:?}");
+    }
+
+    #[test]
+    fn many_busy_clients_leave_room_for_others() {
+        let connections = connections(64);
+        let open = |last| connections.open(Some(address(last)));
+        let open_busy = |last| open(last).inspect(Connection::set_busy);
+        let fill = |last| std::iter::from_fn(|| open_busy(last)).collect();
+        let mut busy: Vec<Vec<Connection>> = (1..=4).map(fill).collect();
+        assert_eq!(busy.iter().map(Vec::len).collect::<Vec<_>>(), [48, 12, 3, 1]);
+        let mut newcomers: Vec<_> = (5..25).map(|last| open_busy(last).unwrap()).collect();
+        assert!(open(5).is_none(), "none is free");
+        // A client with less than its share gets the connection that is free first.
+        newcomers.truncate(1);
+        busy[0].truncate(40);
+        assert!(open(1).is_none());
+        assert!(open(5).is_some());
     }
 
     #[test]
