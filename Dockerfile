@@ -20,6 +20,7 @@ WORKDIR /src
 # Dependencies first, so that a change of our own code does not build them again. The packages in `crates` are needed to
 # read the workspace, and change seldom.
 COPY Cargo.toml Cargo.lock build.rs ./
+COPY .cargo .cargo
 COPY crates crates
 RUN mkdir -p benches src \
     && echo 'fn main() {}' > src/main.rs \
