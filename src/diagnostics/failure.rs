@@ -9,6 +9,7 @@ use crate::{
         log,
         reason::{Reason, Stage},
     },
+    memory::Exhausted,
     metrics::{Export, Metric, MetricSet},
 };
 
@@ -42,6 +43,13 @@ impl Failure {
     /// it.
     pub fn new(stage: Stage, reason: Reason, message: impl Into<String>) -> Self {
         Self { stage, reason, message: log::cut(&message.into()) }
+    }
+
+    /// Creates the failure of a probe that cannot hold what the peer sends. If other probes hold the
+    /// memory, the probe is refused instead.
+    #[must_use]
+    pub fn exhausted(stage: Stage, error: Exhausted) -> Self {
+        Self::new(stage, Reason::TooLarge, error.to_string())
     }
 
     /// Creates a failure of the stage [`Stage::Request`]: the request could not be made.

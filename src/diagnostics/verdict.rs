@@ -76,13 +76,11 @@ impl Verdict {
         }
     }
 
-    /// Returns the message of a failure or a refusal, to change it.
-    pub const fn message_mut(&mut self) -> Option<&mut String> {
+    /// Returns the message of a failure, to change it. That of a refusal contains no text of a peer.
+    pub const fn failure_message_mut(&mut self) -> Option<&mut String> {
         match self {
-            Self::Ok => None,
-            Self::Failed(Failure { message, .. }) | Self::Refused(Refusal { message, .. }) => {
-                Some(message)
-            }
+            Self::Failed(Failure { message, .. }) => Some(message),
+            Self::Ok | Self::Refused(_) => None,
         }
     }
 }

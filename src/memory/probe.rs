@@ -72,6 +72,18 @@ impl ProbeMemory {
         self.grow(as_u64(bytes))
     }
 
+    /// Returns the limit of the budget in bytes, if there is one.
+    #[must_use]
+    pub fn limit(&self) -> Option<u64> {
+        self.budget.limit()
+    }
+
+    /// Returns whether probes hold more than half of the budget.
+    #[must_use]
+    pub fn is_scarce(&self) -> bool {
+        self.budget.limit().is_some_and(|limit| self.budget.used() > limit / 2)
+    }
+
     /// Returns the first error, if there was one. A probe that failed after it says nothing about its
     /// target.
     #[must_use]
@@ -156,6 +168,12 @@ impl Held {
         self.memory.grow(more)?;
         self.bytes += more;
         Ok(())
+    }
+
+    /// Returns another counter of the same probe.
+    #[must_use]
+    pub fn other(&self) -> Self {
+        self.memory.hold()
     }
 
     /// Counts the memory until the probe has ended, also after this is dropped.

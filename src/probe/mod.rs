@@ -28,7 +28,8 @@ use tokio::time::Instant;
 
 use crate::{
     config::{self, with_prober},
-    diagnostics::{Failure, Reason, Verdict},
+    diagnostics::{Failure, Reason, Refusal, Verdict},
+    memory::Exhausted,
     metrics::{Description, Export, MetricSet},
     net::{
         Context, oauth2, proxy,
@@ -200,7 +201,9 @@ fn conclude(context: &Context, result: Result<(), Failure>, duration: Duration) 
     };
     let message: (_, &dyn Display) = (report::FAILURE_FIELD, &failure);
     // A bug of the exporter stays a failure.
-    let refusal = context.take_refusal().filter(|_| failure.reason != Reason::Internal);
+    let is_full = context.memory.exhausted() == Some(Exhausted::ByOthers);
+    let refusal = context.take_refusal().or_else(|| is_full.then(Refusal::body_memory));
+    let refusal = refusal.filter(|_| failure.reason != Reason::Internal);
     if let Some(refusal) = refusal {
         let cause: &dyn Display = &refusal.cause;
         context.log.warn("Probe refused", &[("cause", cause), message, duration]);

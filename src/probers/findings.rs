@@ -5,7 +5,7 @@ use tokio::time::Instant;
 
 use crate::{
     diagnostics::{Phase, Phases, Span},
-    net::tls::TlsSession,
+    net::tls::{StoredSession, TlsSession},
 };
 
 /// The results of a probe that are not metrics.
@@ -27,7 +27,7 @@ pub struct Hop {
     /// Summary of the response, for example `HTTP/1.1 200`.
     pub response: Option<String>,
     /// The TLS session, if TLS was used.
-    pub tls: Option<TlsSession>,
+    pub tls: Option<StoredSession>,
 }
 
 /// One phase of a probe with its duration and group.
@@ -47,6 +47,7 @@ impl Findings {
         tls: Option<TlsSession>,
         response: Option<String>,
     ) -> Self {
+        let tls = tls.map(StoredSession::from);
         let hop = Hop { started_at: None, url: None, response, tls };
         let mut findings = Self { hops: vec![hop], spans: Vec::new() };
         findings.add_spans("", phases);

@@ -145,12 +145,16 @@ impl Exporter {
         self.last_reload_error.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Returns the memory of a probe that begins.
+    pub(super) fn new_memory(&self) -> Arc<ProbeMemory> {
+        Arc::new(ProbeMemory::new(Arc::clone(&self.memory)))
+    }
+
     /// Runs a probe on the thread that serves the client. Returns `None` if the task panicked.
     ///
     /// The probe is a task of its own. When the client disconnects and this future is dropped, the
     /// task ends the probe and still records its report.
-    pub(super) async fn probe(self: Arc<Self>, mut request: ProbeRequest) -> Option<HistoryEntry> {
-        request.memory = Arc::new(ProbeMemory::new(Arc::clone(&self.memory)));
+    pub(super) async fn probe(self: Arc<Self>, request: ProbeRequest) -> Option<HistoryEntry> {
         // Nothing is ever sent: the channel closes when this future is dropped.
         let (client, client_gone) = oneshot::channel::<Infallible>();
         let module = &request.module;

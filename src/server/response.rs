@@ -1,17 +1,26 @@
 //! Builds responses: content type, errors, compression.
 
-use std::{cell::RefCell, fmt::Display};
+use std::{
+    cell::RefCell,
+    fmt::Display,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
 
 use actix_web::{
     HttpRequest, HttpResponse,
+    body::{BodySize, BoxBody, MessageBody},
     http::{
         StatusCode,
         header::{self, HeaderMap, HeaderName},
     },
 };
+use bytes::Bytes;
 use flate2::{Compress, CompressError, Compression, FlushCompress, Status};
 
 use crate::{
+    memory::{Held, ProbeMemory},
     scheduling::{poll_times::section, pool},
     server::content_negotiation::{self, Exposition, OpenMetrics},
 };
@@ -103,6 +112,43 @@ impl Body {
                 response.insert_header((header::CONTENT_ENCODING, "gzip")).body(bytes)
             }
         }
+    }
+}
+
+/// Counts the body of a response until it is sent, if it is not small. Returns `None` if there is no
+/// memory for it.
+pub(super) fn held(response: HttpResponse, memory: &Arc<ProbeMemory>) -> Option<HttpResponse> {
+    let BodySize::Sized(size) = response.body().size() else { return Some(response) };
+    let size = usize::try_from(size).unwrap_or(usize::MAX);
+    if size <= MIN_HELD {
+        return Some(response);
+    }
+    let mut held = memory.hold();
+    held.resize(size).ok()?;
+    Some(response.map_body(|_, body| HeldBody { body, _held: held }.boxed()))
+}
+
+/// Minimum size of a body that is counted, in bytes.
+const MIN_HELD: usize = 16 << 10;
+
+/// A body whose memory is counted.
+struct HeldBody {
+    body: BoxBody,
+    _held: Held,
+}
+
+impl MessageBody for HeldBody {
+    type Error = <BoxBody as MessageBody>::Error;
+
+    fn size(&self) -> BodySize {
+        self.body.size()
+    }
+
+    fn poll_next(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        self.body.as_pin_mut().poll_next(context)
     }
 }
 

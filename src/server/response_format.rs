@@ -12,6 +12,7 @@ use actix_web::{
 
 use crate::{
     diagnostics::{Refusal, RefusalCause, logfmt::visible},
+    memory::ProbeMemory,
     probe::{ProbeReport, Query, history::HistoryEntry},
     server::{
         content_negotiation::OpenMetrics,
@@ -90,10 +91,13 @@ impl ResponseFormat {
         request: &HttpRequest,
         exporter: &Exporter,
         entry: HistoryEntry,
+        memory: &Arc<ProbeMemory>,
     ) -> HttpResponse {
         let report = Arc::clone(&entry.report);
         let Some(refusal) = report.verdict.refusal() else {
-            return self.answer(request, exporter, entry).await;
+            let answer = self.answer(request, exporter, entry).await;
+            let held = response::held(answer, memory);
+            return held.unwrap_or_else(|| self.refused(&Refusal::body_memory()));
         };
         if self == Self::Html {
             let page = self.answer(request, exporter, entry).await;

@@ -17,6 +17,10 @@ use crate::{
     },
 };
 
+/// Size of the receive buffer of a socket while memory is scarce, in bytes. The kernel's own buffers
+/// grow to several megabytes each, which a control group counts.
+const SCARCE_BUFFER: usize = 32 << 10;
+
 /// Connects to a TCP port.
 ///
 /// Takes as long as the kernel tries; the deadline of the probe ends it earlier.
@@ -36,6 +40,9 @@ pub async fn tcp(
     // Nagle's algorithm would delay small writes and so lengthen the readings. Without the option
     // the socket still connects.
     drop(socket.set_tcp_nodelay(true));
+    if context.memory.is_scarce() {
+        drop(socket.set_recv_buffer_size(SCARCE_BUFFER));
+    }
     let waiting = context.waiting_for(|| {
         format!("SYN sent to {address}, no response (TCP handshake not completed)")
     });

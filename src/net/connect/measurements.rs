@@ -5,7 +5,7 @@ use std::{future::Future, net::SocketAddr};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::{
-    diagnostics::{Failure, Phase, Phases},
+    diagnostics::{Failure, Phase, Phases, Stage},
     metrics::{Export as _, MetricSet},
     net::{
         Context,
@@ -150,9 +150,12 @@ impl<P: ConnectPhase> ConnectionMeasurements<P> {
     {
         let stopwatch = self.phases.resume(P::TLS);
         let secured = client.handshake(context, stream, handshake, &mut self.tls).await;
+        // The report keeps the certificates of all hops.
+        let sent = self.tls.as_ref().map_or(0, TlsSession::sent_bytes);
+        let kept = context.memory.keep(sent);
         if let Some(clock) = &self.clock {
             stopwatch.stop_at(clock.lap().waiting);
         }
-        secured
+        kept.map_err(|error| Failure::exhausted(Stage::Tls, error)).and(secured)
     }
 }

@@ -4,6 +4,7 @@ use std::{error::Error, io};
 
 use crate::{
     diagnostics::{Failure, Reason, Stage, log::Quoted},
+    memory::Exhausted,
     net::http::{limits::MAX_HEAD, not_http},
 };
 
@@ -117,6 +118,13 @@ impl ExchangeError {
 impl From<ExchangeError> for Failure {
     fn from(error: ExchangeError) -> Self {
         error.failure
+    }
+}
+
+/// There is no memory for the response.
+impl From<Exhausted> for ExchangeError {
+    fn from(error: Exhausted) -> Self {
+        Self::too_large(error.to_string())
     }
 }
 

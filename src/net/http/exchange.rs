@@ -5,17 +5,22 @@ use http::{HeaderMap, HeaderValue, Request, StatusCode, Version, header};
 
 #[cfg(feature = "http3")]
 use crate::net::http::http3::Http3;
-use crate::net::http::{
-    RequestBody,
-    connection::{Connection, Protocol},
-    error::ExchangeError,
-    fields::FramedHead,
-    http1::{Head, Http1},
-    http2::Http2,
-    loop_detection::ExporterChain,
-    timing::ExchangeTiming,
-    transport::Transport,
-    version::HttpVersion,
+use crate::{
+    memory::Held,
+    net::{
+        Context,
+        http::{
+            RequestBody,
+            connection::{Connection, Protocol},
+            error::ExchangeError,
+            fields::FramedHead,
+            http1::{Head, Http1},
+            http2::Http2,
+            timing::ExchangeTiming,
+            transport::Transport,
+            version::HttpVersion,
+        },
+    },
 };
 
 /// A response whose body is still to be read.
@@ -30,6 +35,8 @@ pub(crate) struct Response {
     /// The first header line that is malformed, and was ignored.
     pub(crate) ignored_line: Option<Bytes>,
     body: Body,
+    /// The memory of the headers.
+    held: Option<Held>,
 }
 
 /// The rest of an exchange.
@@ -44,33 +51,53 @@ enum Body {
 ///
 /// Its state is on the heap, so that the future is small.
 pub(crate) fn send(
-    exporters: &ExporterChain,
+    context: &Context,
     connection: Connection,
     mut request: Request<RequestBody>,
 ) -> impl Future<Output = Result<Response, ExchangeError>> {
-    exporters.mark(request.headers_mut());
-    let exchange = Body::new(connection, request);
-    async move { exchange?.response().await }
+    context.exporters.mark(request.headers_mut());
+    let mut held = context.memory.hold();
+    let exchange = Body::new(connection, request, context.memory.hold());
+    async move {
+        let mut response = exchange?.response().await?;
+        held.resize(weight(&response.headers))?;
+        response.held = Some(held);
+        Ok(response)
+    }
 }
 
 /// Does the same, and returns the times of the exchange too.
 pub(crate) fn send_timed(
-    exporters: &ExporterChain,
+    context: &Context,
     connection: Connection,
     request: Request<RequestBody>,
 ) -> (ExchangeTiming, impl Future<Output = Result<Response, ExchangeError>>) {
-    (connection.timing(&request), send(exporters, connection, request))
+    (connection.timing(&request), send(context, connection, request))
 }
 
+/// Returns the memory of headers in bytes.
+pub(super) fn weight(headers: &HeaderMap) -> usize {
+    let texts = headers.iter().map(|(name, value)| name.as_str().len() + value.len());
+    headers.len() * HEADER + texts.sum::<usize>()
+}
+
+/// Memory of a header besides its texts in bytes.
+const HEADER: usize = 160;
+
 impl Body {
-    fn new(connection: Connection, request: Request<RequestBody>) -> Result<Self, ExchangeError> {
+    /// `held` counts what is read ahead.
+    fn new(
+        connection: Connection,
+        request: Request<RequestBody>,
+        held: Held,
+    ) -> Result<Self, ExchangeError> {
         let Connection { protocol, clock } = connection;
         Ok(match protocol {
             Protocol::Http1(stream, watch) => {
-                Self::Http1(Box::new(Http1::new(stream, clock, watch, request)))
+                Self::Http1(Box::new(Http1::new(stream, clock, watch, (request, held))))
             }
             Protocol::Http2(stream, watch) => {
-                Self::Http2(Box::new(Http2::new(stream, clock, watch, request)))
+                Self::Http2(Box::new(Http2::new(stream, clock, watch, (request, held))))
             }
             #[cfg(feature = "http3")]
             Protocol::Http3(connection, watch) => {
@@ -106,16 +133,34 @@ impl Response {
         let Head { version, status, reason: reason_phrase, headers, ignored: ignored_line } = head;
         let content_length = rest.content_length();
         let body = Body::Http1(rest);
-        Self { status, version, reason_phrase, headers, content_length, ignored_line, body }
-            .with_cache_control()
+        Self {
+            status,
+            version,
+            reason_phrase,
+            headers,
+            content_length,
+            ignored_line,
+            body,
+            held: None,
+        }
+        .with_cache_control()
     }
 
     fn framed(head: FramedHead, content_length: Option<u64>, version: Version, body: Body) -> Self {
         let FramedHead { status, mut headers, .. } = head;
         headers.remove(header::TRAILER);
         let (version, reason_phrase, ignored_line) = (version.into(), Bytes::new(), None);
-        Self { status, version, reason_phrase, headers, content_length, ignored_line, body }
-            .with_cache_control()
+        Self {
+            status,
+            version,
+            reason_phrase,
+            headers,
+            content_length,
+            ignored_line,
+            body,
+            held: None,
+        }
+        .with_cache_control()
     }
 
     /// Adds the modern form of `Pragma: no-cache`, as Go's client does.

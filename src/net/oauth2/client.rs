@@ -78,7 +78,7 @@ impl Client<'_> {
         let Reached { stream, clock, proxy } = self.connect(&hop.url).await?;
         let request = hop.request(agent, proxy.as_ref())?;
         let connection = Connection::http1(stream, clock);
-        let sent = exchange::send(&self.context.exporters, connection, request).await;
+        let sent = exchange::send(self.context, connection, request).await;
         sent.map_err(|error| error.failure("the request failed"))
     }
 

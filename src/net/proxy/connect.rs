@@ -38,7 +38,7 @@ pub(super) async fn connect(
 ) -> Result<Box<dyn Transport>, Failure> {
     let request = request(endpoint, headers, authorization)?;
     let connection = Connection::http1(stream, clock.clone());
-    let sent = exchange::send(&context.exporters, connection, request).await;
+    let sent = exchange::send(context, connection, request).await;
     let response = sent.map_err(|error| error.failure("the CONNECT request failed"))?;
     check(&response)?;
     // Bytes after the response are not part of the tunnel, because the client speaks first in it.

@@ -17,6 +17,7 @@ use tokio::{task::coop::consume_budget, time::Instant};
 
 use crate::{
     diagnostics::{Failure, Reason, Stage, humanize::count},
+    memory::Held,
     net::{
         Context,
         connect::{SocketOptions, dial},
@@ -44,6 +45,10 @@ pub struct QuicConnection {
     sends: u64,
     arrival: Option<Timestamp>,
     broken: Option<Broken>,
+    /// Number of bytes that were received, up to the window.
+    received: usize,
+    /// The memory of them.
+    held: Held,
 }
 
 /// The application protocol of a connection.
@@ -99,7 +104,8 @@ impl QuicConnection {
         let local = socket
             .local_address()
             .map_err(|error| Failure::io(Stage::Connect, "opening a UDP socket", &error))?;
-        let (engine, tls) = client.quic(request, (local, address), parameters::set_up).await?;
+        let (engine, tls) =
+            client.quic(context, request, (local, address), parameters::set_up).await?;
         Ok(Self {
             engine,
             tls,
@@ -113,6 +119,8 @@ impl QuicConnection {
             last_send_noted: false,
             sends: 0,
             arrival: None,
+            received: 0,
+            held: context.memory.hold(),
             broken: None,
         })
     }
@@ -274,6 +282,12 @@ impl QuicConnection {
         };
         self.burst += 1;
         self.note(&arrival);
+        // The peer can send no more than the window before it is read.
+        if self.received < parameters::MAX_AHEAD {
+            self.received += arrival.length;
+            let held = self.held.resize(self.received.min(parameters::MAX_AHEAD));
+            held.map_err(|error| Failure::exhausted(Stage::Response, error))?;
+        }
         // A datagram above the advertised maximum size was truncated and would be invalid.
         if !arrival.truncated {
             let datagram = self.buffer.get_mut(..arrival.length).unwrap_or_default();

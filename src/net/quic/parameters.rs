@@ -9,6 +9,9 @@ use crate::net::http::limits::READ_AHEAD;
 const MAX_SERVER_STREAM_DATA: u64 = 64 << 10;
 const MAX_SERVER_STREAMS: u64 = 8;
 
+/// Maximum number of bytes that the peer can send before they are read.
+pub(super) const MAX_AHEAD: usize = 1 << 20;
+
 /// Maximum size of a received datagram in bytes: that of Ethernet.
 pub(super) const MAX_DATAGRAM: usize = 1500;
 

@@ -10,6 +10,7 @@ use std::{
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::{
+    memory::Held,
     net::tls::{handshake_progress::HandshakeProgress, records::Records},
     scheduling::turn,
 };
@@ -21,6 +22,8 @@ pub(super) struct BufferedStream<S> {
     pub(super) received: Received,
     pub(super) records: Records,
     progress: HandshakeProgress,
+    /// The memory of what the peer sends during the handshake. It is given back when that is over.
+    held: Option<Held>,
     buffered: Vec<u8>,
     /// The number of bytes of `buffered` that were read.
     position: usize,
@@ -42,10 +45,15 @@ const MAX_BEGINNING: usize = 64;
 const BUFFER_SIZE: usize = 4096;
 
 impl<S> BufferedStream<S> {
-    pub(super) fn new(stream: S, progress: HandshakeProgress) -> Self {
+    pub(super) fn new(stream: S, progress: HandshakeProgress, held: Held) -> Self {
         let received = Received::default();
-        let records = Records::default();
-        Self { stream, received, records, progress, buffered: Vec::new(), position: 0 }
+        let (records, held) = (Records::default(), Some(held));
+        Self { stream, received, records, progress, held, buffered: Vec::new(), position: 0 }
+    }
+
+    /// Notes that the handshake is over.
+    pub(super) fn end_handshake(&mut self) {
+        self.held = None;
     }
 
     /// Copies buffered bytes to `buffer`.
@@ -61,12 +69,16 @@ impl<S> BufferedStream<S> {
         }
     }
 
-    fn note(&mut self, new: &[u8]) {
+    fn note(&mut self, new: &[u8]) -> io::Result<()> {
         let missing = MAX_BEGINNING.saturating_sub(self.received.beginning.len());
         self.received.beginning.extend(new.iter().take(missing));
         self.received.closed = new.is_empty();
         self.records.pass(new);
         self.progress.note(new.len(), &self.received.beginning);
+        match &mut self.held {
+            Some(held) => held.grow(new.len()).map_err(io::Error::other),
+            None => Ok(()),
+        }
     }
 }
 
@@ -91,13 +103,13 @@ impl<S: AsyncRead + Unpin> AsyncRead for BufferedStream<S> {
             if buffer.remaining() >= BUFFER_SIZE {
                 let before = buffer.filled().len();
                 ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
-                self.note(buffer.filled().get(before..).unwrap_or_default());
-                return Poll::Ready(Ok(()));
+                let new = buffer.filled().get(before..).unwrap_or_default();
+                return Poll::Ready(self.note(new));
             }
             let mut space = [MaybeUninit::uninit(); BUFFER_SIZE];
             let mut space = ReadBuf::uninit(&mut space);
             ready!(Pin::new(&mut self.stream).poll_read(context, &mut space))?;
-            self.note(space.filled());
+            self.note(space.filled())?;
             self.buffered.extend_from_slice(space.filled());
         }
         self.copy_buffered(buffer);
@@ -128,13 +140,17 @@ mod tests {
     use tokio::io::AsyncReadExt as _;
 
     use super::*;
-    use crate::scheduling::turn::busy_peer::{BusyPeer, assert_takes_turns};
+    use crate::{
+        memory::ProbeMemory,
+        scheduling::turn::busy_peer::{BusyPeer, assert_takes_turns},
+    };
 
     #[test]
     fn a_busy_peer_is_read_in_turns() {
         let peer = BusyPeer::new(&[], &[22, 3, 3, 0, 1, 0]);
         let reads = std::sync::Arc::clone(&peer.reads);
-        let mut stream = BufferedStream::new(peer, HandshakeProgress::default());
+        let held = std::sync::Arc::new(ProbeMemory::default()).hold();
+        let mut stream = BufferedStream::new(peer, HandshakeProgress::default(), held);
         assert_takes_turns(&reads, async { while stream.read(&mut [0; 5]).await.unwrap() > 0 {} });
     }
 }

@@ -16,6 +16,7 @@ use x509_parser::{
 };
 
 use crate::net::tls::{
+    der::Elements,
     distinguished_name,
     effort::{Effort, has_large_exponent},
     usage::Usage,
@@ -39,6 +40,8 @@ pub struct Certificate {
     pub(super) usage: Usage,
     not_before: i64,
     not_after: i64,
+    /// The memory that it takes in bytes.
+    weight: usize,
     /// The SHA-256 of the DER.
     digest: OnceLock<[u8; 32]>,
     /// The certificate as parsed by BoringSSL, if it can parse it.
@@ -66,6 +69,21 @@ pub(super) struct AlternativeNames {
     pub(super) addresses: Vec<Vec<u8>>,
     /// True if there are names of other types.
     pub(super) others: bool,
+}
+
+/// Memory that a typical certificate takes besides its DER, in bytes, as measured: BoringSSL's parsed
+/// form and the labels.
+const OVERHEAD: usize = 5000;
+
+/// Number of DER elements of a typical certificate, and the memory of each further one in bytes. A name
+/// takes three bytes of the DER or more, and several allocations when it is parsed.
+const TYPICAL_ELEMENTS: usize = 120;
+const ELEMENT: usize = 160;
+
+/// Returns the memory that a certificate with this DER takes when it is parsed, in bytes.
+pub(super) fn weight(der: &[u8]) -> usize {
+    let further = Elements(der).count_all().saturating_sub(TYPICAL_ELEMENTS);
+    der.len() + OVERHEAD + further * ELEMENT
 }
 
 impl Certificate {
@@ -98,6 +116,7 @@ impl Certificate {
             usage: Usage::of(&parsed),
             not_before: parsed.validity().not_before.timestamp(),
             not_after: parsed.validity().not_after.timestamp(),
+            weight: weight(der),
             der: der.into(),
             digest: OnceLock::new(),
             x509: OnceLock::new(),
@@ -118,6 +137,11 @@ impl Certificate {
     #[must_use]
     pub fn der(&self) -> &[u8] {
         &self.der
+    }
+
+    /// The memory that the certificate takes when it is parsed, in bytes.
+    pub(super) fn weight(&self) -> usize {
+        self.weight
     }
 
     /// The start of the validity period, in Unix time.

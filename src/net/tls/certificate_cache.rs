@@ -9,19 +9,10 @@ use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use boring::x509::X509Ref;
 
-use crate::net::tls::{certificate::Certificate, der::Elements, recent_cache::RecentCache};
+use crate::net::tls::{certificate::Certificate, recent_cache::RecentCache};
 
 /// Maximum size of one generation of the cache in bytes: about 300 certificates.
 const MAX_BYTES: usize = 2 << 20;
-
-/// Memory that a typical certificate takes besides its DER, in bytes, as measured: BoringSSL's parsed
-/// form and the labels.
-const OVERHEAD: usize = 5000;
-
-/// Number of DER elements of a typical certificate, and the memory of each further one in bytes. A name
-/// takes three bytes of the DER or more, and several allocations when it is parsed.
-const TYPICAL_ELEMENTS: usize = 120;
-const ELEMENT: usize = 160;
 
 /// Maximum length of a cached certificate in bytes. A longer one may consist of many small parts,
 /// each of which takes more memory than its bytes.
@@ -56,8 +47,7 @@ fn get_or_parse(
     // The lock is not held while parsing.
     let certificate = Arc::new(parse()?);
     if der.len() <= MAX_CERTIFICATE {
-        let further = Elements(der).count_all().saturating_sub(TYPICAL_ELEMENTS);
-        let weight = der.len() + OVERHEAD + further * ELEMENT;
+        let weight = certificate.weight();
         cache().insert(Arc::clone(&certificate.der), Arc::clone(&certificate), weight);
     }
     Some(certificate)

@@ -63,6 +63,7 @@ impl TlsClient {
     /// one.
     pub(super) fn verifier(
         &self,
+        context: &Context,
         prepared: &PreparedConfig,
         server_name: &str,
     ) -> Result<CertificateVerifier, Failure> {
@@ -86,6 +87,7 @@ impl TlsClient {
             host: host.into_owned(),
             skip_verify: self.settings.insecure_skip_verify,
             verdict: Arc::default(),
+            memory: Arc::clone(&context.memory),
         })
     }
 

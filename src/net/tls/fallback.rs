@@ -25,7 +25,7 @@ use tokio::{
 use tokio_rustls::TlsConnector;
 
 use crate::{
-    diagnostics::{Failure, attempts::Peer},
+    diagnostics::{Failure, Stage, attempts::Peer},
     net::{
         Context,
         tls::{
@@ -111,12 +111,13 @@ impl TlsClient {
         let connector = TlsConnector::from(Arc::new(config));
         let progress = HandshakeProgress::default();
         let waiting = context.waiting_for(|| progress.describe());
-        let stream = BufferedStream::new(stream, progress.clone());
+        let stream = BufferedStream::new(stream, progress.clone(), context.memory.hold());
         let mut handshake = pin!(connector.connect(name, stream));
         let done = progress.drive(&verdict, seen, |task| handshake.as_mut().poll(task)).await;
         drop(waiting);
         match done {
-            Ok(stream) => {
+            Ok(mut stream) => {
+                stream.get_mut().0.end_handshake();
                 if let Some(session) = seen {
                     complete(session, stream.get_ref().1);
                     session.log(context);
@@ -124,6 +125,9 @@ impl TlsClient {
                 Ok(TlsStream::by_fallback(stream, Arc::clone(&self.settings)))
             }
             Err(error) => {
+                if let Some(error) = context.memory.exhausted() {
+                    return Err(Failure::exhausted(Stage::Tls, error));
+                }
                 let beginning = progress.beginning();
                 Err(failure::of_fallback(&error, seen.as_ref(), &self.settings, beginning))
             }

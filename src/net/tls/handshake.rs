@@ -44,7 +44,7 @@ impl TlsClient {
         context.enter(Stage::Tls);
         *seen = None;
         let prepared = self.read(context).await?;
-        let verifier = self.verifier(&prepared, request.server_name)?;
+        let verifier = self.verifier(context, &prepared, request.server_name)?;
         let peer = context.attempts.last().map(|place| (place, verifier.host.clone()));
         if peer.as_ref().is_some_and(fallback::is_needed_by) && fallback::is_possible(self) {
             // Boxed to keep the future of every probe small.
@@ -62,12 +62,13 @@ impl TlsClient {
 
         let progress = HandshakeProgress::default();
         let waiting = context.waiting_for(|| progress.describe());
-        let stream = BufferedStream::new(stream, progress.clone());
+        let stream = BufferedStream::new(stream, progress.clone(), context.memory.hold());
         let mut handshake = pin!(SslStreamBuilder::new(ssl, stream).connect());
         let done = progress.drive(&verdict, seen, |task| handshake.as_mut().poll(task)).await;
         drop(waiting);
         match done {
-            Ok(stream) => {
+            Ok(mut stream) => {
+                stream.get_mut().end_handshake();
                 if let Some(session) = seen {
                     engine::complete(session, stream.ssl());
                     session.log(context);
@@ -75,6 +76,9 @@ impl TlsClient {
                 Ok(TlsStream::new(stream, Arc::clone(&self.settings)))
             }
             Err(error) => {
+                if let Some(error) = context.memory.exhausted() {
+                    return Err(Failure::exhausted(Stage::Tls, error));
+                }
                 if let Some(peer) = peer
                     && failure::is_engine_refusal(&error, seen.as_ref(), &self.settings)
                     && fallback::is_possible(self)

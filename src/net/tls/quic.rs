@@ -42,12 +42,13 @@ impl TlsClient {
     /// name to check.
     pub(in crate::net) async fn quic(
         &self,
+        context: &Context,
         request: Handshake<'_>,
         (local, peer): (SocketAddr, SocketAddr),
         set_up: SetUp,
     ) -> Result<(Box<quiche::Connection>, QuicTls), Failure> {
         let prepared = self.prepared().await?;
-        let verifier = self.verifier(&prepared, request.server_name)?;
+        let verifier = self.verifier(context, &prepared, request.server_name)?;
         let verdict = Arc::clone(&verifier.verdict);
         let mut connection = prepared.quic.connect(&self.settings, (local, peer), set_up)?;
         let ssl: &mut SslRef = (*connection).as_mut();

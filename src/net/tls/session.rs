@@ -122,6 +122,12 @@ impl TlsSession {
         }
     }
 
+    /// The size of the certificates that the server sent, in bytes.
+    #[must_use]
+    pub fn sent_bytes(&self) -> usize {
+        self.peer_chain.iter().map(|certificate| certificate.der().len()).sum()
+    }
+
     /// Returns whether the handshake is complete. Upstream exports nothing otherwise.
     #[must_use]
     pub fn is_complete(&self) -> bool {

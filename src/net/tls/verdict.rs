@@ -5,7 +5,10 @@ use std::{
     task::{Context, Waker},
 };
 
-use crate::net::tls::{session::TlsSession, verify_result::VerifyResult};
+use crate::{
+    memory::Held,
+    net::tls::{session::TlsSession, verify_result::VerifyResult},
+};
 
 /// The result of a verification, for the engine and for the probe.
 #[derive(Debug, Default)]
@@ -15,6 +18,8 @@ pub(super) struct Verdict(Mutex<State>);
 struct State {
     progress: Progress,
     session: Option<TlsSession>,
+    /// The memory of the certificates.
+    held: Option<Held>,
 }
 
 /// The progress of a verification.
@@ -42,6 +47,11 @@ impl Verdict {
     /// Sets the session that the probe reports.
     pub(super) fn set_session(&self, session: TlsSession) {
         self.state().session = Some(session);
+    }
+
+    /// Sets the counter of the memory that the certificates take until the connection is closed.
+    pub(super) fn set_held(&self, held: Held) {
+        self.state().held = Some(held);
     }
 
     /// Takes the session once the certificates are verified.

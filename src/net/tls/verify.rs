@@ -13,8 +13,9 @@ use boring::{
 };
 
 use crate::{
+    memory::ProbeMemory,
     net::tls::{
-        certificate::Certificate,
+        certificate::{self, Certificate},
         certificate_cache,
         chain_search::{self, Found, Rejection},
         effort::{self, Effort},
@@ -37,6 +38,8 @@ pub(super) struct CertificateVerifier {
     pub(super) skip_verify: bool,
     /// The result, set when the server has sent its certificates.
     pub(super) verdict: Arc<Verdict>,
+    /// Counts the memory of the certificates.
+    pub(super) memory: Arc<ProbeMemory>,
 }
 
 /// Maximum number of certificates that are verified on the thread of the probe, and of their bytes.
@@ -76,15 +79,34 @@ impl CertificateVerifier {
             }
             sent.push(certificate);
         }
+        let weights = sent.iter().flatten().map(|certificate| certificate.weight());
+        if let Err(error) = self.hold(weights.sum()) {
+            return Some(Err(error));
+        }
         let effort = Effort::new(effort::INLINE);
         let result = self.verify_sent(sent.into_iter(), ssl.ocsp_status(), &effort);
         if effort.is_exhausted() { self.verdict.take_session().and(None) } else { Some(result) }
+    }
+
+    /// Counts the memory of the parsed certificates, until the connection is closed.
+    fn hold(&self, bytes: usize) -> Result<(), VerifyResult> {
+        let mut held = self.memory.hold();
+        held.resize(bytes).map_err(|error| {
+            self.verdict.set_session(session(Vec::new(), invalid(error.to_string())));
+            VerifyResult::Invalid
+        })?;
+        self.verdict.set_held(held);
+        Ok(())
     }
 
     /// Starts the verification on another thread.
     fn verify_elsewhere(&self, ssl: &SslRef) -> Result<(), SslVerifyError> {
         let sent: Vec<X509> =
             ssl.peer_cert_chain().into_iter().flatten().map(X509Ref::to_owned).collect();
+        let ders = sent.iter().filter_map(|certificate| certificate.to_der().ok());
+        if self.hold(ders.map(|der| certificate::weight(&der)).sum()).is_err() {
+            return Err(SslVerifyError::Invalid(SslAlert::INTERNAL_ERROR));
+        }
         let ocsp_response = ssl.ocsp_status().map(<[u8]>::to_vec);
         let verifier = self.clone();
         self.verdict.begin();

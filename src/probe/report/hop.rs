@@ -57,7 +57,6 @@ pub(in crate::probe) fn hops(
         .into_iter()
         .map(|Hop { started_at, url, response, tls }| {
             let start = started_at.map(since).unwrap_or_default();
-            let tls = tls.map(StoredSession::from);
             HopReport { url, address: None, start, response, tls, phases: Vec::new() }
         })
         .collect();

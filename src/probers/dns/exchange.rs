@@ -32,6 +32,9 @@ const MAX_DATAGRAM: usize = 512;
 /// Maximum size of a message that is parsed on the thread of the probe, in bytes.
 const MAX_INLINE: usize = 4 << 10;
 
+/// Maximum memory of a message in proportion to its size.
+const MAX_EXPANSION: usize = 80;
+
 /// An encoded query with its server.
 pub(super) struct Query<'q> {
     pub(super) identifier: u16,
@@ -157,6 +160,9 @@ impl Query<'_> {
             return Err(self.invalid_response(Reason::Protocol, what));
         }
         // The text of a compressed message may be 60 times as long.
+        let held = if octets.len() > MAX_INLINE { MAX_EXPANSION * octets.len() } else { 0 };
+        let held = context.memory.keep(held);
+        held.map_err(|error| Failure::exhausted(Stage::Response, error))?;
         let parsed = if octets.len() <= MAX_INLINE {
             Message::parse(&octets)
         } else {

@@ -116,7 +116,7 @@ impl GrpcProber {
         let requesting = phases.stopwatch(GrpcPhase::Request);
         let connection = Connection::http2(stream, clock.clone());
         let request = request(self, authority)?;
-        let (timing, sending) = exchange::send_timed(&context.exporters, connection, request);
+        let (timing, sending) = exchange::send_timed(context, connection, request);
         let _waiting = context.waiting_for(|| timing.describe_wait_for_response());
         let result = call::call(sending).await;
         let response_time = timing.response_time().filter(|_| result.is_ok());

@@ -1,12 +1,13 @@
 //! The body of the final response: decompressed, counted, and kept as far as a check needs it.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use bytes::{Buf, Bytes};
 use tokio::time::Instant;
 
 use crate::{
     diagnostics::{Failure, Reason, Stage},
+    memory::{Exhausted, Held, ProbeMemory},
     probers::{
         http::{
             buffers,
@@ -28,6 +29,8 @@ pub(super) struct Collector {
     /// The length of a body that is read directly into its buffer.
     direct: Option<usize>,
     tally: Tally,
+    /// The memory of the decoder.
+    decoder_memory: Held,
 }
 
 /// The decompressed body so far.
@@ -36,7 +39,14 @@ struct Tally {
     length: u64,
     /// Number of the next bytes that are not counted.
     skipped: usize,
-    kept: Option<Vec<u8>>,
+    kept: Option<Body>,
+}
+
+/// A body that is kept for a check.
+#[derive(Debug)]
+pub(super) struct Body {
+    pub(super) bytes: Vec<u8>,
+    held: Held,
 }
 
 /// Maximum size of a body.
@@ -56,6 +66,8 @@ pub(super) enum BodyError {
     TimedOut,
     /// It is longer than this.
     TooLarge(Limit),
+    /// There is no memory for it.
+    NoMemory(Exhausted),
     /// The decompressor could not run.
     NotDone(Reason),
 }
@@ -90,8 +102,13 @@ const GZIP_READ_AHEAD: usize = 4096;
 
 impl Collector {
     /// Creates the collector of a body with the length `announced`, if it is known. With `keep`, the
-    /// body is kept for a check.
-    pub(super) fn new(prober: &HttpProber, keep: bool, announced: Option<u64>) -> Self {
+    /// body is kept for a check. Its memory counts towards `memory`.
+    pub(super) fn new(
+        prober: &HttpProber,
+        keep: bool,
+        announced: Option<u64>,
+        memory: &Arc<ProbeMemory>,
+    ) -> Self {
         let decoder = prober.compression.and_then(Decoder::new);
         let (bytes, configured) = match prober.body_size_limit.limit() {
             Some(bytes) => (bytes, true),
@@ -103,9 +120,10 @@ impl Collector {
         let expected = announced.filter(|_| decoder.is_none()).map(|length| length.min(bytes));
         let direct = expected.filter(|_| keep && announced == expected);
         let direct = direct.and_then(|length| usize::try_from(length).ok());
-        let kept = keep.then(|| buffers::take(expected));
+        let kept = keep.then(|| Body { bytes: buffers::take(expected), held: memory.hold() });
         let tally = Tally { limit, length: 0, skipped: 0, kept };
-        Self { decoder, bad_start: false, is_long: false, direct, tally }
+        let decoder_memory = memory.hold();
+        Self { decoder, bad_start: false, is_long: false, direct, tally, decoder_memory }
     }
 
     /// Returns the number of bytes so far, after decompression.
@@ -121,11 +139,13 @@ impl Collector {
     /// Returns the buffer of a body that is read directly, with room for the next read.
     ///
     /// Bytes that are read into it are [noted](Self::note_direct) afterwards.
-    pub(super) fn direct_buffer(&mut self) -> Option<&mut Vec<u8>> {
-        let (length, buffer) = (self.direct?, self.tally.kept.as_mut()?);
-        let left = length.saturating_sub(buffer.len());
-        buffers::grow(buffer, left.min(MAX_DIRECT_READ), left);
-        Some(buffer)
+    pub(super) fn direct_buffer(&mut self) -> Result<Option<&mut Vec<u8>>, BodyError> {
+        let (Some(length), Some(body)) = (self.direct, self.tally.kept.as_mut()) else {
+            return Ok(None);
+        };
+        let left = length.saturating_sub(body.bytes.len());
+        body.grow(left.min(MAX_DIRECT_READ), left)?;
+        Ok(Some(&mut body.bytes))
     }
 
     /// Notes that so many bytes were read into the buffer of the body.
@@ -150,15 +170,21 @@ impl Collector {
             return self.fed(piece, fed, is_long);
         }
         let limit = self.tally.limit;
-        let length = self.tally.length;
+        let (length, memory) = (self.tally.length, self.decoder_memory.other());
         let work = pool::run(move || {
             let fed = self.decode(&mut piece, MAX_AT_ONCE, deadline);
             self.fed(piece, fed, true)
         });
         work.await.unwrap_or_else(|error| {
             let tally = Tally { limit, length, skipped: 0, kept: None };
-            let lost =
-                Self { decoder: None, bad_start: false, is_long: false, direct: None, tally };
+            let lost = Self {
+                decoder: None,
+                bad_start: false,
+                is_long: false,
+                direct: None,
+                tally,
+                decoder_memory: memory,
+            };
             (lost, Err(BodyError::NotDone(reason_of(&error))))
         })
     }
@@ -175,7 +201,7 @@ impl Collector {
     }
 
     /// Ends the body. Returns what was kept of it, if it is complete.
-    pub(super) fn finish(self) -> Result<Option<Vec<u8>>, BodyError> {
+    pub(super) fn finish(self) -> Result<Option<Body>, BodyError> {
         if self.bad_start {
             return Err(BodyError::Decode(DecodeError::BadStart));
         }
@@ -201,6 +227,7 @@ impl Collector {
         loop {
             let step = decoder.step(piece, &mut output);
             piece.advance(step.consumed);
+            self.decoder_memory.resize(decoder.memory()).map_err(BodyError::NoMemory)?;
             self.tally.take_in(output.get(..step.produced).unwrap_or_default())?;
             match step.error {
                 None => {}
@@ -235,12 +262,26 @@ impl Tally {
         let fitting = bytes.get(..room.min(bytes.len())).unwrap_or_default();
         self.length += u64::try_from(fitting.len()).unwrap_or_default();
         if let Some(kept) = &mut self.kept {
-            buffers::grow(kept, fitting.len(), room);
-            kept.extend_from_slice(fitting);
+            kept.grow(fitting.len(), room)?;
+            kept.bytes.extend_from_slice(fitting);
         }
         if fitting.len() < bytes.len() {
             return Err(BodyError::TooLarge(self.limit));
         }
+        Ok(())
+    }
+}
+
+impl Body {
+    /// Returns a body without content.
+    pub(super) fn empty(memory: &Arc<ProbeMemory>) -> Self {
+        Self { bytes: Vec::new(), held: memory.hold() }
+    }
+
+    /// Makes room for `more` bytes, of which at most `max` follow.
+    fn grow(&mut self, more: usize, max: usize) -> Result<(), BodyError> {
+        self.held.resize(self.bytes.len() + more).map_err(BodyError::NoMemory)?;
+        buffers::grow(&mut self.bytes, more, max);
         Ok(())
     }
 }
@@ -261,6 +302,7 @@ impl From<BodyError> for Failure {
             BodyError::TimedOut => {
                 (Reason::Timeout, "the deadline passed while decompressing the body".to_owned())
             }
+            BodyError::NoMemory(error) => return Self::exhausted(Stage::Response, error),
             BodyError::NotDone(Reason::OutOfResources) => {
                 let message = "the exporter cannot start a thread to decompress the body; raise its \
                                limit (TasksMax=, pids.max, ulimit -u)";
@@ -307,7 +349,7 @@ mod tests {
     ) -> (u64, Result<Option<Vec<u8>>, BodyError>) {
         let prober: HttpProber = serde_json::from_value(section).unwrap();
         let deadline = Instant::now() + Duration::from_mins(10);
-        let mut collector = Collector::new(&prober, keep, None);
+        let mut collector = Collector::new(&prober, keep, None, &Arc::default());
         for piece in pieces {
             let mut rest = Some(piece.clone());
             while let Some(piece) = rest {
@@ -319,7 +361,8 @@ mod tests {
                 };
             }
         }
-        (collector.length(), collector.finish())
+        let length = collector.length();
+        (length, collector.finish().map(|body| body.map(|body| body.bytes)))
     }
 
     #[tokio::test]
@@ -384,7 +427,7 @@ mod tests {
     async fn decompression_ends_at_the_deadline() {
         let prober: HttpProber = serde_json::from_value(json!({"compression": "gzip"})).unwrap();
         let bomb = gzip(&vec![0; 1 << 20]);
-        let collector = Collector::new(&prober, false, None);
+        let collector = Collector::new(&prober, false, None, &Arc::default());
         let (collector, fed) = collector.feed(bomb, Instant::now()).await;
         assert_eq!(fed, Err(BodyError::TimedOut));
         assert!(collector.length() < 1 << 20);

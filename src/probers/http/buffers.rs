@@ -8,8 +8,9 @@ use std::cell::RefCell;
 /// Capacities of the buffers that are kept, in bytes.
 const KEPT_SIZES: std::ops::RangeInclusive<usize> = 64 << 10..=2 << 20;
 
-/// Maximum number of bytes that are kept on each thread.
-const MAX_KEPT: usize = 4 << 20;
+/// Maximum number of bytes that are kept on each thread: a small part of the memory for bodies.
+const MAX_KEPT: usize = 16 << 20;
+const MAX_KEPT_PART: usize = 16;
 
 /// Maximum number of bytes that are reserved because a peer announced them. The buffer grows beyond.
 const MAX_AHEAD: u64 = 4 << 20;
@@ -49,12 +50,15 @@ const LONG: usize = 4 << 20;
 /// Maximum number of bytes that are reserved for a long body at once.
 const MAX_AT_ONCE: usize = 64 << 20;
 
-/// Keeps a buffer for a later body, if its capacity is within [`KEPT_SIZES`].
-pub(super) fn give_back(mut buffer: Vec<u8>) {
+/// Keeps a buffer for a later body, if its capacity is within [`KEPT_SIZES`]. `limit` is that of the
+/// memory for bodies, if there is one.
+pub(super) fn give_back(mut buffer: Vec<u8>, limit: Option<u64>) {
+    let limit = limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX);
+    let max_kept = MAX_KEPT.min(limit / MAX_KEPT_PART);
     if KEPT_SIZES.contains(&buffer.capacity()) {
         SPARE.with_borrow_mut(|spare| {
             let kept: usize = spare.iter().map(Vec::capacity).sum();
-            if kept + buffer.capacity() <= MAX_KEPT {
+            if kept + buffer.capacity() <= max_kept {
                 buffer.clear();
                 spare.push(buffer);
             }
@@ -71,7 +75,7 @@ mod tests {
         let mut buffer = take(Some(1 << 20));
         buffer.extend_from_slice(b"secret");
         let address = buffer.as_ptr();
-        give_back(buffer);
+        give_back(buffer, None);
         assert_eq!(take(Some(10)).capacity(), 10);
         let again = take(None);
         assert!(again.is_empty());
@@ -82,7 +86,7 @@ mod tests {
     #[test]
     fn what_is_kept_is_bounded() {
         for size in [100, 1 << 20, 2 << 20, 2 << 20, 8 << 20, 1 << 20] {
-            give_back(Vec::with_capacity(size));
+            give_back(Vec::with_capacity(size), Some(64 << 20));
         }
         let kept: Vec<_> = (0..4).map(|_| take(None).capacity()).collect();
         assert_eq!(kept, [1 << 20, 2 << 20, 1 << 20, 0]);

@@ -1,9 +1,17 @@
 //! Decompression of a body piece by piece. The caller bounds the output of each step; its input is
 //! bounded here, since much input may have little output.
 
-use std::fmt;
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
-use brotli_decompressor::{BrotliDecompressStream, BrotliResult, BrotliState, StandardAlloc};
+use brotli_decompressor::{
+    Allocator, BrotliDecompressStream, BrotliResult, BrotliState, SliceWrapper as _, StandardAlloc,
+};
 use flate2::{Decompress, FlushDecompress, Status};
 
 use crate::probers::http::compression::Compression;
@@ -13,7 +21,7 @@ pub(super) enum Decoder {
     Gzip(Gzip),
     /// Raw deflate (RFC 1951), as upstream reads `deflate`; a zlib wrapper is an error.
     Deflate(Box<Decompress>),
-    Brotli(Box<BrotliState<StandardAlloc, StandardAlloc, StandardAlloc>>),
+    Brotli(Box<Brotli>),
     /// The compressed data is complete, and what follows is ignored.
     Done,
 }
@@ -25,6 +33,20 @@ pub(super) struct Gzip {
     position: usize,
     /// True if a member came to its end.
     complete: bool,
+}
+
+/// A brotli stream (RFC 7932). Its window and its tables can have many megabytes.
+pub(super) struct Brotli {
+    state: BrotliState<CountingAlloc, StandardAlloc, CountingAlloc>,
+    /// The memory of window and tables in bytes.
+    allocated: Arc<AtomicUsize>,
+}
+
+/// An allocator that counts the allocated bytes.
+#[derive(Default)]
+pub(super) struct CountingAlloc {
+    allocated: Arc<AtomicUsize>,
+    inner: StandardAlloc,
 }
 
 /// The reason why a body cannot be decompressed.
@@ -64,6 +86,12 @@ const MAX_INPUT: usize = 4 << 10;
 /// The same for brotli, whose tables are larger.
 const MAX_BROTLI_INPUT: usize = 2 << 10;
 
+/// Memory of a decompressor of gzip or deflate in bytes, with its window and buffers.
+const ZLIB_MEMORY: usize = 80 << 10;
+
+/// Memory of a decompressor of brotli in bytes, without its window and tables.
+const BROTLI_MEMORY: usize = 8 << 10;
+
 /// The largest window of zlib, in bits.
 const WINDOW_BITS: u8 = 15;
 
@@ -80,11 +108,7 @@ impl Decoder {
             Compression::Identity => None,
             Compression::Gzip => Some(Self::Gzip(Gzip::new())),
             Compression::Deflate => Some(Self::Deflate(Box::new(Decompress::new(false)))),
-            Compression::Brotli => Some(Self::Brotli(Box::new(BrotliState::new_strict(
-                StandardAlloc::default(),
-                StandardAlloc::default(),
-                StandardAlloc::default(),
-            )))),
+            Compression::Brotli => Some(Self::Brotli(Box::default())),
         }
     }
 
@@ -93,13 +117,22 @@ impl Decoder {
         let (step, done) = match self {
             Self::Gzip(gzip) => return gzip.step(input, output),
             Self::Deflate(inflate) => inflate_step(inflate, input, output),
-            Self::Brotli(state) => brotli_step(state, input, output),
+            Self::Brotli(brotli) => brotli.step(input, output),
             Self::Done => return Step { consumed: input.len(), ..Step::default() },
         };
         if done {
             *self = Self::Done;
         }
         step
+    }
+
+    /// Returns the memory that the decompressor takes in bytes.
+    pub(super) fn memory(&self) -> usize {
+        match self {
+            Self::Gzip(_) | Self::Deflate(_) => ZLIB_MEMORY,
+            Self::Brotli(brotli) => brotli.memory(),
+            Self::Done => 0,
+        }
     }
 
     /// Returns whether nothing that follows is looked at.
@@ -154,31 +187,58 @@ fn inflate_step(inflate: &mut Decompress, input: &[u8], output: &mut [u8]) -> (S
     (step, matches!(status, Ok(Status::StreamEnd)))
 }
 
-/// Returns also whether the data has ended.
-fn brotli_step(
-    state: &mut BrotliState<StandardAlloc, StandardAlloc, StandardAlloc>,
-    input: &[u8],
-    output: &mut [u8],
-) -> (Step, bool) {
-    let piece = input.get(..MAX_BROTLI_INPUT).unwrap_or(input);
-    let (mut input_left, mut output_left) = (piece.len(), output.len());
-    let mut step = Step::default();
-    let result = BrotliDecompressStream(
-        &mut input_left,
-        &mut step.consumed,
-        piece,
-        &mut output_left,
-        &mut step.produced,
-        output,
-        &mut 0,
-        state,
-    );
-    let done = matches!(result, BrotliResult::ResultSuccess);
-    // As upstream's decoder does it: nothing may follow.
-    if matches!(result, BrotliResult::ResultFailure) || done && step.consumed < input.len() {
-        step.error = Some(DecodeError::Corrupt);
+impl<T: Clone + Default> Allocator<T> for CountingAlloc {
+    type AllocatedMemory = <StandardAlloc as Allocator<T>>::AllocatedMemory;
+
+    fn alloc_cell(&mut self, length: usize) -> Self::AllocatedMemory {
+        self.allocated.fetch_add(length * size_of::<T>(), Ordering::Relaxed);
+        self.inner.alloc_cell(length)
     }
-    (step, done)
+
+    fn free_cell(&mut self, memory: Self::AllocatedMemory) {
+        let bytes = size_of_val(memory.slice());
+        self.allocated.fetch_sub(bytes, Ordering::Relaxed);
+        self.inner.free_cell(memory);
+    }
+}
+
+impl Default for Brotli {
+    fn default() -> Self {
+        let allocated = Arc::default();
+        let alloc =
+            || CountingAlloc { allocated: Arc::clone(&allocated), inner: StandardAlloc::default() };
+        let state = BrotliState::new_strict(alloc(), StandardAlloc::default(), alloc());
+        Self { state, allocated }
+    }
+}
+
+impl Brotli {
+    fn memory(&self) -> usize {
+        BROTLI_MEMORY + self.allocated.load(Ordering::Relaxed)
+    }
+
+    /// Returns also whether the data has ended.
+    fn step(&mut self, input: &[u8], output: &mut [u8]) -> (Step, bool) {
+        let piece = input.get(..MAX_BROTLI_INPUT).unwrap_or(input);
+        let (mut input_left, mut output_left) = (piece.len(), output.len());
+        let mut step = Step::default();
+        let result = BrotliDecompressStream(
+            &mut input_left,
+            &mut step.consumed,
+            piece,
+            &mut output_left,
+            &mut step.produced,
+            output,
+            &mut 0,
+            &mut self.state,
+        );
+        let done = matches!(result, BrotliResult::ResultSuccess);
+        // As upstream's decoder does it: nothing may follow.
+        if matches!(result, BrotliResult::ResultFailure) || done && step.consumed < input.len() {
+            step.error = Some(DecodeError::Corrupt);
+        }
+        (step, done)
+    }
 }
 
 #[cfg(test)]

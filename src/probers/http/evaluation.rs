@@ -19,7 +19,7 @@ use crate::{
     probers::{
         MAX_INLINE,
         http::{
-            body::{BodyError, Collector},
+            body::{Body, BodyError, Collector},
             buffers, checks,
             header_matcher::HeaderMatcher,
             measurements::{CheckState, HttpMeasurements},
@@ -29,6 +29,7 @@ use crate::{
         is_quick, run_blocking,
     },
     scheduling::poll_times::section,
+    settings::cel,
 };
 
 /// Reads the body of the final response, and makes all checks.
@@ -100,9 +101,9 @@ async fn evaluate_body(
         && (is_small || response.content_length.is_none())
         && prober.compression.is_none();
     let keep = wants_patterns || wants_json || adds_patterns || may_require_tls;
-    let collector = Collector::new(prober, keep, response.content_length);
+    let collector = Collector::new(prober, keep, response.content_length, &context.memory);
     let body = match read(context, response, collector, measurements).await {
-        Ok(body) => Arc::new(body.unwrap_or_default()),
+        Ok(body) => Arc::new(body.unwrap_or_else(|| Body::empty(&context.memory))),
         Err(problem) => {
             if matches!(problem, ReadError::Content(error) if error.is_bad_start()) {
                 (measurements.patterns, measurements.json) = before;
@@ -112,13 +113,13 @@ async fn evaluate_body(
         }
     };
     context.enter(Stage::Check);
-    if may_require_tls && requires_tls(&body) {
+    if may_require_tls && requires_tls(&body.bytes) {
         outcome.add("according to the server, this port uses TLS; probe it with https://");
     }
     if wants_patterns && outcome.take_or_fail(match_patterns(prober, context, &body).await) {
         measurements.patterns = CheckState::Passed;
     }
-    if adds_patterns && body.len() <= MAX_INLINE {
+    if adds_patterns && body.bytes.len() <= MAX_INLINE {
         outcome.take_or_fail(match_patterns(prober, context, &body).await);
     }
     if wants_json && outcome.is_good() {
@@ -128,7 +129,7 @@ async fn evaluate_body(
         }
     }
     if let Some(body) = Arc::into_inner(body) {
-        buffers::give_back(body);
+        buffers::give_back(body.bytes, context.memory.limit());
     }
 }
 
@@ -153,11 +154,11 @@ async fn read(
     response: &mut Response,
     mut collector: Collector,
     measurements: &mut HttpMeasurements,
-) -> Result<Option<Vec<u8>>, ReadError> {
+) -> Result<Option<Body>, ReadError> {
     context.enter(Stage::Response);
     let mut reading = Reading { context, announced: response.content_length, received: 0 };
     while !collector.is_complete() {
-        if let Some(buffer) = collector.direct_buffer() {
+        if let Some(buffer) = collector.direct_buffer().map_err(ReadError::Content)? {
             let read = response.read_into(buffer).await;
             let length = read.map_err(|error| incomplete(error, measurements))?;
             if length == 0 {
@@ -227,26 +228,32 @@ async fn match_headers(prober: &HttpProber, headers: &HeaderMap) -> Result<Vec<C
 async fn match_patterns(
     prober: &HttpProber,
     context: &Context,
-    body: &Arc<Vec<u8>>,
+    body: &Arc<Body>,
 ) -> Result<Vec<Check>, Failure> {
     let _waiting = context.waiting_for(|| {
-        let length = u64::try_from(body.len()).unwrap_or_default();
+        let length = u64::try_from(body.bytes.len()).unwrap_or_default();
         format!("matching the patterns against a body of {}", count(length, "byte"))
     });
     let unwanted = &prober.fail_if_body_matches_regexp;
     let wanted = &prober.fail_if_body_not_matches_regexp;
-    if is_quick(unwanted.iter().chain(wanted).map(|pattern| &**pattern), body.len()) {
-        return Ok(section("patterns of the body", || checks::body(unwanted, wanted, body)));
+    if is_quick(unwanted.iter().chain(wanted).map(|pattern| &**pattern), body.bytes.len()) {
+        return Ok(section("patterns of the body", || checks::body(unwanted, wanted, &body.bytes)));
     }
     let (unwanted, wanted, body) = (unwanted.clone(), wanted.clone(), Arc::clone(body));
-    run_blocking(move || Ok(checks::body(&unwanted, &wanted, &body))).await
+    run_blocking(move || {
+        let checks = checks::body(&unwanted, &wanted, &body.bytes);
+        // Before the probe goes on, so that it can keep the buffer.
+        drop(body);
+        Ok(checks)
+    })
+    .await
 }
 
 /// Evaluates the CEL expressions, which may take long over the smallest body.
 async fn match_json(
     prober: &HttpProber,
     context: &Context,
-    body: &Arc<Vec<u8>>,
+    body: &Arc<Body>,
 ) -> Result<Vec<Check>, Failure> {
     let _waiting =
         context.waiting_for(|| "evaluating the CEL expressions over the body".to_owned());
@@ -254,9 +261,13 @@ async fn match_json(
     let wanted = prober.fail_if_body_json_not_matches_cel.clone();
     let body = Arc::clone(body);
     let deadline = context.deadline.into_std();
-    let made =
-        run_blocking(move || Ok(checks::json(unwanted.as_ref(), wanted.as_ref(), &body, deadline)))
-            .await;
+    let mut held = context.memory.hold();
+    let made = run_blocking(move || {
+        let held = held.resize(cel::memory_for(&body.bytes));
+        held.map_err(|error| Failure::exhausted(Stage::Check, error))?;
+        Ok(checks::json(unwanted.as_ref(), wanted.as_ref(), &body.bytes, deadline))
+    })
+    .await;
     if Instant::now() >= context.deadline {
         // A cancelled evaluation says nothing about the body; the probe ends at its deadline now.
         return pending().await;

@@ -13,6 +13,7 @@ use crate::{
         http::{exchange::Response, timing::ExchangeTiming, version::HttpVersion},
         oauth2::OAuth2Phase,
         proxy::ProxyPhase,
+        tls::StoredSession,
     },
     probers::{
         Findings, Hop, Measurements,
@@ -143,7 +144,7 @@ impl HttpMeasurements {
         self.settle_hop();
         let tls = self.connection.tls.take();
         if let Some(hop) = self.hops.last_mut() {
-            hop.tls = tls;
+            hop.tls = tls.map(StoredSession::from);
         }
         self.connection.phases.begin(HttpPhase::Resolve);
     }
@@ -168,7 +169,7 @@ impl Measurements for HttpMeasurements {
 
     fn findings(&mut self) -> Findings {
         if let Some(last) = self.hops.last_mut() {
-            last.tls = self.connection.tls.take();
+            last.tls = self.connection.tls.take().map(StoredSession::from);
         }
         let mut findings = Findings { hops: std::mem::take(&mut self.hops), spans: Vec::new() };
         findings.add_spans("", &self.connection.phases);

@@ -45,6 +45,12 @@ pub(super) const MAX_REDIRECTS: u32 = 10;
 /// redacted several times.
 const MAX_LOCATION: usize = 32 << 10;
 
+/// Number of copies of the URL of a redirect: in parts, as a `Referer` and in the next request.
+const URL_COPIES: usize = 4;
+
+/// Number of copies of a cookie: its parts, its name, the secrets, and the header of the next request.
+const COOKIE_COPIES: usize = 4;
+
 /// Sends the first request, and follows redirects to the final response.
 pub(super) async fn follow(
     prober: &HttpProber,
@@ -77,6 +83,10 @@ pub(super) async fn follow(
         if !cookies.note(&hop.url, hop.host(), &response.headers) {
             context.log.warn("Ignored cookies of the response, because there are too many", &[]);
         }
+        let cookies_size: usize =
+            response.headers.get_all(header::SET_COOKIE).iter().map(HeaderValue::len).sum();
+        let kept = context.memory.keep(URL_COPIES * location.len() + COOKIE_COPIES * cookies_size);
+        kept.map_err(|error| Failure::exhausted(Stage::Response, error))?;
         let next = next_hop(&hop, response.status, &location, pinned)?;
         measurements.redirects += 1;
         let limit_reached = measurements.redirects > MAX_REDIRECTS;
@@ -97,7 +107,7 @@ pub(super) fn exchange(
     request: Request<RequestBody>,
     measurements: &mut HttpMeasurements,
 ) -> impl Future<Output = Result<Response, Failure>> {
-    let (timing, sending) = exchange::send_timed(&context.exporters, connection, request);
+    let (timing, sending) = exchange::send_timed(context, connection, request);
     measurements.begin_exchange(timing);
     respond(context, sending, measurements)
 }

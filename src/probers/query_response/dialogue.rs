@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     diagnostics::{Check, Failure, Reason, Stage, log::Excerpt},
+    memory::Held,
     net::Context,
     probers::{is_quick, run_blocking},
     scheduling::{poll_times::section, turn},
@@ -53,7 +54,9 @@ pub async fn talk<S: AsyncRead + AsyncWrite + Unpin>(
     facts: &mut DialogueFacts,
 ) -> Result<Standing, Failure> {
     let (read_buffer, progress) = (ReadBuffer::default(), Progress::at(first));
-    let mut dialogue = Dialogue { context, stream, steps, read_buffer, received: 0, progress };
+    let held = context.memory.hold();
+    let mut dialogue =
+        Dialogue { context, stream, steps, read_buffer, received: 0, held, progress };
     for (index, step) in steps.iter().enumerate().skip(first) {
         dialogue.progress.begin_step(index);
         begin_step(context, step, index);
@@ -103,6 +106,8 @@ struct Dialogue<'d, S> {
     steps: &'d [Step],
     read_buffer: ReadBuffer,
     received: usize,
+    /// The memory of `read_buffer`.
+    held: Held,
     progress: Progress,
 }
 
@@ -165,6 +170,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Dialogue<'_, S> {
         if !step.skip_newline_on_send {
             send.push(b'\n');
         }
+        let mut held = self.context.memory.hold();
+        let sending = held.resize(send.len());
+        sending.map_err(|error| Failure::exhausted(Stage::Request, error))?;
         self.send(step, &send).await
     }
 
@@ -254,6 +262,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Dialogue<'_, S> {
         let length = self.stream.read_buf(&mut buffer).await.map_err(|error| {
             Failure::io(Stage::Response, &format!("{}: reading", self.place()), &error)
         })?;
+        let held = self.held.resize(self.read_buffer.bytes.capacity());
+        held.map_err(|error| Failure::exhausted(Stage::Response, error))?;
         self.received += length;
         self.read_buffer.has_ended = length == 0;
         Ok(())

@@ -10,6 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::{
     diagnostics::{Failure, Reason, Stage},
+    memory::Held,
     scheduling::turn,
 };
 
@@ -19,12 +20,23 @@ pub(super) struct Bounded<S> {
     stream: S,
     max: usize,
     received: usize,
+    /// The memory of what was received since the last message.
+    held: Held,
 }
+
+/// Number of copies of received bytes at the same time.
+const COPIES: usize = 2;
 
 impl<S> Bounded<S> {
     /// Limits the number of bytes that can be read from `stream` to `max`.
-    pub(super) fn new(stream: S, max: usize) -> Self {
-        Self { stream, max, received: 0 }
+    pub(super) fn new(stream: S, max: usize, held: Held) -> Self {
+        Self { stream, max, received: 0, held }
+    }
+
+    /// Notes that the last message was dropped.
+    pub(super) fn release(&mut self) {
+        // Less memory is always there.
+        let _ = self.held.resize(0);
     }
 
     fn limit_exceeded(&self) -> io::Error {
@@ -42,8 +54,16 @@ impl<S: AsyncRead + Unpin> AsyncRead for Bounded<S> {
         ready!(turn::poll_proceed(context));
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
-        self.received = self.received.saturating_add(buffer.filled().len() - before);
-        Poll::Ready(if self.received > self.max { Err(self.limit_exceeded()) } else { Ok(()) })
+        let length = buffer.filled().len() - before;
+        self.received = self.received.saturating_add(length);
+        if self.received > self.max {
+            return Poll::Ready(Err(self.limit_exceeded()));
+        }
+        // A message is copied from the buffer of the connection.
+        let held = self.held.grow(COPIES * length);
+        Poll::Ready(
+            held.map_err(|error| io::Error::other(Failure::exhausted(Stage::Response, error))),
+        )
     }
 }
 

@@ -66,7 +66,7 @@ impl<'w> Websocket<'w> {
         connection: Box<dyn Transport>,
         read: Bytes,
     ) -> Self {
-        let connection = Bounded::new(connection, MAX_RECEIVED);
+        let connection = Bounded::new(connection, MAX_RECEIVED, context.memory.hold());
         let limits = WebSocketConfig::default()
             .read_buffer_size(READ_AHEAD)
             .write_buffer_size(0)
@@ -111,6 +111,7 @@ impl<'w> Websocket<'w> {
                 let (step, pattern) = (step.clone(), pattern.clone());
                 run_blocking(move || response(&step, &pattern, &message)).await
             }?;
+            self.socket.get_mut().release();
             self.context.log.debug("Regexp matched", &[("regexp", step.shown(pattern))]);
         }
         Ok(send)
@@ -123,6 +124,10 @@ impl<'w> Websocket<'w> {
         }
         self.context.enter(Stage::Request);
         self.progress.sending = Some(send.len());
+        let mut held = self.context.memory.hold();
+        // The frame is a copy, which is encrypted.
+        let sending = held.resize(2 * send.len());
+        sending.map_err(|error| Failure::exhausted(Stage::Request, error))?;
         step.hide(self.context, &send);
         self.context.log.debug("Sending", &[("message", step.shown(&Excerpt(&send)))]);
         // `Message::Text` requires UTF-8. As in upstream, a text frame can contain any bytes.

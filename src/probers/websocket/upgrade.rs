@@ -89,7 +89,7 @@ impl UpgradeRequest {
         progress: &mut Progress,
     ) -> (ExchangeTiming, impl Future<Output = Result<Upgraded, Failure>>) {
         let Self { request, key, protocols } = self;
-        let (timing, sending) = exchange::send_timed(&context.exporters, connection, request);
+        let (timing, sending) = exchange::send_timed(context, connection, request);
         let upgrading = async move {
             let response = sending.await;
             let response = response.map_err(|error| error.failure("the upgrade request failed"))?;

@@ -44,12 +44,14 @@ pub(in crate::server) async fn answer(
             return format.refuse(&request, StatusCode::BAD_REQUEST, error);
         }
     };
+    let memory = exporter.new_memory();
     probe_request.exporters = exporters;
+    probe_request.memory = Arc::clone(&memory);
     let Some(entry) = Arc::clone(&exporter).probe(probe_request).await else {
         let message = "internal error: the probe task panicked; see the exporter log";
         return format.refuse(&request, StatusCode::INTERNAL_SERVER_ERROR, message);
     };
-    format.answer_probe(&request, &exporter, entry).await
+    format.answer_probe(&request, &exporter, entry, &memory).await
 }
 
 fn parse(request: &HttpRequest, exporter: &Exporter) -> Result<ProbeRequest, BadRequest> {

@@ -11,7 +11,7 @@ use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visit
 /// Maximum size of a document in bytes.
 const MAX_SIZE: usize = 16 << 20;
 /// Maximum number of values in a document. Each takes up to about a hundred bytes.
-const MAX_VALUES: usize = 1_000_000;
+pub(super) const MAX_VALUES: usize = 1_000_000;
 
 /// Parses `json` like Go: all numbers are doubles, the last of several equal keys wins, and invalid
 /// Unicode in a string becomes U+FFFD.

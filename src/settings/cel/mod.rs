@@ -65,6 +65,21 @@ struct Compiled {
     patterns: Vec<Regexp>,
 }
 
+/// Returns the maximum memory that the evaluation of an expression over a JSON document takes for
+/// its values, in bytes.
+#[must_use]
+pub fn memory_for(json: &[u8]) -> usize {
+    // Each value, but the first, comes after one of these.
+    let values = json.iter().filter(|byte| matches!(byte, b',' | b':' | b'[' | b'{')).count();
+    TEXTS * json.len() + VALUE * values.min(json::MAX_VALUES)
+}
+
+/// Number of copies of the text of a document: in UTF-8, without surrogates, and in strings.
+const TEXTS: usize = 4;
+
+/// Maximum memory of a value besides its text, in bytes.
+const VALUE: usize = 128;
+
 impl CelProgram {
     /// Compiles `expression`. The error contains the position and the cause.
     pub fn new(expression: &str) -> Result<Self, String> {

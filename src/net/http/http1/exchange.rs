@@ -25,6 +25,7 @@ use super::{
 };
 use crate::{
     diagnostics::log::Quoted,
+    memory::Held,
     net::{
         http::{
             RequestBody, error::ExchangeError, limits::MAX_INTERIM, not_http, transport::Transport,
@@ -46,6 +47,8 @@ pub(crate) struct Http1 {
     broken: Option<io::Error>,
     /// Bytes that were read and not used yet.
     read_buffer: BytesMut,
+    /// The memory of `read_buffer`.
+    held: Held,
     /// Maximum number of bytes of the next read.
     room: usize,
     /// True if the peer has ended the connection.
@@ -73,7 +76,7 @@ impl Http1 {
         stream: Box<dyn Transport>,
         clock: WireClock,
         watch: HeadWatch,
-        request: Request<RequestBody>,
+        (request, held): (Request<RequestBody>, Held),
     ) -> Self {
         Self {
             stream,
@@ -83,6 +86,7 @@ impl Http1 {
             upload: Some(Upload::new(request)),
             broken: None,
             read_buffer: BytesMut::new(),
+            held,
             room: FIRST_ROOM,
             ended: false,
             body: Body::UntilEnd,
@@ -204,7 +208,8 @@ impl Http1 {
             ready!(turn::poll_proceed(context));
             self.poll_read(context)
         })
-        .await
+        .await?;
+        Ok(self.held.resize(self.read_buffer.len())?)
     }
 
     /// Reads the bytes that have arrived, as far as an error message needs them.
@@ -279,12 +284,17 @@ mod tests {
     use super::*;
     use crate::{
         diagnostics::Reason,
+        memory::ProbeMemory,
         net::{
             http::{empty_body, full_body},
             wire::Timestamp,
         },
         scheduling::turn::busy_peer::{BusyPeer, assert_takes_turns},
     };
+
+    fn held() -> Held {
+        Arc::new(ProbeMemory::default()).hold()
+    }
 
     /// A connection that was reset behind these bytes, as the first write found out.
     struct ResetBehind(&'static [u8]);
@@ -335,7 +345,7 @@ mod tests {
             let stream = Box::new(ResetBehind(response));
             let (clock, watch) = (WireClock::manual(Timestamp::now()), HeadWatch::default());
             let outcome = async {
-                let mut exchange = Http1::new(stream, clock, watch, request);
+                let mut exchange = Http1::new(stream, clock, watch, (request, held()));
                 exchange.head().await?;
                 let mut length = 0;
                 while let Some(piece) = exchange.next_piece().await? {
@@ -372,7 +382,7 @@ mod tests {
                 let request = Request::get("/").body(empty_body()).unwrap();
                 let (clock, watch) = (WireClock::manual(Timestamp::now()), HeadWatch::default());
                 let client = async {
-                    let mut exchange = Http1::new(Box::new(ours), clock, watch, request);
+                    let mut exchange = Http1::new(Box::new(ours), clock, watch, (request, held()));
                     exchange.head().await?;
                     let mut body = b"> ".to_vec();
                     body.reserve(3);
@@ -400,7 +410,7 @@ mod tests {
             let reads = Arc::clone(&peer.reads);
             let (clock, watch) = (WireClock::manual(Timestamp::now()), HeadWatch::default());
             let request = Request::get("/").body(empty_body()).unwrap();
-            let mut exchange = Http1::new(Box::new(peer), clock, watch, request);
+            let mut exchange = Http1::new(Box::new(peer), clock, watch, (request, held()));
             assert_takes_turns(&reads, async {
                 exchange.head().await.unwrap();
                 let mut buffer = Vec::new();

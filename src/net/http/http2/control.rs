@@ -71,6 +71,11 @@ impl Control {
         usize::try_from(self.connection_window.min(self.stream_window)).unwrap_or_default()
     }
 
+    /// Returns the size of the header block that is being received, in bytes.
+    pub(super) fn block_size(&self) -> usize {
+        self.block.as_ref().map_or(0, |block| block.size)
+    }
+
     /// Notes that so many bytes of the request's body are sent.
     pub(super) fn note_sent(&mut self, length: usize) {
         let length = i64::try_from(length).unwrap_or(i64::MAX);

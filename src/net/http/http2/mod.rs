@@ -32,11 +32,13 @@ use self::{
     wire::Wire,
 };
 use crate::{
+    memory::Held,
     net::{
         http::{
             RequestBody,
             content_length::ContentLength,
             error::ExchangeError,
+            exchange::weight,
             fields::{FieldSection, FramedHead},
             limits::MAX_HEAD,
             stream_watch::StreamWatch,
@@ -67,6 +69,8 @@ pub(crate) struct Http2 {
     /// True if the request is one for a head alone.
     is_head: bool,
     trailers: Option<HeaderMap>,
+    /// The memory of what was read and not taken yet.
+    held: Held,
     /// The error after the piece of the body that was returned last.
     failed: Option<ExchangeError>,
 }
@@ -85,7 +89,7 @@ impl Http2 {
         stream: Box<dyn Transport>,
         clock: WireClock,
         watch: StreamWatch,
-        request: Request<RequestBody>,
+        (request, held): (Request<RequestBody>, Held),
     ) -> Self {
         let (parts, body) = request.into_parts();
         let upload = Upload::new(body);
@@ -104,6 +108,7 @@ impl Http2 {
             is_complete: false,
             is_head: parts.method == Method::HEAD,
             trailers: None,
+            held,
             failed: None,
         }
     }
@@ -241,7 +246,9 @@ impl Http2 {
                 return Err(ExchangeError::malformed(text));
             }
             Some(Event::Section { section, ends: true }) => {
-                self.trailers = Some(section.into_trailers()?);
+                let trailers = section.into_trailers()?;
+                self.held.grow(weight(&trailers))?;
+                self.trailers = Some(trailers);
                 (BytesMut::new(), true)
             }
         };
@@ -313,7 +320,9 @@ impl Http2 {
         let go_away = self.control.go_away.as_ref();
         let before = self.missing_part();
         Poll::Ready(match read {
-            Ok(true) => Ok(()),
+            Ok(true) => {
+                Ok(self.held.resize(self.frames.buffer.len() + self.control.block_size())?)
+            }
             _ if self.frames.is_text() => Err(error::not_http2(&self.frames.buffer)),
             Ok(false) => Err(error::closed(before, go_away)),
             Err(error) => Err(error::io(&error, before, go_away)),

@@ -58,6 +58,7 @@ fn rsa_keys_of_more_than_8192_bits_end_every_handshake() {
             host: HOST.to_owned(),
             skip_verify: true,
             verdict: Arc::default(),
+            memory: Arc::default(),
         };
         let result = verifier.verify_sent([sent].into_iter(), None, &Effort::default());
         assert_eq!(result.is_ok(), is_accepted, "{bits}");

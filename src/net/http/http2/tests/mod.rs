@@ -16,6 +16,7 @@ use super::{
 };
 use crate::{
     diagnostics::{Failure, Reason},
+    memory::ProbeMemory,
     net::{
         http::{empty_body, full_body},
         wire::Timestamp,
@@ -77,6 +78,10 @@ fn last(payload: &str) -> Vec<u8> {
     frame(DATA, END_STREAM, payload.as_bytes())
 }
 
+fn held() -> Held {
+    Arc::new(ProbeMemory::default()).hold()
+}
+
 /// A request without a body.
 fn request(method: &str) -> Request<RequestBody> {
     Request::builder().method(method).uri("https://h.example/").body(empty_body()).unwrap()
@@ -88,7 +93,7 @@ async fn send(
     request: Request<RequestBody>,
 ) -> Result<(FramedHead, Http2), ExchangeError> {
     let (clock, watch) = (WireClock::manual(Timestamp::now()), StreamWatch::default());
-    let mut exchange = Http2::new(Box::new(stream), clock, watch, request);
+    let mut exchange = Http2::new(Box::new(stream), clock, watch, (request, held()));
     Ok((exchange.head().await?, exchange))
 }
 
@@ -135,7 +140,7 @@ fn a_busy_server_is_read_in_turns() {
         let peer = BusyPeer::new(&first, &more);
         let reads = Arc::clone(&peer.reads);
         let (clock, watch) = (WireClock::manual(Timestamp::now()), StreamWatch::default());
-        let mut exchange = Http2::new(Box::new(peer), clock, watch, request("GET"));
+        let mut exchange = Http2::new(Box::new(peer), clock, watch, (request("GET"), held()));
         eprintln!("{name}");
         assert_takes_turns(&reads, async {
             exchange.head().await.unwrap();
