@@ -31,6 +31,7 @@ mod internationalized;
 mod keys;
 mod limits;
 mod listening;
+mod memory;
 mod metric_text;
 mod namespace;
 mod openmetrics;
