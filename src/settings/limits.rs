@@ -12,7 +12,7 @@ section! {
     pub struct Limits {
         /// Memory for data that peers make running probes hold: bodies, decompressed or parsed ones,
         /// headers, messages, dialogues, certificates. `auto` is a quarter of the memory of the
-        /// control group or machine, but at least 8 MiB and at most 4 GiB; `0` means no limit. Each
+        /// control group or machine, but at least 8 MiB and at most 192 MiB; `0` means no limit. Each
         /// probe may hold 64 KiB in addition.
         #[key(extension)]
         pub body_memory: BodyMemory,
@@ -31,8 +31,9 @@ pub enum BodyMemory {
 
 const AUTO: &str = "auto";
 
-/// Limits of the automatic size in bytes.
-const AUTO_SIZES: std::ops::RangeInclusive<u64> = 8 << 20..=4 << 30;
+/// Limits of the automatic size in bytes. The upper one is enough for three of the largest bodies, or
+/// for 1,500 of 100 KiB at the same time.
+const AUTO_SIZES: std::ops::RangeInclusive<u64> = 8 << 20..=192 << 20;
 
 /// Minimum size in bytes.
 const MIN: u64 = 1 << 20;
@@ -116,7 +117,7 @@ mod tests {
         for (memory, limit) in [
             (Some(16 << 20), Some(8 << 20)),
             (Some(160 << 20), Some(40 << 20)),
-            (Some(64 << 30), Some(4 << 30)),
+            (Some(64 << 30), Some(192 << 20)),
             (None, None),
         ] {
             assert_eq!(BodyMemory::Auto.limit(memory), limit);
