@@ -13,7 +13,7 @@ use crate::{
             RequestBody,
             connection::{Connection, Protocol},
             error::ExchangeError,
-            fields::FramedHead,
+            fields::{FramedHead, weight},
             http1::{Head, Http1},
             http2::Http2,
             timing::ExchangeTiming,
@@ -74,15 +74,6 @@ pub(crate) fn send_timed(
 ) -> (ExchangeTiming, impl Future<Output = Result<Response, ExchangeError>>) {
     (connection.timing(&request), send(context, connection, request))
 }
-
-/// Returns the memory of headers in bytes.
-pub(super) fn weight(headers: &HeaderMap) -> usize {
-    let texts = headers.iter().map(|(name, value)| name.as_str().len() + value.len());
-    headers.len() * HEADER + texts.sum::<usize>()
-}
-
-/// Memory of a header besides its texts in bytes.
-const HEADER: usize = 160;
 
 impl Body {
     /// `held` counts what is read ahead.

@@ -34,6 +34,15 @@ pub(crate) struct FramedHead {
 /// Bytes that each field counts besides its name and value (RFC 9113, section 6.5.2).
 const FIELD_OVERHEAD: usize = 32;
 
+/// Returns the memory of headers in bytes.
+pub(super) fn weight(headers: &HeaderMap) -> usize {
+    let texts = headers.iter().map(|(name, value)| name.as_str().len() + value.len());
+    headers.len() * HEADER + texts.sum::<usize>()
+}
+
+/// Memory of a header besides its texts in bytes.
+const HEADER: usize = 160;
+
 impl FieldSection {
     /// Adds a field.
     pub(crate) fn push(&mut self, name: &[u8], value: Bytes) -> Result<(), ExchangeError> {
