@@ -23,7 +23,8 @@ use crate::{
 pub(super) enum Subcommands {
     /// Probe a target once or repeatedly and print the result
     ///
-    /// Exit code: 0 if every probe succeeded, 1 if one failed, 2 if no probe was run.
+    /// Exit code: 0 if every probe succeeded, 1 if one failed, 2 if no probe was run or all were
+    /// refused.
     Probe(ProbeArguments),
 
     /// Validate configuration files, or describe a module
