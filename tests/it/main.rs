@@ -41,6 +41,7 @@ mod parity;
 mod probing;
 mod process;
 mod reference;
+mod refusals;
 mod resilience;
 mod running;
 mod schema;

@@ -5,6 +5,7 @@ mod cases;
 mod dialogues;
 mod listener;
 mod mistakes;
+mod refusals;
 mod tokens;
 
 use std::{any::Any, collections::BTreeSet, net::SocketAddr, process::Command};
