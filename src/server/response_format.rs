@@ -97,7 +97,11 @@ impl ResponseFormat {
         let Some(refusal) = report.verdict.refusal() else {
             let answer = self.answer(request, exporter, entry).await;
             let held = response::held(answer, memory);
-            return held.unwrap_or_else(|| self.refused(&Refusal::body_memory()));
+            return held.unwrap_or_else(|| {
+                let refusal = Refusal::body_memory();
+                exporter.metrics.count_refusal(&report.module_name, refusal.cause);
+                self.refused(&refusal)
+            });
         };
         if self == Self::Html {
             let page = self.answer(request, exporter, entry).await;

@@ -131,7 +131,7 @@ impl ExporterMetrics {
                     Opts::new(
                         "probe_exporter_probes_refused_total",
                         "Number of probes that the exporter refused, by cause. They are not counted \
-                         as finished.",
+                         as finished, unless the refusal came after the probe.",
                     ),
                     &["module", "cause"],
                 )?,
@@ -227,6 +227,11 @@ impl ExporterMetrics {
         InFlight(self.in_flight.clone())
     }
 
+    /// Counts a refused probe, or a finished one whose result was refused.
+    pub(super) fn count_refusal(&self, module: &str, cause: RefusalCause) {
+        self.refusals.with_label_values(&[module, cause.label()]).inc();
+    }
+
     /// Counts a finished or refused probe.
     pub(super) fn count_probe(&self, report: &ProbeReport) {
         let module = report.module_name.as_str();
@@ -237,7 +242,7 @@ impl ExporterMetrics {
                 FAILURE
             }
             Verdict::Refused(refusal) => {
-                self.refusals.with_label_values(&[module, refusal.cause.label()]).inc();
+                self.count_refusal(module, refusal.cause);
                 return;
             }
         };
