@@ -13,7 +13,6 @@ use std::{
 };
 
 use anstream::ColorChoice;
-use anstyle::Style;
 use clap::ValueEnum;
 use url::form_urlencoded::Serializer;
 
@@ -22,10 +21,9 @@ use crate::{
     cli::{
         check::show_errors_of,
         exit_code::ExitStatus,
-        output::{ERROR, Output, SUCCESS, WARNING, escaped, wrapped},
+        output::{ERROR, Output, escaped, wrapped},
     },
     config::{Config, Source},
-    diagnostics::Verdict,
     probe::{BadRequest, ProbeReport, ProbeRequest, request::RawRequest},
 };
 
@@ -135,7 +133,7 @@ impl Probe {
         };
         output.print(&text);
         if let (Some(refusal), OutputFormat::Prometheus) = (report.verdict.refusal(), self.format) {
-            let (style, word) = word(&report.verdict);
+            let (style, word) = text_report::word(&report.verdict);
             let mut errors = Output::of_errors(self.color);
             let first = format!("{style}{word}{style:#}  ");
             errors.print(&wrapped(&escaped(&refusal.message), errors.width(), &first, "  "));
@@ -143,15 +141,6 @@ impl Probe {
         if self.verbose && self.format != OutputFormat::Text {
             Output::of_errors(self.color).print(&text_report::log(report));
         }
-    }
-}
-
-/// The verdict as one word, with its style.
-const fn word(verdict: &Verdict) -> (Style, &'static str) {
-    match verdict {
-        Verdict::Ok => (SUCCESS, "ok"),
-        Verdict::Failed(_) => (ERROR, "FAILED"),
-        Verdict::Refused(_) => (WARNING, "REFUSED"),
     }
 }
 
@@ -174,7 +163,7 @@ fn explained(error: &BadRequest, config: &Config, source: &Source) -> String {
 mod tests {
     use super::*;
     use crate::{
-        diagnostics::{Failure, Reason, Stage},
+        diagnostics::{Failure, Reason, Stage, Verdict},
         metrics::MetricSet,
         probe::report::{HopReport, PhaseReport},
     };

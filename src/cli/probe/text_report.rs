@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use anstyle::Style;
 
-use super::{waterfall, word};
+use super::waterfall;
 use crate::{
     cli::output::{BOLD, DIM, ERROR, SUCCESS, WARNING, escaped, wrapped},
     diagnostics::{Failure, Refusal, Verdict, humanize},
@@ -35,6 +35,15 @@ pub(super) fn render(
 /// Renders the log of the probe, one line per entry.
 pub(super) fn log(report: &ProbeReport) -> String {
     report.log.iter().map(|entry| entry.to_logfmt() + "\n").collect()
+}
+
+/// The verdict as one word, with its style.
+pub(super) const fn word(verdict: &Verdict) -> (Style, &'static str) {
+    match verdict {
+        Verdict::Ok => (SUCCESS, "ok"),
+        Verdict::Failed(_) => (ERROR, "FAILED"),
+        Verdict::Refused(_) => (WARNING, "REFUSED"),
+    }
 }
 
 fn verdict(report: &ProbeReport, width: Option<usize>) -> String {

@@ -9,7 +9,7 @@ use futures_util::{
 };
 use tokio::time::{Instant, sleep_until};
 
-use super::{OutputFormat, Probe, Watch, line_of, statistics::Statistics, text_report, word};
+use super::{OutputFormat, Probe, Watch, line_of, statistics::Statistics, text_report};
 use crate::{
     app::ProbeRunner,
     cli::{
@@ -85,7 +85,8 @@ fn line(report: &ProbeReport) -> String {
 }
 
 fn verdict(report: &ProbeReport) -> String {
-    let ((style, word), duration) = (word(&report.verdict), humanize::duration(report.duration));
+    let ((style, word), duration) =
+        (text_report::word(&report.verdict), humanize::duration(report.duration));
     let text = format!("{style}{word}{style:#} {duration}");
     if report.verdict.is_ok() { text } else { format!("{text} {}", escaped(&report.summary())) }
 }
@@ -145,7 +146,7 @@ impl StatusLine {
 
 /// The possible texts of the status line, the longest first.
 fn lines(report: &ProbeReport, statistics: &Statistics) -> [String; 4] {
-    let (style, word) = word(&report.verdict);
+    let (style, word) = text_report::word(&report.verdict);
     let verdict = format!("{style}{word}{style:#}");
     let (latest, probes) = (humanize::duration(report.duration), statistics.probes);
     let head = format!("{verdict}  {latest}  {DIM}probes{DIM:#} {probes}  {}", counts(statistics));
