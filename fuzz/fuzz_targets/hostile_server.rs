@@ -21,7 +21,7 @@ use probe_exporter::{
     probe::{self, ProbeReport, ProbeRequest, request::RawRequest},
 };
 use rustix::time::{ClockId, clock_gettime};
-use test_fixtures::hostile::{Action, HostileServer, Script, modules};
+use test_fixtures::hostile::{Action, HostileServer, Script};
 use tokio::{
     runtime::{Builder, Runtime},
     select,
@@ -37,7 +37,7 @@ static SERVER: LazyLock<HostileServer> =
     LazyLock::new(|| HostileServer::new(Duration::from_millis(1)));
 
 static MODULES: LazyLock<Config> =
-    LazyLock::new(|| Config::parse(modules(&SERVER), "").expect("it is valid"));
+    LazyLock::new(|| Config::parse(SERVER.modules(), "").expect("it is valid"));
 
 /// The slowness of this build and machine, by the CPU time of a probe of a harmless server: 1 for
 /// an optimised build with coverage counters.

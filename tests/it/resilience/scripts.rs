@@ -8,7 +8,7 @@ use probe_exporter::{
     net::resolve::Resolver,
     probe::{self, ProbeRequest, request::RawRequest},
 };
-use test_fixtures::hostile::{HostileServer, modules};
+use test_fixtures::hostile::HostileServer;
 use tokio::select;
 
 /// Expected verdicts of scripts by their names in the corpus. Those of others depend on times.
@@ -70,7 +70,7 @@ const VERDICTS: &[(&str, &str)] = &[
 #[tokio::test]
 async fn probes_of_hostile_servers_end_with_a_verdict() {
     let server = HostileServer::new(Duration::from_millis(200));
-    let config = Config::parse(modules(&server), "").unwrap();
+    let config = Config::parse(server.modules(), "").unwrap();
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus/hostile_server");
     let mut expected: BTreeMap<_, _> = VERDICTS.iter().copied().collect();
     let mut wrong = String::new();

@@ -7,7 +7,7 @@ use flate2::{
     write::{DeflateEncoder, GzEncoder, ZlibEncoder},
 };
 
-use super::{NAMES, handshake, http2, input::Input};
+use super::{handshake, http2, input::Input, modules::NAMES};
 
 /// What the server does.
 #[derive(Debug)]

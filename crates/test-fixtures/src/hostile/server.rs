@@ -11,13 +11,17 @@ use tokio::{
     time::timeout,
 };
 
-use super::script::{Action, Connection, Script, Transport};
-use crate::tls::{Key, Pki, accept, authority, leaf, pki};
+use super::{
+    modules::configuration,
+    script::{Action, Connection, Script, Transport},
+};
+use crate::tls::{Issued, Key, accept, authority, leaf, pki};
 
 /// What the server needs for TLS.
 #[derive(Debug)]
 pub struct HostileServer {
-    pki: Pki,
+    /// The authority of the server.
+    authority: Issued,
     http1: SslContext,
     http2: SslContext,
     certificates: Vec<Vec<u8>>,
@@ -35,11 +39,12 @@ impl HostileServer {
         let certificates = all.map(|issued| issued.certificate.to_der().unwrap()).collect();
         let http1 = pki.server().alpn(b"\x08http/1.1").context();
         let http2 = pki.server().alpn(b"\x02h2").context();
-        Self { pki, http1, http2, certificates, patience }
+        Self { authority: pki.root, http1, http2, certificates, patience }
     }
 
-    pub(super) fn authority_pem(&self) -> String {
-        self.pki.root.pem()
+    /// The configuration with the modules that probe the server.
+    pub fn modules(&self) -> String {
+        configuration(&self.authority.pem())
     }
 
     /// Binds a free port, and reads the script for it.
