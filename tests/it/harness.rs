@@ -6,7 +6,7 @@
 //! ```
 //!
 //! All methods block, so that tests need no runtime and a failure points at its line. In an
-//! asynchronous test, call them in `spawn_blocking`.
+//! asynchronous test, call them in [`aside`].
 
 use std::{
     fs,
@@ -22,6 +22,12 @@ use tempfile::TempDir;
 use tokio::sync::oneshot;
 
 use crate::metric_text::Metrics;
+
+/// Does blocking work of an asynchronous test.
+#[expect(clippy::disallowed_methods, reason = "a test may panic if there is no thread")]
+pub(crate) async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    tokio::task::spawn_blocking(work).await.unwrap()
+}
 
 /// An exporter that serves until it is dropped.
 pub(crate) struct Exporter {

@@ -16,7 +16,7 @@ use crate::{
         tls::{self, leaf},
         websocket::websocket,
     },
-    harness::eventually,
+    harness::{aside, eventually},
     web_config::{Web, tls_section},
 };
 
@@ -99,7 +99,7 @@ async fn a_proxy_that_leads_to_the_exporter_starts_no_second_probe() {
         metrics.expect(&["probe_http_status_code 508"]);
         exporter.own_metrics().expect(&["probe_exporter_loops_detected_total 1"]);
     };
-    tokio::task::spawn_blocking(blocking).await.unwrap();
+    aside(blocking).await;
     drop(proxy);
 }
 
@@ -112,7 +112,7 @@ async fn requests_of_a_probe_name_the_exporters_that_led_to_it() {
         let other = [("X-Probe-Exporter", "0123456789abcdef"), ("X-Probe-Exporter", "not an id")];
         exporter.probe_with("with_header", &target, "", &other);
     };
-    tokio::task::spawn_blocking(probe).await.unwrap();
+    aside(probe).await;
     let asked = server.asked();
     assert_eq!(asked.len(), 2);
     for request in &asked {
@@ -165,7 +165,7 @@ async fn requests_over_http2_and_for_websockets_name_the_exporter() {
         exporter.probe("grpc", &one.to_string()).expect(&["probe_success 1"]);
         exporter.probe("websocket", &format!("ws://{other}/"));
     };
-    tokio::task::spawn_blocking(probe).await.unwrap();
+    aside(probe).await;
     let heard = http2.heard();
     assert_eq!(heard.len(), 2);
     assert!(heard.iter().all(|head| head.headers["x-probe-exporter"].len() == 16), "{heard:?}");
