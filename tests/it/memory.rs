@@ -70,7 +70,7 @@ fn all_that_a_peer_sends_is_counted_until_the_probe_ends() {
     let exporter = start("64MiB");
     let text = vec![b'x'; 2 * MIB];
     let long = format!("X-Long: {}\r\n", "y".repeat(400_000));
-    let many = "X: y\r\n".repeat(20_000);
+    let many = "X: y\r\n".repeat(6_000);
     let cookie = format!("a={}", "y".repeat(100_000));
     let message = [&[0x81, 127], &50_000_000_u64.to_be_bytes()[..], &text].concat();
     let websocket = RUNTIME.block_on(websocket().say(message).start());
@@ -84,7 +84,7 @@ fn all_that_a_peer_sends_is_counted_until_the_probe_ends() {
             400_000,
         ),
         ("a long header", "plain", answering([part(&long, b"")]), 400_000),
-        ("many headers", "plain", answering([part(&many, b"")]), 2 * MIB),
+        ("many headers", "plain", answering([part(&many, b"")]), 600_000),
         (
             "cookies of redirects",
             "plain",
@@ -159,7 +159,7 @@ fn a_crowd_of_hostile_targets_does_not_fill_the_memory() {
     let json =
         [format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", json.len()), json].concat();
     let message = [&[0x81, 127], &15_000_000_u64.to_be_bytes()[..], &text].concat();
-    let many = "X: y\r\n".repeat(20_000);
+    let many = "X: y\r\n".repeat(6_000);
     let websocket = RUNTIME.block_on(websocket().say(message).start());
     let targets = [
         ("pattern", answering([part("", &text)])),

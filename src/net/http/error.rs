@@ -61,6 +61,11 @@ impl ExchangeError {
         Self::too_large(message)
     }
 
+    /// The header of the response, or its trailers, have more fields than allowed.
+    pub(super) fn too_many_headers(limit: usize) -> Self {
+        Self::too_large(format!("the response has more than {limit} headers, a fixed limit"))
+    }
+
     /// The peer answered with something other than HTTP, which begins with `bytes`.
     pub(super) fn not_http(bytes: &[u8]) -> Self {
         Self::new(Reason::NotHttp, not_http::describe(bytes))

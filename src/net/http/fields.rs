@@ -44,12 +44,18 @@ pub(super) fn weight(headers: &HeaderMap) -> usize {
 const HEADER: usize = 160;
 
 impl FieldSection {
-    /// Adds a field.
-    pub(crate) fn push(&mut self, name: &[u8], value: Bytes) -> Result<(), ExchangeError> {
+    /// Adds the size of a field.
+    pub(crate) fn count(&mut self, name: &[u8], value: &[u8]) -> Result<(), ExchangeError> {
         self.size += name.len() + value.len() + FIELD_OVERHEAD;
         if self.size > MAX_HEAD {
             return Err(ExchangeError::head_too_large());
         }
+        Ok(())
+    }
+
+    /// Adds a field.
+    pub(crate) fn push(&mut self, name: &[u8], value: Bytes) -> Result<(), ExchangeError> {
+        self.count(name, &value)?;
         let malformed = |what: &str| {
             ExchangeError::malformed(format!("malformed header {}: {what}", Quoted(name)))
         };
@@ -78,8 +84,7 @@ impl FieldSection {
         let value = HeaderValue::from_maybe_shared(value)
             .map_err(|_| malformed("the value contains a control character"))?;
         if self.headers.len() >= MAX_HEADERS {
-            let text = format!("the response has more than {MAX_HEADERS} headers");
-            return Err(ExchangeError::too_large(text));
+            return Err(ExchangeError::too_many_headers(MAX_HEADERS));
         }
         self.headers.append(known, value);
         Ok(())

@@ -9,8 +9,14 @@ use tokio::task::coop::poll_proceed;
 /// Unlike upstream, which accepts 10 MiB.
 pub(crate) const MAX_HEAD: usize = 512 << 10;
 
-/// Maximum number of header fields, for which memory is reserved before they arrive.
+/// Maximum number of header fields over HTTP/2 and HTTP/3, for which memory is reserved before they
+/// arrive.
 pub(crate) const MAX_HEADERS: usize = 4096;
+
+/// Maximum number of header lines over HTTP/1. They are parsed at once, in less than 2 ms.
+///
+/// Unlike upstream, which accepts what fits into 10 MiB.
+pub(crate) const MAX_LINES: usize = 6 << 10;
 
 /// Maximum number of interim responses over HTTP/1.
 pub(crate) const MAX_INTERIM: u32 = 100;

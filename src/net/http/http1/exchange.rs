@@ -179,6 +179,7 @@ impl Http1 {
                         let message = "the server sent too many interim responses";
                         return Err(ExchangeError::protocol(message));
                     }
+                    turn::proceed().await;
                     continue;
                 }
                 Found::Other => {

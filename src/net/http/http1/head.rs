@@ -11,7 +11,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use memchr::memchr;
 
-use crate::net::http::{error::ExchangeError, version::HttpVersion};
+use crate::net::http::{error::ExchangeError, limits::MAX_LINES, version::HttpVersion};
 
 /// The head of a response.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,7 +26,7 @@ pub(crate) struct Head {
 }
 
 /// A line without LF and the CRs before it.
-pub(super) fn without_end(line: &[u8]) -> &[u8] {
+fn without_end(line: &[u8]) -> &[u8] {
     let mut line = line.strip_suffix(b"\n").unwrap_or(line);
     while let Some(shorter) = line.strip_suffix(b"\r") {
         line = shorter;
@@ -54,7 +54,7 @@ impl Head {
         let first = lines_left.by_ref().find(|line| !line.is_empty()).unwrap_or_default();
         let (version, status, reason) = status_line(first)?;
         let reason = head.slice_ref(reason);
-        let too_many = |_| ExchangeError::too_large("the response has too many header lines");
+        let too_many = |_| ExchangeError::too_many_headers(MAX_LINES);
         let mut headers =
             HeaderMap::try_with_capacity(lines.saturating_sub(2)).map_err(too_many)?;
         let mut ignored = None;

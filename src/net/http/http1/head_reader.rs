@@ -3,8 +3,11 @@
 use bytes::BytesMut;
 use memchr::memchr;
 
-use super::head::{Head, without_end};
-use crate::net::http::{error::ExchangeError, limits::MAX_HEAD};
+use super::head::Head;
+use crate::net::http::{
+    error::ExchangeError,
+    limits::{MAX_HEAD, MAX_LINES},
+};
 
 /// Finds the end of a head in bytes that arrive piece by piece.
 #[derive(Debug, Default)]
@@ -37,12 +40,17 @@ impl HeadReader {
     pub(super) fn take(&mut self, bytes: &mut BytesMut) -> Result<Found, ExchangeError> {
         while let Some(offset) = memchr(b'\n', bytes.get(self.searched..).unwrap_or_default()) {
             let end = self.searched + offset + 1;
-            let line = without_end(bytes.get(self.line..end).unwrap_or_default());
-            let is_last = line.is_empty() && self.has_status_line;
-            self.has_status_line |= !line.is_empty();
+            let line = bytes.get(self.line..end).unwrap_or_default();
+            let is_empty = line.iter().all(|byte| matches!(byte, b'\r' | b'\n'));
+            let is_last = is_empty && self.has_status_line;
+            self.has_status_line |= !is_empty;
             self.line = end;
             self.searched = end;
             self.lines += 1;
+            // The first and the last line are no headers.
+            if self.lines > MAX_LINES + 2 {
+                return Err(ExchangeError::too_many_headers(MAX_LINES));
+            }
             if is_last {
                 let head = bytes.split_to(end).freeze();
                 let head = Head::read(&head, self.lines)?;
@@ -123,6 +131,17 @@ pub(super) mod tests {
                 assert_eq!(read(bytes.as_bytes(), size).0, Ok(Found::Other), "{bytes:?}");
             }
         }
+    }
+
+    #[test]
+    fn the_number_of_lines_is_limited() {
+        let head = |lines| [b"HTTP/1.1 200 OK\r\n".to_vec(), b"a:\n".repeat(lines)].concat();
+        for (lines, is_accepted) in [(MAX_LINES, true), (MAX_LINES + 1, false)] {
+            let (found, _) = read(&[head(lines), b"\n".to_vec()].concat(), 1 << 10);
+            assert_eq!(found.is_ok(), is_accepted, "{lines}");
+        }
+        let empty = [b"\n".repeat(MAX_LINES + 2), head(1)].concat();
+        assert!(read(&empty, 1 << 10).0.is_err(), "empty lines before the response");
     }
 
     #[test]
