@@ -26,6 +26,9 @@ use crate::{
 /// Maximum size of a window in bytes (RFC 9113, section 6.9.1).
 const MAX_WINDOW: i64 = 0x7fff_ffff;
 
+/// Maximum size of a header block of another stream in bytes. None is expected.
+const MAX_OTHER_HEAD: usize = 64 << 10;
+
 /// The state of a connection besides its exchange.
 #[derive(Debug)]
 pub(super) struct Control {
@@ -278,11 +281,14 @@ fn field_section(
     block: Bytes,
     decoder: &mut Decoder,
 ) -> Result<Option<Event>, ExchangeError> {
+    let mut fields = FieldSection::default();
     if stream != STREAM {
-        section("HPACK", || decoder.decode(block, |_, _| Ok::<_, HpackError>(())))?;
+        if block.len() > MAX_OTHER_HEAD {
+            return Err(ExchangeError::head_too_large());
+        }
+        section("HPACK", || decoder.decode(block, |name, value| fields.count(&name, &value)))?;
         return Ok(None);
     }
-    let mut fields = FieldSection::default();
     section("HPACK", || decoder.decode(block, |name, value| fields.push(&name, value)))?;
     Ok(Some(Event::Section { section: fields, ends }))
 }

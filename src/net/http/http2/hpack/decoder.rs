@@ -16,6 +16,13 @@ const INDEXED: u8 = 0x80;
 const INDEXING: u8 = 0x40;
 const SIZE_UPDATE: u8 = 0x20;
 
+/// Maximum size of a Huffman code in bytes, which is decoded at once.
+const MAX_HUFFMAN: usize = 256 << 10;
+
+/// Maximum number of changes of the size of the table in a block. Two are of use (RFC 7541, section
+/// 4.2).
+const MAX_SIZE_UPDATES: usize = 64;
+
 /// The bit of a text's length that says that the text is a Huffman code.
 const HUFFMAN: u8 = 0x80;
 
@@ -26,7 +33,7 @@ impl Decoder {
         mut block: Bytes,
         mut field: impl FnMut(Bytes, Bytes) -> Result<(), E>,
     ) -> Result<(), E> {
-        let mut begun = false;
+        let (mut begun, mut updates) = (false, 0);
         while let Some(first) = block.first().copied() {
             let (name, value) = if first & INDEXED != 0 {
                 self.table.get(integer(&mut block, 7)?)?
@@ -39,7 +46,8 @@ impl Decoder {
                 (name, value)
             } else if first & SIZE_UPDATE != 0 {
                 // As in Go's client, one of an empty table may stand anywhere.
-                if begun && !self.table.is_empty() {
+                updates += 1;
+                if begun && !self.table.is_empty() || updates > MAX_SIZE_UPDATES {
                     return Err(HpackError::TableSize.into());
                 }
                 self.table.resize(integer(&mut block, 5)?)?;
@@ -92,6 +100,9 @@ fn text(block: &mut Bytes) -> Result<Bytes, HpackError> {
     let text = block.split_to(length);
     if !is_huffman {
         return Ok(text);
+    }
+    if text.len() > MAX_HUFFMAN {
+        return Err(HpackError::Long);
     }
     let decoded = Octets::with_slice(&text).get_huffman_decoded();
     decoded.map(Bytes::from).map_err(|_| HpackError::Huffman)
@@ -167,6 +178,7 @@ mod tests {
             (b"\xff\xff\xff\xff\xff\xff", HpackError::Integer),
             (b"\x40\x01x\x01y\x20", HpackError::TableSize),
             (b"\x3f\xe2\x1f", HpackError::TableSize),
+            (&[0x20; MAX_SIZE_UPDATES + 1], HpackError::TableSize),
             (b"\x41\x84\xff\xff\xff\xff", HpackError::Huffman),
         ] {
             assert_eq!(decode(&mut Decoder::default(), block), Err(error), "{block:?}");

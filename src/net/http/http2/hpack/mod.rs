@@ -20,6 +20,8 @@ pub(super) enum HpackError {
     Integer,
     /// A text that is no Huffman code.
     Huffman,
+    /// A text that is too long.
+    Long,
     /// A change of the table's size that is not allowed.
     TableSize,
 }
@@ -31,6 +33,7 @@ impl fmt::Display for HpackError {
             Self::Index => "an index is not in the table",
             Self::Integer => "a number is too large",
             Self::Huffman => "a string has an invalid Huffman code",
+            Self::Long => "a string is too long",
             Self::TableSize => "a table size update is not allowed there",
         })
     }

@@ -336,6 +336,7 @@ async fn heads_are_bounded() {
             "few bytes for many",
             frame(HEADERS, END_HEADERS, &[&[0x88], &entry[..], &[0xbe; 300]].concat()),
         ),
+        ("a header of another stream", frame_of(3, HEADERS, END_HEADERS, &[0xa2; 15_000])),
     ] {
         let failure = exchange("GET", &[settings(), said].concat()).await.unwrap_err();
         assert_eq!(failure.reason, Reason::TooLarge, "{name}: {failure}");
