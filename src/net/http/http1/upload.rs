@@ -12,7 +12,7 @@ use http::{HeaderMap, Request, header};
 use http_body::Body as _;
 use tokio::io::AsyncWrite;
 
-use crate::net::http::RequestBody;
+use crate::{net::http::RequestBody, scheduling::turn};
 
 /// A request that is being sent, with its body.
 pub(super) struct Upload {
@@ -35,6 +35,9 @@ pub(super) enum UploadError {
 
 /// Maximum size of a piece of the body that is copied, to be sent with the bytes before it.
 const MAX_COPIED: usize = 8 << 10;
+
+/// Maximum number of bytes of a large piece that are sent at once.
+const MAX_WRITE: usize = 128 << 10;
 
 /// Initial capacity for the head of a request in bytes.
 const DEFAULT_HEAD: usize = 512;
@@ -66,7 +69,9 @@ impl Upload {
                 let sent = ready!(stream.as_mut().poll_write(context, &self.ready));
                 sent.map(|length| self.ready.advance(length))
             } else if !self.large.is_empty() {
-                let sent = ready!(stream.as_mut().poll_write(context, &self.large));
+                ready!(turn::poll_proceed(context));
+                let piece = self.large.get(..MAX_WRITE).unwrap_or(&self.large);
+                let sent = ready!(stream.as_mut().poll_write(context, piece));
                 sent.map(|length| {
                     self.large.advance(length);
                     if self.large.is_empty() && self.is_chunked {
