@@ -19,6 +19,13 @@ pub use self::check::{NotAHost, check, check_of_url};
 )]
 pub struct NoAsciiForm(String);
 
+/// Maximum length in bytes of a name that is not ASCII. The ASCII form of a longer one is too long for
+/// DNS.
+const MAX_UNICODE: usize = 2 << 10;
+
+/// Number of characters of a longer name in its error.
+const MAX_NAMED: usize = 64;
+
 /// Returns the ASCII form of `host` by UTS #46, non-transitional, like curl and Go's client. `ß`
 /// stays a separate letter, upper case becomes lower case, `。` becomes a dot.
 ///
@@ -29,6 +36,9 @@ pub struct NoAsciiForm(String);
 pub fn to_ascii(host: &str) -> Result<Cow<'_, str>, NoAsciiForm> {
     if host.is_ascii() || host.contains(['%', ':']) {
         return Ok(Cow::Borrowed(host));
+    }
+    if host.len() > MAX_UNICODE {
+        return Err(NoAsciiForm(host.chars().take(MAX_NAMED).chain(['\u{2026}']).collect()));
     }
     let (deny, length) = (AsciiDenyList::URL, DnsLength::Ignore);
     Uts46::new()
@@ -67,6 +77,12 @@ mod tests {
         ] {
             assert_eq!(to_ascii(host).as_deref(), Ok(expected), "{host}");
         }
+    }
+
+    #[test]
+    fn the_length_is_limited() {
+        let error = to_ascii(&"\u{fc}.".repeat(MAX_UNICODE)).unwrap_err().to_string();
+        assert!(error.contains("\u{2026}") && error.len() < 500, "{error}");
     }
 
     #[test]
