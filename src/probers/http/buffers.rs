@@ -12,8 +12,9 @@ const KEPT_SIZES: std::ops::RangeInclusive<usize> = 64 << 10..=2 << 20;
 const MAX_KEPT: usize = 16 << 20;
 const MAX_KEPT_PART: usize = 16;
 
-/// Maximum number of bytes that are reserved because a peer announced them. The buffer grows beyond.
-const MAX_AHEAD: u64 = 4 << 20;
+/// Maximum number of bytes that are reserved because a peer announced them. Only what is written takes
+/// memory.
+const MAX_AHEAD: u64 = 64 << 20;
 
 thread_local! {
     static SPARE: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
@@ -44,8 +45,9 @@ pub(super) fn grow(buffer: &mut Vec<u8>, more: usize, max: usize) {
     }
 }
 
-/// Minimum length of a long body in bytes.
-const LONG: usize = 4 << 20;
+/// Minimum length of a long body in bytes. Moving so much takes almost a millisecond, since the kernel
+/// has to provide its memory anew.
+const LONG: usize = 1 << 20;
 
 /// Maximum number of bytes that are reserved for a long body at once.
 const MAX_AT_ONCE: usize = 64 << 20;
@@ -93,16 +95,24 @@ mod tests {
     }
 
     #[test]
-    fn a_long_body_is_moved_once() {
-        let mut buffer = vec![0; LONG];
-        grow(&mut buffer, 1, 60 << 20);
-        assert_eq!(buffer.capacity(), LONG + (60 << 20));
-        grow(&mut buffer, 60 << 20, 60 << 20);
-        assert_eq!(buffer.capacity(), LONG + (60 << 20), "there is room already");
+    fn a_long_body_is_moved_once_and_early() {
+        const PIECE: usize = 16 << 10;
+        let mut buffer = Vec::new();
+        let mut moved = Vec::new();
+        while buffer.len() < 60 << 20 {
+            let before = buffer.capacity();
+            let most = (60 << 20) - buffer.len();
+            grow(&mut buffer, PIECE, most);
+            if buffer.capacity() != before {
+                moved.push(buffer.len());
+            }
+            buffer.resize(buffer.len() + PIECE, 0);
+        }
+        assert!(moved.iter().all(|length| *length <= 1 << 20), "{moved:?}");
     }
 
     #[test]
     fn a_peer_can_announce_what_it_likes() {
-        assert_eq!(take(Some(u64::MAX)).capacity(), 4 << 20);
+        assert_eq!(take(Some(u64::MAX)).capacity(), 64 << 20);
     }
 }
