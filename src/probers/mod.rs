@@ -149,3 +149,22 @@ fn reason_of(error: &PoolError) -> Reason {
         PoolError::Panicked => Reason::Internal,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The first match on a thread allocates memory for all states of a pattern.
+    #[test]
+    fn large_patterns_and_many_patterns_are_not_matched_inline() {
+        let matched = |pattern: &str| {
+            let regexp = Regexp::new(pattern).unwrap();
+            assert!(!regexp.is_match(b"-"), "now it is compiled");
+            regexp
+        };
+        let small = matched("a+b");
+        assert!(is_quick([&small], 100));
+        assert!(!is_quick([&matched(r"(?:(?:\pL?){50}b?c?){9}x$")], 100));
+        assert!(!is_quick(std::iter::repeat_n(&small, 1_000), 100));
+    }
+}

@@ -15,6 +15,14 @@ pub struct Regexp {
     pace: Arc<Pace>,
 }
 
+/// Maximum number of states of a pattern that may match a short text in less than a millisecond: the
+/// first match on each thread allocates memory for all of them.
+const MAX_STATES: usize = 5_000;
+
+/// Expected time of a match besides that for the length of the text: the first one on each thread
+/// allocates memory.
+const FIXED_TIME: Duration = Duration::from_micros(3);
+
 impl Regexp {
     /// Parses `pattern`. The error has Go's wording.
     pub fn new(pattern: &str) -> Result<Self, Error> {
@@ -22,10 +30,14 @@ impl Regexp {
     }
 
     /// Returns the time that a match with `length` bytes is expected to take; without an end before
-    /// the first match, which compiles the pattern.
+    /// the first match, which compiles the pattern, and for a large pattern.
     #[must_use]
     pub fn expected_time(&self, length: usize) -> Duration {
-        if self.regexp.is_compiled() { self.pace.expected(length) } else { Duration::MAX }
+        if self.regexp.is_compiled() && self.regexp.max_states() <= MAX_STATES {
+            self.pace.expected(length) + FIXED_TIME
+        } else {
+            Duration::MAX
+        }
     }
 
     /// Returns whether the pattern matches anywhere in `haystack`.

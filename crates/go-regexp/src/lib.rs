@@ -91,6 +91,8 @@ struct Shared {
     names: Vec<(String, usize)>,
     /// Number of capture groups, without group 0.
     group_count: usize,
+    /// Maximum number of states of the automaton.
+    max_states: usize,
     properties: Properties,
 }
 
@@ -112,7 +114,10 @@ impl Regexp {
     pub fn new(pattern: &str) -> Result<Self, Error> {
         let parser::Pattern { hir, height, names, empty_repetition } = parser::parse(pattern)?;
         let regex = OnceLock::new();
-        if height > MAX_SHALLOW_HEIGHT || size::max_states(&hir) > MAX_LAZY_STATES {
+        // Found by recursion.
+        let max_states =
+            if height > MAX_SHALLOW_HEIGHT { usize::MAX } else { size::max_states(&hir) };
+        if max_states > MAX_LAZY_STATES {
             let compiled =
                 if height > MAX_SHALLOW_HEIGHT { compile_deep(&hir) } else { compile(&hir) };
             let compiled = compiled.ok_or_else(|| Error::new(ErrorKind::TooLarge, pattern))?;
@@ -124,7 +129,8 @@ impl Regexp {
         };
         let group_count = hir.properties().explicit_captures_len();
         let pattern = pattern.to_owned();
-        Ok(Self { shared: Arc::new(Shared { pattern, regex, names, group_count, properties }) })
+        let shared = Shared { pattern, regex, names, group_count, max_states, properties };
+        Ok(Self { shared: Arc::new(shared) })
     }
 
     /// Returns the pattern as it was written.
@@ -137,6 +143,13 @@ impl Regexp {
     #[must_use]
     pub fn is_compiled(&self) -> bool {
         self.shared.regex.get().is_some()
+    }
+
+    /// Returns the maximum number of states of the compiled pattern. The first match on each thread
+    /// allocates memory for them.
+    #[must_use]
+    pub fn max_states(&self) -> usize {
+        self.shared.max_states
     }
 
     /// Returns true if the pattern matches anywhere in `haystack`.
