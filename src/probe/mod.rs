@@ -24,7 +24,7 @@ use futures_util::{
     FutureExt as _,
     future::{Either, select},
 };
-use tokio::time::Instant;
+use tokio::{task::yield_now, time::Instant};
 
 use crate::{
     config::{self, with_prober},
@@ -125,6 +125,9 @@ async fn run_prober<P: Prober>(
     let checks = context.checks.finish(&result);
     let verdict = conclude(&context, result, duration);
     let redactor = section("secrets", || context.secrets.take(module.secrets(), HIDDEN));
+    if redactor.is_large() {
+        yield_now().await;
+    }
     let report = ProbeReport {
         module_name,
         module,
@@ -320,8 +323,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_probe_ends_when_its_client_disconnects() {
-        let (verdict, measurements, wait) =
-            verdict_of(Script::Hang, tokio::task::yield_now()).await;
+        let (verdict, measurements, wait) = verdict_of(Script::Hang, yield_now()).await;
         let failure = verdict.unwrap_err();
         assert_eq!((failure.stage, failure.reason), (Stage::Tls, Reason::Abandoned));
         assert!(measurements);

@@ -108,9 +108,6 @@ impl Patterns {
         let Some(searched) = secret.get(..MAX_WORDS.min(secret.len())) else { return };
         self.is_incomplete |= searched.len() < secret.len();
         for word in searched.split(u8::is_ascii_whitespace) {
-            if self.is_incomplete {
-                return;
-            }
             if word.len() >= MIN_WORD && word.len() < secret.len() {
                 self.add(word, 0, shown);
             }
@@ -119,7 +116,8 @@ impl Patterns {
 
     /// Adds a secret, of which the first `context` bytes are not secret.
     fn add(&mut self, secret: &[u8], context: usize, shown: &'static str) {
-        if secret.len() < MIN_SECRET || secret.len() <= context {
+        // All texts are replaced if it is incomplete.
+        if self.is_incomplete || secret.len() < MIN_SECRET || secret.len() <= context {
             return;
         }
         // Texts contain invalid UTF-8 escaped or replaced. A replacement is at most three times as long.

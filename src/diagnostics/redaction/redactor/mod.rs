@@ -29,6 +29,9 @@ enum Kind {
     Everything,
 }
 
+/// Number of secrets above which preparing the search takes long.
+const MANY: usize = 50;
+
 /// The replacement of a whole text.
 const TOO_MANY: &str = "<hidden: the probe has too many secrets>";
 
@@ -92,6 +95,12 @@ impl Redactor {
     #[must_use]
     pub fn is_idle(&self) -> bool {
         matches!(self.0, Kind::Idle)
+    }
+
+    /// Returns true if there are so many secrets that it took long to prepare the search.
+    #[must_use]
+    pub fn is_large(&self) -> bool {
+        matches!(&self.0, Kind::Search(search) if search.patterns.len() > MANY)
     }
 
     /// Replaces the secrets in `text`, and the beginning of a secret where the text is shortened.
