@@ -8,11 +8,14 @@
 use std::{
     cell::Cell,
     collections::VecDeque,
+    future::poll_fn,
     panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
     sync::{
-        Condvar, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering},
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
+    task::{Context, Poll, Wake, Waker},
     thread,
     time::Duration,
 };
@@ -20,7 +23,7 @@ use std::{
 use thiserror::Error;
 use tokio::sync::oneshot;
 
-use crate::blocking::NoThread;
+use crate::blocking::{BlockingError, NoThread};
 
 /// The error of work that was not done.
 #[derive(Debug, Error)]
@@ -31,6 +34,15 @@ pub enum PoolError {
     /// It panicked.
     #[error("the work panicked")]
     Panicked,
+}
+
+impl From<PoolError> for BlockingError {
+    fn from(error: PoolError) -> Self {
+        match error {
+            PoolError::NoThread(error) => Self::NoThread(error),
+            PoolError::Panicked => Self::Panicked,
+        }
+    }
 }
 
 /// Nice value of the threads, compared with that of the process. They get a tenth of the time of a
@@ -93,6 +105,61 @@ pub async fn run<T: Send + 'static>(
         }
     })?;
     receiver.await.map_err(|_| PoolError::Panicked)
+}
+
+/// Polls a future once on a thread of the pool, and returns it with the result and with its wake-ups.
+pub async fn poll<F>(mut future: Pin<Box<F>>) -> Result<Polled<F>, PoolError>
+where
+    F: Future<Output: Send> + Send + 'static,
+{
+    let task = poll_fn(|context| Poll::Ready(context.waker().clone())).await;
+    let woken = Arc::new(Woken { is_woken: AtomicBool::new(false), task });
+    let waker = Waker::from(Arc::clone(&woken));
+    run(move || {
+        let result = future.as_mut().poll(&mut Context::from_waker(&waker));
+        Polled { future, result, woken }
+    })
+    .await
+}
+
+/// A future that was polled on another thread.
+pub struct Polled<F: Future> {
+    future: Pin<Box<F>>,
+    result: Poll<F::Output>,
+    woken: Arc<Woken>,
+}
+
+impl<F: Future> Polled<F> {
+    /// Returns the output of the future, or the future if it is not done.
+    pub fn output(self) -> Result<F::Output, Self> {
+        match self.result {
+            Poll::Ready(output) => Ok(output),
+            Poll::Pending => Err(self),
+        }
+    }
+
+    /// Waits until the future is to be polled again, and returns it.
+    pub async fn woken(self) -> Pin<Box<F>> {
+        poll_fn(|_| {
+            let is_woken = self.woken.is_woken.load(Ordering::Acquire);
+            if is_woken { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+        self.future
+    }
+}
+
+/// Wakes a task, and notes it: the task may have been polled for another reason meanwhile.
+struct Woken {
+    is_woken: AtomicBool,
+    task: Waker,
+}
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.is_woken.store(true, Ordering::Release);
+        self.task.wake_by_ref();
+    }
 }
 
 /// Starts `work` on a thread of the pool.
@@ -189,13 +256,27 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_future_is_polled_on_another_thread_until_it_is_done() {
+        let (sender, receiver) = oneshot::channel();
+        let here = thread::current().id();
+        let polled = poll(Box::pin(async move {
+            assert_ne!(thread::current().id(), here);
+            receiver.await
+        }));
+        let Err(polled) = polled.await.unwrap().output() else { panic!("it has no value yet") };
+        sender.send(7).unwrap();
+        let polled = poll(polled.woken().await).await.unwrap();
+        assert_eq!(polled.output().ok(), Some(Ok(7)));
+    }
+
+    #[tokio::test]
     async fn work_that_nobody_waits_for_is_not_begun() {
         let (began, begins) = mpsc::channel();
         let (release, released) = mpsc::channel::<()>();
-        let released = std::sync::Arc::new(Mutex::new(released));
+        let released = Arc::new(Mutex::new(released));
         // Keeps all threads busy.
         for _ in 0..POOL.max_threads() {
-            let (began, released) = (began.clone(), std::sync::Arc::clone(&released));
+            let (began, released) = (began.clone(), Arc::clone(&released));
             start(move || {
                 began.send("busy").unwrap();
                 released.lock().unwrap().recv().unwrap_err();

@@ -146,7 +146,7 @@ impl<P: ConnectPhase> ConnectionMeasurements<P> {
         handshake: Handshake<'_>,
     ) -> Result<TlsStream<S>, Failure>
     where
-        S: AsyncRead + AsyncWrite + Unpin + Send,
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let stopwatch = self.phases.resume(P::TLS);
         let secured = client.handshake(context, stream, handshake, &mut self.tls).await;

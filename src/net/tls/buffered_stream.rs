@@ -99,6 +99,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for BufferedStream<S> {
             return Poll::Ready(Ok(()));
         }
         if self.buffered.is_empty() {
+            if self.progress.is_to_move() {
+                return Poll::Pending;
+            }
             ready!(turn::poll_proceed(context));
             if buffer.remaining() >= BUFFER_SIZE {
                 let before = buffer.filled().len();

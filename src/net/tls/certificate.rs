@@ -38,6 +38,8 @@ pub struct Certificate {
     pub(super) subject_key_id: Option<Vec<u8>>,
     pub(super) authority_key_id: Option<Vec<u8>>,
     pub(super) usage: Usage,
+    /// Number of its name constraints.
+    pub(super) constraints: usize,
     not_before: i64,
     not_after: i64,
     /// The memory that it takes in bytes.
@@ -93,9 +95,14 @@ impl Certificate {
         let parsed = parse(der)?;
         let mut subject_key_id = None;
         let mut authority_key_id = None;
+        let mut constraints = 0;
         for extension in parsed.extensions() {
             let value = extension.value;
             match extension.oid.as_bytes() {
+                oid::NAME_CONSTRAINTS => {
+                    let found = x509_extensions::name_constraints(value);
+                    constraints += found.map_or(0, |it| it.permitted.len() + it.excluded.len());
+                }
                 oid::SUBJECT_KEY_IDENTIFIER => {
                     subject_key_id =
                         x509_extensions::subject_key_identifier(value).map(<[u8]>::to_vec);
@@ -114,6 +121,7 @@ impl Certificate {
             subject_key_id,
             authority_key_id,
             usage: Usage::of(&parsed),
+            constraints,
             not_before: parsed.validity().not_before.timestamp(),
             not_after: parsed.validity().not_after.timestamp(),
             weight: weight(der),
@@ -208,6 +216,12 @@ impl Certificate {
         })
     }
 
+    /// Creates the texts of the certificate, which takes long if they are long.
+    pub(super) fn prepare_texts(&self) {
+        self.labels();
+        self.alternative_names();
+    }
+
     fn labels(&self) -> &Labels {
         self.labels.get_or_init(|| {
             let Some(parsed) = parse(&self.der) else { return Labels::default() };
@@ -277,6 +291,11 @@ impl Certificate {
 }
 
 impl AlternativeNames {
+    /// Number of names that name constraints are compared with.
+    pub(super) fn count(&self) -> usize {
+        self.dns.len() + self.addresses.len()
+    }
+
     fn of(certificate: &X509Certificate<'_>) -> Self {
         let mut names = Self::default();
         for (tag, content) in general_names(certificate) {

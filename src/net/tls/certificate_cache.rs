@@ -20,8 +20,12 @@ const MAX_CERTIFICATE: usize = 8 << 10;
 
 /// Returns a certificate that a peer sent; `None` if it cannot be parsed.
 pub(super) fn from_x509(x509: &X509Ref) -> Option<Arc<Certificate>> {
-    let der = x509.to_der().ok()?;
-    get_or_parse(&der, || Certificate::from_x509(&der, x509))
+    of_x509(&x509.to_der().ok()?, x509)
+}
+
+/// Returns the certificate `x509` with the encoding `der`.
+pub(super) fn of_x509(der: &[u8], x509: &X509Ref) -> Option<Arc<Certificate>> {
+    get_or_parse(der, || Certificate::from_x509(der, x509))
 }
 
 /// Returns the certificate with this DER; `None` if it cannot be parsed.

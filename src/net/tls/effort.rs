@@ -1,4 +1,4 @@
-//! The CPU time of signature checks, estimated from the keys.
+//! The CPU time of the checks of certificates, estimated from keys and numbers of names.
 //!
 //! A server chooses the number of its certificates, their names and their keys, and so the number and
 //! the cost of the checks. The estimates are of a slow processor.
@@ -17,13 +17,13 @@ const MAX_EXPONENT_BITS: i32 = 31;
 /// checks are made on the threads for work that needs much CPU time.
 pub(super) const INLINE: u32 = 1_000;
 
-/// Estimated time of the checks of one handshake with the fallback engine, in microseconds, which are
-/// made on the thread of the probe.
-pub(super) const FALLBACK: u32 = 5_000;
-
 /// Estimated time of all checks of one handshake in microseconds: about 100 checks of RSA keys of
 /// 4096 bits. Go makes 100 checks of any keys.
 const TOTAL: u32 = 25_000;
+
+/// Number of comparisons of names with name constraints that take a microsecond. Go makes 250,000 at
+/// most.
+const COMPARISONS_PER_MICROSECOND: usize = 10;
 
 /// The part of an estimated time that is left.
 #[derive(Debug)]
@@ -51,7 +51,18 @@ impl Effort {
 
     /// Takes the time of one check of a signature by `key`; returns whether it may be made.
     pub(super) fn spend(&self, key: &PKeyRef<Public>) -> bool {
-        let left = self.left.get().checked_sub(cost(key));
+        self.spend_time(cost(key))
+    }
+
+    /// Spends the estimated time of comparing so many names with name constraints; returns false if
+    /// too little is left.
+    pub(super) fn spend_on_names(&self, comparisons: usize) -> bool {
+        let time = comparisons / COMPARISONS_PER_MICROSECOND;
+        self.spend_time(u32::try_from(time).unwrap_or(u32::MAX))
+    }
+
+    fn spend_time(&self, time: u32) -> bool {
+        let left = self.left.get().checked_sub(time);
         self.left.set(left.unwrap_or_default());
         if left.is_none() {
             self.is_exhausted.set(true);

@@ -38,6 +38,13 @@ const SIGNATURE_ALGORITHMS: &str = "rsa_pss_rsae_sha256:ecdsa_secp256r1_sha256:e
 /// Maximum size of the server's certificates in bytes, as in Go's client.
 pub(super) const MAX_CERTIFICATES: usize = 256 << 10;
 
+/// Maximum size of the server's certificates over QUIC in bytes. The engine parses them on the thread of
+/// the probe.
+///
+/// Unlike upstream, which accepts as many as over TCP.
+#[cfg(feature = "http3")]
+pub(super) const MAX_CERTIFICATES_OVER_QUIC: usize = 32 << 10;
+
 /// Creates a context with the versions of the settings and the client certificate.
 ///
 /// It has no trusted certificates, since `verify` decides about them.
@@ -56,6 +63,7 @@ pub(super) fn over_quic(
 ) -> Result<SslContextBuilder, ErrorStack> {
     let mut builder = builder(settings, identity)?;
     builder.set_curves_list(GROUPS_OVER_QUIC)?;
+    boring_ext::set_max_cert_list(&mut builder, MAX_CERTIFICATES_OVER_QUIC);
     Ok(builder)
 }
 

@@ -133,8 +133,11 @@ fn error_of_rustls(error: &io::Error) -> Option<&rustls::Error> {
 /// Maximum size of a handshake message in rustls, in KiB.
 const MAX_FALLBACK_MESSAGE: usize = 64;
 
+/// BoringSSL's error about a handshake message that is too large.
+pub(super) const TOO_LARGE: &str = "EXCESSIVE_MESSAGE_SIZE";
+
 /// Returns the failure of a handshake message of more than `limit` KiB.
-fn too_large(limit: usize) -> Failure {
+pub(super) fn too_large(limit: usize) -> Failure {
     let message = format!(
         "TLS handshake: the server sent a message of more than {limit} KiB, usually its \
          certificate list; configure it to send only its own certificate and the intermediate \
@@ -221,7 +224,7 @@ fn not_tls(beginning: &[u8]) -> Option<Failure> {
 
 /// Returns the failure of an error that BoringSSL reported while `doing` something.
 pub(super) fn of_engine_error(doing: &str, error_name: &str) -> Failure {
-    if error_name == "EXCESSIVE_MESSAGE_SIZE" {
+    if error_name == TOO_LARGE {
         return too_large(MAX_CERTIFICATES >> 10);
     }
     let (reason, message) = match error_name {

@@ -11,8 +11,6 @@
 
 use std::{
     collections::HashMap,
-    future::Future as _,
-    pin::pin,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -97,7 +95,7 @@ impl TlsClient {
         seen: &mut Option<TlsSession>,
     ) -> Result<TlsStream<S>, Failure>
     where
-        S: AsyncRead + AsyncWrite + Unpin + Send,
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let verdict = Arc::clone(&verifier.verdict);
         let name = host::server_name_indication(&verifier.host).map(str::to_owned);
@@ -112,10 +110,10 @@ impl TlsClient {
         let progress = HandshakeProgress::default();
         let waiting = context.waiting_for(|| progress.describe());
         let stream = BufferedStream::new(stream, progress.clone(), context.memory.hold());
-        let mut handshake = pin!(connector.connect(name, stream));
-        let done = progress.drive(&verdict, seen, |task| handshake.as_mut().poll(task)).await;
+        let handshake = connector.connect(name, stream);
+        let done = progress.drive_aside(&verdict, seen, Box::pin(handshake)).await;
         drop(waiting);
-        match done {
+        match done? {
             Ok(mut stream) => {
                 stream.get_mut().0.end_handshake();
                 if let Some(session) = seen {

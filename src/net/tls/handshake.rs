@@ -1,6 +1,6 @@
 //! The TLS handshake over a byte stream.
 
-use std::{future::Future as _, pin::pin, sync::Arc};
+use std::sync::Arc;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_boring::SslStreamBuilder;
@@ -39,7 +39,7 @@ impl TlsClient {
         seen: &mut Option<TlsSession>,
     ) -> Result<TlsStream<S>, Failure>
     where
-        S: AsyncRead + AsyncWrite + Unpin + Send,
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         context.enter(Stage::Tls);
         *seen = None;
@@ -63,10 +63,10 @@ impl TlsClient {
         let progress = HandshakeProgress::default();
         let waiting = context.waiting_for(|| progress.describe());
         let stream = BufferedStream::new(stream, progress.clone(), context.memory.hold());
-        let mut handshake = pin!(SslStreamBuilder::new(ssl, stream).connect());
-        let done = progress.drive(&verdict, seen, |task| handshake.as_mut().poll(task)).await;
+        let handshake = Box::pin(SslStreamBuilder::new(ssl, stream).connect());
+        let done = progress.drive(&verdict, seen, handshake).await;
         drop(waiting);
-        match done {
+        match done? {
             Ok(mut stream) => {
                 stream.get_mut().end_handshake();
                 if let Some(session) = seen {

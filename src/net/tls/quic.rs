@@ -107,6 +107,9 @@ impl QuicTls {
             let late = seen.is_some() || connection.is_established();
             return Some(of_alert(alert, late, &self.settings));
         }
+        if tls_error == Some(failure::TOO_LARGE) {
+            return Some(failure::too_large(engine::MAX_CERTIFICATES_OVER_QUIC >> 10));
+        }
         if let Some(tls_error) = tls_error {
             return Some(failure::of_engine_error("TLS handshake", tls_error));
         }

@@ -16,9 +16,7 @@ use rustls::{
 };
 
 use crate::net::tls::{
-    certificate, certificate_cache,
-    effort::{self, Effort},
-    verify::CertificateVerifier,
+    certificate, certificate_cache, effort::Effort, verify::CertificateVerifier,
 };
 
 /// The verifier of one handshake.
@@ -38,7 +36,7 @@ impl ServerCertVerifier for RustlsVerifier {
             .chain(intermediates)
             .map(|der| certificate_cache::from_der(der));
         let response = Some(ocsp_response).filter(|response| !response.is_empty());
-        match self.0.verify_sent(sent, response, &Effort::new(effort::FALLBACK)) {
+        match self.0.verify_sent(sent, response, &Effort::default()) {
             Ok(()) => Ok(ServerCertVerified::assertion()),
             // The details are in the verdict.
             Err(_) => Err(CertificateError::ApplicationVerificationFailure.into()),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::{
     net::tls::{certificate::Certificate, session::TlsSession, verify_result::VerifyResult},
+    scheduling::pool,
     settings::tls::TlsVersion,
 };
 
@@ -28,6 +29,9 @@ pub struct StoredSession {
     pub verify_detail: String,
 }
 
+/// Maximum size of certificates whose parsed parts are freed on the thread of the probe, in bytes.
+const MAX_FREED_INLINE: usize = 16 << 10;
+
 impl StoredSession {
     /// Returns the certificates that the server sent, the leaf first. Each is parsed.
     pub fn certificates(&self) -> impl Iterator<Item = Certificate> {
@@ -37,8 +41,13 @@ impl StoredSession {
 
 impl From<TlsSession> for StoredSession {
     fn from(session: TlsSession) -> Self {
-        let TlsSession { version, cipher, alpn, verify_result, verify_detail, .. } = session;
-        let sent = session.peer_chain.iter().map(|one| Arc::clone(&one.der)).collect();
+        let TlsSession { version, cipher, alpn, peer_chain, verified_chains, .. } = session;
+        let TlsSession { verify_result, verify_detail, .. } = session;
+        let sent: Vec<_> = peer_chain.iter().map(|one| Arc::clone(&one.der)).collect();
+        if sent.iter().map(|der| der.len()).sum::<usize>() > MAX_FREED_INLINE {
+            // Without a thread, they are freed here.
+            drop(pool::start(move || drop((peer_chain, verified_chains))));
+        }
         Self { version, cipher, alpn, sent, verify_result, verify_detail }
     }
 }

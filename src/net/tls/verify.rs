@@ -44,7 +44,7 @@ pub(super) struct CertificateVerifier {
 
 /// Maximum number of certificates that are verified on the thread of the probe, and of their bytes.
 const MAX_INLINE: usize = 8;
-const MAX_INLINE_BYTES: usize = 32 << 10;
+const MAX_INLINE_BYTES: usize = 16 << 10;
 
 impl CertificateVerifier {
     /// Verifies the certificates that BoringSSL received. If that takes long, it is done on another
@@ -55,6 +55,7 @@ impl CertificateVerifier {
         }
         let result = match self.verdict.take_result() {
             Some(result) => result,
+            None if pool::is_worker() => self.verify_here(ssl),
             None => match self.verify_at_once(ssl) {
                 Some(result) => result,
                 None => return self.verify_elsewhere(ssl),
@@ -71,13 +72,13 @@ impl CertificateVerifier {
         }
         let mut bytes = 0;
         let mut sent = Vec::new();
-        for certificate in chain.into_iter().flatten() {
-            let certificate = section("parsing", || certificate_cache::from_x509(certificate));
-            bytes += certificate.as_ref().map_or(0, |certificate| certificate.der().len());
+        for x509 in chain.into_iter().flatten() {
+            let der = x509.to_der().unwrap_or_default();
+            bytes += der.len();
             if bytes > MAX_INLINE_BYTES {
                 return None;
             }
-            sent.push(certificate);
+            sent.push(section("parsing", || certificate_cache::of_x509(&der, x509)));
         }
         let weights = sent.iter().flatten().map(|certificate| certificate.weight());
         if let Err(error) = self.hold(weights.sum()) {
@@ -86,6 +87,15 @@ impl CertificateVerifier {
         let effort = Effort::new(effort::INLINE);
         let result = self.verify_sent(sent.into_iter(), ssl.ocsp_status(), &effort);
         if effort.is_exhausted() { self.verdict.take_session().and(None) } else { Some(result) }
+    }
+
+    /// Verifies the certificates, however long that takes.
+    fn verify_here(&self, ssl: &SslRef) -> Result<(), VerifyResult> {
+        let chain = || ssl.peer_cert_chain().into_iter().flatten();
+        let ders = chain().filter_map(|certificate| certificate.to_der().ok());
+        self.hold(ders.map(|der| certificate::weight(&der)).sum())?;
+        let sent = chain().map(certificate_cache::from_x509);
+        self.verify_sent(sent, ssl.ocsp_status(), &Effort::default())
     }
 
     /// Counts the memory of the parsed certificates, until the connection is closed.
@@ -158,6 +168,9 @@ impl CertificateVerifier {
         // A failed check leaves an error on the queue of this thread. BoringSSL would take it for
         // an error of the handshake the next time that it has to wait.
         drop(ErrorStack::get());
+        if let Some(leaf) = sent.first().filter(|_| pool::is_worker()) {
+            leaf.prepare_texts();
+        }
         let result = verification.result;
         self.verdict.set_session(session(sent, verification));
         let is_accepted = self.skip_verify && too_large.is_none();
@@ -251,8 +264,8 @@ pub(super) fn verify(
         return verdict(VerifyResult::Ok, String::new(), chains);
     }
     if effort.is_exhausted() {
-        let detail = "the signatures of the certificates take too long to check: there are too many, \
-                      or of too large keys";
+        let detail = "the certificates take too long to check: there are too many, with too large \
+                      keys, or with too many names";
         return verdict(VerifyResult::Invalid, detail.to_owned(), chains);
     }
     let Rejection(result, detail) = rejection.unwrap_or_else(|| {

@@ -96,6 +96,26 @@ async fn long_chains_are_verified_on_another_thread() {
 }
 
 #[tokio::test]
+async fn the_comparisons_with_name_constraints_are_limited() {
+    let names = |count: usize| -> Vec<_> {
+        (0..count).map(|number| format!("excluded;DNS:d{number}.test")).collect()
+    };
+    for (count, is_accepted) in [(100, true), (600, false)] {
+        let root = fixtures::authority("Test Root").self_signed();
+        let constrained = fixtures::authority("Constrained")
+            .extension("nameConstraints", &names(count).join(","))
+            .signed_by(&root);
+        let leaf = (0..600).fold(fixtures::leaf(HOST), |leaf, number| {
+            leaf.also(&format!("DNS:w{number}.example"))
+        });
+        let leaf = leaf.signed_by(&constrained);
+        let server = fixtures::server(&leaf).chain(&[&constrained]).start().await;
+        let outcome = connect(&server, trusting(&root), HOST).await;
+        assert_eq!(outcome.stream.is_ok(), is_accepted, "{count}: {:?}", outcome.stream);
+    }
+}
+
+#[tokio::test]
 async fn the_time_of_signature_checks_is_limited() {
     let authorities = namesakes(40, Key::P384);
     let leaf = fixtures::leaf(HOST).signed_by(&authorities[0]);
