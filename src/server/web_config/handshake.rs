@@ -7,9 +7,15 @@ use tokio::{
     net::TcpStream,
     time::sleep,
 };
-use tokio_rustls::{TlsAcceptor, server::TlsStream};
+use tokio_rustls::{LazyConfigAcceptor, rustls::server::Acceptor, server::TlsStream};
 
-use crate::server::{connections::Connection, web_config::AccessControl};
+use crate::{
+    scheduling::{poll_times::section, pool},
+    server::{
+        connections::Connection,
+        web_config::{AccessControl, ServerTls},
+    },
+};
 
 /// Timeout of a handshake.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -56,10 +62,14 @@ async fn handshake(
     if first != [HANDSHAKE_RECORD] {
         return Err(io::Error::other("first record is not a TLS handshake"));
     }
-    let Some(config) = access_control.tls() else {
+    let Some(ServerTls { config, signs_slowly }) = access_control.tls() else {
         return Err(io::Error::other("TLS is not configured"));
     };
-    TlsAcceptor::from(config).accept(stream).await
+    let handshake = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
+    let answer = move || section("TLS signature", || handshake.into_stream(config));
+    let answered =
+        if signs_slowly { pool::run(answer).await.map_err(io::Error::other)? } else { answer() };
+    answered.await
 }
 
 /// Sends the response and reads the rest of the request: closing a connection with unread bytes

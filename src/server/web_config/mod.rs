@@ -24,9 +24,8 @@ use std::{
 use arc_swap::ArcSwap;
 use boring::sha::Sha256;
 use thiserror::Error;
-use tokio_rustls::rustls::ServerConfig;
 
-use self::{basic_auth::Authenticator, rules::AccessRules};
+use self::{basic_auth::Authenticator, rules::AccessRules, tls::ServerTls};
 pub(super) use self::{handshake::accept, middleware::admit};
 use crate::{
     blocking::{self, BlockingError},
@@ -210,7 +209,7 @@ impl AccessControl {
         self.rules.load_full()
     }
 
-    fn tls(&self) -> Option<Arc<ServerConfig>> {
+    fn tls(&self) -> Option<ServerTls> {
         self.rules.load().tls.clone()
     }
 

@@ -3,18 +3,21 @@
 use std::{path::Path, sync::Arc};
 
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
-use tokio_rustls::rustls::ServerConfig;
 
 use crate::{
     config::web::WebConfig,
-    server::web_config::{basic_auth::Users, rate_limit::RateLimiter, tls},
+    server::web_config::{
+        basic_auth::Users,
+        rate_limit::RateLimiter,
+        tls::{self, ServerTls},
+    },
     settings::rule::{RuleError, Warning},
 };
 
 /// The settings of a web config file and of the files that it names.
 #[derive(Debug)]
 pub(super) struct AccessRules {
-    pub(super) tls: Option<Arc<ServerConfig>>,
+    pub(super) tls: Option<ServerTls>,
     pub(super) headers: HeaderMap,
     pub(super) users: Users,
     pub(super) limit: Arc<RateLimiter>,
@@ -26,7 +29,7 @@ pub(super) struct AccessRules {
 impl AccessRules {
     /// Reads the named files and passes their content to `note`. Blocks.
     pub(super) fn load(config: WebConfig, note: impl FnMut(&[u8])) -> Result<Self, RuleError> {
-        let tls = config.tls.as_ref().map(|settings| tls::server_config(settings, note));
+        let tls = config.tls.as_ref().map(|settings| tls::server_tls(settings, note));
         let tls = tls.transpose().map_err(|error| error.inside("tls_server_config"))?;
         let mut headers = HeaderMap::new();
         for (name, value) in &config.headers {
@@ -36,7 +39,7 @@ impl AccessRules {
             }
         }
         Ok(Self {
-            tls: tls.map(Arc::new),
+            tls,
             headers,
             users: Users::new(config.users),
             limit: Arc::new(RateLimiter::new(config.rate_limit)),

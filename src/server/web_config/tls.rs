@@ -2,6 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
+use boring::{pkey::Id, x509::X509};
 use tokio_rustls::rustls::{
     Error, ServerConfig, SupportedProtocolVersion,
     crypto::{
@@ -24,11 +25,22 @@ use crate::{
     },
 };
 
+/// TLS of the listener, ready for use.
+#[derive(Debug, Clone)]
+pub(super) struct ServerTls {
+    pub(super) config: Arc<ServerConfig>,
+    /// True if a signature takes longer than the thread of other connections can wait.
+    pub(super) signs_slowly: bool,
+}
+
+/// Maximum size of an RSA key that signs in less than a millisecond, in bits.
+const MAX_QUICK_RSA_BITS: u32 = 2048;
+
 /// Reads certificate, key and CA certificates, and passes the content of files to `note`. Blocks.
-pub(super) fn server_config(
+pub(super) fn server_tls(
     settings: &TlsServer,
     mut note: impl FnMut(&[u8]),
-) -> Result<ServerConfig, RuleError> {
+) -> Result<ServerTls, RuleError> {
     let mut read = |pem: &Pem| {
         let text = content(pem)?;
         if pem.file().is_some() {
@@ -70,11 +82,17 @@ pub(super) fn server_config(
             })?;
         builder.with_client_cert_verifier(Arc::new(clients))
     };
+    let signs_slowly = chain.first().is_some_and(|certificate| has_large_rsa_key(certificate));
     let mut config = builder
         .with_single_cert(chain, key)
         .map_err(|error| unusable_key(settings, &text, &error))?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(config)
+    Ok(ServerTls { config: Arc::new(config), signs_slowly })
+}
+
+fn has_large_rsa_key(certificate: &[u8]) -> bool {
+    let key = X509::from_der(certificate).and_then(|certificate| certificate.public_key());
+    key.is_ok_and(|key| key.id() == Id::RSA && key.bits() > MAX_QUICK_RSA_BITS)
 }
 
 /// The crypto provider with the configured curves and cipher suites.
@@ -145,5 +163,47 @@ fn wrong(pem: &Pem, message: impl fmt::Display) -> RuleError {
     match pem {
         Pem::Text(key, _) => RuleError::at(*key, message.to_string()),
         Pem::File(key, file) => RuleError::at(*key, format!("{}: {message}", file.display())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use boring::{
+        asn1::Asn1Time,
+        bn::BigNum,
+        ec::{EcGroup, EcKey},
+        hash::MessageDigest,
+        nid::Nid,
+        pkey::{PKey, Private, Public},
+        rsa::Rsa,
+        x509::X509Builder,
+    };
+
+    use super::*;
+
+    fn certificate(key: &PKey<Public>, issuer: &PKey<Private>) -> Vec<u8> {
+        let mut certificate = X509Builder::new().unwrap();
+        certificate.set_not_before(&Asn1Time::days_from_now(0).unwrap()).unwrap();
+        certificate.set_not_after(&Asn1Time::days_from_now(1).unwrap()).unwrap();
+        certificate.set_pubkey(key).unwrap();
+        certificate.sign(issuer, MessageDigest::sha256()).unwrap();
+        certificate.build().to_der().unwrap()
+    }
+
+    #[test]
+    fn large_rsa_keys_sign_slowly() {
+        let group = EcGroup::from_curve_name(Nid::X9_62_PRIME256V1).unwrap();
+        let issuer = PKey::from_ec_key(EcKey::generate(&group).unwrap()).unwrap();
+        for (bits, expected) in [(2048, false), (3072, true), (4096, true)] {
+            let mut modulus = BigNum::new().unwrap();
+            modulus.set_bit(bits - 1).unwrap();
+            modulus.set_bit(0).unwrap();
+            let exponent = BigNum::from_u32(65537).unwrap();
+            let key = Rsa::from_public_components(modulus, exponent).unwrap();
+            let certificate = certificate(&PKey::from_rsa(key).unwrap(), &issuer);
+            assert_eq!(has_large_rsa_key(&certificate), expected, "{bits}");
+        }
+        let public = PKey::public_key_from_der(&issuer.public_key_to_der().unwrap()).unwrap();
+        assert!(!has_large_rsa_key(&certificate(&public, &issuer)), "P-256");
     }
 }
