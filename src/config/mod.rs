@@ -34,6 +34,7 @@ pub struct Config {
     modules: BTreeMap<String, Arc<Module>>,
     limits: Limits,
     warnings: Vec<Diagnostic>,
+    text_length: usize,
 }
 
 section! {
@@ -49,14 +50,27 @@ section! {
 /// The key of a file that has the modules.
 const MODULES: &str = "modules";
 
+/// Maximum average length in bytes of modules whose secrets are found at their first use.
+const MAX_LAZY_MODULE: usize = 8 << 10;
+
 impl Config {
     /// Parses the text of a file. `file` is its name in errors. Returns all errors at once.
     pub fn parse(text: impl AsRef<[u8]>, file: &str) -> Result<Self, ConfigError> {
-        let documents = [Document { name: file, text: text.as_ref() }];
+        let text = text.as_ref();
         let Sections { root: FileKeys { limits }, by_name, warnings } =
-            strict_yaml::decode_sections_and_root::<Module, _>(&documents, MODULES)?;
+            strict_yaml::decode_sections_and_root::<Module, _>(
+                &[Document { name: file, text }],
+                MODULES,
+            )?;
         let modules = by_name.into_iter().map(|(name, module)| (name, Arc::new(module)));
-        Ok(Self { modules: modules.collect(), limits, warnings })
+        let modules: BTreeMap<_, _> = modules.collect();
+        if text.len() > modules.len() * MAX_LAZY_MODULE {
+            // Otherwise the first probe would find them.
+            for module in modules.values() {
+                let _secrets = module.secrets();
+            }
+        }
+        Ok(Self { modules, limits, warnings, text_length: text.len() })
     }
 
     /// Returns the limits of what all probes take together.
@@ -74,6 +88,12 @@ impl Config {
     /// Returns all modules, sorted by name.
     pub fn modules(&self) -> impl Iterator<Item = (&str, &Arc<Module>)> {
         self.modules.iter().map(|(name, module)| (name.as_str(), module))
+    }
+
+    /// Returns the length of the text that was parsed, in bytes.
+    #[must_use]
+    pub fn text_length(&self) -> usize {
+        self.text_length
     }
 
     /// Returns the warnings about the modules, in the order of the file.

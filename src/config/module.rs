@@ -34,9 +34,10 @@ pub struct Module {
     secrets: Secrets,
 }
 
-/// The secrets of a module, once they are needed. They follow from the rest of it.
+/// The secrets of a module and the size of its text, once they are needed. They follow from the rest of
+/// it.
 #[derive(Clone, Default)]
-struct Secrets(OnceLock<Vec<String>>);
+struct Secrets(OnceLock<(Vec<String>, usize)>);
 
 impl PartialEq for Secrets {
     fn eq(&self, _: &Self) -> bool {
@@ -88,7 +89,21 @@ impl Module {
     /// Returns the secrets that the module itself contains.
     #[must_use]
     pub fn secrets(&self) -> &[String] {
-        self.secrets.0.get_or_init(|| secret::serialized_secrets(|| self.section()))
+        &self.serialized().0
+    }
+
+    /// Returns the approximate length of the module as YAML in bytes.
+    #[must_use]
+    pub fn text_size(&self) -> usize {
+        self.serialized().1
+    }
+
+    fn serialized(&self) -> &(Vec<String>, usize) {
+        self.secrets.0.get_or_init(|| {
+            let mut size = 0;
+            let secrets = secret::serialized_secrets(|| size = self.section().size());
+            (secrets, size)
+        })
     }
 
     /// Describes a probe of the module in words, without secrets. `offset` is that of

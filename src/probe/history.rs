@@ -129,6 +129,13 @@ impl History {
         self.stored().probes().find(|entry| matches(&entry.report)).cloned()
     }
 
+    /// Returns the number of stored probes.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        let stored = self.stored();
+        stored.recent.len() + stored.failures.len() + stored.refused.len()
+    }
+
     /// Returns all stored probes that were not refused, newest first: the recent ones, then the older
     /// failures.
     #[must_use]

@@ -197,7 +197,7 @@ impl Exporter {
     }
 
     /// Renders the exporter's own metrics.
-    pub(super) fn render_metrics(&self, format: Format) -> prometheus::Result<String> {
+    pub(super) fn render_metrics(&self, format: Format) -> String {
         self.metrics.render(self.config.last_reload(), format)
     }
 

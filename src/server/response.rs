@@ -20,7 +20,9 @@ use bytes::Bytes;
 use flate2::{Compress, CompressError, Compression, FlushCompress, Status};
 
 use crate::{
+    config::Config,
     memory::{Held, ProbeMemory},
+    probe::history::HistoryEntry,
     scheduling::{poll_times::section, pool},
     server::content_negotiation::{self, Exposition, OpenMetrics},
 };
@@ -55,14 +57,17 @@ pub(super) async fn ok_rendered(
     let accepts_gzip = accepts_gzip(request);
     let render = move || Body::new(render(), accepts_gzip, size);
     let body = match size {
-        Size::Small => Some(section("rendering", render)),
-        Size::Large => pool::run(render).await.ok(),
+        Size::Small => Ok(section("rendering", render)),
+        Size::Large => pool::run(render).await,
     };
-    let Some(body) = body else {
-        let message = "internal error: the response cannot be rendered; see the exporter log";
-        return error(StatusCode::INTERNAL_SERVER_ERROR, message);
-    };
-    body.answer(content_type)
+    match body {
+        Ok(body) => body.answer(content_type),
+        Err(problem) => {
+            let message =
+                format_args!("internal error: the response cannot be rendered: {problem}");
+            error(StatusCode::INTERNAL_SERVER_ERROR, message)
+        }
+    }
 }
 
 /// The size of a response before it is rendered.
@@ -74,13 +79,33 @@ pub(super) enum Size {
     Large,
 }
 
-/// Maximum size in bytes of a report that is rendered on the thread that serves the client.
-const MAX_SMALL_REPORT: usize = 32 << 10;
+/// Maximum size in bytes of metrics and of a report that are rendered on the thread that serves the
+/// client. Certificates of a report are parsed again.
+const MAX_SMALL_METRICS: usize = 32 << 10;
+const MAX_SMALL_REPORT: usize = 20 << 10;
+
+/// Maximum length in bytes of a configuration file whose modules are rendered on the thread that
+/// serves the client, and maximum number of its modules.
+const MAX_SMALL_CONFIG: usize = 16 << 10;
+const MAX_FEW_MODULES: usize = 20;
 
 impl Size {
-    /// Returns the size for a report that takes `weight` bytes of memory.
-    pub(super) fn of_report(weight: usize) -> Self {
-        if weight <= MAX_SMALL_REPORT { Self::Small } else { Self::Large }
+    /// Returns the size of a response about all modules of a configuration.
+    pub(super) fn of_modules(config: &Config) -> Self {
+        let is_small = config.text_length() <= MAX_SMALL_CONFIG
+            && config.modules().nth(MAX_FEW_MODULES).is_none();
+        if is_small { Self::Small } else { Self::Large }
+    }
+
+    /// Returns the size of the metrics of a report.
+    pub(super) fn of_metrics(entry: &HistoryEntry) -> Self {
+        if entry.weight <= MAX_SMALL_METRICS { Self::Small } else { Self::Large }
+    }
+
+    /// Returns the size of a report with the configuration of its module.
+    pub(super) fn of_report(entry: &HistoryEntry) -> Self {
+        let size = entry.weight + entry.report.module.text_size();
+        if size <= MAX_SMALL_REPORT { Self::Small } else { Self::Large }
     }
 }
 
@@ -217,6 +242,31 @@ mod tests {
     use flate2::read::GzDecoder;
 
     use super::*;
+
+    #[test]
+    fn responses_about_many_or_large_modules_are_large() {
+        let module = |number, comment: &str| {
+            format!(
+                "  m{number}: {{prober: tcp, tcp: {{query_response: [{{send: '{comment}'}}]}}}}\n"
+            )
+        };
+        let config = |count, length| {
+            let modules: String =
+                (0..count).map(|number| module(number, &"x".repeat(length))).collect();
+            Config::parse(format!("modules:\n{modules}"), "test.yml").unwrap()
+        };
+        for (count, length, expected) in [
+            (1, 10, Size::Small),
+            (20, 10, Size::Small),
+            (21, 10, Size::Large),
+            (1, 20_000, Size::Large),
+        ] {
+            let config = config(count, length);
+            assert_eq!(Size::of_modules(&config), expected, "{count} modules of {length}");
+            let module = config.module("m0").unwrap();
+            assert!((length..length + 200).contains(&module.text_size()), "{length}");
+        }
+    }
 
     #[test]
     fn compression_does_not_depend_on_earlier_responses() {

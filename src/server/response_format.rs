@@ -141,18 +141,20 @@ impl ResponseFormat {
         if let (Some(refusal), Self::Metrics | Self::Health) = (refusal, self) {
             return self.refused(refusal);
         }
-        let size = Size::of_report(entry.weight);
         match self {
             Self::Metrics => {
                 let form = response::exposition(request, OpenMetrics::IfNothingElse);
+                let size = Size::of_metrics(&entry);
                 let render = move || report.metrics.render_as(form.format, form.escaping);
                 response::ok_rendered(request, &form.content_type, size, render).await
             }
             Self::Debug => {
+                let size = Size::of_report(&entry);
                 let render = move || report.debug_text();
                 response::ok_rendered(request, response::BARE_TEXT, size, render).await
             }
             Self::Json => {
+                let size = Size::of_report(&entry);
                 let render = move || report.to_json();
                 response::ok_rendered(request, response::JSON, size, render).await
             }

@@ -69,6 +69,21 @@ impl Value {
         }
     }
 
+    /// Returns the approximate length of the value as YAML in bytes.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        const LINE: usize = 8;
+        LINE + match self {
+            Self::Null => 0,
+            Self::Plain(text) | Self::Text(text) => text.len(),
+            Self::Bytes(bytes) => bytes.len(),
+            Self::List(items) => items.iter().map(Self::size).sum(),
+            Self::Map(keys) | Self::Section(keys) => {
+                keys.iter().map(|(key, value)| key.len() + value.size()).sum()
+            }
+        }
+    }
+
     /// Returns whether it equals the value of an absent key without a default.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -14,21 +14,22 @@ pub(super) use self::{logs::answer as logs, probe::answer as probe};
 use crate::server::{
     content_negotiation::OpenMetrics,
     exporter::{Exporter, ReloadTrigger},
-    response,
+    response::{self, Size},
 };
 
 /// `/metrics`: the exporter's own metrics.
 pub(super) async fn metrics(request: HttpRequest, exporter: Data<Exporter>) -> HttpResponse {
     let form = response::exposition(&request, OpenMetrics::IfPreferred);
-    match exporter.render_metrics(form.format) {
-        Ok(text) => response::ok(&request, &form.content_type, text),
-        Err(error) => response::error(StatusCode::INTERNAL_SERVER_ERROR, error),
-    }
+    let size = exporter.metrics.size(&exporter.config());
+    let render = move || exporter.render_metrics(form.format);
+    response::ok_rendered(&request, &form.content_type, size, render).await
 }
 
 /// `/config`: the active configuration, with secrets masked.
 pub(super) async fn config(request: HttpRequest, exporter: Data<Exporter>) -> HttpResponse {
-    response::ok(&request, response::BARE_TEXT, exporter.config().to_yaml())
+    let config = exporter.config();
+    let size = Size::of_modules(&config);
+    response::ok_rendered(&request, response::BARE_TEXT, size, move || config.to_yaml()).await
 }
 
 /// `/-/healthy`: always healthy. Failing targets do not make the exporter unhealthy.

@@ -8,7 +8,10 @@ mod process;
 mod web_config;
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::UNIX_EPOCH,
 };
 
@@ -27,7 +30,7 @@ use crate::{
     memory::MemoryBudget,
     metrics::Format,
     probe::ProbeReport,
-    server::{connections::ConnectionMetrics, web_config::AccessControl},
+    server::{connections::ConnectionMetrics, response::Size, web_config::AccessControl},
     version,
 };
 
@@ -53,7 +56,12 @@ pub(super) struct ExporterMetrics {
     /// Locked while counters are updated from other sources: two scrapes at once would add the
     /// difference twice.
     refreshing: Mutex<()>,
+    /// Length of the text that was rendered last, in bytes. Modules that were removed are part of it.
+    last_length: AtomicUsize,
 }
+
+/// Maximum length in bytes of a text that is rendered on the thread that serves the client.
+const MAX_SMALL_TEXT: usize = 64 << 10;
 
 /// Upper bounds of the duration histogram in seconds.
 const DURATION_BUCKETS: [f64; 12] =
@@ -154,6 +162,7 @@ impl ExporterMetrics {
             registry,
             web_config: None,
             refreshing: Mutex::default(),
+            last_length: AtomicUsize::new(0),
         })
     }
 
@@ -167,17 +176,28 @@ impl ExporterMetrics {
         Ok(())
     }
 
+    /// Returns the expected size of the text of all metrics.
+    pub(super) fn size(&self, config: &Config) -> Size {
+        if self.last_length.load(Ordering::Relaxed) > MAX_SMALL_TEXT {
+            return Size::Large;
+        }
+        Size::of_modules(config)
+    }
+
     /// Renders all metrics with their current values.
-    pub(super) fn render(&self, reload: LastReload, format: Format) -> prometheus::Result<String> {
+    pub(super) fn render(&self, reload: LastReload, format: Format) -> String {
         let success_time = reload.success_time.duration_since(UNIX_EPOCH).unwrap_or_default();
         self.last_reload_success.set(success_time.as_secs_f64());
         self.last_reload_successful.set(i64::from(reload.succeeded));
         self.refresh();
         let families = self.registry.gather();
-        match format {
-            Format::Text => TextEncoder::new().encode_to_string(&families),
-            Format::OpenMetrics => Ok(openmetrics::encode(&families)),
-        }
+        let text = match format {
+            // Fails only for families without samples, which `gather` leaves out.
+            Format::Text => TextEncoder::new().encode_to_string(&families).unwrap_or_default(),
+            Format::OpenMetrics => openmetrics::encode(&families),
+        };
+        self.last_length.store(text.len(), Ordering::Relaxed);
+        text
     }
 
     /// Updates metrics whose values are kept elsewhere.

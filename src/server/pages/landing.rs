@@ -25,12 +25,13 @@ pub(in crate::server) async fn answer(
     request: HttpRequest,
     exporter: Data<Exporter>,
 ) -> HttpResponse {
-    let (config, probes) = (exporter.config(), exporter.history.list());
-    let refused = exporter.history.refused();
+    let config = exporter.config();
     let reload_error = exporter.last_reload_error();
     let filter = Filter::of(&query::parse(&request));
-    let size = if probes.len() > MAX_SMALL_LIST { Size::Large } else { Size::Small };
+    let is_long = exporter.history.count() > MAX_SMALL_LIST;
+    let size = if is_long { Size::Large } else { Size::of_modules(&config) };
     let content = move || {
+        let (probes, refused) = (exporter.history.list(), exporter.history.refused());
         content(&config, reload_error.as_deref(), [&probes, &refused], &filter, SystemTime::now())
     };
     Page::answer_rendered(&request, size, "Probes".to_owned(), "./", content).await

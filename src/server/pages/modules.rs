@@ -1,6 +1,6 @@
 //! `/modules`: the modules with their descriptions and configuration.
 
-use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web::Data};
+use actix_web::{HttpRequest, HttpResponse, web::Data};
 use maud::{Markup, html};
 
 use crate::{
@@ -9,6 +9,7 @@ use crate::{
         exporter::Exporter,
         pages::{Page, format},
         query::{self, link},
+        response::Size,
     },
     settings::explain::Topic,
 };
@@ -22,10 +23,12 @@ pub(in crate::server) async fn answer(
     exporter: Data<Exporter>,
 ) -> HttpResponse {
     let query = query::parse(&request);
-    let wanted = query.first("name").unwrap_or_default();
+    let wanted = query.first("name").unwrap_or_default().trim().to_owned();
     let offset = exporter.settings.timeout_offset;
-    let content = content(&exporter.config(), wanted.trim(), offset);
-    Page { title: "Modules", current_link: "modules", content }.answer(&request, StatusCode::OK)
+    let config = exporter.config();
+    let size = Size::of_modules(&config);
+    let content = move || content(&config, &wanted, offset);
+    Page::answer_rendered(&request, size, "Modules".to_owned(), "modules", content).await
 }
 
 fn content(config: &Config, wanted: &str, offset: f64) -> Markup {

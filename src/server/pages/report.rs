@@ -32,7 +32,7 @@ pub(in crate::server) async fn answer(request: &HttpRequest, page: ReportPage) -
         Verdict::Refused(_) => "Refused",
     };
     let title = format!("{verdict}: {}", report.target);
-    let size = Size::of_report(page.entry.weight);
+    let size = Size::of_report(&page.entry);
     let content = move || page.content(SystemTime::now());
     Page::answer_rendered(request, size, title, "", content).await
 }
