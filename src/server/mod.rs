@@ -172,7 +172,9 @@ async fn with_tls(
     access_control: Arc<AccessControl>,
 ) -> Prepared<TlsStream<TcpStream>> {
     let (connection, client) = register(&stream, &connections)?;
-    match web_config::accept(stream, &connection, &access_control).await {
+    let name = poll_times::name(|| "TLS handshake of a client".to_owned());
+    let handshake = web_config::accept(stream, &connection, &access_control);
+    match poll_times::watch(name, handshake).await {
         Ok(stream) => Ok((OneRequestAtATime::new(stream, connection), client)),
         Err(error) => {
             connections.metrics.count_error(ClientError::TlsHandshake);
