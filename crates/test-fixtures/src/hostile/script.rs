@@ -9,7 +9,7 @@ use flate2::{
 
 use super::{handshake, http2, input::Input, modules::NAMES};
 
-/// What the server does.
+/// Actions of the server.
 #[derive(Debug)]
 pub struct Script {
     /// The module that probes it.
@@ -18,14 +18,14 @@ pub struct Script {
     pub connections: Vec<Connection>,
 }
 
-/// What the server does on one connection.
+/// Actions of the server on one connection.
 #[derive(Debug)]
 pub struct Connection {
     pub transport: Transport,
     pub actions: Vec<Action>,
 }
 
-/// What lies below the bytes of a script.
+/// Transport below the bytes of a script.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Transport {
     Plain,

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::tls::{Issued, Key, accept, authority, leaf, pki};
 
-/// What the server needs for TLS.
+/// A server that plays scripts.
 #[derive(Debug)]
 pub struct HostileServer {
     /// The authority of the server.
