@@ -3,14 +3,14 @@
 //! Memory of this size comes fresh from the kernel and goes back to it each time, page by page,
 //! which costs more than all else that is done with a body.
 
-use std::cell::RefCell;
+use std::{cell::RefCell, sync::OnceLock, thread::available_parallelism};
 
 /// Capacities of the buffers that are kept, in bytes.
 const KEPT_SIZES: std::ops::RangeInclusive<usize> = 64 << 10..=2 << 20;
 
-/// Maximum number of bytes that are kept on each thread: a small part of the memory for bodies.
-const MAX_KEPT: usize = 16 << 20;
-const MAX_KEPT_PART: usize = 16;
+/// Maximum number of bytes that are kept on all threads: a small part of the memory for bodies.
+const MAX_KEPT: usize = 32 << 20;
+const MAX_KEPT_PART: usize = 6;
 
 /// Maximum number of bytes that are reserved because a peer announced them. Only what is written takes
 /// memory.
@@ -54,9 +54,15 @@ const MAX_AT_ONCE: usize = 64 << 20;
 
 /// Keeps a buffer for a later body, if its capacity is within [`KEPT_SIZES`]. `limit` is that of the
 /// memory for bodies, if there is one.
-pub(super) fn give_back(mut buffer: Vec<u8>, limit: Option<u64>) {
+pub(super) fn give_back(buffer: Vec<u8>, limit: Option<u64>) {
+    static THREADS: OnceLock<usize> = OnceLock::new();
+    let threads = *THREADS.get_or_init(|| available_parallelism().map_or(1, Into::into));
     let limit = limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX);
-    let max_kept = MAX_KEPT.min(limit / MAX_KEPT_PART);
+    keep(buffer, MAX_KEPT.min(limit / MAX_KEPT_PART) / threads);
+}
+
+/// Keeps a buffer if at most `max_kept` bytes are then kept on this thread.
+fn keep(mut buffer: Vec<u8>, max_kept: usize) {
     if KEPT_SIZES.contains(&buffer.capacity()) {
         SPARE.with_borrow_mut(|spare| {
             let kept: usize = spare.iter().map(Vec::capacity).sum();
@@ -77,7 +83,7 @@ mod tests {
         let mut buffer = take(Some(1 << 20));
         buffer.extend_from_slice(b"secret");
         let address = buffer.as_ptr();
-        give_back(buffer, None);
+        keep(buffer, 1 << 20);
         assert_eq!(take(Some(10)).capacity(), 10);
         let again = take(None);
         assert!(again.is_empty());
@@ -88,7 +94,7 @@ mod tests {
     #[test]
     fn what_is_kept_is_bounded() {
         for size in [100, 1 << 20, 2 << 20, 2 << 20, 8 << 20, 1 << 20] {
-            give_back(Vec::with_capacity(size), Some(64 << 20));
+            keep(Vec::with_capacity(size), 4 << 20);
         }
         let kept: Vec<_> = (0..4).map(|_| take(None).capacity()).collect();
         assert_eq!(kept, [1 << 20, 2 << 20, 1 << 20, 0]);
