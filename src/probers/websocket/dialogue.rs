@@ -38,6 +38,9 @@ const READ_AHEAD: usize = 4096;
 /// because `send` can contain several references to it.
 const MAX_UNSENT: usize = 4 * MAX_RECEIVED;
 
+/// Maximum size of a message in bytes: it is decoded at once.
+const MAX_MESSAGE: usize = 1 << 20;
+
 /// Maximum number of pings and pongs, as over HTTP/2.
 ///
 /// Unlike upstream, which reads them until the deadline.
@@ -71,8 +74,8 @@ impl<'w> Websocket<'w> {
             .read_buffer_size(READ_AHEAD)
             .write_buffer_size(0)
             .max_write_buffer_size(MAX_UNSENT)
-            .max_message_size(Some(MAX_RECEIVED))
-            .max_frame_size(Some(MAX_RECEIVED));
+            .max_message_size(Some(MAX_MESSAGE))
+            .max_frame_size(Some(MAX_MESSAGE));
         let read = read.to_vec();
         let socket =
             WebSocketStream::from_partially_read(connection, read, Role::Client, Some(limits));

@@ -51,8 +51,9 @@ fn saying(first: Vec<u8>, more: Vec<u8>) -> Peer {
 fn hostile_websockets_are_cut_off() {
     let nothing = Vec::new;
     let empty_fragment = frame(0, "");
-    let announced = [&[TEXT, 127][..], &(16_u64 << 20).to_be_bytes()].concat();
-    let large = frame(TEXT, vec![b'k'; 15 << 20]);
+    let announced = [&[TEXT, 127][..], &(1_u64 << 20).to_be_bytes()].concat();
+    let large = frame(TEXT, vec![b'k'; 1 << 20]);
+    let too_large = frame(TEXT, vec![b'k'; (1 << 20) + 1]);
     let attacks = [
         ("silence", "plain", "timeout", saying(nothing(), nothing())),
         ("half a frame", "plain", "timeout", saying(vec![TEXT], nothing())),
@@ -62,6 +63,7 @@ fn hostile_websockets_are_cut_off() {
         ("pongs", "patient", "protocol", saying(nothing(), frame(PONG, ""))),
         ("fragments", "patient", "too_large", saying(frame(1, ""), frame(0, vec![b'x'; 60_000]))),
         ("a large message", "groups", "dialogue|timeout", saying(large, nothing())),
+        ("a message that is too large", "patient", "too_large", saying(too_large, nothing())),
         ("unknown frames", "patient", "protocol", saying(nothing(), vec![0x83, 0])),
     ];
     let attacks = attacks.map(|(name, module, reason, peer)| Attack {
