@@ -43,7 +43,7 @@ pub(super) struct OneRequestAtATime<S> {
     write_timer: Timer,
 }
 
-/// Maximum number of bytes read at once. Requests within one read are passed on together.
+/// Maximum number of bytes read at once.
 const MAX_READ_BYTES: usize = 2048;
 
 /// Timeout for receiving the head of a request: of the first one from the start of the connection,
@@ -86,9 +86,10 @@ impl<S> OneRequestAtATime<S> {
         }
     }
 
-    /// Looks for the end of a head in the bytes passed on. Like actix, accepts lines that end
-    /// without a carriage return, and ignores empty lines before a head (RFC 9112, section 2.2).
-    fn find_end_of_head(&mut self, bytes: &[u8]) {
+    /// Looks for the end of a head in the bytes to pass on, and returns their length up to it. Like
+    /// actix, accepts lines that end without a carriage return, and ignores empty lines before a head
+    /// (RFC 9112, section 2.2).
+    fn find_end_of_head(&mut self, bytes: &[u8]) -> usize {
         let mut rest = bytes;
         while !rest.is_empty() {
             let end = rest.iter().position(|byte| *byte == b'\n');
@@ -98,15 +99,16 @@ impl<S> OneRequestAtATime<S> {
                 self.line_is_empty = false;
             }
             if end.is_none() {
-                return;
-            }
-            if self.line_is_empty {
-                self.request_started();
-            } else {
-                self.line_is_empty = self.is_inside_head;
+                break;
             }
             rest = after.get(1..).unwrap_or_default();
+            if self.line_is_empty {
+                self.request_started();
+                return bytes.len() - rest.len();
+            }
+            self.line_is_empty = self.is_inside_head;
         }
+        bytes.len()
     }
 
     /// Records that the head of a request was read.
@@ -192,10 +194,11 @@ impl<S: AsyncRead + Unpin> AsyncRead for OneRequestAtATime<S> {
                 Poll::Pending => return Poll::Pending,
             }
         }
-        let length = this.read_ahead.len().min(buffer.remaining());
-        let passed_on = this.read_ahead.split_to(length);
-        this.find_end_of_head(&passed_on);
-        buffer.put_slice(&passed_on);
+        let mut read = std::mem::take(&mut this.read_ahead);
+        let possible = read.get(..buffer.remaining()).unwrap_or(&read);
+        let length = this.find_end_of_head(possible);
+        buffer.put_slice(&read.split_to(length));
+        this.read_ahead = read;
         Poll::Ready(Ok(()))
     }
 }
@@ -279,11 +282,23 @@ mod tests {
             .map(Option::unwrap)
             .iter()
             .sum();
-        assert!((long.len()..2 * long.len()).contains(&first), "{first}");
+        assert_eq!(first, long.len());
         assert_eq!(readable(&mut connection).await, None);
         connection.write_all(b"answer").await.unwrap();
-        assert_eq!(readable(&mut connection).await, Some(1), "the byte read ahead comes first");
-        assert!(readable(&mut connection).await.is_some());
+        let rest =
+            readable(&mut connection).await.unwrap() + readable(&mut connection).await.unwrap();
+        assert_eq!(rest, long.len());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn requests_that_arrive_together_are_passed_on_one_by_one() {
+        let (mut connection, _client) = connection(&REQUEST.repeat(3)).await;
+        for _ in 0..3 {
+            assert_eq!(readable(&mut connection).await, Some(REQUEST.len()));
+            assert_eq!(readable(&mut connection).await, None);
+            connection.write_all(b"answer").await.unwrap();
+        }
+        assert_eq!(readable(&mut connection).await, None);
     }
 
     #[tokio::test(start_paused = true)]
