@@ -347,7 +347,7 @@ mod tests {
         let (mut connection, mut client) = connection(&format!("{REQUEST}G")).await;
         let start = Instant::now();
         let mut bytes = [0; 100];
-        assert_eq!(connection.read(&mut bytes).await.unwrap(), REQUEST.len() + 1);
+        assert_eq!(connection.read(&mut bytes).await.unwrap(), REQUEST.len());
         connection.write_all(b"answer").await.unwrap();
         connection.awaits_response = false;
         let trickle = async {
