@@ -40,6 +40,7 @@
 
 mod captures;
 mod error;
+mod invalid;
 mod parser;
 mod size;
 mod template;
@@ -48,13 +49,13 @@ mod warning;
 
 use std::{
     borrow::Cow,
-    fmt,
+    fmt, str,
     sync::{Arc, OnceLock},
     thread,
 };
 
 use regex_automata::meta::Regex;
-use regex_syntax::hir::Hir;
+use regex_syntax::hir::{Hir, Look};
 
 pub use self::{captures::Captures, error::Error, utf8::decode_lossy, warning::Subject};
 use self::{error::ErrorKind, warning::Properties};
@@ -87,12 +88,16 @@ struct Shared {
     pattern: String,
     /// The automata; empty until the first use of a small pattern, see [`Shared::regex`].
     regex: OnceLock<Option<Regex>>,
+    /// The automaton for invalid UTF-8; empty until its first use.
+    invalid: OnceLock<Option<invalid::Automaton>>,
     /// Names of capture groups with their numbers, in the order of the pattern.
     names: Vec<(String, usize)>,
     /// Number of capture groups, without group 0.
     group_count: usize,
     /// Maximum number of states of the automaton.
     max_states: usize,
+    /// True if no match is empty and between the bytes of a character, also if bytes are searched.
+    searches_bytes: bool,
     properties: Properties,
 }
 
@@ -102,6 +107,12 @@ impl Shared {
     fn regex(&self) -> Option<&Regex> {
         let parsed = || parser::parse(&self.pattern).ok();
         self.regex.get_or_init(|| compile(&parsed()?.hir)).as_ref()
+    }
+
+    /// Returns true if the pattern matches in invalid UTF-8.
+    fn is_match_in_invalid(&self, haystack: &[u8]) -> bool {
+        let new = || invalid::Automaton::new(&parser::parse(&self.pattern).ok()?.hir);
+        self.invalid.get_or_init(new).as_ref().is_some_and(|automaton| automaton.is_match(haystack))
     }
 }
 
@@ -129,7 +140,16 @@ impl Regexp {
         };
         let group_count = hir.properties().explicit_captures_len();
         let pattern = pattern.to_owned();
-        let shared = Shared { pattern, regex, names, group_count, max_states, properties };
+        let shared = Shared {
+            pattern,
+            regex,
+            invalid: OnceLock::new(),
+            names,
+            group_count,
+            max_states,
+            searches_bytes: searches_bytes(&hir),
+            properties,
+        };
         Ok(Self { shared: Arc::new(shared) })
     }
 
@@ -152,10 +172,17 @@ impl Regexp {
         self.shared.max_states
     }
 
-    /// Returns true if the pattern matches anywhere in `haystack`.
+    /// Returns true if the pattern matches anywhere in `haystack`. Invalid UTF-8 is decoded without a
+    /// copy, unless the pattern matches an empty text at `\B`.
     #[must_use]
     pub fn is_match(&self, haystack: &[u8]) -> bool {
-        self.shared.regex().is_some_and(|regex| regex.is_match(&*decode_lossy(haystack)))
+        let Some(regex) = self.shared.regex() else { return false };
+        if !self.shared.searches_bytes {
+            return regex.is_match(&*decode_lossy(haystack));
+        }
+        // What matches in the bytes also matches in the decoded text.
+        regex.is_match(haystack)
+            || str::from_utf8(haystack).is_err() && self.shared.is_match_in_invalid(haystack)
     }
 
     /// Returns the first match in `haystack` with its capture groups.
@@ -177,8 +204,19 @@ impl Regexp {
     }
 }
 
+/// Returns true if no match is empty and between the bytes of a character.
+///
+/// `\B` is the only assertion that is true there.
+fn searches_bytes(hir: &Hir) -> bool {
+    let properties = hir.properties();
+    let is_never_empty = properties.minimum_len().is_none_or(|length| length > 0);
+    is_never_empty || !properties.look_set().contains(Look::WordAsciiNegate)
+}
+
 fn compile(hir: &Hir) -> Option<Regex> {
-    let config = Regex::config().nfa_size_limit(Some(MAX_COMPILED_SIZE));
+    let config = Regex::config()
+        .nfa_size_limit(Some(MAX_COMPILED_SIZE))
+        .utf8_empty(!searches_bytes(hir));
     Regex::builder().configure(config).build_from_hir(hir).ok()
 }
 

@@ -178,6 +178,11 @@ fn pattern_like() -> impl Strategy<Value = String> {
         Just("."),
         Just(r"\"),
         Just(r"\pL"),
+        Just(r"\b"),
+        Just(r"\B"),
+        Just("(?m)"),
+        Just("(?s)"),
+        Just("\u{FFFD}"),
         Just(r"\x{"),
         Just("}"),
         Just(r"\Q"),
@@ -188,11 +193,19 @@ fn pattern_like() -> impl Strategy<Value = String> {
     prop::collection::vec(part, 0..12).prop_map(|parts| parts.concat())
 }
 
+/// Strategy for text with parts of characters.
+fn bytes() -> impl Strategy<Value = Vec<u8>> {
+    let few = prop::sample::select(b"ab \n\xC3\xA9\xE2\x82\xEF\xBF\xBD\xFF".to_vec());
+    let few = prop::collection::vec(few, 0..12);
+    prop_oneof![few, prop::collection::vec(any::<u8>(), 0..40)]
+}
+
 proptest! {
+    // The groups are found in a copy of the text that was decoded.
     #[test]
     fn any_string_is_compiled_or_rejected(
         pattern in prop_oneof![any::<String>(), pattern_like()],
-        haystack in prop::collection::vec(any::<u8>(), 0..40),
+        haystack in bytes(),
     ) {
         if let Ok(regexp) = Regexp::new(&pattern) {
             let groups = regexp.captures(&haystack);
