@@ -156,8 +156,9 @@ async fn run_until_deadline<P: Prober>(
     gone: impl Future<Output = ()> + Send,
     measurements: &mut P::Measurements,
 ) -> Result<(), Failure> {
-    let probe =
-        AssertUnwindSafe(run_with_retry(prober, context, target, measurements)).catch_unwind();
+    let probe = AssertUnwindSafe(run_with_retry(prober, context, target, measurements));
+    // Pinned here: a future that is an argument of another takes its memory twice.
+    let probe = pin!(probe.catch_unwind());
     let probe = turn::in_turns(probe);
     #[expect(clippy::disallowed_methods, reason = "the one place that holds the deadline")]
     let verdict = pin!(tokio::time::timeout_at(context.deadline, probe));

@@ -164,6 +164,7 @@ impl Exporter {
             let in_flight = self.metrics.in_flight();
             let resolver = Arc::clone(&self.resolver);
             let report = probe::run_until(request, resolver, client_gone.map(|_| ())).await;
+            let report = Arc::new(report);
             drop(in_flight);
             self.record(report).await
         });
@@ -173,8 +174,7 @@ impl Exporter {
     }
 
     /// Adds a report to metrics, log and history.
-    async fn record(&self, report: ProbeReport) -> HistoryEntry {
-        let report = Arc::new(report);
+    async fn record(&self, report: Arc<ProbeReport>) -> HistoryEntry {
         self.metrics.count_probe(&report);
         if let Some(min_level) = self.settings.probe_log {
             for (index, lines) in report.log.chunks(MAX_LINES_AT_ONCE).enumerate() {
