@@ -3,7 +3,7 @@
 use std::{
     ops::Range,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicU8, Ordering},
     },
 };
@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use crate::{
     diagnostics::{
-        Attempts, Checks, Failure, ProbeLog, Refusal, Secrets, Stage,
+        Attempts, Checks, Failure, ProbeLog, Secrets, Stage,
         attempts::Peer,
         current_stage::{CurrentStage, StageGuard},
         redaction::MIN_SECRET,
@@ -48,7 +48,6 @@ pub struct Context {
     stage: CurrentStage,
     waits: Waits,
     retry: AtomicU8,
-    refusal: Mutex<Option<Refusal>>,
 }
 
 /// Maximum length of the text before a short secret that it is recognised by, in bytes.
@@ -76,7 +75,6 @@ impl Context {
             stage: CurrentStage::default(),
             waits: Waits::default(),
             retry: AtomicU8::default(),
-            refusal: Mutex::default(),
         }
     }
 
@@ -86,28 +84,14 @@ impl Context {
         self.advance_retry(NO_RETRY, REQUESTED)
     }
 
-    /// Returns whether the failed probe is to be retried, and clears its checks and its refusal in that
-    /// case.
+    /// Returns whether the failed probe is to be retried, and clears its checks in that case.
     #[must_use]
     pub fn is_retried(&self) -> bool {
         let is_retried = self.advance_retry(REQUESTED, RETRIED);
         if is_retried {
             self.checks.clear();
-            drop(self.take_refusal());
         }
         is_retried
-    }
-
-    /// Notes that the exporter refuses the probe, for a cause that does not depend on the target. If the
-    /// probe then fails, it is refused instead; the first refusal counts.
-    pub fn refuse(&self, refusal: Refusal) {
-        self.refusal.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(refusal);
-    }
-
-    /// Returns and removes the refusal.
-    #[must_use]
-    pub fn take_refusal(&self) -> Option<Refusal> {
-        self.refusal.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     fn advance_retry(&self, from: u8, to: u8) -> bool {

@@ -206,9 +206,8 @@ fn conclude(context: &Context, result: Result<(), Failure>, duration: Duration) 
     let message: (_, &dyn Display) = (report::FAILURE_FIELD, &failure);
     // A bug of the exporter stays a failure.
     let is_full = context.memory.exhausted() == Some(Exhausted::ByOthers);
-    let refusal = context.take_refusal().or_else(|| is_full.then(Refusal::body_memory));
-    let refusal = refusal.filter(|_| failure.reason != Reason::Internal);
-    if let Some(refusal) = refusal {
+    if is_full && failure.reason != Reason::Internal {
+        let refusal = Refusal::body_memory();
         let cause: &dyn Display = &refusal.cause;
         context.log.warn("Probe refused", &[("cause", cause), message, duration]);
         return Verdict::Refused(refusal);
@@ -241,6 +240,7 @@ mod tests {
     use crate::{
         config::Config,
         diagnostics::{Check, CheckName, LogEntry, Refusal, Stage},
+        memory::{MemoryBudget, ProbeMemory},
         probers,
     };
 
@@ -292,7 +292,7 @@ mod tests {
                 },
                 Self::Succeed => Ok(()),
                 Self::Refuse(result) => {
-                    context.refuse(Refusal::body_memory());
+                    context.memory.keep(1 << 20).unwrap_err();
                     context.checks.add(Check::new(CheckName::of_key("key"), Ok(())));
                     result.clone()
                 }
@@ -354,7 +354,11 @@ mod tests {
     async fn refuse(result: Result<(), Failure>) -> ProbeReport {
         let config = Config::parse("modules: {m: {prober: icmp}}", "").unwrap();
         let raw = request::RawRequest { query: "module=m&target=t", scrape_timeout: None };
-        let request = ProbeRequest::parse(raw, &config, 0.0).unwrap();
+        let mut request = ProbeRequest::parse(raw, &config, 0.0).unwrap();
+        let budget = MemoryBudget::new(Some(2 << 20));
+        let other = ProbeMemory::new(Arc::clone(&budget));
+        other.keep(2 << 20).unwrap();
+        request.memory = Arc::new(ProbeMemory::new(budget));
         run_prober(&Script::Refuse(result), request, Arc::default(), pending()).await
     }
 
