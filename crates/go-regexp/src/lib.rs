@@ -214,9 +214,8 @@ fn searches_bytes(hir: &Hir) -> bool {
 }
 
 fn compile(hir: &Hir) -> Option<Regex> {
-    let config = Regex::config()
-        .nfa_size_limit(Some(MAX_COMPILED_SIZE))
-        .utf8_empty(!searches_bytes(hir));
+    let config =
+        Regex::config().nfa_size_limit(Some(MAX_COMPILED_SIZE)).utf8_empty(!searches_bytes(hir));
     Regex::builder().configure(config).build_from_hir(hir).ok()
 }
 
