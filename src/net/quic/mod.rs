@@ -82,9 +82,6 @@ struct Broken {
 /// Maximum number of datagrams that are received before an acknowledgement is sent.
 const MAX_BURST: u32 = 16;
 
-/// Maximum number of datagrams that are sent before other tasks run.
-const MAX_SENDS: u32 = 64;
-
 impl QuicConnection {
     /// Prepares a connection to `address` for an application protocol. Sends nothing.
     ///
@@ -235,7 +232,6 @@ impl QuicConnection {
     pub async fn flush(&mut self) -> Result<(), Failure> {
         self.burst = 0;
         let mut packet = [0; parameters::MAX_SENT_DATAGRAM];
-        let mut sent = 0;
         while let Some(length) = self.next_packet(&mut packet) {
             let packet = packet.get(..length).unwrap_or_default();
             let mark = match self.socket.send(packet).await {
@@ -250,11 +246,7 @@ impl QuicConnection {
             if self.last_send_noted {
                 self.clock.note_send(mark, length);
             }
-            sent += 1;
-            if sent == MAX_SENDS {
-                tokio::task::yield_now().await;
-                sent = 0;
-            }
+            turn::proceed().await;
         }
         self.repeating = false;
         Ok(())
