@@ -155,13 +155,15 @@ impl Collector {
 
     /// Takes a piece, or as much of it as is processed at once. Returns the rest.
     ///
-    /// A piece that takes more than a turn of the probe is decompressed on the threads for such work.
+    /// A piece that takes more than a turn of the probe is decompressed on the threads for such work,
+    /// and so is brotli, since the first use of its window of up to 16 MiB takes milliseconds.
     pub(super) async fn feed(
         mut self,
         mut piece: Bytes,
         deadline: Instant,
     ) -> (Self, Result<Option<Bytes>, BodyError>) {
-        if !self.is_long {
+        let is_brotli = self.decoder.as_ref().is_some_and(Decoder::is_brotli);
+        if !self.is_long && !is_brotli {
             turn::proceed().await;
             let most = turn::rest();
             let fed = section("decoding", || self.decode(&mut piece, most, deadline));

@@ -135,6 +135,11 @@ impl Decoder {
         }
     }
 
+    /// Returns whether this is a decompressor of brotli.
+    pub(super) fn is_brotli(&self) -> bool {
+        matches!(self, Self::Brotli(_))
+    }
+
     /// Returns whether nothing that follows is looked at.
     pub(super) fn is_done(&self) -> bool {
         matches!(self, Self::Done)
