@@ -22,10 +22,7 @@ use probe_exporter::{
 };
 use rustix::time::{ClockId, clock_gettime};
 use test_fixtures::hostile::{Action, HostileServer, Script};
-use tokio::{
-    runtime::{Builder, Runtime},
-    select,
-};
+use tokio::runtime::{Builder, Runtime};
 
 #[global_allocator]
 static ALLOCATOR: PeakAlloc = PeakAlloc;
@@ -123,6 +120,7 @@ fn objection(report: &ProbeReport, cost: &Cost, slowness: u32) -> Option<String>
 /// Probes a server that does what `input` says.
 async fn probe(input: &[u8]) -> (ProbeReport, Cost) {
     let (listener, address, script) = SERVER.bind(input).await;
+    let script = Arc::new(script);
     let query = format!("module={}&target={}", script.module, script.target(address));
     let raw = RawRequest { query: &query, scrape_timeout: Some("10") };
     let request = ProbeRequest::parse(raw, &MODULES, 0.0).expect("it is valid");
@@ -140,10 +138,11 @@ async fn probe(input: &[u8]) -> (ProbeReport, Cost) {
         longest = longest.max(taken);
         polled
     });
-    let report = select! {
-        report = probing => report,
-        () = SERVER.serve(listener, &script) => unreachable!("it serves for ever"),
-    };
+    // In a task of its own, so that the probe is polled only when it is woken.
+    let (server, played) = (&*SERVER, Arc::clone(&script));
+    let serving = tokio::spawn(async move { server.serve(listener, &played).await });
+    let report = probing.await;
+    serving.abort();
     let start = cpu_time(ClockId::ThreadCPUTime);
     assert!(!report.metrics.render().is_empty() && !report.debug_text().is_empty());
     assert!(!report.to_json().is_empty());

@@ -83,7 +83,7 @@ impl HostileServer {
 
     /// Acts, and reads what the client sends meanwhile.
     #[expect(clippy::disallowed_methods, reason = "no probe")]
-    async fn act<S: AsyncRead + AsyncWrite>(
+    async fn act<S: AsyncRead + AsyncWrite + Send>(
         &self,
         stream: S,
         actions: &[Action],
