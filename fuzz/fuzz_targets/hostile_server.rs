@@ -57,9 +57,9 @@ const MAX_POLL: Duration = Duration::from_millis(4);
 const MAX_TOTAL: Duration = Duration::from_millis(50);
 const MAX_PER_KIB: Duration = Duration::from_micros(30);
 
-/// Maximum number of bytes that a probe allocates at once, in addition to twice what the
-/// server sends.
-const MAX_MEMORY: usize = 12 << 20;
+/// Maximum number of bytes that a probe allocates at once, in addition to twice what the server sends.
+/// The largest window of brotli has 16 MiB.
+const MAX_MEMORY: usize = 24 << 20;
 
 /// Maximum number of bytes in use between probes: caches.
 const MAX_KEPT: usize = 256 << 20;
