@@ -51,7 +51,7 @@ static SLOWNESS: LazyLock<u32> = LazyLock::new(|| {
 const HARMLESS: &[u8] = b"\0\0\x0a\x00\x28HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
 /// Maximum CPU time of one poll of the probe.
-const MAX_POLL: Duration = Duration::from_millis(4);
+const MAX_POLL: Duration = Duration::from_millis(8);
 
 /// Maximum CPU time of a probe, and that for each KiB that the server sends.
 const MAX_TOTAL: Duration = Duration::from_millis(50);
