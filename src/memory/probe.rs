@@ -236,15 +236,15 @@ mod tests {
 
     #[test]
     fn an_error_says_who_holds_the_memory() {
-        let budget = MemoryBudget::new(Some(4 << 20));
+        let budget = MemoryBudget::new(Some(2 << 20));
         let (first, second) = (probe(&budget), probe(&budget));
         let (mut large, mut small) = (first.hold(), second.hold());
-        large.resize(3 * MIB).unwrap();
-        assert_eq!(small.resize(2 * MIB), Err(Exhausted::ByOthers));
+        large.resize(3 * MIB / 2).unwrap();
+        assert_eq!(small.resize(MIB), Err(Exhausted::ByOthers));
         assert_eq!(second.exhausted(), Some(Exhausted::ByOthers));
-        small.resize(MIB).unwrap();
-        assert_eq!(large.resize(5 * MIB), Err(Exhausted::Alone { limit: 4 << 20 }));
-        assert_eq!(first.exhausted(), Some(Exhausted::Alone { limit: 4 << 20 }));
+        small.resize(MIB / 2).unwrap();
+        assert_eq!(large.resize(3 * MIB), Err(Exhausted::Alone { limit: 2 << 20 }));
+        assert_eq!(first.exhausted(), Some(Exhausted::Alone { limit: 2 << 20 }));
         drop((large, small, first, second));
         assert_eq!(budget.used(), 0);
     }
@@ -254,7 +254,7 @@ mod tests {
         let budget = MemoryBudget::new(None);
         let memory = probe(&budget);
         let mut held = memory.hold();
-        held.resize(3 * MIB).unwrap();
+        held.resize(2 * MIB).unwrap();
         budget.set_limit(Some(1 << 20));
         assert!(budget.used() > 1 << 20);
         assert!(held.grow(MIB).is_err());
