@@ -147,6 +147,40 @@ fn a_body_beyond_the_whole_limit_is_too_large() {
     eventually("all is given back", || held(&exporter) < 1.0);
 }
 
+/// Address space that is left for the exporter in bytes: less than a large body or window needs.
+const LEFT: u64 = 4 << 20;
+
+#[test]
+fn a_body_without_memory_fails_its_probe_and_not_the_exporter() {
+    let exporter = Running::start(&format!("limits: {{body_memory: 0}}{MODULES}"), &[]);
+    let probe = |module, target: &str| {
+        let path = format!("{}&debug=true", probe_path(module, target));
+        request(exporter.address, "GET", &path, &[]).text()
+    };
+    let small = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
+    let small = answering([raw(small), raw(small), raw(small)]);
+    // The threads for decompression and patterns exist from here on.
+    for module in ["pattern", "gzip", "brotli"] {
+        probe(module, &small);
+    }
+    exporter.limit_address_space(LEFT);
+    let text = vec![b'x'; 32 * MIB];
+    let endless = || raw("HTTP/1.1 200 OK\r\n\r\n");
+    for (module, answer) in [
+        ("brotli", part("", BROTLI)),
+        ("pattern", part("", &text)),
+        ("pattern", endless().send(&text).hang()),
+        ("gzip", part("", &gzip(&text))),
+    ] {
+        let text = probe(module, &answering([answer]));
+        assert!(text.contains("reason=\"out_of_resources\""), "{module}: {text}");
+        assert!(text.contains("ulimit -v"), "{module}: {text}");
+    }
+    let healthy = greeting("hello\r\n", Close);
+    let text = probe("healthy", &healthy.address.to_string());
+    assert!(text.contains("probe_success 1"), "{text}");
+}
+
 const CROWD: usize = 60;
 
 #[test]

@@ -10,7 +10,7 @@ use std::{
     thread,
 };
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
 use tempfile::TempDir;
 
 use crate::{
@@ -127,8 +127,18 @@ impl Running {
     }
 
     pub(crate) fn signal(&self, signal: Signal) {
-        let pid = Pid::from_raw(self.child.id().try_into().unwrap()).unwrap();
-        kill_process(pid, signal).unwrap();
+        kill_process(self.pid(), signal).unwrap();
+    }
+
+    /// Limits the address space to the present one and `more` bytes.
+    pub(crate) fn limit_address_space(&self, more: u64) {
+        let limit = Some(self.status("VmSize:") + more);
+        let limit = Rlimit { current: limit, maximum: limit };
+        prlimit(Some(self.pid()), Resource::As, limit).unwrap();
+    }
+
+    fn pid(&self) -> Pid {
+        Pid::from_raw(self.child.id().try_into().unwrap()).unwrap()
     }
 
     /// Stops it; returns its exit code and its log.

@@ -223,8 +223,8 @@ fn resources(errno: i32) -> Option<Cause> {
         libc::ENFILE => "this host has no file descriptors left; raise the sysctl fs.file-max",
         libc::ENOBUFS => "a queue or a buffer of this host is full",
         libc::ENOMEM => {
-            "this host or the control group of the exporter is out of memory; raise its limit \
-             (MemoryMax=, memory.max)"
+            "this host, the control group of the exporter or its address space has no memory left; \
+             raise the limit (MemoryMax=, memory.max, ulimit -v)"
         }
         // epoll_ctl(2) and writes.
         libc::ENOSPC => {

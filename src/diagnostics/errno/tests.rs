@@ -19,7 +19,7 @@ const OPEN: &[Row] = &[
     (libc::EMFILE, OutOfResources, "LimitNOFILE"),
     (libc::ENFILE, OutOfResources, "fs.file-max"),
     (libc::ENOBUFS, OutOfResources, "buffer"),
-    (libc::ENOMEM, OutOfResources, "out of memory"),
+    (libc::ENOMEM, OutOfResources, "memory left"),
 ];
 
 const SET_UP: &[Row] = &[
@@ -29,7 +29,7 @@ const SET_UP: &[Row] = &[
     (libc::EDOM, InvalidRequest, "option"),
     (libc::ENOPROTOOPT, InvalidRequest, "option"),
     (libc::EOPNOTSUPP, InvalidRequest, "option"),
-    (libc::ENOMEM, OutOfResources, "out of memory"),
+    (libc::ENOMEM, OutOfResources, "memory left"),
     (libc::ENOTSOCK, Internal, ""),
 ];
 
@@ -103,7 +103,7 @@ const EXCHANGE: &[Row] = &[
     (libc::EAGAIN, OutOfResources, "local ports are in use"),
     (libc::EMFILE, OutOfResources, "LimitNOFILE"),
     (libc::ENOBUFS, OutOfResources, "buffer"),
-    (libc::ENOMEM, OutOfResources, "out of memory"),
+    (libc::ENOMEM, OutOfResources, "memory left"),
     (libc::ENOSPC, OutOfResources, "max_user_watches"),
     (libc::EBADF, Internal, ""),
     (libc::EDESTADDRREQ, Internal, ""),

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::{Buf, Bytes};
+use rustix::io::Errno;
 use tokio::time::Instant;
 
 use crate::{
@@ -66,8 +67,10 @@ pub(super) enum BodyError {
     TimedOut,
     /// It is longer than this.
     TooLarge(Limit),
-    /// There is no memory for it.
+    /// The memory for bodies has no room for it.
     NoMemory(Exhausted),
+    /// The system has no memory for it.
+    OutOfMemory,
     /// The decompressor could not run.
     NotDone(Reason),
 }
@@ -283,8 +286,7 @@ impl Body {
     /// Makes room for `more` bytes, of which at most `max` follow.
     fn grow(&mut self, more: usize, max: usize) -> Result<(), BodyError> {
         self.held.resize(self.bytes.len() + more).map_err(BodyError::NoMemory)?;
-        buffers::grow(&mut self.bytes, more, max);
-        Ok(())
+        buffers::grow(&mut self.bytes, more, max).map_err(|_| BodyError::OutOfMemory)
     }
 }
 
@@ -298,6 +300,10 @@ impl BodyError {
 impl From<BodyError> for Failure {
     fn from(error: BodyError) -> Self {
         let (reason, message) = match error {
+            BodyError::OutOfMemory | BodyError::Decode(DecodeError::OutOfMemory) => {
+                let error = Errno::NOMEM.into();
+                return Self::io(Stage::Response, "making room for the body", &error);
+            }
             BodyError::Decode(error) => {
                 (Reason::Decompression, format!("cannot decompress the body: {error}"))
             }

@@ -3,7 +3,9 @@
 //! Memory of this size comes fresh from the kernel and goes back to it each time, page by page,
 //! which costs more than all else that is done with a body.
 
-use std::{cell::RefCell, sync::OnceLock, thread::available_parallelism};
+use std::{
+    cell::RefCell, collections::TryReserveError, sync::OnceLock, thread::available_parallelism,
+};
 
 /// Capacities of the buffers that are kept, in bytes.
 const KEPT_SIZES: std::ops::RangeInclusive<usize> = 64 << 10..=2 << 20;
@@ -26,7 +28,8 @@ pub(super) fn take(expected: Option<u64>) -> Vec<u8> {
     let is_short = expected.is_some() && room < *KEPT_SIZES.start();
     let spare = if is_short { None } else { SPARE.with_borrow_mut(Vec::pop) };
     let mut buffer = spare.unwrap_or_default();
-    buffer.reserve_exact(room);
+    // Without memory for all of it, the buffer grows with what arrives.
+    let _ = buffer.try_reserve_exact(room);
     buffer
 }
 
@@ -34,15 +37,15 @@ pub(super) fn take(expected: Option<u64>) -> Vec<u8> {
 ///
 /// A long body gets room for all that may come at once: only what is written takes memory, whereas
 /// growing step by step would leave behind as much again as the body has.
-pub(super) fn grow(buffer: &mut Vec<u8>, more: usize, max: usize) {
+pub(super) fn grow(buffer: &mut Vec<u8>, more: usize, max: usize) -> Result<(), TryReserveError> {
     if buffer.capacity() - buffer.len() >= more {
-        return;
+        return Ok(());
     }
-    if buffer.len() >= LONG {
-        buffer.reserve_exact(max.min(MAX_AT_ONCE).max(more));
-    } else {
-        buffer.reserve(more);
+    let all = max.min(MAX_AT_ONCE).max(more);
+    if buffer.len() >= LONG && buffer.try_reserve_exact(all).is_ok() {
+        return Ok(());
     }
+    buffer.try_reserve(more)
 }
 
 /// Minimum length of a long body in bytes. Moving so much takes almost a millisecond, since the kernel
@@ -108,7 +111,7 @@ mod tests {
         while buffer.len() < 60 << 20 {
             let before = buffer.capacity();
             let most = (60 << 20) - buffer.len();
-            grow(&mut buffer, PIECE, most);
+            grow(&mut buffer, PIECE, most).unwrap();
             if buffer.capacity() != before {
                 moved.push(buffer.len());
             }

@@ -3,6 +3,7 @@
 
 use std::{
     fmt,
+    hint::black_box,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -10,7 +11,8 @@ use std::{
 };
 
 use brotli_decompressor::{
-    Allocator, BrotliDecompressStream, BrotliResult, BrotliState, SliceWrapper as _, StandardAlloc,
+    Allocator, BrotliDecoderErrorCode as BrotliError, BrotliDecompressStream, BrotliResult,
+    BrotliState, SliceWrapper as _, StandardAlloc,
 };
 use flate2::{Decompress, FlushDecompress, Status};
 
@@ -42,7 +44,7 @@ pub(super) struct Brotli {
     allocated: Arc<AtomicUsize>,
 }
 
-/// An allocator that counts the allocated bytes.
+/// An allocator that counts the allocated bytes, and has no more than the system has.
 #[derive(Default)]
 pub(super) struct CountingAlloc {
     allocated: Arc<AtomicUsize>,
@@ -58,6 +60,8 @@ pub(super) enum DecodeError {
     Corrupt,
     /// It ends too early.
     Truncated,
+    /// There is no memory for its window.
+    OutOfMemory,
 }
 
 impl fmt::Display for DecodeError {
@@ -66,6 +70,7 @@ impl fmt::Display for DecodeError {
             Self::BadStart => "it does not begin with a gzip header",
             Self::Corrupt => "the compressed data is corrupt",
             Self::Truncated => "the compressed data is incomplete",
+            Self::OutOfMemory => "there is no memory for its window",
         })
     }
 }
@@ -91,6 +96,9 @@ const ZLIB_MEMORY: usize = 80 << 10;
 
 /// Memory of a decompressor of brotli in bytes, without its window and tables.
 const BROTLI_MEMORY: usize = 8 << 10;
+
+/// Minimum size in bytes of a large allocation of brotli. Only windows are that large.
+const LARGE: usize = 2 << 20;
 
 /// The largest window of zlib, in bits.
 const WINDOW_BITS: u8 = 15;
@@ -196,7 +204,12 @@ impl<T: Clone + Default> Allocator<T> for CountingAlloc {
     type AllocatedMemory = <StandardAlloc as Allocator<T>>::AllocatedMemory;
 
     fn alloc_cell(&mut self, length: usize) -> Self::AllocatedMemory {
-        self.allocated.fetch_add(length * size_of::<T>(), Ordering::Relaxed);
+        let bytes = length * size_of::<T>();
+        // An allocation that fails ends the process, so that a large one is tried first.
+        if bytes >= LARGE && !has_memory::<T>(length) {
+            return Self::AllocatedMemory::default();
+        }
+        self.allocated.fetch_add(bytes, Ordering::Relaxed);
         self.inner.alloc_cell(length)
     }
 
@@ -205,6 +218,14 @@ impl<T: Clone + Default> Allocator<T> for CountingAlloc {
         self.allocated.fetch_sub(bytes, Ordering::Relaxed);
         self.inner.free_cell(memory);
     }
+}
+
+fn has_memory<T>(length: usize) -> bool {
+    let mut cells = Vec::<T>::new();
+    let reserved = cells.try_reserve_exact(length);
+    // Otherwise the compiler may leave out an allocation that nobody uses.
+    black_box(&cells);
+    reserved.is_ok()
 }
 
 impl Default for Brotli {
@@ -240,7 +261,16 @@ impl Brotli {
         let done = matches!(result, BrotliResult::ResultSuccess);
         // As upstream's decoder does it: nothing may follow.
         if matches!(result, BrotliResult::ResultFailure) || done && step.consumed < input.len() {
-            step.error = Some(DecodeError::Corrupt);
+            let is_out_of_memory = matches!(
+                self.state.error_code,
+                BrotliError::BROTLI_DECODER_ERROR_ALLOC_RING_BUFFER_1
+                    | BrotliError::BROTLI_DECODER_ERROR_ALLOC_RING_BUFFER_2
+            );
+            step.error = Some(if is_out_of_memory {
+                DecodeError::OutOfMemory
+            } else {
+                DecodeError::Corrupt
+            });
         }
         (step, done)
     }
