@@ -96,8 +96,9 @@ impl MemoryBudget {
     /// Ends the returns whose time has come.
     fn end_returns(&self, now: Instant) {
         let mut returning = self.returning.lock().unwrap_or_else(PoisonError::into_inner);
-        while let Some((_, bytes)) = returning.pop_front_if(|(end, _)| *end <= now) {
-            self.used.fetch_sub(bytes, Relaxed);
+        while let Some((_, bytes)) = returning.front().filter(|(end, _)| *end <= now) {
+            self.used.fetch_sub(*bytes, Relaxed);
+            returning.pop_front();
         }
     }
 }
