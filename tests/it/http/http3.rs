@@ -377,3 +377,39 @@ async fn trailers_are_not_part_of_the_body() {
     let probed = probe(&module(&trusting(&file, "")), target).await;
     probed.expect(&["probe_success 1", "probe_http_uncompressed_body_length 2"]);
 }
+
+/// Servers with aioquic close the connection if a client stops such a stream.
+#[tokio::test]
+async fn the_streams_of_qpack_stay_open() {
+    const ENCODER: u64 = 7;
+    const DECODER: u64 = 11;
+    const DELAY: Duration = Duration::from_millis(50);
+    let (pki, file) = authorities();
+    let opened = Arc::new(Mutex::new(None));
+    let server = scripted(quic(pki.server().builder()), move |connection, _| {
+        let mut opened = opened.lock().unwrap();
+        match *opened {
+            None => {
+                // The type of the stream, and a capacity of 0 for the dynamic table.
+                connection.stream_send(ENCODER, &[2, 0x20], false).unwrap();
+                connection.stream_send(DECODER, &[3], false).unwrap();
+                *opened = Some(Instant::now());
+            }
+            Some(at) if at.elapsed() >= DELAY => {
+                for stream in [ENCODER, DECODER] {
+                    if connection.stream_capacity(stream).is_err() {
+                        connection.close(true, 0x104, b"a critical stream was stopped").ok();
+                        return;
+                    }
+                }
+                connection.stream_send(REQUEST, &frame(HEADERS, STATUS_200), true).ok();
+            }
+            Some(_) => {
+                connection.stream_send(ENCODER, &[0x20], false).ok();
+            }
+        }
+    });
+    let target = format!("https://{}/", server.server.address);
+    let probed = probe(&module(&trusting(&file, "")), target).await;
+    probed.expect(&["probe_success 1"]);
+}

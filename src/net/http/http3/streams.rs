@@ -16,6 +16,8 @@ use crate::net::http::{error::ExchangeError, limits::IdleFrames};
 /// Types of streams (RFC 9114, section 6.2, and RFC 9204, section 4.2).
 pub(super) const CONTROL: u64 = 0x0;
 const PUSH: u64 = 0x1;
+const QPACK_ENCODER: u64 = 0x2;
+const QPACK_DECODER: u64 = 0x3;
 
 /// Error code for a stream that is not used: `H3_STREAM_CREATION_ERROR`.
 const OF_NO_USE: u64 = 0x103;
@@ -26,7 +28,7 @@ const FROM_SERVER: u64 = 0x3;
 /// The streams that a server has opened.
 #[derive(Debug, Default)]
 pub(super) struct PeerStreams {
-    /// Those whose type is not known yet, and that about the connection.
+    /// Those whose type is not known yet, and those that the connection needs.
     readers: HashMap<u64, Reader>,
     control: Option<u64>,
     has_settings: bool,
@@ -37,7 +39,16 @@ pub(super) struct PeerStreams {
 #[derive(Debug)]
 struct Reader {
     frames: FrameReader,
-    is_control: bool,
+    kind: Kind,
+}
+
+/// The type of a stream that is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Unknown,
+    Control,
+    /// An encoder or decoder stream. A client must not request its end (RFC 9204, section 4.2).
+    Qpack,
 }
 
 impl PeerStreams {
@@ -66,9 +77,9 @@ impl PeerStreams {
             let reader = self
                 .readers
                 .entry(stream)
-                .or_insert_with(|| Reader { frames: FrameReader::new(place), is_control: false });
+                .or_insert_with(|| Reader { frames: FrameReader::new(place), kind: Kind::Unknown });
             reader.frames.buffer.extend_from_slice(piece.get(..length).unwrap_or_default());
-            if !reader.is_control && !self.begin(stream)? {
+            if reader.kind == Kind::Unknown && !self.begin(stream)? {
                 self.readers.remove(&stream);
                 // Of a stream that has ended nothing more can come.
                 let _ = engine.stream_shutdown(stream, quiche::Shutdown::Read, OF_NO_USE);
@@ -95,12 +106,15 @@ impl PeerStreams {
         match kind {
             CONTROL if self.control.is_some() => Err(broken("it opened a second control stream")),
             CONTROL => {
-                reader.is_control = true;
+                reader.kind = Kind::Control;
                 self.control = Some(stream);
                 Ok(true)
             }
+            QPACK_ENCODER | QPACK_DECODER => {
+                reader.kind = Kind::Qpack;
+                Ok(true)
+            }
             PUSH => Err(broken("it opened a push stream, which the exporter does not allow")),
-            // The table of QPACK stays empty, since our SETTINGS give it no room.
             _ => {
                 self.idle.note(0).map_err(|text| broken(&text))?;
                 Ok(false)
@@ -109,9 +123,16 @@ impl PeerStreams {
     }
 
     fn read_frames(&mut self, stream: u64) -> Result<(), ExchangeError> {
-        let Some(reader) = self.readers.get_mut(&stream).filter(|reader| reader.is_control) else {
-            return Ok(());
-        };
+        let Some(reader) = self.readers.get_mut(&stream) else { return Ok(()) };
+        match reader.kind {
+            Kind::Unknown => return Ok(()),
+            Kind::Control => {}
+            // The dynamic table stays empty, since our SETTINGS give it no room: what comes says nothing.
+            Kind::Qpack => {
+                reader.frames.buffer.clear();
+                return self.idle.note(0).map_err(|text| broken(&text));
+            }
+        }
         while let Some(part) = reader.frames.next()? {
             let Part::Whole(kind, payload) = part else { continue };
             match kind {
