@@ -24,7 +24,7 @@ use futures_util::{
     FutureExt as _,
     future::{Either, select},
 };
-use tokio::{task::yield_now, time::Instant};
+use tokio::time::Instant;
 
 use crate::{
     config::{self, with_prober},
@@ -106,7 +106,8 @@ async fn run_prober<P: Prober>(
         "Beginning probe",
         &[("probe", &module.prober_name()), ("timeout_seconds", &timeout.as_secs_f64())],
     );
-    let mut measurements = P::Measurements::default();
+    // Boxed, so that the task of an http probe fits into 4 KiB.
+    let mut measurements = Box::<P::Measurements>::default();
     let mut result =
         run_until_deadline(prober, &context, &target, timeout, gone, &mut measurements).await;
     let duration = start.elapsed();
@@ -125,9 +126,6 @@ async fn run_prober<P: Prober>(
     let checks = context.checks.finish(&result);
     let verdict = conclude(&context, result, duration);
     let redactor = section("secrets", || context.secrets.take(module.secrets(), HIDDEN));
-    if redactor.is_large() {
-        yield_now().await;
-    }
     let report = ProbeReport {
         module_name,
         module,
@@ -144,6 +142,7 @@ async fn run_prober<P: Prober>(
         log: context.log.take(),
     };
     let report = report.with_own_metrics();
+    // Nothing but the report is alive here, so that a running probe needs no memory for the rest.
     if redactor.is_idle() { report } else { Box::pin(report.without_secrets(redactor)).await }
 }
 

@@ -117,6 +117,9 @@ impl ProbeReport {
 
     /// Removes the secrets of the probe; a peer may have sent them back. Other tasks run in between.
     pub(super) async fn without_secrets(mut self, redactor: Redactor) -> Self {
+        if redactor.is_large() {
+            yield_now().await;
+        }
         let redactor = Arc::new(redactor);
         let mut done = 0;
         for (text, is_failure) in self.texts_mut() {
