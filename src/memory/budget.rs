@@ -23,8 +23,8 @@ pub struct MemoryBudget {
     /// The limit in bytes; [`u64::MAX`] means none.
     limit: AtomicU64,
     used: AtomicU64,
-    /// What was given back and may still take memory of the process: the time when it does not, and
-    /// a number of bytes.
+    /// Memory that was given back and may not have left the process yet: the time when it has, and a
+    /// number of bytes.
     returning: Mutex<VecDeque<(Instant, u64)>>,
 }
 
