@@ -235,6 +235,8 @@ fn internal_failure(context: &Context, panic: &(dyn std::any::Any + Send)) -> Fa
 
 #[cfg(test)]
 mod tests {
+    use tokio::task::yield_now;
+
     use super::*;
     use crate::{
         config::Config,
