@@ -66,6 +66,9 @@ const MAX_COMPILED_SIZE: usize = 64 << 20;
 ///
 /// Such a pattern takes a few megabytes at most, and compiles in a few milliseconds.
 const MAX_LAZY_STATES: usize = 20_000;
+/// Maximum size in bytes of invalid UTF-8 that is copied to be decoded. A larger text is decoded while it
+/// is searched, which takes longer and needs an automaton of its own.
+const MAX_COPIED: usize = 64 << 10;
 /// Maximum nesting depth that fits on the stack of any thread.
 const MAX_SHALLOW_HEIGHT: u32 = 64;
 /// Stack size in bytes for compiling the deepest nesting; an unoptimised build needs about 10 KiB
@@ -172,17 +175,24 @@ impl Regexp {
         self.shared.max_states
     }
 
-    /// Returns true if the pattern matches anywhere in `haystack`. Invalid UTF-8 is decoded without a
-    /// copy, unless the pattern matches an empty text at `\B`.
+    /// Returns true if the pattern matches anywhere in `haystack`. More than 64 KiB of invalid UTF-8 are
+    /// decoded without a copy, unless the pattern matches an empty text at `\B`.
     #[must_use]
     pub fn is_match(&self, haystack: &[u8]) -> bool {
         let Some(regex) = self.shared.regex() else { return false };
+        let in_decoded = || regex.is_match(&*decode_lossy(haystack));
         if !self.shared.searches_bytes {
-            return regex.is_match(&*decode_lossy(haystack));
+            return in_decoded();
         }
         // What matches in the bytes also matches in the decoded text.
-        regex.is_match(haystack)
-            || str::from_utf8(haystack).is_err() && self.shared.is_match_in_invalid(haystack)
+        if regex.is_match(haystack) {
+            return true;
+        }
+        match str::from_utf8(haystack) {
+            Ok(_) => false,
+            Err(_) if haystack.len() <= MAX_COPIED => in_decoded(),
+            Err(_) => self.shared.is_match_in_invalid(haystack),
+        }
     }
 
     /// Returns the first match in `haystack` with its capture groups.

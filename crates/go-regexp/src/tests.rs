@@ -72,6 +72,16 @@ fn patterns_match_as_in_go() {
 }
 
 #[test]
+fn large_texts_in_invalid_utf8_are_matched() {
+    let regexp = Regexp::new("x\u{FFFD}+needle$").unwrap();
+    let invalid = |length| [b"x".to_vec(), vec![0xFF; length], b"needle".to_vec()].concat();
+    for length in [1, MAX_COPIED, 4 * MAX_COPIED] {
+        assert!(regexp.is_match(&invalid(length)), "{length}");
+        assert!(!regexp.is_match(&[&*invalid(length), b"s"].concat()), "{length}");
+    }
+}
+
+#[test]
 fn nesting_is_limited_as_in_go() {
     let nested = |levels: usize| format!("{}a{}", "(".repeat(levels), ")".repeat(levels));
     assert!(Regexp::new(&nested(999)).unwrap().is_match(b"a"));
@@ -210,6 +220,9 @@ proptest! {
         if let Ok(regexp) = Regexp::new(&pattern) {
             let groups = regexp.captures(&haystack);
             prop_assert_eq!(regexp.is_match(&haystack), groups.is_some());
+            if regexp.shared.searches_bytes && str::from_utf8(&haystack).is_err() {
+                prop_assert_eq!(regexp.shared.is_match_in_invalid(&haystack), groups.is_some());
+            }
             if let Some(groups) = groups {
                 let whole = groups.expand("$0");
                 prop_assert!(whole.is_empty() || haystack.windows(whole.len()).any(|part| part == whole));
