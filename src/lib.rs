@@ -11,6 +11,7 @@
 //! - [`settings`]: values and sections of the configuration that several modules share. A value
 //!   that exists is valid.
 //! - [`diagnostics`]: the records of a running probe: log, phases, attempts, checks, failure.
+//! - [`policy`]: the rules about what probes may connect to.
 //!
 //! Probing:
 //! - [`net`]: connections and exchanges, with their measurements.
@@ -35,6 +36,7 @@ pub mod logging;
 pub mod memory;
 pub mod metrics;
 pub mod net;
+pub mod policy;
 pub mod probe;
 pub mod probers;
 pub mod scheduling;

@@ -18,6 +18,7 @@ const LAYERS: &[&[&str]] = &[
     &["metrics", "blocking", "memory"],
     &["scheduling"],
     &["settings", "diagnostics"],
+    &["policy"],
     &["net"],
     &["probers"],
     &["config"],
