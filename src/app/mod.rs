@@ -192,7 +192,8 @@ fn log_version() {
 }
 
 fn load(options: &Options) -> anyhow::Result<ConfigStore> {
-    ConfigStore::load(options.config_file.clone()).context("Error loading config")
+    ConfigStore::load(options.config_file.clone(), options.policy_preset)
+        .context("Error loading config")
 }
 
 fn load_web_config(options: &Options) -> anyhow::Result<Option<AccessControl>> {

@@ -5,6 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use crate::{
     app::listen::ListenAddress,
     config::DEFAULT_TIMEOUT_OFFSET,
+    policy::Preset,
     server::{ExternalUrl, RoutePrefix},
 };
 
@@ -14,6 +15,8 @@ pub struct Options {
     /// Configuration file. Without it, blackbox.yml in the working directory or, if that does not
     /// exist, the built-in modules are used.
     pub config_file: Option<PathBuf>,
+    /// Preset that is added to the policy of the configuration file.
+    pub policy_preset: Preset,
     /// Seconds subtracted from the scrape timeout, so that the response arrives in time.
     pub timeout_offset: f64,
     /// Interval of checks for changes of the configuration file; never without it.
@@ -62,6 +65,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             config_file: None,
+            policy_preset: Preset::None,
             timeout_offset: DEFAULT_TIMEOUT_OFFSET,
             auto_reload: None,
             history_limit: 100,

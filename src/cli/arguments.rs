@@ -7,9 +7,13 @@ use log::{Level, LevelFilter};
 
 use crate::{
     app::ResolverChoice,
-    cli::{commands::Subcommands, flag_values},
+    cli::{
+        commands::Subcommands,
+        flag_values::{self, POLICY_PRESET_HELP},
+    },
     config::DEFAULT_TIMEOUT_OFFSET,
     logging::LogFormat,
+    policy::Preset,
     version,
 };
 
@@ -69,6 +73,15 @@ pub(super) struct Arguments {
     /// Interval in seconds between checks for changes (0 disables them)
     #[arg(long = "config.auto-reload-interval", value_name = "SECONDS", default_value_t = 30)]
     pub(super) auto_reload_interval: u64,
+
+    #[arg(
+        long = "policy.preset",
+        help = POLICY_PRESET_HELP,
+        value_name = "PRESET",
+        default_value = "none",
+        value_parser = flag_values::policy_preset()
+    )]
+    pub(super) policy_preset: Preset,
 
     /// Seconds subtracted from the scrape timeout of Prometheus, so that the response arrives in time
     #[arg(

@@ -10,10 +10,11 @@ use crate::{
     app::ResolverChoice,
     cli::{
         check::Check,
-        flag_values,
+        flag_values::{self, POLICY_PRESET_HELP},
         probe::{OutputFormat, Probe, Watch},
     },
     config::DEFAULT_TIMEOUT_OFFSET,
+    policy::Preset,
     probe::request::DEFAULT_MODULE,
     version,
 };
@@ -71,6 +72,15 @@ pub(super) struct ProbeArguments {
     /// Configuration file [default: blackbox.yml, else the built-in modules]
     #[arg(long = "config.file", value_name = "FILE")]
     config_file: Option<PathBuf>,
+
+    #[arg(
+        long = "policy.preset",
+        help = POLICY_PRESET_HELP,
+        value_name = "PRESET",
+        default_value = "none",
+        value_parser = flag_values::policy_preset()
+    )]
+    policy_preset: Preset,
 
     /// Resolver for the name of the target: dns (/etc/hosts, then DNS) or system (getaddrinfo)
     #[arg(
@@ -175,7 +185,8 @@ impl From<ProbeArguments> for Probe {
 
         let ProbeArguments { target, module, hostname, timeout, config_file, resolver, .. } =
             arguments;
-        let ProbeArguments { format, verbose, watch, count, display, .. } = arguments;
+        let ProbeArguments { policy_preset, format, verbose, watch, count, display, .. } =
+            arguments;
         let watch = watch.or(count.map(|_| SECOND)).map(|interval| Watch { interval, count });
         Self {
             target,
@@ -183,6 +194,7 @@ impl From<ProbeArguments> for Probe {
             hostname,
             timeout,
             config_file,
+            policy_preset,
             resolver,
             format,
             verbose,
@@ -219,6 +231,7 @@ mod tests {
             hostname: None,
             timeout: Duration::from_secs(10),
             config_file: None,
+            policy_preset: Preset::None,
             resolver: ResolverChoice::Dns,
             format: OutputFormat::Text,
             verbose: false,

@@ -6,7 +6,9 @@ use anstream::ColorChoice;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use log::{Level, LevelFilter};
 
-use crate::{app::ResolverChoice, logging::LogFormat, settings::duration::GoDuration};
+use crate::{
+    app::ResolverChoice, logging::LogFormat, policy::Preset, settings::duration::GoDuration,
+};
 
 /// Parses a log level.
 pub(super) fn level() -> impl TypedValueParser<Value = Level> {
@@ -34,6 +36,16 @@ pub(super) fn resolver() -> impl TypedValueParser<Value = ResolverChoice> {
         "system" => ResolverChoice::System,
         _ => ResolverChoice::Dns,
     })
+}
+
+/// The help of `--policy.preset`. Not a doc comment: clippy would want backticks.
+pub(super) const POLICY_PRESET_HELP: &str = "Limit what probes may connect to, in addition to the policy of the configuration file: none, \
+     no_metadata (no metadata services of clouds), internal (public and private addresses) or public";
+
+/// Parses a preset of the policy.
+pub(super) fn policy_preset() -> impl TypedValueParser<Value = Preset> {
+    PossibleValuesParser::new(Preset::ALL.iter().map(|preset| preset.word()))
+        .try_map(|text| text.parse())
 }
 
 /// Parses the choice of colours.

@@ -38,6 +38,7 @@ pub(super) fn from_arguments(arguments: Arguments) -> Result<ServeOptions, Usage
     let interval = Duration::from_secs(arguments.auto_reload_interval);
     let options = Options {
         config_file: arguments.config_file,
+        policy_preset: arguments.policy_preset,
         timeout_offset: arguments.timeout_offset,
         auto_reload: Some(interval)
             .filter(|interval| arguments.enable_auto_reload && !interval.is_zero()),

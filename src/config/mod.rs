@@ -26,13 +26,22 @@ pub use self::{
     store::{ConfigStore, LastReload, LoadError, Reload, Reread},
     timeout::{DEFAULT_SCRAPE_TIMEOUT, DEFAULT_TIMEOUT_OFFSET},
 };
-use crate::settings::{limits::Limits, section::section};
+use crate::{
+    policy::{Mode, Policy, PolicySettings, Preset},
+    settings::{
+        limits::Limits,
+        rule::{KeyPath, RuleError},
+        section::section,
+    },
+};
 
 /// A loaded configuration.
 #[derive(Debug, Default)]
 pub struct Config {
     modules: BTreeMap<String, Arc<Module>>,
     limits: Limits,
+    policy: PolicySettings,
+    policy_preset: Preset,
     warnings: Vec<Diagnostic>,
     text_length: usize,
 }
@@ -44,6 +53,22 @@ section! {
         /// Limits of what all probes take together.
         #[key(extension)]
         limits: Limits => Limits,
+        /// Rules about what probes may connect to.
+        #[key(extension)]
+        policy: PolicySettings => PolicySettings,
+    }
+    check Self::check;
+}
+
+impl FileKeys {
+    fn check(&mut self) -> Result<(), RuleError> {
+        let PolicySettings { rules, overrides, .. } = &self.policy;
+        module::check_probers(rules).map_err(|error| error.inside("policy"))?;
+        for (index, entry) in overrides.iter().enumerate() {
+            let place = KeyPath::from("policy").join(("overrides", index).into()).key("policy");
+            module::check_probers(&entry.policy).map_err(|error| error.inside(place))?;
+        }
+        Ok(())
     }
 }
 
@@ -57,7 +82,7 @@ impl Config {
     /// Parses the text of a file. `file` is its name in errors. Returns all errors at once.
     pub fn parse(text: impl AsRef<[u8]>, file: &str) -> Result<Self, ConfigError> {
         let text = text.as_ref();
-        let Sections { root: FileKeys { limits }, by_name, warnings } =
+        let Sections { root: FileKeys { limits, policy }, by_name, warnings } =
             strict_yaml::decode_sections_and_root::<Module, _>(
                 &[Document { name: file, text }],
                 MODULES,
@@ -70,7 +95,35 @@ impl Config {
                 let _secrets = module.secrets();
             }
         }
-        Ok(Self { modules, limits, warnings, text_length: text.len() })
+        let (policy_preset, text_length) = (Preset::None, text.len());
+        let config = Self { modules, limits, policy, policy_preset, warnings, text_length };
+        Ok(config.with_policy_preset(Preset::None))
+    }
+
+    /// Returns the configuration with a preset in addition to its policy.
+    #[must_use]
+    pub fn with_policy_preset(mut self, preset: Preset) -> Self {
+        self.policy_preset = preset;
+        let of_flag = preset.rule_set();
+        for (name, module) in &mut self.modules {
+            let module = Arc::make_mut(module);
+            let own = module.own_policy.as_deref();
+            let policy = Policy::of_module(name, &self.policy, of_flag.as_ref(), own);
+            module.policy = policy.map(Arc::new);
+        }
+        self
+    }
+
+    /// Returns true if the file or the flag has a policy.
+    #[must_use]
+    pub fn has_policy(&self) -> bool {
+        self.policy.rules.rule_set.is_some() || self.policy_preset != Preset::None
+    }
+
+    /// Returns true if the policy of the file or the flag is enforced.
+    #[must_use]
+    pub fn enforces_policy(&self) -> bool {
+        self.has_policy() && self.policy.mode == Mode::Enforce
     }
 
     /// Returns the limits of what all probes take together.
@@ -110,7 +163,7 @@ impl Config {
     pub fn to_yaml(&self) -> String {
         let modules = self.modules().map(|(name, module)| (name.to_owned(), module.to_value()));
         let modules = Value::Map(modules.collect());
-        let keys = FileKeys { limits: self.limits };
+        let keys = FileKeys { limits: self.limits, policy: self.policy.clone() };
         let mut file = Value::of(&keys).without(&Value::of(&FileKeys::default()));
         if let Value::Section(keys) = &mut file {
             keys.push((MODULES.to_owned(), modules));

@@ -1,6 +1,10 @@
 //! A module of the configuration.
 
-use std::{fmt, sync::OnceLock, time::Duration};
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use serde::{Deserialize, Serialize};
 use strict_yaml::{Replacement, RootSection, Value, to_yaml};
@@ -10,6 +14,7 @@ use crate::{
         probers::{self, AnyProber, ProberSections, with_prober},
         renamed_keys, timeout,
     },
+    policy::{Policy, PolicyRules},
     settings::{
         duration::GoDuration,
         explain::{Explanation, Topic, any_of},
@@ -29,6 +34,10 @@ pub struct Module {
     pub extra_metrics: bool,
     /// The prober with its settings.
     pub prober: AnyProber,
+    /// The policy of the module itself.
+    pub own_policy: Option<Box<PolicyRules>>,
+    /// Everything that limits the probes of the module; none if everything is allowed.
+    pub policy: Option<Arc<Policy>>,
     /// Warnings about the module.
     pub warnings: Vec<Warning>,
     secrets: Secrets,
@@ -63,6 +72,10 @@ section! {
         /// Also exports metrics that blackbox_exporter does not have.
         #[key(extension)]
         extra_metrics: bool = true,
+        /// Limits what probes of the module may connect to, in addition to the policy of the file: all
+        /// keys of the policy but `mode` and `overrides`.
+        #[key(extension)]
+        policy: Option<Box<PolicyRules>>,
         /// The sections of the probers.
         #[key(group)]
         sections: ProberSections,
@@ -84,6 +97,15 @@ impl Module {
     #[must_use]
     pub fn timeout_within(&self, scrape: Option<f64>, offset: f64) -> Duration {
         timeout::shortest(scrape, offset, self.timeout)
+    }
+
+    /// Returns true if the module sends credentials to its target, and does not limit its targets.
+    #[must_use]
+    pub fn exposes_credentials(&self) -> bool {
+        let limits_targets =
+            |policy: &PolicyRules| policy.hosts.is_some() || policy.addresses.is_some();
+        self.prober.settings().sends_credentials()
+            && !self.own_policy.as_deref().is_some_and(limits_targets)
     }
 
     /// Returns the secrets that the module itself contains.
@@ -112,6 +134,9 @@ impl Module {
     pub fn explain(&self, offset: f64) -> Explanation {
         let mut words = Explanation::default();
         self.prober.settings().explain(&mut words);
+        for sentence in self.policy.iter().flat_map(|policy| policy.describe()) {
+            words.say(Topic::Target, sentence);
+        }
         words.say_of(self.timeout.is_none(), Topic::Time, timeout::explain(self.timeout, offset));
         if !self.extra_metrics {
             words.say(Topic::Exports, "Only the metrics that blackbox_exporter has.");
@@ -133,6 +158,9 @@ impl Module {
         }
         if !self.extra_metrics {
             keys.push(("extra_metrics".to_owned(), Value::of(&false)));
+        }
+        if let Some(policy) = &self.own_policy {
+            keys.push(("policy".to_owned(), changed(policy.as_ref())));
         }
         let section = self.section();
         if !section.is_empty() {
@@ -169,7 +197,7 @@ impl TryFrom<ModuleKeys> for Module {
     type Error = RuleError;
 
     fn try_from(keys: ModuleKeys) -> Result<Self, RuleError> {
-        let ModuleKeys { prober: name, timeout, extra_metrics, sections } = keys;
+        let ModuleKeys { prober: name, timeout, extra_metrics, policy, sections } = keys;
         let mut warnings = Vec::new();
         if timeout.is_negative() {
             let message = format!("{timeout} is negative and is ignored; write for example 5s");
@@ -180,6 +208,9 @@ impl TryFrom<ModuleKeys> for Module {
             let message = format!("ignored because the prober is {name}");
             warnings.push(Warning::at(section, message));
         }
+        if let Some(policy) = &policy {
+            check_probers(policy).map_err(|error| error.inside("policy"))?;
+        }
         let prober = sections.into_prober(&name).ok_or_else(|| unknown_prober(&name))?;
         let settings = prober.settings();
         settings.check_use().map_err(|error| error.inside(name.as_str()))?;
@@ -189,9 +220,24 @@ impl TryFrom<ModuleKeys> for Module {
             timeout: timeout.positive(),
             extra_metrics,
             prober,
+            own_policy: policy.filter(|policy| policy.rule_set.is_some()),
+            policy: None,
             secrets: Secrets::default(),
             warnings,
         })
+    }
+}
+
+/// Checks the names of probers in a policy.
+pub(super) fn check_probers(policy: &PolicyRules) -> Result<(), RuleError> {
+    let is_known = |name: &str| probers::NAMES.contains(&name);
+    match policy.probers.iter().enumerate().find(|(_, name)| !is_known(name)) {
+        None => Ok(()),
+        Some((index, name)) => {
+            let names = any_of(&probers::NAMES.map(str::to_owned));
+            let message = format!("'{name}' is not a prober; use {names}");
+            Err(RuleError::at(("probers", index), message))
+        }
     }
 }
 

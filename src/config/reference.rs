@@ -7,6 +7,7 @@ use crate::{
         module::ModuleKeys,
         probers::{AnyProber, with_prober},
     },
+    policy::PolicySettings,
     settings::{
         limits::Limits,
         section::{Key, keys_of},
@@ -16,7 +17,7 @@ use crate::{
 /// A key of a module, or of a section in it, or of a section of the file beside the modules.
 #[derive(Debug, Clone)]
 pub struct DeclaredKey {
-    /// The keys that lead to the section from the module or, for `limits`, from the file; empty for
+    /// The keys that lead to the section from the module or, for `limits` and `policy`, from the file; empty for
     /// the module itself.
     pub section: Vec<&'static str>,
     /// The declaration.
@@ -41,6 +42,8 @@ pub fn declared_keys() -> Vec<DeclaredKey> {
     let mut found = Vec::new();
     collect(&[], keys_of::<ModuleKeys>(), &defaults, &mut found);
     collect(&["limits"], keys_of::<Limits>(), &Value::of(&Limits::default()), &mut found);
+    let policy = Value::of(&PolicySettings::default());
+    collect(&["policy"], keys_of::<PolicySettings>(), &policy, &mut found);
     found
 }
 

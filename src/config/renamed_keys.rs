@@ -52,6 +52,9 @@ pub(super) fn of_module(path: &[&str], key: &str) -> Option<Replacement> {
         (["http"], "http_client_config" | "http_config") => {
             instead("put its keys directly under 'http', for example 'basic_auth' and 'tls_config'")
         }
+        (["policy"], "mode" | "overrides") => {
+            instead("it belongs in the section 'policy' at the top of the file")
+        }
         ([], "config") => {
             instead("put the settings of a prober under its name, for example 'http'")
         }

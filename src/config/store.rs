@@ -21,6 +21,7 @@ use crate::{
         source::{Source, Unreadable},
     },
     diagnostics::Cause,
+    policy::Preset,
 };
 
 /// The active configuration. A reload replaces it atomically.
@@ -29,6 +30,7 @@ pub struct ConfigStore {
     /// The file of the command line. If it is `None`, the default file of the working directory or
     /// the built-in configuration is used.
     file: Option<PathBuf>,
+    policy_preset: Preset,
     replaced_file: Option<String>,
     current: ArcSwap<Config>,
     /// Locked while a new content is parsed, so that this does not overlap.
@@ -109,13 +111,14 @@ fn with_prefix(error: &ConfigError) -> String {
 
 impl ConfigStore {
     /// Loads `file`. Without a file, loads `blackbox.yml` of the working directory or, if it does
-    /// not exist, the built-in configuration.
-    pub fn load(file: Option<PathBuf>) -> Result<Self, LoadError> {
+    /// not exist, the built-in configuration. A preset adds to its policy.
+    pub fn load(file: Option<PathBuf>, policy_preset: Preset) -> Result<Self, LoadError> {
         let source = Source::read(file.as_deref())?;
-        let (config, digest) = parse(&source)?;
+        let (config, digest) = parse(&source, policy_preset)?;
         let now = LastReload { succeeded: true, success_time: SystemTime::now() };
         Ok(Self {
             file,
+            policy_preset,
             replaced_file: source.replaced_file(),
             current: ArcSwap::from_pointee(config),
             loaded: Mutex::new(Loaded { digest, reload: 0 }),
@@ -178,7 +181,7 @@ impl ConfigStore {
             log::debug!("Configuration file is unchanged");
             return Ok(Reload::Unchanged);
         }
-        let (config, digest) = parse(&source)?;
+        let (config, digest) = parse(&source, self.policy_preset)?;
         self.current.store(Arc::new(config));
         loaded.digest = digest;
         Ok(Reload::Changed)
@@ -186,8 +189,8 @@ impl ConfigStore {
 }
 
 /// Parses a configuration, and logs its warnings.
-fn parse(source: &Source) -> Result<(Config, [u8; 32]), LoadError> {
-    let config = source.parse().map_err(LoadError::Invalid)?;
+fn parse(source: &Source, preset: Preset) -> Result<(Config, [u8; 32]), LoadError> {
+    let config = source.parse().map_err(LoadError::Invalid)?.with_policy_preset(preset);
     let file = source.name.as_str();
     for Diagnostic { location, message } in config.warnings() {
         let key = location.key_path().to_string();
@@ -210,7 +213,7 @@ mod tests {
     fn store(directory: &tempfile::TempDir) -> (ConfigStore, PathBuf) {
         let file = directory.path().join("blackbox.yml");
         fs::write(&file, GOOD).unwrap();
-        (ConfigStore::load(Some(file.clone())).unwrap(), file)
+        (ConfigStore::load(Some(file.clone()), Preset::None).unwrap(), file)
     }
 
     async fn reload(store: &ConfigStore) -> Result<Reload, LoadError> {
@@ -261,7 +264,7 @@ mod tests {
     async fn missing_file_has_the_error_of_upstream() {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("none.yml");
-        let error = ConfigStore::load(Some(file.clone())).unwrap_err().to_string();
+        let error = ConfigStore::load(Some(file.clone()), Preset::None).unwrap_err().to_string();
         let start = "failed to generate initial checksum for configuration file: error reading \
                      YAML file: open ";
         assert!(error.starts_with(&format!("{start}{}", file.display())), "{error}");

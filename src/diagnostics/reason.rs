@@ -125,6 +125,9 @@ labels! {
         PermissionDenied => "permission_denied",
             "Grant the exporter what the message names, for example net.ipv4.ping_group_range or \
              CAP_NET_RAW.";
+        /// A policy of the exporter denies the host that a redirect leads to.
+        Denied => "denied",
+            "Check the redirect and the policy of the exporter, whose log names the entry.";
         /// The proxy requires authentication or rejected the credentials.
         ProxyAuthentication => "proxy_authentication",
             "Check user and password in proxy_url, or proxy_connect_header.";
@@ -254,6 +257,9 @@ labels! {
         BodyMemory => "body_memory",
             "Raise limits.body_memory within the memory of the exporter, lower body_size_limit of \
              modules with large bodies, or distribute the probes among more exporters.";
+        /// A policy of the exporter denies the target, or a proxy or token server that the probe needs.
+        Denied => "denied",
+            "Correct the target or the policy. The log of the exporter names the entry that denied it.";
     }
 }
 

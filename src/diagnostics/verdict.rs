@@ -32,6 +32,13 @@ impl Refusal {
                        nothing about the target";
         Self { cause: RefusalCause::BodyMemory, message: message.to_owned() }
     }
+
+    /// Creates the refusal of a probe that the policy denies. It does not say why.
+    #[must_use]
+    pub fn denied() -> Self {
+        let message = "Target denied by policy".to_owned();
+        Self { cause: RefusalCause::Denied, message }
+    }
 }
 
 impl fmt::Display for Refusal {

@@ -19,7 +19,8 @@ use crate::{
         waiting::{Waiting, WaitingWithin, Waits},
     },
     memory::ProbeMemory,
-    net::{http::loop_detection::ExporterChain, policy::Policy, resolve::Resolver},
+    net::{http::loop_detection::ExporterChain, policy::PolicyGuard, resolve::Resolver},
+    policy::Role,
     settings::{redact, secret::HIDDEN},
 };
 
@@ -32,7 +33,7 @@ pub struct Context {
     /// Resolves the names that the probe meets.
     pub resolver: Arc<Resolver>,
     /// Decides which peers the probe may connect to.
-    pub policy: Policy,
+    pub policy: PolicyGuard,
     /// The exporters that led to the probe, for its requests.
     pub exporters: ExporterChain,
     /// The log of the probe.
@@ -65,7 +66,7 @@ impl Context {
         Self {
             deadline,
             resolver,
-            policy: Policy::default(),
+            policy: PolicyGuard::default(),
             exporters: ExporterChain::default(),
             log: ProbeLog::default(),
             checks: Checks::default(),
@@ -126,12 +127,21 @@ impl Context {
         }
     }
 
-    /// Asks the policy about a peer that is about to be connected to, and notes the attempt.
+    /// Asks the policy about an address that is about to be connected to, and notes the attempt.
     ///
     /// # Errors
-    /// A failure of the policy, when it denies the peer.
-    pub fn attempt(&self, peer: Peer) -> Result<(), Failure> {
-        self.policy.check(&peer)?;
+    /// A failure of the policy, when it denies the address.
+    pub fn attempt(&self, peer: Peer, role: Role) -> Result<(), Failure> {
+        #[cfg(fuzzing)]
+        allow_loopback(&peer)?;
+        match &peer {
+            Peer::Host(address) => self.policy.judge_address(role, *address, None)?,
+            Peer::Port(address) => {
+                self.policy.judge_address(role, address.ip(), Some(address.port()))?;
+            }
+            // `unix_socket` asks about the real path.
+            Peer::Local(_) => {}
+        }
         self.attempts.note(peer);
         Ok(())
     }
@@ -179,5 +189,18 @@ impl Context {
     #[must_use]
     pub fn waited_for(&self) -> Option<String> {
         self.waits.description()
+    }
+}
+
+/// Allows only this host while fuzzing, because inputs contain arbitrary addresses.
+#[cfg(fuzzing)]
+fn allow_loopback(peer: &Peer) -> Result<(), Failure> {
+    match peer {
+        Peer::Port(address) if address.ip().is_loopback() => Ok(()),
+        _ => {
+            let message = format!("{peer} is not on this host");
+            let reason = crate::diagnostics::Reason::PermissionDenied;
+            Err(Failure::new(Stage::Connect, reason, message))
+        }
     }
 }

@@ -94,7 +94,7 @@ impl Policy {
         let mut reported = Ok(());
         for Layer { origin, rules, mode } in &self.0 {
             if let Err((list, entry, value)) = judge(rules) {
-                let denial = Denial { origin: *origin, list, entry, value };
+                let denial = Denial { origin: *origin, list, entry, value, hop: 0 };
                 let judgement = Judgement { denial, mode: *mode };
                 match mode {
                     Mode::Enforce => return Err(judgement),

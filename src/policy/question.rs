@@ -56,6 +56,8 @@ pub struct Denial {
     pub entry: String,
     /// The value that was judged.
     pub value: String,
+    /// Number of redirects that led to it.
+    pub hop: u8,
 }
 
 /// The place of a policy.
@@ -83,7 +85,7 @@ impl Origin {
 
 impl fmt::Display for Denial {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { origin, list, entry, value } = self;
+        let Self { origin, list, entry, value, .. } = self;
         let place = match origin {
             Origin::File => "the policy of the file",
             Origin::Flag => "--policy.preset",

@@ -4,6 +4,7 @@
 use std::{
     collections::HashMap,
     hash::{BuildHasher as _, RandomState},
+    net::IpAddr,
     sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -11,7 +12,8 @@ use std::{
 use log::Level;
 
 use crate::{
-    diagnostics::{Failure, Refusal, Verdict, log::Excerpt},
+    diagnostics::{Failure, Refusal, RefusalCause, Verdict, log::Excerpt},
+    policy::{Denial, Mode},
     probe::ProbeReport,
 };
 
@@ -81,10 +83,14 @@ impl FailureLog {
     }
 
     /// Logs a finished probe if it failed or was refused and the line is not suppressed.
-    pub fn log(&self, report: &ProbeReport) {
+    pub fn log(&self, report: &ProbeReport, client: Option<IpAddr>) {
+        if let Some(denial) = &report.denial {
+            self.log_denial(report, denial, client);
+        }
         match &report.verdict {
-            Verdict::Ok => {}
             Verdict::Failed(failure) => self.log_failure(report, failure),
+            // A denial is logged already.
+            Verdict::Ok | Verdict::Refused(Refusal { cause: RefusalCause::Denied, .. }) => {}
             Verdict::Refused(refusal) => self.log_refusal(report, refusal),
         }
     }
@@ -106,6 +112,31 @@ impl FailureLog {
             suppressed = counts.suppressed_lines(),
             suppressed_others = counts.suppressed_other_lines();
             "Probe failed"
+        );
+    }
+
+    /// Logs what a policy denied, or would have denied, once for each target and list. This is the only
+    /// place that names the entry.
+    fn log_denial(&self, report: &ProbeReport, denial: &Denial, client: Option<IpAddr>) {
+        let ProbeReport { module_name, target, .. } = report;
+        let Denial { origin, list, entry, value, hop } = denial;
+        let key = self.hasher.hash_one(("denied", module_name, target, list));
+        let Some(counts) = self.admit_key(key, Instant::now()) else { return };
+        let mode = if report.is_denied() { Mode::Enforce } else { Mode::Report };
+        log::warn!(
+            module = module_name.as_str(),
+            target = text(target).as_str(),
+            hostname = report.hostname.as_deref().map(text).as_deref(),
+            client = client.map(|client| client.to_string()).as_deref(),
+            mode = mode.word(),
+            policy = origin.label(),
+            list = *list,
+            entry = entry.as_str(),
+            value = text(value).as_str(),
+            hop = *hop,
+            suppressed = counts.suppressed_lines(),
+            suppressed_others = counts.suppressed_other_lines();
+            "Probe denied"
         );
     }
 

@@ -27,15 +27,20 @@ use futures_util::{
 use tokio::time::Instant;
 
 use crate::{
-    config::{self, with_prober},
-    diagnostics::{Failure, Reason, Refusal, Verdict},
+    config::{self, Module, with_prober},
+    diagnostics::{Failure, Reason, Refusal, Stage, Verdict},
     memory::Exhausted,
     metrics::{Description, Export, MetricSet},
     net::{
-        Context, oauth2, proxy,
+        Context,
+        http::url::hostname,
+        oauth2,
+        policy::PolicyGuard,
+        proxy,
         resolve::{self, Resolver},
         tls, wire,
     },
+    policy::Question,
     probers::{Measurements as _, Prober, Target, query_response},
     scheduling::{poll_times::section, turn},
     settings::{redact, secret::HIDDEN},
@@ -101,6 +106,7 @@ async fn run_prober<P: Prober>(
     let mut context = Context::new(start + timeout, resolver);
     context.exporters = exporters;
     context.memory = memory;
+    context.policy = PolicyGuard::new(module.policy.clone());
     context.hide_secrets_of(&target.name);
     context.log.debug(
         "Beginning probe",
@@ -108,12 +114,17 @@ async fn run_prober<P: Prober>(
     );
     // Boxed, so that the task of an http probe fits into 4 KiB.
     let mut measurements = Box::<P::Measurements>::default();
-    let mut result =
-        run_until_deadline(prober, &context, &target, timeout, gone, &mut measurements).await;
+    let mut result = match judge_request(&context, &module, &target) {
+        Ok(()) => {
+            run_until_deadline(prober, &context, &target, timeout, gone, &mut measurements).await
+        }
+        denied => denied,
+    };
     let duration = start.elapsed();
     if let (Err(failure), Some(wait)) = (&mut result, context.waited_for()) {
         failure.message = format!("{}: {wait}", failure.message);
     }
+    result = under_policy(&context, result);
     let mut metrics = MetricSet::with_capacity(INITIAL_SAMPLES);
     section("metrics", || measurements.export(&mut metrics));
     let hops =
@@ -140,6 +151,7 @@ async fn run_prober<P: Prober>(
         hops,
         metrics,
         log: context.log.take(),
+        denial: context.policy.take_denial(),
     };
     let report = report.with_own_metrics();
     // Nothing but the report is alive here, so that a running probe needs no memory for the rest.
@@ -195,6 +207,31 @@ async fn run_with_retry<P: Prober>(
     }
 }
 
+/// Asks the policy about what the request names besides the host: the prober, and the parameter
+/// `hostname`, which selects another site on a shared server.
+fn judge_request(context: &Context, module: &Module, target: &Target) -> Result<(), Failure> {
+    let host = target.hostname.as_deref().map(|written| hostname(written.trim()));
+    let prober = Some(module.prober_name());
+    context.policy.judge(&Question { prober, host, is_named: true, ..Question::default() })
+}
+
+/// Returns the result of a probe under its policy: what was denied decides, whatever the probe made of
+/// it. After a redirect, the target was asked, and the denial is a failure.
+fn under_policy(context: &Context, result: Result<(), Failure>) -> Result<(), Failure> {
+    let reason = result.as_ref().err().map(|failure| failure.reason);
+    let is_denied = context.policy.has_denied() || reason == Some(Reason::Denied);
+    // A bug of the exporter stays a failure.
+    if !is_denied || reason == Some(Reason::Internal) {
+        return result;
+    }
+    if !context.policy.is_redirected() {
+        let message = Refusal::denied().message;
+        return Err(Failure::new(Stage::Target, Reason::Denied, message));
+    }
+    let message = "the redirect leads to a host that a policy of the exporter denies";
+    Err(Failure::new(Stage::Response, Reason::Denied, message))
+}
+
 /// Returns the verdict of a finished probe, and logs it.
 fn conclude(context: &Context, result: Result<(), Failure>, duration: Duration) -> Verdict {
     let duration: (_, &dyn Display) = ("duration_seconds", &duration.as_secs_f64());
@@ -203,6 +240,12 @@ fn conclude(context: &Context, result: Result<(), Failure>, duration: Duration) 
         return Verdict::Ok;
     };
     let message: (_, &dyn Display) = (report::FAILURE_FIELD, &failure);
+    if failure.reason == Reason::Denied && failure.stage != Stage::Response {
+        let refusal = Refusal::denied();
+        let cause: &dyn Display = &refusal.cause;
+        context.log.warn("Probe refused", &[("cause", cause), message, duration]);
+        return Verdict::Refused(refusal);
+    }
     // A bug of the exporter stays a failure.
     let is_full = context.memory.exhausted() == Some(Exhausted::ByOthers);
     if is_full && failure.reason != Reason::Internal {
@@ -240,7 +283,7 @@ mod tests {
     use super::*;
     use crate::{
         config::Config,
-        diagnostics::{Check, CheckName, LogEntry, Refusal, Stage},
+        diagnostics::{Check, CheckName, LogEntry, Refusal},
         memory::{MemoryBudget, ProbeMemory},
         probers,
     };

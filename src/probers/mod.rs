@@ -112,6 +112,11 @@ pub trait ProberSettings {
         None
     }
 
+    /// Returns whether requests to the target have credentials.
+    fn sends_credentials(&self) -> bool {
+        false
+    }
+
     /// Returns whether the target is a file path, in which no character has a special meaning.
     fn takes_paths(&self) -> bool {
         false

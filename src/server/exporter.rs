@@ -3,6 +3,7 @@
 use std::{
     convert::Infallible,
     fmt,
+    net::IpAddr,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -154,7 +155,11 @@ impl Exporter {
     ///
     /// The probe is a task of its own. When the client disconnects and this future is dropped, the
     /// task ends the probe and still records its report.
-    pub(super) async fn probe(self: Arc<Self>, request: ProbeRequest) -> Option<HistoryEntry> {
+    pub(super) async fn probe(
+        self: Arc<Self>,
+        request: ProbeRequest,
+        client_address: Option<Box<IpAddr>>,
+    ) -> Option<HistoryEntry> {
         // Nothing is ever sent: the channel closes when this future is dropped.
         let (client, client_gone) = oneshot::channel::<Infallible>();
         let module = &request.module;
@@ -166,7 +171,7 @@ impl Exporter {
             let report = probe::run_until(request, resolver, client_gone.map(|_| ())).await;
             let report = Arc::new(report);
             drop(in_flight);
-            self.record(report).await
+            self.record(report, client_address).await
         });
         let entry = actix_web::rt::spawn(probe).await.ok();
         drop(client);
@@ -174,7 +179,7 @@ impl Exporter {
     }
 
     /// Adds a report to metrics, log and history.
-    async fn record(&self, report: Arc<ProbeReport>) -> HistoryEntry {
+    async fn record(&self, report: Arc<ProbeReport>, client: Option<Box<IpAddr>>) -> HistoryEntry {
         self.metrics.count_probe(&report);
         if let Some(min_level) = self.settings.probe_log {
             for (index, lines) in report.log.chunks(MAX_LINES_AT_ONCE).enumerate() {
@@ -186,7 +191,7 @@ impl Exporter {
                 });
             }
         }
-        section("failure log", || self.failure_log.log(&report));
+        section("failure log", || self.failure_log.log(&report, client.as_deref().copied()));
         section("history", || self.history.record(report))
     }
 

@@ -34,7 +34,8 @@ pub(super) enum ResponseFormat {
     Json,
     /// An HTML page.
     Html,
-    /// One line of text, with status 200 on success, 503 on failure and 429 on refusal.
+    /// One line of text, with status 200 on success, 503 on failure, and 403 or 429 on
+    /// refusal.
     Health,
 }
 
@@ -103,6 +104,11 @@ impl ResponseFormat {
                 self.refused(&refusal)
             });
         };
+        // The page of a denied probe shows its log, which may name what the target led to.
+        if self == Self::Html && refusal.cause == RefusalCause::Denied {
+            let page = self.refuse(request, StatusCode::FORBIDDEN, &refusal.message);
+            return self.mark_as_refusal(page, refusal.cause);
+        }
         if self == Self::Html {
             let page = self.answer(request, exporter, entry).await;
             return self.mark_as_refusal(page, refusal.cause);
@@ -122,9 +128,12 @@ impl ResponseFormat {
             // Load balancers read 503 as a failed target.
             (RefusalCause::BodyMemory, Self::Health) => StatusCode::TOO_MANY_REQUESTS,
             (RefusalCause::BodyMemory, _) => StatusCode::SERVICE_UNAVAILABLE,
+            (RefusalCause::Denied, _) => StatusCode::FORBIDDEN,
         };
         let headers = response.headers_mut();
-        headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        if cause != RefusalCause::Denied {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         response
     }

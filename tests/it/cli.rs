@@ -68,6 +68,10 @@ fn excerpts_of_wide_characters_tabs_and_long_lines_are_correct() {
     );
 }
 
+/// The note about a configuration without a policy.
+const NO_POLICY: &str = "note: no policy: whoever reaches /probe can reach what the exporter reaches; \
+                         see 'policy' in docs/configuration.md\n";
+
 #[test]
 fn check_lists_the_files_that_it_read() {
     let good = b"modules: {a: {prober: tcp}}".as_slice();
@@ -79,13 +83,19 @@ fn check_lists_the_files_that_it_read() {
     assert!(code == Some(0) && shown.starts_with("built-in configuration: OK, "), "{shown}");
     assert!(shown.contains(" modules (there is no blackbox.yml in /"), "{shown}");
     let (code, shown) = said(&[("blackbox.yml", good)], &["check"]);
-    assert_eq!((code, shown.as_str()), (Some(0), "blackbox.yml: OK, 1 module\n"));
+    assert_eq!(
+        (code, shown.as_str()),
+        (Some(0), &*format!("blackbox.yml: OK, 1 module\n{NO_POLICY}"))
+    );
     let (code, shown) =
         said(&[("a.yml", good), ("b.yml", b"no".as_slice())], &["check", "a.yml", "b.yml"]);
     assert!(code == Some(1) && shown.ends_with("b.yml: 1 error\n"), "{shown}");
     let (code, shown) = said(&[("a.yml", good)], &["check", "missing.yml", "a.yml"]);
     assert!(code == Some(2) && shown.contains("cannot read missing.yml"), "{shown}");
-    assert!(shown.ends_with("a.yml: OK, 1 module\n"), "the others are checked all the same");
+    assert!(
+        shown.ends_with(&format!("a.yml: OK, 1 module\n{NO_POLICY}")),
+        "the others are checked all the same"
+    );
 }
 
 #[test]
@@ -95,7 +105,7 @@ fn a_named_file_that_does_not_exist_causes_a_warning() {
     assert_eq!(code, Some(0), "they may come later");
     assert!(shown.contains("warning: cannot read none.txt: No such file"), "{shown}");
     assert!(
-        shown.contains("--> a.yml:7:26\n") && shown.ends_with("1 module, 1 warning\n"),
+        shown.contains("--> a.yml:7:26\n") && shown.contains("1 module, 1 warning\n"),
         "{shown}"
     );
     let web = b"tls_server_config: {cert_file: none.pem, key_file: web.yml}".as_slice();
@@ -122,7 +132,7 @@ modules:
     {
         assert!(shown.contains(&format!("= key: modules.{key}\n")), "{key}\n{shown}");
     }
-    assert!(shown.ends_with("a.yml: OK, 6 modules, 4 warnings\n"), "{shown}");
+    assert!(shown.contains("a.yml: OK, 6 modules, 4 warnings\n"), "{shown}");
     let (_, shown) = checked(yaml, &["--explain=c"]);
     assert!(
         shown.ends_with(
@@ -130,6 +140,34 @@ modules:
         ),
         "{shown}"
     );
+}
+
+#[test]
+fn notes_name_modules_that_expose_credentials_and_a_missing_policy() {
+    let yaml = "
+policy: {preset: internal}
+modules:
+  open: {prober: http, http: {basic_auth: {username: u, password: p}}}
+  ws: {prober: websocket, websocket: {http_config: {bearer_token: t}}}
+  closed: {prober: http, policy: {hosts: {allow: [h.example]}}, http: {bearer_token: t}}
+  plain: {prober: http}
+";
+    let note = "note: credentials go to whatever target a client names, unless the module has a policy \
+                with hosts or addresses: open, ws\n";
+    let (code, shown) = checked(yaml, &[]);
+    assert_eq!(code, Some(0));
+    assert_eq!(shown, format!("a.yml: OK, 4 modules\n{note}"));
+    let (_, shown) = checked(yaml.replace("preset: internal", "preset: none"), &[]);
+    assert_eq!(shown, format!("a.yml: OK, 4 modules\n{note}{NO_POLICY}"));
+    let (_, shown) = checked(yaml, &["--explain=closed"]);
+    for part in [
+        "The policy of the file: addresses allowed public private shared, denied metadata, others \
+         denied; unix_paths others denied. Redirects are judged too.",
+        "The policy of the module: hosts allowed h.example, others denied, addresses as targets \
+         denied. Redirects are judged too.",
+    ] {
+        assert!(shown.contains(part), "{part} in {shown}");
+    }
 }
 
 #[test]

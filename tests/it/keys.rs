@@ -98,7 +98,11 @@ fn kind(name: &str, type_name: &str) -> &'static str {
         | "RecordClass"
         | "RecordType"
         | "Transport"
-        | "Option<TlsVersion>" => "text",
+        | "Option<TlsVersion>"
+        | "Preset"
+        | "Mode"
+        | "Action"
+        | "Option<Action>" => "text",
         "bool" | "Option<bool>" | "Named<bool>" => "boolean",
         "Option<u8>" | "Option<usize>" => "number",
         "GoDuration" => "duration",
@@ -109,7 +113,12 @@ fn kind(name: &str, type_name: &str) -> &'static str {
         "Option<Regexp>" => "pattern",
         "Option<Named<CelProgram>>" => "CEL expression",
         "Named<Vec<i64>>" => "list of numbers",
-        "Vec<String>" | "Named<Vec<String>>" | "Named<Vec<Rcode>>" => "list of text",
+        "Vec<String>" | "Named<Vec<String>>" | "Named<Vec<Rcode>>" | "Vec<AddressEntry>"
+        | "Vec<HostEntry>" | "Vec<PathEntry>" | "Vec<Nat64Prefix>" | "Vec<Scheme>" => {
+            "list of text"
+        }
+        "Vec<PortEntry>" | "Option<Vec<PortEntry>>" => "list of ports",
+        "Vec<Override>" => "list of sections",
         "Vec<Secret>" => "list of secrets",
         "Vec<PathBuf>" => "list of files",
         "Vec<Named<Regexp>>" => "list of patterns",
@@ -121,7 +130,9 @@ fn kind(name: &str, type_name: &str) -> &'static str {
         "BTreeMap<String,Vec<Secret>>" => "map of lists of secrets",
         "BTreeMap<String,serde_json::Value>" => "map",
         "AddedHeaders" => "map of sections",
-        "TlsClient" | "TlsSettings" | "HttpClientSettings" | "RecordRules" => "section",
+        "TlsClient" | "TlsSettings" | "HttpClientSettings" | "RecordRules" | "PolicyRules" => {
+            "section"
+        }
         section if section.starts_with("Option<") => "section",
         unknown => panic!("{name}: {unknown} has no words in tests/it/keys.rs"),
     }

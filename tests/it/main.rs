@@ -38,6 +38,7 @@ mod openmetrics;
 mod overhead;
 mod pages;
 mod parity;
+mod policy;
 mod probing;
 mod process;
 mod reference;

@@ -159,10 +159,13 @@ fn row(metric: &Description) -> String {
     format!("| `{}`{new} | {meaning} | {unit} | {} |\n", metric.name, metric.when)
 }
 
+/// A configuration whose exporter exports all metrics.
+const REPORTING: &str = "{policy: {mode: report, preset: public}, modules: {tcp: {prober: tcp}}}";
+
 /// Returns type and help of the exporter's own metrics, by name.
 fn own_metrics() -> BTreeMap<String, (String, String)> {
     let web_config = tempfile::NamedTempFile::new().unwrap();
-    let exporter = Exporter::start_with("modules: {tcp: {prober: tcp}}", |options| {
+    let exporter = Exporter::start_with(REPORTING, |options| {
         options.web_config_file = Some(web_config.path().to_owned());
     });
     exporter.probe("tcp", "127.0.0.1:0");

@@ -211,13 +211,16 @@ fn examples_of(key: &DeclaredKey) -> Vec<PathBuf> {
     }
 }
 
+/// A configuration whose exporter exports all metrics.
+const REPORTING: &str = "{policy: {mode: report, preset: public}, modules: {tcp: {prober: tcp}}}";
+
 /// Returns the metrics of probes, of the exporter itself and of Prometheus.
 fn exported() -> BTreeSet<String> {
     let mut names = BTreeSet::from(["up".to_owned()]);
     names.extend(catalogue().map(|metric| metric.name.to_owned()));
     // A web config file adds metrics.
     let web_config = tempfile::NamedTempFile::new().unwrap();
-    let exporter = Exporter::start_with("modules: {tcp: {prober: tcp}}", |options| {
+    let exporter = Exporter::start_with(REPORTING, |options| {
         options.web_config_file = Some(web_config.path().to_owned());
     });
     exporter.probe("tcp", "127.0.0.1:0");

@@ -14,7 +14,7 @@ use self::excerpt::{Lines, Severity};
 use crate::{
     cli::{
         exit_code::ExitStatus,
-        output::{BOLD, ERROR, Output, SUCCESS, WARNING, wrapped},
+        output::{BOLD, ERROR, Output, SUCCESS, WARNING, escaped, wrapped},
     },
     config::{Config, ConfigError, Diagnostic, NamedFile, Source, named_files, web::WebConfig},
     diagnostics::humanize,
@@ -73,7 +73,11 @@ impl Check {
         // Relative to the working directory, like in a probe.
         let unreadable = unreadable_files(&source.bytes, Path::new(""));
         let warnings = [config.warnings(), &unreadable].concat();
-        pass(&lines, &source.name, &modules, warnings, output)
+        let status = pass(&lines, &source.name, &modules, warnings, output);
+        for note in notes(&config) {
+            output.print(&wrapped(&escaped(&note), output.width(), "note: ", "      "));
+        }
+        status
     }
 
     /// Describes the module `name`.
@@ -97,6 +101,32 @@ impl Check {
         ));
         ExitStatus::Success
     }
+}
+
+/// Maximum number of modules that a note names.
+const MAX_NAMED: usize = 5;
+
+/// Returns notes about what clients of the exporter can do. They are not warnings: whether it is
+/// intended depends on who the clients are.
+fn notes(config: &Config) -> Vec<String> {
+    let mut notes = Vec::new();
+    let exposed = config.modules().filter(|(_, module)| module.exposes_credentials());
+    let exposed: Vec<_> = exposed.map(|(name, _)| name).collect();
+    if let Some(named) = exposed.get(..exposed.len().min(MAX_NAMED)).filter(|it| !it.is_empty()) {
+        let rest = exposed.len().saturating_sub(MAX_NAMED);
+        let rest = if rest == 0 { String::new() } else { format!(" and {rest} more") };
+        notes.push(format!(
+            "credentials go to whatever target a client names, unless the module has a policy with \
+             hosts or addresses: {}{rest}",
+            named.join(", ")
+        ));
+    }
+    if !config.has_policy() {
+        let message = "no policy: whoever reaches /probe can reach what the exporter reaches; see \
+                       'policy' in docs/configuration.md";
+        notes.push(message.to_owned());
+    }
+    notes
 }
 
 /// Checks a web config file.

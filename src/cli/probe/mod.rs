@@ -24,6 +24,7 @@ use crate::{
         output::{ERROR, Output, escaped, wrapped},
     },
     config::{Config, Source},
+    policy::Preset,
     probe::{BadRequest, ProbeReport, ProbeRequest, request::RawRequest},
 };
 
@@ -40,6 +41,8 @@ pub struct Probe {
     pub(super) timeout: Duration,
     /// Configuration file; without it, the default of the server is used.
     pub(super) config_file: Option<PathBuf>,
+    /// Preset that is added to the policy of the file.
+    pub(super) policy_preset: Preset,
     /// Resolver for the name of the target.
     pub(super) resolver: ResolverChoice,
     /// Output format.
@@ -103,6 +106,7 @@ impl Probe {
             show_errors_of(&source, &error, &mut output);
             format!("cannot probe: {} has errors", source.name)
         })?;
+        let config = config.with_policy_preset(self.policy_preset);
         let mut query = Serializer::new(String::new());
         query.append_pair("target", &self.target);
         for (name, value) in [("module", &self.module), ("hostname", &self.hostname)] {
@@ -185,6 +189,7 @@ mod tests {
             checks: Vec::new(),
             metrics: MetricSet::default(),
             log: Vec::new(),
+            denial: None,
         }
     }
 

@@ -68,6 +68,10 @@ fn verdict(report: &ProbeReport, width: Option<usize>) -> String {
     };
     page = format!("{page}\n  {style}{cause}{style:#}\n");
     page.push_str(&wrapped(&escaped(message), width, "  ", "  "));
+    // The user of the command is the operator.
+    if let Some(denial) = report.denial.as_ref().filter(|_| report.is_denied()) {
+        page.push_str(&wrapped(&escaped(&denial.to_string()), width, "  ", "  "));
+    }
     page.push_str(&wrapped(&advice, width, "  ", "  "));
     page
 }

@@ -33,7 +33,7 @@ pub async fn tcp(
     options: &SocketOptions,
 ) -> Result<WireStream, Failure> {
     context.enter(Stage::Connect);
-    context.attempt(Peer::Port(address))?;
+    context.attempt(Peer::Port(address), options.role)?;
     let socket =
         open(address, Type::STREAM, Protocol::TCP).map_err(|error| not_opened(address, &error))?;
     options.bind(&socket, address)?;
@@ -58,14 +58,14 @@ pub async fn tcp(
 ///
 /// # Errors
 /// A failure of the stage [`Stage::Connect`].
-#[expect(clippy::disallowed_methods, reason = "the policy was checked")]
+#[expect(clippy::disallowed_methods, reason = "the policy was asked")]
 pub fn udp(
     context: &Context,
     address: SocketAddr,
     options: &SocketOptions,
 ) -> Result<WireDatagram, Failure> {
     context.enter(Stage::Connect);
-    context.attempt(Peer::Port(address))?;
+    context.attempt(Peer::Port(address), options.role)?;
     let failed =
         |call| move |error| failure(call, address, &format!("sending to {address}"), &error);
     let socket =
@@ -99,7 +99,7 @@ mod tests {
     }
 
     fn from(source_ip_address: Option<IpAddr>) -> SocketOptions {
-        SocketOptions { source_ip_address }
+        SocketOptions::from_address(source_ip_address)
     }
 
     #[tokio::test]

@@ -11,7 +11,7 @@ use tokio::{
 };
 
 use crate::{
-    diagnostics::{Failure, Stage},
+    diagnostics::{Failure, Reason, Stage},
     net::{
         Context,
         connect::{SocketOptions, dial},
@@ -73,13 +73,13 @@ pub async fn connect(
     // The end of the IPv6 lookup, and whether it found an address.
     let ipv6_lookup = OnceLock::new();
     let ipv6 = async {
-        let address = resolve::resolve_family(context, host, IpFamily::V6).await;
+        let address = resolve::resolve_family(context, host, IpFamily::V6, options.role).await;
         let (time, _) = *ipv6_lookup.get_or_init(|| (started_at.elapsed(), address.is_ok()));
         let stream = dial::tcp(context, address?.with_port(port), options).await?;
         Ok(connected(stream, time, Duration::ZERO))
     };
     let ipv4 = async |delay: FallbackDelay| {
-        let address = resolve::resolve_family(context, host, IpFamily::V4).await?;
+        let address = resolve::resolve_family(context, host, IpFamily::V4, options.role).await?;
         let looked_up = started_at.elapsed();
         delay.wait().await;
         let waited = started_at.elapsed();
@@ -117,7 +117,8 @@ impl FallbackDelay {
     }
 }
 
-/// Runs two attempts and returns the result of the first that succeeds.
+/// Runs two attempts and returns the result of the first that succeeds. A denial of the policy ends
+/// both: the other address must not show which one is denied.
 async fn race<T, W: Future<Output = Result<T, Failure>>>(
     first: impl Future<Output = Result<T, Failure>>,
     second: impl FnOnce(FallbackDelay) -> W,
@@ -128,22 +129,24 @@ async fn race<T, W: Future<Output = Result<T, Failure>>>(
     let mut second = pin!(second(delay));
     tokio::select! {
         outcome = &mut first => match outcome {
-            Ok(done) => Ok(done),
-            Err(failure) => {
+            Err(failure) if failure.reason != Reason::Denied => {
                 drop(first_runs);
                 second.await.map_err(|other| more_specific(failure, other))
             }
+            ended => ended,
         },
         outcome = &mut second => match outcome {
-            Ok(done) => Ok(done),
-            Err(failure) => first.await.map_err(|other| more_specific(other, failure)),
+            Err(failure) if failure.reason != Reason::Denied => {
+                first.await.map_err(|other| more_specific(other, failure))
+            }
+            ended => ended,
         },
     }
 }
 
-/// Returns the failure of the attempt that got further.
+/// Returns the failure of the attempt that got further, or the denial.
 fn more_specific(first: Failure, second: Failure) -> Failure {
-    if first.stage == Stage::Connect { first } else { second }
+    if first.stage == Stage::Connect && second.reason != Reason::Denied { first } else { second }
 }
 
 #[cfg(test)]
@@ -151,7 +154,6 @@ mod tests {
     use tokio::time::sleep;
 
     use super::*;
-    use crate::diagnostics::Reason;
 
     /// An attempt that takes this many milliseconds and then succeeds, or fails at a stage.
     async fn attempt(
@@ -183,6 +185,21 @@ mod tests {
             let outcome = race(attempt(first.0, first.1), second).await;
             assert_eq!(outcome.map_err(|failure| failure.stage), expected, "{name}");
             assert_eq!(started_at.elapsed(), Duration::from_millis(time), "{name}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_denial_ends_both_attempts() {
+        let denied = Failure::new(Stage::Connect, Reason::Denied, "denied");
+        for (first, second) in [(10, 1_000), (1_000, 10)] {
+            let started_at = Instant::now();
+            let attempt = async |time: u64| {
+                sleep(Duration::from_millis(time)).await;
+                if time == 10 { Err(denied.clone()) } else { Ok("connected") }
+            };
+            let outcome = race(attempt(first), async |_delay| attempt(second).await).await;
+            assert_eq!(outcome, Err(denied.clone()));
+            assert_eq!(started_at.elapsed(), Duration::from_millis(10));
         }
     }
 }

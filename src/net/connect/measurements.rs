@@ -13,6 +13,7 @@ use crate::{
             SocketOptions, dial,
             happy_eyeballs::{self, Connected, Lookup},
         },
+        policy::Destination,
         resolve::{Address, Resolution, resolve},
         tls::{Handshake, TlsClient, TlsSession, TlsStream},
         wire::{WireClock, WireStream},
@@ -77,11 +78,11 @@ impl<P: ConnectPhase> ConnectionMeasurements<P> {
     pub async fn resolve(
         &mut self,
         context: &Context,
-        host: &str,
+        destination: Destination<'_>,
         ip: &IpSettings,
     ) -> Result<Address, Failure> {
         let resolving = self.phases.stopwatch(P::RESOLVE);
-        let address = resolve(context, host, ip, &mut self.resolution).await?;
+        let address = resolve(context, destination, ip, &mut self.resolution).await?;
         resolving.stop_at(self.resolution.map(|known| known.lookup).unwrap_or_default());
         Ok(address)
     }

@@ -7,6 +7,7 @@ pub mod dial;
 mod failure;
 pub mod happy_eyeballs;
 mod measurements;
+mod opened_socket;
 mod socket_options;
 pub mod unix_socket;
 
@@ -28,35 +29,57 @@ mod tests {
 
     use super::*;
     use crate::{
-        diagnostics::{Failure, Reason, Stage},
-        net::{Context, policy::Policy, resolve::Resolver},
+        diagnostics::Reason,
+        net::{Context, policy::PolicyGuard, resolve::Resolver},
+        policy::{Policy, PolicyRules, PolicySettings},
     };
+
+    /// Returns the context of a probe with the policy of a module.
+    fn context(rules: &str) -> Context {
+        let deadline = Instant::now() + Duration::from_mins(1);
+        let mut context = Context::new(deadline, Arc::new(Resolver::default()));
+        let module: PolicyRules = serde_json::from_str(rules).expect("valid");
+        let policy = Policy::of_module("m", &PolicySettings::default(), None, Some(&module));
+        context.policy = PolicyGuard::new(policy.map(Arc::new));
+        context
+    }
 
     #[tokio::test]
     async fn the_policy_is_asked_before_every_connection() {
-        let deadline = Instant::now() + Duration::from_mins(1);
-        let mut context = Context::new(deadline, Arc::new(Resolver::default()));
-        context.policy = Policy::new(|peer| {
-            Err(Failure::new(Stage::Connect, Reason::PermissionDenied, format!("{peer} is denied")))
-        });
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("loopback");
         let address = listener.local_addr().expect("bound");
-        let SocketAddr::V4(v4) = address else { panic!("IPv4") };
-        let (host, options) = (v4.ip().to_string(), SocketOptions::default());
-        let by_name = happy_eyeballs::connect(&context, &host, v4.port(), &options);
-        let failures = [
-            dial::tcp(&context, address, &options).await.err(),
-            by_name.await.err(),
-            dial::udp(&context, address, &options).err(),
-            unix_socket::connect(&context, "/socket").await.err(),
-        ];
-        let denied = format!("{address} is denied");
-        let messages = failures.map(|failure| failure.map(|failure| failure.message));
-        assert_eq!(
-            messages,
-            [&denied, &denied, &denied, "/socket is denied"].map(|m| Some(m.into()))
-        );
-        assert_eq!(context.attempts.take(), []);
-        assert!(listener.accept().now_or_never().is_none(), "nothing was sent");
+        let (host, port, options) =
+            (address.ip().to_string(), address.port(), SocketOptions::default());
+        for rules in [
+            r#"{"addresses": {"deny": ["127.0.0.0/8"]}, "unix_paths": {"default": "deny"}}"#,
+            r#"{"ports": {"deny": ["0-65535"]}, "unix_paths": {"deny": ["/**"]}}"#,
+        ] {
+            let new = || context(rules);
+            let failures = [
+                dial::tcp(&new(), address, &options).await.err(),
+                happy_eyeballs::connect(&new(), &host, port, &options).await.err(),
+                dial::udp(&new(), address, &options).err(),
+                unix_socket::connect(&new(), "/socket").await.err(),
+            ];
+            for failure in failures {
+                let failure = failure.expect("denied");
+                assert_eq!(failure.reason, Reason::Denied, "{rules}: {failure}");
+                assert_eq!(failure.message, "Target denied by policy");
+            }
+            assert!(listener.accept().now_or_never().is_none(), "nothing was sent");
+        }
+    }
+
+    #[tokio::test]
+    async fn everything_is_denied_after_a_denial() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("loopback");
+        let address = listener.local_addr().expect("bound");
+        let context = context(r#"{"addresses": {"deny": ["127.0.0.2"]}}"#);
+        let options = SocketOptions::default();
+        dial::tcp(&context, address, &options).await.expect("allowed");
+        let other = SocketAddr::from(([127, 0, 0, 2], address.port()));
+        assert!(dial::tcp(&context, other, &options).await.is_err());
+        let failure = dial::tcp(&context, address, &options).await.expect_err("denied");
+        assert_eq!(failure.reason, Reason::Denied);
     }
 }

@@ -7,6 +7,7 @@ use socket2::Socket;
 use crate::{
     diagnostics::{Call, Cause, Failure, Reason, Stage},
     net::connect::failure::{family, group_kind, is_group, needs_interface},
+    policy::Role,
 };
 
 /// The socket options of a module, for each socket that its probes connect with.
@@ -14,9 +15,23 @@ use crate::{
 pub struct SocketOptions {
     /// The address to connect from.
     pub source_ip_address: Option<IpAddr>,
+    /// The role of the peer, for the policy.
+    pub role: Role,
 }
 
 impl SocketOptions {
+    /// Returns the options of a socket that connects to the target from this address.
+    #[must_use]
+    pub const fn from_address(source_ip_address: Option<IpAddr>) -> Self {
+        Self { source_ip_address, role: Role::Target }
+    }
+
+    /// Returns the options of a socket that connects to a peer of this role.
+    #[must_use]
+    pub const fn to_peer(role: Role) -> Self {
+        Self { source_ip_address: None, role }
+    }
+
     /// Binds a socket that will be connected to `address`, if a source address is set.
     ///
     /// # Errors

@@ -14,8 +14,10 @@ use crate::{
     diagnostics::{Call, Cause, Failure, Reason, Stage, attempts::Peer},
     net::{
         Context,
+        connect::opened_socket::OpenedSocket,
         wire::{Timestamp, WireStream},
     },
+    policy::{Question, Role},
 };
 
 /// Connects to the unix socket `name`: a path, relative to the working directory, or with an `@`
@@ -23,22 +25,25 @@ use crate::{
 ///
 /// # Errors
 /// A failure of the stage [`Stage::Target`] or [`Stage::Connect`].
-#[expect(clippy::disallowed_methods, reason = "the policy was checked")]
+#[expect(clippy::disallowed_methods, reason = "the policy was asked")]
 pub async fn connect(context: &Context, name: &str) -> Result<WireStream, Failure> {
     if name.contains('\0') {
         let message = format!("unix socket {name:?}: a path cannot contain a zero byte");
         return Err(Failure::new(Stage::Target, Reason::InvalidTarget, message));
     }
-    // The kernel marks an abstract name by a zero byte in front of it.
-    let address = match name.strip_prefix('@') {
-        Some(name) => format!("\0{name}"),
-        None => name.to_owned(),
-    };
     context.enter(Stage::Connect);
-    context.attempt(Peer::Local(name.to_owned()))?;
-    if !name.starts_with('@') {
-        find(context, name).await?;
-    }
+    // Keeps the file that was judged open.
+    let opened = judge(context, name).await?;
+    context.attempt(Peer::Local(name.to_owned()), Role::Target)?;
+    let address = match (&opened, name.strip_prefix('@')) {
+        (Some(opened), _) => opened.address(),
+        // The kernel marks an abstract name by a zero byte in front of it.
+        (None, Some(name)) => format!("\0{name}"),
+        (None, None) => {
+            find(context, name).await?;
+            name.to_owned()
+        }
+    };
     let started = Timestamp::now();
     let _waiting = context.waiting_for(|| format!("no connection to the unix socket {name}"));
     let stream = UnixStream::connect(Path::new(OsStr::from_bytes(address.as_bytes())))
@@ -49,17 +54,51 @@ pub async fn connect(context: &Context, name: &str) -> Result<WireStream, Failur
     Ok(WireStream::from_unix(stream, started, connect_time))
 }
 
+/// Asks the policy about the socket, by its real path. Returns the socket that was judged if the policy
+/// has rules about paths: whatever happens to the path then, the connection is to that socket.
+async fn judge(context: &Context, name: &str) -> Result<Option<OpenedSocket>, Failure> {
+    let judge = |path| context.policy.judge(&Question { path: Some(path), ..Question::default() });
+    if !context.policy.has_paths() {
+        return Ok(None);
+    }
+    if name.starts_with('@') {
+        return judge(name).map(|()| None);
+    }
+    context.policy.judge_any_path(name)?;
+    let path = PathBuf::from(name);
+    let opened = on_file(context, name, move || OpenedSocket::open(&path)).await?;
+    match opened {
+        Ok((socket, path)) => {
+            judge(&path.to_string_lossy())?;
+            Ok(context.policy.enforces_paths().then_some(socket))
+        }
+        // A path that is denied must not show whether it exists.
+        Err((error, path)) => {
+            judge(&path.to_string_lossy())?;
+            if context.policy.enforces_paths() { Err(refusal(name, &error)) } else { Ok(None) }
+        }
+    }
+}
+
 /// Makes the kernel look up the path, unless it knows it: on a file system that does not respond, the
 /// lookup blocks the thread, also for a nonblocking socket.
 async fn find(context: &Context, name: &str) -> Result<(), Failure> {
     if is_known(name) {
         return Ok(());
     }
-    let _waiting = context.waiting_for(|| format!("no response from the file system of {name}"));
     let path = PathBuf::from(name);
     // Only the time that it takes is of interest here.
-    let found = blocking::on_file(Path::new(name), move || drop(fs::metadata(path))).await;
-    found.map_err(|error| {
+    on_file(context, name, move || drop(fs::metadata(path))).await
+}
+
+/// Runs work on the file system of the socket, which may not respond.
+async fn on_file<T: Send + 'static>(
+    context: &Context,
+    name: &str,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Failure> {
+    let _waiting = context.waiting_for(|| format!("no response from the file system of {name}"));
+    blocking::on_file(Path::new(name), work).await.map_err(|error| {
         let doing = format!("connecting to unix socket {name}");
         let reason = if error.is_hung() { Reason::Timeout } else { Reason::OutOfResources };
         Failure { reason, ..Failure::blocking(Stage::Connect, &doing, error) }

@@ -28,6 +28,7 @@ use crate::{
         tls::{Handshake, TlsClient},
         wire::WireClock,
     },
+    policy::{Question, Role, Scheme},
     settings::http_client::ProxySettings,
 };
 
@@ -82,6 +83,22 @@ impl Client<'_> {
         sent.map_err(|error| error.failure("the request failed"))
     }
 
+    /// Asks the policy about the server of `url`. The lists for token servers are about the configured
+    /// server only; the host of a redirect is judged as a target.
+    fn judge(&self, url: &Url, over_tls: bool, endpoint: Endpoint<'_>) -> Result<Role, Failure> {
+        let (host, port) = (Some(endpoint.host), Some(endpoint.port));
+        let question = Question { host, port, ..Question::default() };
+        let is_token_server = self.url.host() == url.host();
+        let question = if is_token_server {
+            Question { role: Role::TokenServer, ..question }
+        } else {
+            let scheme = if over_tls { Scheme::Https } else { Scheme::Http };
+            Question { scheme: Some(scheme), ..question }
+        };
+        self.context.policy.judge(&question)?;
+        Ok(question.role)
+    }
+
     /// Connects to the server of `url`, or to the HTTP proxy that receives the request.
     async fn connect(&self, url: &Url) -> Result<Reached, Failure> {
         let Self { context, tls, .. } = *self;
@@ -89,10 +106,11 @@ impl Client<'_> {
         let host = hostname(url);
         let port = url.port_or_known_default().unwrap_or_default();
         let endpoint = Endpoint { host, address: None, port };
+        let role = self.judge(url, over_tls, endpoint)?;
         let mut connection = match Proxy::choose(self.proxy, over_tls, endpoint.into())? {
             None => {
                 let reached =
-                    happy_eyeballs::connect(context, host, port, &SocketOptions::default())
+                    happy_eyeballs::connect(context, host, port, &SocketOptions::to_peer(role))
                         .await
                         .map_err(as_request_failure)?;
                 let stream = reached.stream;
@@ -100,7 +118,7 @@ impl Client<'_> {
             }
             Some(proxy) => {
                 let mut times = Phases::default();
-                let stream = proxy.connect(context, &mut times).await?;
+                let stream = proxy.connect(context, (endpoint, over_tls), role, &mut times).await?;
                 let clock = stream.clock();
                 let tls = (tls, &self.proxy.proxy_connect_header);
                 let passed = proxy.pass(context, stream, (endpoint, over_tls), tls, &mut times);

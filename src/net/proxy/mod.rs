@@ -21,6 +21,7 @@ use crate::{
         tls::{Handshake, TlsClient, TlsStream},
         wire::{WireClock, WireStream},
     },
+    policy::{Question, Role},
     settings::{http_client::Destination, secret::Secret},
 };
 use http::HeaderValue;
@@ -99,26 +100,50 @@ pub struct Endpoint<'e> {
 }
 
 impl Proxy {
-    /// Connects to the proxy.
+    /// Connects to the proxy, for requests to `endpoint`, whose role is `role`. The policy is asked about
+    /// both.
     ///
     /// # Errors
-    /// A failure of the stage [`Stage::Proxy`].
-    pub async fn connect(
+    /// A failure of the stage [`Stage::Proxy`], or a denial.
+    pub(crate) async fn connect(
         &self,
         context: &Context,
+        (endpoint, over_tls): (Endpoint<'_>, bool),
+        role: Role,
         times: &mut Phases<ProxyPhase>,
     ) -> Result<WireStream, Failure> {
+        context.policy.judge(&self.question(endpoint, over_tls, role))?;
         let _held = context.hold(Stage::Proxy);
         let _waiting = context.waiting_within(|| format!("the proxy {self}"));
         self.hide_login(context);
         context.log.debug("Connecting to the proxy", &[("proxy", self)]);
-        let connected =
-            happy_eyeballs::connect(context, &self.host, self.port, &SocketOptions::default())
-                .await;
+        let connected = happy_eyeballs::connect(
+            context,
+            &self.host,
+            self.port,
+            &SocketOptions::to_peer(Role::Proxy),
+        )
+        .await;
         let Connected { stream, lookup } = connected.map_err(|failure| self.blame(&failure))?;
         times.add_until(ProxyPhase::Resolve, lookup.time, lookup.end());
         times.add_incomplete_until(ProxyPhase::Resolve, lookup.lost, lookup.end_of_lost());
         Ok(stream)
+    }
+
+    /// Returns what the policy judges of the host behind the proxy. A request without a tunnel carries
+    /// its name, also if it was resolved here.
+    fn question<'e>(&self, endpoint: Endpoint<'e>, over_tls: bool, role: Role) -> Question<'e> {
+        let Endpoint { host, address, port } = endpoint;
+        let has_tunnel = over_tls || self.kind == Kind::Socks;
+        let address = address.map(Address::ip).filter(|_| has_tunnel);
+        Question {
+            role,
+            host: Some(host),
+            address,
+            port: Some(port),
+            is_unresolved: address.is_none(),
+            ..Question::default()
+        }
     }
 
     /// Prepares a connection to the proxy for requests to `endpoint`: TLS with the proxy if its URL

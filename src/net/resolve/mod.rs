@@ -22,7 +22,8 @@ use tokio::time::Instant;
 use crate::{
     diagnostics::{Failure, Stage},
     metrics::{Description, Export, Metric, MetricSet, Unit},
-    net::Context,
+    net::{Context, policy::Destination},
+    policy::{Question, Role},
     settings::{
         host_name::{NotAHost, to_ascii},
         ip::{IpFamily, IpSettings},
@@ -68,7 +69,7 @@ pub struct Resolution {
     pub lookup: Duration,
 }
 
-/// Resolves `host` and chooses the address that is probed.
+/// Asks the policy about the destination, resolves its host and chooses the address that is probed.
 ///
 /// `resolution` is set from the start, so that a cancelled lookup is reported too.
 ///
@@ -76,13 +77,16 @@ pub struct Resolution {
 /// waiting for the other family. Of the other family the first address is used, not the last.
 ///
 /// # Errors
-/// A failure of the stage [`Stage::Resolve`], or [`Stage::Target`] if `host` is not a host name.
+/// A failure of the stage [`Stage::Resolve`], [`Stage::Target`] if the host is not a
+/// host name, or a denial.
 pub async fn resolve(
     context: &Context,
-    host: &str,
+    destination: Destination<'_>,
     ip: &IpSettings,
     resolution: &mut Option<Resolution>,
 ) -> Result<Address, Failure> {
+    context.policy.judge_destination(destination)?;
+    let host = destination.host;
     context.enter(Stage::Resolve);
     let resolution = resolution.insert(Resolution::default());
     let stopwatch = Stopwatch { started_at: Instant::now(), resolution };
@@ -116,7 +120,9 @@ pub async fn resolve_family(
     context: &Context,
     host: &str,
     family: IpFamily,
+    role: Role,
 ) -> Result<Address, Failure> {
+    context.policy.judge(&Question { role, host: Some(host), ..Question::default() })?;
     context.enter(Stage::Resolve);
     find(context, host, Wanted::Only(family)).await.map(|found| found.address)
 }

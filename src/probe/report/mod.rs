@@ -16,9 +16,13 @@ use tokio::task::yield_now;
 
 use crate::{
     config::Module,
-    diagnostics::{Check, Failure, ProbeLog, Redactor, Verdict, checks, failure, log::LogEntry},
+    diagnostics::{
+        Check, Failure, ProbeLog, Reason, Redactor, RefusalCause, Verdict, checks, failure,
+        log::LogEntry,
+    },
     metrics::{Description, Export, Metric, MetricSet, Unit},
     net::tls::StoredSession,
+    policy::Denial,
     scheduling::{poll_times::section, pool},
     settings::{redact, secret::HIDDEN},
 };
@@ -85,6 +89,8 @@ pub struct ProbeReport {
     pub metrics: MetricSet,
     /// The log.
     pub log: Vec<LogEntry>,
+    /// The first thing that a policy denied, or would have denied. It is not shown to clients.
+    pub denial: Option<Box<Denial>>,
 }
 
 /// Maximum length of the texts that are redacted before other tasks run, in bytes.
@@ -149,7 +155,8 @@ impl ProbeReport {
             url.iter_mut().chain(response).chain(detail)
         });
         let labels = self.metrics.variable_labels_mut();
-        failures.chain(log).chain(hops.chain(labels).map(|text| (text, false)))
+        let denied = self.denial.iter_mut().map(|denial| &mut denial.value);
+        failures.chain(log).chain(hops.chain(labels).chain(denied).map(|text| (text, false)))
     }
 
     /// Returns the report without its large parts. A log entry tells that they are missing.
@@ -170,7 +177,18 @@ impl ProbeReport {
             checks: self.checks.clone(),
             metrics: if is_large { MetricSet::default() } else { self.metrics.clone() },
             log: log.take(),
+            denial: self.denial.clone(),
             ..*self
+        }
+    }
+
+    /// Returns true if a policy denied something, so that the probe was refused or failed.
+    #[must_use]
+    pub fn is_denied(&self) -> bool {
+        match &self.verdict {
+            Verdict::Ok => false,
+            Verdict::Failed(failure) => failure.reason == Reason::Denied,
+            Verdict::Refused(refusal) => refusal.cause == RefusalCause::Denied,
         }
     }
 
@@ -275,6 +293,7 @@ pub(in crate::probe) mod tests {
             checks: Vec::new(),
             metrics: MetricSet::default(),
             log: Vec::new(),
+            denial: None,
         }
     }
 

@@ -7,6 +7,7 @@ use crate::{
     diagnostics::{Check, Failure, log::LogEntry},
     metrics::allocation,
     net::tls::StoredSession,
+    policy::Denial,
 };
 
 /// Size of the two counters of an `Arc` in bytes.
@@ -18,6 +19,7 @@ impl ProbeReport {
     #[must_use]
     pub fn weight(&self) -> usize {
         let Self { module_name, target, hostname, verdict, hops, checks, metrics, log, .. } = self;
+        let denied = self.denial.as_deref();
         allocation(COUNTERS + size_of::<Self>())
             + text(module_name)
             + text(target)
@@ -27,6 +29,7 @@ impl ProbeReport {
             + list(checks, |Check { failure: it, .. }| it.as_ref().map_or(0, failure))
             + metrics.weight()
             + list(log, entry)
+            + denied.map_or(0, denial)
     }
 }
 
@@ -49,6 +52,10 @@ fn failure(failure: &Failure) -> usize {
 
 fn entry(LogEntry { message, fields, .. }: &LogEntry) -> usize {
     text(message) + list(fields, |(_, value)| text(value))
+}
+
+fn denial(denial: &Denial) -> usize {
+    allocation(size_of::<Denial>()) + text(&denial.entry) + text(&denial.value)
 }
 
 fn hop(HopReport { url, address, response, tls, phases, .. }: &HopReport) -> usize {

@@ -20,6 +20,7 @@ use crate::{
         Context,
         connect::SocketOptions,
         host_port::{HostPort, Protocol},
+        policy::Destination,
         resolve::note_literal,
     },
     probers::{Prober, Target},
@@ -44,7 +45,8 @@ impl Prober for DnsProber {
             note_literal(server.host, &self.ip, &mut connection.resolution);
             Failure::new(Stage::Target, Reason::InvalidTarget, format!("{}: {error}", target.name))
         })?;
-        let address = connection.resolve(context, server.host, &self.ip).await?;
+        let address =
+            connection.resolve(context, Destination::of_port(server.host, port), &self.ip).await?;
         if self.dns_over_tls {
             // An unusable file is reported without a query to the server.
             self.tls_config.prepare(context).await?;
@@ -56,7 +58,7 @@ impl Prober for DnsProber {
             identifier,
             octets: &query::encode(identifier, flags, name, kind.0, class.0),
             server: address.with_port(port),
-            options: SocketOptions { source_ip_address: self.source_ip_address },
+            options: SocketOptions::from_address(self.source_ip_address),
         };
         context.log.debug(
             "Making DNS query",

@@ -24,6 +24,7 @@ use crate::{
             transport::Transport,
             url::{Url, check_scheme, host_header, hostname, port_number},
         },
+        policy::Destination,
         resolve::{Address, note_literal},
         tls::Handshake,
         wire::WireClock,
@@ -53,7 +54,9 @@ impl Prober for GrpcProber {
         })?;
         // An unusable file is reported without a connection to the target.
         self.tls_config.prepare(context).await?;
-        let address = measurements.connection.resolve(context, &server.host, &self.ip).await?;
+        let destination =
+            Destination { scheme: None, host: &server.host, port: server.port().ok() };
+        let address = measurements.connection.resolve(context, destination, &self.ip).await?;
         measurements.outcome = Some(Outcome { code: Code::DEADLINE_EXCEEDED, serving: None });
         let connection = &mut measurements.connection;
         let (outcome, verdict) = match self.check(context, &server, address, connection).await {

@@ -43,7 +43,7 @@ use crate::{
             evaluation::{evaluate, has_json_rules},
             redirects::follow,
             request::Requests,
-            target::{Pinned, url_of, url_over_quic},
+            target::{Pinned, destination_of, url_of, url_over_quic},
         },
     },
     settings::tls::TlsSettings,
@@ -75,10 +75,12 @@ impl Prober for HttpProber {
             let message = format!("the target is not an HTTP URL: {error}");
             Failure::new(Stage::Target, Reason::InvalidTarget, message)
         })?;
+        let destination = destination_of(&url, self.enable_http3);
         let address = if self.leaves_name_to_proxy() {
+            context.policy.judge_destination(destination)?;
             None
         } else {
-            Some(measurements.connection.resolve(context, url.hostname(), &self.ip).await?)
+            Some(measurements.connection.resolve(context, destination, &self.ip).await?)
         };
         let pinned = Pinned::new(&url, address);
         context.enter(Stage::Request);

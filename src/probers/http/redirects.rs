@@ -22,7 +22,7 @@ use crate::{
         measurements::HttpMeasurements,
         request::{Hop, Requests},
         settings::HttpProber,
-        target::{Pinned, connect},
+        target::{Pinned, connect, destination_of},
     },
     settings::redact::Redacted,
 };
@@ -95,6 +95,8 @@ pub(super) async fn follow(
             return Ok(Final { response, over_tls, proxy, limit_reached });
         }
         refuse_other_schemes(&next.url)?;
+        context.policy.follow_redirect();
+        context.policy.judge_destination(destination_of(&next.url, prober.enable_http3))?;
         measurements.end_hop();
         hop = next;
     }

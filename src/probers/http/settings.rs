@@ -218,6 +218,10 @@ impl ProberSettings for HttpProber {
         self.explain_probe(words);
     }
 
+    fn sends_credentials(&self) -> bool {
+        self.client.has_credentials()
+    }
+
     fn configured_host(&self) -> Option<&str> {
         self.headers.find("Host").map(|(_, value)| value)
     }

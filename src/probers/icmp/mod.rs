@@ -20,9 +20,11 @@ use crate::{
     diagnostics::{Call, Failure, Stage, attempts::Peer, humanize::count},
     net::{
         Context, connect, icmp_error,
+        policy::Destination,
         resolve::resolve,
         wire::{Arrival, Event, IpVersion},
     },
+    policy::Role,
     probers::{Prober, Target, icmp::socket::IcmpSocket},
     scheduling::turn,
 };
@@ -39,13 +41,13 @@ impl Prober for IcmpProber {
         target: &Target,
         measurements: &mut IcmpMeasurements,
     ) -> Result<(), Failure> {
+        let destination = Destination { scheme: None, host: &target.name, port: None };
         let resolving = measurements.phases.stopwatch(IcmpPhase::Resolve);
-        let address =
-            resolve(context, &target.name, &self.ip, &mut measurements.resolution).await?;
+        let address = resolve(context, destination, &self.ip, &mut measurements.resolution).await?;
         drop(resolving);
 
         context.enter(Stage::Connect);
-        context.attempt(Peer::Host(address.ip()))?;
+        context.attempt(Peer::Host(address.ip()), Role::Target)?;
         let started_at = Instant::now();
         let (socket, echo) = self.set_up(address.with_port(0))?;
         let request = echo.request();
@@ -193,10 +195,11 @@ mod tests {
     use crate::{
         diagnostics::Reason,
         net::{
-            policy::Policy,
+            policy::PolicyGuard,
             resolve::Resolver,
             wire::{SUPPORTED, SocketKind, kernel_timestamps_available},
         },
+        policy::{Policy, PolicySettings, Preset},
     };
 
     fn context() -> Context {
@@ -275,14 +278,14 @@ mod tests {
     #[tokio::test]
     async fn the_policy_is_checked_before_a_socket_is_opened() {
         let mut context = context();
-        context.policy = Policy::new(|peer| {
-            Err(Failure::new(Stage::Connect, Reason::PermissionDenied, format!("{peer} is denied")))
-        });
-        let target = Target { name: "127.0.0.1".to_owned(), hostname: None };
+        let rules = Preset::Internal.rule_set();
+        let policy = Policy::of_module("m", &PolicySettings::default(), rules.as_ref(), None);
+        context.policy = PolicyGuard::new(policy.map(Arc::new));
+        let target = Target { name: "localhost".to_owned(), hostname: None };
         let mut measurements = IcmpMeasurements::default();
         let prober = IcmpProber::default();
         let failure = prober.probe(&context, &target, &mut measurements).await.expect_err("denied");
-        assert_eq!(failure.message, "127.0.0.1 is denied");
+        assert_eq!(failure.reason, Reason::Denied);
         assert_eq!(measurements.phases.spent(IcmpPhase::Setup), Some(Duration::ZERO));
     }
 

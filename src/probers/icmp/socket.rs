@@ -42,7 +42,7 @@ impl IcmpSocket {
         if access == Access::Raw {
             receive_only_identifier(&socket, version, identifier).map_err(setting_up)?;
         }
-        SocketOptions { source_ip_address: prober.source_ip_address }.bind(&socket, address)?;
+        SocketOptions::from_address(prober.source_ip_address).bind(&socket, address)?;
         set_options(&socket, prober, version).map_err(setting_up)?;
         // The kernel then looks up the route now, and delivers only packets of the target.
         socket.connect(&address.into()).map_err(|error| {

@@ -11,6 +11,7 @@ use crate::{
         Context,
         connect::SocketOptions,
         host_port::{HostPort, Protocol},
+        policy::Destination,
         resolve::note_literal,
     },
     probers::{
@@ -45,12 +46,13 @@ impl Prober for TcpProber {
             invalid(&error)
         })?;
         target.check_hostname()?;
-        let address = connection.resolve(context, host, &self.ip).await?;
+        let address =
+            connection.resolve(context, Destination::of_port(host, port), &self.ip).await?;
         if self.tls {
             // An unusable file is reported without a connection to the target.
             self.tls_config.prepare(context).await?;
         }
-        let options = SocketOptions { source_ip_address: self.source_ip_address };
+        let options = SocketOptions::from_address(self.source_ip_address);
         let stream = connection.connect(context, address.with_port(port), &options).await?;
         let conversation = Conversation {
             context,

@@ -19,10 +19,12 @@ use crate::{
         Context,
         connect::SocketOptions,
         http::{connection::Connection, transport::Transport, url::Url},
+        policy::Destination,
         resolve::note_literal,
         tls::Handshake,
         wire::WireClock,
     },
+    policy::Scheme,
     probers::{
         Prober, Target,
         websocket::{
@@ -52,7 +54,10 @@ impl Prober for WebsocketProber {
             note_literal(url.hostname(), &self.ip, &mut connection.resolution);
             connection.phases.begin(WebsocketPhase::Resolve);
         })?;
-        let address = connection.resolve(context, url.hostname(), &self.ip).await;
+        let scheme = if server.secure { Scheme::Wss } else { Scheme::Ws };
+        let destination =
+            Destination { scheme: Some(scheme), ..Destination::of_port(server.host, server.port) };
+        let address = connection.resolve(context, destination, &self.ip).await;
         let request = UpgradeRequest::of(self, context, &url).await;
         let address = address?.with_port(server.port);
         let (stream, clock) = self.connect(context, &server, address, measurements).await?;

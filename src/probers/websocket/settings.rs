@@ -53,6 +53,10 @@ impl WebsocketProber {
 }
 
 impl ProberSettings for WebsocketProber {
+    fn sends_credentials(&self) -> bool {
+        self.http_config.has_credentials()
+    }
+
     /// Rejects headers that the prober sets itself, and invalid ones.
     fn check_use(&self) -> Result<(), RuleError> {
         for (name, values) in self.headers.iter() {

@@ -47,7 +47,9 @@ pub(in crate::server) async fn answer(
     let memory = exporter.new_memory();
     probe_request.exporters = exporters;
     probe_request.memory = Arc::clone(&memory);
-    let Some(entry) = Arc::clone(&exporter).probe(probe_request).await else {
+    let client = request.peer_addr().filter(|_| probe_request.module.policy.is_some());
+    let client = client.map(|address| Box::new(address.ip()));
+    let Some(entry) = Arc::clone(&exporter).probe(probe_request, client).await else {
         let message = "internal error: the probe task panicked; see the exporter log";
         return format.refuse(&request, StatusCode::INTERNAL_SERVER_ERROR, message);
     };

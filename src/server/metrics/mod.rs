@@ -3,6 +3,7 @@
 mod clock;
 mod memory;
 mod openmetrics;
+mod policy;
 #[cfg(target_os = "linux")]
 mod process;
 mod web_config;
@@ -22,7 +23,9 @@ use prometheus::{
 
 #[cfg(target_os = "linux")]
 use self::process::ProcessMetrics;
-use self::{clock::ClockMetrics, memory::MemoryMetrics, web_config::WebConfigMetrics};
+use self::{
+    clock::ClockMetrics, memory::MemoryMetrics, policy::PolicyMetrics, web_config::WebConfigMetrics,
+};
 use crate::{
     config::{Config, LastReload, Module},
     diagnostics::{Failure, RefusalCause, Verdict},
@@ -50,6 +53,7 @@ pub(super) struct ExporterMetrics {
     probes: IntCounterVec,
     failures: IntCounterVec,
     refusals: IntCounterVec,
+    policy: PolicyMetrics,
     durations: HistogramVec,
     in_flight: IntGauge,
     web_config: Option<WebConfigMetrics>,
@@ -144,6 +148,7 @@ impl ExporterMetrics {
                     &["module", "cause"],
                 )?,
             )?,
+            policy: PolicyMetrics::register(&registry)?,
             durations: register(
                 &registry,
                 HistogramVec::new(
@@ -214,9 +219,10 @@ impl ExporterMetrics {
         }
     }
 
-    /// Creates the counters of all modules. `increase()` sees the first probe only if the counter
+    /// Applies the configuration, and creates the counters of all modules. `increase()` sees the first probe only if the counter
     /// was exported as 0 before.
     pub(super) fn initialize_counters(&self, config: &Config) {
+        self.policy.apply(config);
         for (name, module) in config.modules() {
             for result in [SUCCESS, FAILURE] {
                 self.probe_counter(name, module, result);
@@ -255,6 +261,7 @@ impl ExporterMetrics {
     /// Counts a finished or refused probe.
     pub(super) fn count_probe(&self, report: &ProbeReport) {
         let module = report.module_name.as_str();
+        self.policy.count(report);
         let result = match &report.verdict {
             Verdict::Ok => SUCCESS,
             Verdict::Failed(Failure { stage, reason, .. }) => {

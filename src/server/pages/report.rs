@@ -242,6 +242,7 @@ pub(super) mod tests {
             ],
             metrics: MetricSet::default(),
             log: Vec::new(),
+            denial: None,
         }
     }
 

@@ -69,6 +69,12 @@ impl HttpClientSettings {
         self.build_credentials()
     }
 
+    /// Returns whether requests have credentials.
+    #[must_use]
+    pub const fn has_credentials(&self) -> bool {
+        self.credentials.is_some() || self.oauth2.is_some()
+    }
+
     fn build_credentials(&mut self) -> Result<(), RuleError> {
         if !self.bearer_token.is_empty() || !self.bearer_token_file.is_empty() {
             let (token, file) = (mem::take(&mut self.bearer_token), &mut self.bearer_token_file);

@@ -147,6 +147,14 @@ fn redirects() -> Vec<Row> {
         )
         .with("probe_http_redirects 1"),
         row(
+            "a redirect to a denied host",
+            plain("").replacen('{', "{policy: {addresses: {deny: [127.0.0.2]}}, ", 1),
+            web(redirect("http://127.0.0.2:1/")),
+            (Stage::Response, Reason::Denied),
+            "a host that a policy of the exporter denies",
+        )
+        .with("probe_http_redirects 1"),
+        row(
             "a redirect that is not followed",
             plain("follow_redirects: false"),
             web(redirect("/next")),

@@ -12,6 +12,42 @@ use crate::{
 };
 
 #[test]
+fn denied_probes_are_redacted() {
+    let [password, token] = ["password", "token"].map(planted);
+    let yaml = format!(
+        "policy: {{hosts: {{deny: ['*.denied.example']}}}}
+modules:
+  m: {{prober: http, http: {{authorization: {{credentials: {token}}}}}}}
+"
+    );
+    let exporter = Running::start(&yaml, &["--log.level=debug", "--log.prober=debug"]);
+    // The name of the host is what the policy judges and the log names.
+    let target =
+        RUNTIME.block_on(http([redirect(format!("http://{token}.denied.example/"))]).start());
+    let mut output = Output::default();
+    for (host, status) in [(target.address.to_string(), 200), ("a.denied.example".to_owned(), 403)]
+    {
+        let answer =
+            get(exporter.address, &probe_path("m", &format!("http://u:{password}@{host}/")));
+        assert_eq!(answer.status, status, "{}", answer.text());
+        output.record("probe", &answer.text());
+    }
+    for id in 0..2 {
+        for format in ["metrics", "json", "health", "debug", "html"] {
+            let answer = get(exporter.address, &format!("/logs?id={id}&format={format}"));
+            assert!(!answer.text().is_empty(), "{format}");
+            output.record(format, &answer.text());
+        }
+    }
+    output.record("/", &get(exporter.address, "/").text());
+    let (_, log) = exporter.stop();
+    let denied = log.iter().filter(|line| line.contains("Probe denied"));
+    assert_eq!(denied.count(), 2, "{log:#?}");
+    output.record("log", &log.join("\n"));
+    output.assert_no_secrets(&[case("a denied probe", "", "", true, ())]);
+}
+
+#[test]
 fn refused_probes_are_redacted() {
     let [password, token, cookie] = ["password", "token", "cookie"].map(planted);
     let check = "fail_if_body_matches_regexp: [never]";

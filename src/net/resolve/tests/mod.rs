@@ -23,7 +23,7 @@ use super::{
 use crate::{
     diagnostics::{Failure, Reason, Stage},
     metrics::{Export, MetricSet},
-    net::Context,
+    net::{Context, policy::Destination},
     settings::ip::IpSettings,
 };
 
@@ -53,7 +53,9 @@ async fn lookup(
 ) -> (Result<String, Failure>, Option<Resolution>) {
     let context = Context::new(Instant::now() + Duration::from_hours(1), Arc::clone(resolver));
     let mut resolution = None;
-    let address = resolve(&context, host, ip, &mut resolution).await;
+    let address =
+        resolve(&context, Destination { scheme: None, host, port: None }, ip, &mut resolution)
+            .await;
     assert_eq!(context.stage(), Stage::Resolve);
     (address.map(|address| address.to_string()), resolution)
 }
@@ -274,7 +276,7 @@ async fn a_cancelled_lookup_is_reported() {
     let context = Context::new(Instant::now(), resolver(config(&[server.address])));
     let (ip, mut seen) = (wants("ip4", false), None);
     tokio::select! {
-        _ = resolve(&context, "slow.", &ip, &mut seen) => panic!("no answer"),
+        _ = resolve(&context, Destination::of_port("slow.", 80), &ip, &mut seen) => panic!("no answer"),
         () = server.was_asked.notified() => {}
     }
     let seen = seen.expect("resolution began");

@@ -12,6 +12,7 @@ use crate::{
         resolve::{self, Address},
         tls::Handshake,
     },
+    policy::Role,
     probers::http::{
         measurements::HttpMeasurements, phases::HttpPhase, request::Hop, settings::HttpProber,
     },
@@ -70,11 +71,11 @@ async fn resolve_redirect_host(
     measurements: &mut HttpMeasurements,
 ) -> Result<Address, Failure> {
     let started_at = Instant::now();
-    let found = match resolve::resolve_family(context, host, IpFamily::V4).await {
+    let found = match resolve::resolve_family(context, host, IpFamily::V4, Role::Target).await {
         Ok(address) => Ok(address),
-        Err(failure) => {
-            resolve::resolve_family(context, host, IpFamily::V6).await.map_err(|_| failure)
-        }
+        Err(failure) => resolve::resolve_family(context, host, IpFamily::V6, Role::Target)
+            .await
+            .map_err(|_| failure),
     };
     if found.is_ok() {
         measurements.connection.phases.add(HttpPhase::Resolve, started_at.elapsed());

@@ -15,11 +15,13 @@ use crate::{
             transport::Transport,
             url::{Url, hostname},
         },
+        policy::Destination,
         proxy::{Endpoint, Proxy},
         resolve::Address,
         tls::{Handshake, TlsClient},
         wire::{WireClock, WireStream},
     },
+    policy::{Role, Scheme},
     probers::http::{
         measurements::HttpMeasurements, phases::HttpPhase, request::Hop, settings::HttpProber,
     },
@@ -96,6 +98,16 @@ impl Pinned {
 fn port_of(url: &Url) -> Result<u16, Failure> {
     url.port_or(if url.scheme == "https" { 443 } else { 80 })
         .map_err(|message| Failure::new(Stage::Connect, Reason::InvalidTarget, message))
+}
+
+/// Returns what the policy judges of a URL before its host is resolved.
+pub(super) fn destination_of(url: &Url, over_quic: bool) -> Destination<'_> {
+    let scheme = match url.scheme.as_str() {
+        "https" if over_quic => Scheme::Http3,
+        "https" => Scheme::Https,
+        _ => Scheme::Http,
+    };
+    Destination { scheme: Some(scheme), host: url.hostname(), port: port_of(url).ok() }
 }
 
 /// Connects to the server of a hop, with TLS if its URL says so, or to the proxy that takes the
@@ -186,9 +198,10 @@ impl Route<'_> {
         measurements: &mut HttpMeasurements,
     ) -> Result<(Connection, Option<Proxy>), Failure> {
         let HttpMeasurements { connection, proxy: times, .. } = measurements;
-        let stream = connection.connect_with(proxy.connect(self.context, times)).await?;
-        let clock = stream.clock();
         let to = (self.endpoint, !self.is_plain());
+        let connecting = proxy.connect(self.context, to, Role::Target, times);
+        let stream = connection.connect_with(connecting).await?;
+        let clock = stream.clock();
         let tls = (&self.prober.tls_client, &self.prober.client.proxy.proxy_connect_header);
         let (stream, proxy) = proxy.pass(self.context, stream, to, tls, times).await?;
         let connection = if self.is_plain() {
