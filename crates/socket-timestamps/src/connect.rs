@@ -171,6 +171,7 @@ mod tests {
     }
 
     #[tokio::test]
+    #[expect(clippy::disallowed_methods, reason = "a test of this method")]
     async fn a_closed_port_refuses_the_connection() {
         // A privileged port is never handed out to others, and this one has no service.
         let address = SocketAddr::from(([127, 0, 0, 1], 1));

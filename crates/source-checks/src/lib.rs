@@ -24,7 +24,9 @@ pub use circles::{Edges, circles};
 pub use krate::{Crate, Target, Use};
 pub use language::{OPENING_WORDS, PREFIXES, Wording, wordings};
 pub use module::Path;
-pub use rules::{against_layers, foreign_uses, has_empty_name, siblings_that_meet};
+pub use rules::{
+    against_layers, foreign_uses, has_empty_name, siblings_that_meet, sockets_elsewhere,
+};
 pub use tokens::mentions_unsafe;
 
 use std::{

@@ -45,6 +45,40 @@ pub fn foreign_uses(krate: &Crate, prefix: &str, owner: &str) -> Vec<String> {
         .collect()
 }
 
+/// Types of other crates that can connect to a peer or send to one, or ask a resolver. The streams of
+/// `socket-timestamps` are not among them: the lint of `.clippy.toml` is about their method.
+const SOCKETS: &[&str] = &[
+    "Socket",
+    "SockRef",
+    "TcpSocket",
+    "TcpStream",
+    "ToSocketAddrs",
+    "UdpSocket",
+    "UnixDatagram",
+    "UnixStream",
+];
+
+/// Functions of other crates that do so.
+const CONNECTING: &[&str] =
+    &["connect", "connect_addr", "lookup_host", "open_socket", "sendmsg", "sendto", "socket"];
+
+/// Crates that make connections of their own.
+const CLIENTS: &[&str] = &["hyper", "hyper_util", "awc", "reqwest", "ureq", "tonic", "tungstenite"];
+
+/// Only `places`, which are files and folders, use what can connect to a peer.
+#[must_use]
+pub fn sockets_elsewhere(krate: &Crate, places: &[&str]) -> Vec<String> {
+    let uses = krate.uses().into_iter().filter(|it| it.target == Target::External);
+    let uses = uses.filter(|it| !places.iter().any(|place| it.file.starts_with(place)));
+    uses.filter(|it| {
+        let is_socket = it.path.iter().any(|name| SOCKETS.contains(&name.as_str()));
+        let is_call = it.path.last().is_some_and(|name| CONNECTING.contains(&name.as_str()));
+        is_socket || is_call || it.path.first().is_some_and(|name| CLIENTS.contains(&name.as_str()))
+    })
+    .map(|it| format!("{} uses {}", it.file.display(), it.path.join("::")))
+    .collect()
+}
+
 /// File and folder names that say nothing about the content.
 #[must_use]
 pub fn has_empty_name(file: &FilePath) -> bool {

@@ -10,7 +10,7 @@ use std::{
 
 use source_checks::{
     Crate, Edges, against_layers, circles, foreign_uses, has_empty_name, mentions_unsafe,
-    rust_files, siblings_that_meet,
+    rust_files, siblings_that_meet, sockets_elsewhere,
 };
 
 /// The layers of ARCHITECTURE.md, lowest first. Modules of one row do not use each other.
@@ -74,6 +74,66 @@ fn a_layer_uses_only_those_below_it() {
 fn probers_do_not_use_each_other() {
     let violations = siblings_that_meet(&exporter(), "probers", SHARED_BY_PROBERS);
     assert_none(&violations, "a prober uses another");
+}
+
+/// Files and folders that may use sockets: those that ask the policy before a probe connects, those that
+/// resolve names with the name servers of the operator, and those that have no peers of probes.
+const SOCKETS: &[&str] = &[
+    "src/net/connect",
+    "src/probers/icmp/socket.rs",
+    "src/net/resolve/server.rs",
+    "src/net/resolve/operating_system.rs",
+    // Looks up the index of an interface.
+    "src/net/resolve/address.rs",
+    // Creates the state of a connection, which does no input or output.
+    "src/net/tls/quic_engine.rs",
+    "src/server",
+    "src/app",
+];
+
+#[test]
+fn probes_connect_only_where_the_policy_is_asked() {
+    let violations = sockets_elsewhere(&exporter(), SOCKETS);
+    assert_none(&violations, "a socket where the policy is not asked");
+}
+
+/// Files that may permit themselves a method that `.clippy.toml` disallows.
+const CONNECTING: &[&str] = &[
+    "src/net/connect/dial.rs",
+    "src/net/connect/failure.rs",
+    "src/net/connect/unix_socket.rs",
+    "src/net/resolve/server.rs",
+    "src/probers/icmp/socket.rs",
+    // The deadline of a probe.
+    "src/probe/mod.rs",
+    // Tests.
+    "src/net/tls/tests/mod.rs",
+    "src/server/pipelining.rs",
+];
+
+#[test]
+fn only_known_files_call_the_methods_that_connect() {
+    let root = root();
+    let is_known = |file: &Path| CONNECTING.iter().any(|known| file == Path::new(known));
+    let permits = |file: &PathBuf| {
+        let text = fs::read_to_string(root.join(file)).unwrap();
+        text.contains("clippy::disallowed_methods")
+    };
+    let files = sources().into_iter().filter(|file| file.starts_with("src"));
+    let found: Vec<_> = files.filter(|file| permits(file) && !is_known(file)).collect();
+    let found: Vec<_> = found.iter().map(|file| file.display().to_string()).collect();
+    assert_none(&found, "a file permits itself methods that .clippy.toml disallows");
+    let lints = fs::read_to_string(root.join(".clippy.toml")).unwrap();
+    for method in [
+        "socket2::Socket::connect",
+        "socket_timestamps::WireStream::connect",
+        "tokio::net::TcpSocket::connect",
+        "tokio::net::TcpStream::connect",
+        "tokio::net::UnixStream::connect",
+        "tokio::net::lookup_host",
+    ] {
+        assert!(lints.contains(&format!("\"{method}\"")), "{method} is allowed");
+    }
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use source_checks::{
     Crate, Target, against_layers, circles, foreign_uses, has_empty_name, mentions_unsafe,
-    siblings_that_meet, wordings,
+    siblings_that_meet, sockets_elsewhere, wordings,
 };
 
 /// Reads a crate from the texts of its files.
@@ -319,6 +319,25 @@ fn a_crate_used_outside_of_its_layer_is_told() {
     ] {
         assert_eq!(told(code, "").len(), 1, "{code}");
         assert!(told("", code).is_empty(), "{code}");
+    }
+}
+
+#[test]
+fn a_socket_elsewhere_is_told() {
+    let told = |lower| sockets_elsewhere(&layered(lower, "", ""), &["upper"]);
+    for code in [
+        "use tokio::net::TcpStream;",
+        "use std::net::{IpAddr, UdpSocket as Datagrams};",
+        "fn f() { std::os::unix::net::UnixStream::connect(path); }",
+        "fn f() { std::net::TcpStream::connect_timeout(address, time); }",
+        "fn f() { rustix::net::connect(socket, address); }",
+        "fn f() { tokio::net::lookup_host(name); }",
+        "use hyper_util::client::legacy::Client;",
+    ] {
+        assert_eq!(told(code).len(), 1, "{code}: {:?}", told(code));
+    }
+    for code in ["use std::net::SocketAddr;", "fn f() { context.connect(); }"] {
+        assert_eq!(told(code), [""; 0], "{code}");
     }
 }
 

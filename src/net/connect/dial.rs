@@ -27,6 +27,7 @@ const SCARCE_BUFFER: usize = 32 << 10;
 ///
 /// # Errors
 /// A failure of the stage [`Stage::Connect`].
+#[expect(clippy::disallowed_methods, reason = "the policy was asked")]
 pub async fn tcp(
     context: &Context,
     address: SocketAddr,
