@@ -8,6 +8,7 @@
 //! - [`metrics`]: the metrics of a probe as plain data, and their text formats.
 //! - [`blocking`]: threads for calls that can block without an end.
 //! - [`memory`]: the memory that running probes may hold together.
+//! - [`admission`]: limits on how many probes run at once, and the queues for their places.
 //! - [`settings`]: values and sections of the configuration that several modules share. A value
 //!   that exists is valid.
 //! - [`diagnostics`]: the records of a running probe: log, phases, attempts, checks, failure.
@@ -27,6 +28,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod admission;
 pub mod app;
 pub mod blocking;
 pub mod cli;

@@ -15,7 +15,7 @@ use source_checks::{
 
 /// The layers of ARCHITECTURE.md, lowest first. Modules of one row do not use each other.
 const LAYERS: &[&[&str]] = &[
-    &["metrics", "blocking", "memory"],
+    &["metrics", "blocking", "memory", "admission"],
     &["scheduling"],
     &["settings", "diagnostics"],
     &["policy"],
