@@ -33,6 +33,7 @@ use crate::{
     probe::History,
     scheduling::pool,
     server::{AccessControl, Exporter, ReloadTrigger, ServerSettings, WebServer},
+    settings::limits::Resources,
     version,
 };
 
@@ -66,7 +67,7 @@ impl App {
         log_version();
         let config = load(&options)?;
         let access_control = load_web_config(&options)?;
-        raise_file_limit();
+        let descriptors = raise_file_limit();
         blocking::start();
         let threads = cpu_quota::worker_threads();
         pool::set_max_threads(threads);
@@ -80,7 +81,7 @@ impl App {
             failure_log: options.failure_log,
             external_url: options.external_url,
             route_prefix: options.route_prefix,
-            memory: system_memory::system_memory(),
+            resources: Resources { memory: system_memory::system_memory(), descriptors },
         };
         let history = History::new(options.history_limit);
         if options.kernel_timestamps {
@@ -238,16 +239,16 @@ fn detect_kernel_timestamps() {
 }
 
 /// Raises the soft limit of open files to the hard limit, as Go programs do. Every probe and every
-/// client needs a file descriptor.
-fn raise_file_limit() {
+/// client needs a file descriptor. Returns the limit.
+fn raise_file_limit() -> u64 {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
-    if current == maximum {
-        return;
-    }
-    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
+    if current != maximum
+        && let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })
+    {
         log::debug!(err:% = error; "Cannot raise the limit of open files");
     }
+    getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
 }
 
 /// Reloads a changed configuration file at each interval, until the task is aborted.

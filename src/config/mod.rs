@@ -24,7 +24,7 @@ pub use self::{
     reference::{DeclaredKey, declared_keys},
     source::Source,
     store::{ConfigStore, LastReload, LoadError, Reload, Reread},
-    timeout::{DEFAULT_SCRAPE_TIMEOUT, DEFAULT_TIMEOUT_OFFSET},
+    timeout::{DEFAULT_SCRAPE_TIMEOUT, DEFAULT_TIMEOUT_OFFSET, allowed_by_scraper},
 };
 use crate::{
     policy::{Mode, Policy, PolicySettings, Preset},

@@ -18,6 +18,7 @@ use crate::{
     settings::{
         duration::GoDuration,
         explain::{Explanation, Topic, any_of},
+        limits::ModuleLimits,
         rule::{RuleError, Warning},
         secret::{self, HIDDEN},
         section::{Section, section},
@@ -36,6 +37,8 @@ pub struct Module {
     pub prober: AnyProber,
     /// The policy of the module itself.
     pub own_policy: Option<Box<PolicyRules>>,
+    /// Limits of how many probes run at once.
+    pub limits: ModuleLimits,
     /// Everything that limits the probes of the module; none if everything is allowed.
     pub policy: Option<Arc<Policy>>,
     /// Warnings about the module.
@@ -76,6 +79,11 @@ section! {
         /// keys of the policy but `mode` and `overrides`.
         #[key(extension)]
         policy: Option<Box<PolicyRules>>,
+        /// Limits of the module, in addition to those of the file: `in_flight` is the number of its
+        /// probes that run at once, so that a module whose targets do not respond leaves room for
+        /// others.
+        #[key(extension)]
+        limits: ModuleLimits,
         /// The sections of the probers.
         #[key(group)]
         sections: ProberSections,
@@ -137,6 +145,12 @@ impl Module {
         for sentence in self.policy.iter().flat_map(|policy| policy.describe()) {
             words.say(Topic::Target, sentence);
         }
+        if let Some(number) = self.limits.in_flight {
+            words.say(
+                Topic::Time,
+                format!("At most {number} probes at once; others wait or are refused."),
+            );
+        }
         words.say_of(self.timeout.is_none(), Topic::Time, timeout::explain(self.timeout, offset));
         if !self.extra_metrics {
             words.say(Topic::Exports, "Only the metrics that blackbox_exporter has.");
@@ -161,6 +175,9 @@ impl Module {
         }
         if let Some(policy) = &self.own_policy {
             keys.push(("policy".to_owned(), changed(policy.as_ref())));
+        }
+        if self.limits != ModuleLimits::default() {
+            keys.push(("limits".to_owned(), changed(&self.limits)));
         }
         let section = self.section();
         if !section.is_empty() {
@@ -197,7 +214,7 @@ impl TryFrom<ModuleKeys> for Module {
     type Error = RuleError;
 
     fn try_from(keys: ModuleKeys) -> Result<Self, RuleError> {
-        let ModuleKeys { prober: name, timeout, extra_metrics, policy, sections } = keys;
+        let ModuleKeys { prober: name, timeout, extra_metrics, policy, limits, sections } = keys;
         let mut warnings = Vec::new();
         if timeout.is_negative() {
             let message = format!("{timeout} is negative and is ignored; write for example 5s");
@@ -222,6 +239,7 @@ impl TryFrom<ModuleKeys> for Module {
             prober,
             own_policy: policy.filter(|policy| policy.rule_set.is_some()),
             policy: None,
+            limits,
             secrets: Secrets::default(),
             warnings,
         })

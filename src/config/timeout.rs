@@ -57,17 +57,23 @@ pub(super) fn explain(timeout: Option<Duration>, offset: f64) -> String {
     }
 }
 
-/// Returns the smaller of the module's timeout and the scrape timeout minus the offset.
+/// Returns the smaller of the module's timeout and what the scraper allows.
+pub(super) fn shortest(scrape: Option<f64>, offset: f64, module: Option<Duration>) -> Duration {
+    let allowed = allowed_by_scraper(scrape, offset);
+    module.filter(|module| !module.is_zero()).map_or(allowed, |module| module.min(allowed))
+}
+
+/// Returns the scrape timeout minus the offset; both are in seconds.
 ///
 /// Unlike upstream, an offset that leaves no time is ignored, and a negative one
 /// does not extend the scrape timeout.
-pub(super) fn shortest(scrape: Option<f64>, offset: f64, module: Option<Duration>) -> Duration {
+#[must_use]
+pub fn allowed_by_scraper(scrape: Option<f64>, offset: f64) -> Duration {
     let scrape = scrape.unwrap_or(DEFAULT_SCRAPE_TIMEOUT.as_secs_f64());
     let remaining = scrape - offset;
     let seconds = if remaining > 0.0 { remaining.min(scrape) } else { scrape };
     let allowed = Duration::try_from_secs_f64(seconds).unwrap_or(MAX_TIMEOUT);
-    let allowed = allowed.min(MAX_TIMEOUT);
-    module.filter(|module| !module.is_zero()).map_or(allowed, |module| module.min(allowed))
+    allowed.min(MAX_TIMEOUT)
 }
 
 #[cfg(test)]

@@ -252,6 +252,19 @@ labels! {
 labels! {
     /// Cause of a refusal.
     RefusalCause {
+        /// As many probes ran as the exporter allows, and none of them ended in time.
+        InFlight => "in_flight",
+            "Raise limits.in_flight within the memory and the file descriptors of the exporter, lower \
+             the timeouts of modules, or distribute the probes among more exporters.";
+        /// As many probes of the module ran as its limit allows, and none of them ended in time.
+        ModuleInFlight => "module_in_flight",
+            "Check whether the targets of the module respond. Otherwise raise limits.in_flight of the \
+             module, or lower its timeout.";
+        /// The probe had to wait until it could run, and its target did not respond in the rest of the
+        /// time.
+        QueueDeadline => "queue_deadline",
+            "Set a timeout in the module that is shorter than the scrape timeout, so that waiting takes \
+             nothing from it, or raise limits.in_flight.";
         /// The bodies of running probes filled the memory for bodies, so that the body of this probe
         /// did not fit.
         BodyMemory => "body_memory",

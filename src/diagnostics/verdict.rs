@@ -1,6 +1,6 @@
 //! Result of a probe: success, failure, or refusal.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use crate::diagnostics::{Failure, RefusalCause};
 
@@ -25,6 +25,30 @@ pub struct Refusal {
 }
 
 impl Refusal {
+    /// Creates the refusal of a probe beside which `running` others run.
+    #[must_use]
+    pub fn in_flight(running: u32) -> Self {
+        Self { cause: RefusalCause::InFlight, message: in_flight(running, "limits.in_flight") }
+    }
+
+    /// Creates the refusal of a probe beside which `running` others of its module run.
+    #[must_use]
+    pub fn module_in_flight(running: u32, module: &str) -> Self {
+        let key = format!("modules.{module}.limits.in_flight");
+        Self { cause: RefusalCause::ModuleInFlight, message: in_flight(running, &key) }
+    }
+
+    /// Creates the refusal of a probe that waited, and whose target had only a part of the `whole` time.
+    #[must_use]
+    pub fn queue_deadline(waited: Duration, part: Duration, whole: Duration) -> Self {
+        let [waited, part, whole] = [waited, part, whole].map(|time| time.as_secs_f64());
+        let message = format!(
+            "Overloaded: after {waited:.3} s in the queue the target had only {part:.3} s of its \
+             {whole:.3} s; this says nothing about it"
+        );
+        Self { cause: RefusalCause::QueueDeadline, message }
+    }
+
     /// Creates the refusal of a probe whose body does not fit into the memory for bodies.
     #[must_use]
     pub fn body_memory() -> Self {
@@ -39,6 +63,13 @@ impl Refusal {
         let message = "Target denied by policy".to_owned();
         Self { cause: RefusalCause::Denied, message }
     }
+}
+
+fn in_flight(running: u32, key: &str) -> String {
+    format!(
+        "Overloaded: {running} probes are running, as many as {key} allows; this says nothing about \
+         the target"
+    )
 }
 
 impl fmt::Display for Refusal {

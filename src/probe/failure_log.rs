@@ -91,7 +91,9 @@ impl FailureLog {
             Verdict::Failed(failure) => self.log_failure(report, failure),
             // A denial is logged already.
             Verdict::Ok | Verdict::Refused(Refusal { cause: RefusalCause::Denied, .. }) => {}
-            Verdict::Refused(refusal) => self.log_refusal(report, refusal),
+            Verdict::Refused(refusal) => {
+                self.log_refusal(&report.module_name, refusal, || text(&report.target));
+            }
         }
     }
 
@@ -140,16 +142,25 @@ impl FailureLog {
         );
     }
 
+    /// Logs a probe that was refused before it began, if the line is not suppressed.
+    pub fn log_refused(&self, module: &str, refusal: &Refusal, target: impl FnOnce() -> String) {
+        self.log_refusal(module, refusal, || text(&target()));
+    }
+
     /// Logs one target of all that were refused: the cause does not depend on it.
-    fn log_refusal(&self, report: &ProbeReport, Refusal { cause, message }: &Refusal) {
-        let module = report.module_name.as_str();
+    fn log_refusal(
+        &self,
+        module: &str,
+        Refusal { cause, message }: &Refusal,
+        target: impl FnOnce() -> String,
+    ) {
         let key = self.hasher.hash_one(("refused", module, cause));
         let Some(counts) = self.admit_key(key, Instant::now()) else { return };
         log::warn!(
             module = module,
             cause = cause.label(),
             err = text(message).as_str(),
-            target = text(&report.target).as_str(),
+            target = target().as_str(),
             suppressed = counts.suppressed_lines(),
             suppressed_others = counts.suppressed_other_lines();
             "Probe refused"

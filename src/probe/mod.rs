@@ -50,7 +50,7 @@ pub use failure_log::FailureLog;
 pub use history::History;
 pub use query::Query;
 pub use report::ProbeReport;
-pub use request::{BadRequest, ProbeRequest};
+pub use request::{BadRequest, ProbeRequest, Wait};
 
 /// Runs a probe to its end or to its deadline.
 ///
@@ -100,7 +100,7 @@ async fn run_prober<P: Prober>(
     resolver: Arc<Resolver>,
     gone: impl Future<Output = ()> + Send,
 ) -> ProbeReport {
-    let ProbeRequest { module_name, module, target, timeout, exporters, memory } = request;
+    let ProbeRequest { module_name, module, target, timeout, wait, exporters, memory } = request;
     let started = SystemTime::now();
     let start = Instant::now();
     let mut context = Context::new(start + timeout, resolver);
@@ -112,6 +112,10 @@ async fn run_prober<P: Prober>(
         "Beginning probe",
         &[("probe", &module.prober_name()), ("timeout_seconds", &timeout.as_secs_f64())],
     );
+    if let Some(wait) = &wait {
+        let seconds = wait.duration.as_secs_f64();
+        context.log.debug("Waited until it could run", &[("seconds", &seconds)]);
+    }
     // Boxed, so that the task of an http probe fits into 4 KiB.
     let mut measurements = Box::<P::Measurements>::default();
     let mut result = match judge_request(&context, &module, &target) {
@@ -135,7 +139,7 @@ async fn run_prober<P: Prober>(
         failure.message.push_str(&report::longest_phase(&hops, duration));
     }
     let checks = context.checks.finish(&result);
-    let verdict = conclude(&context, result, duration);
+    let verdict = conclude(&context, result, &Times { wait: wait.as_deref(), timeout, duration });
     let redactor = section("secrets", || context.secrets.take(module.secrets(), HIDDEN));
     let report = ProbeReport {
         module_name,
@@ -146,6 +150,7 @@ async fn run_prober<P: Prober>(
         duration,
         waited: measurements.waited(),
         timeout,
+        wait,
         checks,
         verdict,
         hops,
@@ -232,24 +237,22 @@ fn under_policy(context: &Context, result: Result<(), Failure>) -> Result<(), Fa
     Err(Failure::new(Stage::Response, Reason::Denied, message))
 }
 
+/// The times of a finished probe.
+struct Times<'a> {
+    wait: Option<&'a Wait>,
+    timeout: Duration,
+    duration: Duration,
+}
+
 /// Returns the verdict of a finished probe, and logs it.
-fn conclude(context: &Context, result: Result<(), Failure>, duration: Duration) -> Verdict {
-    let duration: (_, &dyn Display) = ("duration_seconds", &duration.as_secs_f64());
+fn conclude(context: &Context, result: Result<(), Failure>, times: &Times<'_>) -> Verdict {
+    let duration: (_, &dyn Display) = ("duration_seconds", &times.duration.as_secs_f64());
     let Err(failure) = result else {
         context.log.debug("Probe succeeded", &[duration]);
         return Verdict::Ok;
     };
     let message: (_, &dyn Display) = (report::FAILURE_FIELD, &failure);
-    if failure.reason == Reason::Denied && failure.stage != Stage::Response {
-        let refusal = Refusal::denied();
-        let cause: &dyn Display = &refusal.cause;
-        context.log.warn("Probe refused", &[("cause", cause), message, duration]);
-        return Verdict::Refused(refusal);
-    }
-    // A bug of the exporter stays a failure.
-    let is_full = context.memory.exhausted() == Some(Exhausted::ByOthers);
-    if is_full && failure.reason != Reason::Internal {
-        let refusal = Refusal::body_memory();
+    if let Some(refusal) = refusal(context, &failure, times) {
         let cause: &dyn Display = &refusal.cause;
         context.log.warn("Probe refused", &[("cause", cause), message, duration]);
         return Verdict::Refused(refusal);
@@ -258,6 +261,24 @@ fn conclude(context: &Context, result: Result<(), Failure>, duration: Duration) 
     let fields = [("stage", stage), ("reason", reason), message, duration];
     context.log.error("Probe failed", &fields);
     Verdict::Failed(failure)
+}
+
+/// Returns the refusal of a probe that failed for a cause in the exporter.
+fn refusal(context: &Context, failure: &Failure, times: &Times<'_>) -> Option<Refusal> {
+    match failure.reason {
+        Reason::Denied if failure.stage != Stage::Response => return Some(Refusal::denied()),
+        // A bug of the exporter stays a failure.
+        Reason::Internal => return None,
+        _ => {}
+    }
+    if context.memory.exhausted() == Some(Exhausted::ByOthers) {
+        return Some(Refusal::body_memory());
+    }
+    let Wait { duration, whole_timeout } = times.wait?;
+    let is_shortened = times.timeout < *whole_timeout;
+    let is_late = failure.reason == Reason::Timeout && times.duration >= times.timeout;
+    (is_shortened && is_late)
+        .then(|| Refusal::queue_deadline(*duration, times.timeout, *whole_timeout))
 }
 
 fn timeout_failure(context: &Context, timeout: Duration) -> Failure {
@@ -295,6 +316,7 @@ mod tests {
         /// Never ends and never waits, like a probe that receives a flood of data.
         Busy,
         Succeed,
+        End(Result<(), Failure>),
         /// Is refused, and ends with this result.
         Refuse(Result<(), Failure>),
     }
@@ -335,6 +357,7 @@ mod tests {
                     tokio::task::coop::consume_budget().await;
                 },
                 Self::Succeed => Ok(()),
+                Self::End(result) => result.clone(),
                 Self::Refuse(result) => {
                     context.memory.keep(1 << 20).unwrap_err();
                     context.checks.add(Check::new(CheckName::of_key("key"), Ok(())));
@@ -429,6 +452,37 @@ mod tests {
     async fn a_bug_is_a_failure_even_after_a_refusal() {
         let bug = Failure::new(Stage::Response, Reason::Internal, "a defect");
         assert_eq!(refuse(Err(bug.clone())).await.verdict, Verdict::Failed(bug));
+    }
+
+    /// Runs a probe that waited for two of the ten seconds that its scraper allows.
+    async fn after_wait(script: Script, module: &str) -> ProbeReport {
+        let config = format!("modules: {{m: {{prober: icmp{module}}}}}");
+        let config = Config::parse(config, "").unwrap();
+        let raw = request::RawRequest { query: "module=m&target=t", scrape_timeout: Some("10") };
+        let request = ProbeRequest::parse(raw, &config, 0.0).unwrap();
+        let request = request.after_wait(Duration::from_secs(2), Duration::from_secs(10));
+        run_prober(&script, request, Arc::default(), pending()).await
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_deadline_that_waiting_made_shorter_is_a_refusal() {
+        let report = after_wait(Script::Hang, "").await;
+        let [waited, part, whole] = [2, 8, 10].map(Duration::from_secs);
+        let refusal = Refusal::queue_deadline(waited, part, whole);
+        assert_eq!(report.verdict, Verdict::Refused(refusal));
+        assert_eq!((report.timeout, report.duration), (part, part));
+        // The wait took nothing from the timeout of the module.
+        let report = after_wait(Script::Hang, ", timeout: 8s").await;
+        assert_eq!(report.verdict.failure().unwrap().reason, Reason::Timeout);
+        let report = after_wait(Script::Hang, ", timeout: 9s").await;
+        assert!(report.verdict.refusal().is_some());
+        // The target decided, or a bug did.
+        let failed = Failure::new(Stage::Connect, Reason::Timeout, "the kernel gave up");
+        let report = after_wait(Script::End(Err(failed.clone())), "").await;
+        assert_eq!(report.verdict, Verdict::Failed(failed));
+        assert!(after_wait(Script::Succeed, "").await.verdict.is_ok());
+        let report = after_wait(Script::Panic, "").await;
+        assert_eq!(report.verdict.failure().unwrap().reason, Reason::Internal);
     }
 
     #[tokio::test]

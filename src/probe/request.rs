@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use thiserror::Error;
 
 use crate::{
-    config::{Config, Module},
+    config::{Config, Module, allowed_by_scraper},
     diagnostics::logfmt::quoted,
     memory::ProbeMemory,
     net::http::loop_detection::ExporterChain,
@@ -27,10 +27,21 @@ pub struct ProbeRequest {
     pub target: Target,
     /// Timeout of the probe.
     pub timeout: Duration,
+    /// The wait before the probe, if there was one.
+    pub wait: Option<Box<Wait>>,
     /// The exporters that led to the probe.
     pub exporters: ExporterChain,
     /// The memory that peers may make the probe hold; without a limit unless it is set.
     pub memory: Arc<ProbeMemory>,
+}
+
+/// The wait of a probe until it could run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wait {
+    /// Its duration.
+    pub duration: Duration,
+    /// The timeout of the probe without it.
+    pub whole_timeout: Duration,
 }
 
 /// The unparsed parts of a request.
@@ -72,14 +83,21 @@ impl ProbeRequest {
     /// response arrives in time.
     pub fn parse(raw: RawRequest<'_>, config: &Config, offset: f64) -> Result<Self, BadRequest> {
         let query = Query::parse(raw.query);
-        let parameter = |name| query.first(name).map(str::to_owned);
-        let module_name = parameter("module").unwrap_or_else(|| DEFAULT_MODULE.to_owned());
-        let Some(module) = config.module(&module_name) else {
-            return Err(BadRequest::UnknownModule(module_name));
-        };
-        let scrape_timeout = parse_scrape_timeout(raw.scrape_timeout)?;
-        let name = parameter("target").ok_or(BadRequest::MissingTarget)?;
-        let hostname = parameter("hostname");
+        let (name, module) = module_of(&query, config)?;
+        Self::of_module(&query, raw.scrape_timeout, name, module, offset)
+    }
+
+    /// Parses a request for a module that was found, with the header of [`RawRequest`].
+    pub fn of_module(
+        query: &Query<'_>,
+        scrape_timeout: Option<&str>,
+        module_name: &str,
+        module: Arc<Module>,
+        offset: f64,
+    ) -> Result<Self, BadRequest> {
+        let scrape_timeout = parse_scrape_timeout(scrape_timeout)?;
+        let name = target_of(query, &module).ok_or(BadRequest::MissingTarget)?;
+        let hostname = query.first("hostname").map(str::to_owned);
         let settings = module.prober.settings();
         if let (Some(requested), Some(configured)) = (&hostname, settings.configured_host())
             && requested != configured
@@ -88,13 +106,44 @@ impl ProbeRequest {
             return Err(BadRequest::HostConflict { configured, requested });
         }
         let timeout = module.timeout_within(scrape_timeout, offset);
-        let name =
-            if settings.takes_paths() { name } else { target_encoding::decoded_if_needed(name) };
         let target = Target { name, hostname };
         let exporters = ExporterChain::default();
-        let memory = Arc::default();
-        Ok(Self { module_name, module, target, timeout, exporters, memory })
+        let (module_name, memory) = (module_name.to_owned(), Arc::default());
+        Ok(Self { module_name, module, target, timeout, wait: None, exporters, memory })
     }
+
+    /// Returns the request after a wait, which is a part of what the scraper allows.
+    #[must_use]
+    pub fn after_wait(mut self, duration: Duration, allowed: Duration) -> Self {
+        let whole_timeout = self.timeout;
+        self.timeout = whole_timeout.min(allowed.saturating_sub(duration));
+        self.wait = Some(Box::new(Wait { duration, whole_timeout }));
+        self
+    }
+}
+
+/// Returns the module of a request and its name.
+pub fn module_of<'q>(
+    query: &'q Query<'_>,
+    config: &Config,
+) -> Result<(&'q str, Arc<Module>), BadRequest> {
+    let name = query.first("module").unwrap_or(DEFAULT_MODULE);
+    let module = config.module(name);
+    module.map(|it| (name, it)).ok_or_else(|| BadRequest::UnknownModule(name.to_owned()))
+}
+
+/// Returns the target of a request.
+#[must_use]
+pub fn target_of(query: &Query<'_>, module: &Module) -> Option<String> {
+    let name = query.first("target")?.to_owned();
+    let takes_paths = module.prober.settings().takes_paths();
+    Some(if takes_paths { name } else { target_encoding::decoded_if_needed(name) })
+}
+
+/// Returns the time that the scraper allows. `header` is that of [`RawRequest`].
+#[must_use]
+pub fn allowed(header: Option<&str>, offset: f64) -> Duration {
+    allowed_by_scraper(parse_scrape_timeout(header).unwrap_or_default(), offset)
 }
 
 /// Parses the scrape timeout in seconds. An absent or empty header and 0 mean that none is set.

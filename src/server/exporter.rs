@@ -15,8 +15,10 @@ use tokio::{
 };
 
 use crate::{
+    admission::{Admission, Missing, Scope, Tickets, UNLIMITED},
     blocking::{self, BlockingError},
     config::{Config, ConfigStore, LoadError, Reload, Reread},
+    diagnostics::Refusal,
     logging,
     memory::{MemoryBudget, ProbeMemory},
     metrics::Format,
@@ -24,11 +26,12 @@ use crate::{
     probe::{self, FailureLog, History, ProbeReport, ProbeRequest, history::HistoryEntry},
     scheduling::poll_times::{self, section},
     server::{
+        connections::Capacity,
         external_url::{ExternalUrl, RoutePrefix},
         metrics::ExporterMetrics,
         web_config::AccessControl,
     },
-    settings::{redact, size::ByteSize},
+    settings::{limits::Resources, redact, size::ByteSize},
 };
 
 /// Settings of the HTTP server.
@@ -44,8 +47,8 @@ pub struct ServerSettings {
     pub external_url: Option<ExternalUrl>,
     /// Path prefix of all routes.
     pub route_prefix: RoutePrefix,
-    /// The memory that the process may use in bytes, if it is known.
-    pub memory: Option<u64>,
+    /// The memory and the file descriptors that the process may use.
+    pub resources: Resources,
 }
 
 /// The exporter, as the request handlers use it.
@@ -53,6 +56,7 @@ pub struct Exporter {
     pub(super) settings: ServerSettings,
     pub(super) history: History,
     pub(super) metrics: ExporterMetrics,
+    pub(super) admission: Arc<Admission>,
     /// Permits for requests of exporters that do not name those that led to them.
     pub(super) unchained: Semaphore,
     config: ConfigStore,
@@ -85,7 +89,8 @@ impl Exporter {
     ) -> Result<Self, prometheus::Error> {
         // `apply_limits` sets the limit.
         let memory = MemoryBudget::new(Some(0));
-        let metrics = ExporterMetrics::new(Arc::clone(&memory))?;
+        let admission = Arc::new(Admission::default());
+        let metrics = ExporterMetrics::new(Arc::clone(&memory), Arc::clone(&admission))?;
         metrics.initialize_counters(&config.current());
         // The copied probe log lines contain the failure already.
         let failure_log = settings.failure_log.filter(|_| settings.probe_log.is_none());
@@ -94,6 +99,7 @@ impl Exporter {
             settings,
             history,
             metrics,
+            admission,
             unchained: Semaphore::new(MAX_UNCHAINED),
             config,
             resolver,
@@ -107,16 +113,29 @@ impl Exporter {
 
     /// Applies the limits of the active configuration, and logs changes.
     fn apply_limits(&self) {
-        let memory = self.settings.memory;
-        let limit = self.config().limits().body_memory.limit(memory);
-        if limit == self.memory.limit() {
+        let (config, resources) = (self.config(), self.settings.resources);
+        let limits = config.limits();
+        let max_in_flight = limits.max_in_flight(resources);
+        let of_modules = config
+            .modules()
+            .filter_map(|(name, module)| module.limits.in_flight.map(|number| (name, number)));
+        self.admission.set_modules(&of_modules.collect());
+        let has_queue = limits.queue_timeout.positive().is_some();
+        let capacity = Capacity::of(resources.descriptors);
+        let max_queued = if has_queue { capacity.max_queued(max_in_flight) } else { 0 };
+        self.admission.set_max_queued(max_queued);
+        let body_memory = limits.body_memory.limit(resources.memory);
+        let in_flight = max_in_flight.unwrap_or(UNLIMITED);
+        if (body_memory, in_flight) == (self.memory.limit(), self.admission.limit()) {
             return;
         }
-        self.memory.set_limit(limit);
+        self.memory.set_limit(body_memory);
+        self.admission.set_limit(in_flight);
         let size = |bytes: Option<u64>| {
             bytes.map_or("0".to_owned(), |bytes| ByteSize::rounded(bytes).to_string())
         };
-        log::info!(body_memory = size(limit), memory = size(memory); "Limits");
+        let (in_flight, memory) = (max_in_flight.unwrap_or_default(), size(resources.memory));
+        log::info!(in_flight, body_memory = size(body_memory), memory; "Limits");
     }
 
     /// Applies a web config file to all connections and requests.
@@ -151,13 +170,31 @@ impl Exporter {
         Arc::new(ProbeMemory::new(Arc::clone(&self.memory)))
     }
 
+    /// Counts and logs a probe that may not run.
+    pub(super) fn refuse(
+        &self,
+        module: &str,
+        missing: Missing,
+        target: impl FnOnce() -> String,
+    ) -> Refusal {
+        let refusal = match missing {
+            Missing { scope: Scope::All, running } => Refusal::in_flight(running),
+            Missing { scope: Scope::Module, running } => Refusal::module_in_flight(running, module),
+        };
+        self.metrics.count_refusal(module, refusal.cause);
+        let target = || redact::url(&target()).into_owned();
+        self.failure_log.log_refused(module, &refusal, target);
+        refusal
+    }
+
     /// Runs a probe on the thread that serves the client. Returns `None` if the task panicked.
     ///
     /// The probe is a task of its own. When the client disconnects and this future is dropped, the
-    /// task ends the probe and still records its report.
+    /// task ends the probe, still records its report, and gives its places back.
     pub(super) async fn probe(
         self: Arc<Self>,
         request: ProbeRequest,
+        tickets: Tickets,
         client_address: Option<Box<IpAddr>>,
     ) -> Option<HistoryEntry> {
         // Nothing is ever sent: the channel closes when this future is dropped.
@@ -170,7 +207,7 @@ impl Exporter {
             let resolver = Arc::clone(&self.resolver);
             let report = probe::run_until(request, resolver, client_gone.map(|_| ())).await;
             let report = Arc::new(report);
-            drop(in_flight);
+            drop((in_flight, tickets));
             self.record(report, client_address).await
         });
         let entry = actix_web::rt::spawn(probe).await.ok();

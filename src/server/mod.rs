@@ -38,7 +38,6 @@ use actix_web::{
     web,
 };
 use futures_util::future::{Either, select};
-use rustix::process::{Resource, getrlimit};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
@@ -51,7 +50,7 @@ pub use external_url::{AddressError, ExternalUrl, RoutePrefix};
 pub use web_config::{AccessControl, WebConfigError};
 
 use self::{
-    connections::{ClientError, Connection, ConnectionMetrics, Connections},
+    connections::{Capacity, ClientError, Connection, ConnectionMetrics, Connections},
     pipelining::{HEAD_TIMEOUT, OneRequestAtATime},
     web_config::admit,
 };
@@ -62,15 +61,6 @@ pub struct WebServer {
     running: Server,
     stop: watch::Sender<bool>,
 }
-
-/// Maximum number of connections. Each scrape and each idle client holds one.
-const MAX_CONNECTIONS: usize = 50_000;
-
-/// Number of file descriptors that the process itself needs.
-const OWN_DESCRIPTORS: u64 = 100;
-
-/// Number of connections that can be open, however few descriptors there are.
-const MIN_CONNECTIONS: usize = 16;
 
 /// Timeout of idle connections. Prometheus closes them after five minutes; a shorter timeout here
 /// could close a connection just as the next scrape is sent.
@@ -87,8 +77,9 @@ impl WebServer {
         threads: usize,
     ) -> io::Result<Self> {
         let (stop, stopping) = watch::channel(false);
-        let (threads, max_connections) = (threads.max(1), max_connections());
-        let connections = Connections::new(max_connections, exporter.metrics.connections.clone());
+        let capacity = Capacity::of(exporter.settings.resources.descriptors);
+        let (threads, max_connections) = (threads.max(1), capacity.connections);
+        let connections = Connections::new(capacity, exporter.metrics.connections.clone());
         let mut server = Server::build()
             .workers(threads)
             // Above its maximum, the list closes idle connections. If none is idle, new ones wait.
@@ -134,14 +125,6 @@ impl WebServer {
             }
         }
     }
-}
-
-/// Returns the number of connections above which idle ones are closed: half of the available file
-/// descriptors, since each request can need another one for its probe.
-fn max_connections() -> usize {
-    let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-    let half = descriptors.saturating_sub(OWN_DESCRIPTORS) / 2;
-    usize::try_from(half).unwrap_or(usize::MAX).clamp(MIN_CONNECTIONS, MAX_CONNECTIONS)
 }
 
 /// A prepared connection, with the address of its client.

@@ -248,14 +248,14 @@ mod tests {
     };
 
     use super::*;
-    use crate::server::connections::{ConnectionMetrics, Connections};
+    use crate::server::connections::{Capacity, ConnectionMetrics, Connections};
 
     const REQUEST: &str = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
 
     /// A connection that is closed when another one is opened in the returned list.
     fn registered() -> (Connection, Arc<Connections>) {
         let metrics = ConnectionMetrics::register(&Registry::new()).unwrap();
-        let connections = Connections::new(1, metrics);
+        let connections = Connections::new(Capacity { connections: 1 }, metrics);
         (connections.open(None).unwrap(), connections)
     }
 

@@ -116,6 +116,16 @@ impl ResponseFormat {
         self.refused(refusal)
     }
 
+    /// Returns the response about a probe that was refused before it began.
+    pub(super) fn refuse_probe(self, request: &HttpRequest, refusal: &Refusal) -> HttpResponse {
+        if self == Self::Html {
+            let status = StatusCode::SERVICE_UNAVAILABLE;
+            let page = self.refuse(request, status, &refusal.message);
+            return self.mark_as_refusal(page, refusal.cause);
+        }
+        self.refused(refusal)
+    }
+
     /// Returns the response about a refused probe: one line of text.
     fn refused(self, refusal: &Refusal) -> HttpResponse {
         let response = response::error(StatusCode::OK, visible(&refusal.message));
@@ -125,10 +135,10 @@ impl ResponseFormat {
     /// Sets the status and the headers of a response about a refused probe.
     fn mark_as_refusal(self, mut response: HttpResponse, cause: RefusalCause) -> HttpResponse {
         *response.status_mut() = match (cause, self) {
-            // Load balancers read 503 as a failed target.
-            (RefusalCause::BodyMemory, Self::Health) => StatusCode::TOO_MANY_REQUESTS,
-            (RefusalCause::BodyMemory, _) => StatusCode::SERVICE_UNAVAILABLE,
             (RefusalCause::Denied, _) => StatusCode::FORBIDDEN,
+            // Load balancers read 503 as a failed target.
+            (_, Self::Health) => StatusCode::TOO_MANY_REQUESTS,
+            _ => StatusCode::SERVICE_UNAVAILABLE,
         };
         let headers = response.headers_mut();
         if cause != RefusalCause::Denied {

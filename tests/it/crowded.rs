@@ -14,7 +14,9 @@ use crate::{
     running::{BINARY, lines_of},
 };
 
+/// Probes are not limited, so that connections are.
 const MODULES: &str = r"
+limits: {in_flight: 0}
 modules:
   silent: {prober: tcp, timeout: 90s, tcp: {query_response: [{expect: never}]}}
 ";

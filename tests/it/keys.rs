@@ -104,7 +104,7 @@ fn kind(name: &str, type_name: &str) -> &'static str {
         | "Action"
         | "Option<Action>" => "text",
         "bool" | "Option<bool>" | "Named<bool>" => "boolean",
-        "Option<u8>" | "Option<usize>" => "number",
+        "Option<u8>" | "Option<usize>" | "InFlight" => "number",
         "GoDuration" => "duration",
         "ByteSize" | "BodyMemory" => "size",
         "Secret" => "secret",
@@ -130,9 +130,8 @@ fn kind(name: &str, type_name: &str) -> &'static str {
         "BTreeMap<String,Vec<Secret>>" => "map of lists of secrets",
         "BTreeMap<String,serde_json::Value>" => "map",
         "AddedHeaders" => "map of sections",
-        "TlsClient" | "TlsSettings" | "HttpClientSettings" | "RecordRules" | "PolicyRules" => {
-            "section"
-        }
+        "TlsClient" | "TlsSettings" | "HttpClientSettings" | "ModuleLimits" | "PolicyRules"
+        | "RecordRules" => "section",
         section if section.starts_with("Option<") => "section",
         unknown => panic!("{name}: {unknown} has no words in tests/it/keys.rs"),
     }

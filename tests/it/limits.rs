@@ -32,6 +32,12 @@ fn the_configuration_shows_only_limits_that_are_set() {
         ("limits: {body_memory: auto}\n", ""),
         ("limits: {body_memory: 1024KB}\n", "limits:\n    body_memory: 1MiB\n"),
         ("limits: {body_memory: 0}\n", "limits:\n    body_memory: \"0\"\n"),
+        ("limits: {in_flight: auto, queue_timeout: 1s}\n", ""),
+        (
+            "limits: {in_flight: 100, queue_timeout: 2500ms}\n",
+            "limits:\n    in_flight: 100\n    queue_timeout: 2.5s\n",
+        ),
+        ("limits: {in_flight: 0}\n", "limits:\n    in_flight: 0\n"),
     ] {
         let exporter = Exporter::start(&format!("{written}{MODULES}"));
         assert_eq!(exporter.get("/config").text(), format!("{shown}{MODULES}"), "{written}");
@@ -43,6 +49,12 @@ fn an_invalid_limit_has_its_position() {
     let exporter = Exporter::start(MODULES);
     for (written, error) in [
         ("limits: {body_memory: 5}", "1:23: limits.body_memory: '5' has no unit"),
+        (
+            "limits: {in_flight: -1}",
+            "1:21: limits.in_flight: '-1' is not a number of probes; write auto, 0 for no limit, or \
+             at most 1000000",
+        ),
+        ("limits: {queue_timeout: 31s}", "limits.queue_timeout: 31s is not between 0s and 30s"),
         (
             "limits: {body_memory: 10KB}",
             "1:23: limits.body_memory: '10KB' is too small; write auto",
@@ -64,7 +76,9 @@ fn an_invalid_limit_has_its_position() {
 #[test]
 fn the_log_shows_the_limits_at_the_start() {
     let (_, lines) =
-        Running::start(&format!("limits: {{body_memory: 32MiB}}\n{MODULES}"), &[]).stop();
-    let found = lines.iter().any(|line| line.contains("msg=Limits body_memory=32MiB memory="));
+        Running::start(&format!("limits: {{in_flight: 50, body_memory: 32MiB}}\n{MODULES}"), &[])
+            .stop();
+    let start = "msg=Limits in_flight=50 body_memory=32MiB memory=";
+    let found = lines.iter().any(|line| line.contains(start));
     assert!(found, "{lines:?}");
 }

@@ -11,6 +11,7 @@
 #[cfg(target_os = "linux")]
 mod accuracy;
 mod activation;
+mod admission;
 mod blocked_log;
 mod checks;
 mod cli;

@@ -184,6 +184,7 @@ mod tests {
             duration: Duration::from_millis(milliseconds),
             waited: Duration::from_millis(milliseconds),
             timeout: Duration::from_secs(10),
+            wait: None,
             verdict,
             hops: Vec::new(),
             checks: Vec::new(),

@@ -23,6 +23,7 @@ use crate::{
     metrics::{Description, Export, Metric, MetricSet, Unit},
     net::tls::StoredSession,
     policy::Denial,
+    probe::Wait,
     scheduling::{poll_times::section, pool},
     settings::{redact, secret::HIDDEN},
 };
@@ -79,6 +80,8 @@ pub struct ProbeReport {
     pub waited: Duration,
     /// Timeout of the probe.
     pub timeout: Duration,
+    /// The wait before the probe, if there was one.
+    pub wait: Option<Box<Wait>>,
     /// Success, or the failure or refusal.
     pub verdict: Verdict,
     /// The exchanges with peers, at least one.
@@ -178,6 +181,7 @@ impl ProbeReport {
             metrics: if is_large { MetricSet::default() } else { self.metrics.clone() },
             log: log.take(),
             denial: self.denial.clone(),
+            wait: self.wait.clone(),
             ..*self
         }
     }
@@ -288,6 +292,7 @@ pub(in crate::probe) mod tests {
             duration: Duration::ZERO,
             waited: Duration::ZERO,
             timeout: Duration::from_secs(1),
+            wait: None,
             verdict,
             hops: Vec::new(),
             checks: Vec::new(),

@@ -5,6 +5,7 @@
 //! request is being served is never closed; instead, the more connections are busy, the fewer can one
 //! client open. A client without a connection can always open one.
 
+mod capacity;
 mod client;
 mod metrics;
 
@@ -22,6 +23,7 @@ use std::{
 use futures_util::task::AtomicWaker;
 
 pub(super) use self::{
+    capacity::Capacity,
     client::ClientNetwork,
     metrics::{ClientError, ConnectionMetrics},
 };
@@ -82,12 +84,10 @@ pub(super) struct Connection {
 }
 
 impl Connections {
-    pub(super) fn new(max: usize, metrics: ConnectionMetrics) -> Arc<Self> {
-        // The rest is for other clients.
-        let max_per_client = max - max / 4;
+    pub(super) fn new(capacity: Capacity, metrics: ConnectionMetrics) -> Arc<Self> {
         Arc::new(Self {
-            max,
-            max_per_client,
+            max: capacity.connections,
+            max_per_client: capacity.per_client(),
             latest: AtomicU64::new(BUSY),
             open: AtomicUsize::default(),
             clients: Mutex::default(),
@@ -281,7 +281,7 @@ mod tests {
 
     fn connections(max: usize) -> Arc<Connections> {
         let metrics = ConnectionMetrics::register(&Registry::new()).unwrap();
-        Connections::new(max, metrics)
+        Connections::new(Capacity { connections: max }, metrics)
     }
 
     /// Indexes of the connections that are to be closed.

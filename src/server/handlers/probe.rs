@@ -1,6 +1,6 @@
 //! `/probe`: runs one probe while the client waits.
 
-use std::sync::Arc;
+use std::{mem, sync::Arc};
 
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -9,7 +9,11 @@ use actix_web::{
 };
 
 use crate::{
-    probe::{BadRequest, ProbeRequest, request::RawRequest},
+    admission::Tickets,
+    probe::{
+        BadRequest, ProbeRequest,
+        request::{allowed, module_of, target_of},
+    },
     server::{
         exporter::Exporter, handlers::origin, query, response, response_format::ResponseFormat,
     },
@@ -34,32 +38,63 @@ pub(in crate::server) async fn answer(
         Ok(format) => format,
         Err(message) => return response::error(StatusCode::BAD_REQUEST, message),
     };
-    let mut probe_request = match parse(&request, &exporter) {
-        Ok(probe_request) => probe_request,
-        Err(error) => {
-            if let BadRequest::UnknownModule(module) = &error {
-                let target = query::parse(&request).first("target").unwrap_or_default().to_owned();
-                exporter.record_unknown_module(module, &target);
-            }
-            return format.refuse(&request, StatusCode::BAD_REQUEST, error);
-        }
+    let (mut probe_request, tickets) = match admit(&request, &exporter, format).await {
+        Ok(admitted) => admitted,
+        Err(response) => return response,
     };
     let memory = exporter.new_memory();
     probe_request.exporters = exporters;
     probe_request.memory = Arc::clone(&memory);
     let client = request.peer_addr().filter(|_| probe_request.module.policy.is_some());
     let client = client.map(|address| Box::new(address.ip()));
-    let Some(entry) = Arc::clone(&exporter).probe(probe_request, client).await else {
+    let Some(entry) = Arc::clone(&exporter).probe(probe_request, tickets, client).await else {
         let message = "internal error: the probe task panicked; see the exporter log";
         return format.refuse(&request, StatusCode::INTERNAL_SERVER_ERROR, message);
     };
     format.answer_probe(&request, &exporter, entry, &memory).await
 }
 
-fn parse(request: &HttpRequest, exporter: &Exporter) -> Result<ProbeRequest, BadRequest> {
+/// Parses a request, and waits until its probe may run. Returns the response to one that is invalid or
+/// refused.
+async fn admit(
+    request: &HttpRequest,
+    exporter: &Exporter,
+    format: ResponseFormat,
+) -> Result<(ProbeRequest, Tickets), HttpResponse> {
+    let (config, offset) = (exporter.config(), exporter.settings.timeout_offset);
+    let query = query::parse(request);
+    let invalid = |error| format.refuse(request, StatusCode::BAD_REQUEST, error);
+    let (name, module) = module_of(&query, &config).map_err(|error| {
+        if let BadRequest::UnknownModule(module) = &error {
+            let target = query.first("target").unwrap_or_default();
+            exporter.record_unknown_module(module, target);
+        }
+        invalid(error)
+    })?;
+    let admission = &exporter.admission;
+    let places = module.limits.in_flight.and_then(|_| admission.module(name));
+    // Nothing is allocated for a probe that would be refused at once.
+    if let Some(missing) = admission.full(places.as_ref()) {
+        let target = || target_of(&query, &module).unwrap_or_default();
+        return Err(format.refuse_probe(request, &exporter.refuse(name, missing, target)));
+    }
     // A header that is not text fails later, because it is not a number.
-    let scrape_timeout = request.headers().get(&SCRAPE_TIMEOUT);
-    let scrape_timeout = scrape_timeout.map(|value| value.to_str().unwrap_or("(not text)"));
-    let raw = RawRequest { query: request.query_string(), scrape_timeout };
-    ProbeRequest::parse(raw, &exporter.config(), exporter.settings.timeout_offset)
+    let header = request.headers().get(&SCRAPE_TIMEOUT);
+    let header = header.map(|value| value.to_str().unwrap_or("(not text)"));
+    let mut parsed =
+        ProbeRequest::of_module(&query, header, name, module, offset).map_err(invalid)?;
+    let max_wait = || config.limits().max_wait(allowed(header, offset));
+    let (tickets, wait) = admission.admit(places.as_ref(), max_wait).await;
+    if let Some(wait) = wait {
+        exporter.metrics.admission.count_wait(wait);
+    }
+    let tickets = tickets.map_err(|missing| {
+        let target = || mem::take(&mut parsed.target.name);
+        format.refuse_probe(request, &exporter.refuse(name, missing, target))
+    })?;
+    let parsed = match wait {
+        Some(wait) => parsed.after_wait(wait, allowed(header, offset)),
+        None => parsed,
+    };
+    Ok((parsed, tickets))
 }

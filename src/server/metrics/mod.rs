@@ -1,5 +1,6 @@
 //! The exporter's own metrics: those of upstream, of the process, and of the probes.
 
+mod admission;
 mod clock;
 mod memory;
 mod openmetrics;
@@ -24,9 +25,11 @@ use prometheus::{
 #[cfg(target_os = "linux")]
 use self::process::ProcessMetrics;
 use self::{
-    clock::ClockMetrics, memory::MemoryMetrics, policy::PolicyMetrics, web_config::WebConfigMetrics,
+    admission::AdmissionMetrics, clock::ClockMetrics, memory::MemoryMetrics, policy::PolicyMetrics,
+    web_config::WebConfigMetrics,
 };
 use crate::{
+    admission::Admission,
     config::{Config, LastReload, Module},
     diagnostics::{Failure, RefusalCause, Verdict},
     logging,
@@ -49,6 +52,7 @@ pub(super) struct ExporterMetrics {
     loops: IntCounter,
     dropped_log_lines: IntCounter,
     memory: MemoryMetrics,
+    pub(super) admission: AdmissionMetrics,
     pub(super) connections: ConnectionMetrics,
     probes: IntCounterVec,
     failures: IntCounterVec,
@@ -75,7 +79,10 @@ const SUCCESS: &str = "success";
 const FAILURE: &str = "failure";
 
 impl ExporterMetrics {
-    pub(super) fn new(memory: Arc<MemoryBudget>) -> prometheus::Result<Self> {
+    pub(super) fn new(
+        memory: Arc<MemoryBudget>,
+        admission: Arc<Admission>,
+    ) -> prometheus::Result<Self> {
         let registry = Registry::new();
         register(&registry, build_info()?)?;
         Ok(Self {
@@ -119,6 +126,7 @@ impl ExporterMetrics {
                 )?,
             )?,
             memory: MemoryMetrics::register(&registry, memory)?,
+            admission: AdmissionMetrics::register(&registry, admission)?,
             connections: ConnectionMetrics::register(&registry)?,
             probes: register(
                 &registry,
@@ -212,6 +220,7 @@ impl ExporterMetrics {
         self.process.refresh();
         self.clock.refresh();
         self.memory.refresh();
+        self.admission.refresh();
         let dropped = &self.dropped_log_lines;
         dropped.inc_by(logging::dropped_lines().saturating_sub(dropped.get()));
         if let Some(web_config) = &self.web_config {

@@ -233,6 +233,7 @@ pub(super) mod tests {
             duration: milliseconds(30),
             waited: milliseconds(24),
             timeout: Duration::from_secs(5),
+            wait: None,
             verdict: Verdict::Failed(failure(Reason::Status, "status 503 is not valid")),
             hostname: Some("inner.example".into()),
             hops: vec![hop],

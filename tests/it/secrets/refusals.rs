@@ -1,12 +1,14 @@
 //! Secrets of refused probes.
 
+use std::io::Write as _;
+
 use super::{Output, case, get, planted};
 use crate::{
     fixtures::{
-        hostile::RUNTIME,
+        hostile::{RUNTIME, Then, greeting},
         http::{http, ok, redirect},
     },
-    harness::probe_path,
+    harness::{connect, eventually, probe_path},
     refusals::Crowd,
     running::Running,
 };
@@ -45,6 +47,48 @@ modules:
     assert_eq!(denied.count(), 2, "{log:#?}");
     output.record("log", &log.join("\n"));
     output.assert_no_secrets(&[case("a denied probe", "", "", true, ())]);
+}
+
+#[test]
+fn probes_that_do_not_begin_are_redacted() {
+    let [password, token] = ["password", "token"].map(planted);
+    let yaml = format!(
+        "limits: {{in_flight: 1, queue_timeout: 0s}}
+modules:
+  silent: {{prober: tcp, timeout: 100s, tcp: {{query_response: [{{expect: never}}]}}}}
+  plain: {{prober: http, http: {{authorization: {{credentials: {token}}}}}}}
+  twice: {{prober: http, http: {{authorization: {{credentials: {token}}}}}}}
+"
+    );
+    let exporter = Running::start(&yaml, &["--log.level=debug", "--log.prober=debug"]);
+    let peer = greeting("", Then::Wait);
+    let mut running = connect(exporter.address);
+    let path = probe_path("silent", &peer.address.to_string());
+    write!(running, "GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+    eventually("the probe runs", || exporter.in_flight() > 0.0);
+    let mut output = Output::default();
+    // The target of the second one is encoded twice.
+    for (module, target) in [
+        ("plain", format!("http://u:{password}@refused.example/")),
+        ("twice", format!("http%3A%2F%2Fu%3A{password}%40refused.example%2F")),
+    ] {
+        for format in ["metrics", "json", "health", "debug", "html"] {
+            let path = format!("{}&format={format}", probe_path(module, &target));
+            let answer = get(exporter.address, &path);
+            assert!([503, 429].contains(&answer.status), "{}", answer.text());
+            output.record(format, &answer.text());
+        }
+    }
+    for path in ["/", "/metrics", "/config"] {
+        output.record(path, &get(exporter.address, path).text());
+    }
+    drop(running);
+    let (_, log) = exporter.stop();
+    let refused = log.iter().filter(|line| line.contains("Probe refused"));
+    let hidden = refused.filter(|line| line.contains("u:xxxxx@refused.example"));
+    assert_eq!(hidden.count(), 2, "{log:#?}");
+    output.record("log", &log.join("\n"));
+    output.assert_no_secrets(&[case("a probe that does not begin", "", "", true, ())]);
 }
 
 #[test]

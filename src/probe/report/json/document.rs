@@ -24,6 +24,8 @@ pub(super) struct Document<'r> {
     pub(super) refusal: Option<RefusalDocument<'r>>,
     /// Start of the probe.
     pub(super) started: String,
+    /// Time for which the probe waited in the queue before it started.
+    pub(super) queued_seconds: f64,
     /// Duration of the probe.
     pub(super) duration_seconds: f64,
     /// Time spent in the exporter itself.

@@ -45,6 +45,7 @@ impl<'r> Document<'r> {
             failure: report.verdict.failure().map(FailureDocument::of),
             refusal: report.verdict.refusal().map(RefusalDocument::of),
             started: rfc3339(report.started.into()),
+            queued_seconds: report.wait.as_ref().map_or(0.0, |wait| wait.duration.as_secs_f64()),
             duration_seconds: report.duration.as_secs_f64(),
             overhead_seconds: report.overhead().as_secs_f64(),
             address: report.address(),
