@@ -1,6 +1,6 @@
 //! Durations of the phases of a probe.
 
-use std::time::Duration;
+use std::{cell::Cell, time::Duration};
 
 use tokio::time::Instant;
 
@@ -164,7 +164,12 @@ impl<P: Phase> Stopwatch<'_, P> {
 impl<P: Phase> Drop for Stopwatch<'_, P> {
     fn drop(&mut self) {
         let phase = self.phase;
-        let time = self.reading.unwrap_or_else(|| self.start.elapsed());
+        let time = self.reading.unwrap_or_else(|| {
+            let Interruption { reading, sum } = INTERRUPTION.get();
+            let time = reading.unwrap_or_else(|| self.start.elapsed());
+            INTERRUPTION.set(Interruption { reading, sum: sum + time });
+            time
+        });
         let incomplete = phase.needs_completion() && self.reading.is_none();
         let parts = &mut self.phases.parts;
         match parts.last_mut() {
@@ -174,6 +179,31 @@ impl<P: Phase> Drop for Stopwatch<'_, P> {
             _ => parts.push(Part { phase, begun: Some(self.start), time, incomplete }),
         }
     }
+}
+
+thread_local! {
+    static INTERRUPTION: Cell<Interruption> = const { Cell::new(Interruption::NONE) };
+}
+
+/// What is known about phases that are interrupted.
+#[derive(Debug, Clone, Copy)]
+struct Interruption {
+    /// Their duration from packet timestamps.
+    reading: Option<Duration>,
+    /// The sum of those that were interrupted.
+    sum: Duration,
+}
+
+impl Interruption {
+    const NONE: Self = Self { reading: None, sum: Duration::ZERO };
+}
+
+/// Runs `end`, which drops stopwatches of phases that are interrupted. They get this reading; without one,
+/// the time until now. Returns the sum of their times.
+pub fn interrupt(reading: Option<Duration>, end: impl FnOnce()) -> Duration {
+    let outer = INTERRUPTION.replace(Interruption { reading, ..Interruption::NONE });
+    end();
+    INTERRUPTION.replace(outer).sum
 }
 
 #[cfg(test)]
@@ -216,6 +246,19 @@ mod tests {
         drop(stopwatch);
         assert_eq!(phases.spent(Leg::Whole), None, "what was not completed is not shown");
         assert_eq!(phases.total(), 9 * SECOND);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_interrupted_phase_has_the_time_of_the_target() {
+        let mut phases = Phases::default();
+        for (reading, time) in [(Some(SECOND), SECOND), (None, 3 * SECOND)] {
+            let stopwatch = phases.stopwatch(Leg::First);
+            tokio::time::advance(3 * SECOND).await;
+            assert_eq!(interrupt(reading, || drop(stopwatch)), time);
+        }
+        assert_eq!(phases.total(), 4 * SECOND);
+        let stopwatch = phases.stopwatch(Leg::First);
+        assert_eq!(interrupt(None, || stopwatch.stop_at(SECOND)), Duration::ZERO);
     }
 
     #[tokio::test(start_paused = true)]

@@ -273,6 +273,11 @@ labels! {
         /// A policy of the exporter denies the target, or a proxy or token server that the probe needs.
         Denied => "denied",
             "Correct the target or the policy. The log of the exporter names the entry that denied it.";
+        /// The exporter had too little CPU time: it had not read an answer that came in time, or the
+        /// target had less than its time to answer.
+        Cpu => "cpu",
+            "Give the exporter more CPU time (in Kubernetes, raise or remove its CPU limit), or \
+             distribute the probes among more exporters.";
     }
 }
 

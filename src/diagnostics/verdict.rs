@@ -63,6 +63,13 @@ impl Refusal {
         let message = "Target denied by policy".to_owned();
         Self { cause: RefusalCause::Denied, message }
     }
+
+    /// Creates the refusal of a probe that had too little CPU time; `why` says what was missing.
+    #[must_use]
+    pub fn cpu(why: impl fmt::Display) -> Self {
+        let message = format!("Overloaded: {why}; this says nothing about the target");
+        Self { cause: RefusalCause::Cpu, message }
+    }
 }
 
 fn in_flight(running: u32, key: &str) -> String {

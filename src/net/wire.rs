@@ -2,8 +2,9 @@
 
 use socket_timestamps::TcpInfo;
 pub use socket_timestamps::{
-    Arrival, Event, IpVersion, Lap, SUPPORTED, SocketKind, Timestamp, WireClock, WireDatagram,
-    WireStream, kernel_timestamps_available, prepare, receive_counts, set_kernel_timestamps,
+    Arrival, Event, IpVersion, Lap, SUPPORTED, SocketKind, Timestamp, Wait, WireClock,
+    WireDatagram, WireStream, find_wait, kernel_timestamps_available, prepare, receive_counts,
+    set_kernel_timestamps, waiting,
 };
 
 use crate::metrics::{Description, Export, Metric, MetricSet, Unit};

@@ -1,35 +1,31 @@
 //! Runs one probe, from request to report.
 //!
-//! This module applies the deadline of the probe, turns a panic of a prober into a failed probe, and a
-//! failure after a refusal into a refused probe.
+//! This module applies the deadline of the probe, and decides whether a probe failed or was refused.
 //! It does not depend on the exporter's HTTP server.
 
+mod deadline;
 pub mod failure_log;
 pub mod history;
 pub mod query;
 pub mod report;
 pub mod request;
 mod target_encoding;
+mod verdict;
 
 use std::{
-    fmt::Display,
     future::{Future, pending},
     panic::AssertUnwindSafe,
     pin::pin,
     sync::Arc,
-    time::{Duration, SystemTime},
+    time::SystemTime,
 };
 
-use futures_util::{
-    FutureExt as _,
-    future::{Either, select},
-};
+use futures_util::FutureExt as _;
 use tokio::time::Instant;
 
 use crate::{
     config::{self, Module, with_prober},
-    diagnostics::{Failure, Reason, Refusal, Stage, Verdict},
-    memory::Exhausted,
+    diagnostics::{Failure, Reason},
     metrics::{Description, Export, MetricSet},
     net::{
         Context,
@@ -42,10 +38,14 @@ use crate::{
     },
     policy::Question,
     probers::{Measurements as _, Prober, Target, query_response},
-    scheduling::{poll_times::section, turn},
+    scheduling::poll_times::section,
     settings::{redact, secret::HIDDEN},
 };
 
+use self::{
+    deadline::{End, Limits},
+    verdict::Times,
+};
 pub use failure_log::FailureLog;
 pub use history::History;
 pub use query::Query;
@@ -100,7 +100,8 @@ async fn run_prober<P: Prober>(
     resolver: Arc<Resolver>,
     gone: impl Future<Output = ()> + Send,
 ) -> ProbeReport {
-    let ProbeRequest { module_name, module, target, timeout, wait, exporters, memory } = request;
+    let ProbeRequest { module_name, module, target, timeout, spare, wait, exporters, memory } =
+        request;
     let started = SystemTime::now();
     let start = Instant::now();
     let mut context = Context::new(start + timeout, resolver);
@@ -116,19 +117,30 @@ async fn run_prober<P: Prober>(
         let seconds = wait.duration.as_secs_f64();
         context.log.debug("Waited until it could run", &[("seconds", &seconds)]);
     }
+    let limits = Limits { timeout, spare };
     // Boxed, so that the task of an http probe fits into 4 KiB.
     let mut measurements = Box::<P::Measurements>::default();
-    let mut result = match judge_request(&context, &module, &target) {
+    let end = match judge_request(&context, &module, &target) {
         Ok(()) => {
-            run_until_deadline(prober, &context, &target, timeout, gone, &mut measurements).await
+            let probe = run_with_retry(prober, &context, &target, &mut measurements);
+            // Pinned here: a future that is an argument of another takes its memory twice.
+            let probe = pin!(Some(AssertUnwindSafe(probe).catch_unwind()));
+            deadline::run(probe, limits, gone, || context.cut_off()).await
         }
-        denied => denied,
+        denied => End::Done(Ok(denied)),
     };
     let duration = start.elapsed();
+    let waited = measurements.waited();
+    let refusal = deadline::refusal(&end, limits, waited);
+    let mut result = verdict::result(end, &context, timeout);
+    // A late exporter reads what has come too late.
+    if result.is_ok() && duration > timeout && waited > timeout {
+        result = Err(verdict::timeout_failure(&context, timeout));
+    }
     if let (Err(failure), Some(wait)) = (&mut result, context.waited_for()) {
         failure.message = format!("{}: {wait}", failure.message);
     }
-    result = under_policy(&context, result);
+    result = verdict::under_policy(&context, result);
     let mut metrics = MetricSet::with_capacity(INITIAL_SAMPLES);
     section("metrics", || measurements.export(&mut metrics));
     let hops =
@@ -139,7 +151,8 @@ async fn run_prober<P: Prober>(
         failure.message.push_str(&report::longest_phase(&hops, duration));
     }
     let checks = context.checks.finish(&result);
-    let verdict = conclude(&context, result, &Times { wait: wait.as_deref(), timeout, duration });
+    let times = Times { wait: wait.as_deref(), timeout, duration };
+    let verdict = verdict::conclude(&context, result, refusal, &times);
     let redactor = section("secrets", || context.secrets.take(module.secrets(), HIDDEN));
     let report = ProbeReport {
         module_name,
@@ -148,7 +161,7 @@ async fn run_prober<P: Prober>(
         hostname: target.hostname,
         started,
         duration,
-        waited: measurements.waited(),
+        waited,
         timeout,
         wait,
         checks,
@@ -161,38 +174,6 @@ async fn run_prober<P: Prober>(
     let report = report.with_own_metrics();
     // Nothing but the report is alive here, so that a running probe needs no memory for the rest.
     if redactor.is_idle() { report } else { Box::pin(report.without_secrets(redactor)).await }
-}
-
-/// Runs the prober until it finishes, panics, times out or the client disconnects.
-async fn run_until_deadline<P: Prober>(
-    prober: &P,
-    context: &Context,
-    target: &Target,
-    timeout: Duration,
-    gone: impl Future<Output = ()> + Send,
-    measurements: &mut P::Measurements,
-) -> Result<(), Failure> {
-    let probe = AssertUnwindSafe(run_with_retry(prober, context, target, measurements));
-    // Pinned here: a future that is an argument of another takes its memory twice.
-    let probe = pin!(probe.catch_unwind());
-    let probe = turn::in_turns(probe);
-    #[expect(clippy::disallowed_methods, reason = "the one place that holds the deadline")]
-    let verdict = pin!(tokio::time::timeout_at(context.deadline, probe));
-    // The client is polled first: a probe that never pauses would use up the task's budget before
-    // the client is polled.
-    match select(pin!(gone), verdict).await {
-        Either::Left(((), _)) => {
-            context.cut_off();
-            let message = "The client closed the connection before the probe finished";
-            Err(Failure::new(context.stage(), Reason::Abandoned, message))
-        }
-        Either::Right((Ok(Ok(verdict)), _)) => verdict,
-        Either::Right((Ok(Err(panic)), _)) => Err(internal_failure(context, panic.as_ref())),
-        Either::Right((Err(_), _)) => {
-            context.cut_off();
-            Err(timeout_failure(context, timeout))
-        }
-    }
 }
 
 /// Runs the prober, and again with new measurements if the first run requests it (to use the
@@ -220,91 +201,16 @@ fn judge_request(context: &Context, module: &Module, target: &Target) -> Result<
     context.policy.judge(&Question { prober, host, is_named: true, ..Question::default() })
 }
 
-/// Returns the result of a probe under its policy: what was denied decides, whatever the probe made of
-/// it. After a redirect, the target was asked, and the denial is a failure.
-fn under_policy(context: &Context, result: Result<(), Failure>) -> Result<(), Failure> {
-    let reason = result.as_ref().err().map(|failure| failure.reason);
-    let is_denied = context.policy.has_denied() || reason == Some(Reason::Denied);
-    // A bug of the exporter stays a failure.
-    if !is_denied || reason == Some(Reason::Internal) {
-        return result;
-    }
-    if !context.policy.is_redirected() {
-        let message = Refusal::denied().message;
-        return Err(Failure::new(Stage::Target, Reason::Denied, message));
-    }
-    let message = "the redirect leads to a host that a policy of the exporter denies";
-    Err(Failure::new(Stage::Response, Reason::Denied, message))
-}
-
-/// The times of a finished probe.
-struct Times<'a> {
-    wait: Option<&'a Wait>,
-    timeout: Duration,
-    duration: Duration,
-}
-
-/// Returns the verdict of a finished probe, and logs it.
-fn conclude(context: &Context, result: Result<(), Failure>, times: &Times<'_>) -> Verdict {
-    let duration: (_, &dyn Display) = ("duration_seconds", &times.duration.as_secs_f64());
-    let Err(failure) = result else {
-        context.log.debug("Probe succeeded", &[duration]);
-        return Verdict::Ok;
-    };
-    let message: (_, &dyn Display) = (report::FAILURE_FIELD, &failure);
-    if let Some(refusal) = refusal(context, &failure, times) {
-        let cause: &dyn Display = &refusal.cause;
-        context.log.warn("Probe refused", &[("cause", cause), message, duration]);
-        return Verdict::Refused(refusal);
-    }
-    let [stage, reason]: [&dyn Display; _] = [&failure.stage, &failure.reason];
-    let fields = [("stage", stage), ("reason", reason), message, duration];
-    context.log.error("Probe failed", &fields);
-    Verdict::Failed(failure)
-}
-
-/// Returns the refusal of a probe that failed for a cause in the exporter.
-fn refusal(context: &Context, failure: &Failure, times: &Times<'_>) -> Option<Refusal> {
-    match failure.reason {
-        Reason::Denied if failure.stage != Stage::Response => return Some(Refusal::denied()),
-        // A bug of the exporter stays a failure.
-        Reason::Internal => return None,
-        _ => {}
-    }
-    if context.memory.exhausted() == Some(Exhausted::ByOthers) {
-        return Some(Refusal::body_memory());
-    }
-    let Wait { duration, whole_timeout } = times.wait?;
-    let is_shortened = times.timeout < *whole_timeout;
-    let is_late = failure.reason == Reason::Timeout && times.duration >= times.timeout;
-    (is_shortened && is_late)
-        .then(|| Refusal::queue_deadline(*duration, times.timeout, *whole_timeout))
-}
-
-fn timeout_failure(context: &Context, timeout: Duration) -> Failure {
-    let stage = context.stage();
-    let message = format!("Timed out after {} s in stage {stage}", timeout.as_secs_f64());
-    Failure::new(stage, Reason::Timeout, message)
-}
-
-/// The failure for a panic of the prober, with the message of the panic.
-fn internal_failure(context: &Context, panic: &(dyn std::any::Any + Send)) -> Failure {
-    let text = panic
-        .downcast_ref::<&str>()
-        .copied()
-        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("no message");
-    Failure::new(context.stage(), Reason::Internal, format!("The prober panicked: {text}"))
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use tokio::task::yield_now;
 
     use super::*;
     use crate::{
         config::Config,
-        diagnostics::{Check, CheckName, LogEntry, Refusal},
+        diagnostics::{Check, CheckName, LogEntry, Refusal, Stage, Verdict},
         memory::{MemoryBudget, ProbeMemory},
         probers,
     };
@@ -375,9 +281,12 @@ mod tests {
         let context = Context::new(Instant::now() + timeout, Arc::default());
         let target = Target { name: "target".into(), hostname: None };
         let mut measurements = FakeMeasurements::default();
-        let verdict =
-            run_until_deadline(&script, &context, &target, timeout, gone, &mut measurements).await;
-        (verdict, measurements.0, context.waited_for())
+        let probe = run_with_retry(&script, &context, &target, &mut measurements);
+        let probe = AssertUnwindSafe(probe).catch_unwind();
+        let cut_off = || context.cut_off();
+        let limits = Limits { timeout, spare: Duration::ZERO };
+        let end = deadline::run(pin!(Some(probe)), limits, gone, cut_off).await;
+        (verdict::result(end, &context, timeout), measurements.0, context.waited_for())
     }
 
     #[tokio::test(start_paused = true)]

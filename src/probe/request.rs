@@ -27,6 +27,8 @@ pub struct ProbeRequest {
     pub target: Target,
     /// Timeout of the probe.
     pub timeout: Duration,
+    /// Time by which the deadline can be extended if the exporter is short of CPU time.
+    pub spare: Duration,
     /// The wait before the probe, if there was one.
     pub wait: Option<Box<Wait>>,
     /// The exporters that led to the probe.
@@ -106,10 +108,11 @@ impl ProbeRequest {
             return Err(BadRequest::HostConflict { configured, requested });
         }
         let timeout = module.timeout_within(scrape_timeout, offset);
+        let spare = spare(scrape_timeout, timeout);
         let target = Target { name, hostname };
         let exporters = ExporterChain::default();
         let (module_name, memory) = (module_name.to_owned(), Arc::default());
-        Ok(Self { module_name, module, target, timeout, wait: None, exporters, memory })
+        Ok(Self { module_name, module, target, timeout, spare, wait: None, exporters, memory })
     }
 
     /// Returns the request after a wait, which is a part of what the scraper allows.
@@ -117,6 +120,9 @@ impl ProbeRequest {
     pub fn after_wait(mut self, duration: Duration, allowed: Duration) -> Self {
         let whole_timeout = self.timeout;
         self.timeout = whole_timeout.min(allowed.saturating_sub(duration));
+        // What the wait has not taken from the timeout, it takes from the time after it.
+        let taken = duration.saturating_sub(whole_timeout.saturating_sub(self.timeout));
+        self.spare = self.spare.saturating_sub(taken / 2);
         self.wait = Some(Box::new(Wait { duration, whole_timeout }));
         self
     }
@@ -144,6 +150,13 @@ pub fn target_of(query: &Query<'_>, module: &Module) -> Option<String> {
 #[must_use]
 pub fn allowed(header: Option<&str>, offset: f64) -> Duration {
     allowed_by_scraper(parse_scrape_timeout(header).unwrap_or_default(), offset)
+}
+
+/// Returns half of the time that the scraper waits after the timeout of the probe: the rest is for
+/// the response. Without a scrape timeout, it is half of the timeout.
+fn spare(scrape_timeout: Option<f64>, timeout: Duration) -> Duration {
+    let scrape_timeout = scrape_timeout.and_then(|it| Duration::try_from_secs_f64(it).ok());
+    scrape_timeout.map_or(timeout, |it| it.saturating_sub(timeout)) / 2
 }
 
 /// Parses the scrape timeout in seconds. An absent or empty header and 0 mean that none is set.

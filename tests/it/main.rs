@@ -53,6 +53,7 @@ mod shipped;
 mod source;
 mod tcp;
 mod unix;
+mod verdicts;
 mod weak_points;
 mod web_config;
 mod websocket;

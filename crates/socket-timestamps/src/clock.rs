@@ -8,7 +8,12 @@ use std::{
     time::Duration,
 };
 
-use crate::{TcpInfo, Timestamp, stream_socket::StreamSocket, sys};
+use crate::{
+    TcpInfo, Timestamp,
+    stream_socket::StreamSocket,
+    sys,
+    wait::{Wait, waiting},
+};
 
 /// The times of a [`WireStream`](crate::WireStream), available while TLS or HTTP own the stream.
 ///
@@ -129,6 +134,12 @@ impl WireClock {
         self.state().note_end(time);
     }
 
+    /// Waits for a future that waits for the peer, so that [`find_wait`](crate::find_wait) finds the
+    /// wait. A [`WireStream`](crate::WireStream) does so itself.
+    pub async fn waiting<F: Future>(&self, future: F) -> F::Output {
+        waiting(future, || self.state().wait()).await
+    }
+
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -192,6 +203,13 @@ impl State {
     /// read byte by byte.
     pub(crate) fn read_limit(&self, max: usize) -> usize {
         if self.awaits_response() { max.min(1 << self.stale_reads.min(20)) } else { max }
+    }
+
+    /// Returns the wait for the next bytes.
+    pub(crate) fn wait(&self) -> Wait {
+        let since = self.last_arrival.unwrap_or(self.connected);
+        let last_send = self.unanswered.back().copied().unwrap_or(since);
+        Wait { since: since.latest(last_send), earlier: self.lap.waiting }
     }
 
     pub(crate) fn note_send(&mut self, time: Timestamp, length: usize) {

@@ -5,7 +5,13 @@ use std::{fmt, future::poll_fn, io, net::SocketAddr, os::fd::AsFd, time::Duratio
 use socket2::{SockRef, Socket};
 use tokio::net::TcpStream;
 
-use crate::{IpVersion, TcpInfo, Timestamp, WireStream, cmsg::Queued, icmp::DeliveryError, sys};
+use crate::{
+    IpVersion, TcpInfo, Timestamp, WireStream,
+    cmsg::Queued,
+    icmp::DeliveryError,
+    sys,
+    wait::{Wait, waiting},
+};
 
 /// The error of a connection that was not made; returned by [`WireStream::connect`].
 #[derive(Debug)]
@@ -100,7 +106,7 @@ impl WireStream {
         // Without the error queue, the kernel keeps only the error number of an ICMP error.
         drop(sys::receive_icmp_errors(&socket, version, true));
         let started = Timestamp::now();
-        let stream = handshake(socket, address).await?;
+        let stream = handshake(socket, address, started).await?;
         // An ICMP error must not end an established connection (RFC 1122, section 4.2.3.9).
         drop(sys::receive_icmp_errors(&stream, version, false));
         let connect_time = handshake_time(sys::tcp_info(stream.as_fd()), started.elapsed());
@@ -109,7 +115,11 @@ impl WireStream {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the caller decides on the address")]
-async fn handshake(socket: Socket, address: SocketAddr) -> Result<TcpStream, ConnectError> {
+async fn handshake(
+    socket: Socket,
+    address: SocketAddr,
+    started: Timestamp,
+) -> Result<TcpStream, ConnectError> {
     match socket.connect(&address.into()) {
         Ok(()) => {}
         Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => {}
@@ -122,7 +132,8 @@ async fn handshake(socket: Socket, address: SocketAddr) -> Result<TcpStream, Con
         delivery_error: None,
         local_address,
     })?;
-    let writable = poll_fn(|context| stream.poll_write_ready(context)).await;
+    let wait = || Wait { since: started, earlier: Duration::ZERO };
+    let writable = waiting(poll_fn(|context| stream.poll_write_ready(context)), wait).await;
     match writable.and_then(|()| stream.take_error()).unwrap_or_else(Some) {
         None => Ok(stream),
         Some(error) => {

@@ -5,13 +5,18 @@ use std::{
     net::{IpAddr, SocketAddr},
     os::fd::{AsFd, BorrowedFd},
     sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use socket2::Socket;
 use tokio::io::{Interest, ReadBuf, unix::AsyncFd};
 
 use crate::{
-    IpVersion, SocketKind, Timestamp, availability, cmsg::Queued, icmp::DeliveryError, sys,
+    IpVersion, SocketKind, Timestamp, availability,
+    cmsg::Queued,
+    icmp::DeliveryError,
+    sys,
+    wait::{Wait, waiting},
 };
 
 /// A connected UDP or ICMP socket that records when its datagrams were sent and received.
@@ -104,9 +109,10 @@ impl WireDatagram {
 
     /// Waits for the next event.
     pub async fn event(&self, buffer: &mut [u8]) -> io::Result<Event> {
-        self.socket
-            .async_io(Interest::READABLE | Interest::ERROR, |socket| self.next(socket, buffer))
-            .await
+        let event = self
+            .socket
+            .async_io(Interest::READABLE | Interest::ERROR, |socket| self.next(socket, buffer));
+        waiting(event, || self.wait()).await
     }
 
     /// Sends a datagram without waiting.
@@ -236,6 +242,12 @@ impl WireDatagram {
             state.reported = None;
         }
         is_known
+    }
+
+    /// Returns the wait for the answer to the last datagram.
+    fn wait(&self) -> Wait {
+        let State { started, last_send, .. } = *self.state();
+        Wait { since: last_send.unwrap_or(started), earlier: Duration::ZERO }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

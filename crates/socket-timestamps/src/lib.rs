@@ -63,6 +63,7 @@ mod stream_socket;
 mod sys;
 mod tcp_info;
 mod timestamp;
+mod wait;
 
 pub use self::{
     availability::{
@@ -78,4 +79,5 @@ pub use self::{
     sys::{receive_icmp_errors, register},
     tcp_info::TcpInfo,
     timestamp::Timestamp,
+    wait::{Wait, find_wait, waiting},
 };

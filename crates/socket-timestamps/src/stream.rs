@@ -15,7 +15,9 @@ use tokio::{
     net::{TcpStream, UnixStream},
 };
 
-use crate::{Timestamp, WireClock, availability, stream_socket::StreamSocket, sys};
+use crate::{
+    Timestamp, WireClock, availability, stream_socket::StreamSocket, sys, wait::noted_poll,
+};
 
 /// A TCP or unix stream that records when its bytes were sent and received.
 ///
@@ -79,6 +81,10 @@ impl WireStream {
         }
     }
 
+    fn noted<T>(&self, polled: Poll<T>) -> Poll<T> {
+        noted_poll(polled, || self.clock.state().wait())
+    }
+
     /// Writes as soon as the socket has room. The time is taken just before the successful write.
     fn poll_send(
         &self,
@@ -86,7 +92,7 @@ impl WireStream {
         write: impl Fn(&StreamSocket) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
         loop {
-            ready!(self.socket.poll_write_ready(context))?;
+            ready!(self.noted(self.socket.poll_write_ready(context)))?;
             let time = Timestamp::now();
             match write(&self.socket) {
                 Ok(length) => {
@@ -112,7 +118,7 @@ impl AsyncRead for WireStream {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         loop {
-            ready!(self.socket.poll_read_ready(context))?;
+            ready!(self.noted(self.socket.poll_read_ready(context)))?;
             // The timestamp of a read is the arrival of its last byte. So the first byte of an
             // answer is read alone, or it would get the time of the bytes after it. If this process
             // is late, the kernel may have merged later segments with the first one. The first byte

@@ -213,7 +213,7 @@ impl QuicConnection {
         }
         let timer = self.engine.timeout_instant().map(Instant::from_std);
         let event = tokio::select! {
-            event = self.socket.event(&mut self.buffer) => event,
+            event = self.clock.waiting(self.socket.event(&mut self.buffer)) => event,
             () = until(timer) => {
                 self.engine.on_timeout();
                 self.repeating = true;

@@ -2,7 +2,11 @@
 
 use std::{
     fmt::Write as _,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
 use tokio::time::Instant;
@@ -11,11 +15,15 @@ use super::{
     answer::NoAnswer,
     server::{Server, ServerError, in_parentheses},
 };
-use crate::diagnostics::Reason;
+use crate::{diagnostics::Reason, settings::ip::IpFamily};
 
 /// The servers that were queried, in order. The queries of one lookup share it.
 #[derive(Debug, Default)]
-pub(super) struct Attempts(Mutex<Vec<Attempt>>);
+pub(super) struct Attempts {
+    list: Mutex<Vec<Attempt>>,
+    /// Time in nanoseconds for which responses with IPv4 and with IPv6 addresses were not read.
+    unread: [AtomicU64; 2],
+}
 
 #[derive(Debug)]
 struct Attempt {
@@ -63,6 +71,30 @@ impl Attempts {
         }
     }
 
+    /// Notes that a response about addresses of this family had arrived some time before it was read.
+    pub(super) fn add_unread(&self, family: IpFamily, time: Duration) {
+        let time = u64::try_from(time.as_nanos()).unwrap_or_default();
+        self.unread_of(family).fetch_add(time, Ordering::Relaxed);
+    }
+
+    /// Returns the time for which responses about addresses of this family were not read.
+    pub(super) fn unread(&self, family: IpFamily) -> Duration {
+        Duration::from_nanos(self.unread_of(family).load(Ordering::Relaxed))
+    }
+
+    /// Returns the longer of these times for the two families.
+    pub(super) fn longest_unread(&self) -> Duration {
+        self.unread(IpFamily::V4).max(self.unread(IpFamily::V6))
+    }
+
+    fn unread_of(&self, family: IpFamily) -> &AtomicU64 {
+        let [v4, v6] = &self.unread;
+        match family {
+            IpFamily::V4 => v4,
+            IpFamily::V6 => v6,
+        }
+    }
+
     /// Returns the reason and the message of the failed lookup of `host`.
     pub(super) fn failure(&self, host: &str) -> (Reason, String) {
         let attempts = self.lock();
@@ -80,7 +112,7 @@ impl Attempts {
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Attempt>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.list.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -6,6 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use dns_text::QueryName;
@@ -17,7 +18,7 @@ use super::{
     files::{Files, Watched},
     hosts::Hosts,
     lookup::{Found, LookupError, Source, Wanted},
-    server::{Query, Server, ServerError},
+    server::{Heard, Query, Server, ServerError},
 };
 use crate::settings::{host_name, ip::IpFamily};
 
@@ -138,11 +139,14 @@ impl Lookup<'_> {
             let query = Query { name, kind, edns: round == 0 };
             for server in self.servers() {
                 let attempt = self.attempts.begin(server);
-                let ignore = |message| self.attempts.ignore(attempt, message);
-                match server.ask(query, &self.config.options, &ignore).await {
+                let hear = |heard| match heard {
+                    Heard::Unrelated(message) => self.attempts.ignore(attempt, message),
+                    Heard::Late(unread) => self.attempts.add_unread(family, unread),
+                };
+                match server.ask(query, &self.config.options, &hear).await {
                     Ok(answer) => {
                         self.attempts.end(attempt, None);
-                        return found(answer, server);
+                        return found(answer, server, self.attempts.unread(family));
                     }
                     Err(error) => {
                         nothing |= matches!(error, ServerError::NoAnswer(NoAnswer::Nothing));
@@ -167,11 +171,11 @@ impl Lookup<'_> {
     }
 }
 
-fn found(answer: Answer, server: &Server) -> Result<Found, Missed> {
+fn found(answer: Answer, server: &Server, unread: Duration) -> Result<Found, Missed> {
     match answer {
         Answer::Addresses(addresses, ttl) => {
             let address = addresses.first().copied().ok_or(Missed::NoAddress)?.into();
-            Ok(Found { address, source: Some(Source { server: server.name(), ttl }) })
+            Ok(Found { address, source: Some(Source { server: server.name(), ttl, unread }) })
         }
         Answer::NoSuchName => Err(Missed::NoSuchName(Some(server.name()))),
     }

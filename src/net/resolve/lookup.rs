@@ -1,6 +1,6 @@
 //! The question and the outcomes of a lookup.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use super::address::Address;
 use crate::{
@@ -34,6 +34,8 @@ pub(super) struct Source {
     pub(super) server: Arc<str>,
     /// Time to live of the answer in seconds.
     pub(super) ttl: u32,
+    /// Time for which responses to the queries for it had arrived and were not read.
+    pub(super) unread: Duration,
 }
 
 /// The error of a lookup.

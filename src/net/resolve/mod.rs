@@ -22,7 +22,11 @@ use tokio::time::Instant;
 use crate::{
     diagnostics::{Failure, Stage},
     metrics::{Description, Export, Metric, MetricSet, Unit},
-    net::{Context, policy::Destination},
+    net::{
+        Context,
+        policy::Destination,
+        wire::{self, Timestamp, Wait},
+    },
     policy::{Question, Role},
     settings::{
         host_name::{NotAHost, to_ascii},
@@ -89,7 +93,8 @@ pub async fn resolve(
     let host = destination.host;
     context.enter(Stage::Resolve);
     let resolution = resolution.insert(Resolution::default());
-    let stopwatch = Stopwatch { started_at: Instant::now(), resolution };
+    let mut stopwatch =
+        Stopwatch { started_at: Instant::now(), resolution, unread: Duration::ZERO };
     let wanted = Wanted::of(ip);
     context.log.debug("Resolving target address", &[("target", &host), ("wanted", &wanted)]);
     let Found { address, source } = find(context, host, wanted).await?;
@@ -97,6 +102,7 @@ pub async fn resolve(
     let mut fields: Vec<(_, &dyn fmt::Display)> = vec![("target", &host), ("ip", &address)];
     if let Some(source) = &source {
         fields.push(("server", source));
+        stopwatch.unread = source.unread;
     }
     context.log.debug("Resolved target address", &fields);
     Ok(address)
@@ -141,18 +147,22 @@ async fn find(context: &Context, host: &str, wanted: Wanted) -> Result<Found, Fa
 async fn look_up(context: &Context, host: &str, wanted: Wanted) -> Result<Found, LookupError> {
     let attempts = Attempts::default();
     let _waiting = context.waiting_for(|| attempts.waiting(host));
-    context.resolver.lookup(host, wanted, &attempts).await
+    let start = Timestamp::now();
+    let wait = || Wait { since: start + attempts.longest_unread(), earlier: Duration::ZERO };
+    wire::waiting(context.resolver.lookup(host, wanted, &attempts), wait).await
 }
 
 /// Sets the duration of the lookup, also if the future is dropped.
 struct Stopwatch<'a> {
     started_at: Instant,
     resolution: &'a mut Resolution,
+    /// Time for which responses had arrived and were not read.
+    unread: Duration,
 }
 
 impl Drop for Stopwatch<'_> {
     fn drop(&mut self) {
-        self.resolution.lookup = self.started_at.elapsed();
+        self.resolution.lookup = self.started_at.elapsed().saturating_sub(self.unread);
     }
 }
 

@@ -1,8 +1,7 @@
 //! Queries to one name server: over UDP, and over TCP after a truncated response.
 
 use std::{
-    fmt,
-    io::{self, Read as _},
+    fmt, io,
     net::SocketAddr,
     sync::{
         Arc,
@@ -12,10 +11,11 @@ use std::{
 };
 
 use dns_text::{ParseError, QueryName, RECURSION_DESIRED, query};
+use socket_timestamps::icmp::DeliveryError;
 use socket2::{Protocol, Socket, Type};
 use thiserror::Error;
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _, Interest, unix::AsyncFd},
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpSocket, TcpStream},
 };
 
@@ -26,7 +26,10 @@ use super::{
 };
 use crate::{
     diagnostics::{Call, Cause, Reason},
-    net::{connect::open, wire::IpVersion},
+    net::{
+        connect::open,
+        wire::{Event, IpVersion, SocketKind, WireDatagram},
+    },
     scheduling::turn,
 };
 
@@ -49,6 +52,15 @@ pub(super) struct Query<'q> {
     pub(super) kind: u16,
     /// True if the query allows a response longer than 512 octets (RFC 6891).
     pub(super) edns: bool,
+}
+
+/// What is learned while a query waits for its response.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Heard {
+    /// A message was ignored.
+    Unrelated(NoAnswer),
+    /// The response had arrived this time before it was read.
+    Late(Duration),
 }
 
 /// The error of a query.
@@ -105,19 +117,19 @@ impl Server {
         Arc::clone(&self.name)
     }
 
-    /// Queries the server, without EDNS if it does not support that. `ignore` is called with each
-    /// message that is ignored.
+    /// Queries the server, without EDNS if it does not support that. `hear` is called with what is
+    /// learned meanwhile.
     pub(super) async fn ask(
         &self,
         query: Query<'_>,
         options: &Options,
-        ignore: &(dyn Fn(NoAnswer) + Sync),
+        hear: &(dyn Fn(Heard) + Sync),
     ) -> Result<Answer, ServerError> {
         let address = self.address()?;
         let mut edns = query.edns && !self.without_edns.load(Ordering::Relaxed);
         loop {
             let query = Query { edns, ..query };
-            match (Exchange { address, query, options, ignore }).run().await {
+            match (Exchange { address, query, options, hear }).run().await {
                 Err(ServerError::NoAnswer(NoAnswer::Rcode(rcode)))
                     if edns && rcode.is_about_edns() =>
                 {
@@ -151,7 +163,7 @@ struct Exchange<'q> {
     address: SocketAddr,
     query: Query<'q>,
     options: &'q Options,
-    ignore: &'q (dyn Fn(NoAnswer) + Sync),
+    hear: &'q (dyn Fn(Heard) + Sync),
 }
 
 impl Exchange<'_> {
@@ -185,14 +197,9 @@ impl Exchange<'_> {
         socket
             .connect(&self.address.into())
             .map_err(|error| failed(Call::Connect, "connecting", error))?;
-        let socket = socket_timestamps::register(socket)
+        let socket = WireDatagram::new(socket, SocketKind::Udp)
             .map_err(|error| failed(Call::Open, "opening a socket", error))?;
-        let sent = match socket.get_ref().send(&message) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                socket.async_io(Interest::WRITABLE, |socket| socket.send(&message)).await
-            }
-            sent => sent,
-        };
+        let sent = socket.send(&message).await;
         sent.map_err(|error| failed(Call::Exchange, "sending the query", error))?;
         let mut ignored = None;
         self.within(self.receive(&socket, asked, &mut ignored))
@@ -204,25 +211,30 @@ impl Exchange<'_> {
     /// ignored.
     async fn receive(
         &self,
-        socket: &AsyncFd<Socket>,
+        socket: &WireDatagram,
         asked: Asked<'_>,
         ignored: &mut Option<NoAnswer>,
     ) -> Result<Answer, ServerError> {
         let mut buffer = vec![0; MAX_DATAGRAM];
         loop {
             turn::proceed().await;
-            let length = socket
-                .async_io(Interest::READABLE | Interest::ERROR, |mut socket| {
-                    socket.read(&mut buffer)
-                })
-                .await
+            let event = socket.event(&mut buffer).await;
+            let undelivered = |error: DeliveryError| io::Error::from_raw_os_error(error.errno);
+            let arrival = event.and_then(|event| match event {
+                Event::Arrival(arrival) => Ok(arrival),
+                Event::Undelivered(error) => Err(undelivered(error)),
+            });
+            let arrival = arrival
                 .map_err(|error| failed(Call::Exchange, "waiting for the response", error))?;
-            match Answer::read(buffer.get(..length).unwrap_or_default(), asked) {
+            match Answer::read(buffer.get(..arrival.length).unwrap_or_default(), asked) {
                 Err(unrelated @ NoAnswer::Unrelated(_)) => {
-                    (self.ignore)(unrelated);
+                    (self.hear)(Heard::Unrelated(unrelated));
                     *ignored = Some(unrelated);
                 }
-                read => return Ok(read?),
+                read => {
+                    (self.hear)(Heard::Late(arrival.at.elapsed()));
+                    return Ok(read?);
+                }
             }
         }
     }

@@ -1,0 +1,223 @@
+//! The deadline of a probe, and whose fault it is when it passes.
+//!
+//! A target is late only if it had its time. An exporter without a processor sends late, so that the
+//! target has less; then it gets the rest, as far as the scraper waits. What it still lacks
+//! was taken by the exporter, and the probe is refused.
+
+use std::{
+    future::{Future, poll_fn},
+    pin::{Pin, pin},
+    task::Poll,
+    time::Duration,
+};
+
+use futures_util::future::{Either, select};
+use tokio::time::{Instant, timeout_at};
+
+use crate::{
+    diagnostics::{Refusal, phases},
+    net::wire::{Wait, find_wait},
+    scheduling::{
+        delay::{self, WorkTime},
+        turn,
+    },
+};
+
+/// How the run of a probe ended.
+#[derive(Debug)]
+pub(super) enum End<T> {
+    /// It has a result.
+    Done(T),
+    /// The client has closed the connection.
+    Gone,
+    /// The time is over.
+    Late(Late),
+}
+
+/// Whose time it was when the time of a probe was over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Late {
+    /// Time of the target in the phase that was interrupted; zero if the probe waited for nothing from it.
+    pub(super) of_target: Duration,
+    /// Length of the phases that were interrupted.
+    pub(super) interrupted: Duration,
+    /// Time for which the thread worked for others, had no processor, or was stopped.
+    pub(super) lost: Duration,
+}
+
+/// The time limits of a probe.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    /// The time that the target has.
+    pub(super) timeout: Duration,
+    /// Time by which the deadline can be extended.
+    pub(super) spare: Duration,
+}
+
+/// Shortest time that a target is said to lack.
+const MIN_SHORTAGE: Duration = Duration::from_millis(20);
+
+/// The part of its timeout that a target can lack.
+const TOLERATED_PART: u32 = 50;
+
+impl Limits {
+    /// Returns the time that the exporter took from the target: nothing if the probe has worked for
+    /// longer than it was kept from working.
+    fn lost(self, kept: Duration, worked: Duration, waits_for_target: bool) -> Duration {
+        // Without a wait for the target, it waits for work of its own on another thread, or for a file.
+        let least = if waits_for_target { Duration::ZERO } else { self.timeout / 2 };
+        if kept > worked.max(least) { kept } else { Duration::ZERO }
+    }
+
+    /// Returns the time that a target lacks which had `had`, as far as the exporter took it.
+    fn shortage(self, had: Duration, lost: Duration) -> Option<Duration> {
+        let shortage = self.timeout.saturating_sub(had).min(lost);
+        (shortage > MIN_SHORTAGE.max(self.timeout / TOLERATED_PART)).then_some(shortage)
+    }
+}
+
+/// Runs `probe` until it ends, until the client is `gone`, or until the target has had its time.
+///
+/// `cut_off` is called before the probe is dropped without a result.
+pub(super) async fn run<F: Future>(
+    mut probe: Pin<&mut Option<F>>,
+    mut limits: Limits,
+    gone: impl Future<Output = ()>,
+    cut_off: impl FnOnce(),
+) -> End<F::Output> {
+    let mut deadline = Instant::now() + limits.timeout;
+    let (work, before) = (WorkTime::default(), delay::recent());
+    // A process that was stopped is not delayed, but its timer is late.
+    let mut stopped = Duration::ZERO;
+    let end = {
+        let running = poll_fn(|context| {
+            let poll = |probe: Pin<&mut F>| work.measure(|| probe.poll(context));
+            probe.as_mut().as_pin_mut().map_or(Poll::Pending, poll)
+        });
+        let mut running = pin!(turn::in_turns(running));
+        let mut gone = pin!(gone);
+        loop {
+            if let Some(end) = until(deadline, running.as_mut(), gone.as_mut()).await {
+                break Err(end);
+            }
+            // What has arrived is read, and what is left is a wait for the target.
+            let (polled, wait) =
+                poll_fn(|context| Poll::Ready(find_wait(|| running.as_mut().poll(context)))).await;
+            if let Poll::Ready(result) = polled {
+                break Err(End::Done(result));
+            }
+            stopped += deadline.elapsed();
+            let for_others = (delay::current() - before).total().saturating_sub(work.sum());
+            let had = wait.map(Wait::total);
+            let lost = limits.lost(for_others.max(stopped), work.sum(), had.is_some());
+            let extension = limits.shortage(had.unwrap_or_default(), lost).unwrap_or_default();
+            let extension = extension.min(limits.spare);
+            if extension.is_zero() {
+                break Ok((had, lost));
+            }
+            limits.spare -= extension;
+            deadline = Instant::now() + extension;
+        }
+    };
+    let (had, lost) = match end {
+        Ok(late) => late,
+        Err(End::Done(result)) => return End::Done(result),
+        Err(end) => {
+            cut_off();
+            return end;
+        }
+    };
+    cut_off();
+    let interrupted = phases::interrupt(had, || probe.set(None));
+    End::Late(Late { of_target: had.unwrap_or_default(), interrupted, lost })
+}
+
+/// Returns the refusal of a probe that was late, unless the target had its time: `waited` is the
+/// length of all phases.
+pub(super) fn refusal<T>(end: &End<T>, limits: Limits, waited: Duration) -> Option<Refusal> {
+    let End::Late(Late { of_target, interrupted, lost }) = *end else { return None };
+    let had = waited.saturating_sub(interrupted) + of_target;
+    limits.shortage(had, lost)?;
+    let [had, timeout] = [had, limits.timeout].map(|time| time.as_secs_f64());
+    Some(Refusal::cpu(format_args!(
+        "the exporter had too little CPU time, so that the target had {had:.3} s of its {timeout} s"
+    )))
+}
+
+/// Runs the probe until it ends or the client is gone. Returns `None` at the deadline.
+async fn until<T>(
+    deadline: Instant,
+    probe: Pin<&mut impl Future<Output = T>>,
+    gone: Pin<&mut impl Future<Output = ()>>,
+) -> Option<End<T>> {
+    #[expect(clippy::disallowed_methods, reason = "the one place that holds the deadline")]
+    let result = pin!(timeout_at(deadline, probe));
+    // The client is polled first: a probe that never pauses would use up the task's budget before
+    // the client is polled.
+    match select(gone, result).await {
+        Either::Left(((), _)) => Some(End::Gone),
+        Either::Right((Ok(result), _)) => Some(End::Done(result)),
+        Either::Right((Err(_), _)) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+    const MS: Duration = Duration::from_millis(1);
+    const LIMITS: Limits = Limits { timeout: SECOND, spare: Duration::ZERO };
+
+    #[test]
+    fn only_a_target_that_lacked_time_is_refused() {
+        for (earlier, of_target, lost, is_refused) in [
+            // Silent, and the exporter had the processor.
+            (0, 1000, 0, false),
+            (0, 0, 0, false),
+            // Silent, and the exporter was busy with something else meanwhile.
+            (0, 1000, 1000, false),
+            (600, 400, 1000, false),
+            (600, 385, 1000, false),
+            // It may have answered in the rest of its time.
+            (600, 370, 1000, true),
+            (0, 0, 30, true),
+        ] {
+            let [earlier, of_target, lost] = [earlier, of_target, lost].map(|ms: u32| ms * MS);
+            let interrupted = 2 * SECOND;
+            let end: End<()> = End::Late(Late { of_target, interrupted, lost });
+            let refusal = refusal(&end, LIMITS, earlier + interrupted);
+            assert_eq!(refusal.is_some(), is_refused, "{end:?} {earlier:?}");
+        }
+        assert_eq!(refusal(&End::Done(()), LIMITS, Duration::ZERO), None);
+    }
+
+    #[test]
+    fn a_probe_that_works_takes_its_time_itself() {
+        for (kept, worked, waits_for_target, lost) in [
+            (30, 0, true, 30),
+            (30, 20, true, 30),
+            (30, 40, true, 0),
+            (490, 0, false, 0),
+            (510, 0, false, 510),
+            (510, 520, false, 0),
+        ] {
+            let [kept, worked, lost] = [kept, worked, lost].map(|ms: u32| ms * MS);
+            assert_eq!(LIMITS.lost(kept, worked, waits_for_target), lost, "{kept:?} {worked:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_silent_probe_ends_at_its_deadline() {
+        let start = Instant::now();
+        let mut is_cut_off = false;
+        let probe = pin!(Some(pending::<()>()));
+        let limits = Limits { spare: SECOND, ..LIMITS };
+        let end = run(probe, limits, pending(), || is_cut_off = true).await;
+        assert!(matches!(end, End::Late(_)), "{end:?}");
+        assert_eq!(start.elapsed(), SECOND);
+        assert!(is_cut_off);
+    }
+}

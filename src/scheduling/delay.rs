@@ -1,0 +1,177 @@
+//! The time for which a thread was not free: it ran, or was ready to run and had no processor.
+//!
+//! Linux counts both for each thread (`/proc/thread-self/schedstat`, see
+//! `Documentation/scheduler/sched-stats.rst` of the kernel). The second includes the time for which
+//! the CPU quota of a cgroup was used up. Both are 0 on other systems.
+
+use std::{
+    cell::RefCell,
+    fs::File,
+    ops::Sub,
+    os::unix::fs::FileExt as _,
+    sync::atomic::{AtomicU64, Ordering},
+    time::{Duration, Instant},
+};
+
+/// Maximum age of [`recent`]: reading the file costs a system call.
+const MAX_AGE: Duration = Duration::from_millis(10);
+
+/// What a thread did since its start.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ThreadTimes {
+    /// Time for which it ran.
+    pub running: Duration,
+    /// Time for which it was ready to run and had no processor.
+    pub delayed: Duration,
+}
+
+/// The time for which a task worked.
+///
+/// The clock is cheap to read and has a resolution of a few milliseconds. Much work that takes less each time has
+/// about the right sum.
+#[derive(Debug, Default)]
+pub struct WorkTime(AtomicU64);
+
+impl WorkTime {
+    /// Does `work` and adds its time.
+    pub fn measure<T>(&self, work: impl FnOnce() -> T) -> T {
+        let start = coarse_nanos();
+        let done = work();
+        self.0.fetch_add(coarse_nanos().saturating_sub(start), Ordering::Relaxed);
+        done
+    }
+
+    /// Returns the sum.
+    #[must_use]
+    pub fn sum(&self) -> Duration {
+        Duration::from_nanos(self.0.load(Ordering::Relaxed))
+    }
+}
+
+/// Returns the time of a coarse clock in nanoseconds; always 0 if the system has none.
+fn coarse_nanos() -> u64 {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::time::{ClockId, clock_gettime};
+        let time = clock_gettime(ClockId::MonotonicCoarse);
+        let [seconds, nanos] =
+            [time.tv_sec, time.tv_nsec].map(|part| u64::try_from(part).unwrap_or_default());
+        seconds * 1_000_000_000 + nanos
+    }
+    #[cfg(not(target_os = "linux"))]
+    0
+}
+
+/// The times of one thread.
+#[derive(Debug)]
+struct Meter {
+    file: File,
+    read: Instant,
+    times: ThreadTimes,
+}
+
+thread_local! {
+    static METER: RefCell<Option<Meter>> = RefCell::new(Meter::open());
+}
+
+/// Returns the times of this thread, as they were up to 10 ms ago.
+#[must_use]
+pub fn recent() -> ThreadTimes {
+    with_age(MAX_AGE)
+}
+
+/// Returns the times of this thread.
+#[must_use]
+pub fn current() -> ThreadTimes {
+    with_age(Duration::ZERO)
+}
+
+fn with_age(max: Duration) -> ThreadTimes {
+    METER.with_borrow_mut(|meter| meter.as_mut().map(|meter| meter.read(max))).unwrap_or_default()
+}
+
+impl ThreadTimes {
+    /// Returns the time for which the thread was not free.
+    #[must_use]
+    pub fn total(self) -> Duration {
+        self.running + self.delayed
+    }
+}
+
+impl Sub for ThreadTimes {
+    type Output = Self;
+
+    fn sub(self, earlier: Self) -> Self {
+        Self {
+            running: self.running.saturating_sub(earlier.running),
+            delayed: self.delayed.saturating_sub(earlier.delayed),
+        }
+    }
+}
+
+impl Meter {
+    fn open() -> Option<Self> {
+        let file = File::open("/proc/thread-self/schedstat").ok()?;
+        let times = read(&file)?;
+        Some(Self { file, read: Instant::now(), times })
+    }
+
+    /// Returns the times as they were up to `max_age` ago.
+    fn read(&mut self, max_age: Duration) -> ThreadTimes {
+        let now = Instant::now();
+        if now.duration_since(self.read) >= max_age {
+            self.read = now;
+            self.times = read(&self.file).unwrap_or(self.times);
+        }
+        self.times
+    }
+}
+
+/// Reads the first two numbers of the file, in nanoseconds.
+fn read(file: &File) -> Option<ThreadTimes> {
+    let mut text = [0; 128];
+    let length = file.read_at(&mut text, 0).ok()?;
+    let text = std::str::from_utf8(text.get(..length)?).ok()?;
+    let mut numbers = text.split_ascii_whitespace().map(|number| number.parse().ok());
+    let mut next = || numbers.next().flatten().map(Duration::from_nanos);
+    Some(ThreadTimes { running: next()?, delayed: next()? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_busy_thread_runs_or_is_delayed() {
+        const WORK: Duration = Duration::from_millis(50);
+        let (before, start) = (current(), Instant::now());
+        while start.elapsed() < WORK {}
+        let times = current() - before;
+        let is_known = METER.with_borrow(Option::is_some);
+        assert!(!is_known || times.running + times.delayed > WORK / 2, "{times:?}");
+        assert!(is_known || cfg!(not(target_os = "linux")));
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn the_work_of_a_task_is_measured() {
+        const WORK: Duration = Duration::from_millis(100);
+        let time = WorkTime::default();
+        for _ in 0..2 {
+            time.measure(|| {
+                let start = Instant::now();
+                while start.elapsed() < WORK {}
+            });
+        }
+        assert!(time.sum() > WORK && time.sum() < 20 * WORK, "{time:?}");
+    }
+
+    #[test]
+    fn recent_times_are_read_seldom() {
+        let first = recent().running;
+        let start = Instant::now();
+        while start.elapsed() < MAX_AGE / 4 {}
+        let second = recent().running;
+        assert!(first == second || start.elapsed() > MAX_AGE / 2);
+    }
+}
