@@ -278,6 +278,10 @@ labels! {
         Cpu => "cpu",
             "Give the exporter more CPU time (in Kubernetes, raise or remove its CPU limit), or \
              distribute the probes among more exporters.";
+        /// The exporter stops, and the request came after its shutdown delay.
+        Stopping => "stopping",
+            "Raise --web.shutdown-delay above the time after which the load balancer stops using an \
+             exporter whose /-/ready is 503.";
     }
 }
 

@@ -57,6 +57,13 @@ impl Refusal {
         Self { cause: RefusalCause::BodyMemory, message: message.to_owned() }
     }
 
+    /// Creates the refusal of a probe that is requested while the exporter stops.
+    #[must_use]
+    pub fn stopping() -> Self {
+        let message = "Stopping: this exporter takes no more probes".to_owned();
+        Self { cause: RefusalCause::Stopping, message }
+    }
+
     /// Creates the refusal of a probe that the policy denies. It does not say why.
     #[must_use]
     pub fn denied() -> Self {

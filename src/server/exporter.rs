@@ -29,6 +29,7 @@ use crate::{
         connections::Capacity,
         external_url::{ExternalUrl, RoutePrefix},
         metrics::ExporterMetrics,
+        shutdown::Shutdown,
         web_config::AccessControl,
     },
     settings::{limits::Resources, redact, size::ByteSize},
@@ -57,6 +58,7 @@ pub struct Exporter {
     pub(super) history: History,
     pub(super) metrics: ExporterMetrics,
     pub(super) admission: Arc<Admission>,
+    pub(super) shutdown: Arc<Shutdown>,
     /// Permits for requests of exporters that do not name those that led to them.
     pub(super) unchained: Semaphore,
     config: ConfigStore,
@@ -100,6 +102,7 @@ impl Exporter {
             history,
             metrics,
             admission,
+            shutdown: Arc::default(),
             unchained: Semaphore::new(MAX_UNCHAINED),
             config,
             resolver,
@@ -181,10 +184,20 @@ impl Exporter {
             Missing { scope: Scope::All, running } => Refusal::in_flight(running),
             Missing { scope: Scope::Module, running } => Refusal::module_in_flight(running, module),
         };
+        self.record_refusal(module, &refusal, target);
+        refusal
+    }
+
+    /// Counts and logs the refusal of a probe that has not begun.
+    pub(super) fn record_refusal(
+        &self,
+        module: &str,
+        refusal: &Refusal,
+        target: impl FnOnce() -> String,
+    ) {
         self.metrics.count_refusal(module, refusal.cause);
         let target = || redact::url(&target()).into_owned();
-        self.failure_log.log_refused(module, &refusal, target);
-        refusal
+        self.failure_log.log_refused(module, refusal, target);
     }
 
     /// Runs a probe on the thread that serves the client. Returns `None` if the task panicked.

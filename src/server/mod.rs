@@ -15,6 +15,7 @@ mod query;
 mod response;
 mod response_format;
 mod routes;
+mod shutdown;
 mod web_config;
 
 use std::{
@@ -37,11 +38,13 @@ use actix_web::{
     middleware::{Condition, from_fn},
     web,
 };
-use futures_util::future::{Either, select};
+use futures_util::{
+    FutureExt as _,
+    future::{Either, select},
+};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
-    sync::watch,
 };
 use tokio_rustls::server::TlsStream;
 
@@ -59,7 +62,7 @@ use crate::scheduling::poll_times;
 /// A running HTTP server.
 pub struct WebServer {
     running: Server,
-    stop: watch::Sender<bool>,
+    connections: Arc<Connections>,
 }
 
 /// Timeout of idle connections. Prometheus closes them after five minutes; a shorter timeout here
@@ -76,10 +79,13 @@ impl WebServer {
         exporter: &Arc<Exporter>,
         threads: usize,
     ) -> io::Result<Self> {
-        let (stop, stopping) = watch::channel(false);
         let capacity = Capacity::of(exporter.settings.resources.descriptors);
         let (threads, max_connections) = (threads.max(1), capacity.connections);
-        let connections = Connections::new(capacity, exporter.metrics.connections.clone());
+        let connections = Connections::new(
+            capacity,
+            exporter.metrics.connections.clone(),
+            Arc::clone(&exporter.shutdown),
+        );
         let mut server = Server::build()
             .workers(threads)
             // Above its maximum, the list closes idle connections. If none is idle, new ones wait.
@@ -88,7 +94,7 @@ impl WebServer {
             .disable_signals();
         for listener in listeners {
             let exporter = web::Data::from(Arc::clone(exporter));
-            let (stopping, list) = (stopping.clone(), Arc::clone(&connections));
+            let list = Arc::clone(&connections);
             let access_control = exporter
                 .access_control()
                 .filter(|access_control| access_control.uses_tls())
@@ -99,27 +105,28 @@ impl WebServer {
                     fn_service(move |stream| {
                         with_tls(stream, Arc::clone(&list), Arc::clone(&access_control))
                     })
-                    .and_then(requests(exporter.clone(), stopping.clone()))
+                    .and_then(requests(exporter.clone()))
                 })?
             } else {
                 server.listen("web", listener, move || {
                     let list = Arc::clone(&list);
                     fn_service(move |stream| ready(plain(stream, &list)))
-                        .and_then(requests(exporter.clone(), stopping.clone()))
+                        .and_then(requests(exporter.clone()))
                 })?
             };
         }
-        Ok(Self { running: server.run(), stop })
+        Ok(Self { running: server.run(), connections })
     }
 
     /// Serves until `shutdown` completes, then refuses new connections and waits for running
     /// requests.
     pub async fn run_until(self, shutdown: impl Future<Output = ()>) -> io::Result<()> {
-        let handle = self.running.handle();
-        match select(self.running, pin!(shutdown)).await {
+        let Self { running, connections } = self;
+        let handle = running.handle();
+        match select(running, pin!(shutdown)).await {
             Either::Left((result, _)) => result,
             Either::Right(((), running)) => {
-                self.stop.send_replace(true);
+                connections.shut_down();
                 let ((), result) = tokio::join!(handle.stop(true), running);
                 result
             }
@@ -180,7 +187,6 @@ fn count_error(metrics: &ConnectionMetrics, error: DispatchError) -> DispatchErr
 /// Builds the service that handles the requests of one listener.
 fn requests<S: AsyncRead + AsyncWrite + Unpin + 'static>(
     exporter: web::Data<Exporter>,
-    stopping: watch::Receiver<bool>,
 ) -> impl ServiceFactory<
     (OneRequestAtATime<S>, Option<SocketAddr>),
     Config = (),
@@ -201,7 +207,7 @@ fn requests<S: AsyncRead + AsyncWrite + Unpin + 'static>(
         .wrap_fn(|mut request, service| {
             routes::shrink_headers(&mut request);
             routes::merge_slashes(&mut request);
-            service.call(request)
+            service.call(request).map(|answer| answer.map(routes::close_connection_if_due))
         })
         .configure(|services| routes::add(services, &exporter.settings))
         .app_data(exporter);
@@ -210,13 +216,6 @@ fn requests<S: AsyncRead + AsyncWrite + Unpin + 'static>(
         .client_request_timeout(HEAD_TIMEOUT)
         // When the client closes the connection, its handler is dropped and the probe is cancelled.
         .h1_allow_half_closed(false)
-        // Closes idle connections at shutdown. Undocumented, but actix-web calls it too.
-        .graceful_shutdown_signal(move || {
-            let mut stopping = stopping.clone();
-            async move {
-                stopping.wait_for(|stopping| *stopping).await.ok();
-            }
-        })
         .h1(map_config(application, |()| AppConfig::default()));
     let service = apply_fn_factory(service, |connection, service| {
         let name = poll_times::name(|| "connection of a client".to_owned());

@@ -37,10 +37,23 @@ pub(super) struct OneRequestAtATime<S> {
     read_ahead: BytesMut,
     /// Wakes the reader that waits for the response to be written.
     reader: Option<Waker>,
-    /// Limits the time for the rest of a head.
+    progress: Progress,
+    /// Limits the time for the rest of a head, during a stop for the first request, and at last for
+    /// the client to close.
     head_timer: Timer,
     /// Limits the time without progress of a write.
     write_timer: Timer,
+}
+
+/// Progress of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Progress {
+    /// No request has arrived.
+    New,
+    /// A request has arrived.
+    Used,
+    /// Nothing more is sent.
+    ShutDown,
 }
 
 /// Maximum number of bytes read at once.
@@ -52,6 +65,16 @@ pub(super) const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Timeout for writing a part of a response.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Time during a stop in which a new connection can still send its request.
+const FIRST_REQUEST_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// Time during a stop after which a request that has arrived is known: the runtime looks at its
+/// sockets before its timers.
+const ARRIVAL_TIMEOUT: Duration = Duration::from_millis(1);
+
+/// Time for the client to close a connection that the server ends.
+const LINGER_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Beginning of an interim response, after which the response still follows.
 const CONTINUE: &[u8] = b"HTTP/1.1 100 ";
@@ -81,6 +104,7 @@ impl<S> OneRequestAtATime<S> {
             line_is_empty: false,
             read_ahead: BytesMut::new(),
             reader: None,
+            progress: Progress::New,
             head_timer: Timer::default(),
             write_timer: Timer::default(),
         }
@@ -95,7 +119,10 @@ impl<S> OneRequestAtATime<S> {
             let end = rest.iter().position(|byte| *byte == b'\n');
             let (line, after) = rest.split_at(end.unwrap_or(rest.len()));
             if line.iter().any(|byte| *byte != b'\r') {
-                self.is_inside_head = true;
+                if !self.is_inside_head {
+                    self.is_inside_head = true;
+                    self.head_timer.stop();
+                }
                 self.line_is_empty = false;
             }
             if end.is_none() {
@@ -114,6 +141,7 @@ impl<S> OneRequestAtATime<S> {
     /// Records that the head of a request was read.
     fn request_started(&mut self) {
         self.awaits_response = true;
+        self.progress = Progress::Used;
         self.is_inside_head = false;
         self.line_is_empty = false;
         self.head_timer.stop();
@@ -169,6 +197,33 @@ impl<S: AsyncRead + Unpin> OneRequestAtATime<S> {
         self.reader = Some(context.waker().clone());
         Poll::Pending
     }
+
+    /// Ready when an idle connection ends, because the server stops.
+    fn poll_end(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let timeout = match self.progress {
+            // The first request may be on its way. Clients repeat requests only on used connections.
+            Progress::New => FIRST_REQUEST_TIMEOUT,
+            Progress::Used | Progress::ShutDown => ARRIVAL_TIMEOUT,
+        };
+        self.head_timer.poll(context, timeout).map(Ok)
+    }
+
+    /// Discards what the client sends until it closes the connection: closing with unread bytes
+    /// resets the connection, which discards the response, and clients repeat a request only after
+    /// a clean end.
+    fn poll_linger(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        if self.head_timer.poll(context, LINGER_TIMEOUT).is_ready() {
+            return Poll::Ready(());
+        }
+        loop {
+            self.read_ahead.clear();
+            match self.poll_read_ahead(context, MAX_READ_BYTES) {
+                Poll::Ready(Ok(())) if !self.read_ahead.is_empty() => {}
+                Poll::Ready(_) => return Poll::Ready(()),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    }
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for OneRequestAtATime<S> {
@@ -191,6 +246,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for OneRequestAtATime<S> {
                 Poll::Pending if this.is_inside_head => {
                     return this.head_timer.poll(context, HEAD_TIMEOUT).map(Ok);
                 }
+                Poll::Pending if this.connection.ends() => return this.poll_end(context),
                 Poll::Pending => return Poll::Pending,
             }
         }
@@ -203,7 +259,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for OneRequestAtATime<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for OneRequestAtATime<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for OneRequestAtATime<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -224,21 +280,40 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for OneRequestAtATime<S> {
         let flushed = ready!(this.limit(context, flushed));
         // Responses are written as a whole.
         if !this.awaits_response {
-            this.connection.set_idle();
+            let became_idle = this.connection.set_idle();
+            if became_idle && this.connection.ends() {
+                context.waker().wake_by_ref();
+            }
         }
         Poll::Ready(flushed)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
-        let shut_down = Pin::new(&mut this.stream).poll_shutdown(context);
-        this.limit(context, shut_down)
+        if this.progress != Progress::ShutDown {
+            let shut_down = Pin::new(&mut this.stream).poll_shutdown(context);
+            ready!(this.limit(context, shut_down))?;
+            this.progress = Progress::ShutDown;
+            this.head_timer.stop();
+        }
+        if this.connection.ends_after_response() {
+            ready!(this.poll_linger(context));
+        }
+        Poll::Ready(Ok(()))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::{pin::pin, sync::Arc};
+    use std::{
+        future::poll_fn,
+        pin::pin,
+        sync::{
+            Arc,
+            atomic::{AtomicBool, Ordering},
+        },
+        task::Wake,
+    };
 
     use futures_util::future::select;
     use prometheus::Registry;
@@ -255,7 +330,7 @@ mod tests {
     /// A connection that is closed when another one is opened in the returned list.
     fn registered() -> (Connection, Arc<Connections>) {
         let metrics = ConnectionMetrics::register(&Registry::new()).unwrap();
-        let connections = Connections::new(Capacity { connections: 1 }, metrics);
+        let connections = Connections::new(Capacity { connections: 1 }, metrics, Arc::default());
         (connections.open(None).unwrap(), connections)
     }
 
@@ -394,6 +469,153 @@ mod tests {
             assert_eq!(start.elapsed(), Duration::ZERO);
             assert_eq!(result.ok(), is_reading.then_some(0));
         }
+    }
+
+    /// A connection on which the client has sent `text`, the client's end, and the list.
+    async fn stoppable(
+        text: &str,
+    ) -> (OneRequestAtATime<DuplexStream>, DuplexStream, Arc<Connections>) {
+        let ((connection, connections), (stream, mut client)) = (registered(), duplex(1 << 20));
+        client.write_all(text.as_bytes()).await.unwrap();
+        (OneRequestAtATime::new(stream, connection), client, connections)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stop_ends_an_idle_connection_and_passes_on_an_arrived_request() {
+        for second in ["", REQUEST] {
+            let (mut connection, mut client, connections) = stoppable(REQUEST).await;
+            assert_eq!(readable(&mut connection).await, Some(REQUEST.len()));
+            connection.write_all(b"answer").await.unwrap();
+            connection.flush().await.unwrap();
+            let start = Instant::now();
+            let waiting = async {
+                let mut bytes = [0; 100];
+                let read = connection.read(&mut bytes).await.unwrap();
+                assert_eq!(read, second.len());
+            };
+            let stop = async {
+                // The request arrives and the stop begins before the connection is polled again.
+                client.write_all(second.as_bytes()).await.unwrap();
+                connections.shut_down();
+            };
+            tokio::join!(waiting, stop);
+            let expected = if second.is_empty() { ARRIVAL_TIMEOUT } else { Duration::ZERO };
+            assert_eq!(start.elapsed(), expected);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stop_waits_for_the_response_and_for_a_head_that_has_begun() {
+        let (mut connection, _client, connections) = stoppable(REQUEST).await;
+        assert_eq!(readable(&mut connection).await, Some(REQUEST.len()));
+        connections.shut_down();
+        assert_eq!(readable(&mut connection).await, None);
+        connection.write_all(b"answer").await.unwrap();
+        assert_eq!(readable(&mut connection).await, None, "the response may have more parts");
+        connection.flush().await.unwrap();
+        assert_eq!(readable(&mut connection).await, Some(0));
+
+        let (mut connection, _client, connections) = stoppable("GET / ").await;
+        assert_eq!(readable(&mut connection).await, Some(6));
+        connections.shut_down();
+        let start = Instant::now();
+        assert_eq!(connection.read(&mut [0]).await.unwrap(), 0);
+        assert_eq!(start.elapsed().as_secs(), HEAD_TIMEOUT.as_secs());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_flush_that_ends_a_response_during_a_stop_wakes_the_reader() {
+        let (stream, mut client) = duplex(10);
+        let (connection, connections) = registered();
+        let mut connection = OneRequestAtATime::new(stream, connection);
+        client
+            .write_all(
+                b"GET / 
+
+",
+            )
+            .await
+            .unwrap();
+        assert_eq!(readable(&mut connection).await, Some(8));
+        connections.shut_down();
+        connection.write_all(b"answer").await.unwrap();
+        let woken = Arc::new(Woken::default());
+        let waker = Waker::from(Arc::clone(&woken));
+        let (mut context, mut bytes) = (Context::from_waker(&waker), [0; 10]);
+        let mut connection = pin!(connection);
+        let mut buffer = ReadBuf::new(&mut bytes);
+        assert!(connection.as_mut().poll_read(&mut context, &mut buffer).is_pending());
+        assert!(connection.as_mut().poll_flush(&mut context).is_ready());
+        assert!(woken.0.load(Ordering::Relaxed));
+    }
+
+    /// Records that it was woken.
+    #[derive(Default)]
+    struct Woken(AtomicBool);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_new_connection_can_send_its_request_during_a_stop() {
+        let (mut connection, mut client, connections) = stoppable("").await;
+        connections.shut_down();
+        assert_eq!(readable(&mut connection).await, None);
+        // The rest of its head has the usual time.
+        let (begin, end) = REQUEST.split_at(10);
+        client.write_all(begin.as_bytes()).await.unwrap();
+        assert_eq!(readable(&mut connection).await, Some(begin.len()));
+        sleep(FIRST_REQUEST_TIMEOUT).await;
+        assert_eq!(readable(&mut connection).await, None);
+        client.write_all(end.as_bytes()).await.unwrap();
+        assert_eq!(readable(&mut connection).await, Some(end.len()));
+        let (mut connection, _client, connections) = stoppable("").await;
+        connections.shut_down();
+        let start = Instant::now();
+        assert_eq!(connection.read(&mut [0]).await.unwrap(), 0);
+        assert_eq!(start.elapsed(), FIRST_REQUEST_TIMEOUT);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_end_of_a_connection_waits_for_the_client_for_a_limited_time() {
+        for client_closes in [true, false] {
+            let (mut connection, mut client, connections) = stoppable(REQUEST).await;
+            connections.shut_down();
+            let start = Instant::now();
+            let flood = async {
+                let mut rest = Vec::new();
+                client.read_to_end(&mut rest).await.unwrap();
+                sleep(Duration::from_millis(100)).await;
+                if client_closes {
+                    return drop(client);
+                }
+                while client.write_all(&[0; 10_000]).await.is_ok() {
+                    sleep(Duration::from_millis(1)).await;
+                }
+            };
+            let end = async {
+                // The server flushes before each attempt.
+                let mut pinned = Pin::new(&mut connection);
+                poll_fn(|context| {
+                    ready!(pinned.as_mut().poll_flush(context))?;
+                    pinned.as_mut().poll_shutdown(context)
+                })
+                .await
+                .unwrap();
+                drop(connection);
+                start.elapsed()
+            };
+            let (elapsed, ()) = tokio::join!(end, flood);
+            let expected = if client_closes { Duration::from_millis(100) } else { LINGER_TIMEOUT };
+            assert_eq!(elapsed, expected);
+        }
+        let (mut connection, _client, _connections) = stoppable(REQUEST).await;
+        let start = Instant::now();
+        connection.shutdown().await.unwrap();
+        assert_eq!(start.elapsed(), Duration::ZERO, "only connections that the server ends");
     }
 
     #[tokio::test(start_paused = true)]

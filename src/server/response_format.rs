@@ -105,15 +105,11 @@ impl ResponseFormat {
             });
         };
         // The page of a denied probe shows its log, which may name what the target led to.
-        if self == Self::Html && refusal.cause == RefusalCause::Denied {
-            let page = self.refuse(request, StatusCode::FORBIDDEN, &refusal.message);
-            return self.mark_as_refusal(page, refusal.cause);
-        }
-        if self == Self::Html {
+        if self == Self::Html && refusal.cause != RefusalCause::Denied {
             let page = self.answer(request, exporter, entry).await;
             return self.mark_as_refusal(page, refusal.cause);
         }
-        self.refused(refusal)
+        self.refuse_probe(request, refusal)
     }
 
     /// Returns the response about a probe that was refused before it began.

@@ -8,7 +8,7 @@ use actix_web::{
     dev::{ServiceRequest, ServiceResponse},
     error::InternalError,
     http::{
-        StatusCode, Uri,
+        ConnectionType, StatusCode, Uri,
         header::{self, HeaderValue},
     },
     middleware::{DefaultHeaders, Next},
@@ -16,7 +16,7 @@ use actix_web::{
 };
 use futures_util::FutureExt as _;
 
-use crate::server::{ServerSettings, handlers, pages, response};
+use crate::server::{Exporter, ServerSettings, handlers, pages, response};
 
 /// Adds all routes below the prefix. Any other path returns 404.
 ///
@@ -58,6 +58,16 @@ pub(super) fn default_headers() -> DefaultHeaders {
 pub(super) fn shrink_headers(request: &mut ServiceRequest) {
     let headers = request.headers_mut();
     *headers = mem::take(headers).into_iter().collect();
+}
+
+/// Closes the connection with this response if the exporter stops.
+/// Clients and load balancers then send their next request on another one.
+pub(super) fn close_connection_if_due<B>(mut answer: ServiceResponse<B>) -> ServiceResponse<B> {
+    let exporter = answer.request().app_data::<web::Data<Exporter>>();
+    if exporter.is_some_and(|exporter| exporter.shutdown.is_requested()) {
+        answer.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+    }
+    answer
 }
 
 /// Merges slashes in the path that follow each other, as Go does.

@@ -27,6 +27,7 @@ pub(super) use self::{
     client::ClientNetwork,
     metrics::{ClientError, ConnectionMetrics},
 };
+use crate::server::shutdown::Shutdown;
 
 /// All connections of the server.
 #[derive(Debug)]
@@ -35,6 +36,7 @@ pub(super) struct Connections {
     max: usize,
     /// Maximum number of connections of one client.
     max_per_client: usize,
+    shutdown: Arc<Shutdown>,
     /// Number of the latest ticket.
     latest: AtomicU64,
     /// Number of connections that are not closed. Changes with `clients`.
@@ -84,15 +86,28 @@ pub(super) struct Connection {
 }
 
 impl Connections {
-    pub(super) fn new(capacity: Capacity, metrics: ConnectionMetrics) -> Arc<Self> {
+    pub(super) fn new(
+        capacity: Capacity,
+        metrics: ConnectionMetrics,
+        shutdown: Arc<Shutdown>,
+    ) -> Arc<Self> {
         Arc::new(Self {
             max: capacity.connections,
             max_per_client: capacity.per_client(),
+            shutdown,
             latest: AtomicU64::new(BUSY),
             open: AtomicUsize::default(),
             clients: Mutex::default(),
             metrics,
         })
+    }
+
+    /// Stops the server: idle connections end.
+    pub(super) fn shut_down(&self) {
+        self.shutdown.begin();
+        for client in self.clients().values() {
+            client.by_age.values().for_each(|status| status.task.wake());
+        }
     }
 
     /// Adds a connection. Returns `None` if its client has too many, all with running requests.
@@ -226,6 +241,18 @@ impl Connection {
         if self.status.is_closed() { Poll::Ready(()) } else { Poll::Pending }
     }
 
+    /// Returns true if the server stops and the connection is idle. Called after
+    /// [`Self::poll_closing`], so that its task is woken when the stop begins.
+    pub(super) fn ends(&self) -> bool {
+        self.connections.shutdown.has_begun()
+            && self.status.idle_since.load(Ordering::Acquire) != BUSY
+    }
+
+    /// Returns true if the server closes the connection with its next response.
+    pub(super) fn ends_after_response(&self) -> bool {
+        self.connections.shutdown.is_requested()
+    }
+
     /// Marks the connection as busy: a request has arrived.
     pub(super) fn set_busy(&self) {
         let become_busy = |since| (since != BUSY && since != CLOSED).then_some(BUSY);
@@ -235,10 +262,10 @@ impl Connection {
         }
     }
 
-    /// Marks the connection as idle: the response was sent.
-    pub(super) fn set_idle(&self) {
+    /// Marks the connection as idle: the response was sent. Returns false if it was idle already.
+    pub(super) fn set_idle(&self) -> bool {
         if self.status.idle_since.load(Ordering::Relaxed) != BUSY {
-            return;
+            return false;
         }
         let connections = &*self.connections;
         self.idle.fetch_add(1, Ordering::Relaxed);
@@ -246,6 +273,7 @@ impl Connection {
         if connections.open.load(Ordering::Relaxed) > connections.max {
             connections.close_surplus(&mut connections.clients(), connections.max);
         }
+        true
     }
 }
 
@@ -281,7 +309,7 @@ mod tests {
 
     fn connections(max: usize) -> Arc<Connections> {
         let metrics = ConnectionMetrics::register(&Registry::new()).unwrap();
-        Connections::new(Capacity { connections: max }, metrics)
+        Connections::new(Capacity { connections: max }, metrics, Arc::default())
     }
 
     /// Indexes of the connections that are to be closed.
@@ -370,7 +398,7 @@ mod tests {
         };
         let all: Vec<_> = (1..8).map(open_busy).collect();
         assert!(closing(&all).is_empty());
-        all.iter().for_each(Connection::set_idle);
+        assert!(all.iter().all(Connection::set_idle));
         assert_eq!(closing(&all), [0, 1, 2]);
     }
 

@@ -10,6 +10,7 @@ use actix_web::{
 
 use crate::{
     admission::Tickets,
+    diagnostics::Refusal,
     probe::{
         BadRequest, ProbeRequest,
         request::{allowed, module_of, target_of},
@@ -71,6 +72,11 @@ async fn admit(
         }
         invalid(error)
     })?;
+    if exporter.shutdown.has_begun() {
+        let refusal = Refusal::stopping();
+        exporter.record_refusal(name, &refusal, || target_of(&query, &module).unwrap_or_default());
+        return Err(format.refuse_probe(request, &refusal));
+    }
     let admission = &exporter.admission;
     let places = module.limits.in_flight.and_then(|_| admission.module(name));
     // Nothing is allocated for a probe that would be refused at once.
