@@ -5,6 +5,7 @@ mod cpu_quota;
 mod listen;
 mod options;
 mod probe_runner;
+mod shutdown;
 mod signals;
 mod system_memory;
 
@@ -18,8 +19,16 @@ use std::{
 };
 
 use anyhow::Context as _;
-use futures_util::future::{Either, pending, select};
-use tokio::{runtime::Runtime, sync::watch, time::MissedTickBehavior};
+use futures_util::{
+    FutureExt as _, Stream,
+    future::{Either, select},
+    stream,
+};
+use tokio::{
+    runtime::Runtime,
+    sync::{mpsc, oneshot},
+    time::MissedTickBehavior,
+};
 
 pub use listen::{ListenAddress, ListenAddressError};
 pub use options::{Listen, Options, ResolverChoice};
@@ -47,6 +56,7 @@ pub struct App {
     listeners: Vec<TcpListener>,
     addresses: Vec<SocketAddr>,
     auto_reload: Option<Duration>,
+    shutdown_delay: Duration,
 }
 
 /// Checks the configuration as at a start (`--config.check`).
@@ -98,8 +108,15 @@ impl App {
         }
         let listeners = open(&options.listen)?;
         let addresses = listeners.iter().map(TcpListener::local_addr).collect::<Result<_, _>>()?;
-        let (exporter, auto_reload) = (Arc::new(exporter), options.auto_reload);
-        Ok(Self { runtime, threads, exporter, listeners, addresses, auto_reload })
+        Ok(Self {
+            runtime,
+            threads,
+            exporter: Arc::new(exporter),
+            listeners,
+            addresses,
+            auto_reload: options.auto_reload,
+            shutdown_delay: options.shutdown_delay,
+        })
     }
 
     /// The listen addresses, with the actual ports.
@@ -108,10 +125,10 @@ impl App {
         &self.addresses
     }
 
-    /// Serves until SIGTERM or SIGINT, then waits for running probes; a second signal aborts them.
-    /// SIGHUP reloads the configuration.
+    /// Serves until SIGTERM or SIGINT and for the shutdown delay, then waits for running probes. Each
+    /// further signal ends the step in progress. SIGHUP reloads the configuration.
     pub fn run(self) -> anyhow::Result<()> {
-        let (stops, stopped) = watch::channel(0);
+        let (stops, mut stopped) = mpsc::unbounded_channel();
         let signals = {
             let _context = self.runtime.enter();
             Signals::install().context("Error installing signal handlers")?
@@ -123,20 +140,16 @@ impl App {
             async move { exporter.reload(ReloadTrigger::Requested).await.unwrap_or_default() }
         };
         self.runtime.spawn(signals.watch(stops, reload));
-        self.serve(signals::stopped(stopped.clone(), 1), signals::stopped(stopped, 2))
+        self.serve(stream::poll_fn(move |context| stopped.poll_recv(context)))
     }
 
-    /// Serves until `shutdown` completes, then waits for running probes.
+    /// Serves until `shutdown` completes and for the shutdown delay, then waits for running probes.
     pub fn run_until(self, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
-        self.serve(shutdown, pending())
+        self.serve(stream::once(shutdown.map(|()| "a request to stop")))
     }
 
-    fn serve(
-        self,
-        shutdown: impl Future<Output = ()>,
-        abort: impl Future<Output = ()>,
-    ) -> anyhow::Result<()> {
-        let Self { runtime, threads, exporter, listeners, addresses, auto_reload } = self;
+    fn serve(self, stops: impl Stream<Item = &'static str>) -> anyhow::Result<()> {
+        let Self { runtime, threads, exporter, listeners, addresses, .. } = self;
         let result = runtime.block_on(async {
             // One thread accepts connections. The server panics if it cannot start a thread.
             blocking::check_threads(threads + 1).context("Error starting HTTP server")?;
@@ -152,9 +165,13 @@ impl App {
             }
             let watching =
                 access_control.map(|access_control| tokio::spawn(watch_web_config(access_control)));
-            let polling = auto_reload.map(|interval| tokio::spawn(poll(exporter, interval)));
-            let serving = pin!(server.run_until(shutdown));
-            let result = match select(serving, pin!(abort)).await {
+            let poll = |interval| tokio::spawn(poll(Arc::clone(&exporter), interval));
+            let polling = self.auto_reload.map(poll);
+            let (begin, delay_over) = oneshot::channel();
+            let serving = pin!(server.run_until(delay_over.map(|_| ())));
+            let announce = || exporter.request_shutdown();
+            let stopping = pin!(shutdown::run(stops, self.shutdown_delay, announce, begin));
+            let result = match select(serving, stopping).await {
                 Either::Left((result, _)) => {
                     result.map_err(blocking::named).context("Error serving HTTP")
                 }

@@ -31,6 +31,8 @@ pub struct Options {
     pub external_url: Option<ExternalUrl>,
     /// Path prefix of all routes.
     pub route_prefix: RoutePrefix,
+    /// Time for which the exporter serves on after the request to stop.
+    pub shutdown_delay: Duration,
     /// Resolver for names of targets.
     pub resolver: ResolverChoice,
     /// Minimum level of the probe log lines that are copied to the log of the process.
@@ -73,6 +75,7 @@ impl Default for Options {
             web_config_file: None,
             external_url: None,
             route_prefix: RoutePrefix::default(),
+            shutdown_delay: Duration::ZERO,
             resolver: ResolverChoice::default(),
             probe_log: None,
             failure_log: Some(log::Level::Info),

@@ -4,7 +4,7 @@ use std::{future::Future, io};
 
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
-    sync::watch,
+    sync::mpsc::UnboundedSender,
 };
 
 /// The handled signals. They are caught as soon as this value exists.
@@ -24,21 +24,24 @@ impl Signals {
         })
     }
 
-    /// Counts SIGTERM and SIGINT in `stops` and calls `reload` on SIGHUP, until the task is aborted.
+    /// Sends the names of SIGTERM and SIGINT to `stops` and calls `reload` on SIGHUP, until the task
+    /// is aborted.
     ///
     /// A reload in progress delays the next one, but not the stop.
     pub(super) async fn watch<Reload: Future<Output = ()>>(
         self,
-        stops: watch::Sender<u32>,
+        stops: UnboundedSender<&'static str>,
         reload: impl Fn() -> Reload,
     ) {
         let Self { mut terminate, mut interrupt, mut hang_up } = self;
         let stop = async {
             loop {
                 tokio::select! {
-                    _ = terminate.recv() => count(&stops, "SIGTERM"),
-                    _ = interrupt.recv() => count(&stops, "SIGINT"),
+                    _ = terminate.recv() => stops.send("SIGTERM"),
+                    _ = interrupt.recv() => stops.send("SIGINT"),
                 }
+                // The receiver is dropped only at the end of the process.
+                .ok();
             }
         };
         let reload = async {
@@ -47,20 +50,5 @@ impl Signals {
             }
         };
         tokio::join!(stop, reload);
-    }
-}
-
-/// Waits until a number of stop signals were received.
-pub(super) async fn stopped(mut stops: watch::Receiver<u32>, times: u32) {
-    // The sender is dropped only at the end of the process.
-    stops.wait_for(|count| *count >= times).await.ok();
-}
-
-fn count(stops: &watch::Sender<u32>, name: &str) {
-    stops.send_modify(|count| *count += 1);
-    if *stops.borrow() == 1 {
-        log::info!("Received {name}, exiting gracefully...");
-    } else {
-        log::warn!("Received {name} again, aborting running probes");
     }
 }

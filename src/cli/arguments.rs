@@ -1,6 +1,6 @@
 //! The flags of the server, with upstream's names.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use clap::{ArgAction, Parser};
 use log::{Level, LevelFilter};
@@ -172,6 +172,16 @@ pub(super) struct Arguments {
         hide_default_value = true
     )]
     pub(super) web_config_file: String,
+
+    /// Time for which the exporter serves on after SIGTERM or SIGINT, while /-/ready is 503, so that
+    /// load balancers stop using it; at most 10m
+    #[arg(
+        long = "web.shutdown-delay",
+        value_name = "DURATION",
+        default_value = "0s",
+        value_parser = flag_values::shutdown_delay
+    )]
+    pub(super) shutdown_delay: Duration,
 
     /// Use listeners from systemd socket activation; requires --web.external-url
     #[arg(long = "web.systemd-socket", overrides_with = "no_systemd_socket")]

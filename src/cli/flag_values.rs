@@ -65,8 +65,42 @@ pub(super) fn seconds(text: &str) -> Result<f64, String> {
     }
 }
 
+/// Parses a duration of 0 or more, such as `0s`.
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    let duration: GoDuration = text.parse()?;
+    if duration.is_negative() {
+        return Err("must not be negative".to_owned());
+    }
+    Ok(duration.positive().unwrap_or_default())
+}
+
+/// Longest shutdown delay: a supervisor ends the process long before.
+const MAX_SHUTDOWN_DELAY: Duration = Duration::from_mins(10);
+
+/// Parses a duration from 0 to [`MAX_SHUTDOWN_DELAY`].
+pub(super) fn shutdown_delay(text: &str) -> Result<Duration, String> {
+    let is_short = |delay: &Duration| *delay <= MAX_SHUTDOWN_DELAY;
+    Some(duration(text)?).filter(is_short).ok_or_else(|| "must be at most 10m".to_owned())
+}
+
 /// Parses a duration greater than 0, such as `500ms`.
 pub(super) fn positive_duration(text: &str) -> Result<Duration, String> {
     let duration: GoDuration = text.parse()?;
     duration.positive().ok_or_else(|| "must be greater than 0".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shutdown_delay_has_a_maximum_and_no_duration_is_negative() {
+        for (text, seconds) in [("0s", 0), ("0", 0), ("30s", 30), ("1m30s", 90), ("10m", 600)] {
+            assert_eq!(shutdown_delay(text), Ok(Duration::from_secs(seconds)), "{text}");
+        }
+        assert_eq!(shutdown_delay("10m1ms"), Err("must be at most 10m".to_owned()));
+        assert_eq!(shutdown_delay("-1s"), Err("must not be negative".to_owned()));
+        assert!(shutdown_delay("30").unwrap_err().contains("has no unit"));
+        assert_eq!(duration("1d"), Ok(Duration::from_hours(24)));
+    }
 }

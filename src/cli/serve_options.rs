@@ -51,6 +51,7 @@ pub(super) fn from_arguments(arguments: Arguments) -> Result<ServeOptions, Usage
         web_config_file: non_empty(Some(arguments.web_config_file)).map(Into::into),
         external_url,
         route_prefix,
+        shutdown_delay: arguments.shutdown_delay,
         resolver: arguments.resolver,
         probe_log,
         failure_log: arguments.log_failures.to_level(),

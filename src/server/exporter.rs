@@ -152,6 +152,12 @@ impl Exporter {
         Ok(self)
     }
 
+    /// Announces a stop: the exporter is not ready any more, and connections end with their next
+    /// response.
+    pub fn request_shutdown(&self) {
+        self.shutdown.request();
+    }
+
     /// The active web configuration, if there is a web config file.
     #[must_use]
     pub fn access_control(&self) -> Option<&Arc<AccessControl>> {

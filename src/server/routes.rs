@@ -30,6 +30,7 @@ pub(super) fn add(services: &mut ServiceConfig, settings: &ServerSettings) {
         .route(&prefix.join("logs"), web::to(handlers::logs))
         .route(&prefix.join("modules"), web::to(pages::modules))
         .route(&prefix.join("-/healthy"), web::to(handlers::healthy))
+        .route(&prefix.join("-/ready"), web::to(handlers::ready))
         .route(&prefix.join("-/reload"), web::to(handlers::reload))
         .route(prefix.as_str(), web::to(pages::landing))
         .default_service(web::to(not_found));

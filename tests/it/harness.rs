@@ -117,10 +117,15 @@ impl Exporter {
         self.finish();
     }
 
-    fn finish(&mut self) {
+    /// Requests its stop.
+    pub(crate) fn begin_stop(&mut self) {
         if let Some(stop) = self.stop.take() {
             stop.send(()).ok();
         }
+    }
+
+    fn finish(&mut self) {
+        self.begin_stop();
         if let Some(thread) = self.thread.take()
             && !thread::panicking()
         {

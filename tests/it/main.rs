@@ -51,6 +51,7 @@ mod secrets;
 mod server;
 mod shipped;
 mod source;
+mod stopping;
 mod tcp;
 mod unix;
 mod verdicts;

@@ -37,6 +37,17 @@ pub(super) async fn healthy() -> HttpResponse {
     HttpResponse::Ok().insert_header((header::CONTENT_TYPE, response::TEXT)).body("Healthy")
 }
 
+/// `/-/ready`: ready until a stop is requested. An overload does not change it: all replicas would
+/// leave the load balancer at once.
+pub(super) async fn ready(exporter: Data<Exporter>) -> HttpResponse {
+    let (status, text) = if exporter.shutdown.is_requested() {
+        (StatusCode::SERVICE_UNAVAILABLE, "Stopping")
+    } else {
+        (StatusCode::OK, "Ready")
+    };
+    HttpResponse::build(status).insert_header((header::CONTENT_TYPE, response::TEXT)).body(text)
+}
+
 /// `/-/reload`: reloads the configuration; only with POST.
 pub(super) async fn reload(request: HttpRequest, exporter: Data<Exporter>) -> HttpResponse {
     if request.method() != Method::POST {

@@ -60,6 +60,7 @@ fn every_route_and_no_other_path_answers() {
     let cases = [
         ("/", 200, "text/html; charset=utf-8"),
         ("/-/healthy", 200, text),
+        ("/-/ready", 200, text),
         ("/-/reload", 405, text),
         ("/config", 200, bare),
         ("/metrics", 200, metrics),

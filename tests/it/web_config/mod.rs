@@ -9,13 +9,13 @@ mod requests;
 use std::{
     fs,
     io::{Read as _, Write as _},
-    net::SocketAddr,
+    net::{SocketAddr, TcpStream},
     path::PathBuf,
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use boring::{
-    ssl::{SslConnector, SslConnectorBuilder, SslMethod},
+    ssl::{SslConnector, SslConnectorBuilder, SslMethod, SslStream},
     x509::X509,
 };
 use tempfile::TempDir;
@@ -107,6 +107,12 @@ impl Client {
         self
     }
 
+    /// Connects and performs the handshake.
+    pub(crate) fn try_connect(self, address: SocketAddr) -> Result<SslStream<TcpStream>, String> {
+        let stream = self.0.build().connect("localhost", connect(address));
+        stream.map_err(|error| error.to_string())
+    }
+
     /// Sends one request over a new connection; returns the response or the error.
     pub(crate) fn get(self, address: SocketAddr, path: &str) -> Result<Answer, String> {
         self.send(address, path, "").map(|(answer, _)| answer)
@@ -119,9 +125,7 @@ impl Client {
         path: &str,
         headers: &str,
     ) -> Result<(Answer, X509), String> {
-        let connector = self.0.build();
-        let stream = connector.connect("localhost", connect(address));
-        let mut stream = stream.map_err(|error| error.to_string())?;
+        let mut stream = self.try_connect(address)?;
         let request =
             format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{headers}\r\n");
         // With TLS 1.3 a client learns only now that its certificate was rejected.
