@@ -91,6 +91,7 @@ impl App {
             failure_log: options.failure_log,
             external_url: options.external_url,
             route_prefix: options.route_prefix,
+            max_connection_age: options.max_connection_age,
             resources: Resources { memory: system_memory::system_memory(), descriptors },
         };
         let history = History::new(options.history_limit);

@@ -33,6 +33,8 @@ pub struct Options {
     pub route_prefix: RoutePrefix,
     /// Time for which the exporter serves on after the request to stop.
     pub shutdown_delay: Duration,
+    /// Age above which a connection of a client is closed after its response.
+    pub max_connection_age: Option<Duration>,
     /// Resolver for names of targets.
     pub resolver: ResolverChoice,
     /// Minimum level of the probe log lines that are copied to the log of the process.
@@ -76,6 +78,7 @@ impl Default for Options {
             external_url: None,
             route_prefix: RoutePrefix::default(),
             shutdown_delay: Duration::ZERO,
+            max_connection_age: None,
             resolver: ResolverChoice::default(),
             probe_log: None,
             failure_log: Some(log::Level::Info),

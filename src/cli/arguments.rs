@@ -183,6 +183,16 @@ pub(super) struct Arguments {
     )]
     pub(super) shutdown_delay: Duration,
 
+    /// Age above which a connection is closed after its response, plus or minus 10 %, so that load
+    /// balancers spread connections over new replicas; 0s is no limit
+    #[arg(
+        long = "web.max-connection-age",
+        value_name = "DURATION",
+        default_value = "0s",
+        value_parser = flag_values::duration
+    )]
+    pub(super) max_connection_age: Duration,
+
     /// Use listeners from systemd socket activation; requires --web.external-url
     #[arg(long = "web.systemd-socket", overrides_with = "no_systemd_socket")]
     pub(super) systemd_socket: bool,

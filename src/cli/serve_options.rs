@@ -52,6 +52,7 @@ pub(super) fn from_arguments(arguments: Arguments) -> Result<ServeOptions, Usage
         external_url,
         route_prefix,
         shutdown_delay: arguments.shutdown_delay,
+        max_connection_age: Some(arguments.max_connection_age).filter(|age| !age.is_zero()),
         resolver: arguments.resolver,
         probe_log,
         failure_log: arguments.log_failures.to_level(),

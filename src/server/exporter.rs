@@ -5,6 +5,7 @@ use std::{
     fmt,
     net::IpAddr,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use futures_util::FutureExt as _;
@@ -48,6 +49,8 @@ pub struct ServerSettings {
     pub external_url: Option<ExternalUrl>,
     /// Path prefix of all routes.
     pub route_prefix: RoutePrefix,
+    /// Age above which a connection is closed after its response.
+    pub max_connection_age: Option<Duration>,
     /// The memory and the file descriptors that the process may use.
     pub resources: Resources,
 }

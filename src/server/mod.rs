@@ -85,6 +85,7 @@ impl WebServer {
             capacity,
             exporter.metrics.connections.clone(),
             Arc::clone(&exporter.shutdown),
+            exporter.settings.max_connection_age,
         );
         let mut server = Server::build()
             .workers(threads)
@@ -196,6 +197,7 @@ fn requests<S: AsyncRead + AsyncWrite + Unpin + 'static>(
 > {
     let access_control = exporter.access_control().map(Arc::clone);
     let metrics = exporter.metrics.connections.clone();
+    let connections_age = exporter.settings.max_connection_age.is_some();
     let middleware = {
         let access_control = access_control.clone();
         move |request, next| admit(access_control.clone(), request, next)
@@ -215,8 +217,18 @@ fn requests<S: AsyncRead + AsyncWrite + Unpin + 'static>(
         .keep_alive(KEEP_ALIVE)
         .client_request_timeout(HEAD_TIMEOUT)
         // When the client closes the connection, its handler is dropped and the probe is cancelled.
-        .h1_allow_half_closed(false)
-        .h1(map_config(application, |()| AppConfig::default()));
+        .h1_allow_half_closed(false);
+    // Without a maximum age, connections need no data.
+    let service = if connections_age {
+        service.on_connect_ext(|connection: &OneRequestAtATime<S>, data| {
+            if let Some(expiry) = connection.expiry() {
+                data.insert(expiry);
+            }
+        })
+    } else {
+        service
+    };
+    let service = service.h1(map_config(application, |()| AppConfig::default()));
     let service = apply_fn_factory(service, |connection, service| {
         let name = poll_times::name(|| "connection of a client".to_owned());
         poll_times::watch(name, service.call(connection))

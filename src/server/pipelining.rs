@@ -14,7 +14,7 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
-use crate::server::connections::Connection;
+use crate::server::connections::{Connection, Expiry};
 
 /// A connection that holds back the next request until the client starts reading the response to
 /// the current one.
@@ -108,6 +108,10 @@ impl<S> OneRequestAtATime<S> {
             head_timer: Timer::default(),
             write_timer: Timer::default(),
         }
+    }
+
+    pub(super) fn expiry(&self) -> Option<Expiry> {
+        self.connection.expiry
     }
 
     /// Looks for the end of a head in the bytes to pass on, and returns their length up to it. Like
@@ -330,7 +334,8 @@ mod tests {
     /// A connection that is closed when another one is opened in the returned list.
     fn registered() -> (Connection, Arc<Connections>) {
         let metrics = ConnectionMetrics::register(&Registry::new()).unwrap();
-        let connections = Connections::new(Capacity { connections: 1 }, metrics, Arc::default());
+        let connections =
+            Connections::new(Capacity { connections: 1 }, metrics, Arc::default(), None);
         (connections.open(None).unwrap(), connections)
     }
 

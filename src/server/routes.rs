@@ -16,7 +16,7 @@ use actix_web::{
 };
 use futures_util::FutureExt as _;
 
-use crate::server::{Exporter, ServerSettings, handlers, pages, response};
+use crate::server::{Exporter, ServerSettings, connections::Expiry, handlers, pages, response};
 
 /// Adds all routes below the prefix. Any other path returns 404.
 ///
@@ -61,11 +61,15 @@ pub(super) fn shrink_headers(request: &mut ServiceRequest) {
     *headers = mem::take(headers).into_iter().collect();
 }
 
-/// Closes the connection with this response if the exporter stops.
+/// Closes the connection with this response if the exporter stops or the connection is too old.
 /// Clients and load balancers then send their next request on another one.
 pub(super) fn close_connection_if_due<B>(mut answer: ServiceResponse<B>) -> ServiceResponse<B> {
-    let exporter = answer.request().app_data::<web::Data<Exporter>>();
-    if exporter.is_some_and(|exporter| exporter.shutdown.is_requested()) {
+    let request = answer.request();
+    let exporter = request.app_data::<web::Data<Exporter>>();
+    let expiry = request.conn_data::<Expiry>().copied();
+    if exporter.is_some_and(|exporter| exporter.shutdown.is_requested())
+        || expiry.is_some_and(Expiry::is_over)
+    {
         answer.response_mut().head_mut().set_connection_type(ConnectionType::Close);
     }
     answer

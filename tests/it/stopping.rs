@@ -1,14 +1,16 @@
-//! Stopping the exporter: readiness, the shutdown delay, and requests that arrive meanwhile.
+//! Stopping the exporter: readiness, the shutdown delay, requests that arrive meanwhile, and the age of
+//! connections.
 
 use std::{
     io::{self, Read as _, Write},
     net::{SocketAddr, TcpListener, TcpStream},
+    time::{Duration, Instant},
 };
 
 use rustix::process::Signal;
 
 use crate::{
-    harness::{Answer, Exporter, connect, eventually, probe_path},
+    harness::{Answer, Exporter, PATIENCE, connect, eventually, probe_path},
     running::Running,
     web_config::{Web, basic, tls_section, users},
 };
@@ -326,4 +328,37 @@ fn readiness_is_below_the_route_prefix() {
     });
     assert_eq!(exporter.get("/x/-/ready").text(), "Ready");
     assert_eq!(exporter.get("/-/ready").status, 404);
+}
+
+#[test]
+fn an_old_connection_ends_with_its_next_response_and_not_before() {
+    const AGE: Duration = Duration::from_millis(300);
+    let exporter = Exporter::start_with(MODULES, |options| options.max_connection_age = Some(AGE));
+    let before = Instant::now();
+    let (mut busy, mut idle) = (Client::new(exporter.address), Client::new(exporter.address));
+    let mut answers = 0;
+    while !closes(&busy.get("/-/healthy")) {
+        answers += 1;
+        assert!(before.elapsed() < PATIENCE, "still open after {answers} responses");
+    }
+    let age = before.elapsed();
+    assert!(age >= AGE.mul_f64(0.9), "{age:?} after {answers} responses");
+    busy.assert_ends();
+    std::thread::sleep(AGE.mul_f64(1.2).saturating_sub(before.elapsed()));
+    assert!(closes(&idle.get("/-/healthy")));
+    idle.assert_ends();
+    // The response to a pipelined request is not sent; the first one is whole.
+    let mut pipelining = Client::new(exporter.address);
+    std::thread::sleep(AGE.mul_f64(1.2));
+    pipelining.send("/-/healthy");
+    pipelining.send(&format!("/{}", "x".repeat(10_000)));
+    assert!(closes(&pipelining.answer()));
+    pipelining.assert_ends();
+}
+
+#[test]
+fn connections_have_no_age_by_default() {
+    let exporter = Exporter::start(MODULES);
+    let mut client = Client::new(exporter.address);
+    assert!((0..100).all(|_| client.get("/-/healthy").header("connection").is_none()));
 }

@@ -18,9 +18,11 @@ use std::{
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     task::{Context, Poll},
+    time::Duration,
 };
 
 use futures_util::task::AtomicWaker;
+use tokio::time::Instant;
 
 pub(super) use self::{
     capacity::Capacity,
@@ -36,6 +38,8 @@ pub(super) struct Connections {
     max: usize,
     /// Maximum number of connections of one client.
     max_per_client: usize,
+    /// Age above which a connection ends with its next response.
+    max_age: Option<Duration>,
     shutdown: Arc<Shutdown>,
     /// Number of the latest ticket.
     latest: AtomicU64,
@@ -83,17 +87,43 @@ pub(super) struct Connection {
     /// Number of idle connections of the client.
     idle: Arc<AtomicUsize>,
     status: Arc<Status>,
+    pub(in crate::server) expiry: Option<Expiry>,
 }
+
+/// Time after which a connection ends with its next response.
+///
+/// An idle connection is not closed: the next request could be on its way, and a connection without
+/// requests is no load.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::server) struct Expiry(Instant);
+
+impl Expiry {
+    pub(in crate::server) fn is_over(self) -> bool {
+        Instant::now() >= self.0
+    }
+}
+
+/// Returns the expiry of a new connection. Connections that were opened together do not expire
+/// together.
+fn expiry(max_age: Duration) -> Option<Expiry> {
+    let age = max_age.mul_f64(rand::random_range(1.0 - AGE_SPREAD..=1.0 + AGE_SPREAD));
+    Instant::now().checked_add(age).map(Expiry)
+}
+
+/// Part of the maximum age by which the age of a connection differs from it at most.
+const AGE_SPREAD: f64 = 0.1;
 
 impl Connections {
     pub(super) fn new(
         capacity: Capacity,
         metrics: ConnectionMetrics,
         shutdown: Arc<Shutdown>,
+        max_age: Option<Duration>,
     ) -> Arc<Self> {
         Arc::new(Self {
             max: capacity.connections,
             max_per_client: capacity.per_client(),
+            max_age,
             shutdown,
             latest: AtomicU64::new(BUSY),
             open: AtomicUsize::default(),
@@ -135,7 +165,8 @@ impl Connections {
         entry.idle.fetch_add(1, Ordering::Relaxed);
         let idle = Arc::clone(&entry.idle);
         drop(clients);
-        Some(Connection { connections: Arc::clone(self), client, idle, status })
+        let expiry = self.max_age.and_then(expiry);
+        Some(Connection { connections: Arc::clone(self), client, idle, status, expiry })
     }
 
     /// Returns whether a client can open another connection: while it has fewer than three times as
@@ -250,7 +281,7 @@ impl Connection {
 
     /// Returns true if the server closes the connection with its next response.
     pub(super) fn ends_after_response(&self) -> bool {
-        self.connections.shutdown.is_requested()
+        self.connections.shutdown.is_requested() || self.expiry.is_some_and(Expiry::is_over)
     }
 
     /// Marks the connection as busy: a request has arrived.
@@ -279,7 +310,7 @@ impl Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        let Self { connections, client, idle, status } = self;
+        let Self { connections, client, idle, status, .. } = self;
         let mut clients = connections.clients();
         let since = status.idle_since.swap(CLOSED, Ordering::AcqRel);
         if since == CLOSED {
@@ -309,7 +340,7 @@ mod tests {
 
     fn connections(max: usize) -> Arc<Connections> {
         let metrics = ConnectionMetrics::register(&Registry::new()).unwrap();
-        Connections::new(Capacity { connections: max }, metrics, Arc::default())
+        Connections::new(Capacity { connections: max }, metrics, Arc::default(), None)
     }
 
     /// Indexes of the connections that are to be closed.
@@ -400,6 +431,19 @@ mod tests {
         assert!(closing(&all).is_empty());
         assert!(all.iter().all(Connection::set_idle));
         assert_eq!(closing(&all), [0, 1, 2]);
+    }
+
+    #[test]
+    fn connections_expire_within_a_tenth_of_the_maximum_age() {
+        const AGE: Duration = Duration::from_secs(1000);
+        let start = Instant::now();
+        let ages: Vec<_> =
+            (0..1000).map(|_| expiry(AGE).unwrap().0.duration_since(start)).collect();
+        let late = start.elapsed();
+        let (first, last) = (ages.iter().min().unwrap(), ages.iter().max().unwrap());
+        assert!(*first >= AGE.mul_f64(0.9) && *last <= AGE.mul_f64(1.1) + late, "{ages:?}");
+        assert!(*last > *first + AGE.mul_f64(0.15), "they do not end together: {ages:?}");
+        assert!(expiry(Duration::MAX.mul_f64(0.9)).is_none(), "after the end of the clock");
     }
 
     #[test]
