@@ -4,7 +4,7 @@ use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web::Data};
 
 use crate::{
     probe::{History, Query, history::HistoryEntry},
-    server::{exporter::Exporter, query, response, response_format::ResponseFormat},
+    server::{exporter::Exporter, pages, query, response, response_format::ResponseFormat},
     settings::redact,
 };
 
@@ -20,6 +20,9 @@ pub(in crate::server) async fn answer(
     };
     match find(&query, &exporter.history) {
         Ok(entry) => format.answer(&request, &exporter, entry).await,
+        Err((StatusCode::NOT_FOUND, message)) if format == ResponseFormat::Html => {
+            pages::not_found(&request, message)
+        }
         Err((status, message)) => format.refuse(&request, status, message),
     }
 }

@@ -1,5 +1,7 @@
 //! Layout of all pages: head, style, navigation, and security headers.
 
+use std::{env, sync::LazyLock};
+
 use actix_web::{
     HttpRequest, HttpResponse,
     http::{
@@ -8,6 +10,7 @@ use actix_web::{
     },
 };
 use maud::{DOCTYPE, Markup, PreEscaped, html};
+use rustix::system::uname;
 
 use crate::{
     server::{
@@ -32,6 +35,16 @@ pub(super) struct Page<'p> {
 /// Links and names of the navigation. The links are relative, so that they work under any prefix.
 const NAVIGATION: [(&str, &str); 4] =
     [("./", "Probes"), ("modules", "Modules"), ("config", "Configuration"), ("metrics", "Metrics")];
+
+/// Name of the host. Replicas do not share their history, and in Kubernetes this is the name of the
+/// pod.
+static HOST: LazyLock<String> = LazyLock::new(|| {
+    let configured = env::var("HOSTNAME").ok().filter(|name| !name.is_empty());
+    configured.unwrap_or_else(|| uname().nodename().to_string_lossy().into_owned())
+});
+
+/// Maximum length of the name of the host in bytes.
+const MAX_HOST_BYTES: usize = 253;
 
 /// Maximum length of a title in bytes.
 const MAX_TITLE_BYTES: usize = 120;
@@ -108,6 +121,7 @@ impl Page<'_> {
                         }
                     }
                     main #content { (self.content) }
+                    footer.soft { "Host " (format::escaped(&HOST, MAX_HOST_BYTES)) }
                 }
             }
         }

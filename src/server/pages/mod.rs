@@ -26,9 +26,26 @@ pub(super) use self::{
 
 /// Returns an error page.
 pub(super) fn error(request: &HttpRequest, status: StatusCode, message: &str) -> HttpResponse {
+    error_with_advice(request, status, message, "")
+}
+
+/// Returns the page about a probe that is not in the history.
+pub(super) fn not_found(request: &HttpRequest, message: &str) -> HttpResponse {
+    let advice = "The probe may be too old, or another replica of the exporter may have it: each \
+                  keeps only its own probes.";
+    error_with_advice(request, StatusCode::NOT_FOUND, message, advice)
+}
+
+fn error_with_advice(
+    request: &HttpRequest,
+    status: StatusCode,
+    message: &str,
+    advice: &str,
+) -> HttpResponse {
     let content = html! {
         section.verdict.bad {
             h1 { (format::untrusted(message)) }
+            @if !advice.is_empty() { p { (advice) } }
             p { a href="./" { "Back to the recent probes" } }
         }
     };

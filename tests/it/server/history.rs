@@ -36,6 +36,29 @@ fn logs_of_a_target_are_the_latest_ones() {
 }
 
 #[test]
+fn the_page_of_an_unknown_probe_names_other_replicas_and_each_page_its_host() {
+    let exporter = Exporter::start(MODULES);
+    for query in ["id=7", "target=t"] {
+        let answer = exporter.get(&format!("/logs?{query}&format=html"));
+        let page = answer.text();
+        assert!(answer.status == 404 && page.contains("another replica"), "{page}");
+        let host = std::env::var("HOSTNAME").ok().filter(|name| !name.is_empty());
+        let host =
+            host.unwrap_or_else(|| rustix::system::uname().nodename().to_str().unwrap().to_owned());
+        assert!(page.contains(&format!("Host {host}</footer>")), "{page}");
+        for format in ["debug", "json", "health", "metrics"] {
+            let text = exporter.get(&format!("/logs?{query}&format={format}")).text();
+            assert!(
+                ["Probe id not found\n", "Probe target not found\n"].contains(&&*text),
+                "{text}"
+            );
+        }
+    }
+    let bad = exporter.get("/logs?format=html").text();
+    assert!(!bad.contains("another replica"), "{bad}");
+}
+
+#[test]
 fn logs_rejects_queries_with_the_messages_of_blackbox_exporter() {
     let exporter = Exporter::start(MODULES);
     let both = "Probe id and target can't be defined at the same time\n";
