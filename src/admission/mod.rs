@@ -4,6 +4,7 @@
 //! for both in this order, each first come, first served. The texts and causes of refusals are the
 //! caller's.
 
+mod cpu_limit;
 mod places;
 #[cfg(test)]
 mod tests;
@@ -21,6 +22,7 @@ use std::{
 use futures_util::future::{Either, select};
 use tokio::time::{Instant, sleep_until};
 
+use self::cpu_limit::{CpuLimit, Load};
 pub use self::places::{Entry, Places, Ticket, Waiting};
 
 /// The number of places if there is no limit.
@@ -31,6 +33,7 @@ pub const UNLIMITED: u32 = u32::MAX;
 pub struct Admission {
     /// The configured limit of `all`.
     limit: AtomicU32,
+    cpu: CpuLimit,
     all: Arc<Places>,
     modules: RwLock<HashMap<String, Arc<Places>>>,
     /// Number of probes that wait, for whichever place.
@@ -66,6 +69,8 @@ pub struct Missing {
 pub enum Scope {
     /// The exporter.
     All,
+    /// The exporter, whose CPU time is not enough for more.
+    Cpu,
     /// A module.
     Module,
 }
@@ -75,6 +80,7 @@ impl Default for Admission {
     fn default() -> Self {
         Self {
             limit: AtomicU32::new(UNLIMITED),
+            cpu: CpuLimit::default(),
             all: Places::new(UNLIMITED),
             modules: RwLock::default(),
             queued: AtomicU32::new(0),
@@ -87,7 +93,27 @@ impl Admission {
     /// Sets the number of probes that may run at once.
     pub fn set_limit(&self, limit: u32) {
         self.limit.store(limit, Relaxed);
-        self.all.set_limit(limit);
+        self.all.set_limit(limit.min(self.cpu.limit()));
+    }
+
+    /// Sets the CPU time per second, from which the limit by CPU time is estimated until it is measured.
+    pub fn set_cpu(&self, per_second: Duration) {
+        self.cpu.set_cpu(per_second);
+    }
+
+    /// Adapts the number of places to the delay with which a thread that serves probes has run.
+    pub fn observe_delay(&self, delay: Duration) {
+        let load = Load { running: self.all.running(), waiting: self.all.waiting() };
+        let limit = self.cpu.observe(delay, load).min(self.limit());
+        if limit != self.all.limit() {
+            self.all.set_limit(limit);
+        }
+    }
+
+    /// Returns whether no probe runs or waits.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.all.running() == 0 && self.queued() == 0
     }
 
     /// Returns the number of probes that may run at once, as it was set.
@@ -141,7 +167,7 @@ impl Admission {
         let is_full = |places: &Places| places.is_full() || no_queue && !places.has_room();
         let module = module.filter(|places| is_full(places));
         let module = module.map(|places| Missing::new(Scope::Module, places));
-        module.or_else(|| is_full(&self.all).then(|| Missing::new(Scope::All, &self.all)))
+        module.or_else(|| is_full(&self.all).then(|| self.missing(Scope::All, &self.all)))
     }
 
     /// Waits for the places of a probe, at most for `max_wait`. Returns also the time for which it
@@ -191,7 +217,12 @@ impl Admission {
                 Box::pin(self.wait(waiting, end)).await
             }
         };
-        ticket.ok_or_else(|| Missing::new(scope, places))
+        ticket.ok_or_else(|| self.missing(scope, places))
+    }
+
+    fn missing(&self, scope: Scope, places: &Places) -> Missing {
+        let is_cpu = scope == Scope::All && places.limit() < self.limit();
+        Missing::new(if is_cpu { Scope::Cpu } else { scope }, places)
     }
 
     async fn wait(&self, mut waiting: Waiting, end: Instant) -> Option<Ticket> {

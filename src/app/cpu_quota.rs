@@ -1,9 +1,9 @@
-//! Number of worker threads: the CPU quota of the control group, rounded up.
+//! CPU time of the process, and the number of worker threads: the CPU quota of the control group, rounded up.
 //!
 //! The standard library rounds the quota down and reads only the group of the process. The limit is
 //! often set on a parent group.
 
-use std::{fs, num::NonZeroUsize, path::Path};
+use std::{fs, num::NonZeroUsize, path::Path, time::Duration};
 
 use crate::app::cgroup::{Cgroups, Group};
 
@@ -14,6 +14,14 @@ pub(super) fn worker_threads() -> usize {
         Some(quota) => round_up(quota).clamp(1, processors),
         None => processors,
     }
+}
+
+/// Returns the CPU time that the process may use per second.
+pub(super) fn cpu_per_second() -> Duration {
+    let processors = Duration::from_secs(u64::try_from(allowed_processors()).unwrap_or(1));
+    let quota = quota(Cgroups::of_process());
+    let quota = quota.and_then(|quota| Duration::try_from_secs_f64(quota).ok());
+    quota.map_or(processors, |quota| quota.min(processors))
 }
 
 /// Number of CPUs that the scheduler may use for this process.

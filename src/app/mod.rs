@@ -92,7 +92,11 @@ impl App {
             external_url: options.external_url,
             route_prefix: options.route_prefix,
             max_connection_age: options.max_connection_age,
-            resources: Resources { memory: system_memory::system_memory(), descriptors },
+            resources: Resources {
+                memory: system_memory::system_memory(),
+                descriptors,
+                cpu: cpu_quota::cpu_per_second(),
+            },
         };
         let history = History::new(options.history_limit);
         if options.kernel_timestamps {

@@ -28,6 +28,7 @@ use crate::{
     scheduling::poll_times::{self, section},
     server::{
         connections::Capacity,
+        delay,
         external_url::{ExternalUrl, RoutePrefix},
         metrics::ExporterMetrics,
         shutdown::Shutdown,
@@ -113,6 +114,7 @@ impl Exporter {
             access_control: None,
             last_reload_error: Mutex::default(),
         };
+        exporter.admission.set_cpu(exporter.settings.resources.cpu);
         exporter.apply_limits();
         Ok(exporter)
     }
@@ -191,6 +193,9 @@ impl Exporter {
     ) -> Refusal {
         let refusal = match missing {
             Missing { scope: Scope::All, running } => Refusal::in_flight(running),
+            Missing { scope: Scope::Cpu, running } => Refusal::cpu(format_args!(
+                "{running} probes are running, and the CPU time is not enough for more"
+            )),
             Missing { scope: Scope::Module, running } => Refusal::module_in_flight(running, module),
         };
         self.record_refusal(module, &refusal, target);
@@ -219,6 +224,7 @@ impl Exporter {
         tickets: Tickets,
         client_address: Option<Box<IpAddr>>,
     ) -> Option<HistoryEntry> {
+        delay::watch(&self);
         // Nothing is ever sent: the channel closes when this future is dropped.
         let (client, client_gone) = oneshot::channel::<Infallible>();
         let module = &request.module;

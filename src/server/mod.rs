@@ -5,6 +5,7 @@
 
 mod connections;
 mod content_negotiation;
+mod delay;
 mod exporter;
 mod external_url;
 mod handlers;

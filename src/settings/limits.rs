@@ -58,6 +58,8 @@ pub struct Resources {
     pub memory: Option<u64>,
     /// Maximum number of open files.
     pub descriptors: u64,
+    /// CPU time per second.
+    pub cpu: Duration,
 }
 
 /// Default of `queue_timeout`.
@@ -100,7 +102,7 @@ impl Limits {
     /// Returns the number of probes that run at once, if there is a limit.
     #[must_use]
     pub fn max_in_flight(&self, resources: Resources) -> Option<u32> {
-        let Resources { memory, descriptors } = resources;
+        let Resources { memory, descriptors, .. } = resources;
         match self.in_flight {
             InFlight::Number(0) => None,
             InFlight::Number(number) => Some(number),
@@ -287,10 +289,14 @@ mod tests {
             (None, 0, 1),
             (None, u64::MAX, 18_000),
         ] {
-            let number = limits("auto", "1s").max_in_flight(Resources { memory, descriptors });
+            let number = limits("auto", "1s").max_in_flight(Resources {
+                memory,
+                descriptors,
+                ..Resources::default()
+            });
             assert_eq!(number, Some(expected), "{memory:?} {descriptors}");
         }
-        let few = Resources { memory: Some(40 * MIB), descriptors: 1024 };
+        let few = Resources { memory: Some(40 * MIB), descriptors: 1024, ..Resources::default() };
         assert_eq!(limits("0", "1s").max_in_flight(few), None);
         assert_eq!(limits("5000", "1s").max_in_flight(few), Some(5000));
         for wrong in ["-1", "1000001", "many", "", "1.5"] {

@@ -56,7 +56,11 @@ mod tests {
         for descriptors in [64, 128, 256, 512, 1024, 4096, 65_536, 1 << 20, u64::MAX] {
             for memory in [None, Some(40 << 20), Some(1 << 30), Some(64 << 30)] {
                 let capacity = Capacity::of(descriptors);
-                let in_flight = Limits::default().max_in_flight(Resources { memory, descriptors });
+                let in_flight = Limits::default().max_in_flight(Resources {
+                    memory,
+                    descriptors,
+                    ..Resources::default()
+                });
                 let queued = usize::try_from(capacity.max_queued(in_flight)).unwrap();
                 let running = usize::try_from(in_flight.unwrap()).unwrap();
                 assert!(

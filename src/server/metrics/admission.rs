@@ -26,7 +26,7 @@ impl AdmissionMetrics {
     ) -> prometheus::Result<Self> {
         let limit = IntGauge::new(
             "probe_exporter_probes_in_flight_limit",
-            "Limit of the number of running probes; 0 means no limit.",
+            "Limit of the number of running probes, by the configuration and the CPU time; 0 means no limit.",
         )?;
         let queued = IntGauge::new(
             "probe_exporter_probes_queued",
@@ -55,7 +55,7 @@ impl AdmissionMetrics {
 
     /// Updates the values.
     pub(super) fn refresh(&self) {
-        let limit = Some(self.admission.limit()).filter(|limit| *limit != UNLIMITED);
+        let limit = Some(self.admission.all().limit()).filter(|limit| *limit != UNLIMITED);
         self.limit.set(limit.unwrap_or_default().into());
         self.queued.set(self.admission.queued().into());
     }

@@ -1,0 +1,31 @@
+//! Measures by how much the threads that serve probes are late.
+
+use std::{cell::Cell, sync::Arc, time::Duration};
+
+use tokio::time::Instant;
+
+use super::exporter::Exporter;
+
+/// Time between two measurements.
+const INTERVAL: Duration = Duration::from_millis(100);
+
+thread_local! {
+    static IS_WATCHED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Measures the delay of this thread while probes run: how much later than its time a timer runs. All
+/// that is ready on the thread is done before, so that it is the delay of each step of a probe.
+pub(super) fn watch(exporter: &Arc<Exporter>) {
+    if IS_WATCHED.replace(true) {
+        return;
+    }
+    let exporter = Arc::clone(exporter);
+    actix_web::rt::spawn(async move {
+        while !exporter.admission.is_idle() {
+            let due = Instant::now() + INTERVAL;
+            tokio::time::sleep_until(due).await;
+            exporter.admission.observe_delay(due.elapsed());
+        }
+        IS_WATCHED.set(false);
+    });
+}
