@@ -4,7 +4,7 @@ use std::{cell::Cell, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
-use super::exporter::Exporter;
+use crate::admission::Admission;
 
 /// Time between two measurements.
 const INTERVAL: Duration = Duration::from_millis(100);
@@ -15,16 +15,16 @@ thread_local! {
 
 /// Measures the delay of this thread while probes run: how much later than its time a timer runs. All
 /// that is ready on the thread is done before, so that it is the delay of each step of a probe.
-pub(super) fn watch(exporter: &Arc<Exporter>) {
+pub(super) fn watch(admission: &Arc<Admission>) {
     if IS_WATCHED.replace(true) {
         return;
     }
-    let exporter = Arc::clone(exporter);
+    let admission = Arc::clone(admission);
     actix_web::rt::spawn(async move {
-        while !exporter.admission.is_idle() {
+        while !admission.is_idle() {
             let due = Instant::now() + INTERVAL;
             tokio::time::sleep_until(due).await;
-            exporter.admission.observe_delay(due.elapsed());
+            admission.observe_delay(due.elapsed());
         }
         IS_WATCHED.set(false);
     });

@@ -224,7 +224,7 @@ impl Exporter {
         tickets: Tickets,
         client_address: Option<Box<IpAddr>>,
     ) -> Option<HistoryEntry> {
-        delay::watch(&self);
+        delay::watch(&self.admission);
         // Nothing is ever sent: the channel closes when this future is dropped.
         let (client, client_gone) = oneshot::channel::<Infallible>();
         let module = &request.module;

@@ -105,7 +105,7 @@ const CONNECTING: &[&str] = &[
     "src/net/resolve/server.rs",
     "src/probers/icmp/socket.rs",
     // The deadline of a probe.
-    "src/probe/mod.rs",
+    "src/probe/deadline.rs",
     // Tests.
     "src/net/tls/tests/mod.rs",
     "src/server/pipelining.rs",
