@@ -185,7 +185,7 @@ thread_local! {
     static INTERRUPTION: Cell<Interruption> = const { Cell::new(Interruption::NONE) };
 }
 
-/// What is known about phases that are interrupted.
+/// The knowledge about phases that are interrupted.
 #[derive(Debug, Clone, Copy)]
 struct Interruption {
     /// Their duration from packet timestamps.

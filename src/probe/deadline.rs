@@ -1,4 +1,4 @@
-//! The deadline of a probe, and whose fault it is when it passes.
+//! The deadline of a probe, and the cause of its passing.
 //!
 //! A target is late only if it had its time. An exporter without a processor sends late, so that the
 //! target has less; then it gets the rest, as far as the scraper waits. What it still lacks
@@ -23,7 +23,7 @@ use crate::{
     },
 };
 
-/// How the run of a probe ended.
+/// The end of the run of a probe.
 #[derive(Debug)]
 pub(super) enum End<T> {
     /// It has a result.
@@ -34,7 +34,7 @@ pub(super) enum End<T> {
     Late(Late),
 }
 
-/// Whose time it was when the time of a probe was over.
+/// The shares of the time of a probe that was not done in time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Late {
     /// Time of the target in the phase that was interrupted; zero if the probe waited for nothing from it.

@@ -1,4 +1,4 @@
-//! How long a task has been waiting for its peers.
+//! The time for which a task has been waiting for its peers.
 
 use std::{
     cell::Cell,

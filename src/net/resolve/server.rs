@@ -54,7 +54,7 @@ pub(super) struct Query<'q> {
     pub(super) edns: bool,
 }
 
-/// What is learned while a query waits for its response.
+/// Events of a query that waits for its response.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Heard {
     /// A message was ignored.
