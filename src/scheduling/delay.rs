@@ -16,7 +16,7 @@ use std::{
 /// Maximum age of [`recent`]: reading the file costs a system call.
 const MAX_AGE: Duration = Duration::from_millis(10);
 
-/// What a thread did since its start.
+/// The times of a thread since its start.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct ThreadTimes {
     /// Time for which it ran.
