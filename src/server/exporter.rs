@@ -66,6 +66,8 @@ pub struct Exporter {
     /// Permits for requests of exporters that do not name those that led to them.
     pub(super) unchained: Semaphore,
     config: ConfigStore,
+    /// The number of connections, by the configuration at the start.
+    pub(super) capacity: Capacity,
     resolver: Arc<Resolver>,
     memory: Arc<MemoryBudget>,
     access_control: Option<Arc<AccessControl>>,
@@ -102,6 +104,7 @@ impl Exporter {
         let failure_log = settings.failure_log.filter(|_| settings.probe_log.is_none());
         let exporter = Self {
             failure_log: FailureLog::new(failure_log),
+            capacity: Capacity::of(settings.resources, config.current().limits()),
             settings,
             history,
             metrics,
@@ -129,8 +132,7 @@ impl Exporter {
             .filter_map(|(name, module)| module.limits.in_flight.map(|number| (name, number)));
         self.admission.set_modules(&of_modules.collect());
         let has_queue = limits.queue_timeout.positive().is_some();
-        let capacity = Capacity::of(resources.descriptors);
-        let max_queued = if has_queue { capacity.max_queued(max_in_flight) } else { 0 };
+        let max_queued = if has_queue { self.capacity.max_queued(max_in_flight) } else { 0 };
         self.admission.set_max_queued(max_queued);
         let body_memory = limits.body_memory.limit(resources.memory);
         let in_flight = max_in_flight.unwrap_or(UNLIMITED);

@@ -20,7 +20,7 @@ mod shutdown;
 mod web_config;
 
 use std::{
-    future::{Future, ready},
+    future::Future,
     io,
     net::{SocketAddr, TcpListener},
     pin::pin,
@@ -54,7 +54,7 @@ pub use external_url::{AddressError, ExternalUrl, RoutePrefix};
 pub use web_config::{AccessControl, WebConfigError};
 
 use self::{
-    connections::{Capacity, ClientError, Connection, ConnectionMetrics, Connections},
+    connections::{ClientError, Connection, ConnectionMetrics, Connections},
     pipelining::{HEAD_TIMEOUT, OneRequestAtATime},
     web_config::admit,
 };
@@ -80,10 +80,9 @@ impl WebServer {
         exporter: &Arc<Exporter>,
         threads: usize,
     ) -> io::Result<Self> {
-        let capacity = Capacity::of(exporter.settings.resources.descriptors);
-        let (threads, max_connections) = (threads.max(1), capacity.connections);
+        let (threads, max_connections) = (threads.max(1), exporter.capacity.connections);
         let connections = Connections::new(
-            capacity,
+            exporter.capacity,
             exporter.metrics.connections.clone(),
             Arc::clone(&exporter.shutdown),
             exporter.settings.max_connection_age,
@@ -112,7 +111,7 @@ impl WebServer {
             } else {
                 server.listen("web", listener, move || {
                     let list = Arc::clone(&list);
-                    fn_service(move |stream| ready(plain(stream, &list)))
+                    fn_service(move |stream| plain(stream, Arc::clone(&list)))
                         .and_then(requests(exporter.clone()))
                 })?
             };
@@ -141,19 +140,19 @@ type Prepared<S> = Result<(OneRequestAtATime<S>, Option<SocketAddr>), DispatchEr
 
 /// Adds a connection to the list. A failure to set `TCP_NODELAY` is ignored: it only delays small
 /// responses.
-fn register(
+async fn register(
     stream: &TcpStream,
     connections: &Arc<Connections>,
 ) -> Result<(Connection, Option<SocketAddr>), DispatchError> {
     drop(stream.set_nodelay(true));
     let client = stream.peer_addr().ok();
     let too_many = || DispatchError::Io(io::Error::other("too many connections of one client"));
-    Ok((connections.open(client).ok_or_else(too_many)?, client))
+    Ok((connections.open(client).await.ok_or_else(too_many)?, client))
 }
 
 /// Prepares a connection without TLS.
-fn plain(stream: TcpStream, connections: &Arc<Connections>) -> Prepared<TcpStream> {
-    let (connection, client) = register(&stream, connections)?;
+async fn plain(stream: TcpStream, connections: Arc<Connections>) -> Prepared<TcpStream> {
+    let (connection, client) = register(&stream, &connections).await?;
     Ok((OneRequestAtATime::new(stream, connection), client))
 }
 
@@ -163,7 +162,7 @@ async fn with_tls(
     connections: Arc<Connections>,
     access_control: Arc<AccessControl>,
 ) -> Prepared<TlsStream<TcpStream>> {
-    let (connection, client) = register(&stream, &connections)?;
+    let (connection, client) = register(&stream, &connections).await?;
     let name = poll_times::name(|| "TLS handshake of a client".to_owned());
     let handshake = web_config::accept(stream, &connection, &access_control);
     match poll_times::watch(name, handshake).await {

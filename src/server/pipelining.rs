@@ -52,6 +52,8 @@ enum Progress {
     New,
     /// A request has arrived.
     Used,
+    /// The last request has arrived: the connection is to be closed because there are too many.
+    Last,
     /// Nothing more is sent.
     ShutDown,
 }
@@ -172,7 +174,7 @@ impl<S> OneRequestAtATime<S> {
             self.write_timer.stop();
             return written;
         }
-        if self.connection.poll_closing(context).is_ready() {
+        if self.progress != Progress::Last && self.connection.poll_closing(context).is_ready() {
             return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
         }
         self.write_timer.poll(context, WRITE_TIMEOUT).map(|()| Err(io::ErrorKind::TimedOut.into()))
@@ -207,7 +209,7 @@ impl<S: AsyncRead + Unpin> OneRequestAtATime<S> {
         let timeout = match self.progress {
             // The first request may be on its way. Clients repeat requests only on used connections.
             Progress::New => FIRST_REQUEST_TIMEOUT,
-            Progress::Used | Progress::ShutDown => ARRIVAL_TIMEOUT,
+            Progress::Used | Progress::Last | Progress::ShutDown => ARRIVAL_TIMEOUT,
         };
         self.head_timer.poll(context, timeout).map(Ok)
     }
@@ -237,15 +239,20 @@ impl<S: AsyncRead + Unpin> AsyncRead for OneRequestAtATime<S> {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
-        if this.connection.poll_closing(context).is_ready() {
-            return Poll::Ready(Ok(()));
-        }
+        let is_closing = this.connection.poll_closing(context).is_ready();
         if this.awaits_response {
+            if is_closing {
+                this.progress = Progress::Last;
+            }
             return this.poll_disconnect(context);
+        }
+        if is_closing && this.progress == Progress::Last {
+            return Poll::Ready(Ok(()));
         }
         if this.read_ahead.is_empty() {
             match this.poll_read_ahead(context, MAX_READ_BYTES) {
                 Poll::Ready(result) => result?,
+                Poll::Pending if is_closing => return Poll::Ready(Ok(())),
                 // The end of the connection, as if the client had closed it.
                 Poll::Pending if this.is_inside_head => {
                     return this.head_timer.poll(context, HEAD_TIMEOUT).map(Ok);
@@ -257,6 +264,12 @@ impl<S: AsyncRead + Unpin> AsyncRead for OneRequestAtATime<S> {
         let mut read = std::mem::take(&mut this.read_ahead);
         let possible = read.get(..buffer.remaining()).unwrap_or(&read);
         let length = this.find_end_of_head(possible);
+        if is_closing {
+            if !this.awaits_response {
+                return Poll::Ready(Ok(()));
+            }
+            this.progress = Progress::Last;
+        }
         buffer.put_slice(&read.split_to(length));
         this.read_ahead = read;
         Poll::Ready(Ok(()))
@@ -334,9 +347,9 @@ mod tests {
     /// A connection that is closed when another one is opened in the returned list.
     fn registered() -> (Connection, Arc<Connections>) {
         let metrics = ConnectionMetrics::register(&Registry::new()).unwrap();
-        let connections =
-            Connections::new(Capacity { connections: 1 }, metrics, Arc::default(), None);
-        (connections.open(None).unwrap(), connections)
+        let capacity = Capacity { connections: 1, has_turnover: false };
+        let connections = Connections::new(capacity, metrics, Arc::default(), None);
+        (connections.try_open(None).unwrap(), connections)
     }
 
     /// A connection on which the client has sent `text`, and the client's end.
@@ -468,11 +481,26 @@ mod tests {
                 connection.write_all(&[0; 100]).await.map(|()| 100)
             });
             tokio::task::yield_now().await;
-            let _second = connections.open(None).unwrap();
+            let _second = connections.try_open(None).unwrap();
             let start = Instant::now();
             let result = waiting.await.unwrap();
             assert_eq!(start.elapsed(), Duration::ZERO);
             assert_eq!(result.ok(), is_reading.then_some(0));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_that_has_arrived_is_served_before_the_connection_is_closed() {
+        for (sent, read) in [(REQUEST.repeat(2), REQUEST.len()), ("GET / HTTP/1.1\r\n".into(), 0)] {
+            let (mut connection, _client, connections) = stoppable(&sent).await;
+            let _second = connections.try_open(None).unwrap();
+            assert_eq!(readable(&mut connection).await, Some(read));
+            if read > 0 {
+                assert_eq!(readable(&mut connection).await, None, "the response is awaited");
+                connection.write_all(b"answer").await.unwrap();
+                connection.flush().await.unwrap();
+                assert_eq!(readable(&mut connection).await, Some(0), "it was the last request");
+            }
         }
     }
 

@@ -102,23 +102,29 @@ impl Limits {
     /// Returns the number of probes that run at once, if there is a limit.
     #[must_use]
     pub fn max_in_flight(&self, resources: Resources) -> Option<u32> {
-        let Resources { memory, descriptors, .. } = resources;
         match self.in_flight {
             InFlight::Number(0) => None,
             InFlight::Number(number) => Some(number),
             InFlight::Auto => {
+                let descriptors = resources.descriptors;
                 let free = descriptors.saturating_sub(OWN_DESCRIPTORS.min(descriptors / 4 * 3));
                 let by_descriptors = (free / DESCRIPTORS_PER_PROBE).max(1);
-                let by_memory = memory.map(|memory| {
-                    let bodies = self.body_memory.limit(Some(memory));
-                    let bodies = bodies.or_else(|| BodyMemory::Auto.limit(Some(memory)));
-                    let free = memory.saturating_sub(bodies.unwrap_or_default() + BASE_MEMORY);
+                let by_memory = self.free_memory(resources).map(|free| {
                     (free / PROBE_MEMORY).clamp(*AUTO_NUMBERS.start(), *AUTO_NUMBERS.end())
                 });
                 let number = by_memory.unwrap_or(*AUTO_NUMBERS.end()).min(by_descriptors);
                 Some(u32::try_from(number).unwrap_or(MAX_IN_FLIGHT))
             }
         }
+    }
+
+    /// Returns the memory in bytes that is left for probes without their bodies and for connections, if
+    /// it is known.
+    #[must_use]
+    pub fn free_memory(&self, resources: Resources) -> Option<u64> {
+        let memory = resources.memory;
+        let bodies = self.body_memory.limit(memory).or_else(|| BodyMemory::Auto.limit(memory));
+        Some(memory?.saturating_sub(bodies.unwrap_or_default() + BASE_MEMORY))
     }
 
     /// Returns the time for which a probe waits at most, if its scraper allows `scrape` for it.

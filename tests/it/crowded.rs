@@ -21,6 +21,12 @@ modules:
   silent: {prober: tcp, timeout: 90s, tcp: {query_response: [{expect: never}]}}
 ";
 
+/// The number of probes is limited as by default.
+const LIMITED: &str = r"
+modules:
+  silent: {prober: tcp, timeout: 1s, tcp: {query_response: [{expect: never}]}}
+";
+
 /// Number of file descriptors of the exporter: enough for 50 connections.
 const DESCRIPTORS: usize = 200;
 
@@ -33,8 +39,12 @@ struct Small {
 
 impl Small {
     fn start() -> Self {
+        Self::start_with(MODULES)
+    }
+
+    fn start_with(yaml: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("blackbox.yml"), MODULES).unwrap();
+        fs::write(folder.path().join("blackbox.yml"), yaml).unwrap();
         let script =
             format!("ulimit -n {DESCRIPTORS} && exec {BINARY} --web.listen-address=127.0.0.1:0");
         let mut child = Command::new("sh")
@@ -96,7 +106,11 @@ fn is_served(mut stream: &TcpStream) -> bool {
 
 #[test]
 fn idle_connections_give_way_to_new_ones() {
-    let exporter = Small::start();
+    idle_connections_give_way(&Small::start());
+    idle_connections_give_way(&Small::start_with(LIMITED));
+}
+
+fn idle_connections_give_way(exporter: &Small) {
     for bytes in [REQUEST, b"", b"GET / HT", b"GET / HTTP/1.1\r\nHost: x\r\n\r\nG"] {
         let open = |_| {
             let mut stream = connect(exporter.address);
@@ -115,7 +129,11 @@ fn idle_connections_give_way_to_new_ones() {
 
 #[test]
 fn the_oldest_connection_of_the_busiest_client_is_closed() {
-    let exporter = Small::start();
+    oldest_connection_is_closed(&Small::start());
+    oldest_connection_is_closed(&Small::start_with(LIMITED));
+}
+
+fn oldest_connection_is_closed(exporter: &Small) {
     let scraper = connect_from(2, exporter.address);
     assert!(is_served(&scraper));
     let crowd: Vec<_> = (0..100).map(|_| connect_from(1, exporter.address)).collect();
@@ -153,6 +171,37 @@ fn a_client_with_many_running_requests_leaves_room_for_others() {
     });
     eventually("the others run", || value("probe_exporter_probes_in_flight") > 10.0);
     drop(probes);
+}
+
+#[test]
+fn every_scrape_of_a_burst_gets_a_response() {
+    let exporter = Small::start_with(LIMITED);
+    let target = TcpListener::bind("127.0.0.1:0").unwrap();
+    let path = probe_path("silent", &target.local_addr().unwrap().to_string());
+    // Six times as many as the exporter can have connections.
+    let scrape = |_| {
+        let mut stream = connect(exporter.address);
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+        stream
+    };
+    let scrapes: Vec<_> = (0..300).map(scrape).collect();
+    exporter.serves();
+    let mut probed = 0;
+    for mut scrape in scrapes {
+        let mut bytes = Vec::new();
+        while !bytes.windows(4).any(|window| window == b"\r\n\r\n") {
+            let mut piece = [0; 4096];
+            let length = scrape.read(&mut piece).unwrap();
+            assert!(length > 0, "closed without a response");
+            bytes.extend_from_slice(&piece[..length]);
+        }
+        let answer = Answer::parse(&bytes);
+        let is_refused = answer.text().starts_with("Overloaded: ");
+        assert_eq!(answer.status, if is_refused { 503 } else { 200 }, "{}", answer.text());
+        probed += usize::from(!is_refused);
+    }
+    // A third of the descriptors beside those of the process.
+    assert!(probed >= 24, "{probed}");
 }
 
 #[test]

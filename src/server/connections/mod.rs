@@ -3,7 +3,8 @@
 //! Each connection needs a file descriptor, and so does each probe. If connections become too many,
 //! idle ones are closed: the oldest one of the client that has the most. A connection on which a
 //! request is being served is never closed; instead, the more connections are busy, the fewer can one
-//! client open. A client without a connection can always open one.
+//! client open. A client without a connection can always open one. In a burst, connections wait for a
+//! moment until requests on others have ended, and new ones are not closed before they could send one.
 
 mod capacity;
 mod client;
@@ -13,16 +14,20 @@ use std::{
     cmp::Reverse,
     collections::{BTreeMap, HashMap},
     net::SocketAddr,
+    pin::pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     task::{Context, Poll},
     time::Duration,
 };
 
-use futures_util::task::AtomicWaker;
-use tokio::time::Instant;
+use futures_util::{future::select, task::AtomicWaker};
+use tokio::{
+    sync::Notify,
+    time::{Instant, sleep},
+};
 
 pub(super) use self::{
     capacity::Capacity,
@@ -38,6 +43,13 @@ pub(super) struct Connections {
     max: usize,
     /// Maximum number of connections of one client.
     max_per_client: usize,
+    /// Time in which a new connection is not closed; not 0 only if others wait meanwhile.
+    grace: Duration,
+    /// Maximum time for which a new connection waits for room.
+    max_wait: Duration,
+    /// Number of new connections that wait for room, and what wakes them.
+    waiting: AtomicUsize,
+    room: Notify,
     /// Age above which a connection ends with its next response.
     max_age: Option<Duration>,
     shutdown: Arc<Shutdown>,
@@ -65,6 +77,9 @@ struct Status {
     idle_since: AtomicU64,
     /// The key in `by_age`. Changes with it.
     place: AtomicU64,
+    opened_at: Instant,
+    /// True if a request has arrived.
+    is_used: AtomicBool,
     /// Woken when the connection is to be closed.
     task: AtomicWaker,
 }
@@ -78,6 +93,16 @@ const CLOSED: u64 = u64::MAX;
 /// Maximum number of connections of a client that are looked at for one to close, so that many busy
 /// ones delay nobody. The next search looks at others.
 const MAX_LOOKED_AT: usize = 256;
+
+/// Time in which a new connection is not closed, since its first request is on its way.
+const GRACE: Duration = Duration::from_millis(100);
+
+/// Maximum time for which a new connection waits for room, if clients always have connections whose
+/// requests end soon. Otherwise it does not wait, since connections that wait delay those of others.
+const MAX_WAIT: Duration = Duration::from_secs(5);
+
+/// Interval in which a new connection that waits looks for room that became free without waking it.
+const RETRY_INTERVAL: Duration = Duration::from_millis(10);
 
 /// A connection, until it is dropped.
 #[derive(Debug)]
@@ -123,6 +148,10 @@ impl Connections {
         Arc::new(Self {
             max: capacity.connections,
             max_per_client: capacity.per_client(),
+            grace: if capacity.has_turnover { GRACE } else { Duration::ZERO },
+            max_wait: if capacity.has_turnover { MAX_WAIT } else { Duration::ZERO },
+            waiting: AtomicUsize::default(),
+            room: Notify::default(),
             max_age,
             shutdown,
             latest: AtomicU64::new(BUSY),
@@ -140,15 +169,33 @@ impl Connections {
         }
     }
 
-    /// Adds a connection. Returns `None` if its client has too many, all with running requests.
-    pub(super) fn open(self: &Arc<Self>, address: Option<SocketAddr>) -> Option<Connection> {
+    /// Adds a connection, which waits for room if requests are about to end. Returns `None` if its
+    /// client has too many, all with running requests.
+    pub(super) async fn open(self: &Arc<Self>, address: Option<SocketAddr>) -> Option<Connection> {
+        if let Some(connection) = self.try_open(address) {
+            return Some(connection);
+        }
+        let _waiting = Waiting::new(&self.waiting);
+        let start = Instant::now();
+        while start.elapsed() < self.max_wait {
+            let (room, retry) = (pin!(self.room.notified()), pin!(sleep(RETRY_INTERVAL)));
+            select(room, retry).await;
+            if let Some(connection) = self.try_open(address) {
+                return Some(connection);
+            }
+        }
+        self.metrics.count_refused();
+        None
+    }
+
+    /// Adds a connection if there is room.
+    pub(super) fn try_open(self: &Arc<Self>, address: Option<SocketAddr>) -> Option<Connection> {
         let client = ClientNetwork::of(address);
         let mut clients = self.clients();
         if !self.has_room(&clients, client) {
             self.close_oldest(&mut clients, client);
         }
         if !self.has_room(&clients, client) {
-            self.metrics.count_refused();
             return None;
         }
         // Closed before the new connection is added, which itself is idle.
@@ -158,6 +205,8 @@ impl Connections {
         let status = Arc::new(Status {
             idle_since: AtomicU64::new(ticket),
             place: AtomicU64::new(ticket),
+            opened_at: Instant::now(),
+            is_used: AtomicBool::new(false),
             task: AtomicWaker::new(),
         });
         let entry = clients.entry(client).or_default();
@@ -211,6 +260,12 @@ impl Connections {
         // Each can be found twice: in the wrong place, and then in its own.
         for _ in 0..(2 * entry.by_age.len()).min(MAX_LOOKED_AT) {
             let Some((place, status)) = entry.by_age.pop_first() else { return false };
+            if status.is_new(self.grace) {
+                let ticket = self.next_ticket();
+                let place = status.renew(place, ticket);
+                entry.by_age.insert(place, status);
+                continue;
+            }
             if status.close(place) {
                 entry.idle.fetch_sub(1, Ordering::Relaxed);
                 self.metrics.count_closed();
@@ -238,6 +293,13 @@ impl Connections {
         self.metrics.set_open(open);
     }
 
+    /// Wakes a new connection that waits for room.
+    fn wake_waiting(&self) {
+        if self.waiting.load(Ordering::Relaxed) > 0 {
+            self.room.notify_one();
+        }
+    }
+
     fn next_ticket(&self) -> u64 {
         self.latest.fetch_add(1, Ordering::Relaxed) + 1
     }
@@ -258,6 +320,20 @@ impl Status {
             self.task.wake();
         }
         closed.is_ok()
+    }
+
+    /// Returns whether the first request may be on its way.
+    fn is_new(&self, grace: Duration) -> bool {
+        !self.is_used.load(Ordering::Relaxed) && self.opened_at.elapsed() < grace
+    }
+
+    /// Makes a connection that was idle since `since` the youngest one. Returns its new place.
+    fn renew(&self, since: u64, ticket: u64) -> u64 {
+        let renewed =
+            self.idle_since.compare_exchange(since, ticket, Ordering::AcqRel, Ordering::Relaxed);
+        let place = if renewed.is_ok() { ticket } else { since };
+        self.place.store(place, Ordering::Relaxed);
+        place
     }
 
     fn is_closed(&self) -> bool {
@@ -287,6 +363,9 @@ impl Connection {
     /// Marks the connection as busy: a request has arrived.
     pub(super) fn set_busy(&self) {
         let become_busy = |since| (since != BUSY && since != CLOSED).then_some(BUSY);
+        if !self.status.is_used.load(Ordering::Relaxed) {
+            self.status.is_used.store(true, Ordering::Relaxed);
+        }
         let status = &self.status.idle_since;
         if status.fetch_update(Ordering::AcqRel, Ordering::Relaxed, become_busy).is_ok() {
             self.idle.fetch_sub(1, Ordering::Relaxed);
@@ -304,7 +383,24 @@ impl Connection {
         if connections.open.load(Ordering::Relaxed) > connections.max {
             connections.close_surplus(&mut connections.clients(), connections.max);
         }
+        connections.wake_waiting();
         true
+    }
+}
+
+/// A new connection that waits for room, until it is dropped.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn new(waiting: &'a AtomicUsize) -> Self {
+        waiting.fetch_add(1, Ordering::Relaxed);
+        Self(waiting)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -323,6 +419,8 @@ impl Drop for Connection {
             client.by_age.remove(&status.place.load(Ordering::Relaxed));
         }
         connections.forget(&mut clients, *client);
+        drop(clients);
+        connections.wake_waiting();
     }
 }
 
@@ -330,6 +428,7 @@ impl Drop for Connection {
 mod tests {
     use std::net::IpAddr;
 
+    use futures_util::FutureExt as _;
     use prometheus::Registry;
 
     use super::*;
@@ -340,7 +439,21 @@ mod tests {
 
     fn connections(max: usize) -> Arc<Connections> {
         let metrics = ConnectionMetrics::register(&Registry::new()).unwrap();
-        Connections::new(Capacity { connections: max }, metrics, Arc::default(), None)
+        Connections::new(
+            Capacity { connections: max, has_turnover: false },
+            metrics,
+            Arc::default(),
+            None,
+        )
+    }
+
+    /// A list in which new connections are not closed, and wait.
+    fn with_turnover(max: usize) -> Arc<Connections> {
+        let metrics = ConnectionMetrics::register(&Registry::new()).unwrap();
+        let capacity = Capacity { connections: max, has_turnover: true };
+        let mut connections = Connections::new(capacity, metrics, Arc::default(), None);
+        Arc::get_mut(&mut connections).unwrap().grace = Duration::MAX;
+        connections
     }
 
     /// Indexes of the connections that are to be closed.
@@ -357,7 +470,7 @@ mod tests {
     #[test]
     fn the_oldest_idle_connection_of_the_largest_client_is_closed() {
         let connections = connections(8);
-        let open = |last| connections.open(Some(address(last))).unwrap();
+        let open = |last| connections.try_open(Some(address(last))).unwrap();
         let mut all = vec![open(1)];
         all.extend([2; 5].map(open));
         all.push(open(1));
@@ -382,14 +495,14 @@ mod tests {
     fn one_client_cannot_take_all_connections() {
         let connections = connections(8);
         let open_busy = |last| {
-            let connection = connections.open(Some(address(last))).unwrap();
+            let connection = connections.try_open(Some(address(last))).unwrap();
             connection.set_busy();
             connection
         };
         let busy: Vec<_> = (0..6).map(|_| open_busy(1)).collect();
-        assert!(connections.open(Some(address(1))).is_none());
+        assert!(connections.try_open(Some(address(1))).is_none());
         let other = [2, 2].map(open_busy);
-        let third = connections.open(Some(address(3))).unwrap();
+        let third = connections.try_open(Some(address(3))).unwrap();
         let open = connections.open.load(Ordering::Relaxed);
         assert_eq!(open, 9, "running requests are never cut off");
         drop(busy);
@@ -401,7 +514,7 @@ mod tests {
     #[test]
     fn many_busy_clients_leave_room_for_others() {
         let connections = connections(64);
-        let open = |last| connections.open(Some(address(last)));
+        let open = |last| connections.try_open(Some(address(last)));
         let open_busy = |last| open(last).inspect(Connection::set_busy);
         let fill = |last| std::iter::from_fn(|| open_busy(last)).collect();
         let mut busy: Vec<Vec<Connection>> = (1..=4).map(fill).collect();
@@ -418,7 +531,7 @@ mod tests {
     #[test]
     fn a_surplus_is_closed_when_requests_end() {
         let connections = connections(4);
-        let open = |last| connections.open(Some(address(last))).unwrap();
+        let open = |last| connections.try_open(Some(address(last))).unwrap();
         let all: Vec<_> = (1..8).map(open).collect();
         assert_eq!(closing(&all), [0, 1, 2]);
         drop(all);
@@ -449,7 +562,7 @@ mod tests {
     #[test]
     fn busy_connections_do_not_hide_an_idle_one_for_long() {
         let connections = connections(4 * MAX_LOOKED_AT);
-        let open = || connections.open(Some(address(1))).unwrap();
+        let open = || connections.try_open(Some(address(1))).unwrap();
         let all: Vec<_> = (0..=2 * MAX_LOOKED_AT).map(|_| open()).collect();
         let (last, busy) = all.split_last().unwrap();
         busy.iter().for_each(Connection::set_busy);
@@ -460,5 +573,37 @@ mod tests {
         assert_eq!(found, [false, false, true, false]);
         assert!(last.status.is_closed());
         assert!(!busy.iter().any(|connection| connection.status.is_closed()));
+    }
+
+    #[test]
+    fn a_new_connection_has_time_for_its_first_request() {
+        let connections = with_turnover(8);
+        let open = || connections.try_open(Some(address(1)));
+        let all: Vec<_> = (0..6).map(|_| open().unwrap()).collect();
+        assert!(open().is_none() && closing(&all).is_empty());
+        all[4].set_busy();
+        all[4].set_idle();
+        let next = open().unwrap();
+        assert_eq!(closing(&all), [4], "the only one that had a request");
+        drop((all, next));
+        assert!(is_empty(&connections), "{connections:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_waits_until_a_request_has_ended() {
+        let connections = with_turnover(8);
+        let open = || connections.open(Some(address(1)));
+        let mut all = Vec::new();
+        for _ in 0..6 {
+            all.push(open().await.unwrap());
+        }
+        all.iter().for_each(Connection::set_busy);
+        assert!(open().await.is_none(), "for a limited time");
+        let mut next = pin!(open());
+        assert!(next.as_mut().now_or_never().is_none());
+        all[2].set_idle();
+        assert!(next.as_mut().now_or_never().is_some(), "it is woken");
+        assert_eq!(closing(&all), [2]);
+        assert_eq!(connections.waiting.load(Ordering::Relaxed), 0);
     }
 }
