@@ -18,7 +18,7 @@ use crate::fixtures::{
 /// The timeout of the module, without the offset.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
-/// What a target does, after each line that it receives.
+/// The behaviour of a target, after each line that it receives.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Target {
     Answers,
@@ -30,7 +30,7 @@ enum Target {
     IsTooLate,
 }
 
-/// What the thread of the probe does after the first line was sent.
+/// The work of the thread of the probe after the first line was sent.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Thread {
     IsFree,
