@@ -12,11 +12,14 @@ use std::{
 };
 
 use futures_util::future::{Either, select};
-use tokio::time::{Instant, timeout_at};
+use tokio::{
+    task::yield_now,
+    time::{Instant, timeout_at},
+};
 
 use crate::{
     diagnostics::{Refusal, phases},
-    net::wire::{Wait, find_wait},
+    net::wire::find_wait,
     scheduling::{
         delay::{self, WorkTime},
         turn,
@@ -100,16 +103,22 @@ pub(super) async fn run<F: Future>(
             if let Some(end) = until(deadline, running.as_mut(), gone.as_mut()).await {
                 break Err(end);
             }
-            // What has arrived is read, and what is left is a wait for the target.
+            // The runtime may have looked for events long before it ran this task. It looks again, so
+            // that what has arrived until now is read. What is left is a wait for the target.
+            let looked_at = Instant::now();
+            yield_now().await;
             let (polled, wait) =
                 poll_fn(|context| Poll::Ready(find_wait(|| running.as_mut().poll(context)))).await;
             if let Poll::Ready(result) = polled {
                 break Err(End::Done(result));
             }
-            stopped += deadline.elapsed();
-            let for_others = (delay::current() - before).total().saturating_sub(work.sum());
-            let had = wait.map(Wait::total);
-            let lost = limits.lost(for_others.max(stopped), work.sum(), had.is_some());
+            stopped += looked_at.saturating_duration_since(deadline);
+            let times = delay::current() - before;
+            // A thread that lost its processor while the probe worked did not work meanwhile.
+            let worked = times.worked(work.sum());
+            let for_others = times.total().saturating_sub(worked);
+            let had = wait.map(|wait| wait.total().saturating_sub(looked_at.elapsed()));
+            let lost = limits.lost(for_others.max(stopped), worked, had.is_some());
             let extension = limits.shortage(had.unwrap_or_default(), lost).unwrap_or_default();
             let extension = extension.min(limits.spare);
             if extension.is_zero() {
@@ -165,6 +174,8 @@ async fn until<T>(
 mod tests {
     use std::future::pending;
 
+    use tokio::{io::AsyncReadExt as _, net::UnixStream, time::sleep_until};
+
     use super::*;
 
     const SECOND: Duration = Duration::from_secs(1);
@@ -219,5 +230,24 @@ mod tests {
         assert!(matches!(end, End::Late(_)), "{end:?}");
         assert_eq!(start.elapsed(), SECOND);
         assert!(is_cut_off);
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_the_runtime_has_not_noticed_is_read() {
+        let (mut near, far) = UnixStream::pair().expect("permitted");
+        let start = Instant::now();
+        // The thread is late for the other timers, and looks for events before both have run.
+        tokio::spawn(async move {
+            sleep_until(start + 10 * MS).await;
+            std::thread::sleep(100 * MS);
+        });
+        tokio::spawn(async move {
+            sleep_until(start + 20 * MS).await;
+            far.try_write(b"answer")
+        });
+        let probe = pin!(Some(async move { near.read_u8().await.is_ok() }));
+        let limits = Limits { timeout: 30 * MS, spare: Duration::ZERO };
+        let end = run(probe, limits, pending(), || ()).await;
+        assert!(matches!(end, End::Done(true)), "{end:?}");
     }
 }

@@ -96,6 +96,13 @@ impl ThreadTimes {
     pub fn total(self) -> Duration {
         self.running + self.delayed
     }
+
+    /// Returns how much of the time for which a task worked, by the clock, its thread ran. It is the
+    /// whole time on systems that do not count.
+    #[must_use]
+    pub fn worked(self, by_clock: Duration) -> Duration {
+        if self.running.is_zero() { by_clock } else { by_clock.min(self.running) }
+    }
 }
 
 impl Sub for ThreadTimes {
@@ -164,6 +171,14 @@ mod tests {
             });
         }
         assert!(time.sum() > WORK && time.sum() < 20 * WORK, "{time:?}");
+    }
+
+    #[test]
+    fn a_thread_without_a_processor_does_not_work() {
+        let [little, much] = [5, 900].map(Duration::from_millis);
+        let times = ThreadTimes { running: little, delayed: much };
+        assert_eq!((times.worked(much), times.worked(little / 2)), (little, little / 2));
+        assert_eq!(ThreadTimes::default().worked(much), much, "nothing was counted");
     }
 
     #[test]
