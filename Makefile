@@ -139,7 +139,7 @@ bench-names: $(HARNESS) build ## Benchmark name lookups (root), compared with ge
 			--only cpu --kinds name $(BENCH_ARGS)'
 
 .PHONY: accuracy
-accuracy: $(ACCURACY) build ## Measurement accuracy benchmark (root), compared with BLACKBOX=<binary> (ACCURACY_ARGS="--help" lists the options)
+accuracy: $(ACCURACY) build ## Accuracy of times and of verdicts (root), compared with BLACKBOX=<binary> (ACCURACY_ARGS="--help" lists the options)
 	$(ACCURACY) $(if $(BLACKBOX),--blackbox "$(BLACKBOX)") $(ACCURACY_ARGS)
 
 # Built one by one, so that they do not change the features of the exporter's dependencies.

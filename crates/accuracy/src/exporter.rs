@@ -2,16 +2,20 @@
 
 use std::{
     net::{SocketAddr, TcpListener, TcpStream},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, Result, bail};
+use nix::{
+    sys::signal::{Signal, kill},
+    time::ClockId,
+    unistd::Pid,
+};
 
 use super::{
-    Stage,
     limit::Group,
     scrape::{Scraper, value},
 };
@@ -25,8 +29,9 @@ pub struct Program {
 
 /// An exporter that serves until it is dropped.
 pub struct Exporter {
+    address: SocketAddr,
     scraper: Scraper,
-    _process: Process,
+    process: Process,
     /// Removed after the process, which is in it.
     group: Option<Group>,
 }
@@ -34,12 +39,13 @@ pub struct Exporter {
 struct Process(Child);
 
 impl Exporter {
-    /// Starts one, in this group if there is one, and waits until it can be connected to.
-    pub fn start(stage: &Stage, program: &Program, group: Option<Group>) -> Result<Self> {
+    /// Starts one with this configuration file, in this group if there is one, and waits until it
+    /// can be connected to.
+    pub fn start(config: &Path, program: &Program, group: Option<Group>) -> Result<Self> {
         const PATIENCE: Duration = Duration::from_mins(1);
         // blackbox_exporter cannot be told to take any free port and to say which.
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
-        let mut process = Process::spawn(stage, program, group.as_ref(), address)
+        let mut process = Process::spawn(config, program, group.as_ref(), address)
             .with_context(|| format!("cannot start {}", program.binary.display()))?;
         let start = Instant::now();
         while TcpStream::connect(address).is_err() {
@@ -51,12 +57,29 @@ impl Exporter {
             }
             thread::sleep(Duration::from_millis(10));
         }
-        Ok(Self { scraper: Scraper::new(address), _process: process, group })
+        Ok(Self { address, scraper: Scraper::new(address), process, group })
     }
 
     /// The group it is in.
     pub fn group(&self) -> Option<&Group> {
         self.group.as_ref()
+    }
+
+    pub(super) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The CPU time that it used so far.
+    pub(super) fn cpu_time(&self) -> Result<Duration> {
+        Ok(ClockId::pid_cpu_clock_id(self.pid()?)?.now()?.into())
+    }
+
+    pub(super) fn signal(&self, signal: Signal) -> Result<()> {
+        Ok(kill(self.pid()?, signal)?)
+    }
+
+    fn pid(&self) -> Result<Pid> {
+        Ok(Pid::from_raw(self.process.0.id().try_into()?))
     }
 
     /// The number of arrivals timed by the kernel and by the exporter itself, if it exports them.
@@ -79,7 +102,7 @@ impl Exporter {
 
 impl Process {
     fn spawn(
-        stage: &Stage,
+        config: &Path,
         program: &Program,
         group: Option<&Group>,
         address: SocketAddr,
@@ -95,7 +118,7 @@ impl Process {
             None => Command::new(&program.binary),
         };
         let child = command
-            .arg(format!("--config.file={}", stage.config().display()))
+            .arg(format!("--config.file={}", config.display()))
             .arg(format!("--web.listen-address={address}"))
             .args(&program.arguments)
             .stdin(Stdio::null())

@@ -1,5 +1,5 @@
-//! Compares readings of exporters with the truth: a network namespace with responders, a capture of
-//! every packet, and exporters, optionally with little CPU time.
+//! Compares readings and verdicts of exporters with the truth: a network namespace with responders, a
+//! capture of every packet, and exporters, optionally with little CPU time.
 //!
 //! The program `accuracy` and a test of the exporter share it.
 
@@ -22,6 +22,7 @@ mod scrape;
 pub mod statistics;
 mod tls;
 mod truth;
+pub mod verdicts;
 
 use std::{fs, net::Ipv4Addr, path::PathBuf, time::Duration};
 
@@ -90,6 +91,7 @@ impl Stage {
         fs::write(config_path(&folder), modules(&authority))?;
         let capture = Capture::start().context("cannot capture packets")?;
         responders::start(delays, &identity).context("cannot start the responders")?;
+        responders::start_by_hand(delays).context("cannot start the responder by hand")?;
         Ok(Self { capture, delays: delays.to_vec(), addresses: 0, folder })
     }
 

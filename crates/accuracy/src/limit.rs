@@ -68,6 +68,17 @@ impl Group {
         Some((of("nr_periods ")?, of("nr_throttled ")?))
     }
 
+    /// The time for which the members were throttled so far, summed over processors.
+    pub fn throttled_time(&self) -> Option<Duration> {
+        let text = fs::read_to_string(self.folder.join("cpu.stat")).ok()?;
+        let of = |name: &str| {
+            text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse::<u64>().ok())
+        };
+        of("throttled_time ")
+            .map(Duration::from_nanos)
+            .or_else(|| of("throttled_usec ").map(Duration::from_micros))
+    }
+
     fn write(&self, name: &str, value: &str) -> Result<()> {
         let path = self.folder.join(name);
         fs::write(&path, value).with_context(|| format!("{value} for {}", path.display()))

@@ -1,8 +1,10 @@
-//! Measures the errors of the readings of exporters, on an idle processor and on a busy one.
+//! Measures the errors of the readings of exporters, on an idle processor and on a busy one, and of
+//! their verdicts if they are short of CPU time.
 //!
-//! `make accuracy` runs it, as root. The truth is in the packets of each probe: the kernel's time
-//! stamps of when they left and arrived. So neither a late responder nor the load of this program
-//! counts as an error of an exporter.
+//! `make accuracy` runs it, as root. The truth about a reading is in the packets of each probe: the
+//! kernel's timestamps of when they left and arrived. So neither a late responder nor the load of
+//! this program counts as an error of an exporter. The truth about a verdict is the behaviour of the
+//! target; scrapes are discarded if the responders were late.
 
 #![expect(clippy::print_stderr, reason = "it shows the progress")]
 

@@ -43,7 +43,7 @@ pub fn sorted_sizes(errors: impl IntoIterator<Item = f64>) -> Vec<f64> {
 }
 
 /// The smallest value that at least so many percent of the sorted values do not exceed.
-fn quantile(sorted: &[f64], percent: usize) -> Option<f64> {
+pub fn quantile(sorted: &[f64], percent: usize) -> Option<f64> {
     let rank = (sorted.len() * percent).div_ceil(100).max(1);
     sorted.get(rank - 1).copied()
 }

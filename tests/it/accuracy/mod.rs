@@ -45,7 +45,7 @@ fn check(stage: &mut Stage, condition: &str, group: Option<Group>, times: usize)
         binary: PathBuf::from(BINARY),
         arguments: arguments.split_whitespace().map(str::to_owned).collect(),
     };
-    let mut exporter = Exporter::start(stage, &program, group).unwrap();
+    let mut exporter = Exporter::start(&stage.config(), &program, group).unwrap();
     let (mut errors, mut worst) = (Vec::new(), Vec::new());
     for _ in 0..times {
         for (reading, delay) in

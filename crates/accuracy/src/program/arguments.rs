@@ -2,12 +2,13 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 
-use super::condition::Condition;
+use super::{condition::Condition, trouble::Trouble};
 use accuracy::Reading;
 
-/// Compares the times that exporters report with the packets of their probes. Requires root.
+/// Compares the times that exporters report with the packets of their probes, and their verdicts
+/// with the behaviour of the targets. Requires root.
 #[derive(Debug, Parser)]
 #[command(name = "accuracy")]
 pub(super) struct Arguments {
@@ -23,37 +24,78 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "FLAG")]
     pub(super) exporter_flag: Vec<String>,
 
-    /// Conditions to measure in
+    /// Parts to measure
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Part::Readings, Part::Verdicts])]
+    pub(super) only: Vec<Part>,
+
+    /// Readings: conditions to measure in
     #[arg(long, value_enum, value_delimiter = ',', default_values_t = Condition::ALL)]
     pub(super) conditions: Vec<Condition>,
 
-    /// Readings to take
+    /// Readings: which to take
     #[arg(long, value_enum, value_delimiter = ',', default_values_t = Reading::ALL)]
     pub(super) readings: Vec<Reading>,
 
-    /// Response delays of the servers, in milliseconds
+    /// Readings: response delays of the servers, in milliseconds
     #[arg(long, value_name = "MS", value_delimiter = ',', default_values_t = [0, 5, 20])]
     pub(super) delays: Vec<u64>,
 
-    /// Scrapes of each reading at each delay, by each exporter, in each condition
+    /// Readings: scrapes of each reading at each delay, by each exporter, in each condition
     #[arg(long, value_name = "COUNT", default_value_t = 200)]
     pub(super) samples: usize,
 
-    /// Show the packets of readings with a larger error than this
+    /// Readings: show the packets of those with a larger error than this
     #[arg(long, value_name = "MS")]
     pub(super) explain: Option<f64>,
+
+    /// Verdicts: CPU limits of the exporters, in millicores
+    #[arg(long, value_name = "MILLICORES", value_delimiter = ',', default_values_t = [20, 30, 50, 100])]
+    pub(super) limits: Vec<u32>,
+
+    /// Verdicts: scrapes per second, as multiples of what the exporter can answer
+    #[arg(long, value_name = "FACTOR", value_delimiter = ',', default_values_t = [0.5, 2.0, 10.0])]
+    pub(super) loads: Vec<f64>,
+
+    /// Verdicts: what else happens
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = Trouble::ALL)]
+    pub(super) troubles: Vec<Trouble>,
+
+    /// Verdicts: time of each measurement, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 10.0)]
+    pub(super) seconds: f64,
+
+    /// Verdicts: timeout of the modules, in seconds; the scrape timeout is twice as long
+    #[arg(long, value_name = "SECONDS", default_value_t = 2.0)]
+    pub(super) timeout: f64,
+
+    /// Verdicts: use connections again, as Prometheus does
+    #[arg(long)]
+    pub(super) keep_alive: bool,
 
     /// Write all figures to this file
     #[arg(long, value_name = "FILE")]
     pub(super) json: Option<PathBuf>,
 
-    /// Draw the distributions to this file
+    /// Readings: draw the distributions to this file
     #[arg(long, value_name = "FILE")]
     pub(super) svg: Option<PathBuf>,
+
+    /// Verdicts: draw right answers and wrong verdicts at each load to this file
+    #[arg(long, value_name = "FILE")]
+    pub(super) verdicts_svg: Option<PathBuf>,
 
     /// The flag that `cargo bench` passes to every benchmark
     #[arg(long, hide = true)]
     bench: bool,
+}
+
+/// A part of the measurement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Part {
+    /// Times that exporters report
+    Readings,
+    /// Targets that exporters call up or down while they are short of CPU time
+    Verdicts,
 }
 
 impl Arguments {

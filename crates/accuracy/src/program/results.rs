@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use serde::Serialize;
+use serde_json::Value;
 
 use super::condition::Condition;
 use accuracy::{Outcome, Program, Reading, statistics::Statistics};
@@ -74,7 +75,7 @@ impl Results {
         self.conditions.push((condition, cells));
     }
 
-    pub(super) fn json(&self) -> Result<String> {
+    pub(super) fn json(&self) -> Result<Value> {
         let cells = self.conditions.iter().flat_map(|(condition, cells)| {
             cells.iter().map(|cell| Row {
                 exporter: cell.exporter,
@@ -93,7 +94,7 @@ impl Results {
             samples: self.samples,
             rows: cells.collect(),
         };
-        Ok(serde_json::to_string(&document)? + "\n")
+        Ok(serde_json::to_value(&document)?)
     }
 }
 

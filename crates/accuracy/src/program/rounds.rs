@@ -21,7 +21,7 @@ pub(super) fn measure(
     let mut running = Vec::new();
     for contender in contenders {
         let group = condition.group(contender.name)?;
-        let mut exporter = Exporter::start(stage, &contender.program, group)?;
+        let mut exporter = Exporter::start(&stage.config(), &contender.program, group)?;
         warm_up(stage, &mut exporter)?;
         running.push(Turn::new(contender, exporter, arguments));
     }

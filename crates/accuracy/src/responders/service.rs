@@ -17,8 +17,12 @@ pub(crate) mod port {
     pub(crate) const HTTP: u16 = 80;
     pub(crate) const HTTPS: u16 = 443;
     pub(crate) const DIALOGUE: u16 = 7000;
+    pub(crate) const TLS_DIALOGUE: u16 = 7001;
     pub(crate) const DNS: u16 = 53;
 }
+
+/// The delay of an answer that never comes.
+pub(crate) const NEVER: Duration = Duration::MAX;
 
 /// The delay of an answer, by the address that was asked.
 #[derive(Clone)]
@@ -41,6 +45,9 @@ impl Delays {
         if delay.is_zero() {
             return act();
         }
+        if delay == NEVER {
+            return;
+        }
         // A sleeping thread wakes more precisely than the timers of an asynchronous runtime.
         let later = move || {
             thread::sleep(delay);
@@ -55,9 +62,14 @@ impl Delays {
 /// permission for that, the priority is the usual one.
 pub(crate) fn eager_thread(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
     let eager = move || {
-        const NICENESS: i32 = -15;
-        rustix::process::setpriority_process(None, NICENESS).ok();
+        be_eager();
         work();
     };
     thread::Builder::new().name(name.to_owned()).spawn(eager).map(drop)
+}
+
+/// Gives the calling thread a high priority, if that is permitted.
+pub(crate) fn be_eager() {
+    const NICENESS: i32 = -15;
+    rustix::process::setpriority_process(None, NICENESS).ok();
 }

@@ -2,16 +2,18 @@
 
 use std::{
     io::{self, Read, Write},
-    net::{IpAddr, Ipv4Addr, TcpListener, TcpStream},
+    net::{IpAddr, Ipv4Addr, SocketAddrV4, TcpListener, TcpStream},
     sync::Arc,
     thread,
     time::Duration,
 };
 
 use anyhow::Result;
+use boring::ssl::{SslAcceptor, SslStream};
+use socket2::{Domain, Socket, Type};
 
 use super::super::tls::Identity;
-use super::service::{Delays, eager_thread, port};
+use super::service::{Delays, NEVER, eager_thread, port};
 
 /// The whole answer to any HTTP request.
 pub(super) const PAGE: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
@@ -20,14 +22,29 @@ pub(super) fn start(delays: &Delays, identity: &Identity) -> Result<()> {
     let acceptor = identity.acceptor()?;
     serve(port::HTTP, delays, http)?;
     serve(port::DIALOGUE, delays, dialogue)?;
+    let acceptor_of_dialogues = acceptor.clone();
     serve(port::HTTPS, delays, move |stream, delay| {
-        // The handshake is what takes time here, and the answer comes at once.
-        stream.peek(&mut [0])?;
-        thread::sleep(delay);
-        let stream = acceptor.accept(stream).map_err(io::Error::other)?;
-        http(stream, Duration::ZERO)
+        http(accept_late(&acceptor, stream, delay)?, Duration::ZERO)
+    })?;
+    serve(port::TLS_DIALOGUE, delays, move |stream, delay| {
+        dialogue(accept_late(&acceptor_of_dialogues, stream, delay)?, Duration::ZERO)
     })?;
     Ok(())
+}
+
+/// Makes a handshake that takes the time of the delay, so that the answer can come at once.
+fn accept_late(
+    acceptor: &SslAcceptor,
+    mut stream: TcpStream,
+    delay: Duration,
+) -> io::Result<SslStream<TcpStream>> {
+    if delay == NEVER {
+        io::copy(&mut stream, &mut io::sink())?;
+        return Err(io::ErrorKind::TimedOut.into());
+    }
+    stream.peek(&mut [0])?;
+    thread::sleep(delay);
+    acceptor.accept(stream).map_err(io::Error::other)
 }
 
 /// Answers every connection on a thread of its own.
@@ -36,7 +53,14 @@ fn serve(
     delays: &Delays,
     answer: impl Fn(TcpStream, Duration) -> io::Result<()> + Send + Sync + 'static,
 ) -> io::Result<()> {
-    let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, port))?;
+    // The kernel's limit is lower. The standard library's backlog is too small for many probes
+    // that an exporter begins at once.
+    const BACKLOG: i32 = 1 << 16;
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+    socket.set_reuse_address(true)?;
+    socket.bind(&SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, port).into())?;
+    socket.listen(BACKLOG)?;
+    let listener = TcpListener::from(socket);
     let (delays, answer) = (delays.clone(), Arc::new(answer));
     eager_thread("responder", move || {
         while let Ok((stream, _)) = listener.accept() {
@@ -63,7 +87,7 @@ fn http(mut stream: impl Read + Write, delay: Duration) -> io::Result<()> {
             return Ok(());
         }
         received.extend_from_slice(buffer.get(..length).unwrap_or_default());
-        if received.ends_with(b"\r\n\r\n") {
+        if delay != NEVER && received.ends_with(b"\r\n\r\n") {
             thread::sleep(delay);
             stream.write_all(PAGE)?;
             received.clear();
@@ -71,9 +95,12 @@ fn http(mut stream: impl Read + Write, delay: Duration) -> io::Result<()> {
     }
 }
 
-fn dialogue(mut stream: TcpStream, delay: Duration) -> io::Result<()> {
+fn dialogue(mut stream: impl Read + Write, delay: Duration) -> io::Result<()> {
     let mut buffer = [0; 4096];
     while stream.read(&mut buffer)? > 0 {
+        if delay == NEVER {
+            continue;
+        }
         thread::sleep(delay);
         stream.write_all(b"welcome\n")?;
     }
