@@ -23,6 +23,11 @@ pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_probe_exporter");
 /// Environment variable with the path of another binary, for measurements of a release build.
 const OTHER_BINARY: &str = "PROBE_EXPORTER_BINARY";
 
+/// The binary to measure.
+pub(crate) fn binary() -> PathBuf {
+    env::var_os(OTHER_BINARY).map_or_else(|| BINARY.into(), PathBuf::from)
+}
+
 /// A running exporter; it stops when it is dropped.
 pub(crate) struct Running {
     pub(crate) address: SocketAddr,
@@ -44,8 +49,7 @@ impl Running {
         let folder = tempfile::tempdir().unwrap();
         let config = config_path(&folder);
         fs::write(&config, yaml).unwrap();
-        let binary = env::var_os(OTHER_BINARY).unwrap_or_else(|| BINARY.into());
-        let mut child = Command::new(binary)
+        let mut child = Command::new(binary())
             .arg("--web.listen-address=127.0.0.1:0")
             .arg(format!("--config.file={}", config.display()))
             .args(arguments)

@@ -5,6 +5,7 @@
 
 mod packets;
 mod statistics;
+mod verdicts;
 
 use std::{env, path::PathBuf, time::Duration};
 
