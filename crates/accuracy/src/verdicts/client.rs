@@ -34,6 +34,11 @@ impl Client {
         Self { exporter, timeout, idle: keep_alive.then(Arc::default) }
     }
 
+    /// The scrape timeout.
+    pub(super) fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
     /// Sends the request, and waits for the response until the scrape timeout, after which the
     /// connection is closed.
     #[expect(clippy::disallowed_methods, reason = "a scrape has no deadline of a probe")]

@@ -51,6 +51,7 @@ pub(super) struct Scrape {
 pub(super) struct Run {
     pub(super) scrapes: Vec<Scrape>,
     pub(super) throttling: Throttling,
+    pub(super) scrape_timeout: Duration,
     /// The time in which answers count as goodput.
     pub(super) window: (Instant, Instant),
     /// The time in which the exporter was stopped.
@@ -60,7 +61,7 @@ pub(super) struct Run {
 }
 
 pub(super) async fn run(client: Client, exporter: &Exporter, load: &Load) -> Result<Run> {
-    let start = Instant::now();
+    let (start, scrape_timeout) = (Instant::now(), client.timeout());
     let window = (start + load.lead, start + load.lead + load.time);
     let mut scrapes = JoinSet::new();
     let mut send_delay = Duration::ZERO;
@@ -106,7 +107,7 @@ pub(super) async fn run(client: Client, exporter: &Exporter, load: &Load) -> Res
         () = observe => return Err(anyhow::anyhow!("the observation ended")),
     };
     throttling.note(exporter.group());
-    Ok(Run { scrapes, throttling, window, stopped: stopped?, send_delay })
+    Ok(Run { scrapes, throttling, scrape_timeout, window, stopped: stopped?, send_delay })
 }
 
 async fn scrape(client: Client, number: usize) -> Scrape {

@@ -12,6 +12,9 @@ use super::{
     target::{Kind, Prober, Target},
 };
 
+/// Delay with which the load generator may notice the end of the scrape timeout.
+const MAX_READ_DELAY: Duration = Duration::from_millis(200);
+
 /// Numbers of scrapes by result.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Counts {
@@ -25,7 +28,7 @@ pub struct Counts {
     pub refused_with_cpu: usize,
     /// Scrapes without an answer within the scrape timeout.
     pub unanswered: usize,
-    /// Scrapes during which the responders were late.
+    /// Scrapes during which the responders or the load generator were late.
     pub discarded: usize,
 }
 
@@ -63,7 +66,11 @@ impl Tally {
         let (mut latencies, mut right) = (Vec::new(), 0);
         for scrape in &run.scrapes {
             let cell = counts.entry((scrape.target.prober, scrape.target.kind)).or_default();
-            if scrape.target.kind.is_up() && late.touch(scrape.sent.into(), scrape.ended.into()) {
+            let is_late =
+                scrape.target.kind.is_up() && late.touch(scrape.sent.into(), scrape.ended.into());
+            // The load generator has read it late.
+            let is_read_late = scrape.ended - scrape.sent > run.scrape_timeout + MAX_READ_DELAY;
+            if is_late || is_read_late {
                 cell.discarded += 1;
                 continue;
             }
