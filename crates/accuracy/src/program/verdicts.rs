@@ -11,7 +11,7 @@ use super::{
     verdict_cell::Cell, verdict_svg, verdict_table as table,
 };
 use accuracy::{
-    Burners, Exporter, Group,
+    Exporter, Group,
     statistics::quantile,
     verdicts::{Counts, Disturbance, Kind, Load, Prober, Tally, VerdictStage},
 };
@@ -26,9 +26,6 @@ pub(super) fn measure(
     contenders: &[Contender],
     arguments: &Arguments,
 ) -> Result<Value> {
-    // Without this, priorities hold only within the session, and other work takes the CPU time of
-    // the load generator. The exporters are in control groups of their own.
-    fs::write("/proc/self/autogroup", "-15").ok();
     let mut cells = Vec::new();
     table::print_head(arguments.timeout);
     for &millicores in &arguments.limits {
@@ -79,8 +76,6 @@ fn run(
     trouble: Trouble,
     arguments: &Arguments,
 ) -> Result<Tally> {
-    let _burners = (trouble == Trouble::Busy).then(Burners::start).transpose()?;
-    let disturbance = Disturbance::Stop(Duration::from_secs(2));
     stage.run(
         exporter,
         &Load {
@@ -88,7 +83,11 @@ fn run(
             lead: Duration::from_secs_f64(arguments.timeout),
             time: Duration::from_secs_f64(arguments.seconds),
             keep_alive: arguments.keep_alive,
-            disturbance: (trouble == Trouble::Stopped).then_some(disturbance),
+            disturbance: match trouble {
+                Trouble::None => None,
+                Trouble::Busy => Some(Disturbance::Burners),
+                Trouble::Stopped => Some(Disturbance::Stop(Duration::from_secs(2))),
+            },
         },
     )
 }

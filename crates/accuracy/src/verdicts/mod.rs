@@ -27,6 +27,7 @@ pub use self::{
     target::{Kind, Prober},
 };
 use super::{
+    burners::Burners,
     exporter::Exporter,
     namespace::{self, Obstacle},
     responders,
@@ -95,8 +96,11 @@ impl VerdictStage {
     /// Scrapes at a fixed rate, waits for the last answer, and judges the verdicts.
     pub fn run(&self, exporter: &Exporter, load: &Load) -> Result<Tally> {
         let client = self.client(exporter, load.keep_alive);
+        let has_burners = load.disturbance == Some(Disturbance::Burners);
+        let burners = has_burners.then(Burners::start).transpose()?;
         let before = exporter.cpu_time()?;
         let run = self.runtime.block_on(open_loop::run(client, exporter, load))?;
+        drop(burners);
         let used = exporter.cpu_time()?.saturating_sub(before);
         let late = self.lateness.periods();
         Ok(Tally::of(&run, &late, used))

@@ -35,6 +35,8 @@ pub struct Load {
 /// An event in the middle of the measurement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Disturbance {
+    /// A thread per processor computes.
+    Burners,
     /// SIGSTOP, and SIGCONT after this time.
     Stop(Duration),
 }
@@ -52,6 +54,7 @@ pub(super) struct Run {
     pub(super) scrapes: Vec<Scrape>,
     pub(super) throttling: Throttling,
     pub(super) scrape_timeout: Duration,
+    pub(super) has_burners: bool,
     /// The time in which answers count as goodput.
     pub(super) window: (Instant, Instant),
     /// The time in which the exporter was stopped.
@@ -99,7 +102,7 @@ pub(super) async fn run(client: Client, exporter: &Exporter, load: &Load) -> Res
                 exporter.signal(Signal::SIGCONT)?;
                 anyhow::Ok(Some((from, Instant::now())))
             }
-            None => Ok(None),
+            Some(Disturbance::Burners) | None => Ok(None),
         }
     };
     let (scrapes, stopped) = tokio::select! {
@@ -107,7 +110,16 @@ pub(super) async fn run(client: Client, exporter: &Exporter, load: &Load) -> Res
         () = observe => return Err(anyhow::anyhow!("the observation ended")),
     };
     throttling.note(exporter.group());
-    Ok(Run { scrapes, throttling, scrape_timeout, window, stopped: stopped?, send_delay })
+    let has_burners = load.disturbance == Some(Disturbance::Burners);
+    Ok(Run {
+        scrapes,
+        throttling,
+        scrape_timeout,
+        has_burners,
+        window,
+        stopped: stopped?,
+        send_delay,
+    })
 }
 
 async fn scrape(client: Client, number: usize) -> Scrape {

@@ -117,7 +117,10 @@ fn one(scrape: &Scrape, run: &Run) -> Counts {
             one.refused = 1;
             let (sent, ended) = (scrape.sent, scrape.ended);
             let was_stopped = run.stopped.is_some_and(|(from, to)| from < ended && sent < to);
-            let had_cpu = !was_stopped && run.throttling.had_cpu(sent.into(), ended.into());
+            // The throttled time does not tell how long it waited for a processor.
+            let had_cpu = !was_stopped
+                && !run.has_burners
+                && run.throttling.had_cpu(sent.into(), ended.into());
             one.refused_with_cpu = usize::from(!scrape.target.kind.is_up() && had_cpu);
         }
     }
