@@ -12,6 +12,17 @@ use test_fixtures::{Missing, skip};
 /// Exit code of the shell if it cannot set up the namespace or change the user.
 const NOT_POSSIBLE: i32 = 77;
 
+/// Shell commands that replace the hosts file and the resolver configuration, on a new `/run`.
+pub(crate) const NAMES: &str = r#"
+    hosts=$(readlink -m /etc/hosts) names=$(readlink -m /etc/resolv.conf)
+    mkdir -p "${names%/*}"
+    touch "$names"
+    echo "nameserver 127.0.0.1" > /run/names
+    echo "127.0.0.1 localhost" > /run/hosts
+    mount --bind /run/names "$names"
+    mount --bind /run/hosts "$hosts"
+"#;
+
 /// New network, mount and process namespaces.
 pub(crate) struct Namespace<'n> {
     /// Shell commands that set it up.

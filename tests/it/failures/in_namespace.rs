@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     fixtures::dns::{A, message, record},
-    namespace::Namespace,
+    namespace::{NAMES, Namespace},
     running::Running,
 };
 
@@ -78,14 +78,3 @@ pub(super) fn in_namespace(kind: &str, setup: &str, rights: &str) {
     Namespace { setup, ping_group_range: "1 0", rights }
         .run("failures::in_namespace::inside", &[(NAMESPACE, kind)]);
 }
-
-/// Replaces the hosts file and the resolver configuration.
-const NAMES: &str = r#"
-    hosts=$(readlink -m /etc/hosts) names=$(readlink -m /etc/resolv.conf)
-    mkdir -p "${names%/*}"
-    touch "$names"
-    echo "nameserver 127.0.0.1" > /run/names
-    echo "127.0.0.1 localhost" > /run/hosts
-    mount --bind /run/names "$names"
-    mount --bind /run/hosts "$hosts"
-"#;
