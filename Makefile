@@ -57,7 +57,7 @@ portable: setup components ## Timing tests without kernel timestamps (as on non-
 .PHONY: root-tests
 root-tests: setup ## Run the tests that need root, with sudo
 	$(CARGO) test --locked $(if $(filter-out 0,$(shell id -u)),--config "target.'cfg(unix)'.runner=['sudo','--preserve-env=STRICT']") \
-		--test it -- accuracy icmp
+		--test it -- accuracy icmp chaos
 
 .PHONY: fmt
 fmt: components ## Format the code

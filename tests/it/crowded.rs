@@ -31,22 +31,22 @@ modules:
 const DESCRIPTORS: usize = 200;
 
 /// An exporter with few file descriptors.
-struct Small {
-    address: SocketAddr,
+pub(crate) struct Small {
+    pub(crate) address: SocketAddr,
     child: Child,
     _folder: tempfile::TempDir,
 }
 
 impl Small {
     fn start() -> Self {
-        Self::start_with(MODULES)
+        Self::start_with(DESCRIPTORS, MODULES)
     }
 
-    fn start_with(yaml: &str) -> Self {
+    pub(crate) fn start_with(descriptors: usize, yaml: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("blackbox.yml"), yaml).unwrap();
         let script =
-            format!("ulimit -n {DESCRIPTORS} && exec {BINARY} --web.listen-address=127.0.0.1:0");
+            format!("ulimit -n {descriptors} && exec {BINARY} --web.listen-address=127.0.0.1:0");
         let mut child = Command::new("sh")
             .args(["-c", &script])
             .current_dir(folder.path())
@@ -107,7 +107,7 @@ fn is_served(mut stream: &TcpStream) -> bool {
 #[test]
 fn idle_connections_give_way_to_new_ones() {
     idle_connections_give_way(&Small::start());
-    idle_connections_give_way(&Small::start_with(LIMITED));
+    idle_connections_give_way(&Small::start_with(DESCRIPTORS, LIMITED));
 }
 
 fn idle_connections_give_way(exporter: &Small) {
@@ -130,7 +130,7 @@ fn idle_connections_give_way(exporter: &Small) {
 #[test]
 fn the_oldest_connection_of_the_busiest_client_is_closed() {
     oldest_connection_is_closed(&Small::start());
-    oldest_connection_is_closed(&Small::start_with(LIMITED));
+    oldest_connection_is_closed(&Small::start_with(DESCRIPTORS, LIMITED));
 }
 
 fn oldest_connection_is_closed(exporter: &Small) {
@@ -175,7 +175,7 @@ fn a_client_with_many_running_requests_leaves_room_for_others() {
 
 #[test]
 fn every_scrape_of_a_burst_gets_a_response() {
-    let exporter = Small::start_with(LIMITED);
+    let exporter = Small::start_with(DESCRIPTORS, LIMITED);
     let target = TcpListener::bind("127.0.0.1:0").unwrap();
     let path = probe_path("silent", &target.local_addr().unwrap().to_string());
     // Six times as many as the exporter can have connections.

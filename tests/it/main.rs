@@ -13,6 +13,7 @@ mod accuracy;
 mod activation;
 mod admission;
 mod blocked_log;
+mod chaos;
 mod checks;
 mod cli;
 mod cli_probe;
