@@ -147,6 +147,11 @@ accuracy: $(ACCURACY) build ## Accuracy of times and of verdicts (root), compare
 $(HARNESS) $(ACCURACY): setup
 	$(CARGO) build --release --locked --package $(@F)
 
+.PHONY: soak
+soak: build ## Probe a million times with reloads between, and look for leaks (SOAK_PROBES, SOAK_SECONDS: other bounds)
+	PROBE_EXPORTER_BINARY="$(CURDIR)/target/release/probe_exporter" $(CARGO) test --locked --test it -- \
+		--exact soak::a_soak_leaves_nothing_behind --ignored --nocapture
+
 # Unoptimised code takes ten times as long: POLL_ARGS="--profile quick" gives times that matter.
 POLL_TIMES = $(CURDIR)/target/poll-times.txt
 .PHONY: poll-times

@@ -51,6 +51,7 @@ mod schema;
 mod secrets;
 mod server;
 mod shipped;
+mod soak;
 mod source;
 mod stopping;
 mod tcp;

@@ -109,6 +109,11 @@ impl Running {
         self.status("VmRSS:")
     }
 
+    /// Returns the resident memory without pages of files, in bytes.
+    pub(crate) fn anonymous_memory(&self) -> u64 {
+        self.status("RssAnon:")
+    }
+
     /// Returns the peak resident memory, in bytes.
     pub(crate) fn peak_memory(&self) -> u64 {
         self.status("VmHWM:")
