@@ -81,7 +81,7 @@ impl Rule {
 
 const RULES: [Rule; 4] = [Rule::Open, Rule::Denied, Rule::Limited, Rule::Denied];
 
-/// What happened.
+/// Counts of results.
 #[derive(Debug, Default)]
 struct Tally {
     /// Those that were not refused.
