@@ -11,17 +11,16 @@ use std::{
     time::Duration,
 };
 
-use futures_util::future::{Either, select};
 use tokio::{
     task::yield_now,
-    time::{Instant, timeout_at},
+    time::{Instant, sleep_until},
 };
 
 use crate::{
     diagnostics::{Refusal, phases},
     net::wire::find_wait,
     scheduling::{
-        delay::{self, WorkTime},
+        delay::{self, ThreadTimes, WorkTime},
         turn,
     },
 };
@@ -48,6 +47,12 @@ pub(super) struct Late {
     pub(super) lost: Duration,
 }
 
+impl Late {
+    fn new(had: Option<Duration>, lost: Duration) -> Self {
+        Self { of_target: had.unwrap_or_default(), interrupted: Duration::ZERO, lost }
+    }
+}
+
 /// The time limits of a probe.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limits {
@@ -66,16 +71,54 @@ const TOLERATED_PART: u32 = 50;
 impl Limits {
     /// Returns the time that the exporter took from the target: nothing if the probe has worked for
     /// longer than it was kept from working.
-    fn lost(self, kept: Duration, worked: Duration, waits_for_target: bool) -> Duration {
+    fn lost(&self, kept: Duration, worked: Duration, waits_for_target: bool) -> Duration {
         // Without a wait for the target, it waits for work of its own on another thread, or for a file.
         let least = if waits_for_target { Duration::ZERO } else { self.timeout / 2 };
         if kept > worked.max(least) { kept } else { Duration::ZERO }
     }
 
     /// Returns the time that a target lacks which had `had`, as far as the exporter took it.
-    fn shortage(self, had: Duration, lost: Duration) -> Option<Duration> {
+    fn shortage(&self, had: Duration, lost: Duration) -> Option<Duration> {
         let shortage = self.timeout.saturating_sub(had).min(lost);
         (shortage > MIN_SHORTAGE.max(self.timeout / TOLERATED_PART)).then_some(shortage)
+    }
+}
+
+/// The time of a running probe.
+#[derive(Debug)]
+pub(super) struct Account {
+    pub(super) limits: Limits,
+    /// Time for which the probe worked.
+    work: WorkTime,
+    /// Time for which the process was stopped. It is not delayed then, but its timer is late.
+    stopped: Duration,
+    /// The times of the thread before the probe.
+    before: ThreadTimes,
+}
+
+impl Account {
+    pub(super) fn new(limits: Limits) -> Self {
+        let (work, before) = (WorkTime::default(), delay::recent());
+        Self { limits, work, stopped: Duration::ZERO, before }
+    }
+
+    /// Returns the time that the exporter took from a target which had `had`, at a deadline that was noticed
+    /// late.
+    fn lost(&mut self, late_by: Duration, had: Option<Duration>) -> Duration {
+        self.stopped += late_by;
+        let times = delay::current() - self.before;
+        // A thread that lost its processor while the probe worked did not work meanwhile.
+        let worked = times.worked(self.work.sum());
+        let kept = times.total().saturating_sub(worked).max(self.stopped);
+        self.limits.lost(kept, worked, had.is_some())
+    }
+
+    /// Returns the time by which the deadline is extended.
+    fn extension(&mut self, had: Option<Duration>, lost: Duration) -> Option<Duration> {
+        let shortage = self.limits.shortage(had.unwrap_or_default(), lost)?;
+        let extension = shortage.min(self.limits.spare);
+        self.limits.spare = self.limits.spare.saturating_sub(extension);
+        (!extension.is_zero()).then_some(extension)
     }
 }
 
@@ -84,24 +127,30 @@ impl Limits {
 /// `cut_off` is called before the probe is dropped without a result.
 pub(super) async fn run<F: Future>(
     mut probe: Pin<&mut Option<F>>,
-    mut limits: Limits,
+    account: &mut Account,
     gone: impl Future<Output = ()>,
     cut_off: impl FnOnce(),
 ) -> End<F::Output> {
-    let mut deadline = Instant::now() + limits.timeout;
-    let (work, before) = (WorkTime::default(), delay::recent());
-    // A process that was stopped is not delayed, but its timer is late.
-    let mut stopped = Duration::ZERO;
-    let end = {
-        let running = poll_fn(|context| {
-            let poll = |probe: Pin<&mut F>| work.measure(|| probe.poll(context));
-            probe.as_mut().as_pin_mut().map_or(Poll::Pending, poll)
-        });
-        let mut running = pin!(turn::in_turns(running));
+    let (end, had) = {
+        let mut deadline = pin!(sleep_until(Instant::now() + account.limits.timeout));
+        let mut running = pin!(turn::in_turns(poll_fn(|context| {
+            probe.as_mut().as_pin_mut().map_or(Poll::Pending, |probe| probe.poll(context))
+        })));
         let mut gone = pin!(gone);
         loop {
-            if let Some(end) = until(deadline, running.as_mut(), gone.as_mut()).await {
-                break Err(end);
+            let end = poll_fn(|context| {
+                // The client is polled first: a probe that never pauses would use up the task's
+                // budget before the client is polled.
+                if gone.as_mut().poll(context).is_ready() {
+                    return Poll::Ready(Some(End::Gone));
+                }
+                match account.work.measure(|| running.as_mut().poll(context)) {
+                    Poll::Ready(result) => Poll::Ready(Some(End::Done(result))),
+                    Poll::Pending => deadline.as_mut().poll(context).map(|()| None),
+                }
+            });
+            if let Some(end) = end.await {
+                break (end, None);
             }
             // The runtime may have looked for events long before it ran this task. It looks again, so
             // that what has arrived until now is read. What is left is a wait for the target.
@@ -110,40 +159,33 @@ pub(super) async fn run<F: Future>(
             let (polled, wait) =
                 poll_fn(|context| Poll::Ready(find_wait(|| running.as_mut().poll(context)))).await;
             if let Poll::Ready(result) = polled {
-                break Err(End::Done(result));
+                break (End::Done(result), None);
             }
-            stopped += looked_at.saturating_duration_since(deadline);
-            let times = delay::current() - before;
-            // A thread that lost its processor while the probe worked did not work meanwhile.
-            let worked = times.worked(work.sum());
-            let for_others = times.total().saturating_sub(worked);
             let had = wait.map(|wait| wait.total().saturating_sub(looked_at.elapsed()));
-            let lost = limits.lost(for_others.max(stopped), worked, had.is_some());
-            let extension = limits.shortage(had.unwrap_or_default(), lost).unwrap_or_default();
-            let extension = extension.min(limits.spare);
-            if extension.is_zero() {
-                break Ok((had, lost));
+            let late_by = looked_at.saturating_duration_since(deadline.deadline());
+            let lost = account.lost(late_by, had);
+            match account.extension(had, lost) {
+                Some(time) => deadline.as_mut().reset(Instant::now() + time),
+                None => break (End::Late(Late::new(had, lost)), had),
             }
-            limits.spare -= extension;
-            deadline = Instant::now() + extension;
         }
     };
-    let (had, lost) = match end {
-        Ok(late) => late,
-        Err(End::Done(result)) => return End::Done(result),
-        Err(end) => {
+    match end {
+        End::Done(result) => End::Done(result),
+        End::Gone => {
             cut_off();
-            return end;
+            End::Gone
         }
-    };
-    cut_off();
-    let interrupted = phases::interrupt(had, || probe.set(None));
-    End::Late(Late { of_target: had.unwrap_or_default(), interrupted, lost })
+        End::Late(late) => {
+            cut_off();
+            End::Late(Late { interrupted: phases::interrupt(had, || probe.set(None)), ..late })
+        }
+    }
 }
 
 /// Returns the refusal of a probe that was late, unless the target had its time: `waited` is the
 /// length of all phases.
-pub(super) fn refusal<T>(end: &End<T>, limits: Limits, waited: Duration) -> Option<Refusal> {
+pub(super) fn refusal<T>(end: &End<T>, limits: &Limits, waited: Duration) -> Option<Refusal> {
     let End::Late(Late { of_target, interrupted, lost }) = *end else { return None };
     let had = waited.saturating_sub(interrupted) + of_target;
     limits.shortage(had, lost)?;
@@ -153,28 +195,11 @@ pub(super) fn refusal<T>(end: &End<T>, limits: Limits, waited: Duration) -> Opti
     )))
 }
 
-/// Runs the probe until it ends or the client is gone. Returns `None` at the deadline.
-async fn until<T>(
-    deadline: Instant,
-    probe: Pin<&mut impl Future<Output = T>>,
-    gone: Pin<&mut impl Future<Output = ()>>,
-) -> Option<End<T>> {
-    #[expect(clippy::disallowed_methods, reason = "the one place that holds the deadline")]
-    let result = pin!(timeout_at(deadline, probe));
-    // The client is polled first: a probe that never pauses would use up the task's budget before
-    // the client is polled.
-    match select(gone, result).await {
-        Either::Left(((), _)) => Some(End::Gone),
-        Either::Right((Ok(result), _)) => Some(End::Done(result)),
-        Either::Right((Err(_), _)) => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::future::pending;
 
-    use tokio::{io::AsyncReadExt as _, net::UnixStream, time::sleep_until};
+    use tokio::{io::AsyncReadExt as _, net::UnixStream};
 
     use super::*;
 
@@ -199,10 +224,10 @@ mod tests {
             let [earlier, of_target, lost] = [earlier, of_target, lost].map(|ms: u32| ms * MS);
             let interrupted = 2 * SECOND;
             let end: End<()> = End::Late(Late { of_target, interrupted, lost });
-            let refusal = refusal(&end, LIMITS, earlier + interrupted);
+            let refusal = refusal(&end, &LIMITS, earlier + interrupted);
             assert_eq!(refusal.is_some(), is_refused, "{end:?} {earlier:?}");
         }
-        assert_eq!(refusal(&End::Done(()), LIMITS, Duration::ZERO), None);
+        assert_eq!(refusal(&End::Done(()), &LIMITS, Duration::ZERO), None);
     }
 
     #[test]
@@ -226,7 +251,7 @@ mod tests {
         let mut is_cut_off = false;
         let probe = pin!(Some(pending::<()>()));
         let limits = Limits { spare: SECOND, ..LIMITS };
-        let end = run(probe, limits, pending(), || is_cut_off = true).await;
+        let end = run(probe, &mut Account::new(limits), pending(), || is_cut_off = true).await;
         assert!(matches!(end, End::Late(_)), "{end:?}");
         assert_eq!(start.elapsed(), SECOND);
         assert!(is_cut_off);
@@ -247,7 +272,7 @@ mod tests {
         });
         let probe = pin!(Some(async move { near.read_u8().await.is_ok() }));
         let limits = Limits { timeout: 30 * MS, spare: Duration::ZERO };
-        let end = run(probe, limits, pending(), || ()).await;
+        let end = run(probe, &mut Account::new(limits), pending(), || ()).await;
         assert!(matches!(end, End::Done(true)), "{end:?}");
     }
 }

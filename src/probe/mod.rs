@@ -43,7 +43,7 @@ use crate::{
 };
 
 use self::{
-    deadline::{End, Limits},
+    deadline::{Account, End, Limits},
     verdict::Times,
 };
 pub use failure_log::FailureLog;
@@ -93,6 +93,12 @@ pub fn catalogue() -> impl Iterator<Item = (&'static str, &'static [Description]
 /// Initial capacity for samples; most probes have fewer.
 const INITIAL_SAMPLES: usize = 24;
 
+/// The results of a running probe.
+struct Findings<M> {
+    measurements: M,
+    account: Account,
+}
+
 /// Runs a prober within its deadline and builds the report.
 async fn run_prober<P: Prober>(
     prober: &P,
@@ -117,21 +123,26 @@ async fn run_prober<P: Prober>(
         let seconds = wait.duration.as_secs_f64();
         context.log.debug("Waited until it could run", &[("seconds", &seconds)]);
     }
-    let limits = Limits { timeout, spare };
     // Boxed, so that the task of an http probe fits into 4 KiB.
-    let mut measurements = Box::<P::Measurements>::default();
+    let mut findings = Box::new(Findings {
+        measurements: P::Measurements::default(),
+        account: Account::new(Limits { timeout, spare }),
+    });
+    let Findings { measurements, account } = &mut *findings;
     let end = match judge_request(&context, &module, &target) {
         Ok(()) => {
-            let probe = run_with_retry(prober, &context, &target, &mut measurements);
             // Pinned here: a future that is an argument of another takes its memory twice.
-            let probe = pin!(Some(AssertUnwindSafe(probe).catch_unwind()));
-            deadline::run(probe, limits, gone, || context.cut_off()).await
+            let probe = pin!(Some(
+                AssertUnwindSafe(run_with_retry(prober, &context, &target, measurements))
+                    .catch_unwind()
+            ));
+            deadline::run(probe, account, gone, || context.cut_off()).await
         }
         denied => End::Done(Ok(denied)),
     };
     let duration = start.elapsed();
     let waited = measurements.waited();
-    let refusal = deadline::refusal(&end, limits, waited);
+    let refusal = deadline::refusal(&end, &account.limits, waited);
     let mut result = verdict::result(end, &context, timeout);
     // A late exporter reads what has come too late.
     if result.is_ok() && duration > timeout && waited > timeout {
@@ -285,7 +296,7 @@ mod tests {
         let probe = AssertUnwindSafe(probe).catch_unwind();
         let cut_off = || context.cut_off();
         let limits = Limits { timeout, spare: Duration::ZERO };
-        let end = deadline::run(pin!(Some(probe)), limits, gone, cut_off).await;
+        let end = deadline::run(pin!(Some(probe)), &mut Account::new(limits), gone, cut_off).await;
         (verdict::result(end, &context, timeout), measurements.0, context.waited_for())
     }
 

@@ -4,6 +4,7 @@ use std::{
     collections::VecDeque,
     fmt,
     os::fd::AsFd,
+    pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     time::Duration,
 };
@@ -136,7 +137,7 @@ impl WireClock {
 
     /// Waits for a future that waits for the peer, so that [`find_wait`](crate::find_wait) finds the
     /// wait. A [`WireStream`](crate::WireStream) does so itself.
-    pub async fn waiting<F: Future>(&self, future: F) -> F::Output {
+    pub async fn waiting<F: Future>(&self, future: Pin<&mut F>) -> F::Output {
         waiting(future, || self.state().wait()).await
     }
 

@@ -10,7 +10,7 @@ use crate::{
     cmsg::Queued,
     icmp::DeliveryError,
     sys,
-    wait::{Wait, waiting},
+    wait::{Wait, noted_poll},
 };
 
 /// The error of a connection that was not made; returned by [`WireStream::connect`].
@@ -133,7 +133,7 @@ async fn handshake(
         local_address,
     })?;
     let wait = || Wait { since: started, earlier: Duration::ZERO };
-    let writable = waiting(poll_fn(|context| stream.poll_write_ready(context)), wait).await;
+    let writable = poll_fn(|context| noted_poll(stream.poll_write_ready(context), wait)).await;
     match writable.and_then(|()| stream.take_error()).unwrap_or_else(Some) {
         None => Ok(stream),
         Some(error) => {

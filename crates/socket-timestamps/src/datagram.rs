@@ -4,6 +4,7 @@ use std::{
     fmt, io,
     net::{IpAddr, SocketAddr},
     os::fd::{AsFd, BorrowedFd},
+    pin::pin,
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -109,9 +110,9 @@ impl WireDatagram {
 
     /// Waits for the next event.
     pub async fn event(&self, buffer: &mut [u8]) -> io::Result<Event> {
-        let event = self
-            .socket
-            .async_io(Interest::READABLE | Interest::ERROR, |socket| self.next(socket, buffer));
+        let event = pin!(self.socket.async_io(Interest::READABLE | Interest::ERROR, |socket| {
+            self.next(socket, buffer)
+        }));
         waiting(event, || self.wait()).await
     }
 

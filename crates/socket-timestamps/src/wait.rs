@@ -3,7 +3,7 @@
 use std::{
     cell::Cell,
     future::{Future, poll_fn},
-    pin::pin,
+    pin::Pin,
     task::Poll,
     time::Duration,
 };
@@ -81,16 +81,10 @@ pub(crate) fn note(find: impl FnOnce() -> Wait) {
 
 /// Waits for a future that waits for a peer, so that [`find_wait`] finds the wait. The sockets of this
 /// crate do so themselves; a longer wait takes precedence over theirs.
-pub async fn waiting<F: Future>(future: F, wait: impl Fn() -> Wait) -> F::Output {
-    let mut future = pin!(future);
-    poll_fn(|context| {
-        let polled = future.as_mut().poll(context);
-        if polled.is_pending() {
-            note(&wait);
-        }
-        polled
-    })
-    .await
+///
+/// The future is pinned by the caller, since it would take its memory twice otherwise.
+pub async fn waiting<F: Future>(mut future: Pin<&mut F>, wait: impl Fn() -> Wait) -> F::Output {
+    poll_fn(|context| noted_poll(future.as_mut().poll(context), &wait)).await
 }
 
 /// Notes a wait if a socket is not ready.
@@ -106,6 +100,7 @@ pub(crate) fn noted_poll<T>(polled: Poll<T>, wait: impl FnOnce() -> Wait) -> Pol
 mod tests {
     use std::{
         net::{Ipv4Addr, SocketAddr},
+        pin::pin,
         thread::sleep,
     };
 

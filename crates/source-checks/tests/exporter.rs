@@ -104,8 +104,6 @@ const CONNECTING: &[&str] = &[
     "src/net/connect/unix_socket.rs",
     "src/net/resolve/server.rs",
     "src/probers/icmp/socket.rs",
-    // The deadline of a probe.
-    "src/probe/deadline.rs",
     // Tests.
     "src/net/tls/tests/mod.rs",
     "src/server/pipelining.rs",

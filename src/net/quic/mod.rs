@@ -9,6 +9,7 @@ mod parameters;
 use std::{
     io,
     net::SocketAddr,
+    pin::pin,
     sync::atomic::{AtomicBool, Ordering},
     time::Duration,
 };
@@ -212,17 +213,20 @@ impl QuicConnection {
             return Err(self.end_failure(seen));
         }
         let timer = self.engine.timeout_instant().map(Instant::from_std);
-        let event = tokio::select! {
-            event = self.clock.waiting(self.socket.event(&mut self.buffer)) => event,
-            () = until(timer) => {
-                self.engine.on_timeout();
-                self.repeating = true;
-                return Ok(());
+        let event = {
+            let event = pin!(self.socket.event(&mut self.buffer));
+            tokio::select! {
+                event = self.clock.waiting(event) => Some(event),
+                () = until(timer) => {
+                    self.engine.on_timeout();
+                    self.repeating = true;
+                    None
+                }
+                // The next flush continues the handshake.
+                () = self.tls.verified() => None,
             }
-            // The next flush continues the handshake.
-            () = self.tls.verified() => return Ok(()),
         };
-        self.receive(event)
+        event.map_or(Ok(()), |event| self.receive(event))
     }
 
     /// Sends the pending data of the engine.

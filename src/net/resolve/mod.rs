@@ -15,7 +15,7 @@ mod server;
 #[cfg(test)]
 mod tests;
 
-use std::{fmt, time::Duration};
+use std::{fmt, pin::pin, time::Duration};
 
 use tokio::time::Instant;
 
@@ -149,7 +149,7 @@ async fn look_up(context: &Context, host: &str, wanted: Wanted) -> Result<Found,
     let _waiting = context.waiting_for(|| attempts.waiting(host));
     let start = Timestamp::now();
     let wait = || Wait { since: start + attempts.longest_unread(), earlier: Duration::ZERO };
-    wire::waiting(context.resolver.lookup(host, wanted, &attempts), wait).await
+    wire::waiting(pin!(context.resolver.lookup(host, wanted, &attempts)), wait).await
 }
 
 /// Sets the duration of the lookup, also if the future is dropped.

@@ -68,9 +68,7 @@ fn fail(exporter: &Running, peers: &Peers, probes: usize) {
             scope.spawn(move || {
                 for _ in 0..probes {
                     let answer = request(exporter, "GET", &probe_path(module, &target), &[]);
-                    if answer.status != 503 || !super::is_overloaded(&answer.text()) {
-                        answer.metrics().expect(&["probe_success 0"]);
-                    }
+                    super::expect_no_success(&answer);
                 }
             });
         }

@@ -27,7 +27,7 @@ use std::{
 
 use crate::{
     fixtures::hostile::Peer,
-    harness::{probe_path, request},
+    harness::{Answer, probe_path, request},
     running::Running,
 };
 
@@ -37,6 +37,13 @@ const LATENESS: f64 = 5.0;
 /// Returns whether a response is the refusal of a probe that had too little CPU time.
 fn is_overloaded(text: &str) -> bool {
     text.starts_with("Overloaded: the exporter had too little CPU time")
+}
+
+/// Expects a probe without success, which may be refused if the machine is busy.
+fn expect_no_success(answer: &Answer) {
+    if answer.status != 503 || !is_overloaded(&answer.text()) {
+        answer.metrics().expect(&["probe_success 0"]);
+    }
 }
 
 /// A peer to probe.
