@@ -1,11 +1,12 @@
-//! The time for which a thread was not free: it ran, or was ready to run and had no processor.
+//! The time for which a thread was not free: it ran, was ready to run and had no processor, or was stopped.
 //!
-//! Linux counts both for each thread (`/proc/thread-self/schedstat`, see
+//! Linux counts the first two for each thread (`/proc/thread-self/schedstat`, see
 //! `Documentation/scheduler/sched-stats.rst` of the kernel). The second includes the time for which
-//! the CPU quota of a cgroup was used up. Both are 0 on other systems.
+//! the CPU quota of a cgroup was used up. Both are 0 on other systems. Nothing counts the time for
+//! which a process is stopped (SIGSTOP, or a suspended machine), but a timer is late then.
 
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     fs::File,
     ops::Sub,
     os::unix::fs::FileExt as _,
@@ -23,6 +24,8 @@ pub struct ThreadTimes {
     pub running: Duration,
     /// Time for which it was ready to run and had no processor.
     pub delayed: Duration,
+    /// Time for which it was stopped, as far as [`late_timer`] has found it.
+    pub stopped: Duration,
 }
 
 /// The time for which a task worked.
@@ -72,6 +75,16 @@ struct Meter {
 
 thread_local! {
     static METER: RefCell<Option<Meter>> = RefCell::new(Meter::open());
+    static STOPPED: Cell<Duration> = const { Cell::new(Duration::ZERO) };
+}
+
+/// Notes that a timer of this thread was late. Returns the part of the lateness that is explained by what the
+/// thread did since `before`, a time before the timer was set; for the rest it was stopped.
+#[must_use]
+pub fn late_timer(late_by: Duration, before: ThreadTimes) -> Duration {
+    let explained = late_by.min((current() - before).total());
+    STOPPED.set(STOPPED.get() + late_by.saturating_sub(explained));
+    explained
 }
 
 /// Returns the times of this thread, as they were up to 10 ms ago.
@@ -87,14 +100,15 @@ pub fn current() -> ThreadTimes {
 }
 
 fn with_age(max: Duration) -> ThreadTimes {
-    METER.with_borrow_mut(|meter| meter.as_mut().map(|meter| meter.read(max))).unwrap_or_default()
+    let times = METER.with_borrow_mut(|meter| meter.as_mut().map(|meter| meter.read(max)));
+    ThreadTimes { stopped: STOPPED.get(), ..times.unwrap_or_default() }
 }
 
 impl ThreadTimes {
     /// Returns the time for which the thread was not free.
     #[must_use]
     pub fn total(self) -> Duration {
-        self.running + self.delayed
+        self.running + self.delayed + self.stopped
     }
 
     /// Returns how much of the time for which a task worked, by the clock, its thread ran. It is the
@@ -112,6 +126,7 @@ impl Sub for ThreadTimes {
         Self {
             running: self.running.saturating_sub(earlier.running),
             delayed: self.delayed.saturating_sub(earlier.delayed),
+            stopped: self.stopped.saturating_sub(earlier.stopped),
         }
     }
 }
@@ -141,7 +156,7 @@ fn read(file: &File) -> Option<ThreadTimes> {
     let text = std::str::from_utf8(text.get(..length)?).ok()?;
     let mut numbers = text.split_ascii_whitespace().map(|number| number.parse().ok());
     let mut next = || numbers.next().flatten().map(Duration::from_nanos);
-    Some(ThreadTimes { running: next()?, delayed: next()? })
+    Some(ThreadTimes { running: next()?, delayed: next()?, stopped: Duration::ZERO })
 }
 
 #[cfg(test)]
@@ -176,9 +191,21 @@ mod tests {
     #[test]
     fn a_thread_without_a_processor_does_not_work() {
         let [little, much] = [5, 900].map(Duration::from_millis);
-        let times = ThreadTimes { running: little, delayed: much };
+        let times = ThreadTimes { running: little, delayed: much, ..ThreadTimes::default() };
         assert_eq!((times.worked(much), times.worked(little / 2)), (little, little / 2));
         assert_eq!(ThreadTimes::default().worked(much), much, "nothing was counted");
+    }
+
+    #[test]
+    fn a_late_timer_shows_that_the_thread_was_stopped() {
+        let [work, stop] = [20, 200].map(Duration::from_millis);
+        let (before, start) = (current(), Instant::now());
+        while start.elapsed() < work {}
+        let explained = late_timer(stop, before);
+        let stopped = (current() - before).stopped;
+        assert_eq!(explained + stopped, stop);
+        assert!(stopped >= stop / 2, "{stopped:?}");
+        assert_eq!(late_timer(Duration::ZERO, before), Duration::ZERO);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::{cell::Cell, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
-use crate::admission::Admission;
+use crate::{admission::Admission, scheduling::delay};
 
 /// Time between two measurements.
 const INTERVAL: Duration = Duration::from_millis(100);
@@ -22,9 +22,10 @@ pub(super) fn watch(admission: &Arc<Admission>) {
     let admission = Arc::clone(admission);
     actix_web::rt::spawn(async move {
         while !admission.is_idle() {
-            let due = Instant::now() + INTERVAL;
+            let (before, due) = (delay::current(), Instant::now() + INTERVAL);
             tokio::time::sleep_until(due).await;
-            admission.observe_delay(due.elapsed());
+            // A process that was stopped is not short of CPU time.
+            admission.observe_delay(delay::late_timer(due.elapsed(), before));
         }
         IS_WATCHED.set(false);
     });

@@ -1,18 +1,30 @@
 //! Verdicts of an exporter that has too little CPU time.
 
-use std::{hint, sync::Arc, thread, time::Duration};
+use std::{
+    hint,
+    io::{BufRead as _, BufReader, Write as _},
+    net::{Ipv4Addr, TcpListener},
+    sync::Arc,
+    thread,
+    time::Duration,
+};
 
 use probe_exporter::{
     config::Config,
     diagnostics::{RefusalCause, Verdict},
     probe::{self, ProbeReport, ProbeRequest, request::RawRequest},
 };
+use rustix::process::Signal;
 use socket_timestamps::SUPPORTED;
 use tokio::{io::AsyncReadExt as _, sync::Notify, time::Instant};
 
-use crate::fixtures::{
-    hostile::{Peer, peer},
-    names,
+use crate::{
+    fixtures::{
+        hostile::{Peer, peer},
+        names,
+    },
+    harness::{probe_path, request},
+    running::Running,
 };
 
 /// The timeout of the module, without the offset.
@@ -136,4 +148,28 @@ fn only_a_target_that_had_its_time_fails() {
             });
         }
     });
+}
+
+#[test]
+fn a_target_of_an_exporter_that_was_stopped_lacked_that_time() {
+    const STOP: Duration = Duration::from_millis(1_200);
+    let exporter = Running::start(MODULE, &[]);
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let (address, target) = (exporter.address, listener.local_addr().unwrap().to_string());
+    let scrape = thread::spawn(move || {
+        let timeout = [("X-Prometheus-Scrape-Timeout-Seconds", "2.6")];
+        request(address, "GET", &probe_path("it", &target), &timeout)
+    });
+    let (mut stream, _) = listener.accept().unwrap();
+    BufReader::new(&stream).read_line(&mut String::new()).unwrap();
+    exporter.signal(Signal::STOP);
+    stream.write_all(b"A\n").unwrap();
+    thread::sleep(STOP);
+    exporter.signal(Signal::CONT);
+    // It says nothing more, until the exporter closes the connection.
+    let answer = scrape.join().unwrap();
+    drop(stream);
+    let text = answer.text();
+    assert_eq!(answer.status, 503, "{text}");
+    assert!(text.contains("too little CPU time"), "{text}");
 }
