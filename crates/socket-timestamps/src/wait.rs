@@ -45,7 +45,7 @@ impl Wait {
 /// socket that it has not read or written yet does not wait.
 ///
 /// ```
-/// # use std::{future::Future, net::{Ipv4Addr, SocketAddr}, pin::pin};
+/// # use std::{future::{Future, poll_fn}, net::{Ipv4Addr, SocketAddr}, pin::pin, task::Poll};
 /// # use socket2::{Protocol, Type};
 /// # use socket_timestamps::{SocketKind, WireDatagram, find_wait, open};
 /// # #[tokio::main(flavor = "current_thread")]
@@ -55,8 +55,8 @@ impl Wait {
 /// let socket = WireDatagram::new(socket, SocketKind::Udp)?;
 /// let mut buffer = [0; 512];
 /// let mut event = pin!(socket.event(&mut buffer));
-/// let poll = |context: &mut _| std::task::Poll::Ready(find_wait(|| event.as_mut().poll(context)));
-/// let (_, wait) = std::future::poll_fn(poll).await;
+/// let (_, wait) =
+///     poll_fn(|context| Poll::Ready(find_wait(|| event.as_mut().poll(context)))).await;
 /// assert!(wait.is_some());
 /// # Ok(())
 /// # }
