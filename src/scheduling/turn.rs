@@ -290,13 +290,17 @@ pub(crate) mod busy_peer {
     #[track_caller]
     pub(crate) fn assert_takes_turns(reads: &AtomicUsize, probe: impl Future) {
         let mut probe = pin!(in_turns(probe));
-        for _ in 0..3 {
+        let mut polls_with_reads = 0;
+        for _ in 0..20 {
             let before = reads.load(Ordering::Relaxed);
             let polled = probe.as_mut().poll(&mut Context::from_waker(Waker::noop()));
             assert!(polled.is_pending(), "it does not end");
             let made = reads.load(Ordering::Relaxed) - before;
-            assert!((1..=7).contains(&made), "{made} reads in one poll");
+            assert!(made <= 7, "{made} reads in one poll");
+            // None if the thread lost its processor until the turn was over.
+            polls_with_reads += u32::from(made > 0);
         }
+        assert!(polls_with_reads >= 3, "{polls_with_reads} polls with reads");
     }
 }
 
