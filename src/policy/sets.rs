@@ -80,8 +80,8 @@ const RESERVED: &[&str] = &[
 
 /// As of November 2026: AWS, Azure, Google Cloud and others (169.254.169.254), tasks and pods of AWS
 /// (169.254.170.2, 169.254.170.23), Scaleway (169.254.42.42), Alibaba Cloud (100.100.100.200), Azure
-/// (168.63.129.16), Oracle Cloud (192.0.0.192), and the IPv6 addresses of AWS, Google Cloud, Scaleway
-/// and others.
+/// (168.63.129.16), Oracle Cloud (192.0.0.192), and the IPv6 addresses of AWS, Google Cloud, Oracle
+/// Cloud, Akamai, Alibaba Cloud, Scaleway and `OpenStack`, most of which are private (`fc00::/7`).
 const METADATA: &[&str] = &[
     "169.254.169.254",
     "169.254.170.2",
@@ -93,6 +93,9 @@ const METADATA: &[&str] = &[
     "fd00:ec2::254",
     "fd00:ec2::23",
     "fd20:ce::254",
+    "fd00:c1::a9fe:a9fe",
+    "fd00:a9fe:a9fe::1",
+    "fd00:100::100:200",
     "fd00:42::42",
     "fe80::a9fe:a9fe",
 ];
@@ -125,7 +128,10 @@ mod tests {
             (Set::Shared, "100.64.0.1 100.127.255.255"),
             (Set::Multicast, "224.0.0.1 239.255.255.250 ff02::1 255.255.255.255"),
             (Set::Reserved, "192.0.2.1 240.0.0.1 2001:db8::1 2001:1::1 2001:1ff::1 100::1"),
-            (Set::Metadata, "169.254.169.254 168.63.129.16 fd00:ec2::254"),
+            (
+                Set::Metadata,
+                "169.254.169.254 168.63.129.16 fd00:ec2::254 fd00:c1::a9fe:a9fe fd00:a9fe:a9fe::1",
+            ),
         ] {
             for address in addresses.split(' ').map(|text| text.parse::<IpAddr>().unwrap()) {
                 assert!(set.networks().any(|network| network.contains(address)), "{set} {address}");
