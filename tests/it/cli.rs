@@ -150,15 +150,18 @@ modules:
   open: {prober: http, http: {basic_auth: {username: u, password: p}}}
   ws: {prober: websocket, websocket: {http_config: {bearer_token: t}}}
   closed: {prober: http, policy: {hosts: {allow: [h.example]}}, http: {bearer_token: t}}
-  plain: {prober: http}
+  cookie: {prober: http, http: {headers: {Cookie: c, Accept: '*/*'}}}
+  key: {prober: websocket, websocket: {headers: {X-Api-Key: {values: [k]}}}}
+  meta: {prober: grpc, grpc: {metadata: {authorization: [t]}}}
+  plain: {prober: http, http: {headers: {Accept: '*/*'}}}
 ";
     let note = "note: credentials go to whatever target a client names, unless the module has a policy \
-                with hosts or addresses: open, ws\n";
+                with hosts or addresses: cookie, key, meta, open, ws\n";
     let (code, shown) = checked(yaml, &[]);
     assert_eq!(code, Some(0));
-    assert_eq!(shown, format!("a.yml: OK, 4 modules\n{note}"));
+    assert_eq!(shown, format!("a.yml: OK, 7 modules\n{note}"));
     let (_, shown) = checked(yaml.replace("preset: internal", "preset: none"), &[]);
-    assert_eq!(shown, format!("a.yml: OK, 4 modules\n{note}{NO_POLICY}"));
+    assert_eq!(shown, format!("a.yml: OK, 7 modules\n{note}{NO_POLICY}"));
     let (_, shown) = checked(yaml, &["--explain=closed"]);
     for part in [
         "The policy of the file: addresses allowed public private shared, denied metadata, others \

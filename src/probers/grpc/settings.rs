@@ -8,6 +8,7 @@ use crate::{
         ip::IpSettings,
         named::Named,
         rule::Warning,
+        secret::is_secret_name,
         section::section,
         tls::TlsSettings,
     },
@@ -38,6 +39,10 @@ pub(super) const fn default_port(tls: bool) -> &'static str {
 }
 
 impl ProberSettings for GrpcProber {
+    fn sends_credentials(&self) -> bool {
+        self.metadata.headers().any(|(name, _)| is_secret_name(name.as_str()))
+    }
+
     fn warnings(&self) -> Vec<Warning> {
         let mut warnings: Vec<_> = self.ip.preferred_ip_protocol.warning().into_iter().collect();
         for key in self.metadata.ignored() {

@@ -23,6 +23,7 @@ use crate::{
         named::Named,
         regexp::Regexp,
         rule::{KeyPath, RuleError, Warning},
+        secret::is_secret_name,
         section::{Form, section},
         size::ByteSize,
         tls::TlsVersion,
@@ -219,7 +220,7 @@ impl ProberSettings for HttpProber {
     }
 
     fn sends_credentials(&self) -> bool {
-        self.client.has_credentials()
+        self.client.has_credentials() || self.headers.iter().any(|(name, _)| is_secret_name(name))
     }
 
     fn configured_host(&self) -> Option<&str> {

@@ -13,6 +13,7 @@ use crate::{
         ip::IpSettings,
         regexp::Subject,
         rule::{KeyPath, RuleError, Warning},
+        secret::is_secret_name,
         section::section,
     },
 };
@@ -55,6 +56,7 @@ impl WebsocketProber {
 impl ProberSettings for WebsocketProber {
     fn sends_credentials(&self) -> bool {
         self.http_config.has_credentials()
+            || self.headers.iter().any(|(name, _)| is_secret_name(name))
     }
 
     /// Rejects headers that the prober sets itself, and invalid ones.
