@@ -93,8 +93,8 @@ pub fn catalogue() -> impl Iterator<Item = (&'static str, &'static [Description]
 /// Initial capacity for samples; most probes have fewer.
 const INITIAL_SAMPLES: usize = 24;
 
-/// The results of a running probe.
-struct Findings<M> {
+/// The state of a running probe, apart from its future.
+struct Progress<M> {
     measurements: M,
     account: Account,
 }
@@ -124,11 +124,11 @@ async fn run_prober<P: Prober>(
         context.log.debug("Waited until it could run", &[("seconds", &seconds)]);
     }
     // Boxed, so that the task of an http probe fits into 4 KiB.
-    let mut findings = Box::new(Findings {
+    let mut progress = Box::new(Progress {
         measurements: P::Measurements::default(),
         account: Account::new(Limits { timeout, spare }),
     });
-    let Findings { measurements, account } = &mut *findings;
+    let Progress { measurements, account } = &mut *progress;
     let end = match judge_request(&context, &module, &target) {
         Ok(()) => {
             // Pinned here: a future that is an argument of another takes its memory twice.
