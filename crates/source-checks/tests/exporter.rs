@@ -106,7 +106,7 @@ const CONNECTING: &[&str] = &[
     "src/probers/icmp/socket.rs",
     // Tests.
     "src/net/tls/tests/mod.rs",
-    "src/server/pipelining.rs",
+    "src/server/pipelining/tests.rs",
 ];
 
 #[test]
