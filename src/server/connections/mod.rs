@@ -200,9 +200,6 @@ impl Connections {
         if !self.has_room(&clients, client) {
             return None;
         }
-        // Closed before the new connection is added, which itself is idle.
-        self.close_surplus(&mut clients, self.max.saturating_sub(1));
-        self.set_open(self.open.load(Ordering::Relaxed) + 1);
         let ticket = self.next_ticket();
         let status = Arc::new(Status {
             idle_since: AtomicU64::new(ticket),
@@ -211,13 +208,28 @@ impl Connections {
             is_used: AtomicBool::new(false),
             task: AtomicWaker::new(),
         });
-        let entry = clients.entry(client).or_default();
-        entry.by_age.insert(ticket, Arc::clone(&status));
-        entry.idle.fetch_add(1, Ordering::Relaxed);
-        let idle = Arc::clone(&entry.idle);
+        let idle = self.add(&mut clients, client, ticket, &status);
+        idle.fetch_add(1, Ordering::Relaxed);
         drop(clients);
         let expiry = self.max_age.and_then(expiry);
         Some(Connection { connections: Arc::clone(self), client, idle, status, expiry })
+    }
+
+    /// Adds a connection in a place, and closes another one if there are too many. Returns the number
+    /// of idle connections of its client.
+    fn add(
+        &self,
+        clients: &mut Clients,
+        client: ClientNetwork,
+        place: u64,
+        status: &Arc<Status>,
+    ) -> Arc<AtomicUsize> {
+        // Before the connection is added, which itself may be idle.
+        self.close_surplus(clients, self.max.saturating_sub(1));
+        self.set_open(self.open.load(Ordering::Relaxed) + 1);
+        let entry = clients.entry(client).or_default();
+        entry.by_age.insert(place, Arc::clone(status));
+        Arc::clone(&entry.idle)
     }
 
     /// Returns whether a client can open another connection: while it has fewer than three times as
@@ -362,16 +374,37 @@ impl Connection {
         self.connections.shutdown.is_requested() || self.expiry.is_some_and(Expiry::is_over)
     }
 
-    /// Marks the connection as busy: a request has arrived.
-    pub(super) fn set_busy(&self) {
+    /// Marks the connection as busy: a request has arrived. Returns false if the connection is to be
+    /// closed, and its client has too many.
+    pub(super) fn set_busy(&mut self) -> bool {
         let become_busy = |since| (since != BUSY && since != CLOSED).then_some(BUSY);
         if !self.status.is_used.load(Ordering::Relaxed) {
             self.status.is_used.store(true, Ordering::Relaxed);
         }
         let status = &self.status.idle_since;
-        if status.fetch_update(Ordering::AcqRel, Ordering::Relaxed, become_busy).is_ok() {
-            self.idle.fetch_sub(1, Ordering::Relaxed);
+        match status.fetch_update(Ordering::AcqRel, Ordering::Relaxed, become_busy) {
+            Ok(_) => {
+                self.idle.fetch_sub(1, Ordering::Relaxed);
+                true
+            }
+            Err(CLOSED) => self.reopen(),
+            Err(_) => true,
         }
+    }
+
+    /// Adds the connection again, which was to be closed as idle while its request was on its way.
+    fn reopen(&mut self) -> bool {
+        let connections = &*self.connections;
+        let mut clients = connections.clients();
+        if !connections.has_room(&clients, self.client) {
+            connections.metrics.count_refused();
+            return false;
+        }
+        let place = connections.next_ticket();
+        self.status.place.store(place, Ordering::Relaxed);
+        self.status.idle_since.store(BUSY, Ordering::Release);
+        self.idle = connections.add(&mut clients, self.client, place, &self.status);
+        true
     }
 
     /// Marks the connection as idle: the response was sent. Returns false if it was idle already.

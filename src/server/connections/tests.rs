@@ -51,9 +51,8 @@ fn the_oldest_idle_connection_of_the_largest_client_is_closed() {
     all.push(open(3));
     assert!(closing(&all).is_empty());
     // A request makes the connection the youngest one.
-    all[1].set_busy();
-    all[1].set_idle();
-    all[2].set_busy();
+    assert!(all[1].set_busy() && all[1].set_idle());
+    assert!(all[2].set_busy());
     all.push(open(1));
     assert_eq!(closing(&all), [3]);
     all.push(open(4));
@@ -69,8 +68,8 @@ fn the_oldest_idle_connection_of_the_largest_client_is_closed() {
 fn one_client_cannot_take_all_connections() {
     let connections = connections(8);
     let open_busy = |last| {
-        let connection = connections.try_open(Some(address(last))).unwrap();
-        connection.set_busy();
+        let mut connection = connections.try_open(Some(address(last))).unwrap();
+        assert!(connection.set_busy());
         connection
     };
     let busy: Vec<_> = (0..6).map(|_| open_busy(1)).collect();
@@ -89,7 +88,10 @@ fn one_client_cannot_take_all_connections() {
 fn many_busy_clients_leave_room_for_others() {
     let connections = connections(64);
     let open = |last| connections.try_open(Some(address(last)));
-    let open_busy = |last| open(last).inspect(Connection::set_busy);
+    let open_busy = |last| {
+        let mut connection = open(last)?;
+        connection.set_busy().then_some(connection)
+    };
     let fill = |last| std::iter::from_fn(|| open_busy(last)).collect();
     let mut busy: Vec<Vec<Connection>> = (1..=4).map(fill).collect();
     assert_eq!(busy.iter().map(Vec::len).collect::<Vec<_>>(), [48, 12, 3, 1]);
@@ -110,14 +112,32 @@ fn a_surplus_is_closed_when_requests_end() {
     assert_eq!(closing(&all), [0, 1, 2]);
     drop(all);
     let open_busy = |last| {
-        let connection = open(last);
-        connection.set_busy();
+        let mut connection = open(last);
+        assert!(connection.set_busy());
         connection
     };
     let all: Vec<_> = (1..8).map(open_busy).collect();
     assert!(closing(&all).is_empty());
     assert!(all.iter().all(Connection::set_idle));
     assert_eq!(closing(&all), [0, 1, 2]);
+}
+
+#[test]
+fn a_request_that_has_arrived_on_a_closed_connection_takes_a_place_again() {
+    let connections = connections(8);
+    let open = |last| connections.try_open(Some(address(last))).unwrap();
+    let mut all: Vec<_> = [1, 1, 1, 2, 2, 2, 3, 3, 4, 4, 5].map(open).into();
+    assert_eq!(closing(&all), [0, 1, 3]);
+    assert!(all[0].set_busy() && all[3].set_busy());
+    assert_eq!(closing(&all), [1, 2, 4], "others are closed instead");
+    assert_eq!(connections.open.load(Ordering::Relaxed), 8);
+    assert!(all[1].set_busy() && all[2].set_busy(), "while the client has few");
+    let mut rest: Vec<_> = (0..7).map(|_| open(6)).collect();
+    let served = rest.iter_mut().map(Connection::set_busy).filter(|is_served| *is_served);
+    assert_eq!(served.count(), 3, "one connection is left for others");
+    drop(rest);
+    drop(all);
+    assert!(is_empty(&connections), "{connections:?}");
 }
 
 #[test]
@@ -136,9 +156,9 @@ fn connections_expire_within_a_tenth_of_the_maximum_age() {
 fn busy_connections_do_not_hide_an_idle_one_for_long() {
     let connections = connections(4 * MAX_LOOKED_AT);
     let open = || connections.try_open(Some(address(1))).unwrap();
-    let all: Vec<_> = (0..=2 * MAX_LOOKED_AT).map(|_| open()).collect();
-    let (last, busy) = all.split_last().unwrap();
-    busy.iter().for_each(Connection::set_busy);
+    let mut all: Vec<_> = (0..=2 * MAX_LOOKED_AT).map(|_| open()).collect();
+    let (last, busy) = all.split_last_mut().unwrap();
+    assert!(busy.iter_mut().all(Connection::set_busy));
     let mut clients = connections.clients();
     let client = ClientNetwork::of(Some(address(1)));
     let found: Vec<_> = (0..4).map(|_| connections.close_oldest(&mut clients, client)).collect();
@@ -151,10 +171,9 @@ fn busy_connections_do_not_hide_an_idle_one_for_long() {
 fn a_new_connection_has_time_for_its_first_request() {
     let connections = with_turnover(8);
     let open = || connections.try_open(Some(address(1)));
-    let all: Vec<_> = (0..6).map(|_| open().unwrap()).collect();
+    let mut all: Vec<_> = (0..6).map(|_| open().unwrap()).collect();
     assert!(open().is_none() && closing(&all).is_empty());
-    all[4].set_busy();
-    all[4].set_idle();
+    assert!(all[4].set_busy() && all[4].set_idle());
     let next = open().unwrap();
     assert_eq!(closing(&all), [4], "the only one that had a request");
     drop((all, next));
@@ -169,7 +188,7 @@ async fn a_connection_waits_until_a_request_has_ended() {
     for _ in 0..6 {
         all.push(open().await.unwrap());
     }
-    all.iter().for_each(Connection::set_busy);
+    assert!(all.iter_mut().all(Connection::set_busy));
     assert!(open().await.is_none(), "for a limited time");
     let mut next = pin!(open());
     assert!(next.as_mut().now_or_never().is_none());

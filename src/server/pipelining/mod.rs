@@ -55,8 +55,6 @@ enum Progress {
     New,
     /// A request has arrived.
     Used,
-    /// The last request has arrived: the connection is to be closed because there are too many.
-    Last,
     /// Nothing more is sent.
     ShutDown,
 }
@@ -154,7 +152,6 @@ impl<S> OneRequestAtATime<S> {
         self.is_inside_head = false;
         self.line_is_empty = false;
         self.head_timer.stop();
-        self.connection.set_busy();
     }
 
     /// Records that a part of the response was written, and wakes the reader.
@@ -177,7 +174,7 @@ impl<S> OneRequestAtATime<S> {
             self.write_timer.stop();
             return written;
         }
-        if self.progress != Progress::Last && self.connection.poll_closing(context).is_ready() {
+        if self.connection.poll_closing(context).is_ready() {
             return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
         }
         self.write_timer.poll(context, WRITE_TIMEOUT).map(|()| Err(io::ErrorKind::TimedOut.into()))
@@ -212,7 +209,7 @@ impl<S: AsyncRead + Unpin> OneRequestAtATime<S> {
         let timeout = match self.progress {
             // The first request may be on its way. Clients repeat requests only on used connections.
             Progress::New => FIRST_REQUEST_TIMEOUT,
-            Progress::Used | Progress::Last | Progress::ShutDown => ARRIVAL_TIMEOUT,
+            Progress::Used | Progress::ShutDown => ARRIVAL_TIMEOUT,
         };
         self.head_timer.poll(context, timeout).map(Ok)
     }
@@ -244,13 +241,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for OneRequestAtATime<S> {
         let this = &mut *self;
         let is_closing = this.connection.poll_closing(context).is_ready();
         if this.awaits_response {
-            if is_closing {
-                this.progress = Progress::Last;
-            }
             return this.poll_disconnect(context);
-        }
-        if is_closing && this.progress == Progress::Last {
-            return Poll::Ready(Ok(()));
         }
         if this.read_ahead.is_empty() {
             match this.poll_read_ahead(context, MAX_READ_BYTES) {
@@ -267,11 +258,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for OneRequestAtATime<S> {
         let mut read = std::mem::take(&mut this.read_ahead);
         let possible = read.get(..buffer.remaining()).unwrap_or(&read);
         let length = this.find_end_of_head(possible);
-        if is_closing {
-            if !this.awaits_response {
-                return Poll::Ready(Ok(()));
-            }
-            this.progress = Progress::Last;
+        // A connection that is to be closed stays open for a request that has arrived, if it can.
+        let stays = if this.awaits_response { this.connection.set_busy() } else { !is_closing };
+        if !stays {
+            return Poll::Ready(Ok(()));
         }
         buffer.put_slice(&read.split_to(length));
         this.read_ahead = read;

@@ -167,18 +167,27 @@ async fn a_connection_can_be_closed_while_it_waits() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_that_has_arrived_is_served_before_the_connection_is_closed() {
+async fn a_connection_to_be_closed_stays_open_for_a_request_that_has_arrived() {
     for (sent, read) in [(REQUEST.repeat(2), REQUEST.len()), ("GET / HTTP/1.1\r\n".into(), 0)] {
         let (mut connection, _client, connections) = stoppable(&sent).await;
-        let _second = connections.try_open(None).unwrap();
+        let second = connections.try_open(None).unwrap();
+        drop(second);
         assert_eq!(readable(&mut connection).await, Some(read));
         if read > 0 {
             assert_eq!(readable(&mut connection).await, None, "the response is awaited");
             connection.write_all(b"answer").await.unwrap();
             connection.flush().await.unwrap();
-            assert_eq!(readable(&mut connection).await, Some(0), "it was the last request");
+            assert_eq!(readable(&mut connection).await, Some(REQUEST.len()), "the next request");
         }
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_is_closed_with_its_request_if_the_client_has_too_many() {
+    let (mut connection, _client, connections) = stoppable(REQUEST).await;
+    let mut second = connections.try_open(None).unwrap();
+    assert!(second.set_busy());
+    assert_eq!(readable(&mut connection).await, Some(0));
 }
 
 /// A connection on which the client has sent `text`, the client's end, and the list.
