@@ -141,10 +141,11 @@ labels! {
         ProxyFailure => "proxy_failure",
             "Connect to the target from the host of the proxy. The proxy is reachable, but cannot \
              reach the target.";
-        /// The exporter ran out of file descriptors, threads, local ports or memory.
+        /// The exporter ran out of file descriptors, threads, local ports or memory. The probe is
+        /// refused.
         OutOfResources => "out_of_resources",
             "Raise the limit of the exporter or its host that the message names. The target is not \
-             the cause, and other probes fail for the same reason.";
+             the cause, and other probes are refused for the same reason.";
         /// The server does not use TLS on this port.
         NotTls => "not_tls",
             "Check the port, or use a module without TLS or with starttls.";
@@ -270,6 +271,10 @@ labels! {
         BodyMemory => "body_memory",
             "Raise limits.body_memory within the memory of the exporter, lower body_size_limit of \
              modules with large bodies, or distribute the probes among more exporters.";
+        /// The exporter ran out of file descriptors, threads, local ports or memory.
+        OutOfResources => "out_of_resources",
+            "Raise the limit of the exporter or its host that the message names, or distribute the \
+             probes among more exporters.";
         /// A policy of the exporter denies the target, or a proxy or token server that the probe needs.
         Denied => "denied",
             "Correct the target or the policy. The log of the exporter names the entry that denied it.";

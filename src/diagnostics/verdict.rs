@@ -57,6 +57,14 @@ impl Refusal {
         Self { cause: RefusalCause::BodyMemory, message: message.to_owned() }
     }
 
+    /// Creates the refusal of a probe for which a resource of the exporter was missing, as `message`
+    /// says.
+    #[must_use]
+    pub fn out_of_resources(message: &str) -> Self {
+        let message = format!("Overloaded: {message}; this says nothing about the target");
+        Self { cause: RefusalCause::OutOfResources, message }
+    }
+
     /// Creates the refusal of a probe that is requested while the exporter stops.
     #[must_use]
     pub fn stopping() -> Self {
@@ -129,10 +137,12 @@ impl Verdict {
     }
 
     /// Returns the message of a failure, to change it. That of a refusal contains no text of a peer.
-    pub const fn failure_message_mut(&mut self) -> Option<&mut String> {
+    pub const fn message_mut(&mut self) -> Option<&mut String> {
         match self {
-            Self::Failed(Failure { message, .. }) => Some(message),
-            Self::Ok | Self::Refused(_) => None,
+            Self::Failed(Failure { message, .. }) | Self::Refused(Refusal { message, .. }) => {
+                Some(message)
+            }
+            Self::Ok => None,
         }
     }
 }

@@ -362,6 +362,18 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_probe_without_a_resource_of_the_exporter_is_refused() {
+        let failure = Failure::new(Stage::Connect, Reason::OutOfResources, "no port is left");
+        let config = Config::parse("modules: {m: {prober: icmp}}", "").unwrap();
+        let raw = request::RawRequest { query: "module=m&target=t", scrape_timeout: None };
+        let request = ProbeRequest::parse(raw, &config, 0.0).unwrap();
+        let script = Script::End(Err(failure));
+        let report = run_prober(&script, request, Arc::default(), pending()).await;
+        let refusal = Refusal::out_of_resources("no port is left");
+        assert_eq!(report.verdict, Verdict::Refused(refusal));
+    }
+
+    #[tokio::test]
     async fn a_probe_that_succeeds_in_spite_of_a_refusal_is_a_success() {
         let report = refuse(Ok(())).await;
         assert!(report.verdict.is_ok() && report.metrics.render().contains("probe_success 1"));

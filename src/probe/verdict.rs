@@ -90,6 +90,7 @@ fn refusal(
         _ if context.memory.exhausted() == Some(Exhausted::ByOthers) => {
             Some(Refusal::body_memory())
         }
+        Reason::OutOfResources => Some(Refusal::out_of_resources(&failure.message)),
         _ => late.or_else(|| times.waited_too_long(failure)),
     }
 }

@@ -147,7 +147,7 @@ impl ProbeReport {
     fn texts_mut(&mut self) -> impl Iterator<Item = (&mut String, bool)> {
         let checks = self.checks.iter_mut().filter_map(Check::failure_mut);
         let checks = checks.map(|failure| &mut failure.message);
-        let failures = self.verdict.failure_message_mut().into_iter().chain(checks);
+        let failures = self.verdict.message_mut().into_iter().chain(checks);
         let failures = failures.map(|message| (message, true));
         let log = self.log.iter_mut().flat_map(|LogEntry { message, fields, .. }| {
             let fields = fields.iter_mut().map(|(key, value)| (value, *key == FAILURE_FIELD));

@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     fixtures::dns::{A, message, record},
+    harness::request,
     namespace::{NAMES, Namespace},
     running::Running,
 };
@@ -26,15 +27,13 @@ fn inside() {
     match env::var(NAMESPACE).as_deref() {
         Ok("routed") => {
             names();
-            // The exporter starts first, since it needs a port, too.
-            let mut held = None;
-            check_with(&network::routed(), |yaml| {
-                let exporter = start(yaml);
-                held = Some(use_all_ports());
-                exporter
-            });
+            check_with(&network::routed(), start);
+            probes_without_ports_are_refused();
         }
-        Ok("refusing") => check_with(&routes::refusing(), start),
+        Ok("refusing") => {
+            check_with(&routes::refusing(), start);
+            probes_without_queue_are_refused();
+        }
         Ok("without_ipv6") => check_with(&routes::without_ipv6(), start),
         Ok("powerless") => check_with(&network::powerless(), start),
         _ => {}
@@ -62,12 +61,43 @@ fn names() {
     });
 }
 
-/// Connects all local ports to one address.
-fn use_all_ports() -> (TcpListener, Vec<TcpStream>) {
-    let address: SocketAddr = network::WITHOUT_PORTS.parse().unwrap();
-    let listener = TcpListener::bind(address).unwrap();
+/// Modules for targets that the exporter lacks something to probe.
+const MODULES: &str = "
+modules:
+  tcp: {prober: tcp}
+  icmp: {prober: icmp}
+  dns: {prober: dns, dns: {query_name: example}}
+";
+
+fn probes_without_ports_are_refused() {
+    let exporter = Running::start(MODULES, &[]);
+    let target = "127.0.0.7:80";
+    let address: SocketAddr = target.parse().unwrap();
+    let _listener = TcpListener::bind(address).unwrap();
     let connections = std::iter::from_fn(|| TcpStream::connect(address).ok());
-    (listener, connections.collect())
+    // All local ports are connected to the target.
+    let _connections: Vec<_> = connections.collect();
+    assert_refused(&exporter, "tcp", target, "all local ports are in use");
+}
+
+/// An interface has a queue that takes no packet.
+fn probes_without_queue_are_refused() {
+    let exporter = Running::start(MODULES, &[]);
+    for module in ["icmp", "dns"] {
+        assert_refused(&exporter, module, "10.4.0.2", "a queue or a buffer of this host is full");
+    }
+}
+
+#[track_caller]
+fn assert_refused(exporter: &Running, module: &str, target: &str, words: &str) {
+    let answer = exporter.probe(module, target);
+    let text = answer.text();
+    assert_eq!(answer.status, 503, "{text}");
+    assert!(text.starts_with("Overloaded: ") && text.contains(words), "{text}");
+    let metrics = request(exporter.address, "GET", "/metrics", &[]).metrics();
+    let labels = format!("{{cause=\"out_of_resources\",module=\"{module}\"}}");
+    let refused = metrics.value(&format!("probe_exporter_probes_refused_total{labels}"));
+    assert_eq!(refused, Some(1.0), "{module}");
 }
 
 /// Runs [`inside`] in a network that `setup` creates, with these arguments of setpriv. The only

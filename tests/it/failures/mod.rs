@@ -26,8 +26,9 @@ use probe_exporter::diagnostics::{Reason, Stage};
 use self::row::Row;
 
 /// Reasons without a row, and why.
-const WITHOUT_ROW: [(Reason, &str); 2] = [
+const WITHOUT_ROW: [(Reason, &str); 3] = [
     (Reason::Abandoned, "nobody is there any more to look; `server.rs` finds it in the history"),
+    (Reason::OutOfResources, "the probe is refused; `in_namespace` and `chaos` show it"),
     (Reason::Internal, "it takes a defect; unit tests of `probe` bring their own"),
 ];
 

@@ -129,13 +129,6 @@ fn connections() -> Vec<Row> {
             (Stage::Response, unreachable),
             "10.66.0.1 reports: the network is unreachable",
         ),
-        row(
-            "no port is left",
-            tcp(),
-            WITHOUT_PORTS,
-            (connect, Reason::OutOfResources),
-            "all local ports are in use",
-        ),
     ]
 }
 
@@ -196,9 +189,6 @@ fn echoes() -> Vec<Row> {
         ),
     ]
 }
-
-/// An address to which all local ports are connected.
-pub(super) const WITHOUT_PORTS: &str = "127.0.0.7:80";
 
 pub(super) fn powerless() -> Vec<Row> {
     let folder = tempfile::tempdir().unwrap();

@@ -79,20 +79,7 @@ pub(super) fn refusing() -> Vec<Row> {
     let mut rows = routes();
     rows.extend(addresses());
     rows.extend(sources());
-    rows.extend(full_queue());
     rows
-}
-
-/// An interface whose queue takes no packet.
-fn full_queue() -> Vec<Row> {
-    let full = |what, module| {
-        let failure = (Stage::Request, Reason::OutOfResources);
-        row(what, module, "10.4.0.2", failure, "a queue or a buffer of this host is full")
-    };
-    vec![
-        full("a full queue for icmp", module("icmp", "")),
-        full("a full queue for dns", module("dns", "query_name: example")),
-    ]
 }
 
 fn routes() -> Vec<Row> {
