@@ -8,7 +8,9 @@
 
 mod capacity;
 mod client;
+mod expiry;
 mod metrics;
+mod status;
 #[cfg(test)]
 mod tests;
 
@@ -19,21 +21,23 @@ use std::{
     pin::pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     task::{Context, Poll},
     time::Duration,
 };
 
-use futures_util::{future::select, task::AtomicWaker};
+use futures_util::future::select;
 use tokio::{
     sync::Notify,
     time::{Instant, sleep},
 };
 
+use self::status::{BUSY, CLOSED, Status};
 pub(super) use self::{
     capacity::Capacity,
     client::ClientNetwork,
+    expiry::Expiry,
     metrics::{ClientError, ConnectionMetrics},
 };
 use crate::server::shutdown::Shutdown;
@@ -72,26 +76,6 @@ struct Client {
     by_age: BTreeMap<u64, Arc<Status>>,
 }
 
-/// Status of a connection.
-#[derive(Debug)]
-struct Status {
-    /// The ticket since which the connection is idle, or [`BUSY`] or [`CLOSED`].
-    idle_since: AtomicU64,
-    /// The key in `by_age`. Changes with it.
-    place: AtomicU64,
-    opened_at: Instant,
-    /// True if a request has arrived.
-    is_used: AtomicBool,
-    /// Woken when the connection is to be closed.
-    task: AtomicWaker,
-}
-
-/// A request is being served.
-const BUSY: u64 = 0;
-
-/// The connection is to be closed.
-const CLOSED: u64 = u64::MAX;
-
 /// Maximum number of connections of a client that are looked at for one to close, so that many busy
 /// ones delay nobody. The next search looks at others.
 const MAX_LOOKED_AT: usize = 256;
@@ -116,29 +100,6 @@ pub(super) struct Connection {
     status: Arc<Status>,
     pub(in crate::server) expiry: Option<Expiry>,
 }
-
-/// Time after which a connection ends with its next response.
-///
-/// An idle connection is not closed: the next request could be on its way, and a connection without
-/// requests is no load.
-#[derive(Debug, Clone, Copy)]
-pub(in crate::server) struct Expiry(Instant);
-
-impl Expiry {
-    pub(in crate::server) fn is_over(self) -> bool {
-        Instant::now() >= self.0
-    }
-}
-
-/// Returns the expiry of a new connection. Connections that were opened together do not expire
-/// together.
-fn expiry(max_age: Duration) -> Option<Expiry> {
-    let age = max_age.mul_f64(rand::random_range(1.0 - AGE_SPREAD..=1.0 + AGE_SPREAD));
-    Instant::now().checked_add(age).map(Expiry)
-}
-
-/// Part of the maximum age by which the age of a connection differs from it at most.
-const AGE_SPREAD: f64 = 0.1;
 
 impl Connections {
     pub(super) fn new(
@@ -201,17 +162,11 @@ impl Connections {
             return None;
         }
         let ticket = self.next_ticket();
-        let status = Arc::new(Status {
-            idle_since: AtomicU64::new(ticket),
-            place: AtomicU64::new(ticket),
-            opened_at: Instant::now(),
-            is_used: AtomicBool::new(false),
-            task: AtomicWaker::new(),
-        });
+        let status = Arc::new(Status::new(ticket));
         let idle = self.add(&mut clients, client, ticket, &status);
         idle.fetch_add(1, Ordering::Relaxed);
         drop(clients);
-        let expiry = self.max_age.and_then(expiry);
+        let expiry = self.max_age.and_then(Expiry::after);
         Some(Connection { connections: Arc::clone(self), client, idle, status, expiry })
     }
 
@@ -325,36 +280,6 @@ impl Connections {
 
 type Clients = HashMap<ClientNetwork, Client>;
 
-impl Status {
-    /// Tells the connection to close if it has been idle since the ticket `since`.
-    fn close(&self, since: u64) -> bool {
-        let closed =
-            self.idle_since.compare_exchange(since, CLOSED, Ordering::AcqRel, Ordering::Relaxed);
-        if closed.is_ok() {
-            self.task.wake();
-        }
-        closed.is_ok()
-    }
-
-    /// Returns whether the first request may be on its way.
-    fn is_new(&self, grace: Duration) -> bool {
-        !self.is_used.load(Ordering::Relaxed) && self.opened_at.elapsed() < grace
-    }
-
-    /// Makes a connection that was idle since `since` the youngest one. Returns its new place.
-    fn renew(&self, since: u64, ticket: u64) -> u64 {
-        let renewed =
-            self.idle_since.compare_exchange(since, ticket, Ordering::AcqRel, Ordering::Relaxed);
-        let place = if renewed.is_ok() { ticket } else { since };
-        self.place.store(place, Ordering::Relaxed);
-        place
-    }
-
-    fn is_closed(&self) -> bool {
-        self.idle_since.load(Ordering::Acquire) == CLOSED
-    }
-}
-
 impl Connection {
     /// Ready when the connection is to be closed. Wakes the task that called it last.
     pub(super) fn poll_closing(&self, context: &mut Context<'_>) -> Poll<()> {
@@ -378,9 +303,7 @@ impl Connection {
     /// closed, and its client has too many.
     pub(super) fn set_busy(&mut self) -> bool {
         let become_busy = |since| (since != BUSY && since != CLOSED).then_some(BUSY);
-        if !self.status.is_used.load(Ordering::Relaxed) {
-            self.status.is_used.store(true, Ordering::Relaxed);
-        }
+        self.status.set_used();
         let status = &self.status.idle_since;
         match status.fetch_update(Ordering::AcqRel, Ordering::Relaxed, become_busy) {
             Ok(_) => {

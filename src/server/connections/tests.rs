@@ -141,18 +141,6 @@ fn a_request_that_has_arrived_on_a_closed_connection_takes_a_place_again() {
 }
 
 #[test]
-fn connections_expire_within_a_tenth_of_the_maximum_age() {
-    const AGE: Duration = Duration::from_secs(1000);
-    let start = Instant::now();
-    let ages: Vec<_> = (0..1000).map(|_| expiry(AGE).unwrap().0.duration_since(start)).collect();
-    let late = start.elapsed();
-    let (first, last) = (ages.iter().min().unwrap(), ages.iter().max().unwrap());
-    assert!(*first >= AGE.mul_f64(0.9) && *last <= AGE.mul_f64(1.1) + late, "{ages:?}");
-    assert!(*last > *first + AGE.mul_f64(0.15), "they do not end together: {ages:?}");
-    assert!(expiry(Duration::MAX.mul_f64(0.9)).is_none(), "after the end of the clock");
-}
-
-#[test]
 fn busy_connections_do_not_hide_an_idle_one_for_long() {
     let connections = connections(4 * MAX_LOOKED_AT);
     let open = || connections.try_open(Some(address(1))).unwrap();
