@@ -157,18 +157,6 @@ impl fmt::Display for HostEntry {
     }
 }
 
-impl PortEntry {
-    /// Returns true if this is the port, or the range contains it.
-    pub(super) fn contains(self, port: u16) -> bool {
-        (self.first..=self.last).contains(&port)
-    }
-
-    /// Returns the number of ports after the first.
-    pub(super) const fn width(self) -> u16 {
-        self.last.saturating_sub(self.first)
-    }
-}
-
 impl FromStr for PortEntry {
     type Err = String;
 

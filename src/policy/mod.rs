@@ -9,6 +9,7 @@ mod glob;
 mod network;
 mod presets;
 mod question;
+mod ranges;
 mod rule_set;
 mod rules;
 mod sets;

@@ -3,12 +3,13 @@
 use std::{
     fmt,
     net::{IpAddr, Ipv6Addr},
-    ops::Range,
     str::FromStr,
 };
 
+use super::ranges::RangeTable;
+
 /// A network: an address family, a prefix and its length.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Network {
     is_ipv4: bool,
     /// The prefix, in the most significant bits.
@@ -109,44 +110,30 @@ impl fmt::Display for Network {
 /// Networks with values. Of those that contain an address, the one with the longest prefix counts.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct PrefixTable<T> {
-    /// The networks, sorted by family, length (the longest first) and prefix.
-    networks: Vec<(Network, T)>,
-    /// The ranges of networks of one family and length, in this order.
-    lengths: Vec<(bool, u8, Range<usize>)>,
+    /// The rank is the number of bits after the prefix, and the value.
+    ipv4: RangeTable<u128, (u8, T)>,
+    ipv6: RangeTable<u128, (u8, T)>,
 }
 
 impl<T: Copy + Ord> PrefixTable<T> {
     /// Creates a table. Of several values for one network, the smallest counts.
     pub(super) fn new(networks: impl IntoIterator<Item = (Network, T)>) -> Self {
-        let mut networks: Vec<_> = networks.into_iter().collect();
-        let place = |network: &Network| (network.is_ipv4, 128 - network.length, network.prefix);
-        networks.sort_by_key(|(network, value)| (place(network), *value));
-        networks.dedup_by_key(|(network, _)| *network);
-        let mut lengths: Vec<(bool, u8, Range<usize>)> = Vec::new();
-        for (index, (network, _)) in networks.iter().enumerate() {
-            match lengths.last_mut() {
-                Some((family, length, range))
-                    if (*family, *length) == (network.is_ipv4, network.length) =>
-                {
-                    range.end = index + 1;
-                }
-                _ => lengths.push((network.is_ipv4, network.length, index..index + 1)),
-            }
-        }
-        Self { networks, lengths }
+        let networks = networks.into_iter();
+        let (ipv4, ipv6): (Vec<_>, Vec<_>) = networks.partition(|(network, _)| network.is_ipv4);
+        let ranges = |networks: Vec<(Network, T)>| {
+            RangeTable::new(networks.into_iter().map(|(Network { prefix, length, .. }, value)| {
+                let end = (prefix | !mask(length)).checked_add(1);
+                (prefix, end, (128 - length, value))
+            }))
+        };
+        Self { ipv4: ranges(ipv4), ipv6: ranges(ipv6) }
     }
 
     /// Returns the value of the network with the longest prefix that contains the address, and the
     /// length of the prefix.
     pub(super) fn find(&self, address: IpAddr) -> Option<(u8, T)> {
-        let bits = bits_of(address);
-        let of_family = self.lengths.iter().filter(|(family, ..)| *family == address.is_ipv4());
-        of_family.into_iter().find_map(|(_, length, range)| {
-            let networks = self.networks.get(range.clone()).unwrap_or_default();
-            let wanted = bits & mask(*length);
-            let found = networks.binary_search_by_key(&wanted, |(network, _)| network.prefix);
-            networks.get(found.ok()?).map(|(_, value)| (*length, *value))
-        })
+        let table = if address.is_ipv4() { &self.ipv4 } else { &self.ipv6 };
+        table.find(bits_of(address)).map(|(rest, value)| (128 - rest, value))
     }
 }
 

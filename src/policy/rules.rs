@@ -6,6 +6,7 @@ use super::{
     embedded,
     entries::{Action, AddressEntry, HostEntry, PathEntry, PortEntry},
     network::{Network, PrefixTable},
+    ranges::RangeTable,
     sets::{Set, is_public},
 };
 
@@ -146,6 +147,8 @@ pub(super) struct HostRules {
     entries: Entries<HostEntry>,
     exact: HashMap<Box<str>, Decision>,
     below: HashMap<Box<str>, Decision>,
+    /// Maximum number of labels of the names in `below`.
+    depth: usize,
     any: Option<Decision>,
     literals: Action,
 }
@@ -160,12 +163,13 @@ impl HostRules {
     }
 
     pub(super) fn new(entries: Entries<HostEntry>, literals: Action) -> Self {
-        let (mut exact, mut below, mut any) = (HashMap::new(), HashMap::new(), None);
+        let (mut exact, mut below, mut any, mut depth) = (HashMap::new(), HashMap::new(), None, 0);
         // Those that are denied come first and stay.
         for (entry, decision) in entries.decisions() {
             match entry {
                 HostEntry::Any => drop(any.get_or_insert(decision)),
                 HostEntry::Below(name) => {
+                    depth = depth.max(name.split('.').count());
                     below.entry(name.as_str().into()).or_insert(decision);
                 }
                 HostEntry::Exactly(name) => {
@@ -173,7 +177,7 @@ impl HostRules {
                 }
             }
         }
-        Self { entries, exact, below, any, literals }
+        Self { entries, exact, below, depth, any, literals }
     }
 
     /// Judges a host that is an address.
@@ -187,20 +191,23 @@ impl HostRules {
     /// Judges a name in ASCII and lower case, without a dot at the end.
     pub(super) fn judge(&self, name: &str) -> Result<(), String> {
         let parents = name.match_indices('.').filter_map(|(index, _)| name.get(index + 1..));
+        let longer = name.matches('.').count().saturating_sub(self.depth);
+        let mut parents = parents.skip(longer);
         let decision = self
             .exact
             .get(name)
-            .or_else(|| parents.into_iter().find_map(|parent| self.below.get(parent)))
+            .or_else(|| parents.find_map(|parent| self.below.get(parent)))
             .or(self.any.as_ref());
         self.entries.conclude(decision.copied())
     }
 }
 
-/// The list `ports`, the narrowest first.
+/// The list `ports`.
 #[derive(Debug, PartialEq)]
 pub(super) struct PortRules {
     entries: Entries<PortEntry>,
-    sorted: Vec<(PortEntry, Decision)>,
+    /// The rank is the width of the range, and the decision.
+    ranges: RangeTable<u16, (u16, Decision)>,
 }
 
 impl PortRules {
@@ -209,14 +216,14 @@ impl PortRules {
     }
 
     pub(super) fn new(entries: Entries<PortEntry>) -> Self {
-        let mut sorted: Vec<_> = entries.decisions().map(|(entry, it)| (*entry, it)).collect();
-        sorted.sort_by_key(|(entry, decision)| (entry.width(), *decision));
-        Self { entries, sorted }
+        let ranges = RangeTable::new(entries.decisions().map(|(PortEntry { first, last }, it)| {
+            (*first, last.checked_add(1), (last.saturating_sub(*first), it))
+        }));
+        Self { entries, ranges }
     }
 
     pub(super) fn judge(&self, port: u16) -> Result<(), String> {
-        let found = self.sorted.iter().find(|(entry, _)| entry.contains(port));
-        self.entries.conclude(found.map(|(_, decision)| *decision))
+        self.entries.conclude(self.ranges.find(port).map(|(_, decision)| decision))
     }
 }
 

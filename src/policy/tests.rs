@@ -108,9 +108,14 @@ fn literals_are_allowed_unless_names_are_listed() {
 #[test]
 fn the_narrowest_range_of_ports_counts() {
     let policy = policy(
-        r#"{"ports": {"deny": ["8000-8999", "80"], "allow": ["8080", "80-81"], "default": "allow"}}"#,
+        r#"{"ports": {"deny": ["8000-8999", "80", "65000-65535"], "default": "allow",
+            "allow": ["8080", "80-81", "8900-9100", "8998-9997"]}}"#,
     );
-    for (port, expected) in [(8080, true), (8081, false), (80, false), (81, true), (9, true)] {
+    let allowed = [9, 81, 82, 7999, 8080, 8900, 8999, 9000, 64_999];
+    let denied = [80, 8000, 8081, 8899, 65_000, 65_535];
+    for (port, expected) in
+        allowed.map(|port| (port, true)).into_iter().chain(denied.map(|port| (port, false)))
+    {
         let question = Question { port: Some(port), ..Question::default() };
         assert_eq!(policy.judge(&question).is_ok(), expected, "{port}");
     }
