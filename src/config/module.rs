@@ -110,8 +110,9 @@ impl Module {
     /// Returns true if the module sends credentials to its target, and does not limit its targets.
     #[must_use]
     pub fn exposes_credentials(&self) -> bool {
-        let limits_targets =
-            |policy: &PolicyRules| policy.hosts.is_some() || policy.addresses.is_some();
+        let limits_targets = |policy: &PolicyRules| {
+            policy.targets.hosts.is_some() || policy.targets.addresses.is_some()
+        };
         self.prober.settings().sends_credentials()
             && !self.own_policy.as_deref().is_some_and(limits_targets)
     }

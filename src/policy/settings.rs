@@ -68,16 +68,17 @@ lists! {
 }
 
 section! {
-    /// Lists for proxies or token servers.
+    /// Lists for targets, proxies or token servers.
     #[derive(Debug, Clone, PartialEq)]
     pub struct PeerLists {
-        /// Addresses that may be connected to; as `addresses` of the policy.
+        /// Addresses that may be connected to: addresses, networks and names of sets.
         #[key(extension)]
         pub addresses: Option<AddressLists> => AddressLists,
-        /// Names that may be connected to; as `hosts` of the policy.
+        /// Names that may be resolved or passed to a proxy: `example.org`, `*.example.org` for all names
+        /// below it, or `*`. The parameter `hostname` is judged too.
         #[key(extension)]
         pub hosts: Option<HostLists> => HostLists,
-        /// Ports that may be connected to; as `ports` of the policy.
+        /// Ports that may be connected to: numbers and ranges such as `8000-8999`.
         #[key(extension)]
         pub ports: Option<PortLists> => PortLists,
     }
@@ -90,16 +91,9 @@ section! {
         /// Entries to add: `none`, `no_metadata`, `internal` or `public`.
         #[key(extension)]
         pub preset: Preset,
-        /// Addresses that may be connected to: addresses, networks and names of sets.
-        #[key(extension)]
-        pub addresses: Option<AddressLists> => AddressLists,
-        /// Names that may be resolved or passed to a proxy: `example.org`, `*.example.org` for all names
-        /// below it, or `*`. The parameter `hostname` is judged too.
-        #[key(extension)]
-        pub hosts: Option<HostLists> => HostLists,
-        /// Ports that may be connected to: numbers and ranges such as `8000-8999`.
-        #[key(extension)]
-        pub ports: Option<PortLists> => PortLists,
+        /// The lists for targets.
+        #[key(group)]
+        pub targets: PeerLists,
         /// Schemes that the http and websocket probers may use, also in redirects: `http`, `https`, `ws`,
         /// `wss`, `http3`. Without entries, all.
         #[key(extension)]
@@ -206,39 +200,29 @@ impl Preset {
     }
 }
 
-/// Compiles the lists that targets, proxies and token servers have.
-fn lists(
-    addresses: Option<&AddressLists>,
-    hosts: Option<&HostLists>,
-    ports: Option<&PortLists>,
-    preset: Preset,
-) -> Result<Lists, RuleError> {
-    let of_addresses = addresses.map(|it| (it.default, it.allow.as_deref(), &*it.deny));
-    let addresses = entries("addresses", of_addresses, preset.addresses())?;
-    let literals = hosts.and_then(|hosts| hosts.literals);
-    let by_default = match hosts {
-        Some(hosts) if hosts.allow.is_some() => Action::Deny,
-        _ => Action::Allow,
-    };
-    let of_hosts = hosts.map(|it| (it.default, it.allow.as_deref(), &*it.deny));
-    let mut hosts = entries("hosts", of_hosts, Added::none())?;
-    if hosts.is_none() && literals == Some(Action::Deny) {
-        hosts = Some(Entries::new(Vec::new(), Vec::new(), Action::Allow));
-    }
-    let of_ports = ports.map(|it| (it.default, it.allow.as_deref(), &*it.deny));
-    let ports = entries("ports", of_ports, Added::none())?;
-    Ok(Lists {
-        addresses: addresses.map(AddressRules::new),
-        hosts: hosts.map(|hosts| HostRules::new(hosts, literals.unwrap_or(by_default))),
-        ports: ports.map(PortRules::new),
-    })
-}
-
 impl PeerLists {
-    fn compile(&self, key: &str) -> Result<Lists, RuleError> {
+    fn compile(&self, preset: Preset) -> Result<Lists, RuleError> {
         let Self { addresses, hosts, ports } = self;
-        lists(addresses.as_ref(), hosts.as_ref(), ports.as_ref(), Preset::None)
-            .map_err(|error| error.inside(key))
+        let of_addresses =
+            addresses.as_ref().map(|it| (it.default, it.allow.as_deref(), &*it.deny));
+        let addresses = entries("addresses", of_addresses, preset.addresses())?;
+        let literals = hosts.as_ref().and_then(|hosts| hosts.literals);
+        let by_default = match hosts {
+            Some(hosts) if hosts.allow.is_some() => Action::Deny,
+            _ => Action::Allow,
+        };
+        let of_hosts = hosts.as_ref().map(|it| (it.default, it.allow.as_deref(), &*it.deny));
+        let mut hosts = entries("hosts", of_hosts, Added::none())?;
+        if hosts.is_none() && literals == Some(Action::Deny) {
+            hosts = Some(Entries::new(Vec::new(), Vec::new(), Action::Allow));
+        }
+        let of_ports = ports.as_ref().map(|it| (it.default, it.allow.as_deref(), &*it.deny));
+        let ports = entries("ports", of_ports, Added::none())?;
+        Ok(Lists {
+            addresses: addresses.map(AddressRules::new),
+            hosts: hosts.map(|hosts| HostRules::new(hosts, literals.unwrap_or(by_default))),
+            ports: ports.map(PortRules::new),
+        })
     }
 }
 
@@ -247,15 +231,16 @@ impl PolicyRules {
         check_length("nat64_prefixes", self.nat64_prefixes.len())?;
         check_length("probers", self.probers.len())?;
         let peers = |key, lists: Option<&PeerLists>| {
-            lists.map(|lists| lists.compile(key)).transpose().map(Option::unwrap_or_default)
+            let compiled = lists.map(|lists| lists.compile(Preset::None)).transpose();
+            compiled.map(Option::unwrap_or_default).map_err(|error| error.inside(key))
         };
-        let Self { addresses, hosts, ports, unix_paths, preset, .. } = self;
+        let Self { targets, unix_paths, preset, .. } = self;
         let of_paths = unix_paths.as_ref().map(|it| (it.default, it.allow.as_deref(), &*it.deny));
         let paths = entries("unix_paths", of_paths, preset.unix_paths())?;
         let rules = RuleSet {
             probers: self.probers.clone(),
             schemes: self.schemes.clone(),
-            targets: lists(addresses.as_ref(), hosts.as_ref(), ports.as_ref(), *preset)?,
+            targets: targets.compile(*preset)?,
             proxies: peers("proxies", self.proxies.as_ref())?,
             token_servers: peers("token_servers", self.token_servers.as_ref())?,
             paths: paths.map(PathRules::new),
