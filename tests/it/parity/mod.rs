@@ -49,10 +49,23 @@ struct Case {
 
 const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/data");
 
+/// Keys for which `blackbox_exporter` has no equivalent, with values that switch them off.
+const SWITCHED_OFF: &str = "policy: {preset: none}\nlimits: {in_flight: 0, body_memory: 0}\n";
+
 #[test]
 fn every_case_answers_as_recorded_from_blackbox_exporter() {
+    assert_as_recorded("");
+}
+
+#[test]
+fn every_case_answers_as_recorded_without_policy_and_limits() {
+    assert_as_recorded(SWITCHED_OFF);
+}
+
+/// Compares all cases with the recorded responses; `keys` are added to the configuration.
+fn assert_as_recorded(keys: &str) {
     let stage = Stage::set();
-    let ours = Exporter::start(&stage.modules);
+    let ours = Exporter::start(&format!("{keys}{}", stage.modules));
     let mut wrong = String::new();
     for (case, answer) in stage.ask_all(ours.address) {
         let file = case.recording();
@@ -94,11 +107,15 @@ fn every_case_answers_as_blackbox_exporter_does_now() {
             fs::write(case.recording(), answer.redacted()).unwrap();
         }
     }
-    let ours = Exporter::start(&stage.modules);
     let mut wrong = String::new();
-    for ((case, answer), (_, expected)) in stage.ask_all(ours.address).into_iter().zip(expected) {
-        let comparable = |answer: Answer| answer.without(&extras()).without_times();
-        wrong.push_str(&case.judge(&comparable(answer), &comparable(expected)));
+    for keys in ["", SWITCHED_OFF] {
+        let ours = Exporter::start(&format!("{keys}{}", stage.modules));
+        for ((case, answer), (_, expected)) in
+            stage.ask_all(ours.address).into_iter().zip(&expected)
+        {
+            let comparable = |answer: Answer| answer.without(&extras()).without_times();
+            wrong.push_str(&case.judge(&comparable(answer), &comparable(expected.clone())));
+        }
     }
     assert!(wrong.is_empty(), "not as blackbox_exporter:\n{wrong}");
 }
