@@ -56,6 +56,18 @@ fn a_denial_says_nothing_of_the_rules_in_any_format() {
     }
 }
 
+/// Scanners for CVE-2020-16248 let the exporter probe a host of theirs, and look for a query at their
+/// name server and for the time of the lookup in the response.
+#[test]
+fn a_scanner_learns_nothing_from_a_host_of_its_own() {
+    let allowed = "policy: {preset: internal, hosts: {allow: ['*.corp.example']}}";
+    let exporter = Exporter::start(&format!("{allowed}\nmodules: {{http_2xx: {{prober: http}}}}"));
+    for target in ["c59h.oast.example", "http://c59h.oast.example/", "http://127.0.0.1:9115/"] {
+        let answer = exporter.get(&probe_path("http_2xx", target));
+        assert_eq!((answer.status, answer.text().as_str()), (403, DENIED), "{target}");
+    }
+}
+
 #[test]
 fn denials_are_counted_and_logged_with_their_entry() {
     let exporter = Running::start(YAML, &[]);
