@@ -91,6 +91,7 @@ impl App {
             failure_log: options.failure_log,
             external_url: options.external_url,
             route_prefix: options.route_prefix,
+            max_modules: options.max_modules,
             max_connection_age: options.max_connection_age,
             resources: Resources {
                 memory: system_memory::system_memory(),

@@ -23,6 +23,8 @@ pub struct Options {
     pub auto_reload: Option<Duration>,
     /// Number of recent probes to keep, and of older failed probes in addition.
     pub history_limit: usize,
+    /// Maximum number of modules with metrics of their own on `/metrics`.
+    pub max_modules: usize,
     /// Source of the listeners.
     pub listen: Listen,
     /// Web config file: TLS, users, headers and rate limit of the listeners.
@@ -73,6 +75,7 @@ impl Default for Options {
             timeout_offset: DEFAULT_TIMEOUT_OFFSET,
             auto_reload: None,
             history_limit: 100,
+            max_modules: 1000,
             listen: Listen::Addresses(vec![ListenAddress::default()]),
             web_config_file: None,
             external_url: None,

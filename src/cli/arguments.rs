@@ -108,6 +108,16 @@ pub(super) struct Arguments {
     #[arg(long = "history.limit", value_name = "COUNT", default_value_t = 100)]
     pub(super) history_limit: usize,
 
+    /// Maximum number of modules with series of their own on /metrics, at most 1000000; the modules
+    /// that are probed after them share the label module="_other"
+    #[arg(
+        long = "metrics.max-modules",
+        value_name = "COUNT",
+        default_value_t = 1000,
+        value_parser = flag_values::max_modules()
+    )]
+    pub(super) max_modules: usize,
+
     /// Use the clock of the process instead of kernel timestamps, to measure their benefit
     #[arg(long = "wire.user-clock", hide = true)]
     pub(super) user_clock: bool,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anstream::ColorChoice;
-use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::builder::{PossibleValuesParser, RangedU64ValueParser, TypedValueParser};
 use log::{Level, LevelFilter};
 
 use crate::{
@@ -55,6 +55,11 @@ pub(super) fn color() -> impl TypedValueParser<Value = ColorChoice> {
         "never" => ColorChoice::Never,
         _ => ColorChoice::Auto,
     })
+}
+
+/// Parses a number of modules from 0 to a million.
+pub(super) fn max_modules() -> impl TypedValueParser<Value = usize> {
+    RangedU64ValueParser::new().range(..=1_000_000)
 }
 
 /// Parses a finite number of seconds.

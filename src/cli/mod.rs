@@ -153,7 +153,7 @@ mod tests {
         assert_eq!(options.config_file, None);
         assert!((options.timeout_offset - 0.5).abs() < f64::EPSILON);
         assert_eq!(options.auto_reload, None);
-        assert_eq!(options.history_limit, 100);
+        assert_eq!((options.history_limit, options.max_modules), (100, 1000));
         assert_eq!(options.listen, Listen::Addresses(vec![":9115".parse().unwrap()]));
         assert_eq!(options.web_config_file, None);
         assert_eq!((options.external_url, options.probe_log), (None, None));
@@ -166,6 +166,9 @@ mod tests {
     fn values_follow_a_space_or_an_equal_sign() {
         for flags in [&["--history.limit", "7"][..], &["--history.limit=7"]] {
             assert_eq!(served(flags).options.history_limit, 7);
+        }
+        for max in [0, 1_000_000] {
+            assert_eq!(served(&[&format!("--metrics.max-modules={max}")]).options.max_modules, max);
         }
         assert!(served(&["--timeout-offset=-1"]).options.timeout_offset < 0.0);
         assert_eq!(served(&["--config.file=x"]).options.config_file, Some("x".into()));
@@ -236,6 +239,9 @@ mod tests {
             &["--config.file"],
             &["--history.limit=-1"],
             &["--history.limit=1", "--history.limit=2"],
+            &["--metrics.max-modules=-1"],
+            &["--metrics.max-modules=1000001"],
+            &["--metrics.max-modules=many"],
             &["--timeout-offset=x"],
             &["--timeout-offset=NaN"],
             &["--config.check=yes"],

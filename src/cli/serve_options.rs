@@ -43,6 +43,7 @@ pub(super) fn from_arguments(arguments: Arguments) -> Result<ServeOptions, Usage
         auto_reload: Some(interval)
             .filter(|interval| arguments.enable_auto_reload && !interval.is_zero()),
         history_limit: arguments.history_limit,
+        max_modules: arguments.max_modules,
         listen: if arguments.systemd_socket {
             Listen::Systemd
         } else {

@@ -50,6 +50,8 @@ pub struct ServerSettings {
     pub external_url: Option<ExternalUrl>,
     /// Path prefix of all routes.
     pub route_prefix: RoutePrefix,
+    /// Maximum number of modules with metrics of their own.
+    pub max_modules: usize,
     /// Age above which a connection is closed after its response.
     pub max_connection_age: Option<Duration>,
     /// The memory and the file descriptors that the process may use.
@@ -98,7 +100,11 @@ impl Exporter {
         // `apply_limits` sets the limit.
         let memory = MemoryBudget::new(Some(0));
         let admission = Arc::new(Admission::default());
-        let metrics = ExporterMetrics::new(Arc::clone(&memory), Arc::clone(&admission))?;
+        let metrics = ExporterMetrics::new(
+            Arc::clone(&memory),
+            Arc::clone(&admission),
+            settings.max_modules,
+        )?;
         metrics.initialize_counters(&config.current());
         // The copied probe log lines contain the failure already.
         let failure_log = settings.failure_log.filter(|_| settings.probe_log.is_none());

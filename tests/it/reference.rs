@@ -139,6 +139,7 @@ const OWN: &str = "
 ## Metrics of the exporter
 
 `/metrics` returns these metrics.
+Only the first 1,000 modules that are probed have series of their own (`--metrics.max-modules`). All others share the series with `module=\"_other\"`; see [sizing.md](sizing.md#many-modules).
 
 | metric | type | description |
 |---|---|---|

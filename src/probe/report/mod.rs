@@ -276,12 +276,12 @@ pub fn utc(time: i64) -> String {
 }
 
 #[cfg(test)]
-pub(in crate::probe) mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::config::Config;
 
     /// A report with the duration 0.
-    pub(in crate::probe) fn report(target: &str, verdict: Verdict) -> ProbeReport {
+    pub(crate) fn report(target: &str, verdict: Verdict) -> ProbeReport {
         let config = Config::parse("modules: {ping: {prober: icmp}}", "test.yml").unwrap();
         ProbeReport {
             module_name: "ping".into(),

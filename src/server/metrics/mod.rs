@@ -3,6 +3,7 @@
 mod admission;
 mod clock;
 mod memory;
+mod module_names;
 mod openmetrics;
 mod policy;
 #[cfg(target_os = "linux")]
@@ -25,12 +26,12 @@ use prometheus::{
 #[cfg(target_os = "linux")]
 use self::process::ProcessMetrics;
 use self::{
-    admission::AdmissionMetrics, clock::ClockMetrics, memory::MemoryMetrics, policy::PolicyMetrics,
-    web_config::WebConfigMetrics,
+    admission::AdmissionMetrics, clock::ClockMetrics, memory::MemoryMetrics,
+    module_names::ModuleNames, policy::PolicyMetrics, web_config::WebConfigMetrics,
 };
 use crate::{
     admission::Admission,
-    config::{Config, LastReload, Module},
+    config::{Config, LastReload},
     diagnostics::{Failure, RefusalCause, Verdict},
     logging,
     memory::MemoryBudget,
@@ -54,6 +55,7 @@ pub(super) struct ExporterMetrics {
     memory: MemoryMetrics,
     pub(super) admission: AdmissionMetrics,
     pub(super) connections: ConnectionMetrics,
+    modules: ModuleNames,
     probes: IntCounterVec,
     failures: IntCounterVec,
     refusals: IntCounterVec,
@@ -82,6 +84,7 @@ impl ExporterMetrics {
     pub(super) fn new(
         memory: Arc<MemoryBudget>,
         admission: Arc<Admission>,
+        max_modules: usize,
     ) -> prometheus::Result<Self> {
         let registry = Registry::new();
         register(&registry, build_info()?)?;
@@ -128,6 +131,7 @@ impl ExporterMetrics {
             memory: MemoryMetrics::register(&registry, memory)?,
             admission: AdmissionMetrics::register(&registry, admission)?,
             connections: ConnectionMetrics::register(&registry)?,
+            modules: ModuleNames::new(max_modules),
             probes: register(
                 &registry,
                 IntCounterVec::new(
@@ -228,22 +232,19 @@ impl ExporterMetrics {
         }
     }
 
-    /// Applies the configuration, and creates the counters of all modules. `increase()` sees the first probe only if the counter
-    /// was exported as 0 before.
+    /// Applies the configuration, and creates counters of its modules. `increase()` sees the first probe only
+    /// if the counter was exported as 0 before.
     pub(super) fn initialize_counters(&self, config: &Config) {
-        self.policy.apply(config);
-        for (name, module) in config.modules() {
+        let labels = self.modules.announce(config);
+        for [name, prober] in &labels {
             for result in [SUCCESS, FAILURE] {
-                self.probe_counter(name, module, result);
+                self.probes.with_label_values(&[name, prober, result]);
             }
             for cause in RefusalCause::ALL {
                 self.refusals.with_label_values(&[name, cause.label()]);
             }
         }
-    }
-
-    fn probe_counter(&self, name: &str, module: &Module, result: &str) -> IntCounter {
-        self.probes.with_label_values(&[name, module.prober_name(), result])
+        self.policy.apply(config, &labels);
     }
 
     /// Counts a request for a module that does not exist.
@@ -264,13 +265,15 @@ impl ExporterMetrics {
 
     /// Counts a refused probe, or a finished one whose result was refused.
     pub(super) fn count_refusal(&self, module: &str, cause: RefusalCause) {
+        let [module, _] = self.modules.labels(module, "");
         self.refusals.with_label_values(&[module, cause.label()]).inc();
     }
 
     /// Counts a finished or refused probe.
     pub(super) fn count_probe(&self, report: &ProbeReport) {
-        let module = report.module_name.as_str();
-        self.policy.count(report);
+        let [module, prober] =
+            self.modules.labels(&report.module_name, report.module.prober_name());
+        self.policy.count(report, module);
         let result = match &report.verdict {
             Verdict::Ok => SUCCESS,
             Verdict::Failed(Failure { stage, reason, .. }) => {
@@ -278,11 +281,11 @@ impl ExporterMetrics {
                 FAILURE
             }
             Verdict::Refused(refusal) => {
-                self.count_refusal(module, refusal.cause);
+                self.refusals.with_label_values(&[module, refusal.cause.label()]).inc();
                 return;
             }
         };
-        self.probe_counter(module, &report.module, result).inc();
+        self.probes.with_label_values(&[module, prober, result]).inc();
         self.durations.with_label_values(&[module]).observe(report.duration.as_secs_f64());
     }
 }

@@ -1,8 +1,10 @@
 //! Metrics of the target policy. Denied probes are counted as refused or failed.
 
+use std::collections::HashSet;
+
 use prometheus::{IntCounterVec, IntGauge, Opts, Registry};
 
-use super::register;
+use super::{module_names::OTHER, register};
 use crate::{config::Config, probe::ProbeReport};
 
 /// The state of the policy, and the denials that were only reported.
@@ -30,20 +32,21 @@ impl PolicyMetrics {
         })
     }
 
-    /// Applies the configuration.
-    pub(super) fn apply(&self, config: &Config) {
+    /// Applies the configuration, whose modules have the `labels` module and prober or the shared ones.
+    pub(super) fn apply(&self, config: &Config, labels: &HashSet<[&str; 2]>) {
         self.enforced.set(config.enforces_policy().into());
         for (name, module) in config.modules() {
             if module.policy.as_ref().is_some_and(|policy| policy.reports()) {
-                self.reported.with_label_values(&[name]);
+                let is_own = labels.contains(&[name, module.prober_name()]);
+                self.reported.with_label_values(&[if is_own { name } else { OTHER }]);
             }
         }
     }
 
-    /// Counts a probe that would have been denied.
-    pub(super) fn count(&self, report: &ProbeReport) {
+    /// Counts a probe that would have been denied, with the label `module`.
+    pub(super) fn count(&self, report: &ProbeReport, module: &str) {
         if report.denial.is_some() && !report.is_denied() {
-            self.reported.with_label_values(&[&*report.module_name]).inc();
+            self.reported.with_label_values(&[module]).inc();
         }
     }
 }

@@ -5,6 +5,7 @@ mod in_flight;
 mod loops;
 mod prefix;
 mod reload;
+mod series;
 
 use std::{
     io::{Read as _, Write as _},
