@@ -19,6 +19,7 @@ mod cli;
 mod cli_probe;
 mod config;
 mod crowded;
+mod deployment;
 mod dialects;
 mod dns;
 mod documents;

@@ -215,7 +215,7 @@ fn examples_of(key: &DeclaredKey) -> Vec<PathBuf> {
 const REPORTING: &str = "{policy: {mode: report, preset: public}, modules: {tcp: {prober: tcp}}}";
 
 /// Returns the metrics of probes, of the exporter itself and of Prometheus.
-fn exported() -> BTreeSet<String> {
+pub(crate) fn exported() -> BTreeSet<String> {
     let mut names = BTreeSet::from(["up".to_owned()]);
     names.extend(catalogue().map(|metric| metric.name.to_owned()));
     // A web config file adds metrics.
@@ -234,7 +234,7 @@ fn records() -> BTreeSet<String> {
 }
 
 /// The names of metrics in an expression of Prometheus.
-fn metrics_in(expression: &str) -> BTreeSet<String> {
+pub(crate) fn metrics_in(expression: &str) -> BTreeSet<String> {
     const WORDS: &[&str] = &["and", "bool", "offset", "or", "unless"];
     const BEFORE_LABELS: &[&str] =
         &["by", "group_left", "group_right", "ignoring", "on", "without"];
@@ -320,7 +320,7 @@ fn panels(dashboard: &Value) -> Vec<&Value> {
 }
 
 /// Returns the files of a folder; there must be one.
-fn files(folder: &str, extension: &'static str) -> impl Iterator<Item = PathBuf> {
+pub(crate) fn files(folder: &str, extension: &'static str) -> impl Iterator<Item = PathBuf> {
     let files = files_below(Path::new(folder), extension);
     assert!(!files.is_empty(), "{folder} has no .{extension} files");
     files.into_iter()

@@ -23,6 +23,8 @@ pub enum Missing {
     Icmp,
     /// The library that replaces the clock of a process (package faketime).
     Faketime,
+    /// haproxy or nginx, which check the configurations of `examples`.
+    LoadBalancer,
 }
 
 /// Says that a test is skipped, or a part of it.
@@ -46,7 +48,7 @@ fn is_expected(missing: Missing) -> bool {
     match missing {
         Missing::Upstream => true,
         Missing::Root => !may_administrate(),
-        Missing::Ipv6 | Missing::Icmp | Missing::Faketime => false,
+        Missing::Ipv6 | Missing::Icmp | Missing::Faketime | Missing::LoadBalancer => false,
     }
 }
 
