@@ -15,6 +15,13 @@ use crate::running::binary;
 
 const MILLICORES: u32 = 50;
 
+/// Number of right answers that the test needs. On a busy machine, many are discarded, since the
+/// responders were late.
+const MIN_RIGHT: usize = 50;
+
+/// Maximum number of runs until then.
+const MAX_RUNS: usize = 5;
+
 #[test]
 fn an_exporter_short_of_cpu_time_calls_no_target_up_or_down_wrongly() {
     let stage = match VerdictStage::set(Duration::from_secs(1), Duration::from_secs(4)) {
@@ -36,11 +43,18 @@ fn an_exporter_short_of_cpu_time_calls_no_target_up_or_down_wrongly() {
         keep_alive: false,
         disturbance: None,
     };
-    let tally = stage.run(&exporter, &load).unwrap();
-    let (counts, causes) = (tally.total(), &tally.causes);
+    let mut right = 0;
+    for _ in 0..MAX_RUNS {
+        let tally = stage.run(&exporter, &load).unwrap();
+        let (counts, causes) = (tally.total(), &tally.causes);
+        assert_eq!(counts.false_failures, 0, "{load:?}: {counts:?}: {causes:#?}");
+        assert_eq!(counts.missed_failures, 0, "{load:?}: {counts:?}: {causes:#?}");
+        right += counts.right;
+        if right >= MIN_RIGHT {
+            break;
+        }
+    }
+    assert!(right >= MIN_RIGHT, "only {right} right answers: {load:?}");
     let (_, throttled) = exporter.group().and_then(Group::throttling).unwrap();
     assert!(throttled > 10, "the exporter was not short of CPU time: {load:?}");
-    assert!(counts.discarded < 50, "the responders were late: {counts:?}");
-    assert_eq!(counts.false_failures, 0, "{load:?}: {counts:?}: {causes:#?}");
-    assert_eq!(counts.missed_failures, 0, "{load:?}: {counts:?}: {causes:#?}");
 }
