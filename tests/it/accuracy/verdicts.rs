@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use accuracy::{
     Exporter, Group, Program,
-    verdicts::{Load, VerdictStage},
+    verdicts::{Connections, Load, VerdictStage},
 };
 use test_fixtures::{Missing, skip};
 
@@ -35,12 +35,12 @@ fn an_exporter_short_of_cpu_time_calls_no_target_up_or_down_wrongly() {
     let program = Program { binary: binary(), arguments: Vec::new() };
     let exporter = Exporter::start(&stage.config(), &program, Some(group)).unwrap();
     stage.warm_up(&exporter);
-    let capacity = stage.capacity(&exporter, &[32], Duration::from_millis(1500));
+    let capacity = stage.capacity(&exporter, Connections::Kept, &[32], Duration::from_millis(1500));
     let load = Load {
         rate: (2.0 * capacity).clamp(40.0, 1000.0),
         lead: Duration::from_millis(500),
         time: Duration::from_millis(2500),
-        keep_alive: false,
+        connections: Connections::Kept,
         disturbance: None,
     };
     let mut right = 0;

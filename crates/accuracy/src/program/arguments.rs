@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use clap::{Parser, ValueEnum};
 
 use super::{condition::Condition, trouble::Trouble};
-use accuracy::Reading;
+use accuracy::{Reading, verdicts::Connections};
 
 /// Compares the times that exporters report with the packets of their probes, and their verdicts
 /// with the behaviour of the targets. Requires root.
@@ -68,9 +68,9 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "SECONDS", default_value_t = 2.0)]
     pub(super) timeout: f64,
 
-    /// Verdicts: use connections again, as Prometheus does
+    /// Verdicts: a new connection for each scrape; Prometheus uses idle ones again
     #[arg(long)]
-    pub(super) keep_alive: bool,
+    pub(super) new_connections: bool,
 
     /// Write all figures to this file
     #[arg(long, value_name = "FILE")]
@@ -101,5 +101,9 @@ pub(super) enum Part {
 impl Arguments {
     pub(super) fn delays(&self) -> Vec<Duration> {
         self.delays.iter().copied().map(Duration::from_millis).collect()
+    }
+
+    pub(super) fn connections(&self) -> Connections {
+        if self.new_connections { Connections::New } else { Connections::Kept }
     }
 }

@@ -33,7 +33,7 @@ pub(super) fn measure(
             .iter()
             .map(|contender| {
                 let exporter = start(stage, contender, millicores)?;
-                Ok(stage.capacity(&exporter, &CONCURRENT, CAPACITY_TIME))
+                Ok(stage.capacity(&exporter, arguments.connections(), &CONCURRENT, CAPACITY_TIME))
             })
             .collect::<Result<_>>()?;
         for (&trouble, &load) in arguments
@@ -82,7 +82,7 @@ fn run(
             rate,
             lead: Duration::from_secs_f64(arguments.timeout),
             time: Duration::from_secs_f64(arguments.seconds),
-            keep_alive: arguments.keep_alive,
+            connections: arguments.connections(),
             disturbance: match trouble {
                 Trouble::None => None,
                 Trouble::Busy => Some(Disturbance::Burners),
@@ -118,7 +118,7 @@ fn json(cells: &[Cell], arguments: &Arguments) -> Result<Value> {
         about: "latencies are the median, the 99th percentile and the maximum; scrapes without an \
                 answer have none",
         timeout_seconds: arguments.timeout,
-        keep_alive: arguments.keep_alive,
+        has_new_connections: arguments.new_connections,
         rows: cells.iter().map(row).collect(),
     };
     Ok(serde_json::to_value(&document)?)
@@ -128,7 +128,7 @@ fn json(cells: &[Cell], arguments: &Arguments) -> Result<Value> {
 struct Document {
     about: &'static str,
     timeout_seconds: f64,
-    keep_alive: bool,
+    has_new_connections: bool,
     rows: Vec<Row>,
 }
 

@@ -1,9 +1,9 @@
-//! Scrapes as Prometheus makes them, each on a connection of its own or over kept ones.
+//! Scrapes as Prometheus makes them.
 
 use std::{
     io,
     net::SocketAddr,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -13,13 +13,23 @@ use tokio::{
     time::timeout,
 };
 
+/// The use of connections by scrapes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Connections {
+    /// A scrape uses the latest idle connection, or a new one if all are in use, as Go's
+    /// `http.Transport` does.
+    Kept,
+    /// A new one for each scrape.
+    New,
+}
+
 /// A client of one exporter.
 #[derive(Clone)]
 pub(super) struct Client {
     exporter: SocketAddr,
     timeout: Duration,
-    /// The idle connections, if they are kept.
-    idle: Option<Arc<Mutex<Vec<TcpStream>>>>,
+    connections: Connections,
+    idle: Arc<Mutex<Vec<TcpStream>>>,
 }
 
 /// The response to a scrape.
@@ -27,11 +37,12 @@ pub(super) struct Client {
 pub(super) struct Response {
     pub(super) status: u16,
     pub(super) body: String,
+    keeps_connection: bool,
 }
 
 impl Client {
-    pub(super) fn new(exporter: SocketAddr, timeout: Duration, keep_alive: bool) -> Self {
-        Self { exporter, timeout, idle: keep_alive.then(Arc::default) }
+    pub(super) fn new(exporter: SocketAddr, timeout: Duration, connections: Connections) -> Self {
+        Self { exporter, timeout, connections, idle: Arc::default() }
     }
 
     /// The scrape timeout.
@@ -56,22 +67,34 @@ impl Client {
             self.exporter,
             self.timeout.as_secs_f64()
         );
-        let kept = self.idle.as_ref().and_then(|idle| lock(idle).pop());
-        let is_kept = kept.is_some();
-        let mut stream = match kept {
-            Some(stream) => stream,
-            None => self.connect().await?,
-        };
-        let mut response = converse(&mut stream, &request).await;
-        // The exporter may have closed a kept connection at the same moment.
-        if is_kept && response.is_err() {
-            stream = self.connect().await?;
-            response = converse(&mut stream, &request).await;
+        if let Some(mut stream) = self.idle_connection() {
+            match converse(&mut stream, &request).await {
+                // The exporter closed the connection while the request was sent.
+                Err(Broken { has_answered: false, .. }) => {}
+                answered => return self.end(stream, answered),
+            }
         }
-        if let (Some(idle), Ok(_)) = (&self.idle, &response) {
-            lock(idle).push(stream);
+        let mut stream = self.connect().await?;
+        let answered = converse(&mut stream, &request).await;
+        self.end(stream, answered)
+    }
+
+    /// Returns the idle connection that was used last, and drops those that the exporter closed.
+    fn idle_connection(&self) -> Option<TcpStream> {
+        let mut idle = self.idle();
+        std::iter::from_fn(|| idle.pop()).find(is_open)
+    }
+
+    fn end(&self, stream: TcpStream, answered: Result<Response, Broken>) -> io::Result<Response> {
+        let response = answered.map_err(|broken| broken.error)?;
+        if self.connections == Connections::Kept && response.keeps_connection {
+            self.idle().push(stream);
         }
-        response
+        Ok(response)
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Vec<TcpStream>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     #[expect(clippy::disallowed_methods, reason = "a scraper has no policy")]
@@ -82,21 +105,32 @@ impl Client {
     }
 }
 
-fn lock(idle: &Mutex<Vec<TcpStream>>) -> std::sync::MutexGuard<'_, Vec<TcpStream>> {
-    idle.lock().unwrap_or_else(PoisonError::into_inner)
+/// An exchange without a whole answer.
+struct Broken {
+    error: io::Error,
+    has_answered: bool,
 }
 
-async fn converse(stream: &mut TcpStream, request: &str) -> io::Result<Response> {
-    stream.write_all(request.as_bytes()).await?;
+fn is_open(stream: &TcpStream) -> bool {
+    matches!(stream.try_read(&mut [0]), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+}
+
+async fn converse(stream: &mut TcpStream, request: &str) -> Result<Response, Broken> {
     let mut received = Vec::with_capacity(8192);
-    loop {
-        if stream.read_buf(&mut received).await? == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        if let Some(response) = parse(&String::from_utf8_lossy(&received)) {
-            return Ok(response);
-        }
-    }
+    let error = match stream.write_all(request.as_bytes()).await {
+        Ok(()) => loop {
+            match stream.read_buf(&mut received).await {
+                Ok(0) => break io::ErrorKind::UnexpectedEof.into(),
+                Ok(_) => {}
+                Err(error) => break error,
+            }
+            if let Some(response) = parse(&String::from_utf8_lossy(&received)) {
+                return Ok(response);
+            }
+        },
+        Err(error) => error,
+    };
+    Err(Broken { error, has_answered: !received.is_empty() })
 }
 
 /// Parses a response; `None` if it is incomplete.
@@ -113,7 +147,8 @@ fn parse(received: &str) -> Option<Response> {
         Some(length) => rest.get(..length.parse().ok()?)?.to_owned(),
         None => dechunked(rest)?,
     };
-    Some(Response { status, body })
+    let keeps_connection = header("connection") != Some("close");
+    Some(Response { status, body, keeps_connection })
 }
 
 fn dechunked(mut rest: &str) -> Option<String> {

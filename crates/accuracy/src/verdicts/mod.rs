@@ -22,6 +22,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use self::{client::Client, lateness::Lateness, target::Target};
 pub use self::{
+    client::Connections,
     open_loop::{Disturbance, Load},
     tally::{Counts, Tally},
     target::{Kind, Prober},
@@ -76,7 +77,7 @@ impl VerdictStage {
     /// Scrapes a healthy target of each prober, one after another. The first probe of a kind reads
     /// files and makes what later ones use again.
     pub fn warm_up(&self, exporter: &Exporter) {
-        let client = Client::new(exporter.address(), Duration::from_mins(1), false);
+        let client = Client::new(exporter.address(), Duration::from_mins(1), Connections::New);
         for prober in Prober::ALL {
             let target = Target { prober, kind: Kind::Healthy, number: 0 };
             self.runtime.block_on(client.scrape(&target.path())).ok();
@@ -85,8 +86,14 @@ impl VerdictStage {
 
     /// The largest rate of right answers, per second, in a closed loop with one of these numbers of
     /// concurrent scrapes, each for so long.
-    pub fn capacity(&self, exporter: &Exporter, concurrent: &[usize], time: Duration) -> f64 {
-        let client = self.client(exporter, false);
+    pub fn capacity(
+        &self,
+        exporter: &Exporter,
+        connections: Connections,
+        concurrent: &[usize],
+        time: Duration,
+    ) -> f64 {
+        let client = self.client(exporter, connections);
         let rate = |concurrent: &usize| {
             self.runtime.block_on(closed_loop::rate(&client, *concurrent, time))
         };
@@ -95,7 +102,7 @@ impl VerdictStage {
 
     /// Scrapes at a fixed rate, waits for the last answer, and judges the verdicts.
     pub fn run(&self, exporter: &Exporter, load: &Load) -> Result<Tally> {
-        let client = self.client(exporter, load.keep_alive);
+        let client = self.client(exporter, load.connections);
         let has_burners = load.disturbance == Some(Disturbance::Burners);
         let burners = has_burners.then(Burners::start).transpose()?;
         let before = exporter.cpu_time()?;
@@ -106,8 +113,8 @@ impl VerdictStage {
         Ok(Tally::of(&run, &late, used))
     }
 
-    fn client(&self, exporter: &Exporter, keep_alive: bool) -> Client {
-        Client::new(exporter.address(), self.scrape_timeout, keep_alive)
+    fn client(&self, exporter: &Exporter, connections: Connections) -> Client {
+        Client::new(exporter.address(), self.scrape_timeout, connections)
     }
 }
 

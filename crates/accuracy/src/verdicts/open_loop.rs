@@ -11,7 +11,7 @@ use tokio::{
 
 use super::super::exporter::Exporter;
 use super::{
-    client::Client,
+    client::{Client, Connections},
     judge::{Verdict, judge},
     target::Target,
     throttling::Throttling,
@@ -27,8 +27,7 @@ pub struct Load {
     pub lead: Duration,
     /// Time in which answers count as goodput.
     pub time: Duration,
-    /// Use connections again.
-    pub keep_alive: bool,
+    pub connections: Connections,
     pub disturbance: Option<Disturbance>,
 }
 
