@@ -18,7 +18,7 @@ use accuracy::{
 
 /// Numbers of concurrent scrapes that the capacity is searched with.
 const CONCURRENT: [usize; 3] = [48, 128, 320];
-const CAPACITY_TIME: Duration = Duration::from_secs(3);
+const CAPACITY_TIME: Duration = Duration::from_secs(6);
 
 /// Measures all exporters, in turns for each condition, and prints the results.
 pub(super) fn measure(
@@ -118,7 +118,7 @@ fn json(cells: &[Cell], arguments: &Arguments) -> Result<Value> {
         about: "latencies are the median, the 99th percentile and the maximum; scrapes without an \
                 answer have none",
         timeout_seconds: arguments.timeout,
-        has_new_connections: arguments.new_connections,
+        new_connections: arguments.new_connections,
         rows: cells.iter().map(row).collect(),
     };
     Ok(serde_json::to_value(&document)?)
@@ -128,7 +128,7 @@ fn json(cells: &[Cell], arguments: &Arguments) -> Result<Value> {
 struct Document {
     about: &'static str,
     timeout_seconds: f64,
-    has_new_connections: bool,
+    new_connections: bool,
     rows: Vec<Row>,
 }
 

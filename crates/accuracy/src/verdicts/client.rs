@@ -163,3 +163,75 @@ fn dechunked(mut rest: &str) -> Option<String> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    const WHOLE: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nup";
+
+    /// The answers to the requests on one connection; it is closed after the last one.
+    type Script = &'static [&'static str];
+
+    /// Starts an exporter with one connection after another, and returns a client of it.
+    async fn client_of(connections: Connections, scripts: &'static [Script]) -> Client {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            for script in scripts {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                for answer in *script {
+                    let mut request = Vec::new();
+                    while !request.ends_with(b"\r\n\r\n") {
+                        assert_ne!(stream.read_buf(&mut request).await.unwrap(), 0);
+                    }
+                    stream.write_all(answer.as_bytes()).await.unwrap();
+                }
+            }
+        });
+        Client::new(address, Duration::from_secs(30), connections)
+    }
+
+    async fn scrape(client: &Client) -> bool {
+        client.scrape("/probe").await.is_ok_and(|response| response.body == "up")
+    }
+
+    #[tokio::test]
+    async fn an_idle_connection_is_used_again() {
+        let client = client_of(Connections::Kept, &[&[WHOLE, WHOLE]]).await;
+        assert!(scrape(&client).await && scrape(&client).await);
+        let client = client_of(Connections::New, &[&[WHOLE], &[WHOLE]]).await;
+        assert!(scrape(&client).await && scrape(&client).await);
+    }
+
+    #[tokio::test]
+    async fn a_request_that_is_not_answered_on_a_kept_connection_is_repeated() {
+        let client = client_of(Connections::Kept, &[&[WHOLE, ""], &[WHOLE]]).await;
+        assert!(scrape(&client).await && scrape(&client).await);
+    }
+
+    #[tokio::test]
+    async fn a_request_is_repeated_neither_on_a_new_connection_nor_after_a_part_of_the_answer() {
+        const PART: &str = "HTTP/1.1 200";
+        for scripts in [&[&[""] as Script, &[WHOLE]], &[&[PART], &[WHOLE]]] {
+            assert!(!scrape(&client_of(Connections::Kept, scripts).await).await);
+        }
+        let client = client_of(Connections::Kept, &[&[WHOLE, PART], &[WHOLE]]).await;
+        assert!(scrape(&client).await && !scrape(&client).await);
+    }
+
+    #[tokio::test]
+    async fn a_scrape_that_times_out_closes_its_connection() {
+        let mut client = client_of(Connections::Kept, &[&["", WHOLE], &[WHOLE]]).await;
+        client.timeout = Duration::from_millis(50);
+        assert_eq!(
+            client.scrape("/probe").await.unwrap_err(),
+            "no answer within the scrape timeout"
+        );
+        assert!(client.idle().is_empty());
+    }
+}

@@ -13,9 +13,9 @@ use super::super::responders::{FIRST_NET, NETWORK, eager_thread, port};
 /// The delay of the responder that is measured, so that the time to wake up counts too.
 pub(super) const DELAY: Duration = Duration::from_millis(20);
 
-/// Below this, an answer counts as being in time. It is less than the time that is left to a target
-/// that answers just in time.
-const LIMIT: Duration = Duration::from_millis(100);
+/// Below this, an answer or a scrape counts as being in time. It is less than the time that is left to
+/// a target that answers just in time.
+pub(super) const LIMIT: Duration = Duration::from_millis(100);
 
 const INTERVAL: Duration = Duration::from_millis(30);
 
@@ -29,7 +29,8 @@ struct State {
     late: Vec<(Instant, Instant)>,
 }
 
-/// The periods in which responders were late.
+/// The periods in which responders or the load generator were late.
+#[derive(Default)]
 pub(super) struct LatePeriods(Vec<(Instant, Instant)>);
 
 impl Lateness {
@@ -58,7 +59,11 @@ impl Lateness {
 }
 
 impl LatePeriods {
-    /// Checks whether a responder was late between these moments.
+    pub(super) fn add(&mut self, from: Instant, to: Instant) {
+        self.0.push((from, to));
+    }
+
+    /// Checks whether one of them was late between these moments.
     pub(super) fn touch(&self, start: Instant, end: Instant) -> bool {
         self.0.iter().any(|(from, to)| *from < end && *to > start)
     }

@@ -13,6 +13,7 @@ use super::super::exporter::Exporter;
 use super::{
     client::{Client, Connections},
     judge::{Verdict, judge},
+    lateness::{self, LatePeriods},
     target::Target,
     throttling::Throttling,
 };
@@ -60,13 +61,15 @@ pub(super) struct Run {
     pub(super) stopped: Option<(Instant, Instant)>,
     /// The largest delay of a scrape by the load generator.
     pub(super) send_delay: Duration,
+    /// The periods in which the load generator was late.
+    pub(super) late: LatePeriods,
 }
 
 pub(super) async fn run(client: Client, exporter: &Exporter, load: &Load) -> Result<Run> {
     let (start, scrape_timeout) = (Instant::now(), client.timeout());
     let window = (start + load.lead, start + load.lead + load.time);
     let mut scrapes = JoinSet::new();
-    let mut send_delay = Duration::ZERO;
+    let (mut send_delay, mut late) = (Duration::ZERO, LatePeriods::default());
     let send = async {
         for number in 0.. {
             let due = start + Duration::from_secs_f64(f64::from(number) / load.rate);
@@ -74,7 +77,11 @@ pub(super) async fn run(client: Client, exporter: &Exporter, load: &Load) -> Res
                 break;
             }
             sleep_until(due).await;
-            send_delay = send_delay.max(due.elapsed());
+            let delay = due.elapsed();
+            send_delay = send_delay.max(delay);
+            if delay > lateness::LIMIT {
+                late.add(due.into(), (due + delay).into());
+            }
             let (client, number) = (client.clone(), usize::try_from(number).unwrap_or_default());
             scrapes.spawn(scrape(client, number));
         }
@@ -118,6 +125,7 @@ pub(super) async fn run(client: Client, exporter: &Exporter, load: &Load) -> Res
         window,
         stopped: stopped?,
         send_delay,
+        late,
     })
 }
 

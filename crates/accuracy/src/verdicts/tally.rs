@@ -66,11 +66,11 @@ impl Tally {
         let (mut latencies, mut right) = (Vec::new(), 0);
         for scrape in &run.scrapes {
             let cell = counts.entry((scrape.target.prober, scrape.target.kind)).or_default();
-            let is_late =
-                scrape.target.kind.is_up() && late.touch(scrape.sent.into(), scrape.ended.into());
-            // The load generator has read it late.
-            let is_read_late = scrape.ended - scrape.sent > run.scrape_timeout + MAX_READ_DELAY;
-            if is_late || is_read_late {
+            let (sent, ended) = (scrape.sent.into(), scrape.ended.into());
+            let is_answered_late = scrape.target.kind.is_up() && late.touch(sent, ended);
+            let is_read_late = run.late.touch(sent, ended)
+                || scrape.ended - scrape.sent > run.scrape_timeout + MAX_READ_DELAY;
+            if is_answered_late || is_read_late {
                 cell.discarded += 1;
                 continue;
             }
@@ -135,5 +135,42 @@ fn cause(scrape: &Scrape) -> Option<String> {
         Verdict::FalseFailure(why) => Some(format!("false failure: {prober}, {kind}: {why}")),
         Verdict::Refused(why) => Some(format!("refused: {why}")),
         Verdict::Unanswered(why) => Some(format!("unanswered: {why}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::Instant;
+
+    use super::super::throttling::Throttling;
+    use super::*;
+
+    #[test]
+    fn scrapes_are_discarded_while_the_load_generator_is_late() {
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let scrape = |sent, ended| Scrape {
+            target: Target { prober: Prober::Http, kind: Kind::Silent, number: 0 },
+            sent: at(sent),
+            ended: at(ended),
+            verdict: Verdict::Unanswered("no answer".to_owned()),
+        };
+        let mut run = Run {
+            // The last one was read too late.
+            scrapes: vec![scrape(0, 4), scrape(3, 7), scrape(6, 10), scrape(20, 25)],
+            throttling: Throttling::default(),
+            scrape_timeout: Duration::from_secs(4),
+            has_burners: false,
+            window: (start, at(30)),
+            stopped: None,
+            send_delay: Duration::ZERO,
+            late: LatePeriods::default(),
+        };
+        let total = |run: &Run| Tally::of(run, &LatePeriods::default(), Duration::ZERO).total();
+        let counts = total(&run);
+        assert_eq!((counts.unanswered, counts.discarded), (3, 1));
+        run.late.add(at(5).into(), at(6).into());
+        let counts = total(&run);
+        assert_eq!((counts.unanswered, counts.discarded), (2, 2));
     }
 }
