@@ -66,13 +66,17 @@ pub fn push_visible(out: &mut String, character: char) {
         | '\u{2028}'..='\u{202e}'
         | '\u{2060}'..='\u{206f}'
         | '\u{feff}' => write!(out, "\\u{:04x}", u32::from(character)),
-        other => write!(out, "{other}"),
+        other => out.write_char(other),
     };
 }
 
 /// Returns untrusted text as one line without invisible characters.
 #[must_use]
 pub fn visible(text: &str) -> String {
+    // Each refusal has a text.
+    if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        return text.to_owned();
+    }
     let mut out = String::with_capacity(text.len());
     text.chars().for_each(|character| push_visible(&mut out, character));
     out
@@ -106,6 +110,19 @@ mod tests {
             let mut out = String::new();
             push_pair(&mut out, "key", value);
             assert_eq!(out, expected);
+        }
+    }
+
+    #[test]
+    fn invisible_characters_are_escaped() {
+        for (text, expected) in [
+            ("", ""),
+            (r#"all of "~ !\""#, r#"all of "~ !\""#),
+            ("a\u{7f}", "a\\x7f"),
+            ("two\nlines \u{1f}", "two\\nlines \\x1f"),
+            ("gr\u{fc}n \u{202e}", "gr\u{fc}n \\u202e"),
+        ] {
+            assert_eq!(visible(text), expected);
         }
     }
 }
