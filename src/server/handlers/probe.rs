@@ -34,12 +34,7 @@ pub(in crate::server) async fn answer(
         Ok(origin) => origin,
         Err(error) => return response::error(StatusCode::LOOP_DETECTED, error),
     };
-    let format = match ResponseFormat::from_query(&query::parse(&request), ResponseFormat::Metrics)
-    {
-        Ok(format) => format,
-        Err(message) => return response::error(StatusCode::BAD_REQUEST, message),
-    };
-    let (mut probe_request, tickets) = match admit(&request, &exporter, format).await {
+    let (format, mut probe_request, tickets) = match admit(&request, &exporter).await {
         Ok(admitted) => admitted,
         Err(response) => return response,
     };
@@ -60,10 +55,11 @@ pub(in crate::server) async fn answer(
 async fn admit(
     request: &HttpRequest,
     exporter: &Exporter,
-    format: ResponseFormat,
-) -> Result<(ProbeRequest, Tickets), HttpResponse> {
+) -> Result<(ResponseFormat, ProbeRequest, Tickets), HttpResponse> {
     let (config, offset) = (exporter.config(), exporter.settings.timeout_offset);
     let query = query::parse(request);
+    let format = ResponseFormat::from_query(&query, ResponseFormat::Metrics)
+        .map_err(|message| response::error(StatusCode::BAD_REQUEST, message))?;
     let invalid = |error| format.refuse(request, StatusCode::BAD_REQUEST, error);
     let (name, module) = module_of(&query, &config).map_err(|error| {
         if let BadRequest::UnknownModule(module) = &error {
@@ -102,5 +98,5 @@ async fn admit(
         Some(wait) => parsed.after_wait(wait, allowed(header, offset)),
         None => parsed,
     };
-    Ok((parsed, tickets))
+    Ok((format, parsed, tickets))
 }
