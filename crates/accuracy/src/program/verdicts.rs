@@ -103,6 +103,7 @@ fn json(cells: &[Cell], arguments: &Arguments) -> Result<Value> {
         latency_seconds: [50, 99, 100].map(|percent| quantile(&cell.tally.latencies, percent)),
         cpu_seconds: cell.tally.cpu.as_secs_f64(),
         causes: cell.tally.causes.clone(),
+        wrong: cell.tally.wrong.clone(),
         targets: cell
             .tally
             .counts
@@ -143,6 +144,7 @@ struct Row {
     latency_seconds: [Option<f64>; 3],
     cpu_seconds: f64,
     causes: BTreeMap<String, usize>,
+    wrong: Vec<String>,
     targets: Vec<Targets>,
 }
 

@@ -217,7 +217,8 @@ mod tests {
     #[tokio::test]
     async fn a_request_is_repeated_neither_on_a_new_connection_nor_after_a_part_of_the_answer() {
         const PART: &str = "HTTP/1.1 200";
-        for scripts in [&[&[""] as Script, &[WHOLE]], &[&[PART], &[WHOLE]]] {
+        let cases: [&[Script]; 2] = [&[&[""], &[WHOLE]], &[&[PART], &[WHOLE]]];
+        for scripts in cases {
             assert!(!scrape(&client_of(Connections::Kept, scripts).await).await);
         }
         let client = client_of(Connections::Kept, &[&[WHOLE, PART], &[WHOLE]]).await;

@@ -2,11 +2,13 @@
 
 use std::{
     io::{self, Read as _, Write as _},
-    net::{Ipv4Addr, TcpStream},
+    net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket},
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     thread,
     time::{Duration, Instant},
 };
+
+use socket2::{Domain, Protocol, Socket, Type};
 
 use super::super::responders::{FIRST_NET, NETWORK, eager_thread, port};
 
@@ -19,13 +21,22 @@ pub(super) const LIMIT: Duration = Duration::from_millis(100);
 
 const INTERVAL: Duration = Duration::from_millis(30);
 
-/// A client that asks the responders all the time, until this is dropped.
-pub(super) struct Lateness(Arc<Mutex<State>>);
+/// Time after which a responder counts as late for good.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// An exchange with a responder.
+type Exchange = fn(Ipv4Addr) -> io::Result<()>;
+
+/// Each has a thread of its own, so that one can be late alone.
+const EXCHANGES: [Exchange; 3] = [http, dns, icmp];
+
+/// Clients that ask the responders all the time, until this is dropped.
+pub(super) struct Lateness(Vec<Arc<Mutex<State>>>);
 
 struct State {
     /// The start of the last exchange that ended.
     asked: Instant,
-    /// Periods in which the responders were late.
+    /// Periods in which the responder was late.
     late: Vec<(Instant, Instant)>,
 }
 
@@ -34,28 +45,35 @@ struct State {
 pub(super) struct LatePeriods(Vec<(Instant, Instant)>);
 
 impl Lateness {
-    /// Watches the responder with the delay of this index.
+    /// Watches the responders with the delay of this index.
     pub(super) fn watch(index: usize) -> io::Result<Self> {
         let second = u8::try_from(index).map_err(io::Error::other)? + FIRST_NET;
         let responder = Ipv4Addr::new(NETWORK, second, 0, 1);
-        let state = Arc::new(Mutex::new(State { asked: Instant::now(), late: Vec::new() }));
-        let weak = Arc::downgrade(&state);
-        eager_thread("lateness", move || ask(responder, &weak))?;
-        Ok(Self(state))
+        let watch = |exchange| {
+            let state = Arc::new(Mutex::new(State { asked: Instant::now(), late: Vec::new() }));
+            let weak = Arc::downgrade(&state);
+            eager_thread("lateness", move || ask(responder, exchange, &weak))?;
+            Ok(state)
+        };
+        Ok(Self(EXCHANGES.into_iter().map(watch).collect::<io::Result<_>>()?))
     }
 
     /// The periods up to now.
     pub(super) fn periods(&self) -> LatePeriods {
         let now = Instant::now();
-        while self.state().asked < now {
-            thread::sleep(Duration::from_millis(5));
+        let mut periods = LatePeriods::default();
+        for state in &self.0 {
+            while lock(state).asked < now {
+                thread::sleep(Duration::from_millis(5));
+            }
+            periods.0.extend_from_slice(&lock(state).late);
         }
-        LatePeriods(self.state().late.clone())
+        periods
     }
+}
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl LatePeriods {
@@ -69,13 +87,13 @@ impl LatePeriods {
     }
 }
 
-fn ask(responder: Ipv4Addr, state: &Weak<Mutex<State>>) {
+fn ask(responder: Ipv4Addr, exchange: Exchange, state: &Weak<Mutex<State>>) {
     while let Some(state) = state.upgrade() {
         let start = Instant::now();
         let answered = exchange(responder).is_ok();
         let end = Instant::now();
         {
-            let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut state = lock(&state);
             if !answered || end - start > DELAY + LIMIT {
                 state.late.push((start, end));
             }
@@ -86,9 +104,30 @@ fn ask(responder: Ipv4Addr, state: &Weak<Mutex<State>>) {
     }
 }
 
-fn exchange(responder: Ipv4Addr) -> io::Result<()> {
+fn http(responder: Ipv4Addr) -> io::Result<()> {
     let mut stream = TcpStream::connect((responder, port::HTTP))?;
-    stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+    stream.set_read_timeout(Some(PATIENCE))?;
     stream.write_all(b"GET / HTTP/1.1\r\n\r\n")?;
     stream.read_exact(&mut [0])
+}
+
+fn dns(responder: Ipv4Addr) -> io::Result<()> {
+    /// The question for the address of the root.
+    const QUERY: [u8; 17] = [0, 1, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 1];
+    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
+    socket.set_read_timeout(Some(PATIENCE))?;
+    socket.connect((responder, port::DNS))?;
+    socket.send(&QUERY)?;
+    socket.recv(&mut [0; 512]).map(drop)
+}
+
+#[expect(clippy::disallowed_methods, reason = "a load generator has no policy")]
+fn icmp(responder: Ipv4Addr) -> io::Result<()> {
+    /// The kernel fills in the checksum and the identifier.
+    const REQUEST: [u8; 8] = [8, 0, 0, 0, 0, 0, 0, 1];
+    let mut socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::ICMPV4))?;
+    socket.set_read_timeout(Some(PATIENCE))?;
+    socket.connect(&SocketAddr::from((responder, 0)).into())?;
+    socket.send(&REQUEST)?;
+    socket.read(&mut [0; 64]).map(drop)
 }

@@ -47,6 +47,8 @@ pub(super) struct Scrape {
     pub(super) sent: Instant,
     pub(super) ended: Instant,
     pub(super) verdict: Verdict,
+    /// The response, if the verdict is wrong.
+    pub(super) wrong: Option<String>,
 }
 
 /// All scrapes of a measurement.
@@ -134,5 +136,8 @@ async fn scrape(client: Client, number: usize) -> Scrape {
     let sent = Instant::now();
     let answer = client.scrape(&target.path()).await;
     let ended = Instant::now();
-    Scrape { target, sent, ended, verdict: judge(target.kind, &answer) }
+    let verdict = judge(target.kind, &answer);
+    let is_wrong = matches!(verdict, Verdict::FalseFailure(_) | Verdict::MissedFailure);
+    let wrong = answer.ok().filter(|_| is_wrong).map(|response| response.body);
+    Scrape { target, sent, ended, verdict, wrong }
 }

@@ -15,6 +15,9 @@ use super::{
 /// Delay with which the load generator may notice the end of the scrape timeout.
 const MAX_READ_DELAY: Duration = Duration::from_millis(200);
 
+/// Number of wrong responses that are kept.
+const MAX_WRONG: usize = 3;
+
 /// Numbers of scrapes by result.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Counts {
@@ -50,6 +53,8 @@ pub struct Tally {
     pub counts: BTreeMap<(Prober, Kind), Counts>,
     /// Reasons of wrong verdicts, refusals and missing answers.
     pub causes: BTreeMap<String, usize>,
+    /// Responses with the first wrong verdicts.
+    pub wrong: Vec<String>,
     /// Right answers per second.
     pub goodput: f64,
     /// Seconds from scrape to answer, smallest first; without scrapes that got none.
@@ -63,7 +68,7 @@ pub struct Tally {
 impl Tally {
     pub(super) fn of(run: &Run, late: &LatePeriods, cpu: Duration) -> Self {
         let (mut counts, mut causes) = (BTreeMap::<_, Counts>::new(), BTreeMap::new());
-        let (mut latencies, mut right) = (Vec::new(), 0);
+        let (mut latencies, mut wrong, mut right) = (Vec::new(), Vec::new(), 0);
         for scrape in &run.scrapes {
             let cell = counts.entry((scrape.target.prober, scrape.target.kind)).or_default();
             let (sent, ended) = (scrape.sent.into(), scrape.ended.into());
@@ -78,6 +83,9 @@ impl Tally {
             if let Some(cause) = cause(scrape) {
                 *causes.entry(cause).or_default() += 1;
             }
+            if let (Some(body), 0..MAX_WRONG) = (&scrape.wrong, wrong.len()) {
+                wrong.push(format!("{}\n{body}", scrape.target.path()));
+            }
             let is_in_window = run.window.0 <= scrape.ended && scrape.ended < run.window.1;
             right += usize::from(is_in_window && scrape.verdict == Verdict::Right);
             if !matches!(scrape.verdict, Verdict::Unanswered(_)) {
@@ -86,7 +94,7 @@ impl Tally {
         }
         latencies.sort_by(f64::total_cmp);
         let goodput = ratio(right, 1) / (run.window.1 - run.window.0).as_secs_f64();
-        Self { counts, causes, goodput, latencies, cpu, send_delay: run.send_delay }
+        Self { counts, causes, wrong, goodput, latencies, cpu, send_delay: run.send_delay }
     }
 
     /// All counts together.
@@ -154,6 +162,7 @@ mod tests {
             sent: at(sent),
             ended: at(ended),
             verdict: Verdict::Unanswered("no answer".to_owned()),
+            wrong: None,
         };
         let mut run = Run {
             // The last one was read too late.
