@@ -11,8 +11,8 @@ use accuracy::statistics::ratio;
 pub(super) fn draw(cells: &[Cell], exporters: &[&str]) -> String {
     const COLUMNS: usize = 2;
     let notes = [
-        "Horizontal: scrapes per second, as a multiple of the capacity. Solid: right answers per second, as a share of the capacity.",
-        "Dotted: share of the verdicts that are wrong: a target that answers in time is called down, or another one up.",
+        "Horizontal: scrapes per second. Solid: right answers per second. Both as a multiple of the capacity.",
+        "Dotted: share of verdicts that are wrong: a target that answers in time is called down, or another up.",
     ];
     let mut limits: Vec<_> = cells.iter().map(|cell| cell.millicores).collect();
     limits.dedup();
