@@ -206,6 +206,7 @@ mod tests {
         assert!(scrape(&client).await && scrape(&client).await);
         let client = client_of(Connections::New, &[&[WHOLE], &[WHOLE]]).await;
         assert!(scrape(&client).await && scrape(&client).await);
+        assert!(client.idle().is_empty());
     }
 
     #[tokio::test]
