@@ -1,6 +1,7 @@
 //! Records of a running probe: log, phases, connection attempts, checks, verdict, interrupted waits,
 //! and the secrets to redact.
 
+pub mod advice;
 pub mod attempts;
 pub mod checks;
 pub mod current_stage;

@@ -144,12 +144,10 @@ async fn run_prober<P: Prober>(
     let waited = measurements.waited();
     let refusal = deadline::refusal(&end, &account.limits, waited);
     let mut result = verdict::result(end, &context, timeout);
+    let times = Times { wait: wait.as_deref(), timeout, duration };
     // A late exporter reads what has come too late.
     if result.is_ok() && duration > timeout && waited > timeout {
-        result = Err(verdict::timeout_failure(&context, timeout));
-    }
-    if let (Err(failure), Some(wait)) = (&mut result, context.waited_for()) {
-        failure.message = format!("{}: {wait}", failure.message);
+        result = Err(verdict::late_failure(&context, &times));
     }
     result = verdict::under_policy(&context, result);
     let mut metrics = MetricSet::with_capacity(INITIAL_SAMPLES);
@@ -162,7 +160,6 @@ async fn run_prober<P: Prober>(
         failure.message.push_str(&report::longest_phase(&hops, duration));
     }
     let checks = context.checks.finish(&result);
-    let times = Times { wait: wait.as_deref(), timeout, duration };
     let verdict = verdict::conclude(&context, result, refusal, &times);
     let redactor = section("secrets", || context.secrets.take(module.secrets(), HIDDEN));
     let report = ProbeReport {

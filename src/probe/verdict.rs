@@ -4,7 +4,7 @@ use std::{any::Any, fmt::Display, thread, time::Duration};
 
 use super::{deadline::End, report, request::Wait};
 use crate::{
-    diagnostics::{Failure, Reason, Refusal, Stage, Verdict},
+    diagnostics::{Failure, Reason, Refusal, Stage, Verdict, humanize},
     memory::Exhausted,
     net::Context,
 };
@@ -20,9 +20,13 @@ pub(super) fn result(
         End::Done(Err(panic)) => Err(internal_failure(context, panic.as_ref())),
         End::Gone => {
             let message = "The client closed the connection before the probe finished";
+            let message = match context.waited_for() {
+                Some(wait) => format!("{message}: {wait}"),
+                None => message.to_owned(),
+            };
             Err(Failure::new(context.stage(), Reason::Abandoned, message))
         }
-        End::Late(_) => Err(timeout_failure(context, timeout)),
+        End::Late(late) => Err(timeout_failure(context, timeout, late.of_target)),
     }
 }
 
@@ -106,10 +110,25 @@ impl Times<'_> {
     }
 }
 
-pub(super) fn timeout_failure(context: &Context, timeout: Duration) -> Failure {
-    let stage = context.stage();
-    let message = format!("Timed out after {} s in stage {stage}", timeout.as_secs_f64());
+/// Returns the failure of a probe that was interrupted after `timeout`: with what it was waiting for,
+/// and for how long its target had been silent.
+fn timeout_failure(context: &Context, timeout: Duration, silent: Duration) -> Failure {
+    let (stage, limit) = (context.stage(), timeout.as_secs_f64());
+    let message = match context.waited_for() {
+        Some(wait) if silent.is_zero() => format!("{wait} (timeout {limit} s)"),
+        Some(wait) => {
+            format!("{wait} (waited {}, timeout {limit} s)", humanize::duration(silent))
+        }
+        None => format!("Timed out after {limit} s in stage {stage}"),
+    };
     Failure::new(stage, Reason::Timeout, message)
+}
+
+/// The failure of a probe whose target answered after the timeout.
+pub(super) fn late_failure(context: &Context, times: &Times<'_>) -> Failure {
+    let [duration, timeout] = [times.duration, times.timeout].map(|time| time.as_secs_f64());
+    let message = format!("the response was complete after {duration:.3} s (timeout {timeout} s)");
+    Failure::new(context.stage(), Reason::Timeout, message)
 }
 
 /// The failure for a panic of the prober, with the message of the panic.

@@ -59,11 +59,11 @@ fn verdict(report: &ProbeReport, width: Option<usize>) -> String {
     let (cause, message, advice) = match &report.verdict {
         Verdict::Ok => return page,
         Verdict::Failed(Failure { stage, reason, message }) => {
-            let advice = format!("{} {}", reason.meaning(), reason.advice());
+            let advice = format!("{} {}", reason.meaning(), report.advice());
             (format!("{stage}: {reason}"), message, advice)
         }
         Verdict::Refused(Refusal { cause, message }) => {
-            (cause.to_string(), message, format!("{} {}", cause.meaning(), cause.advice()))
+            (cause.to_string(), message, format!("{} {}", cause.meaning(), report.advice()))
         }
     };
     page = format!("{page}\n  {style}{cause}{style:#}\n");

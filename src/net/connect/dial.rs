@@ -44,9 +44,8 @@ pub async fn tcp(
     if context.memory.is_scarce() {
         drop(socket.set_recv_buffer_size(SCARCE_BUFFER));
     }
-    let waiting = context.waiting_for(|| {
-        format!("SYN sent to {address}, no response (TCP handshake not completed)")
-    });
+    let waiting =
+        context.waiting_for(|| format!("no TCP handshake with {address}: SYN sent, no response"));
     let connected = WireStream::connect(socket, address).await;
     let stream = connected.map_err(|error| not_connected(address, &error))?;
     drop(waiting);

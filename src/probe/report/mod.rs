@@ -17,7 +17,7 @@ use tokio::task::yield_now;
 use crate::{
     config::Module,
     diagnostics::{
-        Check, Failure, ProbeLog, Reason, Redactor, RefusalCause, Verdict, checks, failure,
+        Check, Failure, ProbeLog, Reason, Redactor, RefusalCause, Verdict, advice, checks, failure,
         log::LogEntry,
     },
     metrics::{Description, Export, Metric, MetricSet, Unit},
@@ -193,6 +193,16 @@ impl ProbeReport {
             Verdict::Ok => false,
             Verdict::Failed(failure) => failure.reason == Reason::Denied,
             Verdict::Refused(refusal) => refusal.cause == RefusalCause::Denied,
+        }
+    }
+
+    /// Advice for a failure or a refusal; empty for a success.
+    #[must_use]
+    pub fn advice(&self) -> &'static str {
+        match &self.verdict {
+            Verdict::Ok => "",
+            Verdict::Failed(failure) => advice::of(failure, self.module.prober_name()),
+            Verdict::Refused(refusal) => refusal.cause.advice(),
         }
     }
 

@@ -37,12 +37,12 @@ impl ProbeReport {
             Verdict::Failed(Failure { stage, reason, message }) => {
                 writeln!(out, "Failure after {seconds:.6} s, stage {stage}, reason {reason}")?;
                 writeln!(out, "  {}", visible(message))?;
-                writeln!(out, "  {} {}", reason.meaning(), reason.advice())?;
+                writeln!(out, "  {} {}", reason.meaning(), self.advice())?;
             }
             Verdict::Refused(Refusal { cause, message }) => {
                 writeln!(out, "Refused after {seconds:.6} s, cause {cause}")?;
                 writeln!(out, "  {}", visible(message))?;
-                writeln!(out, "  {} {}", cause.meaning(), cause.advice())?;
+                writeln!(out, "  {} {}", cause.meaning(), self.advice())?;
             }
         }
         for hop in &self.hops {

@@ -269,8 +269,7 @@ pub(super) mod tests {
         assert_in_order(
             &page(sample_report(), true),
             &[
-                "<h1>Failure: unexpected HTTP status code</h1>",
-                "status 503 is not valid",
+                "<h1>Failure: <bdi>status 503 is not valid</bdi></h1>",
                 Reason::Status.advice(),
                 "30.0 ms",
                 "exporter overhead 6.00 ms",

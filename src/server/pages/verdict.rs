@@ -11,6 +11,9 @@ use crate::{
 /// Maximum length of the target in bytes.
 const MAX_TARGET_BYTES: usize = 300;
 
+/// Maximum length of the headline in bytes; a longer message follows it as a whole.
+const MAX_HEADLINE_BYTES: usize = 200;
+
 /// Renders the result; for a failure with message, advice, stage and reason, for a refusal with
 /// message, advice and cause.
 pub(super) fn verdict(report: &ProbeReport) -> Markup {
@@ -23,8 +26,8 @@ pub(super) fn verdict(report: &ProbeReport) -> Markup {
             },
             Verdict::Failed(failure) => section.verdict.bad {
                 p.soft { (target) }
-                h1 { "Failure: " (lower(failure.reason.meaning())) }
-                (explanation(failure))
+                h1 { "Failure: " (format::untrusted_up_to(&failure.message, MAX_HEADLINE_BYTES)) }
+                (explanation(failure, report.advice()))
             },
             Verdict::Refused(refusal) => section.verdict.refused {
                 p.soft { (target) }
@@ -35,25 +38,15 @@ pub(super) fn verdict(report: &ProbeReport) -> Markup {
     }
 }
 
-/// Changes a sentence to a phrase: lower case, without a full stop.
-fn lower(sentence: &str) -> String {
-    let sentence = sentence.trim_end_matches('.');
-    let mut letters = sentence.chars();
-    let first = letters.next();
-    let rest = letters.as_str();
-    // An abbreviation keeps its capitals.
-    if rest.starts_with(char::is_uppercase) {
-        return sentence.to_owned();
-    }
-    first.into_iter().flat_map(char::to_lowercase).collect::<String>() + rest
-}
-
-fn explanation(failure: &Failure) -> Markup {
+fn explanation(failure: &Failure, advice: &str) -> Markup {
     let Failure { stage, reason, message } = failure;
     html! {
-        p.message { (format::untrusted(message)) }
+        @if message.len() > MAX_HEADLINE_BYTES {
+            p.message { (format::untrusted(message)) }
+        }
         dl.facts {
-            div { dt { "Check first" } dd { (reason.advice()) } }
+            div { dt { "Check first" } dd { (advice) } }
+            div { dt { "Reason" } dd { (reason.meaning()) } }
             div {
                 dt { "Stage" }
                 dd { (stage.meaning()) " " span.soft.code { "stage=" (stage.label()) " reason=" (reason.label()) } }
@@ -70,16 +63,5 @@ fn explanation_of_refusal(refusal: &Refusal) -> Markup {
             div { dt { "Change first" } dd { (cause.advice()) } }
             div { dt { "Cause" } dd { (cause.meaning()) " " span.soft.code { "cause=" (cause.label()) } } }
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn abbreviations_keep_their_capitals() {
-        assert_eq!(lower("TLS was used."), "TLS was used");
-        assert_eq!(lower("A rule failed."), "a rule failed");
     }
 }

@@ -64,7 +64,7 @@ pub(super) fn rows() -> Vec<Row> {
             tcp(""),
             crowded(),
             (Stage::Connect, Reason::Timeout),
-            "TCP handshake not completed",
+            "no TCP handshake with",
         )
         .soon(),
     ]);

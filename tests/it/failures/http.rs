@@ -122,7 +122,7 @@ fn checks() -> Vec<Row> {
             plain("fail_if_body_json_matches_cel: 'body.all(x, body.all(y, x == y))'"),
             web(ok(format!("[{}1]", "1,".repeat(9_999)))),
             (Stage::Check, Reason::Timeout),
-            "in stage check: evaluating the CEL expressions over the body",
+            "evaluating the CEL expressions over the body",
         )
         .soon(),
     ]
@@ -209,7 +209,7 @@ fn answers() -> Vec<Row> {
             closed,
             "closed",
         ),
-        of("silence", raw("").hang(), timeout, "response: request sent, no response header").soon(),
+        of("silence", raw("").hang(), timeout, "request sent, no response header (waited ").soon(),
         of(
             "silence within the head",
             raw("HTTP/1.1 200 OK\r\nConte").hang(),

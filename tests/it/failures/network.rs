@@ -68,7 +68,7 @@ fn names_that_lead_nowhere() -> Vec<Row> {
             module("http", ""),
             "http://silent.test/",
             (Stage::Resolve, Reason::Timeout),
-            "in stage resolve: lookup silent.test on 127.0.0.1:53: no response for ",
+            "lookup silent.test on 127.0.0.1:53: no response for ",
         )
         .soon(),
         row(
@@ -111,7 +111,7 @@ fn connections() -> Vec<Row> {
             tcp(),
             "10.98.0.1:80",
             (connect, Reason::Timeout),
-            "SYN sent to 10.98.0.1:80, no response (TCP handshake not completed)",
+            "no TCP handshake with 10.98.0.1:80: SYN sent, no response (waited ",
         )
         .soon(),
         row(
@@ -119,7 +119,7 @@ fn connections() -> Vec<Row> {
             module("http", ""),
             "http://10.98.0.1/",
             (connect, Reason::Timeout),
-            "SYN sent to 10.98.0.1:80, no response",
+            "no TCP handshake with 10.98.0.1:80",
         )
         .soon(),
         row(
@@ -142,7 +142,7 @@ fn echoes() -> Vec<Row> {
             icmp(""),
             "10.98.0.1",
             (response, Reason::Timeout),
-            "in stage response: no echo reply from 10.98.0.1",
+            "no echo reply from 10.98.0.1 (waited ",
         )
         .soon(),
         row(

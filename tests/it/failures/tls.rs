@@ -305,7 +305,7 @@ fn handshakes() -> Vec<Row> {
             "",
             says("", Wait),
             Reason::Timeout,
-            "in stage tls: ClientHello sent, no response",
+            "ClientHello sent, no response (waited ",
         )
         .soon(),
     ]

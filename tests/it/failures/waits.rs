@@ -41,7 +41,7 @@ fn dialogues() -> Vec<Row> {
             "a greeting that refuses",
             "{expect: '^220'}, {send: QUIT}",
             tcp().say("554 no service here\r\n"),
-            "response: query_response[0]: received 1 line, but none matched \"^220\"; last line: \
+            "query_response[0]: received 1 line, but none matched \"^220\"; last line: \
              \"554 no service here\"",
         ),
         talk(
@@ -103,7 +103,7 @@ fn dialogues() -> Vec<Row> {
             ),
             scripted("", tcp().say("220 go ahead\r\n")),
             (Stage::Tls, Reason::Timeout),
-            "stage tls: ClientHello sent, no response",
+            "ClientHello sent, no response",
         ),
     ]
 }

@@ -90,7 +90,7 @@ pub(super) fn rows() -> Vec<Row> {
             expecting(),
             serving(websocket()),
             timeout,
-            "in stage response",
+            "no message received",
         )
         .soon(),
         row(

@@ -42,7 +42,10 @@ impl<'r> Document<'r> {
                 timeout_seconds: report.timeout.as_secs_f64(),
             },
             success: report.verdict.is_ok(),
-            failure: report.verdict.failure().map(FailureDocument::of),
+            failure: report
+                .verdict
+                .failure()
+                .map(|failure| FailureDocument::of(failure, report.advice())),
             refusal: report.verdict.refusal().map(RefusalDocument::of),
             started: rfc3339(report.started.into()),
             queued_seconds: report.wait.as_ref().map_or(0.0, |wait| wait.duration.as_secs_f64()),
@@ -69,8 +72,8 @@ fn samples(report: &ProbeReport) -> Vec<Sample<'_>> {
 }
 
 impl<'r> FailureDocument<'r> {
-    fn of(Failure { stage, reason, message }: &'r Failure) -> Self {
-        let (meaning, advice) = (reason.meaning(), reason.advice());
+    fn of(Failure { stage, reason, message }: &'r Failure, advice: &'static str) -> Self {
+        let meaning = reason.meaning();
         Self { stage: stage.label(), reason: reason.label(), message, meaning, advice }
     }
 }
