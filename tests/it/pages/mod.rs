@@ -88,7 +88,10 @@ fn a_probe_returns_metrics_unless_its_query_requests_html() {
     let answer = exporter.request("GET", &probe_path("connect", CLOSED), &browser);
     answer.metrics().expect(&["probe_success 0"]);
     let page = assert_page(&exporter.get(&probe_page("connect", CLOSED)), 200);
-    assert!(page.contains("<h1>Failure: <bdi>connecting to 127.0.0.1:1: Connection refused"), "{page}");
+    assert!(
+        page.contains("<h1>Failure: <bdi>connecting to 127.0.0.1:1: Connection refused"),
+        "{page}"
+    );
 }
 
 #[test]
