@@ -54,10 +54,11 @@ portable: setup components ## Timing tests without kernel timestamps (as on non-
 	SOCKET_TIMESTAMPS_PORTABLE=1 $(CARGO) test --locked --test it -- wire overhead http::times
 
 # Cargo builds as the calling user and starts the tests with sudo, unless that user is root.
+SUDO = "target.'cfg(unix)'.runner=['sudo','--preserve-env=STRICT']"
+WITH_SUDO = $(if $(filter-out 0,$(shell id -u)),--config $(SUDO))
 .PHONY: root-tests
 root-tests: setup ## Run the tests that need root, with sudo
-	$(CARGO) test --locked $(if $(filter-out 0,$(shell id -u)),--config "target.'cfg(unix)'.runner=['sudo','--preserve-env=STRICT']") \
-		--test it -- accuracy icmp chaos
+	$(CARGO) test --locked $(WITH_SUDO) --test it -- accuracy icmp chaos
 
 .PHONY: fmt
 fmt: components ## Format the code
