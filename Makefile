@@ -54,7 +54,7 @@ portable: setup components ## Timing tests without kernel timestamps (as on non-
 	SOCKET_TIMESTAMPS_PORTABLE=1 $(CARGO) test --locked --test it -- wire overhead http::times
 
 # Cargo builds as the calling user and starts the tests with sudo, unless that user is root.
-SUDO = "target.'cfg(unix)'.runner=['sudo','--preserve-env=STRICT']"
+SUDO = "target.'cfg(unix)'.runner=['sudo','--preserve-env=STRICT,PROBE_EXPORTER_BINARY']"
 WITH_SUDO = $(if $(filter-out 0,$(shell id -u)),--config $(SUDO))
 .PHONY: root-tests
 root-tests: setup ## Run the tests that need root, with sudo
@@ -152,6 +152,11 @@ $(HARNESS) $(ACCURACY): setup
 soak: build ## Probe a million times with reloads between, and look for leaks (SOAK_PROBES, SOAK_SECONDS: other bounds)
 	PROBE_EXPORTER_BINARY="$(CURDIR)/target/release/probe_exporter" $(CARGO) test --locked --test it -- \
 		--exact soak::a_soak_leaves_nothing_behind --ignored --nocapture
+
+.PHONY: overload
+overload: build ## Scrape 5,000 times at once with little memory (root), and time /-/healthy and /metrics meanwhile
+	PROBE_EXPORTER_BINARY="$(CURDIR)/target/release/probe_exporter" $(CARGO) test --locked $(WITH_SUDO) --test it -- \
+		--exact soak::overload::every_scrape_of_an_overload_gets_a_response --ignored --nocapture
 
 # Unoptimised code takes ten times as long: POLL_ARGS="--profile quick" gives times that matter.
 POLL_TIMES = $(CURDIR)/target/poll-times.txt

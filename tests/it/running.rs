@@ -46,14 +46,26 @@ impl Running {
 
     /// Starts one with more environment variables.
     pub(crate) fn start_in(environment: &[(&str, &str)], yaml: &str, arguments: &[&str]) -> Self {
+        let mut command = Command::new(binary());
+        command.envs(environment.iter().copied());
+        Self::start_command(command, yaml, arguments)
+    }
+
+    /// Starts one in a shell that has run this script.
+    pub(crate) fn start_after(script: &str, yaml: &str, arguments: &[&str]) -> Self {
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("{script} && exec \"$0\" \"$@\"")]).arg(binary());
+        Self::start_command(command, yaml, arguments)
+    }
+
+    fn start_command(mut command: Command, yaml: &str, arguments: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let config = config_path(&folder);
         fs::write(&config, yaml).unwrap();
-        let mut child = Command::new(binary())
+        let mut child = command
             .arg("--web.listen-address=127.0.0.1:0")
             .arg(format!("--config.file={}", config.display()))
             .args(arguments)
-            .envs(environment.iter().copied())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();

@@ -1,4 +1,4 @@
-//! A control group with little CPU time, of either version of the kernel's interface.
+//! A control group with little CPU time or memory, of either version of the kernel's interface.
 
 use std::{
     fs, io,
@@ -31,20 +31,8 @@ impl Group {
     /// Makes a group that may use so many thousandths of a processor. The name tells it from
     /// others of this process.
     pub fn limited(name: &str, millicores: u32) -> Result<Self> {
-        let mounted = Mounted::find()
-            .context("no control group file system with a CPU controller is mounted")?;
+        let (group, mounted) = Self::create(name, "cpu")?;
         let quota = millicores * (PERIOD_MICROS / 1000);
-        let parent = match &mounted {
-            Mounted::Legacy(path) => path,
-            Mounted::Unified(path) => {
-                fs::write(path.join("cgroup.subtree_control"), "+cpu")
-                    .context("cannot enable the cpu controller below the root control group")?;
-                path
-            }
-        };
-        let folder = parent.join(format!("{PREFIX}-{}-{name}", process::id()));
-        fs::create_dir(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
-        let group = Self { folder };
         match mounted {
             Mounted::Legacy(_) => {
                 group.write("cpu.cfs_period_us", &PERIOD_MICROS.to_string())?;
@@ -55,25 +43,71 @@ impl Group {
         Ok(group)
     }
 
+    /// Makes a group that may use so many bytes of memory. The name tells it from others of this process.
+    pub fn with_memory(name: &str, bytes: u64) -> Result<Self> {
+        let (group, mounted) = Self::create(name, "memory")?;
+        match mounted {
+            Mounted::Legacy(_) => group.write("memory.limit_in_bytes", &bytes.to_string())?,
+            Mounted::Unified(_) => group.write("memory.max", &bytes.to_string())?,
+        }
+        Ok(group)
+    }
+
+    fn create(name: &str, controller: &str) -> Result<(Self, Mounted)> {
+        let mounted = Mounted::find(controller).with_context(|| {
+            format!("no control group file system with the controller '{controller}' is mounted")
+        })?;
+        let parent = match &mounted {
+            Mounted::Legacy(path) => path,
+            Mounted::Unified(path) => {
+                fs::write(path.join("cgroup.subtree_control"), format!("+{controller}"))
+                    .with_context(|| {
+                        format!("cannot enable '{controller}' below the root control group")
+                    })?;
+                path
+            }
+        };
+        let folder = parent.join(format!("{PREFIX}-{}-{name}", process::id()));
+        fs::create_dir(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
+        Ok((Self { folder }, mounted))
+    }
+
+    /// The largest amount of memory that the members used at once, in bytes. Linux before 5.19 does not
+    /// tell it by the second version of the interface.
+    pub fn peak_memory(&self) -> Option<u64> {
+        let files = ["memory.max_usage_in_bytes", "memory.peak"];
+        let mut texts =
+            files.iter().filter_map(|file| fs::read_to_string(self.folder.join(file)).ok());
+        texts.next()?.trim().parse().ok()
+    }
+
+    /// The number of members that were killed for lack of memory.
+    pub fn kills(&self) -> Option<u64> {
+        ["memory.oom_control", "memory.events"]
+            .iter()
+            .find_map(|file| self.number(file, "oom_kill "))
+    }
+
+    /// Returns the number after `name` in a file of the group.
+    fn number(&self, file: &str, name: &str) -> Option<u64> {
+        let text = fs::read_to_string(self.folder.join(file)).ok()?;
+        text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok())
+    }
+
     /// The file to which a process writes its number to become a member.
-    pub(super) fn members(&self) -> PathBuf {
+    pub fn members(&self) -> PathBuf {
         self.folder.join("cgroup.procs")
     }
 
     /// The number of periods in which the members ran, and in which they were throttled.
     pub fn throttling(&self) -> Option<(u64, u64)> {
-        let text = fs::read_to_string(self.folder.join("cpu.stat")).ok()?;
-        let of =
-            |name: &str| text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
+        let of = |name| self.number("cpu.stat", name);
         Some((of("nr_periods ")?, of("nr_throttled ")?))
     }
 
     /// The time for which the members were throttled so far, summed over processors.
     pub fn throttled_time(&self) -> Option<Duration> {
-        let text = fs::read_to_string(self.folder.join("cpu.stat")).ok()?;
-        let of = |name: &str| {
-            text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse::<u64>().ok())
-        };
+        let of = |name| self.number("cpu.stat", name);
         of("throttled_time ")
             .map(Duration::from_nanos)
             .or_else(|| of("throttled_usec ").map(Duration::from_micros))
@@ -100,17 +134,17 @@ impl Drop for Group {
 }
 
 impl Mounted {
-    fn find() -> Result<Self> {
+    fn find(controller: &str) -> Result<Self> {
         let root = Path::new("/sys/fs/cgroup");
-        for name in ["cpu", "cpu,cpuacct"] {
+        for name in [controller, &format!("{controller},cpuacct")] {
             let folder = root.join(name);
-            if folder.join("cpu.cfs_quota_us").exists() || folder.join("cgroup.procs").exists() {
+            if folder.join("cgroup.procs").exists() {
                 return Ok(Self::Legacy(folder));
             }
         }
         let controllers = fs::read_to_string(root.join("cgroup.controllers"))?;
-        if !controllers.split_whitespace().any(|controller| controller == "cpu") {
-            bail!("control group v2 has no cpu controller");
+        if !controllers.split_whitespace().any(|found| found == controller) {
+            bail!("control group v2 does not have it");
         }
         Ok(Self::Unified(root.to_owned()))
     }

@@ -3,6 +3,8 @@
 //!
 //! `SOAK_PROBES` and `SOAK_SECONDS` bound it.
 
+#[cfg(target_os = "linux")]
+mod overload;
 mod servers;
 
 use std::{
