@@ -100,6 +100,18 @@ impl Config {
         Ok(config.with_policy_preset(Preset::None))
     }
 
+    /// Returns the configuration with the built-in module `name`, unless it has a module of that
+    /// name; the second value tells whether it was added.
+    #[must_use]
+    pub fn or_built_in(mut self, name: &str) -> (Self, bool) {
+        let has_module = self.modules.contains_key(name);
+        let built_in = || Source::built_in().parse().ok()?.modules.remove(name);
+        let module = if has_module { None } else { built_in() };
+        let is_added = module.is_some();
+        self.modules.extend(module.map(|module| (name.to_owned(), module)));
+        (self, is_added)
+    }
+
     /// Returns the configuration with a preset in addition to its policy.
     #[must_use]
     pub fn with_policy_preset(mut self, preset: Preset) -> Self {

@@ -117,6 +117,27 @@ impl Module {
             && !self.own_policy.as_deref().is_some_and(limits_targets)
     }
 
+    /// Returns the module with other values of some keys of its prober's section, read and checked
+    /// like those of a file. `secrets` are redacted in addition to those of the settings.
+    ///
+    /// # Errors
+    /// A value is invalid, or a rule is broken; the text begins with the key.
+    pub fn with_keys(&self, keys: serde_json::Value, secrets: &[String]) -> Result<Self, String> {
+        let mut module = Self { secrets: Secrets::default(), ..self.clone() };
+        let read: serde_json::Result<()> = with_prober!(&mut module.prober, settings => {
+            Deserialize::deserialize_in_place(keys, settings.as_mut())
+        });
+        let name = module.prober_name();
+        read.map_err(|error| format!("{name}.{error}"))?;
+        let settings = module.prober.settings();
+        settings.check_use().map_err(|error| error.inside(name).to_string())?;
+        let warnings = settings.warnings().into_iter();
+        module.warnings = warnings.map(|warning| warning.inside(name)).collect();
+        let (own, size) = module.serialized().clone();
+        module.secrets.0 = OnceLock::from(([own.as_slice(), secrets].concat(), size));
+        Ok(module)
+    }
+
     /// Returns the secrets that the module itself contains.
     #[must_use]
     pub fn secrets(&self) -> &[String] {

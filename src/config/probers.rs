@@ -3,7 +3,7 @@
 use crate::{
     metrics::Description,
     probers::{self, ProberSettings},
-    settings::section::section,
+    settings::section::{Key, keys_of, section},
 };
 
 /// Makes the types and the dispatch of the probers: for each the name of its variant, its folder,
@@ -49,6 +49,14 @@ macro_rules! probers {
             pub const fn name(&self) -> &'static str {
                 match self {
                     $(Self::$variant(_) => stringify!($name),)+
+                }
+            }
+
+            /// The keys of the section of the prober.
+            #[must_use]
+            pub fn keys(&self) -> Vec<Key> {
+                match self {
+                    $(Self::$variant(_) => keys_of::<probers::$name::$settings>(),)+
                 }
             }
 

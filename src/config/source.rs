@@ -65,11 +65,17 @@ impl Source {
         match content {
             Ok(bytes) => Ok(Self { name: named.display().to_string(), bytes, is_built_in: false }),
             Err(error) if file.is_none() && error.kind() == io::ErrorKind::NotFound => {
-                let bytes = BUILT_IN.as_bytes().to_vec();
-                Ok(Self { name: BUILT_IN_NAME.to_owned(), bytes, is_built_in: true })
+                Ok(Self::built_in())
             }
             Err(error) => Err(Unreadable { file: named.to_owned(), error }),
         }
+    }
+
+    /// Returns the built-in configuration.
+    #[must_use]
+    pub fn built_in() -> Self {
+        let (name, bytes) = (BUILT_IN_NAME.to_owned(), BUILT_IN.as_bytes().to_vec());
+        Self { name, bytes, is_built_in: true }
     }
 
     /// Says that the built-in configuration replaces a file, and which one; `None` for a file.

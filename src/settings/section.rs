@@ -89,12 +89,15 @@ pub fn names_of<T: Section>() -> Vec<&'static str> {
     keys_of::<T>().into_iter().map(|key| key.name).collect()
 }
 
-/// Reads a section. Unknown keys are errors.
+/// Reads keys into a section; keys that are not written keep their values. Unknown keys are errors.
 ///
 /// # Errors
 /// A key is unknown, a value is invalid, or a rule is broken.
-pub fn deserialize<'de, T: Section, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
-    deserializer.deserialize_struct(T::NAME, T::names(), SectionVisitor(PhantomData))
+pub fn deserialize_into<'de, T: Section, D: Deserializer<'de>>(
+    deserializer: D,
+    section: &mut T,
+) -> Result<(), D::Error> {
+    deserializer.deserialize_struct(T::NAME, T::names(), SectionVisitor(section))
 }
 
 /// Writes all keys of a section.
@@ -107,24 +110,35 @@ pub fn serialize<T: Section, S: Serializer>(section: &T, serializer: S) -> Resul
     keys.end()
 }
 
-struct SectionVisitor<T>(PhantomData<T>);
+struct SectionVisitor<'s, T>(&'s mut T);
 
-impl<'de, T: Section> Visitor<'de> for SectionVisitor<T> {
-    type Value = T;
+impl<'de, T: Section> Visitor<'de> for SectionVisitor<'_, T> {
+    type Value = ();
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("a section with keys")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<T, A::Error> {
-        let mut section = T::default();
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let Self(section) = self;
         while let Some(key) = map.next_key::<String>()? {
             if !section.read(&key, &mut map)? {
                 return Err(de::Error::unknown_field(&key, T::names()));
             }
         }
-        section.finish().map_err(de::Error::custom)?;
-        Ok(section)
+        section.finish().map_err(de::Error::custom)
+    }
+}
+
+/// Reads a value into another one: the keys of a section that are not written keep their values.
+#[derive(Debug)]
+pub struct ReadInto<'v, T>(pub &'v mut T);
+
+impl<'de, T: Deserialize<'de>> DeserializeSeed<'de> for ReadInto<'_, T> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        T::deserialize_in_place(deserializer, self.0)
     }
 }
 
@@ -270,7 +284,16 @@ macro_rules! section {
             fn deserialize<D: serde::Deserializer<'de>>(
                 deserializer: D,
             ) -> Result<Self, D::Error> {
-                $crate::settings::section::deserialize(deserializer)
+                let mut section = Self::default();
+                $crate::settings::section::deserialize_into(deserializer, &mut section)?;
+                Ok(section)
+            }
+
+            fn deserialize_in_place<D: serde::Deserializer<'de>>(
+                deserializer: D,
+                place: &mut Self,
+            ) -> Result<(), D::Error> {
+                $crate::settings::section::deserialize_into(deserializer, place)
             }
         }
 
@@ -315,14 +338,17 @@ macro_rules! section {
     };
     (@read [$($role:tt)*] $this:ident $key:ident $values:ident $field:ident: $type:ty, [$($form:ty)?]) => {
         if $key == section!(@name $field $($role)*) {
-            $this.$field = section!(@value $values $type, $($form)?);
+            section!(@value $this $values $field: $type, $($form)?);
             return Ok(true);
         }
     };
 
-    (@value $values:ident $type:ty,) => { $values.next_value()? };
-    (@value $values:ident $type:ty, $form:ty) => {
-        $values.next_value_seed($crate::settings::section::Read::<$form, $type>::default())?
+    (@value $this:ident $values:ident $field:ident: $type:ty,) => {
+        $values.next_value_seed($crate::settings::section::ReadInto(&mut $this.$field))?;
+    };
+    (@value $this:ident $values:ident $field:ident: $type:ty, $form:ty) => {
+        $this.$field =
+            $values.next_value_seed($crate::settings::section::Read::<$form, $type>::default())?;
     };
 
     (@write [$write:path] $($rest:tt)*) => {

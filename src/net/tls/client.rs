@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::{
     diagnostics::{Failure, Reason, Stage},
@@ -20,8 +20,7 @@ use crate::{
 /// A TLS client with the settings of one `tls_config`.
 ///
 /// Clones share the prepared configuration: trusted certificates, client certificate and engine.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(try_from = "TlsSettings")]
+#[derive(Debug, Clone, Default)]
 pub struct TlsClient {
     pub(super) settings: Arc<TlsSettings>,
     cache: Arc<ConfigCache>,
@@ -118,6 +117,24 @@ impl Eq for TlsClient {}
 impl Serialize for TlsClient {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.settings.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for TlsClient {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut client = Self::default();
+        Self::deserialize_in_place(deserializer, &mut client)?;
+        Ok(client)
+    }
+
+    fn deserialize_in_place<D: Deserializer<'de>>(
+        deserializer: D,
+        place: &mut Self,
+    ) -> Result<(), D::Error> {
+        let mut settings = TlsSettings::clone(place.settings());
+        TlsSettings::deserialize_in_place(deserializer, &mut settings)?;
+        *place = settings.try_into().map_err(de::Error::custom)?;
+        Ok(())
     }
 }
 
