@@ -73,13 +73,15 @@ pub async fn connect(
     // The end of the IPv6 lookup, and whether it found an address.
     let ipv6_lookup = OnceLock::new();
     let ipv6 = async {
-        let address = resolve::resolve_family(context, host, IpFamily::V6, options.role).await;
+        let address =
+            resolve::resolve_family(context, (host, port), IpFamily::V6, options.role).await;
         let (time, _) = *ipv6_lookup.get_or_init(|| (started_at.elapsed(), address.is_ok()));
         let stream = dial::tcp(context, address?.with_port(port), options).await?;
         Ok(connected(stream, time, Duration::ZERO))
     };
     let ipv4 = async |delay: FallbackDelay| {
-        let address = resolve::resolve_family(context, host, IpFamily::V4, options.role).await?;
+        let address =
+            resolve::resolve_family(context, (host, port), IpFamily::V4, options.role).await?;
         let looked_up = started_at.elapsed();
         delay.wait().await;
         let waited = started_at.elapsed();

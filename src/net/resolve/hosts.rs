@@ -50,7 +50,7 @@ impl Hosts {
 }
 
 /// Returns the key of a name: in ASCII and lower case, without a final dot.
-fn key(name: &str) -> String {
+pub(super) fn key(name: &str) -> String {
     let name = name.strip_suffix('.').unwrap_or(name);
     to_ascii(name).map_or_else(|_| name.to_lowercase(), |name| name.to_ascii_lowercase())
 }

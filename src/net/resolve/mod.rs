@@ -10,6 +10,7 @@ mod hosts;
 mod lookup;
 mod operating_system;
 mod options;
+mod pin;
 mod resolver;
 mod server;
 #[cfg(test)]
@@ -34,7 +35,7 @@ use crate::{
     },
 };
 
-pub use self::{address::Address, resolver::Resolver};
+pub use self::{address::Address, pin::Pin, resolver::Resolver};
 use self::{
     attempts::Attempts,
     lookup::{Found, LookupError, Wanted},
@@ -97,7 +98,7 @@ pub async fn resolve(
         Stopwatch { started_at: Instant::now(), resolution, unread: Duration::ZERO };
     let wanted = Wanted::of(ip);
     context.log.debug("Resolving target address", &[("target", &host), ("wanted", &wanted)]);
-    let Found { address, source } = find(context, host, wanted).await?;
+    let Found { address, source } = find(context, host, destination.port, wanted).await?;
     stopwatch.resolution.address = Some(address);
     let mut fields: Vec<(_, &dyn fmt::Display)> = vec![("target", &host), ("ip", &address)];
     if let Some(source) = &source {
@@ -117,39 +118,49 @@ pub fn note_literal(host: &str, ip: &IpSettings, resolution: &mut Option<Resolut
     *resolution = Some(Resolution { address, ..Resolution::default() });
 }
 
-/// Resolves `host` to its first address of `family`, for a connection to another host than the
-/// target.
+/// Resolves a host to its first address of `family`, for a connection to this port of another host
+/// than the target.
 ///
 /// # Errors
 /// As of [`resolve`].
 pub async fn resolve_family(
     context: &Context,
-    host: &str,
+    (host, port): (&str, u16),
     family: IpFamily,
     role: Role,
 ) -> Result<Address, Failure> {
     context.policy.judge(&Question { role, host: Some(host), ..Question::default() })?;
     context.enter(Stage::Resolve);
-    find(context, host, Wanted::Only(family)).await.map(|found| found.address)
+    find(context, host, Some(port), Wanted::Only(family)).await.map(|found| found.address)
 }
 
-async fn find(context: &Context, host: &str, wanted: Wanted) -> Result<Found, Failure> {
+async fn find(
+    context: &Context,
+    host: &str,
+    port: Option<u16>,
+    wanted: Wanted,
+) -> Result<Found, Failure> {
     let refused = |error: NotAHost| LookupError::NotAHost(error).of(host);
     let name = to_ascii(host).map_err(|error| refused(error.into()))?;
     let found = match Address::literal(&name) {
         Some(literal) => wanted.literal(literal.map_err(refused)?),
         // Boxed, since the future is large, short-lived, and not needed for a literal address.
-        None => Box::pin(look_up(context, &name, wanted)).await,
+        None => Box::pin(look_up(context, &name, port, wanted)).await,
     };
     found.map_err(|error| error.of(host))
 }
 
-async fn look_up(context: &Context, host: &str, wanted: Wanted) -> Result<Found, LookupError> {
+async fn look_up(
+    context: &Context,
+    host: &str,
+    port: Option<u16>,
+    wanted: Wanted,
+) -> Result<Found, LookupError> {
     let attempts = Attempts::default();
     let _waiting = context.waiting_for(|| attempts.waiting(host));
     let start = Timestamp::now();
     let wait = || Wait { since: start + attempts.longest_unread(), earlier: Duration::ZERO };
-    wire::waiting(pin!(context.resolver.lookup(host, wanted, &attempts)), wait).await
+    wire::waiting(pin!(context.resolver.lookup(host, port, wanted, &attempts)), wait).await
 }
 
 /// Sets the duration of the lookup, also if the future is dropped.

@@ -12,12 +12,14 @@ use super::{
     hosts::Hosts,
     lookup::{Found, LookupError, Wanted},
     operating_system,
+    pin::Pin,
 };
 use crate::settings::host_name;
 
 /// Resolves names, without a cache. The probes of the process share one.
 pub struct Resolver {
     backend: Backend,
+    pins: Vec<Pin>,
 }
 
 enum Backend {
@@ -30,7 +32,7 @@ impl Resolver {
     /// when they change.
     #[must_use]
     pub fn system() -> Self {
-        Self { backend: Backend::Dns(Box::new(Dns::of_files(Files::system()))) }
+        Backend::Dns(Box::new(Dns::of_files(Files::system()))).into()
     }
 
     /// Returns a resolver that queries only these DNS servers.
@@ -45,20 +47,32 @@ impl Resolver {
     #[must_use]
     pub fn operating_system() -> Self {
         const MAX_CONCURRENT: usize = 64;
-        Self { backend: Backend::OperatingSystem(Arc::new(Semaphore::new(MAX_CONCURRENT))) }
+        Backend::OperatingSystem(Arc::new(Semaphore::new(MAX_CONCURRENT))).into()
+    }
+
+    /// Returns the resolver with addresses that replace those of names.
+    #[must_use]
+    pub fn with_pins(self, pins: Vec<Pin>) -> Self {
+        Self { pins, ..self }
     }
 
     pub(super) fn of_config(config: ResolverConfig, hosts: Hosts) -> Self {
-        Self { backend: Backend::Dns(Box::new(Dns::of_config(config, hosts))) }
+        Backend::Dns(Box::new(Dns::of_config(config, hosts))).into()
     }
 
-    /// Looks up a name that is not a literal address. `attempts` notes the servers that are queried.
+    /// Looks up a name that is not a literal address, for connections to `port` if there is one.
+    /// `attempts` notes the servers that are queried.
     pub(super) async fn lookup(
         &self,
         host: &str,
+        port: Option<u16>,
         wanted: Wanted,
         attempts: &Attempts,
     ) -> Result<Found, LookupError> {
+        if let Some(addresses) = Pin::find(&self.pins, host, port) {
+            let address = wanted.choose(addresses).ok_or(LookupError::NoSuitableAddress)?;
+            return Ok(Found { address, source: None });
+        }
         match &self.backend {
             Backend::Dns(dns) => dns.lookup(host, wanted, attempts).await,
             Backend::OperatingSystem(limit) => {
@@ -67,6 +81,12 @@ impl Resolver {
                 Ok(Found { address, source: None })
             }
         }
+    }
+}
+
+impl From<Backend> for Resolver {
+    fn from(backend: Backend) -> Self {
+        Self { backend, pins: Vec::new() }
     }
 }
 

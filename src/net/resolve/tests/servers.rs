@@ -284,7 +284,7 @@ async fn a_waiting_lookup_is_described() {
     let resolver = resolver(config(&[CLOSED, silent.address]));
     let attempts = Attempts::default();
     tokio::select! {
-        _ = resolver.lookup("web.test", Wanted::Only(IpFamily::V4), &attempts) => panic!("silence"),
+        _ = resolver.lookup("web.test", None, Wanted::Only(IpFamily::V4), &attempts) => panic!("silence"),
         () = async {
             while !attempts.waiting("web.test").contains("ignored") {
                 tokio::task::yield_now().await;
