@@ -7,7 +7,10 @@ use tokio::runtime::Runtime;
 
 use crate::{
     app::ResolverChoice,
-    net::{resolve::Resolver, wire},
+    net::{
+        resolve::{Pin, Resolver},
+        wire,
+    },
     probe::{self, ProbeReport, ProbeRequest},
 };
 
@@ -19,16 +22,16 @@ pub struct ProbeRunner {
 }
 
 impl ProbeRunner {
-    /// Creates the runtime and the resolver, and detects whether the kernel supports timestamps,
+    /// Creates the runtime and the resolver with addresses that replace those of names, and detects whether the kernel supports timestamps,
     /// which takes up to 200 ms.
-    pub fn new(resolver: ResolverChoice) -> anyhow::Result<Self> {
+    pub fn new(resolver: ResolverChoice, pins: Vec<Pin>) -> anyhow::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .context("Error starting the runtime")?;
         // Without kernel timestamps, the clock of the process is used.
         let _has_stamps = wire::prepare();
-        Ok(Self { runtime, resolver: Arc::new(super::resolver(resolver)) })
+        Ok(Self { runtime, resolver: Arc::new(super::resolver(resolver).with_pins(pins)) })
     }
 
     /// Runs one probe. It is aborted when `cancelled` completes.

@@ -11,7 +11,7 @@ use crate::{
     cli::{
         check::Check,
         flag_values::{self, POLICY_PRESET_HELP},
-        probe::{OutputFormat, Probe, Watch},
+        probe::{Adjustments, OutputFormat, Probe, Watch},
     },
     config::DEFAULT_TIMEOUT_OFFSET,
     policy::Preset,
@@ -52,7 +52,7 @@ pub(super) struct ProbeArguments {
         short,
         long,
         value_name = "MODULE",
-        help = format!("Module to use [default: {DEFAULT_MODULE}]")
+        help = format!("Module to use [default: {DEFAULT_MODULE}; for ws:// and wss://, websocket_connect]")
     )]
     module: Option<String>,
 
@@ -117,6 +117,9 @@ pub(super) struct ProbeArguments {
 
     #[command(flatten)]
     display: DisplayArguments,
+
+    #[command(flatten)]
+    adjustments: Adjustments,
 }
 
 #[derive(Debug, Args)]
@@ -187,10 +190,12 @@ impl From<ProbeArguments> for Probe {
             arguments;
         let ProbeArguments { policy_preset, format, verbose, watch, count, display, .. } =
             arguments;
+        let adjustments = arguments.adjustments;
         let watch = watch.or(count.map(|_| SECOND)).map(|interval| Watch { interval, count });
         Self {
             target,
             module,
+            adjustments,
             hostname,
             timeout,
             config_file,
@@ -228,6 +233,7 @@ mod tests {
         let expected = Probe {
             target: "t".to_owned(),
             module: None,
+            adjustments: Adjustments::default(),
             hostname: None,
             timeout: Duration::from_secs(10),
             config_file: None,

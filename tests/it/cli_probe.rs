@@ -112,6 +112,12 @@ fn an_impossible_probe_exits_with_code_2_and_the_reason() {
         (&["-m", "host", "--hostname=other", "t"], "host header defined both in module"),
         (&["--config.file=missing.yml", "t"], "missing.yml: No such file"),
         (&["", "-m", "tcp"], "Target parameter is missing"),
+        (
+            &["-m", "tcp", "-X", "PUT", "t"],
+            "-X applies to http modules; module tcp uses the prober tcp",
+        ),
+        (&["-H", "Accept", "t"], "a value of -H is not 'Name: value'"),
+        (&["-d", "@missing", "t"], "-d @missing: No such file"),
     ] {
         let (code, shown, errors) = probed(arguments);
         assert_eq!((code, shown.as_str()), (Some(2), ""), "{errors}");
@@ -195,4 +201,83 @@ fn a_watch_that_is_interrupted_during_its_first_probe_exits_with_code_2() {
     let shown = text(&output.stdout);
     assert_eq!(output.status.code(), Some(2), "{shown}");
     assert!(shown.contains("  probes 0  failed 0 (0 %)\n"), "{shown}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn flags_of_curl_change_the_request_and_the_address() {
+    let pki = tls::pki(tls::leaf("private.test"));
+    let server =
+        http([ok("")]).over_tls(pki.server().alpn(b"\x02h2\x08http/1.1").context()).start().await;
+    let port = server.address.port();
+    let folder = tempfile::tempdir().unwrap();
+    let ca = folder.path().join("ca.pem");
+    fs::write(&ca, pki.root.pem()).unwrap();
+    let (ca, target) = (ca.display().to_string(), format!("https://private.test:{port}/"));
+    let resolve = format!("--resolve=private.test:{port}:[::1],127.0.0.1");
+    let base = [target.as_str(), &resolve, "-4"];
+    let (code, page, _) = probed(&base);
+    assert_eq!(code, Some(1), "{page}");
+    assert!(page.contains("  tls: certificate_"), "{page}");
+    let (code, page, errors) = probed(
+        &[&base[..], &["--cacert", &ca, "--http1.1", "-X", "PUT", "-d", "a=b", "-H", "X-A: b"]]
+            .concat(),
+    );
+    assert_eq!((code, errors.as_str()), (Some(0), ""), "{page}");
+    assert!(page.contains(&format!("at 127.0.0.1:{port}")), "{page}");
+    let (code, page, _) = probed(&[&base[..], &["-k", "--http2", "-H", "Host: other"]].concat());
+    assert_eq!(code, Some(0), "{page}");
+    let asked = server.asked();
+    let [first, second] = asked.as_slice() else { panic!("{asked:?}") };
+    assert_eq!((first.line(), first.body.as_slice()), ("PUT /", b"a=b".as_slice()));
+    assert_eq!(first.header("Host"), format!("private.test:{port}"));
+    assert_eq!(first.header("X-A"), "b");
+    assert_eq!(first.header("Content-Type"), "application/x-www-form-urlencoded");
+    assert_eq!(first.server_name.as_deref(), Some("private.test"));
+    assert!(second.head.contains("other"), "{}", second.head);
+    assert!(page.contains("HTTP/2.0 200"), "{page}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_resolved_address_is_subject_to_the_policy_and_to_the_family() {
+    let server = http([ok("")]).start().await;
+    let port = server.address.port();
+    let resolve = format!("--resolve=pinned.test:{port}:127.0.0.1");
+    let target = format!("http://pinned.test:{port}/");
+    let (code, page, _) = probed(&[&resolve, &target]);
+    assert_eq!(code, Some(0), "{page}");
+    let (code, page, _) = probed(&[&resolve, &target, "--policy.preset=public"]);
+    assert_eq!(code, Some(2), "{page}");
+    assert!(page.contains("127.0.0.1"), "{page}");
+    let (code, page, _) = probed(&[&resolve, &target, "-6"]);
+    assert_eq!(code, Some(1), "{page}");
+    assert!(page.contains("  resolve: no_suitable_address\n"), "{page}");
+    let (code, page, _) = probed(&[&resolve, "-m", "tcp", &format!("pinned.test:{port}")]);
+    assert_eq!(code, Some(0), "{page}");
+    assert_eq!(server.asked().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_redirect_to_a_resolved_name_uses_its_address() {
+    let server = http([ok("")]).start().await;
+    let port = server.address.port();
+    let first = http([redirect(format!("http://next.test:{port}/"))]).start().await;
+    let resolve = format!("--resolve=next.test:{port}:127.0.0.1");
+    let (code, page, _) = probed(&[&resolve, &format!("http://{}/", first.address)]);
+    assert_eq!(code, Some(0), "{page}");
+    assert_eq!(server.asked()[0].header("Host"), format!("next.test:{port}"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_probe_without_a_module_uses_a_built_in_one_if_the_file_has_none() {
+    let server = http([ok("")]).start().await;
+    let (target, other) = (server.address.to_string(), b"modules: {a: {prober: tcp}}".as_slice());
+    let (_, output) = run_with(&[("blackbox.yml", other)], &["probe", &target]);
+    assert_eq!(output.status.code(), Some(0));
+    assert!(text(&output.stdout).contains("module http_2xx"));
+    let note = "note: blackbox.yml has no module http_2xx; using the built-in one\n";
+    assert_eq!(text(&output.stderr), note);
+    let target = format!("ws://{target}/");
+    let (code, page, _) = probed(&[&target]);
+    assert_eq!(code, Some(1), "not a WebSocket server");
+    assert!(page.contains("module websocket_connect"), "{page}");
 }

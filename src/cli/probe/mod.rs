@@ -1,5 +1,6 @@
 //! The command `probe`: runs probes like the server and prints the result.
 
+mod adjustments;
 mod statistics;
 mod text_report;
 mod watch;
@@ -9,6 +10,7 @@ use std::{
     future::pending,
     path::PathBuf,
     process::ExitCode,
+    sync::Arc,
     time::{Duration, SystemTime},
 };
 
@@ -16,16 +18,20 @@ use anstream::ColorChoice;
 use clap::ValueEnum;
 use url::form_urlencoded::Serializer;
 
+pub(super) use self::adjustments::Adjustments;
 use crate::{
     app::{ProbeRunner, ResolverChoice},
     cli::{
         check::show_errors_of,
         exit_code::ExitStatus,
-        output::{ERROR, Output, escaped, wrapped},
+        output::{ERROR, Output, WARNING, escaped, wrapped},
     },
     config::{Config, Source},
     policy::Preset,
-    probe::{BadRequest, ProbeReport, ProbeRequest, request::RawRequest},
+    probe::{
+        BadRequest, ProbeReport, ProbeRequest, Query,
+        request::{DEFAULT_MODULE, module_of},
+    },
 };
 
 /// The command `probe` with its flags.
@@ -35,6 +41,8 @@ pub struct Probe {
     pub(super) target: String,
     /// Name of the module; without it, the default module is used.
     pub(super) module: Option<String>,
+    /// Changes of the module.
+    pub(super) adjustments: Adjustments,
     /// The parameter `hostname`.
     pub(super) hostname: Option<String>,
     /// Scrape timeout to simulate.
@@ -82,7 +90,7 @@ impl Probe {
             Ok(request) => request,
             Err(message) => return self.refuse(&message),
         };
-        let runner = match ProbeRunner::new(self.resolver) {
+        let runner = match ProbeRunner::new(self.resolver, self.adjustments.pins.clone()) {
             Ok(runner) => runner,
             Err(error) => return self.refuse(&format!("{error:#}")),
         };
@@ -97,26 +105,44 @@ impl Probe {
         outcome.into()
     }
 
-    /// Builds the request as the server would parse it.
+    /// Builds the request as the server would parse it, with the changed module.
     fn request(&self) -> Result<ProbeRequest, String> {
         let source = Source::read(self.config_file.as_deref())
             .map_err(|unreadable| format!("{}: {}", unreadable.file.display(), unreadable.error))?;
+        let mut errors = Output::of_errors(self.color);
         let config = source.parse().map_err(|error| {
-            let mut output = Output::of_errors(self.color);
-            show_errors_of(&source, &error, &mut output);
+            show_errors_of(&source, &error, &mut errors);
             format!("cannot probe: {} has errors", source.name)
         })?;
+        let mut name = self.module.as_deref().unwrap_or_default();
+        let (config, is_added) = if name.is_empty() {
+            name = default_module(&self.target);
+            config.or_built_in(name)
+        } else {
+            (config, false)
+        };
+        if is_added {
+            let note = format!("{} has no module {name}; using the built-in one", source.name);
+            errors.print(&wrapped(&note, errors.width(), "note: ", "      "));
+        }
         let config = config.with_policy_preset(self.policy_preset);
         let mut query = Serializer::new(String::new());
-        query.append_pair("target", &self.target);
-        for (name, value) in [("module", &self.module), ("hostname", &self.hostname)] {
-            if let Some(value) = value {
-                query.append_pair(name, value);
-            }
+        query.append_pair("target", &self.target).append_pair("module", name);
+        if let Some(hostname) = &self.hostname {
+            query.append_pair("hostname", hostname);
         }
+        let query = query.finish();
+        let query = Query::parse(&query);
         let timeout = self.timeout.as_secs_f64().to_string();
-        let raw = RawRequest { query: &query.finish(), scrape_timeout: Some(&timeout) };
-        ProbeRequest::parse(raw, &config, 0.0).map_err(|error| explained(&error, &config, &source))
+        let explained = |error: BadRequest| explained(&error, &config, &source);
+        let (name, module) = module_of(&query, &config).map_err(explained)?;
+        let changed = self.adjustments.apply(name, Arc::clone(&module))?;
+        for warning in changed.warnings.iter().filter(|it| !module.warnings.contains(it)) {
+            let first = format!("{WARNING}warning{WARNING:#}: ");
+            let text = escaped(&warning.to_string());
+            errors.print(&wrapped(&text, errors.width(), &first, "         "));
+        }
+        ProbeRequest::of_module(&query, Some(&timeout), name, changed, 0.0).map_err(explained)
     }
 
     fn refuse(&self, message: &str) -> ExitCode {
@@ -145,6 +171,15 @@ impl Probe {
         if self.verbose && self.format != OutputFormat::Text {
             Output::of_errors(self.color).print(&text_report::log(report));
         }
+    }
+}
+
+/// Returns the module of a probe without `--module`: the default of the server, or a module for the
+/// scheme of the target.
+fn default_module(target: &str) -> &'static str {
+    match target.split_once("://") {
+        Some(("ws" | "wss", _)) => "websocket_connect",
+        _ => DEFAULT_MODULE,
     }
 }
 

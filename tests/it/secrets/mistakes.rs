@@ -4,6 +4,7 @@ use std::fs;
 
 use super::{MARK, Output, get, planted};
 use crate::{
+    fixtures::http::{http, redirect},
     harness::{eventually, request},
     running::Running,
 };
@@ -127,5 +128,55 @@ fn responses_to_invalid_requests_contain_no_secrets() {
     }
     let (_, log) = exporter.stop();
     output.record("log", &log.join("\n"));
+    output.assert_no_secrets(&[]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn flags_of_probes_reveal_no_secrets() {
+    let secret = planted("flag");
+    let server = http([redirect(format!("ftp://echo/{secret}"))]).start().await;
+    let target = format!("http://{}/", server.address);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("data");
+    fs::write(&file, format!("password={secret}")).unwrap();
+    let mut output = Output::default();
+    let [header, key, form, json, file] = [
+        format!("Authorization: Bearer {secret}"),
+        format!("X-Api-Key: {secret}"),
+        format!("user=bob&password={secret}"),
+        format!("{{\"password\": \"{secret}\"}}"),
+        format!("@{}", file.display()),
+    ];
+    for flags in [
+        ["-H", &*header],
+        ["-H", &key],
+        ["-d", &form],
+        ["-d", &json],
+        ["-d", &secret],
+        ["-d", &file],
+    ] {
+        for format in ["text", "json", "prometheus", "health"] {
+            let probe = ["probe", "--config.file=config/blackbox.yml", "-v", "--format", format];
+            let arguments = [&probe[..], &flags, &[&target]].concat();
+            assert_eq!(output.run(&[], "a probe", &arguments), Some(1), "{arguments:?}");
+        }
+    }
+    assert!(output.0.iter().any(|(_, text)| text.contains("ftp://echo/<secret>")), "redacted");
+    let wrong = [
+        ["-H", &*secret],
+        ["-H", &format!("X Y: {secret}")],
+        ["-H", &format!("Authorization: {secret}\n")],
+        ["--http3", &format!("--data={secret}")],
+        ["-mtcp_connect", &format!("-HAuthorization:{secret}")],
+        ["--bogus", &format!("-d{secret}")],
+    ];
+    for flags in wrong {
+        let arguments = [&["probe", &target, "-mnone"][..], &flags].concat();
+        assert_ne!(output.run(&[], "a mistake", &arguments), Some(0), "{arguments:?}");
+        let arguments = [&["probe", &target, "-k"][..], &flags].concat();
+        output.run(&[], "a mistake", &arguments);
+    }
+    let heard = server.asked();
+    assert!(heard.iter().any(|asked| asked.head.contains(&secret)), "{heard:?}");
     output.assert_no_secrets(&[]);
 }
