@@ -12,15 +12,15 @@ mod manual_page;
 mod output;
 mod probe;
 mod serve_options;
+mod usage;
 
-use std::{ffi::OsString, process::ExitCode};
+use std::ffi::OsString;
 
 use clap::{CommandFactory as _, FromArgMatches as _, error::ErrorKind};
 use log::Level;
-use thiserror::Error;
 
 use self::{arguments::Arguments, commands::Subcommands};
-pub use self::{check::Check, probe::Probe};
+pub use self::{check::Check, probe::Probe, usage::UsageError};
 use crate::{app::Options, logging::LogFormat, version};
 
 /// The action requested by the command line.
@@ -51,46 +51,21 @@ pub struct ServeOptions {
     pub warnings: Vec<String>,
 }
 
-/// An invalid command line.
-#[derive(Debug, PartialEq, Eq, Error)]
-#[error("{program}: error: {message}, try {help}", program = version::PROGRAM)]
-pub struct UsageError {
-    message: String,
-    /// The flags that print the help.
-    help: String,
-    code: u8,
-}
-
-impl UsageError {
-    /// An error in the flags of the server, with upstream's exit code.
-    fn of_flags(message: String) -> Self {
-        Self { message, help: "--help".to_owned(), code: 1 }
-    }
-
-    /// The exit code: 1 for the server, 2 for commands, whose code 1 means a failed probe or check.
-    #[must_use]
-    pub fn exit_code(&self) -> ExitCode {
-        ExitCode::from(self.code)
-    }
-}
-
 /// Parses a command line, including the program name.
 pub fn parse(
     line: impl IntoIterator<Item = impl Into<OsString> + Clone>,
 ) -> Result<Invocation, UsageError> {
     let line: Vec<OsString> = line.into_iter().map(Into::into).collect();
     let mut command = Arguments::command();
-    let named = line.get(1).and_then(|word| word.to_str()).map(str::to_owned);
-    let named = named.filter(|name| command.find_subcommand(name).is_some());
-    let matches = match command.try_get_matches_from_mut(line) {
+    let matches = match command.try_get_matches_from_mut(&line) {
         Ok(matches) => matches,
         Err(error) if error.kind() == ErrorKind::DisplayHelp => {
             return Ok(Invocation::Print(error.to_string()));
         }
-        Err(error) => return Err(usage_error(&error, named.as_deref())),
+        Err(error) => return Err(UsageError::of_clap(&error, &command, &line)),
     };
     let arguments = Arguments::from_arg_matches(&matches)
-        .map_err(|error| usage_error(&error, named.as_deref()))?;
+        .map_err(|error| UsageError::of_clap(&error, &command, &line))?;
     match arguments.command {
         Some(Subcommands::Check(check)) => Ok(Invocation::Check(check.into())),
         Some(Subcommands::Probe(probe)) => Ok(Invocation::Probe(probe.into())),
@@ -104,21 +79,6 @@ pub fn parse(
             serve_options::from_arguments(arguments).map(Invocation::CheckConfig)
         }
         None => serve_options::from_arguments(arguments).map(Invocation::Serve),
-    }
-}
-
-/// Converts an error of clap: its first paragraph and its tip, on one line. `command` is the
-/// subcommand, if there is one.
-fn usage_error(error: &clap::Error, command: Option<&str>) -> UsageError {
-    let text = error.to_string();
-    let text = text.strip_prefix("error: ").unwrap_or(&text);
-    let paragraphs = text.split("\n\n").take_while(|part| !part.starts_with("Usage:"));
-    let lines = paragraphs.flat_map(str::lines).map(str::trim).filter(|line| !line.is_empty());
-    let kept = lines.filter(|line| !line.starts_with("For more information"));
-    let message = kept.collect::<Vec<_>>().join("; ");
-    match command {
-        Some(name) => UsageError { message, help: format!("{name} --help"), code: 2 },
-        None => UsageError::of_flags(message),
     }
 }
 

@@ -42,7 +42,7 @@ pub(super) async fn connect(
     let address = if let Some(address) = pinned.address_of(&hop.url) {
         address
     } else {
-        let found = resolve_redirect_host(context, hop.url.hostname(), measurements).await;
+        let found = resolve_redirect_host(context, (hop.url.hostname(), port), measurements).await;
         found.map_err(|failure| hop.blame(failure, pinned.is_host_of(&hop.url)))?
     };
     let (client, server_name) = tls_of(prober, hop, pinned.is_host_of(&hop.url));
@@ -67,7 +67,7 @@ pub(super) async fn connect(
 /// module prefers for its target.
 async fn resolve_redirect_host(
     context: &Context,
-    host: &str,
+    host: (&str, u16),
     measurements: &mut HttpMeasurements,
 ) -> Result<Address, Failure> {
     let started_at = Instant::now();
