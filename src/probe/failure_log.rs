@@ -92,7 +92,7 @@ impl FailureLog {
             // A denial is logged already.
             Verdict::Ok | Verdict::Refused(Refusal { cause: RefusalCause::Denied, .. }) => {}
             Verdict::Refused(refusal) => {
-                self.log_refusal(&report.module_name, refusal, || text(&report.target));
+                self.log_refused(&report.module_name, refusal, || report.target.clone());
             }
         }
     }
@@ -142,13 +142,9 @@ impl FailureLog {
         );
     }
 
-    /// Logs a probe that was refused before it began, if the line is not suppressed.
-    pub fn log_refused(&self, module: &str, refusal: &Refusal, target: impl FnOnce() -> String) {
-        self.log_refusal(module, refusal, || text(&target()));
-    }
-
-    /// Logs one target of all that were refused: the cause does not depend on it.
-    fn log_refusal(
+    /// Logs a refused probe if the line is not suppressed. It has one target of all that were refused: the
+    /// cause does not depend on it.
+    pub fn log_refused(
         &self,
         module: &str,
         Refusal { cause, message }: &Refusal,
@@ -160,7 +156,7 @@ impl FailureLog {
             module = module,
             cause = cause.label(),
             err = text(message).as_str(),
-            target = target().as_str(),
+            target = text(&target()).as_str(),
             suppressed = counts.suppressed_lines(),
             suppressed_others = counts.suppressed_other_lines();
             "Probe refused"

@@ -6,7 +6,14 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use crate::probe::ProbeReport;
+use crate::{
+    diagnostics::Refusal,
+    probe::{
+        ProbeReport,
+        refused::{MAX_REFUSED, RefusedProbe, RefusedRequests},
+        request::WrittenTarget,
+    },
+};
 
 /// Stores the reports of recent probes. They are rendered on request. The number of reports and
 /// their total size are limited.
@@ -14,6 +21,7 @@ use crate::probe::ProbeReport;
 pub struct History {
     limit: usize,
     stored: Mutex<StoredReports>,
+    refused_requests: RefusedRequests,
 }
 
 /// A report with its id, by which `/logs?id=` finds it.
@@ -44,9 +52,6 @@ const MAX_BYTES: usize = 16 << 20;
 /// not displace all others.
 const MAX_REPORT: usize = MAX_BYTES / 8;
 
-/// Maximum number of refused probes. They come in large numbers, and are all alike.
-const MAX_REFUSED: usize = 20;
-
 /// Maximum size of the report of a refused probe in bytes.
 const MAX_REFUSED_REPORT: usize = MAX_REPORT / MAX_REFUSED;
 
@@ -58,7 +63,7 @@ impl History {
     /// older, and of some refused probes. With a limit of 0 it keeps nothing.
     #[must_use]
     pub fn new(limit: usize) -> Self {
-        Self { limit, stored: Mutex::default() }
+        Self { limit, stored: Mutex::default(), refused_requests: RefusedRequests::default() }
     }
 
     /// Adds a finished or refused probe and returns its entry.
@@ -143,10 +148,25 @@ impl History {
         self.stored().probes().cloned().collect()
     }
 
-    /// Returns the stored refused probes, newest first.
+    /// Adds a probe that was refused before it began.
+    pub fn record_refused_request(
+        &self,
+        module: &str,
+        target: WrittenTarget<'_>,
+        refusal: &Refusal,
+    ) {
+        if self.limit > 0 {
+            self.refused_requests.record(module, target, refusal);
+        }
+    }
+
+    /// Returns the latest refused probes, newest first.
     #[must_use]
-    pub fn refused(&self) -> Vec<HistoryEntry> {
-        self.stored().refused.iter().rev().cloned().collect()
+    pub fn refused(&self) -> Vec<RefusedProbe> {
+        let entries: Vec<_> = self.stored().refused.iter().cloned().collect();
+        let refused =
+            entries.iter().filter_map(|entry| RefusedProbe::of_report(entry.id, &entry.report));
+        self.refused_requests.merge(refused.collect())
     }
 
     fn stored(&self) -> MutexGuard<'_, StoredReports> {
@@ -268,8 +288,10 @@ mod tests {
         }
         history.record(report("target", true));
         assert_eq!(ids(&history), [41, 0]);
-        let kept: Vec<_> = history.refused().iter().map(|entry| entry.id).collect();
-        assert_eq!(kept, (21..=40).rev().collect::<Vec<_>>());
+        let mut kept: Vec<_> = history.refused().iter().map(|probe| probe.id.unwrap()).collect();
+        // The times of these reports are equal.
+        kept.sort_unstable();
+        assert_eq!(kept, (21..=40).collect::<Vec<_>>());
         assert!(history.find(40).is_some(), "found by its id");
         assert!(history.latest("refused", None).is_none(), "not found by its target");
     }
@@ -298,6 +320,7 @@ mod tests {
         assert_eq!(history.record(report("target", false)).id, 0);
         assert_eq!(history.record(report("target", false)).id, 1);
         history.record(refused());
+        history.record_refused_request("m", WrittenTarget::default(), &Refusal::stopping());
         assert!(history.list().is_empty() && history.refused().is_empty());
     }
 

@@ -7,6 +7,7 @@ mod deadline;
 pub mod failure_log;
 pub mod history;
 pub mod query;
+pub mod refused;
 pub mod report;
 pub mod request;
 mod target_encoding;

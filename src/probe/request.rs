@@ -11,6 +11,7 @@ use crate::{
     net::http::loop_detection::ExporterChain,
     probe::{Query, target_encoding},
     probers::Target,
+    settings::redact,
 };
 
 /// Module of a request without the parameter `module`.
@@ -98,7 +99,7 @@ impl ProbeRequest {
         offset: f64,
     ) -> Result<Self, BadRequest> {
         let scrape_timeout = parse_scrape_timeout(scrape_timeout)?;
-        let name = target_of(query, &module).ok_or(BadRequest::MissingTarget)?;
+        let name = target_of(query, &module).ok_or(BadRequest::MissingTarget)?.decoded();
         let hostname = query.first("hostname").map(str::to_owned);
         let settings = module.prober.settings();
         if let (Some(requested), Some(configured)) = (&hostname, settings.configured_host())
@@ -138,12 +139,35 @@ pub fn module_of<'q>(
     module.map(|it| (name, it)).ok_or_else(|| BadRequest::UnknownModule(name.to_owned()))
 }
 
+/// The target of a request as the client wrote it.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct WrittenTarget<'a> {
+    /// The value of the parameter.
+    pub text: &'a str,
+    /// True if it is a path, or was decoded already.
+    pub is_decoded: bool,
+}
+
+impl WrittenTarget<'_> {
+    /// Returns the target.
+    #[must_use]
+    pub fn decoded(self) -> String {
+        let text = self.text.to_owned();
+        if self.is_decoded { text } else { target_encoding::decoded_if_needed(text) }
+    }
+
+    /// Returns the target with its secrets replaced.
+    #[must_use]
+    pub fn redacted(self) -> String {
+        redact::url(&self.decoded()).into_owned()
+    }
+}
+
 /// Returns the target of a request.
 #[must_use]
-pub fn target_of(query: &Query<'_>, module: &Module) -> Option<String> {
-    let name = query.first("target")?.to_owned();
-    let takes_paths = module.prober.settings().takes_paths();
-    Some(if takes_paths { name } else { target_encoding::decoded_if_needed(name) })
+pub fn target_of<'a>(query: &'a Query<'_>, module: &Module) -> Option<WrittenTarget<'a>> {
+    let text = query.first("target")?;
+    Some(WrittenTarget { text, is_decoded: module.prober.settings().takes_paths() })
 }
 
 /// Returns the time that the scraper allows. `header` is that of [`RawRequest`].

@@ -24,7 +24,10 @@ use crate::{
     memory::{MemoryBudget, ProbeMemory},
     metrics::Format,
     net::{http::loop_detection::MAX_UNCHAINED, resolve::Resolver},
-    probe::{self, FailureLog, History, ProbeReport, ProbeRequest, history::HistoryEntry},
+    probe::{
+        self, FailureLog, History, ProbeReport, ProbeRequest, history::HistoryEntry,
+        request::WrittenTarget,
+    },
     scheduling::poll_times::{self, section},
     server::{
         connections::Capacity,
@@ -192,12 +195,12 @@ impl Exporter {
         Arc::new(ProbeMemory::new(Arc::clone(&self.memory)))
     }
 
-    /// Counts and logs a probe that may not run.
+    /// Records a probe that may not run.
     pub(super) fn refuse(
         &self,
         module: &str,
         missing: Missing,
-        target: impl FnOnce() -> String,
+        target: WrittenTarget<'_>,
     ) -> Refusal {
         let refusal = match missing {
             Missing { scope: Scope::All, running } => Refusal::in_flight(running),
@@ -210,16 +213,16 @@ impl Exporter {
         refusal
     }
 
-    /// Counts and logs the refusal of a probe that has not begun.
+    /// Adds the refusal of a probe without a report to metrics, log and history.
     pub(super) fn record_refusal(
         &self,
         module: &str,
         refusal: &Refusal,
-        target: impl FnOnce() -> String,
+        target: WrittenTarget<'_>,
     ) {
         self.metrics.count_refusal(module, refusal.cause);
-        let target = || redact::url(&target()).into_owned();
-        self.failure_log.log_refused(module, refusal, target);
+        self.failure_log.log_refused(module, refusal, || target.redacted());
+        self.history.record_refused_request(module, target, refusal);
     }
 
     /// Runs a probe on the thread that serves the client. Returns `None` if the task panicked.

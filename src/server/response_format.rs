@@ -13,7 +13,7 @@ use actix_web::{
 use crate::{
     diagnostics::{Refusal, RefusalCause, logfmt::visible},
     memory::ProbeMemory,
-    probe::{ProbeReport, Query, history::HistoryEntry},
+    probe::{ProbeReport, Query, history::HistoryEntry, request::WrittenTarget},
     server::{
         content_negotiation::OpenMetrics,
         exporter::Exporter,
@@ -100,7 +100,8 @@ impl ResponseFormat {
             let held = response::held(answer, memory);
             return held.unwrap_or_else(|| {
                 let refusal = Refusal::body_memory();
-                exporter.metrics.count_refusal(&report.module_name, refusal.cause);
+                let target = WrittenTarget { text: &report.target, is_decoded: true };
+                exporter.record_refusal(&report.module_name, &refusal, target);
                 self.refused(&refusal)
             });
         };

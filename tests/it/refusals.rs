@@ -6,10 +6,11 @@ use serde_json::{Value, json};
 
 use crate::{
     fixtures::{
-        hostile::RUNTIME,
+        hostile::{RUNTIME, Then, greeting},
         http::{RunningHttpServer, http, ok, raw},
     },
     harness::{Answer, Exporter, connect, eventually, probe_path, request},
+    pages::text,
     running::Running,
     schema::Schema,
 };
@@ -122,6 +123,8 @@ fn the_start_page_lists_refused_probes_apart_and_the_log_is_kept() {
     let (recent, refused) = page.split_once("<h2>Refused Probes</h2>").unwrap();
     assert!(recent.contains("None yet.") && !recent.contains("logs?id=0"), "{page}");
     assert!(refused.contains("body_memory") && refused.contains("href=\"logs?id=0\""), "{page}");
+    let text = text(&page);
+    assert!(text.contains(LINE.trim_end()) && text.contains("Raise limits.body_memory"), "{text}");
     assert!(!exporter.get("/?module=other").text().contains("Refused Probes"), "filtered");
 
     let debug = exporter.get("/logs?id=0");
@@ -144,6 +147,71 @@ fn the_start_page_lists_refused_probes_apart_and_the_log_is_kept() {
     }
     let by_target = crowd.path().replace("/probe?", "/logs?");
     assert_eq!(exporter.get(&by_target).status, 404, "only finished probes");
+}
+
+#[test]
+fn the_start_page_lists_the_latest_probes_that_did_not_begin() {
+    let exporter = Exporter::start(
+        "
+limits: {in_flight: 1, queue_timeout: 0s}
+modules:
+  silent: {prober: tcp, timeout: 100s, tcp: {query_response: [{expect: never}]}}
+  other: {prober: tcp}
+",
+    );
+    let peer = greeting("", Then::Wait);
+    let mut running = connect(exporter.address);
+    let path = probe_path("silent", &peer.address.to_string());
+    write!(running, "GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+    eventually("the probe runs", || {
+        exporter.own_metrics().value("probe_exporter_probes_in_flight") == Some(1.0)
+    });
+    assert!(!exporter.get("/").text().contains("Refused Probes"));
+    for number in 0..25 {
+        let answer = exporter.get(&probe_path("other", &format!("target{number}.example")));
+        assert_is_refusal(&answer, 503);
+    }
+    let page = exporter.get("/").text();
+    let (recent, refused) = page.split_once("<h2>Refused Probes</h2>").unwrap();
+    assert!(recent.contains("None yet.") && !refused.contains("logs?id="), "{page}");
+    let targets =
+        refused.match_indices("target").filter_map(|(at, _)| refused[at..].split_once(".example"));
+    let targets: Vec<_> =
+        targets.map(|(target, _)| target.to_owned()).filter(|t| t.len() < 9).collect();
+    let newest_first: Vec<_> = (5..25).rev().map(|number| format!("target{number}")).collect();
+    assert_eq!(targets, newest_first);
+    let said = text(&page);
+    let line = "Overloaded: 1 probes are running, as many as limits.in_flight allows";
+    assert_eq!(
+        (said.matches(line).count(), said.matches("Raise limits.in_flight").count()),
+        (20, 1)
+    );
+    for (query, shown) in [("module=silent", 0), ("target=TARGET2", 5), ("failures=true", 20)] {
+        let page = exporter.get(&format!("/?{query}")).text();
+        assert_eq!(page.matches("<td class=\"reason\">in_flight").count(), shown, "{query}");
+    }
+    assert_eq!(exporter.get("/logs?target=target9.example&module=other").status, 404);
+    drop(running);
+}
+
+#[test]
+fn the_start_page_names_no_rule_that_denied_a_probe() {
+    let exporter = Exporter::start(
+        "
+policy: {addresses: {deny: [127.0.0.0/30, link_local]}, hosts: {deny: ['*.denied.example']}}
+modules:
+  other: {prober: tcp, policy: {ports: {deny: [7000-7009]}}}
+",
+    );
+    for target in ["127.0.0.1:1", "[::1]:7001", "a.denied.example:2"] {
+        assert_eq!(exporter.get(&probe_path("other", target)).status, 403, "{target}");
+    }
+    let page = exporter.get("/").text();
+    let (_, refused) = page.split_once("<h2>Refused Probes</h2>").unwrap();
+    assert_eq!(refused.matches("Target denied by policy").count(), 3, "{page}");
+    for rule in ["127.0.0.0", "link_local", "*.denied", "7000", "addresses", "ports"] {
+        assert!(!refused.contains(rule), "{rule}: {refused}");
+    }
 }
 
 #[test]

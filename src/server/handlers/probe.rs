@@ -1,6 +1,6 @@
 //! `/probe`: runs one probe while the client waits.
 
-use std::{mem, sync::Arc};
+use std::sync::Arc;
 
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -68,32 +68,29 @@ async fn admit(
         }
         invalid(error)
     })?;
+    let target = target_of(&query, &module).unwrap_or_default();
     if exporter.shutdown.has_begun() {
         let refusal = Refusal::stopping();
-        exporter.record_refusal(name, &refusal, || target_of(&query, &module).unwrap_or_default());
+        exporter.record_refusal(name, &refusal, target);
         return Err(format.refuse_probe(request, &refusal));
     }
     let admission = &exporter.admission;
     let places = module.limits.in_flight.and_then(|_| admission.module(name));
     // Nothing is allocated for a probe that would be refused at once.
     if let Some(missing) = admission.full(places.as_ref()) {
-        let target = || target_of(&query, &module).unwrap_or_default();
         return Err(format.refuse_probe(request, &exporter.refuse(name, missing, target)));
     }
     // A header that is not text fails later, because it is not a number.
     let header = request.headers().get(&SCRAPE_TIMEOUT);
     let header = header.map(|value| value.to_str().unwrap_or("(not text)"));
-    let mut parsed =
-        ProbeRequest::of_module(&query, header, name, module, offset).map_err(invalid)?;
+    let parsed = ProbeRequest::of_module(&query, header, name, module, offset).map_err(invalid)?;
     let max_wait = || config.limits().max_wait(allowed(header, offset));
     let (tickets, wait) = admission.admit(places.as_ref(), max_wait).await;
     if let Some(wait) = wait {
         exporter.metrics.admission.count_wait(wait);
     }
-    let tickets = tickets.map_err(|missing| {
-        let target = || mem::take(&mut parsed.target.name);
-        format.refuse_probe(request, &exporter.refuse(name, missing, target))
-    })?;
+    let tickets = tickets
+        .map_err(|missing| format.refuse_probe(request, &exporter.refuse(name, missing, target)))?;
     let parsed = match wait {
         Some(wait) => parsed.after_wait(wait, allowed(header, offset)),
         None => parsed,

@@ -37,12 +37,17 @@ impl Filter {
     }
 
     pub(super) fn matches(&self, report: &ProbeReport) -> bool {
-        let Self { module, target, only_failures } = self;
-        !(*only_failures && report.verdict.is_ok())
-            && module.as_ref().is_none_or(|module| *module == report.module_name)
+        !(self.only_failures && report.verdict.is_ok())
+            && self.matches_names(&report.module_name, &report.target)
+    }
+
+    /// Returns true for a probe of this module and target, whatever its result is.
+    pub(super) fn matches_names(&self, module_name: &str, target_name: &str) -> bool {
+        let Self { module, target, .. } = self;
+        module.as_ref().is_none_or(|module| module == module_name)
             && target
                 .as_ref()
-                .is_none_or(|part| report.target.to_lowercase().contains(&part.to_lowercase()))
+                .is_none_or(|part| target_name.to_lowercase().contains(&part.to_lowercase()))
     }
 
     /// Renders the form of the filter.

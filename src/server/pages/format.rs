@@ -9,7 +9,10 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use maud::{Markup, html};
 
 pub(super) use crate::diagnostics::humanize::{count, duration};
-use crate::diagnostics::{LogEntry, logfmt};
+use crate::{
+    diagnostics::{LogEntry, logfmt},
+    probe::refused::ShortText,
+};
 
 /// Maximum length of a text on a page in bytes. The JSON contains the whole text.
 const MAX_TEXT_BYTES: usize = 1_000;
@@ -25,14 +28,24 @@ pub(super) fn untrusted_up_to(text: &str, max_bytes: usize) -> Markup {
     html! { bdi { (escaped(text, max_bytes)) } }
 }
 
+/// Renders at most `max_bytes` of an untrusted text whose end may be missing.
+pub(super) fn untrusted_start(text: &ShortText, max_bytes: usize) -> Markup {
+    html! { bdi { (escaped_start(&text.start, text.length, max_bytes)) } }
+}
+
 /// Escapes at most `max_bytes` of an untrusted text, for places without elements such as a title.
 pub(super) fn escaped(text: &str, max_bytes: usize) -> String {
+    escaped_start(text, text.len(), max_bytes)
+}
+
+/// Escapes at most `max_bytes` of an untrusted text, which is the start of one with `length` bytes.
+fn escaped_start(text: &str, length: usize, max_bytes: usize) -> String {
     let shown = text.get(..text.floor_char_boundary(max_bytes)).unwrap_or_default();
     let mut out = String::with_capacity(shown.len());
     shown.chars().for_each(|character| logfmt::push_visible(&mut out, character));
-    if shown.len() < text.len() {
+    if shown.len() < length {
         // Writing to a String cannot fail.
-        let _ = write!(out, "… ({} bytes)", text.len());
+        let _ = write!(out, "… ({length} bytes)");
     }
     out
 }

@@ -7,10 +7,10 @@ use maud::{Markup, html};
 
 use crate::{
     config::Config,
-    probe::{history::HistoryEntry, request::DEFAULT_MODULE},
+    probe::{history::HistoryEntry, refused::RefusedProbe, request::DEFAULT_MODULE},
     server::{
         exporter::Exporter,
-        pages::{Page, filter::Filter, form_fields, format, recent},
+        pages::{Page, filter::Filter, form_fields, format, recent, refused},
         query,
         response::Size,
     },
@@ -32,7 +32,7 @@ pub(in crate::server) async fn answer(
     let size = if is_long { Size::Large } else { Size::of_modules(&config) };
     let content = move || {
         let (probes, refused) = (exporter.history.list(), exporter.history.refused());
-        content(&config, reload_error.as_deref(), [&probes, &refused], &filter, SystemTime::now())
+        content(&config, reload_error.as_deref(), (&probes, &refused), &filter, SystemTime::now())
     };
     Page::answer_rendered(&request, size, "Probes".to_owned(), "./", content).await
 }
@@ -40,7 +40,7 @@ pub(in crate::server) async fn answer(
 fn content(
     config: &Config,
     reload_error: Option<&str>,
-    [probes, refused]: [&[HistoryEntry]; 2],
+    (probes, refused): (&[HistoryEntry], &[RefusedProbe]),
     filter: &Filter,
     now: SystemTime,
 ) -> Markup {
@@ -50,7 +50,7 @@ fn content(
         @if let Some(error) = reload_error { (alarm(error)) }
         (form(&modules, filter))
         (recent::recent(probes, &modules, filter, now))
-        (recent::refused(refused, filter, now))
+        (refused::refused(refused, filter, now))
         p.soft {
             "Scrape path for Prometheus: " code { "/probe?target=<target>&module=<module>" }
         }
@@ -107,7 +107,7 @@ mod tests {
     fn untrusted_texts_are_not_markup() {
         let config = Config::default();
         let filter = Filter { target: Some("\"><i>".to_owned()), ..Filter::default() };
-        let page = content(&config, Some("<b>&\"'"), [&[], &[]], &filter, SystemTime::now());
+        let page = content(&config, Some("<b>&\"'"), (&[], &[]), &filter, SystemTime::now());
         let page = page.into_string();
         assert!(!page.contains("<b>") && page.contains("&lt;b&gt;&amp;"), "{page}");
         assert!(!page.contains("<i>"), "{page}");

@@ -9,6 +9,7 @@ mod layout;
 mod log;
 mod modules;
 mod recent;
+mod refused;
 mod report;
 mod verdict;
 mod waterfall;

@@ -1,4 +1,4 @@
-//! The lists of recent and of refused probes.
+//! The list of recent probes.
 
 use std::time::SystemTime;
 
@@ -17,8 +17,8 @@ use crate::{
 const MAX_ROWS: usize = 500;
 
 /// Maximum length of a target and of a module's name in the list, in bytes.
-const MAX_TARGET_BYTES: usize = 160;
-const MAX_NAME_BYTES: usize = 40;
+pub(super) const MAX_TARGET_BYTES: usize = 160;
+pub(super) const MAX_NAME_BYTES: usize = 40;
 
 /// Renders the recent probes that match the filter, and the number of hidden ones.
 pub(super) fn recent(
@@ -39,61 +39,6 @@ pub(super) fn recent(
                 @if !matching.is_empty() { (table(&matching, now)) }
             }
         }
-    }
-}
-
-/// Renders the refused probes that match the filter, if there are any.
-pub(super) fn refused(entries: &[HistoryEntry], filter: &Filter, now: SystemTime) -> Markup {
-    let entries = entries.iter().filter_map(|entry| {
-        let refusal = entry.report.verdict.refusal()?;
-        filter.matches(&entry.report).then_some((entry, refusal))
-    });
-    let mut entries = entries.peekable();
-    html! {
-        @if entries.peek().is_some() {
-            section #refused {
-                h2 { "Refused Probes" }
-                p.soft { "The exporter refused these probes, which says nothing about their targets." }
-                table.list {
-                    thead {
-                        tr {
-                            th scope="col" { "Module" }
-                            th scope="col" { "Target" }
-                            th scope="col" { "Cause" }
-                            th scope="col" { "When" }
-                            th scope="col" { "Debug" }
-                        }
-                    }
-                    tbody {
-                        @for (entry, refusal) in entries {
-                            tr {
-                                (names(entry))
-                                td.reason { (refusal.cause.label()) }
-                                (links(entry, now))
-                            }
-                        }
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// Renders the cells with the module and the target.
-fn names(entry: &HistoryEntry) -> Markup {
-    let report = &entry.report;
-    let page = link("logs", &[("id", &entry.id.to_string()), ("format", "html")]);
-    html! {
-        td.module { (format::untrusted_up_to(&report.module_name, MAX_NAME_BYTES)) }
-        td.target { a href=(page) { (format::untrusted_up_to(&report.target, MAX_TARGET_BYTES)) } }
-    }
-}
-
-/// Renders the cells with the age and the link to the log.
-fn links(entry: &HistoryEntry, now: SystemTime) -> Markup {
-    html! {
-        td.when { (format::age_element(entry.report.started, now)) }
-        td.debug { a href={ "logs?id=" (entry.id) } { "Logs" } }
     }
 }
 
@@ -135,14 +80,17 @@ fn table(entries: &[&HistoryEntry], now: SystemTime) -> Markup {
 
 fn line(entry: &HistoryEntry, now: SystemTime) -> Markup {
     let report = &entry.report;
+    let page = link("logs", &[("id", &entry.id.to_string()), ("format", "html")]);
     html! {
         tr {
-            (names(entry))
+            td.module { (format::untrusted_up_to(&report.module_name, MAX_NAME_BYTES)) }
+            td.target { a href=(page) { (format::untrusted_up_to(&report.target, MAX_TARGET_BYTES)) } }
             td.result { (verdict(report)) }
             td.reason { @if let Some(failure) = report.verdict.failure() { (reason(failure)) } }
             td.drawn { (waterfall::small(report)) }
             td.number.duration { (format::duration(report.duration)) }
-            (links(entry, now))
+            td.when { (format::age_element(report.started, now)) }
+            td.debug { a href={ "logs?id=" (entry.id) } { "Logs" } }
         }
     }
 }

@@ -1,24 +1,31 @@
 //! Pages escape all text from outside: names of targets, headers, certificates.
 
+use std::io::Write as _;
+
 use super::{MODULES, assert_page, markup, probe_page, text};
 use crate::{
     fixtures::{
-        hostile::RUNTIME,
+        hostile::{RUNTIME, Then, greeting},
         http::{http, ok, raw, redirect},
         tls::{leaf, pki, server},
     },
-    harness::Exporter,
+    harness::{Exporter, connect, eventually, probe_path},
 };
 
 const MARKUP: &str = "\"'></title></style><script>alert(1)</script><img src=x onerror=alert(2)>";
 const CONTROLS: &str = "a\u{0}\u{1}\u{1b}[31m\u{7f}\u{85}\r\nb\u{b}";
 const TURNED: &str = "safe\u{202e}gpj.exe\u{202c}\u{2066}x\u{2069}\u{200b}\u{feff}\u{61c}";
 
-/// Asserts that the page has no script and no control characters, also none that change the
-/// direction of text.
+/// Asserts that the page has no script and no control characters.
 #[track_caller]
 fn assert_harmless(page: &str) {
     markup::assert_inert(page);
+    assert_visible(page);
+}
+
+/// Asserts that a page has no control characters, also none that change the direction of text.
+#[track_caller]
+fn assert_visible(page: &str) {
     let odd = page.chars().find(|c| {
         c.is_control() && *c != '\n'
             || matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}')
@@ -61,6 +68,45 @@ fn names_of_targets_are_escaped() {
 fn escaped(text: &str) -> String {
     let text = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
     text.replace('"', "&quot;")
+}
+
+#[test]
+fn names_of_refused_probes_are_escaped() {
+    let word = "w".repeat(8 << 10);
+    // The maximum length of a key in YAML.
+    let names = ["</td><script>x\u{202e}", &word[..1000]];
+    let module = "{prober: tcp, limits: {in_flight: 1}, tcp: {query_response: [{expect: never}]}}";
+    let modules = names.map(|name| format!("{}: {module}", serde_json::to_string(name).unwrap()));
+    let exporter = Exporter::start(&format!(
+        "limits: {{queue_timeout: 0s}}\nmodules: {{{}}}",
+        modules.join(", ")
+    ));
+    let peer = greeting("", Then::Wait);
+    let mut running = Vec::new();
+    for name in names {
+        let mut client = connect(exporter.address);
+        let path = probe_path(name, &peer.address.to_string());
+        write!(client, "GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+        running.push(client);
+    }
+    eventually("both probes run", || {
+        exporter.own_metrics().value("probe_exporter_probes_in_flight") == Some(2.0)
+    });
+    for target in [MARKUP, CONTROLS, TURNED, &word] {
+        for name in names {
+            assert_eq!(exporter.get(&probe_path(name, target)).status, 503, "{target}");
+        }
+    }
+    let page = assert_page(&exporter.get("/"), 200);
+    let (_, refused) = page.split_once("<h2>Refused Probes</h2>").unwrap();
+    assert_visible(refused);
+    assert!(
+        refused.contains("safe\\u202egpj.exe") && refused.contains("(8192 bytes)"),
+        "{refused}"
+    );
+    assert!(!refused.contains(&"w".repeat(200)), "{refused}");
+    // The names are in the lists of modules of both forms.
+    markup::assert_inert(&page);
 }
 
 #[test]

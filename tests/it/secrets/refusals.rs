@@ -79,7 +79,9 @@ modules:
             output.record(format, &answer.text());
         }
     }
-    for path in ["/", "/metrics", "/config"] {
+    let list = get(exporter.address, "/").text();
+    assert_eq!(list.matches("u:xxxxx@refused.example").count(), 10, "{list}");
+    for path in ["/", "/metrics", "/config", "/?target=refused.example"] {
         output.record(path, &get(exporter.address, path).text());
     }
     drop(running);
