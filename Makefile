@@ -102,7 +102,7 @@ fuzz: setup ## Run each fuzz target for FUZZ_SECONDS (FUZZ="a b" selects targets
 	fi
 
 .PHONY: rules
-rules: ## Check the Prometheus configuration and rules, and run their unit tests
+rules: ## Check the configuration of Prometheus and Alertmanager and the rules, and run their unit tests
 	@if command -v $(PROMTOOL) >/dev/null; then \
 		set -e; \
 		$(PROMTOOL) check config prometheus/prometheus.yml examples/compose/prometheus/prometheus.yml; \
@@ -110,6 +110,11 @@ rules: ## Check the Prometheus configuration and rules, and run their unit tests
 		$(PROMTOOL) test rules prometheus/tests/*.yml; \
 	else \
 		$(call skipped,promtool,the rules are not checked,apt-get install prometheus); \
+	fi
+	@if command -v amtool >/dev/null; then \
+		amtool check-config prometheus/alertmanager.yml; \
+	else \
+		$(call skipped,amtool,the configuration of Alertmanager is not checked,apt-get install prometheus-alertmanager); \
 	fi
 
 # Uses the binary of the tests, so that no dependency is built twice.

@@ -48,6 +48,15 @@ const TIMEOUT: Metric =
         .when("always")
         .unit(Unit::Seconds);
 
+const FAILURE_ADDRESS: Metric<1> = Metric::new(
+    "probe_failure_address_info",
+    "Address of the last connection attempt of a failed probe; always 1.",
+    ["address"],
+)
+.extra()
+.when("if the probe failed and an address was known")
+.labels_mean(["address and port, address, or path of the unix socket"]);
+
 /// The metrics of every probe.
 pub(super) const METRICS: &[Description] = &[
     SUCCESS.describe(),
@@ -55,6 +64,7 @@ pub(super) const METRICS: &[Description] = &[
     OVERHEAD.describe(),
     TIMEOUT.describe(),
     failure::FAILURE_INFO.describe(),
+    FAILURE_ADDRESS.describe(),
     checks::CHECK_FAILED.describe(),
 ];
 
@@ -271,6 +281,9 @@ impl Export for ProbeReport {
         metrics.add(&TIMEOUT, [], self.timeout.as_secs_f64());
         if let Some(failure) = self.verdict.failure() {
             failure.export(metrics);
+            if let Some(address) = self.address() {
+                metrics.add(&FAILURE_ADDRESS, [address], 1);
+            }
         }
         for check in &self.checks {
             check.export(metrics);

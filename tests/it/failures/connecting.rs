@@ -49,7 +49,8 @@ pub(super) fn rows() -> Vec<Row> {
             "must begin with ws://",
         ),
         row("the other family alone", tcp(six), "127.0.0.1:80", unsuitable, "no suitable address"),
-        row("nobody listens", tcp(""), closed(), REFUSED, "refused"),
+        row("nobody listens", tcp(""), closed(), REFUSED, "refused")
+            .with("probe_failure_address_info"),
         row("nobody listens to HTTP", module("http", ""), closed(), REFUSED, "refused"),
         row("nobody listens to gRPC", module("grpc", ""), closed(), REFUSED, "refused"),
         row(
