@@ -51,7 +51,7 @@ use tokio_rustls::server::TlsStream;
 
 pub use exporter::{Exporter, ReloadTrigger, ServerSettings};
 pub use external_url::{AddressError, ExternalUrl, RoutePrefix};
-pub use web_config::{AccessControl, WebConfigError};
+pub use web_config::{AccessControl, WebConfigError, check as check_web_config};
 
 use self::{
     connections::{ClientError, Connection, ConnectionMetrics, Connections},

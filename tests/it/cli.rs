@@ -8,7 +8,7 @@ use std::{
 
 use tempfile::TempDir;
 
-use crate::running::BINARY;
+use crate::{fixtures::tls, running::BINARY};
 
 /// Runs the binary in an empty folder with these files in it.
 pub(crate) fn run_with(files: &[(&str, &[u8])], arguments: &[&str]) -> (TempDir, Output) {
@@ -108,11 +108,6 @@ fn a_named_file_that_does_not_exist_causes_a_warning() {
         shown.contains("--> a.yml:7:26\n") && shown.contains("1 module, 1 warning\n"),
         "{shown}"
     );
-    let web = b"tls_server_config: {cert_file: none.pem, key_file: web.yml}".as_slice();
-    let (_, output) = run_with(&[("web.yml", web)], &["check", "--web=web.yml"]);
-    let shown = text(&output.stdout);
-    assert!(shown.contains("warning: cannot read none.pem"), "{shown}");
-    assert!(shown.ends_with("web.yml: OK, web config, 1 warning\n"), "{shown}");
 }
 
 #[test]
@@ -170,6 +165,66 @@ modules:
          denied. Redirects are judged too.",
     ] {
         assert!(shown.contains(part), "{part} in {shown}");
+    }
+}
+
+/// Each file is refused by `check`, by `--config.check` and by a start, for the same reason.
+#[test]
+fn check_refuses_what_a_start_refuses() {
+    let pki = tls::pki(tls::leaf("localhost"));
+    let (certificate, key) = (pki.leaf.pem(), pki.leaf.key_pem());
+    let other_key = pki.root.key_pem();
+    let files = [
+        ("good.yml", "modules: {a: {prober: tcp}}"),
+        ("syntax.yml", "modules: ["),
+        ("key.yml", "modules: {a: {prober: tcp, tcp: {tsl: true}}}"),
+        ("inline.yml", "modules: {a: {prober: tcp, tcp: {tls_config: {ca: x}}}}"),
+        ("limits.yml", "limits: {in_flight: -1}\nmodules: {a: {prober: tcp}}"),
+        ("policy.yml", "policy: {addresses: {allow: [x]}}\nmodules: {a: {prober: tcp}}"),
+        ("leaf.pem", &certificate),
+        ("leaf.key", &key),
+        ("other.key", &other_key),
+        ("empty.pem", ""),
+        ("web.yml", "tls_server_config: {cert_file: leaf.pem, key_file: leaf.key}"),
+        ("no-cert.yml", "tls_server_config: {cert_file: none.pem, key_file: leaf.key}"),
+        ("no-key.yml", "tls_server_config: {cert_file: leaf.pem, key_file: none.key}"),
+        ("other-key.yml", "tls_server_config: {cert_file: leaf.pem, key_file: other.key}"),
+        ("swapped.yml", "tls_server_config: {cert_file: leaf.key, key_file: leaf.pem}"),
+        ("empty-cert.yml", "tls_server_config: {cert_file: empty.pem, key_file: leaf.key}"),
+        (
+            "no-ca.yml",
+            "tls_server_config: {cert_file: leaf.pem, key_file: leaf.key, client_ca_file: none.pem, \
+             client_auth_type: RequireAndVerifyClientCert}",
+        ),
+        ("hash.yml", "basic_auth_users: {alice: hunter2}"),
+        ("headers.yml", "http_server_config: {headers: {X-Other: a}}"),
+        ("rate.yml", "rate_limit: {interval: x}"),
+        ("unknown.yml", "tls: {}"),
+    ];
+    let files = files.map(|(name, text)| (name, text.as_bytes()));
+    let outcomes = |modules: &str, web: &str| {
+        let (config, web_config) =
+            (format!("--config.file={modules}"), format!("--web.config.file={web}"));
+        let (_, check) = run_with(&files, &["check", "--web", web, modules]);
+        let (_, config_check) = run_with(&files, &[&config, &web_config, "--config.check"]);
+        (check, config_check, [config, web_config])
+    };
+    let (check, config_check, _) = outcomes("good.yml", "web.yml");
+    assert_eq!(check.status.code(), Some(0), "{}", text(&check.stdout));
+    assert_eq!(config_check.status.code(), Some(0), "{}", text(&config_check.stderr));
+    let modules = ["syntax", "key", "inline", "limits", "policy"].map(|name| (name, "web"));
+    let webs = ["no-cert", "no-key", "other-key", "swapped", "empty-cert", "no-ca", "hash"];
+    let webs = webs.iter().chain(&["headers", "rate", "unknown"]).map(|name| ("good", *name));
+    for (modules, web) in modules.into_iter().chain(webs) {
+        let (check, config_check, flags) =
+            outcomes(&format!("{modules}.yml"), &format!("{web}.yml"));
+        let shown = text(&check.stdout);
+        assert_eq!(check.status.code(), Some(1), "{modules} {web}: {shown}");
+        assert!(shown.contains("error: "), "{shown}");
+        assert_eq!(config_check.status.code(), Some(1), "{modules} {web}");
+        let [config, web] = &flags;
+        let (_, start) = run_with(&files, &[config, web, "--web.listen-address=127.0.0.1:0"]);
+        assert_eq!(start.status.code(), Some(1), "{flags:?}: {}", text(&start.stderr));
     }
 }
 

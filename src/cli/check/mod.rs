@@ -16,8 +16,9 @@ use crate::{
         exit_code::ExitStatus,
         output::{BOLD, ERROR, Output, SUCCESS, WARNING, escaped, wrapped},
     },
-    config::{Config, ConfigError, Diagnostic, NamedFile, Source, named_files, web::WebConfig},
+    config::{Config, ConfigError, Diagnostic, NamedFile, Source, named_files},
     diagnostics::humanize,
+    server::check_web_config,
     settings::file,
 };
 
@@ -71,7 +72,7 @@ impl Check {
             modules = format!("{modules} ({replaced_file})");
         }
         // Relative to the working directory, like in a probe.
-        let unreadable = unreadable_files(&source.bytes, Path::new(""));
+        let unreadable = unreadable_files(&source.bytes);
         let warnings = [config.warnings(), &unreadable].concat();
         let status = pass(&lines, &source.name, &modules, warnings, output);
         for note in notes(&config) {
@@ -129,7 +130,7 @@ fn notes(config: &Config) -> Vec<String> {
     notes
 }
 
-/// Checks a web config file.
+/// Checks a web config file like a start of the exporter: the files that it names are read too.
 fn check_web(path: &Path, output: &mut Output) -> ExitStatus {
     let bytes = match file::read(path, file::DEFAULT_MAX_MIB) {
         Ok(bytes) => bytes,
@@ -137,12 +138,8 @@ fn check_web(path: &Path, output: &mut Output) -> ExitStatus {
     };
     let name = path.display().to_string();
     let lines = Lines::of(&name, &bytes);
-    match WebConfig::read_and_remark(&bytes, path, Ok) {
-        Ok((_, warnings)) => {
-            let folder = path.parent().unwrap_or(Path::new(""));
-            let warnings = [warnings, unreadable_files(&bytes, folder)].concat();
-            pass(&lines, &name, "web config", warnings, output)
-        }
+    match check_web_config(&bytes, path) {
+        Ok(warnings) => pass(&lines, &name, "web config", warnings, output),
         Err(error) => show_errors(&lines, &error, &name, output),
     }
 }
@@ -172,11 +169,11 @@ pub(super) fn show_errors_of(source: &Source, error: &ConfigError, output: &mut 
     show_errors(&Lines::of(&source.name, &source.bytes), error, &source.name, output);
 }
 
-/// Returns warnings about named files that cannot be read. They are not errors: a file may be
+/// Returns warnings about files of modules that cannot be read. They are not errors: a file may be
 /// created later, and the user may lack the permissions of the exporter.
-fn unreadable_files(text: &[u8], folder: &Path) -> Vec<Diagnostic> {
+fn unreadable_files(text: &[u8]) -> Vec<Diagnostic> {
     let warn = |NamedFile { location, name }: NamedFile| {
-        let error = file::open(&folder.join(&name)).err()?;
+        let error = file::open(Path::new(&name)).err()?;
         let message = format!("cannot read {name}: {error}");
         Some(Diagnostic { location, message })
     };

@@ -29,7 +29,7 @@ use self::{basic_auth::Authenticator, rules::AccessRules, tls::ServerTls};
 pub(super) use self::{handshake::accept, middleware::admit};
 use crate::{
     blocking::{self, BlockingError},
-    config::{ConfigError, web::WebConfig},
+    config::{ConfigError, Diagnostic, web::WebConfig},
     settings::file::{self, DEFAULT_MAX_MIB, Stamp},
 };
 
@@ -220,6 +220,13 @@ impl AccessControl {
     pub(super) fn failed_reloads(&self) -> u64 {
         self.failed_reloads.load(Ordering::Relaxed)
     }
+}
+
+/// Checks the text of `file` and the files that it names, like [`AccessControl::load`]. Returns the
+/// warnings. Blocks.
+pub fn check(text: &[u8], file: &Path) -> Result<Vec<Diagnostic>, ConfigError> {
+    let load = |config| AccessRules::load(config, |_| {});
+    WebConfig::read_and_remark(text, file, load).map(|(_, warnings)| warnings)
 }
 
 /// Reads the file and the files that it names.
