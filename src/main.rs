@@ -23,6 +23,7 @@ fn main() -> ExitCode {
     let result = match cli::parse(std::env::args_os()) {
         Ok(Invocation::Print(text)) => stdout().write_all(text.as_bytes()).map_err(Into::into),
         Ok(Invocation::Check(check)) => return check.run(),
+        Ok(Invocation::Modules(modules)) => return modules.run(),
         Ok(Invocation::Probe(probe)) => return probe.run(),
         Ok(Invocation::CheckConfig(serve)) => app::check(&with_log(serve).options),
         Ok(Invocation::Serve(serve)) => App::build(with_log(serve).options).and_then(App::run),

@@ -3,7 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use anstream::ColorChoice;
-use clap::{ArgAction, Args, Command, Subcommand, value_parser};
+use clap::{ArgAction, Args, Subcommand, value_parser};
 use clap_complete::Shell;
 
 use crate::{
@@ -16,7 +16,6 @@ use crate::{
     config::DEFAULT_TIMEOUT_OFFSET,
     policy::Preset,
     probe::request::DEFAULT_MODULE,
-    version,
 };
 
 /// The subcommands.
@@ -32,6 +31,20 @@ pub(super) enum Subcommands {
     ///
     /// Exit code: 0 if every file is valid, 1 if one has errors, 2 if one cannot be read.
     Check(CheckArguments),
+
+    /// List the modules of the configuration, one per line
+    Modules {
+        /// Configuration file [default: blackbox.yml, else the built-in modules]
+        #[arg(long = "config.file", value_name = "FILE")]
+        config_file: Option<PathBuf>,
+
+        /// Words of a command line that has the flag, for the completion of shells
+        #[arg(last = true, hide = true)]
+        line: Vec<String>,
+
+        #[command(flatten)]
+        help: Help,
+    },
 
     /// Print the completion script for a shell
     Completions {
@@ -173,13 +186,6 @@ pub(super) struct DisplayArguments {
         help = "Use colours; auto means on terminals, unless NO_COLOR is set"
     )]
     color: ColorChoice,
-}
-
-/// Generates the completion script of `command` for a shell.
-pub(super) fn completions(shell: Shell, command: &mut Command) -> String {
-    let mut script = Vec::new();
-    clap_complete::generate(shell, command, version::PROGRAM, &mut script);
-    String::from_utf8_lossy(&script).into_owned()
 }
 
 impl From<ProbeArguments> for Probe {

@@ -6,9 +6,11 @@
 mod arguments;
 mod check;
 mod commands;
+mod completions;
 mod exit_code;
 mod flag_values;
 mod manual_page;
+mod modules;
 mod output;
 mod probe;
 mod serve_options;
@@ -20,7 +22,7 @@ use clap::{CommandFactory as _, FromArgMatches as _, error::ErrorKind};
 use log::Level;
 
 use self::{arguments::Arguments, commands::Subcommands};
-pub use self::{check::Check, probe::Probe, usage::UsageError};
+pub use self::{check::Check, modules::Modules, probe::Probe, usage::UsageError};
 use crate::{app::Options, logging::LogFormat, version};
 
 /// The action requested by the command line.
@@ -34,6 +36,8 @@ pub enum Invocation {
     Serve(ServeOptions),
     /// Run the command `check`.
     Check(Check),
+    /// Run the command `modules`.
+    Modules(Modules),
     /// Run the command `probe`.
     Probe(Probe),
 }
@@ -69,8 +73,14 @@ pub fn parse(
     match arguments.command {
         Some(Subcommands::Check(check)) => Ok(Invocation::Check(check.into())),
         Some(Subcommands::Probe(probe)) => Ok(Invocation::Probe(probe.into())),
+        Some(Subcommands::Modules { config_file, line, .. }) => {
+            Ok(Invocation::Modules(match config_file {
+                None => Modules::for_completion(&line),
+                config_file => Modules { config_file },
+            }))
+        }
         Some(Subcommands::Completions { shell, .. }) => {
-            Ok(Invocation::Print(commands::completions(shell, &mut command)))
+            Ok(Invocation::Print(completions::script(shell, &mut command)))
         }
         None if arguments.help => Ok(Invocation::Print(command.render_help().to_string())),
         None if arguments.help_man => Ok(Invocation::Print(manual_page::page(&mut command))),

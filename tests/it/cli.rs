@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Command, Output},
 };
 
@@ -383,9 +383,51 @@ fn usage_errors_of_commands_have_code_2() {
     assert_eq!(run(&["--config.check", "check"]).status.code(), Some(1));
 }
 
+/// Completes `line` in bash with the script of the binary.
+fn completed(folder: &Path, line: &str) -> Vec<String> {
+    let script = text(&run(&["completions", "bash"]).stdout);
+    let program = format!(
+        "{script}\nCOMP_WORDS=({line}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); \
+         _probe_exporter {BINARY} \"${{COMP_WORDS[COMP_CWORD]}}\" \
+         \"${{COMP_WORDS[COMP_CWORD-1]}}\"; printf '%s\\n' \"${{COMPREPLY[@]}}\""
+    );
+    let output = Command::new("bash").args(["-c", &program]).current_dir(folder).output().unwrap();
+    text(&output.stdout).lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn module_names_are_completed_from_the_configuration_of_the_line() {
+    if Command::new("bash").arg("--version").output().is_err() {
+        return;
+    }
+    let files = [
+        ("blackbox.yml", b"modules: {one: {prober: tcp}, other: {prober: icmp}}".as_slice()),
+        ("a.yml", b"modules: {orange: {prober: tcp}}"),
+        ("bad.yml", b"modules: {oops: {}}"),
+    ];
+    let (folder, output) = run_with(&files, &["modules"]);
+    assert_eq!((output.status.code(), text(&output.stdout).as_str()), (Some(0), "one\nother\n"));
+    let empty = tempfile::tempdir().unwrap();
+    for (folder, words, expected) in [
+        (&folder, "probe --module o", &["one", "other"][..]),
+        (&folder, "probe -m ot", &["other"]),
+        (&folder, "probe --config.file = a.yml -m o", &["orange"]),
+        (&folder, "probe --config.file a.yml -m o", &["orange"]),
+        (&folder, "probe --config.file bad.yml -m o", &[""]),
+        (&empty, "probe -m http_post", &["http_post_2xx"]),
+    ] {
+        assert_eq!(completed(folder.path(), &format!("{BINARY} {words}")), expected, "{words}");
+    }
+    for (shell, part) in [("zsh", "modules -- $words"), ("fish", "modules -- $line")] {
+        let script = text(&run(&["completions", shell]).stdout);
+        assert!(script.contains(part), "{script}");
+        assert!(!script.contains("argparse -s"), "it rejects flags with dots: {script}");
+    }
+}
+
 #[test]
 fn commands_have_help_a_man_page_and_completions() {
-    for command in ["probe", "check", "completions"] {
+    for command in ["probe", "check", "modules", "completions"] {
         for arguments in [&[command, "--help"][..], &["help", command]] {
             let output = run(arguments);
             let help = text(&output.stdout);
@@ -393,7 +435,7 @@ fn commands_have_help_a_man_page_and_completions() {
             assert!(help.contains(&format!("Usage: probe_exporter {command}")), "{help}");
         }
         let page = text(&run(&["--help-man"]).stdout);
-        assert!(page.contains(&format!(".SH THE COMMAND {}", command.to_uppercase())), "{page}");
+        assert!(page.contains(&format!("THE COMMAND {}", command.to_uppercase())), "{page}");
     }
     for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
         let output = run(&["completions", shell]);
@@ -401,6 +443,29 @@ fn commands_have_help_a_man_page_and_completions() {
         assert_eq!(output.status.code(), Some(0), "{shell}");
         for word in ["check", "explain", "watch", "config.file"] {
             assert!(script.contains(word), "{shell}: {word}");
+        }
+    }
+}
+
+/// The programs report mistakes in the page on their standard error or output.
+#[test]
+fn the_manual_page_has_no_mistakes_for_man_and_mandoc() {
+    let (folder, _) = run_with(&[("page.1", &run(&["--help-man"]).stdout)], &["modules"]);
+    for program in [
+        &["man", "--warnings", "-l", "-P", "cat", "page.1"][..],
+        &["mandoc", "-T", "lint", "-W", "warning", "page.1"],
+    ] {
+        let [name, arguments @ ..] = program else { unreachable!() };
+        let mut command = Command::new(name);
+        command.args(arguments).current_dir(folder.path()).env("MANWIDTH", "80");
+        // Neither program is required.
+        let Ok(output) = command.output() else { continue };
+        assert_eq!(text(&output.stderr), "", "{name}");
+        let shown = text(&output.stdout);
+        match *name {
+            // There is no date, so that builds are reproducible.
+            "mandoc" => assert!(shown.lines().all(|line| line.contains("date")), "{shown}"),
+            _ => assert!(shown.lines().all(|line| line.chars().count() <= 80), "{shown}"),
         }
     }
 }

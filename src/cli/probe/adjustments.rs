@@ -2,7 +2,7 @@
 
 use std::{path::Path, sync::Arc};
 
-use clap::Args;
+use clap::{Args, ValueHint};
 use serde_json::{Map, Value, json};
 use url::form_urlencoded;
 
@@ -22,12 +22,12 @@ pub(in crate::cli) struct Adjustments {
     insecure: bool,
 
     /// File with the trusted CAs, in place of those of the module or the system
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     cacert: Option<String>,
 
     /// Header of the request, for example 'Accept: text/html'; 'Accept:' removes the header of the
     /// module; can be repeated
-    #[arg(short = 'H', long = "header", value_name = "NAME: VALUE")]
+    #[arg(short = 'H', long = "header", value_name = "HEADER")]
     headers: Vec<String>,
 
     /// Method of the request
@@ -46,9 +46,9 @@ pub(in crate::cli) struct Adjustments {
     #[arg(short = '6', long)]
     ipv6: bool,
 
-    /// Use this address for a host and a port; the name stays that of the request and of TLS; can be
-    /// repeated
-    #[arg(long = "resolve", value_name = "HOST:PORT:ADDRESS")]
+    /// Use an address for a host and a port, as in example.org:443:192.0.2.1; the request and TLS keep
+    /// the name; can be repeated
+    #[arg(long = "resolve", value_name = "ADDRESS")]
     pub(super) pins: Vec<Pin>,
 
     /// Use HTTP/1.1
