@@ -240,8 +240,15 @@ impl Verification {
 /// The message for a leaf that cannot be parsed.
 const UNREADABLE: &str = "the server's certificate is malformed";
 
+/// The message for certificates that were not checked to the end.
+const EXHAUSTED: &str = "the certificates take too long to check: there are too many, with too large \
+                         keys, or with too many names";
+
 /// Verifies the certificates that a server sent, the leaf first, at the Unix time `now`. An empty
 /// `host` is not checked. Signatures are checked until `effort` is exhausted.
+///
+/// The result is that of the first defect. The explanation has all of them, since each must be
+/// mended.
 pub(super) fn verify(
     sent: &[Arc<Certificate>],
     trust: &TrustStore,
@@ -249,27 +256,29 @@ pub(super) fn verify(
     now: i64,
     effort: &Effort,
 ) -> Verification {
-    let verdict = |result, detail, chains| Verification { result, detail, chains };
-    let Some((leaf, intermediates)) = sent.split_first() else {
-        return verdict(VerifyResult::Invalid, UNREADABLE.to_owned(), Vec::new());
-    };
-    if let Err(Rejection(result, detail)) = chain_search::check_certificate(leaf, now) {
-        return verdict(result, detail, Vec::new());
-    }
-    let Found { chains, rejection } = chain_search::search(leaf, intermediates, trust, now, effort);
-    if !host.is_empty() && !host::is_for(leaf, host) {
-        return verdict(VerifyResult::WrongHost, mismatch::wrong_host(leaf, host), chains);
-    }
-    if !chains.is_empty() {
-        return verdict(VerifyResult::Ok, String::new(), chains);
-    }
-    if effort.is_exhausted() {
-        let detail = "the certificates take too long to check: there are too many, with too large \
-                      keys, or with too many names";
-        return verdict(VerifyResult::Invalid, detail.to_owned(), chains);
-    }
-    let Rejection(result, detail) = rejection.unwrap_or_else(|| {
-        Rejection(VerifyResult::UnknownAuthority, mismatch::unknown_authority(sent, trust))
+    let Some((leaf, intermediates)) = sent.split_first() else { return invalid(UNREADABLE.into()) };
+    let own = chain_search::check_certificate(leaf, now).err();
+    // An expired certificate is searched as if it were still valid.
+    let time = if own.is_some() { now.max(leaf.not_before()).min(leaf.not_after()) } else { now };
+    let Found { chains, rejection } =
+        chain_search::search(leaf, intermediates, trust, time, effort);
+    let wrong_host = (!host.is_empty() && !host::is_for(leaf, host))
+        .then(|| Rejection(VerifyResult::WrongHost, mismatch::wrong_host(leaf, host)));
+    let untrusted = chains.is_empty().then(|| {
+        if effort.is_exhausted() {
+            return Rejection(VerifyResult::Invalid, EXHAUSTED.to_owned());
+        }
+        rejection.unwrap_or_else(|| {
+            Rejection(VerifyResult::UnknownAuthority, mismatch::unknown_authority(sent, trust))
+        })
     });
-    verdict(result, detail, chains)
+    let chains = if own.is_some() { Vec::new() } else { chains };
+    let mut defects = [own, wrong_host, untrusted].into_iter().flatten();
+    let Some(Rejection(result, mut detail)) = defects.next() else {
+        return Verification { result: VerifyResult::Ok, detail: String::new(), chains };
+    };
+    for Rejection(_, other) in defects {
+        detail = format!("{detail}; also, {other}");
+    }
+    Verification { result, detail, chains }
 }

@@ -117,6 +117,35 @@ async fn a_chain_that_leads_nowhere_says_where_it_ends() {
 }
 
 #[tokio::test]
+async fn all_defects_of_a_certificate_are_reported() {
+    let root = fixtures::authority("Root").self_signed();
+    let leaf = || fixtures::leaf("h.test");
+    let wrong_host = "; also, the certificate is valid for h.test, not for other.test";
+    let own = "; also, certificate \"CN=h.test\" is self-signed and not trusted";
+    // The certificate of the second one ended before it began.
+    for (leaf, reason, parts) in [
+        (leaf().expired().self_signed(), Reason::CertificateExpired, vec![wrong_host, own]),
+        (
+            leaf().valid_days(3, -3).self_signed(),
+            Reason::CertificateNotYetValid,
+            vec![wrong_host, own],
+        ),
+        (leaf().not_yet_valid().signed_by(&root), Reason::CertificateNotYetValid, vec![wrong_host]),
+        (leaf().self_signed(), Reason::CertificateWrongHost, vec![own]),
+        (leaf().signed_by(&root), Reason::CertificateWrongHost, vec![]),
+    ] {
+        let server = fixtures::server(&leaf).start().await;
+        let outcome = connect(&server, trusting(&root), "other.test").await;
+        let failure = outcome.failure();
+        assert_eq!(failure.reason, reason, "{failure}");
+        for part in &parts {
+            assert!(failure.message.contains(part), "{failure}\n{part}");
+        }
+        assert_eq!(failure.message.matches("; also, ").count(), parts.len(), "{failure}");
+    }
+}
+
+#[tokio::test]
 async fn the_remedy_for_an_unknown_authority_depends_on_the_store() {
     let server = fixtures::server(&fixtures::leaf("h.test").self_signed()).start().await;
     let outcome = connect(&server, TlsSettings::default(), "h.test").await;
