@@ -158,6 +158,10 @@ soak: build ## Probe a million times with reloads between, and look for leaks (S
 	PROBE_EXPORTER_BINARY="$(CURDIR)/target/release/probe_exporter" $(CARGO) test --locked --test it -- \
 		--exact soak::a_soak_leaves_nothing_behind --ignored --nocapture
 
+.PHONY: incidents
+incidents: build ## Break 18 services, and print alert, log line and page of each (root; nginx, dnsmasq, postfix, Prometheus, Alertmanager)
+	python3 tests/incidents/incidents.py target/release/probe_exporter
+
 .PHONY: overload
 overload: build ## Scrape 5,000 times at once with little memory (root), and time /-/healthy and /metrics meanwhile
 	PROBE_EXPORTER_BINARY="$(CURDIR)/target/release/probe_exporter" $(CARGO) test --locked $(WITH_SUDO) --test it -- \

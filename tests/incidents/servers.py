@@ -87,9 +87,9 @@ def certificates(folder):
     for name, subject in [("root", "/CN=Root"), ("issuer", "/CN=Issuer"), ("leaf", "/CN=www.example"),
                           ("expired", "/CN=www.example"), ("own", "/CN=other.example")]:
         request(name, subject)
-    sign("root", None, authority, "30")
-    sign("issuer", "root", authority, "30")
-    sign("leaf", "issuer", server, "30")
+    sign("root", None, authority, "60")
+    sign("issuer", "root", authority, "60")
+    sign("leaf", "issuer", server, "60")
     sign("expired", "root", server, "-1")
     sign("own", None, "subjectAltName=DNS:other.example", "-1")
 
