@@ -3,7 +3,7 @@
 #![forbid(unsafe_code)]
 
 use std::{
-    io::{Write as _, stderr, stdout},
+    io::{Write as _, stderr},
     process::ExitCode,
 };
 
@@ -21,7 +21,9 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 fn main() -> ExitCode {
     let _flush = logging::FlushOnDrop;
     let result = match cli::parse(std::env::args_os()) {
-        Ok(Invocation::Print(text)) => stdout().write_all(text.as_bytes()).map_err(Into::into),
+        Ok(Invocation::Print(text)) => {
+            anstream::stdout().write_all(text.as_bytes()).map_err(Into::into)
+        }
         Ok(Invocation::Check(check)) => return check.run(),
         Ok(Invocation::Modules(modules)) => return modules.run(),
         Ok(Invocation::Probe(probe)) => return probe.run(),

@@ -28,7 +28,7 @@ use crate::{app::Options, logging::LogFormat, version};
 /// The action requested by the command line.
 #[derive(Debug)]
 pub enum Invocation {
-    /// Print this text and exit.
+    /// Print this text, without its colours unless the output is a terminal, and exit.
     Print(String),
     /// Check the configuration as at a start, and exit.
     CheckConfig(ServeOptions),
@@ -64,7 +64,7 @@ pub fn parse(
     let matches = match command.try_get_matches_from_mut(&line) {
         Ok(matches) => matches,
         Err(error) if error.kind() == ErrorKind::DisplayHelp => {
-            return Ok(Invocation::Print(error.to_string()));
+            return Ok(Invocation::Print(error.render().ansi().to_string()));
         }
         Err(error) => return Err(UsageError::of_clap(&error, &command, &line)),
     };
@@ -82,7 +82,7 @@ pub fn parse(
         Some(Subcommands::Completions { shell, .. }) => {
             Ok(Invocation::Print(completions::script(shell, &mut command)))
         }
-        None if arguments.help => Ok(Invocation::Print(command.render_help().to_string())),
+        None if arguments.help => Ok(Invocation::Print(command.render_help().ansi().to_string())),
         None if arguments.help_man => Ok(Invocation::Print(manual_page::page(&mut command))),
         None if arguments.version => Ok(Invocation::Print(version::report())),
         None if arguments.config_check => {
@@ -228,6 +228,21 @@ mod tests {
             let text = parse_flags(flags).expect_err(&format!("{flags:?}")).to_string();
             assert!(text.starts_with("probe_exporter: error: "), "{text}");
             assert!(text.ends_with(", try --help") && !text.contains('\n'), "{text}");
+        }
+    }
+
+    #[test]
+    fn help_stays_within_the_terminal() {
+        for width in [60, 80, 100, 160] {
+            let mut command = Arguments::command().term_width(width);
+            command.build();
+            let pages = command
+                .get_subcommands_mut()
+                .map(|command| command.clone().term_width(width).render_long_help().to_string());
+            let pages: Vec<_> = pages.collect();
+            for page in pages.iter().chain([&command.render_help().to_string()]) {
+                assert!(page.lines().all(|line| line.chars().count() <= width), "{width}\n{page}");
+            }
         }
     }
 

@@ -68,17 +68,22 @@ pub(super) fn escaped(text: &str) -> String {
     logfmt::visible(text)
 }
 
+/// A space at which [`wrapped`] does not break lines.
+pub(super) const FIXED_SPACE: char = '\u{a0}';
+
 /// Wraps `text` to lines of `width`. The first line starts with `first`, the others with `rest`. A
 /// word that is too long for a line is broken.
 pub(super) fn wrapped(text: &str, width: Option<usize>, first: &str, rest: &str) -> String {
     let Some(width) = width else {
-        return format!("{first}{text}\n");
+        return format!("{first}{text}\n").replace(FIXED_SPACE, " ");
     };
     let options = textwrap::Options::new(width)
         .initial_indent(first)
         .subsequent_indent(rest)
         .break_words(true);
-    textwrap::fill(text, options) + "\n"
+    let lines = textwrap::wrap(text, options);
+    let lines = lines.iter().map(|line| line.trim_end().replace(FIXED_SPACE, " ") + "\n");
+    lines.collect()
 }
 
 #[cfg(test)]

@@ -290,6 +290,7 @@ fn colours_are_used_only_on_request() {
     assert!(!checked(yaml, &[]).1.contains('\u{1b}'), "a pipe is no terminal");
     assert!(!checked(yaml, &["--color=never"]).1.contains('\u{1b}'));
     assert!(checked(yaml, &["--color=always"]).1.contains("\u{1b}["));
+    assert!(!text(&run(&["probe", "--help"]).stdout).contains('\u{1b}'), "a pipe is no terminal");
 }
 
 #[test]

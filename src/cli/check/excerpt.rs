@@ -62,9 +62,11 @@ impl<'f> Lines<'f> {
         let gutter = " ".repeat(line.to_string().len());
         let path = match location.key_path().to_string() {
             path if path.is_empty() => String::new(),
-            path => format!(
-                "{gutter} {DIM}|{DIM:#}\n{gutter} {DIM}={DIM:#} {BOLD}key{BOLD:#}: {path}\n"
-            ),
+            path => {
+                let first = format!("{gutter} {DIM}={DIM:#} {BOLD}key{BOLD:#}: ");
+                let rest = " ".repeat(gutter.len() + 8);
+                format!("{gutter} {DIM}|{DIM:#}\n{}", wrapped(&path, width, &first, &rest))
+            }
         };
         let excerpt = excerpt.trim_end();
         let space = if excerpt.is_empty() { "" } else { " " };
@@ -171,6 +173,21 @@ mod tests {
         for text in ["", "a: b\n", "a: b"] {
             let end = shown(text.as_bytes(), (1, 5), None);
             assert!(end.contains("a.yml:1:5\n") && end.contains('^'), "{end}");
+        }
+    }
+
+    #[test]
+    fn long_paths_stay_within_the_terminal() {
+        let module = "a_module_".repeat(12);
+        let yaml = format!("modules:\n  {module}:\n    prober: htp\n");
+        let errors = Config::parse(&yaml, "a.yml").unwrap_err();
+        for width in [60, 100, 160] {
+            let lines = Lines::of("a.yml", yaml.as_bytes());
+            let text = lines.show(Severity::Error, &errors.diagnostics[0], Some(width));
+            let text = anstream::adapter::strip_str(&text).to_string();
+            assert!(text.lines().all(|line| line.chars().count() <= width), "{text}");
+            let path: String = text.split("key: ").nth(1).unwrap().split_whitespace().collect();
+            assert_eq!(path, format!("modules.{module}.prober"));
         }
     }
 

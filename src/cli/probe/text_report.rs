@@ -6,7 +6,7 @@ use anstyle::Style;
 
 use super::waterfall;
 use crate::{
-    cli::output::{BOLD, DIM, ERROR, SUCCESS, WARNING, escaped, wrapped},
+    cli::output::{BOLD, DIM, ERROR, FIXED_SPACE, SUCCESS, WARNING, escaped, wrapped},
     diagnostics::{Failure, Refusal, Verdict, humanize},
     net::tls::{Certificate, StoredSession, Validity, VerifyResult},
     probe::{ProbeReport, report::HopReport},
@@ -48,13 +48,16 @@ pub(super) const fn word(verdict: &Verdict) -> (Style, &'static str) {
 
 fn verdict(report: &ProbeReport, width: Option<usize>) -> String {
     let (style, word) = word(&report.verdict);
-    let text = format!(
-        "{}  {DIM}module{DIM:#} {}  {DIM}duration{DIM:#} {}  {DIM}exporter overhead{DIM:#} {}",
-        escaped(&report.target),
-        report.module_name,
-        humanize::duration(report.duration),
-        humanize::duration(report.overhead())
-    );
+    let facts = [
+        ("module", escaped(&report.module_name)),
+        ("duration", humanize::duration(report.duration)),
+        ("exporter overhead", humanize::duration(report.overhead())),
+    ];
+    let mut text = escaped(&report.target);
+    for (label, value) in facts {
+        let fact = format!("{DIM}{label}{DIM:#} {value}").replace(' ', &FIXED_SPACE.to_string());
+        text.extend(["  ", &fact]);
+    }
     let mut page = wrapped(&text, width, &format!("{style}{word}{style:#}  "), "    ");
     let (cause, message, advice) = match &report.verdict {
         Verdict::Ok => return page,
@@ -207,9 +210,12 @@ mod tests {
         report.checks.push(Check::new(CheckName::of_key("fail_if_ssl"), Err(refused())));
         let page = plain(&render(&report, UNIX_EPOCH, Some(72), false));
         insta::assert_snapshot!("page", page);
-        for width in [30, 60, 160] {
+        report.target = format!("http://h/{}index.html", "a-long-part/".repeat(9));
+        for width in [30, 60, 100, 160] {
             let page = plain(&render(&report, UNIX_EPOCH, Some(width), false));
             assert!(page.lines().all(|line| line.chars().count() <= width), "{width}\n{page}");
+            assert!(page.lines().all(|line| line.trim_end() == line), "{width}\n{page}");
+            insta::assert_snapshot!(format!("page_{width}"), page);
         }
     }
 
