@@ -241,16 +241,24 @@ impl fmt::Display for Rcode {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UnknownMnemonic {
     /// No type has this mnemonic.
-    #[error("query type '{0}' is not valid")]
+    #[error("query type '{0}' is not valid{hint}", hint = in_upper_case::<RecordType>(.0))]
     Type(String),
     /// No class has this mnemonic.
-    #[error("query class '{0}' is not valid")]
+    #[error("query class '{0}' is not valid{hint}", hint = in_upper_case::<RecordClass>(.0))]
     Class(String),
     /// No response code has this mnemonic.
     #[error(
-        "rcode '{0}' is not valid; the most common are NOERROR, NXDOMAIN, SERVFAIL and REFUSED"
+        "rcode '{0}' is not valid{hint}; the most common are NOERROR, NXDOMAIN, SERVFAIL and REFUSED",
+        hint = in_upper_case::<Rcode>(.0)
     )]
     Rcode(String),
+}
+
+/// Advice for a text that is a mnemonic in upper case.
+fn in_upper_case<T: FromStr>(text: &str) -> String {
+    let upper = text.to_ascii_uppercase();
+    let is_other = upper != text && T::from_str(&upper).is_ok();
+    if is_other { format!("; write '{upper}'") } else { String::new() }
 }
 
 /// Implements parsing and, with the feature `serde`, (de)serialization as a mnemonic.
@@ -294,6 +302,15 @@ mod tests {
     #[test]
     fn the_table_of_types_is_sorted() {
         assert!(TYPES.is_sorted_by_key(|(number, _)| *number));
+    }
+
+    #[test]
+    fn a_mnemonic_in_lower_case_has_advice() {
+        let error = |text: &str| text.parse::<RecordType>().unwrap_err().to_string();
+        assert_eq!(error("aaaa"), "query type 'aaaa' is not valid; write 'AAAA'");
+        assert_eq!(error("TYPE65"), "query type 'TYPE65' is not valid");
+        let rcode = "nxdomain".parse::<Rcode>().unwrap_err().to_string();
+        assert!(rcode.starts_with("rcode 'nxdomain' is not valid; write 'NXDOMAIN'; the most"));
     }
 
     #[test]
