@@ -150,6 +150,11 @@ impl Hint<'_> {
                     redact::url(argument)
                 ));
             }
+            // A word that the shell split off a header or a body can be a secret.
+            if self.words.iter().any(|word| ["-H", "--header", "-d", "--data"].contains(word)) {
+                let text = "a word is left after the target; quote values that contain spaces";
+                return Some(text.to_owned());
+            }
             let many = "the command takes one target; quote values that contain spaces";
             return Some(format!("unexpected '{}'; {many}", redact::url(argument)));
         }
@@ -265,8 +270,12 @@ mod tests {
                 "unexpected '5s'; an interval follows an equal sign: --watch=5s",
             ),
             (
-                "probe -H Accept: text/html t",
-                "unexpected 't'; the command takes one target; quote values that contain spaces",
+                "probe -H Authorization: Bearer hunter2 t",
+                "a word is left after the target; quote values that contain spaces",
+            ),
+            (
+                "probe t u",
+                "unexpected 'u'; the command takes one target; quote values that contain spaces",
             ),
             (
                 "check --config.file x.yml",

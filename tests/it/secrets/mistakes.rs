@@ -176,6 +176,8 @@ async fn flags_of_probes_reveal_no_secrets() {
         let arguments = [&["probe", &target, "-k"][..], &flags].concat();
         output.run(&[], "a mistake", &arguments);
     }
+    let split = ["probe", "-H", "Authorization:", "Bearer", &secret, &target];
+    assert_eq!(output.run(&[], "a header without quotes", &split), Some(2));
     let heard = server.asked();
     assert!(heard.iter().any(|asked| asked.head.contains(&secret)), "{heard:?}");
     output.assert_no_secrets(&[]);
