@@ -25,6 +25,8 @@ pub enum Missing {
     Faketime,
     /// haproxy or nginx, which check the configurations of `examples`.
     LoadBalancer,
+    /// man or mandoc, which check the manual page.
+    Man,
 }
 
 /// Says that a test is skipped, or a part of it.
@@ -48,7 +50,11 @@ fn is_expected(missing: Missing) -> bool {
     match missing {
         Missing::Upstream => true,
         Missing::Root => !may_administrate(),
-        Missing::Ipv6 | Missing::Icmp | Missing::Faketime | Missing::LoadBalancer => false,
+        Missing::Ipv6
+        | Missing::Icmp
+        | Missing::Faketime
+        | Missing::LoadBalancer
+        | Missing::Man => false,
     }
 }
 
