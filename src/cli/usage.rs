@@ -116,7 +116,7 @@ impl Hint<'_> {
         if word.contains("://") || word.contains(['.', ':', '/']) {
             let target = redact::url(word);
             return Some(format!(
-                "'{target}' is not a command; to probe it, write: {program} probe {target}"
+                "'{target}' is not a command; to probe it, write '{program} probe {target}'"
             ));
         }
         if self.command.get_arguments().any(|flag| flag.get_long() == Some(word)) {
@@ -215,12 +215,12 @@ mod tests {
         for (line, expected) in [
             (
                 "https://u:hunter2@example.org",
-                "'https://u:xxxxx@example.org' is not a command; to probe it, write: probe_exporter \
-                 probe https://u:xxxxx@example.org",
+                "'https://u:xxxxx@example.org' is not a command; to probe it, write 'probe_exporter \
+                 probe https://u:xxxxx@example.org'",
             ),
             (
                 "example.org",
-                "'example.org' is not a command; to probe it, write: probe_exporter probe example.org",
+                "'example.org' is not a command; to probe it, write 'probe_exporter probe example.org'",
             ),
             ("version", "unknown command 'version'; did you mean --version?"),
             (
