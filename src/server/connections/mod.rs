@@ -315,11 +315,13 @@ impl Connection {
         }
     }
 
-    /// Adds the connection again, which was to be closed as idle while its request was on its way.
+    /// Adds the connection again, which was to be closed as idle while its request was on its way. If
+    /// requests end soon, it takes the place of the next one that ends.
     fn reopen(&mut self) -> bool {
         let connections = &*self.connections;
         let mut clients = connections.clients();
-        if !connections.has_room(&clients, self.client) {
+        let ends_soon = !connections.max_wait.is_zero();
+        if !ends_soon && !connections.has_room(&clients, self.client) {
             connections.metrics.count_refused();
             return false;
         }

@@ -141,6 +141,20 @@ fn a_request_that_has_arrived_on_a_closed_connection_takes_a_place_again() {
 }
 
 #[test]
+fn a_request_that_has_arrived_is_always_served_if_requests_end_soon() {
+    let connections = with_turnover(8);
+    let mut all: Vec<_> = (0..6).map(|_| connections.try_open(Some(address(1))).unwrap()).collect();
+    let mut closed = all.remove(0);
+    assert!(closed.set_busy() && closed.set_idle());
+    all.push(connections.try_open(Some(address(1))).unwrap());
+    assert!(all.iter_mut().all(Connection::set_busy) && closed.status.is_closed());
+    assert!(closed.set_busy());
+    assert_eq!(connections.open.load(Ordering::Relaxed), 7, "it counts");
+    drop((all, closed));
+    assert!(is_empty(&connections), "{connections:?}");
+}
+
+#[test]
 fn busy_connections_do_not_hide_an_idle_one_for_long() {
     let connections = connections(4 * MAX_LOOKED_AT);
     let open = || connections.try_open(Some(address(1))).unwrap();
