@@ -22,8 +22,8 @@ pub struct ProbeRunner {
 }
 
 impl ProbeRunner {
-    /// Creates the runtime and the resolver with addresses that replace those of names, and detects whether the kernel supports timestamps,
-    /// which takes up to 200 ms.
+    /// Creates the runtime and the resolver, with addresses that replace those of names, and detects
+    /// whether the kernel supports timestamps, which takes up to 200 ms.
     pub fn new(resolver: ResolverChoice, pins: Vec<Pin>) -> anyhow::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()

@@ -136,7 +136,7 @@ impl Verdict {
         }
     }
 
-    /// Returns the message of a failure, to change it. That of a refusal contains no text of a peer.
+    /// Returns the message of a failure or a refusal, to redact it: both can contain text of a peer.
     pub const fn message_mut(&mut self) -> Option<&mut String> {
         match self {
             Self::Failed(Failure { message, .. }) | Self::Refused(Refusal { message, .. }) => {

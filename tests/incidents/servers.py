@@ -63,7 +63,7 @@ inet_interfaces = 10.9.0.1
 inet_protocols = ipv4
 smtpd_tls_security_level = none
 myhostname = mail.example
-maillog_file = /var/log/incidents-mail.log
+maillog_file = /dev/stdout
 """
 
 

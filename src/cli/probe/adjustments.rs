@@ -9,6 +9,7 @@ use url::form_urlencoded;
 use crate::{
     config::{AnyProber, Module},
     net::resolve::Pin,
+    probers::http::HttpProber,
     settings::{explain::any_of, file},
 };
 
@@ -133,36 +134,42 @@ impl Adjustments {
             set("enable_http3", json!(self.http3));
         }
         if let AnyProber::Http(http) = prober {
-            let known =
-                http.headers.iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
-            let mut headers: Vec<(String, String)> = known.collect();
-            for header in &self.headers {
-                change(&mut headers, header)?;
-            }
-            if let Some(data) = data {
-                set("body", json!(data));
-                set("body_file", json!(""));
-                let is = |header: &str| header.eq_ignore_ascii_case("content-type");
-                if !headers.iter().any(|(name, _)| is(name)) {
-                    headers.push(("Content-Type".to_owned(), FORM.to_owned()));
-                }
-                if http.method == http::Method::GET {
-                    set(METHOD, json!("POST"));
-                }
-            }
-            if !self.headers.is_empty() || data.is_some() {
-                set(
-                    "headers",
-                    Value::Object(
-                        headers.into_iter().map(|(name, value)| (name, value.into())).collect(),
-                    ),
-                );
-            }
-            if let Some(method) = &self.method {
-                set(METHOD, json!(method));
-            }
+            self.set_http_keys(http, data, set)?;
         }
         Ok(keys)
+    }
+
+    /// Sets the keys that only modules of the http prober have.
+    fn set_http_keys(
+        &self,
+        http: &HttpProber,
+        data: Option<&str>,
+        mut set: impl FnMut(&str, Value),
+    ) -> Result<(), String> {
+        let known = http.headers.iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let mut headers: Vec<(String, String)> = known.collect();
+        for header in &self.headers {
+            change(&mut headers, header)?;
+        }
+        if let Some(data) = data {
+            set("body", json!(data));
+            set("body_file", json!(""));
+            let is = |header: &str| header.eq_ignore_ascii_case("content-type");
+            if !headers.iter().any(|(name, _)| is(name)) {
+                headers.push(("Content-Type".to_owned(), FORM.to_owned()));
+            }
+            if http.method == http::Method::GET {
+                set(METHOD, json!("POST"));
+            }
+        }
+        if !self.headers.is_empty() || data.is_some() {
+            let headers = headers.into_iter().map(|(name, value)| (name, value.into()));
+            set("headers", Value::Object(headers.collect()));
+        }
+        if let Some(method) = &self.method {
+            set(METHOD, json!(method));
+        }
+        Ok(())
     }
 
     /// Returns the body: the values of `-d`, joined as a form. Like curl, reads files without line
