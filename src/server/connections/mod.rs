@@ -51,6 +51,8 @@ pub(super) struct Connections {
     max_per_client: usize,
     /// Time in which a new connection is not closed; not 0 only if others wait meanwhile.
     grace: Duration,
+    /// Time in which the only connection of a client is not closed before its first request.
+    first_grace: Duration,
     /// Maximum time for which a new connection waits for room.
     max_wait: Duration,
     /// Number of new connections that wait for room, and what wakes them.
@@ -74,6 +76,13 @@ struct Client {
     /// All connections, the one that has been idle for the longest time first. Connections do not
     /// move when they become busy or idle again, but when they are found in the wrong place.
     by_age: BTreeMap<u64, Arc<Status>>,
+}
+
+impl Client {
+    /// Returns whether the first request of the client may be on its way, on its only connection.
+    fn is_new(&self, grace: Duration) -> bool {
+        self.by_age.len() == 1 && self.by_age.values().all(|status| status.is_new(grace))
+    }
 }
 
 /// Maximum number of connections of a client that are looked at for one to close, so that many busy
@@ -112,6 +121,7 @@ impl Connections {
             max: capacity.connections,
             max_per_client: capacity.per_client(),
             grace: if capacity.has_turnover { GRACE } else { Duration::ZERO },
+            first_grace: GRACE,
             max_wait: if capacity.has_turnover { MAX_WAIT } else { Duration::ZERO },
             waiting: AtomicUsize::default(),
             room: Notify::default(),
@@ -210,8 +220,9 @@ impl Connections {
     /// connections.
     fn close_surplus(&self, clients: &mut Clients, max: usize) {
         while self.open.load(Ordering::Relaxed) > max {
-            let with_idle =
-                clients.iter().filter(|(_, client)| client.idle.load(Ordering::Relaxed) > 0);
+            let with_idle = clients.iter().filter(|(_, client)| {
+                client.idle.load(Ordering::Relaxed) > 0 && !client.is_new(self.first_grace)
+            });
             let oldest = |client: &Client| client.by_age.keys().next().copied();
             let largest =
                 with_idle.max_by_key(|(_, client)| (client.by_age.len(), Reverse(oldest(client))));

@@ -12,22 +12,20 @@ fn address(last: u8) -> SocketAddr {
 }
 
 fn connections(max: usize) -> Arc<Connections> {
+    with(Capacity { connections: max, has_turnover: false }, Duration::ZERO, Duration::ZERO)
+}
+
+fn with(capacity: Capacity, grace: Duration, first_grace: Duration) -> Arc<Connections> {
     let metrics = ConnectionMetrics::register(&Registry::new()).unwrap();
-    Connections::new(
-        Capacity { connections: max, has_turnover: false },
-        metrics,
-        Arc::default(),
-        None,
-    )
+    let mut connections = Connections::new(capacity, metrics, Arc::default(), None);
+    let list = Arc::get_mut(&mut connections).unwrap();
+    (list.grace, list.first_grace) = (grace, first_grace);
+    connections
 }
 
 /// A list in which new connections are not closed, and wait.
 fn with_turnover(max: usize) -> Arc<Connections> {
-    let metrics = ConnectionMetrics::register(&Registry::new()).unwrap();
-    let capacity = Capacity { connections: max, has_turnover: true };
-    let mut connections = Connections::new(capacity, metrics, Arc::default(), None);
-    Arc::get_mut(&mut connections).unwrap().grace = Duration::MAX;
-    connections
+    with(Capacity { connections: max, has_turnover: true }, Duration::MAX, Duration::MAX)
 }
 
 /// Indexes of the connections that are to be closed.
@@ -152,6 +150,19 @@ fn a_request_that_has_arrived_is_always_served_if_requests_end_soon() {
     assert_eq!(connections.open.load(Ordering::Relaxed), 7, "it counts");
     drop((all, closed));
     assert!(is_empty(&connections), "{connections:?}");
+}
+
+#[test]
+fn the_only_connection_of_a_client_has_time_for_its_first_request() {
+    for (first_grace, closed) in [(Duration::MAX, vec![]), (Duration::ZERO, vec![0])] {
+        let capacity = Capacity { connections: 8, has_turnover: false };
+        let connections = with(capacity, Duration::ZERO, first_grace);
+        let open = |last| connections.try_open(Some(address(last))).unwrap();
+        let mut busy: Vec<_> = (0..6).map(|_| open(1)).collect();
+        assert!(busy.iter_mut().all(Connection::set_busy));
+        let newcomers: Vec<_> = (2..5).map(open).collect();
+        assert_eq!(closing(&newcomers), closed, "{first_grace:?}");
+    }
 }
 
 #[test]
