@@ -113,8 +113,15 @@ impl Account {
         self.limits.lost(kept, worked, had.is_some())
     }
 
-    /// Returns the time by which the deadline is extended.
-    fn extension(&mut self, had: Option<Duration>, lost: Duration) -> Option<Duration> {
+    /// Returns the time by which a deadline is extended that was noticed late.
+    fn extension(
+        &mut self,
+        late_by: Duration,
+        had: Option<Duration>,
+        lost: Duration,
+    ) -> Option<Duration> {
+        // The scraper waits no longer for that.
+        self.limits.spare = self.limits.spare.saturating_sub(late_by);
         let shortage = self.limits.shortage(had.unwrap_or_default(), lost)?;
         let extension = shortage.min(self.limits.spare);
         self.limits.spare = self.limits.spare.saturating_sub(extension);
@@ -164,7 +171,7 @@ pub(super) async fn run<F: Future>(
             let had = wait.map(|wait| wait.total().saturating_sub(looked_at.elapsed()));
             let late_by = looked_at.saturating_duration_since(deadline.deadline());
             let lost = account.lost(late_by, had);
-            match account.extension(had, lost) {
+            match account.extension(late_by, had, lost) {
                 Some(time) => deadline.as_mut().reset(Instant::now() + time),
                 None => break (End::Late(Late::new(had, lost)), had),
             }
@@ -243,6 +250,17 @@ mod tests {
             let [kept, worked, lost] = [kept, worked, lost].map(|ms: u32| ms * MS);
             assert_eq!(LIMITS.lost(kept, worked, waits_for_target), lost, "{kept:?} {worked:?}");
         }
+    }
+
+    #[test]
+    fn a_deadline_that_is_noticed_late_is_extended_by_less() {
+        let mut account = Account::new(Limits { timeout: SECOND, spare: 500 * MS });
+        let had = Some(100 * MS);
+        assert_eq!(account.extension(200 * MS, had, 200 * MS), Some(200 * MS));
+        assert_eq!(account.extension(20 * MS, had, SECOND), Some(80 * MS));
+        assert_eq!(account.extension(Duration::ZERO, had, SECOND), None);
+        let mut account = Account::new(Limits { timeout: SECOND, spare: 500 * MS });
+        assert_eq!(account.extension(600 * MS, had, SECOND), None);
     }
 
     #[tokio::test(start_paused = true)]
