@@ -106,7 +106,8 @@ labels! {
         Reset => "reset",
             "Check whether the port expects TLS. Then check the log of the service for a crash or a \
              limit, and the firewalls on the path.";
-        /// The server closed the connection before the response was complete.
+        /// The server closed the connection, or over HTTP/2 and HTTP/3 the stream, before the response
+        /// was complete.
         Closed => "closed",
             "Check whether the port expects TLS or another protocol. Then check the log of the \
              service for a crash, a limit or an intentional close (such as 'return 444' of nginx).";

@@ -19,6 +19,11 @@ pub(crate) struct ExchangeError {
     needs_http1: bool,
 }
 
+/// The meaning of a general protocol error that resets a stream. nginx sends it when it closes a
+/// request, but a server may also send it for a request that it considers malformed.
+pub(super) const CLOSED_OR_MALFORMED: &str = "it closed the request (as 'return 444' and timeouts \
+                                              of nginx do), or considers it malformed";
+
 /// The HTTP/2 error code `PROTOCOL_ERROR`.
 const PROTOCOL_ERROR: u32 = 1;
 

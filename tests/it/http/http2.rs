@@ -113,6 +113,15 @@ fn an_incomplete_response_is_a_failure() {
             "before the end of the response",
         ),
         ("one before the head", reset(0), 0, "closed", "before the header of the response"),
+        // As after `return 444`.
+        ("one of nginx", reset(1), 0, "closed", "PROTOCOL_ERROR (0x1): it closed the request"),
+        (
+            "one after an error of the connection",
+            [go_away(1, 1, b""), reset(1)].concat(),
+            0,
+            "protocol",
+            "GOAWAY with PROTOCOL_ERROR",
+        ),
         (
             "an error of the server",
             [head(), reset(2)].concat(),

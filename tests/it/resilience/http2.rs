@@ -135,7 +135,7 @@ fn excessive_frames_are_rejected() {
             saying(Vec::new(), frame(WINDOW_UPDATE, 0, 0, &[0x7f, 0xff, 0xff, 0xff])),
         ),
         ("promises", "protocol", saying(Vec::new(), promise)),
-        ("resets", "protocol", saying(Vec::new(), frame(RST_STREAM, 0, 1, &[0, 0, 0, 1]))),
+        ("resets", "closed", saying(Vec::new(), frame(RST_STREAM, 0, 1, &[0, 0, 0, 1]))),
         ("interim heads", "too_large", saying(Vec::new(), interim_head())),
         ("a large frame", "protocol", saying(vec![0xff; 100], Vec::new())),
         ("another protocol", "protocol", saying(b"HTTP/1.1 200 OK\r\n\r\n".repeat(10), Vec::new())),

@@ -230,7 +230,7 @@ fn responses_that_end_too_early_are_refused() {
         })
     };
     let attacks = [
-        ("a reset", "protocol", resetting(0x101)),
+        ("a request closed by nginx", "closed", resetting(0x101)),
         ("a reset by an error of the server", "closed", resetting(0x102)),
         ("a reset without an error", "closed", resetting(0x100)),
         ("a request left out", "closed", resetting(0x10b)),

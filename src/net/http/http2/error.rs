@@ -4,7 +4,10 @@ use std::{fmt, io};
 
 use crate::{
     diagnostics::{Call, Cause, Failure, Reason, log::Quoted},
-    net::http::{error::ExchangeError, not_http},
+    net::http::{
+        error::{CLOSED_OR_MALFORMED, ExchangeError},
+        not_http,
+    },
 };
 
 /// An error code of `RST_STREAM` and GOAWAY (RFC 9113, section 7).
@@ -13,6 +16,7 @@ pub(crate) struct ErrorCode(pub(crate) u32);
 
 impl ErrorCode {
     pub(crate) const NO_ERROR: Self = Self(0);
+    const PROTOCOL_ERROR: Self = Self(1);
     pub(crate) const FLOW_CONTROL_ERROR: Self = Self(3);
     pub(crate) const REFUSED_STREAM: Self = Self(7);
     pub(crate) const CANCEL: Self = Self(8);
@@ -64,6 +68,20 @@ impl ErrorCode {
             _ => ("unknown error code", Reason::Protocol, "not a defined error code"),
         }
     }
+
+    /// Returns the reason that the code stands for when it resets a stream, and its meaning.
+    fn describe_reset(self) -> (Reason, &'static str) {
+        match self {
+            // For a connection it means a graceful shutdown, for a stream it means nothing.
+            Self::NO_ERROR => (Reason::Closed, "no reason given"),
+            // The requests of the exporter are well-formed.
+            Self::PROTOCOL_ERROR => (Reason::Closed, CLOSED_OR_MALFORMED),
+            _ => {
+                let (_, reason, meaning) = self.describe();
+                (reason, meaning)
+            }
+        }
+    }
 }
 
 impl fmt::Display for ErrorCode {
@@ -113,13 +131,14 @@ pub(super) fn not_http2(beginning: &[u8]) -> ExchangeError {
 
 /// The server reset the stream; `before` names what had not arrived by then.
 pub(super) fn reset(code: ErrorCode, before: &str, go_away: Option<&GoAway>) -> ExchangeError {
-    let (_, reason, meaning) = code.describe();
-    // For a connection NO_ERROR means a graceful shutdown, for a stream it means nothing.
-    let meaning = if code == ErrorCode::NO_ERROR { "no reason given" } else { meaning };
+    let (mut reason, meaning) = code.describe_reset();
     let mut text =
         format!("the server reset the stream before {before}: RST_STREAM with {code}: {meaning}");
     if let Some(go_away) = go_away {
         text = format!("{text}; before that it sent {go_away}");
+        if go_away.code == ErrorCode::PROTOCOL_ERROR {
+            reason = Reason::Protocol;
+        }
     }
     ExchangeError::new(reason, text)
         .with_reset_code(code.0)
@@ -192,7 +211,9 @@ mod tests {
         ] {
             let reset = reset(ErrorCode(code), "its head", None);
             let failure = reset.clone().failure("the request failed");
-            assert_eq!(failure.reason, reason, "{code}");
+            // nginx resets the stream with this code after `return 444`.
+            let of_stream = if code == 0x1 { Closed } else { reason };
+            assert_eq!(failure.reason, of_stream, "{code}");
             assert!(failure.message.contains(name), "{failure}");
             let debug_data = b"too \"many\"\n".to_vec();
             let go_away = GoAway { code: ErrorCode(code), last_stream: 0, debug_data };
@@ -204,6 +225,16 @@ mod tests {
             }
             assert_eq!(reset.needs_http1(), code == 0xd);
         }
+    }
+
+    #[test]
+    fn a_reset_after_a_protocol_error_of_the_connection_is_one() {
+        let after = |code| {
+            let go_away = GoAway { code: ErrorCode(code), last_stream: 1, debug_data: Vec::new() };
+            let reset = reset(ErrorCode::PROTOCOL_ERROR, "its head", Some(&go_away));
+            reset.failure("the request failed").reason
+        };
+        assert_eq!((after(0x1), after(0x0)), (Reason::Protocol, Reason::Closed));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use crate::{
     diagnostics::Reason,
     net::{
-        http::error::ExchangeError,
+        http::error::{CLOSED_OR_MALFORMED, ExchangeError},
         quic::{AppError, Application},
     },
 };
@@ -11,12 +11,17 @@ use crate::{
 /// HTTP/3 for a QUIC connection. The error code of a connection that ends well is `H3_NO_ERROR`.
 pub(crate) const APPLICATION: Application = Application { no_error: 0x100, describe };
 
+/// The error code `H3_GENERAL_PROTOCOL_ERROR`. For a malformed request there is `H3_MESSAGE_ERROR`.
+const GENERAL_PROTOCOL_ERROR: u64 = 0x101;
+
 /// Describes an error code of HTTP/3 (RFC 9114, section 8.1, and RFC 9204, section 6), as the peer
 /// sends it.
 fn describe(code: u64) -> AppError {
     let (name, reason, meaning) = match code {
         0x100 => ("H3_NO_ERROR", Reason::Closed, "no error"),
-        0x101 => ("H3_GENERAL_PROTOCOL_ERROR", Reason::Protocol, "it detected a protocol error"),
+        GENERAL_PROTOCOL_ERROR => {
+            ("H3_GENERAL_PROTOCOL_ERROR", Reason::Protocol, "it detected a protocol error")
+        }
         0x102 => ("H3_INTERNAL_ERROR", Reason::Closed, "internal error of the server"),
         0x103 => (
             "H3_STREAM_CREATION_ERROR",
@@ -60,7 +65,10 @@ fn describe(code: u64) -> AppError {
 
 /// The peer reset the stream; `before` names what had not arrived by then.
 pub(super) fn reset(code: u64, before: &str) -> ExchangeError {
-    let AppError { name, reason, meaning } = describe(code);
+    let AppError { name, mut reason, mut meaning } = describe(code);
+    if code == GENERAL_PROTOCOL_ERROR {
+        (reason, meaning) = (Reason::Closed, CLOSED_OR_MALFORMED);
+    }
     let text =
         format!("the server reset the stream before {before}: {name} ({code:#x}): {meaning}");
     ExchangeError::new(reason, text)
@@ -84,7 +92,7 @@ mod tests {
     fn each_error_code_has_its_name_and_reason() {
         for (code, name, reason) in [
             (0x100, "H3_NO_ERROR (0x100)", Reason::Closed),
-            (0x101, "H3_GENERAL_PROTOCOL_ERROR (0x101)", Reason::Protocol),
+            (0x101, "H3_GENERAL_PROTOCOL_ERROR (0x101)", Reason::Closed),
             (0x102, "H3_INTERNAL_ERROR (0x102)", Reason::Closed),
             (0x107, "H3_EXCESSIVE_LOAD (0x107)", Reason::Closed),
             (0x10b, "H3_REQUEST_REJECTED (0x10b)", Reason::Closed),
@@ -97,5 +105,6 @@ mod tests {
             assert_eq!(failure.reason, reason, "{failure}");
             assert!(failure.message.contains(name), "{failure}");
         }
+        assert_eq!(describe(GENERAL_PROTOCOL_ERROR).reason, Reason::Protocol, "of a connection");
     }
 }
