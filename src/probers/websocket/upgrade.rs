@@ -160,8 +160,31 @@ fn refusal(status: StatusCode, headers: &HeaderMap) -> Failure {
     if let Some(place) = headers.get(LOCATION).filter(|_| status.is_redirection()) {
         let place = Excerpt(place.as_bytes());
         message = format!("{message}; the redirect to '{place}' is not followed");
+    } else if let Some(meaning) = meaning(status.as_u16()) {
+        message = format!("{message}; {meaning}");
     }
     Failure::new(Stage::Check, Reason::Status, message)
+}
+
+/// Returns the usual cause of a refused upgrade, and its remedy.
+fn meaning(status: u16) -> Option<&'static str> {
+    Some(match status {
+        200..300 | 404 | 405 => {
+            "this path is not that of a WebSocket, or a proxy in front of the server removes the header \
+             Upgrade"
+        }
+        400 | 426 => {
+            "a proxy in front of the server removes the headers Upgrade and Connection, or the server \
+             requires a header such as Sec-WebSocket-Protocol or Origin"
+        }
+        401 => "the server requires credentials: set http_config or headers in the module",
+        403 => {
+            "the server denies access: set http_config, or a header such as Origin in headers, in the \
+             module"
+        }
+        502..=504 => "a proxy in front of the server cannot reach it",
+        _ => return None,
+    })
 }
 
 #[cfg(test)]
@@ -213,5 +236,23 @@ mod tests {
         let failure = refusal(StatusCode::FOUND, &place.collect());
         assert_eq!((failure.stage, failure.reason), (Stage::Check, Reason::Status));
         assert!(failure.message.contains("wss://elsewhere/"), "{failure}");
+    }
+
+    #[test]
+    fn refusals_name_the_usual_cause_of_the_status() {
+        for (status, words) in [
+            (200, "not that of a WebSocket"),
+            (400, "header such as Sec-WebSocket-Protocol"),
+            (401, "requires credentials"),
+            (403, "such as Origin"),
+            (404, "not that of a WebSocket"),
+            (426, "removes the headers Upgrade"),
+            (502, "cannot reach it"),
+            (500, "expected 101 Switching Protocols"),
+        ] {
+            let status = StatusCode::from_u16(status).unwrap();
+            let message = refusal(status, &HeaderMap::new()).message;
+            assert!(message.contains(words) && message.contains(status.as_str()), "{message}");
+        }
     }
 }
