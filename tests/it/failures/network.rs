@@ -13,7 +13,7 @@ use crate::icmp::NETWORK;
 /// The name server is at 127.0.0.1, and this host has few ports. It has many addresses, because a
 /// router limits the rate of ICMP errors to each, whatever is configured.
 const ROUTED: &str = r#"
-    for number in 11 12 13 14; do
+    for number in 11 12 13 14 15; do
         ip addr add 10.66.0.$number/24 dev near
     done
     ip -n router route add blackhole 10.98.0.0/24
@@ -104,7 +104,14 @@ fn connections() -> Vec<Row> {
             module("http", ""),
             "http://10.88.0.1/",
             (connect, unreachable),
-            "10.88.0.1",
+            "10.66.0.1 reports: the network is unreachable",
+        ),
+        row(
+            "a router that prohibits a connection",
+            module("tcp", "source_ip_address: 10.66.0.15"),
+            "10.99.0.1:80",
+            (connect, unreachable),
+            "10.66.0.1 reports: communication is administratively prohibited",
         ),
         row(
             "nothing but silence to a connection",
