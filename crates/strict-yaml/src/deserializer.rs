@@ -47,6 +47,22 @@ impl<'n> NodeDeserializer<'n> {
         self.wrong(format!("expected {expected}, found {found}"))
     }
 
+    /// Fails because a scalar has another type; `fits` tells whether one without quotes has the expected
+    /// type.
+    fn mismatched_scalar<T>(
+        self,
+        scalar: &Scalar,
+        expected: &str,
+        fits: impl Fn(&Scalar) -> bool,
+    ) -> Result<T, DecodeError> {
+        let unquoted = Scalar { plain: true, ..scalar.clone() };
+        if !scalar.plain && scalar.tag.is_none() && fits(&unquoted) {
+            return self
+                .wrong(format!("expected {expected}, found a quoted string; remove the quotes"));
+        }
+        self.mismatch(expected)
+    }
+
     fn wrong<T>(self, message: impl Display) -> Result<T, DecodeError> {
         Err(self.decoder.locate(de::Error::custom(message), self))
     }
@@ -131,7 +147,7 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'_> {
         match scalar.as_bool() {
             Some(value) => located!(self, visitor.visit_bool(value)),
             None if scalar.is_null() => located!(self, visitor.visit_bool(false)),
-            None => self.mismatch("a boolean"),
+            None => self.mismatched_scalar(scalar, "a boolean", |it| it.as_bool().is_some()),
         }
     }
 
@@ -140,7 +156,7 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'_> {
         match scalar.as_integer() {
             Some(value) => located!(self, visitor.visit_i64(value)),
             None if scalar.is_null() => located!(self, visitor.visit_i64(0)),
-            None => self.mismatch("an integer"),
+            None => self.mismatched_scalar(scalar, "an integer", |it| it.as_integer().is_some()),
         }
     }
 
@@ -149,7 +165,7 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'_> {
         match scalar.as_float() {
             Some(value) => located!(self, visitor.visit_f64(value)),
             None if scalar.is_null() => located!(self, visitor.visit_f64(0.0)),
-            None => self.mismatch("a number"),
+            None => self.mismatched_scalar(scalar, "a number", |it| it.as_float().is_some()),
         }
     }
 

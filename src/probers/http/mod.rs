@@ -20,6 +20,7 @@ mod phases;
 mod redirects;
 mod request;
 mod settings;
+mod status_codes;
 mod target;
 mod timing;
 mod warnings;

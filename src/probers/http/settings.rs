@@ -11,6 +11,7 @@ use crate::{
             accept_encoding::is_acceptable,
             compression::{Compression, CompressionName},
             header_matcher::HeaderMatcher,
+            status_codes::StatusCodes,
         },
     },
     settings::{
@@ -36,7 +37,7 @@ section! {
     #[derive(Debug, Clone, PartialEq)]
     pub struct HttpProber {
         /// Status codes that are accepted; empty means 200 to 299.
-        pub valid_status_codes: Named<Vec<i64>>,
+        pub valid_status_codes: Named<Vec<i64>> as StatusCodes,
         /// HTTP versions that are accepted: `HTTP/1.0`, `HTTP/1.1`, `HTTP/2.0` or `HTTP/3.0`; empty
         /// means any. `HTTP/3.0` requires `enable_http3` and excludes `HTTP/1.1` and `HTTP/2.0`.
         pub valid_http_versions: Named<Vec<String>>,
