@@ -2,6 +2,7 @@
 
 mod cgroup;
 mod cpu_quota;
+mod environment;
 mod listen;
 mod options;
 mod probe_runner;
@@ -108,6 +109,7 @@ impl App {
             log::info!("Kernel timestamps disabled by flag; using process clock");
         }
         let resolver = Arc::new(resolver(options.resolver));
+        environment::log(&resolver, &config.current());
         let mut exporter = Exporter::new(settings, config, history, resolver)?;
         if let Some(access_control) = access_control {
             exporter = exporter.with_access_control(access_control)?;

@@ -154,7 +154,8 @@ impl Exporter {
             bytes.map_or("0".to_owned(), |bytes| ByteSize::rounded(bytes).to_string())
         };
         let (in_flight, memory) = (max_in_flight.unwrap_or_default(), size(resources.memory));
-        log::info!(in_flight, body_memory = size(body_memory), memory; "Limits");
+        let (cpu, open_files) = (resources.cpu.as_secs_f64(), resources.descriptors);
+        log::info!(in_flight, body_memory = size(body_memory), memory, cpu, open_files; "Limits");
     }
 
     /// Applies a web config file to all connections and requests.

@@ -74,11 +74,19 @@ fn an_invalid_limit_has_its_position() {
 }
 
 #[test]
-fn the_log_shows_the_limits_at_the_start() {
+fn the_log_shows_limits_name_servers_and_icmp_sockets_at_the_start() {
     let (_, lines) =
         Running::start(&format!("limits: {{in_flight: 50, body_memory: 32MiB}}\n{MODULES}"), &[])
             .stop();
-    let start = "msg=Limits in_flight=50 body_memory=32MiB memory=";
-    let found = lines.iter().any(|line| line.contains(start));
+    for fields in [
+        &["msg=Limits in_flight=50 body_memory=32MiB memory=", " cpu=", " open_files="][..],
+        &["level=INFO", "msg=\"Name resolution\" resolver=dns servers=", ":53", " search="],
+        &["msg=ICMP socket="],
+    ] {
+        let has_fields = |line: &&String| fields.iter().all(|field| line.contains(field));
+        assert_eq!(lines.iter().filter(has_fields).count(), 1, "{fields:?} in {lines:?}");
+    }
+    let (_, lines) = Running::start(MODULES, &["--dns.resolver=system"]).stop();
+    let found = lines.iter().any(|line| line.ends_with("msg=\"Name resolution\" resolver=system"));
     assert!(found, "{lines:?}");
 }

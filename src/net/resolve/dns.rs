@@ -43,6 +43,11 @@ impl Dns {
         Self { watched, turn: AtomicUsize::new(0) }
     }
 
+    /// Returns the configuration that was read last.
+    pub(super) fn config(&self) -> Arc<ResolverConfig> {
+        self.watched.config()
+    }
+
     /// Looks `host` up. As in Go, names in the hosts file are arbitrary text, and only host names are
     /// looked up by DNS.
     pub(super) async fn lookup(

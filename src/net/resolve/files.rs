@@ -108,6 +108,11 @@ impl Watched {
         current
     }
 
+    /// Returns the configuration that was read last.
+    pub(super) fn config(&self) -> Arc<ResolverConfig> {
+        Arc::clone(&self.current.load().config)
+    }
+
     fn check_is_due(&self) -> bool {
         let mut checked = self.checked.lock().unwrap_or_else(PoisonError::into_inner);
         let due = checked.elapsed() >= CHECK_INTERVAL;

@@ -56,6 +56,20 @@ impl Resolver {
         Self { pins, ..self }
     }
 
+    /// Returns the name servers and the search domains, each separated by spaces; none if the operating
+    /// system has them.
+    #[must_use]
+    pub fn servers_and_search(&self) -> Option<(String, String)> {
+        match &self.backend {
+            Backend::Dns(dns) => {
+                let config = dns.config();
+                let servers: Vec<_> = config.servers.iter().map(ToString::to_string).collect();
+                Some((servers.join(" "), config.search.join(" ")))
+            }
+            Backend::OperatingSystem(_) => None,
+        }
+    }
+
     pub(super) fn of_config(config: ResolverConfig, hosts: Hosts) -> Self {
         Backend::Dns(Box::new(Dns::of_config(config, hosts))).into()
     }

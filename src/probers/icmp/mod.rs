@@ -31,6 +31,7 @@ use crate::{
 
 pub use measurements::{IcmpMeasurements, IcmpPhase, METRICS};
 pub use settings::IcmpProber;
+pub use socket::{permitted_access, ping_group_range};
 
 impl Prober for IcmpProber {
     type Measurements = IcmpMeasurements;

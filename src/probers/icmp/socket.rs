@@ -1,6 +1,9 @@
 //! The socket of a probe, with the filter and the options of the module.
 
-use std::{fs, io, net::SocketAddr};
+use std::{
+    fs, io,
+    net::{Ipv4Addr, SocketAddr},
+};
 
 use socket_timestamps::icmp::{Access, open_socket, receive_only_identifier};
 use socket2::Socket;
@@ -31,10 +34,7 @@ impl IcmpSocket {
         version: IpVersion,
         identifier: u16,
     ) -> Result<Self, Failure> {
-        let (socket, access) = open_socket(address).map_err(|error| match error.kind() {
-            io::ErrorKind::PermissionDenied => not_permitted(),
-            _ => connect::not_opened(address, &error),
-        })?;
+        let (socket, access) = open_socket(address).map_err(|error| not_opened(address, &error))?;
         let setting_up = |error: io::Error| {
             let doing = format!("setting up a socket to {}", address.ip());
             Failure::system(Call::SetUp, Stage::Connect, &doing, &error)
@@ -88,19 +88,37 @@ fn set_dont_fragment(_: &Socket, set: bool) -> io::Result<()> {
     if set { Err(io::ErrorKind::Unsupported.into()) } else { Ok(()) }
 }
 
-/// Returns the failure of a process without the rights for an ICMP socket. It names what is missing.
-fn not_permitted() -> Failure {
-    let group = rustix::process::getegid().as_raw();
-    let range = fs::read_to_string(PING_GROUP_RANGE).unwrap_or_default();
-    Failure::new(Stage::Connect, Reason::PermissionDenied, missing(group, range.trim()))
+/// Returns the kind of ICMP sockets that this process may open.
+///
+/// # Errors
+/// It may open none; the message names what is missing.
+pub fn permitted_access() -> Result<Access, Failure> {
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    open_socket(address).map(|(_, access)| access).map_err(|error| not_opened(address, &error))
 }
 
-const PING_GROUP_RANGE: &str = "/proc/sys/net/ipv4/ping_group_range";
+/// Returns the first and the last group that may open unprivileged sockets, as "0 2147483647"; none if
+/// it cannot be read.
+#[must_use]
+pub fn ping_group_range() -> Option<String> {
+    let text = fs::read_to_string("/proc/sys/net/ipv4/ping_group_range").ok()?;
+    let (first, last) = text.trim().split_once('\t')?;
+    Some(format!("{first} {last}"))
+}
 
-fn missing(group: u32, range: &str) -> String {
-    let range = match *range.split_whitespace().collect::<Vec<_>>() {
-        [low, high] => format!("is \"{low} {high}\""),
-        _ => "cannot be read".to_owned(),
+fn not_opened(address: SocketAddr, error: &io::Error) -> Failure {
+    if error.kind() != io::ErrorKind::PermissionDenied {
+        return connect::not_opened(address, error);
+    }
+    let group = rustix::process::getegid().as_raw();
+    let message = missing(group, ping_group_range().as_deref());
+    Failure::new(Stage::Connect, Reason::PermissionDenied, message)
+}
+
+fn missing(group: u32, range: Option<&str>) -> String {
+    let range = match range {
+        Some(range) => format!("is \"{range}\""),
+        None => "cannot be read".to_owned(),
     };
     format!(
         "cannot open an ICMP socket: the sysctl net.ipv4.ping_group_range, which {range}, does not \
@@ -116,7 +134,7 @@ mod tests {
 
     #[test]
     fn missing_permissions_are_named() {
-        let message = missing(65_534, "1\t0");
+        let message = missing(65_534, Some("1 0"));
         for part in [
             "net.ipv4.ping_group_range, which is \"1 0\"",
             "the group 65534",
@@ -125,6 +143,6 @@ mod tests {
         ] {
             assert!(message.contains(part), "{part} in {message}");
         }
-        assert!(missing(0, "").contains("which cannot be read"));
+        assert!(missing(0, None).contains("which cannot be read"));
     }
 }

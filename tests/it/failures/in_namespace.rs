@@ -35,7 +35,10 @@ fn inside() {
             probes_without_queue_are_refused();
         }
         Ok("without_ipv6") => check_with(&routes::without_ipv6(), start),
-        Ok("powerless") => check_with(&network::powerless(), start),
+        Ok("powerless") => {
+            check_with(&network::powerless(), start);
+            missing_icmp_sockets_are_logged();
+        }
         _ => {}
     }
 }
@@ -78,6 +81,16 @@ fn probes_without_ports_are_refused() {
     // All local ports are connected to the target.
     let _connections: Vec<_> = connections.collect();
     assert_refused(&exporter, "tcp", target, "all local ports are in use");
+}
+
+fn missing_icmp_sockets_are_logged() {
+    for (modules, level) in [(MODULES, "WARN"), ("modules: {tcp: {prober: tcp}}", "INFO")] {
+        let (_, lines) = Running::start(modules, ARGUMENTS).stop();
+        let start = format!("level={level}");
+        let parts = [&*start, "msg=ICMP socket=none", "CAP_NET_RAW"];
+        let found = lines.iter().any(|line| parts.iter().all(|part| line.contains(part)));
+        assert!(found, "{lines:?}");
+    }
 }
 
 /// An interface has a queue that takes no packet.
