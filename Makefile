@@ -58,7 +58,8 @@ SUDO = "target.'cfg(unix)'.runner=['sudo','--preserve-env=STRICT,PROBE_EXPORTER_
 WITH_SUDO = $(if $(filter-out 0,$(shell id -u)),--config $(SUDO))
 .PHONY: root-tests
 root-tests: setup ## Run the tests that need root, with sudo
-	$(CARGO) test --locked $(WITH_SUDO) --test it -- accuracy icmp chaos
+	$(CARGO) test --locked $(WITH_SUDO) --test it -- \
+		accuracy icmp chaos failures::network failures::routes listening
 
 .PHONY: fmt
 fmt: components ## Format the code

@@ -6,6 +6,8 @@ use std::{
     path::{Component, Path, PathBuf},
 };
 
+use crate::source::rust_files;
+
 /// Maximum length of the README in lines.
 const MAX_README_LINES: usize = 150;
 
@@ -50,6 +52,27 @@ fn broken_links_are_found() {
         ("configuration.md#flags", true),
     ] {
         assert_eq!(check(from, link).is_err(), is_broken, "{link}");
+    }
+}
+
+/// Without root, CI skips these tests in its main job.
+#[test]
+fn make_root_tests_runs_every_test_that_needs_root() {
+    let makefile = fs::read_to_string("Makefile").unwrap();
+    let (_, filters) = makefile.split_once("accuracy icmp").unwrap();
+    let filters = format!("accuracy icmp{}", filters.lines().next().unwrap());
+    // Helpers, and a test of `make overload`.
+    let others = ["namespace", "failures::in_namespace", "soak::overload", "documents"];
+    let folder = Path::new("tests/it");
+    for file in rust_files(folder) {
+        let module = file.strip_prefix(folder).unwrap().with_extension("");
+        let module = module.to_str().unwrap().replace('/', "::").replace("::mod", "");
+        let text = fs::read_to_string(&file).unwrap();
+        let needs_root = ["Namespace {", "in_namespace(\"", "Missing::Root"]
+            .iter()
+            .any(|call| text.contains(call));
+        let is_run = filters.split_whitespace().any(|filter| module.starts_with(filter));
+        assert!(!needs_root || is_run || others.contains(&&*module), "{module}: {filters}");
     }
 }
 
