@@ -250,7 +250,9 @@ impl TryFrom<ModuleKeys> for Module {
         if let Some(policy) = &policy {
             check_probers(policy).map_err(|error| error.inside("policy"))?;
         }
-        let prober = sections.into_prober(&name).ok_or_else(|| unknown_prober(&name))?;
+        let has_section = sections.present().next().is_some();
+        let prober =
+            sections.into_prober(&name).ok_or_else(|| unknown_prober(&name, has_section))?;
         let settings = prober.settings();
         settings.check_use().map_err(|error| error.inside(name.as_str()))?;
         let of_prober = settings.warnings().into_iter();
@@ -281,10 +283,17 @@ pub(super) fn check_probers(policy: &PolicyRules) -> Result<(), RuleError> {
     }
 }
 
-fn unknown_prober(name: &str) -> RuleError {
+fn unknown_prober(name: &str, has_section: bool) -> RuleError {
     if name.is_empty() {
-        let message = "prober '' is not valid: a module requires the key 'prober', for example \
-                       'prober: http'";
+        let indentation = if has_section {
+            ""
+        } else {
+            "; if this is a section of the module above, indent it further"
+        };
+        let message = format!(
+            "prober '' is not valid: a module requires the key 'prober', for example 'prober: \
+             http'{indentation}"
+        );
         return RuleError::new(message).involving([PROBER]);
     }
     let names = any_of(&probers::NAMES.map(str::to_owned));

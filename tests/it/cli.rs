@@ -100,6 +100,25 @@ fn check_lists_the_files_that_it_read() {
 }
 
 #[test]
+fn credentials_that_look_like_environment_variables_cause_a_note() {
+    let module = |name: &str, password: &str| {
+        let login = format!("basic_auth: {{username: u, password: '{password}'}}");
+        format!("  {name}: {{prober: http, http: {{{login}}}}}\n")
+    };
+    let modules = [
+        ("braces", "x${DB_PASSWORD}"),
+        ("dollar", "$PASSWORD"),
+        ("lower", "${password}"),
+        ("other", "pa$$W${1}$Abc"),
+    ];
+    let modules = modules.map(|(name, password)| module(name, password)).concat();
+    let (code, shown) = checked(format!("modules:\n{modules}"), &[]);
+    let note = "which are not expanded; write the value, or name a file, for example with \
+                password_file: braces, dollar\n";
+    assert!(code == Some(0) && shown.contains(note), "{shown}");
+}
+
+#[test]
 fn a_named_file_that_does_not_exist_causes_a_warning() {
     let yaml = "modules:\n  a:\n    prober: http\n    http:\n      method: POST\n      body_file: a.yml\n      bearer_token_file: none.txt\n";
     let (code, shown) = checked(yaml, &[]);

@@ -23,6 +23,14 @@ use crate::{
     tree::{Kind, Meaning, Node, Scalar},
 };
 
+/// The expected types whose written form a message shows.
+const MAPPING: &str = "a mapping (a line 'key: value' for each key, without dashes)";
+const SEQUENCE: &str = "a sequence (one item after each dash, or all in [ ])";
+const BOOLEAN: &str = "a boolean (true or false)";
+
+/// The expected types of one value.
+const SINGLE: [&str; 4] = ["a string", "an integer", "a number", BOOLEAN];
+
 impl<'n> NodeDeserializer<'n> {
     /// Decodes the node. Without a result its errors are recorded.
     pub(crate) fn decode<T: DeserializeOwned>(self) -> Option<T> {
@@ -32,8 +40,13 @@ impl<'n> NodeDeserializer<'n> {
 
     /// Fails because another type is expected.
     fn mismatch<T>(self, expected: &str) -> Result<T, DecodeError> {
+        let is_single = SINGLE.contains(&expected);
         let found = match &self.node.kind {
+            Kind::Sequence(_) if is_single => {
+                "a sequence; write one value, without dash or brackets"
+            }
             Kind::Sequence(_) => "a sequence",
+            Kind::Mapping(_) if is_single => "a mapping; write one value after the colon",
             Kind::Mapping(_) => "a mapping",
             Kind::Scalar(scalar) => match scalar.meaning() {
                 Meaning::Null => "null",
@@ -88,7 +101,7 @@ impl<'n> NodeDeserializer<'n> {
         let items: &[Rc<Node>] = match &self.node.kind {
             Kind::Sequence(items) => items,
             _ if self.node.is_null() => &[],
-            _ => return self.mismatch("a sequence (one item after each dash, or all in [ ])"),
+            _ => return self.mismatch(SEQUENCE),
         };
         Ok(Items { list: self, items: items.iter().enumerate() })
     }
@@ -108,7 +121,7 @@ impl<'n> NodeDeserializer<'n> {
         keys: &[&'static str],
         visitor: V,
     ) -> Result<V::Value, DecodeError> {
-        let mut entries = self.mapping("a mapping")?;
+        let mut entries = self.mapping(MAPPING)?;
         self.decoder.take_unknown(self.path, &mut entries, keys);
         entries.retain(|entry| !entry.node.is_null());
         visitor
@@ -143,11 +156,11 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'_> {
     }
 
     fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
-        let scalar = self.scalar("a boolean")?;
+        let scalar = self.scalar(BOOLEAN)?;
         match scalar.as_bool() {
             Some(value) => located!(self, visitor.visit_bool(value)),
             None if scalar.is_null() => located!(self, visitor.visit_bool(false)),
-            None => self.mismatched_scalar(scalar, "a boolean", |it| it.as_bool().is_some()),
+            None => self.mismatched_scalar(scalar, BOOLEAN, |it| it.as_bool().is_some()),
         }
     }
 
@@ -213,7 +226,7 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'_> {
     }
 
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
-        let entries = self.mapping("a mapping")?;
+        let entries = self.mapping(MAPPING)?;
         located!(self, visitor.visit_map(Entries::new(self, entries)))
     }
 

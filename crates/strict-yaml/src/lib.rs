@@ -89,6 +89,7 @@ mod scalar;
 mod schema;
 mod spelling;
 mod suggest;
+mod syntax_hint;
 pub mod tree;
 mod value;
 mod writer;
@@ -277,7 +278,9 @@ fn for_each_section(
     for entry in entries.into_iter().filter(|entry| entry.key.text == key) {
         let path = Path::Key(root.path, entry.key);
         let sections = root.value(entry, &path);
-        let Some(entries) = decoder.attempt(|| sections.mapping("a mapping of names")) else {
+        let Some(entries) = decoder.attempt(|| {
+            sections.mapping("a mapping of names (a line 'name:' for each, without dashes)")
+        }) else {
             continue;
         };
         for entry in entries {

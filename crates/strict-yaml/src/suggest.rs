@@ -62,16 +62,25 @@ impl Keys {
         if by_spelling.meant.is_some() {
             return by_spelling;
         }
-        Suggestion { meant: key, text: at.far(&sections).unwrap_or_default() }
+        let text = at.far(&sections).unwrap_or_else(|| known_keys(known));
+        Suggestion { meant: key, text }
     }
 
     /// The suggestion for a key that may be misspelled.
     pub(crate) fn suggest_known(written: &str, known: &[&'static str]) -> Suggestion {
-        match nearest(written, known) {
+        let visible = written.trim_matches(is_invisible);
+        match nearest(visible, known) {
+            Some(meant) if visible != written => {
+                let text = format!(
+                    "; write '{meant}' with ordinary spaces before it, instead of other characters that \
+                     look like a space"
+                );
+                Suggestion { meant: Some(meant), text }
+            }
             Some(meant) => {
                 Suggestion { meant: Some(meant), text: format!("; did you mean '{meant}'?") }
             }
-            None => Suggestion::default(),
+            None => Suggestion { meant: None, text: known_keys(known) },
         }
     }
 
@@ -97,6 +106,27 @@ impl Keys {
             _ => Self::suggest_known(written, known).text,
         };
         Suggestion { meant: None, text }
+    }
+}
+
+/// Maximum number of keys that a message lists.
+const MAX_LISTED: usize = 8;
+
+/// Returns whether a character looks like an ordinary space or like nothing.
+fn is_invisible(c: char) -> bool {
+    c.is_whitespace() && c != ' ' || matches!(c, '\u{200b}'..='\u{200f}' | '\u{feff}')
+}
+
+/// Lists the keys of a section that has few of them.
+fn known_keys(known: &[&'static str]) -> String {
+    if known.len() > MAX_LISTED {
+        return String::new();
+    }
+    let names: Vec<_> = known.iter().map(|key| format!("'{key}'")).collect();
+    match names.as_slice() {
+        [] => String::new(),
+        [one] => format!("; the only key here is {one}"),
+        names => format!("; the keys here are {}", listed(names)),
     }
 }
 

@@ -8,6 +8,7 @@ use crate::{
     diagnostic::{Diagnostic, FileId, Location, Position, Step},
     mapping::Mapping,
     rule::Segment,
+    syntax_hint,
 };
 pub use crate::{
     node::{Key, Kind, Node},
@@ -69,7 +70,7 @@ impl Options {
         let text = str::from_utf8(text).map_err(|error| {
             let before = text.get(..error.valid_up_to()).unwrap_or_default();
             let end = self.end_of(&String::from_utf8_lossy(before));
-            Diagnostic::new(end, "the text is not valid UTF-8")
+            Diagnostic::new(end, "the text is not valid UTF-8; save the file as UTF-8")
         })?;
         let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
         let is_control = |c: char| c.is_control() && !matches!(c, '\t' | '\n' | '\r' | '\u{85}');
@@ -106,7 +107,9 @@ impl Options {
         match failure {
             Failure::Parser(error) => {
                 let position = self.position(*error.marker());
-                Diagnostic::new(position, format!("invalid YAML: {}", error.info()))
+                let hint = syntax_hint::of(error.info());
+                let hint = hint.map(|hint| format!("; {hint}")).unwrap_or_default();
+                Diagnostic::new(position, format!("invalid YAML: {}{hint}", error.info()))
             }
             Failure::Builder(diagnostic) => diagnostic,
         }

@@ -122,12 +122,35 @@ fn notes(config: &Config) -> Vec<String> {
             named.join(", ")
         ));
     }
+    let unexpanded = config.modules().filter(|(_, module)| {
+        module.secrets().iter().any(|secret| names_environment_variable(secret))
+    });
+    let unexpanded: Vec<_> = unexpanded.map(|(name, _)| name).take(MAX_NAMED).collect();
+    if !unexpanded.is_empty() {
+        notes.push(format!(
+            "credentials look like environment variables, which are not expanded; write the value, or \
+             name a file, for example with password_file: {}",
+            unexpanded.join(", ")
+        ));
+    }
     if !config.has_policy() {
         let message = "no policy: whoever reaches /probe can reach what the exporter reaches; see \
                        'policy' in docs/configuration.md";
         notes.push(message.to_owned());
     }
     notes
+}
+
+/// Returns whether a text contains `${NAME}` or is `$NAME`, with a name in capitals.
+fn names_environment_variable(text: &str) -> bool {
+    let is_name = |name: &str| {
+        name.starts_with(|first: char| first.is_ascii_uppercase())
+            && name
+                .bytes()
+                .all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_')
+    };
+    let mut in_braces = text.split("${").skip(1).filter_map(|rest| rest.split_once('}'));
+    in_braces.any(|(name, _)| is_name(name)) || text.strip_prefix('$').is_some_and(is_name)
 }
 
 /// Checks a web config file like a start of the exporter: the files that it names are read too.

@@ -34,13 +34,13 @@ text: again
          5:5: things.a.txt: unknown key 'txt'; did you mean 'text'?\n\
          6:11: things.a.list: expected a sequence (one item after each dash, or all in [ ]), found a string\n\
          8:15: things.a.parts[0].low: low must not exceed high\n\
-         9:27: things.a.parts[1].height: unknown key 'height'\n\
+         9:27: things.a.parts[1].height: unknown key 'height'; the keys here are 'low', 'high' and 'secret'\n\
          10:15: things.a.parts[2].low: expected an integer, found a string\n\
          11:16: things.a.lists.a: expected a sequence (one item after each dash, or all in [ ]), found a string\n\
-         11:23: things.a.lists.c[0]: expected a string, found a sequence\n\
-         12:11: things.a.flag: expected a boolean, found an integer\n\
-         13:5: things.a.part: expected a mapping, found a sequence\n\
-         14:5: things.a.text: expected a string, found a mapping\n\
+         11:23: things.a.lists.c[0]: expected a string, found a sequence; write one value, without dash or brackets\n\
+         12:11: things.a.flag: expected a boolean (true or false), found an integer\n\
+         13:5: things.a.part: expected a mapping (a line 'key: value' for each key, without dashes), found a sequence\n\
+         14:5: things.a.text: expected a string, found a mapping; write one value after the colon\n\
          15:5: things.a.text: duplicate key 'text', first set in line 14"
     );
 }
@@ -56,10 +56,7 @@ fn what_only_seems_wrong_because_of_another_error_is_not_told() {
 #[test]
 fn syntax_errors_have_a_place() {
     for (text, start) in [
-        ("things: [", "2:1: invalid YAML: "),
-        ("things:\n\ta: {}", "2:2: invalid YAML: "),
-        ("things: *nobody", "1:9: invalid YAML: "),
-        ("things: 'a", "1:9: invalid YAML: "),
+        ("things: \"\\u12", "1:9: invalid YAML: "),
         ("things: &a [*a]", "1:13: things[0]: alias inside its own anchor"),
         ("things: {[a]: b}", "1:10: things: a mapping key must be a scalar"),
         ("a: \u{1}", "1:4: control characters are not allowed"),
@@ -67,8 +64,41 @@ fn syntax_errors_have_a_place() {
         let error = all(text).unwrap_err();
         assert!(error.starts_with(start), "{text}: {error}");
     }
-    assert_eq!(all(b"things:\n  \xff").unwrap_err(), "2:3: the text is not valid UTF-8");
+    assert_eq!(
+        all(b"things:\n  \xff").unwrap_err(),
+        "2:3: the text is not valid UTF-8; save the file as UTF-8"
+    );
     assert_eq!(all("\u{feff}things: {}"), Ok(BTreeMap::new()));
+}
+
+#[test]
+fn syntax_errors_have_a_remedy() {
+    for (text, place, remedy) in [
+        ("things: [", "2:1", "a bracket is not closed"),
+        ("things:\n\ta: {}", "2:2", "indent with spaces"),
+        ("things: *nobody", "1:9", "quote a value that begins with '*'"),
+        ("things: @a", "1:9", "quote a value that begins with this"),
+        ("things: 'a", "1:9", "closing quote is missing"),
+        ("things: \"\\d\"", "1:9", "write each backslash twice"),
+        ("things:\n  a\n  b: c", "3:4", "a colon is missing in the line above"),
+        ("things:\n  a: b: c", "2:7", "quote a value that contains ': '"),
+        ("things:\n  a:\n    b: c\n   d: e", "4:4", "begin in the same column"),
+        ("things:\n  - a\n b: c", "3:2", "begin in the same column"),
+        ("things: {a: b: c}", "1:14", "quote values that contain a colon"),
+        ("things: [a\nb: c", "2:2", "bracket before it is not closed"),
+        ("things: [a b: c", "2:1", "close each bracket"),
+        ("things: \"a\" b", "1:13", "one pair of quotes"),
+        ("things: - a", "1:9", "on a line of its own"),
+    ] {
+        let error = all(text).unwrap_err();
+        assert!(error.starts_with(place) && error.contains(remedy), "{text}: {error}");
+    }
+}
+
+#[test]
+fn a_key_with_an_invisible_space_is_explained() {
+    let error = read("\u{a0}number: 1").unwrap_err();
+    assert!(error.contains("write 'number' with ordinary spaces"), "{error}");
 }
 
 #[test]
@@ -95,9 +125,10 @@ fn several_documents_are_decoded_together() {
     let errors = decode_sections::<Thing>(&documents, "things").unwrap_err();
     assert_eq!(
         errors.to_string(),
-        "one.yml:1:36: things.b.flag: expected a boolean, found an integer\n\
+        "one.yml:1:36: things.b.flag: expected a boolean (true or false), found an integer\n\
          two.yml:1:17: things.a: duplicate key 'a', first set in one.yml\n\
-         three.yml:2:1: invalid YAML: while parsing a node, did not find expected node content"
+         three.yml:2:1: invalid YAML: while parsing a node, did not find expected node content; \
+         check whether a bracket is not closed"
     );
     let good = decode_sections::<Thing>(&documents[..1], "things");
     assert_eq!(good.unwrap_err().diagnostics.len(), 1);
@@ -143,8 +174,9 @@ fn other_keys_of_the_root_are_decoded_with_their_positions() {
         (
             "limits: {memory: x, number: []}\nthings: {a: {flag: 5}}",
             "f.yml:1:18: limits.memory: expected an integer, found a string\n\
-          f.yml:1:21: limits.number: expected an integer, found a sequence\n\
-          f.yml:2:20: things.a.flag: expected a boolean, found an integer",
+          f.yml:1:21: limits.number: expected an integer, found a sequence; write one value, without dash or \
+          brackets\n\
+          f.yml:2:20: things.a.flag: expected a boolean (true or false), found an integer",
         ),
         (
             "limits: {memry: 1}\nthings:",
@@ -152,10 +184,13 @@ fn other_keys_of_the_root_are_decoded_with_their_positions() {
         ),
         (
             "limits: {flag: 1}\nlimit: {}\nthings:",
-            "f.yml:1:10: limits.flag: unknown key 'flag'\n\
+            "f.yml:1:10: limits.flag: unknown key 'flag'; the keys here are 'memory' and 'number'\n\
           f.yml:2:1: limit: unknown key 'limit'; did you mean 'limits'?",
         ),
-        ("limits: 5\nthings:", "f.yml:1:9: limits: expected a mapping, found an integer"),
+        (
+            "limits: 5\nthings:",
+            "f.yml:1:9: limits: expected a mapping (a line 'key: value' for each key, without dashes), found an integer",
+        ),
         (
             "flag: true",
             "f.yml:1:1: flag: unknown key 'flag'; it is a key of the thing, which belongs \
@@ -170,5 +205,5 @@ fn other_keys_of_the_root_are_decoded_with_their_positions() {
 #[test]
 fn only_the_first_document_has_other_keys() {
     let error = with_root(&["things: {a: {}}", "limits: {}\nthings: {b: {}}"]).unwrap_err();
-    assert_eq!(error, "f.yml:1:1: limits: unknown key 'limits'");
+    assert_eq!(error, "f.yml:1:1: limits: unknown key 'limits'; the only key here is 'things'");
 }

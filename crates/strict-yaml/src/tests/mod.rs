@@ -186,9 +186,10 @@ fn numbers_and_booleans() {
     assert_eq!((thing.number, thing.flag, thing.maybe), (400, false, None));
     assert_eq!(
         read("number: '5'\nflag: 'true'\nmaybe: 1").unwrap_err(),
-        "3:13: things.a.number: expected an integer, found a quoted string\n\
-         4:11: things.a.flag: expected a boolean, found a quoted string\n\
-         5:12: things.a.maybe: expected a boolean, found an integer"
+        "3:13: things.a.number: expected an integer, found a quoted string; remove the quotes\n\
+         4:11: things.a.flag: expected a boolean (true or false), found a quoted string; \
+         remove the quotes\n\
+         5:12: things.a.maybe: expected a boolean (true or false), found an integer"
     );
 }
 
@@ -215,7 +216,8 @@ fn files_without_sections() {
     assert_eq!(all("[a]").unwrap_err(), "1:1: expected the key 'things', found a sequence");
     assert_eq!(
         all("things: 5").unwrap_err(),
-        "1:9: things: expected a mapping of names, found an integer"
+        "1:9: things: expected a mapping of names (a line 'name:' for each, without dashes), found an \
+         integer"
     );
 }
 
