@@ -7,10 +7,8 @@ use anstyle::{AnsiColor, Style};
 use crate::{
     cli::output::DIM,
     diagnostics::humanize,
-    probe::report::{HopReport, PhaseReport},
+    probe::report::{HopReport, PhaseKind, PhaseReport},
 };
-
-const BAR: Style = AnsiColor::Cyan.on_default();
 
 /// Width of the bars without a terminal, in columns.
 const DEFAULT_COLUMNS: usize = 48;
@@ -43,7 +41,8 @@ pub(super) fn bars(
         width.map_or(DEFAULT_COLUMNS, |width| width.saturating_sub(before).min(MAX_COLUMNS));
     let line = |phase: &PhaseReport| {
         let (name, time) = (phase.label(), humanize::duration(phase.length));
-        let (style, note) = if phase.incomplete { (DIM, " incomplete") } else { (BAR, "") };
+        let (style, note) =
+            if phase.incomplete { (DIM, " incomplete") } else { (style(phase.kind()), "") };
         let Some(columns) =
             columns.checked_sub(note.len()).filter(|columns| *columns >= MIN_COLUMNS)
         else {
@@ -53,6 +52,19 @@ pub(super) fn bars(
         format!("  {name:<names$}  {time:>TIME_COLUMNS$}  {style}{bar}{note}{style:#}\n")
     };
     phases.iter().map(line).collect()
+}
+
+/// Returns the style of a bar. The colours are close to those of the pages.
+const fn style(kind: PhaseKind) -> Style {
+    let color = match kind {
+        PhaseKind::Resolve => AnsiColor::Magenta,
+        PhaseKind::Connect => AnsiColor::Blue,
+        PhaseKind::Tls => AnsiColor::Cyan,
+        PhaseKind::Wait => AnsiColor::Yellow,
+        PhaseKind::Transfer => AnsiColor::Green,
+        PhaseKind::Aside => AnsiColor::BrightMagenta,
+    };
+    color.on_default()
 }
 
 /// Width of a duration in columns.

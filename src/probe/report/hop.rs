@@ -42,6 +42,23 @@ pub struct PhaseReport {
     pub incomplete: bool,
 }
 
+/// The kind of a phase. Pages and the command line have one colour for each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PhaseKind {
+    /// Name resolution.
+    Resolve,
+    /// Connecting.
+    Connect,
+    /// The TLS handshake.
+    Tls,
+    /// Waiting for a response.
+    Wait,
+    /// The transfer of a body.
+    Transfer,
+    /// A phase at a proxy or a token server.
+    Aside,
+}
+
 /// Builds the hops of a probe that started at `start`. There is always at least one.
 pub(in crate::probe) fn hops(
     findings: Findings,
@@ -118,6 +135,19 @@ impl HopReport {
 }
 
 impl PhaseReport {
+    /// The kind of the phase.
+    #[must_use]
+    pub fn kind(&self) -> PhaseKind {
+        match (self.group, self.name) {
+            ("", "resolve") => PhaseKind::Resolve,
+            ("", "connect" | "setup") => PhaseKind::Connect,
+            ("", "tls") => PhaseKind::Tls,
+            ("", "transfer") => PhaseKind::Transfer,
+            ("", _) => PhaseKind::Wait,
+            _ => PhaseKind::Aside,
+        }
+    }
+
     /// The name for display: group and name.
     #[must_use]
     pub fn label(&self) -> String {

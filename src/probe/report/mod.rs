@@ -68,7 +68,7 @@ pub(super) const METRICS: &[Description] = &[
     checks::CHECK_FAILED.describe(),
 ];
 
-pub use self::hop::{HopReport, PhaseReport};
+pub use self::hop::{HopReport, PhaseKind, PhaseReport};
 pub(super) use self::hop::{hops, longest_phase};
 
 /// The report of a finished probe.
