@@ -91,6 +91,7 @@ impl App {
             probe_log: options.probe_log,
             failure_log: options.failure_log,
             external_url: options.external_url,
+            prometheus_url: options.prometheus_url,
             route_prefix: options.route_prefix,
             max_modules: options.max_modules,
             max_connection_age: options.max_connection_age,

@@ -6,7 +6,7 @@ use crate::{
     app::listen::ListenAddress,
     config::DEFAULT_TIMEOUT_OFFSET,
     policy::Preset,
-    server::{ExternalUrl, RoutePrefix},
+    server::{ExternalUrl, PrometheusUrl, RoutePrefix},
 };
 
 /// Options of the exporter.
@@ -31,6 +31,8 @@ pub struct Options {
     pub web_config_file: Option<PathBuf>,
     /// URL under which users reach the exporter, if configured.
     pub external_url: Option<ExternalUrl>,
+    /// URL of the Prometheus that pages link to, if configured.
+    pub prometheus_url: Option<PrometheusUrl>,
     /// Path prefix of all routes.
     pub route_prefix: RoutePrefix,
     /// Time for which the exporter serves on after the request to stop.
@@ -79,6 +81,7 @@ impl Default for Options {
             listen: Listen::Addresses(vec![ListenAddress::default()]),
             web_config_file: None,
             external_url: None,
+            prometheus_url: None,
             route_prefix: RoutePrefix::default(),
             shutdown_delay: Duration::ZERO,
             max_connection_age: None,

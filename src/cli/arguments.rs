@@ -170,6 +170,11 @@ pub(super) struct Arguments {
     #[arg(long = "web.external-url", value_name = "URL")]
     pub(super) external_url: Option<String>,
 
+    /// URL under which users reach the Prometheus that scrapes this exporter; the page of a probe then
+    /// links to a graph of its target
+    #[arg(long = "web.prometheus-url", value_name = "URL")]
+    pub(super) prometheus_url: Option<String>,
+
     /// Path prefix of all routes [default: path of --web.external-url]
     #[arg(long = "web.route-prefix", value_name = "PATH")]
     pub(super) route_prefix: Option<String>,

@@ -221,6 +221,7 @@ mod tests {
             &["--web.listen-address=foo"],
             &["--web.listen-address=vsock://:9115"],
             &["--web.external-url='http://h/'"],
+            &["--web.prometheus-url=prometheus:9090"],
             &["--web.route-prefix={x}"],
             &["--web.systemd-socket"],
         ];

@@ -7,7 +7,7 @@ use log::Level;
 use crate::{
     app::{Listen, ListenAddress, Options},
     cli::{ServeOptions, UsageError, arguments::Arguments},
-    server::{ExternalUrl, RoutePrefix},
+    server::{ExternalUrl, PrometheusUrl, RoutePrefix},
 };
 
 /// Converts the flags. Each flag is well-formed; combinations of them may be invalid.
@@ -26,6 +26,10 @@ pub(super) fn from_arguments(arguments: Arguments) -> Result<ServeOptions, Usage
         .map(|text| ExternalUrl::parse(&text))
         .transpose()
         .map_err(|error| wrong("--web.external-url", &error))?;
+    let prometheus_url = non_empty(arguments.prometheus_url)
+        .map(|text| PrometheusUrl::parse(&text))
+        .transpose()
+        .map_err(|error| wrong("--web.prometheus-url", &error))?;
     if arguments.systemd_socket && external_url.is_none() {
         let message = "cannot automatically infer external URL with systemd socket listener: \
                        --web.systemd-socket needs --web.external-url";
@@ -51,6 +55,7 @@ pub(super) fn from_arguments(arguments: Arguments) -> Result<ServeOptions, Usage
         },
         web_config_file: non_empty(Some(arguments.web_config_file)).map(Into::into),
         external_url,
+        prometheus_url,
         route_prefix,
         shutdown_delay: arguments.shutdown_delay,
         max_connection_age: Some(arguments.max_connection_age).filter(|age| !age.is_zero()),

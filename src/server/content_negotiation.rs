@@ -12,6 +12,20 @@ pub(super) fn accepts_gzip(accepted: impl AsRef<str>) -> bool {
     })
 }
 
+/// Returns true if an `Accept` header names HTML and prefers no text to it, like those of browsers.
+///
+/// The default of clients in Java names HTML too. It is recognised by its invalid entry `*`.
+pub(super) fn prefers_html(accepted: &str) -> bool {
+    let quality = |names: [&str; 2]| {
+        let named = entries(accepted).filter(|entry| names.contains(&entry.name));
+        named.map(|entry| entry.quality).fold(0.0, f64::max)
+    };
+    let html = quality(["text/html", "application/xhtml+xml"]);
+    html > 0.0
+        && html >= quality(["text/plain", OPENMETRICS])
+        && !entries(accepted).any(|entry| entry.name == "*")
+}
+
 /// The condition under which metrics are rendered as OpenMetrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum OpenMetrics {
@@ -119,6 +133,32 @@ mod tests {
         }
         for accepted in ["", "identity", "gzip;q=0", "br, zstd", "deflate"] {
             assert!(!accepts_gzip(accepted), "{accepted}");
+        }
+    }
+
+    #[test]
+    fn only_browsers_prefer_html() {
+        for accepted in [
+            "text/html",
+            "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8",
+            "text/html, text/plain, text/css, application/xhtml+xml, */*;q=0.01",
+            "text/plain;q=0.5, text/html;q=0.6",
+        ] {
+            assert!(prefers_html(accepted), "{accepted}");
+        }
+        for accepted in [
+            "",
+            "*/*",
+            "text/*",
+            "text/plain",
+            "text/html;q=0",
+            "text/plain, text/html;q=0.9",
+            "application/openmetrics-text, text/html;q=0.9",
+            "application/json",
+            "text/html, image/gif, image/jpeg, *; q=.2, */*; q=.2",
+            PROMETHEUS,
+        ] {
+            assert!(!prefers_html(accepted), "{accepted}");
         }
     }
 

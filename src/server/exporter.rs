@@ -34,6 +34,7 @@ use crate::{
         delay,
         external_url::{ExternalUrl, RoutePrefix},
         metrics::ExporterMetrics,
+        prometheus_url::PrometheusUrl,
         shutdown::Shutdown,
         web_config::AccessControl,
     },
@@ -51,6 +52,8 @@ pub struct ServerSettings {
     pub failure_log: Option<Level>,
     /// URL under which users reach the exporter, if configured.
     pub external_url: Option<ExternalUrl>,
+    /// URL of the Prometheus to link to, if configured.
+    pub prometheus_url: Option<PrometheusUrl>,
     /// Path prefix of all routes.
     pub route_prefix: RoutePrefix,
     /// Maximum number of modules with metrics of their own.

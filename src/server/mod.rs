@@ -12,6 +12,7 @@ mod handlers;
 mod metrics;
 mod pages;
 mod pipelining;
+mod prometheus_url;
 mod query;
 mod response;
 mod response_format;
@@ -51,6 +52,7 @@ use tokio_rustls::server::TlsStream;
 
 pub use exporter::{Exporter, ReloadTrigger, ServerSettings};
 pub use external_url::{AddressError, ExternalUrl, RoutePrefix};
+pub use prometheus_url::{PrometheusUrl, PrometheusUrlError};
 pub use web_config::{AccessControl, WebConfigError, check as check_web_config};
 
 use self::{

@@ -24,7 +24,10 @@ use crate::{
     memory::{Held, ProbeMemory},
     probe::history::HistoryEntry,
     scheduling::{poll_times::section, pool},
-    server::content_negotiation::{self, Exposition, OpenMetrics},
+    server::{
+        content_negotiation::{self, Exposition, OpenMetrics},
+        query,
+    },
 };
 
 /// Content type of upstream's plain text responses.
@@ -184,6 +187,15 @@ fn accepts_gzip(request: &HttpRequest) -> bool {
 /// Selects the exposition format for the client.
 pub(super) fn exposition(request: &HttpRequest, openmetrics: OpenMetrics) -> Exposition {
     content_negotiation::exposition(&joined(request.headers(), &header::ACCEPT), openmetrics)
+}
+
+/// Returns true if a path with a plain and a page form returns the page: to a browser, or if the query
+/// requests it.
+pub(super) fn wants_page(request: &HttpRequest) -> bool {
+    query::parse(request).first("format").map_or_else(
+        || content_negotiation::prefers_html(&joined(request.headers(), &header::ACCEPT)),
+        |format| format == "html",
+    )
 }
 
 /// Returns an error in upstream's form: one line of text.

@@ -176,7 +176,8 @@ impl ResponseFormat {
             }
             Self::Html => {
                 let is_kept = exporter.history.find(entry.id).is_some();
-                pages::report(request, ReportPage { entry, is_kept }).await
+                let prometheus = exporter.settings.prometheus_url.clone();
+                pages::report(request, ReportPage { entry, is_kept, prometheus }).await
             }
             Self::Health => health(&report),
         }

@@ -6,30 +6,53 @@ mod probe;
 
 use actix_web::{
     HttpRequest, HttpResponse,
-    http::{Method, StatusCode, header},
+    http::{
+        Method, StatusCode,
+        header::{self, HeaderValue},
+    },
     web::Data,
 };
 
 pub(super) use self::{logs::answer as logs, probe::answer as probe};
-use crate::server::{
-    content_negotiation::OpenMetrics,
-    exporter::{Exporter, ReloadTrigger},
-    response::{self, Size},
+use crate::{
+    metrics::Format,
+    server::{
+        content_negotiation::OpenMetrics,
+        exporter::{Exporter, ReloadTrigger},
+        pages,
+        response::{self, Size},
+    },
 };
 
-/// `/metrics`: the exporter's own metrics.
+/// `/metrics`: the exporter's own metrics; a page for browsers.
 pub(super) async fn metrics(request: HttpRequest, exporter: Data<Exporter>) -> HttpResponse {
-    let form = response::exposition(&request, OpenMetrics::IfPreferred);
     let size = exporter.metrics.size(&exporter.config());
-    let render = move || exporter.render_metrics(form.format);
-    response::ok_rendered(&request, &form.content_type, size, render).await
+    let response = if response::wants_page(&request) {
+        pages::metrics(&request, size, move || exporter.render_metrics(Format::Text)).await
+    } else {
+        let form = response::exposition(&request, OpenMetrics::IfPreferred);
+        let render = move || exporter.render_metrics(form.format);
+        response::ok_rendered(&request, &form.content_type, size, render).await
+    };
+    varied(response)
 }
 
-/// `/config`: the active configuration, with secrets masked.
+/// `/config`: the active configuration, with secrets masked; a page for browsers.
 pub(super) async fn config(request: HttpRequest, exporter: Data<Exporter>) -> HttpResponse {
     let config = exporter.config();
     let size = Size::of_modules(&config);
-    response::ok_rendered(&request, response::BARE_TEXT, size, move || config.to_yaml()).await
+    let render = move || config.to_yaml();
+    varied(if response::wants_page(&request) {
+        pages::config(&request, size, render).await
+    } else {
+        response::ok_rendered(&request, response::BARE_TEXT, size, render).await
+    })
+}
+
+/// Tells caches that the response depends on the header `Accept`.
+fn varied(mut response: HttpResponse) -> HttpResponse {
+    response.headers_mut().insert(header::VARY, HeaderValue::from_static("accept"));
+    response
 }
 
 /// `/-/healthy`: always healthy. Failing targets do not make the exporter unhealthy.

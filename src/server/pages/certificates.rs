@@ -7,7 +7,10 @@ use maud::{Markup, html};
 use crate::{
     net::tls::{Certificate, Names, StoredSession, Validity, VerifyResult},
     probe::report::{HopReport, utc},
-    server::pages::format,
+    server::pages::{
+        format,
+        hops::{ShownHop, folded},
+    },
 };
 
 /// Maximum number of names shown of one certificate; some have hundreds.
@@ -21,10 +24,12 @@ const MAX_CERTIFICATES: usize = 12;
 
 /// Renders all TLS sessions of a probe; nothing if it had none.
 pub(super) fn sessions(hops: &[HopReport], now: SystemTime) -> Markup {
-    let sessions: Vec<_> = hops
-        .iter()
-        .enumerate()
-        .filter_map(|(index, hop)| hop.tls.as_ref().map(|tls| (index, hop, tls)))
+    let sessions: Vec<_> = folded(hops)
+        .into_iter()
+        .filter_map(|shown| match shown {
+            ShownHop::One(index, hop) => hop.tls.as_ref().map(|tls| (index, hop, tls)),
+            ShownHop::Repeated(..) => None,
+        })
         .collect();
     html! {
         @if !sessions.is_empty() {
@@ -48,6 +53,12 @@ pub(super) fn sessions(hops: &[HopReport], now: SystemTime) -> Markup {
             }
         }
     }
+}
+
+/// Returns the certificate of the last TLS session that expires first.
+pub(super) fn first_to_expire(hops: &[HopReport]) -> Option<Certificate> {
+    let tls = hops.iter().rev().find_map(|hop| hop.tls.as_ref())?;
+    tls.certificates().take(MAX_CERTIFICATES).min_by_key(Certificate::not_after)
 }
 
 fn session(tls: &StoredSession) -> Markup {

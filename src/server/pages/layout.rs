@@ -22,6 +22,12 @@ use crate::{
 
 const STYLE: &str = include_str!("style.css");
 
+/// The icon of all pages. It is part of them, because `/favicon.ico` may belong to another server.
+const ICON: &str = "data:image/svg+xml,<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'>\
+                    <rect width='16' height='16' rx='4' fill='%23a83c18'/>\
+                    <path d='M2 9h3l2-5 3 8 1.5-3H14' fill='none' stroke='%23fff' stroke-width='1.6'/>\
+                    </svg>";
+
 /// A page.
 pub(super) struct Page<'p> {
     /// The title; can be untrusted text.
@@ -85,7 +91,7 @@ impl Page<'_> {
 
     fn with_headers(mut response: HttpResponse, nonce: &str) -> HttpResponse {
         let policy = format!(
-            "default-src 'none'; style-src 'nonce-{nonce}'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+            "default-src 'none'; style-src 'nonce-{nonce}'; img-src data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
         );
         let headers = response.headers_mut();
         if let Ok(policy) = HeaderValue::from_str(&policy) {
@@ -105,6 +111,7 @@ impl Page<'_> {
                     meta charset="utf-8";
                     meta name="viewport" content="width=device-width, initial-scale=1";
                     title { (format::escaped(self.title, MAX_TITLE_BYTES)) " · " (version::PROGRAM) }
+                    link rel="icon" href=(ICON);
                     style nonce=(nonce) { (PreEscaped(STYLE)) }
                 }
                 body {
@@ -123,6 +130,73 @@ impl Page<'_> {
                     main #content { (self.content) }
                     footer.soft { "Host " (format::escaped(&HOST, MAX_HOST_BYTES)) }
                 }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+
+    /// The colours of a block of declarations, such as `--text: #1c2330;`.
+    fn colors(block: &str) -> HashMap<&str, [u8; 3]> {
+        let declarations =
+            block.split(';').filter_map(|it| it.trim().strip_prefix("--")?.split_once(": #"));
+        let color = |digits| {
+            let [_, red, green, blue] = u32::from_str_radix(digits, 16).unwrap().to_be_bytes();
+            [red, green, blue]
+        };
+        declarations.map(|(name, digits)| (name, color(digits))).collect()
+    }
+
+    /// The contrast of two colours by the definition of WCAG.
+    fn contrast(one: [u8; 3], other: [u8; 3]) -> f64 {
+        let linear = |component: u8| {
+            let share = f64::from(component) / 255.0;
+            if share <= 0.04045 { share / 12.92 } else { ((share + 0.055) / 1.055).powf(2.4) }
+        };
+        let luminance = |[red, green, blue]: [u8; 3]| {
+            0.2126 * linear(red) + 0.7152 * linear(green) + 0.0722 * linear(blue)
+        };
+        let (one, other) = (luminance(one), luminance(other));
+        (one.max(other) + 0.05) / (one.min(other) + 0.05)
+    }
+
+    #[test]
+    fn texts_and_bars_contrast_with_their_ground_in_both_palettes() {
+        let mut blocks = STYLE.split(":root {").skip(1).map(|rest| rest.split('}').next().unwrap());
+        let light = colors(blocks.next().unwrap());
+        let mut dark = light.clone();
+        dark.extend(colors(blocks.next().unwrap()));
+        let grounds = ["ground", "sheet", "good-ground", "bad-ground", "soon-ground"];
+        let mut pairs: Vec<_> = ["text", "accent"]
+            .into_iter()
+            .flat_map(|text| grounds.map(|ground| (text, ground, 4.5)))
+            .chain(["good", "bad", "soon"].map(|text| (text, "sheet", 4.5)))
+            .collect();
+        pairs.extend([
+            ("soft", "ground", 4.5),
+            ("soft", "sheet", 4.5),
+            ("accent-text", "accent", 4.5),
+            ("good", "good-ground", 4.5),
+            ("bad", "bad-ground", 4.5),
+            ("soon", "soon-ground", 4.5),
+            ("wait", "sheet", 4.5),
+            ("edge", "sheet", 3.0),
+            ("edge", "ground", 3.0),
+        ]);
+        let bars = ["resolve", "connect", "tls", "wait", "transfer", "aside"];
+        pairs.extend(
+            bars.into_iter().flat_map(|bar| ["sheet", "line"].map(|ground| (bar, ground, 3.0))),
+        );
+        pairs.push(("own", "sheet", 3.0));
+        for (palette, name) in [(&light, "light"), (&dark, "dark")] {
+            for (front, ground, least) in &pairs {
+                let contrast = contrast(palette[front], palette[ground]);
+                assert!(contrast >= *least, "{front} on {ground}, {name}: {contrast:.2}");
             }
         }
     }

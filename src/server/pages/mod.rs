@@ -4,9 +4,11 @@ mod certificates;
 mod filter;
 mod form_fields;
 mod format;
+mod hops;
 mod landing;
 mod layout;
 mod log;
+mod long_texts;
 mod modules;
 mod recent;
 mod refused;
@@ -21,6 +23,7 @@ use self::layout::Page;
 
 pub(super) use self::{
     landing::answer as landing,
+    long_texts::{config, metrics},
     modules::answer as modules,
     report::{ReportPage, answer as report},
 };

@@ -61,6 +61,7 @@ fn hidden(all: usize, matching: usize, filter: &Filter) -> Markup {
 fn table(entries: &[&HistoryEntry], now: SystemTime) -> Markup {
     html! {
         table.list {
+            caption.hidden { "Probes with their results, the latest first" }
             thead {
                 tr {
                     th scope="col" { "Module" }

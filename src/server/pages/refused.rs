@@ -32,6 +32,7 @@ pub(super) fn refused(probes: &[RefusedProbe], filter: &Filter, now: SystemTime)
                 p.soft { "The exporter refused these probes, which says nothing about their targets." }
                 (causes(&probes))
                 table.list {
+                    caption.hidden { "Refused probes with their causes, the latest first" }
                     thead {
                         tr {
                             th scope="col" { "Module" }

@@ -10,10 +10,14 @@ use crate::{
     probe::{ProbeReport, history::HistoryEntry},
     server::{
         pages::{Page, certificates, format, log::log, verdict::verdict, waterfall::waterfall},
+        prometheus_url::{self, PrometheusUrl},
         query::link,
         response::Size,
     },
 };
+
+/// Maximum length of an expression for Prometheus in bytes.
+const MAX_EXPRESSION_BYTES: usize = 400;
 
 /// The page of a report.
 pub(in crate::server) struct ReportPage {
@@ -21,6 +25,8 @@ pub(in crate::server) struct ReportPage {
     pub(in crate::server) entry: HistoryEntry,
     /// True if the history contains the report, so that links to it work.
     pub(in crate::server) is_kept: bool,
+    /// The Prometheus to link to, if configured.
+    pub(in crate::server) prometheus: Option<PrometheusUrl>,
 }
 
 /// Returns the page.
@@ -41,10 +47,10 @@ impl ReportPage {
     fn content(&self, now: SystemTime) -> Markup {
         let report = &self.entry.report;
         html! {
-            (verdict(report))
+            (verdict(report, now))
             section {
                 h2.hidden { "The probe" }
-                (facts(report, now))
+                (facts(report, self.prometheus.as_ref(), now))
                 (self.actions())
             }
             section {
@@ -110,7 +116,7 @@ impl ReportPage {
     }
 }
 
-fn facts(report: &ProbeReport, now: SystemTime) -> Markup {
+fn facts(report: &ProbeReport, prometheus: Option<&PrometheusUrl>, now: SystemTime) -> Markup {
     let module = link("modules", &[("name", &report.module_name)]);
     html! {
         dl.facts {
@@ -137,6 +143,19 @@ fn facts(report: &ProbeReport, now: SystemTime) -> Markup {
                     strong { (format::duration(report.duration)) }
                     " (timeout " (format::rounded_duration(report.timeout))
                     ", exporter overhead " (format::duration(report.overhead())) ")"
+                }
+            }
+            // Prometheus has the target with its secret, which is masked here.
+            @if report.target_is_complete() {
+                @let expression = prometheus_url::success_of(&report.target);
+                div {
+                    dt { "In Prometheus" }
+                    dd {
+                        code.copy { (format::untrusted_up_to(&expression, MAX_EXPRESSION_BYTES)) }
+                        @if let Some(prometheus) = prometheus {
+                            " " a href=(prometheus.graph(&expression)) { "Graph" }
+                        }
+                    }
                 }
             }
         }
@@ -249,7 +268,7 @@ pub(super) mod tests {
 
     fn page(report: ProbeReport, is_kept: bool) -> String {
         let entry = HistoryEntry { id: 7, report: Arc::new(report), weight: 0 };
-        let page = ReportPage { entry, is_kept };
+        let page = ReportPage { entry, is_kept, prometheus: None };
         Page { title: "t", current_link: "", content: page.content(SystemTime::now()) }
             .render("n")
             .into_string()

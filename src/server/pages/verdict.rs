@@ -1,11 +1,13 @@
 //! The result of a probe with its explanation.
 
+use std::time::SystemTime;
+
 use maud::{Markup, html};
 
 use crate::{
     diagnostics::{Failure, Refusal, Verdict},
-    probe::ProbeReport,
-    server::pages::format,
+    probe::{ProbeReport, report::utc},
+    server::pages::{certificates, format},
 };
 
 /// Maximum length of the target in bytes.
@@ -14,15 +16,16 @@ const MAX_TARGET_BYTES: usize = 300;
 /// Maximum length of the headline in bytes; a longer message follows it as a whole.
 const MAX_HEADLINE_BYTES: usize = 200;
 
-/// Renders the result; for a failure with message, advice, stage and reason, for a refusal with
+/// Renders the result; for a success with its main facts, for a failure with message, advice, stage and reason, for a refusal with
 /// message, advice and cause.
-pub(super) fn verdict(report: &ProbeReport) -> Markup {
+pub(super) fn verdict(report: &ProbeReport, now: SystemTime) -> Markup {
     let target = format::untrusted_up_to(&report.target, MAX_TARGET_BYTES);
     html! {
         @match &report.verdict {
             Verdict::Ok => section.verdict.good {
                 p.soft { (target) }
                 h1 { "Success" }
+                (summary(report, now))
             },
             Verdict::Failed(failure) => section.verdict.bad {
                 p.soft { (target) }
@@ -34,6 +37,22 @@ pub(super) fn verdict(report: &ProbeReport) -> Markup {
                 h1 { "Refused by the exporter; the target was not judged" }
                 (explanation_of_refusal(refusal))
             },
+        }
+    }
+}
+
+/// Renders the main facts about a success, as far as its prober has them.
+fn summary(report: &ProbeReport, now: SystemTime) -> Markup {
+    let response = report.hops.last().and_then(|hop| hop.response.as_deref());
+    let certificate = certificates::first_to_expire(&report.hops);
+    html! {
+        p.message {
+            @if let Some(response) = response { strong { (format::untrusted_up_to(response, MAX_HEADLINE_BYTES)) } " · " }
+            (format::duration(report.duration))
+            @if let Some(address) = report.address() { " · " (format::untrusted(address)) }
+            @if let Some(certificate) = certificate {
+                " · certificate " (certificate.validity(now)) " (" (utc(certificate.not_after())) ")"
+            }
         }
     }
 }

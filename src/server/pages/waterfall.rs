@@ -7,9 +7,12 @@ use maud::{Markup, html};
 use crate::{
     probe::{
         ProbeReport,
-        report::{HopReport, PhaseReport},
+        report::{HopReport, PhaseKind, PhaseReport},
     },
-    server::pages::format,
+    server::pages::{
+        format,
+        hops::{self, ShownHop},
+    },
 };
 
 /// The scale of the timeline: the whole probe.
@@ -91,11 +94,22 @@ pub(super) fn waterfall(report: &ProbeReport) -> Markup {
                     th.drawn scope="col" { span.hidden { "Timeline" } (axis(&scale, &ticks)) }
                 }
             }
-            @for (index, hop) in report.hops.iter().enumerate() {
+            @for shown in hops::folded(&report.hops) {
                 tbody {
-                    (heading(index, hop, report.hops.len()))
-                    @for phase in &hop.phases {
-                        (row(&phase.label(), Some(phase.start), took(phase), scale.phase(phase)))
+                    @match shown {
+                        ShownHop::One(index, hop) => {
+                            (heading(index, hop, report.hops.len()))
+                            @for phase in &hop.phases {
+                                (row(&phase.label(), Some(phase.start), took(phase), scale.phase(phase)))
+                            }
+                        }
+                        ShownHop::Repeated(first, hops) => {
+                            (heading_of_repeated(first, hops.len()))
+                            @let (start, took) = span(hops);
+                            (row("all", Some(start), html! { (format::duration(took)) }, html! {
+                                @for phase in hops.iter().flat_map(|hop| &hop.phases) { (scale.phase(phase)) }
+                            }))
+                        }
                     }
                 }
             }
@@ -160,6 +174,27 @@ fn heading(index: usize, hop: &HopReport, hops: usize) -> Markup {
     }
 }
 
+/// Renders the heading of hops that repeat earlier ones.
+fn heading_of_repeated(first: usize, hops: usize) -> Markup {
+    html! {
+        tr.hop {
+            th scope="rowgroup" colspan="4" {
+                span.step { (first + 1) " to " (first + hops) } " "
+                strong { "… ×" (hops) } " "
+                span.soft { "the same URLs and responses again" }
+            }
+        }
+    }
+}
+
+/// Returns the start and the duration of hops that follow each other.
+fn span(hops: &[HopReport]) -> (Duration, Duration) {
+    let start = hops.first().map(|hop| hop.start).unwrap_or_default();
+    let ends = hops.iter().flat_map(|hop| &hop.phases).map(|phase| phase.start + phase.length);
+    let end = ends.max().unwrap_or(start);
+    (start, end.saturating_sub(start))
+}
+
 fn took(phase: &PhaseReport) -> Markup {
     html! {
         (format::duration(phase.length))
@@ -169,14 +204,16 @@ fn took(phase: &PhaseReport) -> Markup {
 
 /// The CSS class of a bar.
 fn class(phase: &PhaseReport) -> &'static str {
-    match (phase.incomplete, phase.group, phase.name) {
-        (true, ..) => "incomplete",
-        (_, "", "resolve") => "resolve",
-        (_, "", "connect" | "setup") => "connect",
-        (_, "", "tls") => "tls",
-        (_, "", "transfer") => "transfer",
-        (_, "", _) => "wait",
-        _ => "aside",
+    if phase.incomplete {
+        return "incomplete";
+    }
+    match phase.kind() {
+        PhaseKind::Resolve => "resolve",
+        PhaseKind::Connect => "connect",
+        PhaseKind::Tls => "tls",
+        PhaseKind::Wait => "wait",
+        PhaseKind::Transfer => "transfer",
+        PhaseKind::Aside => "aside",
     }
 }
 

@@ -3,6 +3,10 @@
 mod hostile;
 mod links;
 mod markup;
+mod negotiation;
+mod structure;
+
+use probe_exporter::server::PrometheusUrl;
 
 use crate::{
     fixtures::{
@@ -70,7 +74,10 @@ fn pages_are_inert_and_not_stored() {
         let (first, rest) = policy.split_once("; style-src 'nonce-").unwrap();
         let (nonce, rest) = rest.split_once("'; ").unwrap();
         assert_eq!(first, "default-src 'none'");
-        assert_eq!(rest, "form-action 'self'; base-uri 'none'; frame-ancestors 'none'");
+        assert_eq!(
+            rest,
+            "img-src data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+        );
         assert!(page.contains(&format!("<style nonce=\"{nonce}\">")), "{path}");
         assert_eq!(answer.header("cache-control"), Some("no-store"), "{path}");
         assert_eq!(answer.header("referrer-policy"), Some("no-referrer"), "{path}");
@@ -199,4 +206,54 @@ fn the_modules_are_shown_with_their_warnings_and_without_secrets() {
     assert!(page.contains("href=\"./?module=connect#probe\""), "{page}");
     let words = text(&assert_page(&exporter.get("/modules?name=odd"), 200));
     assert!(words.contains("1 of 6 modules") && !words.contains("picky"), "{words}");
+}
+
+#[test]
+fn a_success_tells_status_address_and_end_of_the_certificate() {
+    let pki = pki(leaf("localhost").also("IP:127.0.0.1"));
+    let server = http([ok("done")]).over_tls(pki.server().context());
+    let server = RUNTIME.block_on(server.start());
+    let exporter = Exporter::start(MODULES);
+    let target = format!("https://{}/", server.address);
+    let page = text(&assert_page(&exporter.get(&probe_page("any", &target)), 200));
+    let (_, banner) = page.split_once("Success").unwrap();
+    let (banner, _) = banner.split_once("The probe").unwrap();
+    let told = format!(" · {} · certificate expires in 89 days (20", server.address);
+    assert!(banner.contains("HTTP/1.1 200") && banner.contains(&told), "{banner}");
+    let banner =
+        text(&assert_page(&exporter.get(&probe_page("connect", &server.address.to_string())), 200));
+    assert!(banner.contains(&format!("s · {}", server.address)), "{banner}");
+    assert!(!banner.contains("certificate expires"), "{banner}");
+}
+
+#[test]
+fn the_turns_of_a_redirect_loop_are_folded() {
+    let server = http(std::iter::repeat_with(|| redirect("/again")).take(11));
+    let server = RUNTIME.block_on(server.start());
+    let exporter = Exporter::start(MODULES);
+    let target = format!("http://{}/again", server.address);
+    let page = assert_page(&exporter.get(&probe_page("http_2xx", &target)), 200);
+    assert!(text(&page).contains("2 to 10 … ×9 the same"), "{page}");
+    let answers =
+        elements(&page).iter().filter(|it| it.attribute("class") == Some("answer")).count();
+    assert_eq!(answers, 2, "those of the first and the last turn");
+}
+
+#[test]
+fn a_page_links_to_the_graph_of_its_target() {
+    let url = "https://prometheus.example/x/";
+    let exporter = Exporter::start_with(MODULES, |options| {
+        options.prometheus_url = Some(PrometheusUrl::parse(url).unwrap());
+    });
+    let graph = "href=\"https://prometheus.example/x/graph?g0.expr=\
+                 probe%5Fsuccess%7Binstance%3D%22127%2E0%2E0%2E1%3A1%22%7D&amp;";
+    let page = assert_page(&exporter.get(&probe_page("connect", CLOSED)), 200);
+    assert!(page.contains(graph), "{page}");
+    assert!(text(&page).contains("probe_success{instance=\"127.0.0.1:1\"}"), "{page}");
+    // Prometheus has the target with its password.
+    let masked =
+        assert_page(&exporter.get(&probe_page("http_2xx", "http://u:hush@127.0.0.1:1/")), 200);
+    assert!(!masked.contains("prometheus.example") && !masked.contains("hush"), "{masked}");
+    let without = Exporter::start(MODULES).get(&probe_page("connect", CLOSED)).text();
+    assert!(without.contains("probe_success{") && !without.contains(">Graph<"), "{without}");
 }

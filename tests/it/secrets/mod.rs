@@ -93,7 +93,9 @@ fn check_in(environment: &[(&str, &str)], cases: &[Case]) {
         output.probe_over_http(exporter.address, case, &format!("case{index}"));
         output.probe_by_command(environment, &exporter.config().display().to_string(), case, index);
     }
-    for path in ["/", "/config", "/metrics", "/modules", "/?failures=true", "/nowhere"] {
+    let pages = ["/config?format=html", "/metrics?format=html"];
+    let paths = ["/", "/config", "/metrics", "/modules", "/?failures=true", "/nowhere"];
+    for path in paths.into_iter().chain(pages) {
         output.record(path, &get(exporter.address, path).text());
     }
     let (_, log) = exporter.stop();
