@@ -2,10 +2,7 @@
 
 #![forbid(unsafe_code)]
 
-use std::{
-    io::{Write as _, stderr},
-    process::ExitCode,
-};
+use std::{io::Write as _, process::ExitCode};
 
 use probe_exporter::{
     app::{self, App},
@@ -30,8 +27,7 @@ fn main() -> ExitCode {
         Ok(Invocation::CheckConfig(serve)) => app::check(&with_log(serve).options),
         Ok(Invocation::Serve(serve)) => App::build(with_log(serve).options).and_then(App::run),
         Err(error) => {
-            // An error of writing to stderr cannot be reported.
-            writeln!(stderr(), "{error}").ok();
+            error.print();
             return error.exit_code();
         }
     };

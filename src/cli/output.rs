@@ -72,7 +72,7 @@ pub(super) fn escaped(text: &str) -> String {
 pub(super) const FIXED_SPACE: char = '\u{a0}';
 
 /// Wraps `text` to lines of `width`. The first line starts with `first`, the others with `rest`. A
-/// word that is too long for a line is broken.
+/// word that is too long for a line is broken; other words and numbers with their units are not.
 pub(super) fn wrapped(text: &str, width: Option<usize>, first: &str, rest: &str) -> String {
     let Some(width) = width else {
         return format!("{first}{text}\n").replace(FIXED_SPACE, " ");
@@ -80,10 +80,33 @@ pub(super) fn wrapped(text: &str, width: Option<usize>, first: &str, rest: &str)
     let options = textwrap::Options::new(width)
         .initial_indent(first)
         .subsequent_indent(rest)
+        // Names of hosts and of headers contain hyphens.
+        .word_splitter(textwrap::WordSplitter::NoHyphenation)
         .break_words(true);
-    let lines = textwrap::wrap(text, options);
+    let text = with_fixed_units(text);
+    let lines = textwrap::wrap(&text, options);
     let lines = lines.iter().map(|line| line.trim_end().replace(FIXED_SPACE, " ") + "\n");
     lines.collect()
+}
+
+/// Units that stay in the line of their number.
+const UNITS: [&str; 9] = ["ns", "µs", "ms", "s", "%", "B", "KiB", "MiB", "bytes"];
+
+/// Replaces the spaces between numbers and units by fixed ones.
+fn with_fixed_units(text: &str) -> String {
+    let mut result = String::with_capacity(text.len());
+    for word in text.split_inclusive(' ') {
+        let unit = word.trim_end_matches(|c: char| !c.is_alphanumeric() && c != '%');
+        let is_after_number = result
+            .strip_suffix(' ')
+            .is_some_and(|before| before.ends_with(|c: char| c.is_ascii_digit()));
+        if is_after_number && UNITS.contains(&unit) {
+            result.pop();
+            result.push(FIXED_SPACE);
+        }
+        result.push_str(word);
+    }
+    result
 }
 
 #[cfg(test)]
@@ -145,6 +168,18 @@ pub(super) mod tests {
             |text: &str| text.chars().filter(|c| !" -\n".contains(*c)).collect::<String>();
         assert_eq!(letters(&lines), letters(&text));
         assert_eq!(wrapped(&text, None, "- ", "  "), format!("- {text}\n"));
+    }
+
+    #[test]
+    fn names_and_numbers_with_units_stay_together() {
+        for (text, expected) in [
+            ("it waited at most 992 ms, then 2 s.", "it waited at most\n992 ms, then 2 s.\n"),
+            ("Missing is Strict-Transport-X", "Missing is\nStrict-Transport-X\n"),
+            ("It is 20 or 30 s 40 smiles", "It is 20 or 30 s 40\nsmiles\n"),
+            ("of which a part of 5\u{a0}%", "of which a part of\n5 %\n"),
+        ] {
+            assert_eq!(wrapped(text, Some(20), "", ""), expected);
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::{ffi::OsString, process::ExitCode};
 
+use anstream::ColorChoice;
 use clap::{
     Command,
     error::{ContextKind, ContextValue, ErrorKind},
@@ -9,6 +10,7 @@ use clap::{
 use thiserror::Error;
 
 use crate::{
+    cli::output::{Output, escaped, wrapped},
     settings::{explain::any_of, redact},
     version,
 };
@@ -40,6 +42,12 @@ impl UsageError {
             Some(name) => Self { message, help: format!("{name} --help"), code: 2 },
             None => Self::of_flags(message),
         }
+    }
+
+    /// Prints the error to the standard error, wrapped if that is a terminal.
+    pub fn print(&self) {
+        let mut output = Output::of_errors(ColorChoice::Auto);
+        output.print(&wrapped(&escaped(&self.to_string()), output.width(), "", "  "));
     }
 
     /// The exit code: 1 for the server, 2 for commands, whose code 1 means a failed probe or check.

@@ -11,6 +11,9 @@ pub fn of(failure: &Failure, prober: &str) -> &'static str {
             "Check the path of the target, and the log of the server: it did not accept the upgrade to \
              a WebSocket."
         }
+        Reason::Refused if prober == "unix" => {
+            "Check that the service runs, and that it listens on this path on the exporter's host."
+        }
         reason => reason.advice(),
     }
 }
@@ -80,5 +83,7 @@ mod tests {
         let status = failure(Stage::Check, Reason::Status);
         assert!(of(&status, "http").contains("valid_status_codes"));
         assert!(!of(&status, "websocket").contains("valid_status_codes"));
+        let refused = failure(Stage::Connect, Reason::Refused);
+        assert!(of(&refused, "unix").contains("path") && of(&refused, "tcp").contains("port"));
     }
 }

@@ -18,7 +18,8 @@ pub(super) fn shown(
     (offset, width): (f64, Option<usize>),
 ) -> String {
     let prober = module.prober_name();
-    let mut page = format!("{BOLD}{name}{BOLD:#} in {file}, prober {BOLD}{prober}{BOLD:#}\n\n");
+    let title = format!("{BOLD}{name}{BOLD:#} in {file}, prober {BOLD}{prober}{BOLD:#}");
+    let mut page = wrapped(&title, width, "", "  ") + "\n";
     let words = module.explain(offset);
     for topic in Topic::ALL {
         for (index, statement) in words.about(topic).enumerate() {

@@ -53,12 +53,14 @@ fn verdict(report: &ProbeReport, width: Option<usize>) -> String {
         ("duration", humanize::duration(report.duration)),
         ("exporter overhead", humanize::duration(report.overhead())),
     ];
-    let mut text = escaped(&report.target);
+    // With fixed spaces, a long target begins in the first line too.
+    let gap = [FIXED_SPACE; 2].iter().collect::<String>();
+    let mut text = format!("{style}{word}{style:#}{gap}{}", escaped(&report.target));
     for (label, value) in facts {
         let fact = format!("{DIM}{label}{DIM:#} {value}").replace(' ', &FIXED_SPACE.to_string());
         text.extend(["  ", &fact]);
     }
-    let mut page = wrapped(&text, width, &format!("{style}{word}{style:#}  "), "    ");
+    let mut page = wrapped(&text, width, "", "    ");
     let (cause, message, advice) = match &report.verdict {
         Verdict::Ok => return page,
         Verdict::Failed(Failure { stage, reason, message }) => {

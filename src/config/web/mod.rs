@@ -89,15 +89,17 @@ const MAX_USUAL_COST: u32 = 14;
 /// The costs that the specification of bcrypt allows.
 const COSTS: RangeInclusive<u32> = 4..=31;
 
+const MAKE_HASH: &str = "create one with 'htpasswd -nBC 10 USER'";
+
 /// The cost of a bcrypt hash.
 fn cost_of(hash: &str) -> Result<u32, String> {
     let hash: bcrypt::HashParts =
-        hash.parse().map_err(|error| format!("not a bcrypt hash ({error})"))?;
+        hash.parse().map_err(|error| format!("not a bcrypt hash ({error}); {MAKE_HASH}"))?;
     let cost = hash.get_cost();
     if !COSTS.contains(&cost) {
         let (least, most) = (COSTS.start(), COSTS.end());
         return Err(format!(
-            "not a bcrypt hash (the cost {cost} is not in the range {least} to {most})"
+            "not a bcrypt hash (the cost {cost} is not in the range {least} to {most}); {MAKE_HASH}"
         ));
     }
     Ok(cost)
