@@ -51,3 +51,23 @@ fn line(statement: &Statement, label: &str, number: &str, width: Option<usize>) 
     let rest = " ".repeat(INDENT + number.len());
     wrapped(&text, width, &first, &rest)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+
+    #[test]
+    fn long_names_stay_within_the_terminal() {
+        let name = "a_module_".repeat(12);
+        let yaml = format!("modules: {{{name}: {{prober: tcp, tcp: {{tls_config: {{}}}}}}}}");
+        let module = Config::parse(&yaml, "a.yml").unwrap().module(&name).unwrap();
+        for width in [60, 100, 160] {
+            let page = shown(&name, &module, "a.yml", (0.5, Some(width)));
+            let page = anstream::adapter::strip_str(&page).to_string();
+            assert!(page.lines().all(|line| line.chars().count() <= width), "{page}");
+            let title: String = page.lines().take(3).map(str::trim).collect();
+            assert!(title.replace(' ', "").starts_with(&format!("{name}ina.yml,")), "{page}");
+        }
+    }
+}
