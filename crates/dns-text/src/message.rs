@@ -9,6 +9,8 @@ use crate::{HEADER_LENGTH, ParseError, RCODE, Reader, TRUNCATED};
 /// A parsed message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
+    /// The flags of the header, with the lower bits of the response code.
+    pub flags: u16,
     /// The header flag TC: the sender truncated the message.
     pub truncated: bool,
     /// Number of records that the header announces and the message does not contain.
@@ -57,6 +59,15 @@ pub fn identifier(message: &[u8]) -> Option<u16> {
 }
 
 impl Message {
+    /// The names of the header flags that are set, in the order of the header.
+    pub fn flag_names(&self) -> impl Iterator<Item = &'static str> {
+        const FLAGS: [(u32, &str); 7] =
+            [(15, "qr"), (10, "aa"), (9, "tc"), (8, "rd"), (7, "ra"), (5, "ad"), (4, "cd")];
+        let flags = self.flags;
+        let set = FLAGS.into_iter().filter(move |(bit, _)| flags & (1 << bit) != 0);
+        set.map(|(_, name)| name)
+    }
+
     /// Parses a message like miekg/dns.
     ///
     /// Queries are accepted as well as responses, and the question is not checked. A message may
@@ -91,6 +102,7 @@ impl Message {
         let announced = counts.map(usize::from).iter().sum::<usize>();
         let extended = sections.opt_ttl.map(opt::extended_rcode).unwrap_or_default();
         Ok(Self {
+            flags,
             truncated: flags & TRUNCATED != 0,
             missing: announced.saturating_sub(read),
             trailing: sections.reader.rest().len(),
