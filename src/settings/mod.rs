@@ -13,6 +13,7 @@ pub mod limits;
 pub mod named;
 pub mod pem;
 pub mod redact;
+pub(crate) mod redact_text;
 pub mod regexp;
 pub mod rule;
 pub mod secret;

@@ -1,0 +1,132 @@
+//! Masks values in texts of a peer that are secret by the name before them.
+
+use std::ops::Range;
+
+use crate::settings::{
+    redact::is_secret_parameter,
+    secret::{HIDDEN, is_secret_name},
+};
+
+/// Maximum distance between the start of an HTML tag and a value in it, in bytes.
+const MAX_TAG: usize = 512;
+
+/// Replaces values after a secret name: of members in JSON, parameters in URLs and forms, fields in
+/// HTML, and lines like headers.
+pub(crate) fn mask_values(text: &mut String) {
+    let mut found: Vec<Range<usize>> = Vec::new();
+    for (at, _) in text.match_indices([':', '=']) {
+        if found.last().is_some_and(|last| at < last.end) {
+            continue;
+        }
+        found.extend(secret_value(text, at).filter(|value| !value.is_empty()));
+    }
+    for value in found.into_iter().rev() {
+        text.replace_range(value, HIDDEN);
+    }
+}
+
+/// Returns the position of the value after the separator at `at`, if its name is secret.
+fn secret_value(text: &str, at: usize) -> Option<Range<usize>> {
+    let (before, rest) = text.split_at_checked(at)?;
+    let (separator, after) = rest.split_at_checked(1)?;
+    let start = at + 1 + after.len() - after.trim_start_matches([' ', '\t']).len();
+    let unquoted = before.trim_end_matches([' ', '\t']);
+    if separator == ":" {
+        let Some(quoted) = unquoted.strip_suffix(['"', '\'']) else {
+            let line = before.rsplit('\n').next()?.trim_start();
+            let is_header = !line.is_empty() && name_at_end(line) == line && is_secret_name(line);
+            return is_header.then(|| start..end_of_line(text, start));
+        };
+        return is_secret_name(name_at_end(quoted)).then(|| value_at(text, start));
+    }
+    let name = name_at_end(unquoted);
+    let is_secret = match name {
+        "value" | "content" => is_secret_name(name_of_tag(unquoted)?),
+        _ if unquoted.trim_end_matches(name).ends_with(['?', '&']) => is_secret_parameter(name),
+        _ => is_secret_name(name),
+    };
+    is_secret.then(|| value_at(text, start))
+}
+
+/// Returns the name at the end of a text.
+fn name_at_end(text: &str) -> &str {
+    let is_name = |it: char| it.is_ascii_alphanumeric() || matches!(it, '_' | '-' | '.');
+    let start = text.trim_end_matches(is_name).len();
+    text.get(start..).unwrap_or_default()
+}
+
+/// Returns the attribute `name` of the HTML tag at the end of a text.
+fn name_of_tag(text: &str) -> Option<&str> {
+    let tag = text.get(text.ceil_char_boundary(text.len().saturating_sub(MAX_TAG))..)?;
+    let (_, tag) = tag.rsplit_once('<')?;
+    let (_, name) = tag.rsplit_once("name=")?;
+    name.trim_start_matches(['"', '\'']).split(['"', '\'', ' ', '>']).next()
+}
+
+/// Returns the position of the value that begins at `start`, without its quotes.
+fn value_at(text: &str, start: usize) -> Range<usize> {
+    let rest = text.get(start..).unwrap_or_default();
+    if let Some(quote @ ('"' | '\'')) = rest.chars().next() {
+        let value = rest.get(1..).unwrap_or_default();
+        let mut is_escaped = false;
+        let end = value.find(|character| {
+            let is_end = character == quote && !is_escaped;
+            is_escaped = character == '\\' && !is_escaped;
+            is_end
+        });
+        return start + 1..start + 1 + end.unwrap_or(value.len());
+    }
+    let is_end = |it: char| it.is_whitespace() || "&;,\"'<>(){}[]".contains(it);
+    start..start + rest.find(is_end).unwrap_or(rest.len())
+}
+
+fn end_of_line(text: &str, start: usize) -> usize {
+    let rest = text.get(start..).unwrap_or_default();
+    start + rest.find('\n').unwrap_or(rest.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_masked_by_their_name() {
+        for (text, expected) in [
+            (r#"{"access_token": "a\"b", "n": 1}"#, r#"{"access_token": "<secret>", "n": 1}"#),
+            (r#"{"password":12345,"code":404}"#, r#"{"password":<secret>,"code":404}"#),
+            (r#"{"token":"never ends"#, r#"{"token":"<secret>"#),
+            ("{'api_key': 'x'}", "{'api_key': '<secret>'}"),
+            (
+                "<a href='/next?sid=1&code=2&a=3'>",
+                "<a href='/next?sid=<secret>&code=<secret>&a=3'>",
+            ),
+            ("token=abc&x=1", "token=<secret>&x=1"),
+            (
+                "<input name=\"csrf_token\" type=hidden value=\"x\">",
+                "<input name=\"csrf_token\" type=hidden value=\"<secret>\">",
+            ),
+            ("<meta name=csrf-token content='x'>", "<meta name=csrf-token content='<secret>'>"),
+            ("GET /\nAuthorization: Bearer x\nA: b", "GET /\nAuthorization: <secret>\nA: b"),
+        ] {
+            let mut shown = text.to_owned();
+            mask_values(&mut shown);
+            assert_eq!(shown, expected);
+        }
+    }
+
+    #[test]
+    fn other_texts_stay() {
+        for text in [
+            "invalid token: it has expired",
+            r#"{"error": "the token has expired", "code": "E1"}"#,
+            "<input name=user value=x><input value=token>",
+            "a == b: c = d\ntokens are: =",
+            "token:",
+            "\u{e9}=\u{e9}:",
+        ] {
+            let mut shown = text.to_owned();
+            mask_values(&mut shown);
+            assert_eq!(shown, text);
+        }
+    }
+}
