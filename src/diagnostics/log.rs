@@ -8,7 +8,19 @@ use std::{
 
 use log::Level;
 
-use crate::diagnostics::logfmt;
+use crate::diagnostics::{Part, PartKind, logfmt};
+
+/// Message of an entry whose first field is a line that was received.
+pub const READ_LINE: &str = "Read line";
+
+/// Message of an entry whose first field is bytes that were received.
+pub const READ_BYTES: &str = "Read bytes";
+
+/// Message of an entry whose first field is a message that was received.
+pub const READ_MESSAGE: &str = "Read message";
+
+/// Message of an entry whose first field is a line, bytes or a message that was sent.
+pub const SENDING: &str = "Sending";
 
 /// Entry in the log of a probe.
 #[derive(Debug, Clone)]
@@ -35,6 +47,20 @@ impl LogEntry {
             logfmt::push_pair(&mut line, key, value);
         }
         line
+    }
+
+    /// Returns the part of a dialogue that the entry is about, if any.
+    fn dialogue(&self) -> Option<Part> {
+        let kind = match self.message.as_str() {
+            READ_LINE | READ_BYTES | READ_MESSAGE => PartKind::Received,
+            SENDING => PartKind::Sent,
+            _ => return None,
+        };
+        let (_, text) = self.fields.first()?;
+        // The end of a line that was sent; bytes are escaped.
+        let line = text.strip_suffix("\\n").filter(|_| kind == PartKind::Sent);
+        let line = line.map(|line| line.strip_suffix("\\r").unwrap_or(line));
+        Some(Part::of(kind, line.unwrap_or(text).as_bytes()))
     }
 }
 
@@ -143,6 +169,12 @@ const MAX_BYTES: usize = 256 << 10;
 /// cause of the failure.
 const MAX_ENTRIES_WITH_ERRORS: usize = MAX_ENTRIES + 100;
 
+/// Maximum number of lines and messages in the transcript of a dialogue.
+const MAX_LINES: usize = 20;
+
+/// Maximum total length of the lines and messages in the transcript of a dialogue, in bytes.
+const MAX_DIALOGUE: usize = 2 << 10;
+
 impl ProbeLog {
     /// Adds an entry of level debug, for details.
     pub fn debug(&self, message: impl Into<String>, fields: &[(&'static str, &dyn Display)]) {
@@ -162,6 +194,29 @@ impl ProbeLog {
     /// Adds an entry of level error, for the cause of a failure.
     pub fn error(&self, message: impl Into<String>, fields: &[(&'static str, &dyn Display)]) {
         self.note(Level::Error, message, fields);
+    }
+
+    /// Returns the last lines and messages of a dialogue, unless the log is full, so that the last ones
+    /// are missing.
+    #[must_use]
+    pub fn dialogue(&self) -> Vec<Part> {
+        let kept = self.kept();
+        let mut bytes = 0;
+        let last = kept.entries.iter().rev().filter_map(LogEntry::dialogue).take(MAX_LINES);
+        let last = last.take_while(|part| {
+            let is_first = bytes == 0;
+            bytes += part.text.len();
+            is_first || bytes <= MAX_DIALOGUE
+        });
+        let mut parts: Vec<_> = if kept.is_full { Vec::new() } else { last.collect() };
+        parts.reverse();
+        parts
+    }
+
+    /// Returns whether entries were omitted.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.kept().is_full
     }
 
     /// Returns and removes all entries.

@@ -1,5 +1,5 @@
 //! Records of a running probe: log, phases, connection attempts, checks, verdict, interrupted waits,
-//! and the secrets to redact.
+//! excerpts of the response, and the secrets to redact.
 
 pub mod advice;
 pub mod attempts;
@@ -13,6 +13,7 @@ pub mod logfmt;
 pub mod phases;
 pub mod reason;
 pub mod redaction;
+pub mod transcript;
 pub mod verdict;
 pub mod waiting;
 
@@ -24,5 +25,6 @@ pub use log::{LogEntry, ProbeLog};
 pub use phases::{Phase, Phases, Span};
 pub use reason::{Reason, RefusalCause, Stage};
 pub use redaction::{Redactor, Secrets};
+pub use transcript::{Encoding, Part, PartKind, Recording, Transcript};
 pub use verdict::{Refusal, Verdict};
 pub use waiting::Waits;

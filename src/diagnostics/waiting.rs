@@ -43,7 +43,9 @@ impl Waits {
         (!described.is_empty()).then(|| described.join("; "))
     }
 
-    fn is_cut_off(&self) -> bool {
+    /// Returns whether the probe is interrupted.
+    #[must_use]
+    pub fn is_cut_off(&self) -> bool {
         self.is_cut_off.load(Ordering::Relaxed)
     }
 

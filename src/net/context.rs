@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use crate::{
     diagnostics::{
-        Attempts, Checks, Failure, ProbeLog, Secrets, Stage,
+        Attempts, Checks, Failure, Part, ProbeLog, Recording, Secrets, Stage, Transcript,
         attempts::Peer,
         current_stage::{CurrentStage, StageGuard},
         redaction::MIN_SECRET,
@@ -42,6 +42,10 @@ pub struct Context {
     pub checks: Checks,
     /// The peers that the probe connected to.
     pub attempts: Attempts,
+    /// Excerpts of the response; lines and messages of dialogues are in the log.
+    pub transcript: Transcript,
+    /// The probes whose excerpts are recorded.
+    pub recording: Recording,
     /// The secrets to redact from all texts of the probe.
     pub secrets: Secrets,
     /// The memory that peers make the probe hold.
@@ -71,6 +75,8 @@ impl Context {
             log: ProbeLog::default(),
             checks: Checks::default(),
             attempts: Attempts::default(),
+            transcript: Transcript::default(),
+            recording: Recording::default(),
             secrets: Secrets::default(),
             memory: Arc::default(),
             stage: CurrentStage::default(),
@@ -85,12 +91,14 @@ impl Context {
         self.advance_retry(NO_RETRY, REQUESTED)
     }
 
-    /// Returns whether the failed probe is to be retried, and clears its checks in that case.
+    /// Returns whether the failed probe is to be retried, and clears its checks and excerpts in that
+    /// case.
     #[must_use]
     pub fn is_retried(&self) -> bool {
         let is_retried = self.advance_retry(REQUESTED, RETRIED);
         if is_retried {
             self.checks.clear();
+            drop(self.transcript.take());
         }
         is_retried
     }
@@ -183,6 +191,27 @@ impl Context {
     /// their waits.
     pub fn cut_off(&self) {
         self.waits.cut_off();
+    }
+
+    /// Returns whether excerpts of the response are recorded: the probe `has_failed` or is cancelled, or
+    /// the client wants to see them in any case.
+    #[must_use]
+    pub fn records(&self, has_failed: bool) -> bool {
+        match self.recording {
+            Recording::Never => false,
+            Recording::Failures => has_failed || self.waits.is_cut_off(),
+            Recording::Always => true,
+        }
+    }
+
+    /// Returns and removes the excerpts, if they are recorded.
+    #[must_use]
+    pub fn take_transcript(&self, has_failed: bool) -> Option<Vec<Part>> {
+        self.records(has_failed).then(|| {
+            let mut parts = self.log.dialogue();
+            parts.extend(self.transcript.take());
+            parts
+        })
     }
 
     /// Returns the description of what the probe was waiting for when it was cancelled.
