@@ -33,6 +33,8 @@ pub struct Module {
     pub timeout: Option<Duration>,
     /// True if metrics that blackbox_exporter lacks are exported too.
     pub extra_metrics: bool,
+    /// True if reports contain the start of the response.
+    pub show_response: bool,
     /// The prober with its settings.
     pub prober: AnyProber,
     /// The policy of the module itself.
@@ -75,6 +77,10 @@ section! {
         /// Also exports metrics that blackbox_exporter does not have.
         #[key(extension)]
         extra_metrics: bool = true,
+        /// Shows the start of the response, or the last lines of the dialogue, in reports of failed
+        /// probes, and in those of others on request. Secrets are redacted.
+        #[key(extension)]
+        show_response: bool = true,
         /// Limits what probes of the module may connect to, in addition to the policy of the file: all
         /// keys of the policy but `mode` and `overrides`.
         #[key(extension)]
@@ -177,6 +183,9 @@ impl Module {
         if !self.extra_metrics {
             words.say(Topic::Exports, "Only the metrics that blackbox_exporter has.");
         }
+        if !self.show_response {
+            words.say(Topic::Exports, "Reports do not show the response.");
+        }
         words
     }
 
@@ -194,6 +203,9 @@ impl Module {
         }
         if !self.extra_metrics {
             keys.push(("extra_metrics".to_owned(), Value::of(&false)));
+        }
+        if !self.show_response {
+            keys.push(("show_response".to_owned(), Value::of(&false)));
         }
         if let Some(policy) = &self.own_policy {
             keys.push(("policy".to_owned(), changed(policy.as_ref())));
@@ -236,7 +248,15 @@ impl TryFrom<ModuleKeys> for Module {
     type Error = RuleError;
 
     fn try_from(keys: ModuleKeys) -> Result<Self, RuleError> {
-        let ModuleKeys { prober: name, timeout, extra_metrics, policy, limits, sections } = keys;
+        let ModuleKeys {
+            prober: name,
+            timeout,
+            extra_metrics,
+            show_response,
+            policy,
+            limits,
+            sections,
+        } = keys;
         let mut warnings = Vec::new();
         if timeout.is_negative() {
             let message = format!("{timeout} is negative and is ignored; write for example 5s");
@@ -260,6 +280,7 @@ impl TryFrom<ModuleKeys> for Module {
         Ok(Self {
             timeout: timeout.positive(),
             extra_metrics,
+            show_response,
             prober,
             own_policy: policy.filter(|policy| policy.rule_set.is_some()),
             policy: None,

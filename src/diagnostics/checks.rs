@@ -1,12 +1,13 @@
 //! Checks of a module and their results.
 
 use std::{
+    collections::HashSet,
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use crate::{
-    diagnostics::Failure,
+    diagnostics::{Failure, Stage},
     metrics::{Export, Metric, MetricSet},
 };
 
@@ -21,7 +22,7 @@ pub const CHECK_FAILED: Metric<1> =
 /// `fail_if_header_matches[0]`.
 ///
 /// The text is built only when it is printed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct CheckName {
     given: Option<Arc<str>>,
     section: &'static str,
@@ -29,13 +30,15 @@ pub struct CheckName {
     index: Option<usize>,
 }
 
-/// An evaluated check.
+/// A check of a probe.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Check {
     /// Name of the check.
     pub name: CheckName,
     /// The failure, if the check failed.
     pub failure: Option<Failure>,
+    /// The reason for which the check was not evaluated, if it was not.
+    pub skipped: Option<&'static str>,
 }
 
 /// The evaluated checks of a probe, in order. Their number is limited by the module.
@@ -47,6 +50,8 @@ struct State {
     made: Vec<Check>,
     /// The check that has begun and not ended.
     running: Option<CheckName>,
+    /// The reason for which further checks are not evaluated.
+    skip_reason: Option<&'static str>,
 }
 
 impl CheckName {
@@ -60,6 +65,15 @@ impl CheckName {
     #[must_use]
     pub const fn of_entry(key: &'static str, index: usize) -> Self {
         Self { given: None, section: "", key, index: Some(index) }
+    }
+
+    /// Returns the names of the entries of a list, of which some have a given name.
+    pub fn of_list<'n, I: IntoIterator<Item = Option<&'n Arc<str>>>>(
+        key: &'static str,
+        given: I,
+    ) -> impl Iterator<Item = Self> {
+        let given = given.into_iter().enumerate();
+        given.map(move |(index, name)| Self::of_entry(key, index).or_given(name))
     }
 
     /// Returns the name with the section that contains the key.
@@ -92,13 +106,13 @@ impl Check {
     /// Creates a check with its outcome.
     #[must_use]
     pub fn new(name: CheckName, outcome: Result<(), Failure>) -> Self {
-        Self { name, failure: outcome.err() }
+        Self { name, failure: outcome.err(), skipped: None }
     }
 
-    /// Returns true if the check succeeded.
+    /// Returns true if the check was evaluated and succeeded.
     #[must_use]
     pub fn is_good(&self) -> bool {
-        self.failure.is_none()
+        self.failure.is_none() && self.skipped.is_none()
     }
 
     /// Returns the message of the failure, if any, without the name of the check at its start.
@@ -133,19 +147,39 @@ impl Checks {
         state.made.push(check);
     }
 
+    /// Notes the reason for which the other checks are not evaluated.
+    pub fn skip_others(&self, reason: &'static str) {
+        self.state().skip_reason = Some(reason);
+    }
+
     /// Removes all checks, for a probe that starts again.
     pub fn clear(&self) {
         *self.state() = State::default();
     }
 
     /// Returns and removes all checks at the end of a probe. A check that has begun and not ended failed
-    /// with the failure of the probe.
+    /// with the failure of the probe. After a failure, those of `configured` that were not evaluated are
+    /// added.
     #[must_use]
-    pub fn finish(&self, verdict: &Result<(), Failure>) -> Vec<Check> {
-        let State { mut made, running } = std::mem::take(&mut *self.state());
-        if let (Some(name), Err(failure)) = (running, verdict) {
-            made.push(Check { name, failure: Some(failure.clone()) });
+    pub fn finish(
+        &self,
+        verdict: &Result<(), Failure>,
+        configured: impl FnOnce() -> Vec<CheckName>,
+    ) -> Vec<Check> {
+        let State { mut made, running, skip_reason } = std::mem::take(&mut *self.state());
+        let Err(failure) = verdict else { return made };
+        made.extend(running.map(|name| Check::new(name, Err(failure.clone()))));
+        let reason = skip_reason.unwrap_or(match failure.stage {
+            Stage::Check => "an earlier check failed",
+            _ => "the probe failed before",
+        });
+        let mut missing = configured();
+        if !missing.is_empty() {
+            let evaluated: HashSet<_> = made.iter().map(|check| &check.name).collect();
+            missing.retain(|name| !evaluated.contains(name));
         }
+        let skipped = |name| Check { name, failure: None, skipped: Some(reason) };
+        made.extend(missing.into_iter().map(skipped));
         made
     }
 
@@ -165,7 +199,7 @@ impl Export for Check {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::diagnostics::{Reason, Stage};
+    use crate::diagnostics::Reason;
 
     #[test]
     fn a_check_has_its_given_name_or_its_key_and_index() {
@@ -184,9 +218,13 @@ mod tests {
         checks.end(Check::new(CheckName::of_entry("query_response", 0), Ok(())));
         checks.begin(CheckName::of_entry("query_response", 1));
         let verdict = Err(Failure::new(Stage::Response, Reason::Timeout, "cut off"));
-        let made = checks.finish(&verdict);
+        let names = || (0..4).map(|index| CheckName::of_entry("query_response", index)).collect();
+        let made = checks.finish(&verdict, names);
         let failed: Vec<_> = made.iter().map(|check| check.failure.is_some()).collect();
-        assert_eq!(failed, [false, true]);
+        assert_eq!(failed, [false, true, false, false]);
+        let skipped: Vec<_> = made.iter().map(|check| check.skipped).collect();
+        let reason = Some("the probe failed before");
+        assert_eq!(skipped, [None, None, reason, reason]);
     }
 
     #[test]
@@ -196,7 +234,7 @@ mod tests {
         checks.add(Check::new(CheckName::of_key("good"), Ok(())));
         checks.add(Check::new(CheckName::of_key("bad"), Err(failure)));
         let mut metrics = MetricSet::default();
-        let made = checks.finish(&Ok(()));
+        let made = checks.finish(&Ok(()), Vec::new);
         assert_eq!(made.len(), 2);
         for check in &made {
             check.export(&mut metrics);

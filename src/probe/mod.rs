@@ -26,7 +26,7 @@ use tokio::time::Instant;
 
 use crate::{
     config::{self, Module, with_prober},
-    diagnostics::{Failure, Reason},
+    diagnostics::{Failure, Reason, Recording},
     metrics::{Description, Export, MetricSet},
     net::{
         Context,
@@ -107,12 +107,22 @@ async fn run_prober<P: Prober>(
     resolver: Arc<Resolver>,
     gone: impl Future<Output = ()> + Send,
 ) -> ProbeReport {
-    let ProbeRequest { module_name, module, target, timeout, spare, wait, exporters, memory } =
-        request;
+    let ProbeRequest {
+        module_name,
+        module,
+        target,
+        timeout,
+        spare,
+        wait,
+        exporters,
+        memory,
+        wants_response,
+    } = request;
     let started = SystemTime::now();
     let start = Instant::now();
     let mut context = Context::new(start + timeout, resolver);
     context.exporters = exporters;
+    context.recording = Recording::of(module.show_response, wants_response);
     context.memory = memory;
     context.policy = PolicyGuard::new(module.policy.clone());
     context.hide_secrets_of(&target.name);
@@ -153,14 +163,16 @@ async fn run_prober<P: Prober>(
     result = verdict::under_policy(&context, result);
     let mut metrics = MetricSet::with_capacity(INITIAL_SAMPLES);
     section("metrics", || measurements.export(&mut metrics));
-    let hops =
-        section("hops", || report::hops(measurements.findings(), context.attempts.take(), start));
+    let transcript = verdict::transcript(&context, &result);
+    let hops = section("hops", || {
+        report::hops(measurements.findings(), context.attempts.take(), start, transcript)
+    });
     if let Err(failure) = &mut result
         && failure.reason == Reason::Timeout
     {
         failure.message.push_str(&report::longest_phase(&hops, duration));
     }
-    let checks = context.checks.finish(&result);
+    let checks = context.checks.finish(&result, || module.prober.settings().checks());
     let verdict = verdict::conclude(&context, result, refusal, &times);
     let redactor = section("secrets", || context.secrets.take(module.secrets(), HIDDEN));
     let report = ProbeReport {
@@ -182,7 +194,11 @@ async fn run_prober<P: Prober>(
     };
     let report = report.with_own_metrics();
     // Nothing but the report is alive here, so that a running probe needs no memory for the rest.
-    if redactor.is_idle() { report } else { Box::pin(report.without_secrets(redactor)).await }
+    if redactor.is_idle() {
+        report.with_finished_transcript()
+    } else {
+        Box::pin(report.without_secrets(redactor)).await
+    }
 }
 
 /// Runs the prober, and again with new measurements if the first run requests it (to use the
@@ -280,6 +296,18 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// A waiting probe takes the memory of its task; larger ones need the next size of the allocator.
+    #[tokio::test]
+    async fn the_task_of_an_http_probe_is_small() {
+        let config = Config::parse("modules: {m: {prober: http}}", "").unwrap();
+        let raw = request::RawRequest { query: "module=m&target=t", scrape_timeout: None };
+        let request = ProbeRequest::parse(raw, &config, 0.0).unwrap();
+        let prober = probers::http::HttpProber::default();
+        let probe = run_prober(&prober, request, Arc::default(), pending());
+        let size = size_of_val(&probe);
+        assert!(size <= 4 << 10, "{size} bytes");
     }
 
     async fn verdict_of(

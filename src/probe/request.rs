@@ -36,6 +36,8 @@ pub struct ProbeRequest {
     pub exporters: ExporterChain,
     /// The memory that peers may make the probe hold; without a limit unless it is set.
     pub memory: Arc<ProbeMemory>,
+    /// True if the client wants to see the response also if the probe succeeds.
+    pub wants_response: bool,
 }
 
 /// The wait of a probe until it could run.
@@ -113,7 +115,18 @@ impl ProbeRequest {
         let target = Target { name, hostname };
         let exporters = ExporterChain::default();
         let (module_name, memory) = (module_name.to_owned(), Arc::default());
-        Ok(Self { module_name, module, target, timeout, spare, wait: None, exporters, memory })
+        let (wait, wants_response) = (None, false);
+        Ok(Self {
+            module_name,
+            module,
+            target,
+            timeout,
+            spare,
+            wait,
+            exporters,
+            memory,
+            wants_response,
+        })
     }
 
     /// Returns the request after a wait, which is a part of what the scraper allows.

@@ -4,7 +4,7 @@ use std::{any::Any, fmt::Display, thread, time::Duration};
 
 use super::{deadline::End, report, request::Wait};
 use crate::{
-    diagnostics::{Failure, Reason, Refusal, Stage, Verdict, humanize},
+    diagnostics::{Failure, Part, Reason, Refusal, Stage, Verdict, humanize},
     memory::Exhausted,
     net::Context,
 };
@@ -45,6 +45,14 @@ pub(super) fn under_policy(context: &Context, result: Result<(), Failure>) -> Re
     }
     let message = "the redirect leads to a host that a policy of the exporter denies";
     Err(Failure::new(Stage::Response, Reason::Denied, message))
+}
+
+/// Returns the excerpts of the response, if they are recorded. Those of a denied probe would show what its
+/// target led to.
+pub(super) fn transcript(context: &Context, result: &Result<(), Failure>) -> Option<Vec<Part>> {
+    let is_denied = context.policy.has_denied()
+        || matches!(result, Err(Failure { reason: Reason::Denied, .. }));
+    context.take_transcript(result.is_err()).filter(|_| !is_denied)
 }
 
 /// The times of a finished probe.

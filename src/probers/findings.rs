@@ -26,6 +26,8 @@ pub struct Hop {
     pub url: Option<String>,
     /// Summary of the response, for example `HTTP/1.1 200`.
     pub response: Option<String>,
+    /// The URL of a redirect that was followed, as the response contains it.
+    pub location: Option<String>,
     /// The TLS session, if TLS was used.
     pub tls: Option<StoredSession>,
 }
@@ -48,7 +50,7 @@ impl Findings {
         response: Option<String>,
     ) -> Self {
         let tls = tls.map(StoredSession::from);
-        let hop = Hop { started_at: None, url: None, response, tls };
+        let hop = Hop { started_at: None, url: None, response, location: None, tls };
         let mut findings = Self { hops: vec![hop], spans: Vec::new() };
         findings.add_spans("", phases);
         findings

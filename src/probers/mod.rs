@@ -17,7 +17,7 @@ use std::{borrow::Borrow, future::Future, time::Duration};
 pub use findings::{Findings, GroupedSpan, Hop};
 
 use crate::{
-    diagnostics::{Failure, Reason, Stage},
+    diagnostics::{CheckName, Failure, Reason, Stage},
     metrics::Export,
     net::Context,
     scheduling::{
@@ -106,6 +106,11 @@ pub trait ProberSettings {
 
     /// Describes a probe in plain text.
     fn explain(&self, words: &mut Explanation);
+
+    /// Returns the names of the configured checks, in order, without those that every probe has.
+    fn checks(&self) -> Vec<CheckName> {
+        Vec::new()
+    }
 
     /// Returns the configured `Host` header.
     fn configured_host(&self) -> Option<&str> {

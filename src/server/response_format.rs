@@ -70,6 +70,11 @@ impl ResponseFormat {
         }
     }
 
+    /// Returns whether a report in this format contains the response of the target.
+    pub(super) const fn shows_response(self) -> bool {
+        matches!(self, Self::Debug | Self::Json | Self::Html)
+    }
+
     /// Returns an error: a page if the format is HTML, otherwise text.
     pub(super) fn refuse(
         self,

@@ -47,6 +47,7 @@ mod process;
 mod reference;
 mod refusals;
 mod resilience;
+mod responses;
 mod running;
 mod schema;
 mod secrets;

@@ -28,12 +28,22 @@ pub(crate) async fn probe_by(
     target: impl Display,
     query: &str,
 ) -> Probed {
+    let request = request(module, target, query);
+    Probed { report: probe::run(request, Arc::new(resolver)).await }
+}
+
+/// Probes for a client that wants to see the response also of a success.
+pub(crate) async fn probe_and_show(module: &str, target: impl Display) -> Probed {
+    let request = ProbeRequest { wants_response: true, ..request(module, target, "") };
+    Probed { report: probe::run(request, Arc::new(names::resolver())).await }
+}
+
+fn request(module: &str, target: impl Display, query: &str) -> ProbeRequest {
     let yaml = format!("modules: {{it: {module}}}");
     let config = Config::parse(&yaml, "").unwrap_or_else(|error| panic!("{error}\nin {yaml}"));
     let query = format!("module=it&target={target}{query}");
     let request = RawRequest { query: &query, scrape_timeout: None };
-    let request = ProbeRequest::parse(request, &config, 0.5).unwrap();
-    Probed { report: probe::run(request, Arc::new(resolver)).await }
+    ProbeRequest::parse(request, &config, 0.5).unwrap()
 }
 
 /// The report of a probe.
@@ -72,6 +82,27 @@ impl Probed {
     /// The metrics.
     pub(crate) fn text(&self) -> String {
         self.report.metrics.render()
+    }
+
+    /// Returns the excerpts of all responses, each as its kind, a colon and its text, with the name of its
+    /// encoding and the number of omitted bytes if they matter.
+    pub(crate) fn transcript(&self) -> Vec<String> {
+        let parts = self.report.hops.iter().flat_map(|hop| &hop.transcript);
+        let shown = parts.map(|part| {
+            let remark = part.remark();
+            let remark = if remark.is_empty() { remark } else { format!(" ({remark})") };
+            format!("{}{remark}: {}", part.kind.label(), part.text)
+        });
+        shown.collect()
+    }
+
+    /// Returns the names of the checks that were not evaluated, each with the reason.
+    pub(crate) fn skipped_checks(&self) -> Vec<String> {
+        let skipped = self.report.checks.iter().filter_map(|check| {
+            assert!(check.skipped.is_none() || check.failure.is_none(), "{check:?}");
+            Some(format!("{}: {}", check.name, check.skipped?))
+        });
+        skipped.collect()
     }
 
     /// Returns the message of the failure; empty if the probe succeeded.

@@ -111,7 +111,7 @@ fn check_type(rule: &Value, value: &Value, place: &str) -> Checked {
 fn check_format(rule: &Value, value: &Value, place: &str) -> Checked {
     let holds = match rule.as_str() {
         Some("double") => value.is_number(),
-        Some("uint") => value.is_u64(),
+        Some("uint" | "uint64") => value.is_u64(),
         Some("uint32") => value.as_u64().is_some_and(|number| u32::try_from(number).is_ok()),
         _ => return Err(format!("{place}: the format {rule} is not implemented")),
     };

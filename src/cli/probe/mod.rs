@@ -142,7 +142,9 @@ impl Probe {
             let text = escaped(&warning.to_string());
             errors.print(&wrapped(&text, errors.width(), &first, "         "));
         }
-        ProbeRequest::of_module(&query, Some(&timeout), name, changed, 0.0).map_err(explained)
+        let request = ProbeRequest::of_module(&query, Some(&timeout), name, changed, 0.0);
+        let wants_response = self.verbose || self.format == OutputFormat::Json;
+        Ok(ProbeRequest { wants_response, ..request.map_err(explained)? })
     }
 
     fn refuse(&self, message: &str) -> ExitCode {
@@ -243,6 +245,7 @@ mod tests {
             address: Some("192.0.2.1:80".to_owned()),
             start: Duration::ZERO,
             response: Some("HTTP/1.1 302".to_owned()),
+            transcript: Vec::new(),
             tls: None,
             phases: phases.iter().map(phase).collect(),
         }

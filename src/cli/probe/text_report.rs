@@ -7,7 +7,7 @@ use anstyle::Style;
 use super::waterfall;
 use crate::{
     cli::output::{BOLD, DIM, ERROR, FIXED_SPACE, SUCCESS, WARNING, escaped, wrapped},
-    diagnostics::{Failure, Refusal, Verdict, humanize},
+    diagnostics::{Failure, Part, PartKind, Refusal, Verdict, humanize},
     net::tls::{Certificate, StoredSession, Validity, VerifyResult},
     probe::{ProbeReport, report::HopReport},
 };
@@ -102,16 +102,42 @@ fn hop_text(
     };
     let mut text = wrapped(&format!("{BOLD}{what}{BOLD:#}{address}"), width, "", "  ");
     text.push_str(&waterfall::bars(&hop.phases, report.duration, names, width));
-    if let Some(response) = &hop.response {
-        text.push_str(&wrapped(
-            &escaped(response),
-            width,
-            &format!("  {DIM}response{DIM:#}  "),
-            INDENT,
-        ));
+    // A status line says more.
+    let has_status = hop.transcript.iter().any(|part| part.kind == PartKind::StatusLine);
+    if let Some(response) = hop.response.as_ref().filter(|_| !has_status) {
+        text.push_str(&labelled("response", [escaped(response)], width));
+    }
+    for part in &hop.transcript {
+        text.push_str(&part_text(part, width));
     }
     if let Some(tls) = &hop.tls {
         text.push_str(&tls_text(report, tls, now, width));
+    }
+    text
+}
+
+/// Renders an excerpt of the response or of the dialogue.
+fn part_text(part: &Part, width: Option<usize>) -> String {
+    let label = match part.kind {
+        PartKind::StatusLine => "response",
+        other => other.label(),
+    };
+    let remark = match part.remark() {
+        remark if part.text.is_empty() => Some(format!("{DIM}empty{DIM:#} {remark}")),
+        remark if remark.is_empty() => None,
+        remark => Some(format!("{DIM}({remark}){DIM:#}")),
+    };
+    labelled(label, part.lines().chain(remark), width)
+}
+
+/// Renders lines after a label.
+fn labelled(label: &str, lines: impl IntoIterator<Item = String>, width: Option<usize>) -> String {
+    let mut first =
+        format!("  {DIM}{label}{DIM:#}{:1$}", "", INDENT.len().saturating_sub(label.len() + 2));
+    let mut text = String::new();
+    for line in lines {
+        text.push_str(&wrapped(&line, width, &first, INDENT));
+        INDENT.clone_into(&mut first);
     }
     text
 }
@@ -175,11 +201,17 @@ fn checks(report: &ProbeReport, width: Option<usize>) -> String {
     let mut text = format!("\n{BOLD}Checks{BOLD:#}\n");
     for check in &report.checks {
         let name = escaped(&check.name.to_string());
-        let line = match check.message() {
-            None => wrapped(&name, width, &format!("  {SUCCESS}ok{SUCCESS:#}      "), "          "),
-            Some(message) => {
+        let line = match (check.message(), check.skipped) {
+            (Some(message), _) => {
                 let text = format!("{name}: {}", escaped(message));
                 wrapped(&text, width, &format!("  {ERROR}FAILED{ERROR:#}  "), "          ")
+            }
+            (None, Some(reason)) => {
+                let text = format!("{name}: not evaluated, because {reason}");
+                wrapped(&text, width, &format!("  {DIM}-{DIM:#}       "), "          ")
+            }
+            (None, None) => {
+                wrapped(&name, width, &format!("  {SUCCESS}ok{SUCCESS:#}      "), "          ")
             }
         };
         text.push_str(&line);
@@ -208,7 +240,21 @@ mod tests {
         let mut report = report(100, Verdict::Failed(refused()));
         report.hops.push(hop("http://h/", &[("connect", 0, 25), ("processing", 25, 25)]));
         report.hops.push(hop("http://h/next", &[("connect", 50, 50)]));
+        let parts = [
+            (PartKind::StatusLine, "HTTP/1.1 503 Down"),
+            (
+                PartKind::Headers,
+                "server: s\nx-long: a value of many words that needs several lines\n",
+            ),
+            (PartKind::Body, "<p>\n\t\u{1b}[31mred\n\nend"),
+            (PartKind::Body, ""),
+            (PartKind::Received, "\u{0}"),
+        ];
+        report.hops[1].transcript =
+            parts.map(|(kind, text)| Part::of(kind, text.as_bytes())).to_vec();
         report.checks.push(Check::new(CheckName::of_key("valid_status_codes"), Ok(())));
+        let skipped = Check::new(CheckName::of_key("fail_if_not_ssl"), Ok(()));
+        report.checks.push(Check { skipped: Some("an earlier check failed"), ..skipped });
         report.checks.push(Check::new(CheckName::of_key("fail_if_ssl"), Err(refused())));
         let page = plain(&render(&report, UNIX_EPOCH, Some(72), false));
         insta::assert_snapshot!("page", page);

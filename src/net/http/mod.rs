@@ -6,6 +6,7 @@ pub(crate) mod credentials;
 pub(crate) mod error;
 pub(crate) mod exchange;
 mod fields;
+pub(crate) mod head_excerpt;
 mod http1;
 pub(crate) mod http2;
 #[cfg(feature = "http3")]

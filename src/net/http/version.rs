@@ -5,7 +5,7 @@ use std::fmt;
 use http::Version;
 
 /// A version; an HTTP/1 server may name any.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct HttpVersion {
     /// The number before the dot.
     pub major: u8,

@@ -5,9 +5,10 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::{
-    diagnostics::attempts::Attempt,
+    diagnostics::{Part, PartKind, attempts::Attempt},
     net::tls::StoredSession,
     probers::{Findings, Hop},
+    settings::redact::Redacted,
 };
 
 /// One exchange with one peer. Times are relative to the start of the probe.
@@ -21,6 +22,9 @@ pub struct HopReport {
     pub start: Duration,
     /// The response in a few words.
     pub response: Option<String>,
+    /// Excerpts of the response, or of the dialogue. Empty if the probe succeeded, unless the client has
+    /// asked for them.
+    pub transcript: Vec<Part>,
     /// The TLS session, if TLS was used.
     pub tls: Option<StoredSession>,
     /// The phases, ordered by their start.
@@ -59,24 +63,32 @@ pub enum PhaseKind {
     Aside,
 }
 
-/// Builds the hops of a probe that started at `start`. There is always at least one.
+/// Builds the hops of a probe that started at `start`. There is always at least one. The `transcript`, if
+/// there is one, belongs to the last hop.
 pub(in crate::probe) fn hops(
     findings: Findings,
     attempts: Vec<Attempt>,
     start: Instant,
+    transcript: Option<Vec<Part>>,
 ) -> Vec<HopReport> {
     let Findings { mut hops, spans } = findings;
     if hops.is_empty() {
-        hops.push(Hop { started_at: None, url: None, response: None, tls: None });
+        hops.push(Hop { started_at: None, url: None, response: None, location: None, tls: None });
     }
     let since = |at: Instant| at.saturating_duration_since(start);
     let mut reports: Vec<_> = hops
         .into_iter()
-        .map(|Hop { started_at, url, response, tls }| {
+        .map(|Hop { started_at, url, response, location, tls }| {
             let start = started_at.map(since).unwrap_or_default();
-            HopReport { url, address: None, start, response, tls, phases: Vec::new() }
+            let location = location.filter(|_| transcript.is_some());
+            let transcript = location.map(|to| redirect(response.as_deref(), &to));
+            let transcript = transcript.unwrap_or_default();
+            HopReport { url, address: None, start, response, transcript, tls, phases: Vec::new() }
         })
         .collect();
+    if let (Some(last), Some(transcript)) = (reports.last_mut(), transcript) {
+        last.transcript = transcript;
+    }
     for Attempt { at, peer } in attempts.into_iter().rev() {
         if let Some(hop) = hop_at(&mut reports, since(at)) {
             hop.address.get_or_insert_with(|| peer.to_string());
@@ -101,6 +113,13 @@ pub(in crate::probe) fn hops(
     reports
 }
 
+/// Returns the excerpts of a redirect to `location`.
+fn redirect(response: Option<&str>, location: &str) -> Vec<Part> {
+    let header = format!("location: {}\n", Redacted(location));
+    let head = response.map(|line| Part::of(PartKind::StatusLine, line.as_bytes()));
+    head.into_iter().chain([Part::of(PartKind::Headers, header.as_bytes())]).collect()
+}
+
 /// Names the phase that took most of the time of a probe that timed out after `duration`, as the end
 /// of a message. Empty if no phase took more than half, or if that phase itself timed out.
 pub(in crate::probe) fn longest_phase(hops: &[HopReport], duration: Duration) -> String {
@@ -120,14 +139,16 @@ fn hop_at(hops: &mut [HopReport], time: Duration) -> Option<&mut HopReport> {
 }
 
 impl HopReport {
-    pub(super) fn without_certificates(&self) -> Self {
-        let Self { url, address, start, response, tls, phases } = self;
+    /// Returns the hop without certificates and transcript.
+    pub(super) fn abridged(&self) -> Self {
+        let Self { url, address, start, response, tls, phases, .. } = self;
         let tls = tls.as_ref().map(|tls| StoredSession { sent: Vec::new(), ..tls.clone() });
         Self {
             url: url.clone(),
             address: address.clone(),
             start: *start,
             response: response.clone(),
+            transcript: Vec::new(),
             tls,
             phases: phases.clone(),
         }
@@ -171,6 +192,7 @@ mod tests {
             started_at,
             url: Some(url.to_owned()),
             response: None,
+            location: None,
             tls: None,
         };
         let span = |phase, begun| GroupedSpan {
@@ -191,7 +213,7 @@ mod tests {
             attempt(at(6), "127.0.0.1:80"),
             attempt(at(21), "c:80"),
         ];
-        let hops = hops(findings, attempts, start);
+        let hops = hops(findings, attempts, start, None);
         let addresses: Vec<_> = hops.iter().map(|hop| hop.address.as_deref()).collect();
         assert_eq!(addresses, [Some("127.0.0.1:80"), Some("c:80")]);
         let phases =
@@ -211,7 +233,7 @@ mod tests {
             incomplete: false,
         };
         let text = |phases| {
-            let mut hops = hops(Findings::default(), Vec::new(), Instant::now());
+            let mut hops = hops(Findings::default(), Vec::new(), Instant::now(), None);
             hops[0].phases = phases;
             longest_phase(&hops, Duration::from_secs(5))
         };
@@ -223,7 +245,31 @@ mod tests {
     }
 
     #[test]
+    fn redirects_are_shown_if_the_response_is() {
+        let hops_with = |transcript| {
+            let redirect = Hop {
+                started_at: None,
+                url: None,
+                response: Some("HTTP/1.1 302".to_owned()),
+                location: Some("/next?token=a".to_owned()),
+                tls: None,
+            };
+            let last =
+                Hop { started_at: None, url: None, response: None, location: None, tls: None };
+            let findings = Findings { hops: vec![redirect, last], spans: Vec::new() };
+            hops(findings, Vec::new(), Instant::now(), transcript)
+        };
+        let part = Part::of(PartKind::Body, b"body");
+        let shown = hops_with(Some(vec![part.clone()]));
+        let texts: Vec<_> = shown[0].transcript.iter().map(|part| &*part.text).collect();
+        assert_eq!(texts, ["HTTP/1.1 302", "location: /next?token=xxxxx\n"]);
+        assert_eq!(shown[1].transcript, [part]);
+        assert!(shown.iter().all(|hop| hop.abridged().transcript.is_empty()));
+        assert!(hops_with(None).iter().all(|hop| hop.transcript.is_empty()));
+    }
+
+    #[test]
     fn there_is_at_least_one_hop() {
-        assert_eq!(hops(Findings::default(), Vec::new(), Instant::now()).len(), 1);
+        assert_eq!(hops(Findings::default(), Vec::new(), Instant::now(), None).len(), 1);
     }
 }

@@ -17,15 +17,15 @@ use tokio::task::yield_now;
 use crate::{
     config::Module,
     diagnostics::{
-        Check, Failure, ProbeLog, Reason, Redactor, RefusalCause, Verdict, advice, checks, failure,
-        log::LogEntry,
+        Check, Failure, Part, ProbeLog, Reason, Redactor, RefusalCause, Verdict, advice, checks,
+        failure, log::LogEntry,
     },
     metrics::{Description, Export, Metric, MetricSet, Unit},
     net::tls::StoredSession,
     policy::Denial,
     probe::Wait,
     scheduling::{poll_times::section, pool},
-    settings::{redact, secret::HIDDEN},
+    settings::{redact, redact_text::mask_values, secret::HIDDEN},
 };
 
 const SUCCESS: Metric =
@@ -119,11 +119,12 @@ const MAX_NAMES: usize = 1000;
 pub(super) const FAILURE_FIELD: &str = "err";
 
 impl ProbeReport {
-    /// Adds the metrics of the probe as a whole to those of the prober. A refused probe has no metrics
-    /// and no checks, because they would say something about the target.
+    /// Adds the metrics of the probe as a whole to those of the prober. A refused probe has no metrics,
+    /// no checks and no transcript, because they would say something about the target.
     #[must_use]
     pub(super) fn with_own_metrics(mut self) -> Self {
         if self.verdict.refusal().is_some() {
+            self.hops.iter_mut().for_each(|hop| hop.transcript.clear());
             return Self { metrics: MetricSet::default(), checks: Vec::new(), ..self };
         }
         let mut metrics = std::mem::take(&mut self.metrics);
@@ -141,6 +142,7 @@ impl ProbeReport {
         }
         let redactor = Arc::new(redactor);
         let mut done = 0;
+        self.transcript_mut().for_each(Part::begin_redaction);
         for (text, is_failure) in self.texts_mut() {
             redact(&redactor, text, is_failure).await;
             done += text.len();
@@ -149,8 +151,20 @@ impl ProbeReport {
                 yield_now().await;
             }
         }
+        self.transcript_mut().for_each(Part::end_redaction);
         self.metrics.merge_duplicates();
+        self.with_finished_transcript()
+    }
+
+    /// Masks values in the transcript that are secret by their name. A peer may send the tokens and
+    /// passwords of its own users.
+    pub(super) fn with_finished_transcript(mut self) -> Self {
+        self.transcript_mut().for_each(|part| part.finish(mask_values));
         self
+    }
+
+    fn transcript_mut(&mut self) -> impl Iterator<Item = &mut Part> {
+        self.hops.iter_mut().flat_map(|hop| &mut hop.transcript)
     }
 
     /// Returns all texts that may contain text from a peer, and whether they are messages of failures.
@@ -163,9 +177,11 @@ impl ProbeReport {
             let fields = fields.iter_mut().map(|(key, value)| (value, *key == FAILURE_FIELD));
             [(message, false)].into_iter().chain(fields)
         });
-        let hops = self.hops.iter_mut().flat_map(|HopReport { url, response, tls, .. }| {
+        let hops = self.hops.iter_mut().flat_map(|hop| {
+            let HopReport { url, response, transcript, tls, .. } = hop;
+            let parts = transcript.iter_mut().map(|part| &mut part.text);
             let detail = tls.as_mut().map(|tls| &mut tls.verify_detail);
-            url.iter_mut().chain(response).chain(detail)
+            url.iter_mut().chain(response).chain(parts).chain(detail)
         });
         let labels = self.metrics.variable_labels_mut();
         let denied = self.denial.iter_mut().map(|denial| &mut denial.value);
@@ -176,8 +192,8 @@ impl ProbeReport {
     #[must_use]
     pub(super) fn abridged(&self) -> Self {
         let log = ProbeLog::default();
-        let message = "The history omits the log, the certificates and long labels of this report, \
-                       because it is too large";
+        let message = "The history omits the log, the response, the certificates and long labels of this \
+                       report, because it is too large";
         log.warn(message, &[("bytes", &self.weight())]);
         let is_large = self.metrics.weight() > MAX_ABRIDGED_METRICS;
         Self {
@@ -186,7 +202,7 @@ impl ProbeReport {
             target: self.target.clone(),
             hostname: self.hostname.clone(),
             verdict: self.verdict.clone(),
-            hops: self.hops.iter().map(HopReport::without_certificates).collect(),
+            hops: self.hops.iter().map(HopReport::abridged).collect(),
             checks: self.checks.clone(),
             metrics: if is_large { MetricSet::default() } else { self.metrics.clone() },
             log: log.take(),

@@ -4,7 +4,7 @@ use std::fmt::{self, Write as _};
 
 use super::{HopReport, MAX_NAMES, ProbeReport};
 use crate::{
-    diagnostics::{Failure, Refusal, Verdict, logfmt::visible},
+    diagnostics::{Failure, Part, Refusal, Verdict, logfmt::visible},
     metrics::{Escaping, Format},
     net::tls::{Certificate, StoredSession},
 };
@@ -50,9 +50,10 @@ impl ProbeReport {
         }
         for check in &self.checks {
             let name = visible(&check.name.to_string());
-            match check.message() {
-                None => writeln!(out, "Check {name}: passed")?,
-                Some(message) => writeln!(out, "Check {name}: failed: {}", visible(message))?,
+            match (check.message(), check.skipped) {
+                (Some(message), _) => writeln!(out, "Check {name}: failed: {}", visible(message))?,
+                (None, Some(reason)) => writeln!(out, "Check {name}: not evaluated: {reason}")?,
+                (None, None) => writeln!(out, "Check {name}: passed")?,
             }
         }
         Ok(())
@@ -68,6 +69,9 @@ impl ProbeReport {
         }
         if let Some(response) = &hop.response {
             writeln!(out, "  Response: {}", visible(response))?;
+        }
+        for part in &hop.transcript {
+            write_part(out, part)?;
         }
         for phase in &hop.phases {
             let (start, length) = (phase.start.as_secs_f64(), phase.length.as_secs_f64());
@@ -91,6 +95,20 @@ impl ProbeReport {
             write_certificate(out, index, &certificate)?;
         }
         Ok(())
+    }
+}
+
+fn write_part(out: &mut String, part: &Part) -> fmt::Result {
+    let (title, remark) = (part.kind.title(), part.remark());
+    let remark = if remark.is_empty() { remark } else { format!(" ({remark})") };
+    let lines: Vec<_> = part.lines().collect();
+    match lines.as_slice() {
+        [] => writeln!(out, "  {title}{remark}: empty"),
+        [line] => writeln!(out, "  {title}{remark}: {line}"),
+        lines => {
+            writeln!(out, "  {title}{remark}:")?;
+            lines.iter().try_for_each(|line| writeln!(out, "    {line}"))
+        }
     }
 }
 

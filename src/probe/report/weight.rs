@@ -58,10 +58,12 @@ fn denial(denial: &Denial) -> usize {
     allocation(size_of::<Denial>()) + text(&denial.entry) + text(&denial.value)
 }
 
-fn hop(HopReport { url, address, response, tls, phases, .. }: &HopReport) -> usize {
+fn hop(hop: &HopReport) -> usize {
+    let HopReport { url, address, response, transcript, tls, phases, .. } = hop;
     let texts = [url, address, response].map(|it| optional(it.as_ref()));
     let phases = list(phases, |_: &PhaseReport| 0);
-    texts.iter().sum::<usize>() + phases + tls.as_ref().map_or(0, session)
+    let parts = list(transcript, |part| text(&part.text));
+    texts.iter().sum::<usize>() + parts + phases + tls.as_ref().map_or(0, session)
 }
 
 fn session(session: &StoredSession) -> usize {
@@ -75,7 +77,7 @@ fn session(session: &StoredSession) -> usize {
 mod tests {
     use super::*;
     use crate::{
-        diagnostics::{CheckName, ProbeLog, Reason, Stage, Verdict},
+        diagnostics::{CheckName, Part, PartKind, ProbeLog, Reason, Stage, Verdict},
         metrics::{Metric, MetricSet},
         net::tls::VerifyResult,
         probe::report::tests::{failed, report},
@@ -89,11 +91,14 @@ mod tests {
         let text = || "x".repeat(LENGTH);
         let failure =
             || Failure { message: text(), ..Failure::new(Stage::Tls, Reason::Closed, "") };
+        let mut part = Part::of(PartKind::Body, b"");
+        part.text = text();
         let exchange = HopReport {
             url: Some(text()),
             address: Some(text()),
             start: std::time::Duration::ZERO,
             response: Some(text()),
+            transcript: vec![part],
             tls: Some(StoredSession {
                 version: None,
                 cipher: Some(text()),
@@ -114,12 +119,12 @@ mod tests {
             module_name: text(),
             hostname: Some(text()),
             hops: vec![exchange],
-            checks: vec![Check { name: CheckName::of_key("x"), failure: Some(failure()) }],
+            checks: vec![Check::new(CheckName::of_key("x"), Err(failure()))],
             metrics,
             log: log.take(),
             ..failed(&text(), failure())
         };
-        let texts = 18 * LENGTH + LENGTH / 4;
+        let texts = 19 * LENGTH + LENGTH / 4;
         let weight = full.weight();
         assert!(weight > texts && weight < texts * 5 / 4, "{weight} for {texts} bytes");
         assert!(report("", Verdict::Ok).weight() < 1000);

@@ -17,17 +17,17 @@ use crate::{
 };
 
 /// Checks a response against the module. All checks run, so that the report contains all failures.
-/// Returns the first failure, in the same order of sections as upstream.
+/// Returns the response and the first failure, in the same order of sections as upstream.
 pub(super) async fn check(
     prober: &DnsProber,
     response: Response,
     context: &Context,
-) -> Result<(), Failure> {
+) -> Result<(Response, Result<(), Failure>), Failure> {
     let caveat = caveat(prober.transport_protocol, &response);
     if let Some(caveat) = &caveat {
         context.log.warn("Incomplete response", &[("caveat", caveat)]);
     }
-    let message = response.message;
+    let Response { mut message, is_cut } = response;
     let mut made = vec![check_rcode(&prober.valid_rcodes, message.rcode)];
     let mut length = 0;
     for (section, _, records, _) in sections(prober, &message) {
@@ -43,7 +43,13 @@ pub(super) async fn check(
         made.extend(check_records(prober, &message));
     } else {
         let prober = prober.clone();
-        made.extend(run_blocking(move || Ok(check_records(&prober, &message))).await?);
+        let checked = run_blocking(move || {
+            let checks = check_records(&prober, &message);
+            Ok((message, checks))
+        });
+        let (checked, checks) = checked.await?;
+        message = checked;
+        made.extend(checks);
     }
     if let Some(caveat) = caveat {
         for failure in made.iter_mut().filter_map(Check::failure_mut) {
@@ -54,7 +60,28 @@ pub(super) async fn check(
     for check in made {
         context.checks.add(check);
     }
-    first.map_or(Ok(()), Err)
+    Ok((Response { message, is_cut }, first.map_or(Ok(()), Err)))
+}
+
+impl DnsProber {
+    /// Returns the names of the configured checks, in the order of their evaluation.
+    pub(super) fn check_names(&self) -> Vec<CheckName> {
+        let rcodes = &self.valid_rcodes;
+        let is_default = *rcodes == Self::default().valid_rcodes;
+        let mut names: Vec<_> = (!is_default).then(|| rcode_name(rcodes)).into_iter().collect();
+        for (key, rules) in [
+            ("validate_answer_rrs", &self.validate_answer_rrs),
+            ("validate_authority_rrs", &self.validate_authority_rrs),
+            ("validate_additional_rrs", &self.validate_additional_rrs),
+        ] {
+            names.extend(rules.check(key, &[]).into_iter().map(|check| check.name));
+        }
+        names
+    }
+}
+
+fn rcode_name(valid: &Named<Vec<Rcode>>) -> CheckName {
+    CheckName::of_key("valid_rcodes").or_given(valid.name.as_ref())
 }
 
 /// The sections of a response, each with its name, the key of its rules, its records and its rules.
@@ -115,7 +142,7 @@ fn check_rcode(valid: &Named<Vec<Rcode>>, rcode: Rcode) -> Check {
         let message = format!("response code {rcode}, expected {expected}");
         Err(Failure::new(Stage::Check, Reason::Rcode, message))
     };
-    Check::new(CheckName::of_key("valid_rcodes").or_given(valid.name.as_ref()), outcome)
+    Check::new(rcode_name(valid), outcome)
 }
 
 /// The key of the rules for one section.
@@ -273,7 +300,7 @@ mod tests {
         let rules = rules(serde_json::json!({"fail_if_matches_regexp": ["\tA\t127"]}));
         let record = Record { kind: RecordType::A, text: "x.\t1\tIN\tA\t127.0.0.1".to_owned() };
         let checks = rules.check("validate_authority_rrs", &[record]);
-        let [Check { name, failure: Some(failure) }] = checks.as_slice() else {
+        let [Check { name, failure: Some(failure), .. }] = checks.as_slice() else {
             panic!("{checks:?}");
         };
         assert_eq!(name.to_string(), "validate_authority_rrs.fail_if_matches_regexp[0]");

@@ -5,7 +5,7 @@ use std::{
     sync::atomic::{AtomicU32, Ordering},
 };
 
-use dns_text::Message;
+use dns_text::{Message, ParseError};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
 use super::{
@@ -13,7 +13,9 @@ use super::{
     response::{CUT_HINT, Response},
 };
 use crate::{
-    diagnostics::{Call, Failure, Phases, Reason, Stage, humanize::count, log::Quoted},
+    diagnostics::{
+        Call, Failure, Part, PartKind, Phases, Reason, Stage, humanize::count, log::Quoted,
+    },
     net::{
         Context,
         connect::{self, ConnectionMeasurements, SocketOptions, dial},
@@ -90,7 +92,7 @@ impl Query<'_> {
                 continue;
             }
             requesting.stop_at(arrival.sent.map(|sent| arrival.at.since(sent)).unwrap_or_default());
-            return match Message::parse(octets) {
+            return match parse(context, octets) {
                 Ok(message) => Ok(Response { message, is_cut: arrival.truncated }),
                 Err(error) if arrival.truncated => {
                     let what = format!("{error}; the response was cut off: {CUT_HINT}");
@@ -164,7 +166,7 @@ impl Query<'_> {
         let held = context.memory.keep(held);
         held.map_err(|error| Failure::exhausted(Stage::Response, error))?;
         let parsed = if octets.len() <= MAX_INLINE {
-            Message::parse(&octets)
+            parse(context, &octets)
         } else {
             run_blocking(move || Ok(Message::parse(&octets))).await?
         };
@@ -204,6 +206,15 @@ impl Query<'_> {
     fn waiting(&self) -> String {
         format!("waiting for the response from {}", self.server)
     }
+}
+
+/// Parses a response. The bytes of an invalid one are recorded.
+fn parse(context: &Context, octets: &[u8]) -> Result<Message, ParseError> {
+    let parsed = Message::parse(octets);
+    if parsed.is_err() && context.records(true) {
+        context.transcript.add(Part::of(PartKind::Received, octets));
+    }
+    parsed
 }
 
 /// A message that is being read from a stream.

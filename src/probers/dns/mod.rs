@@ -82,7 +82,11 @@ impl Prober for DnsProber {
             ],
         );
         context.enter(Stage::Check);
-        checks::check(self, response, context).await
+        let (response, verdict) = checks::check(self, response, context).await?;
+        if context.records(verdict.is_err()) {
+            context.transcript.add(response.excerpt());
+        }
+        verdict
     }
 }
 

@@ -6,6 +6,7 @@ use dns_text::{QueryName, Rcode, RecordClass, RecordType};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::{
+    diagnostics::CheckName,
     net::tls::TlsClient,
     probers::ProberSettings,
     settings::{
@@ -124,6 +125,10 @@ impl DnsProber {
 }
 
 impl ProberSettings for DnsProber {
+    fn checks(&self) -> Vec<CheckName> {
+        self.check_names()
+    }
+
     fn warnings(&self) -> Vec<Warning> {
         let mut warnings: Vec<_> = self.ip.preferred_ip_protocol.warning().into_iter().collect();
         if self.query_name.as_str().is_empty() {

@@ -1,5 +1,7 @@
 //! The health check call over HTTP/2, and the evaluation of its response.
 
+use std::mem;
+
 use http::{
     HeaderMap, HeaderValue, Method, Request, StatusCode, Uri,
     header::{CONTENT_TYPE, TE, USER_AGENT},
@@ -12,10 +14,13 @@ use super::{
     status::{Code, Status, code_of_failed_call, code_of_http},
 };
 use crate::{
-    diagnostics::{Failure, Reason, Stage, log::Quoted},
-    net::http::{
-        RequestBody, USER_AGENT as DEFAULT_AGENT, error::ExchangeError, exchange::Response,
-        full_body,
+    diagnostics::{Failure, Part, PartKind, Reason, Stage, log::Quoted},
+    net::{
+        Context,
+        http::{
+            RequestBody, USER_AGENT as DEFAULT_AGENT, error::ExchangeError, exchange::Response,
+            full_body, head_excerpt, version::HttpVersion,
+        },
     },
 };
 
@@ -44,6 +49,7 @@ impl CallError {
 /// A complete response.
 #[derive(Debug, Default)]
 pub(super) struct Reply {
+    version: HttpVersion,
     status: StatusCode,
     head: HeaderMap,
     /// True if the response ended with the head, which then also contains the trailers.
@@ -59,9 +65,12 @@ const MAX_RESPONSE: usize = 64 << 10;
 
 /// Waits for the complete response of the exchange `sending`.
 pub(super) async fn call(
+    context: &Context,
     sending: impl Future<Output = Result<Response, ExchangeError>>,
 ) -> CallResult {
-    let mut response = sending.await.map_err(CallError::of_exchange)?;
+    let response = sending.await.map_err(CallError::of_exchange)?;
+    let mut incomplete = Incomplete { context, response, is_complete: false };
+    let response = &mut incomplete.response;
     // gRPC messages have their own length, so gRPC clients ignore Content-Length.
     response.ignore_length();
     let is_head_all = response.ends_with_head();
@@ -72,7 +81,24 @@ pub(super) async fn call(
         CallError { code: Code::RESOURCE_EXHAUSTED, failure }
     })?;
     let (trailers, status) = (response.take_trailers(), response.status);
-    Ok(Reply { status, head: response.headers, is_head_all, body, trailers })
+    let (version, head) = (response.version, mem::take(&mut response.headers));
+    incomplete.is_complete = true;
+    Ok(Reply { version, status, head, is_head_all, body, trailers })
+}
+
+/// A response that is being read. If the probe fails or is cancelled meanwhile, its head is recorded.
+struct Incomplete<'c> {
+    context: &'c Context,
+    response: Response,
+    is_complete: bool,
+}
+
+impl Drop for Incomplete<'_> {
+    fn drop(&mut self) {
+        if !self.is_complete && self.context.records(true) {
+            self.response.record_head(self.context);
+        }
+    }
 }
 
 /// Creates the request. `authority` is the authority of its URI.
@@ -107,6 +133,17 @@ fn build_request(prober: &GrpcProber, authority: &str) -> Result<Request<Request
 }
 
 impl Reply {
+    /// Records an excerpt. The body is shown if it is not a gRPC message.
+    pub(super) fn record(&self, context: &Context) {
+        head_excerpt::record(context, (self.version, self.status, b""), &self.head);
+        if !is_grpc(&self.head) {
+            context.transcript.add(Part::of(PartKind::Body, &self.body));
+        }
+        if let Some(trailers) = &self.trailers {
+            context.transcript.add(head_excerpt::excerpt(PartKind::Trailers, trailers));
+        }
+    }
+
     /// Returns the outcome of the call, and whether it is a success.
     pub(super) fn evaluate(&self) -> (Outcome, Result<(), Failure>) {
         match self.serving() {

@@ -65,6 +65,9 @@ impl Prober for GrpcProber {
                 let (outcome, verdict) = reply.evaluate();
                 let name = CheckName::of_key("service").or_given(self.service.name.as_ref());
                 context.checks.add(Check::new(name, verdict.clone()));
+                if context.records(verdict.is_err()) {
+                    reply.record(context);
+                }
                 (outcome, verdict)
             }
             Err(CallError { code, failure }) => (Outcome { code, serving: None }, Err(failure)),
@@ -121,7 +124,7 @@ impl GrpcProber {
         let request = request(self, authority)?;
         let (timing, sending) = exchange::send_timed(context, connection, request);
         let _waiting = context.waiting_for(|| timing.describe_wait_for_response());
-        let result = call::call(sending).await;
+        let result = call::call(context, sending).await;
         let response_time = timing.response_time().filter(|_| result.is_ok());
         let lap = clock.lap();
         match response_time {

@@ -1,6 +1,7 @@
 //! Settings of the grpc prober.
 
 use crate::{
+    diagnostics::CheckName,
     net::tls::TlsClient,
     probers::{ProberSettings, grpc::metadata::Metadata},
     settings::{
@@ -41,6 +42,11 @@ pub(super) const fn default_port(tls: bool) -> &'static str {
 impl ProberSettings for GrpcProber {
     fn sends_credentials(&self) -> bool {
         self.metadata.headers().any(|(name, _)| is_secret_name(name.as_str()))
+    }
+
+    fn checks(&self) -> Vec<CheckName> {
+        let name = self.service.name.as_ref();
+        name.map(|name| CheckName::of_key("service").or_given(Some(name))).into_iter().collect()
     }
 
     fn warnings(&self) -> Vec<Warning> {

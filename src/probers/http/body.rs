@@ -7,7 +7,7 @@ use rustix::io::Errno;
 use tokio::time::Instant;
 
 use crate::{
-    diagnostics::{Failure, Reason, Stage},
+    diagnostics::{Failure, PartKind, Reason, Stage},
     memory::{Exhausted, Held, ProbeMemory},
     probers::{
         http::{
@@ -41,6 +41,21 @@ struct Tally {
     /// Number of the next bytes that are not counted.
     skipped: usize,
     kept: Option<Body>,
+    start: Start,
+}
+
+/// The start of a body that is not kept, for the report of a probe that fails.
+#[derive(Debug)]
+pub(super) enum Start {
+    /// It is not needed.
+    Unused,
+    /// No byte has come, and nothing has failed. Of a body that comes as a whole in one piece of this
+    /// length, nothing is needed.
+    Awaited { whole: Option<u64> },
+    /// The first piece, which may be the only one.
+    Piece(Bytes),
+    /// A copy of the first bytes.
+    Copied(Vec<u8>),
 }
 
 /// A body that is kept for a check.
@@ -100,17 +115,21 @@ const MAX_AT_ONCE: Duration = Duration::from_millis(20);
 /// Room for one read into the buffer of a body, in bytes.
 const MAX_DIRECT_READ: usize = 128 << 10;
 
+/// Maximum length of the start of a body in bytes.
+const MAX_START: usize = PartKind::Body.needed();
+
 /// Number of bytes that upstream's decompressor reads before it detects that they are not gzip.
 const GZIP_READ_AHEAD: usize = 4096;
 
 impl Collector {
     /// Creates the collector of a body with the length `announced`, if it is known. With `keep`, the
-    /// body is kept for a check. Its memory counts towards `memory`.
+    /// body is kept for a check, otherwise its `start`. Its memory counts towards `memory`.
     pub(super) fn new(
         prober: &HttpProber,
         keep: bool,
         announced: Option<u64>,
         memory: &Arc<ProbeMemory>,
+        start: Start,
     ) -> Self {
         let decoder = prober.compression.and_then(Decoder::new);
         let (bytes, configured) = match prober.body_size_limit.limit() {
@@ -124,7 +143,8 @@ impl Collector {
         let direct = expected.filter(|_| keep && announced == expected);
         let direct = direct.and_then(|length| usize::try_from(length).ok());
         let kept = keep.then(|| Body { bytes: buffers::take(expected), held: memory.hold() });
-        let tally = Tally { limit, length: 0, skipped: 0, kept };
+        let start = if keep { Start::Unused } else { start };
+        let tally = Tally { limit, length: 0, skipped: 0, kept, start };
         let decoder_memory = memory.hold();
         Self { decoder, bad_start: false, is_long: false, direct, tally, decoder_memory }
     }
@@ -181,7 +201,8 @@ impl Collector {
             self.fed(piece, fed, true)
         });
         work.await.unwrap_or_else(|error| {
-            let tally = Tally { limit, length, skipped: 0, kept: None };
+            let start = Start::Unused;
+            let tally = Tally { limit, length, skipped: 0, kept: None, start };
             let lost = Self {
                 decoder: None,
                 bad_start: false,
@@ -205,14 +226,22 @@ impl Collector {
         (self, fed.map(|_| has_more.then_some(piece)))
     }
 
+    /// Returns and removes the start of the body, unless the whole body was taken.
+    pub(super) fn take_start(&mut self) -> Start {
+        match &self.tally.kept {
+            Some(body) => Start::Copied(first_of(&body.bytes, MAX_START).to_vec()),
+            None => std::mem::replace(&mut self.tally.start, Start::Unused),
+        }
+    }
+
     /// Ends the body. Returns what was kept of it, if it is complete.
-    pub(super) fn finish(self) -> Result<Option<Body>, BodyError> {
+    pub(super) fn finish(&mut self) -> Result<Option<Body>, BodyError> {
         if self.bad_start {
             return Err(BodyError::Decode(DecodeError::BadStart));
         }
         match self.decoder.as_ref().map(Decoder::finish) {
             Some(Err(error)) => Err(BodyError::Decode(error)),
-            Some(Ok(())) | None => Ok(self.tally.kept),
+            Some(Ok(())) | None => Ok(self.tally.kept.take()),
         }
     }
 
@@ -224,7 +253,9 @@ impl Collector {
         deadline: Instant,
     ) -> Result<Progress, BodyError> {
         let Some(decoder) = &mut self.decoder else {
-            self.tally.take_in(&std::mem::take(piece))?;
+            let piece = std::mem::take(piece);
+            self.tally.start.note_piece(&piece);
+            self.tally.take_in(&piece)?;
             return Ok(Progress::Done);
         };
         let mut output = vec![0; OUTPUT_BUFFER];
@@ -233,7 +264,9 @@ impl Collector {
             let step = decoder.step(piece, &mut output);
             piece.advance(step.consumed);
             self.decoder_memory.resize(decoder.memory()).map_err(BodyError::NoMemory)?;
-            self.tally.take_in(output.get(..step.produced).unwrap_or_default())?;
+            let produced = output.get(..step.produced).unwrap_or_default();
+            self.tally.start.note(produced);
+            self.tally.take_in(produced)?;
             match step.error {
                 None => {}
                 Some(DecodeError::BadStart) => {
@@ -258,6 +291,45 @@ impl Collector {
     }
 }
 
+impl Start {
+    /// Returns the bytes that were noted.
+    pub(super) fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Unused | Self::Awaited { .. } => &[],
+            Self::Piece(piece) => piece,
+            Self::Copied(bytes) => bytes,
+        }
+    }
+
+    /// Notes bytes of the body.
+    fn note(&mut self, bytes: &[u8]) {
+        match self {
+            Self::Unused => return,
+            Self::Awaited { .. } => *self = Self::Copied(Vec::new()),
+            Self::Piece(piece) => *self = Self::Copied(first_of(piece, MAX_START).to_vec()),
+            Self::Copied(_) => {}
+        }
+        if let Self::Copied(copied) = self {
+            copied.extend_from_slice(first_of(bytes, MAX_START.saturating_sub(copied.len())));
+        }
+    }
+
+    /// Notes a piece of the body. Nothing is copied if it may be the last one.
+    fn note_piece(&mut self, piece: &Bytes) {
+        let Self::Awaited { whole } = *self else { return self.note(piece) };
+        match whole {
+            _ if piece.is_empty() => {}
+            Some(length) if u64::try_from(piece.len()) == Ok(length) => *self = Self::Unused,
+            Some(_) => self.note(piece),
+            None => *self = Self::Piece(piece.clone()),
+        }
+    }
+}
+
+fn first_of(bytes: &[u8], length: usize) -> &[u8] {
+    bytes.get(..length.min(bytes.len())).unwrap_or_default()
+}
+
 impl Tally {
     fn take_in(&mut self, bytes: &[u8]) -> Result<(), BodyError> {
         let skipped = self.skipped.min(bytes.len());
@@ -278,11 +350,6 @@ impl Tally {
 }
 
 impl Body {
-    /// Returns a body without content.
-    pub(super) fn empty(memory: &Arc<ProbeMemory>) -> Self {
-        Self { bytes: Vec::new(), held: memory.hold() }
-    }
-
     /// Makes room for `more` bytes, of which at most `max` follow.
     fn grow(&mut self, more: usize, max: usize) -> Result<(), BodyError> {
         self.held.resize(self.bytes.len() + more).map_err(BodyError::NoMemory)?;
@@ -291,6 +358,15 @@ impl Body {
 }
 
 impl BodyError {
+    /// Returns whether the body broke off or is corrupt.
+    pub(super) fn is_broken(self) -> bool {
+        match self {
+            Self::Decode(error) => error != DecodeError::OutOfMemory,
+            Self::TimedOut => true,
+            Self::TooLarge(_) | Self::NoMemory(_) | Self::OutOfMemory | Self::NotDone(_) => false,
+        }
+    }
+
     /// Returns whether the body does not begin with a gzip header, so that its content is unknown.
     pub(super) fn is_bad_start(self) -> bool {
         self == Self::Decode(DecodeError::BadStart)
@@ -357,7 +433,7 @@ mod tests {
     ) -> (u64, Result<Option<Vec<u8>>, BodyError>) {
         let prober: HttpProber = serde_json::from_value(section).unwrap();
         let deadline = Instant::now() + Duration::from_mins(10);
-        let mut collector = Collector::new(&prober, keep, None, &Arc::default());
+        let mut collector = Collector::new(&prober, keep, None, &Arc::default(), Start::Unused);
         for piece in pieces {
             let mut rest = Some(piece.clone());
             while let Some(piece) = rest {
@@ -435,7 +511,7 @@ mod tests {
     async fn decompression_ends_at_the_deadline() {
         let prober: HttpProber = serde_json::from_value(json!({"compression": "gzip"})).unwrap();
         let bomb = gzip(&vec![0; 1 << 20]);
-        let collector = Collector::new(&prober, false, None, &Arc::default());
+        let collector = Collector::new(&prober, false, None, &Arc::default(), Start::Unused);
         let (collector, fed) = collector.feed(bomb, Instant::now()).await;
         assert_eq!(fed, Err(BodyError::TimedOut));
         assert!(collector.length() < 1 << 20);

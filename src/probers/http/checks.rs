@@ -3,7 +3,7 @@
 //! The order of the checks, and those that are skipped after a failure, are upstream's; they are in
 //! `evaluation.rs`.
 
-use std::time::Instant;
+use std::{sync::Arc, time::Instant};
 
 use http::{HeaderMap, StatusCode};
 
@@ -17,6 +17,48 @@ use crate::{
         regexp::Regexp,
     },
 };
+
+impl HttpProber {
+    /// Returns the names of the configured checks, in the order of their evaluation.
+    pub(super) fn check_names(&self) -> Vec<CheckName> {
+        let one = |key, name: Option<&Arc<str>>| [CheckName::of_key(key).or_given(name)];
+        let codes = &self.valid_status_codes;
+        let mut names = Vec::new();
+        if !codes.is_empty() {
+            names.extend(one("valid_status_codes", codes.name.as_ref()));
+        }
+        for (key, rules) in [
+            ("fail_if_header_matches", &self.fail_if_header_matches),
+            ("fail_if_header_not_matches", &self.fail_if_header_not_matches),
+        ] {
+            names.extend(CheckName::of_list(key, rules.iter().map(|rule| rule.name.as_ref())));
+        }
+        for (key, rules) in [
+            ("fail_if_body_matches_regexp", &self.fail_if_body_matches_regexp),
+            ("fail_if_body_not_matches_regexp", &self.fail_if_body_not_matches_regexp),
+        ] {
+            names.extend(CheckName::of_list(key, rules.iter().map(|rule| rule.name.as_ref())));
+        }
+        for (key, rule) in [
+            ("fail_if_body_json_matches_cel", &self.fail_if_body_json_matches_cel),
+            ("fail_if_body_json_not_matches_cel", &self.fail_if_body_json_not_matches_cel),
+        ] {
+            names.extend(rule.iter().flat_map(|rule| one(key, rule.name.as_ref())));
+        }
+        let versions = &self.valid_http_versions;
+        if !versions.is_empty() {
+            names.extend(one("valid_http_versions", versions.name.as_ref()));
+        }
+        for (key, rule) in
+            [("fail_if_ssl", &self.fail_if_ssl), ("fail_if_not_ssl", &self.fail_if_not_ssl)]
+        {
+            if rule.check {
+                names.extend(one(key, rule.name.as_ref()));
+            }
+        }
+        names
+    }
+}
 
 /// Checks `valid_status_codes`.
 pub(super) fn status(prober: &HttpProber, status: StatusCode) -> Check {

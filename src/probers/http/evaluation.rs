@@ -13,14 +13,15 @@ use crate::{
     diagnostics::{Check, Failure, Reason, Stage, humanize::count},
     net::{
         Context,
-        http::{error::ExchangeError, exchange::Response, not_http::requires_tls},
+        http::{error::ExchangeError, not_http::requires_tls},
         proxy::Proxy,
     },
     probers::{
         MAX_INLINE,
         http::{
             body::{Body, BodyError, Collector},
-            buffers, checks,
+            checks,
+            final_response::FinalResponse,
             header_matcher::HeaderMatcher,
             measurements::{CheckState, HttpMeasurements},
             redirects::{self, Final, MAX_REDIRECTS},
@@ -36,14 +37,16 @@ use crate::{
 pub(super) async fn evaluate(
     prober: &HttpProber,
     context: &Context,
-    answer: Final,
+    last: &mut Final<'_>,
     measurements: &mut HttpMeasurements,
 ) -> Result<(), Failure> {
-    let Final { mut response, over_tls, proxy, limit_reached } = answer;
-    let mut outcome = Outcome { context, first: None };
+    let Final { answer, over_tls, proxy, limit_reached } = last;
+    let (over_tls, limit_reached) = (*over_tls, *limit_reached);
+    let response = &answer.response;
+    let mut outcome = Outcome { context, first: None, status_is_good: false };
     context.enter(Stage::Check);
     let mut status = checks::status(prober, response.status);
-    status.failure = status.failure.map(|failure| match (&proxy, response.status) {
+    status.failure = status.failure.map(|failure| match (&*proxy, response.status) {
         (Some(proxy), StatusCode::PROXY_AUTHENTICATION_REQUIRED) => {
             rejected_by_proxy(proxy, &failure)
         }
@@ -51,6 +54,7 @@ pub(super) async fn evaluate(
         _ => failure,
     });
     let status_is_good = outcome.take([status]);
+    outcome.status_is_good = status_is_good;
     // The rules do not apply to a page of the proxy, or to a redirect beyond the limit.
     let is_proxy_response =
         proxy.is_some() && response.status == StatusCode::PROXY_AUTHENTICATION_REQUIRED;
@@ -62,18 +66,19 @@ pub(super) async fn evaluate(
                 if headers_are_good { CheckState::Passed } else { CheckState::Begun };
         }
     }
-    let rest = (&mut response, over_tls, is_target_response);
+    let rest = (&mut *answer, over_tls, is_target_response);
     evaluate_body(prober, context, rest, &mut outcome, measurements).await;
     context.enter(Stage::Check);
-    outcome.take(checks::version(prober, response.version));
+    outcome.take(checks::version(prober, answer.response.version));
     outcome.take(checks::tls(prober, over_tls));
+    answer.has_failed = !outcome.is_good();
     outcome.first.map_or(Ok(()), Err)
 }
 
 async fn evaluate_body(
     prober: &HttpProber,
     context: &Context,
-    (response, over_tls, is_target_response): (&mut Response, bool, bool),
+    (answer, over_tls, is_target_response): (&mut FinalResponse<'_>, bool, bool),
     outcome: &mut Outcome<'_>,
     measurements: &mut HttpMeasurements,
 ) {
@@ -87,8 +92,8 @@ async fn evaluate_body(
         measurements.json = Some(CheckState::Begun);
     }
     // A small body is checked after a failure too, so that the report contains all failures.
-    let is_small = response
-        .content_length
+    let length = answer.response.content_length;
+    let is_small = length
         .is_some_and(|length| usize::try_from(length).is_ok_and(|length| length <= MAX_INLINE));
     let adds_patterns = is_target_response
         && is_small
@@ -96,40 +101,42 @@ async fn evaluate_body(
         && !wants_patterns
         && has_body_patterns(prober);
     let may_require_tls = !outcome.is_good()
-        && response.status == StatusCode::BAD_REQUEST
+        && answer.response.status == StatusCode::BAD_REQUEST
         && !over_tls
-        && (is_small || response.content_length.is_none())
+        && (is_small || length.is_none())
         && prober.compression.is_none();
     let keep = wants_patterns || wants_json || adds_patterns || may_require_tls;
-    let collector = Collector::new(prober, keep, response.content_length, &context.memory);
-    let body = match read(context, response, collector, measurements).await {
-        Ok(body) => Arc::new(body.unwrap_or_else(|| Body::empty(&context.memory))),
+    let mut later =
+        checks::tls(prober, over_tls).chain(checks::version(prober, answer.response.version));
+    let start = answer.awaited_start(outcome.is_good() && later.all(|check| check.is_good()));
+    let collector = Collector::new(prober, keep, length, &context.memory, start);
+    match read(answer, collector, measurements).await {
+        Ok(body) => answer.body = body.map(Arc::new),
         Err(problem) => {
             if matches!(problem, ReadError::Content(error) if error.is_bad_start()) {
                 (measurements.patterns, measurements.json) = before;
             }
-            outcome.fail(problem.into());
+            context.checks.skip_others("the body is incomplete or cannot be read");
+            outcome.fail_to_read(problem);
             return;
         }
-    };
+    }
+    let Some(body) = &answer.body else { return };
     context.enter(Stage::Check);
     if may_require_tls && requires_tls(&body.bytes) {
         outcome.add("according to the server, this port uses TLS; probe it with https://");
     }
-    if wants_patterns && outcome.take_or_fail(match_patterns(prober, context, &body).await) {
+    if wants_patterns && outcome.take_or_fail(match_patterns(prober, context, body).await) {
         measurements.patterns = CheckState::Passed;
     }
     if adds_patterns && body.bytes.len() <= MAX_INLINE {
-        outcome.take_or_fail(match_patterns(prober, context, &body).await);
+        outcome.take_or_fail(match_patterns(prober, context, body).await);
     }
     if wants_json && outcome.is_good() {
         measurements.json = Some(CheckState::Begun);
-        if outcome.take_or_fail(match_json(prober, context, &body).await) {
+        if outcome.take_or_fail(match_json(prober, context, body).await) {
             measurements.json = Some(CheckState::Passed);
         }
-    }
-    if let Some(body) = Arc::into_inner(body) {
-        buffers::give_back(body.bytes, context.memory.limit());
     }
 }
 
@@ -137,6 +144,16 @@ async fn evaluate_body(
 enum ReadError {
     Content(BodyError),
     Connection(Failure),
+}
+
+impl ReadError {
+    /// Returns whether the response itself is broken, and not only longer than a limit.
+    fn is_broken(&self) -> bool {
+        match self {
+            Self::Content(error) => error.is_broken(),
+            Self::Connection(_) => true,
+        }
+    }
 }
 
 impl From<ReadError> for Failure {
@@ -150,38 +167,43 @@ impl From<ReadError> for Failure {
 
 /// Reads the body, and returns what was kept of it.
 async fn read(
-    context: &Context,
-    response: &mut Response,
-    mut collector: Collector,
+    answer: &mut FinalResponse<'_>,
+    collector: Collector,
     measurements: &mut HttpMeasurements,
 ) -> Result<Option<Body>, ReadError> {
+    let (context, announced) = (answer.context, answer.response.content_length);
     context.enter(Stage::Response);
-    let mut reading = Reading { context, announced: response.content_length, received: 0 };
-    while !collector.is_complete() {
+    let mut reading = Reading { answer, collector: Some(collector), announced, received: 0 };
+    while let Reading { answer, collector: Some(collector), received, .. } = &mut reading
+        && !collector.is_complete()
+    {
+        let response = &mut answer.response;
         if let Some(buffer) = collector.direct_buffer().map_err(ReadError::Content)? {
             let read = response.read_into(buffer).await;
             let length = read.map_err(|error| incomplete(error, measurements))?;
             if length == 0 {
                 break;
             }
-            reading.received += u64::try_from(length).unwrap_or_default();
+            *received += u64::try_from(length).unwrap_or_default();
             collector.note_direct(length);
             measurements.body_length = collector.length();
             continue;
         }
         let piece = response.next_piece().await;
         let Some(piece) = piece.map_err(|error| incomplete(error, measurements))? else { break };
-        reading.received += u64::try_from(piece.len()).unwrap_or_default();
+        *received += u64::try_from(piece.len()).unwrap_or_default();
         let mut rest = Some(piece);
         while let Some(piece) = rest {
+            let Some(collector) = reading.collector.take() else { break };
             let (next, fed) = collector.feed(piece, context.deadline).await;
-            collector = next;
-            measurements.body_length = collector.length();
+            measurements.body_length = next.length();
+            reading.collector = Some(next);
             rest = fed.inspect_err(|_| measurements.end_transfer()).map_err(ReadError::Content)?;
         }
     }
     measurements.end_transfer();
-    collector.finish().map_err(ReadError::Content)
+    let finished = reading.collector.as_mut().map_or(Ok(None), Collector::finish);
+    finished.map_err(ReadError::Content)
 }
 
 /// Notes that the body is incomplete.
@@ -190,16 +212,20 @@ fn incomplete(error: ExchangeError, measurements: &mut HttpMeasurements) -> Read
     ReadError::Connection(redirects::failure(error))
 }
 
-/// The progress of a body that is being read, which is described if the probe is cancelled.
-struct Reading<'r> {
-    context: &'r Context,
+/// A body that is being read. If the probe is cancelled, its progress is described.
+struct Reading<'r, 'c> {
+    answer: &'r mut FinalResponse<'c>,
+    collector: Option<Collector>,
     announced: Option<u64>,
     received: u64,
 }
 
-impl Drop for Reading<'_> {
+impl Drop for Reading<'_, '_> {
     fn drop(&mut self) {
-        drop(self.context.waiting_for(|| match self.announced {
+        if let Some(collector) = &mut self.collector {
+            self.answer.note_body(collector);
+        }
+        drop(self.answer.context.waiting_for(|| match self.announced {
             Some(announced) => format!(
                 "response header received, body incomplete: received {} of {}",
                 self.received,
@@ -304,6 +330,7 @@ pub(super) fn has_json_rules(prober: &HttpProber) -> bool {
 struct Outcome<'c> {
     context: &'c Context,
     first: Option<Failure>,
+    status_is_good: bool,
 }
 
 impl Outcome<'_> {
@@ -337,6 +364,16 @@ impl Outcome<'_> {
             self.context.log.error("Another check failed", &[("err", &failure)]);
         } else {
             self.first = Some(failure);
+        }
+    }
+
+    /// Adds the failure of a body that was not read to its end. If the response broke off, that is the first
+    /// failure, unless the status is invalid: a wrong header is then a consequence rather than the cause.
+    fn fail_to_read(&mut self, problem: ReadError) {
+        if !(problem.is_broken() && self.status_is_good) {
+            self.fail(problem.into());
+        } else if let Some(other) = self.first.replace(problem.into()) {
+            self.fail(other);
         }
     }
 

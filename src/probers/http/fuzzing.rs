@@ -6,6 +6,7 @@ use super::{
     HttpMeasurements, HttpProber,
     cookies::Jar,
     evaluation::evaluate,
+    final_response::FinalResponse,
     redirects::{Final, exchange},
     request::Requests,
     target::url_of,
@@ -39,6 +40,7 @@ where
     let request = requests.request(&hop, &Jar::default(), http2, None)?;
     let response = exchange(context, connection, request, measurements).await?;
     measurements.note_final(&response, http2);
-    let answer = Final { response, over_tls: http2, proxy: None, limit_reached: false };
-    evaluate(prober, context, answer, measurements).await
+    let answer = FinalResponse::new(context, response);
+    let mut last = Final { answer, over_tls: http2, proxy: None, limit_reached: false };
+    evaluate(prober, context, &mut last, measurements).await
 }

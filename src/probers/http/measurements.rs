@@ -102,7 +102,8 @@ impl HttpMeasurements {
     /// Notes that a hop to `url` begins. The URL must not contain secrets.
     pub(super) fn begin_hop(&mut self, url: String) {
         let started_at = (!self.hops.is_empty()).then(Instant::now);
-        self.hops.push(Hop { started_at, url: Some(url), response: None, tls: None });
+        let hop = Hop { started_at, url: Some(url), response: None, location: None, tls: None };
+        self.hops.push(hop);
     }
 
     /// Notes that the request of the current hop is sent next.
@@ -139,12 +140,13 @@ impl HttpMeasurements {
         self.timing.as_ref().map(HopTiming::describe_wait).unwrap_or_default()
     }
 
-    /// Notes that the current hop is over, because its response is a redirect.
-    pub(super) fn end_hop(&mut self) {
+    /// Notes that the current hop is over, because its response is a redirect to `location`.
+    pub(super) fn end_hop(&mut self, location: String) {
         self.settle_hop();
         let tls = self.connection.tls.take();
         if let Some(hop) = self.hops.last_mut() {
             hop.tls = tls.map(StoredSession::from);
+            hop.location = Some(location);
         }
         self.connection.phases.begin(HttpPhase::Resolve);
     }

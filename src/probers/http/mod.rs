@@ -11,6 +11,7 @@ mod decoder;
 mod evaluation;
 mod explain;
 mod file_body;
+mod final_response;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 mod header_matcher;
@@ -93,9 +94,9 @@ impl Prober for HttpProber {
         drop(waiting);
         measurements.begin_phases();
         requests.read_credentials(context, &mut measurements.oauth2).await?;
-        let answer = follow(self, context, &mut requests, url, &pinned, measurements).await?;
-        measurements.note_final(&answer.response, answer.over_tls);
-        evaluate(self, context, answer, measurements).await
+        let mut last = follow(self, context, &mut requests, url, &pinned, measurements).await?;
+        measurements.note_final(&last.answer.response, last.over_tls);
+        evaluate(self, context, &mut last, measurements).await
     }
 }
 

@@ -19,6 +19,7 @@ use crate::{
     },
     probers::http::{
         cookies::Jar,
+        final_response::FinalResponse,
         measurements::HttpMeasurements,
         request::{Hop, Requests},
         settings::HttpProber,
@@ -28,8 +29,8 @@ use crate::{
 };
 
 /// The last response of a probe.
-pub(super) struct Final {
-    pub(super) response: Response,
+pub(super) struct Final<'c> {
+    pub(super) answer: FinalResponse<'c>,
     /// True if it came over TLS.
     pub(super) over_tls: bool,
     /// The proxy that took the request, if any did in place of the server.
@@ -45,22 +46,23 @@ pub(super) const MAX_REDIRECTS: u32 = 10;
 /// redacted several times.
 const MAX_LOCATION: usize = 32 << 10;
 
-/// Number of copies of the URL of a redirect: in parts, as a `Referer` and in the next request.
-const URL_COPIES: usize = 4;
+/// Number of copies of the URL of a redirect: as it was received, in parts, as a `Referer` and in the next
+/// request.
+const URL_COPIES: usize = 5;
 
 /// Number of copies of a cookie: its parts, its name, the secrets, and the header of the next request.
 const COOKIE_COPIES: usize = 4;
 
 /// Sends the first request, and follows redirects to the final response.
-pub(super) async fn follow(
+pub(super) async fn follow<'c>(
     prober: &HttpProber,
-    context: &Context,
+    context: &'c Context,
     requests: &mut Requests<'_>,
     url: Url,
     pinned: &Pinned,
     measurements: &mut HttpMeasurements,
-) -> Result<Final, Failure> {
-    let mut cookies = Jar::default();
+) -> Result<Final<'c>, Failure> {
+    let mut redirects = Redirects { prober, context, pinned, cookies: Jar::default() };
     let mut hop = requests.first(url);
     loop {
         let url = Redacted(&hop.url).to_string();
@@ -70,13 +72,53 @@ pub(super) async fn follow(
         context.enter(Stage::Request);
         let over_tls = hop.url.scheme == "https";
         let is_framed = connection.is_framed();
-        let request = requests.request(&hop, &cookies, is_framed, proxy.as_ref())?;
-        hide_credentials(context, request.headers());
-        let response = exchange(context, connection, request, measurements).await?;
+        // The block ends the lifetime of the request, which would be a part of the future otherwise.
+        let exchange = {
+            let cookies = &redirects.cookies;
+            let request = requests.request(&hop, cookies, is_framed, proxy.as_ref())?;
+            hide_credentials(context, request.headers());
+            exchange(context, connection, request, measurements)
+        };
+        let response = exchange.await?;
         requests.discard_rejected_token(&hop, response.status);
         let repeatable = !hop.with_body || requests.is_body_repeatable();
-        let Some(location) = location(&response, repeatable)? else {
-            return Ok(Final { response, over_tls, proxy, limit_reached: false });
+        let next = redirects.next(&hop, &response, repeatable, &mut measurements.redirects);
+        let next = next.inspect_err(|_| {
+            if context.records(true) {
+                response.record_head(context);
+            }
+        });
+        let Some((next, location)) = next? else {
+            let limit_reached = measurements.redirects > MAX_REDIRECTS;
+            let answer = FinalResponse::new(context, response);
+            return Ok(Final { answer, over_tls, proxy, limit_reached });
+        };
+        measurements.end_hop(location);
+        hop = next;
+    }
+}
+
+/// The redirects of a probe.
+struct Redirects<'r> {
+    prober: &'r HttpProber,
+    context: &'r Context,
+    pinned: &'r Pinned,
+    cookies: Jar,
+}
+
+impl Redirects<'_> {
+    /// Returns the hop that follows a response and its URL as received, or `None` if the response is the last
+    /// one. `count` is the number of redirects so far.
+    fn next(
+        &mut self,
+        hop: &Hop,
+        response: &Response,
+        repeatable: bool,
+        count: &mut u32,
+    ) -> Result<Option<(Hop, String)>, Failure> {
+        let Self { prober, context, pinned, cookies } = self;
+        let Some(location) = location(response, repeatable)? else {
+            return Ok(None);
         };
         context.hide_secrets_of(&location);
         context.log.info("Received redirect", &[("location", &Redacted(&location))]);
@@ -87,18 +129,16 @@ pub(super) async fn follow(
             response.headers.get_all(header::SET_COOKIE).iter().map(HeaderValue::len).sum();
         let kept = context.memory.keep(URL_COPIES * location.len() + COOKIE_COPIES * cookies_size);
         kept.map_err(|error| Failure::exhausted(Stage::Response, error))?;
-        let next = next_hop(&hop, response.status, &location, pinned)?;
-        measurements.redirects += 1;
-        let limit_reached = measurements.redirects > MAX_REDIRECTS;
-        if limit_reached || !prober.client.follow_redirects {
+        let next = next_hop(hop, response.status, &location, pinned)?;
+        *count += 1;
+        if *count > MAX_REDIRECTS || !prober.client.follow_redirects {
             context.log.info("Not following redirect", &[]);
-            return Ok(Final { response, over_tls, proxy, limit_reached });
+            return Ok(None);
         }
         refuse_other_schemes(&next.url)?;
         context.policy.follow_redirect();
         context.policy.judge_destination(destination_of(&next.url, prober.enable_http3))?;
-        measurements.end_hop();
-        hop = next;
+        Ok(Some((next, location)))
     }
 }
 

@@ -4,6 +4,7 @@ use http::Method;
 use serde::{Deserialize, Deserializer, Serializer, de};
 
 use crate::{
+    diagnostics::CheckName,
     net::{oauth2::TokenSource, tls::TlsClient},
     probers::{
         ProberSettings,
@@ -218,6 +219,10 @@ impl ProberSettings for HttpProber {
 
     fn explain(&self, words: &mut Explanation) {
         self.explain_probe(words);
+    }
+
+    fn checks(&self) -> Vec<CheckName> {
+        self.check_names()
     }
 
     fn sends_credentials(&self) -> bool {

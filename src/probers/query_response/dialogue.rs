@@ -13,7 +13,10 @@ use super::{
     read_buffer::ReadBuffer,
 };
 use crate::{
-    diagnostics::{Check, Failure, Reason, Stage, log::Excerpt},
+    diagnostics::{
+        Check, Failure, Part, PartKind, Reason, Stage,
+        log::{Excerpt, READ_BYTES, READ_LINE, SENDING},
+    },
     memory::Held,
     net::Context,
     probers::{is_quick, run_blocking},
@@ -21,6 +24,7 @@ use crate::{
     settings::{
         bytes::Bytes,
         regexp::{Captures, Regexp},
+        secret::HIDDEN,
     },
 };
 
@@ -55,8 +59,16 @@ pub async fn talk<S: AsyncRead + AsyncWrite + Unpin>(
 ) -> Result<Standing, Failure> {
     let (read_buffer, progress) = (ReadBuffer::default(), Progress::at(first));
     let held = context.memory.hold();
-    let mut dialogue =
-        Dialogue { context, stream, steps, read_buffer, received: 0, held, progress };
+    let mut dialogue = Dialogue {
+        context,
+        stream,
+        steps,
+        read_buffer,
+        received: 0,
+        held,
+        progress,
+        is_over: false,
+    };
     for (index, step) in steps.iter().enumerate().skip(first) {
         dialogue.progress.begin_step(index);
         begin_step(context, step, index);
@@ -69,9 +81,11 @@ pub async fn talk<S: AsyncRead + AsyncWrite + Unpin>(
                 let bytes: &[(_, &dyn std::fmt::Display)] = &[("bytes", &leftover)];
                 context.log.warn("Discarded data that was received before STARTTLS", bytes);
             }
+            dialogue.is_over = true;
             return Ok(Standing::StartTls { next: index + 1 });
         }
     }
+    dialogue.is_over = true;
     Ok(Standing::Finished)
 }
 
@@ -109,13 +123,32 @@ struct Dialogue<'d, S> {
     /// The memory of `read_buffer`.
     held: Held,
     progress: Progress,
+    /// True if all steps are done, or the dialogue continues over TLS.
+    is_over: bool,
 }
 
-/// Describes the pending wait, for the message of a timeout.
+/// Describes the pending wait, for the message of a timeout, and records what was not read as a line.
 impl<S> Drop for Dialogue<'_, S> {
     fn drop(&mut self) {
         let Self { context, steps, read_buffer, progress, .. } = self;
         drop(context.waiting_for(|| progress.describe(steps, &read_buffer.bytes)));
+        if context.records(!self.is_over) {
+            self.record_rest();
+        }
+    }
+}
+
+impl<S> Dialogue<'_, S> {
+    /// Records the received data that the log does not contain.
+    fn record_rest(&self) {
+        let last = self.progress.last_line().filter(|_| self.context.log.is_full());
+        let rest = Some(&*self.read_buffer.bytes).filter(|rest| !rest.is_empty());
+        // The data may be for a later step.
+        let is_secret = self.progress.steps_left(self.steps).any(|step| step.secret);
+        for bytes in last.into_iter().chain(rest) {
+            let shown = if is_secret { HIDDEN.as_bytes() } else { bytes };
+            self.context.transcript.add(Part::of(PartKind::Received, shown));
+        }
     }
 }
 
@@ -142,7 +175,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Dialogue<'_, S> {
                     return Err(self.failure(Stage::Check, Reason::Dialogue, &what));
                 };
                 step.hide(self.context, &line);
-                self.context.log.debug("Read line", &[("line", step.shown(&Excerpt(&line)))]);
+                self.context.log.debug(READ_LINE, &[("line", step.shown(&Excerpt(&line)))]);
                 let (line, matched) = match_line(step, pattern, line).await?;
                 if let Some(Matched { expanded, labels }) = matched {
                     let (excerpt, regexp) = (Excerpt(&line), step.shown(pattern));
@@ -216,7 +249,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Dialogue<'_, S> {
             self.read().await?;
         };
         step.hide(self.context, &bytes);
-        self.context.log.debug("Read bytes", &[("bytes", step.shown(&bytes.escape_ascii()))]);
+        self.context.log.debug(READ_BYTES, &[("bytes", step.shown(&bytes.escape_ascii()))]);
         if bytes == expected {
             return Ok(());
         }
@@ -239,7 +272,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Dialogue<'_, S> {
         self.context.enter(Stage::Request);
         self.progress.doing = Doing::Sending(bytes.len());
         step.hide(self.context, bytes.trim_ascii_end());
-        self.context.log.debug("Sending", &[("bytes", step.shown(&bytes.escape_ascii()))]);
+        self.context.log.debug(SENDING, &[("bytes", step.shown(&bytes.escape_ascii()))]);
         let sent = async {
             self.stream.write_all(bytes).await?;
             self.stream.flush().await

@@ -52,6 +52,11 @@ impl Progress {
         (*step == self.step).then_some(line)
     }
 
+    /// Returns the current step and those after it.
+    pub(super) fn steps_left<'s>(&self, steps: &'s [Step]) -> impl Iterator<Item = &'s Step> {
+        steps.iter().skip(self.step)
+    }
+
     /// Returns the key of the step, as in configuration errors.
     pub(super) fn place(&self) -> String {
         format!("query_response[{}]", self.step)

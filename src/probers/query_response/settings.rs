@@ -95,6 +95,13 @@ impl QueryResponse {
         &self.0
     }
 
+    /// Returns the names of the steps that expect data.
+    #[must_use]
+    pub fn checks(&self) -> Vec<CheckName> {
+        let steps = self.0.iter().enumerate().filter(|(_, step)| step.is_check());
+        steps.map(|(index, step)| step.check_name(index)).collect()
+    }
+
     /// Returns whether no dialogue is configured.
     #[must_use]
     pub fn is_empty(&self) -> bool {

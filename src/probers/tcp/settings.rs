@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use crate::{
+    diagnostics::CheckName,
     net::tls::TlsClient,
     probers::{
         ProberSettings,
@@ -51,6 +52,10 @@ impl ProberSettings for TcpProber {
         warnings.extend(self.query_response.tls_warnings(self.tls, &self.tls_config));
         warnings.extend(self.query_response.warnings(Subject::Line));
         warnings
+    }
+
+    fn checks(&self) -> Vec<CheckName> {
+        self.query_response.checks()
     }
 
     fn explain(&self, words: &mut Explanation) {

@@ -1,6 +1,7 @@
 //! Settings of the unix prober.
 
 use crate::{
+    diagnostics::CheckName,
     net::tls::TlsClient,
     probers::{
         ProberSettings,
@@ -62,6 +63,10 @@ impl ProberSettings for UnixProber {
         let mut warnings = self.query_response.tls_warnings(self.tls, &self.tls_config);
         warnings.extend(self.query_response.warnings(Subject::Line));
         warnings
+    }
+
+    fn checks(&self) -> Vec<CheckName> {
+        self.query_response.checks()
     }
 
     fn explain(&self, words: &mut Explanation) {

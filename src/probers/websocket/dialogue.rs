@@ -19,7 +19,10 @@ use tokio_tungstenite::{
 };
 
 use crate::{
-    diagnostics::{Failure, Reason, Stage, log::Excerpt},
+    diagnostics::{
+        Failure, Reason, Stage,
+        log::{Excerpt, READ_MESSAGE, SENDING},
+    },
     net::{Context, http::transport::Transport},
     probers::{
         is_quick,
@@ -105,7 +108,7 @@ impl<'w> Websocket<'w> {
             let message = self.message().await?;
             let excerpt = Excerpt(&message);
             step.hide(self.context, &message);
-            self.context.log.debug("Read message", &[("message", step.shown(&excerpt))]);
+            self.context.log.debug(READ_MESSAGE, &[("message", step.shown(&excerpt))]);
             self.context.enter(Stage::Check);
             self.progress.note_message(step, &message);
             send = if is_quick([pattern], message.len()) {
@@ -132,7 +135,7 @@ impl<'w> Websocket<'w> {
         let sending = held.resize(2 * send.len());
         sending.map_err(|error| Failure::exhausted(Stage::Request, error))?;
         step.hide(self.context, &send);
-        self.context.log.debug("Sending", &[("message", step.shown(&Excerpt(&send)))]);
+        self.context.log.debug(SENDING, &[("message", step.shown(&Excerpt(&send)))]);
         // `Message::Text` requires UTF-8. As in upstream, a text frame can contain any bytes.
         let frame = Frame::message(send, OpCode::Data(Data::Text), true);
         let done = self.socket.send(Message::Frame(frame)).await;

@@ -1,6 +1,7 @@
 //! The section `websocket`.
 
 use crate::{
+    diagnostics::CheckName,
     net::tls::TlsClient,
     probers::{
         ProberSettings,
@@ -113,6 +114,10 @@ impl ProberSettings for WebsocketProber {
         warnings.extend(tls.map(|warning| warning.inside(["http_config", "tls_config"])));
         warnings.extend(self.query_response.warnings(Subject::Text));
         warnings
+    }
+
+    fn checks(&self) -> Vec<CheckName> {
+        self.query_response.checks()
     }
 
     fn explain(&self, words: &mut Explanation) {

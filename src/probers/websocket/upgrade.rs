@@ -24,7 +24,8 @@ use crate::{
             RequestBody,
             connection::Connection,
             credentials::header_value,
-            empty_body, exchange,
+            empty_body,
+            exchange::{self, Response},
             timing::ExchangeTiming,
             transport::Transport,
             url::{Url, host_header},
@@ -94,18 +95,27 @@ impl UpgradeRequest {
             let response = sending.await;
             let response = response.map_err(|error| error.failure("the upgrade request failed"))?;
             progress.status = response.status.as_u16();
-            if response.status != StatusCode::SWITCHING_PROTOCOLS {
-                return Err(refusal(response.status, &response.headers));
+            let accepted = accepts(&response, &key, &protocols);
+            if context.records(accepted.is_err()) {
+                response.record_head(context);
             }
-            check(&response.headers, &key, &protocols).map_err(|what| {
-                let message = format!("invalid WebSocket handshake: {what}");
-                Failure::new(Stage::Response, Reason::Protocol, message)
-            })?;
+            accepted?;
             progress.upgraded = true;
             Ok(response.into_http1_stream())
         };
         (timing, upgrading)
     }
+}
+
+/// Checks a response.
+fn accepts(response: &Response, key: &str, protocols: &[String]) -> Result<(), Failure> {
+    if response.status != StatusCode::SWITCHING_PROTOCOLS {
+        return Err(refusal(response.status, &response.headers));
+    }
+    check(&response.headers, key, protocols).map_err(|what| {
+        let message = format!("invalid WebSocket handshake: {what}");
+        Failure::new(Stage::Response, Reason::Protocol, message)
+    })
 }
 
 /// Checks the headers of a response with status 101. The error describes the first violation.

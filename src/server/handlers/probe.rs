@@ -40,6 +40,7 @@ pub(in crate::server) async fn answer(
     };
     let memory = exporter.new_memory();
     probe_request.exporters = exporters;
+    probe_request.wants_response = format.shows_response();
     probe_request.memory = Arc::clone(&memory);
     let client = request.peer_addr().filter(|_| probe_request.module.policy.is_some());
     let client = client.map(|address| Box::new(address.ip()));

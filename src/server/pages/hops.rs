@@ -48,6 +48,7 @@ mod tests {
             address: None,
             start: Duration::ZERO,
             response: None,
+            transcript: Vec::new(),
             tls: None,
             phases: Vec::new(),
         }

@@ -13,6 +13,7 @@ mod modules;
 mod recent;
 mod refused;
 mod report;
+mod response;
 mod verdict;
 mod waterfall;
 

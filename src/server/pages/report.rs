@@ -9,7 +9,10 @@ use crate::{
     diagnostics::{Check, Verdict},
     probe::{ProbeReport, history::HistoryEntry},
     server::{
-        pages::{Page, certificates, format, log::log, verdict::verdict, waterfall::waterfall},
+        pages::{
+            Page, certificates, format, log::log, response::responses, verdict::verdict,
+            waterfall::waterfall,
+        },
         prometheus_url::{self, PrometheusUrl},
         query::link,
         response::Size,
@@ -53,6 +56,7 @@ impl ReportPage {
                 (facts(report, self.prometheus.as_ref(), now))
                 (self.actions())
             }
+            (responses(&report.hops))
             section {
                 h2 { "Phases" }
                 (waterfall(report))
@@ -162,24 +166,31 @@ fn facts(report: &ProbeReport, prometheus: Option<&PrometheusUrl>, now: SystemTi
     }
 }
 
-/// Renders the checks, failed ones first.
+/// Renders the checks, failed ones first, then those that were not evaluated.
 fn checks(checks: &[Check]) -> Markup {
-    let (failed, passed): (Vec<_>, Vec<_>) =
+    let (failed, others): (Vec<_>, Vec<_>) =
         checks.iter().partition(|check| check.failure.is_some());
+    let (skipped, passed): (Vec<_>, Vec<_>) =
+        others.into_iter().partition(|check| check.skipped.is_some());
     html! {
         @if !checks.is_empty() {
             section {
                 h2 { "Checks" }
                 ul.checks {
-                    @for check in failed.iter().chain(&passed) {
+                    @for check in failed.iter().chain(&skipped).chain(&passed) {
                         li {
-                            @match check.message() {
-                                Some(message) => {
+                            @match (check.message(), check.skipped) {
+                                (Some(message), _) => {
                                     strong.mark.bad { "failed" } " "
                                     span.code { (format::untrusted(&check.name.to_string())) } " "
                                     (format::untrusted(message))
                                 }
-                                None => {
+                                (None, Some(reason)) => {
+                                    span.mark.soon { "not evaluated" } " "
+                                    span.code { (format::untrusted(&check.name.to_string())) } " "
+                                    span.soft { "because " (reason) }
+                                }
+                                (None, None) => {
                                     span.mark.good { "passed" } " "
                                     span.code { (format::untrusted(&check.name.to_string())) }
                                 }
@@ -239,11 +250,14 @@ pub(super) mod tests {
             address: Some("192.0.2.1:443".to_owned()),
             start: Duration::ZERO,
             response: Some("HTTP/1.1 503".to_owned()),
+            transcript: Vec::new(),
             tls: None,
             phases: vec![phase("connect", 1, 4, false), phase("processing", 6, 20, true)],
         };
         let failure = |reason, message| Failure::new(Stage::Check, reason, message);
-        let check = |key, failure| Check { name: CheckName::of_key(key), failure };
+        let check = |key, failure: Option<Failure>| {
+            Check::new(CheckName::of_key(key), failure.map_or(Ok(()), Err))
+        };
         ProbeReport {
             module_name: "web".into(),
             module: config.module("web").unwrap(),
@@ -304,16 +318,6 @@ pub(super) mod tests {
                 "valid_http_versions",
             ],
         );
-    }
-
-    #[test]
-    fn the_headline_of_a_long_message_is_the_meaning_of_the_reason() {
-        let message = format!("status {} is not valid", "5".repeat(300));
-        let failure = Failure::new(Stage::Check, Reason::Status, &message);
-        let page = page(ProbeReport { verdict: Verdict::Failed(failure), ..sample_report() }, true);
-        let meaning = Reason::Status.meaning();
-        assert_in_order(&page, &[&format!("<h1>Failure: {meaning}</h1>"), &message]);
-        assert_eq!(page.matches(meaning).count(), 1, "{page}");
     }
 
     #[test]

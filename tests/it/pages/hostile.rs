@@ -6,7 +6,7 @@ use super::{MODULES, assert_page, markup, probe_page, text};
 use crate::{
     fixtures::{
         hostile::{RUNTIME, Then, greeting},
-        http::{http, ok, raw, redirect},
+        http::{http, ok, raw, redirect, status},
         tls::{leaf, pki, server},
     },
     harness::{Exporter, connect, eventually, probe_path},
@@ -137,6 +137,8 @@ fn texts_of_servers_are_escaped() {
         raw(format!("HTTP/1.1 302 x\r\nLocation: gopher://{TURNED}\r\n\r\n")),
         raw("HTTP/1.1 200 \u{1b}[31m\u{202e}\r\nX: \u{0}\r\n\r\n"),
         raw(MARKUP),
+        status(500).header("X-Said", MARKUP).body([MARKUP, TURNED, "a\tb\u{b}\u{85}"].join("\r\n")),
+        status(500).body(CONTROLS),
         raw(format!("HTTP/1.1 302 x\r\nLocation: /{}\r\n\r\n", "w".repeat(4 << 10))),
     ];
     let rounds = answers.len();

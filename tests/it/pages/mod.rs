@@ -116,6 +116,17 @@ fn a_page_lists_failed_checks_before_passed_ones() {
 }
 
 #[test]
+fn a_page_shows_the_response_before_the_phases() {
+    let server = RUNTIME.block_on(http([status(500).body("so sorry")]).start());
+    let exporter = Exporter::start(MODULES);
+    let answer = exporter.get(&probe_page("http_2xx", &server.address.to_string()));
+    let page = text(&assert_page(&answer, 200));
+    let texts = ["Started", "Response", "HTTP/1.1 500", "content-length: 8", "so sorry", "Phases"];
+    let places = texts.map(|text| page.find(text).unwrap_or_else(|| panic!("{text} in {page}")));
+    assert!(places.is_sorted(), "{page}");
+}
+
+#[test]
 fn a_page_shows_every_hop_and_each_chain_once() {
     let pki = pki(leaf("localhost").also("IP:127.0.0.1"));
     let answers = [redirect("/second"), redirect("/third"), ok("done")];

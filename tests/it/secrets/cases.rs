@@ -16,10 +16,10 @@ use crate::fixtures::{
 };
 
 /// A web server with its requests.
-struct Web(Rc<RunningHttpServer>);
+pub(super) struct Web(Rc<RunningHttpServer>);
 
 impl Web {
-    fn new(answers: impl IntoIterator<Item = Answer>) -> Self {
+    pub(super) fn new(answers: impl IntoIterator<Item = Answer>) -> Self {
         Self(Rc::new(RUNTIME.block_on(http(answers).start())))
     }
 
@@ -28,7 +28,7 @@ impl Web {
     }
 
     /// Returns a case that probes this server and must send it `used`.
-    fn case(self, what: &'static str, keys: &str, success: bool, used: &str) -> Case {
+    pub(super) fn case(self, what: &'static str, keys: &str, success: bool, used: &str) -> Case {
         let url = self.url();
         self.case_of(what, keys, &url, success, used)
     }

@@ -6,6 +6,7 @@ mod dialogues;
 mod listener;
 mod mistakes;
 mod refusals;
+mod responses;
 mod tokens;
 
 use std::{any::Any, collections::BTreeSet, net::SocketAddr, process::Command};

@@ -101,10 +101,30 @@ pub(super) struct HopDocument<'r> {
     pub(super) start_seconds: f64,
     /// The response in a few words; null without a response.
     pub(super) answer: Option<&'r str>,
+    /// Excerpts of the response or of the dialogue, in order. Empty if the probe succeeded, unless this
+    /// document was requested with the probe, and with `show_response: false`.
+    pub(super) transcript: Vec<PartDocument<'r>>,
     /// The phases, ordered by their start.
     pub(super) phases: Vec<PhaseDocument>,
     /// The TLS session; null if no certificate was received.
     pub(super) tls: Option<TlsDocument<'r>>,
+}
+
+/// An excerpt of what the peer sent, or of what was sent to it. Values that are secret by their name are
+/// masked.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
+pub(super) struct PartDocument<'r> {
+    /// `status_line`, `headers`, `body` or `trailers` of an HTTP response, `sent` or `received` in a
+    /// dialogue, or `answer` for a decoded response.
+    pub(super) kind: &'static str,
+    /// The text, of which the end may be missing.
+    pub(super) text: &'r str,
+    /// `utf-8`; `lossy` if bytes that are not UTF-8 were replaced; or `binary` if bytes that are not
+    /// printable ASCII were escaped, such as `\\x00`.
+    pub(super) encoding: &'static str,
+    /// Number of bytes that are missing at the end.
+    pub(super) omitted_bytes: u64,
 }
 
 /// A phase of an exchange.
@@ -174,9 +194,11 @@ pub(super) struct CertificateDocument {
 pub(super) struct CheckDocument<'r> {
     /// Name of the check in the module, or its configuration key.
     pub(super) name: String,
-    /// True if the check passed.
+    /// True if the check was evaluated and passed.
     pub(super) passed: bool,
-    /// Reason of the failure; null if the check passed.
+    /// False if the check was not evaluated, because the probe failed before.
+    pub(super) evaluated: bool,
+    /// Reason of the failure, or for which the check was not evaluated; null if the check passed.
     pub(super) message: Option<&'r str>,
 }
 

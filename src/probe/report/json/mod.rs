@@ -10,11 +10,11 @@ use chrono::{DateTime, SecondsFormat, Utc};
 
 use self::document::{
     CertificateDocument, CheckDocument, Document, FailureDocument, HopDocument, LogLine,
-    PhaseDocument, RefusalDocument, Request, Sample, TlsDocument,
+    PartDocument, PhaseDocument, RefusalDocument, Request, Sample, TlsDocument,
 };
 use super::{HopReport, MAX_NAMES, ProbeReport};
 use crate::{
-    diagnostics::{Check, Failure, Refusal, log::LogEntry},
+    diagnostics::{Check, Failure, Part, Refusal, log::LogEntry},
     net::tls::{Certificate, StoredSession},
 };
 
@@ -100,9 +100,17 @@ impl<'r> HopDocument<'r> {
             address: hop.address.as_deref(),
             start_seconds: seconds(&hop.start),
             answer: hop.response.as_deref(),
+            transcript: hop.transcript.iter().map(PartDocument::of).collect(),
             phases: phases.collect(),
             tls: hop.tls.as_ref().map(TlsDocument::of),
         }
+    }
+}
+
+impl<'r> PartDocument<'r> {
+    fn of(part: &'r Part) -> Self {
+        let (kind, encoding) = (part.kind.label(), part.encoding.label());
+        Self { kind, text: &part.text, encoding, omitted_bytes: part.omitted }
     }
 }
 
@@ -141,8 +149,9 @@ impl<'r> CheckDocument<'r> {
     fn of(check: &'r Check) -> Self {
         Self {
             name: check.name.to_string(),
-            passed: check.failure.is_none(),
-            message: check.failure.as_ref().map(|failure| failure.message.as_str()),
+            passed: check.is_good(),
+            evaluated: check.skipped.is_none(),
+            message: check.failure.as_ref().map(|it| it.message.as_str()).or(check.skipped),
         }
     }
 }
