@@ -98,8 +98,9 @@ impl<'de> Deserialize<'de> for Regexp {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let pattern = String::deserialize(deserializer)?;
         Self::new(&pattern).map_err(|error| {
+            let hint = error.hint().map(|hint| format!("; {hint}")).unwrap_or_default();
             de::Error::custom(format!(
-                "\"Could not compile regular expression\" regexp=\"{pattern}\": {error}"
+                "\"Could not compile regular expression\" regexp=\"{pattern}\": {error}{hint}"
             ))
         })
     }
@@ -125,7 +126,8 @@ mod tests {
         assert_eq!(
             error,
             "\"Could not compile regular expression\" regexp=\"a**\": \
-             error parsing regexp: invalid nested repetition operator: `**`"
+             error parsing regexp: invalid nested repetition operator: `**`; put the repeated part in \
+             parentheses"
         );
     }
 }

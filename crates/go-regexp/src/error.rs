@@ -44,4 +44,28 @@ impl Error {
     pub(super) fn new(kind: ErrorKind, part: &str) -> Self {
         Self { kind, part: part.to_owned() }
     }
+
+    /// Returns what to write instead, if there is a usual mistake.
+    #[must_use]
+    pub fn hint(&self) -> Option<&'static str> {
+        Some(match self.kind {
+            ErrorKind::PerlSyntax => "RE2 has no lookahead, lookbehind or atomic groups",
+            ErrorKind::Escape => "RE2 has no such escape sequence",
+            ErrorKind::NothingToRepeat => r"write .* for any text, and \* or \+ for the character",
+            ErrorKind::NestedRepetition => "put the repeated part in parentheses",
+            ErrorKind::RepeatCount => "repeat at most 1000 times",
+            ErrorKind::MissingBracket => r"close the bracket, or write \[ for the character",
+            ErrorKind::MissingParenthesis => {
+                r"close the parenthesis, or write \( for the character"
+            }
+            ErrorKind::UnexpectedParenthesis => {
+                r"open the parenthesis, or write \) for the character"
+            }
+            ErrorKind::TrailingBackslash => r"write \\ for a backslash",
+            ErrorKind::GroupName => {
+                "write (?P<name>…) or (?<name>…) with letters, digits and underscores"
+            }
+            ErrorKind::CharacterRange | ErrorKind::TooDeep | ErrorKind::TooLarge => return None,
+        })
+    }
 }

@@ -97,6 +97,10 @@ impl Keys {
         };
         let parent = known.first().unwrap_or(&"");
         let text = match &entry.node.kind {
+            _ if written.starts_with(is_invisible) => {
+                "; it begins with characters that look like spaces; indent with ordinary spaces"
+                    .to_owned()
+            }
             Kind::Mapping(keys) if is_section(keys) => {
                 format!("; it is one level too high: move it under '{parent}'")
             }

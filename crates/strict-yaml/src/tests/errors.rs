@@ -99,6 +99,8 @@ fn syntax_errors_have_a_remedy() {
 fn a_key_with_an_invisible_space_is_explained() {
     let error = read("\u{a0}number: 1").unwrap_err();
     assert!(error.contains("write 'number' with ordinary spaces"), "{error}");
+    let error = all("things:\n  a:\n\u{a0}\u{a0}number: 1").unwrap_err();
+    assert!(error.ends_with("indent with ordinary spaces"), "{error}");
 }
 
 #[test]
