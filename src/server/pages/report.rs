@@ -321,6 +321,16 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn the_headline_of_a_long_message_is_the_meaning_of_the_reason() {
+        let message = format!("status {} is not valid", "5".repeat(300));
+        let failure = Failure::new(Stage::Check, Reason::Status, &message);
+        let page = page(ProbeReport { verdict: Verdict::Failed(failure), ..sample_report() }, true);
+        let meaning = Reason::Status.meaning();
+        assert_in_order(&page, &[&format!("<h1>Failure: {meaning}</h1>"), &message]);
+        assert_eq!(page.matches(meaning).count(), 1, "{page}");
+    }
+
+    #[test]
     fn links_lead_to_the_report_in_the_history_or_to_a_new_probe() {
         let kept = page(sample_report(), true);
         assert!(kept.contains("href=\"logs?id=7&amp;format=json\""), "{kept}");

@@ -13,7 +13,7 @@ use crate::{
 /// Maximum length of the target in bytes.
 const MAX_TARGET_BYTES: usize = 300;
 
-/// Maximum length of the headline in bytes; a longer message follows it as a whole.
+/// Maximum length of the headline in bytes. Above a longer message, it is the meaning of the reason.
 const MAX_HEADLINE_BYTES: usize = 200;
 
 /// Renders the result; for a success with its main facts, for a failure with message, advice, stage and reason, for a refusal with
@@ -29,7 +29,10 @@ pub(super) fn verdict(report: &ProbeReport, now: SystemTime) -> Markup {
             },
             Verdict::Failed(failure) => section.verdict.bad {
                 p.soft { (target) }
-                h1 { "Failure: " (format::untrusted_up_to(&failure.message, MAX_HEADLINE_BYTES)) }
+                h1 {
+                    "Failure: "
+                    @if is_long(failure) { (failure.reason.meaning()) } @else { (format::untrusted(&failure.message)) }
+                }
                 (explanation(failure, report.advice()))
             },
             Verdict::Refused(refusal) => section.verdict.refused {
@@ -57,15 +60,17 @@ fn summary(report: &ProbeReport, now: SystemTime) -> Markup {
     }
 }
 
+fn is_long(failure: &Failure) -> bool {
+    failure.message.len() > MAX_HEADLINE_BYTES
+}
+
 fn explanation(failure: &Failure, advice: &str) -> Markup {
     let Failure { stage, reason, message } = failure;
     html! {
-        @if message.len() > MAX_HEADLINE_BYTES {
-            p.message { (format::untrusted(message)) }
-        }
+        @if is_long(failure) { p.message { (format::untrusted(message)) } }
         dl.facts {
             div { dt { "Check first" } dd { (advice) } }
-            div { dt { "Reason" } dd { (reason.meaning()) } }
+            @if !is_long(failure) { div { dt { "Reason" } dd { (reason.meaning()) } } }
             div {
                 dt { "Stage" }
                 dd { (stage.meaning()) " " span.soft.code { "stage=" (stage.label()) " reason=" (reason.label()) } }
