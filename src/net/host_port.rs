@@ -18,6 +18,9 @@ pub struct HostPort<'t> {
 /// The error of a text that is not `host:port`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum NotHostPort {
+    /// A URL.
+    #[error("it is a URL; write host:port")]
+    Url,
     /// No colon, or none after the brackets.
     #[error("missing port in address; write host:port")]
     MissingPort,
@@ -55,8 +58,11 @@ pub enum Protocol {
 }
 
 impl<'t> HostPort<'t> {
-    /// Splits `text` as Go's `net.SplitHostPort` does.
+    /// Splits `text` as Go's `net.SplitHostPort` does, except that a URL is an error.
     pub fn split(text: &'t str) -> Result<Self, NotHostPort> {
+        if text.contains("://") {
+            return Err(NotHostPort::Url);
+        }
         let (before, port) = text.rsplit_once(':').ok_or(NotHostPort::MissingPort)?;
         let host = match text.strip_prefix('[') {
             None if before.contains(':') => return Err(NotHostPort::TooManyColons),
@@ -179,6 +185,8 @@ mod tests {
         }
         for (text, error) in [
             ("", NotHostPort::MissingPort),
+            ("http://example.com", NotHostPort::Url),
+            ("https://example.com:443/x", NotHostPort::Url),
             ("example.com", NotHostPort::MissingPort),
             ("[::1]", NotHostPort::MissingPort),
             ("[::1]x:80", NotHostPort::MissingPort),
