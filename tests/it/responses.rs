@@ -7,6 +7,7 @@ use crate::{
         dns::{A, dns, message, record},
         grpc::GrpcServer,
         http::{http, ok, raw, redirect, status},
+        proxy::proxy,
         tcp::tcp,
         websocket::{TEXT, answering, frame, websocket},
     },
@@ -85,6 +86,15 @@ async fn a_redirect_that_cannot_be_followed_is_shown() {
     let probed = probe("{prober: http}", server.address).await;
     let transcript = probed.transcript();
     assert!(transcript[1].contains("location: ftp://elsewhere/\n"), "{transcript:#?}");
+}
+
+#[tokio::test]
+async fn a_proxy_that_refuses_the_tunnel_is_shown() {
+    let answer = "HTTP/1.1 403 Blocked\r\nX-Why: policy\r\n\r\n";
+    let proxy = proxy().answering(answer).start().await;
+    let module = format!("{{prober: http, http: {{proxy_url: 'http://{}'}}}}", proxy.address);
+    let transcript = probe(&module, "https://127.0.0.1:1/").await.transcript();
+    assert_eq!(transcript, ["status_line: HTTP/1.1 403 Blocked", "headers: x-why: policy\n"]);
 }
 
 #[tokio::test]

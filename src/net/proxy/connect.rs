@@ -40,7 +40,11 @@ pub(super) async fn connect(
     let connection = Connection::http1(stream, clock.clone());
     let sent = exchange::send(context, connection, request).await;
     let response = sent.map_err(|error| error.failure("the CONNECT request failed"))?;
-    check(&response)?;
+    check(&response).inspect_err(|_| {
+        if context.records(true) {
+            response.record_head(context);
+        }
+    })?;
     // Bytes after the response are not part of the tunnel, because the client speaks first in it.
     Ok(response.into_http1_stream().0)
 }
