@@ -42,7 +42,7 @@ fn secret_value(text: &str, at: usize) -> Option<Range<usize>> {
     let name = name_at_end(unquoted);
     let is_secret = match name {
         "value" | "content" => is_secret_name(name_of_tag(unquoted)?),
-        _ if unquoted.trim_end_matches(name).ends_with(['?', '&']) => is_secret_parameter(name),
+        _ if unquoted.strip_suffix(name)?.ends_with(['?', '&']) => is_secret_parameter(name),
         _ => is_secret_name(name),
     };
     is_secret.then(|| value_at(text, start))
@@ -87,6 +87,8 @@ fn end_of_line(text: &str, start: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -127,6 +129,18 @@ mod tests {
             let mut shown = text.to_owned();
             mask_values(&mut shown);
             assert_eq!(shown, text);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn hostile_texts_are_masked(
+            before in "([-:=<>&? \n\\\\é]|name=|value=|token){0,20}",
+            after in "[-:=\"'<>&? \n\\\\é]{0,20}",
+        ) {
+            let mut text = format!("{before}\n{{\"token\": \"hunter2\"}}{after}");
+            mask_values(&mut text);
+            prop_assert!(!text.contains("hunter2"), "{text}");
         }
     }
 }

@@ -354,6 +354,9 @@ modules:
     for step in ["  Checks   Step 1: ", " Named greeting.", "\n           Step 2: "] {
         assert!(mail.contains(step), "{step}\n{mail}");
     }
+    let (_, quiet) =
+        checked("modules: {q: {prober: icmp, show_response: false}}", &["--explain=q"]);
+    assert!(quiet.contains("Reports do not show the response."), "{quiet}");
     let (_, page) = checked(yaml, &["--explain=page"]);
     assert!(page.contains("  Checks   1. ") && page.contains("\n           2. "), "{page}");
 }

@@ -55,7 +55,7 @@ pub struct Probe {
     pub(super) resolver: ResolverChoice,
     /// Output format.
     pub(super) format: OutputFormat,
-    /// Print the log of the probe too.
+    /// Print the log of the probe too, and the response also if it succeeds.
     pub(super) verbose: bool,
     /// Repeat the probe.
     pub(super) watch: Option<Watch>,
