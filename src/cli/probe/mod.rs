@@ -171,7 +171,9 @@ impl Probe {
             errors.print(&wrapped(&escaped(&refusal.message), errors.width(), &first, "  "));
         }
         if self.verbose && self.format != OutputFormat::Text {
-            Output::of_errors(self.color).print(&text_report::log(report));
+            let mut errors = Output::of_errors(self.color);
+            let log = text_report::log(report, errors.width());
+            errors.print(&log);
         }
     }
 }

@@ -27,14 +27,14 @@ pub(super) fn render(
     }
     page.push_str(&checks(report, width));
     if verbose {
-        page = format!("{page}\n{BOLD}Log{BOLD:#}\n{}", log(report));
+        page = format!("{page}\n{BOLD}Log{BOLD:#}\n{}", log(report, width));
     }
     page
 }
 
-/// Renders the log of the probe, one line per entry.
-pub(super) fn log(report: &ProbeReport) -> String {
-    report.log.iter().map(|entry| entry.to_logfmt() + "\n").collect()
+/// Renders the log of the probe, one line per entry, which is wrapped on a terminal.
+pub(super) fn log(report: &ProbeReport, width: Option<usize>) -> String {
+    report.log.iter().map(|entry| wrapped(&entry.to_logfmt(), width, "", "  ")).collect()
 }
 
 /// The verdict as one word, with its style.
@@ -228,7 +228,7 @@ mod tests {
     use super::*;
     use crate::{
         cli::probe::tests::{hop, refused, report},
-        diagnostics::{Check, CheckName},
+        diagnostics::{Check, CheckName, log::LogEntry},
     };
 
     fn plain(text: &str) -> String {
@@ -265,6 +265,26 @@ mod tests {
             assert!(page.lines().all(|line| line.trim_end() == line), "{width}\n{page}");
             insta::assert_snapshot!(format!("page_{width}"), page);
         }
+    }
+
+    #[test]
+    fn lines_of_the_log_are_wrapped_on_a_terminal_only() {
+        let mut report = report(100, Verdict::Ok);
+        report.log.push(LogEntry {
+            time: UNIX_EPOCH,
+            level: ::log::Level::Debug,
+            message: "Resolving target address".to_owned(),
+            fields: vec![
+                ("target", "a.example".to_owned()),
+                ("wanted", "ip6, else ip4".to_owned()),
+            ],
+        });
+        let line = log(&report, None);
+        assert_eq!(line.lines().count(), 1, "{line}");
+        let page = plain(&render(&report, UNIX_EPOCH, Some(60), true));
+        let (_, entries) = page.split_once("\nLog\n").unwrap();
+        assert!(entries.lines().all(|line| line.len() <= 60), "{entries}");
+        assert_eq!(entries.replace("\n  ", " "), line);
     }
 
     #[test]

@@ -47,7 +47,8 @@ pub(super) async fn run(
         } else if probe.format == OutputFormat::Text {
             output.print(&line(&report));
             if probe.verbose {
-                output.print(&text_report::log(&report));
+                let log = text_report::log(&report, output.width());
+                output.print(&log);
             }
         } else {
             probe.print(&report, output);
