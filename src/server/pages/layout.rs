@@ -165,12 +165,31 @@ mod tests {
         (one.max(other) + 0.05) / (one.min(other) + 0.05)
     }
 
-    #[test]
-    fn texts_and_bars_contrast_with_their_ground_in_both_palettes() {
+    /// The light and the dark palette of the style sheet.
+    fn palettes() -> [HashMap<&'static str, [u8; 3]>; 2] {
         let mut blocks = STYLE.split(":root {").skip(1).map(|rest| rest.split('}').next().unwrap());
         let light = colors(blocks.next().unwrap());
         let mut dark = light.clone();
         dark.extend(colors(blocks.next().unwrap()));
+        [light, dark]
+    }
+
+    #[test]
+    fn phases_have_the_same_colours_in_the_picture_of_the_documents() {
+        let picture = include_str!("../../../.github/images/times.svg");
+        for (class, name) in [("c1", "connect"), ("c2", "tls"), ("c3", "wait"), ("c4", "transfer")]
+        {
+            for palette in palettes() {
+                let [red, green, blue] = palette[name];
+                let rule = format!(".{class}{{fill:#{red:02x}{green:02x}{blue:02x}}}");
+                assert!(picture.contains(&rule), "{name}: no {rule}");
+            }
+        }
+    }
+
+    #[test]
+    fn texts_and_bars_contrast_with_their_ground_in_both_palettes() {
+        let [light, dark] = palettes();
         let grounds = ["ground", "sheet", "good-ground", "bad-ground", "soon-ground"];
         let mut pairs: Vec<_> = ["text", "accent"]
             .into_iter()

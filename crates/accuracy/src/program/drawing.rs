@@ -13,8 +13,8 @@ const LEGEND_HEIGHT: f64 = 92.0;
 /// Room for the notes.
 const MIN_WIDTH: f64 = 660.0;
 
-/// Colours that can be told from a light and from a dark background.
-const COLOURS: [&str; 2] = ["#2f81f7", "#e0752d"];
+/// Colours of the palette that can be told from a light and from a dark background.
+const COLOURS: [&str; 2] = ["#2273b5", "#c2531e"];
 const INK: &str = "#7d8590";
 
 /// A drawing with a panel per condition and a colour per exporter.
