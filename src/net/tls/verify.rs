@@ -258,10 +258,7 @@ pub(super) fn verify(
 ) -> Verification {
     let Some((leaf, intermediates)) = sent.split_first() else { return invalid(UNREADABLE.into()) };
     let own = chain_search::check_certificate(leaf, now).err();
-    // An expired certificate is searched as if it were still valid.
-    let time = if own.is_some() { now.max(leaf.not_before()).min(leaf.not_after()) } else { now };
-    let Found { chains, rejection } =
-        chain_search::search(leaf, intermediates, trust, time, effort);
+    let Found { chains, rejection } = chain_search::search(leaf, intermediates, trust, now, effort);
     let wrong_host = (!host.is_empty() && !host::is_for(leaf, host))
         .then(|| Rejection(VerifyResult::WrongHost, mismatch::wrong_host(leaf, host)));
     let untrusted = chains.is_empty().then(|| {

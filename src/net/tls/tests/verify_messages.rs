@@ -146,6 +146,24 @@ async fn all_defects_of_a_certificate_are_reported() {
 }
 
 #[tokio::test]
+async fn issuers_of_an_expired_certificate_are_judged_by_the_present_time() {
+    let root = fixtures::authority("Root").self_signed();
+    let by = |issuer| fixtures::leaf("h.test").valid_days(-30, -10).signed_by(issuer);
+    let renewed = fixtures::authority("Issuer").valid_days(-5, 30).signed_by(&root);
+    let expired = fixtures::authority("Issuer").valid_days(-60, -5).signed_by(&root);
+    for (issuer, part) in
+        [(&renewed, None), (&expired, Some("; also, certificate \"CN=Issuer\" expired"))]
+    {
+        let server = fixtures::server(&by(issuer)).chain(&[issuer]).start().await;
+        let outcome = connect(&server, trusting(&root), "h.test").await;
+        let failure = outcome.failure();
+        assert_eq!(failure.reason, Reason::CertificateExpired, "{failure}");
+        assert_eq!(failure.message.matches("; also, ").count(), part.iter().count(), "{failure}");
+        assert!(part.is_none_or(|part| failure.message.contains(part)), "{failure}");
+    }
+}
+
+#[tokio::test]
 async fn the_remedy_for_an_unknown_authority_depends_on_the_store() {
     let server = fixtures::server(&fixtures::leaf("h.test").self_signed()).start().await;
     let outcome = connect(&server, TlsSettings::default(), "h.test").await;
