@@ -20,6 +20,7 @@ use crate::{
     long_form,
     node::Entry,
     path::{DecodeError, Path},
+    suggest,
     tree::{Kind, Meaning, Node, Scalar},
 };
 
@@ -121,12 +122,28 @@ impl<'n> NodeDeserializer<'n> {
         keys: &[&'static str],
         visitor: V,
     ) -> Result<V::Value, DecodeError> {
-        let mut entries = self.mapping(MAPPING)?;
+        let mut entries = match &self.node.kind {
+            Kind::Mapping(_) => self.decoder.entries(self)?,
+            _ if self.node.is_null() => Vec::new(),
+            _ => return self.mismatch(&section_of(keys)),
+        };
         self.decoder.take_unknown(self.path, &mut entries, keys);
         entries.retain(|entry| !entry.node.is_null());
         visitor
             .visit_map(Entries::new(self, entries))
             .map_err(|error| self.decoder.locate(error, self))
+    }
+}
+
+/// Describes a section with these keys, and names them if they are few.
+fn section_of(keys: &[&'static str]) -> String {
+    match suggest::list_of_few(keys) {
+        Some(list) => {
+            format!(
+                "a mapping with any of the keys {list} (a line 'key: value' for each, without dashes)"
+            )
+        }
+        None => MAPPING.to_owned(),
     }
 }
 

@@ -121,17 +121,19 @@ fn is_invisible(c: char) -> bool {
     c.is_whitespace() && c != ' ' || matches!(c, '\u{200b}'..='\u{200f}' | '\u{feff}')
 }
 
-/// Lists the keys of a section that has few of them.
+/// Lists the keys of a section that has few of them, as the end of a sentence.
 fn known_keys(known: &[&'static str]) -> String {
-    if known.len() > MAX_LISTED {
-        return String::new();
+    match (known, list_of_few(known)) {
+        (_, None) => String::new(),
+        ([one], _) => format!("; the only key here is '{one}'"),
+        (_, Some(list)) => format!("; the keys here are {list}"),
     }
-    let names: Vec<_> = known.iter().map(|key| format!("'{key}'")).collect();
-    match names.as_slice() {
-        [] => String::new(),
-        [one] => format!("; the only key here is {one}"),
-        names => format!("; the keys here are {}", listed(names)),
-    }
+}
+
+/// Lists the keys of a section, if there are few of them.
+pub(crate) fn list_of_few(keys: &[&'static str]) -> Option<String> {
+    let names: Vec<_> = keys.iter().map(|key| format!("'{key}'")).collect();
+    (1..=MAX_LISTED).contains(&names.len()).then(|| listed(&names))
 }
 
 /// The section in which a key stands.

@@ -39,7 +39,8 @@ text: again
          11:16: things.a.lists.a: expected a sequence (one item after each dash, or all in [ ]), found a string\n\
          11:23: things.a.lists.c[0]: expected a string, found a sequence; write one value, without dash or brackets\n\
          12:11: things.a.flag: expected a boolean (true or false), found an integer\n\
-         13:5: things.a.part: expected a mapping (a line 'key: value' for each key, without dashes), found a sequence\n\
+         13:5: things.a.part: expected a mapping with any of the keys 'low', 'high' and \
+         'secret' (a line 'key: value' for each, without dashes), found a sequence\n\
          14:5: things.a.text: expected a string, found a mapping; write one value after the colon\n\
          15:5: things.a.text: duplicate key 'text', first set in line 14"
     );
@@ -191,7 +192,8 @@ fn other_keys_of_the_root_are_decoded_with_their_positions() {
         ),
         (
             "limits: 5\nthings:",
-            "f.yml:1:9: limits: expected a mapping (a line 'key: value' for each key, without dashes), found an integer",
+            "f.yml:1:9: limits: expected a mapping with any of the keys 'memory' and 'number' \
+             (a line 'key: value' for each, without dashes), found an integer",
         ),
         (
             "flag: true",
