@@ -76,6 +76,21 @@ impl CheckName {
         given.map(move |(index, name)| Self::of_entry(key, index).or_given(name))
     }
 
+    /// Creates a name of its parts: the given name, the section, the key and the index.
+    pub(crate) fn of_parts(
+        given: Option<String>,
+        section: &'static str,
+        key: &'static str,
+        index: Option<usize>,
+    ) -> Self {
+        Self { given: given.map(Arc::from), section, key, index }
+    }
+
+    /// Returns the parts of the name: the given name, the section, the key and the index.
+    pub(crate) fn parts(&self) -> (Option<&str>, &'static str, &'static str, Option<usize>) {
+        (self.given.as_deref(), self.section, self.key, self.index)
+    }
+
     /// Returns the name with the section that contains the key.
     #[must_use]
     pub fn inside(self, section: &'static str) -> Self {

@@ -91,6 +91,17 @@ impl Recording {
 }
 
 impl PartKind {
+    /// All kinds.
+    pub(crate) const ALL: [Self; 7] = [
+        Self::StatusLine,
+        Self::Headers,
+        Self::Body,
+        Self::Trailers,
+        Self::Sent,
+        Self::Received,
+        Self::Answer,
+    ];
+
     /// Returns the name in JSON.
     #[must_use]
     pub const fn label(self) -> &'static str {
@@ -136,6 +147,9 @@ impl PartKind {
 }
 
 impl Encoding {
+    /// All relations.
+    pub(crate) const ALL: [Self; 3] = [Self::Text, Self::Lossy, Self::Binary];
+
     /// Returns the name in JSON.
     #[must_use]
     pub const fn label(self) -> &'static str {
@@ -214,6 +228,16 @@ impl Part {
     /// Returns the lines of the text, without invisible characters. Tabs are expanded.
     pub fn lines(&self) -> impl Iterator<Item = String> {
         self.text.lines().map(|line| visible(&line.replace('\t', TAB)))
+    }
+
+    /// Creates a part that was finished before.
+    pub(crate) const fn finished(
+        kind: PartKind,
+        text: String,
+        encoding: Encoding,
+        omitted: u64,
+    ) -> Self {
+        Self { kind, text, encoding, omitted, margin: 0 }
     }
 
     /// Prepares the text for the replacement of secrets: the peer may have sent only the beginning of one.

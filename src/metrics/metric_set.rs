@@ -35,12 +35,17 @@ const CLOSED_LABELS: [&str; 8] =
 
 /// A sample, with the declaration of its metric.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Sample {
-    pub(super) name: &'static str,
-    pub(super) help: &'static str,
-    extra: bool,
-    pub(super) labels: Vec<(Cow<'static, str>, String)>,
-    pub(super) value: f64,
+pub struct Sample {
+    /// Name of the metric.
+    pub name: &'static str,
+    /// Text of the `# HELP` line.
+    pub help: &'static str,
+    /// True if upstream does not have the metric.
+    pub extra: bool,
+    /// Names and values of the labels.
+    pub labels: Vec<(Cow<'static, str>, String)>,
+    /// The value.
+    pub value: f64,
 }
 
 /// Labels of a sample, names with values.
@@ -59,6 +64,18 @@ impl MetricSet {
     #[must_use]
     pub fn with_capacity(samples: usize) -> Self {
         Self { samples: Vec::with_capacity(samples) }
+    }
+
+    /// Creates a set of samples that were in a set before.
+    #[must_use]
+    pub const fn of(samples: Vec<Sample>) -> Self {
+        Self { samples }
+    }
+
+    /// Returns all samples, unordered.
+    #[must_use]
+    pub fn all(&self) -> &[Sample] {
+        &self.samples
     }
 
     /// Sets a sample of `metric`; `labels` are the values in the order of its label names.

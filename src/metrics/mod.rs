@@ -12,6 +12,6 @@ mod text;
 
 pub use escaping::Escaping;
 pub use metric::{Description, Metric, Unit};
-pub use metric_set::{Export, MetricSet, SampleLabels, allocation};
+pub use metric_set::{Export, MetricSet, Sample, SampleLabels, allocation};
 pub use number::format_number;
 pub use text::{Format, Writer};

@@ -146,6 +146,7 @@ impl Exporter {
         let has_queue = limits.queue_timeout.positive().is_some();
         let max_queued = if has_queue { self.capacity.max_queued(max_in_flight) } else { 0 };
         self.admission.set_max_queued(max_queued);
+        self.history.set_memory(usize::try_from(limits.history_bytes()).unwrap_or(usize::MAX));
         let body_memory = limits.body_memory.limit(resources.memory);
         let in_flight = max_in_flight.unwrap_or(UNLIMITED);
         if (body_memory, in_flight) == (self.memory.limit(), self.admission.limit()) {

@@ -26,6 +26,11 @@ section! {
         /// probe may hold 64 KiB in addition.
         #[key(extension)]
         pub body_memory: BodyMemory,
+        /// Memory for the reports of past probes, at least `4MiB`. It is used as far as it is needed: for
+        /// the latest probes, and for the last success and the last failures of each target. With
+        /// `--history.limit=0`, none is used.
+        #[key(extension)]
+        pub history_memory: ByteSize = ByteSize::rounded(DEFAULT_HISTORY_MEMORY),
     }
     check Self::check;
 }
@@ -71,7 +76,11 @@ const MAX_QUEUE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Maximum of `in_flight`.
 const MAX_IN_FLIGHT: u32 = 1_000_000;
 
-/// Memory of the process without probes and their bodies in bytes.
+/// Default and minimum of `history_memory` in bytes.
+pub const DEFAULT_HISTORY_MEMORY: u64 = 16 << 20;
+const MIN_HISTORY_MEMORY: u64 = 4 << 20;
+
+/// Memory of the process without probes and their bodies in bytes, with the default history.
 const BASE_MEMORY: u64 = 24 << 20;
 
 /// Memory of a running probe in bytes, that of the kernel and of its scrape included: 56 KiB for one over
@@ -96,7 +105,20 @@ impl Limits {
             let message = format!("{timeout} is not between 0s and 30s");
             return Err(RuleError::at("queue_timeout", message));
         }
+        let memory = self.history_memory;
+        if memory.limit().is_none_or(|bytes| bytes < MIN_HISTORY_MEMORY) {
+            let message = format!(
+                "{memory} is less than 4MiB; the flag --history.limit=0 turns the history off"
+            );
+            return Err(RuleError::at("history_memory", message));
+        }
         Ok(())
+    }
+
+    /// Returns the memory for the history in bytes.
+    #[must_use]
+    pub fn history_bytes(&self) -> u64 {
+        self.history_memory.limit().unwrap_or(DEFAULT_HISTORY_MEMORY)
     }
 
     /// Returns the number of probes that run at once, if there is a limit.
@@ -124,7 +146,8 @@ impl Limits {
     pub fn free_memory(&self, resources: Resources) -> Option<u64> {
         let memory = resources.memory;
         let bodies = self.body_memory.limit(memory).or_else(|| BodyMemory::Auto.limit(memory));
-        Some(memory?.saturating_sub(bodies.unwrap_or_default() + BASE_MEMORY))
+        let history = self.history_bytes().saturating_sub(DEFAULT_HISTORY_MEMORY);
+        Some(memory?.saturating_sub(bodies.unwrap_or_default() + history + BASE_MEMORY))
     }
 
     /// Returns the time for which a probe waits at most, if its scraper allows `scrape` for it.
@@ -323,6 +346,21 @@ mod tests {
         }
         assert!(limits("1", "31s").check().is_err() && limits("1", "-1s").check().is_err());
         assert!(ModuleLimits { in_flight: Some(0) }.check().is_err());
+    }
+
+    #[test]
+    fn a_larger_history_leaves_less_memory_for_probes() {
+        let resources = Resources { memory: Some(1 << 30), ..Resources::default() };
+        let free = |size: &str| {
+            let limits = Limits { history_memory: size.parse().unwrap(), ..Limits::default() };
+            (limits.clone().check().is_ok(), limits.free_memory(resources).unwrap())
+        };
+        let (is_valid, usual) = free("16MiB");
+        assert!(is_valid && free("4MiB") == (true, usual));
+        assert_eq!(free("64MiB"), (true, usual - (48 << 20)));
+        for wrong in ["0", "4095KiB", "-1MiB"] {
+            assert!(!free(wrong).0, "{wrong}");
+        }
     }
 
     #[test]

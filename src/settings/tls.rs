@@ -102,7 +102,8 @@ pub enum TlsVersion {
 }
 
 impl TlsVersion {
-    const ALL: [Self; 4] = [Self::Tls10, Self::Tls11, Self::Tls12, Self::Tls13];
+    /// All versions, oldest first.
+    pub const ALL: [Self; 4] = [Self::Tls10, Self::Tls11, Self::Tls12, Self::Tls13];
 
     /// As it is written in a configuration: `TLS10`.
     #[must_use]

@@ -1,11 +1,23 @@
-//! History of the most recent probes. Failures are kept longer than successes, and refused probes apart
-//! from the others.
+//! History of probes: the latest ones, and for each target its episodes of equal results with the last
+//! success and the last failures.
+
+mod codec;
+pub mod comparison;
+mod episode;
+mod key;
+mod packed;
+mod recent;
+#[cfg(test)]
+pub(crate) mod samples;
+mod table;
+mod target;
 
 use std::{
-    collections::VecDeque,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
+    time::{Duration, SystemTime},
 };
 
+use self::{codec::Names, episode::Stored, packed::Packed, recent::Recent, table::Table};
 use crate::{
     diagnostics::Refusal,
     probe::{
@@ -13,14 +25,22 @@ use crate::{
         refused::{MAX_REFUSED, RefusedProbe, RefusedRequests},
         request::WrittenTarget,
     },
+    settings::limits::DEFAULT_HISTORY_MEMORY,
 };
 
-/// Stores the reports of recent probes. They are rendered on request. The number of reports and
-/// their total size are limited.
+pub use self::{
+    episode::{Episode, Outline},
+    key::TargetKey,
+    target::TargetHistory,
+};
+
+/// Stores the reports of probes. They are rendered on request. Their number and their total size are
+/// limited.
 #[derive(Debug)]
 pub struct History {
     limit: usize,
-    stored: Mutex<StoredReports>,
+    state: Mutex<State>,
+    names: RwLock<Names>,
     refused_requests: RefusedRequests,
 }
 
@@ -35,92 +55,124 @@ pub struct HistoryEntry {
     pub weight: usize,
 }
 
-#[derive(Debug, Default)]
-struct StoredReports {
-    next_id: u64,
-    recent: VecDeque<HistoryEntry>,
-    failures: VecDeque<HistoryEntry>,
-    refused: VecDeque<HistoryEntry>,
-    /// Total size of the reports.
-    bytes: usize,
+/// The extent of a history.
+#[derive(Debug, Clone, Copy)]
+pub struct Extent {
+    /// Number of the latest probes that are kept, `--history.limit`.
+    pub limit: usize,
+    /// Maximum memory in bytes.
+    pub memory: usize,
+    /// Number of kept reports: of the latest probes, and of targets.
+    pub reports: [usize; 2],
+    /// Number of targets with episodes.
+    pub targets: usize,
+    /// Start of the oldest of the latest probes.
+    pub since: Option<SystemTime>,
 }
 
-/// Maximum total size of the reports in bytes. A hundred normal ones take less than 1 MiB.
-const MAX_BYTES: usize = 16 << 20;
+/// A target with its latest episode, for lists.
+#[derive(Debug, Clone)]
+pub struct TargetSummary {
+    /// Module, target and hostname.
+    pub key: Arc<TargetKey>,
+    /// The latest episode.
+    pub latest: Episode,
+    /// Number of episodes.
+    pub episodes: usize,
+    /// The time between two probes of late, if there were two.
+    pub interval: Option<Duration>,
+    /// Start of the last failed probe, if there was one.
+    pub last_failure: Option<SystemTime>,
+}
 
-/// Maximum size of one report in bytes. A larger one is stored without its details, so that it does
-/// not displace all others.
-const MAX_REPORT: usize = MAX_BYTES / 8;
+#[derive(Debug)]
+struct State {
+    next_id: u64,
+    /// Maximum memory in bytes.
+    memory: usize,
+    recent: Recent,
+    targets: Table,
+}
 
-/// Maximum size of the report of a refused probe in bytes.
-const MAX_REFUSED_REPORT: usize = MAX_REPORT / MAX_REFUSED;
+/// Maximum size of one report as a part of the memory. A larger one is stored without its details, so
+/// that it does not displace all others.
+const MAX_REPORT_PART: usize = 8;
 
-/// Size of an entry in its list in bytes.
-const ENTRY: usize = size_of::<HistoryEntry>();
+/// Number of targets whose summaries are copied before other threads get the lock.
+const MAX_SUMMARIES_AT_ONCE: usize = 512;
 
 impl History {
     /// Creates a history of the most recent `limit` probes, of the most recent `limit` failures that are
-    /// older, and of some refused probes. With a limit of 0 it keeps nothing.
+    /// older, of some refused probes, and of the episodes of targets. With a limit of 0 it keeps
+    /// nothing.
     #[must_use]
     pub fn new(limit: usize) -> Self {
-        Self { limit, stored: Mutex::default(), refused_requests: RefusedRequests::default() }
+        let state = State {
+            next_id: 0,
+            memory: usize::try_from(DEFAULT_HISTORY_MEMORY).unwrap_or(usize::MAX),
+            recent: Recent::new(limit),
+            targets: Table::default(),
+        };
+        Self {
+            limit,
+            state: Mutex::new(state),
+            names: RwLock::default(),
+            refused_requests: RefusedRequests::default(),
+        }
+    }
+
+    /// Sets the maximum memory in bytes.
+    pub fn set_memory(&self, memory: usize) {
+        let mut state = self.state();
+        if memory < std::mem::replace(&mut state.memory, memory) {
+            state.targets.shrink(memory / 4 * 3);
+            let rest = memory.saturating_sub(state.targets.weight());
+            state.recent.shrink(rest);
+        }
     }
 
     /// Adds a finished or refused probe and returns its entry.
     pub fn record(&self, report: Arc<ProbeReport>) -> HistoryEntry {
         let weight = report.weight();
-        let is_refused = report.verdict.refusal().is_some();
-        let max_weight = if is_refused { MAX_REFUSED_REPORT } else { MAX_REPORT };
-        let id = if weight > max_weight && self.limit > 0 {
-            let abridged = Arc::new(report.abridged());
-            let weight = abridged.weight();
-            self.store(abridged, weight)
-        } else {
-            self.store(Arc::clone(&report), weight)
-        };
-        HistoryEntry { id, report, weight }
-    }
-
-    /// Stores a report and returns its id.
-    fn store(&self, report: Arc<ProbeReport>, weight: usize) -> u64 {
-        let mut stored = self.stored();
-        let id = stored.next_id;
-        stored.next_id += 1;
         if self.limit == 0 {
-            return id;
+            let mut state = self.state();
+            state.next_id += 1;
+            return HistoryEntry { id: state.next_id - 1, report, weight };
         }
-        stored.bytes += ENTRY + weight;
-        let is_refused = report.verdict.refusal().is_some();
-        let list = if is_refused { &mut stored.refused } else { &mut stored.recent };
-        list.push_back(HistoryEntry { id, report, weight });
-        while stored.refused.len() > MAX_REFUSED {
-            let oldest = stored.refused.pop_front();
-            stored.forget(oldest);
+        let packed = Packed::of(&report, &self.names);
+        let mut state = self.state();
+        let State { next_id, memory, recent, targets } = &mut *state;
+        let id = *next_id;
+        *next_id += 1;
+        let entry = HistoryEntry { id, report, weight };
+        if entry.report.verdict.refusal().is_none() {
+            targets.record(id, &entry.report, packed, *memory / 4 * 3);
         }
-        while stored.recent.len() > self.limit {
-            match stored.recent.pop_front() {
-                Some(oldest) if oldest.report.verdict.failure().is_some() => {
-                    stored.failures.push_back(oldest);
-                }
-                oldest => stored.forget(oldest),
-            }
-        }
-        while stored.failures.len() > self.limit {
-            let oldest = stored.failures.pop_front();
-            stored.forget(oldest);
-        }
-        while stored.bytes > MAX_BYTES {
-            let oldest = stored.failures.pop_front().or_else(|| stored.recent.pop_front());
-            stored.forget(oldest);
-        }
-        id
+        let is_refused = entry.report.verdict.refusal().is_some();
+        let max_weight = *memory / MAX_REPORT_PART / if is_refused { MAX_REFUSED } else { 1 };
+        let kept = if weight > max_weight { abridged(&entry) } else { entry.clone() };
+        recent.store(kept, is_refused);
+        recent.shrink(memory.saturating_sub(targets.weight()));
+        entry
     }
 
     /// Finds a finished or refused probe by its id, while it is stored.
     #[must_use]
     pub fn find(&self, id: u64) -> Option<HistoryEntry> {
-        let stored = self.stored();
-        stored.probes().chain(&stored.refused).find(|entry| entry.id == id).cloned()
+        let state = self.state();
+        if let Some(entry) = state.recent.find(id) {
+            return Some(entry.clone());
+        }
+        let (key, stored) = state.targets.report(id)?;
+        drop(state);
+        self.unpack(&key, &stored)
+    }
+
+    /// Returns true if the report with this id is stored.
+    #[must_use]
+    pub fn contains(&self, id: u64) -> bool {
+        let state = self.state();
+        state.recent.find(id).is_some() || state.targets.report(id).is_some()
     }
 
     /// Finds the most recent probe of a target that was not refused.
@@ -131,21 +183,74 @@ impl History {
         let matches = |report: &ProbeReport| {
             report.target == target && module.is_none_or(|module| report.module_name == module)
         };
-        self.stored().probes().find(|entry| matches(&entry.report)).cloned()
+        let state = self.state();
+        if let Some(entry) = state.recent.probes().find(|entry| matches(&entry.report)) {
+            return Some(entry.clone());
+        }
+        let histories = state.targets.of_target(target);
+        let histories =
+            histories.filter(|history| module.is_none_or(|module| history.key.module() == module));
+        let stored = histories
+            .flat_map(|history| history.reports().map(|stored| (&history.key, stored)))
+            .max_by_key(|(_, stored)| stored.id);
+        let (key, stored) = stored.map(|(key, stored)| (Arc::clone(key), stored.clone()))?;
+        drop(state);
+        self.unpack(&key, &stored)
+    }
+
+    /// Returns the history of a target under a module and a hostname.
+    #[must_use]
+    pub fn target(&self, module: &str, target: &str, hostname: &str) -> Option<TargetHistory> {
+        let state = self.state();
+        let is_wanted = |history: &&TargetHistory| {
+            history.key.module() == module && history.key.hostname().unwrap_or_default() == hostname
+        };
+        state.targets.of_target(target).find(is_wanted).cloned()
+    }
+
+    /// Returns the modules and hostnames under which a target has a history.
+    #[must_use]
+    pub fn variants(&self, target: &str) -> Vec<Arc<TargetKey>> {
+        let state = self.state();
+        state.targets.of_target(target).map(|history| Arc::clone(&history.key)).collect()
+    }
+
+    /// Returns all targets, unordered.
+    #[must_use]
+    pub fn targets(&self) -> Vec<TargetSummary> {
+        let mut summaries = Vec::new();
+        for start in (0..).step_by(MAX_SUMMARIES_AT_ONCE) {
+            let state = self.state();
+            let Some(part) = state.targets.part(start, MAX_SUMMARIES_AT_ONCE) else { break };
+            summaries.extend(part.filter_map(TargetSummary::of));
+        }
+        summaries
     }
 
     /// Returns the number of stored probes.
     #[must_use]
     pub fn count(&self) -> usize {
-        let stored = self.stored();
-        stored.recent.len() + stored.failures.len() + stored.refused.len()
+        self.state().recent.count()
     }
 
-    /// Returns all stored probes that were not refused, newest first: the recent ones, then the older
-    /// failures.
+    /// Returns the extent of the history.
+    #[must_use]
+    pub fn extent(&self) -> Extent {
+        let state = self.state();
+        Extent {
+            limit: self.limit,
+            memory: state.memory,
+            reports: [state.recent.count(), state.targets.reports()],
+            targets: state.targets.count(),
+            since: state.recent.probes().last().map(|entry| entry.report.started),
+        }
+    }
+
+    /// Returns all of the latest probes that were not refused, newest first: the recent ones, then the
+    /// older failures.
     #[must_use]
     pub fn list(&self) -> Vec<HistoryEntry> {
-        self.stored().probes().cloned().collect()
+        self.state().recent.probes().cloned().collect()
     }
 
     /// Adds a probe that was refused before it began.
@@ -163,41 +268,77 @@ impl History {
     /// Returns the latest refused probes, newest first.
     #[must_use]
     pub fn refused(&self) -> Vec<RefusedProbe> {
-        let entries: Vec<_> = self.stored().refused.iter().cloned().collect();
+        let entries: Vec<_> = self.state().recent.refused().cloned().collect();
         let refused =
             entries.iter().filter_map(|entry| RefusedProbe::of_report(entry.id, &entry.report));
         self.refused_requests.merge(refused.collect())
     }
 
-    fn stored(&self) -> MutexGuard<'_, StoredReports> {
-        self.stored.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The memory in bytes.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        let state = self.state();
+        state.recent.weight() + state.targets.weight()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn unpack(&self, key: &TargetKey, stored: &Stored) -> Option<HistoryEntry> {
+        let report = stored.packed.report(key, &self.names)?;
+        let weight = report.weight();
+        Some(HistoryEntry { id: stored.id, report: Arc::new(report), weight })
     }
 }
 
-impl StoredReports {
-    /// Returns the probes that were not refused, newest first: the recent ones, then the older failures.
-    fn probes(&self) -> impl Iterator<Item = &HistoryEntry> {
-        self.recent.iter().rev().chain(self.failures.iter().rev())
+/// Returns the entry without the large parts of its report.
+fn abridged(entry: &HistoryEntry) -> HistoryEntry {
+    let report = Arc::new(entry.report.abridged());
+    let weight = report.weight();
+    HistoryEntry { id: entry.id, report, weight }
+}
+
+/// The time after which the last result of a target does not hold any more, and as a number of intervals.
+const MIN_CURRENT: Duration = Duration::from_mins(5);
+const MIN_CURRENT_INTERVALS: u32 = 3;
+
+impl TargetSummary {
+    /// Returns true if the target is still probed: the last probe was a few intervals ago.
+    #[must_use]
+    pub fn is_current(&self, now: SystemTime) -> bool {
+        let max_age = self.interval.unwrap_or_default().saturating_mul(MIN_CURRENT_INTERVALS);
+        now.duration_since(self.latest.last).unwrap_or_default() <= max_age.max(MIN_CURRENT)
     }
 
-    /// Subtracts the size of a removed entry.
-    fn forget(&mut self, entry: Option<HistoryEntry>) {
-        self.bytes = match entry {
-            Some(entry) => self.bytes.saturating_sub(ENTRY + entry.weight),
-            None => 0,
-        };
+    /// Returns true if the last probe failed and the target is still probed.
+    #[must_use]
+    pub fn is_failing(&self, now: SystemTime) -> bool {
+        self.latest.is_failing() && self.is_current(now)
+    }
+
+    fn of(history: &TargetHistory) -> Option<Self> {
+        let failing = history.episodes.iter().rev().find(|episode| episode.is_failing());
+        Some(Self {
+            key: Arc::clone(&history.key),
+            latest: history.latest()?.clone(),
+            episodes: history.episodes.len(),
+            interval: history.interval(),
+            last_failure: failing.map(|episode| episode.last),
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::SystemTime;
-
     use crate::{
         diagnostics::{Failure, LogEntry, ProbeLog, Reason, Refusal, Stage, Verdict},
         probe::report,
     };
+
+    const MAX_BYTES: usize = 16 << 20;
+    const MAX_REPORT: usize = MAX_BYTES / MAX_REPORT_PART;
 
     fn report(target: &str, succeeded: bool) -> Arc<ProbeReport> {
         let failure = || Failure::new(Stage::Connect, Reason::Refused, "refused");
@@ -217,10 +358,13 @@ mod tests {
             history.record(Arc::new(ProbeReport { log: log.take(), ..plain }));
         }
         let stored = history.list();
-        let bytes: usize = stored.iter().map(|entry| ENTRY + entry.report.weight()).sum();
-        assert!(bytes <= MAX_BYTES && bytes > MAX_BYTES / 2, "{bytes}");
+        let bytes: usize = stored.iter().map(|entry| recent::ENTRY + entry.report.weight()).sum();
+        let targets = history.state().targets.weight();
+        assert!(bytes + targets <= MAX_BYTES && bytes > MAX_BYTES / 2, "{bytes} {targets}");
         assert_eq!(stored[0].id, 999, "the latest is stored");
-        assert_eq!(history.stored.lock().unwrap().bytes, bytes);
+        assert_eq!(history.weight(), bytes + targets);
+        history.set_memory(MAX_BYTES / 4);
+        assert!(history.weight() <= MAX_BYTES / 4);
     }
 
     #[test]
@@ -263,7 +407,9 @@ mod tests {
         }
         assert_eq!(ids(&history), [4, 3, 2, 0]);
         assert!(history.find(0).is_some(), "a stored failure");
-        assert!(history.find(1).is_none(), "an old success");
+        assert!(history.find(1).is_some(), "the success before the last failure");
+        history.record(report("target", true));
+        assert!(history.find(3).is_none(), "an old success");
     }
 
     #[test]
@@ -310,7 +456,7 @@ mod tests {
             let log = std::iter::repeat_with(entry).take(1000).collect();
             history.record(Arc::new(ProbeReport { log, ..Arc::unwrap_or_clone(refused()) }));
         }
-        let bytes = history.stored.lock().unwrap().bytes;
+        let bytes = history.weight();
         assert!(bytes < MAX_REPORT, "{bytes}");
     }
 
