@@ -180,7 +180,7 @@ impl ResponseFormat {
                 response::ok_rendered(request, response::JSON, size, render).await
             }
             Self::Html => {
-                let is_kept = exporter.history.find(entry.id).is_some();
+                let is_kept = exporter.history.contains(entry.id);
                 let prometheus = exporter.settings.prometheus_url.clone();
                 pages::report(request, ReportPage { entry, is_kept, prometheus }).await
             }

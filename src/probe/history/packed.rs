@@ -256,8 +256,11 @@ fn read_report(
 /// The log of a report whose log is not stored.
 fn note(started: std::time::SystemTime, has_no_metrics: bool) -> Vec<LogEntry> {
     let log = ProbeLog::default();
-    let parts =
-        if has_no_metrics { "log, response, certificates and metrics" } else { "log, response and certificates" };
+    let parts = if has_no_metrics {
+        "log, response, certificates and metrics"
+    } else {
+        "log, response and certificates"
+    };
     log.info(format!("The history does not keep {parts} of this older report"), &[]);
     log.take().into_iter().map(|entry| LogEntry { time: started, ..entry }).collect()
 }
@@ -393,6 +396,7 @@ mod tests {
         assert!(read.log[0].message.contains("does not keep log, response and certificates"));
         assert!(read.hops[0].tls.as_ref().unwrap().sent.is_empty());
         let mut expected = ProbeReport { log: read.log.clone(), ..report.clone() };
+        expected.hops[0].transcript.clear();
         expected
             .hops
             .iter_mut()

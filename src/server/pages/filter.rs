@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use crate::{
     probe::{ProbeReport, Query},
-    server::pages::form_fields,
+    server::pages::{form_fields, listing::Listing},
     settings::redact,
 };
 
@@ -51,9 +51,10 @@ impl Filter {
     }
 
     /// Renders the form of the filter.
-    pub(super) fn form(&self, modules: &[&str]) -> Markup {
+    pub(super) fn form(&self, modules: &[&str], listing: &Listing) -> Markup {
         html! {
             form.filter action="./" method="get" role="search" aria-label="Filter the recent probes" {
+                (listing.hidden_fields())
                 (form_fields::module(modules, self.module.as_deref(), Some("all")))
                 label.wide {
                     "Target contains"

@@ -8,7 +8,7 @@ use std::{
 use chrono::{DateTime, SecondsFormat, Utc};
 use maud::{Markup, html};
 
-pub(super) use crate::diagnostics::humanize::{count, duration};
+pub(super) use crate::diagnostics::humanize::{count, duration, long};
 use crate::{
     diagnostics::{LogEntry, logfmt},
     probe::refused::ShortText,

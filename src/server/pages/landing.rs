@@ -2,15 +2,17 @@
 
 use std::time::SystemTime;
 
-use actix_web::{HttpRequest, HttpResponse, web::Data};
+use actix_web::{HttpRequest, HttpResponse, http::header, web::Data};
 use maud::{Markup, html};
 
 use crate::{
     config::Config,
-    probe::{history::HistoryEntry, refused::RefusedProbe, request::DEFAULT_MODULE},
+    probe::{History, request::DEFAULT_MODULE},
     server::{
         exporter::Exporter,
-        pages::{Page, filter::Filter, form_fields, format, recent, refused},
+        pages::{
+            Page, filter::Filter, form_fields, format, listing::Listing, recent, refused, targets,
+        },
         query,
         response::Size,
     },
@@ -27,30 +29,55 @@ pub(in crate::server) async fn answer(
 ) -> HttpResponse {
     let config = exporter.config();
     let reload_error = exporter.last_reload_error();
-    let filter = Filter::of(&query::parse(&request));
+    let query = query::parse(&request);
+    let (filter, listing) = (Filter::of(&query), Listing::of(&query));
+    let refresh = listing.refresh;
     let is_long = exporter.history.count() > MAX_SMALL_LIST;
     let size = if is_long { Size::Large } else { Size::of_modules(&config) };
     let content = move || {
-        let (probes, refused) = (exporter.history.list(), exporter.history.refused());
-        content(&config, reload_error.as_deref(), (&probes, &refused), &filter, SystemTime::now())
+        let view = (&filter, &listing);
+        content(&config, reload_error.as_deref(), &exporter.history, view, SystemTime::now())
     };
-    Page::answer_rendered(&request, size, "Probes".to_owned(), "./", content).await
+    let mut response =
+        Page::answer_rendered(&request, size, "Probes".to_owned(), "./", content).await;
+    if let Some(refresh) = refresh {
+        response.headers_mut().insert(header::REFRESH, refresh.as_secs().into());
+    }
+    response
 }
 
 fn content(
     config: &Config,
     reload_error: Option<&str>,
-    (probes, refused): (&[HistoryEntry], &[RefusedProbe]),
-    filter: &Filter,
+    history: &History,
+    (filter, listing): (&Filter, &Listing),
     now: SystemTime,
 ) -> Markup {
+    let (targets, refused) = (history.targets(), history.refused());
+    let probes = history.list();
+    let is_plain = !filter.is_set() && !listing.by_target;
     let modules: Vec<_> = config.modules().map(|(name, _)| name).collect();
     html! {
         h1.hidden { (version::PROGRAM) }
         @if let Some(error) = reload_error { (alarm(error)) }
         (form(&modules, filter))
-        (recent::recent(probes, &modules, filter, now))
-        (refused::refused(refused, filter, now))
+        @if is_plain { (targets::failing(&targets, now)) }
+        section #recent {
+            h2 { @if listing.by_target { "Targets" } @else { "Recent Probes" } }
+            (targets::summary(&targets, now))
+            @if probes.is_empty() && targets.is_empty() {
+                p.soft { "None yet." }
+            } @else {
+                (listing.views(filter))
+                (filter.form(&modules, listing))
+                @if listing.by_target {
+                    (targets::list(history, &targets, filter, listing, now))
+                } @else {
+                    (recent::recent(&probes, filter, listing, now))
+                }
+            }
+        }
+        (refused::refused(&refused, filter, now))
         p.soft {
             "Scrape path for Prometheus: " code { "/probe?target=<target>&module=<module>" }
         }
@@ -107,7 +134,9 @@ mod tests {
     fn untrusted_texts_are_not_markup() {
         let config = Config::default();
         let filter = Filter { target: Some("\"><i>".to_owned()), ..Filter::default() };
-        let page = content(&config, Some("<b>&\"'"), (&[], &[]), &filter, SystemTime::now());
+        let history = History::new(1);
+        let view = (&filter, &Listing::default());
+        let page = content(&config, Some("<b>&\"'"), &history, view, SystemTime::now());
         let page = page.into_string();
         assert!(!page.contains("<b>") && page.contains("&lt;b&gt;&amp;"), "{page}");
         assert!(!page.contains("<i>"), "{page}");

@@ -1,20 +1,25 @@
 //! The list of recent probes.
 
-use std::time::SystemTime;
+use std::{cmp::Ordering, time::SystemTime};
 
 use maud::{Markup, html};
 
 use crate::{
-    diagnostics::Failure,
-    probe::{ProbeReport, history::HistoryEntry},
+    diagnostics::{Reason, Stage},
+    probe::{
+        ProbeReport,
+        history::{HistoryEntry, TargetKey},
+    },
     server::{
-        pages::{filter::Filter, format, waterfall},
+        pages::{
+            bars::Scale,
+            filter::Filter,
+            format,
+            listing::{Column, Listing},
+        },
         query::link,
     },
 };
-
-/// Maximum number of rows in the list. The others are found with the filter.
-const MAX_ROWS: usize = 500;
 
 /// Maximum length of a target and of a module's name in the list, in bytes.
 pub(super) const MAX_TARGET_BYTES: usize = 160;
@@ -23,89 +28,121 @@ pub(super) const MAX_NAME_BYTES: usize = 40;
 /// Renders the recent probes that match the filter, and the number of hidden ones.
 pub(super) fn recent(
     entries: &[HistoryEntry],
-    modules: &[&str],
     filter: &Filter,
+    listing: &Listing,
     now: SystemTime,
 ) -> Markup {
-    let matching: Vec<_> = entries.iter().filter(|entry| filter.matches(&entry.report)).collect();
+    let mut matching: Vec<_> =
+        entries.iter().filter(|entry| filter.matches(&entry.report)).collect();
+    if let Some((column, is_descending)) = listing.order {
+        matching.sort_by(|one, other| {
+            let order = compare(&one.report, &other.report, column);
+            if is_descending { order.reverse() } else { order }
+        });
+    }
+    let count = matching.len();
     html! {
-        section #recent {
-            h2 { "Recent Probes" }
-            @if entries.is_empty() {
-                p.soft { "None yet." }
-            } @else {
-                (filter.form(modules))
-                (hidden(entries.len(), matching.len(), filter))
-                @if !matching.is_empty() { (table(&matching, now)) }
-            }
+        (hidden(entries.len(), count, "probes", filter))
+        @if !matching.is_empty() {
+            (table(&listing.rows(matching.into_iter()), filter, listing, now))
+            (listing.pages(filter, count, "probes"))
         }
     }
 }
 
-fn hidden(all: usize, matching: usize, filter: &Filter) -> Markup {
-    let beyond = matching.saturating_sub(MAX_ROWS);
+fn compare(one: &ProbeReport, other: &ProbeReport, column: Column) -> Ordering {
+    match column {
+        Column::Module => one.module_name.cmp(&other.module_name),
+        Column::Target => one.target.cmp(&other.target),
+        Column::Result => one.verdict.is_ok().cmp(&other.verdict.is_ok()),
+        Column::Reason => {
+            let of = |report: &ProbeReport| {
+                report.verdict.failure().map(|failure| reason_order(failure.stage, failure.reason))
+            };
+            one.verdict.is_ok().cmp(&other.verdict.is_ok()).then_with(|| of(one).cmp(&of(other)))
+        }
+        Column::Duration => one.duration.cmp(&other.duration),
+        Column::When => one.started.cmp(&other.started),
+    }
+}
+
+/// The order of failures by their stages and reasons.
+pub(super) fn reason_order(stage: Stage, reason: Reason) -> (Option<usize>, &'static str) {
+    (Stage::ALL.iter().position(|known| *known == stage), reason.label())
+}
+
+/// Renders the number of rows that the filter hides.
+pub(super) fn hidden(all: usize, matching: usize, what: &str, filter: &Filter) -> Markup {
     html! {
         @if filter.is_set() {
             p.soft {
-                "Showing " (matching) " of " (all) " probes (" (all - matching)
+                "Showing " (matching) " of " (all) " " (what) " (" (all - matching)
                 " hidden by the filter). "
                 a href="./" { "Show all" }
             }
         }
-        @if beyond > 0 {
-            p.soft { (beyond) " older probes are not listed; filter by module or target to find them." }
-        }
     }
 }
 
-fn table(entries: &[&HistoryEntry], now: SystemTime) -> Markup {
+fn table(entries: &[&HistoryEntry], filter: &Filter, listing: &Listing, now: SystemTime) -> Markup {
+    let scale = Scale::of(entries.iter().map(|entry| entry.report.duration));
+    let heading = |column, text| listing.heading(filter, column, text);
     html! {
-        table.list {
-            caption.hidden { "Probes with their results, the latest first" }
+        (scale.legend())
+        table.list.sorted {
+            caption.hidden { "Probes with their results" }
             thead {
                 tr {
-                    th scope="col" { "Module" }
-                    th scope="col" { "Target" }
-                    th scope="col" { "Result" }
-                    th scope="col" { "Reason" }
+                    (heading(Column::Module, "Module"))
+                    (heading(Column::Target, "Target"))
+                    (heading(Column::Result, "Result"))
+                    (heading(Column::Reason, "Reason"))
                     th.drawn scope="col" { "Phases" }
-                    th.number scope="col" { "Duration" }
-                    th scope="col" { "When" }
-                    th scope="col" { "Debug" }
+                    (heading(Column::Duration, "Duration"))
+                    (heading(Column::When, "When"))
+                    th scope="col" { "More" }
                 }
             }
-            tbody { @for entry in entries.iter().take(MAX_ROWS) { (line(entry, now)) } }
+            tbody { @for entry in entries { (line(entry, scale, now)) } }
         }
     }
 }
 
-fn line(entry: &HistoryEntry, now: SystemTime) -> Markup {
+fn line(entry: &HistoryEntry, scale: Scale, now: SystemTime) -> Markup {
     let report = &entry.report;
     let page = link("logs", &[("id", &entry.id.to_string()), ("format", "html")]);
+    let hostname = report.hostname.as_deref().unwrap_or_default();
+    let failure = report.verdict.failure();
     html! {
         tr {
             td.module { (format::untrusted_up_to(&report.module_name, MAX_NAME_BYTES)) }
             td.target { a href=(page) { (format::untrusted_up_to(&report.target, MAX_TARGET_BYTES)) } }
-            td.result { (verdict(report)) }
-            td.reason { @if let Some(failure) = report.verdict.failure() { (reason(failure)) } }
-            td.drawn { (waterfall::small(report)) }
+            td.result { (verdict(report.verdict.is_ok())) }
+            td.reason { @if let Some(failure) = failure { (reason(failure.stage, failure.reason)) } }
+            td.drawn { (scale.bar(report)) }
             td.number.duration { (format::duration(report.duration)) }
             td.when { (format::age_element(report.started, now)) }
-            td.debug { a href={ "logs?id=" (entry.id) } { "Logs" } }
+            td.more {
+                a href={ "logs?id=" (entry.id) } { "Logs" } " "
+                @if TargetKey::is_short(report) {
+                    a href=(target_link(&report.module_name, &report.target, hostname)) { "History" }
+                }
+            }
         }
     }
 }
 
-fn verdict(report: &ProbeReport) -> Markup {
+/// Returns a link to the page of a target.
+pub(super) fn target_link(module: &str, target: &str, hostname: &str) -> String {
+    link("target", &[("module", module), ("target", target), ("hostname", hostname)])
+}
+
+pub(super) fn verdict(is_ok: bool) -> Markup {
     html! {
-        @if report.verdict.is_ok() {
-            span.mark.good { "Success" }
-        } @else {
-            strong.mark.bad { "Failure" }
-        }
+        @if is_ok { span.mark.good { "Success" } } @else { strong.mark.bad { "Failure" } }
     }
 }
 
-fn reason(failure: &Failure) -> Markup {
-    html! { (failure.stage.label()) ": " (failure.reason.label()) }
+pub(super) fn reason(stage: Stage, reason: Reason) -> Markup {
+    html! { (stage.label()) ": " (reason.label()) }
 }

@@ -7,11 +7,14 @@ use maud::{Markup, html};
 
 use crate::{
     diagnostics::{Check, Verdict},
-    probe::{ProbeReport, history::HistoryEntry},
+    probe::{
+        ProbeReport,
+        history::{HistoryEntry, TargetKey},
+    },
     server::{
         pages::{
-            Page, certificates, format, log::log, response::responses, verdict::verdict,
-            waterfall::waterfall,
+            Page, certificates, format, log::log, recent::target_link, response::responses,
+            verdict::verdict, waterfall::waterfall,
         },
         prometheus_url::{self, PrometheusUrl},
         query::link,
@@ -93,6 +96,11 @@ impl ReportPage {
                 @if self.is_kept || report.target_is_complete() {
                     nav aria-label="This result in other formats" {
                         @if self.is_kept { a href=(self.link("html")) { "Link to this result" } }
+                        @if self.is_kept && TargetKey::is_short(report) && report.verdict.refusal().is_none() {
+                            a href=(target_link(&report.module_name, &report.target, hostname)) {
+                                "History of this target"
+                            }
+                        }
                         a href=(self.link("json")) { "JSON" }
                         a href=(self.link("debug")) { "Text" }
                         @if report.verdict.refusal().is_none() {

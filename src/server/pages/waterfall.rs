@@ -122,24 +122,8 @@ pub(super) fn waterfall(report: &ProbeReport) -> Markup {
     }
 }
 
-/// Renders all phases in one bar, for the list of probes.
-pub(super) fn small(report: &ProbeReport) -> Markup {
-    let scale = Scale::of(report);
-    let texts = phases(report).map(|phase| {
-        let incomplete = if phase.incomplete { " (incomplete)" } else { "" };
-        format!("{} {}{incomplete}", phase.label(), format::duration(phase.length))
-    });
-    let texts: Vec<_> = texts.collect();
-    let text = if texts.is_empty() { "none".to_owned() } else { texts.join(", ") };
-    html! {
-        svg.bar.small role="img" {
-            title { "Phases: " (text) }
-            @for phase in phases(report) { (scale.phase(phase)) }
-        }
-    }
-}
-
-fn phases(report: &ProbeReport) -> impl Iterator<Item = &PhaseReport> {
+/// Returns the phases of all hops.
+pub(super) fn phases(report: &ProbeReport) -> impl Iterator<Item = &PhaseReport> {
     report.hops.iter().flat_map(|hop| &hop.phases)
 }
 
@@ -203,7 +187,7 @@ fn took(phase: &PhaseReport) -> Markup {
 }
 
 /// The CSS class of a bar.
-fn class(phase: &PhaseReport) -> &'static str {
+pub(super) fn class(phase: &PhaseReport) -> &'static str {
     if phase.incomplete {
         return "incomplete";
     }
@@ -281,10 +265,8 @@ mod tests {
         let mut report = sample_report();
         report.duration = Duration::ZERO;
         report.hops[0].phases = vec![phase("connect", 0, 0)];
-        for picture in [waterfall(&report), small(&report)] {
-            let picture = picture.into_string();
-            assert!(picture.contains(r#"x="0%" width="0.4%""#), "{picture}");
-            assert!(!picture.contains("NaN") && !picture.contains("inf%"), "{picture}");
-        }
+        let picture = waterfall(&report).into_string();
+        assert!(picture.contains(r#"x="0%" width="0.4%""#), "{picture}");
+        assert!(!picture.contains("NaN") && !picture.contains("inf%"), "{picture}");
     }
 }

@@ -3,6 +3,7 @@
 
 mod cases;
 mod dialogues;
+mod history;
 mod listener;
 mod mistakes;
 mod refusals;
@@ -94,9 +95,18 @@ fn check_in(environment: &[(&str, &str)], cases: &[Case]) {
         output.probe_over_http(exporter.address, case, &format!("case{index}"));
         output.probe_by_command(environment, &exporter.config().display().to_string(), case, index);
     }
-    let pages = ["/config?format=html", "/metrics?format=html"];
-    let paths = ["/", "/config", "/metrics", "/modules", "/?failures=true", "/nowhere"];
-    for path in paths.into_iter().chain(pages) {
+    for path in [
+        "/",
+        "/config",
+        "/metrics",
+        "/modules",
+        "/?failures=true",
+        "/?view=targets&refresh=30",
+        "/logs?id=999999",
+        "/nowhere",
+        "/config?format=html",
+        "/metrics?format=html",
+    ] {
         output.record(path, &get(exporter.address, path).text());
     }
     let (_, log) = exporter.stop();
@@ -138,6 +148,9 @@ impl Output {
             let answer = get(exporter, &format!("{past}&format={format}"));
             self.record(&format!("{what}, {format}"), &answer.text());
         }
+        let page = get(exporter, &past.replace("/logs?", "/target?"));
+        assert_eq!(page.status, 200, "{what}: {}", page.text());
+        self.record(&format!("{what}, target"), &page.text());
     }
 
     /// Runs the same probe by the command, in all formats, and explains the module.

@@ -1,0 +1,214 @@
+//! Lists of targets: those that fail now, and one row for each target.
+
+use std::{cmp::Ordering, time::SystemTime};
+
+use maud::{Markup, html};
+
+use crate::{
+    probe::history::{History, HistoryEntry, TargetSummary},
+    server::pages::{
+        bars::Scale,
+        filter::Filter,
+        format,
+        listing::{Column, Listing},
+        recent::{
+            self, MAX_NAME_BYTES, MAX_TARGET_BYTES, reason, reason_order, target_link, verdict,
+        },
+    },
+};
+
+/// Maximum number of failing targets above the list of probes.
+const MAX_FAILING: usize = 20;
+
+/// Maximum length of a message in bytes.
+const MAX_MESSAGE_BYTES: usize = 160;
+
+/// Renders the number of targets, and how many of them fail now.
+pub(super) fn summary(targets: &[TargetSummary], now: SystemTime) -> Markup {
+    let failing = targets.iter().filter(|target| target.is_failing(now)).count();
+    let idle = targets.iter().filter(|target| !target.is_current(now)).count();
+    html! {
+        @if !targets.is_empty() {
+            p.summary {
+                (format::count(targets.len(), "target")) ", "
+                @if failing > 0 { strong.mark.bad { (failing) " failing now" } }
+                @else { span.mark.good { "none failing now" } }
+                @if idle > 0 { span.soft { " " (idle) " not probed of late" } }
+            }
+        }
+    }
+}
+
+/// Renders the targets that fail now, those with the latest first failure first.
+pub(super) fn failing(targets: &[TargetSummary], now: SystemTime) -> Markup {
+    let mut failing: Vec<_> = targets.iter().filter(|target| target.is_failing(now)).collect();
+    failing.sort_by(|one, other| {
+        other.latest.first.cmp(&one.latest.first).then_with(|| compare_keys(one, other))
+    });
+    let beyond = failing.len().saturating_sub(MAX_FAILING);
+    html! {
+        @if !failing.is_empty() {
+            section #failing {
+                h2 { "Failing Now" }
+                table.list {
+                    thead {
+                        tr {
+                            th scope="col" { "Module" }
+                            th scope="col" { "Target" }
+                            th scope="col" { "Reason" }
+                            th.number scope="col" { "Failures" }
+                            th scope="col" { "Since" }
+                        }
+                    }
+                    tbody { @for target in failing.iter().take(MAX_FAILING) { (failing_line(target, now)) } }
+                }
+                @if beyond > 0 {
+                    p.soft {
+                        "and " (beyond) " more: "
+                        a href="./?view=targets&failures=true" { "all failing targets" }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn failing_line(target: &TargetSummary, now: SystemTime) -> Markup {
+    html! {
+        tr {
+            td.module { (format::untrusted_up_to(target.key.module(), MAX_NAME_BYTES)) }
+            td.target { (name(target)) }
+            td.reason { (failure(target)) }
+            td.number.duration { (target.latest.failures) }
+            td.when { (format::age_element(target.latest.first, now)) }
+        }
+    }
+}
+
+fn name(target: &TargetSummary) -> Markup {
+    let key = &target.key;
+    let hostname = key.hostname().unwrap_or_default();
+    html! {
+        a href=(target_link(key.module(), key.target(), hostname)) {
+            (format::untrusted_up_to(key.target(), MAX_TARGET_BYTES))
+        }
+        @if !hostname.is_empty() { " " span.soft { (format::untrusted_up_to(hostname, MAX_NAME_BYTES)) } }
+    }
+}
+
+fn failure(target: &TargetSummary) -> Markup {
+    html! {
+        @if let Some(outline) = &target.latest.failure {
+            (reason(outline.stage, outline.reason))
+            div.soft { (format::untrusted_up_to(&outline.message, MAX_MESSAGE_BYTES)) }
+        }
+    }
+}
+
+/// Renders one row for each target that matches the filter; unless another order is requested, those
+/// that fail now come first, and then those that failed last.
+pub(super) fn list(
+    history: &History,
+    targets: &[TargetSummary],
+    filter: &Filter,
+    listing: &Listing,
+    now: SystemTime,
+) -> Markup {
+    let matches = |target: &&TargetSummary| {
+        (!filter.only_failures || target.latest.is_failing())
+            && filter.matches_names(target.key.module(), target.key.target())
+    };
+    let mut matching: Vec<_> = targets.iter().filter(matches).collect();
+    matching.sort_by(|one, other| match listing.order {
+        Some((column, false)) => compare(one, other, column),
+        Some((column, true)) => compare(one, other, column).reverse(),
+        None => by_urgency(one, other, now),
+    });
+    let count = matching.len();
+    let rows: Vec<_> = listing
+        .rows(matching.into_iter())
+        .into_iter()
+        .map(|target| (target, target.latest.ids()[1].and_then(|id| history.find(id))))
+        .collect();
+    html! {
+        (recent::hidden(targets.len(), count, "targets", filter))
+        @if !rows.is_empty() {
+            (table(&rows, filter, listing, now))
+            (listing.pages(filter, count, "targets"))
+        }
+    }
+}
+
+fn by_urgency(one: &TargetSummary, other: &TargetSummary, now: SystemTime) -> Ordering {
+    other
+        .is_failing(now)
+        .cmp(&one.is_failing(now))
+        .then(other.last_failure.cmp(&one.last_failure))
+        .then_with(|| compare_keys(one, other))
+}
+
+fn compare_keys(one: &TargetSummary, other: &TargetSummary) -> Ordering {
+    let key =
+        |target: &TargetSummary| (target.key.target().to_owned(), target.key.module().to_owned());
+    key(one).cmp(&key(other))
+}
+
+fn compare(one: &TargetSummary, other: &TargetSummary, column: Column) -> Ordering {
+    let failure = |target: &TargetSummary| {
+        target.latest.failure.as_ref().map(|it| reason_order(it.stage, it.reason))
+    };
+    match column {
+        Column::Module => one.key.module().cmp(other.key.module()),
+        Column::Target => one.key.target().cmp(other.key.target()),
+        Column::Result => other.latest.is_failing().cmp(&one.latest.is_failing()),
+        Column::Reason => failure(one).cmp(&failure(other)),
+        Column::Duration => one.latest.longest.cmp(&other.latest.longest),
+        Column::When => one.latest.last.cmp(&other.latest.last),
+    }
+}
+
+type Row<'t> = (&'t TargetSummary, Option<HistoryEntry>);
+
+fn table(rows: &[Row<'_>], filter: &Filter, listing: &Listing, now: SystemTime) -> Markup {
+    let reports = rows.iter().filter_map(|(_, entry)| entry.as_ref());
+    let scale = Scale::of(reports.map(|entry| entry.report.duration));
+    let heading = |column, text| listing.heading(filter, column, text);
+    html! {
+        (scale.legend())
+        table.list.sorted {
+            thead {
+                tr {
+                    (heading(Column::Module, "Module"))
+                    (heading(Column::Target, "Target"))
+                    (heading(Column::Result, "Result"))
+                    (heading(Column::Reason, "Reason"))
+                    th.drawn scope="col" { "Phases" }
+                    (heading(Column::Duration, "Longest"))
+                    (heading(Column::When, "Last probe"))
+                    th scope="col" { "Since" }
+                }
+            }
+            tbody { @for (target, entry) in rows { (line(target, entry.as_ref(), scale, now)) } }
+        }
+    }
+}
+
+fn line(
+    target: &TargetSummary,
+    entry: Option<&HistoryEntry>,
+    scale: Scale,
+    now: SystemTime,
+) -> Markup {
+    html! {
+        tr {
+            td.module { (format::untrusted_up_to(target.key.module(), MAX_NAME_BYTES)) }
+            td.target { (name(target)) }
+            td.result { (verdict(!target.latest.is_failing())) }
+            td.reason { (failure(target)) }
+            td.drawn { @if let Some(entry) = entry { (scale.bar(&entry.report)) } }
+            td.number.duration { (format::duration(target.latest.longest)) }
+            td.when { (format::age_element(target.latest.last, now)) }
+            td.more { (format::age_element(target.latest.first, now)) }
+        }
+    }
+}
