@@ -170,7 +170,7 @@ fn state(target: &TargetHistory, now: SystemTime) -> Markup {
                     dt { "Known since" }
                     dd {
                         (format::timestamp(target.first)) ", "
-                        (target.probes) @if target.probes == 1 { " probe" } @else { " probes" }
+                        (format::counted(target.probes, "probe"))
                     }
                 }
             }
@@ -301,7 +301,7 @@ fn episodes(target: &TargetHistory, now: SystemTime) -> Markup {
                     tr {
                         th scope="col" { "Result" }
                         th scope="col" { "Reason" }
-                        th.number scope="col" { "Probes" }
+                        th.number scope="col" { "Length" }
                         th.number scope="col" { "Duration" }
                         th scope="col" { "From" }
                         th scope="col" { "Until" }
@@ -371,7 +371,7 @@ fn line(episode: &Episode, now: SystemTime) -> Markup {
                 }
             }
             td.number.module {
-                (episode.probes())
+                (format::counted(episode.probes(), "probe"))
                 @if class(episode) == "mixed" { " (" (episode.failures) " failed)" }
             }
             td.number.duration { (durations(episode)) }

@@ -56,7 +56,7 @@ pub(super) fn failing(targets: &[TargetSummary], now: SystemTime) -> Markup {
                             th scope="col" { "Module" }
                             th scope="col" { "Target" }
                             th scope="col" { "Reason" }
-                            th.number scope="col" { "Failures" }
+                            th.number scope="col" { "Length" }
                             th scope="col" { "Since" }
                         }
                     }
@@ -79,7 +79,7 @@ fn failing_line(target: &TargetSummary, now: SystemTime) -> Markup {
             td.module { (format::untrusted_up_to(target.key.module(), MAX_NAME_BYTES)) }
             td.target { (name(target)) }
             td.reason { (failure(target)) }
-            td.number.duration { (target.latest.failures) }
+            td.number.duration { (format::counted(target.latest.failures, "failure")) }
             td.when { (format::age_element(target.latest.first, now)) }
         }
     }
