@@ -84,14 +84,14 @@ impl<'n> Writer<'n> {
 
     /// Small numbers take one byte, others a byte with their length and their bytes without leading zeros.
     pub(super) fn number(&mut self, number: u64) {
-        let [a, b, c, d, e, f, g, h] = number.to_le_bytes();
-        if number < u64::from(MIN_LENGTH_BYTE) {
-            self.bytes.push(a);
+        if let Some(byte) = u8::try_from(number).ok().filter(|byte| *byte < MIN_LENGTH_BYTE) {
+            self.bytes.push(byte);
             return;
         }
         let length = u8::try_from(number.leading_zeros() / 8).map_or(8, |zeros| 8 - zeros);
-        let block = [MIN_LENGTH_BYTE - 1 + length, a, b, c, d, e, f, g, h];
-        self.bytes.extend_from_slice(block.get(..=usize::from(length)).unwrap_or_default());
+        self.bytes.push(MIN_LENGTH_BYTE - 1 + length);
+        let bytes = number.to_le_bytes();
+        self.bytes.extend_from_slice(bytes.get(..usize::from(length)).unwrap_or_default());
     }
 
     pub(super) fn length(&mut self, length: usize) {

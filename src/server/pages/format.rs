@@ -71,11 +71,6 @@ pub(super) fn log_fields(entry: &LogEntry) -> String {
     out
 }
 
-/// Formats a count with its noun, like [`count`].
-pub(super) fn counted(number: impl TryInto<usize>, noun: &str) -> String {
-    count(number.try_into().unwrap_or(usize::MAX), noun)
-}
-
 /// Formats a duration with at most two decimal places.
 pub(super) fn rounded_duration(duration: Duration) -> String {
     let seconds = duration.as_secs_f64();

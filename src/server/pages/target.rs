@@ -170,7 +170,7 @@ fn state(target: &TargetHistory, now: SystemTime) -> Markup {
                     dt { "Known since" }
                     dd {
                         (format::timestamp(target.first)) ", "
-                        (format::counted(target.probes, "probe"))
+                        (format::count(target.probes, "probe"))
                     }
                 }
             }
@@ -371,7 +371,7 @@ fn line(episode: &Episode, now: SystemTime) -> Markup {
                 }
             }
             td.number.module {
-                (format::counted(episode.probes(), "probe"))
+                (format::count(episode.probes(), "probe"))
                 @if class(episode) == "mixed" { " (" (episode.failures) " failed)" }
             }
             td.number.duration { (durations(episode)) }

@@ -79,7 +79,7 @@ fn failing_line(target: &TargetSummary, now: SystemTime) -> Markup {
             td.module { (format::untrusted_up_to(target.key.module(), MAX_NAME_BYTES)) }
             td.target { (name(target)) }
             td.reason { (failure(target)) }
-            td.number.duration { (format::counted(target.latest.failures, "failure")) }
+            td.number.duration { (format::count(target.latest.failures, "failure")) }
             td.when { (format::age_element(target.latest.first, now)) }
         }
     }

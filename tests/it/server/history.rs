@@ -107,10 +107,14 @@ fn an_old_failure_is_found_and_compared_with_the_success_before_it() {
     let servers: Vec<_> = (0..3).map(|_| RUNTIME.block_on(answers())).collect();
     let names: Vec<_> = servers.iter().map(|server| server.address.to_string()).collect();
     for _ in 0..2 {
-        names.iter().for_each(|name| drop(exporter.probe("web", name)));
+        for name in &names {
+            exporter.probe("web", name);
+        }
     }
     let others: Vec<_> = (0..4).map(|_| Target::start()).collect();
-    others.iter().for_each(|other| drop(exporter.probe("connect", &other.name())));
+    for other in &others {
+        exporter.probe("connect", &other.name());
+    }
     let name = &names[0];
     let failure = exporter.get(&format!("/logs?target={name}")).text();
     assert!(failure.contains("probe_success 0") && failure.contains("503"), "{failure}");
