@@ -1,6 +1,7 @@
 //! Reports like those of real probes, for tests.
 
 use std::{
+    collections::BTreeSet,
     sync::{Arc, LazyLock},
     time::{Duration, SystemTime},
 };
@@ -11,10 +12,10 @@ use crate::{
         Check, CheckName, Failure, ProbeLog, Reason, Stage, Verdict,
         transcript::{Encoding, Part, PartKind},
     },
-    metrics::{Metric, MetricSet},
+    metrics::{MetricSet, Sample},
     net::tls::{StoredSession, VerifyResult},
     probe::{
-        ProbeReport,
+        ProbeReport, catalogue,
         report::{HopReport, PhaseReport},
     },
     settings::tls::TlsVersion,
@@ -25,30 +26,37 @@ static MODULE: LazyLock<Arc<Module>> = LazyLock::new(|| {
     config.module("http_2xx").unwrap()
 });
 
-const PHASE: Metric<1> = Metric::new("probe_http_duration_seconds", "Duration.", ["phase"]);
-const GAUGES: [Metric; 28] = {
-    const GAUGE: Metric = Metric::new("probe_gauge", "One of the metrics of a probe.", []);
-    [GAUGE; 28]
-};
-const NAMES: [&str; 28] = [
-    "probe_a", "probe_b", "probe_c", "probe_d", "probe_e", "probe_f", "probe_g", "probe_h",
-    "probe_i", "probe_j", "probe_k", "probe_l", "probe_m", "probe_n", "probe_o", "probe_p",
-    "probe_q", "probe_r", "probe_s", "probe_t", "probe_u", "probe_v", "probe_w", "probe_x",
-    "probe_y", "probe_z", "probe_aa", "probe_ab",
-];
+/// Returns a sample of a metric of the catalogue.
+fn sample(name: &str, labels: &[&str], value: f64) -> Sample {
+    let metric = catalogue().flat_map(|(_, metrics)| metrics).find(|it| it.name == name).unwrap();
+    let labels = metric.labels.iter().zip(labels);
+    Sample {
+        name: metric.name,
+        help: metric.help,
+        extra: metric.extra,
+        labels: labels.map(|(name, value)| ((*name).into(), (*value).to_owned())).collect(),
+        value,
+    }
+}
+
+/// As many samples as an http probe has.
+fn gauges() -> Vec<Sample> {
+    let metrics = catalogue().flat_map(|(_, metrics)| metrics);
+    let names: BTreeSet<_> =
+        metrics.filter(|metric| metric.labels.is_empty()).map(|metric| metric.name).collect();
+    let names = names.into_iter().take(28).zip(0_u32..);
+    names.map(|(name, index)| sample(name, &[], 200.0 + f64::from(index) / 7.0)).collect()
+}
 
 /// A report of a probe over HTTP: a failure with this message, or a success.
 pub(crate) fn http(target: &str, failure: Option<&str>) -> ProbeReport {
     let failure = failure.map(|message| Failure::new(Stage::Response, Reason::Closed, message));
     let verdict = failure.map_or(Verdict::Ok, Verdict::Failed);
-    let mut metrics = MetricSet::default();
-    for (index, (metric, name)) in (0_u32..).zip(GAUGES.into_iter().zip(NAMES)) {
-        metrics.add(&Metric { name, ..metric }, [], 200.0 + f64::from(index) / 7.0);
-    }
+    let mut samples = gauges();
     let milliseconds = Duration::from_millis;
     let phases = ["resolve", "connect", "processing", "transfer"].into_iter().zip(0_u64..);
     let phases = phases.map(|(name, index)| {
-        metrics.add(&PHASE, [name], 0.012_345);
+        samples.push(sample("probe_http_duration_seconds", &[name], 0.012_345));
         let (start, length) = (milliseconds(7 * index), Duration::from_nanos(6_543_210));
         PhaseReport { group: "", name, start, length, incomplete: false }
     });
@@ -82,12 +90,8 @@ pub(crate) fn http(target: &str, failure: Option<&str>) -> ProbeReport {
             tls: None,
             phases,
         }],
-        checks: vec![Check {
-            name: CheckName::of_key("valid_status_codes"),
-            failure: None,
-            skipped: None,
-        }],
-        metrics,
+        checks: vec![Check { name: CheckName::of_key("valid_status_codes"), failure: None, skipped: None }],
+        metrics: MetricSet::of(samples),
         log: log.take(),
         denial: None,
     }
@@ -95,15 +99,11 @@ pub(crate) fn http(target: &str, failure: Option<&str>) -> ProbeReport {
 
 /// The same over HTTPS.
 pub(crate) fn https(target: &str, failure: Option<&str>) -> ProbeReport {
-    const CHAIN: Metric<4> = Metric::new(
-        "probe_ssl_last_chain_info",
-        "The certificate.",
-        ["fingerprint_sha256", "issuer", "subject", "subjectalternative"],
-    );
     let mut report = http(target, failure);
     let fingerprint = "5e1f".repeat(16);
-    let labels = [&*fingerprint, "CN=R11,O=Let's Encrypt,C=US", "CN=shop.example", "shop.example"];
-    report.metrics.add(&CHAIN, labels, 1);
+    let labels = [&*fingerprint, "CN=R11,O=Let's Encrypt", "CN=shop.example", "shop.example", "07"];
+    let chain = sample("probe_ssl_last_chain_info", &labels, 1.0);
+    report.metrics = MetricSet::of([report.metrics.all(), &[chain]].concat());
     for hop in &mut report.hops {
         hop.tls = Some(StoredSession {
             version: Some(TlsVersion::Tls13),

@@ -297,6 +297,7 @@ fn episodes(target: &TargetHistory, now: SystemTime) -> Markup {
                 "alternates are joined."
             }
             table.list.episodes {
+                caption.hidden { "Episodes, the latest first" }
                 thead {
                     tr {
                         th scope="col" { "Result" }

@@ -51,6 +51,7 @@ pub(super) fn failing(targets: &[TargetSummary], now: SystemTime) -> Markup {
             section #failing {
                 h2 { "Failing Now" }
                 table.list {
+                    caption.hidden { "Targets that fail now, the latest first" }
                     thead {
                         tr {
                             th scope="col" { "Module" }
@@ -176,6 +177,7 @@ fn table(rows: &[Row<'_>], filter: &Filter, listing: &Listing, now: SystemTime) 
     html! {
         (scale.legend())
         table.list.sorted {
+            caption.hidden { "Targets with their last results" }
             thead {
                 tr {
                     (heading(Column::Module, "Module"))

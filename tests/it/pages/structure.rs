@@ -7,7 +7,7 @@ use super::{
     markup::{self, Element, elements},
     probe_page,
 };
-use crate::harness::Exporter;
+use crate::harness::{Exporter, probe_path};
 
 /// Asserts that headings, landmarks, tables and identifiers are complete.
 #[track_caller]
@@ -61,6 +61,9 @@ fn every_page_has_headings_landmarks_and_labels() {
         (probe_page("none", CLOSED), 400),
         ("/".to_owned(), 200),
         ("/?target=none".to_owned(), 200),
+        ("/?view=targets&sort=-duration".to_owned(), 200),
+        (probe_path(&long, &target).replace("/probe?", "/target?"), 200),
+        ("/target?target=none".to_owned(), 404),
         ("/modules?name=none".to_owned(), 200),
         (format!("/modules?name={long}"), 200),
         ("/metrics?format=html&name=none".to_owned(), 200),
