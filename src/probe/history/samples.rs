@@ -90,7 +90,11 @@ pub(crate) fn http(target: &str, failure: Option<&str>) -> ProbeReport {
             tls: None,
             phases,
         }],
-        checks: vec![Check { name: CheckName::of_key("valid_status_codes"), failure: None, skipped: None }],
+        checks: vec![Check {
+            name: CheckName::of_key("valid_status_codes"),
+            failure: None,
+            skipped: None,
+        }],
         metrics: MetricSet::of(samples),
         log: log.take(),
         denial: None,
