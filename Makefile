@@ -181,6 +181,12 @@ poll-times: setup ## List the polls of tasks that took more than 1 ms in the tes
 bench-micro: setup ## Benchmark the parts of a probe
 	$(CARGO) bench --locked --bench probe
 
+HISTORY ?= 5000 50 12 16
+
+.PHONY: bench-history
+bench-history: setup ## Record a night of probes: memory, cost and what is found; HISTORY="targets failing hours MiB"
+	$(CARGO) bench --locked --bench history -- $(HISTORY)
+
 .PHONY: parity
 parity: setup ## Compare with a real blackbox_exporter, BLACKBOX=<binary> (RECORD=1 updates the recorded results)
 	@test -n "$(BLACKBOX)" || { echo 'make parity requires BLACKBOX=<path of the binary of blackbox_exporter 0.28.0>' >&2; exit 1; }

@@ -1,6 +1,6 @@
 //! A night of the history: 5,000 targets every 15 s, 50 of which fail now and then, for 12 hours.
 //!
-//! `cargo bench --bench history` runs it with reports of real probes at made-up times, and prints the
+//! `make bench-history` runs it with reports of real probes at made-up times, and prints the
 //! memory, the cost of a probe, and what is found in the morning. Arguments: the number of targets, the
 //! number of failing ones, hours, and the limit in MiB.
 

@@ -34,7 +34,7 @@ const MAX_MESSAGE_BYTES: usize = 240;
 const MAX_VALUE_BYTES: usize = 400;
 
 /// Minimum width of an episode on the timeline in percent, so that it is visible.
-const MIN_WIDTH: f64 = 0.3;
+const MIN_WIDTH: f64 = 0.8;
 
 /// Returns the page. Without a module, that of the only one with which the target is probed, or a list
 /// of them.
@@ -376,8 +376,8 @@ fn line(episode: &Episode, now: SystemTime) -> Markup {
                 @if class(episode) == "mixed" { " (" (episode.failures) " failed)" }
             }
             td.number.duration { (durations(episode)) }
-            td.when { (format::age_element(episode.first, now)) }
-            td.until { (format::age_element(episode.last, now)) }
+            td.when data-label="from" { (format::age_element(episode.first, now)) }
+            td.until data-label="until" { (format::age_element(episode.last, now)) }
             td.target {
                 @if let Some(id) = first { a href=(report_link(id)) { "first" } " " }
                 @if let Some(id) = last { a href=(report_link(id)) { "latest" } }

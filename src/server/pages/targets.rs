@@ -208,7 +208,7 @@ fn line(
             td.result { (verdict(!target.latest.is_failing())) }
             td.reason { (failure(target)) }
             td.drawn { @if let Some(entry) = entry { (scale.bar(&entry.report)) } }
-            td.number.duration { (format::duration(target.latest.longest)) }
+            td.number.duration data-label="longest" { (format::duration(target.latest.longest)) }
             td.when { (format::age_element(target.latest.last, now)) }
             td.more { (format::age_element(target.latest.first, now)) }
         }
