@@ -102,6 +102,10 @@ impl HttpMeasurements {
     /// Notes that a hop to `url` begins. The URL must not contain secrets.
     pub(super) fn begin_hop(&mut self, url: String) {
         let started_at = (!self.hops.is_empty()).then(Instant::now);
+        if self.hops.is_empty() {
+            // Most probes have one hop; the vector would reserve memory for four.
+            self.hops.reserve_exact(1);
+        }
         let hop = Hop { started_at, url: Some(url), response: None, location: None, tls: None };
         self.hops.push(hop);
     }
