@@ -35,6 +35,9 @@ pub enum NotHostPort {
 /// The error of a text that is not a port.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum NotAPort {
+    /// The rest of a URL.
+    #[error("it is a URL; write host:port")]
+    Url,
     /// The number is out of range.
     #[error("invalid port {0}; a port is a number from 0 to 65535")]
     OutOfRange(String),
@@ -58,13 +61,11 @@ pub enum Protocol {
 }
 
 impl<'t> HostPort<'t> {
-    /// Splits `text` as Go's `net.SplitHostPort` does, except that a URL is an error.
+    /// Splits `text` as Go's `net.SplitHostPort` does. A URL without a port has the scheme as its host.
     pub fn split(text: &'t str) -> Result<Self, NotHostPort> {
-        if text.contains("://") {
-            return Err(NotHostPort::Url);
-        }
         let (before, port) = text.rsplit_once(':').ok_or(NotHostPort::MissingPort)?;
         let host = match text.strip_prefix('[') {
+            None if before.contains("://") => return Err(NotHostPort::Url),
             None if before.contains(':') => return Err(NotHostPort::TooManyColons),
             None => before,
             Some(inside) => {
@@ -87,6 +88,8 @@ impl<'t> HostPort<'t> {
         let digits = self.port.strip_prefix(['+', '-']).unwrap_or(self.port);
         if self.port.is_empty() {
             Ok(0)
+        } else if self.port.starts_with("//") {
+            Err(NotAPort::Url)
         } else if digits.bytes().all(|digit| digit.is_ascii_digit()) {
             self.port.parse().map_err(|_| NotAPort::OutOfRange(self.port.to_owned()))
         } else {
@@ -185,7 +188,6 @@ mod tests {
         }
         for (text, error) in [
             ("", NotHostPort::MissingPort),
-            ("http://example.com", NotHostPort::Url),
             ("https://example.com:443/x", NotHostPort::Url),
             ("example.com", NotHostPort::MissingPort),
             ("[::1]", NotHostPort::MissingPort),
@@ -215,6 +217,7 @@ mod tests {
         for (port, protocol, words) in [
             ("65536", Protocol::Tcp, "invalid port 65536; a port is a number from 0 to 65535"),
             ("-1", Protocol::Tcp, "invalid port -1; "),
+            ("//127.0.0.1", Protocol::Tcp, "it is a URL; write host:port"),
             ("nonsense", Protocol::Udp, "unknown port udp/nonsense; write a number"),
         ] {
             let error = number(port, protocol).unwrap_err();

@@ -91,10 +91,11 @@ impl Prober for DnsProber {
 }
 
 impl DnsProber {
-    /// Splits `host:port`. Any other target is a host, for example an IPv6 address without brackets.
+    /// Splits `host:port`. Any other target is a host, for example an IPv6 address without brackets, or a
+    /// URL, which is refused as a host.
     fn server<'t>(&self, target: &'t str) -> HostPort<'t> {
-        let port = self.default_port();
-        HostPort::split(target).unwrap_or(HostPort { host: target, port })
+        let split = HostPort::split(target).ok().filter(|_| !target.contains("://"));
+        split.unwrap_or(HostPort { host: target, port: self.default_port() })
     }
 
     /// Returns the port of a target without one.
