@@ -149,9 +149,8 @@ fn by_urgency(one: &TargetSummary, other: &TargetSummary, now: SystemTime) -> Or
 }
 
 fn compare_keys(one: &TargetSummary, other: &TargetSummary) -> Ordering {
-    let key =
-        |target: &TargetSummary| (target.key.target().to_owned(), target.key.module().to_owned());
-    key(one).cmp(&key(other))
+    let (one, other) = (&one.key, &other.key);
+    one.target().cmp(other.target()).then_with(|| one.module().cmp(other.module()))
 }
 
 fn compare(one: &TargetSummary, other: &TargetSummary, column: Column) -> Ordering {
