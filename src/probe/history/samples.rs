@@ -48,10 +48,28 @@ fn gauges() -> Vec<Sample> {
     names.map(|(name, index)| sample(name, &[], 200.0 + f64::from(index) / 7.0)).collect()
 }
 
+static HTTP: LazyLock<ProbeReport> = LazyLock::new(http_success);
+static HTTPS: LazyLock<ProbeReport> = LazyLock::new(https_success);
+
 /// A report of a probe over HTTP: a failure with this message, or a success.
 pub(crate) fn http(target: &str, failure: Option<&str>) -> ProbeReport {
+    of(&HTTP, target, failure)
+}
+
+/// The same over HTTPS.
+pub(crate) fn https(target: &str, failure: Option<&str>) -> ProbeReport {
+    of(&HTTPS, target, failure)
+}
+
+fn of(sample: &ProbeReport, target: &str, failure: Option<&str>) -> ProbeReport {
     let failure = failure.map(|message| Failure::new(Stage::Response, Reason::Closed, message));
     let verdict = failure.map_or(Verdict::Ok, Verdict::Failed);
+    let mut report = ProbeReport { verdict, target: target.to_owned(), ..sample.clone() };
+    report.hops[0].url = Some(target.to_owned());
+    report
+}
+
+fn http_success() -> ProbeReport {
     let mut samples = gauges();
     let milliseconds = Duration::from_millis;
     let phases = ["resolve", "connect", "processing", "transfer"].into_iter().zip(0_u64..);
@@ -68,16 +86,16 @@ pub(crate) fn http(target: &str, failure: Option<&str>) -> ProbeReport {
     ProbeReport {
         module_name: "http_2xx".to_owned(),
         module: Arc::clone(&MODULE),
-        target: target.to_owned(),
+        target: String::new(),
         hostname: None,
         started: SystemTime::UNIX_EPOCH,
         duration: milliseconds(31),
         waited: milliseconds(30),
         timeout: milliseconds(9_500),
         wait: None,
-        verdict,
+        verdict: Verdict::Ok,
         hops: vec![HopReport {
-            url: Some(target.to_owned()),
+            url: None,
             address: Some("192.0.2.7:443".to_owned()),
             start: Duration::ZERO,
             response: Some("HTTP/1.1 200".to_owned()),
@@ -101,9 +119,8 @@ pub(crate) fn http(target: &str, failure: Option<&str>) -> ProbeReport {
     }
 }
 
-/// The same over HTTPS.
-pub(crate) fn https(target: &str, failure: Option<&str>) -> ProbeReport {
-    let mut report = http(target, failure);
+fn https_success() -> ProbeReport {
+    let mut report = http_success();
     let fingerprint = "5e1f".repeat(16);
     let labels = [&*fingerprint, "CN=R11,O=Let's Encrypt", "CN=shop.example", "shop.example", "07"];
     let chain = sample("probe_ssl_last_chain_info", &labels, 1.0);
