@@ -1,4 +1,4 @@
-// Looks at pages of a running exporter with Chromium: at 390 and 1280 px, light and dark.
+// Looks at pages of a running exporter with Chromium: at 390, 1040 and 1280 px, light and dark.
 //
 //   node tests/pages/check.mjs OUT URL...
 //
@@ -64,7 +64,8 @@ await send("Page.setBypassCSP", { enabled: true });
 await send("Network.setExtraHTTPHeaders", { headers: { Accept: "text/html" } });
 let problems = 0;
 for (const [index, url] of urls.entries()) {
-  for (const width of [390, 1280]) {
+  // Tables become cards below 1024 px.
+  for (const width of [390, 1040, 1280]) {
     for (const value of ["light", "dark"]) {
       const metrics = { width, height: 900, deviceScaleFactor: 1, mobile: width < 500 };
       await send("Emulation.setDeviceMetricsOverride", metrics);
