@@ -83,7 +83,7 @@ fn with_values(flag: Arg) -> Arg {
     if is_listed || !flag.get_action().takes_values() {
         return flag.hide_possible_values(true);
     }
-    flag.help(format!("{help}: {}", values.join(", "))).hide_possible_values(true)
+    flag.help(format!("{help} [possible values: {}]", values.join(", "))).hide_possible_values(true)
 }
 
 fn text(page: &[u8]) -> String {
