@@ -1,11 +1,8 @@
 //! Peers that count what reaches them, and a name server whose answers change.
 
 use std::{
-    net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket},
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicUsize, Ordering},
-    },
+    net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket},
+    sync::{Arc, Mutex},
     thread,
 };
 
@@ -15,13 +12,20 @@ use probe_exporter::{
     probe::{self, ProbeReport, ProbeRequest, request::RawRequest},
 };
 
-use crate::fixtures::dns::{A, message, record};
+use crate::{
+    fixtures::dns::{A, message, record},
+    harness::eventually,
+};
 
 /// A port that counts TCP connections and UDP datagrams, and answers none of them.
 pub(super) struct Sink {
     pub(super) port: u16,
-    hits: Arc<AtomicUsize>,
+    seen: Arc<Mutex<Vec<Source>>>,
+    markers: Mutex<Vec<Source>>,
 }
+
+/// The protocol and the port of a client.
+type Source = (&'static str, u16);
 
 impl Sink {
     /// Opens a port of all addresses of this host, which count as one.
@@ -34,38 +38,37 @@ impl Sink {
             }
         };
         let port = listener.local_addr().unwrap().port();
-        let hits = Arc::new(AtomicUsize::new(0));
-        let [of_tcp, of_udp] = [Arc::clone(&hits), Arc::clone(&hits)];
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let [of_tcp, of_udp] = [Arc::clone(&seen), Arc::clone(&seen)];
         thread::spawn(move || {
-            for _stream in listener.incoming() {
-                of_tcp.fetch_add(1, Ordering::SeqCst);
+            while let Ok((_stream, peer)) = listener.accept() {
+                of_tcp.lock().unwrap().push(("tcp", peer.port()));
             }
         });
         thread::spawn(move || {
-            while socket.recv_from(&mut [0; 64]).is_ok() {
-                of_udp.fetch_add(1, Ordering::SeqCst);
+            while let Ok((_, peer)) = socket.recv_from(&mut [0; 64]) {
+                of_udp.lock().unwrap().push(("udp", peer.port()));
             }
         });
-        Self { port, hits }
+        Self { port, seen, markers: Mutex::default() }
     }
 
     /// Returns the number of connections and datagrams so far. What was sent before has arrived: over
     /// the loopback interface, sending is receiving, and a marker follows it.
     pub(super) fn hits(&self) -> usize {
-        let before = self.hits.load(Ordering::SeqCst);
-        let marked = || {
-            drop(std::net::TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).unwrap());
-            let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-            socket.send_to(b"marker", (Ipv4Addr::LOCALHOST, self.port)).unwrap();
-        };
-        marked();
-        crate::harness::eventually("the markers arrive", || {
-            self.hits.load(Ordering::SeqCst) >= before + 2
+        let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).unwrap();
+        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        socket.send_to(b"marker", (Ipv4Addr::LOCALHOST, self.port)).unwrap();
+        let new = [("tcp", stream.local_addr()), ("udp", socket.local_addr())];
+        let new = new.map(|(protocol, address)| (protocol, address.unwrap().port()));
+        let mut markers = self.markers.lock().unwrap();
+        markers.extend(new);
+        eventually("the markers arrive", || {
+            let seen = self.seen.lock().unwrap();
+            new.iter().all(|marker| seen.contains(marker))
         });
-        // Both queues are in order, so only what came before the markers is in the rest.
-        let all = self.hits.load(Ordering::SeqCst) - 2;
-        self.hits.store(all, Ordering::SeqCst);
-        all
+        // Both queues are in order, so all that came before the markers is there.
+        self.seen.lock().unwrap().iter().filter(|source| !markers.contains(source)).count()
     }
 }
 
