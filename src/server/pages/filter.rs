@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use crate::{
     probe::{ProbeReport, Query},
-    server::pages::{form_fields, listing::Listing},
+    server::pages::form_fields,
     settings::redact,
 };
 
@@ -50,11 +50,11 @@ impl Filter {
                 .is_none_or(|part| target_name.to_lowercase().contains(&part.to_lowercase()))
     }
 
-    /// Renders the form of the filter.
-    pub(super) fn form(&self, modules: &[&str], listing: &Listing) -> Markup {
+    /// Renders the form of the filter. `view` is the fields that keep the view of the list.
+    pub(super) fn form(&self, modules: &[&str], view: &Markup) -> Markup {
         html! {
             form.filter action="./" method="get" role="search" aria-label="Filter the recent probes" {
-                (listing.hidden_fields())
+                (view)
                 (form_fields::module(modules, self.module.as_deref(), Some("all")))
                 label.wide {
                     "Target contains"

@@ -69,7 +69,7 @@ fn content(
                 p.soft { "None yet." }
             } @else {
                 (listing.views(filter))
-                (filter.form(&modules, listing))
+                (filter.form(&modules, &listing.hidden_fields()))
                 @if listing.by_target {
                     (targets::list(history, &targets, filter, listing, now))
                 } @else {
