@@ -17,7 +17,7 @@ use crate::{
         proxy::Proxy,
     },
     probers::{
-        MAX_INLINE,
+        Hop, MAX_INLINE,
         http::{
             body::{Body, BodyError, Collector},
             checks,
@@ -50,7 +50,7 @@ pub(super) async fn evaluate(
         (Some(proxy), StatusCode::PROXY_AUTHENTICATION_REQUIRED) => {
             rejected_by_proxy(proxy, &failure)
         }
-        _ if limit_reached => too_many_redirects(&failure),
+        _ if limit_reached => too_many_redirects(&measurements.hops),
         _ => failure,
     });
     let status_is_good = outcome.take([status]);
@@ -301,8 +301,16 @@ async fn match_json(
     made
 }
 
-fn too_many_redirects(failure: &Failure) -> Failure {
-    let message = format!("too many redirects (limit {MAX_REDIRECTS}): {failure}");
+/// Returns the failure of a probe that ended at the limit of redirects. It names a loop.
+fn too_many_redirects(hops: &[Hop]) -> Failure {
+    let last = hops.last().and_then(|hop| hop.url.as_deref()).unwrap_or_default();
+    let times = hops.iter().filter(|hop| hop.url.as_deref() == Some(last)).count();
+    let path = if times > 1 {
+        format!(": they form a loop, in which {last} was requested {times} times")
+    } else {
+        format!("; the last URL was {last}")
+    };
+    let message = format!("too many redirects (limit {MAX_REDIRECTS}){path}");
     Failure::new(Stage::Response, Reason::TooManyRedirects, message)
 }
 

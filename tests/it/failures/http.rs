@@ -134,8 +134,13 @@ fn redirects() -> Vec<Row> {
     };
     let invalid = (Stage::Response, Reason::InvalidRedirect);
     vec![
-        leading("a circle", "/again", (Stage::Response, Reason::TooManyRedirects), "302")
-            .with("probe_http_redirects 11"),
+        leading(
+            "a circle",
+            "/again",
+            (Stage::Response, Reason::TooManyRedirects),
+            "/again was requested 10 times",
+        )
+        .with("probe_http_redirects 11"),
         leading("a redirect out of HTTP", "ftp://127.0.0.1/", invalid, "has an unsupported scheme"),
         leading("a redirect to no host", "http:///path", invalid, "has no host"),
         leading("a redirect to nonsense", "http://[::1", invalid, "invalid redirect to"),
