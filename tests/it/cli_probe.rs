@@ -136,7 +136,13 @@ fn the_built_in_modules_and_the_timeout_flag_are_used() {
     let target = silent.local_addr().unwrap().to_string();
     let (_, output) = run_with(&[], &["probe", "--module=tcp_connect", &target]);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stdout));
-    let (code, page, _) = probed(&["--module=silent", "--timeout=1s", &target]);
+    let note =
+        "note: this was a module of the built-in configuration, since there is no blackbox.yml";
+    assert!(!text(&output.stderr).contains(note), "a success needs no note");
+    let (_, output) = run_with(&[], &["probe", "--module=http_2xx", "http://127.0.0.1:1/"]);
+    assert!(text(&output.stderr).starts_with(note), "{}", text(&output.stderr));
+    let (code, page, errors) = probed(&["--module=silent", "--timeout=1s", &target]);
+    assert!(!errors.contains(note), "{errors}");
     assert!(code == Some(1) && page.contains("  response: timeout\n"), "{page}");
 }
 

@@ -49,7 +49,7 @@ pub(in crate::cli) struct Adjustments {
 
     /// Use an address for a host and a port, as in example.org:443:192.0.2.1; the request and TLS keep
     /// the name; can be repeated
-    #[arg(long = "resolve", value_name = "ADDRESS")]
+    #[arg(long = "resolve", value_name = "HOST:PORT:ADDRESS")]
     pub(super) pins: Vec<Pin>,
 
     /// Use HTTP/1.1

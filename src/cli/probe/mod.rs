@@ -86,7 +86,7 @@ impl Probe {
     #[must_use]
     pub fn run(&self) -> ExitCode {
         let mut output = Output::new(self.color);
-        let request = match self.request() {
+        let (request, source) = match self.request() {
             Ok(request) => request,
             Err(message) => return self.refuse(&message),
         };
@@ -100,13 +100,17 @@ impl Probe {
             }
             let report = runner.probe(request, pending()).await;
             self.print(&report, &mut output);
+            if !report.verdict.is_ok() {
+                self.name_other_file(&source);
+            }
             ExitStatus::of(&report.verdict)
         });
         outcome.into()
     }
 
-    /// Builds the request as the server would parse it, with the changed module.
-    fn request(&self) -> Result<ProbeRequest, String> {
+    /// Builds the request as the server would parse it, with the changed module. Returns it with the
+    /// source of the configuration.
+    fn request(&self) -> Result<(ProbeRequest, Source), String> {
         let source = Source::read(self.config_file.as_deref())
             .map_err(|unreadable| format!("{}: {}", unreadable.file.display(), unreadable.error))?;
         let mut errors = Output::of_errors(self.color);
@@ -144,7 +148,23 @@ impl Probe {
         }
         let request = ProbeRequest::of_module(&query, Some(&timeout), name, changed, 0.0);
         let wants_response = self.verbose || self.format == OutputFormat::Json;
-        Ok(ProbeRequest { wants_response, ..request.map_err(explained)? })
+        let request = ProbeRequest { wants_response, ..request.map_err(explained)? };
+        Ok((request, source))
+    }
+
+    /// Tells that an exporter may use another module of the same name, if there is no file here.
+    fn name_other_file(&self, source: &Source) {
+        let Some(replaced) = source.replaced_file().filter(|_| self.format == OutputFormat::Text)
+        else {
+            return;
+        };
+        let mut errors = Output::of_errors(self.color);
+        let note = format!(
+            "this was a module of the {}, since {replaced}; name the file of the exporter with \
+             --config.file to probe as it does",
+            source.name
+        );
+        errors.print(&wrapped(&escaped(&note), errors.width(), "note: ", "      "));
     }
 
     fn refuse(&self, message: &str) -> ExitCode {

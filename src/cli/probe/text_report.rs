@@ -9,7 +9,10 @@ use crate::{
     cli::output::{BOLD, DIM, ERROR, FIXED_SPACE, SUCCESS, WARNING, escaped, wrapped},
     diagnostics::{Failure, Part, PartKind, Refusal, Verdict, humanize},
     net::tls::{Certificate, StoredSession, Validity, VerifyResult},
-    probe::{ProbeReport, report::HopReport},
+    probe::{
+        ProbeReport,
+        report::{HopReport, utc},
+    },
 };
 
 /// Renders the report. The remaining validity of certificates is relative to `now`; `width` is that
@@ -23,7 +26,10 @@ pub(super) fn render(
     let mut page = verdict(report, width);
     for hop in &report.hops {
         page.push('\n');
-        page.push_str(&hop_text(report, hop, now, width));
+        page.push_str(&hop_text(report, hop, width));
+        if let Some(tls) = &hop.tls {
+            page.push_str(&tls_text(report, tls, now, (width, verbose)));
+        }
     }
     page.push_str(&checks(report, width));
     if verbose {
@@ -87,12 +93,7 @@ const INDENT: &str = "            ";
 /// Maximum number of names shown of a certificate without a subject.
 const MAX_NAMES: usize = 20;
 
-fn hop_text(
-    report: &ProbeReport,
-    hop: &HopReport,
-    now: SystemTime,
-    width: Option<usize>,
-) -> String {
+fn hop_text(report: &ProbeReport, hop: &HopReport, width: Option<usize>) -> String {
     let names = waterfall::name_columns(&report.hops);
     let what = escaped(hop.url.as_deref().unwrap_or(&report.target));
     let address = match hop.address.as_deref() {
@@ -109,9 +110,6 @@ fn hop_text(
     }
     for part in &hop.transcript {
         text.push_str(&part_text(part, width));
-    }
-    if let Some(tls) = &hop.tls {
-        text.push_str(&tls_text(report, tls, now, width));
     }
     text
 }
@@ -146,7 +144,7 @@ fn tls_text(
     report: &ProbeReport,
     tls: &StoredSession,
     now: SystemTime,
-    width: Option<usize>,
+    (width, verbose): (Option<usize>, bool),
 ) -> String {
     let session = match (tls.version, &tls.cipher) {
         (Some(version), Some(cipher)) => format!("{version} with {cipher}"),
@@ -161,6 +159,9 @@ fn tls_text(
     let mut text = wrapped(&session, width, &first, INDENT);
     for (index, certificate) in tls.certificates().enumerate() {
         text.push_str(&certificate_text(index, &certificate, now, width));
+        if verbose {
+            text.push_str(&certificate_details(&certificate, width));
+        }
     }
     text
 }
@@ -180,6 +181,35 @@ fn certificate_text(
     wrapped(&text, width, &format!("    {index}. "), "       ")
 }
 
+/// The other facts of a certificate, one per line.
+fn certificate_details(certificate: &Certificate, width: Option<usize>) -> String {
+    let names = certificate.names(MAX_NAMES);
+    let mut shown = names.shown.join(", ");
+    if names.omitted > 0 {
+        shown = format!("{shown} and {} more", names.omitted);
+    }
+    let [begin, end] = [certificate.not_before(), certificate.not_after()].map(utc);
+    let facts = [
+        ("issuer", certificate.issuer().to_owned()),
+        ("names", shown),
+        ("valid", format!("{begin} to {end}")),
+        (
+            "key",
+            format!("{}, signed with {}", certificate.key(), certificate.signature_algorithm()),
+        ),
+        ("SHA-256", certificate.fingerprint_sha256().to_owned()),
+    ];
+    let lines = facts.iter().filter(|(_, value)| !value.is_empty()).map(|(label, value)| {
+        wrapped(
+            &escaped(value),
+            width,
+            &format!("       {DIM}{label:<8}{DIM:#} "),
+            "                ",
+        )
+    });
+    lines.collect()
+}
+
 /// The validity of a certificate with its date, and its style.
 fn validity(certificate: &Certificate, now: SystemTime) -> (Style, String) {
     let validity = certificate.validity(now);
@@ -190,7 +220,8 @@ fn validity(certificate: &Certificate, now: SystemTime) -> (Style, String) {
         Validity::Valid(_) => (Style::new(), certificate.not_after()),
     };
     let date = chrono::DateTime::from_timestamp(moment, 0);
-    let date = date.map(|date| date.format(" (%Y-%m-%d)").to_string()).unwrap_or_default();
+    let date =
+        date.map(|date| date.format(" (%Y-%m-%d %H:%M UTC)").to_string()).unwrap_or_default();
     (style, format!("{validity}{date}"))
 }
 
@@ -308,14 +339,18 @@ mod tests {
         let der = params.self_signed(&key).unwrap();
         let certificate = Certificate::from_der(der.der()).unwrap();
         for (days, expected) in [
-            (20_452, (ERROR, "becomes valid in 2 days (2026-01-01)")),
-            (20_454, (Style::new(), "expires in 59 days (2026-03-01)")),
-            (20_511, (WARNING, "expires in 2 days (2026-03-01)")),
-            (20_515, (ERROR, "expired 2 days ago (2026-03-01)")),
+            (20_452, (ERROR, "becomes valid in 2 days (2026-01-01 00:00 UTC)")),
+            (20_454, (Style::new(), "expires in 59 days (2026-03-01 00:00 UTC)")),
+            (20_511, (WARNING, "expires in 2 days (2026-03-01 00:00 UTC)")),
+            (20_515, (ERROR, "expired 2 days ago (2026-03-01 00:00 UTC)")),
         ] {
             let now = UNIX_EPOCH + Duration::from_hours(24 * days);
             let (style, text) = validity(&certificate, now);
             assert_eq!((style, text.as_str()), expected);
+        }
+        let details = plain(&certificate_details(&certificate, None));
+        for line in ["names    h\n", "valid    2026-01-01T00:00:00Z to 2026-03-01T00:00:00Z\n"] {
+            assert!(details.contains(line), "{details}");
         }
     }
 }
