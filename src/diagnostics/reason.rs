@@ -211,7 +211,8 @@ labels! {
             "Compare compression of the module with the Content-Encoding header of the response.";
         /// Unexpected HTTP status code.
         Status => "status",
-            "Check the response and the log of the server, or change valid_status_codes.";
+            "Read the response and the log of the server. Change valid_status_codes only if this status is \
+             right for this URL.";
         /// Unexpected HTTP version.
         Version => "version",
             "Compare the HTTP versions of the server with valid_http_versions.";
