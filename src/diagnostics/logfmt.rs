@@ -62,10 +62,13 @@ pub fn push_visible(out: &mut String, character: char) {
         control if control.is_control() => write!(out, "\\u{:04x}", u32::from(control)),
         '\u{ad}'
         | '\u{61c}'
+        | '\u{180e}'
         | '\u{200b}'..='\u{200f}'
         | '\u{2028}'..='\u{202e}'
         | '\u{2060}'..='\u{206f}'
         | '\u{feff}' => write!(out, "\\u{:04x}", u32::from(character)),
+        // Tags and variation selectors.
+        '\u{e0000}'..='\u{e01ef}' => write!(out, "\\U{:08x}", u32::from(character)),
         other => out.write_char(other),
     };
 }

@@ -32,6 +32,8 @@ pub struct Part {
     pub omitted: u64,
     /// Length of the end of the text that is not shown, in bytes.
     margin: usize,
+    /// The text before its secrets are replaced; empty at other times.
+    original: String,
 }
 
 /// The kind of a part.
@@ -65,8 +67,8 @@ pub enum Encoding {
 }
 
 /// Number of bytes after an excerpt that are searched for secrets too: the longest pattern, with each byte
-/// escaped.
-const MARGIN: usize = 256;
+/// escaped (`\u00e4`).
+const MARGIN: usize = 64 * 6;
 
 /// The replacement of a tab.
 const TAB: &str = "    ";
@@ -203,7 +205,8 @@ impl Part {
         encoding.decode(margin, &mut text);
         let margin = text.len() - shown_length;
         let shown = u64::try_from(shown.len()).unwrap_or(u64::MAX);
-        Self { kind, text, encoding, omitted: total.saturating_sub(shown), margin }
+        let omitted = total.saturating_sub(shown);
+        Self { kind, text, encoding, omitted, margin, original: String::new() }
     }
 
     /// Creates a part from all of its bytes.
@@ -237,29 +240,47 @@ impl Part {
         encoding: Encoding,
         omitted: u64,
     ) -> Self {
-        Self { kind, text, encoding, omitted, margin: 0 }
+        Self { kind, text, encoding, omitted, margin: 0, original: String::new() }
     }
 
     /// Prepares the text for the replacement of secrets: the peer may have sent only the beginning of one.
     pub(crate) fn begin_redaction(&mut self) {
+        self.original.clone_from(&self.text);
         self.text.push(CONTINUED);
     }
 
-    /// Ends the replacement of secrets that began so. If the end of the text was replaced, no margin is
-    /// left.
+    /// Ends the replacement of secrets that began so.
     pub(crate) fn end_redaction(&mut self) {
         if self.text.ends_with(CONTINUED) {
             self.text.pop();
-        } else {
-            self.margin = 0;
         }
+        let original = std::mem::take(&mut self.original);
+        self.move_cut(&original);
+    }
+
+    /// Finds the end of the shown text again after parts of `original` were replaced. A replacement that
+    /// ends after it is shown as a whole.
+    fn move_cut(&mut self, original: &str) {
+        let cut = original.len() - self.margin;
+        let bytes = || original.bytes().zip(self.text.bytes());
+        if bytes().take_while(|(old, new)| old == new).count() >= cut {
+            self.margin = self.text.len() - cut;
+            return;
+        }
+        let same = original.bytes().rev().zip(self.text.bytes().rev());
+        let same = same.take_while(|(old, new)| old == new).count();
+        let shown_more = u64::try_from(self.margin.saturating_sub(same)).unwrap_or_default();
+        self.omitted = self.omitted.saturating_sub(shown_more);
+        self.margin = self.margin.min(same);
     }
 
     /// Replaces values that are secret by their name with `mask`, and removes the margin.
     pub(crate) fn finish(&mut self, mask: impl FnOnce(&mut String)) {
         // Headers are masked when they are read.
         if !matches!(self.kind, PartKind::Headers | PartKind::Trailers) {
+            let original = self.text.clone();
             mask(&mut self.text);
+            self.move_cut(&original);
         }
         let length = self.text.len().saturating_sub(std::mem::take(&mut self.margin));
         self.text.truncate(self.text.floor_char_boundary(length));
@@ -346,6 +367,7 @@ mod tests {
             secret.clone(),
             secret.replace('%', "%25").replace('/', "%2F").replace('\u{e4}', "%C3%A4"),
             secret.as_bytes().escape_ascii().to_string(),
+            secret.chars().map(|it| format!("\\u{:04x}", u32::from(it))).collect(),
         ];
         for secret_text in &written {
             for before in 850..1030 {
@@ -371,6 +393,25 @@ mod tests {
                     }
                 }
             }
+        }
+    }
+
+    #[test]
+    fn replacements_do_not_move_the_end_of_an_excerpt() {
+        let mask = |secret: String| move |text: &mut String| *text = text.replace(&secret, SHOWN);
+        let long = "A".repeat(1100);
+        for (text, secret, shown, omitted) in [
+            // It ends after the limit, begins after it, or ends before it.
+            (format!("{{down: {long}}}"), long.clone(), "{down: <secret>", 1),
+            (format!("{}secret!{}", "x".repeat(1030), "y".repeat(90)), "secret!".into(), "x", 103),
+            (format!("secret!{}", "x".repeat(1100)), "secret!".into(), "<secret>x", 83),
+            (format!("{long}{long}"), "none".into(), "A", 1176),
+        ] {
+            let mut part = body(text.as_bytes());
+            part.finish(mask(secret));
+            assert!(part.text.starts_with(shown), "{part:?}");
+            assert!(!part.text.ends_with('y') && part.text.len() <= 1024 + SHOWN.len(), "{part:?}");
+            assert_eq!(part.omitted, omitted, "{part:?}");
         }
     }
 

@@ -33,15 +33,19 @@ fn secret_value(text: &str, at: usize) -> Option<Range<usize>> {
     let unquoted = before.trim_end_matches([' ', '\t']);
     if separator == ":" {
         let Some(quoted) = unquoted.strip_suffix(['"', '\'']) else {
-            let line = before.rsplit('\n').next()?.trim_start();
+            // Items of a list, and what curl -v prints.
+            let is_mark = |it: char| it.is_whitespace() || matches!(it, '-' | '>' | '<' | '*');
+            let line = before.rsplit('\n').next()?.trim_start_matches(is_mark);
             let is_header = !line.is_empty() && name_at_end(line) == line && is_secret_name(line);
             return is_header.then(|| start..end_of_line(text, start));
         };
+        // The quotes of JSON in a string of JSON are escaped.
+        let quoted = quoted.trim_end_matches('\\');
         return is_secret_name(name_at_end(quoted)).then(|| value_at(text, start));
     }
     let name = name_at_end(unquoted);
     let is_secret = match name {
-        "value" | "content" => is_secret_name(name_of_tag(unquoted)?),
+        "value" | "content" => is_secret_tag(unquoted, after),
         _ if unquoted.strip_suffix(name)?.ends_with(['?', '&']) => is_secret_parameter(name),
         _ => is_secret_name(name),
     };
@@ -55,17 +59,31 @@ fn name_at_end(text: &str) -> &str {
     text.get(start..).unwrap_or_default()
 }
 
-/// Returns the attribute `name` of the HTML tag at the end of a text.
-fn name_of_tag(text: &str) -> Option<&str> {
-    let tag = text.get(text.ceil_char_boundary(text.len().saturating_sub(MAX_TAG))..)?;
-    let (_, tag) = tag.rsplit_once('<')?;
-    let (_, name) = tag.rsplit_once("name=")?;
-    name.trim_start_matches(['"', '\'']).split(['"', '\'', ' ', '>']).next()
+/// Returns whether the HTML tag around a separator has a secret name.
+fn is_secret_tag(before: &str, after: &str) -> bool {
+    let start = before.ceil_char_boundary(before.len().saturating_sub(MAX_TAG));
+    let begin = before.get(start..).and_then(|text| text.rsplit_once('<'));
+    let end = after.get(..after.floor_char_boundary(MAX_TAG)).unwrap_or_default();
+    let end = end.split('>').next().unwrap_or_default();
+    let parts = [begin.map_or("", |(_, tag)| tag), end];
+    parts.iter().flat_map(|part| part.split("name=").skip(1)).any(|name| {
+        let name = name.trim_start_matches(['"', '\'']).split(['"', '\'', ' ', '>']).next();
+        name.is_some_and(is_secret_name)
+    })
 }
 
 /// Returns the position of the value that begins at `start`, without its quotes.
 fn value_at(text: &str, start: usize) -> Range<usize> {
     let rest = text.get(start..).unwrap_or_default();
+    let slashes = rest.len() - rest.trim_start_matches('\\').len();
+    if slashes > 0 && rest.get(slashes..).is_some_and(|rest| rest.starts_with(['"', '\''])) {
+        let (quote, value) = rest.split_at_checked(slashes + 1).unwrap_or_default();
+        let start = start + quote.len();
+        return start..start + value.find(quote).unwrap_or(value.len());
+    }
+    if rest.starts_with(['[', '{']) {
+        return start..start + end_of_brackets(rest);
+    }
     if let Some(quote @ ('"' | '\'')) = rest.chars().next() {
         let value = rest.get(1..).unwrap_or_default();
         let mut is_escaped = false;
@@ -78,6 +96,22 @@ fn value_at(text: &str, start: usize) -> Range<usize> {
     }
     let is_end = |it: char| it.is_whitespace() || "&;,\"'<>(){}[]".contains(it);
     start..start + rest.find(is_end).unwrap_or(rest.len())
+}
+
+/// Returns the position after the bracket that closes the first one.
+fn end_of_brackets(text: &str) -> usize {
+    let mut depth = 0_usize;
+    for (at, bracket) in text.match_indices(['[', '{', ']', '}']) {
+        if matches!(bracket, "[" | "{") {
+            depth += 1;
+        } else {
+            depth -= 1;
+            if depth == 0 {
+                return at + 1;
+            }
+        }
+    }
+    text.len()
 }
 
 fn end_of_line(text: &str, start: usize) -> usize {
@@ -108,6 +142,20 @@ mod tests {
                 "<input name=\"csrf_token\" type=hidden value=\"<secret>\">",
             ),
             ("<meta name=csrf-token content='x'>", "<meta name=csrf-token content='<secret>'>"),
+            (
+                "<input type=\"hidden\" value=\"x\" name=\"csrf_token\">",
+                "<input type=\"hidden\" value=\"<secret>\" name=\"csrf_token\">",
+            ),
+            (
+                r#"{"body":"{\"access_token\":\"x\",\"n\":1}"}"#,
+                r#"{"body":"{\"access_token\":\"<secret>\",\"n\":1}"}"#,
+            ),
+            (r#"{"token":["x", {"y": 1}], "n": 1}"#, r#"{"token":<secret>, "n": 1}"#),
+            (r#"{"password":{"value":"x""#, r#"{"password":<secret>"#),
+            (
+                "- password: x\n> Authorization: Bearer x",
+                "- password: <secret>\n> Authorization: <secret>",
+            ),
             ("GET /\nAuthorization: Bearer x\nA: b", "GET /\nAuthorization: <secret>\nA: b"),
         ] {
             let mut shown = text.to_owned();

@@ -18,7 +18,7 @@ pub(super) struct Unit {
 pub(super) enum Encoding {
     /// Nothing is decoded.
     Plain,
-    /// Escapes of quoted texts, and percent-encoding.
+    /// Escapes of quoted texts and JSON, percent-encoding, and character references of HTML.
     Escaped,
     /// The same, and `+` for a space, as in forms.
     Form,
@@ -40,7 +40,7 @@ impl Encoding {
     pub(super) fn is_used_in(self, text: &str) -> bool {
         match self {
             Self::Plain => true,
-            Self::Escaped => text.contains(['%', '\\']),
+            Self::Escaped => text.contains(['%', '\\', '&']),
             Self::Form => text.contains('+'),
         }
     }
@@ -64,7 +64,7 @@ impl Iterator for Units<'_> {
         let start = self.at;
         let byte = *self.text.get(start)?;
         let decoded = match (byte, self.encoding) {
-            (b'%' | b'\\' | b'+', Encoding::Escaped | Encoding::Form) => self.decode(byte),
+            (b'%' | b'\\' | b'&' | b'+', Encoding::Escaped | Encoding::Form) => self.decode(byte),
             _ => None,
         };
         self.at = start + decoded.map_or(1, |(_, length)| length);
@@ -108,17 +108,63 @@ impl Units<'_> {
                 let code = u32::from_str_radix(digits, 16).ok()?;
                 Some((Decoded::Char(char::from_u32(code)?), length + 4))
             }
+            (b'\\', [b'u', ..]) => json_character(rest),
             (b'\\', [escaped, ..]) => match escaped {
                 b'n' => byte(b'\n', 2),
                 b'r' => byte(b'\r', 2),
                 b't' => byte(b'\t', 2),
+                b'b' => byte(8, 2),
+                b'f' => byte(0xc, 2),
                 b'0' => byte(0, 2),
-                b'\\' | b'"' | b'\'' => byte(*escaped, 2),
+                b'\\' | b'"' | b'\'' | b'/' => byte(*escaped, 2),
                 _ => None,
             },
+            (b'&', _) => character_reference(rest),
             _ => None,
         }
     }
+}
+
+/// Decodes an escape of JSON without its backslash: `uXXXX`, or a pair of surrogates (RFC 8259, section 7).
+fn json_character(rest: &[u8]) -> Option<(Decoded, usize)> {
+    let unit = |at: usize| {
+        let [b'u', digits @ ..] = rest.get(at..at + 5)? else { return None };
+        let [a, b, c, d] = *digits else { return None };
+        Some(u16::from_be_bytes([hexadecimal(a, b)?, hexadecimal(c, d)?]))
+    };
+    let first = unit(0)?;
+    if let Some(character) = char::from_u32(first.into()) {
+        return Some((Decoded::Char(character), 6));
+    }
+    let pair = [first, unit(6).filter(|_| rest.get(5) == Some(&b'\\'))?];
+    let character = char::decode_utf16(pair).next()?.ok()?;
+    Some((Decoded::Char(character), 12))
+}
+
+/// Maximum length of a character reference without `&` and `;`.
+const MAX_REFERENCE: usize = 8;
+
+/// Decodes a character reference of HTML without its `&`: a number, or one of the five names that are in
+/// use for every text.
+fn character_reference(rest: &[u8]) -> Option<(Decoded, usize)> {
+    let length = rest.iter().take(MAX_REFERENCE + 1).position(|byte| *byte == b';')?;
+    let name = str::from_utf8(rest.get(..length)?).ok()?;
+    let character = match name {
+        "amp" => '&',
+        "lt" => '<',
+        "gt" => '>',
+        "quot" => '"',
+        "apos" => '\'',
+        _ => {
+            let number = name.strip_prefix('#')?;
+            let code = match number.strip_prefix(['x', 'X']) {
+                Some(digits) => u32::from_str_radix(digits, 16),
+                None => number.parse(),
+            };
+            char::from_u32(code.ok()?)?
+        }
+    };
+    Some((Decoded::Char(character), length + 2))
 }
 
 /// Returns the byte with these two hexadecimal digits.
@@ -144,6 +190,14 @@ mod tests {
             ),
             (Encoding::Escaped, r"%5Cn%zz%2\q\u{}\u{110000}\x1", br"\n%zz%2\q\u{}\u{110000}\x1"),
             (Encoding::Escaped, r"\", br"\"),
+            (
+                Encoding::Escaped,
+                r"\/\u0026\u003C\u00e4\ud83d\ude00\b\f.",
+                b"/&<\xc3\xa4\xf0\x9f\x98\x80\x08\x0c.",
+            ),
+            (Encoding::Escaped, r"\ud83d\u00e4\ude00\u12", b"\\ud83d\xc3\xa4\\ude00\\u12"),
+            (Encoding::Escaped, "&amp;&lt;&gt;&quot;&apos;&#43;&#x2B;&#xe4;", b"&<>\"'++\xc3\xa4"),
+            (Encoding::Escaped, "a&b;&;&#;&#x;&#xd800;&nbsp", b"a&b;&;&#;&#x;&#xd800;&nbsp"),
             (Encoding::Form, "a+b%2B", b"a b+"),
         ] {
             let decoded: Vec<_> = encoding.units(text).map(|unit| unit.byte).collect();

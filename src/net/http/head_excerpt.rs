@@ -12,6 +12,7 @@ use crate::{
     },
     settings::{
         redact,
+        redact_text::mask_values,
         secret::{HIDDEN, is_secret_name},
     },
 };
@@ -71,10 +72,9 @@ fn shown<'v>(name: &HeaderName, value: &'v [u8]) -> Cow<'v, str> {
     if is_secret_name(name.as_str()) {
         return Cow::Borrowed(HIDDEN);
     }
-    match redact::url(&text) {
-        Cow::Borrowed(_) => text,
-        Cow::Owned(masked) => Cow::Owned(masked),
-    }
+    let mut masked = redact::url(&text).into_owned();
+    mask_values(&mut masked);
+    Cow::Owned(masked)
 }
 
 #[cfg(test)]
@@ -99,10 +99,13 @@ mod tests {
             ("set-cookie", "sid=hunter2; Path=/; HttpOnly"),
             ("x-api-key", "hunter2"),
             ("location", "https://u:hunter2@h/next?code=hunter2&a=b"),
+            ("x-debug", "token=hunter2"),
+            ("x-user", "{\"access_token\":\"hunter2\"}"),
             ("www-authenticate", "Digest realm=\"r\", nonce=\"abc\""),
         ]);
         let expected = "content-type: text/html\nset-cookie: sid=<secret>; Path=/; HttpOnly\n\
-                        x-api-key: <secret>\nlocation: https://u:xxxxx@h/next?code=xxxxx&a=b\n\
+                        x-api-key: <secret>\nlocation: https://u:xxxxx@h/next?code=<secret>&a=b\n\
+                        x-debug: token=<secret>\nx-user: {\"access_token\":\"<secret>\"}\n\
                         www-authenticate: Digest realm=\"r\", nonce=\"abc\"\n";
         assert_eq!(shown, expected);
     }
