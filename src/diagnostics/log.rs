@@ -49,6 +49,12 @@ impl LogEntry {
         line
     }
 
+    /// Returns what was received, if the entry is about that.
+    pub fn received_mut(&mut self) -> Option<&mut String> {
+        let is_received = matches!(self.message.as_str(), READ_LINE | READ_BYTES | READ_MESSAGE);
+        self.fields.first_mut().filter(|_| is_received).map(|(_, text)| text)
+    }
+
     /// Returns the part of a dialogue that the entry is about, if any.
     fn dialogue(&self) -> Option<Part> {
         let kind = match self.message.as_str() {

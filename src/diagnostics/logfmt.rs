@@ -60,17 +60,26 @@ pub fn push_visible(out: &mut String, character: char) {
         '\u{b}' => write!(out, "\\v"),
         control if control.is_ascii_control() => write!(out, "\\x{:02x}", u32::from(control)),
         control if control.is_control() => write!(out, "\\u{:04x}", u32::from(control)),
-        '\u{ad}'
-        | '\u{61c}'
-        | '\u{180e}'
-        | '\u{200b}'..='\u{200f}'
-        | '\u{2028}'..='\u{202e}'
-        | '\u{2060}'..='\u{206f}'
-        | '\u{feff}' => write!(out, "\\u{:04x}", u32::from(character)),
-        // Tags and variation selectors.
-        '\u{e0000}'..='\u{e01ef}' => write!(out, "\\U{:08x}", u32::from(character)),
+        tag if tag > '\u{ffff}' && is_invisible(tag) => write!(out, "\\U{:08x}", u32::from(tag)),
+        other if is_invisible(other) => write!(out, "\\u{:04x}", u32::from(other)),
         other => out.write_char(other),
     };
+}
+
+/// Returns whether a character is shown as nothing, or changes how others are shown: controls, marks of
+/// direction, separators, tags and variation selectors.
+#[must_use]
+pub fn is_invisible(character: char) -> bool {
+    character.is_control()
+        || matches!(character,
+            '\u{ad}'
+            | '\u{61c}'
+            | '\u{180e}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{feff}'
+            | '\u{e0000}'..='\u{e01ef}')
 }
 
 /// Returns untrusted text as one line without invisible characters.

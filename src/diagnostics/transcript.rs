@@ -77,7 +77,7 @@ const TAB: &str = "    ";
 const ESCAPED: usize = 4;
 
 /// The character after which a text may continue. The beginning of a secret before it is replaced.
-const CONTINUED: char = '…';
+pub const CONTINUED: char = '…';
 
 impl Recording {
     /// Returns the recording of a module that `allows` it or not, for a client that wants to see a
@@ -367,7 +367,11 @@ mod tests {
             secret.clone(),
             secret.replace('%', "%25").replace('/', "%2F").replace('\u{e4}', "%C3%A4"),
             secret.as_bytes().escape_ascii().to_string(),
-            secret.chars().map(|it| format!("\\u{:04x}", u32::from(it))).collect(),
+            secret
+                .chars()
+                .map(|it| format!("\\u{:04x}", u32::from(it)))
+                .collect::<Vec<_>>()
+                .concat(),
         ];
         for secret_text in &written {
             for before in 850..1030 {

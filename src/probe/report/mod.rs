@@ -18,7 +18,7 @@ use crate::{
     config::Module,
     diagnostics::{
         Check, Failure, Part, ProbeLog, Reason, Redactor, RefusalCause, Verdict, advice, checks,
-        failure, log::LogEntry,
+        failure, log::LogEntry, transcript::CONTINUED,
     },
     metrics::{Description, Export, Metric, MetricSet, Unit},
     net::tls::StoredSession,
@@ -143,6 +143,8 @@ impl ProbeReport {
         let redactor = Arc::new(redactor);
         let mut done = 0;
         self.transcript_mut().for_each(Part::begin_redaction);
+        // A peer may have sent only the beginning of a secret.
+        self.received_mut().for_each(|text| text.push(CONTINUED));
         for (text, is_failure) in self.texts_mut() {
             redact(&redactor, text, is_failure).await;
             done += text.len();
@@ -152,6 +154,9 @@ impl ProbeReport {
             }
         }
         self.transcript_mut().for_each(Part::end_redaction);
+        for text in self.received_mut().filter(|text| text.ends_with(CONTINUED)) {
+            text.pop();
+        }
         self.metrics.merge_duplicates();
         self.with_finished_transcript()
     }
@@ -161,6 +166,11 @@ impl ProbeReport {
     pub(super) fn with_finished_transcript(mut self) -> Self {
         self.transcript_mut().for_each(|part| part.finish(mask_values));
         self
+    }
+
+    /// Returns the lines, messages and bytes in the log that were received.
+    fn received_mut(&mut self) -> impl Iterator<Item = &mut String> {
+        self.log.iter_mut().filter_map(LogEntry::received_mut)
     }
 
     fn transcript_mut(&mut self) -> impl Iterator<Item = &mut Part> {

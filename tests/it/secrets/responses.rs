@@ -55,6 +55,25 @@ fn secrets_at_the_end_of_an_excerpt_are_redacted() {
     check(&cases);
 }
 
+#[test]
+fn secrets_in_escapes_of_json_and_html_are_redacted() {
+    let token = planted("in-escapes/<100%>+\u{e9}");
+    let unicode = |character: char| format!("\\u{:04x}", u32::from(character));
+    let references = |character: char| format!("&#{};", u32::from(character));
+    let texts = [
+        token.replace('/', "\\/").replace('\u{e9}', "\\u00e9"),
+        token.replace('<', "\\u003c").replace('>', "\\u003E"),
+        token.replace('<', "&lt;").replace('>', "&gt;").replace('+', "&#43;"),
+        token.chars().map(unicode).collect::<Vec<_>>().concat(),
+        token.chars().map(references).collect::<Vec<_>>().concat(),
+    ];
+    let cases = texts.iter().map(|text| {
+        let answer = status(500).body(format!("{{\"sent\": \"{text}\"}}"));
+        repeating("an escaped token", "", &token, answer).derived(text)
+    });
+    check(&cases.collect::<Vec<_>>());
+}
+
 /// The peer has secrets of its own users, which the exporter knows only by their names.
 #[test]
 fn secrets_of_the_peer_are_masked_by_their_name() {

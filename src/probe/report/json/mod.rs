@@ -4,7 +4,7 @@
 
 mod document;
 
-use std::time::Duration;
+use std::{fmt::Write as _, time::Duration};
 
 use chrono::{DateTime, SecondsFormat, Utc};
 
@@ -14,7 +14,7 @@ use self::document::{
 };
 use super::{HopReport, MAX_NAMES, ProbeReport};
 use crate::{
-    diagnostics::{Check, Failure, Part, Refusal, log::LogEntry},
+    diagnostics::{Check, Failure, Part, Refusal, log::LogEntry, logfmt::is_invisible},
     net::tls::{Certificate, StoredSession},
 };
 
@@ -26,8 +26,27 @@ impl ProbeReport {
     #[must_use]
     pub fn to_json(&self) -> String {
         // The document contains no values that JSON cannot represent.
-        serde_json::to_string(&Document::of(self)).unwrap_or_default()
+        visible(serde_json::to_string(&Document::of(self)).unwrap_or_default())
     }
+}
+
+/// Escapes characters that a terminal would obey or not show. They occur in strings only.
+fn visible(json: String) -> String {
+    if !json.chars().any(is_invisible) {
+        return json;
+    }
+    let mut text = String::with_capacity(json.len());
+    for character in json.chars() {
+        if is_invisible(character) {
+            for unit in character.encode_utf16(&mut [0; 2]) {
+                // Writing to a String cannot fail.
+                let _ = write!(text, "\\u{unit:04x}");
+            }
+        } else {
+            text.push(character);
+        }
+    }
+    text
 }
 
 impl<'r> Document<'r> {
@@ -176,6 +195,14 @@ mod tests {
     use std::{env, fs};
 
     use super::*;
+
+    #[test]
+    fn characters_that_a_terminal_obeys_are_escaped() {
+        let text = "\u{9b}31m\u{7f}\u{202e}\u{e0041}\u{e9}\"\n";
+        let json = visible(serde_json::to_string(text).unwrap());
+        assert_eq!(json, r#""\u009b31m\u007f\u202e\udb40\udc41é\"\n""#);
+        assert_eq!(serde_json::from_str::<String>(&json).unwrap(), text);
+    }
 
     /// Compares the published schema with the types; `UPDATE=1` regenerates it.
     #[test]
