@@ -25,15 +25,15 @@ const WHOLE_PART: (usize, usize) = (9, 10);
 /// Minimum width of a bar in percent, so that it is visible.
 const MIN_WIDTH: f64 = 0.8;
 
-/// Colours of the legend: class and name.
-const LEGEND: [(&str, &str); 7] = [
-    ("resolve", "resolve"),
-    ("connect", "connect"),
-    ("tls", "tls"),
-    ("wait", "response"),
-    ("transfer", "transfer"),
-    ("aside", "proxy, token"),
-    ("incomplete", "incomplete"),
+/// Colours of the legend: class, name and, if the name does not tell, the meaning.
+const LEGEND: [(&str, &str, Option<&str>); 7] = [
+    ("resolve", "resolve", None),
+    ("connect", "connect", None),
+    ("tls", "tls", None),
+    ("wait", "processing", Some("wait for the first byte of the response")),
+    ("transfer", "transfer", None),
+    ("aside", "proxy, token", None),
+    ("incomplete", "incomplete", None),
 ];
 
 impl Scale {
@@ -59,8 +59,8 @@ impl Scale {
         html! {
             p.legend.soft {
                 "Phases, 0 to " (format::rounded_duration(self.whole)) ":"
-                @for (class, name) in LEGEND {
-                    span { svg.key aria-hidden="true" { rect class=(class) width="100%" height="100%" {} } (name) }
+                @for (class, name, meaning) in LEGEND {
+                    span title=[meaning] { svg.key aria-hidden="true" { rect class=(class) width="100%" height="100%" {} } (name) }
                 }
                 span { svg.key aria-hidden="true" { rect.cut width="100%" height="100%" {} } "longer" }
             }
@@ -122,6 +122,19 @@ mod tests {
         let cut = bar(10);
         assert!(cut.contains(r#"class="incomplete" x="60%" width="40%""#), "{cut}");
         assert!(cut.contains("class=\"cut\""), "{cut}");
+    }
+
+    #[test]
+    fn the_legend_names_the_phases_like_the_bars() {
+        let legend = scale_of_one_second().legend().into_string();
+        let bar = scale_of_one_second().bar(&sample_report()).into_string();
+        assert!(bar.contains("processing "), "{bar}");
+        assert!(legend.contains("processing") && !legend.contains("</svg>response"), "{legend}");
+        assert!(legend.contains("title=\"wait for the first byte of the response\""), "{legend}");
+    }
+
+    fn scale_of_one_second() -> Scale {
+        Scale { whole: Duration::from_secs(1) }
     }
 
     #[test]

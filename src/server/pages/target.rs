@@ -10,7 +10,7 @@ use maud::{Markup, html};
 
 use crate::{
     probe::{
-        History,
+        History, ProbeReport,
         history::{
             Episode, HistoryEntry, TargetHistory, TargetKey,
             comparison::{Difference, differences},
@@ -21,6 +21,8 @@ use crate::{
         pages::{
             Page, format, not_kept,
             recent::{reason, target_link, verdict},
+            response::responses,
+            verdict::failure_facts,
         },
         query::{self, link},
         response::Size,
@@ -115,9 +117,17 @@ fn content(
     let report = |episode: Option<&Episode>| {
         episode.and_then(|episode| episode.ids()[1]).and_then(|id| history.find(id))
     };
+    let (good_report, bad_report) = (report(good), report(bad));
+    let is_failing = target.latest().is_some_and(Episode::is_failing);
+    // Of a denied probe, the rest may name what the target led to.
+    let failed = bad_report
+        .as_ref()
+        .map(|entry| &*entry.report)
+        .filter(|report| is_failing && !report.is_denied());
     html! {
-        (state(target, now))
-        (comparison([good, bad], [report(good), report(bad)], now))
+        (state(target, failed, now))
+        @if let Some(report) = failed { (responses(&report.hops)) }
+        (comparison([good, bad], [good_report, bad_report], now))
         (episodes(target, now))
         @if variants.len() > 1 {
             section {
@@ -128,7 +138,8 @@ fn content(
     }
 }
 
-fn state(target: &TargetHistory, now: SystemTime) -> Markup {
+/// Renders the result of the latest probe; of a failure with the advice of its report, if that is kept.
+fn state(target: &TargetHistory, failed: Option<&ProbeReport>, now: SystemTime) -> Markup {
     let key = &target.key;
     let latest = target.latest();
     let failing = latest.filter(|latest| latest.is_failing());
@@ -142,8 +153,18 @@ fn state(target: &TargetHistory, now: SystemTime) -> Markup {
             p.soft { (name) }
             @match failing.and_then(|latest| latest.failure.as_ref().zip(Some(latest))) {
                 Some((failure, latest)) => {
-                    h1 { "Failing for " (lasted(latest.first, now)) }
+                    // Without an earlier episode, it is not known when the failures began.
+                    @let is_first = target.episodes.len() == 1;
+                    h1 {
+                        "Failing for " @if is_first { "at least " } (lasted(latest.first, now))
+                    }
                     p.message { (format::untrusted_up_to(&failure.message, MAX_MESSAGE_BYTES)) }
+                    @if is_first && latest.successes == 0 {
+                        p.soft { "It has failed since the first probe that is known; no success is kept." }
+                    }
+                    @if let Some((report, failure)) = failed.and_then(|it| Some((it, it.verdict.failure()?))) {
+                        (failure_facts(failure, report.advice(), true))
+                    }
                 }
                 None => h1 {
                     @match latest {
@@ -175,7 +196,7 @@ fn state(target: &TargetHistory, now: SystemTime) -> Markup {
                 }
             }
             nav.actions aria-label="Reports of this target" {
-                a href=(newest) { "Latest report" }
+                a href=(newest) { "Latest report: phases, checks, certificates, log" }
                 a href=(recent) { "Recent probes" }
             }
         }

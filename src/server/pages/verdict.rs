@@ -65,12 +65,20 @@ fn is_long(failure: &Failure) -> bool {
 }
 
 fn explanation(failure: &Failure, advice: &str) -> Markup {
-    let Failure { stage, reason, message } = failure;
+    let is_long = is_long(failure);
     html! {
-        @if is_long(failure) { p.message { (format::untrusted(message)) } }
+        @if is_long { p.message { (format::untrusted(&failure.message)) } }
+        (failure_facts(failure, advice, !is_long))
+    }
+}
+
+/// Renders advice, stage and, if wanted, the meaning of the reason.
+pub(super) fn failure_facts(failure: &Failure, advice: &str, has_meaning: bool) -> Markup {
+    let Failure { stage, reason, .. } = failure;
+    html! {
         dl.facts {
             div { dt { "Check first" } dd { (advice) } }
-            @if !is_long(failure) { div { dt { "Reason" } dd { (reason.meaning()) } } }
+            @if has_meaning { div { dt { "Reason" } dd { (reason.meaning()) } } }
             div {
                 dt { "Stage" }
                 dd { (stage.meaning()) " " span.soft.code { "stage=" (stage.label()) " reason=" (reason.label()) } }

@@ -98,6 +98,26 @@ fn a_history_limit_of_zero_keeps_nothing() {
     assert!(exporter.get("/").text().contains("None yet"));
 }
 
+#[test]
+fn the_page_of_a_failing_target_has_advice_and_the_response() {
+    let exporter = Exporter::start("modules: {web: {prober: http}}");
+    let server = RUNTIME.block_on(http([status(503).body("maintenance until noon")]).start());
+    let name = server.address.to_string();
+    exporter.probe("web", &name);
+    let page = exporter.get(&format!("/target?module=web&target={name}")).text();
+    let text = crate::pages::text(&page);
+    for told in [
+        "Failing for at least",
+        "no success is kept",
+        "Check first",
+        "reason=status",
+        "maintenance until noon",
+        "Latest report: phases, checks, certificates, log",
+    ] {
+        assert!(text.contains(told), "{told} in {text}");
+    }
+}
+
 /// Three targets succeed and then fail, and the list of the latest probes forgets them.
 #[test]
 fn an_old_failure_is_found_and_compared_with_the_success_before_it() {
