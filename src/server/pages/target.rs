@@ -125,7 +125,7 @@ fn content(
         .map(|entry| &*entry.report)
         .filter(|report| is_failing && !report.is_denied());
     html! {
-        (state(target, failed, now))
+        (state(target, failed, has_recent(history, &target.key), now))
         @if let Some(report) = failed { (responses(&report.hops)) }
         (comparison([good, bad], [good_report, bad_report], now))
         (episodes(target, now))
@@ -139,7 +139,12 @@ fn content(
 }
 
 /// Renders the result of the latest probe; of a failure with the advice of its report, if that is kept.
-fn state(target: &TargetHistory, failed: Option<&ProbeReport>, now: SystemTime) -> Markup {
+fn state(
+    target: &TargetHistory,
+    failed: Option<&ProbeReport>,
+    has_recent: bool,
+    now: SystemTime,
+) -> Markup {
     let key = &target.key;
     let latest = target.latest();
     let failing = latest.filter(|latest| latest.is_failing());
@@ -197,10 +202,17 @@ fn state(target: &TargetHistory, failed: Option<&ProbeReport>, now: SystemTime) 
             }
             nav.actions aria-label="Reports of this target" {
                 a href=(newest) { "Latest report: phases, checks, certificates, log" }
-                a href=(recent) { "Recent probes" }
+                @if has_recent { a href=(recent) { "Recent probes" } }
             }
         }
     }
+}
+
+/// Returns true if the list of recent probes has one of this target.
+fn has_recent(history: &History, key: &TargetKey) -> bool {
+    let is_of_target =
+        |report: &ProbeReport| report.module_name == key.module() && report.target == key.target();
+    history.list().iter().any(|entry| is_of_target(&entry.report))
 }
 
 /// Formats the time since `then`.

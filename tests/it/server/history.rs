@@ -113,6 +113,7 @@ fn the_page_of_a_failing_target_has_advice_and_the_response() {
         "reason=status",
         "maintenance until noon",
         "Latest report: phases, checks, certificates, log",
+        "Recent probes",
     ] {
         assert!(text.contains(told), "{told} in {text}");
     }
@@ -152,6 +153,7 @@ fn an_old_failure_is_found_and_compared_with_the_success_before_it() {
     ] {
         assert!(text.contains(told), "{told} in {text}");
     }
+    assert!(!text.contains("Recent probes"), "the list is empty: {text}");
     // The reports of both are linked, and found.
     let page = page.text();
     let (_, comparison) = page.split_once("id=\"comparison\"").unwrap();
