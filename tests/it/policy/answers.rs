@@ -9,7 +9,7 @@ use crate::{
         hostile::RUNTIME,
         http::{http, ok, redirect},
     },
-    harness::{Exporter, probe_path},
+    harness::{Exporter, probe_path, request},
     running::Running,
 };
 
@@ -98,6 +98,14 @@ fn a_denied_redirect_is_a_failure() {
     let answer = exporter.probe("http", &format!("http://{}/", server.address));
     assert_eq!(answer.status, 200);
     answer.metrics().expect(&["probe_success 0", "probe_http_redirects 1"]);
+    // The page of the target shows neither the response nor advice about it.
+    let path = format!("/target?module=http&target=http://{}/", server.address);
+    let page = request(exporter.address, "GET", &path, &[]);
+    let text = page.text();
+    assert!(page.status == 200 && text.contains("Failing for"), "{text}");
+    for word in ["127.0.0.2", "HTTP/1.1 302", "Check first"] {
+        assert!(!text.contains(word), "{word} in {text}");
+    }
     exporter.own_metrics().expect(&[
         r#"probe_exporter_probe_failures_total{module="http",reason="denied",stage="response"} 1"#,
         r#"probe_exporter_probes_refused_total{cause="denied",module="http"} 0"#,
