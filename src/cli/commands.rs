@@ -108,7 +108,7 @@ pub(super) struct ProbeArguments {
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     format: OutputFormat,
 
-    /// Print the log of the probe too, and the response also if it succeeds
+    /// Print the log of the probe and details of certificates too, and the response also if it succeeds
     #[arg(short, long)]
     verbose: bool,
 

@@ -28,6 +28,20 @@ pub(super) fn module(modules: &[&str], chosen: Option<&str>, none: Option<&str>)
     }
 }
 
+/// Renders a form that filters the entries of the page `action` by a part of their name; `of` names them.
+pub(super) fn name_filter(action: &str, of: &str, wanted: &str) -> Markup {
+    html! {
+        form.filter.narrow action=(action) method="get" role="search" aria-label={ "Filter the " (of) } {
+            label.wide {
+                "Name contains"
+                input name="name" value=(wanted) autocomplete="off" autocapitalize="off"
+                    spellcheck="false";
+            }
+            button.second { "Filter" }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,7 +4,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use maud::{Markup, html};
 
 use crate::server::{
-    pages::{Page, format},
+    pages::{Page, form_fields, format},
     query,
     response::Size,
 };
@@ -55,14 +55,7 @@ fn metrics_content(exposition: &str, wanted: &str) -> Markup {
     let found: Vec<_> = found.collect();
     html! {
         h1 { "Metrics" }
-        form.filter.narrow action="metrics" method="get" role="search" aria-label="Filter the metrics" {
-            label.wide {
-                "Name contains"
-                input name="name" value=(wanted) autocomplete="off" autocapitalize="off"
-                    spellcheck="false";
-            }
-            button.second { "Filter" }
-        }
+        (form_fields::name_filter("metrics", "metrics", wanted))
         p.soft {
             (found.len()) " of " (format::count(all, "metric")) " of the exporter itself. "
             @if !wanted.is_empty() { a href="metrics" { "Show all" } ". " }

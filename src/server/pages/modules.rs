@@ -7,7 +7,7 @@ use crate::{
     config::{Config, Module},
     server::{
         exporter::Exporter,
-        pages::{Page, format},
+        pages::{Page, form_fields, format},
         query::{self, link},
         response::Size,
     },
@@ -37,14 +37,7 @@ fn content(config: &Config, wanted: &str, offset: f64) -> Markup {
     let beyond = modules.len().saturating_sub(MAX_MODULES);
     html! {
         h1 { "Modules" }
-        form.filter.narrow action="modules" method="get" role="search" aria-label="Filter the modules" {
-            label.wide {
-                "Name contains"
-                input name="name" value=(wanted) autocomplete="off" autocapitalize="off"
-                    spellcheck="false";
-            }
-            button.second { "Filter" }
-        }
+        (form_fields::name_filter("modules", "modules", wanted))
         p.soft {
             (modules.len()) " of " (format::count(config.modules().count(), "module"))
             @if beyond > 0 { " (the first " (MAX_MODULES) " are shown)" }

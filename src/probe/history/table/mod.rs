@@ -1,6 +1,6 @@
 //! The histories of all targets, within a limit of memory.
 //!
-//! What helps least gives way first. A client that invents targets displaces only its own: a new target
+//! Reports that help least give way first. A client that invents targets displaces only its own: a new target
 //! is a stranger until it has been probed for some time, and strangers displace strangers.
 
 use std::{
