@@ -5,6 +5,7 @@
 //!
 //! Vocabulary:
 //! - [`scheduling`]: the share of CPU time that each task gets on a thread.
+//! - [`compact`]: a compact form of names and numbers for serialization.
 //! - [`metrics`]: the metrics of a probe as plain data, and their text formats.
 //! - [`blocking`]: threads for calls that can block without an end.
 //! - [`memory`]: the memory that running probes may hold together.
@@ -32,6 +33,7 @@ pub mod admission;
 pub mod app;
 pub mod blocking;
 pub mod cli;
+mod compact;
 pub mod config;
 pub mod diagnostics;
 pub mod logging;

@@ -7,7 +7,7 @@ use std::{
         atomic::{AtomicBool, Ordering},
         mpsc,
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use futures_util::future::join_all;
@@ -51,17 +51,34 @@ fn hung() -> (mpsc::Sender<()>, impl FnOnce() + Send + 'static) {
     (sender, move || receiver.recv().unwrap_or_default())
 }
 
+/// Reads `file` with work that hangs until the sender is dropped. Returns the error and an earlier
+/// time than the start of the read.
+async fn hang(pool: &'static Pool, file: &Path) -> (mpsc::Sender<()>, BlockingError, Instant) {
+    loop {
+        let (sender, work) = hung();
+        let before = Instant::now();
+        let error = pool.on_file(file, Retry::Later, work).await.unwrap_err();
+        // On a busy machine, no thread may have begun the read in time: then nobody waits for it.
+        if !matches!(error, BlockingError::Busy { .. }) {
+            return (sender, error, before);
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_hung_file_holds_one_thread_and_other_files_are_read() {
     let (pool, file) = (pool(), Path::new("/hung"));
-    let (hang, work) = hung();
-    let error = pool.on_file(file, Retry::Later, work).await.unwrap_err();
-    assert!(error.to_string().starts_with("'/hung' has not responded for 0 s"), "{error}");
+    let (hang, error, before) = hang(pool, file).await;
+    assert!(error.to_string().starts_with("'/hung' has not responded for "), "{error}");
     for _ in 0..100 {
-        let error = pool.on_file(file, Retry::Later, || panic!("it is not read")).await;
-        assert!(matches!(error, Err(BlockingError::Hung { .. })), "{error:?}");
+        let result = pool.on_file(file, Retry::Later, || ()).await;
+        // After twice the time of `hung`, the file is read again.
+        if before.elapsed() >= LIMITS.hung * 2 {
+            break;
+        }
+        assert!(matches!(result, Err(BlockingError::Hung { .. })), "{result:?}");
+        assert!(pool.threads() <= 2, "{} threads", pool.threads());
     }
-    assert!(pool.threads() <= 2, "{} threads", pool.threads());
     assert!(responds(pool, Path::new("/good"), Retry::Later).await);
     drop(hang);
     assert!(responds(pool, file, Retry::Later).await);
@@ -70,8 +87,7 @@ async fn a_hung_file_holds_one_thread_and_other_files_are_read() {
 #[tokio::test]
 async fn a_hung_file_is_read_again_at_a_request() {
     let (pool, file) = (pool(), Path::new("/hung"));
-    let (_hang, work) = hung();
-    assert!(pool.on_file(file, Retry::Later, work).await.is_err());
+    let (_hang, ..) = hang(pool, file).await;
     assert!(responds(pool, file, Retry::Now).await);
     assert!(responds(pool, file, Retry::Later).await, "later reads need no request");
 
@@ -88,20 +104,16 @@ async fn a_hung_file_is_read_again_at_a_request() {
 #[tokio::test]
 async fn a_hung_file_system_holds_few_threads() {
     let pool = pool();
-    let read = async |index: usize| {
-        let (hang, work) = hung();
-        let file = format!("/dead/{index}");
-        (hang, pool.on_file(Path::new(&file), Retry::Later, work).await.unwrap_err())
-    };
+    let read = async |index: usize| hang(pool, Path::new(&format!("/dead/{index}"))).await;
     let first = join_all((0..20).map(read)).await;
-    assert!(
-        first.iter().all(|(_, error)| matches!(error, BlockingError::Hung { .. })),
-        "{first:?}"
-    );
+    let held = first.iter().filter(|(_, error, _)| matches!(error, BlockingError::Hung { .. }));
+    // Those whose read began late, on a busy machine, may find the file system hung already.
+    let held = held.count();
+    assert!((16..=20).contains(&held), "{first:?}");
     let second = join_all((20..40).map(read)).await;
-    for (_, error) in &second {
+    for (_, error, _) in &second {
         let text = error.to_string();
-        assert!(text.contains("because 20 other files below '/' do not respond"), "{text}");
+        assert!(text.contains(&format!("because {held} other files below '/' do not")), "{text}");
     }
     assert!(pool.threads() <= 20, "{} threads", pool.threads());
     assert!(responds(pool, Path::new("/proc/self/stat"), Retry::Later).await);

@@ -6,7 +6,10 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use serde::{Deserialize, Serialize};
+
 use crate::{
+    compact,
     diagnostics::{Failure, Stage},
     metrics::{Export, Metric, MetricSet},
 };
@@ -22,23 +25,26 @@ pub const CHECK_FAILED: Metric<1> =
 /// `fail_if_header_matches[0]`.
 ///
 /// The text is built only when it is printed.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct CheckName {
     given: Option<Arc<str>>,
-    section: &'static str,
-    key: &'static str,
+    #[serde(with = "compact::name")]
+    section: compact::StaticStr,
+    #[serde(with = "compact::name")]
+    key: compact::StaticStr,
     index: Option<usize>,
 }
 
 /// A check of a probe.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Check {
     /// Name of the check.
     pub name: CheckName,
     /// The failure, if the check failed.
     pub failure: Option<Failure>,
     /// The reason for which the check was not evaluated, if it was not.
-    pub skipped: Option<&'static str>,
+    #[serde(with = "compact::optional_name")]
+    pub skipped: Option<compact::StaticStr>,
 }
 
 /// The evaluated checks of a probe, in order. Their number is limited by the module.
@@ -74,21 +80,6 @@ impl CheckName {
     ) -> impl Iterator<Item = Self> {
         let given = given.into_iter().enumerate();
         given.map(move |(index, name)| Self::of_entry(key, index).or_given(name))
-    }
-
-    /// Creates a name of its parts: the given name, the section, the key and the index.
-    pub(crate) fn of_parts(
-        given: Option<String>,
-        section: &'static str,
-        key: &'static str,
-        index: Option<usize>,
-    ) -> Self {
-        Self { given: given.map(Arc::from), section, key, index }
-    }
-
-    /// Returns the parts of the name: the given name, the section, the key and the index.
-    pub(crate) fn parts(&self) -> (Option<&str>, &'static str, &'static str, Option<usize>) {
-        (self.given.as_deref(), self.section, self.key, self.index)
     }
 
     /// Returns the name with the section that contains the key.

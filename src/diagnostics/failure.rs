@@ -2,6 +2,8 @@
 
 use std::{error::Error, fmt, io};
 
+use serde::{Deserialize, Serialize};
+
 use crate::{
     blocking::BlockingError,
     diagnostics::{
@@ -28,7 +30,7 @@ pub const FAILURE_INFO: Metric<2> = Metric::new(
 
 /// Failure of a probe, caused by the target or by the path to it. Errors of the exporter are other
 /// types.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
     /// The stage that failed.
     pub stage: Stage,

@@ -7,8 +7,12 @@ use std::{
 };
 
 use log::Level;
+use serde::{Deserialize, Serialize};
 
-use crate::diagnostics::{Part, PartKind, logfmt};
+use crate::{
+    compact,
+    diagnostics::{Part, PartKind, logfmt},
+};
 
 /// Message of an entry whose first field is a line that was received.
 pub const READ_LINE: &str = "Read line";
@@ -23,7 +27,7 @@ pub const READ_MESSAGE: &str = "Read message";
 pub const SENDING: &str = "Sending";
 
 /// Entry in the log of a probe.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct LogEntry {
     /// Time of the entry.
     pub time: SystemTime,
@@ -32,6 +36,7 @@ pub struct LogEntry {
     /// The message.
     pub message: String,
     /// Key-value pairs, in order.
+    #[serde(with = "compact::fields")]
     pub fields: Vec<(&'static str, String)>,
 }
 

@@ -3,6 +3,8 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 /// Declares an enum of label values. The documentation of a variant is also the text for users, so
 /// the two cannot differ.
 macro_rules! labels {
@@ -10,7 +12,7 @@ macro_rules! labels {
         $($(#[doc = $doc:literal])+ $variant:ident => $label:literal, $advice:literal;)*
     }) => {
         $(#[$meta])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
         pub enum $name { $($(#[doc = $doc])+ $variant,)* }
 
         impl $name {

@@ -5,6 +5,8 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use serde::{Deserialize, Serialize};
+
 use super::{humanize::count, logfmt::visible};
 
 /// The probes whose excerpts are recorded.
@@ -20,7 +22,7 @@ pub enum Recording {
 }
 
 /// An excerpt of a response or of a dialogue.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Part {
     /// The part of the protocol.
     pub kind: PartKind,
@@ -31,13 +33,15 @@ pub struct Part {
     /// Number of bytes that are left out at the end.
     pub omitted: u64,
     /// Length of the end of the text that is not shown, in bytes.
+    #[serde(skip)]
     margin: usize,
     /// The text before its secrets are replaced; empty at other times.
+    #[serde(skip)]
     original: String,
 }
 
 /// The kind of a part.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum PartKind {
     /// Status line of an HTTP response.
     StatusLine,
@@ -56,7 +60,7 @@ pub enum PartKind {
 }
 
 /// The relation of a text to the bytes that were received.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Encoding {
     /// The bytes are this text in UTF-8.
     Text,
@@ -93,17 +97,6 @@ impl Recording {
 }
 
 impl PartKind {
-    /// All kinds.
-    pub(crate) const ALL: [Self; 7] = [
-        Self::StatusLine,
-        Self::Headers,
-        Self::Body,
-        Self::Trailers,
-        Self::Sent,
-        Self::Received,
-        Self::Answer,
-    ];
-
     /// Returns the name in JSON.
     #[must_use]
     pub const fn label(self) -> &'static str {
@@ -149,9 +142,6 @@ impl PartKind {
 }
 
 impl Encoding {
-    /// All relations.
-    pub(crate) const ALL: [Self; 3] = [Self::Text, Self::Lossy, Self::Binary];
-
     /// Returns the name in JSON.
     #[must_use]
     pub const fn label(self) -> &'static str {
@@ -234,6 +224,7 @@ impl Part {
     }
 
     /// Creates a part that was finished before.
+    #[cfg(test)]
     pub(crate) const fn finished(
         kind: PartKind,
         text: String,

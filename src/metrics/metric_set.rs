@@ -2,7 +2,10 @@
 
 use std::borrow::Cow;
 
+use serde::{Deserialize, Serialize};
+
 use super::metric::Metric;
+use crate::compact;
 
 /// Values that can be exported as metrics.
 pub trait Export {
@@ -11,7 +14,7 @@ pub trait Export {
 }
 
 /// Samples of one probe.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct MetricSet {
     pub(super) samples: Vec<Sample>,
 }
@@ -34,17 +37,21 @@ const CLOSED_LABELS: [&str; 8] =
     ["check", "cipher", "phase", "reason", "result", "serving_status", "stage", "version"];
 
 /// A sample, with the declaration of its metric.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Sample {
     /// Name of the metric.
-    pub name: &'static str,
+    #[serde(with = "compact::name")]
+    pub name: compact::StaticStr,
     /// Text of the `# HELP` line.
-    pub help: &'static str,
+    #[serde(with = "compact::name")]
+    pub help: compact::StaticStr,
     /// True if upstream does not have the metric.
     pub extra: bool,
     /// Names and values of the labels.
+    #[serde(with = "compact::labels")]
     pub labels: Vec<(Cow<'static, str>, String)>,
     /// The value.
+    #[serde(with = "compact::float")]
     pub value: f64,
 }
 

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::{
     net::tls::{certificate::Certificate, session::TlsSession, verify_result::VerifyResult},
     scheduling::pool,
@@ -13,7 +15,7 @@ use crate::{
 /// It contains certificates as DER and parses them again when they are displayed. Parsed certificates
 /// take many times the memory of their DER, up to forty times if they have many parts. Peers choose
 /// them, and the history keeps reports.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct StoredSession {
     /// The negotiated version; absent if the handshake was not completed.
     pub version: Option<TlsVersion>,

@@ -1,8 +1,10 @@
 //! The results that a verification can have.
 
+use serde::{Deserialize, Serialize};
+
 /// The result of a verification; see [`meaning`](Self::meaning).
 #[expect(missing_docs, reason = "`meaning` documents the variants")]
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum VerifyResult {
     Ok,
     Expired,

@@ -55,7 +55,12 @@ pub struct Outline {
 pub(super) struct Stored {
     pub(super) id: u64,
     pub(super) packed: Packed,
+    started: SystemTime,
 }
+
+/// The time for which the report of a success is not replaced by those of later ones, because packing
+/// takes as long as all the rest of recording.
+const MIN_REPLACED: Duration = Duration::from_mins(1);
 
 /// Maximum length of a message in bytes.
 const MAX_MESSAGE_BYTES: usize = 240;
@@ -63,6 +68,13 @@ const MAX_MESSAGE_BYTES: usize = 240;
 /// Minimum length of a pause that ends an episode, and its minimum as a multiple of the mean interval.
 const MIN_PAUSE: Duration = Duration::from_mins(2);
 const MIN_PAUSE_INTERVALS: u32 = 10;
+
+impl Stored {
+    /// Packs the report with this id, if that is possible.
+    pub(super) fn of(id: u64, report: &ProbeReport) -> Option<Self> {
+        Some(Self { id, packed: Packed::of(report)?, started: report.started })
+    }
+}
 
 impl Outline {
     fn of(Failure { stage, reason, message }: &Failure) -> Self {
@@ -107,7 +119,7 @@ fn kind(message: &str) -> u64 {
 
 impl Episode {
     /// Creates an episode of one probe.
-    pub(super) fn of(report: &ProbeReport, stored: Option<Stored>) -> Self {
+    pub(super) fn of(id: u64, report: &ProbeReport) -> Self {
         let failure = report.verdict.failure().map(Outline::of);
         Self {
             first: report.started,
@@ -118,7 +130,7 @@ impl Episode {
             longest: report.duration,
             failure,
             first_report: None,
-            last_report: stored,
+            last_report: Stored::of(id, report),
         }
     }
 
@@ -160,12 +172,8 @@ impl Episode {
         is_like && !is_pause
     }
 
-    /// Adds a probe with the outcome of this episode.
-    pub(super) fn extend(
-        &mut self,
-        report: &ProbeReport,
-        stored: Option<Stored>,
-    ) -> Option<Stored> {
+    /// Adds a probe with the outcome of this episode. Returns the report that is not kept any more.
+    pub(super) fn extend(&mut self, id: u64, report: &ProbeReport) -> Option<Stored> {
         // The clock may have been set back.
         self.first = self.first.min(report.started);
         self.last = self.last.max(report.started);
@@ -174,7 +182,12 @@ impl Episode {
         let is_failing = self.is_failing();
         let count = if is_failing { &mut self.failures } else { &mut self.successes };
         *count = count.saturating_add(1);
-        let replaced = std::mem::replace(&mut self.last_report, stored);
+        let age = |kept: &Stored| report.started.duration_since(kept.started);
+        let is_young = |kept| age(kept).is_ok_and(|age| age < MIN_REPLACED);
+        if !is_failing && self.last_report.as_ref().is_some_and(is_young) {
+            return None;
+        }
+        let replaced = std::mem::replace(&mut self.last_report, Stored::of(id, report));
         if is_failing && self.first_report.is_none() {
             self.first_report = replaced;
             return None;

@@ -1,7 +1,6 @@
 //! History of probes: the latest ones, and for each target its episodes of equal results with the last
 //! success and the last failures.
 
-mod codec;
 pub mod comparison;
 mod episode;
 mod key;
@@ -13,11 +12,11 @@ mod table;
 mod target;
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, SystemTime},
 };
 
-use self::{codec::Names, episode::Stored, packed::Packed, recent::Recent, table::Table};
+use self::{episode::Stored, recent::Recent, table::Table};
 use crate::{
     diagnostics::Refusal,
     probe::{
@@ -40,7 +39,6 @@ pub use self::{
 pub struct History {
     limit: usize,
     state: Mutex<State>,
-    names: RwLock<Names>,
     refused_requests: RefusedRequests,
 }
 
@@ -113,12 +111,7 @@ impl History {
             recent: Recent::new(limit),
             targets: Table::default(),
         };
-        Self {
-            limit,
-            state: Mutex::new(state),
-            names: RwLock::default(),
-            refused_requests: RefusedRequests::default(),
-        }
+        Self { limit, state: Mutex::new(state), refused_requests: RefusedRequests::default() }
     }
 
     /// Sets the maximum memory in bytes.
@@ -139,14 +132,13 @@ impl History {
             state.next_id += 1;
             return HistoryEntry { id: state.next_id - 1, report, weight };
         }
-        let packed = Packed::of(&report, &self.names);
         let mut state = self.state();
         let State { next_id, memory, recent, targets } = &mut *state;
         let id = *next_id;
         *next_id += 1;
         let entry = HistoryEntry { id, report, weight };
         if entry.report.verdict.refusal().is_none() {
-            targets.record(id, &entry.report, packed, *memory / 4 * 3);
+            targets.record(id, &entry.report, recent, *memory / 4 * 3);
         }
         let is_refused = entry.report.verdict.refusal().is_some();
         let max_weight = *memory / MAX_REPORT_PART / if is_refused { MAX_REFUSED } else { 1 };
@@ -165,7 +157,7 @@ impl History {
         }
         let (key, stored) = state.targets.report(id)?;
         drop(state);
-        self.unpack(&key, &stored)
+        stored.entry(&key)
     }
 
     /// Returns true if the report with this id is stored.
@@ -195,7 +187,7 @@ impl History {
             .max_by_key(|(_, stored)| stored.id);
         let (key, stored) = stored.map(|(key, stored)| (Arc::clone(key), stored.clone()))?;
         drop(state);
-        self.unpack(&key, &stored)
+        stored.entry(&key)
     }
 
     /// Returns the history of a target under a module and a hostname.
@@ -284,11 +276,14 @@ impl History {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
 
-    fn unpack(&self, key: &TargetKey, stored: &Stored) -> Option<HistoryEntry> {
-        let report = stored.packed.report(key, &self.names)?;
+impl Stored {
+    /// Restores the entry of the report of a target.
+    fn entry(&self, key: &TargetKey) -> Option<HistoryEntry> {
+        let report = self.packed.report(key)?;
         let weight = report.weight();
-        Some(HistoryEntry { id: stored.id, report: Arc::new(report), weight })
+        Some(HistoryEntry { id: self.id, report: Arc::new(report), weight })
     }
 }
 
@@ -408,8 +403,26 @@ mod tests {
         assert_eq!(ids(&history), [4, 3, 2, 0]);
         assert!(history.find(0).is_some(), "a stored failure");
         assert!(history.find(1).is_some(), "the success before the last failure");
-        history.record(report("target", true));
-        assert!(history.find(3).is_none(), "an old success");
+        for _ in 0..2 {
+            history.record(report("target", true));
+        }
+        assert!(history.find(3).is_some(), "the report of the latest successes");
+        assert!(history.find(4).is_none(), "an old success");
+    }
+
+    #[test]
+    fn the_success_before_a_failure_is_the_last_one() {
+        let history = History::new(2);
+        for succeeded in [true, true, true, false] {
+            history.record(report("target", succeeded));
+        }
+        for _ in 0..2 {
+            history.record(report("other", true));
+        }
+        let target = history.target("ping", "target", "").unwrap();
+        let (bad, good) = target.last_bad_and_good();
+        assert_eq!([bad, good].map(|episode| episode.unwrap().ids()[1]), [Some(3), Some(2)]);
+        assert!(history.find(2).is_some() && history.find(0).is_none());
     }
 
     #[test]

@@ -2,8 +2,8 @@
 
 use std::collections::VecDeque;
 
-use super::HistoryEntry;
-use crate::probe::refused::MAX_REFUSED;
+use super::{HistoryEntry, TargetKey};
+use crate::{diagnostics::Verdict, probe::refused::MAX_REFUSED};
 
 /// The latest probes.
 #[derive(Debug)]
@@ -61,6 +61,14 @@ impl Recent {
     /// Returns the probes that were not refused, newest first: the recent ones, then the older failures.
     pub(super) fn probes(&self) -> impl Iterator<Item = &HistoryEntry> {
         self.latest.iter().rev().chain(self.failures.iter().rev())
+    }
+
+    /// Returns the latest success of a target.
+    pub(super) fn last_success(&self, key: &TargetKey) -> Option<&HistoryEntry> {
+        let is_wanted = |entry: &&HistoryEntry| {
+            matches!(entry.report.verdict, Verdict::Ok) && key.is_of(&entry.report)
+        };
+        self.latest.iter().rev().find(is_wanted)
     }
 
     /// Returns the refused probes, oldest first.

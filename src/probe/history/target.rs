@@ -6,6 +6,7 @@ use std::{
 };
 
 use super::{
+    HistoryEntry,
     episode::{Episode, Outline, Stored},
     key::TargetKey,
 };
@@ -35,8 +36,8 @@ const MAX_EARLIER_REPORTS: usize = 4;
 
 impl TargetHistory {
     /// Creates the history of a target that is probed for the first time.
-    pub(super) fn new(key: TargetKey, report: &ProbeReport, stored: Option<Stored>) -> Self {
-        let episodes = vec![Episode::of(report, stored)];
+    pub(super) fn new(key: TargetKey, id: u64, report: &ProbeReport) -> Self {
+        let episodes = vec![Episode::of(id, report)];
         Self { key: Arc::new(key), episodes, first: report.started, probes: 1 }
     }
 
@@ -71,24 +72,29 @@ impl TargetHistory {
         (self.episodes.get(bad), good)
     }
 
+    /// If the latest probe succeeded, replaces the report of its episode by that of a later success. Returns
+    /// the id of the replaced one.
+    pub(super) fn update_success(&mut self, later: &HistoryEntry) -> Option<u64> {
+        let kept = self.episodes.last_mut().filter(|latest| !latest.is_failing())?;
+        let kept = kept.last_report.as_mut().filter(|kept| kept.id < later.id)?;
+        let replaced = kept.id;
+        *kept = Stored::of(later.id, &later.report)?;
+        Some(replaced)
+    }
+
     /// Adds a probe; `forget` is called with the ids of the reports that are not kept any more.
-    pub(super) fn record(
-        &mut self,
-        report: &ProbeReport,
-        stored: Option<Stored>,
-        mut forget: impl FnMut(u64),
-    ) {
+    pub(super) fn record(&mut self, id: u64, report: &ProbeReport, mut forget: impl FnMut(u64)) {
         self.probes += 1;
         if let Some(latest) = self.episodes.last_mut()
             && latest.continues_with(report)
         {
-            if let Some(replaced) = latest.extend(report, stored) {
+            if let Some(replaced) = latest.extend(id, report) {
                 forget(replaced.id);
             }
             return;
         }
         self.episodes.reserve_exact(1);
-        self.episodes.push(Episode::of(report, stored));
+        self.episodes.push(Episode::of(id, report));
         while self.episodes.len() > MAX_EPISODES {
             self.join_two(&mut forget);
         }
@@ -212,15 +218,12 @@ fn recurs(episode: &Episode, later: &[Episode]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::RwLock;
-
     use super::*;
-    use crate::probe::history::{packed::Packed, samples};
+    use crate::probe::history::samples;
 
     /// A target whose n-th probe, 15 s after the one before, had the n-th result: the message of its
     /// failure, or none.
     fn history(results: impl IntoIterator<Item = Option<&'static str>>) -> TargetHistory {
-        let names = RwLock::default();
         let mut history: Option<TargetHistory> = None;
         for (index, failure) in results.into_iter().enumerate() {
             let index = u32::try_from(index).unwrap();
@@ -228,13 +231,12 @@ mod tests {
                 started: SystemTime::UNIX_EPOCH + Duration::from_secs(15) * index,
                 ..samples::http("t", failure)
             };
-            let packed = Packed::of(&report, &names).unwrap();
-            let stored = Some(Stored { id: index.into(), packed });
+            let id = index.into();
             match &mut history {
-                Some(history) => history.record(&report, stored, |_| ()),
+                Some(history) => history.record(id, &report, |_| ()),
                 None => {
-                    history =
-                        Some(TargetHistory::new(TargetKey::of(&report).unwrap(), &report, stored));
+                    let key = TargetKey::of(&report).unwrap();
+                    history = Some(TargetHistory::new(key, id, &report));
                 }
             }
         }
@@ -257,13 +259,19 @@ mod tests {
             [
                 (2, 0, [None, None]),
                 (0, 2, [None, Some(3)]),
-                (2, 0, [None, Some(5)]),
+                (2, 0, [None, Some(4)]),
                 (0, 1, [None, Some(6)]),
-                (2, 0, [None, Some(8)]),
+                (2, 0, [None, Some(7)]),
             ]
         );
         let (bad, good) = history.last_bad_and_good();
-        assert_eq!((bad.unwrap().ids()[1], good.unwrap().ids()[1]), (Some(6), Some(5)));
+        assert_eq!((bad.unwrap().ids()[1], good.unwrap().ids()[1]), (Some(6), Some(4)));
+    }
+
+    #[test]
+    fn the_report_of_a_success_is_replaced_after_a_minute() {
+        assert_eq!(lines(&history([None; 4])), [(4, 0, [None, Some(0)])]);
+        assert_eq!(lines(&history([None; 7])), [(7, 0, [None, Some(4)])]);
     }
 
     #[test]
@@ -303,7 +311,7 @@ mod tests {
         let mut history = history([None, None, None]);
         let late = SystemTime::UNIX_EPOCH + Duration::from_hours(1);
         let report = ProbeReport { started: late, ..samples::http("t", None) };
-        history.record(&report, None, |_| ());
+        history.record(3, &report, |_| ());
         assert_eq!(history.episodes.len(), 2);
     }
 

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use crate::{
+    compact,
     diagnostics::{Part, PartKind, attempts::Attempt},
     net::tls::StoredSession,
     probers::{Findings, Hop},
@@ -12,7 +14,7 @@ use crate::{
 };
 
 /// One exchange with one peer. Times are relative to the start of the probe.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct HopReport {
     /// The requested URL; absent for probers without URLs.
     pub url: Option<String>,
@@ -32,12 +34,14 @@ pub struct HopReport {
 }
 
 /// A phase of a probe.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PhaseReport {
     /// `proxy` or `oauth2` for phases spent there; empty for those of the target.
-    pub group: &'static str,
+    #[serde(with = "compact::name")]
+    pub group: compact::StaticStr,
     /// Name of the phase, as in metrics.
-    pub name: &'static str,
+    #[serde(with = "compact::name")]
+    pub name: compact::StaticStr,
     /// Start of the phase, relative to the start of the probe.
     pub start: Duration,
     /// Duration of the phase.
@@ -140,7 +144,7 @@ fn hop_at(hops: &mut [HopReport], time: Duration) -> Option<&mut HopReport> {
 
 impl HopReport {
     /// Returns the hop without certificates and transcript.
-    pub(super) fn abridged(&self) -> Self {
+    pub(in crate::probe) fn abridged(&self) -> Self {
         let Self { url, address, start, response, tls, phases, .. } = self;
         let tls = tls.as_ref().map(|tls| StoredSession { sent: Vec::new(), ..tls.clone() });
         Self {

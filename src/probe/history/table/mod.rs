@@ -10,7 +10,12 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use super::{episode::Stored, key::TargetKey, packed::Packed, target::TargetHistory};
+use super::{
+    episode::{Episode, Stored},
+    key::TargetKey,
+    recent::Recent,
+    target::TargetHistory,
+};
 use crate::{metrics::allocation, probe::ProbeReport};
 
 /// The histories of all targets.
@@ -116,38 +121,48 @@ const HASH_ENTRY: usize = 17 * 8 / 7;
 const ORDER_ENTRY: usize = 48;
 
 impl Table {
-    /// Adds a probe. `budget` is the limit of the memory in bytes.
-    pub(super) fn record(
-        &mut self,
-        id: u64,
-        report: &ProbeReport,
-        packed: Option<Packed>,
-        budget: usize,
-    ) {
+    /// Adds a probe; `recent` are the latest ones before it. `budget` is the limit of the memory in bytes.
+    pub(super) fn record(&mut self, id: u64, report: &ProbeReport, recent: &Recent, budget: usize) {
         self.now = self.now.max(Some(report.started));
-        let stored = packed.map(|packed| Stored { id, packed });
-        let has_report = stored.is_some();
+        let is_failed = report.verdict.failure().is_some();
         let hash = self.hash(&report.target);
         let found = self.find(hash, |key| key.is_of(report));
         let index = if let Some(index) = found {
+            if is_failed {
+                self.update_success(index, recent);
+            }
             let Some(slot) = self.slots.get_mut(index).and_then(Option::as_mut) else { return };
             let by_id = &mut self.by_id;
-            slot.history.record(report, stored, |id| {
+            slot.history.record(id, report, |id| {
                 by_id.remove(&id);
             });
             index
         } else {
             let Some(key) = TargetKey::of(report) else { return };
-            let history = TargetHistory::new(key, report, stored);
+            let history = TargetHistory::new(key, id, report);
             let Some(index) = self.insert(hash, history) else { return };
             index
         };
-        if has_report {
+        let history = self.history(index);
+        if history.is_some_and(|history| history.reports().any(|stored| stored.id == id)) {
             self.by_id.insert(id, index);
         }
-        let is_failed = report.verdict.failure().is_some();
         self.settle(index, is_failed, budget);
         while self.weight() > budget && self.make_room(budget) {}
+    }
+
+    /// Keeps the report of the last success of a target that fails.
+    fn update_success(&mut self, index: usize, recent: &Recent) {
+        let Some(slot) = self.slots.get_mut(index).and_then(Option::as_mut) else { return };
+        if slot.history.latest().is_none_or(Episode::is_failing) {
+            return;
+        }
+        if let Some(success) = recent.last_success(&slot.history.key)
+            && let Some(replaced) = slot.history.update_success(success)
+        {
+            self.by_id.remove(&replaced);
+            self.by_id.insert(success.id, index);
+        }
     }
 
     /// The memory in bytes.
