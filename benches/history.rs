@@ -104,12 +104,18 @@ fn report(sample: &ProbeReport, number: u64, started: SystemTime) -> ProbeReport
 /// dropping it after a hundred others, which every history does.
 fn report_costs(kind: &str, night: &Night, history: &History, good: &ProbeReport) {
     const COUNT: u64 = 50_000;
+    let now = SystemTime::now();
     let mut costs: Vec<_> = (0..15)
-        .map(|_| {
+        .map(|run| {
+            let next = |number: u64| {
+                let rounds = (run * COUNT + number) / night.targets;
+                let time = now + INTERVAL * u32::try_from(rounds).expect("a small number");
+                report(good, number % night.targets, time)
+            };
             let mut recent = VecDeque::new();
             let begin = cpu_time();
             for number in 0..COUNT {
-                let copy = report(good, number % night.targets, SystemTime::now());
+                let copy = next(number);
                 let weight = copy.weight();
                 recent.push_back((Arc::new(copy), weight));
                 if recent.len() > 100 {
@@ -118,7 +124,7 @@ fn report_costs(kind: &str, night: &Night, history: &History, good: &ProbeReport
             }
             let middle = cpu_time();
             for number in 0..COUNT {
-                history.record(Arc::new(report(good, number % night.targets, SystemTime::now())));
+                history.record(Arc::new(next(number)));
             }
             let [without, with] = [middle - begin, cpu_time() - middle].map(|it| it / COUNT);
             (with.saturating_sub(without), without)

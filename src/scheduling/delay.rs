@@ -202,9 +202,10 @@ mod tests {
         let (before, start) = (current(), Instant::now());
         while start.elapsed() < work {}
         let explained = late_timer(stop, before);
-        let stopped = (current() - before).stopped;
+        let ThreadTimes { running, delayed, stopped } = current() - before;
         assert_eq!(explained + stopped, stop);
-        assert!(stopped >= stop / 2, "{stopped:?}");
+        // On a busy machine, the thread can have waited for a processor too.
+        assert!(running + delayed + stopped >= stop, "{running:?} {delayed:?} {stopped:?}");
         assert_eq!(late_timer(Duration::ZERO, before), Duration::ZERO);
     }
 
