@@ -44,7 +44,6 @@ impl<'de> Deserialize<'de> for Name {
 pub(crate) mod name {
     use super::{Deserialize, Deserializer, Name, Serialize, Serializer};
 
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
     pub(crate) fn serialize<S: Serializer>(
         name: &&'static str,
         serializer: S,
@@ -63,7 +62,7 @@ pub(crate) mod name {
 pub(crate) mod optional_name {
     use super::{Deserialize, Deserializer, Name, Serialize, Serializer};
 
-    #[expect(clippy::ref_option, reason = "serde passes references")]
+    #[expect(clippy::ref_option_ref, reason = "serde passes references")]
     pub(crate) fn serialize<S: Serializer>(
         name: &Option<&'static str>,
         serializer: S,

@@ -4,8 +4,8 @@
 //! above it; `crates/source-checks` verifies this. `ARCHITECTURE.md` describes each layer.
 //!
 //! Vocabulary:
+//! - `compact`: a compact form of names and numbers for serialization.
 //! - [`scheduling`]: the share of CPU time that each task gets on a thread.
-//! - [`compact`]: a compact form of names and numbers for serialization.
 //! - [`metrics`]: the metrics of a probe as plain data, and their text formats.
 //! - [`blocking`]: threads for calls that can block without an end.
 //! - [`memory`]: the memory that running probes may hold together.

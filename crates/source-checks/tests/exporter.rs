@@ -15,7 +15,8 @@ use source_checks::{
 
 /// The layers of ARCHITECTURE.md, lowest first. Modules of one row do not use each other.
 const LAYERS: &[&[&str]] = &[
-    &["metrics", "blocking", "memory", "admission"],
+    &["compact", "blocking", "memory", "admission"],
+    &["metrics"],
     &["scheduling"],
     &["settings", "diagnostics"],
     &["policy"],

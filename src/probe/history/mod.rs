@@ -30,6 +30,7 @@ use crate::{
 pub use self::{
     episode::{Episode, Outline},
     key::TargetKey,
+    recent::HistoryEntry,
     target::TargetHistory,
 };
 
@@ -40,17 +41,6 @@ pub struct History {
     limit: usize,
     state: Mutex<State>,
     refused_requests: RefusedRequests,
-}
-
-/// A report with its id, by which `/logs?id=` finds it.
-#[derive(Debug, Clone)]
-pub struct HistoryEntry {
-    /// The number of probes that ended before it, with the refused ones.
-    pub id: u64,
-    /// The report.
-    pub report: Arc<ProbeReport>,
-    /// The memory of the report in bytes.
-    pub weight: usize,
 }
 
 /// The extent of a history.

@@ -40,7 +40,7 @@ enum Detail {
     Verdict,
 }
 
-/// What is serialized. The policy's decision is not shown to clients, and the names are in the key.
+/// The serialized parts of a report. The policy's decision is not shown to clients, and the names are in the key.
 #[derive(Debug, Serialize, Deserialize)]
 struct Content<'r> {
     detail: Detail,

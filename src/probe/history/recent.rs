@@ -1,9 +1,23 @@
 //! The latest probes. Failures are kept longer than successes, and refused probes apart from the others.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, sync::Arc};
 
-use super::{HistoryEntry, TargetKey};
-use crate::{diagnostics::Verdict, probe::refused::MAX_REFUSED};
+use super::key::TargetKey;
+use crate::{
+    diagnostics::Verdict,
+    probe::{ProbeReport, refused::MAX_REFUSED},
+};
+
+/// A report with its id, by which `/logs?id=` finds it.
+#[derive(Debug, Clone)]
+pub struct HistoryEntry {
+    /// The number of probes that ended before it, with the refused ones.
+    pub id: u64,
+    /// The report.
+    pub report: Arc<ProbeReport>,
+    /// The memory of the report in bytes.
+    pub weight: usize,
+}
 
 /// The latest probes.
 #[derive(Debug)]

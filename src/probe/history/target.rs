@@ -6,9 +6,9 @@ use std::{
 };
 
 use super::{
-    HistoryEntry,
     episode::{Episode, Outline, Stored},
     key::TargetKey,
+    recent::HistoryEntry,
 };
 use crate::{metrics::allocation, probe::ProbeReport};
 
@@ -232,13 +232,12 @@ mod tests {
                 ..samples::http("t", failure)
             };
             let id = index.into();
-            match &mut history {
-                Some(history) => history.record(id, &report, |_| ()),
-                None => {
-                    let key = TargetKey::of(&report).unwrap();
-                    history = Some(TargetHistory::new(key, id, &report));
-                }
-            }
+            let Some(history) = &mut history else {
+                let key = TargetKey::of(&report).unwrap();
+                history = Some(TargetHistory::new(key, id, &report));
+                continue;
+            };
+            history.record(id, &report, |_| ());
         }
         history.unwrap()
     }

@@ -13,15 +13,17 @@ use crate::{
 fn the_history_keeps_failures_longer() {
     let exporter = Exporter::start_with(MODULES, |options| options.history_limit = 2);
     let (target, closed) = (Target::start(), closed_target());
-    for name in [&closed, &target.name(), &target.name(), &target.name()] {
-        exporter.probe("connect", name);
+    exporter.probe("connect", &closed);
+    for _ in 0..4 {
+        exporter.probe("connect", &target.name());
     }
-    // Probe 0 failed and is kept separately, 1 succeeded and is gone, 2 and 3 are recent.
+    // Probe 0 failed and is kept separately, 1 is the success of the last minute that is kept of its
+    // target, 2 succeeded and is gone, 3 and 4 are recent.
     let found = |id: u64| exporter.get(&format!("/logs?id={id}")).status;
-    assert_eq!([found(0), found(1), found(2), found(3), found(4)], [200, 404, 200, 200, 404]);
+    assert_eq!([0, 1, 2, 3, 4, 5].map(found), [200, 200, 404, 200, 200, 404]);
     let page = exporter.get("/").text();
     let places: Vec<_> =
-        [3, 2, 0].iter().map(|id| page.find(&format!("logs?id={id}\"")).unwrap()).collect();
+        [4, 3, 0].iter().map(|id| page.find(&format!("logs?id={id}\"")).unwrap()).collect();
     assert!(places.is_sorted(), "{page}");
     let answer = exporter.get("/logs?id=0");
     assert_eq!(answer.header("content-type"), Some("text/plain"));
@@ -184,7 +186,7 @@ fn a_probe_that_is_not_kept_has_a_text_about_what_is() {
     for _ in 0..4 {
         exporter.probe("connect", &target.name());
     }
-    let text = exporter.get("/logs?id=0").text();
+    let text = exporter.get("/logs?id=1").text();
     for told in ["the latest 2 probes (now 2 since 2", "1 reports of 1 target)", "16MiB", "See /\n"]
     {
         assert!(text.contains(told), "{told} in {text}");
