@@ -25,6 +25,7 @@ use futures_util::{
     future::{Either, select},
     stream,
 };
+use sd_notify::NotifyState;
 use tokio::{
     runtime::Runtime,
     sync::{mpsc, oneshot},
@@ -146,7 +147,13 @@ impl App {
         // The result of the reload is in the log and in the metrics.
         let reload = move || {
             let exporter = Arc::clone(&exporter);
-            async move { exporter.reload(ReloadTrigger::Requested).await.unwrap_or_default() }
+            async move {
+                if let Ok(now) = NotifyState::monotonic_usec_now() {
+                    notify(&[NotifyState::Reloading, now]);
+                }
+                exporter.reload(ReloadTrigger::Requested).await.unwrap_or_default();
+                notify(&[NotifyState::Ready]);
+            }
         };
         self.runtime.spawn(signals.watch(stops, reload));
         self.serve(stream::poll_fn(move |context| stopped.poll_recv(context)))
@@ -172,13 +179,17 @@ impl App {
                 log::info!(address:%; "Listening on");
                 log::info!(http2 = false, address:%; "{tls}");
             }
+            notify(&[NotifyState::Ready]);
             let watching =
                 access_control.map(|access_control| tokio::spawn(watch_web_config(access_control)));
             let poll = |interval| tokio::spawn(poll(Arc::clone(&exporter), interval));
             let polling = self.auto_reload.map(poll);
             let (begin, delay_over) = oneshot::channel();
             let serving = pin!(server.run_until(delay_over.map(|_| ())));
-            let announce = || exporter.request_shutdown();
+            let announce = || {
+                exporter.request_shutdown();
+                notify(&[NotifyState::Stopping]);
+            };
             let stopping = pin!(shutdown::run(stops, self.shutdown_delay, announce, begin));
             let result = match select(serving, stopping).await {
                 Either::Left((result, _)) => {
@@ -209,6 +220,13 @@ pub fn config_errors(error: &anyhow::Error) -> Option<usize> {
     match error.downcast_ref()? {
         LoadError::Invalid(error) => Some(error.diagnostics.len()),
         LoadError::Unreadable(_) | LoadError::Blocking(_) => None,
+    }
+}
+
+/// Sends a state to systemd, if it has started the process as a service of type `notify`.
+fn notify(states: &[NotifyState<'_>]) {
+    if let Err(err) = sd_notify::notify(states) {
+        log::warn!(err:%; "Cannot notify systemd");
     }
 }
 

@@ -37,6 +37,7 @@ mod listening;
 mod memory;
 mod metric_text;
 mod namespace;
+mod notification;
 mod openmetrics;
 mod overhead;
 mod pages;

@@ -3,11 +3,16 @@
 //! The collector of the `prometheus` crate counts CPU time in whole seconds, which is too coarse
 //! for an exporter that uses little of it.
 
-use std::{collections::HashMap, fmt::Display, fs};
+use std::{
+    collections::HashMap,
+    fmt::Display,
+    fs,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use prometheus::{Counter, Gauge, Registry};
 use rustix::{
-    param::{clock_ticks_per_second, page_size},
+    param::page_size,
     process::{Resource, getrlimit},
     time::{ClockId, clock_gettime},
 };
@@ -34,7 +39,8 @@ impl ProcessMetrics {
             "process_start_time_seconds",
             "Start time of the process as Unix time, in seconds.",
         )?;
-        start.set(start_time().unwrap_or_default());
+        // Not read from the kernel: `/proc/stat` is missing with `ProcSubset=pid` of systemd.
+        start.set(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64());
         Ok(Self {
             cpu: counter(
                 "process_cpu_seconds_total",
@@ -80,7 +86,7 @@ impl ProcessMetrics {
             self.virtual_memory.set(size * number(page_size()));
             self.resident_memory.set(resident * number(page_size()));
         }
-        self.threads.set(stat_field(THREADS).unwrap_or_default());
+        self.threads.set(threads().unwrap_or_default());
         if let Some(traffic) = traffic() {
             raise(&self.received, traffic.get("InOctets").copied().unwrap_or_default());
             raise(&self.sent, traffic.get("OutOctets").copied().unwrap_or_default());
@@ -108,22 +114,12 @@ fn numbers(file: &str) -> Vec<f64> {
     text.split_whitespace().filter_map(|word| word.parse().ok()).collect()
 }
 
-/// Indexes of fields in `/proc/self/stat` after the command name; see proc(5).
-const THREADS: usize = 17;
-const START_TIME: usize = 19;
-
-fn stat_field(field: usize) -> Option<f64> {
+/// Number of threads, from the field of `/proc/self/stat` that proc(5) describes.
+fn threads() -> Option<f64> {
     let text = fs::read_to_string("/proc/self/stat").ok()?;
     // The command name can contain parentheses; the last one ends it.
     let (_, after_name) = text.rsplit_once(')')?;
-    after_name.split_whitespace().nth(field)?.parse().ok()
-}
-
-/// Start of the process as Unix time. The kernel counts it from the boot.
-fn start_time() -> Option<f64> {
-    let text = fs::read_to_string("/proc/stat").ok()?;
-    let boot: f64 = text.lines().find_map(|line| line.strip_prefix("btime "))?.parse().ok()?;
-    Some(boot + stat_field(START_TIME)? / number(clock_ticks_per_second()))
+    after_name.split_whitespace().nth(17)?.parse().ok()
 }
 
 /// Network counters of the lines that begin with `IpExt:`: one with names, one with values.
