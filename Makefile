@@ -227,6 +227,20 @@ check-packages: ## Install, upgrade and exchange the packages of BINARY under sy
 			apt-get install lintian mmdebstrap systemd-container); \
 	fi
 
+.PHONY: check-deploy
+check-deploy: check-packages check-kubernetes ## Check the packages and the manifests for Kubernetes of BINARY
+
+# The packages for Python are PyYAML, kubernetes-validate, jsonschema and, without the program helm, helm-python-sdk.
+PYTHON ?= python3
+.PHONY: check-kubernetes
+check-kubernetes: ## Start the pods of the manifests with BINARY (root); CHART=<folder of the Helm chart> and KUBE_PROMETHEUS=<checkout> add theirs
+	@if $(PYTHON) -c 'import yaml' 2>/dev/null; then \
+		PROMTOOL=$(PROMTOOL) CHART=$(CHART) KUBE_PROMETHEUS=$(KUBE_PROMETHEUS) STRICT=$(STRICT) \
+			$(PYTHON) tests/deploy/kubernetes.py "$(BINARY)"; \
+	else \
+		$(call skipped,PyYAML,the manifests for Kubernetes are not checked,pip install PyYAML kubernetes-validate jsonschema helm-python-sdk); \
+	fi
+
 # Installs rustfmt and clippy, if rustup installed only the compiler.
 .PHONY: components
 components:
