@@ -215,7 +215,7 @@ packages: ## Make .deb and .rpm packages of BINARY=<release binary> in target/pa
 		$(call skipped,nfpm,no packages are made,$(NFPM_HINT)); \
 	fi
 
-PACKAGE_TOOLS = nfpm lintian mmdebstrap systemd-nspawn
+PACKAGE_TOOLS = nfpm lintian rpmlint mmdebstrap systemd-nspawn
 AS_ROOT = $(if $(filter-out 0,$(shell id -u)),sudo --preserve-env=PATH$(comma)RELEASES)
 comma = ,
 .PHONY: check-packages
@@ -224,7 +224,7 @@ check-packages: ## Install, upgrade and exchange the packages of BINARY under sy
 		$(AS_ROOT) tests/packages/run "$(BINARY)"; \
 	else \
 		$(call skipped,One of $(PACKAGE_TOOLS),the packages are not checked,$(NFPM_HINT); \
-			apt-get install lintian mmdebstrap systemd-container); \
+			apt-get install lintian rpmlint mmdebstrap systemd-container); \
 	fi
 
 .PHONY: check-deploy
