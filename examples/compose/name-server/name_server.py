@@ -3,6 +3,7 @@
 name_server.py NAME listens on UDP port 5353.
 """
 
+import signal
 import socket
 import sys
 
@@ -42,6 +43,7 @@ def response(query, status, question=b"", record=b""):
 
 
 def main():
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
         server.bind(("", PORT))
         while True:

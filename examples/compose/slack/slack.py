@@ -1,6 +1,7 @@
 """A receiver for messages in the format of Slack's webhooks. It prints the title and the text of each."""
 
 import json
+import signal
 import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -28,4 +29,5 @@ class Handler(BaseHTTPRequestHandler):
         """Logs no requests."""
 
 
+signal.signal(signal.SIGTERM, lambda *_: sys.exit())
 ThreadingHTTPServer(("", PORT), Handler).serve_forever()

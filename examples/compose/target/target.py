@@ -3,21 +3,30 @@
 GET  /health                 200 while the notes can be written, else 503
 GET  /notes                  the notes
 GET  /notes?content=TEXT     appends TEXT as one line to the notes; POST does the same
+GET  /metrics                metrics of the requests
 """
 
 import os
 import signal
 import sys
 import threading
+import time
+from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
 PORT = int(os.environ.get("PORT", "8080"))
 NOTES = os.environ.get("NOTES", "/notes/notes.txt")
-LONGEST_NOTE = 1_000  # characters
-LARGEST_FILE = 500_000  # bytes
+MAX_NOTE = 1_000  # characters
+MAX_FILE = 500_000  # bytes
+BUCKETS = (0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5)  # seconds
+PATHS = ("/health", "/metrics", "/notes")
 
 writing = threading.Lock()
+measuring = threading.Lock()
+responses = Counter()  # by path and status
+buckets = Counter()  # by path and upper limit
+seconds = Counter()  # by path
 
 
 class BadNote(Exception):
@@ -30,15 +39,15 @@ def one_line(text):
 
 
 def append(text):
-    if len(text) > LONGEST_NOTE:
-        raise BadNote(413, f"a note has at most {LONGEST_NOTE} characters")
+    if len(text) > MAX_NOTE:
+        raise BadNote(413, f"a note has at most {MAX_NOTE} characters")
     line = one_line(text)
     if not line:
         raise BadNote(400, "the note is empty")
     data = (line + "\n").encode()
     with writing:
         size = os.path.getsize(NOTES) if os.path.exists(NOTES) else 0
-        if size + len(data) > LARGEST_FILE:
+        if size + len(data) > MAX_FILE:
             raise BadNote(507, "the notes are full")
         with open(NOTES, "ab") as notes:
             notes.write(data)
@@ -48,9 +57,34 @@ def read():
     with writing:
         try:
             with open(NOTES, "rb") as notes:
-                return notes.read(LARGEST_FILE)
+                return notes.read(MAX_FILE)
         except FileNotFoundError:
             return b""
+
+
+def record(path, status, duration):
+    """Counts a response. Other paths share one label, so that clients cannot create series."""
+    path = path if path in PATHS else "other"
+    with measuring:
+        responses[path, status] += 1
+        seconds[path] += duration
+        for limit in (*BUCKETS, "+Inf"):
+            buckets[path, limit] += limit == "+Inf" or duration <= limit
+
+
+def metrics():
+    lines = ["# HELP http_requests_total Responses.", "# TYPE http_requests_total counter"]
+    with measuring:
+        for (path, status), count in responses.items():
+            lines.append(f'http_requests_total{{path="{path}",status="{status}"}} {count}')
+        name = "http_request_duration_seconds"
+        lines += [f"# HELP {name} Time until the response.", f"# TYPE {name} histogram"]
+        for (path, limit), count in buckets.items():
+            lines.append(f'{name}_bucket{{path="{path}",le="{limit}"}} {count}')
+        for path, total in seconds.items():
+            lines.append(f'{name}_sum{{path="{path}"}} {total}')
+            lines.append(f'{name}_count{{path="{path}"}} {buckets[path, "+Inf"]}')
+    return "\n".join(lines).encode() + b"\n"
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -59,12 +93,15 @@ class Handler(BaseHTTPRequestHandler):
     sys_version = ""
 
     def do_GET(self):
+        self.started_at = time.monotonic()
         url = urlsplit(self.path)
         try:
             if url.path == "/health":
                 self.health()
             elif url.path == "/notes":
                 self.notes(url.query)
+            elif url.path == "/metrics":
+                self.answer(200, metrics())
             else:
                 self.answer(404, b"not found\n")
         except BadNote as error:
@@ -97,6 +134,7 @@ class Handler(BaseHTTPRequestHandler):
             self.answer(200, read())
 
     def answer(self, status, body):
+        record(urlsplit(self.path).path, status, time.monotonic() - self.started_at)
         self.send_response(status)
         self.send_header("Content-Type", "text/plain; charset=utf-8")
         self.send_header("Content-Length", str(len(body)))
