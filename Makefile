@@ -107,8 +107,8 @@ rules: ## Check the configuration of Prometheus and Alertmanager, the rules with
 	@if command -v $(PROMTOOL) >/dev/null; then \
 		set -e; \
 		$(PROMTOOL) check config prometheus/prometheus.yml examples/compose/prometheus/prometheus.yml; \
-		$(PROMTOOL) check rules prometheus/rules/*.yml; \
-		$(PROMTOOL) test rules prometheus/tests/*.yml; \
+		$(PROMTOOL) check rules prometheus/rules/*.yml examples/*/alerts.yml; \
+		$(PROMTOOL) test rules prometheus/tests/*.yml examples/*/alerts-test.yml; \
 	else \
 		$(call skipped,promtool,the rules are not checked,apt-get install prometheus); \
 	fi
@@ -122,6 +122,10 @@ rules: ## Check the configuration of Prometheus and Alertmanager, the rules with
 	else \
 		$(call skipped,systemd-analyze,the units are not checked,apt-get install systemd); \
 	fi
+
+.PHONY: check-examples
+check-examples: ## Check the examples with terraform, packer, cfn-lint, moto, cloud-init, k6, Compose, Ansible and kustomize
+	@STRICT=$(STRICT) tests/examples/check
 
 # Uses the binary of the tests, so that no dependency is built twice.
 .PHONY: metrics
