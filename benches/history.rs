@@ -11,6 +11,8 @@
     reason = "a measurement"
 )]
 
+mod fixture;
+
 use std::{
     collections::VecDeque,
     net::SocketAddr,
@@ -22,10 +24,6 @@ use probe_exporter::{
     config::Config,
     net::resolve::Resolver,
     probe::{self, History, ProbeReport, ProbeRequest, request::RawRequest},
-};
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpListener,
 };
 
 #[cfg(all(unix, feature = "jemalloc"))]
@@ -178,11 +176,7 @@ fn resident() -> u64 {
 
 /// Probes a server that answers, a port where nobody listens, and the server over TCP.
 fn sample_reports() -> [ProbeReport; 3] {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.expect("a runtime");
-    let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).expect("a port");
-    let server = listener.local_addr().expect("its address");
-    runtime.spawn(serve(listener));
+    let (runtime, server) = fixture::start();
     let config = Config::parse(MODULES, "blackbox.yml").expect("the shipped file loads");
     let resolver = Arc::new(Resolver::system());
     let probe = |module: &str, server: SocketAddr| {
@@ -193,17 +187,4 @@ fn sample_reports() -> [ProbeReport; 3] {
     };
     let closed = SocketAddr::from(([127, 0, 0, 1], 1));
     [probe("http_2xx", server), probe("http_2xx", closed), probe("tcp_connect", server)]
-}
-
-/// Answers every connection with one small page.
-async fn serve(listener: TcpListener) {
-    while let Ok((mut stream, _)) = listener.accept().await {
-        tokio::spawn(async move {
-            let mut request = [0; 1024];
-            if matches!(stream.read(&mut request).await, Ok(length) if length > 0) {
-                let page = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
-                stream.write_all(page).await.ok();
-            }
-        });
-    }
 }

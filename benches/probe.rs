@@ -5,6 +5,8 @@
 
 #![expect(clippy::expect_used, reason = "without its stage there is nothing to measure")]
 
+mod fixture;
+
 use std::{
     net::{Ipv4Addr, Ipv6Addr, SocketAddr},
     sync::Arc,
@@ -17,11 +19,7 @@ use probe_exporter::{
     policy::{Policy, PolicySettings, Question, Scheme},
     probe::{self, ProbeReport, ProbeRequest, request::RawRequest},
 };
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpListener,
-    runtime::Runtime,
-};
+use tokio::runtime::Runtime;
 
 /// The modules that people start from; loading them is what a reload costs.
 const MODULES: &str = include_str!("../config/blackbox.yml");
@@ -109,11 +107,7 @@ struct Stage {
 
 impl Stage {
     fn set() -> Self {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.expect("a runtime");
-        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).expect("a port");
-        let server = listener.local_addr().expect("its address");
-        runtime.spawn(serve(listener));
+        let (runtime, server) = fixture::start();
         let config = Config::parse(MODULES, "blackbox.yml").expect("the shipped file loads");
         Self { config, resolver: Arc::new(Resolver::system()), runtime, server }
     }
@@ -126,18 +120,5 @@ impl Stage {
         let report = self.runtime.block_on(probe::run(request, Arc::clone(&self.resolver)));
         assert!(report.verdict.is_ok());
         report
-    }
-}
-
-/// Answers every connection with one small page.
-async fn serve(listener: TcpListener) {
-    while let Ok((mut stream, _)) = listener.accept().await {
-        tokio::spawn(async move {
-            let mut request = [0; 1024];
-            if matches!(stream.read(&mut request).await, Ok(length) if length > 0) {
-                let page = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
-                stream.write_all(page).await.ok();
-            }
-        });
     }
 }

@@ -112,21 +112,16 @@ impl ProbeRequest {
             return Err(BadRequest::HostConflict { configured, requested });
         }
         let timeout = module.timeout_within(scrape_timeout, offset);
-        let spare = spare(scrape_timeout, timeout);
-        let target = Target { name, hostname };
-        let exporters = ExporterChain::default();
-        let (module_name, memory) = (module_name.to_owned(), Arc::default());
-        let (wait, wants_response) = (None, false);
         Ok(Self {
-            module_name,
+            module_name: module_name.to_owned(),
             module,
-            target,
+            target: Target { name, hostname },
             timeout,
-            spare,
-            wait,
-            exporters,
-            memory,
-            wants_response,
+            spare: spare(scrape_timeout, timeout),
+            wait: None,
+            exporters: ExporterChain::default(),
+            memory: Arc::default(),
+            wants_response: false,
         })
     }
 
