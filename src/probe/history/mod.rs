@@ -31,7 +31,7 @@ pub use self::{
     episode::{Episode, Outline},
     key::TargetKey,
     recent::HistoryEntry,
-    target::TargetHistory,
+    target::{Since, TargetHistory},
 };
 
 /// Stores the reports of probes. They are rendered on request. Their number and their total size are
@@ -65,8 +65,8 @@ pub struct TargetSummary {
     pub key: Arc<TargetKey>,
     /// The latest episode.
     pub latest: Episode,
-    /// Number of episodes.
-    pub episodes: usize,
+    /// The start of the present result.
+    pub since: Since,
     /// The time between two probes of late, if there were two.
     pub interval: Option<Duration>,
     /// Start of the last failed probe, if there was one.
@@ -284,16 +284,11 @@ fn abridged(entry: &HistoryEntry) -> HistoryEntry {
     HistoryEntry { id: entry.id, report, weight }
 }
 
-/// The time after which the last result of a target does not hold any more, and as a number of intervals.
-const MIN_CURRENT: Duration = Duration::from_mins(5);
-const MIN_CURRENT_INTERVALS: u32 = 3;
-
 impl TargetSummary {
     /// Returns true if the target is still probed: the last probe was a few intervals ago.
     #[must_use]
     pub fn is_current(&self, now: SystemTime) -> bool {
-        let max_age = self.interval.unwrap_or_default().saturating_mul(MIN_CURRENT_INTERVALS);
-        now.duration_since(self.latest.last).unwrap_or_default() <= max_age.max(MIN_CURRENT)
+        target::is_current(self.latest.last, self.interval, now)
     }
 
     /// Returns true if the last probe failed and the target is still probed.
@@ -307,7 +302,7 @@ impl TargetSummary {
         Some(Self {
             key: Arc::clone(&history.key),
             latest: history.latest()?.clone(),
-            episodes: history.episodes.len(),
+            since: history.since(),
             interval: history.interval(),
             last_failure: failing.map(|episode| episode.last),
         })

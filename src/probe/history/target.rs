@@ -25,6 +25,21 @@ pub struct TargetHistory {
     pub probes: u64,
 }
 
+/// The start of the present result of a target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Since {
+    /// Start of the first failure after the last success, or of the first success after the last failure.
+    pub time: SystemTime,
+    /// Number of probes since then.
+    pub probes: u32,
+    /// False if no other result before it is known, so that the present one may be older.
+    pub is_known: bool,
+}
+
+/// Maximum age of a result that still holds: this long, or as a number of intervals.
+const MAX_CURRENT: Duration = Duration::from_mins(5);
+const MAX_CURRENT_INTERVALS: u32 = 3;
+
 /// Maximum number of episodes of a target. Beyond it, two old ones become one.
 const MAX_EPISODES: usize = 24;
 
@@ -51,6 +66,27 @@ impl TargetHistory {
     #[must_use]
     pub fn last(&self) -> SystemTime {
         self.latest().map_or(self.first, |episode| episode.last)
+    }
+
+    /// Returns true if the target is still probed: the last probe was a few intervals ago.
+    #[must_use]
+    pub fn is_current(&self, now: SystemTime) -> bool {
+        is_current(self.last(), self.interval(), now)
+    }
+
+    /// Returns the start of the present result. Failures with different reasons are one result.
+    #[must_use]
+    pub fn since(&self) -> Since {
+        let is_failing = self.latest().is_some_and(Episode::is_failing);
+        let is_same = |episode: &&Episode| {
+            if is_failing { episode.successes == 0 } else { episode.failures == 0 }
+        };
+        let same = self.episodes.iter().rev().take_while(is_same);
+        Since {
+            time: same.clone().last().or(self.latest()).map_or(self.first, |episode| episode.first),
+            probes: same.clone().map(Episode::probes).fold(0, u32::saturating_add),
+            is_known: same.count() < self.episodes.len(),
+        }
     }
 
     /// Returns the time between two probes of late, if there were two.
@@ -201,6 +237,12 @@ impl TargetHistory {
     }
 }
 
+/// Returns true if a result at `last` of a target that is probed at this interval still holds.
+pub(super) fn is_current(last: SystemTime, interval: Option<Duration>, now: SystemTime) -> bool {
+    let max_age = interval.unwrap_or_default().saturating_mul(MAX_CURRENT_INTERVALS);
+    now.duration_since(last).unwrap_or_default() <= max_age.max(MAX_CURRENT)
+}
+
 fn drop_report(report: &mut Option<Stored>, forget: &mut impl FnMut(u64)) {
     if let Some(stored) = report.take() {
         forget(stored.id);
@@ -293,6 +335,20 @@ mod tests {
         assert!(times.max().unwrap() < Duration::from_hours(3), "{:?}", lines(&history));
         let (own, reports) = history.weight();
         assert!(own + reports < 24 << 10, "{own} {reports}");
+    }
+
+    #[test]
+    fn the_present_result_begins_after_the_last_other_one() {
+        let since = |results: &[Option<&'static str>]| {
+            let Since { time, probes, is_known } = history(results.iter().copied()).since();
+            let seconds = time.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
+            (seconds / 15, probes, is_known)
+        };
+        assert_eq!(since(&[None, None]), (0, 2, false));
+        assert_eq!(since(&[Some("closed"), Some("reset")]), (0, 2, false));
+        assert_eq!(since(&[None, Some("closed"), Some("reset"), Some("reset")]), (1, 3, true));
+        assert_eq!(since(&[Some("closed"), None, None]), (1, 2, true));
+        assert_eq!(since(&[None, Some("closed"), None]), (2, 1, true));
     }
 
     #[test]
