@@ -11,7 +11,7 @@ use crate::{
     net::tls::{Certificate, StoredSession, Validity, VerifyResult},
     probe::{
         ProbeReport,
-        report::{HopReport, utc},
+        report::{HopReport, ShownHop, folded, utc},
     },
 };
 
@@ -24,11 +24,20 @@ pub(super) fn render(
     verbose: bool,
 ) -> String {
     let mut page = verdict(report, width);
-    for hop in &report.hops {
+    for shown in folded(&report.hops) {
         page.push('\n');
-        page.push_str(&hop_text(report, hop, width));
-        if let Some(tls) = &hop.tls {
-            page.push_str(&tls_text(report, tls, now, (width, verbose)));
+        match shown {
+            ShownHop::One(_, hop) => {
+                page.push_str(&hop_text(report, hop, width));
+                if let Some(tls) = &hop.tls {
+                    page.push_str(&tls_text(report, tls, now, (width, verbose)));
+                }
+            }
+            ShownHop::Repeated(repeated) => {
+                page.push_str(&wrapped(&escaped(&repeated.to_string()), width, "", "  "));
+                let took = humanize::duration(repeated.span().1);
+                page.push_str(&wrapped(&took, width, &format!("  {DIM}all{DIM:#}  "), "  "));
+            }
         }
     }
     page.push_str(&checks(report, width));
@@ -296,6 +305,22 @@ mod tests {
             assert!(page.lines().all(|line| line.trim_end() == line), "{width}\n{page}");
             insta::assert_snapshot!(format!("page_{width}"), page);
         }
+    }
+
+    #[test]
+    fn the_turns_of_a_redirect_loop_are_one_entry() {
+        let mut report = report(100, Verdict::Failed(refused()));
+        for (index, url) in ["http://h/a", "http://h/b"].into_iter().cycle().take(10).enumerate() {
+            let milliseconds = 10 * u64::try_from(index).unwrap();
+            let start = Duration::from_millis(milliseconds);
+            let phases = [("processing", milliseconds, 10)];
+            report.hops.push(HopReport { start, ..hop(url, &phases) });
+        }
+        let page = plain(&render(&report, UNIX_EPOCH, Some(80), false));
+        let told =
+            "\n… ×7 the same URLs and responses again: http://h/a → http://h/b\n  all  70.0 ms\n\n";
+        assert!(page.contains(told), "{page}");
+        assert_eq!(page.matches("processing").count(), 3, "{page}");
     }
 
     #[test]

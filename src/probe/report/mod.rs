@@ -2,6 +2,7 @@
 //! [text](ProbeReport::debug_text), [JSON](ProbeReport::to_json). Pages and the command line use the
 //! same report.
 
+mod folded;
 mod hop;
 mod json;
 mod text;
@@ -68,7 +69,10 @@ pub(super) const METRICS: &[Description] = &[
     checks::CHECK_FAILED.describe(),
 ];
 
-pub use self::hop::{HopReport, PhaseKind, PhaseReport};
+pub use self::{
+    folded::{RepeatedHops, ShownHop, folded},
+    hop::{HopReport, PhaseKind, PhaseReport},
+};
 pub(super) use self::hop::{hops, longest_phase};
 
 /// The report of a finished probe.

@@ -1,8 +1,11 @@
 //! The report as plain text, as returned for `debug=true` and by `/logs`.
 
-use std::fmt::{self, Write as _};
+use std::{
+    fmt::{self, Write as _},
+    time::Duration,
+};
 
-use super::{HopReport, MAX_NAMES, ProbeReport};
+use super::{HopReport, MAX_NAMES, ProbeReport, ShownHop, folded};
 use crate::{
     diagnostics::{Failure, Part, Refusal, Verdict, logfmt::visible},
     metrics::{Escaping, Format},
@@ -45,8 +48,15 @@ impl ProbeReport {
                 writeln!(out, "  {} {}", cause.meaning(), self.advice())?;
             }
         }
-        for hop in &self.hops {
-            self.write_hop(out, hop)?;
+        for shown in folded(&self.hops) {
+            match shown {
+                ShownHop::One(_, hop) => self.write_hop(out, hop)?,
+                ShownHop::Repeated(repeated) => {
+                    writeln!(out, "{}", visible(&repeated.to_string()))?;
+                    let (start, length) = repeated.span();
+                    write_phase(out, "all", start, length, "")?;
+                }
+            }
         }
         for check in &self.checks {
             let name = visible(&check.name.to_string());
@@ -74,9 +84,8 @@ impl ProbeReport {
             write_part(out, part)?;
         }
         for phase in &hop.phases {
-            let (start, length) = (phase.start.as_secs_f64(), phase.length.as_secs_f64());
             let incomplete = if phase.incomplete { ", incomplete" } else { "" };
-            writeln!(out, "  {:<16} {length:.6} s, start {start:.6} s{incomplete}", phase.label())?;
+            write_phase(out, &phase.label(), phase.start, phase.length, incomplete)?;
         }
         hop.tls.as_ref().map_or(Ok(()), |tls| self.write_tls(out, tls))
     }
@@ -96,6 +105,17 @@ impl ProbeReport {
         }
         Ok(())
     }
+}
+
+fn write_phase(
+    out: &mut String,
+    label: &str,
+    start: Duration,
+    length: Duration,
+    remark: &str,
+) -> fmt::Result {
+    let (start, length) = (start.as_secs_f64(), length.as_secs_f64());
+    writeln!(out, "  {label:<16} {length:.6} s, start {start:.6} s{remark}")
 }
 
 fn write_part(out: &mut String, part: &Part) -> fmt::Result {

@@ -6,11 +6,8 @@ use maud::{Markup, html};
 
 use crate::{
     net::tls::{Certificate, Names, StoredSession, Validity, VerifyResult},
-    probe::report::{HopReport, utc},
-    server::pages::{
-        format,
-        hops::{ShownHop, folded},
-    },
+    probe::report::{HopReport, ShownHop, folded, utc},
+    server::pages::format,
 };
 
 /// Maximum number of names shown of one certificate; some have hundreds.
@@ -28,7 +25,7 @@ pub(super) fn sessions(hops: &[HopReport], now: SystemTime) -> Markup {
         .into_iter()
         .filter_map(|shown| match shown {
             ShownHop::One(index, hop) => hop.tls.as_ref().map(|tls| (index, hop, tls)),
-            ShownHop::Repeated(..) => None,
+            ShownHop::Repeated(_) => None,
         })
         .collect();
     html! {

@@ -5,7 +5,6 @@ mod certificates;
 mod filter;
 mod form_fields;
 mod format;
-mod hops;
 mod landing;
 mod layout;
 mod listing;

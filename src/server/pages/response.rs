@@ -4,18 +4,15 @@ use maud::{Markup, html};
 
 use crate::{
     diagnostics::{Part, PartKind},
-    probe::report::HopReport,
-    server::pages::{
-        format,
-        hops::{ShownHop, folded},
-    },
+    probe::report::{HopReport, ShownHop, folded},
+    server::pages::format,
 };
 
 /// Renders what the peers sent, each exchange by itself.
 pub(super) fn responses(hops: &[HopReport]) -> Markup {
     let shown = folded(hops).into_iter().filter_map(|hop| match hop {
         ShownHop::One(_, hop) if !hop.transcript.is_empty() => Some(hop),
-        ShownHop::One(..) | ShownHop::Repeated(..) => None,
+        ShownHop::One(..) | ShownHop::Repeated(_) => None,
     });
     let shown: Vec<_> = shown.collect();
     html! {

@@ -7,12 +7,9 @@ use maud::{Markup, html};
 use crate::{
     probe::{
         ProbeReport,
-        report::{HopReport, PhaseKind, PhaseReport},
+        report::{HopReport, PhaseKind, PhaseReport, RepeatedHops, ShownHop, folded},
     },
-    server::pages::{
-        format,
-        hops::{self, ShownHop},
-    },
+    server::pages::format,
 };
 
 /// The scale of the timeline: the whole probe.
@@ -94,7 +91,7 @@ pub(super) fn waterfall(report: &ProbeReport) -> Markup {
                     th.drawn scope="col" { span.hidden { "Timeline" } (axis(&scale, &ticks)) }
                 }
             }
-            @for shown in hops::folded(&report.hops) {
+            @for shown in folded(&report.hops) {
                 tbody {
                     @match shown {
                         ShownHop::One(index, hop) => {
@@ -103,11 +100,11 @@ pub(super) fn waterfall(report: &ProbeReport) -> Markup {
                                 (row(&phase.label(), Some(phase.start), took(phase), scale.phase(phase)))
                             }
                         }
-                        ShownHop::Repeated(first, hops) => {
-                            (heading_of_repeated(first, hops.len()))
-                            @let (start, took) = span(hops);
+                        ShownHop::Repeated(repeated) => {
+                            (heading_of_repeated(&repeated))
+                            @let (start, took) = repeated.span();
                             (row("all", Some(start), html! { (format::duration(took)) }, html! {
-                                @for phase in hops.iter().flat_map(|hop| &hop.phases) { (scale.phase(phase)) }
+                                @for phase in repeated.hops.iter().flat_map(|hop| &hop.phases) { (scale.phase(phase)) }
                             }))
                         }
                     }
@@ -159,24 +156,16 @@ fn heading(index: usize, hop: &HopReport, hops: usize) -> Markup {
 }
 
 /// Renders the heading of hops that repeat earlier ones.
-fn heading_of_repeated(first: usize, hops: usize) -> Markup {
+fn heading_of_repeated(repeated: &RepeatedHops<'_>) -> Markup {
+    let RepeatedHops { first, hops } = repeated;
     html! {
         tr.hop {
             th scope="rowgroup" colspan="4" {
-                span.step { (first + 1) " to " (first + hops) } " "
-                strong { "… ×" (hops) } " "
-                span.soft { "the same URLs and responses again" }
+                span.step { (first + 1) " to " (first + hops.len()) } " "
+                span.soft { (format::untrusted_up_to(&repeated.to_string(), MAX_TEXT_BYTES)) }
             }
         }
     }
-}
-
-/// Returns the start and the duration of hops that follow each other.
-fn span(hops: &[HopReport]) -> (Duration, Duration) {
-    let start = hops.first().map(|hop| hop.start).unwrap_or_default();
-    let ends = hops.iter().flat_map(|hop| &hop.phases).map(|phase| phase.start + phase.length);
-    let end = ends.max().unwrap_or(start);
-    (start, end.saturating_sub(start))
 }
 
 fn took(phase: &PhaseReport) -> Markup {
