@@ -44,6 +44,7 @@ pub struct Config {
     policy_preset: Preset,
     warnings: Vec<Diagnostic>,
     text_length: usize,
+    location: String,
 }
 
 section! {
@@ -96,7 +97,9 @@ impl Config {
             }
         }
         let (policy_preset, text_length) = (Preset::None, text.len());
-        let config = Self { modules, limits, policy, policy_preset, warnings, text_length };
+        let location = file.to_owned();
+        let config =
+            Self { modules, limits, policy, policy_preset, warnings, text_length, location };
         Ok(config.with_policy_preset(Preset::None))
     }
 
@@ -159,6 +162,18 @@ impl Config {
     #[must_use]
     pub fn text_length(&self) -> usize {
         self.text_length
+    }
+
+    /// Returns the configuration with the place that it was loaded from.
+    #[must_use]
+    pub fn with_location(self, location: String) -> Self {
+        Self { location, ..self }
+    }
+
+    /// Returns the place that the configuration was loaded from: a path, or a name.
+    #[must_use]
+    pub fn location(&self) -> &str {
+        &self.location
     }
 
     /// Returns the warnings about the modules, in the order of the file.

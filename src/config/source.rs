@@ -2,7 +2,7 @@
 
 use std::{
     env, io,
-    path::{Path, PathBuf},
+    path::{self, Path, PathBuf},
 };
 
 use thiserror::Error;
@@ -83,6 +83,17 @@ impl Source {
     pub fn replaced_file(&self) -> Option<String> {
         let folder = env::current_dir().unwrap_or_default();
         self.is_built_in.then(|| format!("there is no {DEFAULT_FILE} in {}", folder.display()))
+    }
+
+    /// Returns the absolute path of the file, or the name of the built-in configuration with the file that
+    /// it replaces.
+    #[must_use]
+    pub fn location(&self) -> String {
+        match self.replaced_file() {
+            Some(replaced) => format!("{} ({replaced})", self.name),
+            None => path::absolute(&self.name)
+                .map_or_else(|_| self.name.clone(), |path| path.display().to_string()),
+        }
     }
 
     /// Parses the configuration. Returns all errors at once.

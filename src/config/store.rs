@@ -191,6 +191,7 @@ impl ConfigStore {
 /// Parses a configuration, and logs its warnings.
 fn parse(source: &Source, preset: Preset) -> Result<(Config, [u8; 32]), LoadError> {
     let config = source.parse().map_err(LoadError::Invalid)?.with_policy_preset(preset);
+    let config = config.with_location(source.location());
     let file = source.name.as_str();
     for Diagnostic { location, message } in config.warnings() {
         let key = location.key_path().to_string();

@@ -6,6 +6,7 @@
 mod deadline;
 pub mod failure_log;
 pub mod history;
+pub mod history_json;
 pub mod query;
 pub mod refused;
 pub mod report;

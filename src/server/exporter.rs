@@ -5,7 +5,7 @@ use std::{
     fmt,
     net::IpAddr,
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use futures_util::FutureExt as _;
@@ -188,6 +188,11 @@ impl Exporter {
     /// The active configuration.
     pub(super) fn config(&self) -> Arc<Config> {
         self.config.current()
+    }
+
+    /// Time of the last successful load of the configuration.
+    pub(super) fn loaded_at(&self) -> SystemTime {
+        self.config.last_reload().success_time
     }
 
     /// Error of the last reload; none if it succeeded.

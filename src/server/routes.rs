@@ -29,7 +29,7 @@ pub(super) fn add(services: &mut ServiceConfig, settings: &ServerSettings) {
         .route(&prefix.join("config"), web::to(handlers::config))
         .route(&prefix.join("logs"), web::to(handlers::logs))
         .route(&prefix.join("modules"), web::to(pages::modules))
-        .route(&prefix.join("target"), web::to(pages::target))
+        .route(&prefix.join("target"), web::to(handlers::target))
         .route(&prefix.join("-/healthy"), web::to(handlers::healthy))
         .route(&prefix.join("-/ready"), web::to(handlers::ready))
         .route(&prefix.join("-/reload"), web::to(handlers::reload))

@@ -121,7 +121,7 @@ fn the_start_page_lists_refused_probes_apart_and_the_log_is_kept() {
     assert_is_refusal(&exporter.get(&crowd.path()), 503);
     let page = exporter.get("/").text();
     let (recent, refused) = page.split_once("<h2>Refused Probes</h2>").unwrap();
-    assert!(recent.contains("None yet.") && !recent.contains("logs?id=0"), "{page}");
+    assert!(recent.contains("No probe has run yet.") && !recent.contains("logs?id=0"), "{page}");
     assert!(refused.contains("body_memory") && refused.contains("href=\"logs?id=0\""), "{page}");
     let text = text(&page);
     assert!(text.contains(LINE.trim_end()) && text.contains("Raise limits.body_memory"), "{text}");
@@ -173,7 +173,7 @@ modules:
     }
     let page = exporter.get("/").text();
     let (recent, refused) = page.split_once("<h2>Refused Probes</h2>").unwrap();
-    assert!(recent.contains("None yet.") && !refused.contains("logs?id="), "{page}");
+    assert!(recent.contains("No probe has run yet.") && !refused.contains("logs?id="), "{page}");
     let targets =
         refused.match_indices("target").filter_map(|(at, _)| refused[at..].split_once(".example"));
     let targets: Vec<_> =

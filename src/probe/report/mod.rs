@@ -69,11 +69,16 @@ pub(super) const METRICS: &[Description] = &[
     checks::CHECK_FAILED.describe(),
 ];
 
+#[cfg(test)]
+pub(super) use self::json::tests::assert_published;
 pub use self::{
     folded::{RepeatedHops, ShownHop, folded},
     hop::{HopReport, PhaseKind, PhaseReport},
 };
-pub(super) use self::hop::{hops, longest_phase};
+pub(super) use self::{
+    hop::{hops, longest_phase},
+    json::{rfc3339, visible},
+};
 
 /// The report of a finished probe.
 #[derive(Debug, Clone)]

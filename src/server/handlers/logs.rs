@@ -4,7 +4,10 @@ use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web::Data};
 
 use crate::{
     probe::{History, Query, history::HistoryEntry},
-    server::{exporter::Exporter, pages, query, response, response_format::ResponseFormat},
+    server::{
+        exporter::Exporter, handlers::not_kept::not_kept, query, response,
+        response_format::ResponseFormat,
+    },
     settings::redact,
 };
 
@@ -24,26 +27,10 @@ pub(in crate::server) async fn answer(
             let target = query.first("target").map(redact::url);
             let module = query.first("module").unwrap_or_default();
             let wanted = target.as_deref().map(|target| (module, target));
-            if format == ResponseFormat::Html {
-                return pages::not_kept(&request, message, &exporter, wanted);
-            }
-            format.refuse(&request, StatusCode::NOT_FOUND, not_kept(message, &exporter, wanted))
+            not_kept(&request, &exporter, format, message, wanted)
         }
         Err((status, message)) => format.refuse(&request, status, message),
     }
-}
-
-/// Returns the text about a probe that is not in the history: upstream's words, what is kept, and where.
-fn not_kept(message: &str, exporter: &Exporter, wanted: Option<(&str, &str)>) -> String {
-    let prefix = &exporter.settings.route_prefix;
-    let page = match wanted {
-        Some((module, target)) => {
-            let path = prefix.join("target");
-            query::link(&path, &[("module", module), ("target", target)])
-        }
-        None => prefix.as_str().to_owned(),
-    };
-    format!("{message}\n{}\nSee {page}", pages::kept(&exporter.history))
 }
 
 /// Finds a past probe by upstream's rules: an id that is not a number counts as absent, and so

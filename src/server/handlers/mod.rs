@@ -1,8 +1,11 @@
-//! Handlers of the routes without a page: probes, logs, metrics, configuration, health, reload.
+//! Handlers of the routes that return more than a page: probes, logs, histories, metrics, configuration,
+//! health, reload.
 
 mod logs;
+mod not_kept;
 mod origin;
 mod probe;
+mod target;
 
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -13,7 +16,7 @@ use actix_web::{
     web::Data,
 };
 
-pub(super) use self::{logs::answer as logs, probe::answer as probe};
+pub(super) use self::{logs::answer as logs, probe::answer as probe, target::answer as target};
 use crate::{
     metrics::Format,
     server::{
@@ -41,10 +44,10 @@ pub(super) async fn metrics(request: HttpRequest, exporter: Data<Exporter>) -> H
 pub(super) async fn config(request: HttpRequest, exporter: Data<Exporter>) -> HttpResponse {
     let config = exporter.config();
     let size = Size::of_modules(&config);
-    let render = move || config.to_yaml();
     varied(if response::wants_page(&request) {
-        pages::config(&request, size, render).await
+        pages::config(&request, &exporter, config).await
     } else {
+        let render = move || config.to_yaml();
         response::ok_rendered(&request, response::BARE_TEXT, size, render).await
     })
 }

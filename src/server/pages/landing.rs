@@ -7,11 +7,12 @@ use maud::{Markup, html};
 
 use crate::{
     config::Config,
-    probe::{History, request::DEFAULT_MODULE},
+    probe::{History, history::Extent, request::DEFAULT_MODULE},
     server::{
         exporter::Exporter,
         pages::{
-            Page, filter::Filter, form_fields, format, listing::Listing, recent, refused, targets,
+            Page, filter::Filter, form_fields, layout, links, listing::Listing, nothing, recent,
+            refused, targets,
         },
         query,
         response::Size,
@@ -32,11 +33,13 @@ pub(in crate::server) async fn answer(
     let query = query::parse(&request);
     let (filter, listing) = (Filter::of(&query), Listing::of(&query));
     let refresh = listing.refresh;
-    let is_long = exporter.history.count() > MAX_SMALL_LIST;
+    let Extent { reports: [recent, _], targets, .. } = exporter.history.extent();
+    let is_long = recent.max(targets) > MAX_SMALL_LIST;
     let size = if is_long { Size::Large } else { Size::of_modules(&config) };
+    let base_url = nothing::base_url(&request, &exporter);
     let content = move || {
-        let view = (&filter, &listing);
-        content(&config, reload_error.as_deref(), &exporter.history, view, SystemTime::now())
+        let page = Landing { config: &config, history: &exporter.history, base_url: &base_url };
+        page.content(reload_error.as_deref(), &filter, listing, SystemTime::now())
     };
     let mut response =
         Page::answer_rendered(&request, size, "Probes".to_owned(), "./", content).await;
@@ -46,51 +49,51 @@ pub(in crate::server) async fn answer(
     response
 }
 
-fn content(
-    config: &Config,
-    reload_error: Option<&str>,
-    history: &History,
-    (filter, listing): (&Filter, &Listing),
-    now: SystemTime,
-) -> Markup {
-    let (targets, refused) = (history.targets(), history.refused());
-    let probes = history.list();
-    let is_plain = !filter.is_set() && !listing.by_target;
-    let modules: Vec<_> = config.modules().map(|(name, _)| name).collect();
-    html! {
-        h1.hidden { (version::PROGRAM) }
-        @if let Some(error) = reload_error { (alarm(error)) }
-        (form(&modules, filter))
-        @if is_plain { (targets::failing(&targets, now)) }
-        section #recent {
-            h2 { @if listing.by_target { "Targets" } @else { "Recent Probes" } }
-            (targets::summary(&targets, now))
-            @if probes.is_empty() && targets.is_empty() {
-                p.soft { "None yet." }
-            } @else {
-                (listing.views(filter))
-                (filter.form(&modules, &listing.hidden_fields()))
-                @if listing.by_target {
-                    (targets::list(history, &targets, filter, listing, now))
-                } @else {
-                    (recent::recent(&probes, filter, listing, now))
-                }
-            }
-        }
-        (refused::refused(&refused, filter, now))
-        p.soft {
-            "Scrape path for Prometheus: " code { "/probe?target=<target>&module=<module>" }
-        }
-    }
+/// The state that the page shows.
+struct Landing<'p> {
+    config: &'p Config,
+    history: &'p History,
+    base_url: &'p str,
 }
 
-fn alarm(error: &str) -> Markup {
-    html! {
-        section.alarm role="alert" {
-            strong {
-                "Reloading the configuration failed. The previous configuration is still active."
+impl Landing<'_> {
+    fn content(
+        &self,
+        reload_error: Option<&str>,
+        filter: &Filter,
+        listing: Listing,
+        now: SystemTime,
+    ) -> Markup {
+        let (probes, targets) = (self.history.list(), self.history.targets());
+        let listing = listing.with_default(targets::default_rows(&probes, &targets));
+        let is_by_target = listing.is_by_target();
+        let modules: Vec<_> = self.config.modules().map(|(name, _)| name).collect();
+        html! {
+            h1.hidden { (version::PROGRAM) }
+            @if let Some(error) = reload_error { (layout::alarm(error)) }
+            (form(&modules, filter))
+            @if !filter.is_set() && !is_by_target { (targets::failing(&targets, now)) }
+            section #recent {
+                h2 { @if is_by_target { "Targets" } @else { "Recent Probes" } }
+                (targets::summary(&targets, now))
+                @if self.history.extent().limit == 0 {
+                    (nothing::history_off())
+                } @else if probes.is_empty() && targets.is_empty() {
+                    (nothing::no_probe(self.config, self.base_url))
+                } @else {
+                    (listing.views(filter))
+                    (filter.form(&modules, &listing.hidden_fields()))
+                    @if is_by_target {
+                        (targets::list(self.history, &targets, filter, &listing, now))
+                    } @else {
+                        (recent::recent(&probes, filter, &listing, now))
+                    }
+                }
             }
-            pre { (format::escaped_lines(error)) }
+            (refused::refused(&self.history.refused(), filter, now))
+            p.soft {
+                "Scrape path for Prometheus: " code { "/probe?target=<target>&module=<module>" }
+            }
         }
     }
 }
@@ -114,10 +117,7 @@ fn form(modules: &[&str], filter: &Filter) -> Markup {
                 label {
                     "Show"
                     select name="format" {
-                        option value="html" { "Page" }
-                        option value="metrics" { "Metrics" }
-                        option value="debug" { "Text" }
-                        option value="json" { "JSON" }
+                        @for (format, words) in links::FORMATS { option value=(format) { (words) } }
                     }
                 }
                 button { "Probe" }
@@ -135,8 +135,9 @@ mod tests {
         let config = Config::default();
         let filter = Filter { target: Some("\"><i>".to_owned()), ..Filter::default() };
         let history = History::new(1);
-        let view = (&filter, &Listing::default());
-        let page = content(&config, Some("<b>&\"'"), &history, view, SystemTime::now());
+        let page = Landing { config: &config, history: &history, base_url: "http://h/" };
+        let listing = Listing::default();
+        let page = page.content(Some("<b>&\"'"), &filter, listing, SystemTime::now());
         let page = page.into_string();
         assert!(!page.contains("<b>") && page.contains("&lt;b&gt;&amp;"), "{page}");
         assert!(!page.contains("<i>"), "{page}");

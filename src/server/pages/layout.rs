@@ -14,7 +14,7 @@ use rustix::system::uname;
 
 use crate::{
     server::{
-        pages::format,
+        pages::{format, links},
         response::{self, Size},
     },
     version,
@@ -39,8 +39,12 @@ pub(super) struct Page<'p> {
 }
 
 /// Links and names of the navigation. The links are relative, so that they work under any prefix.
-const NAVIGATION: [(&str, &str); 4] =
-    [("./", "Probes"), ("modules", "Modules"), ("config", "Configuration"), ("metrics", "Metrics")];
+const NAVIGATION: [(&str, &str); 4] = [
+    ("./", links::PROBES),
+    ("modules", "Modules"),
+    ("config", "Configuration"),
+    ("metrics", "Metrics"),
+];
 
 /// Name of the host. Replicas do not share their history, and in Kubernetes this is the name of the
 /// pod.
@@ -54,6 +58,18 @@ const MAX_HOST_BYTES: usize = 253;
 
 /// Maximum length of a title in bytes.
 const MAX_TITLE_BYTES: usize = 120;
+
+/// Renders the error of the last reload.
+pub(super) fn alarm(error: &str) -> Markup {
+    html! {
+        section.alarm role="alert" {
+            strong {
+                "Reloading the configuration failed. The previous configuration is still active."
+            }
+            pre { (format::escaped_lines(error)) }
+        }
+    }
+}
 
 fn nonce() -> String {
     format!("{:032x}", rand::random::<u128>())

@@ -6,20 +6,54 @@ use maud::{Markup, html};
 
 use crate::{
     probe::Query,
-    server::{pages::filter::Filter, query::link},
+    server::{
+        pages::{filter::Filter, links},
+        query::link,
+    },
 };
 
 /// The view of a list, by the parameters of the query.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone, Copy)]
 pub(super) struct Listing {
-    /// True for one row for each target, false for one row for each probe.
-    pub(super) by_target: bool,
+    /// The requested rows, if any.
+    requested: Option<Rows>,
+    /// The rows without a request for others.
+    default: Rows,
     /// The column that sets the order, and true if its largest value comes first.
     pub(super) order: Option<(Column, bool)>,
     /// The page, from 0.
     page: usize,
     /// The interval of loading the page again.
     pub(super) refresh: Option<Duration>,
+}
+
+/// The rows of a list.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Rows {
+    /// One for each probe.
+    #[default]
+    Probes,
+    /// One for each target.
+    Targets,
+}
+
+impl Rows {
+    const ALL: [Self; 2] = [Self::Probes, Self::Targets];
+
+    /// The value of the parameter `view`.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Probes => "probes",
+            Self::Targets => "targets",
+        }
+    }
+
+    const fn words(self) -> &'static str {
+        match self {
+            Self::Probes => links::RECENT_PROBES,
+            Self::Targets => links::TARGETS,
+        }
+    }
 }
 
 /// Number of rows of a page.
@@ -29,8 +63,6 @@ const MAX_ROWS: usize = 200;
 const MIN_REFRESH: u64 = 5;
 const MAX_REFRESH: u64 = 3_600;
 const OFFERED_REFRESH: &str = "30";
-
-const BY_TARGET: &str = "targets";
 
 /// A column by which a list can be sorted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,12 +109,25 @@ impl Listing {
         let refresh = number("refresh").filter(|seconds| *seconds > 0);
         let page = number("page").and_then(|page| usize::try_from(page).ok());
         Self {
-            by_target: query.first("view") == Some(BY_TARGET),
+            requested: query
+                .first("view")
+                .and_then(|name| Rows::ALL.into_iter().find(|rows| rows.name() == name)),
+            default: Rows::default(),
             order,
             page: page.unwrap_or_default().saturating_sub(1),
             refresh: refresh
                 .map(|seconds| Duration::from_secs(seconds.clamp(MIN_REFRESH, MAX_REFRESH))),
         }
+    }
+
+    /// Returns the listing with these rows, unless others are requested.
+    pub(super) fn with_default(self, default: Rows) -> Self {
+        Self { default, ..self }
+    }
+
+    /// Returns true for one row for each target.
+    pub(super) fn is_by_target(&self) -> bool {
+        self.requested.unwrap_or(self.default) == Rows::Targets
     }
 
     /// Returns the rows of the page.
@@ -92,11 +137,11 @@ impl Listing {
 
     /// Returns a link to the list with these parameters changed; an empty value removes one. The page is
     /// the first one unless it is changed.
-    fn link(&self, filter: &Filter, changes: &[(&str, &str)]) -> String {
+    pub(super) fn link(&self, filter: &Filter, changes: &[(&str, &str)]) -> String {
         let sort = self.order.map(|(column, is_descending)| sort_value(column, is_descending));
         let refresh = self.refresh.map(|refresh| refresh.as_secs().to_string());
         let own = [
-            ("view", if self.by_target { BY_TARGET } else { "" }),
+            ("view", self.requested.map_or("", Rows::name)),
             ("module", filter.module.as_deref().unwrap_or_default()),
             ("target", filter.target.as_deref().unwrap_or_default()),
             ("failures", if filter.only_failures { "true" } else { "" }),
@@ -113,7 +158,7 @@ impl Listing {
     pub(super) fn hidden_fields(&self) -> Markup {
         let sort = self.order.map(|(column, is_descending)| sort_value(column, is_descending));
         html! {
-            @if self.by_target { input type="hidden" name="view" value=(BY_TARGET); }
+            @if let Some(rows) = self.requested { input type="hidden" name="view" value=(rows.name()); }
             @if let Some(sort) = sort { input type="hidden" name="sort" value=(sort); }
             @if let Some(refresh) = self.refresh {
                 input type="hidden" name="refresh" value=(refresh.as_secs());
@@ -123,13 +168,12 @@ impl Listing {
 
     /// Renders the links to the other view and to loading the page again.
     pub(super) fn views(&self, filter: &Filter) -> Markup {
-        let views = [(false, "Probes"), (true, "One row per target")];
+        let shown = self.requested.unwrap_or(self.default);
         html! {
             nav.views aria-label="Views" {
-                @for (by_target, name) in views {
-                    @let value = if by_target { BY_TARGET } else { "" };
-                    @let link = self.link(filter, &[("view", value), ("sort", "")]);
-                    a href=(link) aria-current=[(by_target == self.by_target).then_some("true")] { (name) }
+                @for rows in Rows::ALL {
+                    @let link = self.link(filter, &[("view", rows.name()), ("sort", "")]);
+                    a href=(link) aria-current=[(rows == shown).then_some("true")] { (rows.words()) }
                 }
                 @match self.refresh {
                     Some(refresh) => {
@@ -147,8 +191,29 @@ impl Listing {
         }
     }
 
+    /// Renders the headings of the columns. `own` has those that differ between the lists: the duration,
+    /// the time and the last column.
+    pub(super) fn head(&self, filter: &Filter, own: [&str; 3]) -> Markup {
+        let [duration, when, last] = own;
+        let heading = |column, text| self.heading(filter, column, text);
+        html! {
+            thead {
+                tr {
+                    (heading(Column::Module, "Module"))
+                    (heading(Column::Target, "Target"))
+                    (heading(Column::Result, "Result"))
+                    (heading(Column::Reason, "Reason"))
+                    th.drawn scope="col" { "Phases" }
+                    (heading(Column::Duration, duration))
+                    (heading(Column::When, when))
+                    th scope="col" { (last) }
+                }
+            }
+        }
+    }
+
     /// Renders the heading of a column with a link that sorts by it.
-    pub(super) fn heading(&self, filter: &Filter, column: Column, text: &str) -> Markup {
+    fn heading(&self, filter: &Filter, column: Column, text: &str) -> Markup {
         let current = self.order.filter(|(known, _)| *known == column);
         let is_descending = match current {
             Some((_, is_descending)) => !is_descending,

@@ -1,12 +1,18 @@
 //! `/config` and `/metrics` as pages. Both paths return the same text without markup to scrapers.
 
+use std::{sync::Arc, time::SystemTime};
+
 use actix_web::{HttpRequest, HttpResponse};
 use maud::{Markup, html};
 
-use crate::server::{
-    pages::{Page, form_fields, format},
-    query,
-    response::Size,
+use crate::{
+    config::Config,
+    server::{
+        exporter::Exporter,
+        pages::{Page, form_fields, format, layout, links},
+        query,
+        response::Size,
+    },
 };
 
 /// Maximum length of the text on a page in bytes.
@@ -18,10 +24,12 @@ const PLAIN: &str = "?format=text";
 /// Returns the page of the configuration.
 pub(in crate::server) async fn config(
     request: &HttpRequest,
-    size: Size,
-    render: impl FnOnce() -> String + Send + 'static,
+    exporter: &Exporter,
+    config: Arc<Config>,
 ) -> HttpResponse {
-    let content = move || config_content(&render());
+    let (loaded, error) = (exporter.loaded_at(), exporter.last_reload_error());
+    let size = Size::of_modules(&config);
+    let content = move || config_content(&config, loaded, error.as_deref(), SystemTime::now());
     Page::answer_rendered(request, size, "Configuration".to_owned(), "config", content).await
 }
 
@@ -36,15 +44,30 @@ pub(in crate::server) async fn metrics(
     Page::answer_rendered(request, size, "Metrics".to_owned(), "metrics", content).await
 }
 
-fn config_content(yaml: &str) -> Markup {
+fn config_content(
+    config: &Config,
+    loaded: SystemTime,
+    reload_error: Option<&str>,
+    now: SystemTime,
+) -> Markup {
     html! {
         h1 { "Configuration" }
+        @if let Some(error) = reload_error { (layout::alarm(error)) }
         p.soft {
             "The active configuration with its secrets masked. "
-            a href={ "config" (PLAIN) } { "Plain text" } ". "
+            a href={ "config" (PLAIN) } { (links::TEXT) } ". "
             a href="modules" { "Descriptions of the modules" } "."
         }
-        (text(yaml))
+        section {
+            dl.facts {
+                div { dt { "File" } dd.code { (format::untrusted(config.location())) } }
+                div {
+                    dt { "Loaded" }
+                    dd { (format::timestamp(loaded)) " " span.soft { (format::age(loaded, now)) } }
+                }
+            }
+        }
+        (text(&config.to_yaml()))
     }
 }
 
@@ -58,8 +81,8 @@ fn metrics_content(exposition: &str, wanted: &str) -> Markup {
         (form_fields::name_filter("metrics", "metrics", wanted))
         p.soft {
             (found.len()) " of " (format::count(all, "metric")) " of the exporter itself. "
-            @if !wanted.is_empty() { a href="metrics" { "Show all" } ". " }
-            a href={ "metrics" (PLAIN) } { "Plain text" } "."
+            @if !wanted.is_empty() { a href="metrics" { (links::SHOW_ALL) } ". " }
+            a href={ "metrics" (PLAIN) } { (links::TEXT) } "."
         }
         @if !found.is_empty() { (text(&found.concat())) }
     }
@@ -89,7 +112,7 @@ fn text(text: &str) -> Markup {
     html! {
         section { pre { (format::escaped_lines(shown)) } }
         @if !rest.is_empty() {
-            p.soft { (format::count(rest.lines().count(), "more line")) " in the plain text." }
+            p.soft { (format::count(rest.lines().count(), "more line")) " in the text." }
         }
     }
 }

@@ -7,10 +7,12 @@ mod form_fields;
 mod format;
 mod landing;
 mod layout;
+mod links;
 mod listing;
 mod log;
 mod long_texts;
 mod modules;
+mod nothing;
 mod recent;
 mod refused;
 mod report;
@@ -23,10 +25,10 @@ mod waterfall;
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode};
 use maud::html;
 
-use self::{layout::Page, recent::target_link};
+use self::layout::Page;
 use crate::{
     probe::{History, history::Extent},
-    server::{exporter::Exporter, query::link},
+    server::exporter::Exporter,
     settings::size::ByteSize,
 };
 
@@ -43,7 +45,7 @@ pub(super) fn error(request: &HttpRequest, status: StatusCode, message: &str) ->
     let content = html! {
         section.verdict.bad {
             h1 { (format::untrusted(message)) }
-            p { a href="./" { "Back to the recent probes" } }
+            p { "Back to " a href="./" { (links::PROBES) } }
         }
     };
     Page { title: message, current_link: "", content }.answer(request, status)
@@ -69,16 +71,15 @@ pub(super) fn not_kept(
             @if let Some((_, target)) = wanted {
                 @for key in &variants {
                     p {
-                        a href=(target_link(key.module(), key.target(), key.hostname().unwrap_or_default())) {
-                            "History of this target with module " (format::untrusted(key.module()))
-                        }
+                        a href=(links::target(key)) { (links::HISTORY) }
+                        " of this target with module " (format::untrusted(key.module()))
                     }
                 }
                 p {
-                    a href=(link("./", &[("target", target)])) { "Recent probes of such targets" }
+                    a href=(links::recent_probes("", target)) { (links::RECENT_PROBES) } " of such targets"
                 }
             }
-            p { a href="./" { "Back to the recent probes" } }
+            p { "Back to " a href="./" { (links::PROBES) } }
         }
     };
     Page { title: message, current_link: "", content }.answer(request, StatusCode::NOT_FOUND)

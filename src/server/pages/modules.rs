@@ -7,7 +7,7 @@ use crate::{
     config::{Config, Module},
     server::{
         exporter::Exporter,
-        pages::{Page, form_fields, format},
+        pages::{Page, form_fields, format, links},
         query::{self, link},
         response::Size,
     },
@@ -41,7 +41,7 @@ fn content(config: &Config, wanted: &str, offset: f64) -> Markup {
         p.soft {
             (modules.len()) " of " (format::count(config.modules().count(), "module"))
             @if beyond > 0 { " (the first " (MAX_MODULES) " are shown)" }
-            @if !wanted.is_empty() { ". " a href="modules" { "Show all" } }
+            @if !wanted.is_empty() { ". " a href="modules" { (links::SHOW_ALL) } }
         }
         div.cards.alone[is_alone] {
             @for (name, module) in modules.into_iter().take(MAX_MODULES) {

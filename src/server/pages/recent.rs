@@ -6,18 +6,12 @@ use maud::{Markup, html};
 
 use crate::{
     diagnostics::{Reason, Stage},
-    probe::{
-        ProbeReport,
-        history::{HistoryEntry, TargetKey},
-    },
-    server::{
-        pages::{
-            bars::Scale,
-            filter::Filter,
-            format,
-            listing::{Column, Listing},
-        },
-        query::link,
+    probe::{ProbeReport, history::HistoryEntry},
+    server::pages::{
+        bars::Scale,
+        filter::Filter,
+        format, links,
+        listing::{Column, Listing},
     },
 };
 
@@ -42,7 +36,9 @@ pub(super) fn recent(
     }
     let count = matching.len();
     html! {
-        (hidden(entries.len(), count, "probes", filter))
+        // The history may need its memory for targets.
+        @if entries.is_empty() { p.soft { "No recent probe is kept." } }
+        (hidden([entries.len(), count], "probes", filter, listing))
         @if !matching.is_empty() {
             (table(&listing.rows(matching.into_iter()), filter, listing, now))
             (listing.pages(filter, count, "probes"))
@@ -72,13 +68,18 @@ pub(super) fn reason_order(stage: Stage, reason: Reason) -> (Option<usize>, &'st
 }
 
 /// Renders the number of rows that the filter hides.
-pub(super) fn hidden(all: usize, matching: usize, what: &str, filter: &Filter) -> Markup {
+pub(super) fn hidden(
+    [all, matching]: [usize; 2],
+    what: &str,
+    filter: &Filter,
+    listing: &Listing,
+) -> Markup {
     html! {
         @if filter.is_set() {
             p.soft {
                 "Showing " (matching) " of " (all) " " (what) " (" (all - matching)
                 " hidden by the filter). "
-                a href="./" { "Show all" }
+                a href=(listing.link(&Filter::default(), &[])) { (links::SHOW_ALL) }
             }
         }
     }
@@ -86,23 +87,11 @@ pub(super) fn hidden(all: usize, matching: usize, what: &str, filter: &Filter) -
 
 fn table(entries: &[&HistoryEntry], filter: &Filter, listing: &Listing, now: SystemTime) -> Markup {
     let scale = Scale::of(entries.iter().map(|entry| entry.report.duration));
-    let heading = |column, text| listing.heading(filter, column, text);
     html! {
         (scale.legend())
         table.list.sorted {
             caption.hidden { "Probes with their results" }
-            thead {
-                tr {
-                    (heading(Column::Module, "Module"))
-                    (heading(Column::Target, "Target"))
-                    (heading(Column::Result, "Result"))
-                    (heading(Column::Reason, "Reason"))
-                    th.drawn scope="col" { "Phases" }
-                    (heading(Column::Duration, "Duration"))
-                    (heading(Column::When, "When"))
-                    th scope="col" { "More" }
-                }
-            }
+            (listing.head(filter, ["Duration", "When", "More"]))
             tbody { @for entry in entries { (line(entry, scale, now)) } }
         }
     }
@@ -110,31 +99,26 @@ fn table(entries: &[&HistoryEntry], filter: &Filter, listing: &Listing, now: Sys
 
 fn line(entry: &HistoryEntry, scale: Scale, now: SystemTime) -> Markup {
     let report = &entry.report;
-    let page = link("logs", &[("id", &entry.id.to_string()), ("format", "html")]);
-    let hostname = report.hostname.as_deref().unwrap_or_default();
     let failure = report.verdict.failure();
     html! {
         tr {
             td.module { (format::untrusted_up_to(&report.module_name, MAX_NAME_BYTES)) }
-            td.target { a href=(page) { (format::untrusted_up_to(&report.target, MAX_TARGET_BYTES)) } }
+            td.target {
+                a href=(links::report(entry.id)) {
+                    (format::untrusted_up_to(&report.target, MAX_TARGET_BYTES))
+                }
+            }
             td.result { (verdict(report.verdict.is_ok())) }
             td.reason { @if let Some(failure) = failure { (reason(failure.stage, failure.reason)) } }
             td.drawn { (scale.bar(report)) }
             td.number.duration { (format::duration(report.duration)) }
             td.when { (format::age_element(report.started, now)) }
             td.more {
-                a href={ "logs?id=" (entry.id) } { "Logs" } " "
-                @if TargetKey::is_short(report) {
-                    a href=(target_link(&report.module_name, &report.target, hostname)) { "History" }
-                }
+                a href=(links::text(entry.id)) { (links::TEXT) } " "
+                @if let Some(history) = links::target_of(report) { a href=(history) { (links::HISTORY) } }
             }
         }
     }
-}
-
-/// Returns a link to the page of a target.
-pub(super) fn target_link(module: &str, target: &str, hostname: &str) -> String {
-    link("target", &[("module", module), ("target", target), ("hostname", hostname)])
 }
 
 pub(super) fn verdict(is_ok: bool) -> Markup {

@@ -7,13 +7,10 @@ use maud::{Markup, html};
 use crate::{
     diagnostics::RefusalCause,
     probe::refused::RefusedProbe,
-    server::{
-        pages::{
-            filter::Filter,
-            format,
-            recent::{MAX_NAME_BYTES, MAX_TARGET_BYTES},
-        },
-        query::link,
+    server::pages::{
+        filter::Filter,
+        format, links,
+        recent::{MAX_NAME_BYTES, MAX_TARGET_BYTES},
     },
 };
 
@@ -39,7 +36,7 @@ pub(super) fn refused(probes: &[RefusedProbe], filter: &Filter, now: SystemTime)
                             th scope="col" { "Target" }
                             th scope="col" { "Cause" }
                             th scope="col" { "When" }
-                            th scope="col" { "Debug" }
+                            th scope="col" { "More" }
                         }
                     }
                     tbody { @for probe in probes { (line(probe, now)) } }
@@ -71,9 +68,7 @@ fn line(probe: &RefusedProbe, now: SystemTime) -> Markup {
             td.module { (format::untrusted_start(&probe.module_name, MAX_NAME_BYTES)) }
             td.target {
                 @match probe.id {
-                    Some(id) => {
-                        a href=(link("logs", &[("id", &id.to_string()), ("format", "html")])) { (target) }
-                    }
+                    Some(id) => a href=(links::report(id)) { (target) },
                     None => (target),
                 }
             }
@@ -82,7 +77,7 @@ fn line(probe: &RefusedProbe, now: SystemTime) -> Markup {
                 div.soft { (format::untrusted_start(&probe.message, MAX_MESSAGE_BYTES)) }
             }
             td.when { (format::age_element(probe.refused_at, now)) }
-            td.debug { @if let Some(id) = probe.id { a href={ "logs?id=" (id) } { "Logs" } } }
+            td.more { @if let Some(id) = probe.id { a href=(links::text(id)) { (links::TEXT) } } }
         }
     }
 }

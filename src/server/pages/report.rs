@@ -7,14 +7,11 @@ use maud::{Markup, html};
 
 use crate::{
     diagnostics::{Check, Verdict},
-    probe::{
-        ProbeReport,
-        history::{HistoryEntry, TargetKey},
-    },
+    probe::{ProbeReport, history::HistoryEntry},
     server::{
         pages::{
-            Page, certificates, format, log::log, recent::target_link, response::responses,
-            verdict::verdict, waterfall::waterfall,
+            Page, certificates, format, links, log::log, response::responses, verdict::verdict,
+            waterfall::waterfall,
         },
         prometheus_url::{self, PrometheusUrl},
         query::link,
@@ -94,17 +91,10 @@ impl ReportPage {
                     }
                 }
                 @if self.is_kept || report.target_is_complete() {
-                    nav aria-label="This result in other formats" {
-                        @if self.is_kept { a href=(self.link("html")) { "Link to this result" } }
-                        @if self.is_kept && TargetKey::is_short(report) && report.verdict.refusal().is_none() {
-                            a href=(target_link(&report.module_name, &report.target, hostname)) {
-                                "History of this target"
-                            }
-                        }
-                        a href=(self.link("json")) { "JSON" }
-                        a href=(self.link("debug")) { "Text" }
-                        @if report.verdict.refusal().is_none() {
-                            a href=(self.link("metrics")) { "Metrics" }
+                    nav aria-label="This probe" {
+                        @for (format, words) in self.formats() { a href=(self.link(format)) { (words) } }
+                        @if let Some(history) = links::target_of(report).filter(|_| self.is_kept) {
+                            a href=(history) { (links::HISTORY) }
                         }
                     }
                 }
@@ -112,11 +102,22 @@ impl ReportPage {
         }
     }
 
+    /// Returns the formats to which the page links. A link to a new probe in the same format is the button.
+    fn formats(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        let is_refused = self.entry.report.verdict.refusal().is_some();
+        let is_offered = move |format: &str| match format {
+            "html" => self.is_kept,
+            "metrics" => !is_refused,
+            _ => true,
+        };
+        links::FORMATS.into_iter().filter(move |(format, _)| is_offered(format))
+    }
+
     /// Links to the report in another format, or to a new probe if the report is not in the history.
     fn link(&self, format: &str) -> String {
         let report = &self.entry.report;
         if self.is_kept {
-            return link("logs", &[("id", &self.entry.id.to_string()), ("format", format)]);
+            return links::report_as(self.entry.id, format);
         }
         let hostname = report.hostname.as_deref().unwrap_or_default();
         let module = report.module_name.as_str();

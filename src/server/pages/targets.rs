@@ -1,6 +1,6 @@
 //! Lists of targets: those that fail now, and one row for each target.
 
-use std::{cmp::Ordering, time::SystemTime};
+use std::{cmp::Ordering, collections::HashSet, time::SystemTime};
 
 use maud::{Markup, html};
 
@@ -9,11 +9,9 @@ use crate::{
     server::pages::{
         bars::Scale,
         filter::Filter,
-        format,
-        listing::{Column, Listing},
-        recent::{
-            self, MAX_NAME_BYTES, MAX_TARGET_BYTES, reason, reason_order, target_link, verdict,
-        },
+        format, links,
+        listing::{Column, Listing, Rows},
+        recent::{self, MAX_NAME_BYTES, MAX_TARGET_BYTES, reason, reason_order, verdict},
     },
 };
 
@@ -39,11 +37,26 @@ pub(super) fn summary(targets: &[TargetSummary], now: SystemTime) -> Markup {
     }
 }
 
+/// Returns the rows of the start page without a request for others: one for each target, if the latest
+/// probes are not of all targets.
+pub(super) fn default_rows(probes: &[HistoryEntry], targets: &[TargetSummary]) -> Rows {
+    let listed: HashSet<_> = probes
+        .iter()
+        .map(|HistoryEntry { report, .. }| {
+            (&*report.module_name, &*report.target, report.hostname.as_deref().unwrap_or_default())
+        })
+        .collect();
+    let is_listed = |TargetSummary { key, .. }: &TargetSummary| {
+        listed.contains(&(key.module(), key.target(), key.hostname().unwrap_or_default()))
+    };
+    if targets.iter().all(is_listed) { Rows::Probes } else { Rows::Targets }
+}
+
 /// Renders the targets that fail now, those with the latest first failure first.
 pub(super) fn failing(targets: &[TargetSummary], now: SystemTime) -> Markup {
     let mut failing: Vec<_> = targets.iter().filter(|target| target.is_failing(now)).collect();
     failing.sort_by(|one, other| {
-        other.latest.first.cmp(&one.latest.first).then_with(|| compare_keys(one, other))
+        other.since.time.cmp(&one.since.time).then_with(|| compare_keys(one, other))
     });
     let beyond = failing.len().saturating_sub(MAX_FAILING);
     html! {
@@ -80,8 +93,8 @@ fn failing_line(target: &TargetSummary, now: SystemTime) -> Markup {
             td.module { (format::untrusted_up_to(target.key.module(), MAX_NAME_BYTES)) }
             td.target { (name(target)) }
             td.reason { (failure(target)) }
-            td.number.duration { (format::count(target.latest.failures, "failure")) }
-            td.when { (format::age_element(target.latest.first, now)) }
+            td.number.duration { (format::count(target.since.probes, "failure")) }
+            td.when { (since(target, now)) }
         }
     }
 }
@@ -90,10 +103,18 @@ fn name(target: &TargetSummary) -> Markup {
     let key = &target.key;
     let hostname = key.hostname().unwrap_or_default();
     html! {
-        a href=(target_link(key.module(), key.target(), hostname)) {
+        a href=(links::target(key)) {
             (format::untrusted_up_to(key.target(), MAX_TARGET_BYTES))
         }
         @if !hostname.is_empty() { " " span.soft { (format::untrusted_up_to(hostname, MAX_NAME_BYTES)) } }
+    }
+}
+
+/// Renders the age of the present result. It may be older than the history.
+fn since(target: &TargetSummary, now: SystemTime) -> Markup {
+    html! {
+        @if !target.since.is_known { "at least " }
+        (format::age_element(target.since.time, now))
     }
 }
 
@@ -132,7 +153,7 @@ pub(super) fn list(
         .map(|target| (target, target.latest.ids()[1].and_then(|id| history.find(id))))
         .collect();
     html! {
-        (recent::hidden(targets.len(), count, "targets", filter))
+        (recent::hidden([targets.len(), count], "targets", filter, listing))
         @if !rows.is_empty() {
             (table(&rows, filter, listing, now))
             (listing.pages(filter, count, "targets"))
@@ -172,23 +193,11 @@ type Row<'t> = (&'t TargetSummary, Option<HistoryEntry>);
 fn table(rows: &[Row<'_>], filter: &Filter, listing: &Listing, now: SystemTime) -> Markup {
     let reports = rows.iter().filter_map(|(_, entry)| entry.as_ref());
     let scale = Scale::of(reports.map(|entry| entry.report.duration));
-    let heading = |column, text| listing.heading(filter, column, text);
     html! {
         (scale.legend())
         table.list.sorted {
             caption.hidden { "Targets with their last results" }
-            thead {
-                tr {
-                    (heading(Column::Module, "Module"))
-                    (heading(Column::Target, "Target"))
-                    (heading(Column::Result, "Result"))
-                    (heading(Column::Reason, "Reason"))
-                    th.drawn scope="col" { "Phases" }
-                    (heading(Column::Duration, "Longest"))
-                    (heading(Column::When, "Last probe"))
-                    th scope="col" { "Since" }
-                }
-            }
+            (listing.head(filter, ["Longest", "Last probe", "Since"]))
             tbody { @for (target, entry) in rows { (line(target, entry.as_ref(), scale, now)) } }
         }
     }
@@ -209,7 +218,7 @@ fn line(
             td.drawn { @if let Some(entry) = entry { (scale.bar(&entry.report)) } }
             td.number.duration data-label="longest" { (format::duration(target.latest.longest)) }
             td.when { (format::age_element(target.latest.last, now)) }
-            td.more { (format::age_element(target.latest.first, now)) }
+            td.since data-label="since" { (since(target, now)) }
         }
     }
 }

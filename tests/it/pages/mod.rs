@@ -1,10 +1,12 @@
 //! The pages for people, over HTTP.
 
 mod hostile;
+mod landing;
 mod links;
 mod markup;
 mod negotiation;
 mod structure;
+mod target;
 
 use probe_exporter::server::PrometheusUrl;
 
@@ -238,16 +240,28 @@ fn a_success_tells_status_address_and_end_of_the_certificate() {
 }
 
 #[test]
-fn the_turns_of_a_redirect_loop_are_folded() {
-    let server = http(std::iter::repeat_with(|| redirect("/again")).take(11));
-    let server = RUNTIME.block_on(server.start());
+fn the_turns_of_a_redirect_loop_are_folded_except_in_json() {
+    let turns = ["/b", "/a"].into_iter().cycle().take(22).map(redirect);
+    let server = RUNTIME.block_on(http(turns).start());
     let exporter = Exporter::start(MODULES);
-    let target = format!("http://{}/again", server.address);
+    let target = format!("http://{}/a", server.address);
     let page = assert_page(&exporter.get(&probe_page("http_2xx", &target)), 200);
-    assert!(text(&page).contains("2 to 10 … ×9 the same"), "{page}");
+    let told = format!(
+        "… ×8 the same URLs and responses again: http://{0}/a → http://{0}/b",
+        server.address
+    );
+    assert!(text(&page).contains(&format!("3 to 10 {told}")), "{page}");
     let answers =
         elements(&page).iter().filter(|it| it.attribute("class") == Some("answer")).count();
-    assert_eq!(answers, 2, "those of the first and the last turn");
+    assert_eq!(answers, 3, "those of the first turn and the last response");
+    let debug = exporter.get("/logs?id=0").text();
+    let (_, result) = debug.split_once("Result of the probe:").unwrap();
+    let (result, _) = result.split_once("Metrics that would").unwrap();
+    assert!(result.contains(&format!("\n{told}\n  all  ")), "{result}");
+    assert_eq!(result.matches("Response: HTTP/1.1 302").count(), 3, "{result}");
+    let json = exporter.get("/logs?id=0&format=json").text();
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["hops"].as_array().unwrap().len(), 11);
 }
 
 #[test]

@@ -53,10 +53,31 @@ fn the_page_of_metrics_is_filtered_and_bounded() {
     assert!(whole.len() > 200 << 10, "{}", whole.len());
     let page = assert_page(&exporter.get("/metrics?format=html"), 200);
     assert!(page.len() < 200 << 10, "{}", page.len());
-    assert!(text(&page).contains("more lines in the plain text."), "the rest is not concealed");
+    assert!(text(&page).contains("more lines in the text."), "the rest is not concealed");
     let page = text(&assert_page(&exporter.get("/metrics?format=html&name=in_flight"), 200));
     assert!(page.contains("probe_exporter_probes_in_flight 0"), "{page}");
     assert!(!page.contains("blackbox_exporter_build_info"), "{page}");
     let page = assert_page(&exporter.get("/config?format=html"), 200);
     assert!(page.len() < 200 << 10, "{}", page.len());
+}
+
+#[test]
+fn the_page_of_the_configuration_names_its_file_and_when_it_was_loaded() {
+    let exporter = Exporter::start(MODULES);
+    let file = exporter.config_file();
+    let page = || text(&assert_page(&exporter.get("/config?format=html"), 200));
+    let loaded = || {
+        let page = page();
+        let (_, rest) = page.split_once(&format!("File{}Loaded20", file.display())).unwrap();
+        rest.split_once("Z ").unwrap().0.to_owned()
+    };
+    let at_start = loaded();
+    assert_eq!(exporter.request("POST", "/-/reload", &[]).status, 200);
+    let again = loaded();
+    assert!(at_start < again, "{at_start} {again}");
+    std::fs::write(&file, "modules: {a: {prober: tpc}}").unwrap();
+    assert_eq!(exporter.request("POST", "/-/reload", &[]).status, 500);
+    assert_eq!(loaded(), again, "the previous configuration is shown");
+    assert!(page().contains("Reloading the configuration failed."), "{}", page());
+    assert!(!exporter.get("/config").text().contains("Loaded"), "only on the page");
 }

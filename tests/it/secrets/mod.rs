@@ -148,9 +148,12 @@ impl Output {
             let answer = get(exporter, &format!("{past}&format={format}"));
             self.record(&format!("{what}, {format}"), &answer.text());
         }
-        let page = get(exporter, &past.replace("/logs?", "/target?"));
-        assert_eq!(page.status, 200, "{what}: {}", page.text());
-        self.record(&format!("{what}, target"), &page.text());
+        for format in ["html", "json"] {
+            let history = format!("{}&format={format}", past.replace("/logs?", "/target?"));
+            let history = get(exporter, &history);
+            assert_eq!(history.status, 200, "{what}: {}", history.text());
+            self.record(&format!("{what}, history, {format}"), &history.text());
+        }
     }
 
     /// Runs the same probe by the command, in all formats, and explains the module.

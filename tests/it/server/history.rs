@@ -97,7 +97,8 @@ fn a_history_limit_of_zero_keeps_nothing() {
     let exporter = Exporter::start_with(MODULES, |options| options.history_limit = 0);
     exporter.probe("connect", &closed_target());
     assert_eq!(exporter.get("/logs?id=0").status, 404);
-    assert!(exporter.get("/").text().contains("None yet"));
+    let page = crate::pages::text(&exporter.get("/").text());
+    assert!(page.contains("The history is off") && !page.contains("No probe has run"), "{page}");
 }
 
 #[test]
@@ -114,7 +115,7 @@ fn the_page_of_a_failing_target_has_advice_and_the_response() {
         "Check first",
         "reason=status",
         "maintenance until noon",
-        "Latest report: phases, checks, certificates, log",
+        "Report of the latest probe: phases, checks, certificates, log",
         "Recent probes",
     ] {
         assert!(text.contains(told), "{told} in {text}");
@@ -171,12 +172,22 @@ fn an_old_failure_is_found_and_compared_with_the_success_before_it() {
         assert_eq!(exporter.get(&format!("/logs?id={id}&format=html")).status, 200);
         assert_eq!(exporter.get(&format!("/logs?id={id}&format=json")).status, 200);
     }
-    // The start page shows it first.
-    let page = exporter.get("/").text();
+    // The start page shows the failing targets first.
+    let page = exporter.get("/?view=probes").text();
     let (_, failing) = page.split_once("Failing Now").unwrap();
     let (failing, _) = failing.split_once("Recent Probes").unwrap();
     assert!(names.iter().all(|name| failing.contains(&format!(">{name}<"))), "{failing}");
     assert!(page.contains("3 failing now") && page.contains("7 targets"), "{page}");
+    // The latest probes are not of all targets.
+    let page = exporter.get("/").text();
+    let (_, targets) = page.split_once("<h2>Targets</h2>").unwrap();
+    let place = |name: &str| targets.find(&format!(">{name}<")).unwrap();
+    let first_success = others.iter().map(|other| place(&other.name())).min().unwrap();
+    assert!(names.iter().all(|name| place(name) < first_success), "{targets}");
+    assert!(
+        page.contains("href=\"./?view=probes\"") && page.contains("p class=\"legend"),
+        "{page}"
+    );
 }
 
 #[test]

@@ -31,7 +31,7 @@ impl ProbeReport {
 }
 
 /// Escapes characters that a terminal would obey or not show. They occur in strings only.
-fn visible(json: String) -> String {
+pub(in crate::probe) fn visible(json: String) -> String {
     if !json.chars().any(is_invisible) {
         return json;
     }
@@ -186,13 +186,16 @@ impl<'r> LogLine<'r> {
     }
 }
 
-fn rfc3339(time: DateTime<Utc>) -> String {
+/// Formats a time.
+pub(in crate::probe) fn rfc3339(time: DateTime<Utc>) -> String {
     time.to_rfc3339_opts(SecondsFormat::Micros, true)
 }
 
 #[cfg(test)]
-mod tests {
-    use std::{env, fs};
+pub(super) mod tests {
+    use std::{env, fs, path::Path};
+
+    use schemars::Schema;
 
     use super::*;
 
@@ -204,15 +207,20 @@ mod tests {
         assert_eq!(serde_json::from_str::<String>(&json).unwrap(), text);
     }
 
-    /// Compares the published schema with the types; `UPDATE=1` regenerates it.
+    /// Compares a published schema with that of the types; `UPDATE=1` regenerates it.
+    #[track_caller]
+    pub(in crate::probe) fn assert_published(file: &str, schema: &Schema) {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
+        let text = serde_json::to_string_pretty(schema).unwrap() + "\n";
+        if env::var_os("UPDATE").is_some() {
+            fs::write(&path, &text).unwrap();
+        }
+        let published = fs::read_to_string(&path).unwrap_or_default();
+        assert!(published == text, "UPDATE=1 makes {file} current");
+    }
+
     #[test]
     fn the_published_schema_is_that_of_the_document() {
-        const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/report.schema.json");
-        let schema = schemars::schema_for!(Document<'_>);
-        let text = serde_json::to_string_pretty(&schema).unwrap() + "\n";
-        if env::var_os("UPDATE").is_some() {
-            fs::write(FILE, &text).unwrap();
-        }
-        assert!(fs::read_to_string(FILE).unwrap() == text, "UPDATE=1 makes {FILE} current");
+        assert_published("docs/report.schema.json", &schemars::schema_for!(Document<'_>));
     }
 }
