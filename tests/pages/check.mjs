@@ -1,4 +1,5 @@
-// Looks at pages of a running exporter with Chromium: at 390, 1040 and 1280 px, light and dark.
+// Looks at pages of a running exporter with Chromium: at 390, 1040 and 1280 px, light and dark, with
+// scripts off.
 //
 //   node tests/pages/check.mjs OUT URL...
 //
@@ -70,9 +71,11 @@ for (const [index, url] of urls.entries()) {
       const metrics = { width, height: 900, deviceScaleFactor: 1, mobile: width < 500 };
       await send("Emulation.setDeviceMetricsOverride", metrics);
       await send("Emulation.setEmulatedMedia", { features: [{ name: "prefers-color-scheme", value }] });
+      await send("Emulation.setScriptExecutionDisabled", { value: true });
       const load = new Promise((resolve) => (loaded = resolve));
       await send("Page.navigate", { url });
       await load;
+      await send("Emulation.setScriptExecutionDisabled", { value: false });
       const found = await evaluate(wide(width));
       if (axe) found.push(...(await evaluate(`${axe}; ${FINDINGS}`)));
       for (const problem of found) console.log(`${url} ${width} ${value}: ${problem}`);
