@@ -3,7 +3,7 @@
 import json
 import signal
 import sys
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 PORT = int(sys.argv[1]) if len(sys.argv) > 1 else 8080
 MAX_MESSAGE = 100_000  # bytes
@@ -30,4 +30,4 @@ class Handler(BaseHTTPRequestHandler):
 
 
 signal.signal(signal.SIGTERM, lambda *_: sys.exit())
-ThreadingHTTPServer(("", PORT), Handler).serve_forever()
+HTTPServer(("", PORT), Handler).serve_forever()
