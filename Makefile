@@ -17,6 +17,7 @@ STRICT ?=
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
 BRANCH = $(shell git rev-parse --abbrev-ref HEAD 2>/dev/null || echo unknown)
 REVISION = $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
+COMMIT_TIME = $(or $(SOURCE_DATE_EPOCH),$(shell git log -1 --format=%ct 2>/dev/null || echo 0))
 
 # Programs that `make bench` and `make accuracy` run.
 HARNESS = target/release/cost
@@ -24,7 +25,7 @@ ACCURACY = target/release/accuracy
 
 .PHONY: help
 help: ## Show this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 20
 
 .PHONY: setup
 setup: ## Install or list build dependencies
@@ -39,6 +40,18 @@ run: setup ## Build quickly, and start on port 9115 with the built-in modules (A
 .PHONY: build
 build: setup ## Build the release binary, target/release/probe_exporter
 	PROBE_EXPORTER_BRANCH="$(BRANCH)" PROBE_EXPORTER_REVISION="$(REVISION)" $(CARGO) build --release --locked
+
+.PHONY: release-binary
+release-binary: setup ## Build the static binary of a release, reproducibly (TARGET=aarch64-unknown-linux-gnu crosses)
+	.ci/release-binary $(TARGET)
+
+.PHONY: check-binary
+check-binary: release-binary ## Run the binary of a release in empty roots (root), for example in those of ROOTS="DIR …" too
+	tests/release/check-binary target/release-binary/$(or $(TARGET),$$(rustc --print host-tuple))/release/probe_exporter $(ROOTS)
+
+.PHONY: check-reproducible
+check-reproducible: release-binary ## Build the binary of a release in another directory, and compare every byte
+	tests/release/check-reproducible $(TARGET)
 
 .PHONY: test
 test: setup lint doc deny rules unit ## Formatting, lints, documentation, dependencies, rules and tests
@@ -205,7 +218,8 @@ parity: setup ## Compare with a real blackbox_exporter, BLACKBOX=<binary> (RECOR
 image: ## Build the container image (CONTAINER=docker, podman or buildah)
 	$(if $(CONTAINER),,$(error none of docker, podman and buildah is installed))
 	$(CONTAINER) build --tag $(IMAGE) --file Dockerfile \
-		--build-arg VERSION="$(VERSION)" --build-arg BRANCH="$(BRANCH)" --build-arg REVISION="$(REVISION)" .
+		--build-arg VERSION="$(VERSION)" --build-arg BRANCH="$(BRANCH)" --build-arg REVISION="$(REVISION)" \
+		--build-arg SOURCE_DATE_EPOCH="$(COMMIT_TIME)" .
 
 # A binary that is not static runs only where its libraries are.
 BINARY ?= target/release/probe_exporter

@@ -2,7 +2,7 @@
 
 use std::{
     fmt, io,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs as _},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener},
     str::FromStr,
 };
 
@@ -10,7 +10,10 @@ use listenfd::ListenFd;
 use socket2::{Domain, SockAddr, Socket, Type};
 use thiserror::Error;
 
-use crate::net::host_port::{HostPort, NotAPort, NotHostPort, Protocol};
+use crate::net::{
+    host_port::{HostPort, NotAPort, NotHostPort, Protocol},
+    resolve::Resolver,
+};
 
 /// One `--web.listen-address`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,15 +43,16 @@ const BACKLOG: i32 = 4096;
 impl ListenAddress {
     /// Opens the listener.
     ///
-    /// Of the addresses of a name, the first one is used, IPv4 before IPv6 as in Go.
+    /// Names are resolved like those of targets, by the hosts file and DNS. Of the addresses of a name,
+    /// the first one is used, IPv4 before IPv6 as in Go.
     pub fn bind(&self) -> io::Result<TcpListener> {
         if self.host.is_empty() {
             return listen_everywhere(self.port);
         }
-        let mut addresses: Vec<_> = (self.bare_host(), self.port).to_socket_addrs()?.collect();
-        addresses.sort_by_key(SocketAddr::is_ipv6);
-        let none = || io::Error::new(io::ErrorKind::NotFound, "the host name has no address");
-        let address = addresses.first().copied().ok_or_else(none)?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let address = runtime.block_on(Resolver::system().address(self.bare_host()));
+        let address = address.map_err(|failure| io::Error::other(failure.message))?;
+        let address = address.with_port(self.port);
         match address.ip().to_canonical() {
             ip if ip.is_unspecified() => listen_everywhere(self.port),
             // Also an IPv4-mapped address such as `[::ffff:127.0.0.1]:9115`.

@@ -7,7 +7,8 @@ use clap::builder::{PossibleValuesParser, RangedU64ValueParser, TypedValueParser
 use log::{Level, LevelFilter};
 
 use crate::{
-    app::ResolverChoice, logging::LogFormat, policy::Preset, settings::duration::GoDuration,
+    app::ResolverChoice, logging::LogFormat, net::resolve::HAS_OPERATING_SYSTEM, policy::Preset,
+    settings::duration::GoDuration,
 };
 
 /// Parses a log level.
@@ -32,9 +33,13 @@ pub(super) fn log_format() -> impl TypedValueParser<Value = LogFormat> {
 
 /// Parses the choice of a resolver.
 pub(super) fn resolver() -> impl TypedValueParser<Value = ResolverChoice> {
-    PossibleValuesParser::new(["dns", "system"]).map(|text| match text.as_str() {
-        "system" => ResolverChoice::System,
-        _ => ResolverChoice::Dns,
+    PossibleValuesParser::new(["dns", "system"]).try_map(|text| match text.as_str() {
+        "system" if !HAS_OPERATING_SYSTEM => {
+            Err("this binary is static and cannot call getaddrinfo; \
+             use dns, or a binary that is linked to the C library of this machine")
+        }
+        "system" => Ok(ResolverChoice::System),
+        _ => Ok(ResolverChoice::Dns),
     })
 }
 

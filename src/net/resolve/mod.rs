@@ -35,7 +35,10 @@ use crate::{
     },
 };
 
-pub use self::{address::Address, pin::Pin, resolver::Resolver};
+pub use self::{
+    address::Address, operating_system::IS_AVAILABLE as HAS_OPERATING_SYSTEM, pin::Pin,
+    resolver::Resolver,
+};
 use self::{
     attempts::Attempts,
     lookup::{Found, LookupError, Wanted},

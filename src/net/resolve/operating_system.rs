@@ -1,6 +1,6 @@
 //! Lookups by the operating system (`getaddrinfo`).
 
-use std::{fmt, net::ToSocketAddrs, sync::Arc};
+use std::{fmt, io, net::ToSocketAddrs, sync::Arc};
 
 use tokio::sync::Semaphore;
 
@@ -12,6 +12,11 @@ use crate::{
     blocking,
     diagnostics::{Cause, Failure, Reason, Stage},
 };
+
+/// Availability of `getaddrinfo` in this build. A static binary does not call it: the GNU C library
+/// would load the modules that nsswitch.conf names, and would abort the process if they belong to
+/// another version of the library.
+pub const IS_AVAILABLE: bool = !cfg!(all(target_env = "gnu", target_feature = "crt-static"));
 
 /// Looks a name up on the blocking thread pool.
 pub(super) async fn lookup(
@@ -28,7 +33,7 @@ pub(super) async fn lookup(
     let name = host.to_owned();
     let lookup = blocking::look_up(move || {
         let _permit = permit;
-        (name.as_str(), 0).to_socket_addrs().map(|found| found.map(Address::from).collect())
+        addresses_of(&name)
     });
     let looked_up = lookup.await.map_err(|error| {
         let doing = format!("lookup {host} by the operating system");
@@ -51,6 +56,13 @@ pub(super) async fn lookup(
         }
     };
     wanted.choose(&addresses).ok_or(LookupError::NoSuitableAddress)
+}
+
+fn addresses_of(name: &str) -> io::Result<Vec<Address>> {
+    if !IS_AVAILABLE {
+        return Err(io::Error::other("this binary is static"));
+    }
+    Ok((name, 0).to_socket_addrs()?.map(Address::from).collect())
 }
 
 /// Returns whether this is the error of a C library for a name that does not exist. The standard

@@ -5,6 +5,7 @@ use std::{fmt, net::SocketAddr, sync::Arc};
 use tokio::sync::Semaphore;
 
 use super::{
+    address::Address,
     attempts::Attempts,
     config::ResolverConfig,
     dns::Dns,
@@ -14,7 +15,10 @@ use super::{
     operating_system,
     pin::Pin,
 };
-use crate::settings::host_name;
+use crate::{
+    diagnostics::Failure,
+    settings::{host_name, ip::IpFamily},
+};
 
 /// Resolves names, without a cache. The probes of the process share one.
 pub struct Resolver {
@@ -68,6 +72,21 @@ impl Resolver {
             }
             Backend::OperatingSystem(_) => None,
         }
+    }
+
+    /// Returns the address of a host that no probe has to do with; an IPv4 address if the name has one.
+    ///
+    /// # Errors
+    /// As of [`super::resolve`].
+    pub async fn address(&self, host: &str) -> Result<Address, Failure> {
+        let address = if let Some(literal) = Address::literal(host) {
+            literal.map_err(LookupError::from)
+        } else {
+            let wanted = Wanted::Prefer(IpFamily::V4);
+            let found = self.lookup(host, None, wanted, &Attempts::default()).await;
+            found.map(|found| found.address)
+        };
+        address.map_err(|error| error.of(host))
     }
 
     pub(super) fn of_config(config: ResolverConfig, hosts: Hosts) -> Self {
