@@ -32,6 +32,10 @@ pub(super) fn add(services: &mut ServiceConfig, settings: &ServerSettings) {
         .route(&prefix.join("target"), web::to(handlers::target))
         .route(&prefix.join("-/healthy"), web::to(handlers::healthy))
         .route(&prefix.join("-/ready"), web::to(handlers::ready))
+        // The names that others give them.
+        .route(&prefix.join("health"), web::to(handlers::healthy))
+        .route(&prefix.join("healthz"), web::to(handlers::healthy))
+        .route(&prefix.join("ready"), web::to(handlers::ready))
         .route(&prefix.join("-/reload"), web::to(handlers::reload))
         .route(prefix.as_str(), web::to(pages::landing))
         .default_service(web::to(not_found));

@@ -62,6 +62,9 @@ fn every_route_and_no_other_path_answers() {
         ("/", 200, "text/html; charset=utf-8"),
         ("/-/healthy", 200, text),
         ("/-/ready", 200, text),
+        ("/health", 200, text),
+        ("/healthz", 200, text),
+        ("/ready", 200, text),
         ("/-/reload", 405, text),
         ("/config", 200, bare),
         ("/metrics", 200, metrics),
@@ -77,7 +80,12 @@ fn every_route_and_no_other_path_answers() {
         assert_eq!((answer.status, answer.header("content-type")), (status, Some(content_type)));
         assert_eq!(answer.header("x-content-type-options"), Some("nosniff"), "{path}");
     }
-    assert_eq!(exporter.get("/-/healthy").text(), "Healthy");
+    for path in ["/-/healthy", "/health", "/healthz"] {
+        assert_eq!(exporter.get(path).text(), "Healthy", "{path}");
+    }
+    for path in ["/-/ready", "/ready"] {
+        assert_eq!(exporter.get(path).text(), "Ready", "{path}");
+    }
     assert_eq!(exporter.get("/-/reload").text(), "This endpoint requires a POST request.\n");
 }
 
