@@ -2,6 +2,7 @@
 //!
 //! A test starts [`one_probe`] of this binary in a [`Namespace`], optionally as another user.
 
+mod containers;
 mod forger;
 mod rights;
 mod routed;

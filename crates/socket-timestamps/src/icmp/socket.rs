@@ -41,6 +41,10 @@ impl Access {
 /// Opens a non-blocking ICMP socket for `address`: an unprivileged one if the process may,
 /// otherwise a raw one.
 ///
+/// If the capability `CAP_NET_RAW` is permitted and not effective, as after
+/// `setcap cap_net_raw=p`, it becomes effective on this thread. Threads that it starts later
+/// inherit it.
+///
 /// # Errors
 ///
 /// The error of opening the raw socket. It is `PermissionDenied` if the process may open neither:
@@ -54,7 +58,31 @@ pub fn open_socket(address: SocketAddr) -> io::Result<(Socket, Access)> {
     if let Ok(socket) = open(address, Type::DGRAM, protocol) {
         return Ok((socket, Access::Unprivileged));
     }
-    open(address, Type::RAW, protocol).map(|socket| (socket, Access::Raw))
+    let opened = match open(address, Type::RAW, protocol) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied && raise_net_raw() => {
+            open(address, Type::RAW, protocol)
+        }
+        opened => opened,
+    };
+    opened.map(|socket| (socket, Access::Raw))
+}
+
+/// Makes the capability `CAP_NET_RAW` effective on this thread. Returns false if it is not permitted,
+/// or effective already.
+#[cfg(target_os = "linux")]
+fn raise_net_raw() -> bool {
+    use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
+    let Ok(mut sets) = capabilities(None) else { return false };
+    if !sets.permitted.difference(sets.effective).contains(CapabilitySet::NET_RAW) {
+        return false;
+    }
+    sets.effective |= CapabilitySet::NET_RAW;
+    set_capabilities(None, sets).is_ok()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn raise_net_raw() -> bool {
+    false
 }
 
 /// Makes a raw socket receive only messages with this identifier.
