@@ -73,12 +73,34 @@ fn the_exporter_starts_as_in_kubernetes_and_serves_the_paths() {
         assert_eq!(path["port"], container["ports"][0]["name"]);
         assert_eq!(request(exporter.address, "GET", expected, &[]).status, 200, "{expected}");
     }
-    let delay = others.iter().find_map(|argument| argument.strip_prefix("--web.shutdown-delay="));
-    let delay: u64 = delay.unwrap().strip_suffix('s').unwrap().parse().unwrap();
+    let delay = shutdown_delay(&others);
     // Modules without a timeout take the default scrape timeout of Prometheus.
     let longest = 10;
     let grace = pod["terminationGracePeriodSeconds"].as_u64().unwrap();
     assert!(grace > delay + longest, "{grace} s are too short for {delay} s and {longest} s");
+}
+
+/// The chart passes the flag `--config.file` itself, and leaves 30 s to stop.
+#[test]
+fn the_exporter_starts_with_the_values_of_the_helm_chart() {
+    let values = document("examples/kubernetes/helm-values.yml");
+    let yaml = values["config"].to_string();
+    let config = Config::parse(&yaml, "config.yml").unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(config.warnings(), []);
+    let arguments: Vec<_> = texts(&values["extraArgs"]).collect();
+    let exporter = Running::start(&yaml, &arguments);
+    for probe in ["readinessProbe", "livenessProbe"] {
+        let path = values[probe]["httpGet"]["path"].as_str().unwrap();
+        assert_eq!(request(exporter.address, "GET", path, &[]).status, 200, "{path}");
+    }
+    let longest = config.modules().map(|(_, module)| module.timeout.unwrap().as_secs()).max();
+    assert!(shutdown_delay(&arguments) + longest.unwrap() < 30);
+}
+
+/// The seconds of `--web.shutdown-delay`.
+fn shutdown_delay(arguments: &[&str]) -> u64 {
+    let delay = arguments.iter().find_map(|text| text.strip_prefix("--web.shutdown-delay="));
+    delay.unwrap().strip_suffix('s').unwrap().parse().unwrap()
 }
 
 #[test]
