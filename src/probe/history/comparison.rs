@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use crate::{
-    diagnostics::humanize,
+    diagnostics::{PartKind, humanize},
     metrics::Sample,
     net::tls::{StoredSession, VerifyResult},
     probe::{
@@ -63,6 +63,7 @@ pub fn differences(reports: [&ProbeReport; 2]) -> Vec<Difference> {
     }
     found.add("Failed checks", reports.map(failed_checks));
     found.add("Response", reports.map(|report| last(report, |hop| hop.response.clone())));
+    add_answer(&mut found, reports);
     found.add("Path of redirects", reports.map(redirects));
     found.add("Address", reports.map(|report| report.address().unwrap_or_default().to_owned()));
     add_tls(&mut found, reports);
@@ -107,6 +108,25 @@ fn failed_checks(report: &ProbeReport) -> String {
 /// Returns a fact of the last hop that has it.
 fn last(report: &ProbeReport, fact: impl Fn(&HopReport) -> Option<String>) -> String {
     report.hops.iter().rev().find_map(fact).unwrap_or_default()
+}
+
+/// Adds the lines of the DNS answers that differ. Reports of successes have none, unless a client asked
+/// for it.
+fn add_answer(found: &mut Found, reports: [&ProbeReport; 2]) {
+    let answers = reports.map(|report| {
+        let mut parts = report.hops.iter().flat_map(|hop| &hop.transcript);
+        parts.find(|part| part.kind == PartKind::Answer).map(|part| part.text.as_str())
+    });
+    let [one, other] = answers.map(Option::unwrap_or_default);
+    let mut lines = [only_in(one, other), only_in(other, one)];
+    for ((shown, answer), report) in lines.iter_mut().zip(answers).zip(reports) {
+        if answer.is_none() && report.verdict.is_ok() {
+            "not kept".clone_into(shown);
+        }
+    }
+    if answers != [None, None] {
+        found.add("DNS answer", lines);
+    }
 }
 
 /// Returns the URLs to which redirects led.
@@ -178,14 +198,16 @@ fn add_configuration(found: &mut Found, reports: [&ProbeReport; 2]) {
     }
     let texts = reports.map(|report| report.module.to_yaml());
     let [one, other] = &texts;
-    let only_in = |text: &str, other: &str| {
-        let lines = text.lines().filter(|line| !other.lines().any(|known| known == *line));
-        let lines: Vec<_> = lines.map(str::trim).collect();
-        let beyond = lines.len().saturating_sub(MAX_LINES);
-        let shown = lines.into_iter().take(MAX_LINES).collect::<Vec<_>>().join("\n");
-        if beyond > 0 { format!("{shown}\nand {beyond} more lines") } else { shown }
-    };
     found.add("Module, changed by a reload", [only_in(one, other), only_in(other, one)]);
+}
+
+/// Returns the lines of a text that another text does not have.
+fn only_in(text: &str, other: &str) -> String {
+    let lines = text.lines().filter(|line| !other.lines().any(|known| known == *line));
+    let lines: Vec<_> = lines.map(str::trim).collect();
+    let beyond = lines.len().saturating_sub(MAX_LINES);
+    let shown = lines.into_iter().take(MAX_LINES).collect::<Vec<_>>().join("\n");
+    if beyond > 0 { format!("{shown}\nand {beyond} more lines") } else { shown }
 }
 
 /// Adds the phases whose durations differ much, those with the largest difference first, and the whole
@@ -246,7 +268,7 @@ mod tests {
     use super::*;
     use crate::{
         config::Config,
-        diagnostics::{Failure, Reason, Stage, Verdict},
+        diagnostics::{Failure, Part, Reason, Stage, Verdict},
         probe::history::samples,
     };
 
@@ -287,6 +309,30 @@ mod tests {
             ["success", "status 503 is not valid (response: closed)"].map(str::to_owned)
         );
         assert_eq!(found[4].values, ["", "timeout: 3s"].map(str::to_owned));
+    }
+
+    #[test]
+    fn dns_answers_are_compared_by_line() {
+        let mut good = samples::http("http://a/", None);
+        let mut bad = samples::http("http://a/", Some("no record matched"));
+        for hop in [&mut good, &mut bad].map(|report| &mut report.hops[0]) {
+            hop.transcript.clear();
+        }
+        let answer = |text: &str| Part::of(PartKind::Answer, text.as_bytes());
+        let values = |good: &ProbeReport, bad: &ProbeReport| {
+            let found = differences([good, bad]);
+            found.into_iter().find(|it| it.what == "DNS answer").map(|it| it.values)
+        };
+        assert_eq!(values(&good, &bad), None);
+        bad.hops[0].transcript.push(answer("code\nanswer:\na. 300 IN A 192.0.2.9\n"));
+        let shown = "code\nanswer:\na. 300 IN A 192.0.2.9";
+        assert_eq!(values(&good, &bad), Some(["not kept", shown].map(str::to_owned)));
+        good.hops[0].transcript.push(answer("code\nanswer:\na. 300 IN A 192.0.2.1\n"));
+        let shown = ["a. 300 IN A 192.0.2.1", "a. 300 IN A 192.0.2.9"];
+        assert_eq!(values(&good, &bad), Some(shown.map(str::to_owned)));
+        bad.hops[0].transcript.clear();
+        let shown = ["code\nanswer:\na. 300 IN A 192.0.2.1", ""];
+        assert_eq!(values(&good, &bad), Some(shown.map(str::to_owned)));
     }
 
     #[test]
