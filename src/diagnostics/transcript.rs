@@ -71,7 +71,7 @@ pub enum Encoding {
 }
 
 /// Number of bytes after an excerpt that are searched for secrets too: the longest pattern, with each byte
-/// escaped (`\u00e4`).
+/// escaped (`\u00e4`). Of one that is longer, the beginning is found.
 const MARGIN: usize = 64 * 6;
 
 /// The replacement of a tab.
@@ -386,6 +386,37 @@ mod tests {
                             "{before} {after}: {part:?}"
                         );
                     }
+                }
+            }
+        }
+    }
+
+    /// The peer may end within an escape, and the margin too.
+    #[test]
+    fn no_part_of_a_secret_is_left_wherever_a_text_ends() {
+        let secret = "hunter/pl\u{e4}nted-".to_owned() + &"long".repeat(30);
+        let percent =
+            |text: &str| text.bytes().map(|it| format!("%{it:02X}")).collect::<Vec<_>>().concat();
+        let twice = percent(&secret).replace('%', "%25");
+        let json = |it| format!(r"\\u{:04x}", u32::from(it));
+        let html = |it| format!("&amp;#{};", u32::from(it));
+        let in_json = secret.chars().map(json).collect::<String>();
+        let in_html = secret.chars().map(html).collect::<String>();
+        for written in [percent(&secret), twice, in_json, in_html] {
+            for before in [0, 1000] {
+                // The first four bytes are there.
+                for sent in (50..written.len()).step_by(11) {
+                    let Some(sent) = written.get(..sent) else { continue };
+                    let mut part = body(("x".repeat(before) + sent).as_bytes());
+                    let secrets = Secrets::default();
+                    secrets.note(secret.as_bytes(), SHOWN);
+                    part.begin_redaction();
+                    secrets.take(&[], SHOWN).redact(&mut part.text);
+                    part.end_redaction();
+                    part.finish(|_| ());
+                    let shown = part.text.trim_start_matches('x').strip_prefix(SHOWN);
+                    // At most a part of the last escape.
+                    assert!(shown.is_some_and(|rest| rest.len() < 10), "{before} {sent}: {part:?}");
                 }
             }
         }

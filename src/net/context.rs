@@ -129,9 +129,7 @@ impl Context {
                 let from = before.ceil_char_boundary(start.saturating_sub(MAX_CONTEXT));
                 self.secrets.note_after(before.split_at(from).1, secret, redact::MASK);
             }
-            for secret in redact::written_and_decoded(secret) {
-                self.secrets.note(secret.as_bytes(), redact::MASK);
-            }
+            self.secrets.note(secret.as_bytes(), redact::MASK);
         }
     }
 

@@ -12,6 +12,7 @@ pub mod policy;
 pub mod proxy;
 #[cfg(feature = "http3")]
 pub mod quic;
+pub(crate) mod redact_text;
 pub mod resolve;
 pub mod tls;
 pub mod wire;

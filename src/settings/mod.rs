@@ -13,7 +13,6 @@ pub mod limits;
 pub mod named;
 pub mod pem;
 pub mod redact;
-pub(crate) mod redact_text;
 pub mod regexp;
 pub mod rule;
 pub mod secret;

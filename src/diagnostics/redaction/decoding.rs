@@ -1,142 +1,130 @@
-//! Bytes of a text, plain or decoded, with their positions in the text.
+//! A text after decoding the escapes that servers use, with the positions of its bytes.
 
-use std::ops::Range;
+use std::{borrow::Cow, iter::successors, ops::Range};
 
-/// One byte of a text after decoding.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Unit {
-    pub(super) byte: u8,
-    /// Position of its encoded form.
-    pub(super) start: usize,
-    pub(super) end: usize,
-    /// True if the byte is not encoded.
-    pub(super) is_plain: bool,
-}
+use memchr::memchr3_iter;
 
-/// The encodings that are decoded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Encoding {
-    /// Nothing is decoded.
-    Plain,
-    /// Escapes of quoted texts and JSON, percent-encoding, and character references of HTML.
-    Escaped,
-    /// The same, and `+` for a space, as in forms.
-    Form,
-}
+/// Maximum number of levels: the text, and what it is after decoding it up to four times. A server may
+/// put a percent-encoded URL into JSON, that JSON into a page, and the exporter quotes the page.
+const MAX_LEVELS: usize = 5;
 
-/// Iterates over the bytes of a text.
+/// A text, or what it is after decoding.
 #[derive(Debug)]
-pub(super) struct Units<'t> {
-    text: &'t [u8],
-    encoding: Encoding,
-    at: usize,
-    /// The rest of a decoded character, and the position of its encoded form.
-    pending: ([u8; 4], Range<usize>),
-    position: Range<usize>,
+pub(crate) struct Level<'t> {
+    pub(crate) bytes: Cow<'t, [u8]>,
+    /// Positions of the bytes in the text, and its length; absent if nothing was decoded.
+    starts: Option<Vec<usize>>,
 }
 
-impl Encoding {
-    /// Returns true if decoding may change `text`.
-    pub(super) fn is_used_in(self, text: &str) -> bool {
-        match self {
-            Self::Plain => true,
-            Self::Escaped => text.contains(['%', '\\', '&']),
-            Self::Form => text.contains('+'),
-        }
-    }
-
-    /// Returns the bytes of `text`.
-    pub(super) fn units(self, text: &str) -> Units<'_> {
-        let text = text.as_bytes();
-        Units { text, encoding: self, at: 0, pending: ([0; 4], 0..0), position: 0..0 }
-    }
+/// Returns the text, and what it is after decoding it once, twice, and so on, until nothing is left to
+/// decode.
+pub(crate) fn levels(text: &[u8]) -> impl Iterator<Item = Level<'_>> {
+    let text = Level { bytes: Cow::Borrowed(text), starts: None };
+    successors(Some(text), Level::decoded).take(MAX_LEVELS)
 }
 
-impl Iterator for Units<'_> {
-    type Item = Unit;
+impl Level<'_> {
+    /// Returns the position in the text of the byte with this index, or of the end.
+    pub(crate) fn position(&self, index: usize) -> usize {
+        self.starts.as_ref().map_or(index, |starts| starts.get(index).copied().unwrap_or_default())
+    }
 
-    fn next(&mut self) -> Option<Unit> {
-        let (bytes, rest) = &mut self.pending;
-        if let Some(byte) = rest.next().and_then(|index| bytes.get(index)) {
-            let Range { start, end } = self.position;
-            return Some(Unit { byte: *byte, start, end, is_plain: false });
-        }
-        let start = self.at;
-        let byte = *self.text.get(start)?;
-        let decoded = match (byte, self.encoding) {
-            (b'%' | b'\\' | b'&' | b'+', Encoding::Escaped | Encoding::Form) => self.decode(byte),
-            _ => None,
-        };
-        self.at = start + decoded.map_or(1, |(_, length)| length);
-        let end = self.at;
-        let Some((character, _)) = decoded else {
-            return Some(Unit { byte, start, end, is_plain: true });
-        };
-        let byte = match character {
-            Decoded::Byte(byte) => byte,
-            Decoded::Char(character) => {
-                let mut bytes = [0; 4];
-                let length = character.encode_utf8(&mut bytes).len();
-                self.pending = (bytes, 1..length);
-                self.position = start..end;
-                let [first, ..] = bytes;
-                first
+    /// Decodes escapes of quoted texts and JSON, percent-encoding, and character references of HTML.
+    /// Returns `None` if there are none.
+    fn decoded(&self) -> Option<Self> {
+        let mut decoded = (Vec::new(), Vec::new());
+        let mut done = 0;
+        for at in memchr3_iter(b'%', b'\\', b'&', &self.bytes) {
+            let escape = self.bytes.get(at.max(done)..).filter(|_| at >= done).and_then(escape);
+            let Some((character, length)) = escape else { continue };
+            self.copy(done..at, &mut decoded);
+            let (bytes, starts) = &mut decoded;
+            // UTF-16 is shown with escaped null bytes between the letters.
+            for (index, byte) in character.bytes().filter(|byte| *byte != 0).enumerate() {
+                bytes.push(byte);
+                starts.push(self.position(at + index));
             }
-        };
-        Some(Unit { byte, start, end, is_plain: false })
+            done = at + length;
+        }
+        if done == 0 {
+            return None;
+        }
+        self.copy(done..self.bytes.len(), &mut decoded);
+        let (bytes, mut starts) = decoded;
+        starts.push(self.position(self.bytes.len()));
+        Some(Level { bytes: Cow::Owned(bytes), starts: Some(starts) })
+    }
+
+    /// Appends a part with its positions to `to`.
+    fn copy(&self, part: Range<usize>, (bytes, starts): &mut (Vec<u8>, Vec<usize>)) {
+        bytes.extend_from_slice(self.bytes.get(part.clone()).unwrap_or_default());
+        match &self.starts {
+            Some(known) => starts.extend_from_slice(known.get(part).unwrap_or_default()),
+            None => starts.extend(part),
+        }
     }
 }
 
+/// The meaning of an escape.
 #[derive(Debug, Clone, Copy)]
 enum Decoded {
     Byte(u8),
     Char(char),
 }
 
-impl Units<'_> {
-    /// Decodes the escape that begins here; returns it with its length.
-    fn decode(&self, first: u8) -> Option<(Decoded, usize)> {
-        let rest = self.text.get(self.at + 1..)?;
-        let byte = |byte, length| Some((Decoded::Byte(byte), length));
-        match (first, rest) {
-            (b'+', _) => (self.encoding == Encoding::Form).then_some((Decoded::Byte(b' '), 1)),
-            (b'%', [high, low, ..]) => byte(hexadecimal(*high, *low)?, 3),
-            (b'\\', [b'x', high, low, ..]) => byte(hexadecimal(*high, *low)?, 4),
-            (b'\\', [b'u', b'{', rest @ ..]) => {
-                let length = rest.iter().take(7).position(|byte| *byte == b'}')?;
-                let digits = str::from_utf8(rest.get(..length)?).ok()?;
-                let code = u32::from_str_radix(digits, 16).ok()?;
-                Some((Decoded::Char(char::from_u32(code)?), length + 4))
+impl Decoded {
+    fn bytes(self) -> impl Iterator<Item = u8> {
+        let mut bytes = [0; 4];
+        let length = match self {
+            Self::Byte(byte) => {
+                bytes = [byte, 0, 0, 0];
+                1
             }
-            (b'\\', [b'u', ..]) => json_character(rest),
-            (b'\\', [escaped, ..]) => match escaped {
-                b'n' => byte(b'\n', 2),
-                b'r' => byte(b'\r', 2),
-                b't' => byte(b'\t', 2),
-                b'b' => byte(8, 2),
-                b'f' => byte(0xc, 2),
-                b'0' => byte(0, 2),
-                b'\\' | b'"' | b'\'' | b'/' => byte(*escaped, 2),
-                _ => None,
-            },
-            (b'&', _) => character_reference(rest),
-            _ => None,
-        }
+            Self::Char(character) => character.encode_utf8(&mut bytes).len(),
+        };
+        bytes.into_iter().take(length)
     }
 }
 
-/// Decodes an escape of JSON without its backslash: `uXXXX`, or a pair of surrogates (RFC 8259, section 7).
-fn json_character(rest: &[u8]) -> Option<(Decoded, usize)> {
+/// Decodes the escape at the start of a text; returns it with its length.
+fn escape(text: &[u8]) -> Option<(Decoded, usize)> {
+    let byte = |byte, length| Some((Decoded::Byte(byte), length));
+    match text {
+        [b'%' | b'\\', b'u', b'{', rest @ ..] => {
+            let length = rest.iter().take(7).position(|byte| *byte == b'}')?;
+            let digits = str::from_utf8(rest.get(..length)?).ok()?;
+            let code = u32::from_str_radix(digits, 16).ok()?;
+            Some((Decoded::Char(char::from_u32(code)?), length + 4))
+        }
+        [b'%' | b'\\', b'u', ..] => utf16_character(text),
+        [b'%', high, low, ..] => byte(hexadecimal(*high, *low)?, 3),
+        [b'\\', b'x', high, low, ..] => byte(hexadecimal(*high, *low)?, 4),
+        [b'\\', escaped, ..] => match escaped {
+            b'n' => byte(b'\n', 2),
+            b'r' => byte(b'\r', 2),
+            b't' => byte(b'\t', 2),
+            b'b' => byte(8, 2),
+            b'f' => byte(0xc, 2),
+            b'0' => byte(0, 2),
+            b'\\' | b'"' | b'\'' | b'/' => byte(*escaped, 2),
+            _ => None,
+        },
+        [b'&', rest @ ..] => character_reference(rest),
+        _ => None,
+    }
+}
+
+/// Decodes `\uXXXX`, or a pair of surrogates (RFC 8259, section 7), or the same with `%`.
+fn utf16_character(text: &[u8]) -> Option<(Decoded, usize)> {
     let unit = |at: usize| {
-        let [b'u', digits @ ..] = rest.get(at..at + 5)? else { return None };
-        let [a, b, c, d] = *digits else { return None };
+        let [_, b'u', a, b, c, d] = *text.get(at..at + 6)? else { return None };
         Some(u16::from_be_bytes([hexadecimal(a, b)?, hexadecimal(c, d)?]))
     };
     let first = unit(0)?;
     if let Some(character) = char::from_u32(first.into()) {
         return Some((Decoded::Char(character), 6));
     }
-    let pair = [first, unit(6).filter(|_| rest.get(5) == Some(&b'\\'))?];
+    let pair = [first, unit(6).filter(|_| text.get(6) == text.first())?];
     let character = char::decode_utf16(pair).next()?.ok()?;
     Some((Decoded::Char(character), 12))
 }
@@ -177,38 +165,51 @@ fn hexadecimal(high: u8, low: u8) -> Option<u8> {
 mod tests {
     use super::*;
 
+    /// Returns the text after decoding it once.
+    fn once(text: &str) -> Vec<u8> {
+        let level = levels(text.as_bytes()).take(2).last();
+        level.map(|level| level.bytes.into_owned()).unwrap_or_default()
+    }
+
     #[test]
     fn escapes_are_decoded() {
-        for (encoding, text, expected) in [
-            (Encoding::Plain, r"a%20\n+", &br"a%20\n+"[..]),
-            (Encoding::Escaped, r"a%20b%2fc%2Fd+", b"a b/c/d+"),
-            (Encoding::Escaped, r#"\"\\\n\r\t\0\'"#, b"\"\\\n\r\t\0'"),
-            (
-                Encoding::Escaped,
-                r"\x7f\xc3\xa4\u{e4}\u{1F600}.",
-                b"\x7f\xc3\xa4\xc3\xa4\xf0\x9f\x98\x80.",
-            ),
-            (Encoding::Escaped, r"%5Cn%zz%2\q\u{}\u{110000}\x1", br"\n%zz%2\q\u{}\u{110000}\x1"),
-            (Encoding::Escaped, r"\", br"\"),
-            (
-                Encoding::Escaped,
-                r"\/\u0026\u003C\u00e4\ud83d\ude00\b\f.",
-                b"/&<\xc3\xa4\xf0\x9f\x98\x80\x08\x0c.",
-            ),
-            (Encoding::Escaped, r"\ud83d\u00e4\ude00\u12", b"\\ud83d\xc3\xa4\\ude00\\u12"),
-            (Encoding::Escaped, "&amp;&lt;&gt;&quot;&apos;&#43;&#x2B;&#xe4;", b"&<>\"'++\xc3\xa4"),
-            (Encoding::Escaped, "a&b;&;&#;&#x;&#xd800;&nbsp", b"a&b;&;&#;&#x;&#xd800;&nbsp"),
-            (Encoding::Form, "a+b%2B", b"a b+"),
+        for (text, expected) in [
+            ("a%20b%2fc%2Fd+", &b"a b/c/d+"[..]),
+            (r#"\"\\\n\r\t\'"#, b"\"\\\n\r\t'"),
+            (r"\x7f\xc3\xa4\u{e4}\u{1F600}.", b"\x7f\xc3\xa4\xc3\xa4\xf0\x9f\x98\x80."),
+            (r"%5Cn%zz%2\q\u{}\u{110000}\x1", br"\n%zz%2\q\u{}\u{110000}\x1"),
+            (r"\", br"\"),
+            (r"\/\u0026\u003C\u00e4\ud83d\ude00\b\f.", b"/&<\xc3\xa4\xf0\x9f\x98\x80\x08\x0c."),
+            (r"\ud83d\u00e4\ude00\u12", b"\\ud83d\xc3\xa4\\ude00\\u12"),
+            ("%u00e4%ud83d%ude00%u00", b"\xc3\xa4\xf0\x9f\x98\x80%u00"),
+            ("&amp;&lt;&gt;&quot;&apos;&#43;&#x2B;&#xe4;", b"&<>\"'++\xc3\xa4"),
+            ("a&b;&;&#;&#x;&#xd800;&nbsp", b"a&b;&;&#;&#x;&#xd800;&nbsp"),
+            (r"U\x00T\x00\0F%00", b"UTF"),
         ] {
-            let decoded: Vec<_> = encoding.units(text).map(|unit| unit.byte).collect();
-            assert_eq!(decoded, expected, "{text}");
+            assert_eq!(once(text), expected, "{text}");
         }
     }
 
     #[test]
+    fn a_text_is_decoded_until_nothing_is_left() {
+        let all = |text: &str| -> Vec<_> {
+            let levels = levels(text.as_bytes());
+            levels.map(|level| String::from_utf8_lossy(&level.bytes).into_owned()).collect()
+        };
+        assert_eq!(all("100% &c"), ["100% &c"]);
+        assert_eq!(all(r"a%2526\\u0041"), [r"a%2526\\u0041", r"a%26\u0041", "a&A"]);
+        assert_eq!(all("%2525252525").len(), MAX_LEVELS);
+    }
+
+    #[test]
     fn positions_are_those_of_the_encoded_form() {
-        let units: Vec<_> = Encoding::Escaped.units(r"a%20\u{e4}b").collect();
-        let positions: Vec<_> = units.iter().map(|unit| (unit.start, unit.end)).collect();
-        assert_eq!(positions, [(0, 1), (1, 4), (4, 10), (4, 10), (10, 11)]);
+        let positions = |text: &str| -> Vec<_> {
+            let last = levels(text.as_bytes()).last().unwrap();
+            (0..=last.bytes.len()).map(|index| last.position(index)).collect()
+        };
+        assert_eq!(positions("ab"), [0, 1, 2]);
+        // The bytes of a character are within its escape.
+        assert_eq!(positions(r"a%20\u{e4}b"), [0, 1, 4, 5, 10, 11]);
+        assert_eq!(positions("a%2526b"), [0, 1, 6, 7]);
     }
 }

@@ -4,14 +4,18 @@
 //! report are searched for the secrets of the probe. A peer also chooses secrets, such as cookies.
 //! Their total size is limited; beyond the limit, whole texts are replaced.
 
-mod decoding;
+pub(crate) mod decoding;
+mod forms;
+pub(crate) mod places;
 mod redactor;
 
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, btree_map::Entry},
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
+use forms::{FORMS, basic_password};
 pub use redactor::Redactor;
 
 /// Secrets of a probe.
@@ -21,7 +25,7 @@ pub struct Secrets(Mutex<Patterns>);
 /// Texts to search for.
 #[derive(Debug, Default)]
 struct Patterns {
-    /// The details of each text.
+    /// The details of each text. The texts are [folded].
     known: BTreeMap<Vec<u8>, Details>,
     /// Total length of the texts in bytes.
     bytes: usize,
@@ -51,6 +55,10 @@ const MIN_WORD: usize = 7;
 /// beginning.
 const MAX_PATTERN: usize = 64;
 
+/// Length of the beginning of a secret from which the texts are made, in bytes. Decoded, it is longer than
+/// a text.
+const MAX_BEGINNING: usize = 1 << 10;
+
 /// Maximum total length of the texts in bytes, since a peer chooses the number of cookies and redirects.
 /// The automaton is built in less than a millisecond.
 const MAX_BYTES: usize = 16 << 10;
@@ -61,7 +69,7 @@ const MAX_WORDS: usize = 64 << 10;
 impl Secrets {
     /// Records a secret; `shown` replaces it.
     pub fn note(&self, secret: &[u8], shown: &'static str) {
-        self.noted().add(secret, 0, shown);
+        self.noted().add(b"", secret, shown);
     }
 
     /// Records a secret and its words. A secret step may send a command and a password, and the peer
@@ -72,8 +80,7 @@ impl Secrets {
 
     /// Records a secret that is redacted only after a `context`. It may be short.
     pub fn note_after(&self, context: &str, secret: &str, shown: &'static str) {
-        let text = [context, secret].concat();
-        self.noted().add(text.as_bytes(), context.len(), shown);
+        self.noted().add(context.as_bytes(), secret.as_bytes(), shown);
     }
 
     /// Records that there are secrets that were not recorded. All texts will be replaced.
@@ -89,7 +96,7 @@ impl Secrets {
         for secret in of_module {
             // A secret of many lines is a key. No peer receives it.
             if secret.contains('\n') {
-                patterns.add(secret.as_bytes(), 0, shown);
+                patterns.add(b"", secret.as_bytes(), shown);
             } else {
                 patterns.add_with_words(secret.as_bytes(), shown);
             }
@@ -104,54 +111,78 @@ impl Secrets {
 
 impl Patterns {
     fn add_with_words(&mut self, secret: &[u8], shown: &'static str) {
-        self.add(secret, 0, shown);
+        self.add(b"", secret, shown);
+        if let Some(password) = basic_password(secret) {
+            self.add(b"", &password, shown);
+        }
         let Some(searched) = secret.get(..MAX_WORDS.min(secret.len())) else { return };
         self.is_incomplete |= searched.len() < secret.len();
         for word in searched.split(u8::is_ascii_whitespace) {
             if word.len() >= MIN_WORD && word.len() < secret.len() {
-                self.add(word, 0, shown);
+                self.add(b"", word, shown);
             }
         }
     }
 
-    /// Adds a secret, of which the first `context` bytes are not secret.
-    fn add(&mut self, secret: &[u8], context: usize, shown: &'static str) {
+    /// Adds a secret in all forms in which texts may contain it. The `context` before it is not secret.
+    fn add(&mut self, context: &[u8], secret: &[u8], shown: &'static str) {
         // All texts are replaced if it is incomplete.
-        if self.is_incomplete || secret.len() < MIN_SECRET || secret.len() <= context {
+        if self.is_incomplete {
             return;
         }
-        // Texts contain invalid UTF-8 escaped or replaced. A replacement is at most three times as long.
-        let beginning = secret.get(..2 * MAX_PATTERN).unwrap_or(secret);
-        let text = String::from_utf8_lossy(beginning);
-        let is_valid = text.as_bytes() == beginning;
-        self.insert(beginning, Details { context, length: secret.len(), shown });
-        if !is_valid {
-            let length = secret.len().saturating_mul(3);
-            self.insert(text.as_bytes(), Details { context, length, shown });
+        let (beginning, rest) = secret.split_at(secret.len().min(MAX_BEGINNING));
+        self.add_form([context, beginning], rest.len(), shown);
+        for form in FORMS {
+            let texts = [context, beginning].map(form);
+            if texts.iter().any(|text| matches!(text, Cow::Owned(_))) {
+                let [context, form] = &texts;
+                // The rest of a long secret grows too.
+                let rest = rest.len() * form.len().div_ceil(beginning.len().max(1));
+                self.add_form([context, form], rest, shown);
+            }
         }
     }
 
-    fn insert(&mut self, text: &[u8], details: Details) {
+    /// Adds a context with the beginning of a secret after it. So many bytes of the secret follow.
+    fn add_form(&mut self, texts: [&[u8]; 2], rest: usize, shown: &'static str) {
+        let [context, secret] = texts;
+        let text = texts.concat();
         // The replacement is not secret.
-        if details.shown.as_bytes().windows(text.len()).any(|part| part == text) {
+        if secret.is_empty() || text.len() < MIN_SECRET || contains(shown.as_bytes(), &text) {
             return;
         }
+        let length = text.len() + rest;
+        self.insert(&text, Details { context: context.len(), length, shown });
+    }
+
+    fn insert(&mut self, text: &[u8], details: Details) {
         let text = text.get(..MAX_PATTERN).unwrap_or(text);
         // A long context leaves no room for the secret.
         self.is_incomplete |= details.context >= text.len();
-        match self.known.entry(text.to_vec()) {
+        let text: Vec<_> = text.iter().map(|byte| folded(*byte)).collect();
+        match self.known.entry(text) {
             Entry::Occupied(mut known) => {
                 let known = known.get_mut();
                 known.length = known.length.max(details.length);
                 known.context = known.context.min(details.context);
             }
-            Entry::Vacant(_) if self.bytes + text.len() > MAX_BYTES => self.is_incomplete = true,
-            Entry::Vacant(vacant) => {
-                self.bytes += text.len();
+            Entry::Vacant(vacant) if self.bytes + vacant.key().len() <= MAX_BYTES => {
+                self.bytes += vacant.key().len();
                 vacant.insert(details);
             }
+            Entry::Vacant(_) => self.is_incomplete = true,
         }
     }
+}
+
+/// Returns a byte in lower case, and a space for `+`, as in forms. Texts are compared so: servers change
+/// the case of header names and hosts.
+fn folded(byte: u8) -> u8 {
+    if byte == b'+' { b' ' } else { byte.to_ascii_lowercase() }
+}
+
+fn contains(text: &[u8], part: &[u8]) -> bool {
+    text.windows(part.len()).any(|window| window == part)
 }
 
 #[cfg(test)]
@@ -175,7 +206,8 @@ mod tests {
         let secrets = Secrets::default();
         secrets.note(b"session of=hunter2", SHOWN);
         secrets.note_with_words(b"AUTH hunter3", SHOWN);
-        let module = ["Bearer hunter4".to_owned(), "-----BEGIN KEY-----\nhunter5\n".to_owned()];
+        let module = ["Bearer hunter4", "-----BEGIN KEY-----\nhunter5\n", "basic dTpodW50ZXI2"];
+        let module = module.map(str::to_owned);
         let redactor = secrets.take(&module, SHOWN);
         for (text, expected) in [
             ("of=hunter2", "of=hunter2"),
@@ -183,6 +215,7 @@ mod tests {
             ("-ERR AUTH of hunter3 failed", "-ERR AUTH of <secret> failed"),
             ("hunter4", "<secret>"),
             ("hunter5", "hunter5"),
+            ("dTpodW50ZXI2 is u:hunter6", "<secret> is u:<secret>"),
             ("-----BEGIN KEY-----\nhunter5\n", "<secret>"),
         ] {
             let mut shown = text.to_owned();

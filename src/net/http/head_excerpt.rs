@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD as BASE64};
 use http::{HeaderMap, HeaderName, StatusCode, header};
 
 use crate::{
@@ -9,10 +10,10 @@ use crate::{
     net::{
         Context,
         http::{exchange::Response, version::HttpVersion},
+        redact_text::mask_values,
     },
     settings::{
         redact,
-        redact_text::mask_values,
         secret::{HIDDEN, is_secret_name},
     },
 };
@@ -72,9 +73,25 @@ fn shown<'v>(name: &HeaderName, value: &'v [u8]) -> Cow<'v, str> {
     if is_secret_name(name.as_str()) {
         return Cow::Borrowed(HIDDEN);
     }
+    let text = binary(name, value).map_or(text, Cow::Owned);
     let mut masked = redact::url(&text).into_owned();
     mask_values(&mut masked);
     Cow::Owned(masked)
+}
+
+/// Returns the details of a gRPC status, which servers send in base64 beside the message, with bytes
+/// that are not printable escaped.
+fn binary(name: &HeaderName, value: &[u8]) -> Option<String> {
+    let encoded = value.trim_ascii_end();
+    let encoded = encoded
+        .split(|byte| *byte == b'=')
+        .next()
+        .filter(|_| name.as_str() == "grpc-status-details-bin")?;
+    // The end may be missing.
+    let whole = encoded.len() - encoded.len() % 4;
+    let bytes =
+        BASE64.decode(encoded).or_else(|_| BASE64.decode(encoded.get(..whole).unwrap_or_default()));
+    Some(bytes.ok()?.escape_ascii().to_string())
 }
 
 #[cfg(test)]
@@ -101,11 +118,14 @@ mod tests {
             ("location", "https://u:hunter2@h/next?code=hunter2&a=b"),
             ("x-debug", "token=hunter2"),
             ("x-user", "{\"access_token\":\"hunter2\"}"),
+            ("grpc-status-details-bin", "CBASB2h1bnRlcjI"),
+            ("x-bin", "bm90"),
             ("www-authenticate", "Digest realm=\"r\", nonce=\"abc\""),
         ]);
         let expected = "content-type: text/html\nset-cookie: sid=<secret>; Path=/; HttpOnly\n\
                         x-api-key: <secret>\nlocation: https://u:xxxxx@h/next?code=<secret>&a=b\n\
                         x-debug: token=<secret>\nx-user: {\"access_token\":\"<secret>\"}\n\
+                        grpc-status-details-bin: \\x08\\x10\\x12\\x07hunter2\nx-bin: bm90\n\
                         www-authenticate: Digest realm=\"r\", nonce=\"abc\"\n";
         assert_eq!(shown, expected);
     }

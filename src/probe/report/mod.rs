@@ -22,11 +22,11 @@ use crate::{
         failure, log::LogEntry, transcript::CONTINUED,
     },
     metrics::{Description, Export, Metric, MetricSet, Unit},
-    net::tls::StoredSession,
+    net::{redact_text::mask_values, tls::StoredSession},
     policy::Denial,
     probe::Wait,
     scheduling::{poll_times::section, pool},
-    settings::{redact, redact_text::mask_values, secret::HIDDEN},
+    settings::{redact, secret::HIDDEN},
 };
 
 const SUCCESS: Metric =

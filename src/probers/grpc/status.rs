@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::{HeaderMap, StatusCode};
 
-use crate::net::http::http2::ErrorCode;
+use crate::{diagnostics::log::Quoted, net::http::http2::ErrorCode};
 
 /// A gRPC status code. Servers can send any number; the codes 0 to 16 are defined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,16 +65,12 @@ impl Status {
     pub(super) fn of(trailers: &HeaderMap) -> Result<Self, String> {
         let status = trailers.get("grpc-status").ok_or("grpc-status is missing")?;
         let number = status.to_str().ok().and_then(|text| text.parse::<i32>().ok());
-        let number =
-            number.ok_or_else(|| format!("grpc-status is not a number: '{}'", excerpt(status)))?;
+        let number = number
+            .ok_or_else(|| format!("grpc-status is not a number: {}", Quoted(status.as_bytes())))?;
         let message = trailers.get("grpc-message").map(|text| percent_decoded(text.as_bytes()));
         // As in upstream, a negative number is read as an unsigned one.
         Ok(Self { code: Code(number.cast_unsigned()), message: message.unwrap_or_default() })
     }
-}
-
-fn excerpt(value: &HeaderValue) -> String {
-    String::from_utf8_lossy(value.as_bytes()).chars().take(50).collect()
 }
 
 /// Decodes percent encoding. Invalid sequences are kept, so that the message is never lost.
@@ -125,6 +121,8 @@ fn code_of_reset(code: ErrorCode) -> Code {
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderValue;
+
     use super::*;
 
     fn status(pairs: &[(&'static str, &'static str)]) -> Result<Status, String> {

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use http::header::CONTENT_ENCODING;
+
 use crate::{
-    diagnostics::{Part, PartKind},
+    diagnostics::{Encoding, Part, PartKind},
     net::{Context, http::exchange::Response},
     probers::http::{
         body::{Body, Collector, Start},
@@ -53,7 +55,14 @@ impl Drop for FinalResponse<'_> {
         if self.context.records(self.has_failed) {
             self.response.record_head(self.context);
             let start = self.body.as_ref().map_or(self.start.bytes(), |body| &body.bytes);
-            self.context.transcript.add(Part::new(PartKind::Body, start, self.length));
+            let mut part = Part::new(PartKind::Body, start, self.length);
+            // Nobody reads compressed data, and secrets in it are not found.
+            if part.encoding != Encoding::Text
+                && self.response.headers.contains_key(CONTENT_ENCODING)
+            {
+                part = Part::new(PartKind::Body, b"", self.length);
+            }
+            self.context.transcript.add(part);
         }
         // Unless it is being matched on another thread.
         if let Some(body) = self.body.take().and_then(Arc::into_inner) {

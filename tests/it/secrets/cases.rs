@@ -2,7 +2,10 @@
 
 use std::{fmt, fs, rc::Rc};
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
+use base64::{
+    Engine as _,
+    engine::general_purpose::{STANDARD, STANDARD_NO_PAD},
+};
 use tempfile::NamedTempFile;
 
 use super::{Case, MARK, case, check, check_in, module, planted};
@@ -385,7 +388,9 @@ fn grpc_metadata_is_redacted() {
         let module = module("grpc", &keys(service));
         let target = server.address.to_string();
         // The debug output of the server shows headers that are not marked as sensitive.
-        case(what, module, target, success, Rc::clone(&server)).used(MARK, heard(&server))
+        let case = case(what, module, target, success, Rc::clone(&server));
+        // After four bytes of the message, two of the value complete the second group.
+        case.used(MARK, heard(&server)).derived(STANDARD_NO_PAD.encode(&value[2..]))
     };
     check(&[of("metadata", "'1'", true), of("metadata that is repeated", "echo", false)]);
 }

@@ -18,7 +18,13 @@ fn heard<A: 'static>(server: Rc<RefCell<RunningServer<A>>>) -> impl Fn() -> Stri
     }
 }
 
-fn over_tcp(what: &'static str, steps: &str, script: TcpServer, success: bool, used: &str) -> Case {
+pub(super) fn over_tcp(
+    what: &'static str,
+    steps: &str,
+    script: TcpServer,
+    success: bool,
+    used: &str,
+) -> Case {
     let server = RUNTIME.block_on(script.start());
     let target = server.address.to_string();
     let server = Rc::new(RefCell::new(server));

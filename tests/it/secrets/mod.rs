@@ -3,6 +3,7 @@
 
 mod cases;
 mod dialogues;
+mod echoes;
 mod history;
 mod listener;
 mod mistakes;
@@ -188,15 +189,16 @@ impl Output {
         output.status.code()
     }
 
-    /// Asserts that no output contains a secret.
+    /// Asserts that no output contains a secret, in any case.
     #[track_caller]
     fn assert_no_secrets(&self, cases: &[Case]) {
         let derived = cases.iter().flat_map(|case| &case.derived).map(String::as_str);
-        let secrets: BTreeSet<_> = derived.chain([MARK]).collect();
+        let secrets: BTreeSet<_> = derived.chain([MARK]).map(str::to_lowercase).collect();
         let mut found = Vec::new();
         for (place, text) in &self.0 {
             for line in text.lines() {
-                if let Some(secret) = secrets.iter().find(|secret| line.contains(**secret)) {
+                let lower = line.to_lowercase();
+                if let Some(secret) = secrets.iter().find(|secret| lower.contains(*secret)) {
                     found.push(format!("{place}: {secret} in {line}"));
                 }
             }

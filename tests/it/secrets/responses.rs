@@ -55,6 +55,14 @@ fn secrets_at_the_end_of_an_excerpt_are_redacted() {
     check(&cases);
 }
 
+/// The exporter does not decompress what it has not asked for, so it does not find secrets in it.
+#[test]
+fn compressed_bodies_that_are_not_decompressed_are_not_shown() {
+    let token = planted("compressed");
+    let answer = ok(gzip(&token)).header("Content-Encoding", "gzip");
+    check(&[repeating("a compressed body", "", &token, answer).derived("x1f")]);
+}
+
 #[test]
 fn secrets_in_escapes_of_json_and_html_are_redacted() {
     let token = planted("in-escapes/<100%>+\u{e9}");
@@ -86,7 +94,9 @@ fn secrets_of_the_peer_are_masked_by_their_name() {
         .body(format!("{{\"access_token\": \"{own}\", \"n\": 1}}"));
     let form = status(500).body(format!(
         "Authorization: Bearer {own}\n<a href='/?session={own}'>\n\
-         <input type=hidden name=csrf-token value=\"{own}\">"
+         <input type=hidden name=csrf-token value=\"{own}\">\n\
+         {{&quot;access_token&quot;:&quot;{own}&quot;}} <soap:Password Type='x'>{own}</soap:Password>\n\
+         ['password' => '{own}'] user%5Bpassword%5D={own}"
     ));
     let upgrade = format!("HTTP/1.1 403 no\r\nSet-Cookie: sid={own}\r\nX-Token: {own}\r\n\r\n");
     let upgrade = RUNTIME.block_on(answering(&upgrade).start());

@@ -1,6 +1,6 @@
 //! Search for the secrets of a probe in the texts of its report.
 
-use std::{collections::HashMap, fmt, ops::Range, sync::OnceLock};
+use std::{collections::HashMap, fmt, sync::OnceLock};
 
 use aho_corasick::{
     Anchored,
@@ -9,14 +9,17 @@ use aho_corasick::{
 };
 
 use super::{
-    Details, MAX_PATTERN, MIN_SECRET, Patterns,
-    decoding::{Encoding, Unit},
+    super::transcript::CONTINUED,
+    Details, MIN_SECRET, Patterns, contains,
+    decoding::{Level, levels},
+    folded,
+    places::{Found, push, replace},
 };
 
 /// Replaces secrets in texts.
 ///
-/// One pass over a text finds all secrets. Another pass over the decoded text finds those that are
-/// escaped or percent-encoded.
+/// One pass over a text finds all secrets, in any case. If the text contains escapes, further passes over
+/// the decoded text find secrets that are escaped or percent-encoded, also repeatedly.
 #[derive(Debug)]
 pub struct Redactor(Kind);
 
@@ -39,8 +42,6 @@ struct Search {
     automaton: NFA,
     start: StateID,
     patterns: Vec<Pattern>,
-    /// True if a secret contains a space, which may be a `+` in texts.
-    has_spaces: bool,
     prefixes: OnceLock<HashMap<StateID, Prefix>>,
 }
 
@@ -55,13 +56,6 @@ struct Prefix {
     /// Length of the prefix with its context in bytes.
     length: usize,
     details: Details,
-}
-
-/// A part of a text that is secret.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Found {
-    place: Range<usize>,
-    shown: &'static str,
 }
 
 /// Places after which a text may have been cut within a secret.
@@ -120,10 +114,9 @@ impl Redactor {
             Kind::Everything if text.len() < MIN_SECRET => {}
             Kind::Everything => TOO_MANY.clone_into(text),
             Kind::Search(search) => {
-                let found = search.find(text, ends);
-                if !found.is_empty() {
-                    *text = replaced(text, &found);
-                }
+                let levels = levels(text.as_bytes());
+                let found = levels.flat_map(|level| search.find(text, &level, ends)).collect();
+                replace(text, found);
             }
         }
     }
@@ -134,55 +127,45 @@ impl Search {
     fn new(patterns: Vec<Pattern>) -> Option<Self> {
         let automaton = NFA::new(patterns.iter().map(|pattern| &pattern.text)).ok()?;
         let start = automaton.start_state(Anchored::No).ok()?;
-        let has_spaces = patterns.iter().any(|pattern| pattern.text.contains(&b' '));
-        Some(Self { automaton, start, patterns, has_spaces, prefixes: OnceLock::new() })
+        Some(Self { automaton, start, patterns, prefixes: OnceLock::new() })
     }
 
-    /// Returns the secret parts of `text`, in order and disjoint.
-    fn find(&self, text: &str, ends: Ends) -> Vec<Found> {
-        let mut found = self.find_in(text, Encoding::Plain, ends);
-        for encoding in [Encoding::Escaped, Encoding::Form] {
-            let is_possible = encoding != Encoding::Form || self.has_spaces;
-            if is_possible && encoding.is_used_in(text) {
-                found.extend(self.find_in(text, encoding, ends));
-            }
-        }
-        found.sort_unstable_by_key(|it| it.place.start);
-        let mut disjoint = Vec::with_capacity(found.len());
-        for it in found {
-            push(&mut disjoint, it);
-        }
-        disjoint
-    }
-
-    /// Returns the secret parts of `text` in one encoding, in order and disjoint.
-    fn find_in(&self, text: &str, encoding: Encoding, ends: Ends) -> Vec<Found> {
+    /// Returns the secret parts of `text` that are found at one level, in order and disjoint.
+    fn find(&self, text: &str, level: &Level<'_>, ends: Ends) -> Vec<Found> {
         let mut found = Vec::new();
         let mut state = self.start;
-        // The positions of the last bytes.
-        let mut starts = [0; MAX_PATTERN];
+        // The last byte that may begin an escape, and the state before it.
+        let mut escape = (0, self.start);
         let mut hidden_bytes = 0;
-        for (index, unit) in encoding.units(text).enumerate() {
-            let is_end = unit.is_plain && is_end(text, unit, ends);
-            if is_end && let Some(prefix) = self.prefixes().get(&state) {
-                let Prefix { length, details } = prefix;
-                let start = nth_last(&starts, index, length - details.context);
-                push(&mut found, Found { place: start..unit.start, shown: details.shown });
+        for (index, byte) in level.bytes.iter().copied().enumerate() {
+            if matches!(byte, b'"' | ELLIPSIS) && is_end(text, level.position(index), ends) {
+                // The text may have been cut within an escape.
+                let rest = text.get(level.position(escape.0)..level.position(index));
+                let before = rest.is_some_and(is_part_of_escape).then_some(escape);
+                for (end, state) in before.into_iter().chain([(index, state)]) {
+                    let Some(Prefix { length, details }) = self.prefixes().get(&state) else {
+                        continue;
+                    };
+                    let start = end.saturating_sub(length - details.context);
+                    let place = level.position(start)..level.position(index);
+                    push(&mut found, Found { place, shown: details.shown });
+                }
             }
-            if let Some(slot) = starts.get_mut(index % MAX_PATTERN) {
-                *slot = unit.start;
+            if matches!(byte, b'%' | b'\\' | b'&' | INVALID) {
+                escape = (index, state);
             }
-            state = self.automaton.next_state(Anchored::No, state, unit.byte);
+            state = self.automaton.next_state(Anchored::No, state, folded(byte));
             if hidden_bytes > 0 {
                 hidden_bytes -= 1;
                 if let Some(last) = found.last_mut() {
-                    last.place.end = last.place.end.max(unit.end);
+                    last.place.end = last.place.end.max(level.position(index + 1));
                 }
             }
             if self.automaton.is_match(state) {
                 for Pattern { text, details } in self.matches(state) {
-                    let start = nth_last(&starts, index + 1, text.len() - details.context);
-                    push(&mut found, Found { place: start..unit.end, shown: details.shown });
+                    let start = (index + 1).saturating_sub(text.len() - details.context);
+                    let place = level.position(start)..level.position(index + 1);
+                    push(&mut found, Found { place, shown: details.shown });
                     hidden_bytes =
                         hidden_bytes.max(details.length - text.len().min(details.length));
                 }
@@ -214,9 +197,8 @@ impl Search {
                     // The state after a prefix of a pattern stands for that prefix.
                     state = self.automaton.next_state(Anchored::No, state, *byte);
                     let prefix = text.get(..length).unwrap_or_default();
-                    let shown = details.shown.as_bytes();
                     // The replacement is not secret.
-                    let is_shown = shown.windows(length).any(|part| part == prefix);
+                    let is_shown = contains(details.shown.as_bytes(), prefix);
                     if length >= MIN_SECRET && length > details.context && !is_shown {
                         prefixes.entry(state).or_insert(Prefix { length, details: *details });
                     }
@@ -233,44 +215,26 @@ impl fmt::Debug for Search {
     }
 }
 
-/// Returns true if the text may have been cut before this byte.
-fn is_end(text: &str, unit: Unit, ends: Ends) -> bool {
-    match unit.byte {
-        b'"' => ends == Ends::Quoted,
-        0xe2 => text.get(unit.start..).is_some_and(|rest| rest.starts_with('…')),
-        _ => false,
-    }
+/// First byte of [`CONTINUED`].
+const ELLIPSIS: u8 = 0xe2;
+
+/// First byte of the character that replaces invalid UTF-8.
+const INVALID: u8 = 0xef;
+
+/// Maximum length of an escape that is encoded again, in bytes.
+const MAX_ESCAPE: usize = 24;
+
+/// Returns true if the text may have been cut at this position.
+fn is_end(text: &str, position: usize, ends: Ends) -> bool {
+    let rest = text.get(position..).unwrap_or_default();
+    let unquoted = rest.strip_prefix('"');
+    unquoted.unwrap_or(rest).starts_with(CONTINUED) || unquoted.is_some() && ends == Ends::Quoted
 }
 
-/// Returns the position of the byte that is `back` bytes before the byte `index`.
-fn nth_last(starts: &[usize; MAX_PATTERN], index: usize, back: usize) -> usize {
-    let slot = index.checked_sub(back).map(|index| index % MAX_PATTERN);
-    slot.and_then(|slot| starts.get(slot)).copied().unwrap_or_default()
-}
-
-/// Adds a secret part. Parts that overlap become one, with the replacement of the longest.
-fn push(found: &mut Vec<Found>, mut new: Found) {
-    while let Some(last) = found.pop_if(|last| last.place.end > new.place.start) {
-        if last.place.len() > new.place.len() {
-            new.shown = last.shown;
-        }
-        new.place = last.place.start.min(new.place.start)..last.place.end.max(new.place.end);
-    }
-    found.push(new);
-}
-
-/// Returns `text` with the secret parts replaced.
-fn replaced(text: &str, found: &[Found]) -> String {
-    let mut shown = String::with_capacity(text.len());
-    let mut done = 0;
-    for Found { place, shown: replacement } in found {
-        let start = text.floor_char_boundary(place.start).max(done);
-        shown.push_str(text.get(done..start).unwrap_or_default());
-        shown.push_str(replacement);
-        done = text.ceil_char_boundary(place.end).max(start);
-    }
-    shown.push_str(text.get(done..).unwrap_or_default());
-    shown
+/// Returns true if a text can be the beginning of an escape, or what is left of a character.
+fn is_part_of_escape(text: &str) -> bool {
+    let is_part = |it: char| it.is_ascii_alphanumeric() || "%\\&#;{}\u{fffd}".contains(it);
+    text.len() <= MAX_ESCAPE && text.chars().all(is_part)
 }
 
 #[cfg(test)]

@@ -3,7 +3,10 @@ use std::time::Duration;
 use proptest::prelude::*;
 use rustix::time::{ClockId, clock_gettime};
 
-use super::{super::Secrets, *};
+use super::{
+    super::{MAX_PATTERN, Secrets},
+    *,
+};
 
 const HIDDEN: &str = "<secret>";
 
@@ -90,6 +93,90 @@ fn prefixes_of_secrets_are_replaced_at_the_end_of_a_quotation() {
     assert_eq!(redacted(&["hunter2"], r#""hunt" hunt…"#), r#""hunt" <secret>…"#);
 }
 
+/// Servers repeat data of requests in these forms.
+#[test]
+fn secrets_are_replaced_however_often_they_are_encoded() {
+    let percent = |text: &str| -> String {
+        let encode = |byte: u8| match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => char::from(byte).to_string(),
+            _ => format!("%{byte:02X}"),
+        };
+        text.bytes().map(encode).collect()
+    };
+    let json = |text: &str| -> String {
+        let encode = |it: char| match it {
+            '"' | '\\' => format!("\\{it}"),
+            'a'..='z' | '0'..='9' | '%' | ';' | '#' => it.to_string(),
+            _ => {
+                let mut units = [0; 2];
+                let units = it.encode_utf16(&mut units).iter();
+                units.map(|it| format!("\\u{it:04x}")).collect::<Vec<_>>().concat()
+            }
+        };
+        text.chars().map(encode).collect()
+    };
+    let html = |text: &str| {
+        let text = text.replace('&', "&amp;").replace('<', "&lt;").replace('"', "&quot;");
+        text.replace('\'', "&#39;").replace('\\', "&#x5c;")
+    };
+    let encoders: [&dyn Fn(&str) -> String; 3] = [&percent, &json, &html];
+    for secret in
+        ["a&b<c>\"d'\\n/e f+g", "100%41%2f%zz%", "&amp;\\u0041&#65;", "Gr\u{fc}\u{df}e \u{1f600}"]
+    {
+        let mut texts =
+            vec![secret.to_owned(), secret.to_ascii_lowercase(), secret.to_ascii_uppercase()];
+        for _ in 0..3 {
+            texts = texts.iter().flat_map(|text| encoders.map(|encode| encode(text))).collect();
+            for text in &texts {
+                let text = format!("[{text}].");
+                assert_eq!(redacted(&[secret], &text), "[<secret>].", "{text}");
+            }
+        }
+    }
+}
+
+#[test]
+fn secrets_are_replaced_in_other_encodings_of_characters() {
+    let secret = "h\u{fc}nter2";
+    let utf16: Vec<u8> = secret.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let latin1 = b"h\xfcnter2";
+    for text in [
+        latin1.escape_ascii().to_string(),
+        String::from_utf8_lossy(latin1).into_owned(),
+        "h\u{c3}\u{bc}nter2".to_owned(),
+        r"h\u00c3\u00bcnter2".to_owned(),
+        "H%C3%BCNTER2".to_owned(),
+        "HUNTER2".replace('U', "\u{fc}"),
+        "h%FCnter2".to_owned(),
+    ] {
+        assert_eq!(redacted(&[secret], &text), HIDDEN, "{text}");
+    }
+    assert_eq!(redacted(&[secret], &utf16.escape_ascii().to_string()), HIDDEN);
+}
+
+#[test]
+fn the_beginning_of_a_secret_is_replaced_where_a_text_is_cut_within_an_escape() {
+    for (secret, text) in [
+        ("hunt/er2", "hunt%"),
+        ("hunt/er2", "hunt%2"),
+        ("hunt/er2", "hunt%252"),
+        ("hunt/er2", r"hunt\u00"),
+        ("hunt/er2", r"hunt\\u00"),
+        ("hunt&er2", "hunt&am"),
+        ("hunt&er2", "hunt&amp;#3"),
+        ("hunt\u{fc}er2", "hunt\u{fffd}"),
+        ("hunt%er2", "hunt%2"),
+    ] {
+        let mut quoted = format!("got \"{text}\" (4)");
+        redactor(&[secret]).redact_failure(&mut quoted);
+        assert_eq!(quoted, "got \"<secret>\" (4)", "{text}");
+        for end in ["\u{2026} (9 bytes)", "\"\u{2026} (9 bytes)"] {
+            assert_eq!(redacted(&[secret], &format!("{text}{end}")), format!("<secret>{end}"));
+        }
+        assert_eq!(redacted(&[secret], &format!("{text} x\u{2026}")), format!("{text} x\u{2026}"));
+    }
+}
+
 /// Returns which bytes of `text` belong to an occurrence of a secret.
 fn covered(secrets: &[String], text: &str) -> Vec<bool> {
     let mut covered = vec![false; text.len()];
@@ -115,6 +202,31 @@ proptest! {
             .filter_map(|(is_secret, character)| (!is_secret).then_some(character))
             .collect();
         prop_assert_eq!(redacted(&secrets, &text).replace(HIDDEN, ""), kept);
+    }
+
+    /// Each character in a form of its own.
+    #[test]
+    fn secrets_in_mixed_forms_are_replaced(
+        characters in proptest::collection::vec(("[a-zA-Z0-9<\"'/=+ ;#]", 0..10_usize), 4..20),
+    ) {
+        let secret: String = characters.iter().map(|(character, _)| character.as_str()).collect();
+        let encode = |(character, form): &(String, usize)| {
+            let code = u32::from(character.chars().next().unwrap());
+            match form {
+                0 => format!("%{code:02x}"),
+                1 => format!("%25{code:02X}"),
+                2 => format!("%2525{code:02x}"),
+                3 => format!("\\u{code:04x}"),
+                4 => format!("\\\\u{code:04X}"),
+                5 => format!("%5Cx{code:02x}"),
+                6 => format!("&#{code};"),
+                7 => format!("&amp;#x{code:x};"),
+                8 => format!("\\u0026#{code};"),
+                _ => character.clone(),
+            }
+        };
+        let text: String = characters.iter().map(encode).collect();
+        prop_assert_eq!(redacted(&[secret], &format!("[{text}]")), "[<secret>]");
     }
 
     #[test]
