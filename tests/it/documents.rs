@@ -43,7 +43,7 @@ fn broken_links_are_found() {
     let from = Path::new("docs/install.md");
     for (link, is_broken) in [
         ("configuration.md", false),
-        ("../README.md#try-it", false),
+        ("../README.md#install", false),
         ("#flags", false),
         ("https://example.org/", false),
         ("no-such-page.md", true),
