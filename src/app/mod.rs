@@ -13,6 +13,7 @@ mod system_memory;
 use std::{
     future::Future,
     net::{SocketAddr, TcpListener},
+    path::PathBuf,
     pin::pin,
     sync::Arc,
     thread,
@@ -39,7 +40,7 @@ pub use probe_runner::ProbeRunner;
 use self::signals::Signals;
 use crate::{
     blocking,
-    config::{ConfigStore, LoadError},
+    config::{ConfigStore, DEFAULT_FILE, LoadError},
     net::{resolve::Resolver, wire},
     probe::History,
     scheduling::pool,
@@ -61,14 +62,11 @@ pub struct App {
     shutdown_delay: Duration,
 }
 
-/// Checks the configuration as at a start (`--config.check`).
+/// Checks the configuration as at a start (`--config.check`), except that there must be a file.
 pub fn check(options: &Options) -> anyhow::Result<()> {
     log_version();
-    let config = load(options)?;
+    load(options.config_file.clone().or_else(|| Some(DEFAULT_FILE.into())), options)?;
     load_web_config(options)?;
-    if let Some(replaced_file) = config.replaced_file() {
-        log::warn!("Checked the built-in configuration, since {replaced_file}");
-    }
     log::info!("Config file is ok exiting...");
     Ok(())
 }
@@ -77,7 +75,10 @@ impl App {
     /// Loads the configuration and opens the listeners.
     pub fn build(options: Options) -> anyhow::Result<Self> {
         log_version();
-        let config = load(&options)?;
+        let config = load(options.config_file.clone(), &options)?;
+        if let Some(replaced_file) = config.replaced_file() {
+            log::warn!("Using the built-in modules, since {replaced_file}");
+        }
         let access_control = load_web_config(&options)?;
         let descriptors = raise_file_limit();
         blocking::start();
@@ -236,9 +237,8 @@ fn log_version() {
     log::info!("{}", version::build_context());
 }
 
-fn load(options: &Options) -> anyhow::Result<ConfigStore> {
-    ConfigStore::load(options.config_file.clone(), options.policy_preset)
-        .context("Error loading config")
+fn load(file: Option<PathBuf>, options: &Options) -> anyhow::Result<ConfigStore> {
+    ConfigStore::load(file, options.policy_preset).context("Error loading config")
 }
 
 fn load_web_config(options: &Options) -> anyhow::Result<Option<AccessControl>> {

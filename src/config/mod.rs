@@ -22,7 +22,7 @@ pub use self::{
     named_files::{NamedFile, named_files},
     probers::{AnyProber, METRICS},
     reference::{DeclaredKey, declared_keys},
-    source::Source,
+    source::{DEFAULT_FILE, Source},
     store::{ConfigStore, LastReload, LoadError, Reload, Reread},
     timeout::{DEFAULT_SCRAPE_TIMEOUT, DEFAULT_TIMEOUT_OFFSET, allowed_by_scraper},
 };

@@ -37,7 +37,7 @@ pub struct Unreadable {
 }
 
 /// The file that is used if none is set and it exists.
-const DEFAULT_FILE: &str = "blackbox.yml";
+pub const DEFAULT_FILE: &str = "blackbox.yml";
 
 /// The configuration that is used if there is no file.
 const BUILT_IN: &str = include_str!("../../config/blackbox.yml");

@@ -5,7 +5,6 @@ use std::{
     fs,
     io::{Read as _, Write as _},
     net::TcpListener,
-    path::Path,
     process::{Command, Output, Stdio},
 };
 
@@ -96,18 +95,24 @@ fn config_check_has_exit_codes_and_positions() {
 #[test]
 fn the_built_in_modules_are_used_without_a_file() {
     let folder = tempfile::tempdir().unwrap();
-    let check = |folder: &Path| {
-        let mut command = Command::new(BINARY);
-        command.arg("--config.check").current_dir(folder).output().unwrap()
+    let log_of = |flag: &str| {
+        let output = Command::new(BINARY).arg(flag).current_dir(folder.path()).output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{flag}: {}", text(&output.stderr));
+        text(&output.stderr)
     };
-    let output = check(folder.path());
-    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    // An address that cannot be listened on ends a start after the configuration.
+    let start = "--web.listen-address=192.0.2.1:1";
     let folder_name = fs::canonicalize(folder.path()).unwrap();
-    let warning = format!("since there is no blackbox.yml in {}", folder_name.display());
-    let log = text(&output.stderr);
+    let warning = format!("modules, since there is no blackbox.yml in {}", folder_name.display());
+    let log = log_of(start);
     assert!(log.contains("level=WARN") && log.contains(&warning), "{log}");
+    let log = log_of("--config.check");
+    assert!(log.contains("error reading YAML file: open blackbox.yml: No such file"), "{log}");
     fs::write(folder.path().join("blackbox.yml"), "no modules").unwrap();
-    assert_eq!(check(folder.path()).status.code(), Some(1), "a file that is there counts");
+    for flag in [start, "--config.check"] {
+        let log = log_of(flag);
+        assert!(log.contains("err=\"error parsing config file: blackbox.yml:1"), "{log}");
+    }
 }
 
 #[test]
