@@ -31,15 +31,17 @@ fn values(level: &Level<'_>) -> Vec<Found> {
     let ascii = |byte: &u8| if byte.is_ascii() { char::from(*byte) } else { OTHER };
     let text: String = level.bytes.iter().map(ascii).collect();
     let mut found: Vec<Found> = Vec::new();
-    let mut end = 0;
+    let (mut last, mut end) = (0..0, 0);
     for (at, separator) in text.match_indices([':', '=', '<']) {
-        if at < end {
+        // Between a tag and its text can be other names with their values.
+        if last.contains(&at) || separator == "<" && at < end {
             continue;
         }
         let Some(value) = secret_value(&text, at, separator).filter(|it| !it.is_empty()) else {
             continue;
         };
-        end = value.end;
+        end = end.max(value.end);
+        last = value.clone();
         let place = level.position(value.start)..level.position(value.end);
         found.push(Found { place, shown: HIDDEN });
     }
@@ -224,6 +226,7 @@ mod tests {
             ("<a:Password Type='x'>x y</a:Password>", "<a:Password Type='x'><secret></a:Password>"),
             ("<token><![CDATA[x]]></token><n>1</n>", "<token><secret></token><n>1</n>"),
             ("<a><apiKey>hunter", "<a><apiKey><secret>"),
+            ("<token {\"token\": \"x\"}>y", "<token {\"token\": \"<secret>\"}><secret>"),
             (
                 "user[password]=x&user%5Bpassword%5D=x&n=1",
                 "user[password]=<secret>&user%5Bpassword%5D=<secret>&n=1",
