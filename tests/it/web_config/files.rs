@@ -192,8 +192,8 @@ fn an_invalid_or_missing_file_is_a_start_error() {
     assert_eq!(log.matches("Error loading web config").count(), 3, "{log}");
     assert!(!log.contains("secret"), "{log}");
     let mut command = Command::new(BINARY);
-    let output = command.args(["--web.config.file=/nonexistent.yml", "--config.check"]).output();
-    let output = output.unwrap();
+    command.args(["--config.check", "--config.file=config/blackbox.yml"]);
+    let output = command.arg("--web.config.file=/nonexistent.yml").output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     let log = String::from_utf8(output.stderr).unwrap();
     assert!(log.contains("open /nonexistent.yml: "), "{log}");
