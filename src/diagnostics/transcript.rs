@@ -328,6 +328,18 @@ mod tests {
         part
     }
 
+    /// Returns the part of a body with a secret replaced.
+    fn redacted(text: &str, secret: &str) -> Part {
+        let mut part = body(text.as_bytes());
+        let secrets = Secrets::default();
+        secrets.note(secret.as_bytes(), SHOWN);
+        part.begin_redaction();
+        secrets.take(&[], SHOWN).redact(&mut part.text);
+        part.end_redaction();
+        part.finish(|_| ());
+        part
+    }
+
     #[test]
     fn the_start_of_a_long_text_is_kept() {
         let part = finished(&b"x\r\n".repeat(1000));
@@ -373,13 +385,7 @@ mod tests {
                             continue;
                         }
                         let text = "x".repeat(before) + sent + &"y".repeat(after);
-                        let mut part = body(text.as_bytes());
-                        let secrets = Secrets::default();
-                        secrets.note(secret.as_bytes(), SHOWN);
-                        part.begin_redaction();
-                        secrets.take(&[], SHOWN).redact(&mut part.text);
-                        part.end_redaction();
-                        part.finish(|_| ());
+                        let part = redacted(&text, &secret);
                         assert!(!part.text.contains("hunt"), "{before} {after}: {part:?}");
                         assert!(
                             part.text.len() <= 1024 + SHOWN.len(),
@@ -407,13 +413,7 @@ mod tests {
                 // The first four bytes are there.
                 for sent in (50..written.len()).step_by(11) {
                     let Some(sent) = written.get(..sent) else { continue };
-                    let mut part = body(("x".repeat(before) + sent).as_bytes());
-                    let secrets = Secrets::default();
-                    secrets.note(secret.as_bytes(), SHOWN);
-                    part.begin_redaction();
-                    secrets.take(&[], SHOWN).redact(&mut part.text);
-                    part.end_redaction();
-                    part.finish(|_| ());
+                    let part = redacted(&("x".repeat(before) + sent), &secret);
                     let shown = part.text.trim_start_matches('x').strip_prefix(SHOWN);
                     // At most a part of the last escape.
                     assert!(shown.is_some_and(|rest| rest.len() < 10), "{before} {sent}: {part:?}");
